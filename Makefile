@@ -1,0 +1,54 @@
+# The project's commands. `make help` prints them.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+HOME_DIR ?= build/home
+ROWS   ?= 1000000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lint types layers reference bench demo-data lock clean
+
+help:  ## print the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
+
+setup: $(STAMP)  ## make .venv with everything in requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup  ## the main job: demo deliveries of four departments -> published snapshot
+	$(BIN)/chengxin --home $(HOME_DIR) demo
+
+demo-data: setup  ## only make the demo deliveries
+	$(BIN)/chengxin --home $(HOME_DIR) demo-data
+
+test: setup  ## all tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: setup lint types layers reference test  ## what CI runs
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy
+
+layers:
+	$(BIN)/lint-imports
+
+reference: setup  ## generated reference pages are up to date
+	$(BIN)/python -m chengxin.model.describe --check
+
+bench: setup  ## ratios measured side by side; ROWS=n
+	$(BIN)/python bench/run.py --rows $(ROWS)
+
+lock:  ## resolve pyproject.toml again; no index address is ever written
+	uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --no-annotate --python-version 3.11 --no-emit-index-url --no-emit-find-links -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache

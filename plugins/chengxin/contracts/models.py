@@ -1,0 +1,177 @@
+"""The contract: everything Chengxin knows of one source data set. Frozen; unknown keys are refused.
+
+One YAML file in dags/contracts/<domain>/<dataset>.yaml is one contract. The JSON Schema and docs/reference/contract.md
+are generated from these models.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Part(BaseModel):
+    """Base of every block of a contract."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Department(Part):
+    """Who answers for the data: register code and name. One code has one name over all contracts."""
+
+    code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{2,32}$")]
+    name: Text
+
+
+class Basis(Part):
+    """The legal side: basis, share attribute (政务数据共享条例) and condition.
+
+    share: 无条件 unconditional, 有条件 conditional (then `condition` is mandatory), 不予 sealed: never in a snapshot.
+    """
+
+    legal: Text
+    share: Literal["无条件", "有条件", "不予"]
+    condition: str | None = None
+
+    @model_validator(mode="after")
+    def _condition_is_stated(self) -> Self:
+        if self.share == "有条件" and not self.condition:
+            raise ValueError("share: 有条件 needs a `condition` (共享条件必须写明)")
+        return self
+
+
+class DeliverySpec(Part):
+    """How deliveries arrive.
+
+    connector: file_drop (options: folder, pattern), http_api (options: connection, path, records, page_size ...) or
+        database (options: connection, table, key, watermark). Connections are named here and given by the environment
+        as CHENGXIN_CONN_<NAME>; no credential stands in a contract.
+    mode: full = a record missing from the next delivery is withdrawn; incremental = missing means nothing.
+    cadence: how often the department delivers; late_after: working days after which a delivery is overdue.
+    """
+
+    connector: Literal["file_drop", "http_api", "database"] = "file_drop"
+    options: dict[str, Any] = Field(default_factory=dict)
+    mode: Literal["full", "incremental"] = "incremental"
+    cadence: Literal["hourly", "daily", "weekly", "monthly", "quarterly", "yearly", "irregular"] = "daily"
+    late_after: Annotated[int, Field(ge=0)] = 7
+
+
+class FixedField(Part):
+    """One field of a fixed-width line: 1-based start and length, both in bytes of the declared encoding."""
+
+    source: Text
+    start: Annotated[int, Field(ge=1)]
+    length: Annotated[int, Field(ge=1)]
+
+
+class FileSpec(Part):
+    """How the bytes are laid out.
+
+    encoding: utf-8 (a BOM is accepted), gb18030, gbk, gb2312 (both read as gb18030), utf-16, big5, or auto (BOM, then
+        strict UTF-8, then GB18030). Only text formats use it.
+    header: the line (or sheet row) that holds the column names, 1-based; 0 = none, then `columns` stand in file order.
+    records: where the records lie: dotted path in JSON ("data.rows"; empty = top level), element path in XML
+        ("ROWDATA/ROW"). sheet: name or 1-based number of the sheet; None = the first.
+    """
+
+    format: Literal["csv", "tsv", "json", "jsonl", "xlsx", "xls", "xml", "fixed"] = "csv"
+    encoding: Literal["utf-8", "gb18030", "gbk", "gb2312", "utf-16", "big5", "auto"] = "utf-8"
+    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None = None
+    quote: Annotated[str, StringConstraints(max_length=1)] = '"'
+    header: Annotated[int, Field(ge=0)] = 1
+    records: str = ""
+    sheet: str | int | None = None
+    fields: tuple[FixedField, ...] = ()
+
+    @model_validator(mode="after")
+    def _fixed_has_fields(self) -> Self:
+        if (self.format == "fixed") != bool(self.fields):
+            raise ValueError("`fields` belong to format: fixed, and it needs them")
+        return self
+
+
+class Column(Part):
+    """One source column and the data element it carries.
+
+    source: its header as sent; aliases: other headers seen for it. Headers are compared after NFKC, without blanks,
+        brackets, colons and underscores, so 处罚金额（万元） and 处罚金额(万元)： are one.
+    required: an absent or unusable value sends the row to 疑问数据; default as the record kind says.
+    unit: for money without a unit in the value: 元 or 万元.
+    optional: the column itself may be missing from a delivery.
+    """
+
+    source: Text
+    element: Identifier
+    aliases: tuple[Text, ...] = ()
+    required: bool | None = None
+    optional: bool = False
+    unit: Literal["元", "万元", "亿元"] | None = None
+
+
+class Threshold(Part):
+    """Two bounds for a share of rows: above `warn` the verdict is a warning, above `hold` the batch is held."""
+
+    warn: Share
+    hold: Share
+
+
+class Quality(Part):
+    """What is expected of a delivery beyond its columns.
+
+    quarantined: share of rows in 疑问数据. fill: least share of filled values per element (below = hold).
+    rows: least and most rows of a delivery. freshness_days: the newest event may be at most this old.
+    """
+
+    quarantined: Threshold = Threshold(warn=0.05, hold=0.5)
+    fill: dict[Identifier, Share] = Field(default_factory=dict)
+    rows: tuple[int, int] | None = None
+    freshness_days: int | None = None
+
+
+class Expected(Part):
+    """What must come out of an example row: the state before linking, some values, some rules."""
+
+    state: Literal["passed", "quarantined"]
+    values: dict[str, Any] = Field(default_factory=dict)
+    rules: tuple[str, ...] = ()
+
+
+class Example(Part):
+    """An invented raw row (source header -> text) and what must come out."""
+
+    note: Text
+    row: dict[str, str | None]
+    expect: Expected
+
+
+class Contract(Part):
+    """One source data set."""
+
+    format: Literal[1]
+    id: Identifier
+    title: Text
+    department: Department
+    region: Annotated[str, StringConstraints(pattern=r"^\d{6}$")] = "430000"
+    domain: Identifier
+    kind: Identifier
+    basis: Basis
+    delivery: DeliverySpec = DeliverySpec()
+    file: FileSpec = FileSpec()
+    columns: Annotated[tuple[Column, ...], Field(min_length=1)]
+    constants: dict[Identifier, str] = Field(default_factory=dict)
+    codes: dict[Identifier, dict[str, str]] = Field(default_factory=dict)
+    ignored: dict[Text, Text] = Field(default_factory=dict)
+    quality: Quality = Quality()
+    examples: tuple[Example, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_column_one_element(self) -> Self:
+        elements = [c.element for c in self.columns] + list(self.constants)
+        twice = sorted({e for e in elements if elements.count(e) > 1})
+        if twice:
+            raise ValueError(f"elements mapped twice: {', '.join(twice)}")
+        return self

@@ -1,0 +1,131 @@
+"""From a contract to a column plan: which source column feeds which data element, and how it is cleaned."""
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chengxin.contracts.models import Contract
+from chengxin.errors import ContractError, DeliveryMismatch
+from chengxin.model.elements import Element, elements
+from chengxin.model.kinds import Kind, kinds
+
+ENVELOPE = ("source_record_id", "source_updated_at", "delivery_status_code")
+_DROPPED = dict.fromkeys(map(ord, " \t\r\n　_-()[]{}【】〔〕〈〉《》「」:;.、，,*\"'“”"))
+
+
+def fold_header(text: str) -> str:
+    """Return the form under which headers are compared: NFKC, lower case, without blanks, brackets and punctuation."""
+    return unicodedata.normalize("NFKC", text).lower().translate(_DROPPED)
+
+
+@dataclass(frozen=True)
+class ColumnPlan:
+    """One element to fill: from source columns of these folded headers, or from a constant."""
+
+    element: Element
+    source: str
+    folded: tuple[str, ...]
+    required: bool
+    optional: bool
+    unit: str | None
+    codes: dict[str, str] | None
+    constant: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that standardising needs to know of a contract."""
+
+    contract: Contract
+    kind: Kind
+    columns: tuple[ColumnPlan, ...]
+    ignored: frozenset[str]
+    digest: str
+
+    def match(self, headers: Sequence[str], *, partial: bool = False) -> dict[str, str]:
+        """Map element id -> header as sent. Raise DeliveryMismatch on a missing or undeclared column.
+
+        partial: records may lack columns (JSON, XML), so only undeclared ones are a mismatch.
+        """
+        if self.contract.file.header == 0 and self.contract.file.format in {"csv", "tsv", "xlsx", "xls"}:
+            return self._by_position(headers)
+        sent = {fold_header(h): h for h in headers if h.strip()}
+        wanted = {f: c for c in self.columns if c.constant is None for f in c.folded}
+        undeclared = tuple(h for f, h in sent.items() if f not in wanted and f not in self.ignored)
+        found: dict[str, str] = {}
+        for column in self.columns:
+            hits = [sent[f] for f in column.folded if f in sent]
+            if len(hits) > 1:
+                undeclared += tuple(hits[1:])
+            if hits:
+                found[column.element.id] = hits[0]
+        missing = () if partial and found else tuple(
+            c.source for c in self.columns if c.constant is None and not c.optional and c.element.id not in found
+        )
+        if missing or undeclared:
+            raise self._mismatch(missing, undeclared)
+        return found
+
+    def _by_position(self, headers: Sequence[str]) -> dict[str, str]:
+        wanted = [c for c in self.columns if c.constant is None]
+        if len(headers) != len(wanted):
+            raise DeliveryMismatch(
+                f"{self.contract.id}：合同按顺序声明 {len(wanted)} 列，文件有 {len(headers)} 列；请核对合同 columns 或来文"
+            )
+        return {c.element.id: h for c, h in zip(wanted, headers, strict=True)}
+
+    def _mismatch(self, missing: tuple[str, ...], undeclared: tuple[str, ...]) -> DeliveryMismatch:
+        parts = []
+        if missing:
+            parts.append(f"缺少列：{'、'.join(missing)}")
+        if undeclared:
+            parts.append(f"合同未声明的列：{'、'.join(h[:40] for h in undeclared[:20])}")
+        advice = "请提供部门按合同重报，或在合同 columns/aliases/ignored 中声明后重跑"
+        return DeliveryMismatch(
+            f"{self.contract.id}：{'；'.join(parts)}。{advice}", missing=missing, undeclared=undeclared
+        )
+
+
+def kind_of(contract: Contract) -> Kind:
+    """Return the contract's record kind."""
+    try:
+        return kinds()[contract.kind]
+    except KeyError:
+        raise ContractError(f"{contract.id}：未知的记录种类 kind: {contract.kind}") from None
+
+
+def contract_digest(contract: Contract) -> str:
+    """Return a digest of everything in the contract that decides what comes out (12 hex characters)."""
+    body = contract.model_dump(mode="json", exclude={"examples"})
+    return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
+
+
+def plan_of(contract: Contract) -> Plan:
+    """Compile a contract. Raise ContractError where it names things that do not exist."""
+    kind, known = kind_of(contract), elements()
+    allowed = set(kind.elements) | set(ENVELOPE)
+    columns = []
+    for column in contract.columns:
+        element = _element(contract, column.element, known, allowed)
+        required = column.required if column.required is not None else element.id in kind.required
+        columns.append(ColumnPlan(
+            element, column.source, tuple(dict.fromkeys(map(fold_header, (column.source, *column.aliases)))),
+            required, column.optional, column.unit, contract.codes.get(element.id),
+        ))
+    for name, value in contract.constants.items():
+        element = _element(contract, name, known, allowed)
+        columns.append(ColumnPlan(
+            element, f"={name}", (), element.id in kind.required, False, None, contract.codes.get(name), value
+        ))
+    ignored = frozenset(map(fold_header, contract.ignored))
+    return Plan(contract, kind, tuple(columns), ignored, contract_digest(contract))
+
+
+def _element(contract: Contract, name: str, known: dict[str, Element], allowed: set[str]) -> Element:
+    if name not in known:
+        raise ContractError(f"{contract.id}：没有名为 {name} 的数据元（见 docs/reference/elements.md）")
+    if name not in allowed:
+        raise ContractError(f"{contract.id}：数据元 {name} 不属于记录种类 {contract.kind}（见 docs/reference/kinds.md）")
+    return known[name]

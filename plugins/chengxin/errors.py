@@ -1,0 +1,59 @@
+"""The error tree. Data trouble is data (issue rows); these are for machinery and for whole deliveries.
+
+ChengxinError                 root; carries a Chinese sentence for the operator
+├── ContractError             contracts.loader, contracts.plan: the file is wrong; fix the file
+├── SourceUnavailable         connectors: the source does not answer; try again later
+├── DeliveryCorrupt           connectors.landing, standardise.reader: bytes are not what was announced; ask for them again
+├── DeliveryMismatch          standardise: columns are not those of the contract; the whole batch is held
+├── CommitConflict            publish.snapshot: somebody else moved the pointer; try again
+├── CommitUnknown             publish.snapshot: the outcome of a commit is not known; look before trying again
+├── SnapshotDamaged           dataset.reader, publish.snapshot: no readable snapshot is left, or a named one is damaged
+└── InvariantBroken           anywhere: a sum that must hold does not; a bug, so stop
+"""
+
+
+class ChengxinError(Exception):
+    """Root of all errors raised on purpose. The text is for operators and never holds a personal value."""
+
+    retryable = False
+
+
+class ContractError(ChengxinError):
+    """Raised by contracts.* when a contract cannot be used as it stands. Fix the file."""
+
+
+class SourceUnavailable(ChengxinError):
+    """Raised by connectors when the department's side does not answer. Retry."""
+
+    retryable = True
+
+
+class DeliveryCorrupt(ChengxinError):
+    """Raised by landing and readers when the bytes are not what was announced. Ask for the delivery again."""
+
+
+class DeliveryMismatch(ChengxinError):
+    """Raised by standardise when the columns are not those of the contract. The batch is held; tell the department."""
+
+    def __init__(self, message: str, *, missing: tuple[str, ...] = (), undeclared: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.missing = missing
+        self.undeclared = undeclared
+
+
+class CommitConflict(ChengxinError):
+    """Raised by publish.snapshot when the pointer moved under us. Retry."""
+
+    retryable = True
+
+
+class CommitUnknown(ChengxinError):
+    """Raised by publish.snapshot when it cannot tell whether a commit happened. Look first."""
+
+
+class SnapshotDamaged(ChengxinError):
+    """Raised by dataset.reader and publish.snapshot when no readable snapshot is left, or a named one is damaged."""
+
+
+class InvariantBroken(ChengxinError):
+    """Raised anywhere when an accounting sum or another invariant fails. A bug: stop, publish nothing."""

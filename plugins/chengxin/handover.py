@@ -1,0 +1,154 @@
+"""What the stages hand to each other: frozen, small, JSON-able. Rows travel as files, never through these."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Self
+
+DeliveryMode = Literal["full", "incremental"]
+VerdictStatus = Literal["accept", "warn", "hold"]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One thing a source offers, found by `connectors.*.discover` and not yet fetched.
+
+    name: the source's own name for it (file name, page range, watermark range).
+    offered_at: when the source offered it (file mtime, server time); becomes the batch's received_at.
+    locator: what the same connector needs to open it again.
+    """
+
+    dataset: str
+    name: str
+    origin: str
+    offered_at: datetime
+    locator: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """One received file, unchanged: name within payload/, size in bytes, sha256 in hex."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A delivery whose bytes are on our disk. Written as receipt.json."""
+
+    dataset: str
+    batch_id: str
+    mode: DeliveryMode
+    origin: str
+    delivery: str
+    received_at: datetime
+    files: tuple[LandedFile, ...]
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from `as_json`."""
+        files = tuple(LandedFile(**f) for f in data["files"])
+        return cls(**{**data, "received_at": datetime.fromisoformat(data["received_at"]), "files": files})
+
+
+@dataclass(frozen=True)
+class StandardBatch:
+    """The counts of a standardised batch. received = passed + quarantined.
+
+    rules: issue rows per 'level:rule'. digest: contract + library digest under which it was made.
+    mismatch: message when the whole delivery does not fit the contract (then passed = 0).
+    """
+
+    dataset: str
+    batch_id: str
+    received: int
+    passed: int
+    quarantined: int
+    rules: dict[str, int]
+    digest: str
+    mismatch: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One expectation that did not hold, in words for people."""
+
+    rule: str
+    severity: Literal["critical", "warning", "info"]
+    message: str
+    observed: str | None = None
+    failing_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What validation says of a batch: accept, warn (accept with warnings) or hold."""
+
+    dataset: str
+    batch_id: str
+    status: VerdictStatus
+    findings: tuple[Finding, ...]
+    digest: str
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from `as_json`."""
+        return cls(**{**data, "findings": tuple(Finding(**f) for f in data["findings"])})
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The account of an admitted batch at one moment: received = accepted + quarantined + duplicate + unlinked.
+
+    revision: 0 at admission, then one more each time waiting rows found their subject.
+    order: the place of the admission among all admissions of the home; later wins where times tie.
+    withdrawn: records of earlier batches that this full delivery no longer holds.
+    """
+
+    dataset: str
+    batch_id: str
+    revision: int
+    order: int
+    received: int
+    accepted: int
+    quarantined: int
+    duplicate: int
+    unlinked: int
+    withdrawn: int
+    new_subjects: int
+    verdict: VerdictStatus
+    versions: dict[str, str]
+
+    def adds_up(self) -> bool:
+        """Tell whether every received row is in exactly one state."""
+        return self.received == self.accepted + self.quarantined + self.duplicate + self.unlinked
+
+
+@dataclass(frozen=True)
+class TierRef:
+    """One tier of a snapshot: absolute path and rows per table."""
+
+    path: str
+    tables: dict[str, int]
+
+
+@dataclass(frozen=True)
+class SnapshotRef:
+    """A committed snapshot."""
+
+    id: str
+    tiers: dict[str, TierRef]
+
+
+def as_json(value: Any) -> Any:
+    """Turn a handover dataclass into plain JSON values (instants as ISO 8601)."""
+    return _plain(asdict(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,62 @@
+"""The data elements (数据元): each field once, with its type, sensitivity and source. Read from elements/*.yaml."""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+ElementType = Literal[
+    "text",         # free text, stored as sent but for blanks at the ends
+    "name",         # name of an organisation or a person
+    "uscc",         # GB 32100
+    "org_code",     # GB 11714
+    "reg_no",       # GS 15
+    "tax_no",       # taxpayer number, 15 to 20
+    "person_doc",   # GB 11643 resident id, residence permits, other documents
+    "loan_card_no", # 中征码
+    "document_no",  # decision, case, certificate numbers: brackets and blanks made alike
+    "code",         # value of a code list
+    "region",       # GB/T 2260 code
+    "date",         # calendar day in Shanghai
+    "instant",      # point in time, UTC
+    "money",        # yields <id>_yuan, <id>_currency_code, <id>_raw
+    "integer",
+    "decimal",      # decimal(18,6)
+    "year",
+    "phone",
+    "flag",
+]
+
+# open: anybody may see it. name: masked where it names a natural person. personal: masked or dropped in the open tier.
+# identifier: identifies a natural person, never in the open tier. restricted: government tier only.
+Sensitivity = Literal["open", "name", "person_name", "identifier", "restricted", "free_text"]
+
+
+class Element(BaseModel):
+    """One data element. `id` is its column name in Parquet (money yields three columns)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
+    title: str
+    title_en: str
+    type: ElementType
+    sensitivity: Sensitivity = "open"
+    codelist: str | None = None
+    max_length: int | None = None
+    source: str | None = None
+    note: str | None = None
+
+
+@cache
+def elements() -> dict[str, Element]:
+    """Return all data elements by id, in file order."""
+    found: dict[str, Element] = {}
+    for path in sorted((Path(__file__).parent / "elements").glob("*.yaml")):
+        for key, body in yaml.safe_load(path.read_text("utf-8")).items():
+            if key in found:
+                raise ValueError(f"data element {key} is defined twice, again in {path.name}")
+            found[key] = Element(id=key, **body)
+    return found

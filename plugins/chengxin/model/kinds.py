@@ -1,0 +1,83 @@
+"""The record kinds: which elements a kind of record has, who its subjects are, and who may see it. kinds/*.yaml."""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from chengxin.model.elements import Element, elements
+
+SubjectType = Literal["enterprise", "household", "organisation", "person"]
+IdentityPart = Literal["uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no", "name", "legal_rep", "region"]
+
+
+class KindPart(BaseModel):
+    """Base of the blocks of a kind."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Role(KindPart):
+    """Somebody a record is about: which elements carry his identity.
+
+    identity: identity part -> element id. required: without a subject in this role the record waits (未关联).
+    """
+
+    title: str
+    identity: dict[IdentityPart, str]
+    required: bool = True
+
+
+class OpenRule(KindPart):
+    """Which records of a kind the open tier may hold. All stated conditions must hold.
+
+    when: element -> values that may be shown. subject_types: of the main subject. clock: element with the day on which
+    publication ends (publicity_until).
+    """
+
+    share: bool = False
+    when: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    subject_types: tuple[SubjectType, ...] = ("enterprise", "household", "organisation")
+
+
+class Kind(KindPart):
+    """One record kind = one typed table.
+
+    registers: this kind founds subjects of these types (by the record's own identity), or adds to them.
+        found: a record whose subject is unknown makes a new subject; names: former names are taken from it.
+    key: elements that, with the subject, name one record; the same key again is a new version or a duplicate.
+    sealed: ingested and never published (e.g. public-security penalties, 治安管理处罚法 art. 136).
+    event_on ...: the elements that fill the common times of credit_record.
+    """
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
+    title: str
+    title_en: str
+    catalogue_class: str
+    registers: Literal["none", "found", "names"] = "none"
+    founds: Literal["organisation", "person"] | None = None
+    roles: dict[Literal["subject", "related"], Role]
+    elements: tuple[str, ...]
+    required: tuple[str, ...] = ()
+    key: tuple[str, ...]
+    event_on: str | None = None
+    effective_from_on: str | None = None
+    effective_to_on: str | None = None
+    publicity_until_on: str | None = None
+    sealed: bool = False
+    open: OpenRule = OpenRule()
+    basis: str | None = None
+    note: str | None = None
+
+    def element_list(self) -> list[Element]:
+        """Return the kind's elements in column order."""
+        return [elements()[e] for e in self.elements]
+
+
+@cache
+def kinds() -> dict[str, Kind]:
+    """Return all record kinds by id, sorted."""
+    return {p.stem: Kind(id=p.stem, **yaml.safe_load(p.read_text("utf-8")))
+            for p in sorted((Path(__file__).parent / "kinds").glob("*.yaml"))}

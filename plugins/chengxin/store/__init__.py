@@ -1,0 +1,1 @@
+"""MECHANISM: bytes, paths, atomicity, manifests, pointers. Knows nothing of credit."""

@@ -1,0 +1,62 @@
+"""Where everything lies below one home folder. Pure paths; nothing is created here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of a home."""
+
+    home: Path
+
+    def landing(self, dataset: str, batch_id: str) -> Path:
+        """Received bytes: payload/* and receipt.json."""
+        return self.home / "landing" / dataset / batch_id
+
+    def batch(self, dataset: str, batch_id: str) -> Path:
+        """All that was derived from one batch."""
+        return self.home / "batches" / dataset / batch_id
+
+    def standard(self, dataset: str, batch_id: str) -> Path:
+        """standard-*.parquet, quarantine-*.parquet, issues-*.parquet, summary.json."""
+        return self.batch(dataset, batch_id) / "standard"
+
+    def validation(self, dataset: str, batch_id: str) -> Path:
+        """suite.json, result.json, facts.json, verdict.json, report.html."""
+        return self.batch(dataset, batch_id) / "validation"
+
+    def links(self, dataset: str, batch_id: str, revision: int) -> Path:
+        """Outcome of linking, one folder a revision."""
+        return self.batch(dataset, batch_id) / f"links-{revision:04d}"
+
+    def admission(self, dataset: str, batch_id: str, revision: int) -> Path:
+        """The account of the batch, one file a revision; the highest is the truth."""
+        return self.batch(dataset, batch_id) / f"admitted-{revision:04d}.json"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files, never data."""
+        return self.home / "locks"
+
+    @property
+    def work(self) -> Path:
+        """Spill and scratch space; emptied at the start of every run."""
+        return self.home / "work"
+
+    @property
+    def drafts(self) -> Path:
+        """Snapshots being assembled, and those that a red check stopped."""
+        return self.home / "drafts"
+
+    def tier(self, tier: str) -> Path:
+        """A sharing tier: snapshots/ and current.json."""
+        return self.home / "published" / tier
+
+    def snapshot(self, tier: str, snapshot_id: str) -> Path:
+        """One immutable snapshot of a tier."""
+        return self.tier(tier) / "snapshots" / snapshot_id
+
+    def pointer(self, tier: str) -> Path:
+        """The file that names the current snapshot of a tier."""
+        return self.tier(tier) / "current.json"

@@ -8,29 +8,32 @@ import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 ElementType = Literal[
-    "text",         # free text, stored as sent but for blanks at the ends
-    "name",         # name of an organisation or a person
-    "uscc",         # GB 32100
-    "org_code",     # GB 11714
-    "reg_no",       # GS 15
-    "tax_no",       # taxpayer number, 15 to 20
-    "person_doc",   # GB 11643 resident id, residence permits, other documents
-    "loan_card_no", # 中征码
+    "text",  # free text, stored as sent but for blanks at the ends
+    "name",  # name of an organisation or a person
+    "uscc",  # GB 32100
+    "org_code",  # GB 11714
+    "reg_no",  # GS 15
+    "tax_no",  # taxpayer number, 15 to 20
+    "person_doc",  # GB 11643 resident id, residence permits, other documents
+    "loan_card_no",  # 中征码
     "document_no",  # decision, case, certificate numbers: brackets and blanks made alike
-    "code",         # value of a code list
-    "region",       # GB/T 2260 code
-    "date",         # calendar day in Shanghai
-    "instant",      # point in time, UTC
-    "money",        # yields <id>_yuan, <id>_currency_code, <id>_raw
+    "code",  # value of a code list
+    "region",  # GB/T 2260 code
+    "date",  # calendar day in Shanghai
+    "instant",  # point in time, UTC
+    "money",  # yields <id>_yuan, <id>_currency_code, <id>_raw
     "integer",
-    "decimal",      # decimal(18,6)
+    "decimal",  # decimal(18,6)
     "year",
     "phone",
     "flag",
 ]
 
-# open: anybody may see it. name: masked where it names a natural person. personal: masked or dropped in the open tier.
-# identifier: identifies a natural person, never in the open tier. restricted: government tier only.
+# open: anybody may see it.
+# name: masked in the open tier where it names a natural person (a counterpart of any type).
+# person_name: always a natural person's name, so always masked in the open tier.
+# identifier: identifies a natural person; never in the open tier.
+# restricted: government tier only. free_text: redacted in the open tier.
 Sensitivity = Literal["open", "name", "person_name", "identifier", "restricted", "free_text"]
 
 

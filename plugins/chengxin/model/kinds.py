@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from chengxin.model.elements import Element, elements
 
 SubjectType = Literal["enterprise", "household", "organisation", "person"]
-IdentityPart = Literal["uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no", "name", "legal_rep", "region"]
+IdentityPart = Literal[
+    "uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no", "name", "legal_rep", "region"
+]
 
 
 class KindPart(BaseModel):
@@ -33,8 +35,8 @@ class Role(KindPart):
 class OpenRule(KindPart):
     """Which records of a kind the open tier may hold. All stated conditions must hold.
 
-    when: element -> values that may be shown. subject_types: of the main subject. clock: element with the day on which
-    publication ends (publicity_until).
+    when: element -> values that may be shown. subject_types: of the main subject. The end of publication is the kind's
+    publicity_until_on.
     """
 
     share: bool = False
@@ -42,12 +44,27 @@ class OpenRule(KindPart):
     subject_types: tuple[SubjectType, ...] = ("enterprise", "household", "organisation")
 
 
+class NameHistory(KindPart):
+    """How a record tells a former name of its subject.
+
+    when: element -> values that make it a record about the name; empty = every record. before, after: elements with the
+    names. changed_on: element with the day on which the name before ended; None = not known.
+    """
+
+    before: str
+    after: str
+    when: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    changed_on: str | None = None
+
+
 class Kind(KindPart):
     """One record kind = one typed table.
 
     registers: this kind founds subjects of these types (by the record's own identity), or adds to them.
         found: a record whose subject is unknown makes a new subject; names: former names are taken from it.
-    key: elements that, with the subject, name one record; the same key again is a new version or a duplicate.
+    name_history: where former names stand; a kind that registers names has it, one that founds subjects may.
+    key: elements that, with the subject, name one record; the same key again is a new version or a duplicate. Empty = one
+        record a subject. key_optional: those of the key that a source may lack altogether.
     sealed: ingested and never published (e.g. public-security penalties, 治安管理处罚法 art. 136).
     event_on ...: the elements that fill the common times of credit_record.
     """
@@ -58,10 +75,12 @@ class Kind(KindPart):
     catalogue_class: str
     registers: Literal["none", "found", "names"] = "none"
     founds: Literal["organisation", "person"] | None = None
+    name_history: NameHistory | None = None
     roles: dict[Literal["subject", "related"], Role]
     elements: tuple[str, ...]
     required: tuple[str, ...] = ()
     key: tuple[str, ...]
+    key_optional: tuple[str, ...] = ()
     event_on: str | None = None
     effective_from_on: str | None = None
     effective_to_on: str | None = None
@@ -79,5 +98,7 @@ class Kind(KindPart):
 @cache
 def kinds() -> dict[str, Kind]:
     """Return all record kinds by id, sorted."""
-    return {p.stem: Kind(id=p.stem, **yaml.safe_load(p.read_text("utf-8")))
-            for p in sorted((Path(__file__).parent / "kinds").glob("*.yaml"))}
+    return {
+        p.stem: Kind(id=p.stem, **yaml.safe_load(p.read_text("utf-8")))
+        for p in sorted((Path(__file__).parent / "kinds").glob("*.yaml"))
+    }

@@ -63,8 +63,8 @@ class Kind(KindPart):
     registers: this kind founds subjects of these types (by the record's own identity), or adds to them.
         found: a record whose subject is unknown makes a new subject; names: former names are taken from it.
     name_history: where former names stand; a kind that registers names has it, one that founds subjects may.
-    key: elements that, with the subject, name one record; the same key again is a new version or a duplicate. Empty = one
-        record a subject. key_optional: those of the key that a source may lack altogether.
+    key: elements that, with the subject, name one record; the same key again is a new version or a duplicate. Empty =
+        one record a subject. key_optional: those of the key that a source may lack altogether.
     sealed: ingested and never published (e.g. public-security penalties, 治安管理处罚法 art. 136).
     event_on ...: the elements that fill the common times of credit_record.
     """

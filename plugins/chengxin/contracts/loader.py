@@ -1,0 +1,170 @@
+"""Read contract files. One bad file never stops the others: it becomes a problem in words for its author."""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from chengxin.contracts import models
+from chengxin.contracts.models import Contract
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """Something wrong in a file: its path below the folder that was read, and what to do, Chinese first."""
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The usable contracts by id, sorted, and what is wrong with the others."""
+
+    contracts: dict[str, Contract]
+    problems: tuple[Problem, ...]
+
+
+def load(folder: Path) -> Loaded:
+    """Read every contract below `folder` (`<domain>/<dataset>.yaml`), in a fixed order. Never raises for a bad file."""
+    if not folder.is_dir():
+        return Loaded({}, (Problem(folder.name, "合同目录不存在 (no such contracts folder)"),))
+    contracts: dict[str, Contract] = {}
+    problems: list[Problem] = []
+    home: dict[str, str] = {}
+    for path in _files(folder):
+        shown = path.relative_to(folder).as_posix()
+        contract, wrong = read_contract(path, folder)
+        problems += [Problem(shown, message) for message in wrong]
+        if contract is None:
+            continue
+        if contract.id in home:
+            problems.append(Problem(shown, f"id：{contract.id} 已在 {home[contract.id]} 中使用 (duplicate id)"))
+            continue
+        home[contract.id] = shown
+        contracts[contract.id] = contract
+    return Loaded(dict(sorted(contracts.items())), tuple(sorted(problems)))
+
+
+def read_contract(path: Path, folder: Path) -> tuple[Contract | None, list[str]]:
+    """Read one file; return the contract, or None and the reasons. A file directly in `folder` has no domain folder."""
+    if path.suffix == ".yml":
+        return None, ["扩展名应为 .yaml (rename the file to .yaml)"]
+    try:
+        body = yaml.load(path.read_text("utf-8-sig"), Loader=_StrictLoader)  # noqa: S506  a SafeLoader
+    except UnicodeDecodeError:
+        return None, ["合同文件应为 UTF-8 编码 (the file is not UTF-8)"]
+    except (OSError, yaml.YAMLError, RecursionError, ValueError) as error:
+        return None, [_yaml_words(error)]
+    if not isinstance(body, dict):
+        return None, ["文件应为键值对，第一行写 format: 1 (the file holds no mapping)"]
+    try:
+        contract = Contract.model_validate(body)
+    except ValidationError as error:
+        return None, list(dict.fromkeys(_words(detail) for detail in error.errors(include_url=False)))
+    return _placed(contract, path, folder)
+
+
+def _placed(contract: Contract, path: Path, folder: Path) -> tuple[Contract | None, list[str]]:
+    """Check that the file lies where its contents say."""
+    wrong = []
+    if contract.id != path.stem:
+        wrong.append(f"id：应与文件名相同，文件名为 {path.stem}，id 为 {contract.id} (id is not the file's name)")
+    if path.parent != folder and contract.domain != path.parent.name:
+        folder_name = path.parent.name
+        wrong.append(f"domain：应与所在目录 {folder_name} 相同，现为 {contract.domain} (domain is not the folder)")
+    return (None, wrong) if wrong else (contract, [])
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in {".yaml", ".yml"} and path.is_file() and not path.name.startswith("."):
+            yield path
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice and leaves dates as the text that was written."""
+
+
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    body: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str | int | float | bool):
+            raise yaml.MarkedYAMLError(problem="键应为文本 (keys are text)", problem_mark=key_node.start_mark)
+        if key in body:
+            raise yaml.MarkedYAMLError(problem=f"键 {key} 出现两次 (duplicate key)", problem_mark=key_node.start_mark)
+        body[key] = loader.construct_object(value_node, deep=True)
+    return body
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _yaml_words(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f"第 {mark.line + 1} 行第 {mark.column + 1} 列" if mark else "文件"
+    what = getattr(error, "problem", None) or error.__class__.__name__
+    return f"{where}：YAML 写法有误：{what}"
+
+
+_MESSAGES = {
+    "missing": "缺少必填项 (required)",
+    "string_type": "应为文本，请加引号 (text expected, put it in quotes)",
+    "int_type": "应为整数 (integer expected)",
+    "int_parsing": "应为整数 (integer expected)",
+    "float_type": "应为数值 (number expected)",
+    "float_parsing": "应为数值 (number expected)",
+    "bool_type": "应为 true 或 false (boolean expected)",
+    "bool_parsing": "应为 true 或 false (boolean expected)",
+    "dict_type": "应为键值对 (mapping expected)",
+    "model_type": "应为键值对 (mapping expected)",
+    "tuple_type": "应为列表 (list expected)",
+    "string_too_short": "不能为空 (must not be empty)",
+    "too_short": "不能为空 (must not be empty)",
+}
+
+
+def _words(detail: ErrorDetails) -> str:
+    """Turn one pydantic error into `columns[3].element：...`. Input values are left out: they may be examples."""
+    where, kind, context = _where(detail["loc"]), detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"{where}：没有这个键{_near(str(detail['loc'][-1]))} (unknown key)"
+    if kind == "literal_error":
+        return f"{where}：只能是 {context['expected'].replace(' or ', '、')} (one of these)"
+    if kind == "string_pattern_mismatch":
+        return f"{where}：写法应符合 {context['pattern']} (pattern)"
+    if kind in {"greater_than_equal", "less_than_equal"}:
+        bound = f"不小于 {context['ge']}" if "ge" in context else f"不大于 {context['le']}"
+        return f"{where}：应{bound} (out of range)"
+    if kind == "value_error":
+        return f"{where}：{context['error']}"
+    return f"{where}：{_MESSAGES.get(kind, detail['msg'])}"
+
+
+def _where(loc: tuple[int | str, ...]) -> str:
+    text = ""
+    for step in loc:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text or "合同"
+
+
+def _near(key: str) -> str:
+    known = {
+        name
+        for part in vars(models).values()
+        if isinstance(part, type) and issubclass(part, BaseModel)
+        for name in part.model_fields
+    }
+    close = difflib.get_close_matches(key, sorted(known), n=1)
+    return f"，是否想写 {close[0]}" if close else ""

@@ -1,0 +1,196 @@
+"""The public reader of published snapshots: the one way in for people, the serving app and the commit's own proof.
+
+Opening checks pointer, manifest digest and every file's presence and size. A damaged newest snapshot gives way to the
+newest earlier intact one; the damaged one is marked and `Snapshot.warnings` says so.
+"""
+
+import logging
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from chengxin.errors import SnapshotDamaged
+from chengxin.store import pointer
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import FileEntry, Manifest
+from chengxin.store.parquet import arrow_schema
+
+log = logging.getLogger(__name__)
+
+_IDENTIFIER_FORM = re.compile(r"^[0-9A-Z]+$")
+
+
+def open_snapshot(
+    home: str | Path, tier: str = "government", snapshot: str | None = None, *, mark: bool = True
+) -> "Snapshot":
+    """Open the current snapshot of a tier, or the named one.
+
+    mark: leave DAMAGED.json in a damaged snapshot that was met. Raise SnapshotDamaged when nothing intact is left, when
+    nothing was published yet, or when the named snapshot is missing or damaged.
+    """
+    layout = Layout(Path(home))
+    if snapshot is not None:
+        found, problems = pointer.check(layout.snapshot(tier, snapshot))
+        if found is None or problems:
+            raise SnapshotDamaged(f"{tier} 层快照 {snapshot} 不能读：{pointer.summary(problems)}")
+        return Snapshot(found, layout.snapshot(tier, snapshot))
+    located = pointer.locate(layout, tier)
+    for warning in located.warnings:
+        log.warning("%s", warning)
+    if mark:
+        for name, problems in located.damaged.items():
+            pointer.mark(layout.snapshot(tier, name), problems)
+    if located.manifest is None:
+        raise SnapshotDamaged("；".join(located.warnings) or f"{tier} 层尚未发布任何快照")
+    return Snapshot(located.manifest, layout.snapshot(tier, located.manifest.snapshot_id), located.warnings)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One intact snapshot. warnings: what was found wrong on the way to it, in Chinese."""
+
+    manifest: Manifest
+    folder: Path
+    warnings: tuple[str, ...] = ()
+    _footers: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def id(self) -> str:
+        """Return the snapshot id."""
+        return self.manifest.snapshot_id
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """Return rows per table."""
+        return self.manifest.rows()
+
+    def files(self, table: str, subject_id: int | None = None) -> list[Path]:
+        """Return a table's data files; with a subject only those whose range may hold it."""
+        return [self._path(f) for f in self._entries(table) if subject_id is None or f.may_hold(subject_id)]
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read a table into memory."""
+        return self._read(name, self.manifest.tables[name].files, columns)
+
+    def scan(self, name: str) -> str:
+        """Return the SQL text that stands for a table in a DuckDB query: `from <scan>`."""
+        files = self.files(name)
+        if files:
+            listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
+            return f"read_parquet([{listed}], hive_partitioning = false)"
+        columns = ", ".join(f'NULL::{_sql_type(c.type)} AS "{c.name}"' for c in self.manifest.tables[name].schema)
+        return f"(SELECT {columns} WHERE false)"
+
+    def connect(self, *, memory_limit_mib: int = 1024, threads: int = 2) -> duckdb.DuckDBPyConnection:
+        """Open an in-memory DuckDB in which every table is a view."""
+        connection = duckdb.connect(config={"memory_limit": f"{memory_limit_mib}MiB", "threads": threads})
+        connection.execute("SET TimeZone = 'UTC'")
+        for name in self.manifest.tables:
+            connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM {self.scan(name)}')
+        return connection
+
+    def lookup(self, subject_id: int) -> dict[str, pa.Table]:
+        """Return all rows of one subject, table by table; tables without a row are left out.
+
+        A subject lies in the same part of every table, so its part is found once and one file a table is read.
+        """
+        part = next((f.part for f in self._entries("subject") if self._rows_of(f, subject_id, ["subject_id"])), None)
+        found: dict[str, pa.Table] = {}
+        for name in self.manifest.tables:
+            files = [f for f in self._entries(name) if f.part == part]
+            pieces = [rows for f in files if (rows := self._rows_of(f, subject_id)) is not None]
+            if pieces:
+                found[name] = pa.concat_tables(pieces)
+        return found
+
+    def find(self, identifier_or_name: str) -> pa.Table:
+        """Return the subjects that bear an identifier or exactly a name (present or former), by subject_id."""
+        wanted = [identifier_or_name.strip(), _tidy(identifier_or_name)]
+        ids: list[pa.Array] = []
+        if _IDENTIFIER_FORM.match(wanted[1]):
+            ids.append(self._subjects_where("subject_identifier", ["identifier_value"], wanted))
+        else:
+            ids.append(self._subjects_where("subject_name", ["name", "name_key"], wanted))
+        ids.append(self._subjects_where("subject", ["name", "uscc"], wanted))
+        found = pc.unique(pa.concat_arrays(ids))
+        pieces = [rows for i in sorted(found.to_pylist()) if (rows := self._subject(i)) is not None]
+        return pa.concat_tables(pieces) if pieces else self._empty("subject")
+
+    def _subject(self, subject_id: int) -> pa.Table | None:
+        return next((r for f in self._entries("subject") if (r := self._rows_of(f, subject_id)) is not None), None)
+
+    def _subjects_where(self, table: str, columns: Iterable[str], wanted: list[str]) -> pa.Array:
+        if not self._entries(table):
+            return pa.array([], pa.int64())
+        tests = " OR ".join(f"{column} IN (?, ?)" for column in columns)
+        parameters = wanted * tests.count("IN")
+        with duckdb.connect(config={"threads": 2}) as connection:
+            query = f"SELECT DISTINCT subject_id FROM {self.scan(table)} WHERE subject_id IS NOT NULL AND ({tests})"
+            answer = connection.sql(query, params=parameters).to_arrow_table().column("subject_id")
+        return answer.combine_chunks()
+
+    def _entries(self, table: str) -> tuple[FileEntry, ...]:
+        entry = self.manifest.tables.get(table)
+        return entry.files if entry else ()
+
+    def _path(self, entry: FileEntry) -> Path:
+        return self.folder / entry.table / entry.name
+
+    def _rows_of(self, entry: FileEntry, subject_id: int, columns: Sequence[str] | None = None) -> pa.Table | None:
+        """Read one subject's rows of a file through its row groups' statistics; None when it has none."""
+        if not entry.may_hold(subject_id):
+            return None
+        metadata, ranges = self._footer(entry)
+        groups = [i for i, (low, high) in enumerate(ranges) if low <= subject_id <= high]
+        if not groups:
+            return None
+        with pq.ParquetFile(self._path(entry), metadata=metadata) as file:
+            rows = file.read_row_groups(groups, columns=columns, use_threads=False)
+        rows = rows.filter(pc.equal(rows.column("subject_id"), subject_id))
+        return rows if rows.num_rows else None
+
+    def _footer(self, entry: FileEntry) -> tuple[Any, list[tuple[int, int]]]:
+        known = self._footers.get(entry.sha256)
+        if known is None:
+            metadata = pq.read_metadata(self._path(entry))
+            known = self._footers[entry.sha256] = (metadata, list(_subject_ranges(metadata)))
+        return known
+
+    def _read(self, name: str, entries: Iterable[FileEntry], columns: Sequence[str] | None) -> pa.Table:
+        pieces = [pq.read_table(self._path(f), columns=columns, partitioning=None) for f in entries]
+        return pa.concat_tables(pieces) if pieces else self._empty(name, columns)
+
+    def _empty(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        empty = arrow_schema(self.manifest.tables[name].schema).empty_table()
+        return empty if columns is None else empty.select(list(columns))
+
+
+def _subject_ranges(metadata: Any) -> Iterator[tuple[int, int]]:
+    position = metadata.schema.names.index("subject_id")
+    for group in range(metadata.num_row_groups):
+        statistics = metadata.row_group(group).column(position).statistics
+        yield (statistics.min, statistics.max) if statistics and statistics.has_min_max else (1, 0)
+
+
+def _tidy(text: str) -> str:
+    """Give an identifier its machine form: half-width, no blanks or hyphens, upper case."""
+    return re.sub(r"[\s\-]", "", unicodedata.normalize("NFKC", text)).upper()
+
+
+_SQL_TYPES = {
+    "string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "bool": "BOOLEAN", "date32[day]": "DATE",
+    "timestamp[us, tz=UTC]": "TIMESTAMPTZ", "decimal128(18, 2)": "DECIMAL(18,2)", "decimal128(18, 6)": "DECIMAL(18,6)",
+    "binary": "BLOB", "double": "DOUBLE",
+}  # fmt: skip
+
+
+def _sql_type(arrow: str) -> str:
+    return _SQL_TYPES[arrow]

@@ -1,0 +1,79 @@
+"""What every connector promises, and how connections are named, found and shown without their secrets."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from chengxin.contracts.models import Contract
+from chengxin.errors import ContractError, SourceUnavailable
+from chengxin.handover import Delivery
+from chengxin.settings import Settings
+
+
+class Options(BaseModel):
+    """Base of the `delivery.options` of a connector: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Connector(Protocol):
+    """One way to reach a source. `discover` looks, `fetch` copies; neither knows of batches.
+
+    A delivery's locator holds `connector`, the shape that can fetch it, and plain JSON values only. Three more keys
+    mean something to landing: `live` (a pull shows the source as it is now), `undated` (the source has no time of its
+    own) and `fingerprint` (equal fingerprints = surely the same bytes).
+    """
+
+    def options(self, contract: Contract) -> Options:
+        """Read the contract's delivery options; raise ContractError when they do not fit this shape."""
+
+    def discover(self, contract: Contract, settings: Settings, cursor: dict[str, Any]) -> list[Delivery]:
+        """List what the source offers beyond `cursor`, by offered_at, then name. Writes nothing.
+
+        cursor: the locator of the newest landed batch of the data set, empty before the first.
+        Raises SourceUnavailable.
+        """
+
+    def fetch(self, delivery: Delivery, contract: Contract, settings: Settings, target: Path) -> None:
+        """Stream the delivery's bytes, unchanged, into files directly under `target`.
+
+        Raises SourceUnavailable (try again) or DeliveryCorrupt (not the bytes that were announced).
+        """
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+def read_options(model: type[OptionsT], contract: Contract) -> OptionsT:
+    """Check a contract's delivery options against a connector's model; raise ContractError in words."""
+    try:
+        return model.model_validate(contract.delivery.options)
+    except ValidationError as error:
+        wrong = "；".join(f"{'.'.join(map(str, e['loc'])) or 'options'}：{e['msg']}" for e in error.errors())
+        raise ContractError(f"合同 {contract.id} 的 delivery.options 不正确：{wrong}") from None
+
+
+def connection_variable(name: str) -> str:
+    """Return the environment variable that holds a connection: `tax_api` -> CHENGXIN_CONN_TAX_API."""
+    return "CHENGXIN_CONN_" + re.sub(r"\W", "_", name).upper()
+
+
+def connection_url(name: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the URL of a named connection; raise SourceUnavailable when the environment has none."""
+    variable = connection_variable(name)
+    url = environment.get(variable, "").strip()
+    if not url:
+        raise SourceUnavailable(f"没有找到连接“{name}”：请设置环境变量 {variable}")
+    return url
+
+
+def masked(url: str) -> str:
+    """Return a URL that may be shown: scheme, host, port and path; no user, password, query or fragment."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{'***@' if '@' in parts.netloc else ''}{host}{parts.path}"

@@ -1,0 +1,225 @@
+"""Landing: received bytes become a batch, once. The same bytes twice are the same batch.
+
+    <home>/landing/<dataset>/<batch_id>/payload/*     the bytes as they came
+    <home>/landing/<dataset>/<batch_id>/receipt.json  what they are; a batch exists when its receipt does
+    <home>/landing/<dataset>/seen.json                a cache: fingerprint of a delivery -> batch; may be deleted
+
+The receipts are the only memory: what to ask a source for next is read from the newest one.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from chengxin.clock import SHANGHAI, Clock
+from chengxin.connectors import connector_for, connector_named
+from chengxin.contracts.models import Contract
+from chengxin.errors import DeliveryCorrupt
+from chengxin.handover import Batch, Delivery, LandedFile, as_json
+from chengxin.settings import Settings
+from chengxin.store.atomic import BUILDING, fsync_folder, read_json, sha256_file, sync_tree, write_json
+from chengxin.store.layout import Layout
+from chengxin.store.lock import held
+
+PAYLOAD = "payload"
+RECEIPT = "receipt.json"
+SEEN = "seen.json"
+
+# A file that changed within this time before it was copied could change again within the same tick of its clock.
+_SETTLED_SECONDS = 2.0
+
+_IDENTITY = ("fingerprint", "path")
+
+# Not in the receipt: paths and inode numbers of one machine. Only what tells where to go on next time.
+_PRIVATE = ("path", "fingerprint", "checksum")
+
+
+def offered(contract: Contract, settings: Settings) -> list[Delivery]:
+    """Ask the source of a contract what it offers beyond what has surely landed already."""
+    found = connector_for(contract).discover(contract, settings, cursor(settings, contract.id))
+    folder = Layout(settings.home).landing(contract.id, "")
+    seen = _seen(folder)
+    return [delivery for delivery in found if _landed_as(folder, seen, delivery) is None]
+
+
+def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Clock) -> Batch:
+    """Fetch a delivery and make it a batch; return the earlier batch when its bytes have landed before.
+
+    A pull from a live source whose whole state is delivered (mode full) is compared with the newest batch only: a
+    source that returns to an earlier state says something new, a file that is sent again does not.
+    clock: dates pulls from sources that have no time of their own.
+    Raises SourceUnavailable, DeliveryCorrupt; then nothing is left behind.
+    """
+    layout = Layout(settings.home)
+    folder = layout.landing(contract.id, "").resolve()
+    with held(layout, f"landing-{contract.id}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        known = _landed_as(folder, _seen(folder), delivery)
+        if known:
+            return _read_receipt(known)
+        for stray in folder.glob(f"{BUILDING}*"):
+            shutil.rmtree(stray) if stray.is_dir() else stray.unlink()
+        building = folder / f"{BUILDING}delivery"
+        try:
+            files = _fetch(contract, delivery, settings, building / PAYLOAD)
+            settled = _settled(building / PAYLOAD, delivery)
+            batch = _as_batch(folder, contract, delivery, files, clock, building)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        if settled:
+            _remember(folder, delivery, batch)
+        return batch
+
+
+def batches(settings: Settings, dataset: str) -> list[Batch]:
+    """Return the landed batches of a data set in the order in which they count: received, name, id."""
+    folder = Layout(settings.home).landing(dataset, "")
+    return sorted(_receipts(folder), key=lambda b: (b.received_at, b.delivery, b.batch_id))
+
+
+def cursor(settings: Settings, dataset: str) -> dict[str, Any]:
+    """Return where the newest landed pull of a data set stopped; empty before the first."""
+    folder = Layout(settings.home).landing(dataset, "")
+    for batch in reversed(batches(settings, dataset)):
+        locator = read_json(folder / batch.batch_id / RECEIPT)["locator"]
+        if locator.get("live"):
+            return dict(locator)
+    return {}
+
+
+def payload(settings: Settings, batch: Batch) -> list[Path]:
+    """Return the received files of a batch, in the order of their names."""
+    folder = Layout(settings.home).landing(batch.dataset, batch.batch_id) / PAYLOAD
+    return [folder / file.name for file in batch.files]
+
+
+def verify_landed(settings: Settings, batch: Batch) -> list[str]:
+    """Compare the bytes on disk with the receipt; return what is wrong, in Chinese."""
+    folder = Layout(settings.home).landing(batch.dataset, batch.batch_id)
+    problems = []
+    for file in batch.files:
+        path = folder / PAYLOAD / file.name
+        if not path.is_file():
+            problems.append(f"批次 {batch.batch_id}：缺少收到的文件“{file.name}”")
+        elif path.stat().st_size != file.size or sha256_file(path) != file.sha256:
+            problems.append(f"批次 {batch.batch_id}：文件“{file.name}”与接收时的大小或 sha256 不一致")
+    present = {p.name for p in (folder / PAYLOAD).iterdir()} if (folder / PAYLOAD).is_dir() else set()
+    extra = sorted(present - {f.name for f in batch.files})
+    problems += [f"批次 {batch.batch_id}：出现未登记的文件“{name}”" for name in extra]
+    try:
+        intact = _read_receipt(folder / RECEIPT) == batch
+    except (OSError, DeliveryCorrupt):
+        intact = False
+    return problems if intact else [*problems, f"批次 {batch.batch_id}：接收回执缺失或被改动"]
+
+
+def payload_digest(files: tuple[LandedFile, ...]) -> str:
+    """Return the sha256 of a payload: of the one file, or of the sorted `name sha256` lines of several."""
+    if len(files) == 1:
+        return files[0].sha256
+    lines = "".join(f"{f.name} {f.sha256}\n" for f in sorted(files, key=lambda f: f.name))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _fetch(contract: Contract, delivery: Delivery, settings: Settings, target: Path) -> tuple[LandedFile, ...]:
+    target.mkdir(parents=True)
+    connector_named(delivery.locator["connector"]).fetch(delivery, contract, settings, target)
+    files = tuple(LandedFile(p.name, p.stat().st_size, sha256_file(p)) for p in sorted(target.iterdir()))
+    if not files:
+        raise DeliveryCorrupt(f"“{delivery.name}”没有收到任何文件")
+    return files
+
+
+def _as_batch(
+    folder: Path, contract: Contract, delivery: Delivery, files: tuple[LandedFile, ...], clock: Clock, building: Path
+) -> Batch:
+    digest = payload_digest(files)
+    full, live = contract.delivery.mode == "full", bool(delivery.locator.get("live"))
+    newest = max(_receipts(folder), key=lambda b: b.received_at, default=None) if live else None
+    twin = newest if live and full else _with_digest(folder, digest)
+    if twin and payload_digest(twin.files) == digest:
+        return twin
+    received = clock.now() if delivery.locator.get("undated") else delivery.offered_at
+    if newest and received <= newest.received_at:
+        # Two pulls are in the order in which they were made, whatever the source's clock or watermark says.
+        received = newest.received_at + timedelta(seconds=1)
+    batch_id = _batch_id(folder, contract.id, received, digest)
+    batch = Batch(contract.id, batch_id, contract.delivery.mode, delivery.origin, delivery.name, received, files)
+    locator = {k: v for k, v in delivery.locator.items() if k not in _PRIVATE}
+    write_json(building / RECEIPT, {**as_json(batch), "payload_sha256": digest, "locator": locator})
+    sync_tree(building)
+    building.rename(folder / batch_id)
+    fsync_folder(folder)
+    return batch
+
+
+def _batch_id(folder: Path, dataset: str, received: datetime, digest: str) -> str:
+    """Return `<dataset>-<yyyymmdd>-<sha12>`, the day in Shanghai.
+
+    A live source that comes back to an earlier state on the same day gets another hash: of the state and the instant.
+    """
+    day = received.astimezone(SHANGHAI).strftime("%Y%m%d")
+    batch_id = f"{dataset}-{day}-{digest[:12]}"
+    if (folder / batch_id).exists():
+        again = hashlib.sha256(f"{digest} {received.isoformat()}".encode()).hexdigest()
+        return f"{dataset}-{day}-{again[:12]}"
+    return batch_id
+
+
+def _with_digest(folder: Path, digest: str) -> Batch | None:
+    for path in sorted(folder.glob(f"*-{digest[:12]}/{RECEIPT}")):
+        batch = _read_receipt(path)
+        if payload_digest(batch.files) == digest:
+            return batch
+    return None
+
+
+def _receipts(folder: Path) -> Iterator[Batch]:
+    paths = (p for p in folder.glob(f"*/{RECEIPT}") if not p.parent.name.startswith(BUILDING))
+    return (_read_receipt(path) for path in sorted(paths))
+
+
+def _read_receipt(path: Path) -> Batch:
+    names = {f.name for f in fields(Batch)}
+    try:
+        return Batch.from_json({k: v for k, v in read_json(path).items() if k in names})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DeliveryCorrupt(
+            f"批次 {path.parent.name} 的接收回执已损坏；请从备份恢复或删除该批次后重新接收"
+        ) from error
+
+
+def _landed_as(folder: Path, seen: dict[str, dict[str, str]], delivery: Delivery) -> Path | None:
+    """Return the receipt of the batch that an untouched file became, without reading the file."""
+    entry = seen.get(delivery.name)
+    if not entry or any(entry[k] != delivery.locator.get(k) for k in _IDENTITY):
+        return None
+    receipt = folder / entry["batch_id"] / RECEIPT
+    return receipt if receipt.is_file() else None
+
+
+def _settled(target: Path, delivery: Delivery) -> bool:
+    """Tell whether the fingerprint is safe to rely on: the file had been left alone for a while when it was copied."""
+    fingerprint = delivery.locator.get("fingerprint")
+    if not fingerprint:
+        return False
+    changed = int(fingerprint.split("-")[2]) / 1e9
+    return all(path.stat().st_mtime - changed >= _SETTLED_SECONDS for path in target.iterdir())
+
+
+def _remember(folder: Path, delivery: Delivery, batch: Batch) -> None:
+    """Note the fingerprint of a delivery that need not be read again."""
+    entry = {k: delivery.locator[k] for k in _IDENTITY} | {"batch_id": batch.batch_id}
+    write_json(folder / SEEN, {**_seen(folder), delivery.name: entry})
+
+
+def _seen(folder: Path) -> dict[str, dict[str, str]]:
+    try:
+        seen = read_json(folder / SEEN)
+    except (OSError, ValueError):
+        return {}
+    return seen if isinstance(seen, dict) else {}

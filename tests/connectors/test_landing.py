@@ -1,0 +1,148 @@
+import os
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from test_file_drop import DAY, drop
+
+from chengxin.clock import Clock
+from chengxin.connectors import landing
+from chengxin.connectors.file_drop import file_delivery
+from chengxin.errors import DeliveryCorrupt
+from chengxin.store.atomic import read_json
+
+CLOCK = Clock(datetime(2026, 11, 23, 8, tzinfo=UTC))
+
+
+def land_all(contract, settings):
+    return [landing.land(contract, d, settings, CLOCK) for d in landing.offered(contract, settings)]
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_keeps_the_bytes_unchanged_with_a_receipt(settings, make_contract):
+    data = "纳税人名称\r\n某某公司\r\n".encode("gb18030") + b"\xff\xfe"
+    drop(settings, "a", "欠税.csv", data)
+    [batch] = land_all(make_contract(folder="a"), settings)
+    folder = settings.home / "landing" / "tax_arrears" / batch.batch_id
+    assert tree(folder).keys() == {"payload/欠税.csv", "receipt.json"}
+    assert (folder / "payload" / "欠税.csv").read_bytes() == data
+    assert landing.payload(settings, batch) == [folder / "payload" / "欠税.csv"]
+    receipt = read_json(folder / "receipt.json")
+    assert receipt["payload_sha256"] == batch.files[0].sha256 == receipt["files"][0]["sha256"]
+    assert batch.received_at.timestamp() == DAY
+    # 2026-09-21T14:13:20Z is the 21st in Shanghai as well
+    assert batch.batch_id == f"tax_arrears-20260921-{batch.files[0].sha256[:12]}"
+
+
+def test_the_day_of_a_batch_is_the_day_in_shanghai(settings, make_contract):
+    drop(settings, "a", "b.csv", at=datetime(2026, 3, 31, 17, tzinfo=UTC).timestamp())
+    [batch] = land_all(make_contract(folder="a"), settings)
+    assert batch.batch_id.startswith("tax_arrears-20260401-")
+
+
+def test_the_same_bytes_twice_are_one_batch_whatever_name_and_day(settings, make_contract):
+    contract = make_contract(folder="a")
+    drop(settings, "a", "b.csv", b"same")
+    [first] = land_all(contract, settings)
+    drop(settings, "a", "copy of b.csv", b"same", at=DAY + 90_000)
+    assert {b.batch_id for b in land_all(contract, settings)} == {first.batch_id}
+    assert landing.batches(settings, "tax_arrears") == [first]
+
+
+def test_a_replaced_file_with_old_size_and_time_is_a_new_batch(settings, make_contract):
+    contract = make_contract(folder="a")
+    path = drop(settings, "a", "b.csv", b"1111")
+    [first] = land_all(contract, settings)
+    land_all(contract, settings)
+    path.write_bytes(b"2222")
+    os.utime(path, (DAY, DAY))
+    [second] = land_all(contract, settings)
+    assert second.batch_id != first.batch_id
+    assert second.received_at == first.received_at
+
+
+def test_a_file_left_alone_is_recognised_without_reading_it(settings, make_contract, tmp_path):
+    contract = make_contract(folder="a")
+    path = drop(settings, "a", "b.csv", b"1111")
+    deadline = time.monotonic() + 20
+    while landing.offered(contract, settings):
+        # a file dropped a moment ago is read again until its clock has moved on
+        assert time.monotonic() < deadline
+        land_all(contract, settings)
+        time.sleep(0.3)
+    [batch] = landing.batches(settings, "tax_arrears")
+    # still the same delivery for those who ask the connector itself
+    found = landing.connector_for(contract).discover(contract, settings, {})
+    assert [landing.land(contract, d, settings, CLOCK) for d in found] == [batch]
+    # the cache is only a cache
+    (settings.home / "landing" / "tax_arrears" / "seen.json").write_bytes(b"{broken")
+    assert land_all(contract, settings) == [batch]
+    # and a batch that is gone is received again
+    shutil.rmtree(settings.home / "landing" / "tax_arrears" / batch.batch_id)
+    assert land_all(contract, settings) == [batch]
+    assert path.exists()
+
+
+def test_landing_again_after_an_interruption_gives_the_same_bytes(settings, make_contract):
+    contract = make_contract(folder="a")
+    drop(settings, "a", "b.csv", b"payload")
+    [batch] = land_all(contract, settings)
+    folder = settings.home / "landing" / "tax_arrears"
+    clean = {k: v for k, v in tree(folder).items() if k != "seen.json"}
+    # what a kill while copying leaves: a folder under construction and no batch
+    shutil.rmtree(folder / batch.batch_id)
+    (folder / ".building-delivery" / "payload").mkdir(parents=True)
+    (folder / ".building-delivery" / "payload" / "b.csv").write_bytes(b"pay")
+    assert landing.batches(settings, "tax_arrears") == []
+    assert land_all(contract, settings) == [batch]
+    assert {k: v for k, v in tree(folder).items() if k != "seen.json"} == clean
+
+
+def test_a_failed_fetch_leaves_nothing(settings, make_contract):
+    contract = make_contract(folder="a")
+    path = drop(settings, "a", "b.csv", b"payload")
+    [delivery] = landing.offered(contract, settings)
+    path.write_bytes(b"other")
+    with pytest.raises(DeliveryCorrupt):
+        landing.land(contract, delivery, settings, CLOCK)
+    assert tree(settings.home / "landing") == {}
+
+
+def test_batches_count_in_the_order_in_which_they_were_received(settings, make_contract):
+    contract = make_contract(folder="a")
+    for name, at in (("c.csv", DAY), ("a.csv", DAY + 5), ("b.csv", DAY)):
+        drop(settings, "a", name, name.encode(), at=at)
+    land_all(contract, settings)
+    assert [b.delivery for b in landing.batches(settings, "tax_arrears")] == ["b.csv", "c.csv", "a.csv"]
+    assert landing.batches(settings, "unknown_dataset") == []
+
+
+def test_a_file_given_by_hand_lands_for_any_connector(settings, make_contract, tmp_path):
+    (tmp_path / "手工.csv").write_bytes(b"1")
+    contract = make_contract("database", connection="x", table="t")
+    batch = landing.land(contract, file_delivery(contract, tmp_path / "手工.csv"), settings, CLOCK)
+    assert [f.name for f in batch.files] == ["手工.csv"]
+    assert landing.cursor(settings, "tax_arrears") == {}
+    assert str(tmp_path) not in (landing.payload(settings, batch)[0].parents[1] / "receipt.json").read_text("utf-8")
+
+
+def test_verification_finds_every_kind_of_damage(settings, make_contract):
+    drop(settings, "a", "b.csv", b"payload")
+    [batch] = land_all(make_contract(folder="a"), settings)
+    folder = settings.home / "landing" / "tax_arrears" / batch.batch_id
+    assert landing.verify_landed(settings, batch) == []
+    (folder / "payload" / "b.csv").write_bytes(b"PAYLOAD")
+    (folder / "payload" / "stray").write_bytes(b"")
+    (folder / "receipt.json").write_bytes(b"{")
+    problems = landing.verify_landed(settings, batch)
+    assert len(problems) == 3
+    assert "sha256" in problems[0]
+    (folder / "payload" / "b.csv").unlink()
+    assert "缺少" in landing.verify_landed(settings, batch)[0]
+    with pytest.raises(DeliveryCorrupt, match="回执"):
+        landing.batches(settings, "tax_arrears")

@@ -88,7 +88,14 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice and leaves dates as the text that was written."""
+    """A safe loader that refuses a key given twice and leaves numbers, dates and `no` as the text that was written.
+
+    Registration numbers, codes and dates of examples thus need no quotes and keep their leading zeros; the models turn
+    text into numbers where they want numbers.
+    """
+
+
+NUMBERS = ("format", "sheet")  # keys whose model cannot tell a number from a text by itself
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -96,17 +103,20 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     body: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str | int | float | bool):
+        if not isinstance(key, str):
             raise yaml.MarkedYAMLError(problem="键应为文本 (keys are text)", problem_mark=key_node.start_mark)
         if key in body:
             raise yaml.MarkedYAMLError(problem=f"键 {key} 出现两次 (duplicate key)", problem_mark=key_node.start_mark)
-        body[key] = loader.construct_object(value_node, deep=True)
+        value = loader.construct_object(value_node, deep=True)
+        plain = key in NUMBERS and getattr(value_node, "style", "'") is None
+        body[key] = int(value) if plain and isinstance(value, str) and value.isdecimal() else value
     return body
 
 
+_RESOLVED = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 _StrictLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, pattern) for tag, pattern in pairs if tag in _RESOLVED]
     for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -120,7 +130,7 @@ def _yaml_words(error: Exception) -> str:
 
 _MESSAGES = {
     "missing": "缺少必填项 (required)",
-    "string_type": "应为文本，请加引号 (text expected, put it in quotes)",
+    "string_type": "应为文本 (text expected)",
     "int_type": "应为整数 (integer expected)",
     "int_parsing": "应为整数 (integer expected)",
     "float_type": "应为数值 (number expected)",

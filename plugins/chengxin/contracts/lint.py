@@ -1,0 +1,184 @@
+"""Check contracts against the model and against each other. Everything found is a problem in words, Chinese first."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from chengxin.contracts.loader import Problem
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import ENVELOPE, fold_header
+from chengxin.model.codelists import codelists
+from chengxin.model.elements import elements
+from chengxin.model.kinds import Kind, kinds
+from chengxin.model.rules import rules
+from chengxin.model.schema import element_columns, kind_columns
+
+# What a connector cannot do without; the connectors check the rest of their options themselves.
+NEEDED_OPTIONS = {"file_drop": (), "http_api": ("connection",), "database": ("connection", "table")}
+
+
+def lint(contracts: Mapping[str, Contract], expectations: Path) -> tuple[Problem, ...]:
+    """Return everything wrong with the contracts and with the expectation packs, sorted by file."""
+    found = [
+        Problem(_path(contract), message) for contract in contracts.values() for message in lint_contract(contract)
+    ]
+    found += _departments(contracts.values())
+    found += _packs(expectations)
+    return tuple(sorted(set(found)))
+
+
+def lint_contract(contract: Contract) -> Iterator[str]:
+    """Yield what is wrong with one contract on its own."""
+    kind = kinds().get(contract.kind)
+    if kind is None:
+        yield f"kind：没有名为 {contract.kind} 的记录种类，可用：{'、'.join(kinds())} (unknown kind)"
+        return
+    yield from _mapped_elements(contract, kind)
+    yield from _needed_elements(contract, kind)
+    yield from _headers(contract)
+    yield from _codes(contract)
+    yield from _delivery(contract)
+    yield from _fixed_fields(contract)
+    yield from _examples(contract, kind)
+    if kind.sealed and contract.basis.share != "不予":
+        yield f"basis.share：{contract.kind} 依法封存，应为 不予 (sealed kind)"
+
+
+def _path(contract: Contract) -> str:
+    return f"{contract.domain}/{contract.id}.yaml"
+
+
+def _given(contract: Contract) -> set[str]:
+    return {column.element for column in contract.columns} | set(contract.constants)
+
+
+def _mapped_elements(contract: Contract, kind: Kind) -> Iterator[str]:
+    places = [(f"columns[{n}].element", column.element) for n, column in enumerate(contract.columns)]
+    places += [(f"constants.{name}", name) for name in contract.constants]
+    allowed = set(kind.elements) | set(ENVELOPE)
+    for place, name in places:
+        if name not in elements():
+            yield f"{place}：没有名为 {name} 的数据元，见 docs/reference/elements.md (unknown element)"
+        elif name not in allowed:
+            yield f"{place}：{name} 不属于记录种类 {kind.id}，见 docs/reference/kinds.md (not of this kind)"
+    for n, column in enumerate(contract.columns):
+        element = elements().get(column.element)
+        if column.unit and element and element.type != "money":
+            yield f"columns[{n}].unit：{column.element} 不是金额 (unit belongs to money)"
+        if column.optional and (column.required or column.element in kind.required):
+            yield f"columns[{n}].optional：{column.element} 为必需数据元，列不能缺 (required element)"
+    for name in contract.quality.fill:
+        if name not in _given(contract):
+            yield f"quality.fill.{name}：该数据元没有来源列 (not mapped)"
+
+
+def _needed_elements(contract: Contract, kind: Kind) -> Iterator[str]:
+    given = _given(contract)
+    for name in kind.required:
+        if name not in given:
+            yield f"columns：缺少 {kind.id} 必需的数据元 {name}（{elements()[name].title}） (required element not mapped)"
+    for name in kind.key:
+        if name not in given and name not in kind.required and name not in kind.key_optional:
+            yield f"columns：缺少 {kind.id} 的主键数据元 {name}（{elements()[name].title}） (key element not mapped)"
+    for role in kind.roles.values():
+        parts = set(role.identity.values()) - {role.identity.get("legal_rep"), role.identity.get("region")}
+        if role.required and not parts & given:
+            names = "、".join(n for n in kind.elements if n in parts)
+            yield f"columns：{role.title}没有任何标识，至少对应其中之一：{names} (no identity mapped)"
+
+
+def _headers(contract: Contract) -> Iterator[str]:
+    owner: dict[str, str] = {}
+    for n, column in enumerate(contract.columns):
+        for header in (column.source, *column.aliases):
+            folded = fold_header(header)
+            if owner.setdefault(folded, column.element) != column.element:
+                yield f"columns[{n}]：列名“{header}”与 {owner[folded]} 的列名相同（比较时忽略括号、空格） (same header twice)"
+    for header in contract.ignored:
+        if fold_header(header) in owner:
+            yield f"ignored：“{header}”已对应 {owner[fold_header(header)]} (ignored and mapped)"
+
+
+def _codes(contract: Contract) -> Iterator[str]:
+    given = _given(contract)
+    for name, mapping in contract.codes.items():
+        element = elements().get(name)
+        if name not in given:
+            yield f"codes.{name}：该数据元没有来源列 (not mapped)"
+        if element is None or element.codelist is None:
+            yield f"codes.{name}：该数据元没有代码表 (no code list)"
+            continue
+        for sent, code in mapping.items():
+            if code not in codelists()[element.codelist]:
+                yield f"codes.{name}.{sent}：代码表 {element.codelist} 中没有 {code} (unknown code)"
+
+
+def _delivery(contract: Contract) -> Iterator[str]:
+    delivery, layout = contract.delivery, contract.file.format
+    for option in NEEDED_OPTIONS[delivery.connector]:
+        if option not in delivery.options:
+            yield f"delivery.options：{delivery.connector} 需要 {option} (required option)"
+    if delivery.connector == "database" and layout != "jsonl":
+        yield "file.format：数据库表落地为 JSON Lines，应为 jsonl (database pulls land as jsonl)"
+
+
+def _fixed_fields(contract: Contract) -> Iterator[str]:
+    fields = contract.file.fields
+    if not fields:
+        return
+    known = {fold_header(h) for c in contract.columns for h in (c.source, *c.aliases)}
+    known |= {fold_header(h) for h in contract.ignored}
+    for n, field in enumerate(fields):
+        if fold_header(field.source) not in known:
+            yield f"file.fields[{n}]：“{field.source}”既不在 columns 也不在 ignored 中 (undeclared field)"
+    ordered = sorted(fields, key=lambda field: field.start)
+    for left, right in zip(ordered, ordered[1:], strict=False):
+        if left.start + left.length > right.start:
+            yield f"file.fields：“{left.source}”与“{right.source}”重叠 (fields overlap)"
+
+
+def _examples(contract: Contract, kind: Kind) -> Iterator[str]:
+    declared = {fold_header(h) for c in contract.columns for h in (c.source, *c.aliases)}
+    declared |= {fold_header(h) for h in contract.ignored}
+    columns = {column.name for column in kind_columns(kind)}
+    columns |= {column.name for name in ENVELOPE for column in element_columns(elements()[name])}
+    for n, example in enumerate(contract.examples):
+        for header in example.row:
+            if fold_header(header) not in declared:
+                yield f"examples[{n}].row：列名“{header}”未在 columns 或 ignored 中声明 (undeclared header)"
+        for name in example.expect.values:
+            if name not in columns:
+                yield f"examples[{n}].expect.values：{kind.id} 没有列 {name} (unknown column)"
+        for rule in example.expect.rules:
+            if rule not in rules():
+                yield f"examples[{n}].expect.rules：没有规则 {rule}，见 docs/reference/rules.md (unknown rule)"
+
+
+def _departments(contracts: Iterable[Contract]) -> Iterator[Problem]:
+    names: dict[str, tuple[str, str]] = {}
+    for contract in contracts:
+        code, name = contract.department.code, contract.department.name
+        known, where = names.setdefault(code, (name, contract.id))
+        if known != name:
+            yield Problem(
+                _path(contract),
+                f"department.name：{code} 在 {where} 中为“{known}”，此处为“{name}” (two names for one code)",
+            )
+
+
+def _packs(expectations: Path) -> Iterator[Problem]:
+    if not expectations.is_dir():
+        yield Problem(expectations.name, "期望规则目录不存在 (no expectations folder)")
+        return
+    for path in sorted(expectations.glob("*.json")):
+        shown = f"{expectations.name}/{path.name}"
+        if path.stem != "subject" and path.stem not in kinds():
+            yield Problem(shown, "文件名应为记录种类或 subject (named after a kind)")
+        try:
+            body = json.loads(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            where = f"第 {error.lineno} 行" if isinstance(error, json.JSONDecodeError) else "文件"
+            yield Problem(shown, f"{where}：不是合法的 JSON (not JSON)")
+            continue
+        if not isinstance(body, dict):
+            yield Problem(shown, "应为 JSON 对象 (a JSON object is expected)")

@@ -104,6 +104,7 @@ class Admission:
     revision: 0 at admission, then one more each time waiting rows found their subject.
     order: the place of the admission among all admissions of the home; later wins where times tie.
     withdrawn: records of earlier batches that this full delivery no longer holds.
+    department ... files: what publishing needs to know of the batch, as it was on admission.
     """
 
     dataset: str
@@ -118,7 +119,18 @@ class Admission:
     withdrawn: int
     new_subjects: int
     verdict: VerdictStatus
+    department: str
+    kind: str
+    mode: DeliveryMode
+    share: str
+    received_at: str
+    files: tuple[str, ...]
     versions: dict[str, str]
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from `as_json`."""
+        return cls(**{**data, "files": tuple(data["files"])})
 
     def adds_up(self) -> bool:
         """Tell whether every received row is in exactly one state."""

@@ -105,7 +105,9 @@ class Snapshot:
         part = next((f.part for f in self._entries("subject") if self._rows_of(f, subject_id, ["subject_id"])), None)
         found: dict[str, pa.Table] = {}
         for name in self.manifest.tables:
-            files = [f for f in self._entries(name) if f.part == part]
+            files = [
+                f for f in self._entries(name) if f.part.rpartition("-")[2] == part
+            ]  # credit_record: <kind>-<part>
             pieces = [rows for f in files if (rows := self._rows_of(f, subject_id)) is not None]
             if pieces:
                 found[name] = pa.concat_tables(pieces)
@@ -130,6 +132,8 @@ class Snapshot:
     def _subjects_where(self, table: str, columns: Iterable[str], wanted: list[str]) -> pa.Array:
         if not self._entries(table):
             return pa.array([], pa.int64())
+        present = {column.name for column in self.manifest.tables[table].schema}
+        columns = [column for column in columns if column in present]
         tests = " OR ".join(f"{column} IN (?, ?)" for column in columns)
         parameters = wanted * tests.count("IN")
         with duckdb.connect(config={"threads": 2}) as connection:

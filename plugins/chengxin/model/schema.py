@@ -36,6 +36,7 @@ PROVENANCE = (
     ColumnSpec("batch_id", "string", title="批次"),
     ColumnSpec("source_file", "string", title="来源文件"),
     ColumnSpec("source_row", "int64", title="来源行号"),
+    ColumnSpec("source_record_id", "string", title="来源记录主键"),
     ColumnSpec("source_updated_at", "timestamp", title="来源更新时间"),
     ColumnSpec("received_at", "timestamp", title="接收时间"),
 )

@@ -30,9 +30,10 @@ class Layout:
         """Outcome of linking, one folder a revision."""
         return self.batch(dataset, batch_id) / f"links-{revision:04d}"
 
-    def admission(self, dataset: str, batch_id: str, revision: int) -> Path:
-        """The account of the batch, one file a revision; the highest is the truth."""
-        return self.batch(dataset, batch_id) / f"admitted-{revision:04d}.json"
+    @property
+    def journal(self) -> Path:
+        """The admissions, one numbered JSON file each; the order in which everything entered the data set."""
+        return self.home / "admissions"
 
     @property
     def locks(self) -> Path:

@@ -1,0 +1,116 @@
+"""Assemble the government draft: what changed since the last snapshot, part by part; untouched parts are kept as files.
+
+The set operations are in dataset.steps; this module decides which parts are touched, streams the sorted rows out of the
+engine and writes them.
+"""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from chengxin.contracts.models import Contract
+from chengxin.dataset import steps, subjects
+from chengxin.dataset.origins import Origins
+from chengxin.dataset.tables import CREDIT_RECORD, RecordWriter, table_schema, titles
+from chengxin.handover import Admission
+from chengxin.model.kinds import Kind, kinds
+from chengxin.resolve.registry import Registry
+from chengxin.resolve.session import session
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import FileEntry, Manifest, TableEntry
+from chengxin.store.parquet import column_entries
+
+
+@dataclass
+class Draft:
+    """An assembled draft. inserted/removed: rows per data set against the snapshot before, for reconciliation."""
+
+    folder: Path
+    tables: dict[str, TableEntry]
+    inserted: dict[str, int] = field(default_factory=dict)
+    removed: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """One assembling run. previous: the government snapshot to build on; None = build everything anew."""
+
+    layout: Layout
+    contracts: Mapping[str, Contract]
+    admissions: tuple[Admission, ...]
+    previous: Manifest | None
+    folder: Path
+    memory_limit_mib: int
+    threads: int
+
+    @property
+    def last_order(self) -> int:
+        """The newest admission that the previous snapshot holds; -1 = none."""
+        return int(self.previous.extra["last_order"]) if self.previous else -1
+
+    def run(self) -> Draft:
+        """Write the changed files below `folder` and return all tables, changed and kept."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        origins = Origins(self.admissions)
+        new_files: dict[str, list[FileEntry]] = {}
+        replaced: dict[str, set[str]] = {}
+        draft = Draft(self.folder, {})
+        with session(self.layout.work, memory_limit_mib=self.memory_limit_mib, threads=self.threads) as connection:
+            origins.create(connection)
+            for kind in kinds().values():
+                if not kind.sealed:
+                    self._kind(connection, kind, origins, draft, new_files, replaced)
+            registry = Registry(self.layout, self.admissions)
+            subjects.write(connection, registry, origins, self.last_order, self.folder, new_files, replaced)
+        draft.tables = self._tables(new_files, replaced)
+        return draft
+
+    def _kind(
+        self, connection: duckdb.DuckDBPyConnection, kind: Kind, origins: Origins, draft: Draft,
+        new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]],
+    ) -> None:
+        mine = [a for a in self.admissions if a.kind == kind.id and not self._sealed(a)]
+        fresh = [a for a in mine if a.order > self.last_order]
+        if not fresh:
+            return
+        steps.decide(connection, self.layout, self.contracts, mine, fresh, self.last_order)
+        touched = steps.touched_parts(connection)
+        if not touched:
+            return
+        kept = self._kept_files(kind.id, touched)
+        steps.count_changes(connection, kept, draft.inserted, draft.removed)
+        reader = connection.sql(
+            steps.rows_of_kind(self.layout, kind, origins, mine, fresh, kept)
+        ).to_arrow_reader(20_480)
+        writer = RecordWriter(kind, origins, self.folder)
+        writer.write(reader)
+        for table, files in ((kind.id, writer.typed), (CREDIT_RECORD, writer.common)):
+            new_files.setdefault(table, []).extend(files)
+        replaced.setdefault(kind.id, set()).update(touched)
+        replaced.setdefault(CREDIT_RECORD, set()).update(f"{kind.id}-{p}" for p in touched)
+
+    def _sealed(self, admission: Admission) -> bool:
+        contract = self.contracts.get(admission.dataset)
+        return (contract.basis.share if contract else admission.share) == "不予"
+
+    def _kept_files(self, table: str, touched: set[str]) -> list[Path]:
+        if not self.previous or table not in self.previous.tables:
+            return []
+        folder = self.layout.snapshot("government", self.previous.snapshot_id) / table
+        return [folder / f.name for f in self.previous.tables[table].files if f.part in touched]
+
+    def _tables(self, new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]]) -> dict[str, TableEntry]:
+        kept = {n: t.files for n, t in self.previous.tables.items()} if self.previous else {}
+        tables = {}
+        for name in sorted({*kept, *new_files}):
+            files: Iterable[FileEntry] = [
+                *(f for f in kept.get(name, ()) if f.part not in replaced.get(name, set())), *new_files.get(name, []),
+            ]
+            schema = table_schema(name)
+            entry = TableEntry.of(column_entries(schema, titles(name)), files)
+            tables[name] = entry
+        return {n: t for n, t in tables.items() if t.files}

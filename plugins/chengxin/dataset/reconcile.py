@@ -1,0 +1,66 @@
+"""Reconciliation: every received row is in exactly one state, and the draft holds exactly what the accounts say."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from chengxin.dataset.assemble import Draft
+from chengxin.dataset.tables import CREDIT_RECORD, FIXED
+from chengxin.errors import InvariantBroken
+from chengxin.handover import Admission
+from chengxin.resolve.session import parquet, session
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import Manifest
+
+
+def check_batches(layout: Layout, accounts: Sequence[Admission]) -> None:
+    """Recount admitted batches from their files. Raise InvariantBroken where an account does not add up."""
+    for a in accounts:
+        passed = _rows(layout.standard(a.dataset, a.batch_id), "standard")
+        quarantined = _rows(layout.standard(a.dataset, a.batch_id), "quarantine")
+        if not a.adds_up() or passed != a.accepted + a.duplicate + a.unlinked or quarantined != a.quarantined:
+            raise InvariantBroken(
+                f"{a.batch_id} 账目不平：收到 {a.received}，入库 {a.accepted}，疑问 {a.quarantined}，重复 {a.duplicate}，"
+                f"未关联 {a.unlinked}；文件中通过 {passed} 行、疑问 {quarantined} 行。停止发布，请联系维护人员"
+            )
+
+
+def check_draft(layout: Layout, draft: Draft, previous: Manifest | None, datasets: Mapping[str, str]) -> None:
+    """Compare a draft with what came and went. datasets: data set -> kind. Raise InvariantBroken on any difference."""
+    before = previous.rows() if previous else {}
+    after = {name: table.rows for name, table in draft.tables.items()}
+    kinds = sorted({*before, *after} - set(FIXED))
+    for kind in kinds:
+        mine = [d for d, k in datasets.items() if k == kind]
+        expected = before.get(kind, 0) + sum(draft.inserted.get(d, 0) - draft.removed.get(d, 0) for d in mine)
+        if after.get(kind, 0) != expected:
+            raise InvariantBroken(f"表 {kind} 应有 {expected} 行，实有 {after.get(kind, 0)} 行；停止发布")
+    total = sum(after.get(k, 0) for k in kinds)
+    if after.get(CREDIT_RECORD, 0) != total:
+        raise InvariantBroken(f"credit_record 有 {after.get(CREDIT_RECORD, 0)} 行，各种类表合计 {total} 行；停止发布")
+
+
+def check_subjects(
+    layout: Layout, draft: Draft, previous: Manifest | None, *, memory_limit_mib: int, threads: int
+) -> None:
+    """Check that every new record's subject is in the subject table. Raise InvariantBroken otherwise."""
+    records = sorted((draft.folder / CREDIT_RECORD).glob("*.parquet"))
+    if not records:
+        return
+    kept = layout.snapshot("government", previous.snapshot_id) if previous else draft.folder
+    subjects = [
+        path for f in draft.tables["subject"].files
+        for path in [draft.folder / "subject" / f.name] + [kept / "subject" / f.name] if path.exists()
+    ] if "subject" in draft.tables else []
+    if not subjects:
+        raise InvariantBroken("有信用记录而没有主体表；停止发布")
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
+        orphans = connection.execute(f"""SELECT count(*) FROM (SELECT DISTINCT subject_id FROM {parquet(records)})
+            WHERE subject_id NOT IN (SELECT subject_id FROM {parquet(subjects)})""").fetchall()[0][0]
+    if orphans:
+        raise InvariantBroken(f"有 {orphans} 个记录主体不在主体表中；停止发布")
+
+
+def _rows(folder: Path, kind: str) -> int:
+    return sum(pq.read_metadata(p).num_rows for p in folder.glob(f"{kind}-*.parquet"))

@@ -1,0 +1,368 @@
+"""The stages of one batch and of one snapshot. No Airflow, no global state; every stage may be run again.
+
+discover -> land -> standardise -> validate -> admit (link and account)      for a batch
+retry_waiting -> publish (assemble, reconcile, gate, commit, derive)         for a snapshot
+"""
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+
+from pathlib import Path
+from typing import Any
+
+from chengxin import __version__
+from chengxin.clock import SHANGHAI, Clock
+from chengxin.connectors import landing
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import contract_digest, kind_of
+from chengxin.dataset import journal, reconcile
+from chengxin.dataset.assemble import Assembly, Draft
+from chengxin.errors import InvariantBroken
+from chengxin.handover import Admission, Batch, Delivery, SnapshotRef, StandardBatch, TierRef, Verdict, as_json
+from chengxin.model.kinds import kinds
+from chengxin.publish import catalogue, snapshot, tiers
+from chengxin.resolve.linking import Linking, Outcome
+from chengxin.resolve.registry import Registry
+from chengxin.settings import Settings
+from chengxin.standardise import run as standardising
+from chengxin.store import atomic, lock
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import Manifest
+from chengxin.validate import runner
+
+log = logging.getLogger(__name__)
+HISTORY = 12
+
+
+def discover(contract: Contract, settings: Settings) -> list[Delivery]:
+    """List what the source offers and has not surely landed yet."""
+    return landing.offered(contract, settings)
+
+
+def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Clock) -> Batch:
+    """Fetch a delivery; the same bytes twice are the same batch."""
+    return landing.land(contract, delivery, settings, clock)
+
+
+def batch(settings: Settings, dataset: str, batch_id: str) -> Batch:
+    """Return a landed batch by its id."""
+    return next(b for b in landing.batches(settings, dataset) if b.batch_id == batch_id)
+
+
+def pending(contract: Contract, settings: Settings) -> list[Batch]:
+    """Return landed batches that are neither admitted nor held under the present contract, in order."""
+    layout = Layout(settings.home)
+    admitted = journal.latest(journal.admissions(layout))
+    return [
+        b for b in landing.batches(settings, contract.id)
+        if (contract.id, b.batch_id) not in admitted and not _held(contract, b, settings)
+    ]
+
+
+def standardise(contract: Contract, landed: Batch, settings: Settings) -> StandardBatch:
+    """Turn the received bytes into standard, quarantine and issue rows; done already = return what is there."""
+    layout = Layout(settings.home)
+    target = layout.standard(contract.id, landed.batch_id)
+    summary = _summary(target)
+    if summary and summary.digest == standardising.standard_digest(contract):
+        return summary
+    payload = layout.landing(contract.id, landed.batch_id) / landing.PAYLOAD
+    return standardising.run(contract, landed, payload, target, workers=settings.workers)
+
+
+def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Verdict:
+    """Judge a standardised batch with its suite; done already under the same contract and suite = return it."""
+    layout = Layout(settings.home)
+    target = layout.validation(contract.id, landed.batch_id)
+    done = _verdict(contract, landed, settings)
+    if done:
+        return done
+    standard = layout.standard(contract.id, landed.batch_id)
+    counts = _summary(standard)
+    if counts is None:
+        raise InvariantBroken(f"{landed.batch_id} 尚未标准化，不能校验")
+    with atomic.building(target) as folder:
+        verdict = runner.run(
+            contract, kind_of(contract), sorted(standard.glob("standard-*.parquet")), counts,
+            expectations=settings.expectations, history=_history(contract, landed, settings), target=folder,
+            memory_limit_mib=settings.memory_limit_mib, threads=settings.workers,
+            today=landed.received_at.astimezone(SHANGHAI).date(),
+        )
+        atomic.write_json(folder / "made_under.json", {"digest": _validation_digest(contract, settings)})
+    return verdict
+
+
+def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Admission | None:
+    """Link a batch and enter its account into the journal; None when its verdict is hold."""
+    layout = Layout(settings.home)
+    verdict = _verdict(contract, landed, settings)
+    counts = _summary(layout.standard(contract.id, landed.batch_id))
+    if verdict is None or counts is None:
+        raise InvariantBroken(f"{landed.batch_id} 尚未校验，不能入库")
+    if verdict.status == "hold":
+        return None
+    with lock.held(layout, "registry"):
+        everything = journal.admissions(layout)
+        done = journal.latest(everything).get((contract.id, landed.batch_id))
+        if done:
+            return done
+        before = Admission(
+            contract.id, landed.batch_id, -1, -1, counts.received, 0, counts.quarantined, 0, counts.passed, 0, 0,
+            verdict.status, contract.department.code, contract.kind, landed.mode, contract.basis.share,
+            landed.received_at.isoformat(), tuple(f.name for f in landed.files), _versions(contract, settings),
+        )
+        return _link(contract, landed, before, everything, settings)
+
+
+def retry_waiting(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> list[Admission]:
+    """Try waiting rows (未关联) again where the registry has grown since. Return the accounts that changed."""
+    layout = Layout(settings.home)
+    changed = []
+    with lock.held(layout, "registry"):
+        everything = journal.admissions(layout)
+        for account in sorted(journal.latest(everything).values(), key=lambda a: a.order):
+            grown = any(a.order > account.order and kinds()[a.kind].registers != "none" for a in everything)
+            contract = contracts.get(account.dataset)
+            if account.unlinked and grown and contract:
+                landed = batch(settings, account.dataset, account.batch_id)
+                again = _link(contract, landed, account, everything, settings)
+                if again:
+                    everything = (*everything, again)
+                    changed.append(again)
+    return changed
+
+
+def _link(
+    contract: Contract, landed: Batch, before: Admission, everything: tuple[Admission, ...], settings: Settings
+) -> Admission | None:
+    """Link the rows that wait in the account `before` and enter the new account; None when nobody was found."""
+    layout = Layout(settings.home)
+    revision, order = before.revision + 1, (everything[-1].order + 1 if everything else 0)
+    target = layout.links(contract.id, landed.batch_id, revision)
+    again = layout.links(contract.id, landed.batch_id, before.revision) if revision else None
+    with atomic.building(target) as folder:
+        outcome = Linking(
+            contract, landed, layout, Registry(layout, everything), order, folder, again,
+            settings.memory_limit_mib, settings.workers,
+        ).run()
+    if revision and outcome.waiting == before.unlinked:
+        shutil.rmtree(target)
+        return None
+    admission = _account(before, outcome, revision, order)
+    if not admission.adds_up():
+        raise InvariantBroken(f"{landed.batch_id} 账目不平：{as_json(admission)}")
+    journal.admit(layout, admission)
+    return admission
+
+
+def _account(before: Admission, outcome: Outcome, revision: int, order: int) -> Admission:
+    moved = {
+        "revision": revision, "order": order, "accepted": before.accepted + outcome.accepted,
+        "duplicate": before.duplicate + outcome.duplicate, "unlinked": outcome.waiting,
+        "withdrawn": before.withdrawn + outcome.withdrawn, "new_subjects": outcome.new_subjects,
+    }
+    return Admission(**{**asdict(before), **moved})
+
+
+def publish(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> SnapshotRef | None:
+    """Assemble, reconcile, gate and commit what changed, tier by tier; None when there is nothing new."""
+    layout = Layout(settings.home)
+    with lock.held(layout, "publish"):
+        for tier in ("government", "open"):
+            for message in snapshot.resume(layout, tier).messages:
+                log.warning("%s", message)
+        everything = journal.admissions(layout)
+        if not everything:
+            return None
+        government, changed = _publish_government(contracts, everything, settings, clock)
+        opened, open_changed = tiers.publish_open(
+            layout, government, token_key=settings.token_key, now=clock.now(), today=clock.today(),
+            workers=settings.workers,
+        )
+        if not (changed or open_changed):
+            return None
+        return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(layout, m) for m in (government, opened) if m})
+
+
+def _publish_government(
+    contracts: Mapping[str, Contract], everything: tuple[Admission, ...], settings: Settings, clock: Clock
+) -> tuple[Manifest, bool]:
+    layout = Layout(settings.home)
+    now = snapshot.current(layout, "government")
+    digest = _assembly_digest(contracts)
+    base = now if now and now.extra["assembly"] == digest else None
+    if base and base.extra["last_order"] == everything[-1].order:
+        return base, False
+    draft = Assembly(
+        layout, contracts, everything, base, layout.drafts / "government", settings.memory_limit_mib, settings.workers
+    ).run()
+    manifest = _checked(contracts, everything, base, draft, settings, clock, digest)
+    if now and manifest.same_content(now):
+        shutil.rmtree(draft.folder)
+        return now, False
+    entry = catalogue.catalogue(contracts)
+    return snapshot.commit(layout, manifest, draft.folder, now, catalogue=entry), True
+
+
+def _checked(
+    contracts: Mapping[str, Contract], everything: tuple[Admission, ...], base: Manifest | None, draft: Draft,
+    settings: Settings, clock: Clock, digest: str,
+) -> Manifest:
+    """Reconcile and gate a draft and return its manifest; a red check raises and the draft stays as evidence."""
+    layout = Layout(settings.home)
+    accounts = journal.latest(everything)
+    last = base.extra["last_order"] if base else -1
+    reconcile.check_batches(layout, [a for a in accounts.values() if a.order > last])
+    reconcile.check_draft(layout, draft, base, {a.dataset: a.kind for a in everything})
+    limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
+    reconcile.check_subjects(layout, draft, base, **limits)
+    fresh = sorted((draft.folder / "subject").glob("*.parquet"))
+    if fresh:
+        verdict = runner.run_subject(fresh, expectations=settings.expectations, today=clock.today(), **limits)
+        if verdict.status == "hold":
+            raise InvariantBroken("主体表未通过发布检查：" + "；".join(f.message for f in verdict.findings))
+    return Manifest.new(
+        "government", clock.now(), clock.today(), _reason(everything, last), draft.tables,
+        batches=[_batch_entry(a) for a in accounts.values()], sources=_sources(accounts.values(), base, draft),
+        versions={
+            "library": __version__, **_engines(),
+            "contracts": {c: contract_digest(contracts[c]) for c in sorted(contracts)},
+            "suites": _suites(settings.expectations),
+        },
+        extra={"last_order": everything[-1].order, "assembly": digest},
+    )
+
+
+def _reason(everything: Sequence[Admission], last: int) -> str:
+    fresh = [a for a in everything if a.order > last]
+    return f"{len(fresh)} 个批次入库或补关联：{'、'.join(sorted({a.dataset for a in fresh}))}"
+
+
+def _batch_entry(a: Admission) -> dict[str, Any]:
+    counts = ("received", "accepted", "quarantined", "duplicate", "unlinked", "withdrawn")
+    return {
+        "dataset": a.dataset, "batch_id": a.batch_id, "revision": a.revision, "received_at": a.received_at,
+        "verdict": a.verdict, **{n: getattr(a, n) for n in counts}, "versions": a.versions,
+    }
+
+
+def _sources(accounts: Any, base: Manifest | None, draft: Draft) -> dict[str, Any]:
+    sources: dict[str, Any] = {}
+    for a in accounts:
+        entry = sources.setdefault(a.dataset, {"department": a.department, "batches": 0})
+        entry["batches"] += 1
+        for name in ("received", "accepted", "quarantined", "duplicate", "unlinked", "withdrawn"):
+            entry[name] = entry.get(name, 0) + getattr(a, name)
+    for dataset, entry in sources.items():
+        before = base.sources.get(dataset, {}).get("rows", 0) if base else 0
+        entry["rows"] = before + draft.inserted.get(dataset, 0) - draft.removed.get(dataset, 0)
+    return sources
+
+
+def _tier_ref(layout: Layout, manifest: Manifest) -> TierRef:
+    return TierRef(str(layout.snapshot(manifest.tier, manifest.snapshot_id)), manifest.rows())
+
+
+def tidy(settings: Settings) -> int:
+    """Remove what killed runs left: half-written files, spill, links that no account names. Return how many."""
+    layout = Layout(settings.home)
+    with lock.held(layout, "registry"):
+        known = {(a.dataset, a.batch_id, a.revision) for a in journal.admissions(layout)}
+        stray = [
+            path for path in (layout.home / "batches").glob("*/*/links-*")
+            if (path.parts[-3], path.parts[-2], int(path.name[6:])) not in known
+        ]
+        for path in stray:
+            shutil.rmtree(path)
+        shutil.rmtree(layout.work, ignore_errors=True)
+        return len(stray) + sum(atomic.sweep(layout.home / n) for n in ("batches", "admissions"))
+
+
+def counts_of(contract: Contract, landed: Batch, settings: Settings) -> dict[str, Any]:
+    """Return the account of a batch as the CLI prints it; a held batch counts all its rows as quarantined."""
+    layout = Layout(settings.home)
+    account = journal.latest(journal.admissions(layout)).get((contract.id, landed.batch_id))
+    if account:
+        counts = {n: getattr(account, n) for n in ("received", "accepted", "quarantined", "duplicate", "unlinked")}
+        return {"dataset": contract.id, "batch_id": landed.batch_id, **counts, "verdict": account.verdict}
+    summary = _summary(layout.standard(contract.id, landed.batch_id))
+    verdict = _verdict(contract, landed, settings)
+    received = summary.received if summary else 0
+    return {
+        "dataset": contract.id, "batch_id": landed.batch_id, "received": received, "accepted": 0,
+        "quarantined": received, "duplicate": 0, "unlinked": 0, "verdict": verdict.status if verdict else "hold",
+    }
+
+
+def ingest(
+    contract: Contract, landed: Batch, settings: Settings, clock: Clock, step: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Run a landed batch through standardise, validate and admit; return its account."""
+    step("标准化")
+    standardise(contract, landed, settings)
+    step("校验")
+    validate(contract, landed, settings, clock)
+    step("关联入库")
+    admit(contract, landed, settings, clock)
+    return counts_of(contract, landed, settings)
+
+
+def _summary(folder: Path) -> StandardBatch | None:
+    path = folder / "summary.json"
+    return StandardBatch(**atomic.read_json(path)) if path.exists() else None
+
+
+def _verdict(contract: Contract, landed: Batch, settings: Settings) -> Verdict | None:
+    folder = Layout(settings.home).validation(contract.id, landed.batch_id)
+    made = folder / "made_under.json"
+    if not made.exists() or atomic.read_json(made)["digest"] != _validation_digest(contract, settings):
+        return None
+    return Verdict.from_json(atomic.read_json(folder / "verdict.json"))
+
+
+def _held(contract: Contract, landed: Batch, settings: Settings) -> bool:
+    verdict = _verdict(contract, landed, settings)
+    return verdict is not None and verdict.status == "hold"
+
+
+def _history(contract: Contract, landed: Batch, settings: Settings) -> list[Any]:
+    layout = Layout(settings.home)
+    admitted = journal.latest(journal.admissions(layout))
+    earlier = [a for a in admitted.values() if a.dataset == contract.id and a.received_at <= landed.received_at.isoformat()]
+    files = [layout.validation(a.dataset, a.batch_id) / "facts.json" for a in earlier[-HISTORY:]]
+    return [atomic.read_json(f) for f in files if f.exists()]
+
+
+def _validation_digest(contract: Contract, settings: Settings) -> str:
+    pack = settings.expectations / f"{contract.kind}.json"
+    body = pack.read_bytes() if pack.exists() else b""
+    return f"{standardising.standard_digest(contract)}+{hashlib.sha256(body).hexdigest()[:12]}"
+
+
+def _suites(folder: Path) -> dict[str, str]:
+    return {p.stem: hashlib.sha256(p.read_bytes()).hexdigest()[:12] for p in sorted(folder.glob("*.json"))}
+
+
+def _versions(contract: Contract, settings: Settings) -> dict[str, str]:
+    return {
+        "library": __version__, "contract": contract_digest(contract),
+        "suite": _validation_digest(contract, settings).rsplit("+", 1)[1], **_engines(),
+    }
+
+
+def _engines() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("duckdb", "pyarrow", "great-expectations")}
+
+
+def _assembly_digest(contracts: Mapping[str, Contract]) -> str:
+    """Return what, when it changes, makes every published file stale: kinds, columns, sealing, library."""
+    sealed = sorted(c.id for c in contracts.values() if c.basis.share == "不予")
+    body = repr([(k.id, k.model_dump(mode="json")) for k in kinds().values()]) + repr(sealed) + __version__
+    return hashlib.sha256(body.encode()).hexdigest()[:12]
+
+

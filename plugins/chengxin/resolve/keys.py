@@ -1,0 +1,26 @@
+"""SQL for the keys of records: which record a row is (record_id), what it says (payload), and since when (version_at)."""
+
+from chengxin.model.kinds import Kind
+from chengxin.model.schema import kind_columns
+from chengxin.resolve.session import literal
+
+
+def record_id(dataset: str, kind: Kind, subject: str) -> str:
+    """Return the record's identity: md5 over data set, subject and the kind's key, as 32 hex characters."""
+    columns = {c.element.id: c.name for c in reversed(kind_columns(kind)) if c.element}
+    keys = [f"coalesce(CAST(s.{columns[e]} AS VARCHAR), '')" for e in kind.key]
+    return f"md5(concat_ws(chr(31), {', '.join([literal(dataset), subject, *keys])}))"
+
+
+def payload(kind: Kind) -> str:
+    """Return a 64-bit digest of what a row says, without where it came from and without raw texts of amounts.
+
+    DuckDB's hash(): cheap, but only comparable within one engine version, which every admission records.
+    """
+    columns = ", ".join(f"s.{c.name}" for c in kind_columns(kind) if not c.name.endswith("_raw"))
+    return f"hash({columns})"
+
+
+def version_at(received_at: str) -> str:
+    """Return since when a row's content holds: the source's own time, else when we received it."""
+    return f"coalesce(s.source_updated_at, TIMESTAMPTZ {literal(received_at)})"

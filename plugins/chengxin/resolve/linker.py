@@ -1,0 +1,108 @@
+"""Deterministic linking, in the order of law: USCC, organisation code, registration number, tax number, person document,
+loan card number, and a name only where it is unique and no code was given. Nothing is force-merged.
+
+Each step is one named SQL statement. Steps narrow: whoever is found by the first is not asked for by the second.
+"""
+
+from dataclasses import dataclass
+
+import duckdb
+
+from chengxin.model.kinds import Role
+
+# Identity part -> SQL over the row `s` that yields the value to look up, and the identifier types it may be found under.
+_LOOKUPS: tuple[tuple[str, str, str, str], ...] = (
+    # rule, needs identity part, value looked up, identifier type
+    ("uscc", "uscc", "{uscc}", "uscc"),
+    ("org_code_in_uscc", "uscc", "substr({uscc}, 9, 9)", "org_code"),
+    ("org_code", "org_code", "{org_code}", "org_code"),
+    ("reg_no", "reg_no", "{reg_no}", "reg_no"),
+    ("tax_no_is_uscc", "tax_no", "CASE WHEN length({tax_no}) = 18 THEN {tax_no} END", "uscc"),
+    ("tax_no_last_nine", "tax_no", "CASE WHEN length({tax_no}) = 15 THEN right({tax_no}, 9) END", "org_code"),
+    ("tax_no_person", "tax_no", "CASE WHEN length({tax_no}) IN (18, 20) THEN left({tax_no}, 18) END", "person_doc"),
+    ("person_doc", "person_doc", "{person_doc}", "person_doc"),
+    ("loan_card_no", "loan_card_no", "{loan_card_no}", "loan_card_no"),
+)
+_CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
+
+
+@dataclass(frozen=True)
+class RoleLink:
+    """One role to link: `fields` maps identity part -> column of the standard rows (only columns the contract fills)."""
+
+    role: str
+    fields: dict[str, str]
+
+    @classmethod
+    def of(cls, role: str, declared: Role, filled: set[str]) -> "RoleLink":
+        """Take those identity parts of a role that the contract fills."""
+        fields = {str(part): element for part, element in declared.identity.items() if element in filled}
+        if "name" in fields:
+            fields["name_key"] = f"{role}_name_key"
+        return cls(role, fields)
+
+    def sql(self, expression: str) -> str:
+        """Fill column names into a lookup expression over the row `s`."""
+        return expression.format(**{part: f"s.{column}" for part, column in self.fields.items()})
+
+
+def prepare_lookup(connection: duckdb.DuckDBPyConnection) -> None:
+    """Materialise what linking looks up: one row per identifier value that names exactly one subject."""
+    connection.execute("""CREATE OR REPLACE TEMP TABLE subject_now AS
+        SELECT subject_id, min(part) AS part, arg_max(subject_type, version_at) AS subject_type,
+               arg_max(legal_rep, version_at) AS legal_rep
+        FROM registry_subjects GROUP BY subject_id""")
+    connection.execute("""CREATE OR REPLACE TEMP TABLE lookup AS
+        SELECT identifier_type, identifier_value, min(subject_id) AS subject_id
+        FROM registry_identifiers GROUP BY ALL HAVING min(subject_id) = max(subject_id)""")
+    connection.execute("""CREATE OR REPLACE TEMP TABLE lookup_uscc AS
+        SELECT l.identifier_value AS uscc, l.subject_id, n.part, n.subject_type
+        FROM lookup l JOIN subject_now n USING (subject_id) WHERE identifier_type = 'uscc'""")
+
+
+def link_role(connection: duckdb.DuckDBPyConnection, link: RoleLink, rows: str, into: str) -> None:
+    """Create the temp table `into` (row_id, subject_id, rule) for rows of the view `rows` that are not found by USCC.
+
+    Rows found by their USCC are left out: that lookup is a plain join, done where the rows are written.
+    """
+    wanted = ["s.row_id"] + [f"s.{c}" for c in dict.fromkeys(link.fields.values())]
+    by_uscc = f"LEFT JOIN lookup_uscc u ON s.{link.fields['uscc']} = u.uscc" if "uscc" in link.fields else ""
+    unfound = "WHERE u.subject_id IS NULL" if by_uscc else ""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE unfound AS SELECT {', '.join(wanted)} FROM {rows} s {by_uscc} {unfound}"
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {into} (row_id BIGINT, subject_id BIGINT, rule VARCHAR)")
+    for rule, needs, value, identifier_type in _LOOKUPS:
+        if needs in link.fields and rule != "uscc":
+            connection.execute(_lookup_step(link, rule, value, identifier_type, into))
+    if "name" in link.fields:
+        connection.execute(_name_step(link, into))
+
+
+def _lookup_step(link: RoleLink, rule: str, value: str, identifier_type: str, into: str) -> str:
+    # A row that carries a USCC of its own must not be drawn by an older code to a subject that has another USCC.
+    guard = ""
+    if identifier_type != "uscc" and "uscc" in link.fields:
+        guard = f"""AND (s.{link.fields['uscc']} IS NULL OR NOT EXISTS (
+            SELECT 1 FROM lookup_uscc x WHERE x.subject_id = l.subject_id AND x.uscc <> s.{link.fields['uscc']}))"""
+    return f"""INSERT INTO {into}
+        SELECT s.row_id, l.subject_id, '{rule}' FROM unfound s
+        JOIN lookup l ON l.identifier_type = '{identifier_type}' AND l.identifier_value = {link.sql(value)}
+        WHERE s.row_id NOT IN (SELECT row_id FROM {into}) {guard}"""
+
+
+def _name_step(link: RoleLink, into: str) -> str:
+    no_code = " AND ".join(f"s.{link.fields[c]} IS NULL" for c in _CODES if c in link.fields) or "true"
+    region = f"left(s.{link.fields['region']}, 4)" if "region" in link.fields else "NULL"
+    legal_rep = f"s.{link.fields['legal_rep']}" if "legal_rep" in link.fields else "NULL"
+    return f"""INSERT INTO {into}
+        SELECT row_id, min(subject_id), 'name' FROM (
+            SELECT s.row_id, n.subject_id
+            FROM unfound s
+            JOIN (SELECT DISTINCT name_key, subject_id FROM registry_names) n ON n.name_key = s.{link.fields['name_key']}
+            JOIN subject_now w ON w.subject_id = n.subject_id
+            WHERE {no_code} AND s.row_id NOT IN (SELECT row_id FROM {into})
+              AND ({region} IS NOT NULL OR {legal_rep} IS NOT NULL)
+              AND ({region} IS NULL OR {region} = ltrim(w.part, 'p') OR ({region} = '4300' AND left(ltrim(w.part, 'p'), 2) = '43'))
+              AND ({legal_rep} IS NULL OR w.legal_rep IS NULL OR {legal_rep} = w.legal_rep))
+        GROUP BY row_id HAVING min(subject_id) = max(subject_id)"""

@@ -1,0 +1,54 @@
+"""The subject registry: the union of what every admitted batch added to it. Read-only; nothing is ever edited.
+
+A founding batch leaves `subjects.parquet`, `identifiers.parquet` and `names.parquet` in its links folder. The registry at
+any moment is those files of all admissions in the journal, so that it can be rebuilt from nothing and needs no database.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from chengxin.handover import Admission
+from chengxin.resolve.session import parquet
+from chengxin.store.layout import Layout
+
+SUBJECTS = """subject_id BIGINT, subject_type VARCHAR, part VARCHAR, name VARCHAR, name_key VARCHAR, uscc VARCHAR,
+    legal_rep VARCHAR, region_code VARCHAR, status_code VARCHAR, born_on DATE, version_at TIMESTAMPTZ, is_new BOOLEAN,
+    row_id BIGINT"""
+IDENTIFIERS = "subject_id BIGINT, part VARCHAR, identifier_type VARCHAR, identifier_value VARCHAR, row_id BIGINT"
+NAMES = """subject_id BIGINT, part VARCHAR, name VARCHAR, name_key VARCHAR, valid_from_on DATE, valid_to_on DATE,
+    row_id BIGINT"""
+_SHAPES = {"subjects": SUBJECTS, "identifiers": IDENTIFIERS, "names": NAMES}
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The files of the registry at one moment."""
+
+    layout: Layout
+    admissions: tuple[Admission, ...]
+
+    def files(self, table: str) -> list[Path]:
+        """Return the files of `subjects`, `identifiers` or `names`, in order of admission."""
+        found = []
+        for a in self.admissions:
+            path = self.layout.links(a.dataset, a.batch_id, a.revision) / f"{table}.parquet"
+            if path.exists():
+                found.append(path)
+        return found
+
+    def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Create the views registry_subjects (all versions), registry_identifiers and registry_names."""
+        for table, shape in _SHAPES.items():
+            files = self.files(table)
+            if files:
+                connection.execute(f"CREATE OR REPLACE TEMP VIEW registry_{table} AS SELECT * FROM {parquet(files)}")
+            else:
+                connection.execute(f"DROP TABLE IF EXISTS empty_{table}")
+                connection.execute(f"CREATE TEMP TABLE empty_{table} ({shape})")
+                connection.execute(f"CREATE OR REPLACE TEMP VIEW registry_{table} AS SELECT * FROM empty_{table}")
+
+    def founded(self) -> int:
+        """Return how many subjects there are; the next one gets this number plus one."""
+        return sum(a.new_subjects for a in self.admissions)

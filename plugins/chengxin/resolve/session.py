@@ -1,0 +1,34 @@
+"""DuckDB connections with a bounded memory and a spill folder."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+
+@contextmanager
+def session(work: Path, *, memory_limit_mib: int, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an in-memory DuckDB that spills to `work`. Results do not depend on its threads or memory."""
+    work.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        config={
+            "memory_limit": f"{memory_limit_mib}MiB", "threads": threads, "temp_directory": str(work),
+            "preserve_insertion_order": False, "TimeZone": "UTC",
+        }
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def parquet(paths: Sequence[Path]) -> str:
+    """Return the SQL that reads these files as one table; column names decide, not positions."""
+    names = ", ".join("'" + str(p).replace("'", "''") + "'" for p in paths)
+    return f"read_parquet([{names}], union_by_name = true)"
+
+
+def literal(text: str) -> str:
+    """Quote a declared text for SQL."""
+    return "'" + text.replace("'", "''") + "'"

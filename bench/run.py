@@ -1,0 +1,303 @@
+"""Run the benchmarks side by side and print ratios with their targets; write build/bench.json.
+
+    python bench/run.py --rows 1000000 [--only pipeline cli pandas delta gx encoding] [--rounds 3]
+
+Every contestant is a child process whose CPU (user + system of its whole tree), wall time and peak memory are measured
+from outside. Two things that are compared run in turns, and the ratio is the median of the ratios of the same round:
+a shared machine slows both. Nothing here is compared with a figure from another day.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from generate import BUILD, generate
+from measure import Cost, run_child
+
+HERE = Path(__file__).resolve().parent
+RESULTS = BUILD.parent / "bench.json"
+MEMORY_MIB, THREADS = 1536, 2
+PANDAS_ROWS = 1_000_000  # the usual way needs over 2 GiB a million rows
+ENVIRONMENT = {
+    "CHENGXIN_MEMORY_MIB": str(MEMORY_MIB),
+    "CHENGXIN_WORKERS": str(THREADS),
+    "CHENGXIN_TOKEN_KEY": "bench",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measured thing. ratio: its CPU seconds to those of `against`, the median over rounds."""
+
+    name: str
+    rows: int
+    cpu_s: float
+    wall_s: float
+    peak_mib: float
+    against: str | None = None
+    ratio: float | None = None
+
+
+@dataclass
+class Bench:
+    """The contestants' shared ground: files, rounds, what was measured so far, and which targets were met."""
+
+    rows: int
+    rounds: int
+    files: Path
+    console: Console
+    results: list[Result] = field(default_factory=list)
+    targets: list[tuple[str, float, float, bool]] = field(default_factory=list)
+
+    def child(self, *command: str | Path) -> tuple[Cost, str]:
+        """Run a program of this folder, or of .venv/bin when the name has no suffix."""
+        head, *rest = map(str, command)
+        program = (
+            [sys.executable, str(HERE / head)] if head.endswith(".py") else [str(Path(sys.executable).parent / head)]
+        )
+        return run_child([*program, *rest], ENVIRONMENT)
+
+    def home(self, name: str) -> Path:
+        """Return a fresh home in which the registry has been published."""
+        base = self.files / "home-registry"
+        if not base.exists():
+            building = self.files / "home-building"
+            shutil.rmtree(building, ignore_errors=True)
+            self._ingest(building, "bench_registry", self.files / "registry.csv")
+            building.rename(base)
+        home = self.files / f"home-{name}"
+        shutil.rmtree(home, ignore_errors=True)
+        shutil.copytree(base, home)
+        return home
+
+    def land(self, home: Path, dataset: str, file: Path, *options: str) -> tuple[Cost, str]:
+        """Land a file; return the cost and the batch id."""
+        cost, output = self.child("stages.py", "land", "--home", home, *options, dataset, file)
+        return cost, output.strip()
+
+    def _ingest(self, home: Path, dataset: str, file: Path) -> None:
+        _, batch = self.land(home, dataset, file)
+        self.child("stages.py", "run", "--home", home, dataset, batch)
+
+    def note(self, name: str, costs: list[Cost], against: str | None = None, ratio: float | None = None) -> Result:
+        """Keep the median cost of some rounds, the highest peak, and say so."""
+        middle = [statistics.median(getattr(c, key) for c in costs) for key in ("cpu_s", "wall_s")]
+        result = Result(name, self.rows, *middle, max(c.peak_mib for c in costs), against, ratio)
+        result = Result(**{k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(result).items()})
+        self.results.append(result)
+        self.console.print(
+            f"  {name}: CPU {result.cpu_s:.2f} s, wall {result.wall_s:.2f} s, peak {result.peak_mib:.0f} MiB"
+        )
+        return result
+
+    def target(self, text: str, value: float, bound: float, *, at_least: bool = False) -> None:
+        """Hold a measured value against its target."""
+        self.targets.append((text, value, bound, value >= bound if at_least else value <= bound))
+
+    def in_turns(self, *contestants: Callable[[], Cost]) -> list[list[Cost]]:
+        """Run the contestants round by round; return the costs of each."""
+        rounds = [[contestant() for contestant in contestants] for _ in range(self.rounds)]
+        return [list(costs) for costs in zip(*rounds, strict=True)]
+
+
+def ratio_of(ours: list[Cost], theirs: list[Cost]) -> float:
+    """Return the median over rounds of the ratio of CPU seconds."""
+    return round(statistics.median(a.cpu_s / b.cpu_s for a, b in zip(ours, theirs, strict=True)), 3)
+
+
+def read_stages(output: str) -> tuple[dict[str, Cost], dict[str, int]]:
+    """Read what stages.py printed: cost of each stage, and the account of the batch."""
+    body = json.loads(output)
+    return {name: Cost(**values) for name, values in body["stages"].items()}, body["account"]
+
+
+def pipeline_once(bench: Bench, command: str = "stages") -> tuple[Cost, Path, dict[str, Cost]]:
+    """Take the landed main file to a committed snapshot in a fresh home; return the cost, the home and the stages'."""
+    home = bench.home("main")
+    landing, batch = bench.land(home, "bench_penalty", bench.files / "penalty.gb18030.csv")
+    if command == "cli":
+        arguments = ("--home", home, "--contracts", HERE / "contracts", "run", "bench_penalty", "--json")
+        return bench.child("chengxin", *arguments)[0], home, {"land": landing}
+    cost, output = bench.child("stages.py", "run", "--home", home, "bench_penalty", batch)
+    stages, account = read_stages(output)
+    bench.console.print(f"  account: {account}")
+    return cost, home, {"land": landing} | stages
+
+
+def duckdb_once(bench: Bench) -> Cost:
+    """Copy the UTF-8 twin with DuckDB."""
+    target = bench.files / "copy.parquet"
+    cost, _ = bench.child("baseline_duckdb.py", bench.files / "penalty.utf8.csv", target, str(MEMORY_MIB), str(THREADS))
+    target.unlink()
+    return cost
+
+
+def pandas_once(bench: Bench) -> Cost:
+    """Do the work with pandas."""
+    target = bench.files / "pandas"
+    cost, _ = bench.child(
+        "baseline_pandas.py", bench.files / "penalty.gb18030.csv", bench.files / "registry.csv", target
+    )
+    shutil.rmtree(target)
+    return cost
+
+
+def bench_pipeline(bench: Bench) -> None:
+    """Measure the pipeline from landed bytes to committed snapshot against DuckDB's bare copy; print the stages."""
+    kept: list[dict[str, Cost]] = []
+
+    def ours() -> Cost:
+        cost, _, stages = pipeline_once(bench)
+        kept.append(stages)
+        return cost
+
+    copies, runs = bench.in_turns(lambda: duckdb_once(bench), ours)
+    bench.note("duckdb_copy", copies)
+    whole = bench.note("pipeline", runs, "duckdb_copy", ratio_of(runs, copies))
+    for stage in kept[0]:
+        costs = [stages[stage] for stages in kept]
+        share = statistics.median(c.cpu_s / r.cpu_s for c, r in zip(costs, runs, strict=True))
+        bench.note(f"stage:{stage}", costs, "pipeline", round(share, 3))
+    bench.target("pipeline CPU to DuckDB's bare copy (landing not counted)", whole.ratio or 0, 3.0)
+    bench.target("pipeline peak MiB", whole.peak_mib, 4096)
+
+
+def bench_cli(bench: Bench) -> None:
+    """Measure the same through the command line in another process, as an operator runs it."""
+    cost, _, _ = pipeline_once(bench, "cli")
+    copy = duckdb_once(bench)
+    bench.note("pipeline_cli", [cost], "duckdb_copy", ratio_of([cost], [copy]))
+
+
+def bench_pandas(bench: Bench) -> None:
+    """Measure the usual pandas way; at its size only."""
+    if bench.rows > PANDAS_ROWS:
+        bench.console.print(f"  pandas: left out above {PANDAS_ROWS:,} rows")
+        return
+    once = pandas_once(bench)
+    ours = [r for r in bench.results if r.name == "pipeline"]
+    mine = Cost(ours[-1].cpu_s, ours[-1].wall_s, ours[-1].peak_mib) if ours else pipeline_once(bench)[0]
+    ratio = round(once.cpu_s / mine.cpu_s, 2)
+    bench.note("pandas", [once], "pipeline", ratio)
+    bench.target("pandas CPU to pipeline CPU", ratio, 10, at_least=True)
+
+
+def bench_delta(bench: Bench) -> None:
+    """Measure a 1 % delivery in one prefecture onto the data set against rebuilding the data set."""
+    rebuild, home, _ = pipeline_once(bench)
+    _, batch = bench.land(home, "bench_penalty", bench.files / "delta.gb18030.csv")
+    cost, output = bench.child("stages.py", "run", "--home", home, "bench_penalty", batch)
+    ratio = round(cost.cpu_s / rebuild.cpu_s, 3)
+    bench.note("rebuild", [rebuild])
+    bench.note("delta", [cost], "rebuild", ratio)
+    for name, stage in read_stages(output)[0].items():
+        bench.note(f"delta:{name}", [stage], "delta", round(stage.cpu_s / cost.cpu_s, 3))
+    bench.target("1 % delivery CPU to rebuilding", ratio, 0.15)
+    bench.target("1 % delivery wall to rebuilding", round(cost.wall_s / rebuild.wall_s, 3), 0.15)
+
+
+def bench_gx(bench: Bench) -> None:
+    """Measure judging with Great Expectations against a plain DuckDB pass over the same rules."""
+    home = bench.files / "home-main"
+    judged = list(home.glob("batches/bench_penalty/*/validation/suite.json"))
+    if not judged:
+        _, home, _ = pipeline_once(bench)
+        judged = list(home.glob("batches/bench_penalty/*/validation/suite.json"))
+    batch = max(
+        judged, key=lambda path: sum(f.stat().st_size for f in (path.parents[1] / "standard").iterdir())
+    ).parents[1]
+    _, output = bench.child("stages.py", "gx", "--home", home, "bench_penalty", batch.name)
+    costs, _ = read_stages(output)
+    with_gx = [cost for name, cost in costs.items() if name.startswith("gx ")]
+    plain = [cost for name, cost in costs.items() if name.startswith("plain ")]
+    bench.note("plain_rules", plain)
+    result = bench.note("gx_rules", with_gx, "plain_rules", ratio_of(with_gx, plain))
+    bench.target("GX CPU to the plain pass (import not counted)", result.ratio or 0, 1.3)
+
+
+def bench_encoding(bench: Bench) -> None:
+    """Measure standardising the GB18030 file against its UTF-8 twin."""
+
+    def once(name: str, encoding: str) -> Cost:
+        home = bench.files / "home-encoding"
+        shutil.rmtree(home, ignore_errors=True)
+        options = ("--encoding", encoding)
+        _, batch = bench.land(home, "bench_penalty", bench.files / f"penalty.{name}.csv", *options)
+        arguments = ("run", "--home", home, *options, "--until", "standardise", "bench_penalty", batch)
+        _, output = bench.child("stages.py", *arguments)
+        shutil.rmtree(home)
+        return read_stages(output)[0]["standardise"]
+
+    utf8, gb18030 = bench.in_turns(lambda: once("utf8", "utf-8"), lambda: once("gb18030", "gb18030"))
+    bench.note("standardise_utf8", utf8)
+    bench.note("standardise_gb18030", gb18030, "standardise_utf8", ratio_of(gb18030, utf8))
+
+
+BENCHES = {
+    "pipeline": bench_pipeline,
+    "cli": bench_cli,
+    "pandas": bench_pandas,
+    "delta": bench_delta,
+    "gx": bench_gx,
+    "encoding": bench_encoding,
+}
+
+
+def show(bench: Bench) -> None:
+    """Print the table of all results and the targets."""
+    table = Table(title=f"{bench.rows:,} rows, {bench.rounds} round(s), {os.cpu_count()} cores", title_justify="left")
+    for heading in ("what", "CPU s", "wall s", "peak MiB", "CPU to", "ratio"):
+        table.add_column(heading, justify="left" if heading in ("what", "CPU to") else "right")
+    for r in bench.results:
+        ratio = "" if r.ratio is None else f"{r.ratio:.2f}"
+        table.add_row(r.name, f"{r.cpu_s:.2f}", f"{r.wall_s:.2f}", f"{r.peak_mib:.0f}", r.against or "", ratio)
+    bench.console.print(table)
+    goals = Table(title="targets", title_justify="left")
+    for heading in ("target", "bound", "measured", ""):
+        goals.add_column(heading)
+    for text, value, bound, met in bench.targets:
+        goals.add_row(text, f"{bound:g}", f"{value:g}", "[green]met" if met else "[red]not met")
+    bench.console.print(goals)
+
+
+def save(results: list[Result]) -> None:
+    """Write the results to build/bench.json; those of other sizes and names stay."""
+    old = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    new = {(r.name, r.rows) for r in results}
+    kept = [r for r in old if (r["name"], r["rows"]) not in new]
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps([*kept, *map(asdict, results)], ensure_ascii=False, indent=1) + "\n")
+
+
+def main() -> None:
+    """Parse the arguments, make the data, run, show, save."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--only", nargs="+", choices=list(BENCHES), default=list(BENCHES))
+    parser.add_argument("--rounds", type=int, help="default: 3 up to 1 M rows, else 1")
+    args = parser.parse_args()
+    console = Console()
+    console.print(f"[bold]bench data, {args.rows:,} rows")
+    files = generate(args.rows)
+    shutil.rmtree(files / "home-registry", ignore_errors=True)
+    bench = Bench(args.rows, args.rounds or (3 if args.rows <= 1_000_000 else 1), files, console)
+    for name in args.only:
+        console.print(f"[bold]{name}")
+        BENCHES[name](bench)
+        save(bench.results)
+    show(bench)
+    for home in files.glob("home-*"):
+        shutil.rmtree(home)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Run the pipeline's stages on one delivery in one process; print the cost of each as JSON.
+
+    python bench/stages.py land --home H DATASET FILE          bytes -> landed batch; prints its id
+    python bench/stages.py run  --home H DATASET BATCH         landed batch -> committed snapshot
+    python bench/stages.py run  --home H DATASET BATCH --until standardise [--encoding utf-8]
+    python bench/stages.py gx   --home H DATASET BATCH         a judged batch again: GX and the plain pass, in turns
+
+cpu_s is user + system of this process and of the workers it has waited for; peak_mib is that of the stage. Imports are
+a stage of their own. The package is imported inside functions because worker processes import this file again.
+"""
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from measure import Cost, Watch
+
+if TYPE_CHECKING:
+    from chengxin.contracts.models import Contract
+    from chengxin.settings import Settings
+
+CONTRACTS = Path(__file__).with_name("contracts")
+GX_ROUNDS = 3
+STATES = ("received", "accepted", "quarantined", "duplicate", "unlinked")
+
+
+def cpu_s() -> float:
+    """Return the CPU seconds of this process and its finished children."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+class Stages:
+    """Times named steps one after the other."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.costs: dict[str, Cost] = {}
+        self.account: dict[str, int] = {}
+
+    def run(self, name: str, step: Callable[[], Any]) -> Any:
+        """Run a step and note what it took."""
+        self.watch.reset()
+        cpu, wall = cpu_s(), time.perf_counter()
+        result = step()
+        self.costs[name] = Cost(cpu_s() - cpu, time.perf_counter() - wall, self.watch.peak_mib)
+        return result
+
+
+def contracts_of(dataset: str, encoding: str | None) -> "dict[str, Contract]":
+    """Load the bench's contracts; `encoding` replaces that of the file of one data set."""
+    from chengxin.contracts.loader import load
+
+    loaded = load(CONTRACTS)
+    if loaded.problems:
+        raise SystemExit("\n".join(f"{p.path}: {p.message}" for p in loaded.problems))
+    contract = loaded.contracts[dataset]
+    if encoding:
+        contract = contract.model_copy(update={"file": contract.file.model_copy(update={"encoding": encoding})})
+    return {**loaded.contracts, dataset: contract}
+
+
+def import_engines() -> None:
+    """Import what stages import when they first need it, so that no stage pays for it."""
+    import chengxin.pipeline
+    import chengxin.validate.engine
+
+    del chengxin
+
+
+def land(contracts: "dict[str, Contract]", args: argparse.Namespace, settings: "Settings") -> None:
+    """Land a file and print the id of its batch."""
+    from chengxin import pipeline
+    from chengxin.clock import Clock
+    from chengxin.connectors.file_drop import file_delivery
+
+    contract = contracts[args.dataset]
+    delivery = file_delivery(contract, Path(args.what))
+    print(pipeline.land(contract, delivery, settings, Clock.from_environment()).batch_id)
+
+
+def run(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespace, settings: "Settings") -> None:
+    """Take one landed batch to a committed snapshot."""
+    stages.run("import", import_engines)
+    from chengxin import pipeline
+    from chengxin.clock import Clock
+
+    contract, clock = contracts[args.dataset], Clock.from_environment()
+    batch = pipeline.batch(settings, args.dataset, args.what)
+    stages.run("standardise", lambda: pipeline.standardise(contract, batch, settings))
+    if args.until == "standardise":
+        return
+    stages.run("validate", lambda: pipeline.validate(contract, batch, settings, clock))
+    admission = stages.run("admit", lambda: pipeline.admit(contract, batch, settings, clock))
+    if admission is None:
+        raise SystemExit("the batch was held; see its validation folder")
+    stages.account = {state: getattr(admission, state) for state in STATES}
+    if stages.run("publish", lambda: pipeline.publish(contracts, settings, clock)) is None:
+        raise SystemExit("nothing was published")
+
+
+def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespace, settings: "Settings") -> None:
+    """Judge a batch again by its own suite: Great Expectations, then the same rules as plain DuckDB SQL, in turns."""
+    stages.run("import", import_engines)
+    import duckdb
+
+    from chengxin.store.atomic import read_json
+    from chengxin.store.layout import Layout
+    from chengxin.validate.engine import judge
+    from chengxin.validate.scan import Scan, plain_sql
+
+    layout = Layout(settings.home)
+    parts = sorted(layout.standard(args.dataset, args.what).glob("standard-*.parquet"))
+    suite = read_json(layout.validation(args.dataset, args.what) / "suite.json")
+    memory, threads = settings.memory_limit_mib, settings.workers
+
+    def with_gx() -> None:
+        with Scan(parts, memory_limit_mib=memory, threads=threads) as scan:
+            judge(suite, scan)
+
+    def plain() -> None:
+        with duckdb.connect(config={"memory_limit": f"{memory}MiB", "threads": threads}) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            for statement in plain_sql(suite, parts):
+                connection.execute(statement).fetchall()
+
+    for n in range(GX_ROUNDS):
+        stages.run(f"gx {n}", with_gx)
+        stages.run(f"plain {n}", plain)
+
+
+def main() -> None:
+    """Parse the arguments and run."""
+    from chengxin.settings import Settings
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["land", "run", "gx"])
+    parser.add_argument("--home", required=True)
+    parser.add_argument("--until", choices=["standardise", "publish"], default="publish")
+    parser.add_argument("--encoding")
+    parser.add_argument("dataset")
+    parser.add_argument("what")
+    args = parser.parse_args()
+    settings = Settings.from_environment(home=args.home, contracts=CONTRACTS)
+    contracts = contracts_of(args.dataset, args.encoding)
+    if args.command == "land":
+        land(contracts, args, settings)
+        return
+    with Watch(os.getpid()) as watch:
+        stages = Stages(watch)
+        {"run": run, "gx": gx}[args.command](stages, contracts, args, settings)
+    costs = {name: asdict(cost) for name, cost in stages.costs.items()}
+    json.dump({"stages": costs, "account": stages.account}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""One contract -> one DAG: discover, land, and then each landed batch standardised, validated, admitted."""
+
+import zlib
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, TriggerRule, WeightRule, get_current_context, task, task_group
+
+from chengxin.clock import SHANGHAI
+from chengxin.contracts.models import Contract
+from chengxin.orchestration import assets, stages
+from chengxin.orchestration.describe import dag_text
+
+# Slower cadences are still looked at daily: a late delivery must not wait for the next month. Hours are China's.
+SCHEDULES = {"hourly": "{minute} * * * *", "daily": "{minute} 5,17 * * *"}
+SLOWER = "{minute} 5 * * *"
+START = datetime(2026, 1, 1, tzinfo=SHANGHAI)
+RETRIES = {"retries": 3, "retry_delay": timedelta(minutes=5), "retry_exponential_backoff": True}
+
+LABEL = "{{ label }}"
+
+
+def dag_id(dataset: str) -> str:
+    """Return the id of a data set's ingest DAG."""
+    return f"ingest__{dataset}"
+
+
+def schedule(contract: Contract) -> str:
+    """Return the cron line of a contract: its cadence, at a minute of its own so that not all start together."""
+    minute = zlib.crc32(contract.id.encode()) % 60
+    return SCHEDULES.get(contract.delivery.cadence, SLOWER).format(minute=minute)
+
+
+def build(contract: Contract) -> DAG:
+    """Build the ingest DAG of one contract.
+
+    One batch at a time, depth first and oldest first (max_active_tasks with upstream weights): what a batch is
+    compared with and linked to is what came before it. A failing batch does not stop the next one.
+    """
+    with DAG(
+        dag_id=dag_id(contract.id),
+        dag_display_name=f"入库 · {contract.title}",
+        doc_md=dag_text(contract),
+        tags=[contract.department.name, contract.kind, contract.domain],
+        schedule=schedule(contract),
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        max_active_tasks=1,
+        default_args={**RETRIES, "weight_rule": WeightRule.UPSTREAM},
+    ) as dag:
+
+        @task
+        def discover() -> list[dict[str, Any]]:
+            return stages.discover(contract)
+
+        @task(map_index_template=LABEL)
+        def land(delivery: dict[str, Any]) -> str:
+            _label(delivery["name"])
+            return stages.land(contract, delivery)
+
+        @task(trigger_rule=TriggerRule.ALL_DONE)
+        def pending() -> list[str]:
+            return stages.pending(contract)
+
+        landed = land.expand(delivery=discover())
+        # A delivery that cannot be landed fails the run (by this leaf) but does not keep the others waiting.
+        landed >> EmptyOperator(task_id="all_landed", trigger_rule=TriggerRule.NONE_FAILED)
+        waiting = pending()
+        landed >> waiting
+        _batch(contract).expand(batch_id=waiting)
+    return dag
+
+
+def _batch(contract: Contract) -> Any:
+    outlet = assets.admitted(contract.id)
+
+    @task(map_index_template=LABEL)
+    def standardise(batch_id: str) -> str:
+        _label(batch_id)
+        return stages.standardise(contract, batch_id)
+
+    @task(map_index_template=LABEL)
+    def validate(batch_id: str) -> str:
+        _label(batch_id)
+        return stages.validate(contract, batch_id)
+
+    @task(map_index_template=LABEL, outlets=[outlet])
+    def admit(batch_id: str, *, outlet_events: Any) -> None:
+        _label(batch_id)
+        outlet_events[outlet].extra = stages.admit(contract, batch_id)
+
+    @task_group
+    def batch(batch_id: str) -> None:
+        admit(validate(standardise(batch_id)))
+
+    return batch
+
+
+def _label(text: str) -> None:
+    """Name this mapped task in Airflow's pages."""
+    get_current_context()["label"] = text

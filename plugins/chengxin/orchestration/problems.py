@@ -1,0 +1,36 @@
+"""The DAG that says which contract files cannot be used. It exists only while there are any."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from airflow.sdk import DAG, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from chengxin.orchestration.ingest import START
+
+DAG_ID = "contracts__problems"
+TEXT = "以下数据合同无法使用，相应数据集暂停入库；修正文件后本流程自动消失。"
+
+
+def build(problems: Iterable[Any]) -> DAG:
+    """Build the DAG whose only task fails with every file and its message; problems: what the loader reported."""
+    lines = [f"{problem.path}: {problem.message}" for problem in problems]
+
+    with DAG(
+        dag_id=DAG_ID,
+        dag_display_name="数据合同有误",
+        doc_md="以下文件无法使用，相应数据集暂停入库；修正后本流程自动消失。\n\n"
+        + "\n".join(f"- `{line}`" for line in lines),
+        tags=["合同"],
+        schedule="@hourly",
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+    ) as dag:
+
+        @task
+        def report() -> None:
+            raise AirflowFailException("\n".join([TEXT, *lines]))
+
+        report()
+    return dag

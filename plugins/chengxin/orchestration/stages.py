@@ -1,0 +1,112 @@
+"""One function a task: fetch by id, call the pipeline once, hand on ids and counts.
+
+The pipeline is imported inside the functions: it pulls in Arrow, DuckDB and GX, and a DAG file is parsed by every task.
+"""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from chengxin.clock import Clock
+from chengxin.contracts.models import Contract
+from chengxin.handover import Delivery, as_json
+from chengxin.orchestration.outcomes import airflow_outcome, normal_end
+from chengxin.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@airflow_outcome
+def discover(contract: Contract) -> list[dict[str, Any]]:
+    """Return what the source offers and we have not yet fetched, as JSON deliveries."""
+    from chengxin import pipeline
+
+    return [as_json(delivery) for delivery in pipeline.discover(contract, Settings.from_environment())]
+
+
+@airflow_outcome
+def land(contract: Contract, delivery: Mapping[str, Any]) -> str:
+    """Fetch one delivery and return its batch id."""
+    from chengxin import pipeline
+
+    offered = Delivery(**{**delivery, "offered_at": datetime.fromisoformat(delivery["offered_at"])})
+    batch = pipeline.land(contract, offered, Settings.from_environment(), Clock.from_environment())
+    return batch.batch_id
+
+
+@airflow_outcome
+def pending(contract: Contract) -> list[str]:
+    """Return the ids of all landed batches without an outcome: those of this run and those an earlier run left."""
+    from chengxin import pipeline
+
+    return [batch.batch_id for batch in pipeline.pending(contract, Settings.from_environment())]
+
+
+@airflow_outcome
+def standardise(contract: Contract, batch_id: str) -> str:
+    """Standardise one batch."""
+    from chengxin import pipeline
+
+    settings = Settings.from_environment()
+    done = pipeline.standardise(contract, pipeline.batch(settings, contract.id, batch_id), settings)
+    log.info("%s: 收到 %d 行，规范 %d 行，疑问 %d 行", batch_id, done.received, done.passed, done.quarantined)
+    return batch_id
+
+
+@airflow_outcome
+def validate(contract: Contract, batch_id: str) -> str:
+    """Judge one batch. A hold is a verdict: the task succeeds and `admit` is skipped."""
+    from chengxin import pipeline
+
+    settings = Settings.from_environment()
+    batch = pipeline.batch(settings, contract.id, batch_id)
+    verdict = pipeline.validate(contract, batch, settings, Clock.from_environment())
+    for finding in verdict.findings:
+        log.warning("%s: [%s] %s %s", batch_id, finding.severity, finding.rule, finding.message)
+    log.info("%s: 校验结论 %s", batch_id, verdict.status)
+    return batch_id
+
+
+@airflow_outcome
+def admit(contract: Contract, batch_id: str) -> dict[str, Any]:
+    """Link and account for one batch; return its admission as JSON. A held batch ends here, skipped."""
+    from chengxin import pipeline
+
+    settings = Settings.from_environment()
+    batch = pipeline.batch(settings, contract.id, batch_id)
+    admission = pipeline.admit(contract, batch, settings, Clock.from_environment())
+    if admission is None:
+        log.warning("%s: 批次暂缓入库（hold），不参与发布；原因见该批次的校验报告", batch_id)
+        normal_end(f"批次 {batch_id} 暂缓入库（hold）")
+    log.info(
+        "%s: 收到 %d = 入库 %d + 疑问 %d + 重复 %d + 未关联 %d",
+        batch_id,
+        admission.received,
+        admission.accepted,
+        admission.quarantined,
+        admission.duplicate,
+        admission.unlinked,
+    )
+    return dict(as_json(admission))
+
+
+@airflow_outcome
+def retry_waiting(contracts: Mapping[str, Contract]) -> list[str]:
+    """Link waiting records again; return the ids of the batches that gained by it."""
+    from chengxin import pipeline
+
+    gained = pipeline.retry_waiting(dict(contracts), Settings.from_environment(), Clock.from_environment())
+    return [admission.batch_id for admission in gained]
+
+
+@airflow_outcome
+def publish(contracts: Mapping[str, Contract]) -> dict[str, Any]:
+    """Publish a snapshot and return its reference as JSON. When nothing changed, end skipped."""
+    from chengxin import pipeline
+
+    snapshot = pipeline.publish(dict(contracts), Settings.from_environment(), Clock.from_environment())
+    if snapshot is None:
+        normal_end("没有变化，不发布新快照")
+    log.info("已发布快照 %s", snapshot.id)
+    return dict(as_json(snapshot))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from chengxin.contracts.loader import Problem
@@ -76,7 +77,7 @@ def _needed_elements(contract: Contract, kind: Kind) -> Iterator[str]:
     given = _given(contract)
     for name in kind.required:
         if name not in given:
-            yield f"columns：缺少 {kind.id} 必需的数据元 {name}（{elements()[name].title}） (required element not mapped)"
+            yield f"columns：缺少 {kind.id} 必需的数据元 {name}（{elements()[name].title}） (required, not mapped)"
     for name in kind.key:
         if name not in given and name not in kind.required and name not in kind.key_optional:
             yield f"columns：缺少 {kind.id} 的主键数据元 {name}（{elements()[name].title}） (key element not mapped)"
@@ -93,7 +94,7 @@ def _headers(contract: Contract) -> Iterator[str]:
         for header in (column.source, *column.aliases):
             folded = fold_header(header)
             if owner.setdefault(folded, column.element) != column.element:
-                yield f"columns[{n}]：列名“{header}”与 {owner[folded]} 的列名相同（比较时忽略括号、空格） (same header twice)"
+                yield f"columns[{n}]：列名“{header}”与 {owner[folded]} 的列名相同（忽略括号、空格） (same header twice)"
     for header in contract.ignored:
         if fold_header(header) in owner:
             yield f"ignored：“{header}”已对应 {owner[fold_header(header)]} (ignored and mapped)"
@@ -132,7 +133,7 @@ def _fixed_fields(contract: Contract) -> Iterator[str]:
         if fold_header(field.source) not in known:
             yield f"file.fields[{n}]：“{field.source}”既不在 columns 也不在 ignored 中 (undeclared field)"
     ordered = sorted(fields, key=lambda field: field.start)
-    for left, right in zip(ordered, ordered[1:], strict=False):
+    for left, right in pairwise(ordered):
         if left.start + left.length > right.start:
             yield f"file.fields：“{left.source}”与“{right.source}”重叠 (fields overlap)"
 

@@ -185,8 +185,6 @@ def resume(layout: Layout, tier: str) -> Resumed:
         messages += _lead_back(layout, tier)
         messages += _settle_landed(layout, tier)
         found = pointer.locate(layout, tier).manifest
-    for message in messages:
-        log.warning("%s", message)
     return Resumed(found, tuple(messages))
 
 

@@ -1,0 +1,137 @@
+"""Verify a snapshot byte by byte: digests, footers, order, ranges, damaged characters, stray files, pointer, chain."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from chengxin.store import pointer
+from chengxin.store.atomic import sha256_file
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import NAME as MANIFEST
+from chengxin.store.manifest import FileEntry, Manifest, TableEntry
+from chengxin.store.parquet import ROW_GROUP, footer_problem
+
+_SERVICE_FILES = {MANIFEST, pointer.CATALOGUE, pointer.MARK}
+_DAMAGED_CHARACTER = "\ufffd"
+
+
+def verify(layout: Layout, tier: str, snapshot_id: str | None = None, *, mark: bool = True) -> list[str]:
+    """Read a whole snapshot (default: the current one) and return its problems in Chinese; none = empty list.
+
+    mark: leave DAMAGED.json in a snapshot whose content is damaged, so that readers avoid it from now on, and take the
+    mark away again when nothing is wrong with it any more.
+    """
+    problems, sha256, named = _pointer_problems(layout, tier)
+    target = snapshot_id or named
+    if target is None:
+        return problems or [f"{tier} 层尚未发布任何快照"]
+    folder = layout.snapshot(tier, target)
+    manifest, cheap = pointer.check(folder, sha256 if target == named else None, heed_mark=False)
+    content = list(cheap)
+    if manifest is not None:
+        problems += _chain_problems(layout, tier, manifest)
+        faulty = {problem.partition("：")[0] for problem in cheap}
+        for name, table in manifest.tables.items():
+            content += _table_problems(folder, name, table, faulty)
+        content += _stray_files(folder, manifest)
+    if mark:
+        _settle_mark(folder, content)
+    return problems + content
+
+
+def _pointer_problems(layout: Layout, tier: str) -> tuple[list[str], str | None, str | None]:
+    try:
+        now = pointer.load(layout, tier)
+    except ValueError:
+        return [f"{tier} 层的指针 current.json 损坏（空文件或不完整）"], None, None
+    if now is None:
+        return ([f"{tier} 层的指针 current.json 缺失"] if pointer.snapshot_ids(layout, tier) else []), None, None
+    return [], now.manifest_sha256, now.snapshot_id
+
+
+def _chain_problems(layout: Layout, tier: str, manifest: Manifest) -> list[str]:
+    if manifest.previous is None or not layout.snapshot(tier, manifest.previous).is_dir():
+        return []  # the first one, or its predecessor was taken off the shelf
+    try:
+        sequence, _ = pointer.read_link(layout.snapshot(tier, manifest.previous))
+    except ValueError:
+        return [f"上一快照 {manifest.previous} 的清单读不出"]
+    return [] if sequence < manifest.sequence else [f"上一快照 {manifest.previous} 的序号不小于本快照"]
+
+
+def _settle_mark(folder: Path, content: list[str]) -> None:
+    if content:
+        pointer.mark(folder, tuple(content))
+    else:
+        (folder / pointer.MARK).unlink(missing_ok=True)
+
+
+def _table_problems(folder: Path, name: str, table: TableEntry, faulty: set[str]) -> list[str]:
+    problems: list[str] = []
+    if table.rows != sum(f.rows for f in table.files):
+        problems.append(f"{name}：清单的总行数与各文件之和不等")
+    for entry in table.files:
+        if f"{name}/{entry.name}" in faulty:
+            continue
+        path = folder / name / entry.name
+        if sha256_file(path) != entry.sha256:
+            problems.append(f"{name}/{entry.name}：sha256 与清单不符")
+        elif footer := footer_problem(path, entry, table.schema):
+            problems.append(footer)
+        else:
+            problems += _row_problems(path, entry)
+    return problems
+
+
+def _row_problems(path: Path, entry: FileEntry) -> list[str]:
+    found: dict[str, None] = {}
+    last: pa.Table | None = None
+    low: int | None = None
+    high: int | None = None
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=4 * ROW_GROUP, use_threads=False):
+            rows = pa.Table.from_batches([batch])
+            found |= dict.fromkeys(_damaged_columns(rows))
+            if "subject_id" in rows.column_names:
+                if not _is_sorted(rows if last is None else pa.concat_tables([last, rows])):
+                    found["行未按 subject_id、record_id 排序"] = None
+                last = rows.slice(rows.num_rows - 1)
+                bounds = pc.min_max(rows.column("subject_id")).as_py()
+                if bounds["min"] is not None:
+                    low = bounds["min"] if low is None else min(low, bounds["min"])
+                    high = bounds["max"] if high is None else max(high, bounds["max"])
+    if (low, high) != (entry.min_subject, entry.max_subject):
+        found["subject_id 的范围与清单不符"] = None
+    return [f"{entry.table}/{entry.name}：{problem}" for problem in found]
+
+
+def _damaged_columns(rows: pa.Table) -> list[str]:
+    return [
+        f"{name} 列含有 U+FFFD（解码失败的字符）"
+        for name, column in zip(rows.column_names, rows.columns, strict=True)
+        if pa.types.is_string(column.type) and pc.any(pc.match_substring(column, _DAMAGED_CHARACTER)).as_py()
+    ]
+
+
+def _is_sorted(rows: pa.Table) -> bool:
+    subject = rows.column("subject_id")
+    if subject.null_count or rows.num_rows < 2:
+        return True  # persons of the open tier have no number to sort by
+    step = np.diff(np.asarray(subject))
+    if (step < 0).any():
+        return False
+    if "record_id" not in rows.column_names:
+        return True
+    record: Any = rows.column("record_id").combine_chunks()
+    ascending = np.asarray(pc.less(record[:-1], record[1:]))
+    return bool(ascending[step == 0].all())
+
+
+def _stray_files(folder: Path, manifest: Manifest) -> list[str]:
+    expected = {f"{f.table}/{f.name}" for f in manifest.files()} | _SERVICE_FILES
+    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+    return [f"{name}：清单中没有这个文件" for name in sorted(present - expected)]

@@ -42,7 +42,7 @@ layers:
 	$(BIN)/lint-imports
 
 reference: setup  ## generated reference pages are up to date
-	$(BIN)/python -m chengxin.model.describe --check
+	$(BIN)/python -m chengxin.contracts.describe --check
 
 bench: setup  ## ratios measured side by side; ROWS=n
 	$(BIN)/python bench/run.py --rows $(ROWS)

@@ -151,7 +151,7 @@ def _words(detail: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         return f"{where}：没有这个键{_near(str(detail['loc'][-1]))} (unknown key)"
     if kind == "literal_error":
-        return f"{where}：只能是 {context['expected'].replace(' or ', '、')} (one of these)"
+        return f"{where}：只能是 {context['expected'].replace(' or ', '、').replace(', ', '、')} (one of these)"
     if kind == "string_pattern_mismatch":
         return f"{where}：写法应符合 {context['pattern']} (pattern)"
     if kind in {"greater_than_equal", "less_than_equal"}:

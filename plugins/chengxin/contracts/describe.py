@@ -1,0 +1,278 @@
+"""Write docs/reference/ from the models: contract, JSON Schema, data dictionary, rules, code lists, data sets.
+
+`python -m chengxin.contracts.describe` writes the pages; with `--check` it only says which are out of date and exits 1.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from chengxin.contracts.loader import load
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import ENVELOPE
+from chengxin.model.codelists import codelists
+from chengxin.model.elements import Element, elements
+from chengxin.model.kinds import Kind, kinds
+from chengxin.model.rules import rules
+from chengxin.model.schema import PROVENANCE, ColumnSpec, kind_columns
+from chengxin.settings import PROJECT
+from chengxin.store.atomic import write_bytes
+
+REFERENCE = PROJECT / "docs" / "reference"
+CONTRACTS = PROJECT / "dags" / "contracts"
+SENSITIVITY = {
+    "open": "公开",
+    "name": "自然人时遮盖",
+    "person_name": "遮盖",
+    "identifier": "不进入开放层（个人标识）",
+    "restricted": "只在政务层",
+    "free_text": "脱敏后公开",
+}
+SUBJECTS = {"enterprise": "企业", "household": "个体工商户", "organisation": "其他组织", "person": "自然人"}
+BLOCKS = ("Contract", "Department", "Basis", "DeliverySpec", "FileSpec", "FixedField", "Column", "Quality", "Threshold",
+          "Example", "Expected")  # fmt: skip
+
+
+def pages() -> dict[str, str]:
+    """Return every reference page: file name -> text."""
+    return {
+        "contract.md": contract_page(),
+        "contract.schema.json": json.dumps(schema(), ensure_ascii=False, indent=1) + "\n",
+        "elements.md": elements_page(),
+        "kinds.md": kinds_page(),
+        "rules.md": rules_page(),
+        "codelists.md": codelists_page(),
+        "datasets.md": datasets_page(),
+    }
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a contract."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Contract.model_json_schema()}
+
+
+def contract_page() -> str:
+    """Describe every block of a contract: keys, types, defaults, meaning."""
+    whole = schema()
+    blocks = {"Contract": whole, **whole["$defs"]}
+    lines = _head(
+        "数据合同 Contract", "一个 YAML 文件就是一个数据集：`dags/contracts/<domain>/<id>.yaml`。未知的键一律拒绝。"
+    )
+    lines += [
+        "How to write one: [adding-a-source](../adding-a-source.md). Schema for editors: `contract.schema.json`.",
+        "",
+    ]
+    for name in BLOCKS:
+        block = blocks[name]
+        lines += [f"## {name}", "", *_docstring(block["description"]), ""]
+        rows = []
+        for key, body in block["properties"].items():
+            needed = key in block.get("required", ())
+            rows.append((f"`{key}`", _type_words(body), "必填" if needed else _default(body)))
+        lines += [*_table(("键 key", "类型 type", "缺省 default"), rows), ""]
+    return _text(lines)
+
+
+def elements_page() -> str:
+    """List the data elements."""
+    lines = _head(
+        "数据元 Data elements",
+        "合同的 `element` 取自本表；同一数据元在各记录种类中含义相同。信封数据元可用于任何合同。",
+    )
+    rows = [
+        (
+            f"`{e.id}`",
+            e.title,
+            e.title_en,
+            e.type,
+            _codelist(e),
+            SENSITIVITY[e.sensitivity],
+            e.source or "",
+            e.note or "",
+        )
+        for e in elements().values()
+    ]
+    head = ("数据元", "中文名", "English", "类型", "代码表", "开放层", "依据、来源", "说明")
+    envelope = "、".join(f"`{name}`" for name in ENVELOPE)
+    return _text([*lines, f"信封数据元：{envelope}。", "", *_table(head, rows)])
+
+
+def kinds_page() -> str:
+    """Write the data dictionary: every record kind with the columns of its table."""
+    lines = _head("数据字典 Record kinds", "一个记录种类对应一张表。各表另有主体列和来源列，见文末。")
+    lines += _table(("表", "中文名", "English", "目录类别"), [
+        (f"[`{k.id}`](#{k.id})", k.title, k.title_en, k.catalogue_class) for k in kinds().values()
+    ])  # fmt: skip
+    for kind in kinds().values():
+        lines += ["", f"## {kind.id}", "", *_kind_facts(kind), "", *_dictionary(kind_columns(kind), kind)]
+    lines += ["", "## 来源列 Provenance", "", "每张表的每一行都有：", "", *_dictionary(PROVENANCE, None)]
+    return _text(lines)
+
+
+def rules_page() -> str:
+    """List the rules an issue row can name."""
+    lines = _head(
+        "规则 Rules",
+        "error：该值不可用，置空；warning：保留或已修正。必填项不可用、主体标识不可用时，整行进入疑问数据。",
+    )
+    rows = [(f"`{r.id}`", r.level, r.zh, r.mend_zh, r.en, r.mend_en) for r in rules().values()]
+    return _text([*lines, *_table(("规则", "级别", "问题", "处理", "What is wrong", "What to do"), rows)])
+
+
+def codelists_page() -> str:
+    """List the code lists."""
+    lines = _head(
+        "代码表 Code lists",
+        "来源值写代码、名称或别名都可以；其他写法在合同 `codes` 中对应，未对应的为 `code.unknown`。",
+    )
+    for name, entries in codelists().items():
+        users = "、".join(f"`{e.id}`" for e in elements().values() if e.codelist == name)
+        rows = [(f"`{c.code}`", c.name, c.name_en, "、".join(c.aliases)) for c in entries.values()]
+        lines += ["", f"## {name}", "", f"用于 {users}", "", *_table(("代码", "名称", "English", "别名"), rows)]
+    return _text(lines)
+
+
+def datasets_page() -> str:
+    """List the data sets whose contracts are in the tree."""
+    lines = _head("数据集 Data sets", "由 `dags/contracts/` 生成。")
+    cadences = {"hourly": "每小时", "daily": "每日", "weekly": "每周", "monthly": "每月", "quarterly": "每季度",
+                "yearly": "每年", "irregular": "不定期"}  # fmt: skip
+    rows = [
+        (f"`{c.id}`", c.title, c.department.name, f"[`{c.kind}`](kinds.md#{c.kind})", c.delivery.connector,
+         c.file.format, "全量" if c.delivery.mode == "full" else "增量", cadences[c.delivery.cadence], c.basis.share,
+         c.basis.legal)
+        for c in load(CONTRACTS).contracts.values()
+    ]  # fmt: skip
+    head = ("数据集", "名称", "提供部门", "记录种类", "接入", "格式", "方式", "周期", "共享属性", "依据")
+    return _text([*lines, *_table(head, rows)])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the pages, or with --check compare them. Return the exit code."""
+    parser = argparse.ArgumentParser(description="docs/reference/ from the models")
+    parser.add_argument("--check", action="store_true", help="compare only; exit 1 when a page is out of date")
+    check = parser.parse_args(arguments).check
+    stale = [name for name, text in pages().items() if _read(REFERENCE / name) != text]
+    if not check:
+        for name in stale:
+            write_bytes(REFERENCE / name, pages()[name].encode())
+        return 0
+    for name in stale:
+        sys.stderr.write(f"docs/reference/{name} 与模型不一致，请运行 python -m chengxin.contracts.describe\n")
+    return 1 if stale else 0
+
+
+def _read(path: Path) -> str:
+    return path.read_text("utf-8") if path.is_file() else ""
+
+
+def _head(title: str, text: str) -> list[str]:
+    return [f"# {title}", "", "<!-- generated by chengxin.contracts.describe; do not edit -->", "", text, ""]
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    cells = [tuple(cell.replace("|", "\\|").replace("\n", " ") for cell in row) for row in rows]
+    return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *cells)]
+
+
+def _docstring(text: str) -> list[str]:
+    """Turn `key: meaning` lines of a docstring into a list; join the lines that continue one."""
+    joined = re.sub(r"\n +", " ", text).splitlines()
+    return [f"- {_keys(line)}" if re.match(r"[a-z_, ]+: |[a-z_]+ = ", line) else line for line in joined]
+
+
+def _keys(line: str) -> str:
+    return re.sub(r"(?:^|(?<=[.;] ))((?:[a-z_]+, )*[a-z_]+):", r"**\1**:", line)
+
+
+def _type_words(body: dict[str, Any]) -> str:
+    """Put a property of a JSON Schema into words."""
+    if "$ref" in body:
+        name = body["$ref"].rsplit("/", 1)[1]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in body:
+        return " / ".join(_type_words(part) for part in body["anyOf"] if part != {"type": "null"})
+    if "enum" in body or "const" in body:
+        return " / ".join(f"`{value}`" for value in body.get("enum", [body.get("const")]))
+    if body.get("type") == "array":
+        items = body.get("items") or {}
+        return f"list of {_type_words(items)}" if items else f"list of {len(body['prefixItems'])} integers"
+    if body.get("type") == "object":
+        inner = body.get("additionalProperties")
+        return f"mapping to {_type_words(inner)}" if isinstance(inner, dict) else "mapping"
+    words = {"string": "text", "boolean": "true / false"}.get(str(body.get("type")), str(body.get("type", "any")))
+    return f"{words} `{body['pattern']}`" if "pattern" in body else words
+
+
+def _default(body: dict[str, Any]) -> str:
+    default = body.get("default", "空" if body.get("type") == "object" else None)
+    if "$ref" in body:
+        return "见该节"
+    if isinstance(default, dict | list):
+        return json.dumps(default, ensure_ascii=False) if default else "空"
+    if default is None or isinstance(default, bool):
+        return {None: "无", True: "true", False: "false"}[default]
+    return str(default) or '""'
+
+
+def _codelist(element: Element) -> str:
+    return f"[{element.codelist}](codelists.md#{element.codelist})" if element.codelist else ""
+
+
+def _kind_facts(kind: Kind) -> list[str]:
+    """Say in sentences who the subjects are, what names a record, and who may see it."""
+
+    def titled(names: Iterable[str]) -> str:
+        return "、".join(f"`{name}`" for name in names) or "无"
+
+    facts = [f"{kind.title}（{kind.title_en}）。目录类别：{kind.catalogue_class}。依据：{kind.basis or '—'}。", ""]
+    for role, part in kind.roles.items():
+        needed = "必须关联" if part.required else "可不关联"
+        facts.append(
+            f"- 主体 `{role}`：{part.title}（{needed}），标识：{titled(dict.fromkeys(part.identity.values()))}"
+        )
+    facts.append(f"- 必需：{titled(kind.required)}")
+    facts.append(f"- 主键：主体 + {titled(kind.key)}" if kind.key else "- 主键：主体（每个主体一条）")
+    facts.append(f"- 开放层：{_open_words(kind)}")
+    if kind.registers == "found":
+        facts.append("- 主体未知时建立新主体")
+    if kind.name_history:
+        facts.append(f"- 曾用名取自 `{kind.name_history.before}`")
+    if kind.note:
+        facts.append(f"- {kind.note}")
+    return facts
+
+
+def _open_words(kind: Kind) -> str:
+    if kind.sealed:
+        return "封存：依法不进入任何快照"
+    if not kind.open.share:
+        return "不开放，只在政务层"
+    words = "、".join(SUBJECTS[subject] for subject in kind.open.subject_types)
+    for name, values in kind.open.when.items():
+        words += f"；只限 `{name}` 为 {'、'.join(values)}"
+    return words + (f"；到 `{kind.publicity_until_on}` 为止" if kind.publicity_until_on else "")
+
+
+def _dictionary(columns: Iterable[ColumnSpec], kind: Kind | None) -> list[str]:
+    rows = []
+    for column in columns:
+        element = column.element
+        needed = "是" if kind and element and element.id in kind.required else ""
+        visible = SENSITIVITY[element.sensitivity] if element else "公开"
+        source = (element.source or "") if element else ""
+        codes = _codelist(element) if element and column.name == element.id else ""
+        rows.append((f"`{column.name}`", column.sql_type, column.title, needed, codes, visible, source))
+    return _table(("列", "类型", "中文名", "必需", "代码表", "开放层", "来源"), rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,7 +9,6 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,8 @@ def pending(contract: Contract, settings: Settings) -> list[Batch]:
     layout = Layout(settings.home)
     admitted = journal.latest(journal.admissions(layout))
     return [
-        b for b in landing.batches(settings, contract.id)
+        b
+        for b in landing.batches(settings, contract.id)
         if (contract.id, b.batch_id) not in admitted and not _held(contract, b, settings)
     ]
 
@@ -86,9 +86,15 @@ def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock
         raise InvariantBroken(f"{landed.batch_id} 尚未标准化，不能校验")
     with atomic.building(target) as folder:
         verdict = runner.run(
-            contract, kind_of(contract), sorted(standard.glob("standard-*.parquet")), counts,
-            expectations=settings.expectations, history=_history(contract, landed, settings), target=folder,
-            memory_limit_mib=settings.memory_limit_mib, threads=settings.workers,
+            contract,
+            kind_of(contract),
+            sorted(standard.glob("standard-*.parquet")),
+            counts,
+            expectations=settings.expectations,
+            history=_history(contract, landed, settings),
+            target=folder,
+            memory_limit_mib=settings.memory_limit_mib,
+            threads=settings.workers,
             today=landed.received_at.astimezone(SHANGHAI).date(),
         )
         atomic.write_json(folder / "made_under.json", {"digest": _validation_digest(contract, settings)})
@@ -110,9 +116,25 @@ def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -
         if done:
             return done
         before = Admission(
-            contract.id, landed.batch_id, -1, -1, counts.received, 0, counts.quarantined, 0, counts.passed, 0, 0,
-            verdict.status, contract.department.code, contract.kind, landed.mode, contract.basis.share,
-            landed.received_at.isoformat(), tuple(f.name for f in landed.files), _versions(contract, settings),
+            contract.id,
+            landed.batch_id,
+            -1,
+            -1,
+            counts.received,
+            0,
+            counts.quarantined,
+            0,
+            counts.passed,
+            0,
+            0,
+            verdict.status,
+            contract.department.code,
+            contract.kind,
+            landed.mode,
+            contract.basis.share,
+            landed.received_at.isoformat(),
+            tuple(f.name for f in landed.files),
+            _versions(contract, settings),
         )
         return _link(contract, landed, before, everything, settings)
 
@@ -145,8 +167,15 @@ def _link(
     again = layout.links(contract.id, landed.batch_id, before.revision) if revision else None
     with atomic.building(target) as folder:
         outcome = Linking(
-            contract, landed, layout, Registry(layout, everything), order, folder, again,
-            settings.memory_limit_mib, settings.workers,
+            contract,
+            landed,
+            layout,
+            Registry(layout, everything),
+            order,
+            folder,
+            again,
+            settings.memory_limit_mib,
+            settings.workers,
         ).run()
     if revision and outcome.waiting == before.unlinked:
         shutil.rmtree(target)
@@ -160,9 +189,13 @@ def _link(
 
 def _account(before: Admission, outcome: Outcome, revision: int, order: int) -> Admission:
     moved = {
-        "revision": revision, "order": order, "accepted": before.accepted + outcome.accepted,
-        "duplicate": before.duplicate + outcome.duplicate, "unlinked": outcome.waiting,
-        "withdrawn": before.withdrawn + outcome.withdrawn, "new_subjects": outcome.new_subjects,
+        "revision": revision,
+        "order": order,
+        "accepted": before.accepted + outcome.accepted,
+        "duplicate": before.duplicate + outcome.duplicate,
+        "unlinked": outcome.waiting,
+        "withdrawn": before.withdrawn + outcome.withdrawn,
+        "new_subjects": outcome.new_subjects,
     }
     return Admission(**{**asdict(before), **moved})
 
@@ -179,7 +212,11 @@ def publish(contracts: Mapping[str, Contract], settings: Settings, clock: Clock)
             return None
         government, changed = _publish_government(contracts, everything, settings, clock)
         opened, open_changed = tiers.publish_open(
-            layout, government, token_key=settings.token_key, now=clock.now(), today=clock.today(),
+            layout,
+            government,
+            token_key=settings.token_key,
+            now=clock.now(),
+            today=clock.today(),
             workers=settings.workers,
         )
         if not (changed or open_changed):
@@ -208,8 +245,13 @@ def _publish_government(
 
 
 def _checked(
-    contracts: Mapping[str, Contract], everything: tuple[Admission, ...], base: Manifest | None, draft: Draft,
-    settings: Settings, clock: Clock, digest: str,
+    contracts: Mapping[str, Contract],
+    everything: tuple[Admission, ...],
+    base: Manifest | None,
+    draft: Draft,
+    settings: Settings,
+    clock: Clock,
+    digest: str,
 ) -> Manifest:
     """Reconcile and gate a draft and return its manifest; a red check raises and the draft stays as evidence."""
     layout = Layout(settings.home)
@@ -225,10 +267,16 @@ def _checked(
         if verdict.status == "hold":
             raise InvariantBroken("主体表未通过发布检查：" + "；".join(f.message for f in verdict.findings))
     return Manifest.new(
-        "government", clock.now(), clock.today(), _reason(everything, last), draft.tables,
-        batches=[_batch_entry(a) for a in accounts.values()], sources=_sources(accounts.values(), base, draft),
+        "government",
+        clock.now(),
+        clock.today(),
+        _reason(everything, last),
+        draft.tables,
+        batches=[_batch_entry(a) for a in accounts.values()],
+        sources=_sources(accounts.values(), base, draft),
         versions={
-            "library": __version__, **_engines(),
+            "library": __version__,
+            **_engines(),
             "contracts": {c: contract_digest(contracts[c]) for c in sorted(contracts)},
             "suites": _suites(settings.expectations),
         },
@@ -244,8 +292,13 @@ def _reason(everything: Sequence[Admission], last: int) -> str:
 def _batch_entry(a: Admission) -> dict[str, Any]:
     counts = ("received", "accepted", "quarantined", "duplicate", "unlinked", "withdrawn")
     return {
-        "dataset": a.dataset, "batch_id": a.batch_id, "revision": a.revision, "received_at": a.received_at,
-        "verdict": a.verdict, **{n: getattr(a, n) for n in counts}, "versions": a.versions,
+        "dataset": a.dataset,
+        "batch_id": a.batch_id,
+        "revision": a.revision,
+        "received_at": a.received_at,
+        "verdict": a.verdict,
+        **{n: getattr(a, n) for n in counts},
+        "versions": a.versions,
     }
 
 
@@ -272,7 +325,8 @@ def tidy(settings: Settings) -> int:
     with lock.held(layout, "registry"):
         known = {(a.dataset, a.batch_id, a.revision) for a in journal.admissions(layout)}
         stray = [
-            path for path in (layout.home / "batches").glob("*/*/links-*")
+            path
+            for path in (layout.home / "batches").glob("*/*/links-*")
             if (path.parts[-3], path.parts[-2], int(path.name[6:])) not in known
         ]
         for path in stray:
@@ -292,8 +346,14 @@ def counts_of(contract: Contract, landed: Batch, settings: Settings) -> dict[str
     verdict = _verdict(contract, landed, settings)
     received = summary.received if summary else 0
     return {
-        "dataset": contract.id, "batch_id": landed.batch_id, "received": received, "accepted": 0,
-        "quarantined": received, "duplicate": 0, "unlinked": 0, "verdict": verdict.status if verdict else "hold",
+        "dataset": contract.id,
+        "batch_id": landed.batch_id,
+        "received": received,
+        "accepted": 0,
+        "quarantined": received,
+        "duplicate": 0,
+        "unlinked": 0,
+        "verdict": verdict.status if verdict else "hold",
     }
 
 
@@ -331,7 +391,9 @@ def _held(contract: Contract, landed: Batch, settings: Settings) -> bool:
 def _history(contract: Contract, landed: Batch, settings: Settings) -> list[Any]:
     layout = Layout(settings.home)
     admitted = journal.latest(journal.admissions(layout))
-    earlier = [a for a in admitted.values() if a.dataset == contract.id and a.received_at <= landed.received_at.isoformat()]
+    earlier = [
+        a for a in admitted.values() if a.dataset == contract.id and a.received_at <= landed.received_at.isoformat()
+    ]
     files = [layout.validation(a.dataset, a.batch_id) / "facts.json" for a in earlier[-HISTORY:]]
     return [atomic.read_json(f) for f in files if f.exists()]
 
@@ -348,8 +410,10 @@ def _suites(folder: Path) -> dict[str, str]:
 
 def _versions(contract: Contract, settings: Settings) -> dict[str, str]:
     return {
-        "library": __version__, "contract": contract_digest(contract),
-        "suite": _validation_digest(contract, settings).rsplit("+", 1)[1], **_engines(),
+        "library": __version__,
+        "contract": contract_digest(contract),
+        "suite": _validation_digest(contract, settings).rsplit("+", 1)[1],
+        **_engines(),
     }
 
 
@@ -364,5 +428,3 @@ def _assembly_digest(contracts: Mapping[str, Contract]) -> str:
     sealed = sorted(c.id for c in contracts.values() if c.basis.share == "不予")
     body = repr([(k.id, k.model_dump(mode="json")) for k in kinds().values()]) + repr(sealed) + __version__
     return hashlib.sha256(body.encode()).hexdigest()[:12]
-
-

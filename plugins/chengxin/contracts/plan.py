@@ -61,8 +61,12 @@ class Plan:
                 undeclared += tuple(hits[1:])
             if hits:
                 found[column.element.id] = hits[0]
-        missing = () if partial and found else tuple(
-            c.source for c in self.columns if c.constant is None and not c.optional and c.element.id not in found
+        missing = (
+            ()
+            if partial and found
+            else tuple(
+                c.source for c in self.columns if c.constant is None and not c.optional and c.element.id not in found
+            )
         )
         if missing or undeclared:
             raise self._mismatch(missing, undeclared)
@@ -72,7 +76,8 @@ class Plan:
         wanted = [c for c in self.columns if c.constant is None]
         if len(headers) != len(wanted):
             raise DeliveryMismatch(
-                f"{self.contract.id}：合同按顺序声明 {len(wanted)} 列，文件有 {len(headers)} 列；请核对合同 columns 或来文"
+                f"{self.contract.id}：合同按顺序声明 {len(wanted)} 列，文件有 {len(headers)} 列；"
+                "请核对合同 columns 或来文"
             )
         return {c.element.id: h for c, h in zip(wanted, headers, strict=True)}
 
@@ -110,15 +115,24 @@ def plan_of(contract: Contract) -> Plan:
     for column in contract.columns:
         element = _element(contract, column.element, known, allowed)
         required = column.required if column.required is not None else element.id in kind.required
-        columns.append(ColumnPlan(
-            element, column.source, tuple(dict.fromkeys(map(fold_header, (column.source, *column.aliases)))),
-            required, column.optional, column.unit, contract.codes.get(element.id),
-        ))
+        columns.append(
+            ColumnPlan(
+                element,
+                column.source,
+                tuple(dict.fromkeys(map(fold_header, (column.source, *column.aliases)))),
+                required,
+                column.optional,
+                column.unit,
+                contract.codes.get(element.id),
+            )
+        )
     for name, value in contract.constants.items():
         element = _element(contract, name, known, allowed)
-        columns.append(ColumnPlan(
-            element, f"={name}", (), element.id in kind.required, False, None, contract.codes.get(name), value
-        ))
+        columns.append(
+            ColumnPlan(
+                element, f"={name}", (), element.id in kind.required, False, None, contract.codes.get(name), value
+            )
+        )
     ignored = frozenset(map(fold_header, contract.ignored))
     return Plan(contract, kind, tuple(columns), ignored, contract_digest(contract))
 
@@ -127,5 +141,7 @@ def _element(contract: Contract, name: str, known: dict[str, Element], allowed: 
     if name not in known:
         raise ContractError(f"{contract.id}：没有名为 {name} 的数据元（见 docs/reference/elements.md）")
     if name not in allowed:
-        raise ContractError(f"{contract.id}：数据元 {name} 不属于记录种类 {contract.kind}（见 docs/reference/kinds.md）")
+        raise ContractError(
+            f"{contract.id}：数据元 {name} 不属于记录种类 {contract.kind}（见 docs/reference/kinds.md）"
+        )
     return known[name]

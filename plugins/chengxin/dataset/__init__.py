@@ -1,1 +1,1 @@
-""""""
+"""The data set: assembled from admitted batches, reconciled, read."""

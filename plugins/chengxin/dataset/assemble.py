@@ -70,8 +70,13 @@ class Assembly:
         return draft
 
     def _kind(
-        self, connection: duckdb.DuckDBPyConnection, kind: Kind, origins: Origins, draft: Draft,
-        new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]],
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        kind: Kind,
+        origins: Origins,
+        draft: Draft,
+        new_files: dict[str, list[FileEntry]],
+        replaced: dict[str, set[str]],
     ) -> None:
         mine = [a for a in self.admissions if a.kind == kind.id and not self._sealed(a)]
         fresh = [a for a in mine if a.order > self.last_order]
@@ -83,9 +88,9 @@ class Assembly:
             return
         kept = self._kept_files(kind.id, touched)
         steps.count_changes(connection, kept, draft.inserted, draft.removed)
-        reader = connection.sql(
-            steps.rows_of_kind(self.layout, kind, origins, mine, fresh, kept)
-        ).to_arrow_reader(20_480)
+        reader = connection.sql(steps.rows_of_kind(self.layout, kind, origins, mine, fresh, kept)).to_arrow_reader(
+            20_480
+        )
         writer = RecordWriter(kind, origins, self.folder)
         writer.write(reader)
         for table, files in ((kind.id, writer.typed), (CREDIT_RECORD, writer.common)):
@@ -108,7 +113,8 @@ class Assembly:
         tables = {}
         for name in sorted({*kept, *new_files}):
             files: Iterable[FileEntry] = [
-                *(f for f in kept.get(name, ()) if f.part not in replaced.get(name, set())), *new_files.get(name, []),
+                *(f for f in kept.get(name, ()) if f.part not in replaced.get(name, set())),
+                *new_files.get(name, []),
             ]
             schema = table_schema(name)
             entry = TableEntry.of(column_entries(schema, titles(name)), files)

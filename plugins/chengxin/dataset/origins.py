@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 import duckdb
 import numpy as np
@@ -30,7 +31,9 @@ class Origins:
 
     def create(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Create the temp table `origins` (origin, batch_id, source_file): batch ids are unique over data sets."""
-        connection.execute("CREATE OR REPLACE TEMP TABLE origins (origin BIGINT, batch_id VARCHAR, source_file VARCHAR)")
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE origins (origin BIGINT, batch_id VARCHAR, source_file VARCHAR)"
+        )
         if self.rows:
             connection.executemany(
                 "INSERT INTO origins VALUES (?, ?, ?)", [(n, r[2], r[3]) for n, r in enumerate(self.rows)]
@@ -53,8 +56,6 @@ def split_by_part(batch: pa.RecordBatch) -> list[tuple[str, pa.RecordBatch]]:
     borders = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
     return [
         (str(part[start].as_py()), batch.slice(start, stop - start))
-        for start, stop in zip(borders, borders[1:], strict=False) if stop > start
+        for start, stop in pairwise(borders)
+        if stop > start
     ]
-
-
-

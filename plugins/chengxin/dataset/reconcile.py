@@ -21,8 +21,8 @@ def check_batches(layout: Layout, accounts: Sequence[Admission]) -> None:
         quarantined = _rows(layout.standard(a.dataset, a.batch_id), "quarantine")
         if not a.adds_up() or passed != a.accepted + a.duplicate + a.unlinked or quarantined != a.quarantined:
             raise InvariantBroken(
-                f"{a.batch_id} 账目不平：收到 {a.received}，入库 {a.accepted}，疑问 {a.quarantined}，重复 {a.duplicate}，"
-                f"未关联 {a.unlinked}；文件中通过 {passed} 行、疑问 {quarantined} 行。停止发布，请联系维护人员"
+                f"{a.batch_id} 账目不平：收到 {a.received}，入库 {a.accepted}，疑问 {a.quarantined}，"
+                f"重复 {a.duplicate}，未关联 {a.unlinked}；文件中通过 {passed} 行、疑问 {quarantined} 行。停止发布，请联系维护人员"
             )
 
 
@@ -49,10 +49,16 @@ def check_subjects(
     if not records:
         return
     kept = layout.snapshot("government", previous.snapshot_id) if previous else draft.folder
-    subjects = [
-        path for f in draft.tables["subject"].files
-        for path in [draft.folder / "subject" / f.name] + [kept / "subject" / f.name] if path.exists()
-    ] if "subject" in draft.tables else []
+    subjects = (
+        [
+            path
+            for f in draft.tables["subject"].files
+            for path in (draft.folder / "subject" / f.name, kept / "subject" / f.name)
+            if path.exists()
+        ]
+        if "subject" in draft.tables
+        else []
+    )
     if not subjects:
         raise InvariantBroken("有信用记录而没有主体表；停止发布")
     with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:

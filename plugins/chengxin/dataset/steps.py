@@ -1,6 +1,7 @@
-"""The set operations of assembling, as named SQL steps over the session of one run. The only place to port to another engine.
+"""The set operations of assembling, as named SQL steps over the session of one run.
 
-Temp tables that they leave for each other: decided (record_id, adm_order, row_id, gone, part), fresh_rows (the rows to take).
+The only place of this package to port to another engine. Temp tables that they leave for each other: losers (adm_order,
+row_id), displaced (record_id, part, dataset), fresh_counts (dataset, part, rows).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,39 +20,50 @@ from chengxin.store.layout import Layout
 
 
 def decide(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, contracts: Mapping[str, Contract],
-    mine: Sequence[Admission], fresh: Sequence[Admission], last_order: int,
+    connection: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    contracts: Mapping[str, Contract],
+    mine: Sequence[Admission],
+    fresh: Sequence[Admission],
+    last_order: int,
 ) -> None:
     """Decide which version of each touched record holds now.
 
-    Leaves `changed` (record_id of every record the fresh admissions speak of), `losers` (adm_order, row_id of fresh rows
-    that are not the present version) and `withdrawn_now` (record_id, part).
+    Leaves `losers` (fresh rows that are not the present version), `displaced` (records whose row of the snapshot before,
+    if any, no longer holds) and `fresh_counts` (rows to come).
     """
     connection.execute("CREATE OR REPLACE TEMP TABLE losers (adm_order BIGINT, row_id BIGINT)")
     connection.execute("CREATE OR REPLACE TEMP TABLE displaced (record_id VARCHAR, part VARCHAR, dataset VARCHAR)")
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE fresh_counts (dataset VARCHAR, part VARCHAR, rows BIGINT)"
-    )
+    connection.execute("CREATE OR REPLACE TEMP TABLE fresh_counts (dataset VARCHAR, part VARCHAR, rows BIGINT)")
     for dataset in sorted({a.dataset for a in fresh}):
         _decide_dataset(
-            connection, layout, [a for a in mine if a.dataset == dataset],
-            [a for a in fresh if a.dataset == dataset], last_order, dataset,
+            connection,
+            layout,
+            [a for a in mine if a.dataset == dataset],
+            [a for a in fresh if a.dataset == dataset],
+            last_order,
+            dataset,
         )
 
 
 def _decide_dataset(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, mine: Sequence[Admission], fresh: Sequence[Admission],
-    last_order: int, dataset: str,
+    connection: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    mine: Sequence[Admission],
+    fresh: Sequence[Admission],
+    last_order: int,
+    dataset: str,
 ) -> None:
     create_held(connection, *(link_files(layout, mine, n) for n in ("linked", "duplicates", "withdrawn")))
     mode = mine[-1].mode
     order = "(adm_order, row_id)" if mode == "full" else "(version_at, adm_order, row_id)"
     new = f"adm_order > {last_order}"
     everything_new = last_order < min(a.order for a in mine)
+    only = "" if everything_new else f"WHERE record_id IN (SELECT record_id FROM held WHERE {new})"
     # Narrow first: a record with one version, new, and never withdrawn needs no decision.
     connection.execute(f"""CREATE OR REPLACE TEMP TABLE disputed AS
         SELECT h FROM (SELECT hash(record_id) AS h, count(*) AS n, bool_or(payload IS NULL) AS gone
-            FROM held {'' if everything_new else f'WHERE record_id IN (SELECT record_id FROM held WHERE {new})'} GROUP BY h)
+            FROM held {only} GROUP BY h)
         WHERE n > 1 OR gone""")
     connection.execute(f"""CREATE OR REPLACE TEMP TABLE decided AS
         SELECT record_id, max_by(adm_order, {order}) AS adm_order, max_by(row_id, {order}) AS row_id,
@@ -84,7 +96,9 @@ def count_changes(
     connection: duckdb.DuckDBPyConnection, kept: Sequence[Path], inserted: dict[str, int], removed: dict[str, int]
 ) -> None:
     """Add up per data set how many rows come and how many of the kept files go."""
-    for dataset, rows in connection.execute("SELECT dataset, sum(rows)::BIGINT FROM fresh_counts GROUP BY 1").fetchall():
+    for dataset, rows in connection.execute(
+        "SELECT dataset, sum(rows)::BIGINT FROM fresh_counts GROUP BY 1"
+    ).fetchall():
         inserted[dataset] = inserted.get(dataset, 0) + rows
     if kept:
         gone = connection.execute(f"""SELECT dataset, count(*) FROM {parquet(kept)}
@@ -94,7 +108,11 @@ def count_changes(
 
 
 def rows_of_kind(
-    layout: Layout, kind: Kind, origins: Origins, mine: Sequence[Admission], fresh: Sequence[Admission],
+    layout: Layout,
+    kind: Kind,
+    origins: Origins,
+    mine: Sequence[Admission],
+    fresh: Sequence[Admission],
     kept: Sequence[Path],
 ) -> str:
     """Return the query of all rows of the touched parts: kept ones that nothing displaced, and the fresh winners."""
@@ -104,12 +122,12 @@ def rows_of_kind(
     tail = ["source_row", "source_record_id", "source_updated_at"]
     selects = [_fresh_rows(layout, a, origins, [*columns, *tail], head) for a in fresh]
     if kept:
-        selects.append(f"""SELECT {', '.join(f'k.{c}' for c in [*head, *columns, *tail])}, o.origin,
+        selects.append(f"""SELECT {", ".join(f"k.{c}" for c in [*head, *columns, *tail])}, o.origin,
                 regexp_extract(k.filename, '([^/]+)-[0-9a-f]{{12}}[.]parquet$', 1) AS part
-            FROM (SELECT * FROM {parquet(kept).replace('union_by_name', 'filename = true, union_by_name')}
+            FROM (SELECT * FROM {parquet(kept).replace("union_by_name", "filename = true, union_by_name")}
                   WHERE record_id NOT IN (SELECT record_id FROM displaced)) k
             JOIN origins o USING (batch_id, source_file)""")
-    return f"""SELECT *, {share_level(kind)} AS share_level FROM ({' UNION ALL '.join(selects)}) r
+    return f"""SELECT *, {share_level(kind)} AS share_level FROM ({" UNION ALL ".join(selects)}) r
         ORDER BY part, subject_id, record_id"""
 
 
@@ -118,10 +136,10 @@ def _fresh_rows(layout: Layout, admission: Admission, origins: Origins, columns:
     first = origins.first[admission.dataset, admission.batch_id]
     duplicates = link_files(layout, [admission], "duplicates")
     not_duplicate = f"AND row_id NOT IN (SELECT row_id FROM {parquet(duplicates)})" if duplicates else ""
-    return f"""SELECT {', '.join([f'l.{c}' for c in head] + [f's.{c}' for c in columns])},
+    return f"""SELECT {", ".join([f"l.{c}" for c in head] + [f"s.{c}" for c in columns])},
             {first} + (s.row_id >> {FILES_BITS}) AS origin, l.part
         FROM {parquet(standard)} s JOIN (
-            SELECT * FROM {parquet(link_files(layout, [admission], 'linked'))} WHERE NOT waiting {not_duplicate}
+            SELECT * FROM {parquet(link_files(layout, [admission], "linked"))} WHERE NOT waiting {not_duplicate}
             AND row_id NOT IN (SELECT row_id FROM losers WHERE adm_order = {admission.order})) l USING (row_id)"""
 
 

@@ -1,4 +1,4 @@
-"""The subject tables of a draft: for each touched part, everything the registry says of its subjects, in today's version."""
+"""The subject tables of a draft: for each touched part, what the registry says of its subjects, in today's version."""
 
 from pathlib import Path
 
@@ -14,8 +14,13 @@ from chengxin.store.parquet import write_parquet
 
 
 def write(
-    connection: duckdb.DuckDBPyConnection, registry: Registry, origins: Origins, last_order: int, folder: Path,
-    new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]],
+    connection: duckdb.DuckDBPyConnection,
+    registry: Registry,
+    origins: Origins,
+    last_order: int,
+    folder: Path,
+    new_files: dict[str, list[FileEntry]],
+    replaced: dict[str, set[str]],
 ) -> None:
     """Write subject, subject_identifier and subject_name for the parts that admissions after `last_order` touch."""
     fresh = Registry(registry.layout, tuple(a for a in registry.admissions if a.order > last_order))
@@ -59,7 +64,8 @@ _NAME = """SELECT n.subject_id, min(n.part) AS part, arg_min(n.name, (n.adm_orde
         max(n.valid_from_on) AS valid_from_on,
         CASE WHEN n.name_key = any_value(c.name_key) THEN NULL ELSE max(n.valid_to_on) END AS valid_to_on,
         coalesce(n.name_key = any_value(c.name_key), false) AS is_current,
-        arg_min(n.origin, (n.adm_order, n.row_id)) AS origin, arg_min(n.source_row, (n.adm_order, n.row_id)) AS source_row,
+        arg_min(n.origin, (n.adm_order, n.row_id)) AS origin,
+        arg_min(n.source_row, (n.adm_order, n.row_id)) AS source_row,
         NULL::VARCHAR AS source_record_id, NULL::TIMESTAMPTZ AS source_updated_at
     FROM names_here n LEFT JOIN (
         SELECT subject_id, arg_max(name_key, (version_at, adm_order, row_id)) AS name_key

@@ -1,4 +1,4 @@
-"""The published tables: their columns, and the writer that turns one sorted stream into a typed table and credit_record."""
+"""The published tables: their columns, and the writer that makes a typed table and credit_record from one stream."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,31 +17,46 @@ CREDIT_RECORD = "credit_record"
 _ENDED = None
 
 _SUBJECT = [
-    ColumnSpec("subject_id", "int64", title="主体编号"), ColumnSpec("subject_type", "string", title="主体类型"),
-    ColumnSpec("name", "string", title="名称"), ColumnSpec("uscc", "string", title="统一社会信用代码"),
-    ColumnSpec("region_code", "string", title="行政区划"), ColumnSpec("status_code", "string", title="主体状态"),
+    ColumnSpec("subject_id", "int64", title="主体编号"),
+    ColumnSpec("subject_type", "string", title="主体类型"),
+    ColumnSpec("name", "string", title="名称"),
+    ColumnSpec("uscc", "string", title="统一社会信用代码"),
+    ColumnSpec("region_code", "string", title="行政区划"),
+    ColumnSpec("status_code", "string", title="主体状态"),
     ColumnSpec("born_on", "date32", title="出生日期"),
 ]
 _IDENTIFIER = [
-    ColumnSpec("subject_id", "int64", title="主体编号"), ColumnSpec("identifier_type", "string", title="标识类型"),
-    ColumnSpec("identifier_value", "string", title="标识"), ColumnSpec("valid_from_on", "date32", title="有效期自"),
+    ColumnSpec("subject_id", "int64", title="主体编号"),
+    ColumnSpec("identifier_type", "string", title="标识类型"),
+    ColumnSpec("identifier_value", "string", title="标识"),
+    ColumnSpec("valid_from_on", "date32", title="有效期自"),
     ColumnSpec("valid_to_on", "date32", title="有效期至"),
 ]
 _NAME = [
-    ColumnSpec("subject_id", "int64", title="主体编号"), ColumnSpec("name", "string", title="名称"),
-    ColumnSpec("name_key", "string", title="名称匹配键"), ColumnSpec("valid_from_on", "date32", title="启用日期"),
-    ColumnSpec("valid_to_on", "date32", title="停用日期"), ColumnSpec("is_current", "bool", title="是否现用"),
+    ColumnSpec("subject_id", "int64", title="主体编号"),
+    ColumnSpec("name", "string", title="名称"),
+    ColumnSpec("name_key", "string", title="名称匹配键"),
+    ColumnSpec("valid_from_on", "date32", title="启用日期"),
+    ColumnSpec("valid_to_on", "date32", title="停用日期"),
+    ColumnSpec("is_current", "bool", title="是否现用"),
 ]
 _COMMON = [
-    ColumnSpec("record_id", "string", title="记录编号"), ColumnSpec("kind", "string", title="记录种类"),
-    ColumnSpec("subject_id", "int64", title="主体编号"), ColumnSpec("related_subject_id", "int64", title="关联主体编号"),
-    ColumnSpec("subject_type", "string", title="主体类型"), ColumnSpec("event_on", "date32", title="事件日期"),
-    ColumnSpec("effective_from_on", "date32", title="有效期自"), ColumnSpec("effective_to_on", "date32", title="有效期至"),
-    ColumnSpec("publicity_until_on", "date32", title="公示截止日期"), ColumnSpec("share_level", "string", title="共享层级"),
+    ColumnSpec("record_id", "string", title="记录编号"),
+    ColumnSpec("kind", "string", title="记录种类"),
+    ColumnSpec("subject_id", "int64", title="主体编号"),
+    ColumnSpec("related_subject_id", "int64", title="关联主体编号"),
+    ColumnSpec("subject_type", "string", title="主体类型"),
+    ColumnSpec("event_on", "date32", title="事件日期"),
+    ColumnSpec("effective_from_on", "date32", title="有效期自"),
+    ColumnSpec("effective_to_on", "date32", title="有效期至"),
+    ColumnSpec("publicity_until_on", "date32", title="公示截止日期"),
+    ColumnSpec("share_level", "string", title="共享层级"),
 ]
 FIXED = {
-    "subject": [*_SUBJECT, *PROVENANCE], "subject_identifier": [*_IDENTIFIER, *PROVENANCE],
-    "subject_name": [*_NAME, *PROVENANCE], CREDIT_RECORD: [*_COMMON, *PROVENANCE],
+    "subject": [*_SUBJECT, *PROVENANCE],
+    "subject_identifier": [*_IDENTIFIER, *PROVENANCE],
+    "subject_name": [*_NAME, *PROVENANCE],
+    CREDIT_RECORD: [*_COMMON, *PROVENANCE],
 }
 
 
@@ -78,7 +93,9 @@ class RecordWriter:
 
     def write(self, stream: pa.RecordBatchReader) -> None:
         """Write all parts; memory is bounded by a few batches."""
-        part, queues, threads = None, [], []
+        part: str | None = None
+        queues: list[Queue[pa.RecordBatch | None]] = []
+        threads: list[_Write] = []
         try:
             for batch in stream:
                 for name, rows in split_by_part(batch):
@@ -120,7 +137,9 @@ class RecordWriter:
         for name in ("event_on", "effective_from_on", "effective_to_on", "publicity_until_on"):
             element = getattr(self.kind, name)
             source = typed.get(element) if element else None
-            common[name] = source if source is not None and pa.types.is_date32(source.type) else pa.nulls(size, pa.date32())
+            common[name] = (
+                source if source is not None and pa.types.is_date32(source.type) else pa.nulls(size, pa.date32())
+            )
         if "related_subject_id" not in common:
             common["related_subject_id"] = pa.nulls(size, pa.int64())
         return common
@@ -134,7 +153,9 @@ class RecordWriter:
 class _Write(Thread):
     """Writes one file from a queue, and hands on its error if it fails (draining the queue so that nobody blocks)."""
 
-    def __init__(self, queue: "Queue[pa.RecordBatch | None]", folder: Path, table: str, part: str, schema: pa.Schema) -> None:
+    def __init__(
+        self, queue: "Queue[pa.RecordBatch | None]", folder: Path, table: str, part: str, schema: pa.Schema
+    ) -> None:
         super().__init__(daemon=True)
         self.queue, self.folder, self.table, self.part, self.schema = queue, folder, table, part, schema
         self.entry: FileEntry | None = None

@@ -43,21 +43,23 @@ def _found_by(connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink,
     connection.execute("INSERT INTO subject_now SELECT subject_id, part, subject_type, legal_rep FROM founded_now")
     found_rows = "founders f JOIN unfound s USING (row_id)"
     connection.execute(f"""INSERT INTO lookup
-        SELECT identifier_type, identifier_value, min(subject_id) FROM ({identifiers_of(link, 'f.subject_id', found_rows)})
+        SELECT identifier_type, identifier_value, min(subject_id)
+        FROM ({identifiers_of(link, "f.subject_id", found_rows)})
         GROUP BY ALL HAVING min(subject_id) = max(subject_id)""")
     if "uscc" in link.fields:
         connection.execute(f"""INSERT INTO lookup_uscc
-            SELECT s.{link.fields['uscc']}, f.subject_id, n.part, n.subject_type
-            FROM {found_rows} JOIN founded_now n USING (subject_id) WHERE s.{link.fields['uscc']} IS NOT NULL""")
+            SELECT s.{link.fields["uscc"]}, f.subject_id, n.part, n.subject_type
+            FROM {found_rows} JOIN founded_now n USING (subject_id) WHERE s.{link.fields["uscc"]} IS NOT NULL""")
     return int(connection.execute("SELECT count(*) FROM founders").fetchall()[0][0])
 
 
 def identifiers_of(link: RoleLink, subject: str, rows: str) -> str:
     """Return SQL for (subject_id, identifier_type, identifier_value, row_id) of the rows `s`, one row an identifier."""
     selects = [
-        f"SELECT {subject} AS subject_id, '{part}' AS identifier_type, s.{link.fields[part]} AS identifier_value, s.row_id"
-        f" FROM {rows} WHERE s.{link.fields[part]} IS NOT NULL"
-        for part in IDENTIFIER_PARTS if part in link.fields
+        f"SELECT {subject} AS subject_id, '{part}' AS identifier_type, s.{link.fields[part]} AS identifier_value,"
+        f" s.row_id FROM {rows} WHERE s.{link.fields[part]} IS NOT NULL"
+        for part in IDENTIFIER_PARTS
+        if part in link.fields
     ]
     if "uscc" in link.fields:
         uscc = f"s.{link.fields['uscc']}"
@@ -90,7 +92,8 @@ def type_of(kind: Kind, link: RoleLink) -> str:
     if "uscc" in link.fields:
         uscc = f"s.{link.fields['uscc']}"
         cases += [
-            f"WHEN left({uscc}, 2) = '92' THEN 'household'", f"WHEN left({uscc}, 1) = '9' THEN 'enterprise'",
+            f"WHEN left({uscc}, 2) = '92' THEN 'household'",
+            f"WHEN left({uscc}, 1) = '9' THEN 'enterprise'",
             f"WHEN {uscc} IS NOT NULL THEN 'organisation'",
         ]
     if "reg_no" in link.fields:

@@ -1,4 +1,4 @@
-"""SQL for the keys of records: which record a row is (record_id), what it says (payload), and since when (version_at)."""
+"""SQL for the keys of records: which record a row is (record_id), what it says (payload), since when (version_at)."""
 
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import kind_columns

@@ -1,7 +1,8 @@
-"""Deterministic linking, in the order of law: USCC, organisation code, registration number, tax number, person document,
-loan card number, and a name only where it is unique and no code was given. Nothing is force-merged.
+"""Deterministic linking. Nothing is force-merged.
 
-Each step is one named SQL statement. Steps narrow: whoever is found by the first is not asked for by the second.
+In the order of law: USCC, organisation code, registration number, tax number, person document, loan card number, and a
+name only where it is unique and no code was given. Each step is one named SQL statement, and the steps narrow: whoever
+is found by the first is not asked for by the second.
 """
 
 from dataclasses import dataclass
@@ -10,9 +11,8 @@ import duckdb
 
 from chengxin.model.kinds import Role
 
-# Identity part -> SQL over the row `s` that yields the value to look up, and the identifier types it may be found under.
+# Rule, identity part it needs, SQL over the row `s` for the value to look up, identifier type it is looked up under.
 _LOOKUPS: tuple[tuple[str, str, str, str], ...] = (
-    # rule, needs identity part, value looked up, identifier type
     ("uscc", "uscc", "{uscc}", "uscc"),
     ("org_code_in_uscc", "uscc", "substr({uscc}, 9, 9)", "org_code"),
     ("org_code", "org_code", "{org_code}", "org_code"),
@@ -28,7 +28,7 @@ _CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 
 @dataclass(frozen=True)
 class RoleLink:
-    """One role to link: `fields` maps identity part -> column of the standard rows (only columns the contract fills)."""
+    """One role to link. fields: identity part -> column of the standard rows; only columns the contract fills."""
 
     role: str
     fields: dict[str, str]
@@ -83,8 +83,8 @@ def _lookup_step(link: RoleLink, rule: str, value: str, identifier_type: str, in
     # A row that carries a USCC of its own must not be drawn by an older code to a subject that has another USCC.
     guard = ""
     if identifier_type != "uscc" and "uscc" in link.fields:
-        guard = f"""AND (s.{link.fields['uscc']} IS NULL OR NOT EXISTS (
-            SELECT 1 FROM lookup_uscc x WHERE x.subject_id = l.subject_id AND x.uscc <> s.{link.fields['uscc']}))"""
+        guard = f"""AND (s.{link.fields["uscc"]} IS NULL OR NOT EXISTS (
+            SELECT 1 FROM lookup_uscc x WHERE x.subject_id = l.subject_id AND x.uscc <> s.{link.fields["uscc"]}))"""
     return f"""INSERT INTO {into}
         SELECT s.row_id, l.subject_id, '{rule}' FROM unfound s
         JOIN lookup l ON l.identifier_type = '{identifier_type}' AND l.identifier_value = {link.sql(value)}
@@ -99,10 +99,12 @@ def _name_step(link: RoleLink, into: str) -> str:
         SELECT row_id, min(subject_id), 'name' FROM (
             SELECT s.row_id, n.subject_id
             FROM unfound s
-            JOIN (SELECT DISTINCT name_key, subject_id FROM registry_names) n ON n.name_key = s.{link.fields['name_key']}
+            JOIN (SELECT DISTINCT name_key, subject_id FROM registry_names)
+              n ON n.name_key = s.{link.fields["name_key"]}
             JOIN subject_now w ON w.subject_id = n.subject_id
             WHERE {no_code} AND s.row_id NOT IN (SELECT row_id FROM {into})
               AND ({region} IS NOT NULL OR {legal_rep} IS NOT NULL)
-              AND ({region} IS NULL OR {region} = ltrim(w.part, 'p') OR ({region} = '4300' AND left(ltrim(w.part, 'p'), 2) = '43'))
+              AND ({region} IS NULL OR {region} = ltrim(w.part, 'p')
+                   OR ({region} = '4300' AND left(ltrim(w.part, 'p'), 2) = '43'))
               AND ({legal_rep} IS NULL OR w.legal_rep IS NULL OR {legal_rep} = w.legal_rep))
         GROUP BY row_id HAVING min(subject_id) = max(subject_id)"""

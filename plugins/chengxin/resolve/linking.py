@@ -109,7 +109,11 @@ class Linking:
         role = self.kind.roles.get("related")
         if role and role.required:
             missing = f"({missing} OR {related} IS NULL)"
-        rule = "CASE WHEN u.subject_id IS NOT NULL THEN 'uscc' ELSE o.rule END" if "uscc" in self.links["subject"].fields else "o.rule"
+        rule = (
+            "CASE WHEN u.subject_id IS NOT NULL THEN 'uscc' ELSE o.rule END"
+            if "uscc" in self.links["subject"].fields
+            else "o.rule"
+        )
         # The part and type come with the USCC lookup; only the few others need a second look.
         has_uscc = "uscc" in self.links["subject"].fields
         part = "coalesce(u.part, w.part)" if has_uscc else "w.part"
@@ -118,8 +122,8 @@ class Linking:
             SELECT s.row_id, {subject} AS subject_id, {related} AS related_subject_id, {part} AS part,
                 {kind_of_subject} AS subject_type, {rule} AS rule, {missing} AS waiting,
                 CASE WHEN NOT {missing} THEN {keys.record_id(self.contract.id, self.kind, subject)} END AS record_id,
-                {keys.payload(self.kind)} AS payload, {keys.version_at(self.batch.received_at.isoformat())} AS version_at,
-                {self.order} AS adm_order
+                {keys.payload(self.kind)} AS payload,
+                {keys.version_at(self.batch.received_at.isoformat())} AS version_at, {self.order} AS adm_order
             FROM rows s {subject_join} {related_join} LEFT JOIN subject_now w ON w.subject_id = o.subject_id
         ) TO '{self.target / "linked.parquet"}' (FORMAT parquet, COMPRESSION lz4)""")
         connection.execute(f"CREATE TEMP VIEW linked AS SELECT * FROM {parquet([self.target / 'linked.parquet'])}")
@@ -127,7 +131,8 @@ class Linking:
     def _held_files(self, name: str) -> list[Path]:
         found_files = (
             self.layout.links(a.dataset, a.batch_id, a.revision) / name
-            for a in self.registry.admissions if a.dataset == self.contract.id
+            for a in self.registry.admissions
+            if a.dataset == self.contract.id
         )
         return [f for f in found_files if f.exists()]
 
@@ -171,7 +176,12 @@ class Linking:
         tried, waiting = connection.execute("SELECT count(*), count(*) FILTER (waiting) FROM linked").fetchall()[0]
         duplicate = _rows(connection, self.target / "duplicates.parquet")
         outcome = Outcome(
-            tried, tried - waiting - duplicate, duplicate, waiting, _rows(connection, self.target / "withdrawn.parquet"), founded
+            tried,
+            tried - waiting - duplicate,
+            duplicate,
+            waiting,
+            _rows(connection, self.target / "withdrawn.parquet"),
+            founded,
         )
         if tried != connection.execute("SELECT count(*) FROM rows").fetchall()[0][0]:
             raise InvariantBroken(f"{self.batch.batch_id}：关联后行数 {tried} 与标准化行数不符，停止处理")
@@ -191,8 +201,8 @@ def create_held(
                 WHERE d.row_id = l.row_id AND d.adm_order = l.adm_order)"""
         selects.append(versions)
     if withdrawn:
-        selects.append(f"""SELECT record_id, CAST(NULL AS UBIGINT), TIMESTAMPTZ 'infinity', adm_order, -1, subject_id, part
-            FROM {parquet(withdrawn)}""")
+        selects.append(f"""SELECT record_id, CAST(NULL AS UBIGINT), TIMESTAMPTZ 'infinity', adm_order, -1, subject_id,
+            part FROM {parquet(withdrawn)}""")
     empty = """SELECT '' AS record_id, CAST(0 AS UBIGINT) AS payload, TIMESTAMPTZ 'epoch' AS version_at, 0 AS adm_order,
         CAST(0 AS BIGINT) AS row_id, CAST(0 AS BIGINT) AS subject_id, '' AS part WHERE false"""
     connection.execute(f"CREATE OR REPLACE TEMP VIEW held AS {' UNION ALL '.join(selects) or empty}")
@@ -214,4 +224,3 @@ def _joined(link: RoleLink, others: str, by_uscc: str, by_other: str) -> tuple[s
 
 def _rows(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {parquet([path])}").fetchall()[0][0]) if path.exists() else 0
-

@@ -20,7 +20,7 @@ def write_registry(
     """Write the registry files of a batch from its accepted rows (views `rows`, `linked`; duplicates.parquet)."""
     connection.execute(f"""CREATE TEMP VIEW accepted AS
         SELECT s.*, l.subject_id, l.part, l.subject_type FROM rows s JOIN linked l USING (row_id)
-        WHERE NOT l.waiting AND s.row_id NOT IN (SELECT row_id FROM {parquet([target / 'duplicates.parquet'])})""")
+        WHERE NOT l.waiting AND s.row_id NOT IN (SELECT row_id FROM {parquet([target / "duplicates.parquet"])})""")
     if kind.registers == "found":
         _copy(connection, _subjects(kind, link, batch), target / "subjects.parquet")
         _copy(connection, _identifiers(link), target / "identifiers.parquet")
@@ -41,8 +41,8 @@ def _subjects(kind: Kind, link: RoleLink, batch: Batch) -> str:
         doc = field("person_doc")
         born = f"""coalesce({born}, CASE WHEN length({doc}) = 18
             THEN CAST(try_strptime(substr({doc}, 7, 8), '%Y%m%d') AS DATE) END)"""
-    return f"""SELECT s.subject_id, s.subject_type, s.part, {field('name')} AS name, {field('name_key')} AS name_key,
-            {field('uscc')} AS uscc, {field('legal_rep')} AS legal_rep, {field('region')} AS region_code,
+    return f"""SELECT s.subject_id, s.subject_type, s.part, {field("name")} AS name, {field("name_key")} AS name_key,
+            {field("uscc")} AS uscc, {field("legal_rep")} AS legal_rep, {field("region")} AS region_code,
             {status} AS status_code, {born} AS born_on, {keys.version_at(batch.received_at.isoformat())} AS version_at,
             s.subject_id IN (SELECT subject_id FROM new_subject) AS is_new, s.row_id
         FROM accepted s ORDER BY s.subject_id, s.row_id"""
@@ -50,7 +50,7 @@ def _subjects(kind: Kind, link: RoleLink, batch: Batch) -> str:
 
 def _identifiers(link: RoleLink) -> str:
     return f"""SELECT i.subject_id, n.part, i.identifier_type, i.identifier_value, min(i.row_id) AS row_id
-        FROM ({identifiers_of(link, 's.subject_id', 'accepted s')}) i JOIN subject_now n USING (subject_id)
+        FROM ({identifiers_of(link, "s.subject_id", "accepted s")}) i JOIN subject_now n USING (subject_id)
         WHERE NOT EXISTS (SELECT 1 FROM registry_identifiers r WHERE r.subject_id = i.subject_id
             AND r.identifier_type = i.identifier_type AND r.identifier_value = i.identifier_value)
         GROUP BY ALL ORDER BY 1, 3, 4"""
@@ -59,21 +59,26 @@ def _identifiers(link: RoleLink) -> str:
 def _names(kind: Kind, link: RoleLink) -> str:
     selects, history = [], kind.name_history
     if kind.registers == "found" and "name" in link.fields:
-        selects.append(f"SELECT subject_id, part, {link.fields['name']} AS name, subject_name_key AS name_key,"
-                       " CAST(NULL AS DATE) AS valid_from_on, CAST(NULL AS DATE) AS valid_to_on, row_id FROM accepted")
+        selects.append(
+            f"SELECT subject_id, part, {link.fields['name']} AS name, subject_name_key AS name_key,"
+            " CAST(NULL AS DATE) AS valid_from_on, CAST(NULL AS DATE) AS valid_to_on, row_id FROM accepted"
+        )
     if history:
-        about = " AND ".join(
-            f"{e} IN ({', '.join(map(literal, values))})" for e, values in history.when.items()
-        ) or "true"
+        about = (
+            " AND ".join(f"{e} IN ({', '.join(map(literal, values))})" for e, values in history.when.items()) or "true"
+        )
         day = history.changed_on or "CAST(NULL AS DATE)"
         for which, element, start, end in (
-            ("before", history.before, "CAST(NULL AS DATE)", day), ("after", history.after, day, "CAST(NULL AS DATE)")
+            ("before", history.before, "CAST(NULL AS DATE)", day),
+            ("after", history.after, day, "CAST(NULL AS DATE)"),
         ):
-            selects.append(f"SELECT subject_id, part, {element}, {which}_name_key, {start}, {end}, row_id"
-                           f" FROM accepted WHERE {about}")
+            selects.append(
+                f"SELECT subject_id, part, {element}, {which}_name_key, {start}, {end}, row_id"
+                f" FROM accepted WHERE {about}"
+            )
     return f"""SELECT subject_id, part, arg_min(name, row_id) AS name, name_key, max(valid_from_on) AS valid_from_on,
             max(valid_to_on) AS valid_to_on, min(row_id) AS row_id
-        FROM ({' UNION ALL '.join(selects)}) n
+        FROM ({" UNION ALL ".join(selects)}) n
         WHERE name_key IS NOT NULL AND name_key <> '' AND NOT EXISTS (
             SELECT 1 FROM registry_names r WHERE r.subject_id = n.subject_id AND r.name_key = n.name_key
             AND (n.valid_from_on IS NULL OR r.valid_from_on = n.valid_from_on)

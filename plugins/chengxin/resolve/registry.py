@@ -1,7 +1,7 @@
 """The subject registry: the union of what every admitted batch added to it. Read-only; nothing is ever edited.
 
-A founding batch leaves `subjects.parquet`, `identifiers.parquet` and `names.parquet` in its links folder. The registry at
-any moment is those files of all admissions in the journal, so that it can be rebuilt from nothing and needs no database.
+A founding batch leaves `subjects.parquet`, `identifiers.parquet` and `names.parquet` in its links folder. The registry
+at any moment is those files of all admissions in the journal: it can be rebuilt from nothing and needs no database.
 """
 
 from dataclasses import dataclass

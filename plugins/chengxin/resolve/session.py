@@ -13,8 +13,11 @@ def session(work: Path, *, memory_limit_mib: int, threads: int) -> Iterator[duck
     work.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(
         config={
-            "memory_limit": f"{memory_limit_mib}MiB", "threads": threads, "temp_directory": str(work),
-            "preserve_insertion_order": False, "TimeZone": "UTC",
+            "memory_limit": f"{memory_limit_mib}MiB",
+            "threads": threads,
+            "temp_directory": str(work),
+            "preserve_insertion_order": False,
+            "TimeZone": "UTC",
         }
     )
     try:

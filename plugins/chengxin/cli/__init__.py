@@ -1,0 +1,8 @@
+"""The command line: `chengxin --help`. Chinese for people, `--json` for programs.
+
+Exit codes: 0 fine, 3 something was held, 1 machinery failed, 2 usage.
+"""
+
+from chengxin.cli.commands import main
+
+__all__ = ["main"]

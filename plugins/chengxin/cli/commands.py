@@ -1,0 +1,276 @@
+"""The commands. Each reads its arguments, calls the pipeline and renders; nothing is decided here."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.logging import RichHandler
+
+from chengxin import __version__
+from chengxin.clock import Clock
+from chengxin.contracts.loader import load
+from chengxin.contracts.models import Contract
+from chengxin.errors import ChengxinError
+from chengxin.settings import Settings
+
+HELD, FAILED, USAGE = 3, 1, 2
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every command is given."""
+
+    settings: Settings
+    clock: Clock
+    console: Console
+
+    def contracts(self) -> dict[str, Contract]:
+        """Return the usable contracts, by id; problems of the others are shown on stderr."""
+        loaded = load(self.settings.contracts)
+        for problem in loaded.problems:
+            self.console.print(f"[yellow]合同有误[/] {problem.path}：{problem.message}", highlight=False)
+        return loaded.contracts
+
+    def contract(self, dataset: str) -> Contract:
+        """Return one contract or end with a usage error that names the known ones."""
+        known = self.contracts()
+        if dataset not in known:
+            raise click.UsageError(f"没有名为 {dataset} 的数据集；可用：{'、'.join(known) or '（无）'}")
+        return known[dataset]
+
+
+class Commands(click.Group):
+    """Turns our own errors into exit code 1 with their Chinese sentence; anything else is a bug and shows its trace."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ChengxinError as error:
+            click.echo(f"错误：{error}", err=True)
+            ctx.exit(FAILED)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="chengxin")
+@click.option("--home", type=click.Path(file_okay=False), help="数据目录 (CHENGXIN_HOME，缺省 build/home)")
+@click.option(
+    "--contracts", type=click.Path(file_okay=False), help="合同目录 (CHENGXIN_CONTRACTS，缺省 dags/contracts)"
+)
+@click.option("--verbose", "-v", is_flag=True, help="显示日志")
+@click.pass_context
+def main(ctx: click.Context, home: str | None, contracts: str | None, verbose: bool) -> None:
+    """诚信湖南：把各部门报送的信用信息变成一份可信、可追溯的数据集 (credit-information exchange)."""
+    # Spawned workers and Airflow read the same home.
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
+    console = Console(stderr=True)
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)])
+    ctx.obj = Context(Settings.from_environment(home=home, contracts=contracts), Clock.from_environment(), console)
+
+
+def as_json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="输出 JSON，供程序使用")(command)
+
+
+def show_json(value: Any) -> None:
+    """Print one JSON object on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+@main.group(name="contracts")
+def contracts_group() -> None:
+    """数据合同 (contracts)."""
+
+
+@contracts_group.command(name="lint")
+@as_json_option
+@click.pass_obj
+def lint_command(context: Context, as_json: bool) -> None:
+    """检查全部合同 (check all contracts)."""
+    from chengxin.contracts.lint import lint
+    from chengxin.contracts.plan import kind_of
+    from chengxin.validate.suites import compose, unsupported
+
+    loaded = load(context.settings.contracts)
+    problems = [*loaded.problems, *lint(loaded.contracts, context.settings.expectations)]
+    found = [{"path": p.path, "message": p.message} for p in problems]
+    for contract in loaded.contracts.values():
+        pack = context.settings.expectations / f"{contract.kind}.json"
+        try:
+            unknown = unsupported(compose(contract, kind_of(contract), pack, []))
+        except ChengxinError as error:
+            found.append({"path": contract.id, "message": str(error)})
+            continue
+        found += [{"path": contract.id, "message": f"校验引擎不认识的期望：{name}"} for name in unknown]
+    if as_json:
+        show_json({"contracts": len(loaded.contracts), "problems": found})
+    else:
+        for problem in found:
+            click.echo(f"✗ {problem['path']}：{problem['message']}")
+        click.echo(f"{len(loaded.contracts)} 份合同，{len(found)} 个问题")
+    sys.exit(FAILED if found else 0)
+
+
+@main.command(name="run")
+@click.argument("datasets", nargs=-1)
+@as_json_option
+@click.pass_obj
+def run_command(context: Context, datasets: tuple[str, ...], as_json: bool) -> None:
+    """发现并处理全部新报送，有变化即发布 (discover, ingest all that is new, publish)."""
+    from chengxin.cli.work import run_datasets
+
+    known = context.contracts()
+    unknown = [d for d in datasets if d not in known]
+    if unknown:
+        raise click.UsageError(f"没有名为 {'、'.join(unknown)} 的数据集；可用：{'、'.join(known) or '（无）'}")
+    finish(context, run_datasets(context, known, datasets or tuple(known)), as_json)
+
+
+@main.command(name="ingest")
+@click.argument("dataset")
+@click.option(
+    "--file", "files", multiple=True, required=True, type=click.Path(exists=True, dir_okay=False), help="来文"
+)
+@click.option("--no-publish", is_flag=True, help="只入库，不发布")
+@as_json_option
+@click.pass_obj
+def ingest_command(context: Context, dataset: str, files: tuple[str, ...], no_publish: bool, as_json: bool) -> None:
+    """处理指定文件 (ingest given files, one batch each)."""
+    from chengxin.cli.work import ingest_files
+
+    context.contract(dataset)
+    finish(context, ingest_files(context, dataset, [Path(f) for f in files], publish=not no_publish), as_json)
+
+
+@main.command(name="publish")
+@as_json_option
+@click.pass_obj
+def publish_command(context: Context, as_json: bool) -> None:
+    """补关联并发布 (retry waiting rows and publish what changed)."""
+    from chengxin.cli.work import settle
+
+    result = settle(context, context.contracts())
+    finish(context, result, as_json)
+
+
+def finish(context: Context, result: dict[str, Any], as_json: bool) -> None:
+    """Print the outcome of a run and leave with its exit code."""
+    from chengxin.cli.render import summary
+
+    failures = result.pop("failures", [])
+    for failure in failures:
+        click.echo(f"错误：{failure}", err=True)
+    if as_json:
+        show_json(result)
+    else:
+        summary(Console(), result, context.settings)
+    held = any(b["verdict"] == "hold" for b in result["batches"])
+    sys.exit(FAILED if failures else HELD if held else 0)
+
+
+@main.command(name="status")
+@as_json_option
+@click.pass_obj
+def status_command(context: Context, as_json: bool) -> None:
+    """各数据集现状 (what arrived, what is held, what waits)."""
+    from chengxin.cli.inspect import status
+    from chengxin.cli.render import show_status
+
+    result = status(context.settings, context.contracts())
+    show_json(result) if as_json else show_status(Console(), result)
+
+
+@main.command(name="verify")
+@click.argument("snapshot", required=False)
+@as_json_option
+@click.pass_obj
+def verify_command(context: Context, snapshot: str | None, as_json: bool) -> None:
+    """核验快照与来文 (check every byte against manifests and receipts)."""
+    from chengxin.cli.inspect import verify
+
+    result = verify(context.settings, snapshot)
+    if as_json:
+        show_json(result)
+    else:
+        for problem in result["problems"]:
+            click.echo(f"✗ {problem}")
+        click.echo(f"核验了 {result['checked']} 项，{len(result['problems'])} 个问题")
+    sys.exit(FAILED if result["problems"] else 0)
+
+
+@main.command(name="quarantine")
+@click.argument("dataset")
+@click.option("--batch", "batch_id", help="批次号，缺省为全部批次")
+@click.option("--limit", default=100, show_default=True, help="最多显示多少行；0 = 全部")
+@click.option("--raw", is_flag=True, help="同时显示原文（可能含个人信息，请勿外传）")
+@as_json_option
+@click.pass_obj
+def quarantine_command(
+    context: Context, dataset: str, batch_id: str | None, limit: int, raw: bool, as_json: bool
+) -> None:
+    """疑问数据及原因 (quarantined rows and what to do about them)."""
+    from chengxin.cli.inspect import quarantine
+    from chengxin.cli.render import show_quarantine
+
+    result = quarantine(context.settings, context.contract(dataset), batch_id, limit, raw=raw)
+    show_json(result) if as_json else show_quarantine(Console(), result)
+
+
+@main.command(name="show")
+@click.argument("subject")
+@click.option("--tier", default="government", show_default=True, type=click.Choice(["government", "open"]))
+@as_json_option
+@click.pass_obj
+def show_command(context: Context, subject: str, tier: str, as_json: bool) -> None:
+    """按主体编号、标识或名称查看信用记录 (all records of one subject)."""
+    from chengxin.cli.inspect import show
+    from chengxin.cli.render import show_subjects
+
+    found = show(context.settings, subject, tier)
+    show_json(found) if as_json else show_subjects(Console(), found)
+    sys.exit(0 if found["subjects"] else FAILED)
+
+
+@main.command(name="demo-data")
+@click.option("--seed", default=20261123, show_default=True)
+@click.pass_obj
+def demo_data_command(context: Context, seed: int) -> None:
+    """只生成演示报送 (make the demo deliveries, nothing else)."""
+    from chengxin.cli.demo import make_all
+
+    for line in make_all(context, seed):
+        click.echo(line)
+
+
+@main.command(name="demo")
+@click.option("--seed", default=20261123, show_default=True)
+@as_json_option
+@click.pass_obj
+def demo_command(context: Context, seed: int, as_json: bool) -> None:
+    """主任务演示：两轮报送，全流程，发布快照 (the main job on demo deliveries)."""
+    from chengxin.cli.demo import run_demo
+
+    finish_demo(context, run_demo(context, seed, quiet=as_json), as_json)
+
+
+def finish_demo(context: Context, result: dict[str, Any], as_json: bool) -> None:
+    """Print the demo's outcome. A held batch belongs to the demo, so it does not make it fail."""
+    from chengxin.cli.render import summary
+
+    failures = result.pop("failures", [])
+    for failure in failures:
+        click.echo(f"错误：{failure}", err=True)
+    if as_json:
+        show_json(result)
+    else:
+        summary(Console(), result, context.settings)
+    sys.exit(FAILED if failures or result["snapshot"] is None else 0)

@@ -1,0 +1,167 @@
+"""The looking commands: status, verify, quarantine, show. They change nothing."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chengxin import pipeline
+from chengxin.connectors import landing
+from chengxin.contracts.models import Contract
+from chengxin.dataset import journal, reader, reconcile
+from chengxin.errors import InvariantBroken, SnapshotDamaged
+from chengxin.model.elements import elements
+from chengxin.model.rules import rules
+from chengxin.publish import snapshot as snapshots
+from chengxin.settings import Settings
+from chengxin.store.layout import Layout
+
+COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked")
+TIERS = ("government", "open")
+
+
+def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, Any]:
+    """Return per data set its batches and counts, and the current snapshots."""
+    layout = Layout(settings.home)
+    admitted = journal.latest(journal.admissions(layout))
+    rows = []
+    for contract in contracts.values():
+        landed = landing.batches(settings, contract.id)
+        accounts = [pipeline.counts_of(contract, b, settings) for b in landed]
+        rows.append(
+            {
+                "dataset": contract.id,
+                "title": contract.title,
+                "department": contract.department.name,
+                "batches": len(landed),
+                "last_received_at": landed[-1].received_at.isoformat() if landed else None,
+                **{n: sum(a[n] for a in accounts) for n in COUNTS},
+                "held": [a["batch_id"] for a in accounts if a["verdict"] == "hold"],
+                "pending": sum((contract.id, b.batch_id) not in admitted for b in landed),
+            }
+        )
+    current = {}
+    for tier in TIERS:
+        now = snapshots.current(layout, tier)
+        current[tier] = {"id": now.snapshot_id, "tables": now.rows(), "reason": now.reason} if now else None
+    return {"datasets": rows, "snapshots": current}
+
+
+def verify(settings: Settings, snapshot_id: str | None) -> dict[str, Any]:
+    """Check snapshots, received bytes and accounts; return how much was checked and what is wrong, in Chinese."""
+    layout = Layout(settings.home)
+    problems: list[str] = []
+    checked = 0
+    for tier in TIERS:
+        if snapshot_id and not layout.snapshot(tier, snapshot_id).is_dir():
+            continue
+        if layout.tier(tier).is_dir():
+            problems += snapshots.verify(layout, tier, snapshot_id)
+            checked += 1
+    if snapshot_id:
+        return {"checked": checked, "problems": problems if checked else [f"没有快照 {snapshot_id}"]}
+    for folder in sorted((layout.home / "landing").glob("*")):
+        for batch in landing.batches(settings, folder.name):
+            problems += landing.verify_landed(settings, batch)
+            checked += 1
+    try:
+        reconcile.check_batches(layout, list(journal.latest(journal.admissions(layout)).values()))
+        checked += 1
+    except InvariantBroken as error:
+        problems.append(str(error))
+    return {"checked": checked, "problems": problems}
+
+
+def quarantine(
+    settings: Settings, contract: Contract, batch_id: str | None, limit: int, *, raw: bool
+) -> dict[str, Any]:
+    """Return quarantined rows with file, row and every reason in words; the raw text only on request."""
+    layout = Layout(settings.home)
+    found: list[dict[str, Any]] = []
+    total = 0
+    for batch in landing.batches(settings, contract.id):
+        if batch_id not in {None, batch.batch_id}:
+            continue
+        for path in sorted(layout.standard(contract.id, batch.batch_id).glob("quarantine-*.parquet")):
+            total += pq.read_metadata(path).num_rows
+            wanted = None if not limit else limit - len(found)
+            if wanted is None or wanted > 0:
+                found += _rows(contract, batch.batch_id, pq.read_table(path).slice(0, wanted), raw)
+        account = pipeline.counts_of(contract, batch, settings)
+        if account["verdict"] == "hold":
+            found.insert(
+                0,
+                {
+                    "batch_id": batch.batch_id,
+                    "file": None,
+                    "row": None,
+                    "held": True,
+                    "reasons": _why_held(layout, contract, batch.batch_id),
+                },
+            )
+    return {"dataset": contract.id, "title": contract.title, "total": total, "rows": found}
+
+
+def _why_held(layout: Layout, contract: Contract, batch_id: str) -> list[dict[str, Any]]:
+    from chengxin.store.atomic import read_json
+
+    path = layout.validation(contract.id, batch_id) / "verdict.json"
+    findings = read_json(path)["findings"] if path.exists() else []
+    return [{"rule": f["rule"], "zh": f["message"]} for f in findings if f["severity"] == "critical"]
+
+
+def _rows(contract: Contract, batch_id: str, table: pa.Table, raw: bool) -> list[dict[str, Any]]:
+    rows = []
+    for row in table.to_pylist():
+        entry = {
+            "batch_id": batch_id,
+            "file": row["source_file"],
+            "row": row["source_row"],
+            "reasons": [reason_in_words(r) for r in row["reasons"]],
+        }
+        rows.append({**entry, "raw": row["raw"]} if raw else entry)
+    return rows
+
+
+def reason_in_words(reason: Mapping[str, str]) -> dict[str, Any]:
+    """Spell out one reason: which field, what is wrong, what to do."""
+    rule = rules()[reason["rule"]]
+    element = elements().get(reason["element"])
+    title = element.title if element else ""
+    return {
+        "rule": rule.id,
+        "element": reason["element"],
+        "column": reason["source_column"],
+        "title": title,
+        "zh": f"{rule.zh.format(title=title or '本行')}。{rule.mend_zh.format(title=title or '本行')}".replace(
+            "。。", "。"
+        ),
+        "en": f"{rule.en.format(title=title or 'row')} {rule.mend_en.format(title=title or 'row')}",
+    }
+
+
+def show(settings: Settings, wanted: str, tier: str) -> dict[str, Any]:
+    """Return the subjects that an id, identifier or name names, each with all its rows."""
+    try:
+        opened = reader.open_snapshot(settings.home, tier)
+    except SnapshotDamaged as error:
+        raise SnapshotDamaged(f"没有可读的快照：{error}") from error
+    subjects = opened.find(wanted)
+    ids = sorted(set(subjects["subject_id"].drop_null().to_pylist()))
+    return {
+        "snapshot": opened.id,
+        "warnings": list(opened.warnings),
+        "subjects": [
+            {"subject_id": i, "tables": {n: _plain(t) for n, t in opened.lookup(i).items() if t.num_rows}}
+            for i in ids[:20]
+        ],
+        "more": max(0, len(ids) - 20),
+    }
+
+
+def _plain(table: pa.Table) -> list[dict[str, Any]]:
+    return [
+        {k: v if isinstance(v, int | str | bool | None) else str(v) for k, v in row.items()}
+        for row in table.to_pylist()
+    ]

@@ -1,0 +1,167 @@
+"""What people see: tables in Chinese. No personal value is shown but where a command was asked for it."""
+
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from chengxin.contracts.loader import load
+from chengxin.handover import StandardBatch
+from chengxin.model.rules import rules
+from chengxin.settings import Settings
+from chengxin.store.atomic import read_json
+from chengxin.store.layout import Layout
+
+COUNTS = (
+    ("received", "收到"),
+    ("accepted", "入库"),
+    ("quarantined", "疑问"),
+    ("duplicate", "重复"),
+    ("unlinked", "未关联"),
+)
+VERDICTS = {"accept": "[green]通过[/]", "warn": "[yellow]通过，有提示[/]", "hold": "[red]暂缓[/]"}
+
+
+def summary(console: Console, result: dict[str, Any], settings: Settings) -> None:
+    """Show what a run did: counts per department, why rows were refused, where the Parquet lies and how to open it."""
+    if not result["batches"] and not result["snapshot"]:
+        console.print("没有新的报送，数据集没有变化。 (nothing new)")
+        return
+    titles = {c.id: (c.department.name, c.title) for c in load(settings.contracts).contracts.values()}
+    _batches(console, result["batches"], titles)
+    _reasons(console, result["batches"], settings)
+    _held(console, result["batches"], settings)
+    _snapshot(console, result["snapshot"])
+
+
+def _batches(console: Console, batches: list[dict[str, Any]], titles: dict[str, tuple[str, str]]) -> None:
+    table = Table(title="各部门报送 (收到 = 入库 + 疑问 + 重复 + 未关联)", title_justify="left")
+    table.add_column("部门")
+    table.add_column("数据集")
+    table.add_column("批次", justify="right")
+    for _, label in COUNTS:
+        table.add_column(label, justify="right")
+    table.add_column("结论")
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for batch in batches:
+        rows.setdefault(batch["dataset"], []).append(batch)
+    for dataset in sorted(rows, key=lambda d: titles.get(d, ("", d))):
+        mine = rows[dataset]
+        department, title = titles.get(dataset, ("", dataset))
+        verdicts = Counter(b["verdict"] for b in mine)
+        words = "，".join(f"{VERDICTS[v]}{f' {n}' if len(mine) > 1 else ''}" for v, n in verdicts.items())
+        table.add_row(department, title, str(len(mine)), *(f"{sum(b[c] for b in mine):,}" for c, _ in COUNTS), words)
+    table.add_section()
+    table.add_row("合计", "", str(len(batches)), *(f"{sum(b[c] for b in batches):,}" for c, _ in COUNTS), "")
+    console.print(table)
+
+
+def _reasons(console: Console, batches: list[dict[str, Any]], settings: Settings) -> None:
+    counted: Counter[str] = Counter()
+    for batch in batches:
+        path = Layout(settings.home).standard(batch["dataset"], batch["batch_id"]) / "summary.json"
+        if path.exists():
+            done = StandardBatch(**read_json(path))
+            counted.update({k.removeprefix("error:"): n for k, n in done.rules.items() if k.startswith("error:")})
+    if not counted:
+        return
+    table = Table(title="主要问题 (每条都已记录到行，可反馈报送部门)", title_justify="left")
+    for label in ("规则", "次数", "说明", "请报送部门"):
+        table.add_column(label, justify="right" if label == "次数" else "left")
+    for rule, n in counted.most_common(8):
+        words = rules()[rule]
+        table.add_row(rule, f"{n:,}", words.zh.format(title="该项"), words.mend_zh.format(title="该项"))
+    console.print(table)
+
+
+def _held(console: Console, batches: list[dict[str, Any]], settings: Settings) -> None:
+    for batch in batches:
+        if batch["verdict"] == "hold":
+            folder = Layout(settings.home).validation(batch["dataset"], batch["batch_id"])
+            findings = read_json(folder / "verdict.json")["findings"]
+            console.print(f"[red]暂缓[/] {batch['batch_id']}：", highlight=False, end="")
+            console.print("；".join(f["message"] for f in findings if f["severity"] == "critical"), highlight=False)
+            console.print(f"  校验报告：{folder / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+def _snapshot(console: Console, snapshot: dict[str, Any] | None) -> None:
+    if not snapshot:
+        console.print("没有变化，不发布新快照。")
+        return
+    table = Table(title=f"快照 {snapshot['id']}", title_justify="left")
+    table.add_column("表")
+    for tier in snapshot["tiers"]:
+        table.add_column({"government": "政务共享层", "open": "开放层"}.get(tier, tier), justify="right")
+    names = sorted({t for tier in snapshot["tiers"].values() for t in tier["tables"]})
+    for name in names:
+        table.add_row(
+            name, *(f"{t['tables'][name]:,}" if name in t["tables"] else "–" for t in snapshot["tiers"].values())
+        )
+    console.print(table)
+    for tier, ref in snapshot["tiers"].items():
+        console.print(f"{tier}: {ref['path']}", highlight=False, soft_wrap=True)
+    path = snapshot["tiers"]["government"]["path"]
+    console.print("打开：", highlight=False)
+    console.print(
+        f"  duckdb -c \"SELECT kind, count(*) FROM '{path}/credit_record/*.parquet' GROUP BY kind\"",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )
+    console.print(
+        f"  python -c \"import polars as pl; print(pl.read_parquet('{path}/subject/*.parquet'))\"",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+def show_status(console: Console, result: dict[str, Any]) -> None:
+    """Show the state of every data set and the current snapshots."""
+    table = Table(title="数据集现状", title_justify="left")
+    for label in ("部门", "数据集", "批次", "最近接收", *(label for _, label in COUNTS), "暂缓"):
+        table.add_column(label)
+    for row in result["datasets"]:
+        table.add_row(
+            row["department"],
+            row["dataset"],
+            str(row["batches"]),
+            (row["last_received_at"] or "从未")[:19],
+            *(f"{row[c]:,}" for c, _ in COUNTS),
+            "\n".join(row["held"]),
+        )
+    console.print(table)
+    for tier, now in result["snapshots"].items():
+        console.print(f"{tier}: {now['id'] if now else '尚未发布'}", highlight=False)
+
+
+def show_quarantine(console: Console, result: dict[str, Any]) -> None:
+    """Show refused rows with place and reasons."""
+    table = Table(title=f"{result['title']}：疑问数据 {result['total']:,} 行", title_justify="left")
+    for label in ("批次", "文件", "行", "字段", "原因与处理"):
+        table.add_column(label)
+    for row in result["rows"]:
+        fields = "\n".join(r.get("column", "") or r.get("title", "") for r in row["reasons"])
+        reasons = "\n".join(r["zh"] for r in row["reasons"])
+        table.add_row(row["batch_id"], row["file"] or "（整批暂缓）", str(row["row"] or ""), fields, reasons)
+    console.print(table)
+    if result["total"] > len(result["rows"]):
+        console.print(f"只显示前 {len(result['rows'])} 行；--limit 0 显示全部")
+
+
+def show_subjects(console: Console, found: dict[str, Any]) -> None:
+    """Show subjects with all their rows, table by table."""
+    for warning in found["warnings"]:
+        console.print(f"[yellow]{warning}[/]")
+    if not found["subjects"]:
+        console.print("没有找到这个主体；请核对主体编号、代码或名称。 (no such subject)")
+    for subject in found["subjects"]:
+        console.print(f"[bold]主体 {subject['subject_id']}[/]  快照 {found['snapshot']}", highlight=False)
+        for name, rows in subject["tables"].items():
+            console.print(f"[cyan]{name}[/] {len(rows)} 行", highlight=False)
+            for row in rows:
+                filled = {k: v for k, v in row.items() if v not in {None, "", "None"}}
+                console.print("  " + "，".join(f"{k}={v}" for k, v in filled.items()), highlight=False, markup=False)
+    if found["more"]:
+        console.print(f"另有 {found['more']} 个主体同名，未显示")

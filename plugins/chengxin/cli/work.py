@@ -1,0 +1,114 @@
+"""The working commands: what `run`, `ingest` and `publish` do with the pipeline."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from chengxin import pipeline
+from chengxin.connectors.file_drop import file_delivery
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import kind_of
+from chengxin.errors import DeliveryCorrupt, SourceUnavailable
+from chengxin.handover import as_json
+
+if TYPE_CHECKING:
+    from chengxin.cli.commands import Context
+
+_FIRST = {"found": 0, "names": 1, "none": 2}
+
+
+def run_datasets(context: "Context", known: dict[str, Contract], datasets: Sequence[str]) -> dict[str, Any]:
+    """Discover and ingest everything new of these data sets, registers first, then settle and publish."""
+    pipeline.tidy(context.settings)
+    batches: list[dict[str, Any]] = []
+    failures: list[str] = []
+    ordered = sorted((known[d] for d in datasets), key=lambda c: (_FIRST[kind_of(c).registers], c.id))
+    with _progress(context) as progress:
+        task = progress.add_task("", total=len(ordered))
+        for contract in ordered:
+            progress.update(task, description=f"{contract.title}：发现")
+            try:
+                for delivery in pipeline.discover(contract, context.settings):
+                    pipeline.land(contract, delivery, context.settings, context.clock)
+            except (SourceUnavailable, DeliveryCorrupt) as error:
+                failures.append(f"{contract.id}：{error}")
+            batches += [
+                _ingest(context, contract, landed, progress, task, failures)
+                for landed in pipeline.pending(contract, context.settings)
+            ]
+            progress.advance(task)
+    batches = [b for b in batches if b]
+    return _merge(settle(context, known), batches, failures)
+
+
+def ingest_files(context: "Context", dataset: str, files: Sequence[Path], *, publish: bool) -> dict[str, Any]:
+    """Land and ingest these files, one batch each, in the order given; then settle and publish."""
+    pipeline.tidy(context.settings)
+    known = context.contracts()
+    contract = known[dataset]
+    batches: list[dict[str, Any]] = []
+    failures: list[str] = []
+    with _progress(context) as progress:
+        task = progress.add_task("", total=len(files))
+        for path in files:
+            progress.update(task, description=f"{contract.title}：接收 {path.name}")
+            landed = pipeline.land(contract, file_delivery(contract, path), context.settings, context.clock)
+            batches.append(_ingest(context, contract, landed, progress, task, failures))
+            progress.advance(task)
+    batches = [b for b in batches if b]
+    result = settle(context, known) if publish else {"batches": [], "snapshot": None}
+    return _merge(result, batches, failures)
+
+
+def settle(context: "Context", known: dict[str, Contract]) -> dict[str, Any]:
+    """Try waiting rows again and publish what changed. Return the accounts that changed and the snapshot."""
+    changed = pipeline.retry_waiting(known, context.settings, context.clock)
+    snapshot = pipeline.publish(known, context.settings, context.clock)
+    again = {
+        a.batch_id: {
+            "dataset": a.dataset,
+            "batch_id": a.batch_id,
+            "received": a.received,
+            "accepted": a.accepted,
+            "quarantined": a.quarantined,
+            "duplicate": a.duplicate,
+            "unlinked": a.unlinked,
+            "verdict": a.verdict,
+        }
+        for a in changed
+    }
+    return {"batches": list(again.values()), "snapshot": as_json(snapshot) if snapshot else None}
+
+
+def _merge(settled: dict[str, Any], batches: list[dict[str, Any]], failures: list[str]) -> dict[str, Any]:
+    """Put this run's batches first, each with its newest account, then older ones that gained by it."""
+    newest = {b["batch_id"]: b for b in settled["batches"]}
+    mine = [newest.pop(b["batch_id"], b) for b in batches]
+    return {"batches": mine + list(newest.values()), "snapshot": settled["snapshot"], "failures": failures}
+
+
+def _ingest(
+    context: "Context", contract: Contract, landed: Any, progress: Progress, task: Any, failures: list[str]
+) -> dict[str, Any]:
+    def step(name: str) -> None:
+        progress.update(task, description=f"{contract.title}：{name} {landed.delivery}")
+
+    try:
+        return pipeline.ingest(contract, landed, context.settings, context.clock, step)
+    except DeliveryCorrupt as error:
+        failures.append(f"{contract.id} / {landed.delivery}：{error}")
+        return {}
+
+
+def _progress(context: "Context") -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        console=context.console,
+        transient=True,
+        disable=not context.console.is_terminal,
+    )

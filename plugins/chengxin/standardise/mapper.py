@@ -1,0 +1,264 @@
+"""From string batches to standard columns: one chunk in, passed, quarantined and issue rows out. No loop over rows."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import ColumnPlan, Plan, plan_of
+from chengxin.errors import DeliveryMismatch
+from chengxin.model.kinds import Role
+from chengxin.model.rules import rules
+from chengxin.model.schema import arrow_type, element_columns, kind_columns
+from chengxin.standardise.issues import ISSUES, IssueLog
+from chengxin.standardise.kernels import Cleaned, CleanOptions, clean, name_key
+from chengxin.standardise.quarantine import damaged_table, quarantine_table
+from chengxin.standardise.reader import Damaged, RawChunk
+
+ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
+CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
+ALWAYS_QUARANTINED = frozenset({"text.replacement"})
+
+
+@dataclass(frozen=True)
+class StandardChunk:
+    """What came out of one chunk; shapes as in docs/architecture.md."""
+
+    passed: pa.Table
+    quarantined: pa.Table
+    issues: pa.Table
+
+
+class Mapper:
+    """Applies one contract. `today` bounds what counts as a date in the future; `salt` keys the value digests."""
+
+    def __init__(self, contract: Contract, *, today: date, salt: str) -> None:
+        self.plan: Plan = plan_of(contract)
+        self.today = today
+        self.salt = hashlib.sha256(salt.encode()).digest()[:32]
+        self.partial = contract.file.format in {"json", "jsonl", "xml"}
+        self.role_names = [r for r, role in self.plan.kind.roles.items() if "name" in role.identity]
+
+    def schema(self) -> pa.Schema:
+        """Return the schema of the passed rows."""
+        fields = [
+            ("row_id", pa.int64()),
+            ("source_file", pa.string()),
+            ("source_row", pa.int64()),
+            ("source_record_id", pa.string()),
+            ("source_updated_at", arrow_type("timestamp")),
+        ]
+        fields += [(c.name, arrow_type(c.type)) for c in kind_columns(self.plan.kind)]
+        fields += [(f"{role}_name_key", pa.string()) for role in self.role_names]
+        if self.plan.kind.name_history:
+            fields += [("before_name_key", pa.string()), ("after_name_key", pa.string())]
+        return pa.schema(fields)
+
+    def run(self, chunk: RawChunk, *, file_no: int, file_name: str) -> StandardChunk:
+        """Standardise a chunk. Raise DeliveryMismatch where its columns are not the contract's."""
+        work = _Work(self, chunk, file_no, file_name)
+        work.clean_columns()
+        work.check_identity()
+        work.check_dates()
+        return work.result()
+
+
+class _Work:
+    """The state of one chunk on its way through the mapper."""
+
+    def __init__(self, mapper: Mapper, chunk: RawChunk, file_no: int, file_name: str) -> None:
+        self.mapper, self.chunk, self.plan = mapper, chunk, mapper.plan
+        self.rows = chunk.table.num_rows
+        self.source_row = chunk.rows
+        self.file_no, self.file_name = file_no, file_name
+        self.headers = self._match()
+        self.values: dict[str, pa.Array] = {}
+        self.invalid: dict[str, np.ndarray] = {}  # element -> rows where a value was given and is unusable
+        self.log = IssueLog(mapper.salt)
+        self.refused = np.zeros(self.rows, dtype=bool)
+
+    def _match(self) -> dict[str, str]:
+        names = self.chunk.table.column_names
+        blank = [n for n in names if not n.strip() and not _has_text(self.chunk.table[n])]
+        if self.rows == 0 and not names:
+            return {}
+        return self.plan.match([n for n in names if n not in blank], partial=self.mapper.partial)
+
+    def _raw(self, column: ColumnPlan) -> pa.Array:
+        header = self.headers.get(column.element.id)
+        if header is not None:
+            return _one_chunk(self.chunk.table[header])
+        return pa.array([column.constant], pa.string()).take(pa.array(np.zeros(self.rows, dtype=np.int64)))
+
+    def clean_columns(self) -> None:
+        """Clean every column and note its issues; refuse rows whose required values are absent or unusable."""
+        for column in self.plan.columns:
+            raw = self._raw(column)
+            options = CleanOptions(
+                unit=column.unit, codes=column.codes, codelist=column.element.codelist, today=self.mapper.today
+            )
+            cleaned = clean(raw, column.element.type, options=options)
+            self._store(column, cleaned)
+            given_bad = self._note(column, raw, cleaned)
+            self.invalid[column.element.id] = given_bad
+            if column.required:
+                self._require(column, raw, cleaned, given_bad)
+
+    def _store(self, column: ColumnPlan, cleaned: Cleaned) -> None:
+        specs = element_columns(column.element)
+        self.values[specs[0].name] = cleaned.values
+        for spec in specs[1:]:
+            self.values[spec.name] = cleaned.extra[spec.name.removeprefix(column.element.id + "_")]
+
+    def _note(self, column: ColumnPlan, raw: pa.Array, cleaned: Cleaned) -> np.ndarray:
+        bad = np.zeros(self.rows, dtype=bool)
+        for rule, mask in cleaned.issues:
+            hits = _mask(mask)
+            level = rules()[rule].level
+            refuse = (level == "error" and column.required) or rule in ALWAYS_QUARANTINED
+            self.log.add(rule, hits, column.element.id, self._source(column), raw, refuses=refuse)
+            if refuse:
+                self.refused |= hits
+            if level == "error":
+                bad |= hits
+        limit = column.element.max_length
+        if limit and pa.types.is_string(cleaned.values.type):
+            long = _mask(pc.greater(pc.utf8_length(cleaned.values), limit))
+            self.log.add("text.too_long", long, column.element.id, self._source(column), raw)
+        return bad
+
+    def _require(self, column: ColumnPlan, raw: pa.Array, cleaned: Cleaned, bad: np.ndarray) -> None:
+        absent = _mask(cleaned.values.is_null()) & ~bad
+        explained = np.zeros(self.rows, dtype=bool)
+        for _, mask in cleaned.issues:
+            explained |= _mask(mask)
+        for rule, hits in (
+            ("field.required_unusable", absent & explained),
+            ("field.required_missing", absent & ~explained),
+        ):
+            self.log.add(rule, hits, column.element.id, self._source(column), raw, refuses=True)
+        self.refused |= absent
+
+    def _source(self, column: ColumnPlan) -> str:
+        return self.headers.get(column.element.id, column.source)
+
+    def check_identity(self) -> None:
+        """Refuse rows in which a required role has nothing that could name its subject."""
+        for role in self.plan.kind.roles.values():
+            if not role.required:
+                continue
+            usable, given_bad = self._codes_of(role)
+            named = self._filled(role.identity.get("name"))
+            hopeless = ~usable & (given_bad | ~named)
+            none = pa.nulls(self.rows, pa.string())
+            main = next(iter(role.identity.values()))
+            for rule, hits in (
+                ("subject.identifiers_invalid", hopeless & given_bad),
+                ("subject.no_identity", hopeless & ~given_bad),
+            ):
+                self.log.add(rule, hits, main, role.title, none, refuses=True)
+            self.refused |= hopeless
+
+    def _codes_of(self, role: Role) -> tuple[np.ndarray, np.ndarray]:
+        usable, bad = np.zeros(self.rows, dtype=bool), np.zeros(self.rows, dtype=bool)
+        for part in CODES:
+            element = role.identity.get(part)  # type: ignore[call-overload]
+            usable |= self._filled(element)
+            if element in self.invalid:
+                bad |= self.invalid[element]
+        return usable, bad
+
+    def _filled(self, element: str | None) -> np.ndarray:
+        if element is None or element not in self.values:
+            return np.zeros(self.rows, dtype=bool)
+        return _mask(self.values[element].is_valid())
+
+    def check_dates(self) -> None:
+        """Warn where a period ends before it begins and where an event lies in the future."""
+        kind = self.plan.kind
+        none = pa.nulls(self.rows, pa.string())
+        start, end = self.values.get(kind.effective_from_on or ""), self.values.get(kind.effective_to_on or "")
+        if start is not None and end is not None:
+            self.log.add("dates.order", _mask(pc.less(end, start)), str(kind.effective_to_on), "", none)
+        event = self.values.get(kind.event_on or "")
+        if event is not None and pa.types.is_date32(event.type):
+            future = _mask(pc.greater(event, pa.scalar(self.mapper.today, pa.date32())))
+            self.log.add("dates.future", future, str(kind.event_on), "", none)
+
+    def result(self) -> StandardChunk:
+        """Split the rows and build the three tables."""
+        row_id = pc.add(self.source_row, pa.scalar(self.file_no * ROWS_PER_FILE, pa.int64()))
+        keep = pa.array(~self.refused)
+        passed = self._standard(row_id)
+        if self.refused.any():
+            passed = passed.filter(keep)
+        quarantined = quarantine_table(
+            self.chunk.table, row_id, self.source_row, self.file_name, self.refused, self.log.reasons()
+        )
+        issues = self.log.table(row_id, self.source_row, self.file_name)
+        if self.chunk.damaged:
+            bad_rows, bad_issues = damaged_table(self.chunk.damaged, self.file_no * ROWS_PER_FILE, self.file_name)
+            quarantined = pa.concat_tables([quarantined, bad_rows]).sort_by("row_id")
+            issues = pa.concat_tables([issues, bad_issues]).sort_by("row_id")
+        return StandardChunk(passed, quarantined, issues)
+
+    def _standard(self, row_id: pa.Array) -> pa.Table:
+        schema = self.mapper.schema()
+        made = {
+            "row_id": row_id,
+            "source_row": self.source_row,
+            "source_file": pa.DictionaryArray.from_arrays(
+                pa.array(np.zeros(self.rows, dtype=np.int32)), pa.array([self.file_name])
+            ).cast(pa.string()),
+        }
+        for role_name in self.mapper.role_names:
+            made[f"{role_name}_name_key"] = self._name_key(self.plan.kind.roles[role_name])  # type: ignore[index]
+        history = self.plan.kind.name_history
+        if history:
+            for which, element in (("before", history.before), ("after", history.after)):
+                name = self.values.get(element)
+                made[f"{which}_name_key"] = name_key(name) if name is not None else pa.nulls(self.rows, pa.string())
+        arrays = [made.get(f.name, self.values.get(f.name)) for f in schema]
+        filled = [a if a is not None else pa.nulls(self.rows, f.type) for a, f in zip(arrays, schema, strict=True)]
+        return pa.Table.from_arrays(filled, schema=schema)
+
+    def _name_key(self, role: Role) -> pa.Array:
+        """Match keys of names: for all rows of kinds that feed the registry, else only where no code is usable."""
+        name = self.values.get(role.identity["name"])
+        if name is None:
+            return pa.nulls(self.rows, pa.string())
+        if self.plan.kind.registers == "none":
+            usable, _ = self._codes_of(role)
+            name = pc.if_else(pa.array(usable), pa.scalar(None, pa.string()), name)
+        return name_key(name)
+
+
+def standardise_rows(
+    contract: Contract, rows: Sequence[dict[str, str | None]], *, today: date = date(2026, 11, 23)
+) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Standardise a few rows given as header -> text, as contract examples are. Return passed, quarantined, issues."""
+    headers = list(dict.fromkeys(h for row in rows for h in row))
+    table = pa.table({h: pa.array([row.get(h) for row in rows], pa.string()) for h in headers})
+    chunk = RawChunk(table, pa.array(range(1, len(rows) + 1), pa.int64()), ())
+    done = Mapper(contract, today=today, salt=contract.id).run(chunk, file_no=0, file_name="examples")
+    return done.passed, done.quarantined, done.issues
+
+
+def _mask(array: pa.Array) -> np.ndarray:
+    return np.asarray(pc.fill_null(array, False).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _has_text(column: pa.ChunkedArray) -> bool:
+    return bool(pc.any(pc.greater(pc.utf8_length(pc.fill_null(column, "")), 0)).as_py())
+
+
+__all__ = ["ISSUES", "Damaged", "DeliveryMismatch", "Mapper", "StandardChunk", "standardise_rows"]

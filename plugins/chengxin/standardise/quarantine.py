@@ -1,0 +1,108 @@
+"""Quarantined rows (疑问数据): the raw text and every reason, so that the department can mend and send again."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chengxin.standardise.issues import ISSUES, REASON
+from chengxin.standardise.reader import Damaged
+
+QUARANTINE = pa.schema(
+    [
+        ("row_id", pa.int64()),
+        ("source_file", pa.string()),
+        ("source_row", pa.int64()),
+        ("raw", pa.string()),
+        ("raw_bytes", pa.binary()),
+        ("reasons", pa.list_(REASON)),
+    ]
+)
+
+
+def quarantine_table(
+    raw: pa.Table,
+    row_id: pa.Array,
+    source_row: pa.Array,
+    file_name: str,
+    refused: np.ndarray,
+    reasons: list[tuple[np.ndarray, str, str, str]],
+) -> pa.Table:
+    """Build the quarantine rows of a chunk: `refused` marks them, `reasons` as of IssueLog.reasons."""
+    index = np.flatnonzero(refused)
+    if not len(index):
+        return QUARANTINE.empty_table()
+    at = pa.array(index)
+    files = pa.array([file_name]).take(pa.array(np.zeros(len(index), dtype=np.int64)))
+    return pa.Table.from_arrays(
+        [
+            row_id.take(at),
+            files,
+            source_row.take(at),
+            json_lines(raw.take(at)),
+            pa.nulls(len(index), pa.binary()),
+            _reason_lists(index, reasons),
+        ],
+        schema=QUARANTINE,
+    )
+
+
+def _reason_lists(index: np.ndarray, reasons: list[tuple[np.ndarray, str, str, str]]) -> pa.Array:
+    rows = np.concatenate([r[0] for r in reasons])
+    which = np.concatenate([np.full(len(r[0]), n) for n, r in enumerate(reasons)])
+    order = np.lexsort((which, rows))
+    rows, which = rows[order], which[order]
+    offsets = np.append(np.searchsorted(rows, index, side="left"), len(rows)).astype(np.int32)
+    structs = pa.StructArray.from_arrays(
+        [pa.array([r[1 + n] for r in reasons]).take(pa.array(which)) for n in range(3)], fields=list(REASON)
+    )
+    return pa.ListArray.from_arrays(pa.array(offsets), structs)
+
+
+def json_lines(table: pa.Table) -> pa.Array:
+    """Render each row as a JSON object of header -> text, with Arrow kernels only."""
+    parts = []
+    for n, name in enumerate(table.column_names):
+        column = table[name].combine_chunks()
+        text = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+        for found, put in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+            text = pc.replace_substring(text, found, put)
+        text = pc.replace_substring_regex(text, "[\x01-\x1f]", " ")
+        quoted = pc.fill_null(pc.binary_join_element_wise('"', text, '"', ""), "null")
+        key = name.replace("\\", "\\\\").replace('"', '\\"')
+        parts.append(pc.binary_join_element_wise(("{" if n == 0 else ", ") + f'"{key}": ', quoted, ""))
+    return pc.binary_join_element_wise(*parts, "}", "")
+
+
+def damaged_table(damaged: Sequence[Damaged], base: int, file_name: str) -> tuple[pa.Table, pa.Table]:
+    """Build quarantine and issue rows of what could not be read into fields. `base` = row_id of row 0 of the file."""
+    rows = [d.row for d in damaged]
+    ids, names = [base + r for r in rows], [file_name] * len(rows)
+    reasons = [[{"rule": d.rule, "element": "", "source_column": ""}] for d in damaged]
+    quarantined = pa.Table.from_arrays(
+        [
+            pa.array(ids, pa.int64()),
+            pa.array(names),
+            pa.array(rows, pa.int64()),
+            pa.array([d.raw for d in damaged]),
+            pa.array([d.raw_bytes for d in damaged], pa.binary()),
+            pa.array(reasons, pa.list_(REASON)),
+        ],
+        schema=QUARANTINE,
+    )
+    blank, level = [""] * len(rows), ["error"] * len(rows)
+    issues = pa.Table.from_arrays(
+        [
+            pa.array(ids, pa.int64()),
+            pa.array(names),
+            pa.array(rows, pa.int64()),
+            pa.array(blank),
+            pa.array(blank),
+            pa.array([d.rule for d in damaged]),
+            pa.array(level),
+            pa.nulls(len(rows), pa.string()),
+        ],
+        schema=ISSUES,
+    )
+    return quarantined, issues

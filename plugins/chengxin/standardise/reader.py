@@ -1,0 +1,78 @@
+"""Bytes of a delivered file -> Arrow string batches and the source row of each, for every declared format.
+
+A damaged file loses only its bad rows: each comes out as `Damaged` with its row, its text and the rule it broke.
+Exceptions are for whole files: DeliveryCorrupt (not the declared format), DeliveryMismatch (evidently another encoding,
+or no such sheet or array).
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from chengxin.contracts.models import FileSpec
+from chengxin.standardise.reading.csv_text import read_text
+from chengxin.standardise.reading.decode import Text
+from chengxin.standardise.reading.fixed import read_fixed
+from chengxin.standardise.reading.json_records import plan_json, read_json, read_jsonl
+from chengxin.standardise.reading.layout import Layout
+from chengxin.standardise.reading.shapes import Damaged, Piece, RawChunk
+from chengxin.standardise.reading.sheets import plan_sheet, read_sheet
+from chengxin.standardise.reading.text_file import plan_lines, texts
+from chengxin.standardise.reading.xml_records import read_xml
+
+__all__ = ["Damaged", "Piece", "RawChunk", "headers", "plan", "read"]
+
+
+def plan(path: Path, spec: FileSpec, *, piece_bytes: int = 32 << 20) -> list[Piece]:
+    """Cut a file into pieces of about `piece_bytes`, at least one, in file order; only line formats are cut."""
+    match spec.format:
+        case "csv" | "tsv":
+            return plan_lines(path, spec, Layout.of(spec), piece_bytes)
+        case "jsonl" | "fixed":
+            return plan_lines(path, spec, None, piece_bytes)
+        case "json" | "xml":
+            return plan_json(path, spec)
+        case "xlsx" | "xls":
+            return plan_sheet(path, spec)
+
+
+def read(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
+    """Yield the rows of a piece in file order, at least one chunk (perhaps without rows).
+
+    A chunk holds about 8 MiB of source text and at most some 200,000 rows; for xlsx and xls see `sheets`.
+    """
+    match spec.format:
+        case "csv" | "tsv":
+            return _read_delimited(piece, spec)
+        case "jsonl":
+            return read_jsonl(piece)
+        case "fixed":
+            return read_fixed(piece, spec)
+        case "json":
+            return read_json(piece, spec)
+        case "xml":
+            return read_xml(piece, spec)
+        case "xlsx" | "xls":
+            return read_sheet(piece, spec)
+
+
+def _read_delimited(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
+    layout = Layout.of(spec)
+    has_header = spec.header > 0
+    empty = True
+    for text, first, damaged in texts(piece, layout):
+        chunk = read_text(text, first, layout, piece.names, has_header=has_header)
+        yield RawChunk(chunk.table, chunk.rows, (*damaged, *chunk.damaged)) if damaged else chunk
+        empty = False
+    if empty:
+        yield read_text(Text(b""), piece.line, layout, piece.names)
+
+
+def headers(path: Path, spec: FileSpec) -> tuple[str, ...]:
+    """Return the source headers; for json, jsonl and xml the union over the first chunk, in order of appearance."""
+    if spec.format == "fixed":
+        return tuple(field.source for field in spec.fields)
+    piece = plan(path, spec)[0]
+    if spec.format in {"json", "jsonl", "xml"}:
+        return tuple(name for chunk in islice(read(piece, spec), 1) for name in chunk.table.column_names)
+    return piece.names

@@ -1,0 +1,150 @@
+"""Standardise a whole batch: pieces of its files, in this process or in a pool, into Parquet parts."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from multiprocessing import get_context
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from chengxin import __version__
+from chengxin.clock import SHANGHAI
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import contract_digest
+from chengxin.errors import DeliveryMismatch
+from chengxin.handover import Batch, StandardBatch, as_json
+from chengxin.standardise.issues import ISSUES
+from chengxin.standardise.mapper import Mapper
+from chengxin.standardise.quarantine import QUARANTINE
+from chengxin.standardise.reader import Piece, headers, plan, read
+from chengxin.store import atomic
+
+POOL_BYTES = 64 << 20  # below this, starting processes costs more than it saves
+EXAMPLES = frozenset({"json", "jsonl", "xml"})
+
+
+@dataclass(frozen=True)
+class Task:
+    """One piece of one file of a batch, ready to be sent to another process."""
+
+    contract: Contract
+    piece: Piece
+    number: int
+    file_no: int
+    file_name: str
+    today: date
+    salt: str
+    target: Path
+
+
+def standard_digest(contract: Contract) -> str:
+    """Return what decides the standardised bytes: the contract and the library."""
+    return f"{contract_digest(contract)}+{__version__}"
+
+
+def run(contract: Contract, batch: Batch, payload: Path, target: Path, *, workers: int) -> StandardBatch:
+    """Standardise the files of a batch into the folder `target` (replaced as a whole) and return its counts.
+
+    A delivery whose columns are not the contract's ends with `mismatch` set and every row counted as quarantined.
+    """
+    with atomic.building(target) as folder:
+        try:
+            tasks = list(_tasks(contract, batch, payload, folder))
+            rules: Counter[str] = Counter()
+            passed = quarantined = 0
+            for done in _results(tasks, workers, sum(f.size for f in batch.files)):
+                passed, quarantined = passed + done[0], quarantined + done[1]
+                rules.update(done[2])
+            summary = StandardBatch(
+                contract.id,
+                batch.batch_id,
+                passed + quarantined,
+                passed,
+                quarantined,
+                dict(sorted(rules.items())),
+                standard_digest(contract),
+            )
+        except DeliveryMismatch as error:
+            for stray in folder.iterdir():
+                stray.unlink()
+            received = _count_rows(contract, batch, payload)
+            summary = StandardBatch(
+                contract.id, batch.batch_id, received, 0, received, {}, standard_digest(contract), str(error)
+            )
+        _keep_schema(contract, folder)
+        atomic.write_json(folder / "summary.json", as_json(summary))
+    return summary
+
+
+def _tasks(contract: Contract, batch: Batch, payload: Path, folder: Path) -> Iterator[Task]:
+    today = batch.received_at.astimezone(SHANGHAI).date()
+    mapper = Mapper(contract, today=today, salt=batch.batch_id)
+    number = 0
+    for file_no, file in enumerate(batch.files):
+        path = payload / file.name
+        pieces = plan(path, contract.file)
+        if pieces:
+            mapper.plan.match([h for h in headers(path, contract.file) if h.strip()])
+        for piece in pieces:
+            yield Task(contract, piece, number, file_no, file.name, today, batch.batch_id, folder)
+            number += 1
+
+
+def _results(tasks: Sequence[Task], workers: int, size: int) -> Iterator[tuple[int, int, Counter[str]]]:
+    if workers > 1 and len(tasks) > 1 and size >= POOL_BYTES:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            yield from pool.map(standardise_piece, tasks)
+    else:
+        yield from map(standardise_piece, tasks)
+
+
+def standardise_piece(task: Task) -> tuple[int, int, Counter[str]]:
+    """Standardise one piece into its part files. Return rows passed, rows quarantined, issues per 'level:rule'."""
+    mapper = Mapper(task.contract, today=task.today, salt=task.salt)
+    passed = quarantined = 0
+    rules: Counter[str] = Counter()
+    for n, chunk in enumerate(read(task.piece, task.contract.file)):
+        done = mapper.run(chunk, file_no=task.file_no, file_name=task.file_name)
+        stem = f"{task.number:05d}-{n:03d}"
+        for kind, table in (("standard", done.passed), ("quarantine", done.quarantined), ("issues", done.issues)):
+            if table.num_rows:
+                write_part(table, task.target / f"{kind}-{stem}.parquet")
+        passed, quarantined = passed + done.passed.num_rows, quarantined + done.quarantined.num_rows
+        rules.update(_count_rules(done.issues))
+    return passed, quarantined, rules
+
+
+def write_part(table: pa.Table, path: Path) -> None:
+    """Write one part for our own later stages: fast codec, big row groups."""
+    pq.write_table(table, path, compression="lz4", use_dictionary=False, row_group_size=1 << 20)
+
+
+def _count_rules(issues: pa.Table) -> Counter[str]:
+    counted = issues.group_by(["level", "rule"]).aggregate([([], "count_all")])
+    keys = pc.binary_join_element_wise(counted["level"], counted["rule"], ":").to_pylist()
+    return Counter(dict(zip(keys, counted["count_all"].to_pylist(), strict=True)))
+
+
+def _keep_schema(contract: Contract, folder: Path) -> None:
+    """Leave an empty part where a table has no rows, so that readers always find its schema."""
+    standard = Mapper(contract, today=date.min, salt="").schema()
+    for kind, schema in (("standard", standard), ("quarantine", QUARANTINE), ("issues", ISSUES)):
+        if not any(folder.glob(f"{kind}-*.parquet")):
+            write_part(schema.empty_table(), folder / f"{kind}-00000-000.parquet")
+
+
+def _count_rows(contract: Contract, batch: Batch, payload: Path) -> int:
+    try:
+        return sum(
+            chunk.table.num_rows + len(chunk.damaged)
+            for file in batch.files
+            for piece in plan(payload / file.name, contract.file)
+            for chunk in read(piece, contract.file)
+        )
+    except DeliveryMismatch:  # not even the encoding is as declared: count lines
+        return sum((payload / f.name).read_bytes().count(b"\n") for f in batch.files)

@@ -1,1 +1,1 @@
-""""""
+"""Judgement of a batch by Great Expectations, with an execution engine of ours on DuckDB over Parquet."""

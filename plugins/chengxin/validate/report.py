@@ -1,0 +1,54 @@
+"""The page of one validation: self-contained HTML in Chinese, light and dark, no outside asset."""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+
+from chengxin.handover import StandardBatch, Verdict
+from chengxin.validate.verdict import Outcome
+
+_STATUS = {"accept": "采用", "warn": "采用（有提醒）", "hold": "暂缓，待处理"}
+_SEVERITY = {"critical": "严重", "warning": "提醒", "info": "提示"}
+# columns of history on the page
+_SHOWN = 6
+
+
+def render(
+    title: str,
+    counts: StandardBatch,
+    verdict: Verdict,
+    outcomes: Sequence[Outcome],
+    *,
+    fill: Mapping[str, float],
+    titles: Mapping[str, str],
+    history: Sequence[Mapping[str, Any]],
+) -> str:
+    """Return the HTML. fill: share by column; titles: Chinese column titles; history: facts of earlier batches."""
+    source = files("chengxin.validate").joinpath("report.html.j2").read_text("utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    recent = list(history)[-_SHOWN:]
+    guarded = {o.rule["kwargs"]["column"]: o for o in outcomes if "proportion_of_non_null" in o.rule["type"]}
+    fills = [
+        {
+            "column": column,
+            "title": titles.get(column, column),
+            "share": share,
+            "earlier": [facts.get("fill", {}).get(column) for facts in recent],
+            "bad": column in guarded and guarded[column].failed,
+            "guarded": column in guarded,
+        }
+        for column, share in fill.items()
+    ]
+    return environment.from_string(source).render(
+        title=title,
+        counts=counts,
+        verdict=verdict,
+        status=_STATUS[verdict.status],
+        severity=_SEVERITY,
+        outcomes=sorted(outcomes, key=lambda o: (o.success, not o.counted)),
+        fills=fills,
+        earlier=[facts.get("batch_id", "") for facts in recent],
+        earlier_rows=[facts.get("rows") for facts in recent],
+    )

@@ -1,0 +1,157 @@
+"""Judge one standardised batch, or the subject table of a draft: compose, let GX judge, write the evidence."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from chengxin.contracts.models import Contract
+from chengxin.errors import ContractError, InvariantBroken
+from chengxin.handover import StandardBatch, Verdict, as_json
+from chengxin.model.kinds import Kind
+from chengxin.model.schema import ColumnSpec, kind_columns
+from chengxin.store import atomic
+from chengxin.validate import report, suites
+from chengxin.validate.metrics import ROWS, Need, Scalar, fill_need, needs_of
+from chengxin.validate.scan import Scan
+from chengxin.validate.verdict import Outcome, as_result, batch_findings, finding, outcome, status_of
+
+# failing rows named in a result; the count is always complete
+_NAMED_ROWS = 5
+_SHOWN_TYPES = ("date", "instant", "money", "integer", "decimal", "year", "code")
+
+
+def run(
+    contract: Contract,
+    kind: Kind,
+    parts: Sequence[Path],
+    counts: StandardBatch,
+    *,
+    expectations: Path,
+    history: Sequence[dict[str, Any]],
+    target: Path,
+    memory_limit_mib: int,
+    threads: int,
+    today: date,
+) -> Verdict:
+    """Judge a batch and fill `target` with suite.json, result.json, facts.json, verdict.json and report.html.
+
+    parts: standard-*.parquet. history: facts of earlier admitted batches, oldest first. Equal input gives equal files.
+    Raises ContractError for a rule that cannot be used and InvariantBroken for a failure of the engine.
+    """
+    suite = suites.compose(contract, kind, expectations, history)
+    bound = _usable(suite, today)
+    findings = batch_findings(contract, counts)
+    outcomes: list[Outcome] = []
+    fill: dict[str, float] = {}
+    if counts.passed > 0 and counts.mismatch is None:
+        columns = kind_columns(kind)
+        with tempfile.TemporaryDirectory(prefix=atomic.BUILDING, dir=_existing(target.parent)) as spill:
+            limits = {"memory_limit_mib": memory_limit_mib, "threads": threads}
+            with Scan(parts, spill=Path(spill), **limits) as scan:
+                fill = _fill(scan, bound, columns, counts.passed)
+                outcomes = _judge(bound, scan, counts.passed, _shown(columns))
+    findings += [finding(done) for done in outcomes if done.failed]
+    verdict = Verdict(counts.dataset, counts.batch_id, status_of(findings), tuple(findings), digest_of(suite))
+    facts = {
+        "batch_id": counts.batch_id, "mode": contract.delivery.mode, "received": counts.received, "rows": counts.passed,
+        "quarantined": counts.quarantined, "fill": fill,
+    }  # fmt: skip
+    _write(target, suite, outcomes, facts, verdict)
+    titles = {c.name: c.title or c.name for c in kind_columns(kind)}
+    page = report.render(contract.title, counts, verdict, outcomes, fill=fill, titles=titles, history=history)
+    atomic.write_bytes(target / "report.html", page.encode())
+    return verdict
+
+
+def run_subject(
+    parts: Sequence[Path], *, expectations: Path, today: date, memory_limit_mib: int = 1024, threads: int = 2
+) -> Verdict:
+    """Judge the `subject` table of a draft by expectations/subject.json; writes nothing."""
+    rules = suites.load_pack(expectations, "subject")
+    suite = {"name": "subject", "expectations": rules, "meta": {"title": "主体登记簿"}}
+    bound = _usable(suite, today)
+    if not rules or not parts:
+        return Verdict("subject", "", "accept", (), digest_of(suite))
+    with tempfile.TemporaryDirectory(prefix=atomic.BUILDING) as spill:
+        limits = {"memory_limit_mib": memory_limit_mib, "threads": threads}
+        with Scan(parts, spill=Path(spill), **limits) as scan:
+            rows = int(scan.ask([ROWS, *_plan(bound, scan)])[ROWS])
+            outcomes = _judge(bound, scan, rows, frozenset())
+    findings = tuple(finding(done) for done in outcomes if done.failed)
+    return Verdict("subject", "", status_of(findings), findings, digest_of(suite))
+
+
+def digest_of(suite: Mapping[str, Any]) -> str:
+    """Return the sha256 of a composed suite."""
+    return hashlib.sha256(json.dumps(suite, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+def _usable(suite: Mapping[str, Any], today: date) -> dict[str, Any]:
+    unknown = suites.unsupported(suite)
+    if unknown:
+        raise ContractError(f"规则集 {suite['name']} 用到校验引擎不支持的规则类型：{'、'.join(unknown)}")
+    return suites.bind(suite, today)
+
+
+def _plan(bound: Mapping[str, Any], scan: Scan) -> list[Need]:
+    return [need for rule in bound["expectations"] for need in needs_of(rule, scan.types)]
+
+
+def _fill(scan: Scan, bound: Mapping[str, Any], columns: Sequence[ColumnSpec], passed: int) -> dict[str, float]:
+    """Ask everything the suite needs and the filled values of every column, in one scan; return shares by column."""
+    filled: dict[str, Scalar] = {c.name: fill_need(c.name, scan.types) for c in columns}
+    known = scan.ask([ROWS, *filled.values(), *_plan(bound, scan)])
+    if known[ROWS] != passed:
+        raise InvariantBroken(f"标准化文件有 {known[ROWS]} 行，而账上通过 {passed} 行")
+    return {name: round(known[need] / passed, 6) for name, need in filled.items()}
+
+
+def _judge(bound: Mapping[str, Any], scan: Scan, rows: int, shown: frozenset[str]) -> list[Outcome]:
+    from chengxin.validate.engine import judge  # here, because it imports Great Expectations: 3 seconds
+
+    done = []
+    for rule, judged in zip(bound["expectations"], judge(bound, scan), strict=True):
+        one = outcome(rule, judged, rows, shown)
+        if one.failed:
+            failing = tuple(scan.failing_rows(rule, _NAMED_ROWS))
+            one = Outcome(one.rule, one.success, one.result, one.counted, one.observed, failing)
+        done.append(one)
+    return done
+
+
+def _shown(columns: Sequence[ColumnSpec]) -> frozenset[str]:
+    """Return the columns of which a smallest or largest value says nothing about a person."""
+    open_columns = (c for c in columns if c.element is not None and c.element.sensitivity == "open")
+    return frozenset(c.name for c in open_columns if c.element is not None and c.element.type in _SHOWN_TYPES)
+
+
+def _existing(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _write(
+    target: Path, suite: Mapping[str, Any], outcomes: Sequence[Outcome], facts: Mapping[str, Any], verdict: Verdict
+) -> None:
+    good = sum(done.success for done in outcomes)
+    statistics = {
+        "evaluated_expectations": len(outcomes),
+        "successful_expectations": good,
+        "unsuccessful_expectations": len(outcomes) - good,
+    }
+    atomic.write_json(target / "suite.json", suite)
+    atomic.write_json(
+        target / "result.json",
+        {
+            "suite_name": suite["name"],
+            "success": good == len(outcomes),
+            "statistics": statistics,
+            "results": [as_result(done) for done in outcomes],
+        },
+    )
+    atomic.write_json(target / "facts.json", facts)
+    atomic.write_json(target / "verdict.json", as_json(verdict))

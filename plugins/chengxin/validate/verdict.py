@@ -1,0 +1,162 @@
+"""From GX results and batch counts to findings in words, and from findings to accept, warn or hold."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from chengxin.contracts.models import Contract
+from chengxin.handover import Finding, StandardBatch, VerdictStatus
+
+RowRef = tuple[str, int]
+
+# observed_value of these is a share or a number of rows, never a value of a row
+_COUNTING = ("proportion", "unique_value_count", "table_")
+_KEPT = (
+    "element_count", "unexpected_count", "unexpected_percent", "unexpected_percent_total",
+    "unexpected_percent_nonmissing", "missing_count", "missing_percent", "details",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One judged expectation: the rule as bound, GX's result, first failing rows.
+
+    counted: False when the rule failed but the batch has too few rows for it to say anything.
+    observed: what may be shown of observed_value (None where it is a value of a row that could be personal).
+    """
+
+    rule: Mapping[str, Any]
+    success: bool
+    result: Mapping[str, Any]
+    counted: bool = True
+    observed: Any = None
+    failing: tuple[RowRef, ...] = field(default=())
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether the rule enters the verdict."""
+        return not self.success and self.counted
+
+
+def outcome(rule: Mapping[str, Any], judged: Mapping[str, Any], rows: int, shown: Iterable[str]) -> Outcome:
+    """Reduce one GX result. rows: of the batch; shown: columns whose extreme values may be shown."""
+    raw = judged["result"]
+    result = {key: raw[key] for key in _KEPT if key in raw}
+    observed = raw.get("observed_value")
+    if not any(word in rule["type"] for word in _COUNTING) and rule["kwargs"].get("column") not in shown:
+        observed = None
+    enough = rows >= int(rule["meta"].get("min_rows", 0))
+    return Outcome(rule, bool(judged["success"]), result, enough, observed)
+
+
+def as_result(done: Outcome) -> dict[str, Any]:
+    """Return the JSON of one outcome in GX's shape, without ids, times and values of rows."""
+    rule = done.rule
+    config = {"type": rule["type"], "kwargs": rule["kwargs"], "meta": rule["meta"], "notes": rule.get("notes")}
+    body = {**done.result, **({} if done.observed is None else {"observed_value": done.observed})}
+    return {
+        "success": done.success,
+        "counted": done.counted,
+        "expectation_config": {**config, "severity": rule["severity"]},
+        "result": body,
+        "failing_rows": [list(row) for row in done.failing],
+    }
+
+
+def finding(done: Outcome) -> Finding:
+    """Put a failed outcome into words."""
+    meta = done.rule["meta"]
+    unexpected = done.result.get("unexpected_count")
+    return Finding(
+        rule=str(meta["rule"]),
+        severity=done.rule["severity"],
+        message=_message(done),
+        observed=None if done.observed is None else _text(done.observed),
+        failing_rows=None if unexpected is None else int(unexpected),
+    )
+
+
+def _message(done: Outcome) -> str:
+    kind, kwargs, title = done.rule["type"], done.rule["kwargs"], done.rule["meta"]["title"]
+    if "proportion_of_non_null" in kind:
+        if not kwargs.get("min_value"):
+            return f"{title} 0.0%，整列为空"
+        share = float(done.observed or 0)
+        return f"{title} {share:.1%}，低于下限 {float(kwargs['min_value']):.1%}"
+    if kind.startswith("expect_table_row_count"):
+        return f"{title}：共 {done.observed} 行，{_limits(kwargs)}"
+    unexpected = done.result.get("unexpected_count")
+    if "element_count" in done.result:
+        share = done.result.get("unexpected_percent") or 0.0
+        allowed = 1 - float(kwargs.get("mostly", 1))
+        also = f"，允许 {allowed:.1%}" if allowed > 0 else ""
+        return f"{title}：{unexpected} 行不符合（{share:.1f}%{also}）{_where(done.failing)}"
+    if unexpected:
+        return f"{title}：有 {unexpected} 个取值不在允许范围内"
+    if done.rule["meta"]["rule"] == "freshness":
+        newest = f"最新一条记录的日期为 {done.observed}" if done.observed else "没有一条记录有日期"
+        return f"{title}：{newest}，应不早于 {kwargs['min_value']}"
+    actual = "未能取得" if done.observed is None else f"实际为 {_text(done.observed)}"
+    return f"{title}：{actual}，{_limits(kwargs)}"
+
+
+def _limits(kwargs: Mapping[str, Any]) -> str:
+    low, high = kwargs.get("min_value"), kwargs.get("max_value")
+    if low is not None and high is not None:
+        return f"应在 {_text(low)} 至 {_text(high)} 之间"
+    if low is not None:
+        return f"应不小于 {_text(low)}"
+    if high is not None:
+        return f"应不大于 {_text(high)}"
+    return f"应为 {_text(kwargs['value'])}" if "value" in kwargs else "与规则不符"
+
+
+def _where(rows: Sequence[RowRef]) -> str:
+    if not rows:
+        return ""
+    file = rows[0][0]
+    return f"，例如 {file} 第 {'、'.join(str(row) for name, row in rows if name == file)} 行"
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def batch_findings(contract: Contract, counts: StandardBatch) -> list[Finding]:
+    """Judge what the counts alone say: mismatch, empty delivery, share of rows in 疑问数据."""
+    if counts.mismatch is not None:
+        return [Finding("delivery.mismatch", "critical", f"交付与数据合同不符：{counts.mismatch}")]
+    if counts.received == 0:
+        return [_empty(contract)]
+    share = counts.quarantined / counts.received
+    limits = contract.quality.quarantined
+    words = f"疑问数据 {counts.quarantined} 行，占 {share:.1%}"
+    observed = f"{share:.4f}"
+    if counts.passed == 0:
+        message = f"{words}，没有一行可用"
+        return [Finding("quarantine.share", "critical", message, observed, counts.quarantined)]
+    if share > limits.hold:
+        message = f"{words}，高于上限 {limits.hold:.1%}"
+        return [Finding("quarantine.share", "critical", message, observed, counts.quarantined)]
+    if share > limits.warn:
+        message = f"{words}，高于提醒线 {limits.warn:.1%}"
+        return [Finding("quarantine.share", "warning", message, observed, counts.quarantined)]
+    return []
+
+
+def _empty(contract: Contract) -> Finding:
+    severity: Literal["critical", "info"] = "info"
+    message = "本次交付没有数据行"
+    if contract.delivery.mode == "full":
+        severity, message = "critical", message + "；全量交付为空会撤下全部记录，故暂不采用"
+    elif contract.quality.rows is not None and contract.quality.rows[0] > 0:
+        severity, message = "critical", message + f"，数据合同要求至少 {contract.quality.rows[0]} 行"
+    return Finding("delivery.empty", severity, message, "0")
+
+
+def status_of(findings: Iterable[Finding]) -> VerdictStatus:
+    """Return hold for any critical finding, warn for any warning, else accept."""
+    severities = {f.severity for f in findings}
+    if "critical" in severities:
+        return "hold"
+    return "warn" if "warning" in severities else "accept"

@@ -17,7 +17,6 @@ def session(work: Path, *, memory_limit_mib: int, threads: int) -> Iterator[duck
             "threads": threads,
             "temp_directory": str(work),
             "preserve_insertion_order": False,
-            "TimeZone": "UTC",
         }
     )
     try:

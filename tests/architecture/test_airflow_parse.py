@@ -1,0 +1,47 @@
+"""What a DAG file costs to parse, because every task of every run parses it again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from airflow_home import PROJECT, AirflowHome
+
+pytestmark = pytest.mark.airflow
+
+PARSE = """
+import json, sys, time
+import airflow.sdk, airflow.providers.standard.operators.empty, pydantic, yaml
+from pathlib import Path
+before, started = set(sys.modules), time.process_time()
+import runpy
+dags = set()
+for name in ("ingest", "snapshot"):
+    found = runpy.run_path(str(Path({folder!r}) / f"{{name}}.py"))
+    dags |= {{v.dag_id for v in found.values() if isinstance(v, airflow.sdk.DAG)}}
+print(json.dumps({{"dags": sorted(dags), "cpu": time.process_time() - started, "modules": sorted(sys.modules)}}))
+""".format(folder=str(PROJECT / "dags"))
+HEAVY = {"pyarrow", "duckdb", "great_expectations", "pandas", "numpy", "requests", "psycopg", "chengxin.pipeline"}
+
+
+def parse(folder: Path, **environment: str) -> dict[str, object]:
+    airflow = AirflowHome(folder)
+    shipped = str(PROJECT / "dags" / "contracts")
+    done = airflow.python(PARSE, **{"CHENGXIN_CONTRACTS": shipped, **environment})
+    assert done.returncode == 0, done.stdout
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_parsing_all_dags_imports_no_data_library_and_is_quick(tmp_path):
+    parsed = parse(tmp_path)
+    contracts = {path.stem for path in (PROJECT / "dags" / "contracts").rglob("*.yaml")}
+    assert set(parsed["dags"]) == {f"ingest__{name}" for name in contracts} | {"snapshot"}
+    assert HEAVY.isdisjoint(parsed["modules"])
+    assert parsed["cpu"] < 3.0
+
+
+def test_a_task_builds_only_its_own_dag(tmp_path):
+    own = parse(tmp_path / "one", _AIRFLOW_PARSING_CONTEXT_DAG_ID="ingest__tax_arrears")
+    assert own["dags"] == ["ingest__tax_arrears"]
+    snapshot = parse(tmp_path / "two", _AIRFLOW_PARSING_CONTEXT_DAG_ID="snapshot")
+    assert snapshot["dags"] == ["snapshot"]

@@ -1,0 +1,92 @@
+"""Rules of the tree that no other tool checks."""
+
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+OURS = ("plugins", "dags", "expectations", "tests", "bench", "docs", ".ci")
+TEXT = {".py", ".yaml", ".yml", ".json", ".md", ".toml", ".csv", ".lock", ".html", ".txt", ""}
+PYTHON = [path for folder in ("plugins", "dags", "bench", "tests") for path in sorted((PROJECT / folder).rglob("*.py"))]
+# Names that are part of a format or a licence, or that cannot exist.
+KNOWN_HOSTS = re.compile(r"^(127\.0\.0\.1|localhost|api-server|www\.apache\.org|www\.w3\.org|json-schema\.org)$")
+KNOWN_DOMAINS = (".example", ".example.com", ".example.org", ".invalid", ".test")
+
+
+def texts():
+    top = [path for path in PROJECT.iterdir() if path.is_file() and path.suffix in TEXT]
+    below = [
+        path for folder in OURS for path in (PROJECT / folder).rglob("*") if path.is_file() and path.suffix in TEXT
+    ]
+    for path in sorted(top + below):
+        if "__pycache__" not in path.parts:
+            yield path, path.read_text("utf-8", errors="replace")
+
+
+def test_no_file_is_longer_than_one_can_hold():
+    lengths = {path.relative_to(PROJECT).as_posix(): len(path.read_text().splitlines()) for path in PYTHON}
+    assert {name: n for name, n in lengths.items() if n > 500} == {}
+    assert {name: n for name, n in lengths.items() if name.startswith("dags/") and n > 30} == {}
+
+
+def test_contracts_stay_short():
+    lengths = [len(path.read_text().splitlines()) for path in (PROJECT / "dags" / "contracts").rglob("*.yaml")]
+    assert statistics.median(lengths) <= 80
+
+
+def test_names_say_what_a_module_is_for():
+    empty = {"utils", "util", "common", "helpers", "helper", "manager", "misc"}
+    assert [path for path in PYTHON if path.stem in empty or path.parent.name in empty] == []
+
+
+def test_nothing_is_left_to_do_in_the_code():
+    mark = re.compile(r"#.*\b(TO" + r"DO|FIX" + r"ME|HACK)\b")
+    assert [path.name for path in PYTHON if mark.search(path.read_text())] == []
+
+
+def test_no_file_names_a_host_or_a_path_of_some_machine():
+    found = []
+    for path, text in texts():
+        for host in re.findall(r"\w+://(?:[^\s/@\"'<>]*@)?([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)", text):
+            if not KNOWN_HOSTS.match(host) and not f".{host}".endswith(KNOWN_DOMAINS):
+                found.append((path.relative_to(PROJECT).as_posix(), host))
+        found += [(path.name, name) for name in re.findall(r"(?<![\w.*-])/(?:work|root|home/\w+)/[\w./-]+", text)]
+    assert found == []
+
+
+def test_every_locked_package_has_hashes_and_no_index():
+    lock = (PROJECT / "requirements.lock").read_text()
+    packages = re.findall(r"^([a-z0-9._-]+)==[^\n]*\\\n    --hash=sha256:[0-9a-f]{64}", lock, re.MULTILINE)
+    assert len(packages) == len(re.findall(r"^[a-z0-9]", lock, re.MULTILINE)) > 100
+    assert "--index-url" not in lock
+    assert "--find-links" not in lock
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_readme_has_its_two_commands_and_its_links_lead_somewhere(name):
+    text = (PROJECT / name).read_text("utf-8")
+    assert "make run" in text
+    assert "make test" in text
+    broken = [link for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text) if not (PROJECT / link).exists()]
+    assert broken == []
+
+
+def test_links_between_pages_lead_somewhere():
+    broken = []
+    for page in (PROJECT / "docs").rglob("*.md"):
+        for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            if not (page.parent / link).exists():
+                broken.append((page.name, link))
+    assert broken == []
+
+
+def test_ci_runs_what_the_readme_says():
+    script = (PROJECT / ".ci" / "run").read_text()
+    assert (PROJECT / ".ci" / "run").stat().st_mode & 0o100
+    assert script.rstrip().endswith("make check\nmake run ONCE=1")
+    makefile = (PROJECT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert {"run", "test", "check", "lint", "types", "layers", "bench", "setup"} <= targets
+    assert re.search(r"^check:.*\btest\b", makefile, re.MULTILINE)

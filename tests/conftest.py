@@ -1,0 +1,29 @@
+"""Fixtures that more than one layer's tests use; builders stay beside the tests that need them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from chengxin.settings import Settings
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    return Settings(home=home)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data beside the project; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("CHENGXIN_SHARED") or PROJECT.parent / "shared") / "data"
+    if not folder.is_dir():
+        pytest.skip("no shared data here")
+    return folder

@@ -1,0 +1,124 @@
+"""The DAGs do the whole way of the data under Airflow itself: its own loader, its own runs, local files only."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_home import AirflowHome
+
+pytestmark = pytest.mark.airflow
+
+CONTRACT = """\
+format: 1
+id: commerce_demo
+title: 演示登记信息
+department: {code: 43DEMO, name: 演示登记部门}
+domain: commerce
+kind: registration
+basis: {legal: 演示依据, share: 无条件}
+delivery: {options: {folder: demo, pattern: "*.csv"}, cadence: hourly}
+columns:
+  - {source: 主键, element: source_record_id}
+  - {source: 名称, element: subject_name}
+  - {source: 统一社会信用代码, element: uscc}
+  - {source: 成立日期, element: established_on}
+  - {source: 行政区划, element: region_code}
+"""
+GOOD = """\
+主键,名称,统一社会信用代码,成立日期,行政区划
+1,长沙示例一科技有限公司,91430100MAXY00016P,2019年9月5日,430105
+2,芙蓉区示例小吃店,92430102MAXY200174,2021.3.15,430102
+3,长沙示例二商贸有限公司,91430111MAXY00024H,2020-02-30,430111
+"""
+HELD = """\
+主键,名称,成立日期,行政区划,来路不明的列
+4,长沙示例三商贸有限公司,2020-02-01,430111,x
+"""
+PROBLEM = "format: 1\nid: commerce_broken\n"
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
+    """An Airflow after one ingest of a good and a bad delivery, and one publication."""
+    airflow = AirflowHome(tmp_path_factory.mktemp("airflow"))
+    (airflow.contracts / "commerce").mkdir()
+    (airflow.contracts / "commerce" / "commerce_demo.yaml").write_text(CONTRACT, "utf-8")
+    (airflow.contracts / "commerce" / "commerce_broken.yaml").write_text(PROBLEM, "utf-8")
+    inbox = airflow.home / "inbox" / "demo"
+    inbox.mkdir(parents=True)
+    (inbox / "good.csv").write_text(GOOD, "utf-8")
+    (inbox / "held.csv").write_text(HELD, "utf-8")
+    migrated = airflow.airflow("db", "migrate")
+    assert migrated.returncode == 0, migrated.stdout
+    for dag in ("ingest__commerce_demo", "snapshot"):
+        ran = airflow.airflow("dags", "test", dag)
+        assert ran.returncode == 0, ran.stdout
+    return airflow
+
+
+def published(airflow: AirflowHome, tier: str, table: str) -> list[dict[str, object]]:
+    folder = airflow.home / "published" / tier
+    current = json.loads((folder / "current.json").read_text())
+    snapshots = [path for path in (folder / "snapshots").iterdir() if path.name in json.dumps(current)]
+    files = [path for snapshot in snapshots for path in sorted((snapshot / table).glob("*.parquet"))]
+    return [row for path in files for row in pq.read_table(path).to_pylist()]
+
+
+def test_airflow_loads_one_dag_a_contract_and_one_for_the_broken_file(airflow):
+    program = """
+import json
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag()
+print(json.dumps([sorted(bag.dag_ids), bag.import_errors, bag.dags["ingest__commerce_demo"].doc_md]))
+"""
+    done = airflow.python(program)
+    assert done.returncode == 0, done.stdout
+    dags, errors, text = json.loads(done.stdout.splitlines()[-1])
+    assert dags == ["contracts__problems", "ingest__commerce_demo", "snapshot"]
+    assert errors == {}
+    assert "演示登记部门" in text
+    assert "| 统一社会信用代码 | `uscc` |" in text
+
+
+def test_each_stage_ran_once_a_delivery_and_the_held_batch_ended_skipped(airflow):
+    states = {task: airflow.states("ingest__commerce_demo", task) for task in ("land", "batch.validate", "batch.admit")}
+    assert states == {
+        "land": ["success", "success"],
+        "batch.validate": ["success", "success"],
+        "batch.admit": ["skipped", "success"],
+    }
+
+
+def test_the_published_parquet_holds_the_good_rows_of_the_good_delivery(airflow):
+    for tier in ("government", "open"):
+        names = {row["name"] for row in published(airflow, tier, "subject")}
+        assert names == {"长沙示例一科技有限公司", "芙蓉区示例小吃店"}
+    rows = published(airflow, "government", "registration")
+    assert {str(row["established_on"]) for row in rows} == {"2019-09-05", "2021-03-15"}
+
+
+def test_the_assets_carry_the_account_and_the_snapshot(airflow):
+    (account,) = map(json.loads, airflow.events("admitted_commerce_demo"))
+    counts = {name: account[name] for name in ("received", "accepted", "quarantined", "duplicate", "unlinked")}
+    assert counts == {"received": 3, "accepted": 2, "quarantined": 1, "duplicate": 0, "unlinked": 0}
+    (snapshot,) = map(json.loads, airflow.events("published_snapshot"))
+    assert Path(snapshot["tiers"]["government"]["path"]).is_dir()
+
+
+def test_running_again_changes_nothing_and_ends_well(airflow):
+    pointer = airflow.home / "published" / "government" / "current.json"
+    before = pointer.read_bytes()
+    for dag in ("ingest__commerce_demo", "snapshot"):
+        ran = airflow.airflow("dags", "test", dag)
+        assert ran.returncode == 0, ran.stdout
+    assert pointer.read_bytes() == before
+    assert airflow.states("snapshot", "publish") == ["skipped", "success"]
+
+
+def test_the_problems_dag_fails_with_the_file_and_the_message(airflow):
+    ran = airflow.airflow("dags", "test", "contracts__problems")
+    assert ran.returncode != 0
+    assert "commerce/commerce_broken.yaml" in ran.stdout
+    assert airflow.states("contracts__problems", "report") == ["failed"]

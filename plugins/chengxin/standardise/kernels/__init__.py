@@ -1,0 +1,45 @@
+"""Column kernels: raw text in, typed values and broken rules out; no Python object per row on the way.
+
+Every kernel takes one pa.Array of strings of up to a few hundred thousand rows. What a single value is worth is written
+down in scalar form (model.identifiers, date_forms, money_forms) and used for the distinct values that are rare or odd;
+the common ones are settled on bytes.
+"""
+
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from chengxin.model.elements import ElementType
+from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions
+from chengxin.standardise.kernels.codes import clean_code, clean_document_no, clean_region
+from chengxin.standardise.kernels.dates import clean_date, clean_instant
+from chengxin.standardise.kernels.identifiers import clean_identifier
+from chengxin.standardise.kernels.money import clean_money
+from chengxin.standardise.kernels.names import name_key
+from chengxin.standardise.kernels.numbers import clean_decimal, clean_flag, clean_integer, clean_phone, clean_year
+from chengxin.standardise.kernels.text import clean_name, clean_text
+
+__all__ = ["CleanOptions", "Cleaned", "clean", "name_key"]
+
+_KERNELS: dict[str, Callable[[pa.Array, CleanOptions], Cleaned]] = {
+    "text": clean_text,
+    "name": clean_name,
+    "document_no": clean_document_no,
+    "code": clean_code,
+    "region": clean_region,
+    "date": clean_date,
+    "instant": clean_instant,
+    "money": clean_money,
+    "integer": clean_integer,
+    "decimal": clean_decimal,
+    "year": clean_year,
+    "phone": clean_phone,
+    "flag": clean_flag,
+}
+_DEFAULT = CleanOptions()
+
+
+def clean(raw: pa.Array, type: ElementType, *, options: CleanOptions = _DEFAULT) -> Cleaned:  # noqa: A002
+    """Clean a raw column by the type of its data element (model.elements.ElementType)."""
+    kernel = _KERNELS.get(type)
+    return kernel(raw, options) if kernel else clean_identifier(raw, type, options)

@@ -1,0 +1,99 @@
+"""Arrow string arrays as numpy bytes: views, gathers and masks without a Python object per row."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Bytes = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
+Offsets = npt.NDArray[np.int32]
+
+
+def as_strings(raw: pa.Array) -> pa.StringArray:
+    """Return the array as plain utf8 with int32 offsets."""
+    return raw if raw.type == pa.string() else raw.cast(pa.string())
+
+
+def parts(values: pa.StringArray) -> tuple[Offsets, Bytes]:
+    """Return offsets (n + 1) and the data bytes they point into, as views. Offsets need not start at 0."""
+    _, offsets, data = values.buffers()
+    if len(values) == 0 or offsets is None:
+        return np.zeros(1, np.int32), np.zeros(0, np.uint8)
+    starts = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
+    return starts, np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+
+
+def valid(values: pa.Array) -> Mask:
+    """Return where the array is not null."""
+    if values.null_count == 0:
+        return np.ones(len(values), np.bool_)
+    return as_mask(values.is_valid())
+
+
+def as_mask(values: pa.BooleanArray) -> Mask:
+    """Return a boolean array as numpy; null counts as False."""
+    filled = values.fill_null(False) if values.null_count else values
+    mask: Mask = filled.to_numpy(zero_copy_only=False)
+    return mask
+
+
+def without(values: pa.StringArray, drop: Mask) -> pa.StringArray:
+    """Return the array with the marked rows null; offsets and data are shared."""
+    if not drop.any():
+        return values
+    kept = valid(values) & ~drop
+    offsets, _ = parts(values)
+    data = values.buffers()[2]
+    bitmap = pa.array(kept).buffers()[1]
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), data, bitmap)
+
+
+def replaced(values: pa.Array, rows: Rows, new: pa.Array) -> pa.Array:
+    """Return the array with the given rows (ascending) exchanged for `new` (one value a row)."""
+    if len(rows) == 0:
+        return values
+    if len(rows) == len(values):
+        return new
+    mask = np.zeros(len(values), np.bool_)
+    mask[rows] = True
+    return pc.replace_with_mask(values, pa.array(mask), new)
+
+
+def fixed_width(values: pa.StringArray, rows: Rows, width: int) -> Bytes:
+    """Return the bytes of rows that are all `width` bytes long, as a (rows, width) matrix."""
+    offsets, data = parts(values)
+    if len(rows) == 0:
+        return np.zeros((0, width), np.uint8)
+    if len(rows) == len(values) and offsets[-1] - offsets[0] == width * len(rows):
+        return data[offsets[0] : offsets[-1]].reshape(-1, width)
+    # An unaligned window of `width` bytes at every byte: fancy indexing then copies whole values, not single bytes.
+    windows = np.ndarray((data.size - width + 1,), f"V{width}", data, strides=(1,))
+    return windows[offsets[rows]].view(np.uint8).reshape(-1, width)
+
+
+def from_fixed_width(matrix: Bytes) -> pa.StringArray:
+    """Return a (rows, width) matrix of bytes as strings."""
+    rows, width = matrix.shape
+    offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32)
+    data = pa.py_buffer(np.ascontiguousarray(matrix).reshape(-1))
+    return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), data)
+
+
+def rows_at(offsets: Offsets, positions: npt.NDArray[np.intp]) -> Rows:
+    """Return the distinct rows that the given data positions lie in, ascending."""
+    return np.unique(np.searchsorted(offsets, positions, side="right") - 1).astype(np.int64)
+
+
+def take(values: pa.Array, rows: Rows) -> pa.Array:
+    """Return the given rows."""
+    return values if len(rows) == len(values) else values.take(pa.array(rows))
+
+
+def matches(values: pa.StringArray, patterns: Iterable[str] | str) -> Mask:
+    """Return where a value holds a match of the RE2 pattern."""
+    pattern = patterns if isinstance(patterns, str) else "|".join(patterns)
+    return as_mask(pc.match_substring_regex(values, pattern))

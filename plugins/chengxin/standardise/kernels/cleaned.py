@@ -1,0 +1,71 @@
+"""What a kernel takes and gives."""
+
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from chengxin.model.rules import rules
+from chengxin.standardise.kernels.buffers import Mask, Rows
+
+
+@dataclass(frozen=True)
+class CleanOptions:
+    """What a column says about its values.
+
+    unit: of money that carries none in the value. codes: source value -> standard code, from the contract.
+    codelist: name of a file in model/codelists (columns code, name, aliases parted by `|`); code, name and alias are
+    accepted.
+    today: nobody is born after it; None = not looked at.
+    """
+
+    unit: str | None = None
+    codes: dict[str, str] | None = None
+    codelist: str | None = None
+    today: date | None = None
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A cleaned column: typed values (null where absent or unusable), and per broken rule where it was broken.
+
+    issues: rule ids of model/rules.yaml, sorted, only those with a hit. extra: further columns; of money
+    `currency_code` and `raw`.
+    """
+
+    values: pa.Array
+    issues: tuple[tuple[str, pa.BooleanArray], ...]
+    extra: dict[str, pa.Array] = field(default_factory=dict)
+
+
+class Findings:
+    """Collects which rows break which rule."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self._masks: dict[str, Mask] = {}
+
+    def add(self, rule: str, where: Mask | Rows) -> None:
+        """Note that a rule is broken in the rows of a mask or an index array."""
+        if len(where) == 0 or (where.dtype == np.bool_ and not where.any()):
+            return
+        mask = self._masks.setdefault(rule, np.zeros(self.rows, np.bool_))
+        mask[where] = True
+
+    def add_from(self, other: "Findings", rows: Rows) -> None:
+        """Take over findings made on a part of the column; `rows` are the part's rows here."""
+        for rule, mask in other._masks.items():
+            self.add(rule, rows[mask])
+
+    def errors(self) -> Mask:
+        """Return the rows that break a rule of level error."""
+        found = np.zeros(self.rows, np.bool_)
+        for rule, mask in self._masks.items():
+            if rules()[rule].level == "error":
+                found |= mask
+        return found
+
+    def issues(self) -> tuple[tuple[str, pa.BooleanArray], ...]:
+        """Return the findings in the shape of `Cleaned.issues`."""
+        return tuple((rule, pa.array(self._masks[rule])) for rule in sorted(self._masks))

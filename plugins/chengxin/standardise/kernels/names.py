@@ -1,0 +1,48 @@
+"""Match keys of names. The key is compared, never shown: the stored name stays as sent."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chengxin.standardise.kernels.buffers import (
+    Rows,
+    as_strings,
+    matches,
+    parts,
+    replaced,
+    rows_at,
+    take,
+    valid,
+    without,
+)
+
+# Bytes of a name that is its own key: digits, capitals, and Chinese characters of U+4000 to U+9FFF, which NFKC keeps.
+_KEPT = np.zeros(256, np.bool_)
+_KEPT[0x30:0x3A] = _KEPT[0x41:0x5B] = _KEPT[0x80:0xC0] = _KEPT[0xE4:0xEA] = True
+
+_STATUS = r"[(\[〔【<](?:已注销|注销|已吊销|吊销|已?吊销,?未注销)[)\]〕】>]$"
+# Blanks, zero-width marks, brackets, the dots of minority and foreign names, full stops and commas, quotes, dashes.
+_DROPPED = (
+    r"[\s\x{85}\x{A0}\x{AD}\x{200B}-\x{200F}\x{2010}-\x{2015}\x{2018}-\x{201F}\x{2060}\x{FEFF}"
+    r"()\[\]{}<>〔〕【】《》〈〉「」『』·•・‧⋅∙．.。,，、;；:：'\"`_-]+"
+)
+
+
+def name_key(raw: pa.Array) -> pa.StringArray:
+    """Return the match key of each name: NFKC, upper case, without blanks, brackets and dots, without a status behind.
+
+    Company forms and place prefixes stay: 有限公司 and 有限责任公司 may be two firms. A masked name (张*明) has no key.
+    """
+    values = as_strings(raw)
+    offsets, data = parts(values)
+    values = without(values, np.diff(offsets) == 0)
+    used = data[offsets[0] : offsets[-1]]
+    rows: Rows = rows_at(offsets, np.flatnonzero(~_KEPT[used]) + offsets[0])
+    if len(rows) == 0:
+        return values
+    part = pc.utf8_upper(pc.utf8_normalize(take(values, rows), form="NFKC"))
+    part = pc.replace_substring_regex(part, r"[\s。.]+$", "")
+    part = pc.replace_substring_regex(part, _STATUS, "")
+    part = pc.replace_substring_regex(part, _DROPPED, "")
+    nameless = matches(part, r"\*|^$") | ~valid(part)
+    return replaced(values, rows, without(part, nameless))

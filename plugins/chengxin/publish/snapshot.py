@@ -76,7 +76,7 @@ def commit(
             layout, tier, expected=final.previous, target=final, manifest_sha256=_manifest_sha256(layout, final)
         )
         _read_back(layout, final)
-    shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
     log.info("快照 %s（%s 层）已提交，共 %d 个文件", final.snapshot_id, tier, sum(1 for _ in final.files()))
     return final
 
@@ -185,6 +185,7 @@ def resume(layout: Layout, tier: str) -> Resumed:
         messages += _lead_back(layout, tier)
         messages += _settle_landed(layout, tier)
         found = pointer.locate(layout, tier).manifest
+        _sweep_draft(layout, tier, found)
     return Resumed(found, tuple(messages))
 
 
@@ -198,8 +199,23 @@ def _sweep(layout: Layout, tier: str) -> list[str]:
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)  # it may have gone with its folder
     return [f"清除了中断的发布留下的 {len(left)} 个半成品"] if left else []
+
+
+def _sweep_draft(layout: Layout, tier: str, now: Manifest | None) -> None:
+    """Delete what is left of a draft that was committed: its files are those of the current snapshot, by inode."""
+    draft = layout.drafts / tier
+    if now is None or not draft.is_dir():
+        return
+    folder = layout.snapshot(tier, now.snapshot_id)
+    for path in draft.glob("*/*"):
+        published = folder / path.relative_to(draft)
+        if published.exists() and published.samefile(path):
+            path.unlink()
+    for path in [*draft.iterdir(), draft]:
+        with suppress(OSError):  # not empty: a draft that a check stopped, kept as evidence
+            path.rmdir()
 
 
 def _lead_back(layout: Layout, tier: str) -> list[str]:

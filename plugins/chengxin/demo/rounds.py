@@ -1,0 +1,220 @@
+"""What each round of deliveries holds: news, corrections, repetitions, withdrawals, and one useless delivery."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from chengxin.clock import SHANGHAI
+from chengxin.contracts.models import Column, Contract
+from chengxin.demo.spelling import Text, spell, style_of
+from chengxin.demo.values import LAST_DAY, Record, values
+from chengxin.demo.world import Subject, World
+from chengxin.model.elements import elements
+
+# When the departments delivered; file times are set to these, so that batch ids come out the same everywhere.
+ROUND_DAYS = {1: date(2026, 11, 9), 2: date(2026, 11, 16)}
+
+# In round 2 this kind arrives with every date empty: a delivery that must be held.
+HELD_KIND = "settlement_account"
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Who a kind is about: rows for each enterprise of the world, and the shares of households and persons in them."""
+
+    rows: float
+    households: float = 0.0
+    persons: float = 0.0
+
+
+_MIXES = {
+    "registration_change": Mix(0.12),
+    "abnormal_operation": Mix(0.12, households=0.3),
+    "serious_violation": Mix(0.03),
+    "equity_pledge": Mix(0.06),
+    "licence": Mix(0.35, households=0.3, persons=0.05),
+    "penalty": Mix(0.3, households=0.3, persons=0.1),
+    "tax_rating": Mix(0.8),
+    "tax_arrears": Mix(0.08, households=0.2),
+    "tax_non_normal": Mix(0.08, households=0.3),
+    "tax_major_violation": Mix(0.02),
+    "identity_check": Mix(0.15, persons=1.0),
+    "special_industry_licence": Mix(0.08, households=0.3),
+    "security_penalty": Mix(0.05, persons=1.0),
+    "overdue_loan": Mix(0.15, persons=0.5),
+    "guarantee": Mix(0.08, persons=0.4),
+    "settlement_account": Mix(0.3),
+    "bounced_cheque": Mix(0.04),
+    "dishonest_person": Mix(0.1, households=0.1, persons=0.5),
+}
+# Decisions from which period; older ones are published no more.
+_SPAN_DAYS = 500
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """The rows of one delivery: texts by header as sent; all columns equally long.
+
+    updated: when the source last touched each row (for interfaces and tables that are asked for changes).
+    """
+
+    headers: tuple[str, ...]
+    columns: tuple[tuple[Text, ...], ...]
+    updated: tuple[datetime, ...]
+
+    def __len__(self) -> int:
+        return len(self.updated)
+
+    def rows(self) -> list[tuple[Text, ...]]:
+        """Return the rows."""
+        return list(zip(*self.columns, strict=True))
+
+
+def deliver(contract: Contract, world: World, seed: int, number: int) -> Delivered:
+    """Return what a source delivers in round 1 or 2 (for full deliveries: everything that it then holds)."""
+    rng = np.random.default_rng([seed, zlib.crc32(contract.id.encode())])
+    record = _record(contract, world, rng)
+    table = {column.source: _column(record, column) for column in contract.columns}
+    phase = _phases(record, rng)
+    if number == 1:
+        chosen = np.flatnonzero(phase.known & ~phase.news)
+        chosen = np.sort(np.concatenate([chosen, chosen[phase.repeated[chosen]]]))
+        changed = np.zeros(len(record), bool)
+    else:
+        full = contract.delivery.mode == "full"
+        wanted = phase.known & (~phase.withdrawn if full else phase.news | phase.corrected | phase.repeated)
+        chosen, changed = np.flatnonzero(wanted), phase.corrected | phase.news
+        table = _corrected(contract, record, table, phase.corrected)
+    updated = [_touched(int(i), bool(changed[i])) for i in chosen]
+    table |= _stamps(contract, table, chosen, updated)
+    if number == 2 and contract.kind == HELD_KIND:
+        table = _without_dates(contract, table)
+    table |= {header: [style_of(contract, contract.columns[0]).null] * len(record) for header in contract.ignored}
+    texts = tuple(tuple(column[i] for i in chosen) for column in table.values())
+    return Delivered(tuple(table), texts, tuple(updated))
+
+
+@dataclass(frozen=True)
+class _Phases:
+    """For every row of a data set, masks: ever sent, new in round 2, withdrawn or corrected then, sent twice."""
+
+    known: np.ndarray
+    news: np.ndarray
+    withdrawn: np.ndarray
+    corrected: np.ndarray
+    repeated: np.ndarray
+
+
+def _record(contract: Contract, world: World, rng: np.random.Generator) -> Record:
+    subjects = _subjects(contract, world, rng)
+    others = [world.enterprises[i] for i in rng.integers(len(world.enterprises), size=len(subjects))]
+    related = [world.operator(o) if i % 4 == 3 else o for i, o in enumerate(others)]
+    ages = rng.integers(1, _SPAN_DAYS, size=len(subjects))
+    days = [LAST_DAY - timedelta(days=int(age)) for age in ages]
+    if contract.kind == "tax_rating":
+        days = [date(2026, 4, 8)] * len(subjects)
+    if contract.kind == "tax_arrears":
+        days = [date(2026, 7, 8)] * len(subjects)
+    return Record(contract, world, rng, subjects, related, days)
+
+
+def _subjects(contract: Contract, world: World, rng: np.random.Generator) -> list[Subject]:
+    if contract.kind == "registration":
+        return [*world.enterprises, *world.households]
+    if contract.kind == "person_base":
+        return list(world.persons)
+    mix = _MIXES.get(contract.kind, Mix(0.05))
+    count = max(8, int(mix.rows * len(world.enterprises)))
+    pools: list[Sequence[Subject]] = [world.enterprises, world.households, world.persons]
+    if contract.region[2:] != "0000":
+        # A prefecture decides about its own; where a small world has none of them, about anybody.
+        pools = [[s for s in pool if s.region[:4] == contract.region[:4]] or pool for pool in pools]
+    shares = [1 - mix.households - mix.persons, mix.households, mix.persons]
+    kinds = rng.choice(3, size=count, p=shares)
+    if contract.kind in ("tax_rating", "settlement_account"):
+        return [pools[0][i] for i in rng.choice(len(pools[0]), size=min(count, len(pools[0])), replace=False)]
+    drawn = [pools[k][rng.integers(len(pools[k]))] for k in kinds]
+    if contract.kind == "registration_change":
+        drawn = [s for s in world.enterprises if s.former_name] + drawn
+    return drawn
+
+
+def _column(record: Record, column: Column) -> list[Text]:
+    element = elements()[column.element]
+    return spell(record.rng, record.contract, column, element, values(record, element))
+
+
+def _phases(record: Record, rng: np.random.Generator) -> _Phases:
+    count = len(record)
+    founding = record.contract.kind in ("registration", "person_base")
+    late = np.array([s.late for s in record.subjects])
+    renamed = np.array([s.changed for s in record.subjects])
+    news = late if founding else rng.random(count) < 0.25
+    if record.contract.kind == "registration_change":
+        news = np.where([bool(s.former_name) for s in record.subjects], renamed, news)
+    known = ~np.array([s.unknown for s in record.subjects]) if founding else np.ones(count, bool)
+    corrected = ~news & ((rng.random(count) < 0.04) | (renamed & founding))
+    if record.contract.kind == "tax_arrears":
+        corrected = ~news
+    withdrawn = ~news & (rng.random(count) < 0.05)
+    return _Phases(known, news, withdrawn, corrected, ~news & (rng.random(count) < 0.015))
+
+
+def _corrected(
+    contract: Contract, record: Record, table: dict[str, list[Text]], rows: np.ndarray
+) -> dict[str, list[Text]]:
+    """Return the table as it stands in round 2, with the first amount (or the first remark) of some rows put right."""
+    at = {column.element: column for column in contract.columns}
+    money = next((c for c in contract.columns if elements()[c.element].type == "money"), None)
+    result = dict(table)
+    if money:
+        result[money.source] = [_raised(t) if c else t for t, c in zip(table[money.source], rows, strict=True)]
+    elif "remark" in at:
+        source = at["remark"].source
+        result[source] = ["更正" if c else t for t, c in zip(table[source], rows, strict=True)]
+    if contract.kind == "tax_arrears" and "published_on" in at:
+        source = at["published_on"].source
+        result[source] = ["2026-10-15"] * len(record)
+    return result
+
+
+def _raised(text: Text) -> Text:
+    """Raise a plainly written amount by a tenth; leave the odd ones alone."""
+    if not text or not text.replace(".", "", 1).isdigit():
+        return text
+    return f"{(Decimal(text) * 11 / 10).quantize(Decimal('0.000001')).normalize():f}"
+
+
+def _touched(row: int, in_round_2: bool) -> datetime:
+    """Return when the source touched a row; many rows share an instant, as after a bulk load."""
+    day = ROUND_DAYS[2 if in_round_2 else 1] - timedelta(days=1)
+    return datetime(day.year, day.month, day.day, 8, tzinfo=SHANGHAI) + timedelta(seconds=row // 4)
+
+
+def _stamps(
+    contract: Contract, table: dict[str, list[Text]], chosen: np.ndarray, updated: Sequence[datetime]
+) -> dict[str, list[Text]]:
+    """Write the source's own time stamps, and the names that were in force in round 1."""
+    column = next((c for c in contract.columns if c.element == "source_updated_at"), None)
+    if column is None:
+        return {}
+    stamps = list(table[column.source])
+    for i, moment in zip(chosen, updated, strict=True):
+        stamps[i] = f"{moment:%Y-%m-%d %H:%M:%S}"
+    return {column.source: stamps}
+
+
+def _without_dates(contract: Contract, table: dict[str, list[Text]]) -> dict[str, list[Text]]:
+    dates = {c.source for c in contract.columns if elements()[c.element].type == "date"}
+    return {header: [""] * len(column) if header in dates else column for header, column in table.items()}
+
+
+def before_renaming(world: World) -> World:
+    """Return the world of round 1, in which those who rename themselves later still have their former names."""
+    former: list[Any] = [replace(s, name=s.former_name) if s.changed else s for s in world.enterprises]
+    return replace(world, enterprises=tuple(former))

@@ -1,0 +1,168 @@
+"""Put the demo deliveries where each contract's connector looks for them."""
+
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+
+from chengxin.clock import SHANGHAI
+from chengxin.connectors import connector_for
+from chengxin.connectors.base import connection_variable
+from chengxin.connectors.database import DatabaseOptions
+from chengxin.connectors.file_drop import FileDropOptions
+from chengxin.connectors.http_api import HttpApiOptions
+from chengxin.contracts.models import Contract
+from chengxin.demo.rounds import ROUND_DAYS, Delivered, before_renaming, deliver
+from chengxin.demo.world import Sizes, World, make_world
+from chengxin.demo.writers import file_bytes, objects
+from chengxin.store.atomic import write_bytes, write_json
+
+SEED = 20261123
+
+
+@dataclass(frozen=True)
+class DemoSources:
+    """Where the demo deliveries of a home are.
+
+    environment: variables to set for a run: the inbox and the connections to databases (`DemoServer.environment` has
+    these and the HTTP interfaces). interfaces: folder that DemoServer serves; connections: their names.
+    """
+
+    home: Path
+    environment: dict[str, str]
+    files: tuple[Path, ...]
+    interfaces: Path
+    connections: tuple[str, ...]
+    rows: dict[str, int]
+
+
+def make_demo(home: Path, contracts: Iterable[Contract], *, seed: int = SEED, round: int) -> DemoSources:  # noqa: A002
+    """Write the deliveries of a round (1 or 2) for all contracts, in full size. Run again, the same bytes."""
+    return write_sources(home, contracts, seed=seed, number=round, sizes=Sizes())
+
+
+def write_sources(
+    home: Path, contracts: Iterable[Contract], *, seed: int = SEED, number: int, sizes: Sizes
+) -> DemoSources:
+    """Write the deliveries of round `number` for a world of the given sizes."""
+    home = home.resolve()
+    world = _world(seed, sizes)
+    world = before_renaming(world) if number == 1 else world
+    environment = {"CHENGXIN_INBOX": str(home / "inbox")}
+    (home / "inbox").mkdir(parents=True, exist_ok=True)
+    files: list[Path] = []
+    connections: set[str] = set()
+    rows: dict[str, int] = {}
+    for contract in sorted(contracts, key=lambda c: c.id):
+        options = connector_for(contract).options(contract)
+        delivered = deliver(contract, world, seed, number)
+        rows[contract.id] = len(delivered)
+        if isinstance(options, FileDropOptions):
+            files.append(_drop(home / "inbox", contract, options, delivered, number))
+        elif isinstance(options, HttpApiOptions):
+            connections.add(options.connection)
+            _offer(_interfaces(home), contract, options, delivered)
+        elif isinstance(options, DatabaseOptions):
+            path = home / "demo" / f"{options.connection}.db"
+            environment[connection_variable(options.connection)] = f"sqlite:///{path}"
+            _stage(path, options, delivered, number)
+    return DemoSources(home, environment, tuple(files), _interfaces(home), tuple(sorted(connections)), rows)
+
+
+@lru_cache(maxsize=4)
+def _world(seed: int, sizes: Sizes) -> World:
+    return make_world(seed, sizes)
+
+
+def _interfaces(home: Path) -> Path:
+    return home / "demo" / "interfaces"
+
+
+def _drop(inbox: Path, contract: Contract, options: FileDropOptions, delivered: Delivered, number: int) -> Path:
+    data = file_bytes(contract, delivered)
+    if number == 1 and contract.kind == "registration" and contract.file.format == "csv":
+        data = with_damaged_tail(data)
+    path = inbox / options.folder / _file_name(contract, options.pattern, number)
+    moment = _moment(contract, number).timestamp()
+    # What is there already stays untouched, so that a run over it can see at a glance that nothing is new.
+    if not path.is_file() or path.stat().st_mtime != moment or path.read_bytes() != data:
+        write_bytes(path, data)
+        os.utime(path, (moment, moment))
+    return path
+
+
+def _moment(contract: Contract, number: int) -> datetime:
+    """Return when a department delivers: some time in the morning of the round's day."""
+    day = ROUND_DAYS[number]
+    start = datetime(day.year, day.month, day.day, 9, tzinfo=SHANGHAI)
+    return (start + timedelta(seconds=zlib.crc32(contract.id.encode()) % 7200)).astimezone(UTC)
+
+
+def _file_name(contract: Contract, pattern: str, number: int) -> str:
+    day = f"{ROUND_DAYS[number]:%Y%m%d}"
+    ending = pattern.rpartition(".")[2] if "." in pattern else contract.file.format
+    for name in (
+        pattern.replace("*", f"{contract.title}_{day}", 1).replace("*", ""),
+        f"{contract.title}_{day}.{ending}",
+    ):
+        if fnmatchcase(name, pattern):
+            return name
+    return pattern
+
+
+def with_damaged_tail(data: bytes) -> bytes:
+    """Append what a broken transfer leaves, out of the last rows: one cut short, two run together, one undecodable."""
+    lines = data.rstrip(b"\r\n").split(b"\r\n")
+    if len(lines) < 6:
+        return data
+    last = lines[-4:]
+    damaged = [
+        last[0][: len(last[0]) // 3],
+        last[1] + b"," + last[2],
+        last[2][:40] + b"\xff\xfe\xff\xff" + last[2][40:],
+        last[3][: len(last[3]) // 2],
+    ]
+    return b"\r\n".join([*lines, *damaged])
+
+
+def _offer(folder: Path, contract: Contract, options: HttpApiOptions, delivered: Delivered) -> None:
+    newest = max(delivered.updated, default=datetime(2026, 1, 1, tzinfo=UTC))
+    interface = {
+        "path": f"{options.connection}/{options.path.strip('/')}",
+        "contract": contract.model_dump(mode="json", exclude={"examples"}),
+        "modified": newest.astimezone(UTC).isoformat(),
+        "updated": [moment.isoformat() for moment in delivered.updated],
+        "rows": objects(delivered),
+    }
+    write_json(folder / f"{contract.id}.json", interface)
+
+
+def _stage(path: Path, options: DatabaseOptions, delivered: Delivered, number: int) -> None:
+    """Fill a staging table: text columns under the contract's headers, as departments build them.
+
+    Round 2 changes rows in place and adds new ones; rows of round 1 that it does not touch stay.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = _quoted(options.table)
+    columns = ", ".join(f"{_quoted(h)} VARCHAR(255)" for h in delivered.headers)
+    keys = " AND ".join(f"{_quoted(key)} = ?" for key in options.keys)
+    at = [delivered.headers.index(key) for key in options.keys]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        if number == 1:
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+        rows = delivered.rows()
+        if keys:
+            connection.executemany(f"DELETE FROM {table} WHERE {keys}", [[row[i] for i in at] for row in rows])
+        marks = ", ".join("?" * len(delivered.headers))
+        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -58,17 +58,16 @@ def _decide_dataset(
     mode = mine[-1].mode
     order = "(adm_order, row_id)" if mode == "full" else "(version_at, adm_order, row_id)"
     new = f"adm_order > {last_order}"
-    everything_new = last_order < min(a.order for a in mine)
-    only = "" if everything_new else f"WHERE record_id IN (SELECT record_id FROM held WHERE {new})"
-    # Narrow first: a record with one version, new, and never withdrawn needs no decision.
-    connection.execute(f"""CREATE OR REPLACE TEMP TABLE disputed AS
-        SELECT h FROM (SELECT hash(record_id) AS h, count(*) AS n, bool_or(payload IS NULL) AS gone
-            FROM held {only} GROUP BY h)
-        WHERE n > 1 OR gone""")
+    # Linking noted which records have more than one version; all others need no decision.
+    connection.execute("CREATE OR REPLACE TEMP TABLE disputed (record_id VARCHAR)")
+    for name in ("disputed", "withdrawn"):
+        files = link_files(layout, fresh, name)
+        if files:
+            connection.execute(f"INSERT INTO disputed SELECT record_id FROM {parquet(files)}")
     connection.execute(f"""CREATE OR REPLACE TEMP TABLE decided AS
         SELECT record_id, max_by(adm_order, {order}) AS adm_order, max_by(row_id, {order}) AS row_id,
                max_by(payload IS NULL, {order}) AS gone, max_by(part, {order}) AS part
-        FROM held WHERE hash(record_id) IN (FROM disputed) GROUP BY record_id""")
+        FROM held WHERE record_id IN (SELECT record_id FROM disputed) GROUP BY record_id""")
     connection.execute(f"""INSERT INTO losers
         SELECT h.adm_order, h.row_id FROM held h JOIN decided d USING (record_id)
         WHERE h.{new} AND h.payload IS NOT NULL AND (d.gone OR d.adm_order <> h.adm_order OR d.row_id <> h.row_id)""")

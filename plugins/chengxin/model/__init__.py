@@ -1,1 +1,1 @@
-""""""
+"""MEANING shared by all sources: data elements, record kinds, code lists, identifiers, rules."""

@@ -6,11 +6,22 @@ from chengxin.model.elements import Element
 from chengxin.model.kinds import Kind
 
 _ARROW = {
-    "date": "date32", "instant": "timestamp", "integer": "int64", "decimal": "decimal6", "year": "int32", "flag": "bool",
+    "date": "date32",
+    "instant": "timestamp",
+    "integer": "int64",
+    "decimal": "decimal6",
+    "year": "int32",
+    "flag": "bool",
 }
 _SQL = {
-    "string": "VARCHAR", "date32": "DATE", "timestamp": "TIMESTAMPTZ", "int64": "BIGINT", "int32": "INTEGER",
-    "decimal2": "DECIMAL(18,2)", "decimal6": "DECIMAL(18,6)", "bool": "BOOLEAN",
+    "string": "VARCHAR",
+    "date32": "DATE",
+    "timestamp": "TIMESTAMPTZ",
+    "int64": "BIGINT",
+    "int32": "INTEGER",
+    "decimal2": "DECIMAL(18,2)",
+    "decimal6": "DECIMAL(18,6)",
+    "bool": "BOOLEAN",
 }
 
 
@@ -60,9 +71,15 @@ def kind_columns(kind: Kind) -> list[ColumnSpec]:
 
 def arrow_type(word: str) -> "object":
     """Return the pyarrow type of a type word."""
-    import pyarrow as pa  # noqa: PLC0415  heavy; kept out of Dag parsing
+    import pyarrow as pa
 
     return {
-        "string": pa.string(), "date32": pa.date32(), "timestamp": pa.timestamp("us", "UTC"), "int64": pa.int64(),
-        "int32": pa.int32(), "decimal2": pa.decimal128(18, 2), "decimal6": pa.decimal128(18, 6), "bool": pa.bool_(),
+        "string": pa.string(),
+        "date32": pa.date32(),
+        "timestamp": pa.timestamp("us", "UTC"),
+        "int64": pa.int64(),
+        "int32": pa.int32(),
+        "decimal2": pa.decimal128(18, 2),
+        "decimal6": pa.decimal128(18, 6),
+        "bool": pa.bool_(),
     }[word]

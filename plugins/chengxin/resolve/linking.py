@@ -4,6 +4,7 @@ Files of a links folder (one a revision of the batch):
   linked.parquet       row_id, subject_id, related_subject_id, part, subject_type, rule, waiting, record_id, payload,
                        version_at, adm_order: one row for each row that was tried
   duplicates.parquet   row_id, adm_order: rows that say what is already held
+  disputed.parquet     record_id: records of this batch with more than one version, here or held before
   withdrawn.parquet    record_id, subject_id, part, adm_order: records a full delivery no longer holds
   subjects/identifiers/names.parquet   what a registering kind adds to the registry (resolve.registry)
 """
@@ -160,6 +161,8 @@ class Linking:
                 FROM mine WINDOW w AS (PARTITION BY record_id ORDER BY {order}))
             WHERE here AND (payload = before OR (payload = after AND NOT after_here)) ORDER BY row_id
         ) TO '{self.target / "duplicates.parquet"}' (FORMAT parquet)""")
+        connection.execute(f"""COPY (SELECT DISTINCT record_id FROM mine ORDER BY record_id)
+            TO '{self.target / "disputed.parquet"}' (FORMAT parquet)""")
 
     def _write_withdrawn(self, connection: duckdb.DuckDBPyConnection) -> None:
         if self.again or self.contract.delivery.mode != "full" or not self._held_files("linked.parquet"):

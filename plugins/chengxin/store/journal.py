@@ -29,5 +29,5 @@ def append(folder: Path, number: int, entry: dict[str, Any]) -> None:
 
 def entries(folder: Path, *, after: int = -1) -> list[dict[str, Any]]:
     """Return all entries with a number greater than `after`, in order."""
-    names = sorted(n for n in os.listdir(folder) if n.endswith(".json")) if folder.is_dir() else []
-    return [json.loads((folder / n).read_bytes()) for n in names if int(n[:-5]) > after]
+    paths = sorted(folder.glob("[0-9]*.json"))
+    return [json.loads(p.read_bytes()) for p in paths if int(p.stem) > after]

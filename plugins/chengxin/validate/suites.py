@@ -1,6 +1,6 @@
 """From a contract, a kind's rule pack and the facts of earlier batches to one GX suite (a JSON dict without ids).
 
-A bound may be {"$PARAMETER": "today"} or "today - 365": `bind` puts the day in, so that the composed suite itself
+A bound may be {"$PARAMETER": "today - 365"} or {"$PARAMETER": "year"}: `bind` puts the day in, so that the composed suite itself
 does not change from day to day. `meta.min_rows` makes a rule count only for batches of at least so many rows.
 """
 
@@ -31,7 +31,7 @@ FEW_ROWS = 20
 # So many earlier batches make the history, newest last.
 HISTORY = 12
 _SEVERITIES = ("critical", "warning", "info")
-_PARAMETER = re.compile(r"today(?:\s*([+-])\s*(\d+))?")
+_PARAMETER = re.compile(r"(today|year)(?:\s*([+-])\s*(\d+))?")
 _KEY_IDENTITIES = ("uscc", "person_doc", "reg_no", "org_code", "tax_no", "loan_card_no")
 
 
@@ -123,12 +123,12 @@ def _condition_columns(condition: Any) -> list[str]:
     return [condition["column"]["name"]]
 
 
-def _day_of(expression: str, today: date) -> str:
+def _day_of(expression: str, today: date) -> str | int:
     parsed = _PARAMETER.fullmatch(expression.strip())
     if parsed is None:
-        raise ContractError(f"规则参数只能写 today、today - 天数、today + 天数，不能写「{expression}」")
-    days = int(parsed[2] or 0)
-    return (today - timedelta(days=days) if parsed[1] == "-" else today + timedelta(days=days)).isoformat()
+        raise ContractError(f"规则参数只能写 today 或 year，可加减天数或年数，不能写「{expression}」")
+    shift = int(f"{parsed[2] or ''}{parsed[3] or 0}")
+    return today.year + shift if parsed[1] == "year" else (today + timedelta(days=shift)).isoformat()
 
 
 def _rule(
@@ -186,7 +186,9 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
     stated = contract.quality.fill.get(element.id)
     if stated is not None:
         return [guard("", "critical", "数据合同 quality.fill 规定的下限", min_value=stated)]
-    named = {*kind.required, *kind.key, kind.event_on} - set(kind.key_optional)
+    # the event of a kind that founds persons is a death: most have none
+    event = kind.event_on if kind.founds != "person" else None
+    named = {*kind.required, *kind.key, event} - set(kind.key_optional)
     if required or (element.id in named and required is None):
         return [guard("", "critical", "必填、主键或事件日期字段至少一半有值", min_value=0.5)]
     shares = [float(f["fill"][column]) for f in recent if column in f.get("fill", {})]
@@ -199,7 +201,9 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
         note = f"最近 {len(shares)} 批填充率的中位数为 {usual:.1%}，不得低于其一半"
         found.append(guard(".history", "warning", note, min_value=round(usual / 2, 6)))
     elif not found:
-        severity = "info" if optional or usual == 0 else "warning"
+        # an end that has not come yet is the usual case
+        open_ended = element.id == kind.effective_to_on or (element.id == kind.event_on and event is None)
+        severity = "info" if optional or open_ended or usual == 0 else "warning"
         note = "已映射的字段整列为空，多半是导出有误"
         found.append(guard("", severity, note, FEW_ROWS, min_value=0, strict_min=True))
     return found

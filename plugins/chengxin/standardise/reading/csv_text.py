@@ -1,0 +1,196 @@
+"""Delimited text -> Arrow columns and line numbers: Arrow's CSV reader for the good lines, salvage for the rest."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from chengxin.standardise.reading.decode import Text
+from chengxin.standardise.reading.layout import Ints, Layout, Lines
+from chengxin.standardise.reading.salvage import Records, find_records
+from chengxin.standardise.reading.shapes import OVERSIZE, Damaged, RawChunk, kept
+
+
+def read_text(text: Text, first: int, layout: Layout, names: tuple[str, ...], *, has_header: bool = True) -> RawChunk:
+    """Split decoded lines into columns. first: the 1-based number of the first line.
+
+    Each record that Arrow hands over is tied to a line by counting: Arrow never makes more records than there are
+    filled lines, so equal numbers prove one record a line. Anything else goes through salvage.
+    """
+    data = layout.prepared(text.data)
+    width = len(names)
+    table, wrong = _split(data, layout, width)
+    count = len(table) + len(wrong)
+    closed = not _is_open_at_end(data, layout)
+    if closed and not wrong and count == _filled_lines(data, text):
+        rows = np.arange(first, first + count, dtype=np.int64)
+        return _finished(table, rows, names, [], text, first, has_header)
+    lines = Lines.of(data)
+    filled = np.flatnonzero(lines.ends > lines.starts)
+    if closed and count == len(filled):
+        records = Records(filled, filled)
+    else:
+        records, table, wrong = _salvaged(data, lines, frozenset(line for line, _, _ in text.bad), layout, width)
+    source = lines if data is text.data else Lines.of(text.data)
+    lost = np.array(wrong, np.int64)
+    damaged = text.damage(first)
+    damaged += [Damaged(first + n, "row.quote_unclosed", _line(text, source, n, n)) for n in records.unclosed]
+    damaged += [
+        Damaged(first + a, _rule(source, a, b), _line(text, source, a, b))
+        for a, b in zip(records.first[lost].tolist(), records.last[lost].tolist(), strict=True)
+    ]
+    return _finished(table, np.delete(records.first, lost) + first, names, damaged, text, first, has_header)
+
+
+def _salvaged(
+    data: bytes, lines: Lines, breaks: frozenset[int], layout: Layout, width: int
+) -> tuple[Records, pa.Table, list[int]]:
+    """Split where lines and records differ; a record over several lines that does not fit is taken line by line."""
+    records = find_records(data, lines, breaks, layout, width)
+    table, wrong = _split_records(data, lines, records, layout, width)
+    if (records.last[wrong] > records.first[wrong]).any():
+        records = find_records(data, lines, breaks, layout, width, trusting=False)
+        table, wrong = _split_records(data, lines, records, layout, width)
+    return records, table, wrong
+
+
+def _rule(lines: Lines, first: int, last: int) -> str:
+    return "row.oversize" if lines.ends[last] - lines.starts[first] > OVERSIZE else "row.width"
+
+
+def _filled_lines(data: bytes, text: Text) -> int | None:
+    """Return the number of lines that are not empty if none is, else None: then the lines must be looked up."""
+    if text.bad or data.startswith((b"\n", b"\r")):
+        return None
+    breaks = np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
+    least = 1
+    if b"\r" in data:
+        if not data.count(b"\r") == data.count(b"\r\n") == len(breaks):
+            return None
+        least = 2
+    if len(breaks) and int(np.diff(breaks, prepend=-1).min()) <= least:
+        return None
+    return len(breaks) + (bool(data) and not data.endswith(b"\n"))
+
+
+def _is_open_at_end(data: bytes, layout: Layout) -> bool:
+    """Tell whether the last line leaves a quote open; Arrow takes that for the end of the value."""
+    end = len(data)
+    while end and data[end - 1] in b"\r\n":
+        end -= 1
+    start = data.rfind(b"\n", 0, end) + 1
+    start = max(start, data.rfind(b"\r", start, end) + 1)
+    return bool(layout.quote) and layout.walk(data[start:end]).is_open
+
+
+def _split(data: bytes, layout: Layout, width: int) -> tuple[pa.Table, list[int]]:
+    """Let Arrow split the fields: the rows of the right width, and the 0-based ordinals of the others."""
+    columns = [str(n) for n in range(width)]
+    text = {name: pa.string() for name in columns}
+    wrong: list[int] = []
+
+    def keep(row: pyarrow.csv.InvalidRow) -> str:
+        wrong.append(row.number - 1)
+        return "skip"
+
+    if not data or (data[0] in b"\r\n" and not data.strip(b"\r\n")):
+        return pa.table({name: pa.array([], pa.string()) for name in columns}), wrong
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(data),
+        # one block: a record never straddles two, each column is one chunk, and row numbers are known
+        read_options=pyarrow.csv.ReadOptions(use_threads=False, column_names=columns, block_size=len(data) + 64),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=layout.delimiter.decode(),
+            quote_char=layout.quote.decode() or False,
+            invalid_row_handler=keep,
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=text, check_utf8=False, strings_can_be_null=False, null_values=[]
+        ),
+    )
+    return table, wrong
+
+
+def _split_records(
+    data: bytes, lines: Lines, records: Records, layout: Layout, width: int
+) -> tuple[pa.Table, list[int]]:
+    """Split known records; where Arrow counts otherwise, halve until the one that confuses it stands alone."""
+    tables: list[pa.Table] = []
+    wrong: list[int] = []
+    todo = [(0, len(records.first))]
+    while todo:
+        low, high = todo.pop()
+        table, lost = _split(_text_of(data, lines, records, low, high), layout, width)
+        if len(table) + len(lost) == high - low:
+            tables.append(table)
+            wrong.extend(low + n for n in lost)
+        elif high - low == 1:
+            wrong.append(low)
+        else:
+            middle = (low + high) // 2
+            todo += [(middle, high), (low, middle)]
+    return pa.concat_tables(tables).combine_chunks() if tables else _split(b"", layout, width)[0], sorted(wrong)
+
+
+def _text_of(data: bytes, lines: Lines, records: Records, low: int, high: int) -> bytes:
+    """Return the bytes of records low..high without the lines between them that belong to none."""
+    first, last = records.first[low:high], records.last[low:high]
+    if not len(first):
+        return b""
+    gaps = np.flatnonzero(first[1:] != last[:-1] + 1)
+    begin = lines.starts[first[np.concatenate([[0], gaps + 1])]].tolist()
+    end = lines.nexts[last[np.concatenate([gaps, [len(last) - 1]])]].tolist()
+    return b"".join(data[a:b] for a, b in zip(begin, end, strict=True))
+
+
+def _line(text: Text, lines: Lines, first: int, last: int) -> str:
+    return kept(text.data[lines.starts[first] : lines.ends[last]].decode("utf-8", "backslashreplace"))
+
+
+def _finished(
+    table: pa.Table,
+    rows: Ints,
+    names: tuple[str, ...],
+    damaged: list[Damaged],
+    text: Text,
+    first: int,
+    has_header: bool,
+) -> RawChunk:
+    """Take out rows that are the header again or hold an oversize field, and name the columns."""
+    out = _repeated_header(table, names) if has_header else np.zeros(len(table), bool)
+    large = np.zeros(len(table), bool)
+    for column in table.columns:
+        large |= _lengths(column) > OVERSIZE
+    if out.any() or large.any():
+        lines = Lines.of(text.data)
+        for rule, mask in (("row.oversize", large), ("row.not_a_record", out & ~large)):
+            at = rows[mask].tolist()
+            damaged += [Damaged(row, rule, _line(text, lines, row - first, row - first)) for row in at]
+        keep = ~(out | large)
+        table, rows = table.filter(pa.array(keep)).combine_chunks(), rows[keep]
+    if not len(table):
+        table = pa.table({str(n): pa.array([], pa.string()) for n in range(len(names))})
+    found = tuple(sorted(damaged, key=lambda item: item.row))
+    return RawChunk(table.rename_columns(list(names)), pa.array(rows, pa.int64()), found)
+
+
+def _lengths(column: pa.ChunkedArray) -> Ints:
+    offsets = [
+        np.frombuffer(c.buffers()[1], np.int32)[c.offset : c.offset + len(c) + 1] for c in column.chunks if len(c)
+    ]
+    return np.concatenate([np.diff(o) for o in offsets]).astype(np.int64) if offsets else np.zeros(0, np.int64)
+
+
+def _repeated_header(table: pa.Table, names: tuple[str, ...]) -> Ints:
+    """Mark rows that repeat the column names: files glued together bring their headers along."""
+    mask = np.zeros(len(table), bool)
+    if not len(table):
+        return mask
+    # a glued file brings its BOM along as well
+    heads = pa.array([names[0], "\ufeff" + names[0]])
+    mask = np.array(pc.is_in(table.column(0), value_set=heads).combine_chunks().to_numpy(zero_copy_only=False))
+    if mask.any():
+        at = np.flatnonzero(mask)
+        for n, row in zip(at.tolist(), table.take(pa.array(at)).to_pylist(), strict=True):
+            mask[n] = tuple(str(v).strip("\ufeff \t\u3000") for v in row.values()) == names
+    return mask

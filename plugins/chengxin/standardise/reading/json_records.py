@@ -1,0 +1,245 @@
+"""JSON and JSON Lines, element by element over a bounded buffer; a broken element costs itself only."""
+
+import json
+import re
+from collections.abc import Iterator
+from json import JSONDecodeError
+from pathlib import Path
+from typing import Any
+
+from chengxin.contracts.models import FileSpec
+from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
+from chengxin.standardise.reading.decode import stream
+from chengxin.standardise.reading.detect import encoding_of
+from chengxin.standardise.reading.record_rows import Gathering, Record, chunked
+from chengxin.standardise.reading.shapes import OVERSIZE, Piece, RawChunk
+from chengxin.standardise.reading.text_file import texts
+
+_SPACE = re.compile(r"[ \t\r\n\ufeff\x00\x1a]*")
+_NEXT = re.compile(r"[}\],\[\n]\s*(?=\{)")
+_MAX_ELEMENT = 4 << 20
+_TAIL = 4 << 10  # a fault this near the end of the buffer may only mean that more must be read
+
+# numbers keep the digits that were sent: no float, no rounding
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str, strict=False)
+
+
+class _Number(str):
+    """A number's literal text, told from a string when a nested value is written again."""
+
+    __slots__ = ()
+
+
+_NESTED = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_Number, strict=False)
+
+
+def record_of(element: dict[str, Any], raw: str) -> Record:
+    """Return the values as text: true/false, null, numbers literally, nested values as compact JSON."""
+    if any(isinstance(value, (dict, list)) for value in element.values()):
+        element = _NESTED.raw_decode(raw)[0]
+    return {str(name).strip(): _text(value) for name, value in element.items()}
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return str(value)
+    return _compact(value)
+
+
+def _compact(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{_compact(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(_compact(v) for v in value) + "]"
+    return str(value) if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)
+
+
+class _Window:
+    """The part of a streamed text that is looked at; grows at the end, is dropped at the front."""
+
+    def __init__(self, blocks: Iterator[str]) -> None:
+        self._blocks = blocks
+        self.text = ""
+        self.at = 0
+
+    def grow(self) -> bool:
+        """Read one more block; False at the end of the file."""
+        for block in self._blocks:
+            if block:
+                self.text = self.text[self.at :] + block
+                self.at = 0
+                return True
+        return False
+
+    def skip(self, pattern: re.Pattern[str]) -> str:
+        """Pass over what matches; return the next character, or "" at the end of the file."""
+        while True:
+            match = pattern.match(self.text, self.at)
+            self.at = match.end() if match else self.at
+            if self.at < len(self.text):
+                return self.text[self.at]
+            if not self.grow():
+                return ""
+
+    def value(self, offset: int = 0) -> tuple[Any, str] | None:
+        """Decode the value that begins `offset` after here: the value and its text; None where it is broken."""
+        while True:
+            start = self.at + offset
+            try:
+                value, end = _DECODER.raw_decode(self.text, start)
+            except (JSONDecodeError, RecursionError) as fault:
+                if not self._may_be_short(fault, start) or not self.grow():
+                    return None
+                continue
+            if end == len(self.text) and not isinstance(value, (dict, list)) and self.grow():
+                continue
+            return value, self.text[start:end]
+
+    def _may_be_short(self, fault: Exception, start: int) -> bool:
+        if len(self.text) - start > _MAX_ELEMENT or not isinstance(fault, JSONDecodeError):
+            return False
+        return fault.msg.startswith("Unterminated") or len(self.text) - fault.pos < _TAIL
+
+    def take(self) -> tuple[Any, str] | None:
+        """Decode the value here and pass it; nothing is passed where it is broken."""
+        found = self.value()
+        self.at += len(found[1]) if found else 0
+        return found
+
+
+def plan_json(path: Path, spec: FileSpec) -> list[Piece]:
+    """Return the one piece of a JSON file: elements can only be told apart from the front."""
+    encoding, bom = encoding_of(path, spec)
+    return [Piece(str(path), 0, bom, path.stat().st_size, 1, encoding, ())]
+
+
+def read_json(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
+    """Yield the records of the array at `spec.records` (empty: top level, or the first array of the top object)."""
+    gathering = Gathering(piece.encoding)
+    window = _Window(stream(Path(piece.path), piece.encoding, piece.start))
+    return chunked(gathering, _elements(window, gathering, spec, Path(piece.path).name))
+
+
+def _elements(window: _Window, gathering: Gathering, spec: FileSpec, name: str) -> Iterator[None]:
+    if window.skip(_SPACE) == "":
+        return
+    is_bare = window.text[window.at] == "["
+    _enter(window, spec.records, name)
+    ordinal = 0
+    known: set[str] = set()
+    closed = broken = False
+    while True:
+        closed, mark = _to_next(window, closed)
+        if closed and (mark == "" or (mark != "{" and not is_bare)):
+            return  # what is left belongs to the object around the array
+        if mark == "":
+            if not broken:
+                gathering.damage(ordinal + 1, "row.not_a_record", "（文件在此中断，数组没有结束）")
+            return
+        ordinal += 1
+        found = window.take() if mark == "{" else None
+        broken = not (found and isinstance(found[0], dict))
+        if found and not broken:
+            known.update(found[0])
+            gathering.add(ordinal, record_of(*found), found[1])
+        else:
+            _set_aside(window, gathering, ordinal, known)
+        closed = False
+        yield None
+
+
+def _to_next(window: _Window, closed: bool) -> tuple[bool, str]:
+    """Pass commas and brackets between elements: whether the array was closed last, and the character that follows.
+
+    Brackets are passed generously: an array closed too early, or two arrays in a row, must not lose what follows.
+    """
+    mark = window.skip(_SPACE)
+    while mark and mark in ",[]":
+        closed = mark == "]" or (closed and mark == ",")
+        window.at += 1
+        mark = window.skip(_SPACE)
+    return closed, mark
+
+
+def _set_aside(window: _Window, gathering: Gathering, ordinal: int, known: set[str]) -> None:
+    """Set the broken element aside and go to the next place where an element with familiar keys begins."""
+    offset = 1
+    while True:
+        match = _NEXT.search(window.text, window.at + offset)
+        if match is None:
+            offset = max(len(window.text) - window.at - 64, offset)
+            if len(window.text) - window.at > _MAX_ELEMENT or not window.grow():
+                end = len(window.text) - window.at
+                break
+            continue
+        offset = match.end() - window.at
+        if _is_familiar(window.value(offset), known):  # may read on; only the offset stays right
+            end = offset
+            break
+    raw = window.text[window.at : window.at + end].rstrip(", \t\r\n")
+    window.at += end
+    gathering.damage(ordinal, "row.oversize" if len(raw) > OVERSIZE else "row.not_a_record", raw)
+
+
+def _is_familiar(found: tuple[Any, str] | None, known: set[str]) -> bool:
+    """Tell an element from an object nested in one: half of its keys have been seen."""
+    if found is None or not isinstance(found[0], dict) or not found[0]:
+        return False
+    return not known or 2 * len(known & set(found[0])) >= len(found[0])
+
+
+def _enter(window: _Window, path: str, name: str) -> None:
+    """Go to just after the `[` of the records. A bare array is taken whatever path is declared."""
+    keys = [key for key in path.split(".") if key]
+    mark = window.skip(_SPACE)
+    if mark not in {"{", "["}:
+        raise DeliveryCorrupt(f"文件 {name} 声明为 json，但开头不是 {{ 或 [；请按约定格式重新报送")
+    while mark == "{":
+        found = _find_key(window, keys.pop(0) if keys else None)
+        mark = window.skip(_SPACE) if found else ""
+        if mark not in {"{", "["}:
+            where = path or "顶层的数组"
+            raise DeliveryMismatch(f"文件 {name} 里找不到记录数组（{where}）；请核对约定的 records")
+    window.at += 1
+
+
+def _find_key(window: _Window, wanted: str | None) -> bool:
+    """Inside an object, go to the value of the key (None: of the first key that holds an array)."""
+    window.at += 1
+    while window.skip(_SPACE) == '"':
+        key = window.take()
+        if key is None or window.skip(_SPACE) != ":":
+            return False
+        window.at += 1
+        mark = window.skip(_SPACE)
+        if key[0] == wanted or (wanted is None and mark == "["):
+            return True
+        if window.take() is None or window.skip(_SPACE) != ",":
+            return False
+        window.at += 1
+    return False
+
+
+def read_jsonl(piece: Piece) -> Iterator[RawChunk]:
+    """Yield the records of JSON Lines; the row number is the line."""
+    gathering = Gathering("utf-8")
+    for text, first, damaged in texts(piece, None):
+        lines = text.data.decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for number, line in enumerate(lines, first):
+            body = line.strip(" \t\ufeff\x00\x1a").removesuffix(",")
+            if not body:
+                continue
+            try:
+                value = _DECODER.decode(body)
+            except (JSONDecodeError, RecursionError):
+                value = None
+            if isinstance(value, dict):
+                gathering.add(number, record_of(value, body), body)
+            elif body not in {"[", "]"}:
+                gathering.damage(number, "row.not_a_record", line)
+        gathering.extend([*damaged, *text.damage(first)])
+        yield gathering.take()

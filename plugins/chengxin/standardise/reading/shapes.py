@@ -1,0 +1,78 @@
+"""What the readers hand out, and the unit of work they take."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+#: A field or line above this many bytes is damage, not data.
+OVERSIZE = 1 << 20
+#: A chunk holds about this much text and at most this many rows: it stays in the cache while it is decoded and split.
+CHUNK_BYTES = 8 << 20
+CHUNK_ROWS = 200_000
+#: A damaged row longer than this is kept by its beginning only.
+RAW_KEPT = 64 << 10
+
+
+@dataclass(frozen=True)
+class Damaged:
+    r"""A row that could not be read into fields.
+
+    row: 1-based line of the file (text formats), sheet row (xlsx, xls) or record ordinal (json, xml).
+    rule: row.width, row.undecodable, row.quote_unclosed, row.oversize or row.not_a_record.
+    raw: the text; bytes that are no text stand as \xNN, so it never holds U+FFFD.
+    raw_bytes: the exact bytes where the text cannot be decoded, else None.
+    """
+
+    row: int
+    rule: str
+    raw: str
+    raw_bytes: bytes | None = None
+
+
+@dataclass(frozen=True)
+class RawChunk:
+    """Some consecutive rows of a file.
+
+    table: all columns string, named by the source headers (trimmed, doubles suffixed _2, _3), one Arrow chunk a column.
+    rows: int64, the 1-based source row of each table row, ascending. damaged: ascending by row.
+    """
+
+    table: pa.Table
+    rows: pa.Array
+    damaged: tuple[Damaged, ...] = ()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A picklable unit of work: the bytes start..end of a file; `line` is the 1-based line that starts there.
+
+    encoding: the one found, never "auto". names: the columns, empty where each record names its own.
+    """
+
+    path: str
+    index: int
+    start: int
+    end: int
+    line: int
+    encoding: str
+    names: tuple[str, ...]
+
+
+def kept(text: str) -> str:
+    """Return the text as a damaged row keeps it: bounded, and without U+FFFD."""
+    if len(text) > RAW_KEPT:
+        text = f"{text[:RAW_KEPT]}…（原文共 {len(text)} 字，此处截断）"
+    return text.replace("\ufffd", "\\ufffd")
+
+
+def unique_names(raw: list[str]) -> tuple[str, ...]:
+    """Return headers trimmed; an empty one is named by its position, a double gets _2, _3 and so on."""
+    names: list[str] = []
+    for position, name in enumerate((text.strip(" \t\r\n\u3000\ufeff") for text in raw), 1):
+        base = name = name or str(position)
+        count = 1
+        while name in names:
+            count += 1
+            name = f"{base}_{count}"
+        names.append(name)
+    return tuple(names)

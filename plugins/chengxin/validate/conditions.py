@@ -8,7 +8,7 @@ type for its column is refused instead of silently matching nothing.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -77,7 +77,7 @@ def _instant(value: str | date) -> str:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError as error:
         raise ContractError("规则中的时刻必须写成 YYYY-MM-DDThh:mm:ss+00:00") from error
-    return moment.isoformat()
+    return (moment if isinstance(moment, datetime) else datetime.combine(moment, time())).isoformat()
 
 
 def row_filter(condition: Any, types: Types) -> str | None:

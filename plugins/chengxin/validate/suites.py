@@ -1,7 +1,7 @@
 """From a contract, a kind's rule pack and the facts of earlier batches to one GX suite (a JSON dict without ids).
 
-A bound may be {"$PARAMETER": "today - 365"} or {"$PARAMETER": "year"}: `bind` puts the day in, so that the composed suite itself
-does not change from day to day. `meta.min_rows` makes a rule count only for batches of at least so many rows.
+A bound may be {"$PARAMETER": "today - 365"} or {"$PARAMETER": "year"}: `bind` puts the day in, so that the composed
+suite does not change from day to day. `meta.min_rows` makes a rule count only for batches of at least so many rows.
 """
 
 import csv

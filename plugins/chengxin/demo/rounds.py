@@ -52,6 +52,8 @@ _MIXES = {
     "bounced_cheque": Mix(0.04),
     "dishonest_person": Mix(0.1, households=0.1, persons=0.5),
 }
+# The official filler of 双公示 for 'has no credit code'.
+FILLER = "00000000000000000X"
 # Decisions from which period; older ones are published no more.
 _SPAN_DAYS = 500
 
@@ -120,7 +122,8 @@ def _record(contract: Contract, world: World, rng: np.random.Generator) -> Recor
         days = [date(2026, 4, 8)] * len(subjects)
     if contract.kind == "tax_arrears":
         days = [date(2026, 7, 8)] * len(subjects)
-    return Record(contract, world, rng, subjects, related, days)
+    amounts = [Decimal(int(v)) for v in rng.lognormal(12, 1.2, size=len(subjects)) + 1_000]
+    return Record(contract, world, rng, subjects, related, days, amounts)
 
 
 def _subjects(contract: Contract, world: World, rng: np.random.Generator) -> list[Subject]:
@@ -141,7 +144,17 @@ def _subjects(contract: Contract, world: World, rng: np.random.Generator) -> lis
     drawn = [pools[k][rng.integers(len(pools[k]))] for k in kinds]
     if contract.kind == "registration_change":
         drawn = [s for s in world.enterprises if s.former_name] + drawn
-    return drawn
+    return [_as_known(s, draw) for s, draw in zip(drawn, rng.random(len(drawn)), strict=True)]
+
+
+def _as_known(subject: Subject, draw: float) -> Subject:
+    """Return a subject as a clerk knows it: some by a former name alone, some households by registration number."""
+    if subject.kind == "household" and draw < 0.2:
+        return replace(subject, uscc=FILLER, tax_no="", org_code="")
+    if subject.kind == "enterprise" and draw < 0.04:
+        name = subject.former_name or subject.name
+        return replace(subject, name=name, uscc="", org_code="", reg_no="", tax_no="", loan_card_no="")
+    return subject
 
 
 def _column(record: Record, column: Column) -> list[Text]:
@@ -162,7 +175,8 @@ def _phases(record: Record, rng: np.random.Generator) -> _Phases:
     if record.contract.kind == "tax_arrears":
         corrected = ~news
     withdrawn = ~news & (rng.random(count) < 0.05)
-    return _Phases(known, news, withdrawn, corrected, ~news & (rng.random(count) < 0.015))
+    repeated = ~news & (rng.random(count) < (0.005 if founding else 0.015))
+    return _Phases(known, news, withdrawn, corrected, repeated)
 
 
 def _corrected(
@@ -173,7 +187,9 @@ def _corrected(
     money = next((c for c in contract.columns if elements()[c.element].type == "money"), None)
     result = dict(table)
     if money:
-        result[money.source] = [_raised(t) if c else t for t, c in zip(table[money.source], rows, strict=True)]
+        places = 6 if money.unit == "万元" else 2
+        texts = table[money.source]
+        result[money.source] = [_raised(t, places) if c else t for t, c in zip(texts, rows, strict=True)]
     elif "remark" in at:
         source = at["remark"].source
         result[source] = ["更正" if c else t for t, c in zip(table[source], rows, strict=True)]
@@ -183,11 +199,11 @@ def _corrected(
     return result
 
 
-def _raised(text: Text) -> Text:
+def _raised(text: Text, places: int) -> Text:
     """Raise a plainly written amount by a tenth; leave the odd ones alone."""
     if not text or not text.replace(".", "", 1).isdigit():
         return text
-    return f"{(Decimal(text) * 11 / 10).quantize(Decimal('0.000001')).normalize():f}"
+    return f"{(Decimal(text) * 11 / 10).quantize(Decimal(1).scaleb(-places)).normalize():f}"
 
 
 def _touched(row: int, in_round_2: bool) -> datetime:

@@ -25,6 +25,8 @@ Text = str | None
 _WIDE = {ord(c): ord(c) + 0xFEE0 for c in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _UNIT = {"元": Decimal(1), "万元": Decimal(10_000), "亿元": Decimal(100_000_000), None: Decimal(1)}
 _IDENTIFIERS = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
+# Lists that are published: their sources hide part of the ids themselves.
+_MASKING_KINDS = ("dishonest_person", "tax_major_violation")
 _CHINESE_DIGITS = str.maketrans("0123456789", "〇一二三四五六七八九")
 
 
@@ -63,7 +65,7 @@ def spell(
     if element.type in ("date", "instant"):
         return _dates(rng, element, truth, style)
     clean = [_plain(value, column, style) for value in truth]
-    dirty = _dirt_of(element, column)
+    dirty = _dirt_of(contract, element, column)
     if style.plain or not dirty:
         return clean
     # One draw decides for a cell: the ways to spoil it lie side by side on the unit interval.
@@ -83,9 +85,9 @@ def _plain(value: Any, column: Column, style: Style) -> Text:
     return str(value)
 
 
-def _dirt_of(element: Element, column: Column) -> list[tuple[float, Callable[[str], Text]]]:
+def _dirt_of(contract: Contract, element: Element, column: Column) -> list[tuple[float, Callable[[str], Text]]]:
     if element.type in _IDENTIFIERS:
-        masked = 0.01 if element.type == "person_doc" else 0.0
+        masked = 0.0 if element.type != "person_doc" else 0.3 if contract.kind in _MASKING_KINDS else 0.01
         return [
             (0.012, lambda t: t.translate(_WIDE)),
             (0.008, lambda t: f"{t[:6]} {t[6:]}"),
@@ -105,7 +107,7 @@ def _dirt_of(element: Element, column: Column) -> list[tuple[float, Callable[[st
         ]
     if element.type == "money":
         unit = column.unit or "元"
-        return [(0.03, _thousands), (0.01, lambda t: t + unit), (0.003, lambda _: "面议"), (0.002, lambda t: f"-{t}")]
+        return [(0.03, _thousands), (0.01, lambda t: t + unit), (0.003, lambda _: "面议")]
     if element.type in ("text", "document_no") and element.sensitivity != "identifier":
         return [(0.004, lambda t: f"{t} "), (0.002, lambda _: "/")]
     if element.type == "region":

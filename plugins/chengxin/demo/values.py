@@ -4,15 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from chengxin.clock import SHANGHAI
 from chengxin.contracts.models import Contract
+from chengxin.demo.phrases import TEXTS
 from chengxin.demo.world import Subject, World, place, trade_of
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import Element
+from chengxin.model.identifiers import org_code_check_character, uscc_check_character
 
 LAST_DAY = date(2026, 10, 31)
 LONG = date(2099, 12, 31)
@@ -20,7 +23,7 @@ LONG = date(2099, 12, 31)
 
 @dataclass(frozen=True)
 class Record:
-    """The rows of one data set while they are made: who they are about and when."""
+    """The rows of one data set while they are made: who they are about, when, and how much is at stake (yuan)."""
 
     contract: Contract
     world: World
@@ -28,6 +31,7 @@ class Record:
     subjects: Sequence[Subject]
     related: Sequence[Subject]
     days: Sequence[date]
+    amounts: Sequence[Decimal]
 
     def __len__(self) -> int:
         return len(self.subjects)
@@ -41,6 +45,24 @@ class Record:
         """Return the day of each event plus `days`, for a share of the rows."""
         kept = self.rng.random(len(self)) < share
         return [day + timedelta(days=days) if keep else None for day, keep in zip(self.days, kept, strict=True)]
+
+    def past(self, days: int, share: float) -> list[date | None]:
+        """Like `after`, where the day has come already."""
+        return [day if day and day <= LAST_DAY else None for day in self.after(days, share)]
+
+    def some(self, pool: Sequence[str], share: float) -> list[str | None]:
+        """Draw a value for a share of the rows."""
+        kept = self.rng.random(len(self)) < share
+        return [text if keep else None for text, keep in zip(self.pick(pool), kept, strict=True)]
+
+    def part(self, low: float, high: float, share: float = 1.0) -> list[Decimal | None]:
+        """Return a part of each amount, to the fen, for a share of the rows."""
+        drawn = self.rng.uniform(low, high, size=len(self))
+        kept = self.rng.random(len(self)) < share
+        return [
+            (amount * Decimal(int(d * 10_000)) / 10_000).quantize(Decimal("0.01")) if keep else None
+            for amount, d, keep in zip(self.amounts, drawn, kept, strict=True)
+        ]
 
     def numbers(self, text: str) -> list[str]:
         """Number the rows: `text` with {n} for the number, {year} of the event, {city} of the subject."""
@@ -64,7 +86,7 @@ def _of_type(record: Record, element: Element) -> Sequence[Any]:
         codes = list(codelists()[element.codelist])
         return record.pick(codes)
     if element.type == "money":
-        return _amounts(record, 8.5, 1.2)
+        return list(record.amounts)
     by_type: dict[str, Maker] = {
         "date": lambda r: r.after(0),
         "instant": lambda r: [datetime.combine(d, datetime.min.time(), SHANGHAI) + timedelta(hours=9) for d in r.days],
@@ -93,12 +115,6 @@ def _of_related(get: Callable[[Subject], Any], *kinds: str) -> Maker:
     return lambda r: [get(s) if not kinds or s.kind in kinds else None for s in r.related]
 
 
-def _amounts(record: Record, mean: float, spread: float, share: float = 1.0) -> list[Decimal | None]:
-    drawn = record.rng.lognormal(mean, spread, size=len(record))
-    kept = record.rng.random(len(record)) < share
-    return [Decimal(int(v * 100)) / 100 if keep else None for v, keep in zip(drawn, kept, strict=True)]
-
-
 def _authority(record: Record) -> list[str]:
     """Name the authority of the domain in the subject's prefecture."""
     pattern = {
@@ -106,6 +122,33 @@ def _authority(record: Record) -> list[str]:
         "banking": "中国人民银行湖南省分行",
     }.get(record.contract.domain, "{}人民政府")  # fmt: skip
     return [pattern.format(place(s.region)[0]) for s in record.subjects]
+
+
+def _authority_code(record: Record) -> list[str]:
+    """Compute a credit code of the kind that authorities have, one for each prefecture."""
+    return [_code_of_authority(s.region[:4]) for s in record.subjects]
+
+
+@cache
+def _code_of_authority(prefecture: str) -> str:
+    org = f"MAYW9{prefecture[2:]}9"
+    body = f"11{prefecture}00{org}{org_code_check_character(org)}"
+    return body + uscc_check_character(body)
+
+
+def _removals(record: Record) -> list[date | None]:
+    """Return the days on which some older listings ended; the same on every call."""
+    ended = [day + timedelta(days=200) if i % 4 == 0 else None for i, day in enumerate(record.days)]
+    return [day if day and day <= LAST_DAY else None for day in ended]
+
+
+def _closures(record: Record) -> list[date | None]:
+    ended = [day + timedelta(days=150) if i % 9 == 0 else None for i, day in enumerate(record.days)]
+    return [day if day and day <= LAST_DAY else None for day in ended]
+
+
+def _where(marks: Sequence[Any], texts: Sequence[str]) -> list[str | None]:
+    return [text if mark else None for mark, text in zip(marks, texts, strict=True)]
 
 
 def _counterpart(subject: Subject) -> str:
@@ -132,30 +175,6 @@ def _changes(record: Record) -> list[tuple[str, str, str, str]]:
 def _dead(record: Record) -> list[bool]:
     return [s.number % 67 == 5 for s in record.subjects]
 
-
-TEXTS: dict[str, tuple[str, ...]] = {
-    "listed_reason": ("未依照规定公示年度报告", "通过登记的住所无法联系", "公示信息隐瞒真实情况、弄虚作假"),
-    "removal_reason": ("已补报年度报告并公示", "住所已变更并可取得联系"),
-    "violation_type_name": ("虚假宣传", "无照经营", "销售不合格商品", "未明码标价"),
-    "violation_facts": ("示例事实：经检查发现与规定不符", "示例事实：经举报核实"),
-    "legal_basis": ("广告法第五十五条", "产品质量法第四十九条", "价格法第四十二条"),
-    "penalty_class_name": ("罚款", "警告", "罚款;没收违法所得", "警告、罚款"),
-    "penalty_content": ("责令改正，处以罚款", "警告", "没收违法所得，处以罚款"),
-    "decision_title": ("准予行政许可决定书",),
-    "item_name": ("食品经营许可", "食品生产许可", "烟草专卖零售许可"),
-    "certificate_name": ("食品经营许可证", "烟草专卖零售许可证", "道路运输经营许可证"),
-    "licence_content": ("食品销售", "烟草制品零售", "普通货运"),
-    "tax_type_name": ("增值税", "企业所得税", "城市维护建设税", "印花税"),
-    "case_type_name": ("虚开增值税专用发票", "偷税", "骗取出口退税"),
-    "handling": ("依法追缴税款并处罚款", "依法移送司法机关"),
-    "report_period_name": ("2026年第1期", "2026年第2期"),
-    "loan_type_name": ("流动资金贷款", "个人经营贷款", "固定资产贷款"),
-    "refusal_reason": ("存款不足", "签章与预留印鉴不符"),
-    "obligation": ("支付货款", "偿还借款本息", "支付租金"),
-    "conduct": ("有履行能力而拒不履行生效法律文书确定义务", "违反财产报告制度"),
-    "requested_by_name": ("湖南省发展和改革委员会", "湖南省市场监督管理局"),
-    "entity_type_name": ("有限责任公司", "个体工商户", "农民专业合作社"),
-}
 
 MAKERS: dict[str, Maker] = {
     "source_record_id": lambda r: [str(100_000 + i) for i in range(len(r))],
@@ -204,14 +223,14 @@ MAKERS: dict[str, Maker] = {
     "value_before": lambda r: [c[2] for c in _changes(r)],
     "value_after": lambda r: [c[3] for c in _changes(r)],
     "authority_name": _authority,
-    "removed_by_name": lambda r: [None] * len(r),
-    "removal_reason": lambda r: [None] * len(r),
-    "removed_on": lambda r: [None] * len(r),
-    "authority_uscc": lambda r: [None] * len(r),
+    "removed_on": _removals,
+    "removal_reason": lambda r: _where(_removals(r), r.pick(TEXTS["removal_reason"])),
+    "removed_by_name": lambda r: _where(_removals(r), _authority(r)),
+    "authority_uscc": _authority_code,
     "data_source_name": _authority,
-    "data_source_uscc": lambda r: [None] * len(r),
-    "institution_cert_no": lambda r: [None] * len(r),
-    "social_org_no": lambda r: [None] * len(r),
+    "data_source_uscc": _authority_code,
+    "institution_cert_no": lambda r: r.some(("143000000001",), 0.01),
+    "social_org_no": lambda r: r.some(("湘社证字第0001号",), 0.01),
     "decision_no": lambda r: r.numbers("{city}示罚决〔{year}〕{n}号"),
     "case_no": lambda r: r.numbers("（{year}）湘{code}执{n}号"),
     "enforcement_basis_no": lambda r: r.numbers("（{year}）湘{code}民初{n}号"),
@@ -226,22 +245,30 @@ MAKERS: dict[str, Maker] = {
     "pledgor_name": _of_operator(lambda p: p.name),
     "pledgor_id_no": _of_operator(lambda p: p.person_doc),
     "pledgee_name": lambda r: r.pick(("示例银行长沙分行", "示例担保有限公司")),
-    "pledgee_id_no": lambda r: [None] * len(r),
+    "pledgee_id_no": lambda r: r.some([s.uscc for s in r.world.enterprises[:3]], 0.8),
     "institution_code": lambda r: ["B0001H24301000"] * len(r),
     "institution_name": lambda r: r.pick(("示例银行长沙分行", "示例银行岳阳分行", "示例村镇银行")),
-    "intermediary_name": lambda r: [None] * len(r),
+    "intermediary_name": lambda r: r.some(("示例税务师事务所",), 0.2),
+    "finance_rep_doc_no": lambda r: [
+        r.world.persons[i].person_doc for i in r.rng.integers(len(r.world.persons), size=len(r))
+    ],
     "performance_code": lambda r: r.pick(["1", "2", "3"], [0.8, 0.15, 0.05]),
-    "performed_part": lambda r: [None] * len(r),
-    "unperformed_part": lambda r: [None] * len(r),
+    "performed_part": lambda r: r.some(("已支付部分货款",), 0.15),
+    "unperformed_part": lambda r: r.some(("其余未履行",), 0.5),
     "tax_grade_code": lambda r: r.pick(["A", "B", "M", "C", "D"], [0.25, 0.45, 0.2, 0.06, 0.04]),
     "rating_year": lambda r: [2025] * len(r),
-    "fine": lambda r: _amounts(r, 8.5, 1.0, 0.85),
-    "confiscated": lambda r: _amounts(r, 7.5, 1.2, 0.2),
-    "revoked_certificate": lambda r: [None] * len(r),
-    "remark": lambda r: [None] * len(r),
+    "fine": lambda r: r.part(0.05, 0.05) if r.contract.domain == "banking" else r.part(0.01, 0.2, 0.85),
+    "confiscated": lambda r: r.part(0.001, 0.05, 0.2),
+    "loan_balance": lambda r: r.part(0.4, 0.4),
+    "overdue_amount": lambda r: r.part(0.01, 0.2),
+    "arrears_new": lambda r: r.part(0.1, 0.9),
+    "revoked_certificate": lambda r: r.some(("吊销示例许可证",), 0.03),
+    "remark": lambda r: r.some(("示例备注",), 0.05),
+    "penalty_class_2_name": lambda r: r.some(("没收违法所得",), 0.1),
     "decision_status_code": lambda r: r.pick(["1", "2"], [0.97, 0.03]),
     "check_result_code": lambda r: r.pick(["1", "2", "3"], [0.93, 0.05, 0.02]),
-    "account_status_code": lambda r: ["1"] * len(r),
+    "account_status_code": lambda r: ["3" if closed else "1" for closed in _closures(r)],
+    "closed_on": _closures,
     "repayment_status_code": lambda r: ["2"] * len(r),
     "five_class_code": lambda r: r.pick(["2", "3", "4", "5"], [0.6, 0.2, 0.15, 0.05]),
     "valid_to_on": lambda r: r.after(3 * 365, 0.8),
@@ -249,8 +276,7 @@ MAKERS: dict[str, Maker] = {
     "published_on": lambda r: r.after(7),
     "filed_on": lambda r: r.after(-60),
     "refused_on": lambda r: r.after(-30),
-    "closed_on": lambda r: [None] * len(r),
-    "released_on": lambda r: r.after(90, 0.15),
+    "released_on": lambda r: r.past(90, 0.3),
     "granted_on": lambda r: r.after(-400),
     "due_on": lambda r: r.after(-35),
     "overdue_since_on": lambda r: r.after(-34),

@@ -1,0 +1,25 @@
+"""What stands in the free text of invented records, by data element."""
+
+TEXTS: dict[str, tuple[str, ...]] = {
+    "listed_reason": ("未依照规定公示年度报告", "通过登记的住所无法联系", "公示信息隐瞒真实情况、弄虚作假"),
+    "removal_reason": ("已补报年度报告并公示", "住所已变更并可取得联系"),
+    "violation_type_name": ("虚假宣传", "无照经营", "销售不合格商品", "未明码标价"),
+    "violation_facts": ("示例事实：经检查发现与规定不符", "示例事实：经举报核实"),
+    "legal_basis": ("广告法第五十五条", "产品质量法第四十九条", "价格法第四十二条"),
+    "penalty_class_name": ("罚款", "警告", "罚款;没收违法所得", "警告、罚款"),
+    "penalty_content": ("责令改正，处以罚款", "警告", "没收违法所得，处以罚款"),
+    "decision_title": ("准予行政许可决定书",),
+    "item_name": ("食品经营许可", "食品生产许可", "烟草专卖零售许可"),
+    "certificate_name": ("食品经营许可证", "烟草专卖零售许可证", "道路运输经营许可证"),
+    "licence_content": ("食品销售", "烟草制品零售", "普通货运"),
+    "tax_type_name": ("增值税", "企业所得税", "城市维护建设税", "印花税"),
+    "case_type_name": ("虚开增值税专用发票", "偷税", "骗取出口退税"),
+    "handling": ("依法追缴税款并处罚款", "依法移送司法机关"),
+    "report_period_name": ("2026年第1期", "2026年第2期"),
+    "loan_type_name": ("流动资金贷款", "个人经营贷款", "固定资产贷款"),
+    "refusal_reason": ("存款不足", "签章与预留印鉴不符"),
+    "obligation": ("支付货款", "偿还借款本息", "支付租金"),
+    "conduct": ("有履行能力而拒不履行生效法律文书确定义务", "违反财产报告制度"),
+    "requested_by_name": ("湖南省发展和改革委员会", "湖南省市场监督管理局"),
+    "entity_type_name": ("有限责任公司", "个体工商户", "农民专业合作社"),
+}

@@ -27,6 +27,7 @@ _REPLACED_OR_ESCAPED = re.compile(rb"\xef\xbf\xbd|\xf4\x8f[\xbc-\xbf][\x80-\xbf]
 _UTF8_HAN = re.compile(rb"[\xe3-\xe9\xef][\x80-\xbf]{2}.*[\xe3-\xe9\xef][\x80-\xbf]{2}", re.S)
 _BLOCK = 1 << 20
 _NEAR = 4 << 10
+_SUSPECT = 3
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def to_utf8(raw: bytes, encoding: str) -> Text:
     """Decode whole lines. encoding: utf-8, gb18030 or big5. A line that cannot be decoded is emptied, never mended."""
     data = _whole(raw, encoding)
     text = Text(data) if data is not None else _line_by_line(raw, encoding)
+    if encoding != "utf-8" and (text.bad or _has_utf8_line(raw)):
+        text = _set_utf8_aside(raw, text)
     return strike(text, raw, encoding)
 
 
@@ -77,11 +80,7 @@ def is_utf8(raw: bytes) -> bool:
 
 
 def _line_by_line(raw: bytes, encoding: str) -> Text:
-    """Decode up to each fault, set the faulty line aside, go on after it.
-
-    Where some lines of a GB or Big5 file fail, lines that are strict UTF-8 are set aside as well: a department has
-    glued two encodings, and an even number of UTF-8 bytes decodes as GB18030 without an error, to nonsense.
-    """
+    """Decode up to each fault, set the faulty line aside, go on after it."""
     parts: list[bytes] = []
     bad: list[tuple[int, bytes, str]] = []
     pos = line = 0
@@ -111,16 +110,36 @@ def _line_by_line(raw: bytes, encoding: str) -> Text:
         parts.append(segment[end:after])
         line += 1
         pos += after
-    text = Text(b"".join(parts), tuple(bad))
-    return text if encoding == "utf-8" or not bad else _set_utf8_aside(raw, text)
+    return Text(b"".join(parts), tuple(bad))
+
+
+def _has_utf8_line(raw: bytes) -> bool:
+    """Tell whether a line of a GB or Big5 chunk that decodes well is UTF-8 nevertheless.
+
+    Half of the trailing bytes of Chinese in UTF-8 lie in 80..A0, where GB has only rare characters: lines with several
+    such bytes are looked at, the others are not.
+    """
+    buffer = np.frombuffer(raw, np.uint8)
+    rare = np.flatnonzero((buffer - np.uint8(0x80)) <= 0x20)
+    if not len(rare):
+        return False
+    breaks = np.flatnonzero(buffer == 10)
+    lines, hits = np.unique(np.searchsorted(breaks, rare), return_counts=True)
+    starts, ends = np.concatenate([[0], breaks + 1]), np.append(breaks, len(raw))
+    suspects = lines[hits >= _SUSPECT]
+    return any(_is_utf8_han(raw[starts[n] : ends[n]]) for n in suspects.tolist())
+
+
+def _is_utf8_han(line: bytes) -> bool:
+    return _UTF8_HAN.search(line) is not None and is_utf8(line)
 
 
 def _set_utf8_aside(raw: bytes, text: Text) -> Text:
-    foreign = {
-        number: (piece, piece.decode())
-        for number, piece in enumerate(_EOL.split(raw))
-        if _UTF8_HAN.search(piece) and is_utf8(piece)
-    }
+    """Set aside the lines that are strict UTF-8 with Chinese in it: two encodings were glued together.
+
+    An even number of UTF-8 bytes decodes as GB18030 without an error, to nonsense.
+    """
+    foreign = {number: (piece, piece.decode()) for number, piece in enumerate(_EOL.split(raw)) if _is_utf8_han(piece)}
     return _without(text, foreign)
 
 

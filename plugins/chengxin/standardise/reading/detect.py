@@ -31,8 +31,8 @@ def encoding_of(path: Path, spec: FileSpec) -> tuple[str, int]:
     """Return (utf-8 | gb18030 | big5 | utf-16-le | utf-16-be, length of the BOM).
 
     Raises DeliveryCorrupt where the bytes are another format's, DeliveryMismatch where they evidently are in another
-    encoding than the declared one: half of the non-ASCII lines of the first MiB speak for it. XML names its own
-    encoding, so there its declaration stands before the contract's.
+    encoding than the declared one: most non-ASCII lines of the first MiB speak for it, and they are no small block.
+    XML names its own encoding, so there its declaration stands before the contract's.
     """
     sample = _sample(path)
     _refuse_binary(path, sample, spec)
@@ -50,29 +50,43 @@ def encoding_of(path: Path, spec: FileSpec) -> tuple[str, int]:
 
 
 def _byte_encoding(path: Path, spec: FileSpec, declared: str, sample: bytes) -> str:
-    # json and xml often are one line; their strings are the units there
-    units = rb"[\r\n\"<>]+" if spec.format in {"json", "xml"} else rb"[\r\n]+"
-    lines = [line for line in re.split(units, _whole_lines(sample)) if not line.isascii()]
-    utf8 = sum(_decodes(line, "utf-8") for line in lines)
-    is_utf8 = 2 * utf8 > len(lines)
-    weighty = sum(len(line) - len(line.decode("ascii", "ignore")) for line in lines) >= _EVIDENCE
+    units = _units(sample, spec)
+    lines = [line for line in units if not line.isascii()]
+    is_utf8 = 2 * sum(_decodes(line, "utf-8") for line in lines) > len(lines)
+    guess = "utf-8" if is_utf8 or not lines else "gb18030"
     if spec.format == "xml" and (match := _XML_DECLARATION.match(sample)):
         declared = _XML_NAMES.get(match[1].decode().lower(), declared)
-        if is_utf8 or declared == "utf-8":
-            return "utf-8" if is_utf8 or not lines else "gb18030"
-        return declared
+        return guess if is_utf8 or declared in {"utf-8", "utf-16", "auto"} else declared
     if declared == "auto":
-        return "utf-8" if is_utf8 or not lines else "gb18030"
+        return guess
     if declared == "utf-16":
         if sample:
-            raise _mismatch(path, spec, "utf-8" if is_utf8 or not lines else "gb18030")
+            raise _mismatch(path, spec, guess)
         return "utf-16-le"
-    if declared != "utf-8" and is_utf8 and weighty:
+    if declared != "utf-8" and is_utf8 and sum(map(_non_ascii, lines)) >= _EVIDENCE and _is_common(lines, units):
         raise _mismatch(path, spec, "utf-8")
-    if lines and 2 * sum(not _decodes(line, declared) for line in lines) > len(lines):
-        likely = next((code for code in ("utf-8", "gb18030", "big5") if code != declared and _most(lines, code)), None)
-        raise _mismatch(path, spec, likely)
+    wrong = [line for line in lines if not _decodes(line, declared)]
+    if 2 * len(wrong) > len(lines) and _is_common(wrong, units):
+        for likely in ("utf-8", "gb18030", "big5"):
+            if likely != declared and 2 * sum(_decodes(line, likely) for line in lines) > len(lines):
+                raise _mismatch(path, spec, likely)
     return declared
+
+
+def _units(sample: bytes, spec: FileSpec) -> list[bytes]:
+    """Split into lines; json and xml often are one line, so their strings are the units there."""
+    if len(sample) >= _SAMPLE // 2:  # the last unit may be cut off
+        sample = sample[: max(sample.rfind(end) for end in (b"\n", b'"', b"<")) + 1] or sample
+    return re.split(rb"[\r\n\"<>]+" if spec.format in {"json", "xml"} else rb"[\r\n]+", sample)
+
+
+def _is_common(wrong: list[bytes], units: list[bytes]) -> bool:
+    """Tell a file in another encoding from a good one with a damaged block: the header or a tenth of the lines."""
+    return 10 * len(wrong) >= len(units) or units[0] in wrong
+
+
+def _non_ascii(line: bytes) -> int:
+    return len(line) - len(line.decode("ascii", "ignore"))
 
 
 def _sample(path: Path) -> bytes:
@@ -87,13 +101,6 @@ def _sample(path: Path) -> bytes:
         return first
 
 
-def _whole_lines(sample: bytes) -> bytes:
-    """Drop the last unit where the sample ends inside the file."""
-    if len(sample) < _SAMPLE // 2:
-        return sample
-    return sample[: max(sample.rfind(end) for end in (b"\n", b'"', b"<")) + 1] or sample
-
-
 def _decodes(line: bytes, encoding: str) -> bool:
     try:
         line.decode(encoding)
@@ -102,19 +109,15 @@ def _decodes(line: bytes, encoding: str) -> bool:
     return True
 
 
-def _most(lines: list[bytes], encoding: str) -> bool:
-    return 2 * sum(_decodes(line, encoding) for line in lines) > len(lines)
-
-
 def _utf16_order(sample: bytes) -> str | None:
-    """Tell UTF-16 without a BOM by its line ends and delimiters: zero bytes on one side of the pairs only."""
+    """Tell UTF-16 without a BOM: zero bytes on one side of the pairs only, and line feeds that are whole pairs."""
     head = sample[: 64 << 10]
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    if odd > len(head) // 40 and even * 20 < odd:
-        return "utf-16-le"
-    if even > len(head) // 40 and odd * 20 < even:
-        return "utf-16-be"
-    return None
+    zeros = {"utf-16-be": head[0::2].count(0), "utf-16-le": head[1::2].count(0)}
+    order = max(zeros, key=lambda side: zeros[side])
+    if zeros[order] <= len(head) // 40 or 20 * min(zeros.values()) >= zeros[order]:
+        return None
+    feeds = head.decode(order, "ignore").count("\n")
+    return order if 10 * feeds >= 9 * head.count(b"\n") else None
 
 
 def _refuse_binary(path: Path, sample: bytes, spec: FileSpec) -> None:
@@ -123,8 +126,8 @@ def _refuse_binary(path: Path, sample: bytes, spec: FileSpec) -> None:
             raise DeliveryCorrupt(f"文件 {path.name} 声明为 {spec.format}，实际内容是 {name}；请按约定格式重新报送")
 
 
-def _mismatch(path: Path, spec: FileSpec, likely: str | None) -> DeliveryMismatch:
-    found = f"很可能是 {_SHOWN.get(likely, likely)}" if likely else "不是任何已知的中文编码"
+def _mismatch(path: Path, spec: FileSpec, likely: str) -> DeliveryMismatch:
     return DeliveryMismatch(
-        f"文件 {path.name} 声明的编码是 {spec.encoding}，实际{found}；请核对约定的 encoding，或按约定编码重新报送"
+        f"文件 {path.name} 声明的编码是 {spec.encoding}，实际很可能是 {_SHOWN.get(likely, likely)}；"
+        "请核对约定的 encoding，或按约定编码重新报送"
     )

@@ -5,18 +5,20 @@ engine and writes them.
 """
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
 from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import plan_of
 from chengxin.dataset import steps, subjects
 from chengxin.dataset.origins import Origins
 from chengxin.dataset.tables import CREDIT_RECORD, RecordWriter, table_schema, titles
 from chengxin.handover import Admission
 from chengxin.model.kinds import Kind, kinds
+from chengxin.model.schema import kind_columns
 from chengxin.resolve.registry import Registry
 from chengxin.resolve.session import session
 from chengxin.store.layout import Layout
@@ -88,7 +90,7 @@ class Assembly:
             return
         kept = self._kept_files(kind.id, touched)
         steps.count_changes(connection, kept, draft.inserted, draft.removed)
-        reader = connection.sql(steps.rows_of_kind(self.layout, kind, origins, mine, fresh, kept)).to_arrow_reader(
+        reader = connection.sql(steps.rows_of_kind(self.layout, kind, origins, mine, fresh, kept, self._present(kind, fresh, kept))).to_arrow_reader(
             20_480
         )
         writer = RecordWriter(kind, origins, self.folder)
@@ -97,6 +99,15 @@ class Assembly:
             new_files.setdefault(table, []).extend(files)
         replaced.setdefault(kind.id, set()).update(touched)
         replaced.setdefault(CREDIT_RECORD, set()).update(f"{kind.id}-{p}" for p in touched)
+
+    def _present(self, kind: Kind, fresh: Sequence[Admission], kept: Sequence[Path]) -> set[str]:
+        """Return the columns that may hold values: those the contracts fill; all where older files are taken along."""
+        columns = [c for c in kind_columns(kind) if c.element]
+        contracts = [self.contracts.get(a.dataset) for a in fresh]
+        if kept or None in contracts:
+            return {c.name for c in columns}
+        filled = {c.element.id for contract in contracts if contract for c in plan_of(contract).columns}
+        return {c.name for c in columns if c.element and c.element.id in filled}
 
     def _sealed(self, admission: Admission) -> bool:
         contract = self.contracts.get(admission.dataset)

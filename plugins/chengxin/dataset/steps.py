@@ -113,9 +113,13 @@ def rows_of_kind(
     mine: Sequence[Admission],
     fresh: Sequence[Admission],
     kept: Sequence[Path],
+    present: set[str],
 ) -> str:
-    """Return the query of all rows of the touched parts: kept ones that nothing displaced, and the fresh winners."""
-    columns = [c.name for c in kind_columns(kind)]
+    """Return the query of all rows of the touched parts: kept ones that nothing displaced, and the fresh winners.
+
+    present: the kind's columns that can hold a value; the others are not carried through the sort.
+    """
+    columns = [c.name for c in kind_columns(kind) if c.name in present]
     related = ["related_subject_id"] if "related" in kind.roles else []
     head = ["record_id", "subject_id", *related, "subject_type"]
     tail = ["source_row", "source_record_id", "source_updated_at"]

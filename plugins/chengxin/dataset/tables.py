@@ -146,7 +146,9 @@ class RecordWriter:
 
     @staticmethod
     def _pick(columns: dict[str, pa.Array], schema: pa.Schema) -> pa.RecordBatch:
-        arrays = [columns[f.name] if columns[f.name].type == f.type else columns[f.name].cast(f.type) for f in schema]
+        size = len(columns["record_id"])
+        given = [columns[f.name] if f.name in columns else pa.nulls(size, f.type) for f in schema]
+        arrays = [a if a.type == f.type else a.cast(f.type) for a, f in zip(given, schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

@@ -7,11 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from chengxin.contracts.loader import load
 from chengxin.model.kinds import kinds
-from chengxin.model.schema import PROVENANCE, ColumnSpec, arrow_type, kind_columns
+from chengxin.model.schema import PROVENANCE, ColumnSpec, arrow_type, element_columns, kind_columns
 from chengxin.validate import runner
 from chengxin.validate.scan import Scan
-from chengxin.validate.suites import bind, load_pack, problems
+from chengxin.validate.suites import bind, compose, load_pack, problems, unsupported
 
 PACKS = Path(__file__).resolve().parents[2] / "expectations"
 TODAY = date(2026, 11, 1)
@@ -54,6 +55,27 @@ def test_pack_can_be_judged(tmp_path, kind):
         results = judge(suite, scan)
         assert scan.passes == 1
     assert len(results) == len(suite["expectations"])
+
+
+CONTRACTS = load(PACKS.parent / "dags" / "contracts").contracts
+
+
+@pytest.mark.parametrize("dataset", CONTRACTS)
+def test_suite_of_every_contract_can_be_judged(tmp_path, dataset):
+    from chengxin.validate.engine import judge
+
+    contract = CONTRACTS[dataset]
+    kind = kinds()[contract.kind]
+    earlier = {"rows": 9, "fill": {c.name: 0.8 for c in kind_columns(kind)}}
+    suite = bind(compose(contract, kind, PACKS, [earlier, earlier]), TODAY)
+    assert unsupported(suite) == []
+    parts = write(tmp_path, kind_columns(kind), [{} for _ in range(3)])
+    with Scan(parts, memory_limit_mib=256, threads=1) as scan:
+        judge(suite, scan)
+        assert scan.passes == 1
+    guarded = {r["kwargs"]["column"] for r in suite["expectations"] if r["meta"]["rule"].startswith("fill.")}
+    mapped = {c.element for c in contract.columns} | set(contract.constants)
+    assert guarded == {element_columns(e)[0].name for e in kind.element_list() if e.id in mapped}
 
 
 def subject(n, **changes):

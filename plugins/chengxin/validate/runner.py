@@ -4,6 +4,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -113,13 +114,12 @@ def _fill(scan: Scan, bound: Mapping[str, Any], columns: Sequence[ColumnSpec], p
 def _judge(bound: Mapping[str, Any], scan: Scan, rows: int, shown: frozenset[str]) -> list[Outcome]:
     from chengxin.validate.engine import judge  # here, because it imports Great Expectations: 3 seconds
 
-    done = []
-    for rule, judged in zip(bound["expectations"], judge(bound, scan), strict=True):
-        one = outcome(rule, judged, rows, shown)
-        if one.failed:
-            failing = tuple(scan.failing_rows(rule, _NAMED_ROWS))
-            one = Outcome(one.rule, one.success, one.result, one.counted, one.observed, failing)
-        done.append(one)
+    pairs = zip(bound["expectations"], judge(bound, scan), strict=True)
+    done = [outcome(rule, judged, rows, shown) for rule, judged in pairs]
+    failed = [n for n, one in enumerate(done) if one.failed]
+    named = scan.failing_rows([done[n].rule for n in failed], _NAMED_ROWS)
+    for n, failing in zip(failed, named, strict=True):
+        done[n] = replace(done[n], failing=tuple(failing))
     return done
 
 

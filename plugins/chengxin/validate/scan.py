@@ -7,8 +7,10 @@ from typing import Any, Self
 import duckdb
 
 from chengxin.errors import InvariantBroken
-from chengxin.validate.conditions import Condition, ident, text_literal
+from chengxin.validate.conditions import Condition, both, ident, text_literal
 from chengxin.validate.metrics import BATCH, Duplicates, Listing, Need, Scalar, condition_of, needs_of
+
+RowRef = tuple[str, int]
 
 
 class Scan:
@@ -58,20 +60,35 @@ class Scan:
                 self._known[need] = [value for (value,) in found]
         return {need: self._known[need] for need in wanted}
 
-    def failing_rows(self, expectation: Mapping[str, Any], limit: int) -> list[tuple[str, int]]:
-        """Return source file and row of the first rows that break a map rule; nothing for other rules."""
-        condition = condition_of(expectation, self.types)
-        if condition is None or not {"source_file", "source_row"} <= self.types.keys():
-            return []
-        order = "row_id" if "row_id" in self.types else "source_file, source_row"
-        query = f"SELECT source_file, source_row FROM {_failing(condition)} ORDER BY {order} LIMIT {int(limit)}"
-        return [(str(file), int(row)) for file, row in self._connection.execute(query).fetchall()]
+    def failing_rows(self, expectations: Sequence[Mapping[str, Any]], limit: int) -> list[list[RowRef]]:
+        """Return for each expectation source file and row of the first rows that break it; none where no row does.
+
+        All row rules are one scan; a uniqueness rule is a query of its own.
+        """
+        found: list[list[RowRef]] = [[] for _ in expectations]
+        if not {"source_file", "source_row"} <= self.types.keys():
+            return found
+        order = "row_id" if "row_id" in self.types else "(source_file, source_row)"
+        asked: dict[int, str] = {}
+        for n, expectation in enumerate(expectations):
+            condition = condition_of(expectation, self.types)
+            if condition is not None and condition.keys:
+                found[n] = _rows(self._connection.execute(repeated_sql(condition, order, limit)).fetchall())
+            elif condition is not None:
+                where = both(condition.domain, condition.unexpected)
+                asked[n] = f"arg_min((source_file, source_row), {order}, {int(limit)}) FILTER (WHERE {where})"
+        if asked:
+            row = self._connection.execute(f"SELECT {', '.join(asked.values())} FROM {BATCH}").fetchone()
+            assert row is not None
+            for n, listed in zip(asked, row, strict=True):
+                found[n] = _rows(listed or [])
+        return found
 
 
-def failing_rows(parts: Sequence[Path], expectation: Mapping[str, Any], limit: int = 20) -> list[tuple[str, int]]:
+def failing_rows(parts: Sequence[Path], expectation: Mapping[str, Any], limit: int = 20) -> list[RowRef]:
     """Return (source_file, source_row) of the first rows that break an expectation, in the order of the batch."""
     with Scan(parts, memory_limit_mib=1024, threads=1) as scan:
-        return scan.failing_rows(expectation, limit)
+        return scan.failing_rows([expectation], limit)[0]
 
 
 def plain_sql(suite: Mapping[str, Any], parts: Sequence[Path]) -> list[str]:
@@ -99,26 +116,40 @@ def duplicates_sql(need: Duplicates) -> str:
     is exact: equal keys have equal hashes.
     """
     columns = ", ".join(ident(key) for key in need.keys)
-    where = f"WHERE {need.where}" if need.where else ""
+    counted = f"SELECT count(*) AS n FROM {_suspects(need.keys, need.where, '')} GROUP BY {columns} HAVING count(*) > 1"
+    return f"{_twice(need.keys, need.where)} SELECT coalesce(sum(n), 0)::BIGINT FROM ({counted})"
+
+
+def repeated_sql(condition: Condition, order: str, limit: int) -> str:
+    """Return the query for the first rows with a key that occurs more than once."""
+    columns = ", ".join(ident(key) for key in condition.keys)
+    suspects = _suspects(condition.keys, condition.domain, f", {order} AS place, source_file AS f, source_row AS r")
     return (
-        f"WITH twice AS MATERIALIZED (SELECT hash({columns}) AS h FROM {BATCH} {where} GROUP BY 1 HAVING count(*) > 1) "
-        f"SELECT coalesce(sum(n), 0)::BIGINT FROM (SELECT count(*) AS n "
-        f"FROM (SELECT {columns} FROM {BATCH} {where}) AS b SEMI JOIN twice ON hash({columns}) = twice.h "
-        f"GROUP BY {columns} HAVING count(*) > 1)"
+        f"{_twice(condition.keys, condition.domain)} SELECT f, r FROM {suspects} "
+        f"QUALIFY count(*) OVER (PARTITION BY {columns}) > 1 ORDER BY place LIMIT {int(limit)}"
     )
 
 
-def _failing(condition: Condition) -> str:
-    where = f"WHERE {condition.domain}" if condition.domain else ""
-    if not condition.keys:
-        clause = (
-            f"({condition.unexpected})" if not condition.domain else f"({condition.domain}) AND {condition.unexpected}"
-        )
-        return f"(SELECT * FROM {BATCH} WHERE {clause})"
-    columns = ", ".join(ident(key) for key in condition.keys)
-    same = " AND ".join(f"b.{ident(key)} IS NOT DISTINCT FROM k.{ident(key)}" for key in condition.keys)
-    repeated = f"SELECT {columns} FROM {BATCH} {where} GROUP BY {columns} HAVING count(*) > 1"
-    return f"(SELECT b.* FROM (SELECT * FROM {BATCH} {where}) AS b SEMI JOIN ({repeated}) AS k ON {same})"
+def _twice(keys: Sequence[str], where: str | None) -> str:
+    grouped = f"SELECT {_hash(keys)} AS h FROM {BATCH} {_where(where)} GROUP BY 1 HAVING count(*) > 1"
+    return f"WITH twice AS MATERIALIZED ({grouped})"
+
+
+def _suspects(keys: Sequence[str], where: str | None, more: str) -> str:
+    columns = ", ".join(ident(key) for key in keys)
+    return f"(SELECT {columns}{more} FROM {BATCH} {_where(where)}) AS b SEMI JOIN twice ON {_hash(keys)} = twice.h"
+
+
+def _hash(keys: Sequence[str]) -> str:
+    return f"hash({', '.join(ident(key) for key in keys)})"
+
+
+def _where(predicate: str | None) -> str:
+    return f"WHERE {predicate}" if predicate else ""
+
+
+def _rows(found: Sequence[Sequence[Any]]) -> list[RowRef]:
+    return [(str(file), int(row)) for file, row in found]
 
 
 def _relation(parts: Sequence[Path]) -> str:

@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from chengxin.contracts.models import Contract
 from chengxin.handover import Finding, StandardBatch, VerdictStatus
-
-RowRef = tuple[str, int]
+from chengxin.validate.scan import RowRef
 
 # observed_value of these is a share or a number of rows, never a value of a row
 _COUNTING = ("proportion", "unique_value_count", "table_")

@@ -37,6 +37,13 @@ def rows_answer(rows: list[dict], total: int | None = None, **headers: str) -> A
     return Answer(json.dumps(body, ensure_ascii=False).encode(), headers=headers)
 
 
+class _QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that turns away from a misbehaving server is what these tests are about."""
+
+
 class Api:
     """An HTTP server whose answers are made by `behave(query, headers, number_of_request)`."""
 
@@ -81,8 +88,7 @@ class Api:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _QuietServer(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 

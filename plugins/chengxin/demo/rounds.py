@@ -52,6 +52,16 @@ _MIXES = {
     "bounced_cheque": Mix(0.04),
     "dishonest_person": Mix(0.1, households=0.1, persons=0.5),
 }
+# What a correction changes where no amount is stated: the first of these that a source has.
+_CORRECTIONS = {
+    "remark": "更正",
+    "doc_valid_to_on": "20360501",
+    "publicity_until_on": "2027-12-31",
+    "valid_to_on": "2028-12-31",
+    "listed_reason": "更正后的示例原因",
+    "violation_facts": "更正后的示例事实",
+    "address": "更正后的示例地址",
+}
 # The official filler of 双公示 for 'has no credit code'.
 FILLER = "00000000000000000X"
 # Decisions from which period; older ones are published no more.
@@ -182,7 +192,7 @@ def _phases(record: Record, rng: np.random.Generator) -> _Phases:
 def _corrected(
     contract: Contract, record: Record, table: dict[str, list[Text]], rows: np.ndarray
 ) -> dict[str, list[Text]]:
-    """Return the table as it stands in round 2, with the first amount (or the first remark) of some rows put right."""
+    """Return the table as it stands in round 2: in some rows the first amount, or else one other value, put right."""
     at = {column.element: column for column in contract.columns}
     money = next((c for c in contract.columns if elements()[c.element].type == "money"), None)
     result = dict(table)
@@ -190,9 +200,11 @@ def _corrected(
         places = 6 if money.unit == "万元" else 2
         texts = table[money.source]
         result[money.source] = [_raised(t, places) if c else t for t, c in zip(texts, rows, strict=True)]
-    elif "remark" in at:
-        source = at["remark"].source
-        result[source] = ["更正" if c else t for t, c in zip(table[source], rows, strict=True)]
+    else:
+        for element in [e for e in _CORRECTIONS if e in at][:1]:
+            source = at[element].source
+            texts = zip(table[source], rows, strict=True)
+            result[source] = [_CORRECTIONS[element] if c else t for t, c in texts]
     if contract.kind == "tax_arrears" and "published_on" in at:
         source = at["published_on"].source
         result[source] = ["2026-10-15"] * len(record)

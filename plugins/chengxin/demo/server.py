@@ -16,6 +16,15 @@ from chengxin.demo.sources import DemoSources
 from chengxin.demo.writers import page_bytes
 
 
+class _QuietServer(ThreadingHTTPServer):
+    """Keeps the terminal free for the summary, also when a client hangs up."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing; the client says what went wrong."""
+
+
 class DemoServer:
     """Serves the HTTP deliveries of a demo on 127.0.0.1 while the `with` block lasts; the port is free and chosen anew.
 
@@ -24,8 +33,7 @@ class DemoServer:
 
     def __init__(self, sources: DemoSources) -> None:
         self._sources = sources
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(sources.interfaces))
-        self._server.daemon_threads = True
+        self._server = _QuietServer(("127.0.0.1", 0), _handler(sources.interfaces))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
@@ -66,7 +74,7 @@ def _handler(folder: Path) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
-            """Keep the terminal free for the summary."""
+            """Say nothing."""
 
     return Handler
 

@@ -1,13 +1,19 @@
 """What a kernel takes and gives."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from chengxin.model.rules import rules
 from chengxin.standardise.kernels.buffers import Mask, Rows
+
+T = TypeVar("T")
+Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,12 @@ class Findings:
         for rule, mask in other._masks.items():
             self.add(rule, rows[mask])
 
+    def add_distinct(self, broken: Sequence[Sequence[str]], codes: Codes, rows: Rows | None = None) -> None:
+        """Note the rules that each distinct value breaks; codes: which one a row holds, -1 for null."""
+        for rule in sorted({rule for rules_of_one in broken for rule in rules_of_one}):
+            hit = np.array([rule in rules_of_one for rules_of_one in broken] + [False], np.bool_)[codes]
+            self.add(rule, hit if rows is None else rows[hit])
+
     def errors(self) -> Mask:
         """Return the rows that break a rule of level error."""
         found = np.zeros(self.rows, np.bool_)
@@ -69,3 +81,11 @@ class Findings:
     def issues(self) -> tuple[tuple[str, pa.BooleanArray], ...]:
         """Return the findings in the shape of `Cleaned.issues`."""
         return tuple((rule, pa.array(self._masks[rule])) for rule in sorted(self._masks))
+
+
+def read_distinct(values: pa.StringArray, read: Callable[[str], T]) -> tuple[list[T], Codes, pa.Array]:
+    """Read each distinct text once; return the readings, which of them each row has (-1 for null), and as Arrow."""
+    encoded = values.dictionary_encode()
+    readings = [read(text) for text in encoded.dictionary.to_pylist()]
+    codes: Codes = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    return readings, codes, encoded.indices

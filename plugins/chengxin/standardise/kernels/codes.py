@@ -4,14 +4,13 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.model import regions
 from chengxin.model.codelists import codelists
 from chengxin.standardise.kernels.buffers import valid
-from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions
+from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, read_distinct
 from chengxin.standardise.kernels.text import fold, folded, prepare, without_tokens
 
 _ZERO_TAIL = re.compile(r"([0-9]+)\.0+")
@@ -51,13 +50,9 @@ def _accepted(codelist: str | None) -> dict[str, str]:
 def clean_region(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean divisions to six-digit codes in use: 2, 4, 6, 9 or 12 digits, names of Hunan places and of provinces."""
     prepared = prepare(raw, excel_prefix=True)
-    encoded = folded(prepared.values).dictionary_encode()
-    readings = [_read_region(text) for text in encoded.dictionary.to_pylist()]
-    values = pa.array([code for code, _ in readings], pa.string()).take(encoded.indices)
-    codes = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
-    present = valid(encoded.indices)
-    for rule in ("region.unknown", "region.retired", "region.zone"):
-        prepared.findings.add(rule, np.array([broken == rule for _, broken in readings], np.bool_)[codes] & present)
+    readings, codes, indices = read_distinct(folded(prepared.values), _read_region)
+    values = pa.array([code for code, _ in readings], pa.string()).take(indices)
+    prepared.findings.add_distinct([(rule,) if rule else () for _, rule in readings], codes)
     return Cleaned(values, prepared.findings.issues())
 
 

@@ -6,10 +6,9 @@ from datetime import date, datetime
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from chengxin.standardise.kernels.buffers import Rows, fixed_width, parts, take, valid
-from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings
+from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings, read_distinct
 from chengxin.standardise.kernels.date_forms import DateReading, read_date, read_instant
 from chengxin.standardise.kernels.text import prepare
 
@@ -49,14 +48,10 @@ def clean_instant(raw: pa.Array, options: CleanOptions) -> Cleaned:
 def _by_distinct(
     values: pa.StringArray, read: Callable[[str], DateReading], kind: pa.DataType, findings: Findings
 ) -> pa.Array:
-    encoded = values.dictionary_encode()
-    readings = [read(text) for text in encoded.dictionary.to_pylist()]
+    readings, codes, indices = read_distinct(values, read)
     dates: list[date | datetime | None] = [reading.value for reading in readings]
-    codes = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
-    present = valid(encoded.indices)
-    for rule in sorted({reading.rule for reading in readings if reading.rule}):
-        findings.add(rule, np.array([reading.rule == rule for reading in readings], np.bool_)[codes] & present)
-    return pc.take(pa.array(dates, kind), encoded.indices)
+    findings.add_distinct([(reading.rule,) if reading.rule else () for reading in readings], codes)
+    return pa.array(dates, kind).take(indices)
 
 
 def _plain(values: pa.StringArray) -> tuple[Rows, npt.NDArray[np.int64]]:

@@ -27,7 +27,7 @@ from chengxin.standardise.kernels.buffers import (
     valid,
     without,
 )
-from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings
+from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings, read_distinct
 from chengxin.standardise.kernels.text import prepare, without_tokens
 
 # The twin of model.identifiers.DROPPED: RE2 writes code points its own way and counts fewer of them as blank.
@@ -202,13 +202,10 @@ _DOUBTFUL = "^(?:" + "|".join(c + c + c + c for c in "0123456789ABCDEFGHIJKLMNOP
 
 def _by_reader(values: pa.StringArray, kind: str, today: date | None) -> tuple[pa.StringArray, Findings]:
     """Read each distinct value once with the scalar reader."""
-    encoded = values.dictionary_encode()
-    readings = [_read(text, kind, today) for text in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    readings, codes, indices = read_distinct(values, lambda text: _read(text, kind, today))
     findings = Findings(len(values))
-    for rule in sorted({rule for reading in readings for rule in reading.rules}):
-        findings.add(rule, np.array([rule in reading.rules for reading in readings], np.bool_)[codes])
-    return pa.array([reading.value for reading in readings], pa.string()).take(encoded.indices), findings
+    findings.add_distinct([reading.rules for reading in readings], codes)
+    return pa.array([reading.value for reading in readings], pa.string()).take(indices), findings
 
 
 @lru_cache(maxsize=50_000)

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.standardise.kernels.buffers import Rows, as_mask, take, valid
-from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings
+from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings, read_distinct
 from chengxin.standardise.kernels.decimals import Ints, decimal_array, plain_numbers, scaled
 from chengxin.standardise.kernels.money_forms import UNITS, read_money, read_words
 from chengxin.standardise.kernels.text import folded, prepare
@@ -89,12 +89,9 @@ def _one_by_one(values: pa.StringArray, rows: Rows, power: int, amounts: _Amount
     """Read each distinct text of the remaining rows once."""
     if len(rows) == 0:
         return
-    encoded = take(values, rows).dictionary_encode()
-    readings = [read_money(text, power) for text in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    readings, codes, _ = read_distinct(take(values, rows), lambda text: read_money(text, power))
     fen: Ints = np.array([0 if r.yuan is None else int(r.yuan.scaleb(2)) for r in readings], np.int64)
     known = np.array([r.yuan is not None for r in readings], np.bool_)
     currency = np.array([-1 if r.currency is None else amounts.code(r.currency) for r in readings], np.int32)
     amounts.fen[rows], amounts.known[rows], amounts.currency[rows] = fen[codes], known[codes], currency[codes]
-    for rule in sorted({rule for reading in readings for rule in reading.rules}):
-        findings.add(rule, rows[np.array([rule in reading.rules for reading in readings], np.bool_)[codes]])
+    findings.add_distinct([reading.rules for reading in readings], codes, rows)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.standardise.kernels.buffers import Rows, take, valid
-from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions
+from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, read_distinct
 from chengxin.standardise.kernels.decimals import decimal_array, plain_numbers, scaled
 from chengxin.standardise.kernels.text import folded, prepare, without_tokens
 
@@ -61,9 +61,8 @@ def clean_decimal(raw: pa.Array, options: CleanOptions) -> Cleaned:
 
 def _distinct(values: pa.StringArray, read: Callable[[str], Any], kind: pa.DataType) -> tuple[pa.Array, Any]:
     """Read each distinct text once; return the results and where there was none."""
-    encoded = values.dictionary_encode()
-    results = pa.array([read(text) for text in encoded.dictionary.to_pylist()], kind)
-    taken = results.take(encoded.indices)
+    readings, _, indices = read_distinct(values, read)
+    taken = pa.array(readings, kind).take(indices)
     return taken, ~valid(taken)
 
 
@@ -113,12 +112,10 @@ def clean_phone(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean telephone numbers to digits, an extension behind `-`; the first is taken where several are given."""
     prepared = prepare(raw, excel_prefix=True)
     values, findings = prepared.values, prepared.findings
-    encoded = values.dictionary_encode()
-    readings = [_read_phone(text) for text in encoded.dictionary.to_pylist()]
-    found = pa.array([number for number, _ in readings], pa.string()).take(encoded.indices)
-    several = pa.array([more for _, more in readings], pa.bool_()).take(encoded.indices)
+    readings, codes, indices = read_distinct(values, _read_phone)
+    found = pa.array([number for number, _ in readings], pa.string()).take(indices)
     findings.add("phone.invalid", valid(values) & ~valid(found))
-    findings.add("phone.several", several.fill_null(False).to_numpy(zero_copy_only=False))
+    findings.add_distinct([("phone.several",) if several else () for _, several in readings], codes)
     return Cleaned(found, findings.issues())
 
 

@@ -2,16 +2,18 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.model.identifiers import EXCEL_PREFIX, NULL_TOKENS
 from chengxin.standardise.kernels.buffers import (
     Bytes,
-    Offsets,
+    Mask,
     Rows,
     as_mask,
     as_strings,
@@ -29,6 +31,7 @@ BLANKS = " \t\n\v\f\r\x85\xa0\xad\u1680\u180e" + "".join(map(chr, range(0x2000, 
     "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u202f\u205f\u2060\u3000\ufeff"
 )  # fmt: skip
 LONGEST_TOKEN = 24  # bytes; a full-width <ＮＵＬＬ> with room to spare
+_BLOCK = 1 << 16
 CONTROL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{80}-\x{9F}]"
 
 # GB18030-2005 gave these 25 two-byte codes to private-use code points, GB18030-2022 to the characters themselves, and
@@ -40,6 +43,9 @@ GB18030_PRIVATE = {
     0xE843: 0x9FB9, 0xE854: 0x9FBA, 0xE855: 0x241FE, 0xE864: 0x9FBB,
 }  # fmt: skip
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
+
+
+Positions = npt.NDArray[np.intp]
 
 
 @dataclass
@@ -55,21 +61,34 @@ def prepare(raw: pa.Array, *, tokens: bool = True, excel_prefix: bool = False) -
     """Do what every kind of column needs first; U+FFFD makes a value null (text.replacement)."""
     values = as_strings(raw)
     findings = Findings(len(values))
-    offsets, data = parts(values)
-    used = data[offsets[0] : offsets[-1]]
-    plain = used.size == 0 or int(used.max()) < 0x80
-    values = _without_controls(values, offsets, used, findings)
-    if not plain:
-        values = _without_damage(values, findings)
+    plain = _is_ascii(values)
+    values = _without_damage(_without_controls(values, findings), findings)
     values = trimmed(values)
     if excel_prefix:
         values = _without_prefix(values)
     return Prepared(without_tokens(values) if tokens else values, findings, plain)
 
 
-def _without_controls(values: pa.StringArray, offsets: Offsets, used: Bytes, findings: Findings) -> pa.StringArray:
+def _positions(used: Bytes, test: Callable[[Bytes], Mask]) -> Positions:
+    """Return where a test holds. It goes block by block, so that its temporary arrays stay in the cache."""
+    found = [np.flatnonzero(test(used[at : at + _BLOCK])) + at for at in range(0, used.size, _BLOCK)]
+    return np.concatenate(found) if found else np.zeros(0, np.intp)
+
+
+def _is_control(block: Bytes) -> Mask:
+    return (block < 0x20) | (block == 0x7F) | (block == 0xC2)
+
+
+def _is_high(block: Bytes) -> Mask:
+    high: Mask = block >= 0xEE
+    return high
+
+
+def _without_controls(values: pa.StringArray, findings: Findings) -> pa.StringArray:
     """Remove control characters but for tab and line ends, which belong to free text."""
-    positions = np.flatnonzero((used < 0x20) | (used == 0x7F) | (used == 0xC2))
+    offsets, data = parts(values)
+    used = data[offsets[0] : offsets[-1]]
+    positions = _positions(used, _is_control)
     if positions.size == 0:
         return values
     found = used[positions]
@@ -88,7 +107,7 @@ def _without_damage(values: pa.StringArray, findings: Findings) -> pa.StringArra
     offsets, data = parts(values)
     start = int(offsets[0])
     used = data[start : offsets[-1]]
-    high = np.flatnonzero(used >= 0xEE)
+    high = _positions(used, _is_high)
     if high.size == 0:
         return values
     first, second = used[high], used[np.minimum(high + 1, used.size - 1)]
@@ -182,7 +201,7 @@ _TOKENS = pa.array(sorted(NULL_TOKENS), pa.string())
 def _is_ascii(values: pa.StringArray) -> bool:
     offsets, data = parts(values)
     used = data[offsets[0] : offsets[-1]]
-    return used.size == 0 or int(used.max()) < 0x80
+    return all(int(used[at : at + _BLOCK].max()) < 0x80 for at in range(0, used.size, _BLOCK))
 
 
 def folded(values: pa.StringArray) -> pa.StringArray:
@@ -221,6 +240,18 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
     return Cleaned(values, findings.issues())
 
 
-def masked_names(values: pa.StringArray) -> "np.typing.NDArray[np.bool_]":
-    """Return where a name is partly hidden by asterisks; such a name is no key."""
-    return as_mask(pc.match_substring(values, "*")) | as_mask(pc.match_substring(values, "＊"))
+def masked_names(values: pa.StringArray) -> Mask:
+    """Return where a name is partly hidden by asterisks, half or full width; such a name is no key."""
+    offsets, data = parts(values)
+    used = data[offsets[0] : offsets[-1]]
+    found = _positions(used, _may_be_asterisk)
+    wide = used[found] == 0x8A
+    sure = ~wide | ((found > 1) & (used[found - 1] == 0xBC) & (used[found - 2] == 0xEF))
+    mask = np.zeros(len(values), np.bool_)
+    mask[rows_at(offsets, found[sure] + offsets[0])] = True
+    return mask & valid(values)
+
+
+def _may_be_asterisk(block: Bytes) -> Mask:
+    found: Mask = (block == 0x2A) | (block == 0x8A)  # U+FF0A is EF BC 8A
+    return found

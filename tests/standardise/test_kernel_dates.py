@@ -1,0 +1,132 @@
+"""Dates and instants in every shape departments send."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_cases import cleaned, one
+
+from chengxin.clock import SHANGHAI
+
+DAY = date(2019, 9, 5)
+OPEN = date(9999, 12, 31)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2019-09-05",
+        "2019/9/5",
+        "20190905",
+        "2019.9.5",
+        "2019年9月5日",
+        "2019年09月05日",
+        "二〇一九年九月五日",
+        "二○一九年九月五日",
+        "二O一九年九月五日",
+        "二零一九年九月五日",
+        "43713",
+        "43713.0",
+        "1567612800000",
+        "1567612800",
+        "2019-09-05 00:00:00.0",
+        "2019-9-5 0:00:00",
+        "2019-09-05T00:00:00+08:00",
+        "2019-09-04T16:00:00Z",
+        "20190905000000",
+        "２０１９－０９－０５",
+        "'2019-09-05",
+        "\u30002019-09-05 ",
+        "20190905.0",
+        "2019年 9月 5日",
+        "Thu Sep 05 00:00:00 CST 2019",
+    ],
+)
+def test_reads_every_shape_of_one_day(text: str) -> None:
+    assert one("date", text) == (DAY, [])
+
+
+@pytest.mark.parametrize(
+    "text", ["长期", "长期有效", "永久", "无固定期限", "2099-12-31", "9999-12-31", "20991231", "2099-12-31 00:00:00"]
+)
+def test_open_ended_validity_is_one_date_and_no_issue(text: str) -> None:
+    assert one("date", text) == (OPEN, [])
+
+
+@pytest.mark.parametrize(
+    "text", ["1900-01-01", "0000-00-00", "1900/1/1", "00000000", "1900-01-01 00:00:00", "0001-01-01"]
+)
+def test_fillers_are_absent_with_a_warning(text: str) -> None:
+    assert one("date", text) == (None, ["date.placeholder"])
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2014年08月", date(2014, 8, 1)),
+        ("2013-11", date(2013, 11, 1)),
+        ("2012", date(2012, 1, 1)),
+        ("2012年", date(2012, 1, 1)),
+        ("201311", date(2013, 11, 1)),
+        ("二〇一九年九月", date(2019, 9, 1)),
+    ],
+)
+def test_month_or_year_alone_becomes_its_first_day(text: str, day: date) -> None:
+    assert one("date", text) == (day, ["date.partial"])
+
+
+@pytest.mark.parametrize(
+    "text", ["2019-02-30", "2019-13-01", "20190230", "二〇一九年二月三十日", "昨天", "2019-9-5-1", "1", "1234567"]
+)
+def test_impossible_days_are_errors(text: str) -> None:
+    assert one("date", text) == (None, ["date.invalid"])
+
+
+def test_epoch_numbers_follow_shanghai_summer_time() -> None:
+    midnight = datetime(1988, 7, 1, tzinfo=SHANGHAI)
+    millis = int(midnight.timestamp() * 1000)
+    assert (datetime(1970, 1, 1) + timedelta(milliseconds=millis, hours=8)).date() == date(1988, 6, 30)  # noqa: DTZ001
+    assert one("date", str(millis)) == (date(1988, 7, 1), [])
+
+
+def test_words_for_nothing_are_no_issue() -> None:
+    assert cleaned("date", ["", "/", "无", None]) == [(None, [])] * 4
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dates(date(1901, 1, 1), date(2098, 12, 31)), st.sampled_from(["%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y年%m月%d日"])
+)
+def test_reads_back_any_day(day: date, form: str) -> None:
+    assert one("date", day.strftime(form)) == (day, [])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dates(date(1971, 1, 1), date(2098, 12, 30)))
+def test_reads_back_local_midnight_from_epoch_milliseconds(day: date) -> None:
+    millis = int(datetime(day.year, day.month, day.day, tzinfo=SHANGHAI).timestamp() * 1000)
+    if len(str(millis)) >= 11:
+        assert one("date", str(millis)) == (day, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2019-09-05 08:30:00", "2019-09-05T08:30:00", "2019-09-05 08:30:00.0", "2019-09-05T00:30:00Z", "1567643400000"],
+)
+def test_reads_every_shape_of_one_instant(text: str) -> None:
+    assert one("instant", text) == (datetime(2019, 9, 5, 0, 30, tzinfo=UTC), [])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.datetimes(datetime(1985, 1, 1), datetime(2098, 12, 30)))  # noqa: DTZ001
+def test_plain_timestamps_are_shanghai_time(moment: datetime) -> None:
+    local = moment.replace(microsecond=0, tzinfo=SHANGHAI)
+    assert one("instant", local.strftime("%Y-%m-%d %H:%M:%S")) == (local.astimezone(UTC), [])
+
+
+@pytest.mark.parametrize(
+    "text", ["2019-02-30 00:00:00", "2019-09-05 25:00:00", "2019-09-05x08:30:00", "2099-12-31 00:00:00"]
+)
+def test_impossible_instants_are_errors(text: str) -> None:
+    assert one("instant", text) == (None, ["date.invalid"])

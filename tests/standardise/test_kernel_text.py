@@ -1,0 +1,151 @@
+"""Free text, names and match keys."""
+
+import unicodedata
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_cases import cleaned, one
+
+from chengxin.standardise.kernels import name_key
+from chengxin.standardise.kernels.text import GB18030_PRIVATE, prepare, trimmed
+
+TWO_BYTE_CODES = [
+    "A6D9",
+    "A6DA",
+    "A6DB",
+    "A6DC",
+    "A6DD",
+    "A6DE",
+    "A6DF",
+    "A6EC",
+    "A6ED",
+    "A6F3",
+    "A8BC",
+    "FE51",
+    "FE52",
+    "FE53",
+    "FE59",
+    "FE61",
+    "FE66",
+    "FE67",
+    "FE6C",
+    "FE6D",
+    "FE76",
+    "FE7E",
+    "FE90",
+    "FE91",
+    "FEA0",
+]
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\u3000", "\u200b", "\ufeff", "\xa0", "\u2003", "\r\n"])
+def test_blanks_at_the_ends_are_removed_and_inside_kept(blank: str) -> None:
+    assert one("text", f"{blank}甲{blank}乙{blank}{blank}") == (f"甲{blank}乙", [])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text(" \t\u3000\u200b\xa0\ufeff甲乙(（abc。、\u2009Ω", max_size=6), max_size=20))
+def test_trimming_agrees_with_python(texts: list[str]) -> None:
+    blanks = " \t\u3000\u200b\xa0\ufeff\u2009"
+    assert trimmed(pa.array(texts, pa.string())).to_pylist() == [text.strip(blanks) for text in texts]
+
+
+def test_stored_text_is_never_normalised() -> None:
+    assert one("text", "面积５０㎡（约）Ⅹ") == ("面积５０㎡（约）Ⅹ", [])
+    assert one("name", "湖南（长沙）ＡＢ公司") == ("湖南（长沙）ＡＢ公司", [])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "/", "／", "无", "-", "--", "null", "NULL", "暂无", "（空）", "Ｎ／Ａ", "空", " / "]
+)
+def test_words_for_nothing_are_absent_without_an_issue(text: str) -> None:
+    assert one("text", text) == (None, [])
+
+
+def test_replacement_characters_make_the_value_unusable() -> None:
+    assert cleaned("text", ["好", "坏\ufffd", "（好）"]) == [("好", []), (None, ["text.replacement"]), ("（好）", [])]
+    assert one("money", "5万\ufffd") == (None, ["text.replacement"])
+    assert one("code", "\ufffd", codelist="sex") == (None, ["text.replacement"])
+
+
+def test_unknown_private_characters_are_kept_with_a_warning() -> None:
+    assert one("name", "王\ue000") == ("王\ue000", ["text.private_use"])
+    assert one("text", "\U000f0001") == ("\U000f0001", ["text.private_use"])
+
+
+def test_control_characters_are_removed_with_a_warning_and_line_ends_kept() -> None:
+    assert one("text", "甲\x00\x1f乙\x7f\x81") == ("甲乙", ["text.control"])
+    assert one("text", "甲\n乙\t丙") == ("甲\n乙\t丙", [])
+
+
+@pytest.mark.parametrize("code", TWO_BYTE_CODES)
+def test_gb18030_codes_give_the_same_character_whoever_decoded_them(code: str) -> None:
+    by_python = bytes.fromhex(code).decode("gb18030")
+    assert ord(by_python) in GB18030_PRIVATE, (
+        "the table of Python's decoder moved on: the character is no longer private"
+    )
+    value, rules = one("text", f"甲{by_python}乙")
+    assert rules == []
+    assert unicodedata.category(value[1]) != "Co"
+    assert value == "甲" + chr(GB18030_PRIVATE[ord(by_python)]) + "乙"
+
+
+def test_the_private_table_is_complete_and_one_to_one() -> None:
+    assert len(GB18030_PRIVATE) == len(set(GB18030_PRIVATE.values())) == len(TWO_BYTE_CODES) == 25
+
+
+@pytest.mark.parametrize(
+    "number", ["430102199003077214", "４３０１０２１９９００３０７７２１４", "914300007121944054", "43010219900307721x"]
+)
+def test_document_number_in_the_name_column_is_an_error(number: str) -> None:
+    assert one("name", number) == (None, ["name.is_identifier"])
+
+
+def test_names_that_begin_with_digits_are_names() -> None:
+    assert one("name", "58同城信息技术有限公司") == ("58同城信息技术有限公司", [])
+    assert one("name", "1234567890123456号店铺") == ("1234567890123456号店铺", [])
+
+
+def test_masked_name_is_kept_but_is_no_key() -> None:
+    assert one("name", "张*明") == ("张*明", ["name.masked"])
+    assert name_key(pa.array(["张*明", "＊＊＊公司"])).to_pylist() == [None, None]
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        [
+            "湖南（长沙）有限公司",
+            "湖南(长沙)有限公司",
+            "湖南 〔长沙〕 有限公司。",
+            "湖南长沙有限公司（已注销）",
+            "\u3000湖南长沙有限公司",
+        ],
+        ["买买提·艾力", "买买提•艾力", "买买提・艾力", "买买提艾力"],
+        ["ABC公司", "ａｂｃ公司", "abc 公司"],
+    ],
+)
+def test_spellings_of_one_name_share_a_key(forms: list[str]) -> None:
+    assert len(set(name_key(pa.array(forms)).to_pylist())) == 1
+
+
+def test_different_company_forms_keep_different_keys() -> None:
+    keys = name_key(pa.array(["湖南甲有限公司", "湖南甲有限责任公司", "甲有限公司"])).to_pylist()
+    assert len(set(keys)) == 3
+
+
+def test_key_of_nothing_is_null_and_slices_are_respected() -> None:
+    names = pa.array(["（", "", None, "甲（乙）", "丙"])
+    assert name_key(names).to_pylist() == [None, None, None, "甲乙", "丙"]
+    assert name_key(names.slice(3)).to_pylist() == ["甲乙", "丙"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(st.none(), st.text(max_size=12)), max_size=30))
+def test_any_text_passes_through_without_loss_of_rows(texts: list[str | None]) -> None:
+    array = pa.array(texts, pa.string())
+    assert len(prepare(array).values) == len(texts)
+    assert len(name_key(array)) == len(texts)
+    prepare(array).values.validate(full=True)

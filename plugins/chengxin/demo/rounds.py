@@ -202,9 +202,8 @@ def _corrected(
         result[money.source] = [_raised(t, places) if c else t for t, c in zip(texts, rows, strict=True)]
     else:
         for element in [e for e in _CORRECTIONS if e in at][:1]:
-            source = at[element].source
-            texts = zip(table[source], rows, strict=True)
-            result[source] = [_CORRECTIONS[element] if c else t for t, c in texts]
+            texts, right = table[at[element].source], _CORRECTIONS[element]
+            result[at[element].source] = [right if c else t for t, c in zip(texts, rows, strict=True)]
     if contract.kind == "tax_arrears" and "published_on" in at:
         source = at["published_on"].source
         result[source] = ["2026-10-15"] * len(record)

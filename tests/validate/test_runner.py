@@ -105,6 +105,21 @@ def test_field_that_used_to_be_filled_and_is_empty_now_holds(tmp_path):
     assert verdict.status == "hold" and by_rule(verdict)["fill.remark"].severity == "critical"
 
 
+def test_report_is_one_file_in_chinese_for_light_and_dark(tmp_path):
+    rows = [{**row, "decision_on": None} for row in rows_of(30)]
+    history = [{"batch_id": "b1", "rows": 30, "fill": {"decision_on": 1.0}}]
+    page = (judge(tmp_path, rows, history=history)[1] / "report.html").read_text()
+    assert not any(word in page for word in ("http:", "https:", "<script", "src=", "<link", "url("))
+    for part in (
+        'lang="zh-CN"',
+        "prefers-color-scheme: dark",
+        "暂缓",
+        "字段『决定日期』填充率 0.0%，低于下限 50.0%",
+        "100.0%",
+    ):
+        assert part in page
+
+
 def test_equal_runs_write_equal_bytes(tmp_path):
     rows = rows_of(50)
     rows[7]["valid_to_on"] = date(2020, 1, 1)

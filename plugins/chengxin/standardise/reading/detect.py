@@ -117,7 +117,9 @@ def _utf16_order(sample: bytes) -> str | None:
     if zeros[order] <= len(head) // 40 or 20 * min(zeros.values()) >= zeros[order]:
         return None
     feeds = head.decode(order, "ignore").count("\n")
-    return order if 10 * feeds >= 9 * head.count(b"\n") else None
+    # a line feed as the high byte would be Gurmukhi or Gujarati; as the low byte it may be any character (上 is 4E0A)
+    high = head[1 if order == "utf-16-le" else 0 :: 2].count(10)
+    return order if 20 * high <= feeds and (feeds or 10 not in head) else None
 
 
 def _refuse_binary(path: Path, sample: bytes, spec: FileSpec) -> None:

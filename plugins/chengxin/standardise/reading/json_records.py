@@ -17,6 +17,7 @@ from chengxin.standardise.reading.text_file import texts
 
 _SPACE = re.compile(r"[ \t\r\n\ufeff\x00\x1a]*")
 _NEXT = re.compile(r"[}\],\[\n]\s*(?=\{)")
+_FIRST_KEY = re.compile(r'\{\s*"([^"\\]*)"\s*:')
 _MAX_ELEMENT = 4 << 20
 _TAIL = 4 << 10  # a fault this near the end of the buffer may only mean that more must be read
 
@@ -167,6 +168,8 @@ def _to_next(window: _Window, closed: bool) -> tuple[bool, str]:
 
 def _set_aside(window: _Window, gathering: Gathering, ordinal: int, known: set[str]) -> None:
     """Set the broken element aside and go to the next place where an element with familiar keys begins."""
+    if not known and (first := _FIRST_KEY.match(window.text, window.at)):
+        known = {first[1]}
     offset = 1
     while True:
         match = _NEXT.search(window.text, window.at + offset)
@@ -186,10 +189,10 @@ def _set_aside(window: _Window, gathering: Gathering, ordinal: int, known: set[s
 
 
 def _is_familiar(found: tuple[Any, str] | None, known: set[str]) -> bool:
-    """Tell an element from an object nested in one: half of its keys have been seen."""
+    """Tell an element from an object nested in one: it has half of the keys that were seen, or half of its own were."""
     if found is None or not isinstance(found[0], dict) or not found[0]:
         return False
-    return not known or 2 * len(known & set(found[0])) >= len(found[0])
+    return not known or 2 * len(known & set(found[0])) >= min(len(found[0]), len(known))
 
 
 def _enter(window: _Window, path: str, name: str) -> None:

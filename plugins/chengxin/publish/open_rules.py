@@ -36,8 +36,8 @@ _ADULT = 18 * 10_000  # years in yyyymmdd arithmetic
 class TableRule:
     """How one table goes into the open tier.
 
-    columns: column -> treatment (keep, name, person_name, free_text, redact, source_id, organisations, prefecture);
-    what is not named is dropped. conditions: the kinds' row rules by kind id ('' in a typed table).
+    columns: column -> treatment (see `_treat`); what is not named is dropped. conditions: the kinds' row rules by kind
+    id ('' in a typed table). until, event: columns of the publicity term and of the event.
     """
 
     name: str
@@ -68,7 +68,12 @@ def table_rules(kinds: Mapping[str, Kind]) -> dict[str, TableRule]:
     """Return the rule of every table of the open tier."""
     shared = {name: kind for name, kind in sorted(kinds.items()) if kind.open.share and not kind.sealed}
     identity = {"record_id": "keep", "subject_id": "organisations", "subject_type": "keep"}
-    subject = {"name": "name", "uscc": "organisations", "region_code": "prefecture", "status_code": "organisations"}
+    subject = {
+        "name": "business_name",
+        "uscc": "organisations",
+        "region_code": "prefecture",
+        "status_code": "organisations",
+    }
     period = {"valid_from_on": "keep", "valid_to_on": "keep"}
     identifier = {"subject_id": "keep", "identifier_type": "keep", "identifier_value": "keep"}
     name = {"subject_id": "keep", "name": "name", "is_current": "keep"}
@@ -229,7 +234,9 @@ def _treat(column: pa.Array, treatment: str, person: pa.Array, household: pa.Arr
         return pc.if_else(person, nothing, clean)
     if treatment == "person_name":
         return masking.mask_person_names(clean)
-    if treatment == "name":
+    if treatment == "business_name":
+        clean = pc.if_else(person, nothing, clean)
+    if treatment in ("name", "business_name"):
         alike = pc.fill_null(masking.looks_like_person(clean), False)
         hide = pc.or_(person, alike if household is None else pc.and_(household, alike))
         return pc.if_else(hide, masking.mask_person_names(clean), clean)

@@ -54,8 +54,11 @@ def load(layout: Layout, tier: str) -> Pointer | None:
         return None
     except (TypeError, UnicodeDecodeError) as error:
         raise ValueError("指针内容不是 current.json 应有的样子") from error
-    if not (isinstance(pointer.snapshot_id, str) and isinstance(pointer.sequence, int)):
+    texts = (pointer.snapshot_id, pointer.manifest_sha256, pointer.previous or "")
+    if not all(isinstance(text, str) for text in texts) or not isinstance(pointer.sequence, int):
         raise ValueError("指针内容类型不对")
+    if len(pointer.manifest_sha256) != 64:
+        raise ValueError("指针没有清单的摘要")
     return pointer
 
 

@@ -11,7 +11,8 @@ OURS = ("plugins", "dags", "expectations", "tests", "bench", "docs", ".ci")
 TEXT = {".py", ".yaml", ".yml", ".json", ".md", ".toml", ".csv", ".lock", ".html", ".txt", ""}
 PYTHON = [path for folder in ("plugins", "dags", "bench", "tests") for path in sorted((PROJECT / folder).rglob("*.py"))]
 # Names that are part of a format or a licence, or that cannot exist.
-KNOWN_HOSTS = {"127.0.0.1", "localhost", "api-server", "www.apache.org", "www.w3.org", "schemas.openxmlformats.org"}
+KNOWN_HOSTS = {"127.0.0.1", "localhost", "api-server", "www.apache.org", "www.w3.org"}
+KNOWN_HOSTS |= {"schemas.openxmlformats.org", "json-schema.org"}
 KNOWN_DOMAINS = (".example", ".example.com", ".example.org", ".invalid", ".test")
 
 

@@ -122,7 +122,11 @@ def test_reads_every_shape_of_one_instant(text: str) -> None:
 @given(st.datetimes(datetime(1985, 1, 1), datetime(2098, 12, 30)))  # noqa: DTZ001
 def test_plain_timestamps_are_shanghai_time(moment: datetime) -> None:
     local = moment.replace(microsecond=0, tzinfo=SHANGHAI)
-    assert one("instant", local.strftime("%Y-%m-%d %H:%M:%S")) == (local.astimezone(UTC), [])
+    instant = local.astimezone(UTC)
+    assert one("instant", local.strftime("%Y-%m-%d %H:%M:%S")) == (instant, [])
+    assert one("instant", local.strftime("%Y-%m-%d %H:%M:%S.0")) == (instant, [])
+    if instant.year > 2001:
+        assert one("instant", str(int(instant.timestamp()) * 1000 + 7)) == (instant + timedelta(milliseconds=7), [])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """Money: exact yuan, currency and the text as sent."""
 
+import csv
+import os
 from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -9,6 +12,8 @@ from hypothesis import strategies as st
 from kernel_cases import cleaned, one
 
 from chengxin.standardise.kernels import CleanOptions, clean
+
+SHARED = Path(os.environ.get("CHENGXIN_SHARED") or Path(__file__).resolve().parents[2].parent / "shared")
 
 
 @pytest.mark.parametrize(
@@ -109,3 +114,15 @@ def test_units_are_told_apart_row_by_row() -> None:
         None,
         Decimal(10**8),
     ]
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not SHARED.is_dir(), reason="shared data not here")
+def test_every_capital_of_the_registry_is_read() -> None:
+    texts: list[str | None] = []
+    for path in sorted((SHARED / "data/registration-hunan/csv").glob("*.csv")):
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            texts += [row["注册资金"] for row in csv.DictReader(lines)]
+    assert len(texts) > 16_000
+    rules = {rule for _, broken in cleaned("money", texts, unit="万元") for rule in broken}
+    assert rules <= {"money.foreign_currency", "money.rounded"}

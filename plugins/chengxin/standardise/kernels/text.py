@@ -76,7 +76,8 @@ def _positions(used: Bytes, test: Callable[[Bytes], Mask]) -> Positions:
 
 
 def _is_control(block: Bytes) -> Mask:
-    return (block < 0x20) | (block == 0x7F) | (block == 0xC2)
+    found: Mask = (block < 0x20) | (block == 0x7F) | (block == 0xC2)
+    return found
 
 
 def _is_high(block: Bytes) -> Mask:
@@ -182,11 +183,13 @@ def _without_prefix(values: pa.StringArray) -> pa.StringArray:
 
 def without_tokens(values: pa.StringArray) -> pa.StringArray:
     """Make words for 'nothing' null: empty, /, 无, -, null, 暂无, （空） and the like."""
-    offsets, _ = parts(values)
-    rows: Rows = np.flatnonzero((np.diff(offsets) <= LONGEST_TOKEN) & valid(values))
+    offsets, data = parts(values)
+    lengths = np.diff(offsets)
+    head = data[np.minimum(offsets[:-1], data.size - 1)] if data.size else np.zeros(len(values), np.uint8)
+    # Most short values differ from every token in their first byte already.
+    rows: Rows = np.flatnonzero((lengths <= LONGEST_TOKEN) & (_TOKEN_HEADS[head] | (lengths == 0)) & valid(values))
     if len(rows) == 0:
         return values
-    # Most short values are not tokens and differ from them in the first character already.
     short = take(values, rows)
     plain = pc.utf8_upper(short if _is_ascii(short) else pc.utf8_normalize(short, form="NFKC"))
     hit = as_mask(pc.is_in(plain, value_set=_TOKENS))
@@ -196,6 +199,10 @@ def without_tokens(values: pa.StringArray) -> pa.StringArray:
 
 
 _TOKENS = pa.array(sorted(NULL_TOKENS), pa.string())
+_TOKEN_HEADS = np.zeros(256, np.bool_)
+_TOKEN_HEADS[[spelling.encode()[0] for token in NULL_TOKENS - {""} for spelling in (token, token.lower())]] = True
+_TOKEN_HEADS[0xC2:] |= np.arange(0xC2, 256) < 0xE4  # look-alike dashes and the like
+_TOKEN_HEADS[0xEF] = True  # full-width forms
 
 
 def _is_ascii(values: pa.StringArray) -> bool:

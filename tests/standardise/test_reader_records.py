@@ -45,10 +45,8 @@ def of(body: str | bytes, tmp_path: Path, **spec: object) -> tuple[Rows, list[tu
 
 
 def test_json_values_become_text_without_a_float_in_between(tmp_path):
-    body = (
-        '[{"a":0.10,"b":12345678901234567890,"c":true,"d":null,"e":"x","f":{"k":[1.50,"湖",null,false]}},'
+    body = '[{"a":0.10,"b":12345678901234567890,"c":true,"d":null,"e":"x","f":{"k":[1.50,"湖",null,false]}},'
     body += '{"g":1e400}]'
-    )
     rows, damaged = of(body, tmp_path, format="json")
     nested = '{"k":[1.50,"湖",null,false]}'
     first = {"a": "0.10", "b": "12345678901234567890", "c": "true", "d": None, "e": "x", "f": nested, "g": None}

@@ -8,7 +8,7 @@ import pyarrow.csv
 from chengxin.standardise.reading.decode import Text
 from chengxin.standardise.reading.layout import Ints, Layout, Lines
 from chengxin.standardise.reading.salvage import Records, find_records
-from chengxin.standardise.reading.shapes import OVERSIZE, Damaged, RawChunk, kept
+from chengxin.standardise.reading.shapes import OVERSIZE, Damaged, RawChunk, kept, row_numbers
 
 
 def read_text(text: Text, first: int, layout: Layout, names: tuple[str, ...], *, has_header: bool = True) -> RawChunk:
@@ -171,7 +171,7 @@ def _finished(
     if not len(table):
         table = pa.table({str(n): pa.array([], pa.string()) for n in range(len(names))})
     found = tuple(sorted(damaged, key=lambda item: item.row))
-    return RawChunk(table.rename_columns(list(names)), pa.array(rows, pa.int64()), found)
+    return RawChunk(table.rename_columns(list(names)), row_numbers(rows), found)
 
 
 def _lengths(column: pa.ChunkedArray) -> Ints:
@@ -186,9 +186,12 @@ def _repeated_header(table: pa.Table, names: tuple[str, ...]) -> Ints:
     mask = np.zeros(len(table), bool)
     if not len(table):
         return mask
-    # a glued file brings its BOM along as well
-    heads = pa.array([names[0], "\ufeff" + names[0]])
-    mask = np.array(pc.is_in(table.column(0), value_set=heads).combine_chunks().to_numpy(zero_copy_only=False))
+    column = table.column(0)
+    # a glued file brings its BOM along as well (pa.scalar: a bare string would import pandas in every worker)
+    plain, marked = (pc.equal(column, pa.scalar(head)) for head in (names[0], "\ufeff" + names[0]))
+    if pc.any(pc.or_(plain, marked)).as_py():
+        heads = [(text or "").lstrip("\ufeff") == names[0] for text in column.to_pylist()]
+        mask = np.array(heads, bool)
     if mask.any():
         at = np.flatnonzero(mask)
         for n, row in zip(at.tolist(), table.take(pa.array(at)).to_pylist(), strict=True):

@@ -12,7 +12,16 @@ from chengxin.errors import ContractError
 from chengxin.standardise.reading.cutting import GIANT, spans
 from chengxin.standardise.reading.decode import to_utf8
 from chengxin.standardise.reading.layout import Ints, Lines
-from chengxin.standardise.reading.shapes import CHUNK_BYTES, CHUNK_ROWS, OVERSIZE, Damaged, Piece, RawChunk, kept
+from chengxin.standardise.reading.shapes import (
+    CHUNK_BYTES,
+    CHUNK_ROWS,
+    OVERSIZE,
+    Damaged,
+    Piece,
+    RawChunk,
+    kept,
+    row_numbers,
+)
 from chengxin.standardise.reading.text_file import mapped
 
 
@@ -84,7 +93,7 @@ def _columns(
         keep = np.ones(len(rows), bool)
         keep[list(bad)] = False
         table, rows = table.filter(pa.array(keep)).combine_chunks(), rows[keep]
-    return RawChunk(table, pa.array(rows, pa.int64()), tuple(sorted(damaged, key=lambda item: item.row)))
+    return RawChunk(table, row_numbers(rows), tuple(sorted(damaged, key=lambda item: item.row)))
 
 
 def _field(buffer: npt.NDArray[np.uint8], starts: Ints, length: int, encoding: str) -> tuple[pa.Array, set[int]]:

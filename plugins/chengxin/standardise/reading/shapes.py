@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 #: A field or line above this many bytes is damage, not data.
@@ -56,6 +58,11 @@ class Piece:
     line: int
     encoding: str
     names: tuple[str, ...]
+
+
+def row_numbers(rows: npt.NDArray[np.int64]) -> pa.Array:
+    """Return row numbers as int64 (by buffer: pa.array of a numpy array would import pandas in every worker)."""
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows, np.int64))])
 
 
 def kept(text: str) -> str:

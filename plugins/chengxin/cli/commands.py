@@ -35,7 +35,7 @@ class Context:
         """Return the usable contracts, by id; problems of the others are shown on stderr."""
         loaded = load(self.settings.contracts)
         for problem in loaded.problems:
-            self.console.print(f"[yellow]合同有误[/] {problem.path}：{problem.message}", highlight=False)
+            click.echo(f"合同有误 {problem.path}：{problem.message}", err=True)
         return loaded.contracts
 
     def contract(self, dataset: str) -> Contract:
@@ -96,21 +96,13 @@ def contracts_group() -> None:
 @click.pass_obj
 def lint_command(context: Context, as_json: bool) -> None:
     """检查全部合同 (check all contracts)."""
+    from chengxin.cli.inspect import lint_suites
     from chengxin.contracts.lint import lint
-    from chengxin.contracts.plan import kind_of
-    from chengxin.validate.suites import compose, unsupported
 
     loaded = load(context.settings.contracts)
     problems = [*loaded.problems, *lint(loaded.contracts, context.settings.expectations)]
     found = [{"path": p.path, "message": p.message} for p in problems]
-    for contract in loaded.contracts.values():
-        pack = context.settings.expectations / f"{contract.kind}.json"
-        try:
-            unknown = unsupported(compose(contract, kind_of(contract), pack, []))
-        except ChengxinError as error:
-            found.append({"path": contract.id, "message": str(error)})
-            continue
-        found += [{"path": contract.id, "message": f"校验引擎不认识的期望：{name}"} for name in unknown]
+    found += lint_suites(context.settings, loaded.contracts)
     if as_json:
         show_json({"contracts": len(loaded.contracts), "problems": found})
     else:

@@ -7,18 +7,37 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chengxin import pipeline
-from chengxin.connectors import landing
+from chengxin.connectors import landing, options_problem
 from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import kind_of
 from chengxin.dataset import journal, reader, reconcile
-from chengxin.errors import InvariantBroken, SnapshotDamaged
+from chengxin.errors import ChengxinError, InvariantBroken, SnapshotDamaged
 from chengxin.model.elements import elements
 from chengxin.model.rules import rules
+from chengxin.model.schema import kind_columns
 from chengxin.publish import snapshot as snapshots
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
+from chengxin.validate import suites
 
 COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked")
 TIERS = ("government", "open")
+
+
+def lint_suites(settings: Settings, contracts: Mapping[str, Contract]) -> list[dict[str, str]]:
+    """Check what the contracts layer cannot: delivery options, and that every composed suite can be judged."""
+    found = []
+    for contract in contracts.values():
+        wrong = options_problem(contract)
+        found += [{"path": contract.id, "message": wrong}] if wrong else []
+        try:
+            kind = kind_of(contract)
+            suite = suites.compose(contract, kind, settings.expectations, [])
+            messages = suites.problems(suite, [c.name for c in kind_columns(kind)])
+        except ChengxinError as error:
+            messages = [str(error)]
+        found += [{"path": contract.id, "message": message} for message in dict.fromkeys(messages)]
+    return found
 
 
 def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, Any]:

@@ -90,9 +90,9 @@ class Assembly:
             return
         kept = self._kept_files(kind.id, touched)
         steps.count_changes(connection, kept, draft.inserted, draft.removed)
-        reader = connection.sql(steps.rows_of_kind(self.layout, kind, origins, mine, fresh, kept, self._present(kind, fresh, kept))).to_arrow_reader(
-            20_480
-        )
+        reader = connection.sql(
+            steps.rows_of_kind(self.layout, kind, origins, mine, fresh, kept, self._present(kind, fresh, kept))
+        ).to_arrow_reader(20_480)
         writer = RecordWriter(kind, origins, self.folder)
         writer.write(reader)
         for table, files in ((kind.id, writer.typed), (CREDIT_RECORD, writer.common)):

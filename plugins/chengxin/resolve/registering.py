@@ -73,8 +73,8 @@ def _names(kind: Kind, link: RoleLink) -> str:
             ("after", history.after, day, "CAST(NULL AS DATE)"),
         ):
             selects.append(
-                f"SELECT subject_id, part, {element}, {which}_name_key, {start}, {end}, row_id"
-                f" FROM accepted WHERE {about}"
+                f"SELECT subject_id, part, {element} AS name, {which}_name_key AS name_key, {start} AS valid_from_on,"
+                f" {end} AS valid_to_on, row_id FROM accepted WHERE {about}"
             )
     return f"""SELECT subject_id, part, arg_min(name, row_id) AS name, name_key, max(valid_from_on) AS valid_from_on,
             max(valid_to_on) AS valid_to_on, min(row_id) AS row_id

@@ -63,6 +63,7 @@ class Mapper:
         """Standardise a chunk. Raise DeliveryMismatch where its columns are not the contract's."""
         work = _Work(self, chunk, file_no, file_name)
         work.clean_columns()
+        work.apply_currency()
         work.check_identity()
         work.check_dates()
         return work.result()
@@ -146,6 +147,24 @@ class _Work:
 
     def _source(self, column: ColumnPlan) -> str:
         return self.headers.get(column.element.id, column.source)
+
+    def apply_currency(self) -> None:
+        """Let a currency column speak for amounts that name none: a foreign amount is no amount in yuan."""
+        currency = self.values.get("currency_code")
+        if currency is None:
+            return
+        foreign = pc.fill_null(pc.not_equal(currency, "CNY"), False)
+        for column in self.plan.columns:
+            if column.element.type != "money":
+                continue
+            amount, code = f"{column.element.id}_yuan", f"{column.element.id}_currency_code"
+            hits = pc.and_(foreign, pc.fill_null(pc.equal(self.values[code], "CNY"), False))
+            if pc.any(hits).as_py():
+                self.values[amount] = pc.if_else(hits, pa.scalar(None, self.values[amount].type), self.values[amount])
+                self.values[code] = pc.if_else(hits, currency, self.values[code])
+                self.log.add(
+                    "money.foreign_currency", _mask(hits), column.element.id, self._source(column), self._raw(column)
+                )
 
     def check_identity(self) -> None:
         """Refuse rows in which a required role has nothing that could name its subject."""

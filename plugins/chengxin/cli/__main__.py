@@ -1,0 +1,5 @@
+"""`python -m chengxin.cli`."""
+
+from chengxin.cli import main
+
+main()

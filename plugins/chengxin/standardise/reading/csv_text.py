@@ -181,15 +181,20 @@ def _lengths(column: pa.ChunkedArray) -> Ints:
     return np.concatenate([np.diff(o) for o in offsets]).astype(np.int64) if offsets else np.zeros(0, np.int64)
 
 
+def _scalar(text: str) -> pa.Scalar:
+    """Return an Arrow string (by buffer: pa.scalar of a Python string would import pandas in every worker)."""
+    data = text.encode()
+    return pa.StringArray.from_buffers(1, pa.py_buffer(np.array([0, len(data)], np.int32)), pa.py_buffer(data))[0]
+
+
 def _repeated_header(table: pa.Table, names: tuple[str, ...]) -> Ints:
     """Mark rows that repeat the column names: files glued together bring their headers along."""
     mask = np.zeros(len(table), bool)
     if not len(table):
         return mask
     column = table.column(0)
-    # a glued file brings its BOM along as well (pa.scalar: a bare string would import pandas in every worker)
-    plain, marked = (pc.equal(column, pa.scalar(head)) for head in (names[0], "\ufeff" + names[0]))
-    if pc.any(pc.or_(plain, marked)).as_py():
+    # a glued file brings its BOM along as well
+    if any(pc.any(pc.equal(column, _scalar(head))).as_py() for head in (names[0], "\ufeff" + names[0])):
         heads = [(text or "").lstrip("\ufeff") == names[0] for text in column.to_pylist()]
         mask = np.array(heads, bool)
     if mask.any():

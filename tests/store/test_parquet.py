@@ -21,7 +21,7 @@ def sample(rows: int = ROWS) -> pa.Table:
             "subject_id": pa.array([n // 4 for n in range(rows)], pa.int64()),
             "subject_type": ["enterprise" if n % 3 else None for n in range(rows)],
             "fine_yuan": pa.array([Decimal(n % 977) / 100 for n in range(rows)], pa.decimal128(18, 2)),
-            "name": [f"湖南示例{n % 5000}号有限公司" for n in range(rows)],
+            "name": [f"湖南示例{n % 500}号有限公司" for n in range(rows)],
         }
     )
 

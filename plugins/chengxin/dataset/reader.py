@@ -61,6 +61,7 @@ class Snapshot:
     folder: Path
     warnings: tuple[str, ...] = ()
     _footers: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _engines: list[duckdb.DuckDBPyConnection] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -84,7 +85,7 @@ class Snapshot:
         """Return the SQL text that stands for a table in a DuckDB query: `from <scan>`."""
         files = self.files(name)
         if files:
-            listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
+            listed = ", ".join(map(_quoted, files))
             return f"read_parquet([{listed}], hive_partitioning = false)"
         columns = ", ".join(f'NULL::{_sql_type(c.type)} AS "{c.name}"' for c in self.manifest.tables[name].schema)
         return f"(SELECT {columns} WHERE false)"
@@ -102,7 +103,7 @@ class Snapshot:
 
         A subject lies in the same part of every table, so its part is found once and one file a table is read.
         """
-        part = next((f.part for f in self._entries("subject") if self._rows_of(f, subject_id, ["subject_id"])), None)
+        part = next((f.part for f in self._entries("subject") if self._holds(f, subject_id)), None)
         found: dict[str, pa.Table] = {}
         for name in self.manifest.tables:
             files = [
@@ -148,18 +149,32 @@ class Snapshot:
     def _path(self, entry: FileEntry) -> Path:
         return self.folder / entry.table / entry.name
 
-    def _rows_of(self, entry: FileEntry, subject_id: int, columns: Sequence[str] | None = None) -> pa.Table | None:
-        """Read one subject's rows of a file through its row groups' statistics; None when it has none."""
+    def _holds(self, entry: FileEntry, subject_id: int) -> bool:
+        """Tell whether a file has rows of a subject: one column of the row group that its statistics point at."""
         if not entry.may_hold(subject_id):
-            return None
+            return False
         metadata, ranges = self._footer(entry)
         groups = [i for i, (low, high) in enumerate(ranges) if low <= subject_id <= high]
         if not groups:
-            return None
+            return False
         with pq.ParquetFile(self._path(entry), metadata=metadata) as file:
-            rows = file.read_row_groups(groups, columns=columns, use_threads=False)
-        rows = rows.filter(pc.equal(rows.column("subject_id"), subject_id))
-        return rows if rows.num_rows else None
+            ids = file.read_row_groups(groups, columns=["subject_id"], use_threads=False).column(0)
+        return bool(pc.any(pc.equal(ids, subject_id)).as_py())
+
+    def _rows_of(self, entry: FileEntry, subject_id: int) -> pa.Table | None:
+        """Read one subject's rows of a file; None when it has none."""
+        if not self._holds(entry, subject_id):
+            return None
+        # DuckDB decodes the other columns for the matching rows only; Arrow would decode the whole row group
+        query = f"SELECT * FROM read_parquet({_quoted(self._path(entry))}) WHERE subject_id = {int(subject_id)}"
+        rows = self._engine().sql(query).to_arrow_table()
+        return rows.cast(arrow_schema(self.manifest.tables[entry.table].schema))
+
+    def _engine(self) -> duckdb.DuckDBPyConnection:
+        if not self._engines:
+            self._engines.append(duckdb.connect(config={"threads": 1, "memory_limit": "256MiB"}))
+            self._engines[0].execute("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true")
+        return self._engines[0].cursor()
 
     def _footer(self, entry: FileEntry) -> tuple[Any, list[tuple[int, int]]]:
         known = self._footers.get(entry.sha256)
@@ -175,6 +190,10 @@ class Snapshot:
     def _empty(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         empty = arrow_schema(self.manifest.tables[name].schema).empty_table()
         return empty if columns is None else empty.select(list(columns))
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _subject_ranges(metadata: Any) -> Iterator[tuple[int, int]]:

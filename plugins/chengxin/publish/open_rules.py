@@ -239,5 +239,7 @@ def _treat(column: pa.Array, treatment: str, person: pa.Array, household: pa.Arr
     if treatment in ("name", "business_name"):
         alike = pc.fill_null(masking.looks_like_person(clean), False)
         hide = pc.or_(person, alike if household is None else pc.and_(household, alike))
-        return pc.if_else(hide, masking.mask_person_names(clean), clean)
+        if not pc.any(hide).as_py():
+            return clean
+        return pc.replace_with_mask(clean, hide, masking.mask_person_names(clean.filter(hide)))
     return clean

@@ -19,7 +19,8 @@ from chengxin.store.manifest import ColumnEntry, FileEntry
 ROW_GROUP = 20_480
 _AT_ONCE = 4 * ROW_GROUP
 _ZSTD_LEVEL = 1
-_REPEATS = 0.4  # a column whose first row group has relatively fewer distinct values than this gets a dictionary
+_SAMPLE = 4_096
+_REPEATS = 0.4  # a column whose first rows have relatively fewer distinct values than this gets a dictionary
 
 
 def write_parquet(
@@ -100,7 +101,7 @@ def _table(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
 
 
 def _writer(path: Path, first: pa.Table) -> pq.ParquetWriter:
-    head = first.slice(0, ROW_GROUP)
+    head = first.slice(0, _SAMPLE)
     limit = max(1, int(head.num_rows * _REPEATS))
     candidates = [field.name for field in head.schema if not pa.types.is_boolean(field.type)]
     repeating = [name for name in candidates if pc.count_distinct(head.column(name)).as_py() <= limit]

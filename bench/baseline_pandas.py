@@ -159,6 +159,7 @@ def main(source: str, registry_file: str, folder: str) -> dict[str, int]:
     frame["source_row"] = range(2, len(frame) + 2)
     write(issue_rows(frame), folder, "issues")
     bad = frame["decision_on"].isna() | (frame["decision_no"] == "") | (frame["counterpart_name"] == "")
+    bad |= frame["uscc"].isna() & (frame["uscc_raw"] != "")  # a code that is wrong must not be replaced by a guess
     write(frame[bad], folder, "quarantine")
     good = frame[~bad].sort_values("source_updated_at", kind="stable")
     kept = linked(good, registry_file)

@@ -111,14 +111,18 @@ def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespac
     stages.run("import", import_engines)
     import duckdb
 
+    from chengxin import pipeline
+    from chengxin.clock import SHANGHAI
     from chengxin.store.atomic import read_json
     from chengxin.store.layout import Layout
     from chengxin.validate.engine import judge
     from chengxin.validate.scan import Scan, plain_sql
+    from chengxin.validate.suites import bind
 
     layout = Layout(settings.home)
     parts = sorted(layout.standard(args.dataset, args.what).glob("standard-*.parquet"))
-    suite = read_json(layout.validation(args.dataset, args.what) / "suite.json")
+    today = pipeline.batch(settings, args.dataset, args.what).received_at.astimezone(SHANGHAI).date()
+    suite = bind(read_json(layout.validation(args.dataset, args.what) / "suite.json"), today)
     memory, threads = settings.memory_limit_mib, settings.workers
 
     def with_gx() -> None:

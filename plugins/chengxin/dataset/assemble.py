@@ -92,7 +92,7 @@ class Assembly:
         steps.count_changes(connection, kept, draft.inserted, draft.removed)
         reader = connection.sql(
             steps.rows_of_kind(self.layout, kind, origins, mine, fresh, kept, self._present(kind, fresh, kept))
-        ).to_arrow_reader(20_480)
+        ).to_arrow_reader(122_880)
         writer = RecordWriter(kind, origins, self.folder)
         writer.write(reader)
         for table, files in ((kind.id, writer.typed), (CREDIT_RECORD, writer.common)):

@@ -8,9 +8,17 @@ from itertools import pairwise
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from chengxin.handover import Admission
 
+_SPELLED = (
+    ("department_code", pa.string()),
+    ("dataset", pa.string()),
+    ("batch_id", pa.string()),
+    ("source_file", pa.string()),
+    ("received_at", pa.timestamp("us", "UTC")),
+)
 FILES_BITS = 40  # row_id = file number << 40 | source row
 
 
@@ -41,17 +49,18 @@ class Origins:
 
     def columns(self, origin: pa.Array) -> dict[str, pa.Array]:
         """Spell out origins: department_code, dataset, batch_id, source_file, received_at."""
-        names = ("department_code", "dataset", "batch_id", "source_file")
+        bounds = pc.min_max(origin).as_py()
+        if bounds["min"] is not None and bounds["min"] == bounds["max"]:
+            row = self.rows[bounds["min"]]
+            return {n: pa.repeat(pa.scalar(v, t), len(origin)) for (n, t), v in zip(_SPELLED, row, strict=True)}
         index = origin.cast(pa.int64())
-        spelled = {n: pa.array([r[i] for r in self.rows], pa.string()).take(index) for i, n in enumerate(names)}
-        spelled["received_at"] = pa.array([r[4] for r in self.rows], pa.timestamp("us", "UTC")).take(index)
-        return spelled
+        return {n: pa.array([r[i] for r in self.rows], t).take(index) for i, (n, t) in enumerate(_SPELLED)}
 
 
 def split_by_part(batch: pa.RecordBatch) -> list[tuple[str, pa.RecordBatch]]:
-    """Cut a batch that is sorted by its `part` column at the borders of parts."""
+    """Cut a batch that is sorted by its `part` column (text, or coded as by an ENUM) at the borders of parts."""
     part = batch.column("part")
-    encoded = part.dictionary_encode()
+    encoded = part if pa.types.is_dictionary(part.type) else part.dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     borders = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
     return [

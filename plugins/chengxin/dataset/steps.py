@@ -64,19 +64,36 @@ def _decide_dataset(
         files = link_files(layout, fresh, name)
         if files:
             connection.execute(f"INSERT INTO disputed SELECT record_id FROM {parquet(files)}")
+    connection.execute("""CREATE OR REPLACE TEMP TABLE versions AS
+        SELECT record_id, payload IS NULL AS withdrawal, version_at, adm_order, row_id, part FROM held
+        WHERE record_id IN (SELECT record_id FROM disputed)""")
     connection.execute(f"""CREATE OR REPLACE TEMP TABLE decided AS
         SELECT record_id, max_by(adm_order, {order}) AS adm_order, max_by(row_id, {order}) AS row_id,
-               max_by(payload IS NULL, {order}) AS gone, max_by(part, {order}) AS part
-        FROM held WHERE record_id IN (SELECT record_id FROM disputed) GROUP BY record_id""")
+               max_by(withdrawal, {order}) AS gone, max_by(part, {order}) AS part
+        FROM versions GROUP BY record_id""")
     connection.execute(f"""INSERT INTO losers
-        SELECT h.adm_order, h.row_id FROM held h JOIN decided d USING (record_id)
-        WHERE h.{new} AND h.payload IS NOT NULL AND (d.gone OR d.adm_order <> h.adm_order OR d.row_id <> h.row_id)""")
+        SELECT h.adm_order, h.row_id FROM versions h JOIN decided d USING (record_id)
+        WHERE h.{new} AND NOT h.withdrawal AND (d.gone OR d.adm_order <> h.adm_order OR d.row_id <> h.row_id)""")
     connection.execute(f"""INSERT INTO displaced
         SELECT record_id, part, {literal(dataset)} FROM decided WHERE {new}""")
+    _count_fresh(connection, layout, fresh, dataset)
+
+
+def _count_fresh(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, fresh: Sequence[Admission], dataset: str
+) -> None:
+    """Count the rows to come per part: linked ones, less duplicates and losers (both few)."""
+    linked = parquet(link_files(layout, fresh, "linked"))
+    duplicates = link_files(layout, fresh, "duplicates")
+    out = "SELECT adm_order, row_id FROM losers"
+    if duplicates:
+        out += f" UNION SELECT adm_order, row_id FROM {parquet(duplicates)}"
     connection.execute(f"""INSERT INTO fresh_counts
-        SELECT {literal(dataset)}, part, count(*) FROM held
-        WHERE {new} AND payload IS NOT NULL AND (adm_order, row_id) NOT IN (SELECT (adm_order, row_id) FROM losers)
-        GROUP BY part""")
+        SELECT {literal(dataset)}, part, sum(n)::BIGINT FROM (
+            SELECT part, count(*) AS n FROM {linked} WHERE NOT waiting GROUP BY part
+            UNION ALL
+            SELECT part, -count(*) FROM {linked} JOIN ({out}) USING (adm_order, row_id) GROUP BY part)
+        GROUP BY part HAVING sum(n) > 0""")
 
 
 def link_files(layout: Layout, admissions: Sequence[Admission], name: str) -> list[Path]:
@@ -86,8 +103,11 @@ def link_files(layout: Layout, admissions: Sequence[Admission], name: str) -> li
 
 
 def touched_parts(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """Return the parts in which a row comes, changes or goes."""
-    rows = connection.execute("SELECT part FROM fresh_counts UNION SELECT part FROM displaced").fetchall()
+    """Return the parts in which a row comes, changes or goes; leaves them as the type part_code, in order."""
+    rows = connection.execute("SELECT part FROM fresh_counts UNION SELECT part FROM displaced ORDER BY 1").fetchall()
+    connection.execute("DROP TYPE IF EXISTS part_code")
+    if rows:
+        connection.execute(f"CREATE TYPE part_code AS ENUM ({', '.join(literal(r[0]) for r in rows)})")
     return {r[0] for r in rows}
 
 
@@ -130,8 +150,9 @@ def rows_of_kind(
             FROM (SELECT * FROM {parquet(kept).replace("union_by_name", "filename = true, union_by_name")}
                   WHERE record_id NOT IN (SELECT record_id FROM displaced)) k
             JOIN origins o USING (batch_id, source_file)""")
-    return f"""SELECT *, {share_level(kind)} AS share_level FROM ({" UNION ALL ".join(selects)}) r
-        ORDER BY part, subject_id, record_id"""
+    # Sorting compares numbers only: the part as a code, and the place of origin where subjects are equal.
+    return f"""SELECT * REPLACE (CAST(part AS part_code) AS part), {share_level(kind)} AS share_level
+        FROM ({" UNION ALL ".join(selects)}) r ORDER BY part, subject_id, origin, source_row"""
 
 
 def _fresh_rows(layout: Layout, admission: Admission, origins: Origins, columns: list[str], head: list[str]) -> str:

@@ -133,7 +133,7 @@ class RecordWriter:
     def _commons(self, typed: dict[str, pa.Array]) -> dict[str, pa.Array]:
         size = len(typed["record_id"])
         common = dict(typed)
-        common["kind"] = pa.array([self.kind.id]).take(pa.array([0] * size, pa.int32()))
+        common["kind"] = pa.repeat(pa.scalar(self.kind.id), size)
         for name in ("event_on", "effective_from_on", "effective_to_on", "publicity_until_on"):
             element = getattr(self.kind, name)
             source = typed.get(element) if element else None

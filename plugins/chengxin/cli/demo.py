@@ -18,7 +18,9 @@ def make_all(context: "Context", seed: int) -> list[str]:
     lines = []
     for number in ROUNDS:
         sources = make_demo(context.settings.home, contracts.values(), seed=seed, round=number)
-        lines.append(f"第 {number} 轮演示报送已生成：{context.settings.home / 'inbox'}，{sum(sources.rows.values()):,} 行")
+        lines.append(
+            f"第 {number} 轮演示报送已生成：{context.settings.home / 'inbox'}，{sum(sources.rows.values()):,} 行"
+        )
     return lines
 
 

@@ -3,11 +3,13 @@
 from collections import Counter
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from chengxin.contracts.loader import load
 from chengxin.handover import StandardBatch
+from chengxin.model.kinds import kinds
 from chengxin.model.rules import rules
 from chengxin.settings import Settings
 from chengxin.store.atomic import read_json
@@ -20,7 +22,14 @@ COUNTS = (
     ("duplicate", "重复"),
     ("unlinked", "未关联"),
 )
-VERDICTS = {"accept": "[green]通过[/]", "warn": "[yellow]通过，有提示[/]", "hold": "[red]暂缓[/]"}
+TIERS = {"government": "政务共享层", "open": "开放层"}
+SUBJECT_TABLES = {
+    "subject": "主体",
+    "subject_identifier": "主体标识",
+    "subject_name": "主体名称",
+    "credit_record": "信用记录总表",
+}
+VERDICTS = {"accept": "[green]✓[/]", "warn": "[yellow]![/]", "hold": "[red]✗[/]"}
 
 
 def summary(console: Console, result: dict[str, Any], settings: Settings) -> None:
@@ -36,25 +45,34 @@ def summary(console: Console, result: dict[str, Any], settings: Settings) -> Non
 
 
 def _batches(console: Console, batches: list[dict[str, Any]], titles: dict[str, tuple[str, str]]) -> None:
-    table = Table(title="各部门报送 (收到 = 入库 + 疑问 + 重复 + 未关联)", title_justify="left")
-    table.add_column("部门")
-    table.add_column("数据集")
-    table.add_column("批次", justify="right")
-    for _, label in COUNTS:
-        table.add_column(label, justify="right")
-    table.add_column("结论")
+    table = Table(
+        title="各部门报送 (收到 = 入库 + 疑问 + 重复 + 未关联)",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
+    )
+    table.add_column("部门 / 数据集", overflow="fold")
+    for label in ("批次", *(label for _, label in COUNTS)):
+        table.add_column(label, justify="right", no_wrap=True)
+    table.add_column("结论", no_wrap=True)
     rows: dict[str, list[dict[str, Any]]] = {}
     for batch in batches:
         rows.setdefault(batch["dataset"], []).append(batch)
-    for dataset in sorted(rows, key=lambda d: titles.get(d, ("", d))):
-        mine = rows[dataset]
+    shown = ""
+    for dataset in sorted(rows, key=lambda d: (titles.get(d, ("", d))[0], d)):
         department, title = titles.get(dataset, ("", dataset))
+        if department != shown:
+            shown = department
+            table.add_row(f"[bold]{department}[/]")
+        mine = rows[dataset]
         verdicts = Counter(b["verdict"] for b in mine)
-        words = "，".join(f"{VERDICTS[v]}{f' {n}' if len(mine) > 1 else ''}" for v, n in verdicts.items())
-        table.add_row(department, title, str(len(mine)), *(f"{sum(b[c] for b in mine):,}" for c, _ in COUNTS), words)
+        words = " ".join(f"{VERDICTS[v]}{verdicts[v]}" for v in VERDICTS if verdicts[v])
+        table.add_row(f"  {title}", str(len(mine)), *(f"{sum(b[c] for b in mine):,}" for c, _ in COUNTS), words)
     table.add_section()
-    table.add_row("合计", "", str(len(batches)), *(f"{sum(b[c] for b in batches):,}" for c, _ in COUNTS), "")
+    table.add_row("合计", str(len(batches)), *(f"{sum(b[c] for b in batches):,}" for c, _ in COUNTS), "")
     console.print(table)
+    console.print("结论：[green]✓[/] 通过  [yellow]![/] 通过但有提示  [red]✗[/] 整批暂缓（其各行计入疑问）")
 
 
 def _reasons(console: Console, batches: list[dict[str, Any]], settings: Settings) -> None:
@@ -66,12 +84,18 @@ def _reasons(console: Console, batches: list[dict[str, Any]], settings: Settings
             counted.update({k.removeprefix("error:"): n for k, n in done.rules.items() if k.startswith("error:")})
     if not counted:
         return
-    table = Table(title="主要问题 (每条都已记录到行，可反馈报送部门)", title_justify="left")
-    for label in ("规则", "次数", "说明", "请报送部门"):
-        table.add_column(label, justify="right" if label == "次数" else "left")
+    table = Table(
+        title="主要问题 (逐行记录在案，可反馈报送部门)",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
+    )
+    table.add_column("次数", justify="right", no_wrap=True)
+    table.add_column("问题与处理", overflow="fold")
     for rule, n in counted.most_common(8):
         words = rules()[rule]
-        table.add_row(rule, f"{n:,}", words.zh.format(title="该项"), words.mend_zh.format(title="该项"))
+        table.add_row(f"{n:,}", f"{words.zh.format(title='该项')}：{words.mend_zh.format(title='该项')} [dim]{rule}[/]")
     console.print(table)
 
 
@@ -89,32 +113,24 @@ def _snapshot(console: Console, snapshot: dict[str, Any] | None) -> None:
     if not snapshot:
         console.print("没有变化，不发布新快照。")
         return
-    table = Table(title=f"快照 {snapshot['id']}", title_justify="left")
+    table = Table(title=f"快照 {snapshot['id']}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("表")
     for tier in snapshot["tiers"]:
-        table.add_column({"government": "政务共享层", "open": "开放层"}.get(tier, tier), justify="right")
-    names = sorted({t for tier in snapshot["tiers"].values() for t in tier["tables"]})
-    for name in names:
-        table.add_row(
-            name, *(f"{t['tables'][name]:,}" if name in t["tables"] else "–" for t in snapshot["tiers"].values())
-        )
+        table.add_column(TIERS.get(tier, tier), justify="right")
+    titles = {k.id: k.title for k in kinds().values()} | SUBJECT_TABLES
+    for name in sorted({t for tier in snapshot["tiers"].values() for t in tier["tables"]}):
+        counts = (f"{t['tables'][name]:,}" if name in t["tables"] else "–" for t in snapshot["tiers"].values())
+        table.add_row(f"{name}  [dim]{titles.get(name, '')}[/]", *counts)
     console.print(table)
     for tier, ref in snapshot["tiers"].items():
-        console.print(f"{tier}: {ref['path']}", highlight=False, soft_wrap=True)
+        console.print(f"{TIERS.get(tier, tier)}：{ref['path']}", highlight=False, soft_wrap=True)
     path = snapshot["tiers"]["government"]["path"]
-    console.print("打开：", highlight=False)
-    console.print(
-        f"  duckdb -c \"SELECT kind, count(*) FROM '{path}/credit_record/*.parquet' GROUP BY kind\"",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
-    )
-    console.print(
-        f"  python -c \"import polars as pl; print(pl.read_parquet('{path}/subject/*.parquet'))\"",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
-    )
+    console.print("打开 (how to open)：", highlight=False)
+    for line in (
+        f'python -c "import duckdb; print(duckdb.sql(\\"FROM \'{path}/credit_record/*.parquet\' LIMIT 5\\"))"',
+        f"python -c \"import polars as pl; print(pl.read_parquet('{path}/subject/*.parquet'))\"",
+    ):
+        console.print(f"  {line}", highlight=False, soft_wrap=True, markup=False)
 
 
 def show_status(console: Console, result: dict[str, Any]) -> None:

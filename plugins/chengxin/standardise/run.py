@@ -88,7 +88,8 @@ def _tasks(contract: Contract, batch: Batch, payload: Path, folder: Path) -> Ite
     for file_no, file in enumerate(batch.files):
         path = payload / file.name
         pieces = plan(path, contract.file)
-        if pieces:
+        nothing = contract.file.format == "jsonl" and path.stat().st_size == 0  # a pull that found no new row
+        if pieces and not nothing:
             mapper.plan.match([h for h in headers(path, contract.file) if h.strip()])
         for piece in pieces:
             yield Task(contract, piece, number, file_no, file.name, today, batch.batch_id, folder)

@@ -19,7 +19,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest, kind_of
 from chengxin.dataset import journal, reconcile
 from chengxin.dataset.assemble import Assembly, Draft
-from chengxin.errors import InvariantBroken
+from chengxin.errors import DeliveryCorrupt, InvariantBroken
 from chengxin.handover import Admission, Batch, Delivery, SnapshotRef, StandardBatch, TierRef, Verdict, as_json
 from chengxin.model.kinds import kinds
 from chengxin.publish import catalogue, snapshot, tiers
@@ -34,6 +34,7 @@ from chengxin.validate import runner
 
 log = logging.getLogger(__name__)
 HISTORY = 12
+TRIED = "tried.json"  # up to which admission a batch's waiting rows were tried in vain; may be deleted
 
 
 def discover(contract: Contract, settings: Settings) -> list[Delivery]:
@@ -48,7 +49,10 @@ def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Cloc
 
 def batch(settings: Settings, dataset: str, batch_id: str) -> Batch:
     """Return a landed batch by its id."""
-    return next(b for b in landing.batches(settings, dataset) if b.batch_id == batch_id)
+    for landed in landing.batches(settings, dataset):
+        if landed.batch_id == batch_id:
+            return landed
+    raise DeliveryCorrupt(f"没有名为 {batch_id} 的批次（数据集 {dataset}）；请核对批次号")
 
 
 def pending(contract: Contract, settings: Settings) -> list[Batch]:
@@ -142,19 +146,39 @@ def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -
 def retry_waiting(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> list[Admission]:
     """Try waiting rows (未关联) again where the registry has grown since. Return the accounts that changed."""
     layout = Layout(settings.home)
-    changed = []
+    changed: dict[tuple[str, str], Admission] = {}
     with lock.held(layout, "registry"):
         everything = journal.admissions(layout)
-        for account in sorted(journal.latest(everything).values(), key=lambda a: a.order):
-            grown = any(a.order > account.order and kinds()[a.kind].registers != "none" for a in everything)
-            contract = contracts.get(account.dataset)
-            if account.unlinked and grown and contract:
-                landed = batch(settings, account.dataset, account.batch_id)
-                again = _link(contract, landed, account, everything, settings)
+        before = -1
+        while before < len(everything):  # what one row adds to the registry may be what another waits for
+            before = len(everything)
+            for account in sorted(journal.latest(everything).values(), key=_registers_first):
+                again = _retry(contracts.get(account.dataset), account, everything, settings)
                 if again:
                     everything = (*everything, again)
-                    changed.append(again)
-    return changed
+                    changed[again.dataset, again.batch_id] = again
+    return list(changed.values())
+
+
+def _registers_first(account: Admission) -> tuple[bool, int]:
+    return kinds()[account.kind].registers == "none", account.order
+
+
+def _retry(
+    contract: Contract | None, account: Admission, everything: tuple[Admission, ...], settings: Settings
+) -> Admission | None:
+    """Try a batch's waiting rows unless that was done for all that the registry holds; None when nothing changed."""
+    if contract is None or not account.unlinked:
+        return None
+    growth = max((a.order for a in everything if a.accepted and kinds()[a.kind].registers != "none"), default=-1)
+    note = Layout(settings.home).batch(account.dataset, account.batch_id) / TRIED
+    tried = max(account.order, atomic.read_json(note)["order"] if note.exists() else -1)
+    if growth <= tried:
+        return None
+    again = _link(contract, batch(settings, account.dataset, account.batch_id), account, everything, settings)
+    if again is None:
+        atomic.write_json(note, {"order": growth})
+    return again
 
 
 def _link(

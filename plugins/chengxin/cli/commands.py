@@ -132,15 +132,18 @@ def run_command(context: Context, datasets: tuple[str, ...], as_json: bool) -> N
 @click.option(
     "--file", "files", multiple=True, required=True, type=click.Path(exists=True, dir_okay=False), help="来文"
 )
+@click.argument("more", nargs=-1, type=click.Path(exists=True, dir_okay=False))
 @click.option("--no-publish", is_flag=True, help="只入库，不发布")
 @as_json_option
 @click.pass_obj
-def ingest_command(context: Context, dataset: str, files: tuple[str, ...], no_publish: bool, as_json: bool) -> None:
+def ingest_command(
+    context: Context, dataset: str, files: tuple[str, ...], more: tuple[str, ...], no_publish: bool, as_json: bool
+) -> None:
     """处理指定文件 (ingest given files, one batch each)."""
     from chengxin.cli.work import ingest_files
 
     context.contract(dataset)
-    finish(context, ingest_files(context, dataset, [Path(f) for f in files], publish=not no_publish), as_json)
+    finish(context, ingest_files(context, dataset, [Path(f) for f in files + more], publish=not no_publish), as_json)
 
 
 @main.command(name="publish")

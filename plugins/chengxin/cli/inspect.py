@@ -16,12 +16,14 @@ from chengxin.model.elements import elements
 from chengxin.model.rules import rules
 from chengxin.model.schema import kind_columns
 from chengxin.publish import snapshot as snapshots
+from chengxin.publish.verify import verify as verify_snapshot
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 from chengxin.validate import suites
 
 COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked")
 TIERS = ("government", "open")
+SHORTEST_IDENTIFIER = 9  # digits; anything shorter is a subject number
 
 
 def lint_suites(settings: Settings, contracts: Mapping[str, Contract]) -> list[dict[str, str]]:
@@ -76,11 +78,11 @@ def verify(settings: Settings, snapshot_id: str | None) -> dict[str, Any]:
         if snapshot_id and not layout.snapshot(tier, snapshot_id).is_dir():
             continue
         if layout.tier(tier).is_dir():
-            problems += snapshots.verify(layout, tier, snapshot_id)
+            problems += verify_snapshot(layout, tier, snapshot_id)
             checked += 1
     if snapshot_id:
         return {"checked": checked, "problems": problems if checked else [f"没有快照 {snapshot_id}"]}
-    for folder in sorted((layout.home / "landing").glob("*")):
+    for folder in sorted(p for p in (layout.home / "landing").glob("*") if p.is_dir()):
         for batch in landing.batches(settings, folder.name):
             problems += landing.verify_landed(settings, batch)
             checked += 1
@@ -102,23 +104,14 @@ def quarantine(
     for batch in landing.batches(settings, contract.id):
         if batch_id not in {None, batch.batch_id}:
             continue
+        if pipeline.counts_of(contract, batch, settings)["verdict"] == "hold":
+            why = _why_held(layout, contract, batch.batch_id)
+            found.append({"batch_id": batch.batch_id, "file": None, "row": None, "held": True, "reasons": why})
         for path in sorted(layout.standard(contract.id, batch.batch_id).glob("quarantine-*.parquet")):
             total += pq.read_metadata(path).num_rows
             wanted = None if not limit else limit - len(found)
             if wanted is None or wanted > 0:
                 found += _rows(contract, batch.batch_id, pq.read_table(path).slice(0, wanted), raw)
-        account = pipeline.counts_of(contract, batch, settings)
-        if account["verdict"] == "hold":
-            found.insert(
-                0,
-                {
-                    "batch_id": batch.batch_id,
-                    "file": None,
-                    "row": None,
-                    "held": True,
-                    "reasons": _why_held(layout, contract, batch.batch_id),
-                },
-            )
     return {"dataset": contract.id, "title": contract.title, "total": total, "rows": found}
 
 
@@ -166,14 +159,15 @@ def show(settings: Settings, wanted: str, tier: str) -> dict[str, Any]:
         opened = reader.open_snapshot(settings.home, tier)
     except SnapshotDamaged as error:
         raise SnapshotDamaged(f"没有可读的快照：{error}") from error
-    subjects = opened.find(wanted)
-    ids = sorted(set(subjects["subject_id"].drop_null().to_pylist()))
+    by_number = wanted.isdecimal() and len(wanted) < SHORTEST_IDENTIFIER
+    ids = [int(wanted)] if by_number else sorted(set(opened.find(wanted)["subject_id"].drop_null().to_pylist()))
+    found = {i: tables for i in ids[:20] if (tables := opened.lookup(i)).get("subject") is not None}
     return {
         "snapshot": opened.id,
         "warnings": list(opened.warnings),
         "subjects": [
-            {"subject_id": i, "tables": {n: _plain(t) for n, t in opened.lookup(i).items() if t.num_rows}}
-            for i in ids[:20]
+            {"subject_id": i, "tables": {n: _plain(t) for n, t in tables.items() if t.num_rows}}
+            for i, tables in found.items()
         ],
         "more": max(0, len(ids) - 20),
     }

@@ -135,35 +135,45 @@ def _snapshot(console: Console, snapshot: dict[str, Any] | None) -> None:
 
 def show_status(console: Console, result: dict[str, Any]) -> None:
     """Show the state of every data set and the current snapshots."""
-    table = Table(title="数据集现状", title_justify="left")
-    for label in ("部门", "数据集", "批次", "最近接收", *(label for _, label in COUNTS), "暂缓"):
-        table.add_column(label)
-    for row in result["datasets"]:
-        table.add_row(
-            row["department"],
-            row["dataset"],
-            str(row["batches"]),
-            (row["last_received_at"] or "从未")[:19],
-            *(f"{row[c]:,}" for c, _ in COUNTS),
-            "\n".join(row["held"]),
-        )
+    table = Table(title="数据集现状", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("部门 / 数据集", overflow="fold")
+    for label in ("批次", *(label for _, label in COUNTS), "最近接收"):
+        table.add_column(label, justify="right", no_wrap=True)
+    shown = ""
+    for row in sorted(result["datasets"], key=lambda r: (r["department"], r["dataset"])):
+        if row["department"] != shown:
+            shown = row["department"]
+            table.add_row(f"[bold]{shown}[/]")
+        last = (row["last_received_at"] or "从未")[:10]
+        table.add_row(f"  {row['title']}", str(row["batches"]), *(f"{row[c]:,}" for c, _ in COUNTS), last)
     console.print(table)
+    for row in result["datasets"]:
+        for batch_id in row["held"]:
+            console.print(f"[red]暂缓[/] {batch_id}", highlight=False)
+        if row["pending"] > len(row["held"]):
+            console.print(
+                f"[yellow]待处理[/] {row['dataset']}：{row['pending'] - len(row['held'])} 个批次", highlight=False
+            )
     for tier, now in result["snapshots"].items():
-        console.print(f"{tier}: {now['id'] if now else '尚未发布'}", highlight=False)
+        console.print(f"{TIERS[tier]}：{now['id'] if now else '尚未发布'}", highlight=False)
 
 
 def show_quarantine(console: Console, result: dict[str, Any]) -> None:
-    """Show refused rows with place and reasons."""
-    table = Table(title=f"{result['title']}：疑问数据 {result['total']:,} 行", title_justify="left")
-    for label in ("批次", "文件", "行", "字段", "原因与处理"):
-        table.add_column(label)
+    """Show refused rows with place and reasons, batch by batch."""
+    console.print(f"{result['title']}：疑问数据 {result['total']:,} 行", highlight=False)
+    shown = None
     for row in result["rows"]:
-        fields = "\n".join(r.get("column", "") or r.get("title", "") for r in row["reasons"])
-        reasons = "\n".join(r["zh"] for r in row["reasons"])
-        table.add_row(row["batch_id"], row["file"] or "（整批暂缓）", str(row["row"] or ""), fields, reasons)
-    console.print(table)
+        if row["batch_id"] != shown:
+            shown = row["batch_id"]
+            console.print(f"\n[bold]{shown}[/]", highlight=False)
+        place = f"{row['file']} 第 {row['row']} 行" if row["row"] else "整批暂缓"
+        for reason in row["reasons"]:
+            column = f"【{reason['column']}】" if reason.get("column") else ""
+            console.print(f"  {place} {column}{reason['zh']}", highlight=False, markup=False, soft_wrap=True)
+        if "raw" in row:
+            console.print(f"    原文：{row['raw']}", highlight=False, markup=False, soft_wrap=True)
     if result["total"] > len(result["rows"]):
-        console.print(f"只显示前 {len(result['rows'])} 行；--limit 0 显示全部")
+        console.print(f"\n只显示前 {len(result['rows'])} 行；--limit 0 显示全部")
 
 
 def show_subjects(console: Console, found: dict[str, Any]) -> None:

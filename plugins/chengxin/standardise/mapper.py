@@ -173,6 +173,8 @@ class _Work:
                 continue
             usable, given_bad = self._codes_of(role)
             named = self._filled(role.identity.get("name"))
+            if self.plan.kind.registers == "found":  # a name alone founds nobody
+                named = np.zeros(self.rows, dtype=bool)
             hopeless = ~usable & (given_bad | ~named)
             none = pa.nulls(self.rows, pa.string())
             main = next(iter(role.identity.values()))

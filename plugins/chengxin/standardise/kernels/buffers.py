@@ -1,6 +1,7 @@
 """Arrow string arrays as numpy bytes: views, gathers and masks without a Python object per row."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,16 +30,47 @@ def parts(values: pa.StringArray) -> tuple[Offsets, Bytes]:
 
 def valid(values: pa.Array) -> Mask:
     """Return where the array is not null."""
-    if values.null_count == 0:
+    bitmap = values.buffers()[0] if len(values) else None
+    if bitmap is None or values.null_count == 0:
         return np.ones(len(values), np.bool_)
-    return as_mask(values.is_valid())
+    return _bits(bitmap, values.offset, len(values))
 
 
 def as_mask(values: pa.BooleanArray) -> Mask:
     """Return a boolean array as numpy; null counts as False."""
-    filled = values.fill_null(False) if values.null_count else values
-    mask: Mask = filled.to_numpy(zero_copy_only=False)
-    return mask
+    bits = values.buffers()[1] if len(values) else None
+    if bits is None:
+        return np.zeros(len(values), np.bool_)
+    mask = _bits(bits, values.offset, len(values))
+    return mask & valid(values) if values.null_count else mask
+
+
+def _bits(bitmap: pa.Buffer, offset: int, count: int) -> Mask:
+    first = offset // 8
+    packed = np.frombuffer(bitmap, np.uint8)[first : (offset + count + 7) // 8]
+    bits: Mask = np.unpackbits(packed, bitorder="little")[offset % 8 : offset % 8 + count].view(np.bool_)
+    return bits
+
+
+def _bitmap(mask: Mask) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(mask, bitorder="little"))
+
+
+def booleans(mask: Mask) -> pa.BooleanArray:
+    """Return a mask as an Arrow array."""
+    return pa.Array.from_buffers(pa.bool_(), len(mask), [None, _bitmap(mask)])
+
+
+def numbers(data: npt.NDArray[Any], kind: pa.DataType, known: Mask | None = None) -> pa.Array:
+    """Return numbers of the kind's own width as an Arrow array, null where not known."""
+    bitmap = None if known is None or known.all() else _bitmap(known)
+    return pa.Array.from_buffers(kind, len(data), [bitmap, pa.py_buffer(np.ascontiguousarray(data))])
+
+
+def heads(values: pa.StringArray) -> Bytes:
+    """Return the first byte of each value; of an empty one whatever follows it."""
+    offsets, data = parts(values)
+    return data.take(offsets[:-1], mode="clip") if data.size else np.zeros(len(values), np.uint8)
 
 
 def without(values: pa.StringArray, drop: Mask) -> pa.StringArray:
@@ -48,8 +80,7 @@ def without(values: pa.StringArray, drop: Mask) -> pa.StringArray:
     kept = valid(values) & ~drop
     offsets, _ = parts(values)
     data = values.buffers()[2]
-    bitmap = pa.array(kept).buffers()[1]
-    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), data, bitmap)
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), data, _bitmap(kept))
 
 
 def replaced(values: pa.Array, rows: Rows, new: pa.Array) -> pa.Array:
@@ -60,7 +91,7 @@ def replaced(values: pa.Array, rows: Rows, new: pa.Array) -> pa.Array:
         return new
     mask = np.zeros(len(values), np.bool_)
     mask[rows] = True
-    return pc.replace_with_mask(values, pa.array(mask), new)
+    return pc.replace_with_mask(values, booleans(mask), new)
 
 
 def fixed_width(values: pa.StringArray, rows: Rows, width: int) -> Bytes:
@@ -90,7 +121,7 @@ def rows_at(offsets: Offsets, positions: npt.NDArray[np.intp]) -> Rows:
 
 def take(values: pa.Array, rows: Rows) -> pa.Array:
     """Return the given rows."""
-    return values if len(rows) == len(values) else values.take(pa.array(rows))
+    return values if len(rows) == len(values) else values.take(numbers(rows, pa.int64()))
 
 
 def matches(values: pa.StringArray, patterns: Iterable[str] | str) -> Mask:

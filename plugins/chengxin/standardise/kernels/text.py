@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from chengxin.standardise.kernels.buffers import (
     Rows,
     as_mask,
     as_strings,
+    heads,
     matches,
     parts,
     replaced,
@@ -26,12 +26,12 @@ from chengxin.standardise.kernels.buffers import (
     without,
 )
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings
+from chengxin.standardise.kernels.survey import BLOCK, Survey, survey
 
 BLANKS = " \t\n\v\f\r\x85\xa0\xad\u1680\u180e" + "".join(map(chr, range(0x2000, 0x2010))) + (
     "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u202f\u205f\u2060\u3000\ufeff"
 )  # fmt: skip
 LONGEST_TOKEN = 24  # bytes; a full-width <ＮＵＬＬ> with room to spare
-_BLOCK = 1 << 16
 CONTROL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{80}-\x{9F}]"
 
 # GB18030-2005 gave these 25 two-byte codes to private-use code points, GB18030-2022 to the characters themselves, and
@@ -43,9 +43,6 @@ GB18030_PRIVATE = {
     0xE843: 0x9FB9, 0xE854: 0x9FBA, 0xE855: 0x241FE, 0xE864: 0x9FBB,
 }  # fmt: skip
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
-
-
-Positions = npt.NDArray[np.intp]
 
 
 @dataclass
@@ -61,61 +58,50 @@ def prepare(raw: pa.Array, *, tokens: bool = True, excel_prefix: bool = False) -
     """Do what every kind of column needs first; U+FFFD makes a value null (text.replacement)."""
     values = as_strings(raw)
     findings = Findings(len(values))
-    plain = _is_ascii(values)
-    values = _without_damage(_without_controls(values, findings), findings)
-    values = trimmed(values)
+    seen = survey(values)
+    plain = seen.is_ascii
+    clean = _without_controls(values, seen, findings)
+    if clean is not values:
+        values, seen = clean, survey(clean)
+    clean = _without_damage(values, seen, findings)
+    if clean is not values:
+        values, seen = clean, survey(clean)
+    values = trimmed(values, seen)
+    first = heads(values)
     if excel_prefix:
-        values = _without_prefix(values)
-    return Prepared(without_tokens(values) if tokens else values, findings, plain)
+        clean = _without_prefix(values, first)
+        if clean is not values:
+            values, first = clean, heads(clean)
+    return Prepared(_without_tokens(values, first) if tokens else values, findings, plain)
 
 
-def _positions(used: Bytes, test: Callable[[Bytes], Mask]) -> Positions:
-    """Return where a test holds. It goes block by block, so that its temporary arrays stay in the cache."""
-    found = [np.flatnonzero(test(used[at : at + _BLOCK])) + at for at in range(0, used.size, _BLOCK)]
-    return np.concatenate(found) if found else np.zeros(0, np.intp)
-
-
-def _is_control(block: Bytes) -> Mask:
-    found: Mask = (block < 0x20) | (block == 0x7F) | (block == 0xC2)
-    return found
-
-
-def _is_high(block: Bytes) -> Mask:
-    high: Mask = block >= 0xEE
-    return high
-
-
-def _without_controls(values: pa.StringArray, findings: Findings) -> pa.StringArray:
+def _without_controls(values: pa.StringArray, seen: Survey, findings: Findings) -> pa.StringArray:
     """Remove control characters but for tab and line ends, which belong to free text."""
-    offsets, data = parts(values)
-    used = data[offsets[0] : offsets[-1]]
-    positions = _positions(used, _is_control)
+    positions = seen.controls
     if positions.size == 0:
         return values
-    found = used[positions]
-    after = used[np.minimum(positions + 1, used.size - 1)]
+    offsets, data = parts(values)
+    found = data[positions]
+    after = data[np.minimum(positions + 1, data.size - 1)]
     # C2 80..9F are the C1 controls; U+0085 among them is a line end, trimmed like any blank.
     bad = np.where(found == 0xC2, (after < 0xA0) & (after != 0x85), ~np.isin(found, (9, 10, 13)))
-    rows = rows_at(offsets, positions[bad] + offsets[0])
+    rows = rows_at(offsets, positions[bad])
     if len(rows) == 0:
         return values
     findings.add("text.control", rows)
     return replaced(values, rows, pc.replace_substring_regex(take(values, rows), CONTROL, ""))
 
 
-def _without_damage(values: pa.StringArray, findings: Findings) -> pa.StringArray:
+def _without_damage(values: pa.StringArray, seen: Survey, findings: Findings) -> pa.StringArray:
     """Make values with U+FFFD null, fold the known private-use characters, and note the others."""
-    offsets, data = parts(values)
-    start = int(offsets[0])
-    used = data[start : offsets[-1]]
-    high = _positions(used, _is_high)
+    high = seen.high
     if high.size == 0:
         return values
-    first, second = used[high], used[np.minimum(high + 1, used.size - 1)]
-    third = used[np.minimum(high + 2, used.size - 1)]
+    offsets, data = parts(values)
+    first, second, third = data[high], data[high + 1], data[high + 2]
     lost = high[(first == 0xEF) & (second == 0xBF) & (third == 0xBD)]
     if lost.size:
-        rows = rows_at(offsets, lost + start)
+        rows = rows_at(offsets, lost)
         findings.add("text.replacement", rows)
         drop = np.zeros(len(values), np.bool_)
         drop[rows] = True
@@ -125,57 +111,36 @@ def _without_damage(values: pa.StringArray, findings: Findings) -> pa.StringArra
     ]
     if private.size == 0:
         return values
-    rows = rows_at(offsets, private + start)
+    rows = rows_at(offsets, private)
     texts = [None if text is None else text.translate(GB18030_PRIVATE) for text in take(values, rows).to_pylist()]
     left = np.array([text is not None and _PRIVATE.search(text) is not None for text in texts], np.bool_)
     findings.add("text.private_use", rows[left])
     return replaced(values, rows, pa.array(texts, pa.string()))
 
 
-# Last bytes of the UTF-8 forms of BLANKS, and their first bytes: only rows with one of them can need trimming.
-_FIRST = np.zeros(256, np.bool_)
-_FIRST[[character.encode()[0] for character in BLANKS]] = True
-
-
-def trimmed(values: pa.StringArray) -> pa.StringArray:
-    """Remove blanks at the ends, among them U+3000, zero-width marks and byte order marks."""
-    offsets, data = parts(values)
-    lengths = np.diff(offsets)
-    if data.size == 0 or not lengths.any():
+def trimmed(values: pa.StringArray, seen: Survey | None = None) -> pa.StringArray:
+    """Remove blanks at the ends, among them U+3000, zero-width marks and byte order marks. seen: of these values."""
+    seen = seen or survey(values)
+    if seen.lowest > 0x20 and seen.blanks.size == 0:
         return values
-    filled = lengths > 0
-    last = np.maximum(offsets[1:] - 1, 0)
-    head, tail = data[np.minimum(offsets[:-1], data.size - 1)], data[last]
-    suspects = _FIRST[head] | (tail <= 0x20)
-    # A multi-byte blank at the end: its lead byte stands two or one before the last one.
-    wide = np.flatnonzero(tail >= 0x80)
-    if wide.size:
-        at = last[wide]
-        lead3, lead2 = data[np.maximum(at - 2, 0)], data[np.maximum(at - 1, 0)]
-        middle = lead2
-        end = data[at]
-        blank = (lead2 == 0xC2) & ((end == 0x85) | (end == 0xA0) | (end == 0xAD))
-        blank |= (lead3 == 0xE3) & (middle == 0x80) & (end == 0x80)
-        blank |= (lead3 == 0xE2) & ((middle == 0x80) | (middle == 0x81))
-        blank |= (lead3 == 0xE1) & ((middle == 0x9A) | (middle == 0xA0))
-        blank |= (lead3 == 0xEF) & (middle == 0xBB) & (end == 0xBF)
-        suspects[wide[blank]] = True
-    rows: Rows = np.flatnonzero(suspects & filled)
+    offsets, data = parts(values)
+    suspects = np.zeros(len(values), np.bool_)
+    if seen.lowest <= 0x20:
+        suspects = (heads(values) <= 0x20) | (data.take(offsets[1:] - 1, mode="clip") <= 0x20)
+    suspects[rows_at(offsets, seen.blanks)] = True
+    rows: Rows = np.flatnonzero(suspects & (np.diff(offsets) > 0))
     if len(rows) == 0:
         return values
     return replaced(values, rows, pc.utf8_trim(take(values, rows), characters=BLANKS))
 
 
-def _without_prefix(values: pa.StringArray) -> pa.StringArray:
+def _without_prefix(values: pa.StringArray, first: Bytes) -> pa.StringArray:
     """Remove the apostrophe by which Excel marks a number as text, in its forms."""
-    offsets, data = parts(values)
-    if data.size == 0:
-        return values
-    head = data[np.minimum(offsets[:-1], data.size - 1)]
     # ' and `, then the lead bytes of ‘ ’ ′ (E2) and of the full-width ＇ (EF)
-    rows: Rows = np.flatnonzero(
-        ((head == 0x27) | (head == 0x60) | (head == 0xE2) | (head == 0xEF)) & (np.diff(offsets) > 0)
-    )
+    marked = (first == 0x27) | (first == 0x60) | (first == 0xE2) | (first == 0xEF)
+    if not marked.any():
+        return values
+    rows: Rows = np.flatnonzero(marked & (np.diff(parts(values)[0]) > 0))
     if len(rows) == 0:
         return values
     return replaced(values, rows, pc.utf8_ltrim(take(values, rows), characters=EXCEL_PREFIX + "＇" + BLANKS))
@@ -183,32 +148,47 @@ def _without_prefix(values: pa.StringArray) -> pa.StringArray:
 
 def without_tokens(values: pa.StringArray) -> pa.StringArray:
     """Make words for 'nothing' null: empty, /, 无, -, null, 暂无, （空） and the like."""
+    return _without_tokens(values, heads(values))
+
+
+def _without_tokens(values: pa.StringArray, first: Bytes) -> pa.StringArray:
     offsets, data = parts(values)
     lengths = np.diff(offsets)
-    head = data[np.minimum(offsets[:-1], data.size - 1)] if data.size else np.zeros(len(values), np.uint8)
-    # Most short values differ from every token in their first byte already.
-    rows: Rows = np.flatnonzero((lengths <= LONGEST_TOKEN) & (_TOKEN_HEADS[head] | (lengths == 0)) & valid(values))
+    # Nearly all values differ from every token in their first byte already, the Chinese ones in their second.
+    rows: Rows = np.flatnonzero(((lengths <= LONGEST_TOKEN) & _TOKEN_HEADS.take(first)) | (lengths == 0))
+    second = data.take(offsets[rows] + 1, mode="clip") if data.size else np.zeros(len(rows), np.uint8)
+    rows = rows[_TOKEN_SECONDS[first[rows], second] | (lengths[rows] == 0)]
     if len(rows) == 0:
         return values
     short = take(values, rows)
     plain = pc.utf8_upper(short if _is_ascii(short) else pc.utf8_normalize(short, form="NFKC"))
-    hit = as_mask(pc.is_in(plain, value_set=_TOKENS))
+    hit = as_mask(pc.is_in(plain, value_set=_TOKENS)) & valid(short)
     drop = np.zeros(len(values), np.bool_)
     drop[rows[hit]] = True
     return without(values, drop)
 
 
+def _token_seconds() -> npt.NDArray[np.bool_]:
+    """Return which (first, second) bytes a token may have; only Chinese characters, which NFKC keeps, are told apart.
+
+    Look-alike dashes and the like (C2 to E3) and full-width forms (EF) may become a token by NFKC.
+    """
+    table = np.zeros((256, 256), np.bool_)
+    for spelling in (form.encode() for token in NULL_TOKENS - {""} for form in (token, token.lower())):
+        table[spelling[0], spelling[1] if spelling[0] >= 0xE4 else slice(None)] = True
+    table[0xC2:0xE4] = table[0xEF] = True
+    return table
+
+
 _TOKENS = pa.array(sorted(NULL_TOKENS), pa.string())
-_TOKEN_HEADS = np.zeros(256, np.bool_)
-_TOKEN_HEADS[[spelling.encode()[0] for token in NULL_TOKENS - {""} for spelling in (token, token.lower())]] = True
-_TOKEN_HEADS[0xC2:] |= np.arange(0xC2, 256) < 0xE4  # look-alike dashes and the like
-_TOKEN_HEADS[0xEF] = True  # full-width forms
+_TOKEN_SECONDS = _token_seconds()
+_TOKEN_HEADS = _TOKEN_SECONDS.any(axis=1)
 
 
 def _is_ascii(values: pa.StringArray) -> bool:
     offsets, data = parts(values)
     used = data[offsets[0] : offsets[-1]]
-    return all(int(used[at : at + _BLOCK].max()) < 0x80 for at in range(0, used.size, _BLOCK))
+    return used.size == 0 or int(used.max()) < 0x80
 
 
 def folded(values: pa.StringArray) -> pa.StringArray:
@@ -234,7 +214,7 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
     values, findings = prepared.values, prepared.findings
     offsets, data = parts(values)
     if data.size:
-        head = data[np.minimum(offsets[:-1], data.size - 1)]
+        head = heads(values)
         # Digits, full-width digits (EF BC 90..), or an asterisk anywhere: everything else cannot be either.
         rows: Rows = np.flatnonzero((((head >= 0x30) & (head <= 0x39)) | (head == 0xEF)) & (np.diff(offsets) >= 15))
         part = folded(take(values, rows))
@@ -250,15 +230,15 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
 def masked_names(values: pa.StringArray) -> Mask:
     """Return where a name is partly hidden by asterisks, half or full width; such a name is no key."""
     offsets, data = parts(values)
-    used = data[offsets[0] : offsets[-1]]
-    found = _positions(used, _may_be_asterisk)
-    wide = used[found] == 0x8A
-    sure = ~wide | ((found > 1) & (used[found - 1] == 0xBC) & (used[found - 2] == 0xEF))
+    start, end = int(offsets[0]), int(offsets[-1])
+    found = [np.zeros(0, np.int64)]
+    for at in range(start, end, BLOCK):
+        block = data[at : min(at + BLOCK, end)]
+        found.append(np.flatnonzero(block == 0x2A) + at)
+        second, third = data[at + 1 : min(at + 1 + BLOCK, end - 1)], data[at + 2 : min(at + 2 + BLOCK, end)]
+        count = min(len(second), len(third))
+        full = (block[:count] == 0xEF) & (second[:count] == 0xBC) & (third[:count] == 0x8A)  # U+FF0A
+        found.append(np.flatnonzero(full) + at)
     mask = np.zeros(len(values), np.bool_)
-    mask[rows_at(offsets, found[sure] + offsets[0])] = True
+    mask[rows_at(offsets, np.concatenate(found))] = True
     return mask & valid(values)
-
-
-def _may_be_asterisk(block: Bytes) -> Mask:
-    found: Mask = (block == 0x2A) | (block == 0x8A)  # U+FF0A is EF BC 8A
-    return found

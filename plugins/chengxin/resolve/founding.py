@@ -1,4 +1,7 @@
-"""New subjects: a record of a founding kind whose subject nobody knows makes one. Numbers follow the order of rows."""
+"""New subjects: a record of a founding kind whose subject nobody knows makes one. Numbers follow the order of rows.
+
+A code that several subjects bear founds nobody: its row waits, or every delivery would make another subject of it.
+"""
 
 import duckdb
 
@@ -33,8 +36,11 @@ def _found_by(connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink,
     column = link.fields[code]
     connection.execute(f"""CREATE OR REPLACE TEMP TABLE founders AS
         SELECT {next_id - 1} + row_number() OVER (ORDER BY row_id) AS subject_id, row_id FROM (
-            SELECT min(row_id) AS row_id FROM unfound WHERE {column} IS NOT NULL
-            AND row_id NOT IN (SELECT row_id FROM linked_subject) GROUP BY {column})""")
+            SELECT min(row_id) AS row_id FROM unfound s WHERE {column} IS NOT NULL
+            AND row_id NOT IN (SELECT row_id FROM linked_subject)
+            AND NOT EXISTS (SELECT 1 FROM ambiguous a
+                WHERE a.identifier_type = '{code}' AND a.identifier_value = s.{column})
+            GROUP BY {column})""")
     connection.execute(f"""CREATE OR REPLACE TEMP TABLE founded_now AS
         SELECT f.subject_id, {part_of(kind, link)} AS part, {type_of(kind, link)} AS subject_type,
                {legal_rep(link)} AS legal_rep, f.row_id
@@ -42,15 +48,25 @@ def _found_by(connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink,
     connection.execute("INSERT INTO new_subject SELECT subject_id, part, subject_type FROM founded_now")
     connection.execute("INSERT INTO subject_now SELECT subject_id, part, subject_type, legal_rep FROM founded_now")
     found_rows = "founders f JOIN unfound s USING (row_id)"
-    connection.execute(f"""INSERT INTO lookup
-        SELECT identifier_type, identifier_value, min(subject_id)
-        FROM ({identifiers_of(link, "f.subject_id", found_rows)})
-        GROUP BY ALL HAVING min(subject_id) = max(subject_id)""")
+    connection.execute(f"""CREATE OR REPLACE TEMP TABLE came AS
+        SELECT identifier_type, identifier_value, min(subject_id) AS low, max(subject_id) AS high
+        FROM ({identifiers_of(link, "f.subject_id", found_rows)}) GROUP BY ALL""")
+    _look_up_too(connection)
     if "uscc" in link.fields:
         connection.execute(f"""INSERT INTO lookup_uscc
             SELECT s.{link.fields["uscc"]}, f.subject_id, n.part, n.subject_type
             FROM {found_rows} JOIN founded_now n USING (subject_id) WHERE s.{link.fields["uscc"]} IS NOT NULL""")
     return int(connection.execute("SELECT count(*) FROM founders").fetchall()[0][0])
+
+
+def _look_up_too(connection: duckdb.DuckDBPyConnection) -> None:
+    """Add the identifiers in `came` to `lookup`; whatever then names several subjects goes to `ambiguous`."""
+    same = "a.identifier_type = c.identifier_type AND a.identifier_value = c.identifier_value"
+    connection.execute(f"""INSERT INTO ambiguous SELECT identifier_type, identifier_value FROM came c
+        WHERE low < high OR EXISTS (SELECT 1 FROM lookup a WHERE {same})""")
+    connection.execute(f"DELETE FROM lookup c WHERE EXISTS (SELECT 1 FROM ambiguous a WHERE {same})")
+    connection.execute(f"""INSERT INTO lookup SELECT identifier_type, identifier_value, low FROM came c
+        WHERE NOT EXISTS (SELECT 1 FROM ambiguous a WHERE {same})""")
 
 
 def identifiers_of(link: RoleLink, subject: str, rows: str) -> str:

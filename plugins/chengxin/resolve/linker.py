@@ -1,8 +1,9 @@
 """Deterministic linking. Nothing is force-merged.
 
 In the order of law: USCC, organisation code, registration number, tax number, person document, loan card number, and a
-name only where it is unique and no code was given. Each step is one named SQL statement, and the steps narrow: whoever
-is found by the first is not asked for by the second.
+name only where no code was given, the region or at least the legal representative fits, and only one subject is left.
+A natural person is never found by name. Each step is one named SQL statement, and the steps narrow: whoever is found by
+the first is not asked for by the second.
 """
 
 from dataclasses import dataclass
@@ -47,14 +48,18 @@ class RoleLink:
 
 
 def prepare_lookup(connection: duckdb.DuckDBPyConnection) -> None:
-    """Materialise what linking looks up: one row per identifier value that names exactly one subject."""
+    """Materialise what linking looks up: `lookup` holds values that name one subject, `ambiguous` those of several."""
+    # Equal instants are decided by the text: which is arbitrary, but the same in every run.
     connection.execute("""CREATE OR REPLACE TEMP TABLE subject_now AS
-        SELECT subject_id, min(part) AS part, arg_max(subject_type, version_at) AS subject_type,
-               arg_max(legal_rep, version_at) AS legal_rep
+        SELECT subject_id, min(part) AS part, arg_max(subject_type, (version_at, row_id, subject_type)) AS subject_type,
+               arg_max(legal_rep, (version_at, row_id, legal_rep)) AS legal_rep
         FROM registry_subjects GROUP BY subject_id""")
     connection.execute("""CREATE OR REPLACE TEMP TABLE lookup AS
         SELECT identifier_type, identifier_value, min(subject_id) AS subject_id
         FROM registry_identifiers GROUP BY ALL HAVING min(subject_id) = max(subject_id)""")
+    connection.execute("""CREATE OR REPLACE TEMP TABLE ambiguous AS
+        SELECT identifier_type, identifier_value
+        FROM registry_identifiers GROUP BY ALL HAVING min(subject_id) < max(subject_id)""")
     connection.execute("""CREATE OR REPLACE TEMP TABLE lookup_uscc AS
         SELECT l.identifier_value AS uscc, l.subject_id, n.part, n.subject_type
         FROM lookup l JOIN subject_now n USING (subject_id) WHERE identifier_type = 'uscc'""")
@@ -102,9 +107,8 @@ def _name_step(link: RoleLink, into: str) -> str:
             JOIN (SELECT DISTINCT name_key, subject_id FROM registry_names)
               n ON n.name_key = s.{link.fields["name_key"]}
             JOIN subject_now w ON w.subject_id = n.subject_id
-            WHERE {no_code} AND s.row_id NOT IN (SELECT row_id FROM {into})
-              AND ({region} IS NOT NULL OR {legal_rep} IS NOT NULL)
-              AND ({region} IS NULL OR {region} = ltrim(w.part, 'p')
-                   OR ({region} = '4300' AND left(ltrim(w.part, 'p'), 2) = '43'))
+            WHERE {no_code} AND s.row_id NOT IN (SELECT row_id FROM {into}) AND w.subject_type <> 'person'
+              AND CASE WHEN {region} IS NULL THEN {legal_rep} = w.legal_rep
+                       ELSE {region} = w.part OR ({region} = '4300' AND left(w.part, 2) = '43') END
               AND ({legal_rep} IS NULL OR w.legal_rep IS NULL OR {legal_rep} = w.legal_rep))
         GROUP BY row_id HAVING min(subject_id) = max(subject_id)"""

@@ -1,0 +1,199 @@
+"""A home of the test's own, driven in this process: headers are element ids, deliveries are CSV files."""
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+from chengxin import pipeline
+from chengxin.clock import Clock
+from chengxin.connectors.file_drop import file_delivery
+from chengxin.contracts.models import Contract
+from chengxin.dataset import journal
+from chengxin.handover import Admission, SnapshotRef
+from chengxin.model.elements import elements
+from chengxin.model.identifiers import (
+    org_code_check_character,
+    reg_no_check_digit,
+    resident_check_character,
+    uscc_check_character,
+)
+from chengxin.settings import Settings
+from chengxin.store.layout import Layout
+
+START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
+LETTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+
+REGISTRATION = ("subject_name", "uscc", "org_code", "reg_no", "legal_rep_name", "reg_status_code", "region_code")
+PENALTY = ("subject_name", "uscc", "org_code", "reg_no", "tax_no", "person_doc_no", "legal_rep_name", "region_code",
+    "item_name", "decision_no", "decision_on", "authority_name", "penalty_content", "source_updated_at")  # fmt: skip
+PERSON = ("person_name", "person_doc_no", "former_name", "region_code")
+CHANGE = ("subject_name", "uscc", "reg_no", "change_item_code", "value_before", "value_after", "changed_on",
+    "region_code")  # fmt: skip
+GUARANTEE = ("subject_name", "uscc", "person_doc_no", "related_name", "related_uscc", "institution_code", "contract_no",
+    "valid_from_on")  # fmt: skip
+ARREARS = ("subject_name", "uscc", "tax_no", "tax_type_name", "arrears_balance", "authority_name", "published_on",
+    "region_code")  # fmt: skip
+SEALED = ("person_name", "person_doc_no", "decision_no", "decision_on", "violation_facts", "authority_name")
+
+
+def org_code(n: int) -> str:
+    """Return the n-th invented organisation code."""
+    body = f"MA{n:06d}"
+    return body + org_code_check_character(body)
+
+
+def uscc(n: int, *, region: str = "430102", kind: str = "91", org: str | None = None) -> str:
+    """Return the n-th invented code; `org` takes another organisation code inside."""
+    body = kind + region + (org or org_code(n))
+    return body + uscc_check_character(body)
+
+
+def reg_no(n: int, *, region: str = "430102", household: bool = False) -> str:
+    """Return the n-th invented registration number."""
+    body = f"{region}{6 if household else 0}{n:07d}"
+    return body + reg_no_check_digit(body)
+
+
+def person_doc(n: int, *, region: str = "430102") -> str:
+    """Return the n-th invented identity number."""
+    body = f"{region}1985{1 + n // 28 % 12:02d}{1 + n % 28:02d}{n % 1000:03d}"
+    return body + resident_check_character(body)
+
+
+def company(n: int, **more: Any) -> dict[str, Any]:
+    """Return a registration row."""
+    return {"subject_name": f"湖南示例{n}有限公司", "uscc": uscc(n), "region_code": "430102"} | more
+
+
+def renaming(n: int, before: str, after: str, **more: Any) -> dict[str, Any]:
+    """Return a change of the n-th company's name."""
+    return {"uscc": uscc(n), "change_item_code": "01", "value_before": before, "value_after": after,
+            "changed_on": "2025-05-01", "region_code": "430102"} | more  # fmt: skip
+
+
+def penalty(n: int, **more: Any) -> dict[str, Any]:
+    """Return a penalty row with its own decision number; say about whom in `more`."""
+    return {"decision_no": f"湘示罚〔2026〕{n}号", "decision_on": "2026-01-15", "authority_name": "示例市监局",
+            "item_name": "示例案", "penalty_content": "罚款", "region_code": "430102"} | more  # fmt: skip
+
+
+@dataclass
+class Office:
+    """Contracts, deliveries and a home. Days count from START; every delivery bears the time of its day."""
+
+    folder: Path
+    contracts: dict[str, Contract] = field(default_factory=dict)
+    _sent: int = 0
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(home=self.folder / "home", contracts=self.folder / "contracts", workers=2)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.settings.home)
+
+    def contract(
+        self, dataset: str, kind: str, columns: Sequence[str], *, mode: str = "incremental", **more: Any
+    ) -> None:
+        """Declare a data set (or declare it anew)."""
+        body = {
+            "format": 1, "id": dataset, "title": f"测试 {dataset}", "department": {"code": "T-1", "name": "测试部门"},
+            "domain": "test", "kind": kind, "basis": {"legal": "测试", "share": "无条件"},
+            "delivery": {"mode": mode, "options": {"folder": dataset}},
+            "quality": {"quarantined": {"warn": 0.9, "hold": 0.95}},
+            "columns": [{"source": c, "element": c, "optional": True, **_unit(c)} for c in columns],
+        } | more  # fmt: skip
+        path = self.settings.contracts / "test" / f"{dataset}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(body, allow_unicode=True, sort_keys=False), "utf-8")
+        self.contracts[dataset] = Contract.model_validate(body)
+
+    def write(self, dataset: str, rows: Sequence[dict[str, Any]], *, day: float, columns: Sequence[str] = ()) -> Path:
+        """Write a delivery's file; its columns are those that some row fills, in the contract's order."""
+        declared = [c.source for c in self.contracts[dataset].columns]
+        names = list(columns) or [c for c in declared if any(c in r for r in rows)] or declared
+        self._sent += 1
+        path = self.folder / "sent" / f"{dataset}-{self._sent:03d}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, names, restval="", extrasaction="raise")
+            writer.writeheader()
+            writer.writerows(rows)
+        at = (START + timedelta(days=day)).timestamp()
+        os.utime(path, (at, at))
+        return path
+
+    def ingest(self, dataset: str, path: Path) -> dict[str, Any]:
+        """Take a file in as far as the account; return the account, which must add up."""
+        contract = self.contracts[dataset]
+        clock = Clock(START)
+        landed = pipeline.land(contract, file_delivery(contract, path), self.settings, clock)
+        account = pipeline.ingest(contract, landed, self.settings, clock)
+        assert account["received"] == sum(account[n] for n in ("accepted", "quarantined", "duplicate", "unlinked"))
+        return account
+
+    def deliver(self, dataset: str, *rows: dict[str, Any], day: float) -> dict[str, Any]:
+        """Write a delivery and take it in."""
+        return self.ingest(dataset, self.write(dataset, rows, day=day))
+
+    def retry(self) -> list[Admission]:
+        """Try waiting rows again."""
+        return pipeline.retry_waiting(self.contracts, self.settings, Clock(START))
+
+    def publish(self, day: float = 0) -> SnapshotRef | None:
+        """Try waiting rows again and publish."""
+        self.retry()
+        return pipeline.publish(self.contracts, self.settings, Clock(START + timedelta(days=day)))
+
+    def accounts(self) -> dict[str, Admission]:
+        """Return the present account of every batch; each adds up."""
+        found = {b: a for (_, b), a in journal.latest(journal.admissions(self.layout)).items()}
+        assert all(a.adds_up() for a in found.values())
+        return found
+
+    def account(self, dataset: str, n: int = 0) -> Admission:
+        """Return the present account of the n-th admitted batch of a data set."""
+        return [a for a in self.accounts().values() if a.dataset == dataset][n]
+
+    def snapshot(self, tier: str = "government") -> Path:
+        """Return the folder of the current snapshot."""
+        return self.layout.snapshot(tier, json.loads(self.layout.pointer(tier).read_text())["snapshot_id"])
+
+    def table(self, name: str, columns: str = "*", tier: str = "government") -> list[tuple[Any, ...]]:
+        """Return these columns of all rows of a published table, sorted; nothing where the table does not exist."""
+        folder = self.snapshot(tier) / name
+        if not folder.is_dir():
+            return []
+        found = duckdb.sql(f"SELECT {columns} FROM '{folder}/*.parquet' ORDER BY ALL").to_arrow_table()
+        return [tuple(row.values()) for row in found.to_pylist()]
+
+    def linked(self, dataset: str, n: int = 0) -> list[tuple[Any, ...]]:
+        """Return (source row, subject, rule) of a batch's rows as last tried; waiting rows have no subject."""
+        a = self.account(dataset, n)
+        files = [str(self.layout.links(dataset, a.batch_id, r) / "linked.parquet") for r in range(a.revision + 1)]
+        return duckdb.sql(f"""SELECT (row_id & 1099511627775)::INT, max_by(CASE WHEN NOT waiting THEN subject_id ELSE 0
+            END, adm_order), max_by(CASE WHEN waiting THEN 'waits' ELSE rule END, adm_order)
+            FROM read_parquet({files}) GROUP BY row_id ORDER BY 1""").fetchall()
+
+    def rules(self, dataset: str, n: int = 0) -> list[str]:
+        """Return by which rule each row of a batch was linked, or 'waits'."""
+        return [rule for _, _, rule in self.linked(dataset, n)]
+
+
+def _unit(element: str) -> dict[str, str]:
+    return {"unit": "元"} if elements()[element].type == "money" else {}
+
+
+def counts(account: dict[str, Any] | Admission) -> tuple[int, int, int, int]:
+    """Return accepted, quarantined, duplicate, unlinked."""
+    get = account.__getitem__ if isinstance(account, dict) else lambda n: getattr(account, n)
+    return tuple(get(n) for n in ("accepted", "quarantined", "duplicate", "unlinked"))  # type: ignore[return-value]

@@ -176,6 +176,9 @@ class _Work:
             if self.plan.kind.registers == "found":  # a name alone founds nobody
                 named = np.zeros(self.rows, dtype=bool)
             hopeless = ~usable & (given_bad | ~named)
+            for column in self.plan.columns:  # a required code that is missing has been named as the reason already
+                if column.required and column.element.type in CODES and column.element.id in role.identity.values():
+                    hopeless &= self._filled(column.element.id)
             none = pa.nulls(self.rows, pa.string())
             main = next(iter(role.identity.values()))
             for rule, hits in (

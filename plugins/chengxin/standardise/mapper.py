@@ -176,14 +176,15 @@ class _Work:
             if self.plan.kind.registers == "found":  # a name alone founds nobody
                 named = np.zeros(self.rows, dtype=bool)
             hopeless = ~usable & (given_bad | ~named)
+            unnamed = hopeless & ~given_bad
             for column in self.plan.columns:  # a required code that is missing has been named as the reason already
                 if column.required and column.element.type in CODES and column.element.id in role.identity.values():
-                    hopeless &= self._filled(column.element.id)
+                    unnamed &= self._filled(column.element.id)
             none = pa.nulls(self.rows, pa.string())
             main = next(iter(role.identity.values()))
             for rule, hits in (
                 ("subject.identifiers_invalid", hopeless & given_bad),
-                ("subject.no_identity", hopeless & ~given_bad),
+                ("subject.no_identity", unnamed),
             ):
                 self.log.add(rule, hits, main, role.title, none, refuses=True)
             self.refused |= hopeless

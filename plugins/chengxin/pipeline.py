@@ -100,6 +100,7 @@ def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock
             memory_limit_mib=settings.memory_limit_mib,
             threads=settings.workers,
             today=landed.received_at.astimezone(SHANGHAI).date(),
+            registry=Registry(layout, journal.admissions(layout)).files("identifiers"),
         )
         atomic.write_json(folder / "made_under.json", {"digest": _validation_digest(contract, settings)})
     return verdict

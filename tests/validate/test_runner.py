@@ -3,6 +3,8 @@
 import json
 from datetime import date
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from validate_builders import TODAY, contract_of, counts_of, kind_of, rows_of, write_batch
 
@@ -36,7 +38,9 @@ PACK = {
 }
 
 
-def judge(tmp_path, rows, *, contract=None, history=(), counts=None, pack=PACK, today=TODAY, name="validation"):
+def judge(
+    tmp_path, rows, *, contract=None, history=(), counts=None, pack=PACK, today=TODAY, name="validation", registry=()
+):
     folder = tmp_path / "batch"
     folder.mkdir(exist_ok=True)
     expectations = tmp_path / "expectations"
@@ -48,7 +52,7 @@ def judge(tmp_path, rows, *, contract=None, history=(), counts=None, pack=PACK, 
     target.mkdir(exist_ok=True)
     verdict = runner.run(
         contract or contract_of(), kind, parts, counts or counts_of(len(rows)), expectations=expectations,
-        history=list(history), target=target, memory_limit_mib=256, threads=1, today=today,
+        history=list(history), target=target, memory_limit_mib=256, threads=1, today=today, registry=registry,
     )  # fmt: skip
     return verdict, target
 
@@ -167,6 +171,17 @@ def test_repeated_business_keys_are_a_warning(tmp_path):
     rows = rows_of(20) + rows_of(10)
     verdict, _ = judge(tmp_path, rows)
     assert by_rule(verdict)["duplicate.key"].failing_rows == 20
+
+
+@pytest.mark.parametrize(("known", "warned"), [(40, False), (10, True)])
+def test_batch_about_unregistered_subjects_is_a_warning(tmp_path, known, warned):
+    rows = rows_of(40)
+    codes = [f"9143{n:014d}" for n in range(40)]
+    identifiers = tmp_path / "identifiers.parquet"
+    pq.write_table(pa.table({"identifier_type": ["uscc"] * known, "identifier_value": codes[:known]}), identifiers)
+    about = [row | {"uscc": code} for row, code in zip(rows, codes, strict=True)]
+    verdict, _ = judge(tmp_path, about, registry=[identifiers])
+    assert ("relation.subject_known" in by_rule(verdict)) == warned
 
 
 def bad_rule(**changes):

@@ -37,13 +37,17 @@ def run(
     memory_limit_mib: int,
     threads: int,
     today: date,
+    registry: Sequence[Path] = (),
 ) -> Verdict:
     """Judge a batch and fill `target` with suite.json, result.json, facts.json, verdict.json and report.html.
 
-    parts: standard-*.parquet. history: facts of earlier admitted batches, oldest first. Equal input gives equal files.
+    parts: standard-*.parquet. history: facts of earlier admitted batches, oldest first. registry: identifier files of
+    the subject registry, for the relation to other data sets. Equal input gives equal files.
     Raises ContractError for a rule that cannot be used and InvariantBroken for a failure of the engine.
     """
     suite = suites.compose(contract, kind, expectations, history)
+    related = suites.relation(contract, kind) if registry else None
+    suite["expectations"] += [related] if related else []
     bound = _usable(suite, today)
     findings = batch_findings(contract, counts)
     outcomes: list[Outcome] = []
@@ -52,7 +56,7 @@ def run(
         columns = kind_columns(kind)
         with tempfile.TemporaryDirectory(prefix=atomic.BUILDING, dir=_existing(target.parent)) as spill:
             limits = {"memory_limit_mib": memory_limit_mib, "threads": threads}
-            with Scan(parts, spill=Path(spill), **limits) as scan:
+            with Scan(parts, spill=Path(spill), registry=registry if related else (), **limits) as scan:
                 fill = _fill(scan, bound, columns, counts.passed)
                 outcomes = _judge(bound, scan, counts.passed, _shown(columns))
     findings += [finding(done) for done in outcomes if done.failed]

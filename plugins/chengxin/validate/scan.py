@@ -11,16 +11,24 @@ from chengxin.validate.conditions import Condition, both, ident, text_literal
 from chengxin.validate.metrics import BATCH, Duplicates, Listing, Need, Scalar, condition_of, needs_of
 
 RowRef = tuple[str, int]
+KNOWN_SUBJECT = "is_known_subject"
 
 
 class Scan:
     """A DuckDB connection over the Parquet parts of one batch. Use as a context manager.
 
     Every need is asked once; all scalar needs that are missing at a time are one SELECT. `passes` counts those SELECTs.
+    registry: identifier files of the subject registry; with them a batch has the column is_known_subject.
     """
 
     def __init__(
-        self, parts: Sequence[Path], *, memory_limit_mib: int, threads: int, spill: Path | None = None
+        self,
+        parts: Sequence[Path],
+        *,
+        memory_limit_mib: int,
+        threads: int,
+        spill: Path | None = None,
+        registry: Sequence[Path] = (),
     ) -> None:
         config: dict[str, Any] = {"memory_limit": f"{memory_limit_mib}MiB", "threads": threads}
         if spill is not None:
@@ -28,7 +36,8 @@ class Scan:
         self._connection = duckdb.connect(config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET enable_progress_bar = false")
-        self._connection.execute(f"CREATE TEMP VIEW {BATCH} AS SELECT * FROM {_relation(parts)}")
+        known = f", {_known_subject(registry)} AS {KNOWN_SUBJECT}" if registry else ""
+        self._connection.execute(f"CREATE TEMP VIEW {BATCH} AS SELECT *{known} FROM {_relation(parts)}")
         rows = self._connection.execute(f"DESCRIBE {BATCH}").fetchall()
         self.types: dict[str, str] = {row[0]: row[1] for row in rows}
         self.passes = 0
@@ -150,6 +159,11 @@ def _where(predicate: str | None) -> str:
 
 def _rows(found: Sequence[Sequence[Any]]) -> list[RowRef]:
     return [(str(file), int(row)) for file, row in found]
+
+
+def _known_subject(registry: Sequence[Path]) -> str:
+    known = f"SELECT identifier_value FROM {_relation(registry)} WHERE identifier_type = 'uscc'"
+    return f"(uscc IN ({known}))"
 
 
 def _relation(parts: Sequence[Path]) -> str:

@@ -70,6 +70,25 @@ def load_pack(pack: Path, kind: str) -> list[Expectation]:
         raise ContractError(f"规则文件 {path.name} 不可用：{error}") from error
 
 
+def relation(contract: Contract, kind: Kind) -> Expectation | None:
+    """Return the rule that relates a data set to the registry: its subjects are registered elsewhere, mostly.
+
+    None where the data set founds subjects itself or gives no USCC of its subject.
+    """
+    role = kind.roles.get("subject")
+    if (
+        kind.registers == "found"
+        or role is None
+        or role.identity.get("uscc") != "uscc"
+        or "uscc" not in _mapped(contract)
+    ):
+        return None
+    note = "多数主体不在登记簿中：登记数据未到，或代码列错位；这些行会进入未关联"
+    where = {"column": "is_known_subject", "value_set": [True], "mostly": 0.5}  # null without a USCC, then not counted
+    title = "统一社会信用代码已在主体登记簿中"
+    return _rule("expect_column_values_to_be_in_set", "relation.subject_known", title, "warning", note, where, few=20)
+
+
 def unsupported(suite: Mapping[str, Any]) -> list[str]:
     """Return the expectation types of a suite whose metrics the engine does not know, sorted. Cheap: imports no GX."""
     return sorted({str(e.get("type")) for e in suite.get("expectations", ())} - SUPPORTED)

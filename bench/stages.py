@@ -5,8 +5,9 @@
     python bench/stages.py run  --home H DATASET BATCH --until standardise [--encoding utf-8]
     python bench/stages.py gx   --home H DATASET BATCH         a judged batch again: GX and the plain pass, in turns
 
-cpu_s is user + system of this process and of the workers it has waited for; peak_mib is that of the stage. Imports are
-a stage of their own. The package is imported inside functions because worker processes import this file again.
+cpu_s is user + system of this process and of the workers it has waited for; peak_mib is the anonymous memory in the
+stage. Imports are a stage of their own. The package is imported inside functions because
+worker processes import this file again.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from measure import Cost, Watch
+from measure import Cost, Watch, private_mib
 
 if TYPE_CHECKING:
     from chengxin.contracts.models import Contract
@@ -157,7 +158,7 @@ def main() -> None:
     if args.command == "land":
         land(contracts, args, settings)
         return
-    with Watch(os.getpid()) as watch:
+    with Watch(os.getpid(), private_mib) as watch:
         stages = Stages(watch)
         {"run": run, "gx": gx}[args.command](stages, contracts, args, settings)
     costs = {name: asdict(cost) for name, cost in stages.costs.items()}

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from chengxin.model.elements import ElementType
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions
-from chengxin.standardise.kernels.codes import clean_code, clean_document_no, clean_region
+from chengxin.standardise.kernels.codes import clean_code, clean_region
 from chengxin.standardise.kernels.dates import clean_date, clean_instant
+from chengxin.standardise.kernels.documents import clean_document_no
 from chengxin.standardise.kernels.identifiers import clean_identifier
 from chengxin.standardise.kernels.money import clean_money
 from chengxin.standardise.kernels.names import name_key

@@ -61,8 +61,8 @@ def booleans(mask: Mask) -> pa.BooleanArray:
     return pa.Array.from_buffers(pa.bool_(), len(mask), [None, _bitmap(mask)])
 
 
-def numbers(data: npt.NDArray[Any], kind: pa.DataType, known: Mask | None = None) -> pa.Array:
-    """Return numbers of the kind's own width as an Arrow array, null where not known."""
+def fixed_values(data: npt.NDArray[Any], kind: pa.DataType, known: Mask | None = None) -> pa.Array:
+    """Return values, each in the bytes that Arrow has for the kind, as an array; null where not known."""
     bitmap = None if known is None or known.all() else _bitmap(known)
     return pa.Array.from_buffers(kind, len(data), [bitmap, pa.py_buffer(np.ascontiguousarray(data))])
 
@@ -78,9 +78,14 @@ def without(values: pa.StringArray, drop: Mask) -> pa.StringArray:
     if not drop.any():
         return values
     kept = valid(values) & ~drop
-    offsets, _ = parts(values)
-    data = values.buffers()[2]
-    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), data, _bitmap(kept))
+    offsets, data = parts(values)
+    return strings(offsets, data, kept)
+
+
+def strings(offsets: Offsets, data: Bytes, known: Mask) -> pa.StringArray:
+    """Return strings by their offsets (n + 1) into the data, which is shared; null where not known."""
+    bitmap = None if known.all() else _bitmap(known)
+    return pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data), bitmap)
 
 
 def replaced(values: pa.Array, rows: Rows, new: pa.Array) -> pa.Array:
@@ -121,7 +126,7 @@ def rows_at(offsets: Offsets, positions: npt.NDArray[np.intp]) -> Rows:
 
 def take(values: pa.Array, rows: Rows) -> pa.Array:
     """Return the given rows."""
-    return values if len(rows) == len(values) else values.take(numbers(rows, pa.int64()))
+    return values if len(rows) == len(values) else values.take(fixed_values(rows, pa.int64()))
 
 
 def matches(values: pa.StringArray, patterns: Iterable[str] | str) -> Mask:

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from chengxin.model.rules import rules
-from chengxin.standardise.kernels.buffers import Mask, Rows
+from chengxin.standardise.kernels.buffers import Mask, Rows, booleans
 
 T = TypeVar("T")
-Codes = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,18 @@ class Findings:
 
     def issues(self) -> tuple[tuple[str, pa.BooleanArray], ...]:
         """Return the findings in the shape of `Cleaned.issues`."""
-        return tuple((rule, pa.array(self._masks[rule])) for rule in sorted(self._masks))
+        return tuple((rule, booleans(self._masks[rule])) for rule in sorted(self._masks))
 
 
 def read_distinct(values: pa.StringArray, read: Callable[[str], T]) -> tuple[list[T], Codes, pa.Array]:
     """Read each distinct text once; return the readings, which of them each row has (-1 for null), and as Arrow."""
     encoded = values.dictionary_encode()
     readings = [read(text) for text in encoded.dictionary.to_pylist()]
-    codes: Codes = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    return readings, codes, encoded.indices
+    return readings, indices_of(encoded), encoded.indices
+
+
+def indices_of(encoded: pa.DictionaryArray) -> Codes:
+    """Return which entry of the dictionary each row has, -1 for null."""
+    indices = encoded.indices
+    codes = indices.fill_null(-1) if indices.null_count else indices
+    return np.frombuffer(codes.buffers()[1], np.int32)[codes.offset : codes.offset + len(codes)]

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.standardise.kernels.buffers import Rows, as_mask, take, valid
+from chengxin.standardise.kernels.buffers import Rows, as_mask, fixed_values, heads, parts, take, valid
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings, read_distinct
-from chengxin.standardise.kernels.decimals import Ints, decimal_array, plain_numbers, scaled
+from chengxin.standardise.kernels.decimals import Ints, decimal_array, numbers_at, plain_numbers, scaled
 from chengxin.standardise.kernels.money_forms import UNITS, read_money, read_words
 from chengxin.standardise.kernels.text import folded, prepare
 
@@ -30,7 +30,7 @@ class _Amounts:
         return self.codes.index(currency)
 
     def currency_array(self) -> pa.Array:
-        indices = pa.array(self.currency, mask=self.currency < 0)
+        indices = fixed_values(self.currency, pa.int32(), self.currency >= 0)
         return pc.take(pa.array(self.codes, pa.string()), indices)
 
 
@@ -44,8 +44,9 @@ def clean_money(raw: pa.Array, options: CleanOptions) -> Cleaned:
     values, findings = prepared.values, prepared.findings
     power = UNITS[options.unit or "元"] or 0
     amounts = _Amounts(len(values))
-    fits, fen, rounded = scaled(plain_numbers(values), power + 2)
-    amounts.fen, amounts.known = np.where(fits, fen, 0), fits
+    starts, ends, powers = _without_words(values, power)
+    fits, fen, rounded = scaled(numbers_at(parts(values)[1], starts, ends, valid(values)), powers + 2)
+    amounts.fen, amounts.known = fen, fits
     amounts.currency[fits] = 0
     findings.add("money.rounded", rounded)
     rest: Rows = np.flatnonzero(valid(values) & ~fits)
@@ -57,6 +58,29 @@ def clean_money(raw: pa.Array, options: CleanOptions) -> Cleaned:
         findings.issues(),
         {"currency_code": amounts.currency_array(), "raw": values},
     )
+
+
+def _without_words(values: pa.StringArray, power: int) -> tuple[Ints, Ints, Ints]:
+    """Return where numbers begin and end without ￥ before and 元, 万 or 万元 behind, and the powers of their units."""
+    offsets, data = parts(values)
+    starts, ends = offsets[:-1].astype(np.int64), offsets[1:].astype(np.int64)
+    powers: Ints = np.full(len(values), power, np.int64)
+    for word, meant in (("元", 0), ("万", 4)):
+        a, b, c = word.encode()
+        rows = np.flatnonzero(data.take(ends - 1, mode="clip") == c)
+        rows = rows[ends[rows] - starts[rows] > 3]
+        rows = rows[(data[ends[rows] - 3] == a) & (data[ends[rows] - 2] == b)]
+        ends[rows] -= 3
+        powers[rows] = meant
+    first = heads(values)
+    for sign in ("￥", "¥"):
+        code = sign.encode()
+        rows = np.flatnonzero(first == code[0])
+        rows = rows[ends[rows] - starts[rows] > len(code)]
+        for place in range(1, len(code)):
+            rows = rows[data[starts[rows] + place] == code[place]]
+        starts[rows] += len(code)
+    return starts, ends, powers
 
 
 def _with_words(values: pa.StringArray, rows: Rows, power: int, amounts: _Amounts, findings: Findings) -> Rows:

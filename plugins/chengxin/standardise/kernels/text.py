@@ -177,6 +177,7 @@ def _token_seconds() -> npt.NDArray[np.bool_]:
     for spelling in (form.encode() for token in NULL_TOKENS - {""} for form in (token, token.lower())):
         table[spelling[0], spelling[1] if spelling[0] >= 0xE4 else slice(None)] = True
     table[0xC2:0xE4] = table[0xEF] = True
+    table[0xEF, 0xBF] = False  # ￥ and the half-width signs beside it
     return table
 
 

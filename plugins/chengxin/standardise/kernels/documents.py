@@ -1,0 +1,101 @@
+"""Document numbers. Brackets, the one thing that differs in most of them, are exchanged in the bytes of the column."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chengxin.standardise.kernels.buffers import (
+    Bytes,
+    Mask,
+    Offsets,
+    parts,
+    replaced,
+    rows_at,
+    strings,
+    take,
+    valid,
+)
+from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions
+from chengxin.standardise.kernels.survey import BLOCK, Positions
+from chengxin.standardise.kernels.text import prepare
+
+_OPENING, _CLOSING = np.frombuffer("〔".encode(), np.uint8), np.frombuffer("〕".encode(), np.uint8)
+_WIDE = {"〔": False, "【": False, "（": False, "［": False, "｛": False}
+_WIDE |= {"〕": True, "】": True, "）": True, "］": True, "｝": True}
+_BLANK = r"[\s\x{200B}-\x{200F}\x{2060}\x{FEFF}]+"
+
+
+def clean_document_no(raw: pa.Array, options: CleanOptions) -> Cleaned:
+    """Clean decision, case and certificate numbers: half width, no blanks, every bracket as 〔 or 〕."""
+    prepared = prepare(raw, excel_prefix=True)
+    values = prepared.values
+    offsets, data = parts(values)
+    start, end = int(offsets[0]), int(offsets[-1])
+    used, shifted = data[start:end], offsets - np.int32(start)
+    odd, narrow = _positions(used)
+    used, left = _wide_exchanged(used, odd)
+    rest = rows_at(shifted, left)
+    made = _narrow_exchanged(values, used, shifted, narrow)
+    return Cleaned(replaced(made, rest, _by_pattern(take(values, rest))), prepared.findings.issues())
+
+
+def _positions(used: Bytes) -> tuple[Positions, Positions]:
+    """Return where blanks and characters that NFKC may change begin, and where ASCII brackets stand.
+
+    NFKC keeps printable ASCII and U+4000 to U+9FFF.
+    """
+    odd, narrow = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for at in range(0, used.size, BLOCK):
+        block = used[at : at + BLOCK]
+        lead = (block - np.uint8(0xC0)) < 0x24
+        odd.append(np.flatnonzero(lead | (block > 0xE9) | (block <= 0x20) | (block == 0x7F)) + at)
+        bracket = _opens(block) | _closes(block)
+        narrow.append(np.flatnonzero(bracket) + at)
+    return np.concatenate(odd), np.concatenate(narrow)
+
+
+def _opens(block: Bytes) -> Mask:
+    mask: Mask = (block == 0x28) | ((block | 0x20) == 0x7B)  # ( [ {
+    return mask
+
+
+def _closes(block: Bytes) -> Mask:
+    mask: Mask = (block == 0x29) | ((block | 0x20) == 0x7D)  # ) ] }
+    return mask
+
+
+def _wide_exchanged(used: Bytes, odd: Positions) -> tuple[Bytes, Positions]:
+    """Exchange brackets of three bytes in a copy; return it and the odd positions that are no such bracket."""
+    if odd.size == 0:
+        return used, odd
+    first, second, third = (used.take(odd + place, mode="clip") for place in range(3))
+    made, left = used.copy(), np.ones(len(odd), np.bool_)
+    for bracket, closes in _WIDE.items():
+        a, b, c = bracket.encode()
+        hit = (first == a) & (second == b) & (third == c)
+        left &= ~hit
+        at, ours = odd[hit], _CLOSING if closes else _OPENING
+        for place in range(3):
+            made[at + place] = ours[place]
+    return made, odd[left]
+
+
+def _narrow_exchanged(values: pa.StringArray, used: Bytes, offsets: Offsets, narrow: Positions) -> pa.StringArray:
+    """Build the column from its new bytes; each ASCII bracket takes three bytes in place of one."""
+    if narrow.size:
+        at = narrow + 2 * np.arange(narrow.size)
+        wide = np.empty(used.size + 2 * narrow.size, np.uint8)
+        copied = np.ones(wide.size, np.bool_)
+        copied[at + 1] = copied[at + 2] = False
+        wide[copied] = used
+        closes = _closes(used[narrow])
+        for place in range(3):
+            wide[at + place] = np.where(closes, _CLOSING[place], _OPENING[place])
+        per_row = np.bincount(np.searchsorted(offsets, narrow, side="right"), minlength=len(offsets))
+        used, offsets = wide, offsets + 2 * np.cumsum(per_row[: len(offsets)]).astype(np.int32)
+    return strings(offsets, used, valid(values))
+
+
+def _by_pattern(values: pa.StringArray) -> pa.StringArray:
+    plain = pc.replace_substring_regex(pc.utf8_normalize(values, form="NFKC"), _BLANK, "")
+    return pc.replace_substring_regex(pc.replace_substring_regex(plain, r"[(\[{【]", "〔"), r"[)\]}】]", "〕")

@@ -39,9 +39,17 @@ class IssueLog:
         if len(index):
             self.entries.append((rule, index, element, source, raw.take(pa.array(index)), refuses))
 
-    def reasons(self) -> list[tuple[np.ndarray, str, str, str]]:
-        """Return (row indices, rule, element, source column) of the entries that refuse rows."""
-        return [(index, rule, element, source) for rule, index, element, source, _, refuses in self.entries if refuses]
+    def reasons(self, refused: np.ndarray) -> list[tuple[np.ndarray, str, str, str]]:
+        """Return all that is wrong with the refused rows: (row indices, rule, element, source column).
+
+        What refuses a row, and every other error in it, so that a department can mend the row in one go.
+        """
+        found = [
+            (index[refused[index]], rule, element, source)
+            for rule, index, element, source, _, refuses in self.entries
+            if refuses or rules()[rule].level == "error"
+        ]
+        return [entry for entry in found if len(entry[0])]
 
     def table(self, row_id: pa.Array, source_row: pa.Array, file_name: str) -> pa.Table:
         """Build the issue rows, ordered by row."""

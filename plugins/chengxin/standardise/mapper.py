@@ -223,7 +223,7 @@ class _Work:
         if self.refused.any():
             passed = passed.filter(keep)
         quarantined = quarantine_table(
-            self.chunk.table, row_id, self.source_row, self.file_name, self.refused, self.log.reasons()
+            self.chunk.table, row_id, self.source_row, self.file_name, self.refused, self.log.reasons(self.refused)
         )
         issues = self.log.table(row_id, self.source_row, self.file_name)
         if self.chunk.damaged:

@@ -1,0 +1,121 @@
+"""The command line as its users meet it: what it prints, how it ends."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from pipeline_runs import LIST_COLUMNS, chengxin, command, contract
+
+HEADER = ",".join(LIST_COLUMNS)
+GOOD = "长沙示例科技有限公司,91430100MAXY00016P,1999-01-08,N/A,张某,5118(万元人民币),软件开发,湖南,长沙,长沙市开福区"
+BAD = "长沙样本商贸有限公司,91430100MAXY00016Q,1999-01-08,N/A,李某,100,零售,湖南,长沙,长沙市天心区"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """A home, its contracts and one delivery with a good and a bad row, ingested."""
+    root = tmp_path_factory.mktemp("cli")
+    home, contracts, file = root / "home", root / "contracts", root / "名单.csv"
+    contract(contracts, "commerce_list", "registration", LIST_COLUMNS, file={"format": "csv"})
+    file.write_text("\n".join([HEADER, GOOD, BAD]) + "\n", "utf-8")
+    chengxin(home, contracts, "ingest", "commerce_list", "--file", str(file))
+    return home, contracts, file
+
+
+def test_ingest_prints_one_object_whose_counts_add_up(place: tuple[Path, Path, Path]) -> None:
+    home, contracts, file = place
+    done = chengxin(home, contracts, "ingest", "commerce_list", "--file", str(file))
+    assert set(done) == {"batches", "snapshot"}
+    (batch,) = done["batches"]
+    assert set(batch) == {
+        "dataset", "batch_id", "received", "accepted", "quarantined", "duplicate", "unlinked", "verdict"
+    }  # fmt: skip
+    assert batch["received"] == 2 == batch["accepted"] + batch["quarantined"] + batch["duplicate"] + batch["unlinked"]
+    assert done["snapshot"] is None  # nothing changed since the first time
+
+
+def test_several_files_follow_one_option(place: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    _, contracts, file = place
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join([HEADER, GOOD]) + "\n", "utf-8")
+    done = chengxin(tmp_path / "home", contracts, "ingest", "commerce_list", "--file", str(file), str(other))
+    assert [b["received"] for b in done["batches"]] == [2, 1]
+    assert done["batches"][1]["duplicate"] == 1
+
+
+def test_quarantine_names_file_row_field_and_remedy_but_no_value(place: tuple[Path, Path, Path]) -> None:
+    home, contracts, _ = place
+    done = chengxin(home, contracts, "quarantine", "commerce_list")
+    (row,) = done["rows"]
+    assert (row["file"], row["row"]) == ("名单.csv", 3)
+    assert {"uscc.check"} <= {r["rule"] for r in row["reasons"]}
+    assert any("营业执照" in r["zh"] and r["column"] == "统一社会信用代码" for r in row["reasons"])
+    assert "91430100MAXY00016Q" not in json.dumps(done)
+    assert "91430100MAXY00016Q" in json.dumps(chengxin(home, contracts, "quarantine", "commerce_list", "--raw"))
+
+
+def test_show_finds_a_subject_by_code_name_and_number(place: tuple[Path, Path, Path]) -> None:
+    home, contracts, _ = place
+    by_code = chengxin(home, contracts, "show", "91430100MAXY00016P")
+    assert [s["subject_id"] for s in by_code["subjects"]] == [1]
+    tables = by_code["subjects"][0]["tables"]
+    assert tables["registration"][0]["registered_capital_yuan"] == "51180000.00"
+    assert tables["registration"][0]["source_row"] == 2
+    assert chengxin(home, contracts, "show", "长沙示例科技有限公司")["subjects"] == by_code["subjects"]
+    assert chengxin(home, contracts, "show", "1")["subjects"] == by_code["subjects"]
+    assert chengxin(home, contracts, "show", "91430100MA00000000", code=1)["subjects"] == []
+
+
+def test_status_and_verify_are_content(place: tuple[Path, Path, Path]) -> None:
+    home, contracts, _ = place
+    (row,) = chengxin(home, contracts, "status")["datasets"]
+    assert (row["batches"], row["received"], row["accepted"], row["quarantined"]) == (1, 2, 1, 1)
+    assert chengxin(home, contracts, "verify")["problems"] == []
+
+
+def test_verify_notices_one_changed_byte(tmp_path: Path, place: tuple[Path, Path, Path]) -> None:
+    _, contracts, file = place
+    home = tmp_path / "home"
+    done = chengxin(home, contracts, "ingest", "commerce_list", "--file", str(file))
+    path = next(Path(done["snapshot"]["tiers"]["government"]["path"]).glob("subject/*.parquet"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    assert any(path.name in problem for problem in chengxin(home, contracts, "verify", code=1)["problems"])
+
+
+def test_wrong_usage_is_2_and_a_missing_source_is_1(tmp_path: Path, place: tuple[Path, Path, Path]) -> None:
+    _, contracts, file = place
+    chengxin(tmp_path / "h", contracts, "ingest", "nothing", "--file", str(file), code=2)
+    chengxin(tmp_path / "h", contracts, "run", "nothing", code=2)
+    done = subprocess.run(
+        command(tmp_path / "h", tmp_path / "none", "contracts", "lint"), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "合同目录不存在" in done.stdout
+
+
+def test_lint_says_what_is_wrong_and_where(tmp_path: Path) -> None:
+    contract(
+        tmp_path, "commerce_list", "registration", LIST_COLUMNS | {"备注": "no_such_element"}, file={"format": "csv"}
+    )
+    found = chengxin(tmp_path / "home", tmp_path, "contracts", "lint", code=1)
+    assert any("no_such_element" in p["message"] for p in found["problems"])
+
+
+def test_the_summary_is_chinese_and_names_the_parquet(tmp_path: Path, place: tuple[Path, Path, Path]) -> None:
+    _, contracts, file = place
+    done = subprocess.run(
+        command(tmp_path / "home", contracts, "ingest", "commerce_list", "--file", str(file)),
+        capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "80"},
+    )  # fmt: skip
+    for words in (
+        "收到 = 入库 + 疑问 + 重复 + 未关联",
+        "请对照营业执照",
+        "政务共享层",
+        "published/government/snapshots/",
+    ):
+        assert words in done.stdout

@@ -55,8 +55,10 @@ def run(
     if counts.passed > 0 and counts.mismatch is None:
         columns = kind_columns(kind)
         with tempfile.TemporaryDirectory(prefix=atomic.BUILDING, dir=_existing(target.parent)) as spill:
-            limits = {"memory_limit_mib": memory_limit_mib, "threads": threads}
-            with Scan(parts, spill=Path(spill), registry=registry if related else (), **limits) as scan:
+            other = registry if related else ()
+            with Scan(
+                parts, spill=Path(spill), registry=other, memory_limit_mib=memory_limit_mib, threads=threads
+            ) as scan:
                 fill = _fill(scan, bound, columns, counts.passed)
                 outcomes = _judge(bound, scan, counts.passed, _shown(columns))
     findings += [finding(done) for done in outcomes if done.failed]
@@ -82,8 +84,7 @@ def run_subject(
     if not rules or not parts:
         return Verdict("subject", "", "accept", (), digest_of(suite))
     with tempfile.TemporaryDirectory(prefix=atomic.BUILDING) as spill:
-        limits = {"memory_limit_mib": memory_limit_mib, "threads": threads}
-        with Scan(parts, spill=Path(spill), **limits) as scan:
+        with Scan(parts, spill=Path(spill), memory_limit_mib=memory_limit_mib, threads=threads) as scan:
             rows = int(scan.ask([ROWS, *_plan(bound, scan)])[ROWS])
             outcomes = _judge(bound, scan, rows, frozenset())
     findings = tuple(finding(done) for done in outcomes if done.failed)

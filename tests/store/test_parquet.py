@@ -57,7 +57,22 @@ def test_row_groups_are_small_and_compressed(tmp_path):
     assert [metadata.row_group(n).num_rows for n in range(4)] == [ROW_GROUP] * 3 + [1234]
     column = metadata.row_group(0).column(0)
     assert column.compression == "ZSTD"
-    assert column.statistics.has_min_max
+
+
+def test_statistics_serve_to_leave_out_row_groups(tmp_path):
+    table = sample().append_column("remark", pa.nulls(ROWS, pa.string()))
+    group = pq.read_metadata(tmp_path / write(table, tmp_path).name).row_group(1)
+    told = {group.column(n).path_in_schema: group.column(n).statistics for n in range(6)}
+    assert (told["subject_id"].min, told["subject_id"].max) == (ROW_GROUP // 4, 2 * ROW_GROUP // 4 - 1)
+    assert told["fine_yuan"].has_min_max
+    assert told["remark"].null_count == ROW_GROUP, "a column without a value need not be read"
+    assert told["name"] is None and told["record_id"] is None, "nobody prunes by texts"
+
+
+def test_values_after_an_empty_beginning_are_kept(tmp_path):
+    remarks = pa.array([None] * ROW_GROUP + ["补录"] * (ROWS - ROW_GROUP), pa.string())
+    table = sample().append_column("remark", remarks)
+    assert pq.read_table(tmp_path / write(table, tmp_path).name).equals(table)
 
 
 def test_only_repeating_columns_get_a_dictionary(tmp_path):

@@ -17,7 +17,6 @@ from chengxin.store.atomic import BUILDING, sha256_file
 from chengxin.store.manifest import ColumnEntry, FileEntry
 
 ROW_GROUP = 20_480
-_AT_ONCE = 4 * ROW_GROUP
 _ZSTD_LEVEL = 1
 _SAMPLE = 4_096
 _REPEATS = 0.4  # a column whose first rows have relatively fewer distinct values than this gets a dictionary
@@ -78,33 +77,48 @@ def _stream(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) ->
 
 
 def _blocks(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Cut the stream into tables of whole row groups in one chunk each: page limits then depend on the rows alone."""
-    held: list[pa.RecordBatch] = []
+    """Cut the stream into tables of whole row groups in one chunk each: page limits then depend on the rows alone.
+
+    Only the rows of a group that lies in several batches are copied.
+    """
+    held: list[pa.Table] = []
     count = 0
     for batch in batches:
-        held.append(batch)
-        count += batch.num_rows
-        if count >= _AT_ONCE:
-            whole = _table(held, schema)
-            cut = count - count % ROW_GROUP
-            for start in range(0, cut, _AT_ONCE):
-                yield whole.slice(start, min(_AT_ONCE, cut - start)).combine_chunks()
-            held = whole.slice(cut).to_batches()
-            count -= cut
+        rows = _table(batch, schema)
+        if count + rows.num_rows < ROW_GROUP:
+            held.append(rows)
+            count += rows.num_rows
+            continue
+        if count:
+            missing = ROW_GROUP - count
+            yield pa.concat_tables([*held, rows.slice(0, missing)]).combine_chunks()
+            rows = rows.slice(missing)
+        whole = rows.num_rows - rows.num_rows % ROW_GROUP
+        if whole:
+            yield rows.slice(0, whole)
+        held, count = [rows.slice(whole)], rows.num_rows - whole
     if count:
-        yield _table(held, schema).combine_chunks()
+        yield pa.concat_tables(held).combine_chunks()
 
 
-def _table(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
-    whole = pa.Table.from_batches([b.replace_schema_metadata(None) for b in batches])
-    return whole if whole.schema.equals(schema) else whole.select(schema.names).cast(schema)
+def _table(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
+    rows = pa.Table.from_batches([batch.replace_schema_metadata(None)])
+    return rows if rows.schema.equals(schema) else rows.select(schema.names).cast(schema)
 
 
 def _writer(path: Path, first: pa.Table) -> pq.ParquetWriter:
-    head = first.slice(0, _SAMPLE)
+    """Open a file whose encodings follow from its first row group.
+
+    Statistics serve to leave out row groups: numbers and days are searched for, texts are not; of a column without a
+    value they say just that.
+    """
+    group = first.slice(0, ROW_GROUP)
+    empty = {name for name in group.schema.names if group.column(name).null_count == group.num_rows}
+    head = group.slice(0, _SAMPLE)
     limit = max(1, int(head.num_rows * _REPEATS))
-    candidates = [field.name for field in head.schema if not pa.types.is_boolean(field.type)]
+    candidates = [f.name for f in head.schema if f.name not in empty and not pa.types.is_boolean(f.type)]
     repeating = [name for name in candidates if pc.count_distinct(head.column(name)).as_py() <= limit]
+    told = [f.name for f in head.schema if f.name in empty or not pa.types.is_string(f.type)]
     return pq.ParquetWriter(
         path,
         first.schema,
@@ -113,7 +127,8 @@ def _writer(path: Path, first: pa.Table) -> pq.ParquetWriter:
         compression_level=_ZSTD_LEVEL,
         use_dictionary=repeating or False,
         data_page_version="1.0",
-        write_statistics=True,
+        write_statistics=told or False,
+        write_batch_size=_SAMPLE,
     )
 
 

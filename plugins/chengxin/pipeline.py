@@ -135,7 +135,7 @@ def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -
             verdict.status,
             contract.department.code,
             contract.kind,
-            landed.mode,
+            contract.delivery.mode,
             contract.basis.share,
             landed.received_at.isoformat(),
             tuple(f.name for f in landed.files),
@@ -236,6 +236,8 @@ def publish(contracts: Mapping[str, Contract], settings: Settings, clock: Clock)
         if not everything:
             return None
         government, changed = _publish_government(contracts, everything, settings, clock)
+        if government is None:
+            return None
         opened, open_changed = tiers.publish_open(
             layout,
             government,
@@ -251,7 +253,7 @@ def publish(contracts: Mapping[str, Contract], settings: Settings, clock: Clock)
 
 def _publish_government(
     contracts: Mapping[str, Contract], everything: tuple[Admission, ...], settings: Settings, clock: Clock
-) -> tuple[Manifest, bool]:
+) -> tuple[Manifest | None, bool]:
     layout = Layout(settings.home)
     now = snapshot.current(layout, "government")
     digest = _assembly_digest(contracts)
@@ -262,7 +264,7 @@ def _publish_government(
         layout, contracts, everything, base, layout.drafts / "government", settings.memory_limit_mib, settings.workers
     ).run()
     manifest = _checked(contracts, everything, base, draft, settings, clock, digest)
-    if now and manifest.same_content(now):
+    if manifest.same_content(now) or not (now or draft.tables):
         shutil.rmtree(draft.folder)
         return now, False
     entry = catalogue.catalogue(contracts)

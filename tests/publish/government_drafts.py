@@ -64,19 +64,20 @@ class Draft:
         count = len(self.rows[kind_id, part])
         record_id = f"{number:016x}{kind_id.encode().hex()[:8]}{count:08x}"
         head = {"record_id": record_id, "subject_id": number, "subject_type": subject_type}
-        self.rows[kind_id, part].append({**head, **values, **ORIGIN})
+        origin = {**ORIGIN, "source_row": 7 + count}
+        self.rows[kind_id, part].append({**head, **values, **origin})
         shared = kind.open.share and subject_type in kind.open.subject_types
         shared = shared and all(values.get(e) in allowed for e, allowed in kind.open.when.items())
         times = {n: values.get(getattr(kind, n) or "") for n in ("event_on", "effective_from_on", "publicity_until_on")}
         level = "open" if shared else "government"
         self.rows[CREDIT_RECORD, f"{kind_id}-{part}"].append(
-            {**head, "kind": kind_id, **times, "share_level": level, **ORIGIN}
+            {**head, "kind": kind_id, **times, "share_level": level, **origin}
         )
 
     def write(self, folder: Path) -> dict[str, TableEntry]:
         files: dict[str, list[FileEntry]] = defaultdict(list)
         for (table, part), rows in sorted(self.rows.items()):
-            rows = sorted(rows, key=lambda r: (r["subject_id"], r.get("record_id", "")))
+            rows = sorted(rows, key=lambda r: (r["subject_id"], r["source_row"]))
             content = pa.Table.from_pylist(rows, schema=table_schema(table))
             entry = write_parquet(content, folder / table, table=table, part=part)
             assert entry is not None

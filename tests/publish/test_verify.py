@@ -104,16 +104,36 @@ def test_damaged_characters_are_found(tmp_path):
     assert "name 列含有 U+FFFD" in problems(tmp_path)[0]
 
 
-@pytest.mark.parametrize(("subjects", "records"), [([2, 1], ["a", "b"]), ([1, 1], ["b", "a"]), ([1, 1], ["a", "a"])])
-def test_rows_out_of_order_are_found(tmp_path, subjects, records):
-    publish(tmp_path, rows(subjects, records))
-    assert "未按 subject_id、record_id 排序" in problems(tmp_path)[0]
+def test_subjects_out_of_order_are_found(tmp_path):
+    publish(tmp_path, rows([2, 1], ["a", "b"]))
+    assert "未按 subject_id 排序" in problems(tmp_path)[0]
+
+
+def test_the_same_record_twice_is_found(tmp_path):
+    publish(tmp_path, rows([1, 1], ["a", "a"]))
+    assert "record_id 重复" in problems(tmp_path)[0]
+
+
+def placed(source_rows: list[int], files: list[str]) -> pa.Table:
+    table = rows([1] * len(files), [f"{9 - n}" for n in range(len(files))])
+    table = table.append_column("batch_id", pa.array(["invented-1"] * len(files)))
+    return table.append_column("source_file", pa.array(files)).append_column("source_row", pa.array(source_rows))
+
+
+def test_rows_of_a_subject_lie_in_the_order_of_their_source(tmp_path):
+    publish(tmp_path / "right", placed([5, 6, 1, 2], ["b", "b", "a", "a"]))
+    assert problems(tmp_path / "right") == []
+    publish(tmp_path / "wrong", placed([5, 6, 2, 1], ["b", "b", "a", "a"]))
+    assert "未按 source_row 排序" in problems(tmp_path / "wrong")[0]
 
 
 def test_order_is_checked_over_the_borders_of_batches(tmp_path):
     subjects = [*range(81_920), 81_000]
-    publish(tmp_path, rows(subjects, [f"{n:08x}" for n in range(len(subjects))]))
-    assert "未按" in problems(tmp_path)[0]
+    publish(tmp_path / "subjects", rows(subjects, [f"{n:08x}" for n in range(len(subjects))]))
+    assert "未按" in problems(tmp_path / "subjects")[0]
+    subjects = [*range(81_919), 81_918, 81_918]
+    publish(tmp_path / "records", rows(subjects, [f"{n:08x}" for n in range(81_919)] + ["00013ffe", "00014000"]))
+    assert "重复" in problems(tmp_path / "records")[0]
 
 
 def test_wrong_range_in_the_manifest_is_found(tmp_path):

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from chengxin.model.rules import rules
+from chengxin.standardise.kernels.buffers import fixed_values, repeated, take
 
 ISSUES = pa.schema(
     [
@@ -37,7 +37,7 @@ class IssueLog:
         """Note that `rule` spoke of the rows `hits` (boolean mask); `refuses` makes it a reason for quarantine."""
         index = np.flatnonzero(hits)
         if len(index):
-            self.entries.append((rule, index, element, source, raw.take(pa.array(index)), refuses))
+            self.entries.append((rule, index, element, source, take(raw, index), refuses))
 
     def reasons(self, refused: np.ndarray) -> list[tuple[np.ndarray, str, str, str]]:
         """Return all that is wrong with the refused rows: (row indices, rule, element, source column).
@@ -53,36 +53,31 @@ class IssueLog:
 
     def table(self, row_id: pa.Array, source_row: pa.Array, file_name: str) -> pa.Table:
         """Build the issue rows, ordered by row."""
-        parts = []
-        for rule, index, element, source, raw, _ in self.entries:
-            at, size = pa.array(index), len(index)
-            parts.append(
-                pa.Table.from_arrays(
-                    [
-                        row_id.take(at),
-                        _constant(file_name, size),
-                        source_row.take(at),
-                        _constant(element, size),
-                        _constant(source, size),
-                        _constant(rule, size),
-                        _constant(rules()[rule].level, size),
-                        digests(raw, self.salt),
-                    ],
-                    schema=ISSUES,
-                )
-            )
-        return pa.concat_tables(parts).sort_by("row_id").combine_chunks() if parts else ISSUES.empty_table()
+        if not self.entries:
+            return ISSUES.empty_table()
+        rules_of, indices, elements, sources, raws, _ = zip(*self.entries, strict=True)
+        rows = np.concatenate(indices)
+        order = np.argsort(rows, kind="stable")
+        which = fixed_values(np.repeat(np.arange(len(indices)), [len(index) for index in indices])[order], pa.int64())
+        at = fixed_values(rows[order], pa.int64())
+        levels = [rules()[rule].level for rule in rules_of]
+        columns = [
+            row_id.take(at),
+            repeated(file_name, len(rows)),
+            source_row.take(at),
+            *(pa.array(texts, pa.string()).take(which) for texts in (elements, sources, rules_of, levels)),
+            pa.concat_arrays([digests(raw, self.salt) for raw in raws]).take(fixed_values(order, pa.int64())),
+        ]
+        return pa.Table.from_arrays(columns, schema=ISSUES)
 
 
 def digests(raw: pa.Array, salt: bytes) -> pa.Array:
     """Return keyed digests of values, null for null; distinct values are hashed once."""
     encoded = raw.dictionary_encode()
-    hashed = [
-        None if v is None else hashlib.blake2b(v.encode("utf-8", "surrogatepass"), digest_size=8, key=salt).hexdigest()
-        for v in encoded.dictionary.to_pylist()
-    ]
-    return pc.take(pa.array(hashed, pa.string()), encoded.indices)
-
-
-def _constant(value: str, size: int) -> pa.Array:
-    return pa.array([value]).take(pa.array(np.zeros(size, dtype=np.int64)))
+    keyed = hashlib.blake2b(digest_size=8, key=salt)
+    hashed = []
+    for text in encoded.dictionary.to_pylist():
+        digest = keyed.copy()
+        digest.update(text.encode())
+        hashed.append(digest.hexdigest())
+    return pa.array(hashed, pa.string()).take(encoded.indices)

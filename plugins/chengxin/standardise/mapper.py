@@ -17,6 +17,7 @@ from chengxin.model.rules import rules
 from chengxin.model.schema import arrow_type, element_columns, kind_columns
 from chengxin.standardise.issues import ISSUES, IssueLog
 from chengxin.standardise.kernels import Cleaned, CleanOptions, clean, name_key
+from chengxin.standardise.kernels.buffers import as_mask, booleans, parts, repeated, scattered, take, valid
 from chengxin.standardise.quarantine import damaged_table, quarantine_table
 from chengxin.standardise.reader import Damaged, RawChunk
 
@@ -43,9 +44,13 @@ class Mapper:
         self.salt = hashlib.sha256(salt.encode()).digest()[:32]
         self.partial = contract.file.format in {"json", "jsonl", "xml"}
         self.role_names = [r for r, role in self.plan.kind.roles.items() if "name" in role.identity]
+        self._schema = self._make_schema()
 
     def schema(self) -> pa.Schema:
         """Return the schema of the passed rows."""
+        return self._schema
+
+    def _make_schema(self) -> pa.Schema:
         fields = [
             ("row_id", pa.int64()),
             ("source_file", pa.string()),
@@ -94,7 +99,9 @@ class _Work:
         header = self.headers.get(column.element.id)
         if header is not None:
             return _one_chunk(self.chunk.table[header])
-        return pa.array([column.constant], pa.string()).take(pa.array(np.zeros(self.rows, dtype=np.int64)))
+        if column.constant is None:
+            return pa.nulls(self.rows, pa.string())
+        return repeated(column.constant, self.rows)
 
     def clean_columns(self) -> None:
         """Clean every column and note its issues; refuse rows whose required values are absent or unusable."""
@@ -128,13 +135,13 @@ class _Work:
             if level == "error":
                 bad |= hits
         limit = column.element.max_length
-        if limit and pa.types.is_string(cleaned.values.type):
+        if limit and pa.types.is_string(cleaned.values.type) and _longest(cleaned.values) > limit:
             long = _mask(pc.greater(pc.utf8_length(cleaned.values), limit))
             self.log.add("text.too_long", long, column.element.id, self._source(column), raw)
         return bad
 
     def _require(self, column: ColumnPlan, raw: pa.Array, cleaned: Cleaned, bad: np.ndarray) -> None:
-        absent = _mask(cleaned.values.is_null()) & ~bad
+        absent = ~valid(cleaned.values) & ~bad
         explained = np.zeros(self.rows, dtype=bool)
         for _, mask in cleaned.issues:
             explained |= _mask(mask)
@@ -201,7 +208,7 @@ class _Work:
     def _filled(self, element: str | None) -> np.ndarray:
         if element is None or element not in self.values:
             return np.zeros(self.rows, dtype=bool)
-        return _mask(self.values[element].is_valid())
+        return valid(self.values[element])
 
     def check_dates(self) -> None:
         """Warn where a period ends before it begins and where an event lies in the future."""
@@ -218,10 +225,7 @@ class _Work:
     def result(self) -> StandardChunk:
         """Split the rows and build the three tables."""
         row_id = pc.add(self.source_row, pa.scalar(self.file_no * ROWS_PER_FILE, pa.int64()))
-        keep = pa.array(~self.refused)
         passed = self._standard(row_id)
-        if self.refused.any():
-            passed = passed.filter(keep)
         quarantined = quarantine_table(
             self.chunk.table, row_id, self.source_row, self.file_name, self.refused, self.log.reasons(self.refused)
         )
@@ -234,23 +238,25 @@ class _Work:
 
     def _standard(self, row_id: pa.Array) -> pa.Table:
         schema = self.mapper.schema()
-        made = {
-            "row_id": row_id,
-            "source_row": self.source_row,
-            "source_file": pa.DictionaryArray.from_arrays(
-                pa.array(np.zeros(self.rows, dtype=np.int32)), pa.array([self.file_name])
-            ).cast(pa.string()),
-        }
+        made = {"row_id": row_id, "source_row": self.source_row}
         for role_name in self.mapper.role_names:
-            made[f"{role_name}_name_key"] = self._name_key(self.plan.kind.roles[role_name])  # type: ignore[index]
+            made[f"{role_name}_name_key"] = self._name_key(self.plan.kind.roles[role_name])
         history = self.plan.kind.name_history
         if history:
             for which, element in (("before", history.before), ("after", history.after)):
                 name = self.values.get(element)
                 made[f"{which}_name_key"] = name_key(name) if name is not None else pa.nulls(self.rows, pa.string())
-        arrays = [made.get(f.name, self.values.get(f.name)) for f in schema]
-        filled = [a if a is not None else pa.nulls(self.rows, f.type) for a, f in zip(arrays, schema, strict=True)]
-        return pa.Table.from_arrays(filled, schema=schema)
+        passing = ~self.refused
+        count, mask = int(np.count_nonzero(passing)), booleans(passing)
+        columns = {}
+        for name, kind in zip(schema.names, schema.types, strict=True):
+            values = made.get(name, self.values.get(name))
+            if values is None:
+                columns[name] = pa.nulls(count, kind)
+            else:
+                columns[name] = values if count == self.rows else values.filter(mask)
+        columns["source_file"] = repeated(self.file_name, count)
+        return pa.Table.from_arrays(list(columns.values()), schema=schema)
 
     def _name_key(self, role: Role) -> pa.Array:
         """Match keys of names: for all rows of kinds that feed the registry, else only where no code is usable."""
@@ -259,7 +265,8 @@ class _Work:
             return pa.nulls(self.rows, pa.string())
         if self.plan.kind.registers == "none":
             usable, _ = self._codes_of(role)
-            name = pc.if_else(pa.array(usable), pa.scalar(None, pa.string()), name)
+            rows = np.flatnonzero(~usable & valid(name))
+            return scattered(name_key(take(name, rows)), rows, self.rows)
         return name_key(name)
 
 
@@ -275,7 +282,13 @@ def standardise_rows(
 
 
 def _mask(array: pa.Array) -> np.ndarray:
-    return np.asarray(pc.fill_null(array, False).to_numpy(zero_copy_only=False), dtype=bool)
+    return as_mask(array)
+
+
+def _longest(texts: pa.Array) -> int:
+    """Return the length in bytes of the longest text; it has at most as many characters."""
+    offsets, _ = parts(texts)
+    return int(np.diff(offsets).max()) if len(texts) else 0
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:

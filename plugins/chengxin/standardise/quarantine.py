@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.standardise.issues import ISSUES, REASON
+from chengxin.standardise.kernels.buffers import fixed_values, parts, repeated
 from chengxin.standardise.reader import Damaged
 
 QUARANTINE = pa.schema(
@@ -33,12 +34,11 @@ def quarantine_table(
     index = np.flatnonzero(refused)
     if not len(index):
         return QUARANTINE.empty_table()
-    at = pa.array(index)
-    files = pa.array([file_name]).take(pa.array(np.zeros(len(index), dtype=np.int64)))
+    at = fixed_values(index, pa.int64())
     return pa.Table.from_arrays(
         [
             row_id.take(at),
-            files,
+            repeated(file_name, len(index)),
             source_row.take(at),
             json_lines(raw.take(at)),
             pa.nulls(len(index), pa.binary()),
@@ -55,24 +55,38 @@ def _reason_lists(index: np.ndarray, reasons: list[tuple[np.ndarray, str, str, s
     rows, which = rows[order], which[order]
     offsets = np.append(np.searchsorted(rows, index, side="left"), len(rows)).astype(np.int32)
     structs = pa.StructArray.from_arrays(
-        [pa.array([r[1 + n] for r in reasons]).take(pa.array(which)) for n in range(3)], fields=list(REASON)
+        [pa.array([r[1 + n] for r in reasons]).take(fixed_values(which, pa.int64())) for n in range(3)],
+        fields=list(REASON),
     )
-    return pa.ListArray.from_arrays(pa.array(offsets), structs)
+    return pa.ListArray.from_arrays(fixed_values(offsets, pa.int32()), structs)
 
 
 def json_lines(table: pa.Table) -> pa.Array:
     """Render each row as a JSON object of header -> text, with Arrow kernels only."""
-    parts = []
+    pieces: list[str | pa.Array] = [""]
     for n, name in enumerate(table.column_names):
         column = table[name].combine_chunks()
-        text = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-        for found, put in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
-            text = pc.replace_substring(text, found, put)
-        text = pc.replace_substring_regex(text, "[\x01-\x1f]", " ")
-        quoted = pc.fill_null(pc.binary_join_element_wise('"', text, '"', ""), "null")
+        text = _escaped(column.chunk(0) if isinstance(column, pa.ChunkedArray) else column)
         key = name.replace("\\", "\\\\").replace('"', '\\"')
-        parts.append(pc.binary_join_element_wise(("{" if n == 0 else ", ") + f'"{key}": ', quoted, ""))
-    return pc.binary_join_element_wise(*parts, "}", "")
+        lead = ("{" if n == 0 else ", ") + f'"{key}": '
+        if text.null_count:
+            text, edge = pc.fill_null(pc.binary_join_element_wise('"', text, '"', ""), "null"), ""
+        else:
+            edge = '"'
+        pieces[-1] += lead + edge
+        pieces += [text, edge]
+    pieces[-1] += "}"
+    return pc.binary_join_element_wise(*pieces, "")
+
+
+def _escaped(text: pa.StringArray) -> pa.StringArray:
+    offsets, data = parts(text)
+    used = data[offsets[0] : offsets[-1]]
+    if not ((used < 0x20) | (used == 0x22) | (used == 0x5C)).any():
+        return text
+    for found, put in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        text = pc.replace_substring(text, found, put)
+    return pc.replace_substring_regex(text, "[\x01-\x1f]", " ")
 
 
 def damaged_table(damaged: Sequence[Damaged], base: int, file_name: str) -> tuple[pa.Table, pa.Table]:

@@ -88,6 +88,21 @@ def strings(offsets: Offsets, data: Bytes, known: Mask) -> pa.StringArray:
     return pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data), bitmap)
 
 
+def repeated(text: str, count: int) -> pa.StringArray:
+    """Return a column that holds the same text in every row."""
+    data = text.encode()
+    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(len(data))
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(data * count))
+
+
+def scattered(values: pa.StringArray, rows: Rows, count: int) -> pa.StringArray:
+    """Return a column of `count` rows that holds the values in the given rows (ascending) and null elsewhere."""
+    offsets, data = parts(values)
+    ends, known = np.zeros(count + 1, np.int32), np.zeros(count, np.bool_)
+    ends[rows + 1], known[rows] = np.diff(offsets), valid(values)
+    return strings(offsets[0] + np.cumsum(ends, dtype=np.int32), data, known)
+
+
 def replaced(values: pa.Array, rows: Rows, new: pa.Array) -> pa.Array:
     """Return the array with the given rows (ascending) exchanged for `new` (one value a row)."""
     if len(rows) == 0:

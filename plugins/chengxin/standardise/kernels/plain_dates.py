@@ -36,7 +36,7 @@ def plain_days(values: pa.StringArray) -> tuple[Mask, npt.NDArray[np.int32]]:
             for place, byte in enumerate(_LONG_FORM):
                 if byte >= 0x80:
                     good &= columns[place] == byte
-        exists, found = _days(*numbers)
+        exists, found = _days(numbers)
         known[rows] = good & exists
         days[rows] = found
     return known, days
@@ -84,10 +84,9 @@ def _calendar() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     return np.array([0, *first], np.int32), within.reshape(-1)
 
 
-def _days(
-    century: Bytes, year: Bytes, month: Bytes, day: Bytes, years: tuple[int, int] = _YEARS
-) -> tuple[Mask, npt.NDArray[np.int32]]:
-    """Return where a day exists within the years, and days since the epoch."""
+def _days(numbers: list[Bytes], years: tuple[int, int] = _YEARS) -> tuple[Mask, npt.NDArray[np.int32]]:
+    """Return where a day (century, year, month, day) exists within the years, and days since the epoch."""
+    century, year, month, day = numbers
     first, within = _calendar()
     whole = century * np.int32(100) + year
     leap = (whole % 4 == 0) & ((whole % 100 != 0) | (whole % 400 == 0))
@@ -99,7 +98,7 @@ def _days(
 def _stamps(columns: Bytes) -> tuple[Mask, Ints]:
     good, numbers = _pairs(columns, (0, 2, 5, 8, 11, 14, 17))
     hour, minute, second = numbers[4:]
-    exists, days = _days(*numbers[:4], years=(1991, 2200))
+    exists, days = _days(numbers[:4], years=(1991, 2200))
     seconds = days * np.int64(86400) + (hour * np.int32(3600) + minute * np.int32(60) + second - _SHANGHAI_OFFSET)
     good &= exists & (hour < 24) & (minute < 60) & (second < 60) & (seconds >= _STEADY) & (seconds < _LATEST)
     good &= (columns[4] == 0x2D) & (columns[7] == 0x2D) & (columns[13] == 0x3A) & (columns[16] == 0x3A)

@@ -296,13 +296,20 @@ def main() -> None:
     files = generate(args.rows)
     shutil.rmtree(files / "home-registry", ignore_errors=True)
     bench = Bench(args.rows, args.rounds or (3 if args.rows <= 1_000_000 else 1), files, console)
+    failed: list[str] = []
     for name in args.only:
         console.print(f"[bold]{name}")
-        BENCHES[name](bench)
+        try:
+            BENCHES[name](bench)
+        except RuntimeError as error:  # the others are still worth their time
+            failed.append(name)
+            console.print(f"[red]{name} failed: {error}")
         save(bench.results)
     show(bench)
     for home in files.glob("home-*"):
         shutil.rmtree(home)
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -114,6 +114,8 @@ def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespac
 
     from chengxin import pipeline
     from chengxin.clock import SHANGHAI
+    from chengxin.dataset import journal
+    from chengxin.resolve.registry import Registry
     from chengxin.store.atomic import read_json
     from chengxin.store.layout import Layout
     from chengxin.validate.engine import judge
@@ -124,16 +126,17 @@ def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespac
     parts = sorted(layout.standard(args.dataset, args.what).glob("standard-*.parquet"))
     today = pipeline.batch(settings, args.dataset, args.what).received_at.astimezone(SHANGHAI).date()
     suite = bind(read_json(layout.validation(args.dataset, args.what) / "suite.json"), today)
+    registry = Registry(layout, journal.admissions(layout)).files("identifiers")
     memory, threads = settings.memory_limit_mib, settings.workers
 
     def with_gx() -> None:
-        with Scan(parts, memory_limit_mib=memory, threads=threads) as scan:
+        with Scan(parts, registry=registry, memory_limit_mib=memory, threads=threads) as scan:
             judge(suite, scan)
 
     def plain() -> None:
         with duckdb.connect(config={"memory_limit": f"{memory}MiB", "threads": threads}) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            for statement in plain_sql(suite, parts):
+            for statement in plain_sql(suite, parts, registry):
                 connection.execute(statement).fetchall()
 
     for n in range(GX_ROUNDS):

@@ -36,12 +36,12 @@ class Scan:
         self._connection = duckdb.connect(config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET enable_progress_bar = false")
-        known = f", {_known_subject(registry)} AS {KNOWN_SUBJECT}" if registry else ""
-        self._connection.execute(f"CREATE TEMP VIEW {BATCH} AS SELECT *{known} FROM {_relation(parts)}")
+        self._connection.execute(_view_sql(parts, registry))
         rows = self._connection.execute(f"DESCRIBE {BATCH}").fetchall()
         self.types: dict[str, str] = {row[0]: row[1] for row in rows}
         self.passes = 0
         self._known: dict[Need, Any] = {}
+        self._suspects: dict[tuple[tuple[str, ...], str | None], str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -61,13 +61,26 @@ class Scan:
             self.passes += 1
         for need in missing:
             if isinstance(need, Duplicates):
-                row = self._connection.execute(duplicates_sql(need)).fetchone()
+                row = self._connection.execute(_count_repeated(self._suspected(need.keys, need.where), need)).fetchone()
                 assert row is not None
                 self._known[need] = row[0]
             elif isinstance(need, Listing):
                 found = self._connection.execute(need.sql).fetchall()
                 self._known[need] = [value for (value,) in found]
         return {need: self._known[need] for need in wanted}
+
+    def _suspected(self, keys: Sequence[str], where: str | None) -> str:
+        """Return a table of the rows whose key may occur more than once; asked twice, it is made once."""
+        asked = (tuple(keys), where)
+        if asked not in self._suspects:
+            name = f"suspects_{len(self._suspects)}"
+            more = ", source_file AS f, source_row AS r" if {"source_file", "source_row"} <= self.types.keys() else ""
+            more += ", row_id AS place" if "row_id" in self.types else ", (f, r) AS place" if more else ""
+            self._connection.execute(
+                f"CREATE TEMP TABLE {name} AS {_twice(keys, where)} SELECT * FROM {_suspects(keys, where, more)}"
+            )
+            self._suspects[asked] = name
+        return self._suspects[asked]
 
     def failing_rows(self, expectations: Sequence[Mapping[str, Any]], limit: int) -> list[list[RowRef]]:
         """Return for each expectation source file and row of the first rows that break it; none where no row does.
@@ -82,7 +95,8 @@ class Scan:
         for n, expectation in enumerate(expectations):
             condition = condition_of(expectation, self.types)
             if condition is not None and condition.keys:
-                found[n] = _rows(self._connection.execute(repeated_sql(condition, order, limit)).fetchall())
+                suspects = self._suspected(condition.keys, condition.domain)
+                found[n] = _rows(self._connection.execute(repeated_sql(suspects, condition, limit)).fetchall())
             elif condition is not None:
                 where = both(condition.domain, condition.unexpected)
                 asked[n] = f"arg_min((source_file, source_row), {order}, {int(limit)}) FILTER (WHERE {where})"
@@ -100,17 +114,22 @@ def failing_rows(parts: Sequence[Path], expectation: Mapping[str, Any], limit: i
         return scan.failing_rows([expectation], limit)[0]
 
 
-def plain_sql(suite: Mapping[str, Any], parts: Sequence[Path]) -> list[str]:
+def plain_sql(suite: Mapping[str, Any], parts: Sequence[Path], registry: Sequence[Path] = ()) -> list[str]:
     """Return the same rules as plain DuckDB statements, for measuring what GX adds. Run them in order."""
-    with Scan(parts, memory_limit_mib=256, threads=1) as scan:
+    with Scan(parts, registry=registry, memory_limit_mib=256, threads=1) as scan:
         needs = list(dict.fromkeys(n for e in suite["expectations"] for n in needs_of(e, scan.types)))
     scalars = [n for n in needs if isinstance(n, Scalar)]
     return [
-        f"CREATE OR REPLACE TEMP VIEW {BATCH} AS SELECT * FROM {_relation(parts)}",
+        _view_sql(parts, registry),
         *([scalar_sql(scalars)] if scalars else []),
         *(duplicates_sql(n) for n in needs if isinstance(n, Duplicates)),
         *(n.sql for n in needs if isinstance(n, Listing)),
     ]
+
+
+def _view_sql(parts: Sequence[Path], registry: Sequence[Path]) -> str:
+    known = f", {_known_subject(registry)} AS {KNOWN_SUBJECT}" if registry else ""
+    return f"CREATE OR REPLACE TEMP VIEW {BATCH} AS SELECT *{known} FROM {_relation(parts)}"
 
 
 def scalar_sql(needs: Sequence[Scalar]) -> str:
@@ -124,17 +143,20 @@ def duplicates_sql(need: Duplicates) -> str:
     Keys are grouped by their hash first, which is narrow; only rows whose hash repeats are compared in full. The count
     is exact: equal keys have equal hashes.
     """
+    return f"{_twice(need.keys, need.where)} {_count_repeated(_suspects(need.keys, need.where, ''), need)}"
+
+
+def _count_repeated(suspects: str, need: Duplicates) -> str:
     columns = ", ".join(ident(key) for key in need.keys)
-    counted = f"SELECT count(*) AS n FROM {_suspects(need.keys, need.where, '')} GROUP BY {columns} HAVING count(*) > 1"
-    return f"{_twice(need.keys, need.where)} SELECT coalesce(sum(n), 0)::BIGINT FROM ({counted})"
+    counted = f"SELECT count(*) AS n FROM {suspects} GROUP BY {columns} HAVING count(*) > 1"
+    return f"SELECT coalesce(sum(n), 0)::BIGINT FROM ({counted})"
 
 
-def repeated_sql(condition: Condition, order: str, limit: int) -> str:
-    """Return the query for the first rows with a key that occurs more than once."""
+def repeated_sql(suspects: str, condition: Condition, limit: int) -> str:
+    """Return the query for the first rows with a key that occurs more than once, among `suspects`."""
     columns = ", ".join(ident(key) for key in condition.keys)
-    suspects = _suspects(condition.keys, condition.domain, f", {order} AS place, source_file AS f, source_row AS r")
     return (
-        f"{_twice(condition.keys, condition.domain)} SELECT f, r FROM {suspects} "
+        f"SELECT f, r FROM {suspects} "
         f"QUALIFY count(*) OVER (PARTITION BY {columns}) > 1 ORDER BY place LIMIT {int(limit)}"
     )
 

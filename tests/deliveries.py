@@ -102,7 +102,7 @@ class Office:
         return Layout(self.settings.home)
 
     def contract(
-        self, dataset: str, kind: str, columns: Sequence[str], *, mode: str = "incremental", **more: Any
+        self, dataset: str, kind: str, names: Sequence[str], *, mode: str = "incremental", **more: Any
     ) -> None:
         """Declare a data set (or declare it anew)."""
         body = {
@@ -110,7 +110,7 @@ class Office:
             "domain": "test", "kind": kind, "basis": {"legal": "测试", "share": "无条件"},
             "delivery": {"mode": mode, "options": {"folder": dataset}},
             "quality": {"quarantined": {"warn": 0.9, "hold": 0.95}},
-            "columns": [{"source": c, "element": c, "optional": True, **_unit(c)} for c in columns],
+            "columns": [{"source": c, "element": c, "optional": True, **_unit(c)} for c in names],
         } | more  # fmt: skip
         path = self.settings.contracts / "test" / f"{dataset}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from chengxin.dataset.origins import FILES_BITS, Origins
 from chengxin.handover import Admission
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import kind_columns
+from chengxin.resolve.keys import VERSION_ORDER
 from chengxin.resolve.linking import create_held
 from chengxin.resolve.session import literal, parquet
 from chengxin.store.layout import Layout
@@ -29,8 +30,8 @@ def decide(
 ) -> None:
     """Decide which version of each touched record holds now.
 
-    Leaves `losers` (fresh rows that are not the present version), `displaced` (records whose row of the snapshot before,
-    if any, no longer holds) and `fresh_counts` (rows to come).
+    Leaves `losers` (fresh rows that are not the present version), `displaced` (records whose row of the snapshot
+    before, if any, no longer holds) and `fresh_counts` (rows to come).
     """
     connection.execute("CREATE OR REPLACE TEMP TABLE losers (adm_order BIGINT, row_id BIGINT)")
     connection.execute("CREATE OR REPLACE TEMP TABLE displaced (record_id VARCHAR, part VARCHAR, dataset VARCHAR)")
@@ -55,8 +56,7 @@ def _decide_dataset(
     dataset: str,
 ) -> None:
     create_held(connection, *(link_files(layout, mine, n) for n in ("linked", "duplicates", "withdrawn")))
-    mode = mine[-1].mode
-    order = "(adm_order, row_id)" if mode == "full" else "(version_at, adm_order, row_id)"
+    order = f"({VERSION_ORDER})"
     new = f"adm_order > {last_order}"
     # Linking noted which records have more than one version; all others need no decision.
     connection.execute("CREATE OR REPLACE TEMP TABLE disputed (record_id VARCHAR)")
@@ -65,12 +65,16 @@ def _decide_dataset(
         if files:
             connection.execute(f"INSERT INTO disputed SELECT record_id FROM {parquet(files)}")
     connection.execute("""CREATE OR REPLACE TEMP TABLE versions AS
-        SELECT record_id, payload IS NULL AS withdrawal, version_at, adm_order, row_id, part FROM held
-        WHERE record_id IN (SELECT record_id FROM disputed)""")
+        SELECT *, payload IS NULL AS withdrawal FROM held WHERE record_id IN (SELECT record_id FROM disputed)""")
+    # The newest content counts; the row that stands for it is the newest that is not a mere repetition.
+    connection.execute(f"""CREATE OR REPLACE TEMP TABLE newest AS
+        SELECT record_id, max_by(withdrawal, {order}) AS gone, max_by(coalesce(payload, 0), {order}) AS content
+        FROM versions GROUP BY record_id""")
     connection.execute(f"""CREATE OR REPLACE TEMP TABLE decided AS
         SELECT record_id, max_by(adm_order, {order}) AS adm_order, max_by(row_id, {order}) AS row_id,
-               max_by(withdrawal, {order}) AS gone, max_by(part, {order}) AS part
-        FROM versions GROUP BY record_id""")
+               any_value(gone) AS gone, max_by(part, {order}) AS part
+        FROM versions JOIN newest USING (record_id)
+        WHERE withdrawal = gone AND (gone OR (payload = content AND NOT duplicate)) GROUP BY record_id""")
     connection.execute(f"""INSERT INTO losers
         SELECT h.adm_order, h.row_id FROM versions h JOIN decided d USING (record_id)
         WHERE h.{new} AND NOT h.withdrawal AND (d.gone OR d.adm_order <> h.adm_order OR d.row_id <> h.row_id)""")

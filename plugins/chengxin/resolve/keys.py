@@ -1,8 +1,12 @@
 """SQL for the keys of records: which record a row is (record_id), what it says (payload), since when (version_at)."""
 
+from chengxin.handover import Batch, DeliveryMode
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import kind_columns
 from chengxin.resolve.session import literal
+
+# By what the versions of one record are ordered. A row that waited takes the place of its batch.
+VERSION_ORDER = "version_at, batch_order, row_id"
 
 
 def record_id(dataset: str, kind: Kind, subject: str) -> str:
@@ -21,6 +25,10 @@ def payload(kind: Kind) -> str:
     return f"hash({columns})"
 
 
-def version_at(received_at: str) -> str:
-    """Return since when a row's content holds: the source's own time, else when we received it."""
-    return f"coalesce(s.source_updated_at, TIMESTAMPTZ {literal(received_at)})"
+def version_at(batch: Batch, mode: DeliveryMode) -> str:
+    """Return since when a row's content holds: the source's own time, else when we received it.
+
+    A full delivery is the truth of its day as a whole, whatever times its rows bear.
+    """
+    received = f"TIMESTAMPTZ {literal(batch.received_at.isoformat())}"
+    return received if mode == "full" else f"coalesce(s.source_updated_at, {received})"

@@ -2,15 +2,18 @@
 
 Files of a links folder (one a revision of the batch):
   linked.parquet       row_id, subject_id, related_subject_id, part, subject_type, rule, waiting, record_id, payload,
-                       version_at, adm_order: one row for each row that was tried
+                       version_at, batch_order, adm_order: one row for each row that was tried; batch_order is the
+                       place of the batch in the journal, adm_order that of this revision
   duplicates.parquet   row_id, adm_order: rows that say what is already held
   disputed.parquet     record_id: records of this batch with more than one version, here or held before
-  withdrawn.parquet    record_id, subject_id, part, adm_order: records a full delivery no longer holds
+  withdrawn.parquet    record_id, subject_id, part, version_at, batch_order, adm_order: records a full delivery does not
+                       hold, with that delivery's place in time
   subjects/identifiers/names.parquet   what a registering kind adds to the registry (resolve.registry)
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +22,7 @@ import duckdb
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
 from chengxin.errors import InvariantBroken
-from chengxin.handover import Batch
+from chengxin.handover import Admission, Batch
 from chengxin.model.kinds import Kind
 from chengxin.resolve import keys
 from chengxin.resolve.founding import found
@@ -68,7 +71,8 @@ class Linking:
             self._write_duplicates(connection)
             self._write_withdrawn(connection)
             if self.kind.registers != "none":
-                write_registry(connection, self.kind, self.links["subject"], self.batch, self.target)
+                version_at = keys.version_at(self.batch, self.contract.delivery.mode)
+                write_registry(connection, self.kind, self.links["subject"], version_at, self.target)
             return self._count(connection, founded)
 
     @cached_property
@@ -124,56 +128,87 @@ class Linking:
                 {kind_of_subject} AS subject_type, {rule} AS rule, {missing} AS waiting,
                 CASE WHEN NOT {missing} THEN {keys.record_id(self.contract.id, self.kind, subject)} END AS record_id,
                 {keys.payload(self.kind)} AS payload,
-                {keys.version_at(self.batch.received_at.isoformat())} AS version_at, {self.order} AS adm_order
+                {keys.version_at(self.batch, self.contract.delivery.mode)} AS version_at,
+                {self.batch_order} AS batch_order, {self.order} AS adm_order
             FROM rows s {subject_join} {related_join} LEFT JOIN subject_now w ON w.subject_id = o.subject_id
         ) TO '{self.target / "linked.parquet"}' (FORMAT parquet, COMPRESSION lz4)""")
         connection.execute(f"CREATE TEMP VIEW linked AS SELECT * FROM {parquet([self.target / 'linked.parquet'])}")
 
-    def _held_files(self, name: str) -> list[Path]:
-        found_files = (
-            self.layout.links(a.dataset, a.batch_id, a.revision) / name
-            for a in self.registry.admissions
-            if a.dataset == self.contract.id
-        )
+    @cached_property
+    def batch_order(self) -> int:
+        """The place of the batch's first admission in the journal."""
+        return next((a.order for a in self._mine if a.batch_id == self.batch.batch_id), self.order)
+
+    @cached_property
+    def _mine(self) -> list[Admission]:
+        return [a for a in self.registry.admissions if a.dataset == self.contract.id]
+
+    def _held_files(self, name: str, batch_id: str | None = None) -> list[Path]:
+        mine = (a for a in self._mine if batch_id in {None, a.batch_id})
+        found_files = (self.layout.links(a.dataset, a.batch_id, a.revision) / name for a in mine)
         return [f for f in found_files if f.exists()]
 
     def _write_duplicates(self, connection: duckdb.DuckDBPyConnection) -> None:
         create_held(connection, *(self._held_files(f"{n}.parquet") for n in ("linked", "duplicates", "withdrawn")))
-        order = version_order(self.contract)
+        order = keys.VERSION_ORDER
         # Narrow first: only records that occur twice here, or that are already held, can be duplicates.
         connection.execute("""CREATE TEMP TABLE repeated AS
             SELECT hash(record_id) AS h FROM linked WHERE NOT waiting GROUP BY h HAVING count(*) > 1""")
         connection.execute("""CREATE TEMP TABLE mine AS
-            SELECT record_id, payload, version_at, adm_order, row_id, true AS here FROM linked
+            SELECT record_id, payload, version_at, batch_order, row_id, true AS here FROM linked
             WHERE NOT waiting AND hash(record_id) IN (FROM repeated)""")
         if self._held_files("linked.parquet"):
             connection.execute("""CREATE TEMP TABLE known AS
-                SELECT record_id, payload, version_at, adm_order, row_id, false AS here FROM held
+                SELECT record_id, payload, version_at, batch_order, row_id, false AS here FROM held
                 WHERE record_id IN (SELECT record_id FROM linked WHERE NOT waiting)""")
             connection.execute("""INSERT INTO mine
-                SELECT record_id, payload, version_at, adm_order, row_id, true FROM linked
+                SELECT record_id, payload, version_at, batch_order, row_id, true FROM linked
                 WHERE NOT waiting AND record_id IN (SELECT record_id FROM known)
                 AND row_id NOT IN (SELECT row_id FROM mine)""")
             connection.execute("INSERT INTO mine SELECT * FROM known")
         connection.execute(f"""COPY (
-            SELECT row_id, adm_order FROM (
+            SELECT row_id, {self.order} AS adm_order FROM (
                 SELECT *, lag(payload) OVER w AS before, lead(payload) OVER w AS after, lead(here) OVER w AS after_here
                 FROM mine WINDOW w AS (PARTITION BY record_id ORDER BY {order}))
             WHERE here AND (payload = before OR (payload = after AND NOT after_here)) ORDER BY row_id
         ) TO '{self.target / "duplicates.parquet"}' (FORMAT parquet)""")
         connection.execute(f"""COPY (SELECT DISTINCT record_id FROM mine ORDER BY record_id)
             TO '{self.target / "disputed.parquet"}' (FORMAT parquet)""")
+        connection.execute(f"""CREATE TEMP TABLE superseded AS
+            SELECT row_id FROM (SELECT row_id, here, lead(row_id) OVER (PARTITION BY record_id ORDER BY {order}) AS next
+            FROM mine) WHERE here AND next IS NOT NULL""")
 
     def _write_withdrawn(self, connection: duckdb.DuckDBPyConnection) -> None:
-        if self.again or self.contract.delivery.mode != "full" or not self._held_files("linked.parquet"):
+        if self.contract.delivery.mode != "full" or not self._held_files("linked.parquet"):
             return
-        connection.execute(f"""COPY (
-            SELECT record_id, subject_id, part, {self.order} AS adm_order FROM (
-                SELECT record_id, arg_max(subject_id, adm_order) AS subject_id, arg_max(part, adm_order) AS part,
-                       arg_max(payload IS NULL, adm_order) AS gone
-                FROM held GROUP BY record_id)
-            WHERE NOT gone AND record_id NOT IN (SELECT record_id FROM linked WHERE NOT waiting) ORDER BY record_id
-        ) TO '{self.target / "withdrawn.parquet"}' (FORMAT parquet)""")
+        newer = self._newer_full()
+        if newer:  # an older truth, or a row of one that found its subject late: the newer one has the word
+            files = self._held_files("linked.parquet", newer.batch_id)
+            missing = f"""SELECT DISTINCT ON (record_id) record_id, subject_id, part, n.version_at, n.batch_order
+                FROM linked l, (SELECT max(version_at) AS version_at, max(batch_order) AS batch_order
+                                FROM {parquet(files)}) n
+                WHERE NOT waiting AND record_id NOT IN (SELECT record_id FROM {parquet(files)} WHERE NOT waiting)"""
+        elif not self.again:
+            order = f"({keys.VERSION_ORDER})"
+            missing = f"""SELECT record_id, subject_id, part,
+                    TIMESTAMPTZ '{self.batch.received_at.isoformat()}' AS version_at, {self.order} AS batch_order
+                FROM (SELECT record_id, max_by(subject_id, {order}) AS subject_id, max_by(part, {order}) AS part,
+                             max_by(payload IS NULL, {order}) AS gone
+                      FROM held GROUP BY record_id)
+                WHERE NOT gone AND record_id NOT IN (SELECT record_id FROM linked WHERE NOT waiting)"""
+        else:
+            return
+        connection.execute(f"""COPY (SELECT *, {self.order} AS adm_order FROM ({missing}) ORDER BY record_id)
+            TO '{self.target / "withdrawn.parquet"}' (FORMAT parquet)""")
+
+    def _newer_full(self) -> Admission | None:
+        """Return the newest full delivery of the data set if it is newer than this batch."""
+        place: dict[str, tuple[datetime, int, Admission]] = {}
+        for a in self._mine:
+            if a.mode == "full" and a.batch_id != self.batch.batch_id:
+                place.setdefault(a.batch_id, (datetime.fromisoformat(a.received_at), a.order, a))
+        newest = max(place.values(), key=lambda p: p[:2], default=None)
+        return newest[2] if newest and newest[:2] > (self.batch.received_at, self.batch_order) else None
 
     def _count(self, connection: duckdb.DuckDBPyConnection, founded: int) -> Outcome:
         tried, waiting = connection.execute("SELECT count(*), count(*) FILTER (waiting) FROM linked").fetchall()[0]
@@ -194,26 +229,26 @@ class Linking:
 def create_held(
     connection: duckdb.DuckDBPyConnection, linked: Sequence[Path], duplicates: Sequence[Path], withdrawn: Sequence[Path]
 ) -> None:
-    """Create the view `held`: every version and withdrawal (payload NULL) of a data set's records ever admitted."""
-    columns = "record_id, payload, version_at, adm_order, row_id, subject_id, part"
+    """Create the view `held`: every version and withdrawal (payload NULL) of a data set's records ever admitted.
+
+    Duplicates are in it, marked: they tell that a content still held at their time.
+    """
+    columns = "record_id, payload, version_at, batch_order, adm_order, row_id, subject_id, part"
     selects = []
     if linked:
-        versions = f"SELECT {columns} FROM {parquet(linked)} l WHERE NOT waiting"
+        marked, repeats = "false", ""
         if duplicates:
-            versions += f""" AND NOT EXISTS (SELECT 1 FROM {parquet(duplicates)} d
-                WHERE d.row_id = l.row_id AND d.adm_order = l.adm_order)"""
-        selects.append(versions)
+            marked = "d.is_duplicate IS NOT NULL"
+            repeats = f"""LEFT JOIN (SELECT row_id, adm_order, true AS is_duplicate FROM {parquet(duplicates)}) d
+                USING (row_id, adm_order)"""
+        selects.append(f"SELECT {columns}, {marked} AS duplicate FROM {parquet(linked)} {repeats} WHERE NOT waiting")
     if withdrawn:
-        selects.append(f"""SELECT record_id, CAST(NULL AS UBIGINT), TIMESTAMPTZ 'infinity', adm_order, -1, subject_id,
-            part FROM {parquet(withdrawn)}""")
-    empty = """SELECT '' AS record_id, CAST(0 AS UBIGINT) AS payload, TIMESTAMPTZ 'epoch' AS version_at, 0 AS adm_order,
-        CAST(0 AS BIGINT) AS row_id, CAST(0 AS BIGINT) AS subject_id, '' AS part WHERE false"""
+        selects.append(f"""SELECT record_id, CAST(NULL AS UBIGINT), version_at, batch_order, adm_order,
+            CAST(-1 AS BIGINT), subject_id, part, false FROM {parquet(withdrawn)}""")
+    empty = """SELECT '' AS record_id, CAST(0 AS UBIGINT) AS payload, TIMESTAMPTZ 'epoch' AS version_at,
+        0 AS batch_order, 0 AS adm_order, CAST(0 AS BIGINT) AS row_id, CAST(0 AS BIGINT) AS subject_id, '' AS part,
+        false AS duplicate WHERE false"""
     connection.execute(f"CREATE OR REPLACE TEMP VIEW held AS {' UNION ALL '.join(selects) or empty}")
-
-
-def version_order(contract: Contract) -> str:
-    """Return by what versions of one record are ordered: a full delivery is the truth of its day; else time decides."""
-    return "adm_order, row_id" if contract.delivery.mode == "full" else "version_at, adm_order, row_id"
 
 
 def _joined(link: RoleLink, others: str, by_uscc: str, by_other: str) -> tuple[str, str]:

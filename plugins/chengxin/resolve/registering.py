@@ -4,9 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from chengxin.handover import Batch
 from chengxin.model.kinds import Kind
-from chengxin.resolve import keys
 from chengxin.resolve.founding import identifiers_of
 from chengxin.resolve.linker import RoleLink
 from chengxin.resolve.session import literal, parquet
@@ -15,14 +13,17 @@ STATUS = ("reg_status_code", "person_status_code")
 
 
 def write_registry(
-    connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink, batch: Batch, target: Path
+    connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink, version_at: str, target: Path
 ) -> None:
-    """Write the registry files of a batch from its accepted rows (views `rows`, `linked`; duplicates.parquet)."""
+    """Write the registry files of a batch from its accepted rows (`rows`, `linked`, `superseded`; duplicates.parquet).
+
+    A version that a newer one had overtaken when it came says nothing of its subject today; its names and codes count.
+    """
     connection.execute(f"""CREATE TEMP VIEW accepted AS
         SELECT s.*, l.subject_id, l.part, l.subject_type FROM rows s JOIN linked l USING (row_id)
         WHERE NOT l.waiting AND s.row_id NOT IN (SELECT row_id FROM {parquet([target / "duplicates.parquet"])})""")
     if kind.registers == "found":
-        _copy(connection, _subjects(kind, link, batch), target / "subjects.parquet")
+        _copy(connection, _subjects(kind, link, version_at), target / "subjects.parquet")
         _copy(connection, _identifiers(link), target / "identifiers.parquet")
     _copy(connection, _names(kind, link), target / "names.parquet")
 
@@ -31,7 +32,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None
     connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
 
 
-def _subjects(kind: Kind, link: RoleLink, batch: Batch) -> str:
+def _subjects(kind: Kind, link: RoleLink, version_at: str) -> str:
     def field(part: str) -> str:
         return f"s.{link.fields[part]}" if part in link.fields else "CAST(NULL AS VARCHAR)"
 
@@ -43,9 +44,12 @@ def _subjects(kind: Kind, link: RoleLink, batch: Batch) -> str:
             THEN CAST(try_strptime(substr({doc}, 7, 8), '%Y%m%d') AS DATE) END)"""
     return f"""SELECT s.subject_id, s.subject_type, s.part, {field("name")} AS name, {field("name_key")} AS name_key,
             {field("uscc")} AS uscc, {field("legal_rep")} AS legal_rep, {field("region")} AS region_code,
-            {status} AS status_code, {born} AS born_on, {keys.version_at(batch.received_at.isoformat())} AS version_at,
+            {status} AS status_code, {born} AS born_on, {version_at} AS version_at,
             s.subject_id IN (SELECT subject_id FROM new_subject) AS is_new, s.row_id
-        FROM accepted s ORDER BY s.subject_id, s.row_id"""
+        FROM accepted s
+        WHERE s.row_id NOT IN (SELECT row_id FROM superseded)
+            OR s.subject_id IN (SELECT subject_id FROM new_subject)
+        ORDER BY s.subject_id, s.row_id"""
 
 
 def _identifiers(link: RoleLink) -> str:

@@ -1,0 +1,110 @@
+"""A full delivery is the truth of its day: what it lacks is withdrawn, what it holds again is back."""
+
+from pathlib import Path
+
+import pytest
+
+from deliveries import ARREARS, REGISTRATION, Office, company, counts, uscc
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    office = Office(tmp_path)
+    office.contract("test_reg", "registration", REGISTRATION)
+    office.contract("test_arrears", "tax_arrears", ARREARS, mode="full")
+    office.deliver("test_reg", *[company(n) for n in range(1, 7)], day=0)
+    return office
+
+
+def arrears(n: int, balance: object = 100) -> dict[str, object]:
+    return {"uscc": uscc(n), "tax_type_name": "增值税", "arrears_balance": balance, "authority_name": "示例税务局",
+            "published_on": "2026-02-01"}  # fmt: skip
+
+
+def balances(office: Office) -> dict[int, int]:
+    office.publish()
+    return {subject: int(amount) for subject, amount in office.table("tax_arrears", "subject_id, arrears_balance_yuan")}
+
+
+def test_balances_are_replaced_and_missing_ones_withdrawn(office: Office) -> None:
+    office.deliver("test_arrears", arrears(1), arrears(2), arrears(3), day=1)
+    assert balances(office) == {1: 100, 2: 100, 3: 100}
+    account = office.deliver("test_arrears", arrears(1), arrears(2, 250), arrears(4), day=2)
+    assert counts(account) == (2, 0, 1, 0)
+    assert office.account("test_arrears", 1).withdrawn == 1
+    assert balances(office) == {1: 100, 2: 250, 4: 100}
+
+
+def test_a_returning_row_is_accepted_again(office: Office) -> None:
+    office.deliver("test_arrears", arrears(1), arrears(2), day=1)
+    office.deliver("test_arrears", arrears(1), day=2)
+    assert balances(office) == {1: 100}
+    assert counts(office.deliver("test_arrears", arrears(2), arrears(1), day=3)) == (1, 0, 1, 0)
+    assert balances(office) == {1: 100, 2: 100}
+
+
+def test_a_row_whose_new_version_is_unusable_is_withdrawn(office: Office) -> None:
+    """The old balance is not the truth of this day either: the department hears of it through 疑问数据."""
+    office.deliver("test_arrears", arrears(1), arrears(2), day=1)
+    assert counts(office.deliver("test_arrears", arrears(1), arrears(2, "不详"), day=2)) == (0, 1, 1, 0)
+    assert balances(office) == {1: 100}
+
+
+def test_a_full_delivery_that_shrinks_to_less_than_half_is_held(office: Office) -> None:
+    office.deliver("test_arrears", *[arrears(n) for n in range(1, 6)], day=1)
+    account = office.deliver("test_arrears", arrears(1), arrears(2), day=2)
+    assert (account["verdict"], counts(account)) == ("hold", (0, 2, 0, 0))
+    assert len(balances(office)) == 5
+
+
+def test_an_empty_full_delivery_is_held(office: Office) -> None:
+    office.deliver("test_arrears", arrears(1), day=1)
+    assert office.deliver("test_arrears", day=2)["verdict"] == "hold"
+    assert balances(office) == {1: 100}
+
+
+def test_a_row_of_an_old_notice_that_finds_its_subject_late_is_not_published(office: Office) -> None:
+    office.deliver("test_arrears", arrears(1), arrears(9), day=1)
+    office.deliver("test_arrears", arrears(1), day=2)
+    office.deliver("test_reg", company(9), day=3)
+    assert balances(office) == {1: 100}
+    assert counts(office.account("test_arrears")) == (2, 0, 0, 0)
+
+
+def test_a_late_subject_gets_the_balance_of_the_newest_notice(office: Office) -> None:
+    office.deliver("test_arrears", arrears(1), arrears(9, 900), day=1)
+    office.deliver("test_arrears", arrears(1), arrears(9, 950), day=2)
+    office.deliver("test_reg", company(9), day=3)
+    assert balances(office) == {1: 100, 7: 950}
+
+
+def test_an_old_notice_that_waited_does_not_replace_a_newer_balance(office: Office) -> None:
+    first = arrears(1, 900) | {"uscc": "", "tax_no": "430102" + uscc(9)[8:17]}
+    office.deliver("test_arrears", first, arrears(2), day=1)
+    office.deliver("test_arrears", arrears(9, 950), arrears(2), day=2)
+    office.deliver("test_reg", company(9), day=3)
+    assert balances(office) == {2: 100, 7: 950}
+
+
+def test_an_older_notice_that_arrives_late_changes_nothing(office: Office) -> None:
+    office.deliver("test_arrears", arrears(1), arrears(2), day=5)
+    before = balances(office)
+    account = office.deliver("test_arrears", arrears(1, 70), arrears(3, 30), day=4)
+    assert counts(account) == (2, 0, 0, 0)
+    assert balances(office) == before
+
+
+def test_a_notice_between_two_equal_ones_changes_nothing(office: Office) -> None:
+    office.deliver("test_arrears", arrears(1), arrears(2), day=1)
+    office.deliver("test_arrears", arrears(1), arrears(2), arrears(3), day=3)
+    office.deliver("test_arrears", arrears(1, 50), arrears(3), arrears(4), day=2)
+    assert balances(office) == {1: 100, 2: 100, 3: 100}
+
+
+def test_a_full_register_that_lacks_a_subject_withdraws_its_record_and_keeps_the_subject(office: Office) -> None:
+    office.contract("test_full", "registration", REGISTRATION, mode="full")
+    office.deliver("test_full", company(1), company(11), day=1)
+    office.deliver("test_full", company(1), day=2)
+    office.publish()
+    assert len(office.table("registration")) == 7
+    assert len(office.table("subject")) == 7

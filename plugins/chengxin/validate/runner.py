@@ -54,13 +54,13 @@ def run(
     fill: dict[str, float] = {}
     if counts.passed > 0 and counts.mismatch is None:
         columns = kind_columns(kind)
-        with tempfile.TemporaryDirectory(prefix=atomic.BUILDING, dir=_existing(target.parent)) as spill:
-            other = registry if related else ()
-            with Scan(
-                parts, spill=Path(spill), registry=other, memory_limit_mib=memory_limit_mib, threads=threads
-            ) as scan:
-                fill = _fill(scan, bound, columns, counts.passed)
-                outcomes = _judge(bound, scan, counts.passed, _shown(columns))
+        other = registry if related else ()
+        with (
+            tempfile.TemporaryDirectory(prefix=atomic.BUILDING, dir=_existing(target.parent)) as spill,
+            Scan(parts, spill=Path(spill), registry=other, memory_limit_mib=memory_limit_mib, threads=threads) as scan,
+        ):
+            fill = _fill(scan, bound, columns, counts.passed)
+            outcomes = _judge(bound, scan, counts.passed, _shown(columns))
     findings += [finding(done) for done in outcomes if done.failed]
     verdict = Verdict(counts.dataset, counts.batch_id, status_of(findings), tuple(findings), digest_of(suite))
     facts = {
@@ -83,10 +83,12 @@ def run_subject(
     bound = _usable(suite, today)
     if not rules or not parts:
         return Verdict("subject", "", "accept", (), digest_of(suite))
-    with tempfile.TemporaryDirectory(prefix=atomic.BUILDING) as spill:
-        with Scan(parts, spill=Path(spill), memory_limit_mib=memory_limit_mib, threads=threads) as scan:
-            rows = int(scan.ask([ROWS, *_plan(bound, scan)])[ROWS])
-            outcomes = _judge(bound, scan, rows, frozenset())
+    with (
+        tempfile.TemporaryDirectory(prefix=atomic.BUILDING) as spill,
+        Scan(parts, spill=Path(spill), memory_limit_mib=memory_limit_mib, threads=threads) as scan,
+    ):
+        rows = int(scan.ask([ROWS, *_plan(bound, scan)])[ROWS])
+        outcomes = _judge(bound, scan, rows, frozenset())
     findings = tuple(finding(done) for done in outcomes if done.failed)
     return Verdict("subject", "", status_of(findings), findings, digest_of(suite))
 

@@ -4,8 +4,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from chengxin.model.declarations import read_yaml
 
 ElementType = Literal[
     "text",  # free text, stored as sent but for blanks at the ends
@@ -58,7 +59,7 @@ def elements() -> dict[str, Element]:
     """Return all data elements by id, in file order."""
     found: dict[str, Element] = {}
     for path in sorted((Path(__file__).parent / "elements").glob("*.yaml")):
-        for key, body in yaml.safe_load(path.read_text("utf-8")).items():
+        for key, body in read_yaml(path).items():
             if key in found:
                 raise ValueError(f"data element {key} is defined twice, again in {path.name}")
             found[key] = Element(id=key, **body)

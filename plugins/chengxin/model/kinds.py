@@ -4,9 +4,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from chengxin.model.declarations import read_yaml
 from chengxin.model.elements import Element, elements
 
 SubjectType = Literal["enterprise", "household", "organisation", "person"]
@@ -98,7 +98,4 @@ class Kind(KindPart):
 @cache
 def kinds() -> dict[str, Kind]:
     """Return all record kinds by id, sorted."""
-    return {
-        p.stem: Kind(id=p.stem, **yaml.safe_load(p.read_text("utf-8")))
-        for p in sorted((Path(__file__).parent / "kinds").glob("*.yaml"))
-    }
+    return {p.stem: Kind(id=p.stem, **read_yaml(p)) for p in sorted((Path(__file__).parent / "kinds").glob("*.yaml"))}

@@ -4,8 +4,9 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict
+
+from chengxin.model.declarations import read_yaml
 
 
 class Rule(BaseModel):
@@ -27,5 +28,5 @@ class Rule(BaseModel):
 @cache
 def rules() -> dict[str, Rule]:
     """Return all rules by id."""
-    body = yaml.safe_load((Path(__file__).parent / "rules.yaml").read_text("utf-8"))
+    body = read_yaml(Path(__file__).parent / "rules.yaml")
     return {key: Rule(id=key, **value) for key, value in body.items()}

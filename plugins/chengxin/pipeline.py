@@ -256,14 +256,25 @@ def _publish_government(
 ) -> tuple[Manifest | None, bool]:
     layout = Layout(settings.home)
     now = snapshot.current(layout, "government")
-    digest = _assembly_digest(contracts)
+    sealed = _sealed(contracts, everything, now)
+    digest = _assembly_digest(sealed)
     base = now if now and now.extra["assembly"] == digest else None
     if base and base.extra["last_order"] == everything[-1].order:
         return base, False
+    limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
+    last = base.extra["last_order"] if base else -1
+    reconcile.check_batches(layout, [a for a in journal.latest(everything).values() if a.order > last], **limits)
     draft = Assembly(
-        layout, contracts, everything, base, layout.drafts / "government", settings.memory_limit_mib, settings.workers
+        layout,
+        contracts,
+        everything,
+        sealed,
+        base,
+        layout.drafts / "government",
+        **limits,
     ).run()
-    manifest = _checked(contracts, everything, base, draft, settings, clock, digest)
+    extra = {"last_order": everything[-1].order, "assembly": digest, "sealed": sorted(sealed)}
+    manifest = _checked(contracts, everything, base, draft, settings, clock, extra)
     if manifest.same_content(now) or not (now or draft.tables):
         shutil.rmtree(draft.folder)
         return now, False
@@ -278,15 +289,14 @@ def _checked(
     draft: Draft,
     settings: Settings,
     clock: Clock,
-    digest: str,
+    extra: dict[str, Any],
 ) -> Manifest:
     """Reconcile and gate a draft and return its manifest; a red check raises and the draft stays as evidence."""
     layout = Layout(settings.home)
     accounts = journal.latest(everything)
     last = base.extra["last_order"] if base else -1
-    reconcile.check_batches(layout, [a for a in accounts.values() if a.order > last])
-    reconcile.check_draft(layout, draft, base, {a.dataset: a.kind for a in everything})
     limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
+    reconcile.check_draft(layout, draft, base, {a.dataset: a.kind for a in everything})
     reconcile.check_subjects(layout, draft, base, **limits)
     fresh = sorted((draft.folder / "subject").glob("*.parquet"))
     if fresh:
@@ -307,7 +317,7 @@ def _checked(
             "contracts": {c: contract_digest(contracts[c]) for c in sorted(contracts)},
             "suites": _suites(settings.expectations),
         },
-        extra={"last_order": everything[-1].order, "assembly": digest},
+        extra=extra,
     )
 
 
@@ -450,8 +460,17 @@ def _engines() -> dict[str, str]:
     return {name: version(name) for name in ("duckdb", "pyarrow", "great-expectations")}
 
 
-def _assembly_digest(contracts: Mapping[str, Contract]) -> str:
+def _sealed(contracts: Mapping[str, Contract], everything: Sequence[Admission], now: Manifest | None) -> frozenset[str]:
+    """Return the data sets that must not be published. One whose contract is gone stays as it was."""
+    before = set(now.extra.get("sealed", ())) if now else set()
+    gone = {a.dataset for a in everything if a.dataset not in contracts and a.share == "不予"} | (
+        before - set(contracts)
+    )
+    by_kind = {a.dataset for a in everything if kinds()[a.kind].sealed}
+    return frozenset({c.id for c in contracts.values() if c.basis.share == "不予"} | gone | by_kind)
+
+
+def _assembly_digest(sealed: frozenset[str]) -> str:
     """Return what, when it changes, makes every published file stale: kinds, columns, sealing, library."""
-    sealed = sorted(c.id for c in contracts.values() if c.basis.share == "不予")
-    body = repr([(k.id, k.model_dump(mode="json")) for k in kinds().values()]) + repr(sealed) + __version__
+    body = repr([(k.id, k.model_dump(mode="json")) for k in kinds().values()]) + repr(sorted(sealed)) + __version__
     return hashlib.sha256(body.encode()).hexdigest()[:12]

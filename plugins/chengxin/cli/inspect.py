@@ -87,7 +87,9 @@ def verify(settings: Settings, snapshot_id: str | None) -> dict[str, Any]:
             problems += landing.verify_landed(settings, batch)
             checked += 1
     try:
-        reconcile.check_batches(layout, list(journal.latest(journal.admissions(layout)).values()))
+        accounts = list(journal.latest(journal.admissions(layout)).values())
+        limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
+        reconcile.check_batches(layout, accounts, **limits)
         checked += 1
     except InvariantBroken as error:
         problems.append(str(error))

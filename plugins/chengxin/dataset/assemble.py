@@ -19,7 +19,6 @@ from chengxin.dataset.tables import CREDIT_RECORD, RecordWriter, table_schema, t
 from chengxin.handover import Admission
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns
-from chengxin.resolve.registry import Registry
 from chengxin.resolve.session import session
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest, TableEntry
@@ -38,11 +37,16 @@ class Draft:
 
 @dataclass(frozen=True)
 class Assembly:
-    """One assembling run. previous: the government snapshot to build on; None = build everything anew."""
+    """One assembling run.
+
+    sealed: data sets that are ingested and never published. previous: the government snapshot to build on; None = build
+    everything anew, as after a change of what is sealed.
+    """
 
     layout: Layout
     contracts: Mapping[str, Contract]
     admissions: tuple[Admission, ...]
+    sealed: frozenset[str]
     previous: Manifest | None
     folder: Path
     memory_limit_mib: int
@@ -66,8 +70,9 @@ class Assembly:
             for kind in kinds().values():
                 if not kind.sealed:
                     self._kind(connection, kind, origins, draft, new_files, replaced)
-            registry = Registry(self.layout, self.admissions)
-            subjects.write(connection, registry, origins, self.last_order, self.folder, new_files, replaced)
+            known = subjects.Known(self.layout, self.admissions, self.sealed, self.last_order)
+            records = self._paths(CREDIT_RECORD, new_files, replaced) if known.concealed else []
+            subjects.write(connection, known, origins, records, self.folder, new_files, replaced)
         draft.tables = self._tables(new_files, replaced)
         return draft
 
@@ -80,7 +85,7 @@ class Assembly:
         new_files: dict[str, list[FileEntry]],
         replaced: dict[str, set[str]],
     ) -> None:
-        mine = [a for a in self.admissions if a.kind == kind.id and not self._sealed(a)]
+        mine = [a for a in self.admissions if a.kind == kind.id and a.dataset not in self.sealed]
         fresh = [a for a in mine if a.order > self.last_order]
         if not fresh:
             return
@@ -109,15 +114,20 @@ class Assembly:
         filled = {c.element.id for contract in contracts if contract for c in plan_of(contract).columns}
         return {c.name for c in columns if c.element and c.element.id in filled}
 
-    def _sealed(self, admission: Admission) -> bool:
-        contract = self.contracts.get(admission.dataset)
-        return (contract.basis.share if contract else admission.share) == "不予"
-
     def _kept_files(self, table: str, touched: set[str]) -> list[Path]:
         if not self.previous or table not in self.previous.tables:
             return []
         folder = self.layout.snapshot("government", self.previous.snapshot_id) / table
         return [folder / f.name for f in self.previous.tables[table].files if f.part in touched]
+
+    def _paths(self, table: str, new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]]) -> list[Path]:
+        """Return where the files of a table of the draft lie, new ones and kept ones."""
+        paths = [self.folder / table / f.name for f in new_files.get(table, [])]
+        if self.previous and table in self.previous.tables:
+            folder = self.layout.snapshot("government", self.previous.snapshot_id) / table
+            kept = (f for f in self.previous.tables[table].files if f.part not in replaced.get(table, set()))
+            paths += [folder / f.name for f in kept]
+        return paths
 
     def _tables(self, new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]]) -> dict[str, TableEntry]:
         kept = {n: t.files for n, t in self.previous.tables.items()} if self.previous else {}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 
 from chengxin.dataset.assemble import Draft
@@ -14,16 +15,45 @@ from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
 
 
-def check_batches(layout: Layout, accounts: Sequence[Admission]) -> None:
+def check_batches(layout: Layout, accounts: Sequence[Admission], *, memory_limit_mib: int, threads: int) -> None:
     """Recount admitted batches from their files. Raise InvariantBroken where an account does not add up."""
-    for a in accounts:
-        passed = _rows(layout.standard(a.dataset, a.batch_id), "standard")
-        quarantined = _rows(layout.standard(a.dataset, a.batch_id), "quarantine")
-        if not a.adds_up() or passed != a.accepted + a.duplicate + a.unlinked or quarantined != a.quarantined:
-            raise InvariantBroken(
-                f"{a.batch_id} 账目不平：收到 {a.received}，入库 {a.accepted}，疑问 {a.quarantined}，"
-                f"重复 {a.duplicate}，未关联 {a.unlinked}；文件中通过 {passed} 行、疑问 {quarantined} 行。停止发布，请联系维护人员"
-            )
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
+        for a in accounts:
+            passed = _rows(layout.standard(a.dataset, a.batch_id), "standard")
+            quarantined = _rows(layout.standard(a.dataset, a.batch_id), "quarantine")
+            duplicate, settled, waiting = _linked(connection, layout, a)
+            found = (passed, quarantined, duplicate, settled - duplicate, waiting)
+            if not a.adds_up() or found != (
+                a.received - a.quarantined,
+                a.quarantined,
+                a.duplicate,
+                a.accepted,
+                a.unlinked,
+            ):
+                raise InvariantBroken(
+                    f"{a.batch_id} 账目不平：收到 {a.received}，入库 {a.accepted}，疑问 {a.quarantined}，"
+                    f"重复 {a.duplicate}，未关联 {a.unlinked}；文件中通过 {passed} 行、疑问 {quarantined} 行、"
+                    f"入库 {settled - duplicate} 行、重复 {duplicate} 行、未关联 {waiting} 行。停止发布，请联系维护人员"
+                )
+
+
+def _linked(connection: duckdb.DuckDBPyConnection, layout: Layout, a: Admission) -> tuple[int, int, int]:
+    """Count duplicates, settled rows (duplicates among them) and waiting rows: each row as last tried."""
+    folders = [layout.links(a.dataset, a.batch_id, revision) for revision in range(a.revision + 1)]
+    missing = [f for f in folders if not ((f / "linked.parquet").exists() and (f / "duplicates.parquet").exists())]
+    if missing:
+        return -1, -1, -1
+    rows, repeats = (parquet([f / f"{name}.parquet" for f in folders]) for name in ("linked", "duplicates"))
+    if a.revision == 0:
+        query = f"""SELECT (SELECT count(*) FROM {repeats}), count(*) FILTER (NOT waiting), count(*) FILTER (waiting)
+            FROM {rows}"""
+    else:
+        query = f"""SELECT count(*) FILTER (NOT waiting AND d.row_id IS NOT NULL), count(*) FILTER (NOT waiting),
+                count(*) FILTER (waiting)
+            FROM (SELECT row_id, max_by(waiting, adm_order) AS waiting, max(adm_order) AS adm_order
+                  FROM {rows} GROUP BY row_id) l LEFT JOIN {repeats} d USING (row_id, adm_order)"""
+    duplicate, settled, waiting = connection.execute(query).fetchall()[0]
+    return duplicate, settled, waiting
 
 
 def check_draft(layout: Layout, draft: Draft, previous: Manifest | None, datasets: Mapping[str, str]) -> None:

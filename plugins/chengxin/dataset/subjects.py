@@ -1,5 +1,7 @@
 """The subject tables of a draft: for each touched part, what the registry says of its subjects, in today's version."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -7,40 +9,87 @@ import pyarrow as pa
 
 from chengxin.dataset.origins import FILES_BITS, Origins, split_by_part
 from chengxin.dataset.tables import table_schema
+from chengxin.handover import Admission
 from chengxin.resolve.registry import Registry
 from chengxin.resolve.session import literal, parquet
+from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry
 from chengxin.store.parquet import write_parquet
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the registry holds, and what of it may be shown. sealed: data sets that never reach a snapshot."""
+
+    layout: Layout
+    admissions: tuple[Admission, ...]
+    sealed: frozenset[str]
+    last_order: int
+
+    @property
+    def shown(self) -> Registry:
+        """The part of the registry that may be published."""
+        return Registry(self.layout, tuple(a for a in self.admissions if a.dataset not in self.sealed))
+
+    @property
+    def fresh(self) -> Registry:
+        """What of it came after the snapshot before."""
+        return Registry(self.layout, tuple(a for a in self.shown.admissions if a.order > self.last_order))
+
+    @property
+    def concealed(self) -> list[Path]:
+        """The subjects of sealed data sets."""
+        sealed = tuple(a for a in self.admissions if a.dataset in self.sealed)
+        return Registry(self.layout, sealed).files("subjects")
+
+
 def write(
     connection: duckdb.DuckDBPyConnection,
-    registry: Registry,
+    known: Known,
     origins: Origins,
-    last_order: int,
+    records: Sequence[Path],
     folder: Path,
     new_files: dict[str, list[FileEntry]],
     replaced: dict[str, set[str]],
 ) -> None:
-    """Write subject, subject_identifier and subject_name for the parts that admissions after `last_order` touch."""
-    fresh = Registry(registry.layout, tuple(a for a in registry.admissions if a.order > last_order))
-    touched = _touched(connection, fresh)
+    """Write subject, subject_identifier and subject_name for the parts that fresh admissions touch.
+
+    records: credit_record files of the draft. A subject known from a sealed data set alone, but with records from
+    another one, is shown by its number and type. Where there may be such, all parts are written.
+    """
+    _origin_of_files(connection, known, origins)
+    nameless = _nameless(known, records) if known.concealed and records else None
+    touched = _touched(connection, known, nameless)
     if not touched:
         return
-    _origin_of_files(connection, registry, origins)
     parts = ", ".join(map(literal, sorted(touched)))
     for name in ("subjects", "identifiers", "names"):
-        files = registry.files(name)
-        source = parquet(files).replace("union_by_name", "filename = true, union_by_name") if files else None
+        selects = [_with_name(known.shown.files(name))] if known.shown.files(name) else []
+        selects += [nameless] if nameless and name == "subjects" else []
         rows = f"""SELECT r.*, f.first + (r.row_id >> {FILES_BITS}) AS origin, f.adm_order,
                 r.row_id & ((1::BIGINT << {FILES_BITS}) - 1) AS source_row
-            FROM {source} r JOIN registry_files f USING (filename) WHERE part IN ({parts})"""
+            FROM ({" UNION ALL BY NAME ".join(selects)}) r JOIN registry_files f USING (filename)
+            WHERE part IN ({parts})"""
         empty = f"SELECT *, 0::BIGINT AS origin, 0::BIGINT AS adm_order, 0::BIGINT AS source_row FROM registry_{name}"
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name}_here AS {rows if source else empty}")
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name}_here AS {rows if selects else empty}")
     for table, query in (("subject", _SUBJECT), ("subject_identifier", _IDENTIFIER), ("subject_name", _NAME)):
         files_written = _write_table(connection, table, query, origins, folder)
         new_files.setdefault(table, []).extend(files_written)
         replaced.setdefault(table, set()).update(touched)
+
+
+def _with_name(files: Sequence[Path]) -> str:
+    return f"SELECT * FROM {parquet(files).replace('union_by_name', 'filename = true, union_by_name')}"
+
+
+def _nameless(known: Known, records: Sequence[Path]) -> str:
+    shown = known.shown.files("subjects")
+    named = f"AND subject_id NOT IN (SELECT subject_id FROM {parquet(shown)})" if shown else ""
+    return f"""SELECT * REPLACE (NULL AS name, NULL AS name_key, NULL AS uscc, NULL AS legal_rep, NULL AS region_code,
+            NULL AS status_code, NULL AS born_on)
+        FROM ({_with_name(known.concealed)}) WHERE subject_id IN (
+            SELECT subject_id FROM {parquet(records)}
+            UNION SELECT related_subject_id FROM {parquet(records)} WHERE related_subject_id IS NOT NULL) {named}"""
 
 
 _SUBJECT = """SELECT subject_id, min(part) AS part,
@@ -73,21 +122,24 @@ _NAME = """SELECT n.subject_id, min(n.part) AS part, arg_min(n.name, (n.adm_orde
     GROUP BY n.subject_id, n.name_key ORDER BY part, subject_id, name_key"""
 
 
-def _touched(connection: duckdb.DuckDBPyConnection, fresh: Registry) -> set[str]:
-    files = [f for t in ("subjects", "identifiers", "names") for f in fresh.files(t)]
-    selects = " UNION ".join(f"SELECT part FROM {parquet([f])}" for f in files)
-    return {r[0] for r in connection.execute(selects).fetchall()} if files else set()
+def _touched(connection: duckdb.DuckDBPyConnection, known: Known, nameless: str | None) -> set[str]:
+    registry = known.shown if known.concealed else known.fresh
+    files = [f for t in ("subjects", "identifiers", "names") for f in registry.files(t)]
+    selects = [f"SELECT part FROM {parquet([f])}" for f in files]
+    selects += [f"SELECT part FROM ({nameless})"] if nameless else []
+    return {r[0] for r in connection.execute(" UNION ".join(selects)).fetchall()} if selects else set()
 
 
-def _origin_of_files(connection: duckdb.DuckDBPyConnection, registry: Registry, origins: Origins) -> None:
+def _origin_of_files(connection: duckdb.DuckDBPyConnection, known: Known, origins: Origins) -> None:
     connection.execute("CREATE OR REPLACE TEMP TABLE registry_files (filename VARCHAR, first BIGINT, adm_order BIGINT)")
     rows = []
-    for a in registry.admissions:
+    for a in known.admissions:
         for name in ("subjects", "identifiers", "names"):
-            path = registry.layout.links(a.dataset, a.batch_id, a.revision) / f"{name}.parquet"
+            path = known.layout.links(a.dataset, a.batch_id, a.revision) / f"{name}.parquet"
             rows.append((str(path), origins.first[a.dataset, a.batch_id], a.order))
-    connection.executemany("INSERT INTO registry_files VALUES (?, ?, ?)", rows)
-    registry.attach(connection)
+    if rows:
+        connection.executemany("INSERT INTO registry_files VALUES (?, ?, ?)", rows)
+    known.shown.attach(connection)
 
 
 def _write_table(

@@ -71,6 +71,7 @@ class Linking:
             self._write_duplicates(connection)
             self._write_withdrawn(connection)
             if self.kind.registers != "none":
+                self.registry.of(self.contract.id).attach(connection, "own")
                 version_at = keys.version_at(self.batch, self.contract.delivery.mode)
                 write_registry(connection, self.kind, self.links["subject"], version_at, self.target)
             return self._count(connection, founded)

@@ -17,6 +17,8 @@ def write_registry(
 ) -> None:
     """Write the registry files of a batch from its accepted rows (`rows`, `linked`, `superseded`; duplicates.parquet).
 
+    own_identifiers and own_names are what its data set has added before.
+
     A version that a newer one had overtaken when it came says nothing of its subject today; its names and codes count.
     """
     connection.execute(f"""CREATE TEMP VIEW accepted AS
@@ -55,7 +57,7 @@ def _subjects(kind: Kind, link: RoleLink, version_at: str) -> str:
 def _identifiers(link: RoleLink) -> str:
     return f"""SELECT i.subject_id, n.part, i.identifier_type, i.identifier_value, min(i.row_id) AS row_id
         FROM ({identifiers_of(link, "s.subject_id", "accepted s")}) i JOIN subject_now n USING (subject_id)
-        WHERE NOT EXISTS (SELECT 1 FROM registry_identifiers r WHERE r.subject_id = i.subject_id
+        WHERE NOT EXISTS (SELECT 1 FROM own_identifiers r WHERE r.subject_id = i.subject_id
             AND r.identifier_type = i.identifier_type AND r.identifier_value = i.identifier_value)
         GROUP BY ALL ORDER BY 1, 3, 4"""
 
@@ -84,7 +86,7 @@ def _names(kind: Kind, link: RoleLink) -> str:
             max(valid_to_on) AS valid_to_on, min(row_id) AS row_id
         FROM ({" UNION ALL ".join(selects)}) n
         WHERE name_key IS NOT NULL AND name_key <> '' AND NOT EXISTS (
-            SELECT 1 FROM registry_names r WHERE r.subject_id = n.subject_id AND r.name_key = n.name_key
+            SELECT 1 FROM own_names r WHERE r.subject_id = n.subject_id AND r.name_key = n.name_key
             AND (n.valid_from_on IS NULL OR r.valid_from_on = n.valid_from_on)
             AND (n.valid_to_on IS NULL OR r.valid_to_on = n.valid_to_on))
         GROUP BY subject_id, part, name_key ORDER BY 1, 4"""

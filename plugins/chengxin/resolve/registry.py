@@ -38,16 +38,19 @@ class Registry:
                 found.append(path)
         return found
 
-    def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Create the views registry_subjects (all versions), registry_identifiers and registry_names."""
+    def attach(self, connection: duckdb.DuckDBPyConnection, prefix: str = "registry") -> None:
+        """Create the views <prefix>_subjects (all versions), <prefix>_identifiers and <prefix>_names."""
         for table, shape in _SHAPES.items():
             files = self.files(table)
             if files:
-                connection.execute(f"CREATE OR REPLACE TEMP VIEW registry_{table} AS SELECT * FROM {parquet(files)}")
+                connection.execute(f"CREATE OR REPLACE TEMP VIEW {prefix}_{table} AS SELECT * FROM {parquet(files)}")
             else:
-                connection.execute(f"DROP TABLE IF EXISTS empty_{table}")
-                connection.execute(f"CREATE TEMP TABLE empty_{table} ({shape})")
-                connection.execute(f"CREATE OR REPLACE TEMP VIEW registry_{table} AS SELECT * FROM empty_{table}")
+                connection.execute(f"CREATE OR REPLACE TEMP TABLE {prefix}_no_{table} ({shape})")
+                connection.execute(f"CREATE OR REPLACE TEMP VIEW {prefix}_{table} AS FROM {prefix}_no_{table}")
+
+    def of(self, dataset: str) -> "Registry":
+        """Return what one data set has added. It adds again what others had added: each can be taken away alone."""
+        return Registry(self.layout, tuple(a for a in self.admissions if a.dataset == dataset))
 
     def founded(self) -> int:
         """Return how many subjects there are; the next one gets this number plus one."""

@@ -10,6 +10,8 @@ from chengxin.standardise.reading.layout import Ints, Layout, Lines
 from chengxin.standardise.reading.salvage import Records, find_records
 from chengxin.standardise.reading.shapes import OVERSIZE, Damaged, RawChunk, kept, row_numbers
 
+_BLOCK = 1 << 16  # bytes whose temporary arrays stay in the cache
+
 
 def read_text(text: Text, first: int, layout: Layout, names: tuple[str, ...], *, has_header: bool = True) -> RawChunk:
     """Split decoded lines into columns. first: the 1-based number of the first line.
@@ -62,15 +64,17 @@ def _filled_lines(data: bytes, text: Text) -> int | None:
     """Return the number of lines that are not empty if none is, else None: then the lines must be looked up."""
     if text.bad or data.startswith((b"\n", b"\r")):
         return None
-    breaks = np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
-    least = 1
-    if b"\r" in data:
-        if not data.count(b"\r") == data.count(b"\r\n") == len(breaks):
+    buffer = np.frombuffer(data, np.uint8)
+    with_returns = b"\r" in data
+    breaks = 0
+    for at in range(0, len(buffer), _BLOCK):
+        is_break = buffer[at : at + _BLOCK + 1] == 10
+        breaks += int(np.count_nonzero(is_break[:_BLOCK]))
+        if not with_returns and (is_break[1:] & is_break[:-1]).any():
             return None
-        least = 2
-    if len(breaks) and int(np.diff(breaks, prepend=-1).min()) <= least:
+    if with_returns and not (data.count(b"\r") == data.count(b"\r\n") == breaks and b"\n\r\n" not in data):
         return None
-    return len(breaks) + (bool(data) and not data.endswith(b"\n"))
+    return breaks + (bool(data) and not data.endswith(b"\n"))
 
 
 def _is_open_at_end(data: bytes, layout: Layout) -> bool:

@@ -11,7 +11,7 @@ from chengxin.standardise.reading.salvage import JOIN_BYTES, JOIN_LINES
 
 Buffer = bytes | mmap.mmap
 _WINDOW = 2 * JOIN_BYTES
-_STEP = 1 << 20
+_STEP = 1 << 16
 #: A line longer than this is handed out alone, so that nothing around it has to be held with it.
 GIANT = 4 << 20
 
@@ -58,8 +58,8 @@ def _count(data: Buffer, start: int, end: int, layout: Layout | None) -> tuple[i
         stop = min(at + _STEP, end)
         block = view[at:stop]
         breaks += int(np.count_nonzero(block == 10))
-        returns = np.flatnonzero(block == 13) + at + 1
-        if len(returns):
+        if (block == 13).any():
+            returns = np.flatnonzero(block == 13) + at + 1
             following = view[np.minimum(returns, len(view) - 1)]
             breaks += int(np.count_nonzero((following != 10) | (returns == len(view))))
         if layout and layout.quote:
@@ -76,10 +76,12 @@ def _cut(data: Buffer, start: int, target: int, end: int, parity: int, layout: L
     if layout is None or not layout.quote or (not parity and layout.quote not in window):
         return target + ends[0]
     candidates = ends[: JOIN_LINES + 1]
-    readable = [place for place in candidates if _reads(window, place, layout, width)]
     balanced = [place for place in candidates if (parity + window.count(layout.quote, 0, place)) % 2 == 0]
-    both = [place for place in balanced if place in readable]
-    return target + (both or readable or balanced or candidates)[0]
+    # The first that is balanced and readable, else readable, else balanced; as a rule the very first one is.
+    for place in (*balanced, *candidates):
+        if _reads(window, place, layout, width):
+            return target + place
+    return target + (balanced or candidates)[0]
 
 
 def _line_ends(window: bytes, is_last: bool) -> list[int]:

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest, kind_of
 from chengxin.dataset import journal, reconcile
 from chengxin.dataset.assemble import Assembly, Draft
-from chengxin.errors import DeliveryCorrupt, InvariantBroken
+from chengxin.errors import CommitConflict, DeliveryCorrupt, InvariantBroken
 from chengxin.handover import Admission, Batch, Delivery, SnapshotRef, StandardBatch, TierRef, Verdict, as_json
 from chengxin.model.kinds import kinds
 from chengxin.publish import catalogue, snapshot, tiers
@@ -27,7 +28,7 @@ from chengxin.resolve.linking import Linking, Outcome
 from chengxin.resolve.registry import Registry
 from chengxin.settings import Settings
 from chengxin.standardise import run as standardising
-from chengxin.store import atomic, lock
+from chengxin.store import atomic, lock, scratch
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
 from chengxin.validate import runner
@@ -67,59 +68,71 @@ def pending(contract: Contract, settings: Settings) -> list[Batch]:
 
 
 def standardise(contract: Contract, landed: Batch, settings: Settings) -> StandardBatch:
-    """Turn the received bytes into standard, quarantine and issue rows; done already = return what is there."""
+    """Turn the received bytes into standard, quarantine and issue rows; done already = return what is there.
+
+    An admitted batch stays as it was admitted, whatever its contract says now: its links refer to these rows.
+    """
     layout = Layout(settings.home)
     target = layout.standard(contract.id, landed.batch_id)
-    summary = _summary(target)
-    if summary and summary.digest == standardising.standard_digest(contract):
-        return summary
-    payload = layout.landing(contract.id, landed.batch_id) / landing.PAYLOAD
-    return standardising.run(contract, landed, payload, target, workers=settings.workers)
+    with lock.held(layout, f"dataset-{contract.id}"):
+        summary = _summary(target)
+        current = summary is not None and summary.digest == standardising.standard_digest(contract)
+        if summary and (current or _admitted(contract, landed, settings)):
+            return summary
+        payload = layout.landing(contract.id, landed.batch_id) / landing.PAYLOAD
+        return standardising.run(contract, landed, payload, target, workers=settings.workers)
+
+
+def _admitted(contract: Contract, landed: Batch, settings: Settings) -> Admission | None:
+    return journal.latest(journal.admissions(Layout(settings.home))).get((contract.id, landed.batch_id))
 
 
 def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Verdict:
     """Judge a standardised batch with its suite; done already under the same contract and suite = return it."""
     layout = Layout(settings.home)
     target = layout.validation(contract.id, landed.batch_id)
-    done = _verdict(contract, landed, settings)
-    if done:
-        return done
     standard = layout.standard(contract.id, landed.batch_id)
-    counts = _summary(standard)
-    if counts is None:
-        raise InvariantBroken(f"{landed.batch_id} 尚未标准化，不能校验")
-    with atomic.building(target) as folder:
-        verdict = runner.run(
-            contract,
-            kind_of(contract),
-            sorted(standard.glob("standard-*.parquet")),
-            counts,
-            expectations=settings.expectations,
-            history=_history(contract, landed, settings),
-            target=folder,
-            memory_limit_mib=settings.memory_limit_mib,
-            threads=settings.workers,
-            today=landed.received_at.astimezone(SHANGHAI).date(),
-            registry=Registry(layout, journal.admissions(layout)).files("identifiers"),
-        )
-        atomic.write_json(folder / "made_under.json", {"digest": _validation_digest(contract, settings)})
+    with lock.held(layout, f"dataset-{contract.id}"):
+        if _admitted(contract, landed, settings):
+            return Verdict.from_json(atomic.read_json(target / "verdict.json"))
+        done = _verdict(contract, landed, settings)
+        if done:
+            return done
+        counts = _summary(standard)
+        if counts is None:
+            raise InvariantBroken(f"{landed.batch_id} 尚未标准化，不能校验")
+        with atomic.building(target) as folder:
+            verdict = runner.run(
+                contract,
+                kind_of(contract),
+                sorted(standard.glob("standard-*.parquet")),
+                counts,
+                expectations=settings.expectations,
+                history=_history(contract, landed, settings),
+                target=folder,
+                memory_limit_mib=settings.memory_limit_mib,
+                threads=settings.workers,
+                today=landed.received_at.astimezone(SHANGHAI).date(),
+                registry=Registry(layout, journal.admissions(layout)).files("identifiers"),
+            )
+            atomic.write_json(folder / "made_under.json", {"digest": _validation_digest(contract, settings)})
     return verdict
 
 
 def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Admission | None:
     """Link a batch and enter its account into the journal; None when its verdict is hold."""
     layout = Layout(settings.home)
-    verdict = _verdict(contract, landed, settings)
-    counts = _summary(layout.standard(contract.id, landed.batch_id))
-    if verdict is None or counts is None:
-        raise InvariantBroken(f"{landed.batch_id} 尚未校验，不能入库")
-    if verdict.status == "hold":
-        return None
     with lock.held(layout, "registry"):
-        everything = journal.admissions(layout)
-        done = journal.latest(everything).get((contract.id, landed.batch_id))
+        done = _admitted(contract, landed, settings)
         if done:
             return done
+        verdict = _verdict(contract, landed, settings)
+        counts = _summary(layout.standard(contract.id, landed.batch_id))
+        if verdict is None or counts is None:
+            raise InvariantBroken(f"{landed.batch_id} 尚未校验，不能入库")
+        if verdict.status == "hold":
+            return None
+        everything = journal.admissions(layout)
         before = Admission(
             contract.id,
             landed.batch_id,
@@ -357,19 +370,26 @@ def _tier_ref(layout: Layout, manifest: Manifest) -> TierRef:
 
 
 def tidy(settings: Settings) -> int:
-    """Remove what killed runs left: half-written files, spill, links that no account names. Return how many."""
+    """Remove what killed runs left: half-written files, spill, links that no account names. Return how many.
+
+    What another process is busy with is left alone: it holds the lock of its data set, or of its scratch folder.
+    """
     layout = Layout(settings.home)
+    removed = scratch.sweep(layout.work)
+    for folder in sorted((layout.home / "batches").glob("*")):
+        busy = lock.held(layout, f"dataset-{folder.name}", seconds=0)
+        with suppress(CommitConflict), busy, lock.held(layout, "registry"):
+            removed += _stray_links(layout, folder) + atomic.sweep(folder)
     with lock.held(layout, "registry"):
-        known = {(a.dataset, a.batch_id, a.revision) for a in journal.admissions(layout)}
-        stray = [
-            path
-            for path in (layout.home / "batches").glob("*/*/links-*")
-            if (path.parts[-3], path.parts[-2], int(path.name[6:])) not in known
-        ]
-        for path in stray:
-            shutil.rmtree(path)
-        shutil.rmtree(layout.work, ignore_errors=True)
-        return len(stray) + sum(atomic.sweep(layout.home / n) for n in ("batches", "admissions"))
+        return removed + atomic.sweep(layout.journal)
+
+
+def _stray_links(layout: Layout, folder: Path) -> int:
+    known = {(a.batch_id, a.revision) for a in journal.admissions(layout)}
+    stray = [p for p in folder.glob("*/links-*") if (p.parent.name, int(p.name[6:])) not in known]
+    for path in stray:
+        shutil.rmtree(path)
+    return len(stray)
 
 
 def counts_of(contract: Contract, landed: Batch, settings: Settings) -> dict[str, Any]:

@@ -196,3 +196,15 @@ def test_a_person_document_in_a_penalty_is_never_in_a_message_of_the_account(off
     journal = "".join(p.read_text() for p in office.layout.journal.iterdir())
     manifest = (office.snapshot() / "manifest.json").read_text()
     assert doc not in journal + manifest
+
+
+def test_an_admitted_batch_stays_as_it_was_when_its_contract_changes(office: Office) -> None:
+    path = office.write("test_penalty", [fine(1, "罚款"), fine(2, "警告")], day=1)
+    first = office.ingest("test_penalty", path)
+    office.publish()
+    office.contract("test_penalty", "penalty", [c for c in PENALTY if c != "penalty_content"])
+    assert office.ingest("test_penalty", path) == first
+    office.contract("test_penalty", "penalty", PENALTY, ignored={"备注": "不用"})
+    assert office.ingest("test_penalty", path) == first
+    settings = office.settings
+    assert chengxin(settings.home, settings.contracts, "verify")["problems"] == []

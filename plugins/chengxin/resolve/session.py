@@ -6,23 +6,26 @@ from pathlib import Path
 
 import duckdb
 
+from chengxin.store.scratch import scratch
+
 
 @contextmanager
 def session(work: Path, *, memory_limit_mib: int, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an in-memory DuckDB that spills to `work`. Results do not depend on its threads or memory."""
-    work.mkdir(parents=True, exist_ok=True)
-    connection = duckdb.connect(
-        config={
-            "memory_limit": f"{memory_limit_mib}MiB",
-            "threads": threads,
-            "temp_directory": str(work),
-            "preserve_insertion_order": False,
-        }
-    )
-    try:
-        yield connection
-    finally:
-        connection.close()
+    """Open an in-memory DuckDB that spills below `work`. Results do not depend on its threads, memory or time zone."""
+    with scratch(work) as spill:
+        connection = duckdb.connect(
+            config={
+                "memory_limit": f"{memory_limit_mib}MiB",
+                "threads": threads,
+                "temp_directory": str(spill),
+                "preserve_insertion_order": False,
+            }
+        )
+        try:
+            connection.execute("SET TimeZone = 'UTC'")  # a key may hold an instant, and is compared as text
+            yield connection
+        finally:
+            connection.close()
 
 
 def parquet(paths: Sequence[Path]) -> str:

@@ -5,7 +5,7 @@ Exceptions are for whole files: DeliveryCorrupt (not the declared format), Deliv
 or no such sheet or array).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -68,11 +68,14 @@ def _read_delimited(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
         yield read_text(Text(b""), piece.line, layout, piece.names)
 
 
-def headers(path: Path, spec: FileSpec) -> tuple[str, ...]:
-    """Return the source headers; for json, jsonl and xml the union over the first chunk, in order of appearance."""
+def headers(path: Path, spec: FileSpec, pieces: Sequence[Piece] = ()) -> tuple[str, ...]:
+    """Return the source headers; for json, jsonl and xml the union over the first chunk, in order of appearance.
+
+    pieces: the plan of the file where it has been made already; planning reads the whole file.
+    """
     if spec.format == "fixed":
         return tuple(field.source for field in spec.fields)
-    piece = plan(path, spec)[0]
+    piece = (pieces or plan(path, spec))[0]
     if spec.format in {"json", "jsonl", "xml"}:
         return tuple(name for chunk in islice(read(piece, spec), 1) for name in chunk.table.column_names)
     return piece.names

@@ -22,6 +22,7 @@ from chengxin.standardise.issues import ISSUES
 from chengxin.standardise.mapper import Mapper
 from chengxin.standardise.quarantine import QUARANTINE
 from chengxin.standardise.reader import Piece, headers, plan, read
+from chengxin.standardise.worker import leave_pandas_out
 from chengxin.store import atomic
 
 POOL_BYTES = 64 << 20  # below this, starting processes costs more than it saves
@@ -91,7 +92,7 @@ def _tasks(contract: Contract, batch: Batch, payload: Path, folder: Path) -> Ite
         pieces = plan(path, contract.file)
         nothing = contract.file.format == "jsonl" and path.stat().st_size == 0  # a pull that found no new row
         if pieces and not nothing:
-            mapper.plan.match([h for h in headers(path, contract.file) if h.strip()])
+            mapper.plan.match([h for h in headers(path, contract.file, pieces) if h.strip()])
         for piece in pieces:
             yield Task(contract, piece, number, file_no, file.name, today, batch.batch_id, folder)
             number += 1
@@ -99,7 +100,8 @@ def _tasks(contract: Contract, batch: Batch, payload: Path, folder: Path) -> Ite
 
 def _results(tasks: Sequence[Task], workers: int, size: int) -> Iterator[tuple[int, int, Counter[str]]]:
     if workers > 1 and len(tasks) > 1 and size >= POOL_BYTES:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        context = get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=leave_pandas_out) as pool:
             yield from pool.map(standardise_piece, tasks)
     else:
         yield from map(standardise_piece, tasks)

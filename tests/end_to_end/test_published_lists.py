@@ -39,9 +39,9 @@ def test_three_formats_publish_the_same_rows_and_a_repeat_changes_nothing(tmp_pa
     snapshot = done["snapshot"]["tiers"]["government"]["path"]
     facts = "* EXCLUDE (record_id, department_code, dataset, batch_id, source_file, source_row, received_at)"
     for dataset in ("bb_list", "cc_list"):
-        different = duckdb.sql(f"""SELECT count(*) FROM (
-            (SELECT {facts} FROM '{snapshot}/registration/*.parquet' WHERE dataset = 'aa_list'
-             EXCEPT ALL SELECT {facts} FROM '{snapshot}/registration/*.parquet' WHERE dataset = '{dataset}'))""").fetchall()
+        table = f"SELECT {facts} FROM '{snapshot}/registration/*.parquet' WHERE dataset ="
+        query = f"SELECT count(*) FROM ({table} 'aa_list' EXCEPT ALL {table} '{dataset}')"
+        different = duckdb.sql(query).fetchall()
         assert different == [(0,)]
     before = published_files(home)
     again = chengxin(

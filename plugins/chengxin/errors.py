@@ -3,7 +3,7 @@
 ChengxinError                 root; carries a Chinese sentence for the operator
 ├── ContractError             contracts.loader, contracts.plan: the file is wrong; fix the file
 ├── SourceUnavailable         connectors: the source does not answer; try again later
-├── DeliveryCorrupt           connectors.landing, standardise.reader: bytes are not what was announced; ask for them again
+├── DeliveryCorrupt           connectors.landing, standardise.reader: bytes are not what was announced; ask again
 ├── DeliveryMismatch          standardise: columns are not those of the contract; the whole batch is held
 ├── CommitConflict            publish.snapshot: somebody else moved the pointer; try again
 ├── CommitUnknown             publish.snapshot: the outcome of a commit is not known; look before trying again

@@ -10,10 +10,17 @@ from typing import Any
 import yaml
 
 LIST_COLUMNS = {
-    "企业名称": "subject_name", "统一社会信用代码": "uscc", "注册日期": "established_on",
-    "企业类型": "entity_type_name", "法人代表": "legal_rep_name", "注册资金": "registered_capital", "经营范围": "business_scope",
-    "所在省份": "province_name", "地区": "region_code", "注册地址": "address",
-}  # fmt: skip
+    "企业名称": "subject_name",
+    "统一社会信用代码": "uscc",
+    "注册日期": "established_on",
+    "企业类型": "entity_type_name",
+    "法人代表": "legal_rep_name",
+    "注册资金": "registered_capital",
+    "经营范围": "business_scope",
+    "所在省份": "province_name",
+    "地区": "region_code",
+    "注册地址": "address",
+}
 JSON_KEYS = {
     "name": "subject_name", "code": "uscc", "registrationDay": "established_on", "character": "entity_type_name",
     "legalRepresentative": "legal_rep_name", "capital": "registered_capital", "businessScope": "business_scope",

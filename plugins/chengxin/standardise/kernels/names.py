@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.standardise.kernels.buffers import (
+    Bytes,
     Rows,
     as_strings,
     matches,
@@ -15,10 +16,7 @@ from chengxin.standardise.kernels.buffers import (
     valid,
     without,
 )
-
-# Bytes of a name that is its own key: digits, capitals, and Chinese characters of U+4000 to U+9FFF, which NFKC keeps.
-_KEPT = np.zeros(256, np.bool_)
-_KEPT[0x30:0x3A] = _KEPT[0x41:0x5B] = _KEPT[0x80:0xC0] = _KEPT[0xE4:0xEA] = True
+from chengxin.standardise.kernels.survey import BLOCK, Positions
 
 _STATUS = r"[(\[〔【<](?:已注销|注销|已吊销|吊销|已?吊销,?未注销)[)\]〕】>]$"
 # Blanks, zero-width marks, brackets, the dots of minority and foreign names, full stops and commas, quotes, dashes.
@@ -36,8 +34,7 @@ def name_key(raw: pa.Array) -> pa.StringArray:
     values = as_strings(raw)
     offsets, data = parts(values)
     values = without(values, np.diff(offsets) == 0)
-    used = data[offsets[0] : offsets[-1]]
-    rows: Rows = rows_at(offsets, np.flatnonzero(~_KEPT[used]) + offsets[0])
+    rows: Rows = rows_at(offsets, _changeable(data, int(offsets[0]), int(offsets[-1])))
     if len(rows) == 0:
         return values
     part = pc.utf8_upper(pc.utf8_normalize(take(values, rows), form="NFKC"))
@@ -46,3 +43,17 @@ def name_key(raw: pa.Array) -> pa.StringArray:
     part = pc.replace_substring_regex(part, _DROPPED, "")
     nameless = matches(part, r"\*|^$") | ~valid(part)
     return replaced(values, rows, without(part, nameless))
+
+
+def _changeable(data: Bytes, start: int, end: int) -> Positions:
+    """Return the bytes that no name has which is its own key.
+
+    Such a name has digits, capitals, and Chinese characters of U+4000 to U+9FFF, which NFKC keeps.
+    """
+    found = [np.zeros(0, np.int64)]
+    for at in range(start, end, BLOCK):
+        block = data[at : min(at + BLOCK, end)]
+        kept = ((block - np.uint8(0x80)) < 0x40) | ((block - np.uint8(0xE4)) < 6)
+        kept |= ((block - np.uint8(0x30)) < 10) | ((block - np.uint8(0x41)) < 26)
+        found.append(np.flatnonzero(~kept) + at)
+    return np.concatenate(found)

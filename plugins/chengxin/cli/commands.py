@@ -169,8 +169,11 @@ def publish_command(context: Context, as_json: bool) -> None:
     finish(context, result, as_json)
 
 
-def finish(context: Context, result: dict[str, Any], as_json: bool) -> None:
-    """Print the outcome of a run and leave with its exit code."""
+def finish(context: Context, result: dict[str, Any], as_json: bool, *, demo: bool = False) -> None:
+    """Print the outcome of a run and leave with its exit code.
+
+    demo: a held batch belongs to the show; a run without a snapshot has failed.
+    """
     from chengxin.cli.render import summary
 
     failures = result.pop("failures", [])
@@ -180,8 +183,9 @@ def finish(context: Context, result: dict[str, Any], as_json: bool) -> None:
         show_json(result)
     else:
         summary(Console(), result, context.settings)
-    held = any(b["verdict"] == "hold" for b in result["batches"])
-    sys.exit(FAILED if failures else HELD if held else 0)
+    if failures or (demo and result["snapshot"] is None):
+        sys.exit(FAILED)
+    sys.exit(HELD if not demo and any(b["verdict"] == "hold" for b in result["batches"]) else 0)
 
 
 @main.command(name="status")
@@ -266,18 +270,4 @@ def demo_command(context: Context, seed: int, as_json: bool) -> None:
     """主任务演示：两轮报送，全流程，发布快照 (the main job on demo deliveries)."""
     from chengxin.cli.demo import run_demo
 
-    finish_demo(context, run_demo(context, seed, quiet=as_json), as_json)
-
-
-def finish_demo(context: Context, result: dict[str, Any], as_json: bool) -> None:
-    """Print the demo's outcome. A held batch belongs to the demo, so it does not make it fail."""
-    from chengxin.cli.render import summary
-
-    failures = result.pop("failures", [])
-    for failure in failures:
-        click.echo(f"错误：{failure}", err=True)
-    if as_json:
-        show_json(result)
-    else:
-        summary(Console(), result, context.settings)
-    sys.exit(FAILED if failures or result["snapshot"] is None else 0)
+    finish(context, run_demo(context, seed, quiet=as_json), as_json, demo=True)

@@ -9,7 +9,6 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,11 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest, kind_of
 from chengxin.dataset import journal, reconcile
 from chengxin.dataset.assemble import Assembly, Draft
+from chengxin.dataset.settling import Settling, link_batch
 from chengxin.errors import CommitConflict, DeliveryCorrupt, InvariantBroken
-from chengxin.handover import Admission, Batch, Delivery, SnapshotRef, StandardBatch, TierRef, Verdict, as_json
+from chengxin.handover import Admission, Batch, Delivery, SnapshotRef, StandardBatch, TierRef, Verdict
 from chengxin.model.kinds import kinds
 from chengxin.publish import catalogue, snapshot, tiers
-from chengxin.resolve.linking import Linking, Outcome
 from chengxin.resolve.registry import Registry
 from chengxin.settings import Settings
 from chengxin.standardise import run as standardising
@@ -35,7 +34,6 @@ from chengxin.validate import runner
 
 log = logging.getLogger(__name__)
 HISTORY = 12
-TRIED = "tried.json"  # up to which admission a batch's waiting rows were tried in vain; may be deleted
 
 
 def discover(contract: Contract, settings: Settings) -> list[Delivery]:
@@ -154,88 +152,13 @@ def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -
             tuple(f.name for f in landed.files),
             _versions(contract, settings),
         )
-        return _link(contract, landed, before, everything, settings)
+        return link_batch(contract, landed, before, everything, settings)
 
 
 def retry_waiting(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> list[Admission]:
-    """Try waiting rows (未关联) again where the registry has grown since. Return the accounts that changed."""
-    layout = Layout(settings.home)
-    changed: dict[tuple[str, str], Admission] = {}
-    with lock.held(layout, "registry"):
-        everything = journal.admissions(layout)
-        before = -1
-        while before < len(everything):  # what one row adds to the registry may be what another waits for
-            before = len(everything)
-            for account in sorted(journal.latest(everything).values(), key=_registers_first):
-                again = _retry(contracts.get(account.dataset), account, everything, settings)
-                if again:
-                    everything = (*everything, again)
-                    changed[again.dataset, again.batch_id] = again
-    return list(changed.values())
-
-
-def _registers_first(account: Admission) -> tuple[bool, int]:
-    return kinds()[account.kind].registers == "none", account.order
-
-
-def _retry(
-    contract: Contract | None, account: Admission, everything: tuple[Admission, ...], settings: Settings
-) -> Admission | None:
-    """Try a batch's waiting rows unless that was done for all that the registry holds; None when nothing changed."""
-    if contract is None or not account.unlinked:
-        return None
-    growth = max((a.order for a in everything if a.accepted and kinds()[a.kind].registers != "none"), default=-1)
-    note = Layout(settings.home).batch(account.dataset, account.batch_id) / TRIED
-    tried = max(account.order, atomic.read_json(note)["order"] if note.exists() else -1)
-    if growth <= tried:
-        return None
-    again = _link(contract, batch(settings, account.dataset, account.batch_id), account, everything, settings)
-    if again is None:
-        atomic.write_json(note, {"order": growth})
-    return again
-
-
-def _link(
-    contract: Contract, landed: Batch, before: Admission, everything: tuple[Admission, ...], settings: Settings
-) -> Admission | None:
-    """Link the rows that wait in the account `before` and enter the new account; None when nobody was found."""
-    layout = Layout(settings.home)
-    revision, order = before.revision + 1, (everything[-1].order + 1 if everything else 0)
-    target = layout.links(contract.id, landed.batch_id, revision)
-    again = layout.links(contract.id, landed.batch_id, before.revision) if revision else None
-    with atomic.building(target) as folder:
-        outcome = Linking(
-            contract,
-            landed,
-            layout,
-            Registry(layout, everything),
-            order,
-            folder,
-            again,
-            settings.memory_limit_mib,
-            settings.workers,
-        ).run()
-    if revision and outcome.waiting == before.unlinked:
-        shutil.rmtree(target)
-        return None
-    admission = _account(before, outcome, revision, order)
-    if not admission.adds_up():
-        raise InvariantBroken(f"{landed.batch_id} 账目不平：{as_json(admission)}")
-    journal.admit(layout, admission)
-    return admission
-
-
-def _account(before: Admission, outcome: Outcome, revision: int, order: int) -> Admission:
-    moved = {
-        "revision": revision,
-        "order": order,
-        "accepted": before.accepted + outcome.accepted,
-        "duplicate": before.duplicate + outcome.duplicate,
-        "unlinked": outcome.waiting,
-        "withdrawn": before.withdrawn + outcome.withdrawn,
-        "new_subjects": outcome.new_subjects,
-    }
-    return Admission(**{**asdict(before), **moved})
+    """Try waiting rows (未关联) again where the registry or the ledger has grown. Return the accounts that changed."""
+    with lock.held(Layout(settings.home), "registry"):
+        return Settling(contracts, settings, lambda dataset, batch_id: batch(settings, dataset, batch_id)).run()
 
 
 def publish(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> SnapshotRef | None:

@@ -16,6 +16,7 @@ from chengxin.model.kinds import Kind
 from chengxin.model.schema import kind_columns
 from chengxin.resolve.keys import VERSION_ORDER
 from chengxin.resolve.linking import create_held
+from chengxin.resolve.reopening import void
 from chengxin.resolve.session import literal, parquet
 from chengxin.store.layout import Layout
 
@@ -55,12 +56,12 @@ def _decide_dataset(
     last_order: int,
     dataset: str,
 ) -> None:
-    create_held(connection, *(link_files(layout, mine, n) for n in ("linked", "duplicates", "withdrawn")))
+    create_held(connection, *(link_files(layout, mine, n) for n in ("linked", "duplicates", "withdrawn", "reopened")))
     order = f"({VERSION_ORDER})"
     new = f"adm_order > {last_order}"
     # Linking noted which records have more than one version; all others need no decision.
     connection.execute("CREATE OR REPLACE TEMP TABLE disputed (record_id VARCHAR)")
-    for name in ("disputed", "withdrawn"):
+    for name in ("disputed", "withdrawn", "reopened"):
         files = link_files(layout, fresh, name)
         if files:
             connection.execute(f"INSERT INTO disputed SELECT record_id FROM {parquet(files)}")
@@ -80,6 +81,12 @@ def _decide_dataset(
         WHERE h.{new} AND NOT h.withdrawal AND (d.gone OR d.adm_order <> h.adm_order OR d.row_id <> h.row_id)""")
     connection.execute(f"""INSERT INTO displaced
         SELECT record_id, part, {literal(dataset)} FROM decided WHERE {new}""")
+    reopened = link_files(layout, fresh, "reopened")
+    if reopened:
+        connection.execute(f"""INSERT INTO losers
+            SELECT l.adm_order, l.row_id FROM {parquet(link_files(layout, fresh, "linked"))} l
+            WHERE NOT waiting AND {void(reopened, "l")}""")
+        connection.execute(f"INSERT INTO displaced SELECT record_id, part, {literal(dataset)} FROM {parquet(reopened)}")
     _count_fresh(connection, layout, fresh, dataset)
 
 

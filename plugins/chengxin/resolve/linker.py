@@ -1,9 +1,9 @@
 """Deterministic linking. Nothing is force-merged.
 
-In the order of law: USCC, organisation code, registration number, tax number, person document, loan card number, and a
-name only where no code was given, the region or at least the legal representative fits, and only one subject is left.
-A natural person is never found by name. Each step is one named SQL statement, and the steps narrow: whoever is found by
-the first is not asked for by the second.
+In the order of law: USCC, organisation code, registration number, tax number, person document, loan card number; then
+what a judgement says (resolve.ledger); then a name, only where no code was given, the region or at least the legal
+representative fits, and one subject is left. A natural person is never found by name. Each step is one named SQL
+statement, and the steps narrow: whoever is found by the first is not asked for by the second.
 """
 
 from dataclasses import dataclass
@@ -80,6 +80,9 @@ def link_role(connection: duckdb.DuckDBPyConnection, link: RoleLink, rows: str, 
     for rule, needs, value, identifier_type in _LOOKUPS:
         if needs in link.fields and rule != "uscc":
             connection.execute(_lookup_step(link, rule, value, identifier_type, into))
+    for part in link.fields:
+        if part in {"name_key", *_CODES}:
+            connection.execute(_judgement_step(link, part, into))
     if "name" in link.fields:
         connection.execute(_name_step(link, into))
 
@@ -96,6 +99,17 @@ def _lookup_step(link: RoleLink, rule: str, value: str, identifier_type: str, in
         WHERE s.row_id NOT IN (SELECT row_id FROM {into}) {guard}"""
 
 
+def _judgement_step(link: RoleLink, part: str, into: str) -> str:
+    # A name that was judged says nothing of a row with a USCC of its own; neither does another code.
+    uscc = link.fields.get("uscc")
+    guard = f"AND s.{uscc} IS NULL" if uscc and part != "uscc" else ""
+    return f"""INSERT INTO {into}
+        SELECT s.row_id, min(j.subject_id), 'judgement' FROM unfound s
+        JOIN judged_for j ON j.part = '{part}' AND j.value = s.{link.fields[part]}
+        WHERE s.row_id NOT IN (SELECT row_id FROM {into}) {guard}
+        GROUP BY s.row_id HAVING min(j.subject_id) = max(j.subject_id)"""
+
+
 def _name_step(link: RoleLink, into: str) -> str:
     no_code = " AND ".join(f"s.{link.fields[c]} IS NULL" for c in _CODES if c in link.fields) or "true"
     region = f"left(s.{link.fields['region']}, 4)" if "region" in link.fields else "NULL"
@@ -108,6 +122,8 @@ def _name_step(link: RoleLink, into: str) -> str:
               n ON n.name_key = s.{link.fields["name_key"]}
             JOIN subject_now w ON w.subject_id = n.subject_id
             WHERE {no_code} AND s.row_id NOT IN (SELECT row_id FROM {into}) AND w.subject_type <> 'person'
+              AND NOT EXISTS (SELECT 1 FROM judged_against j
+                  WHERE j.value = s.{link.fields["name_key"]} AND j.subject_id = n.subject_id)
               AND CASE WHEN {region} IS NULL THEN {legal_rep} = w.legal_rep
                        ELSE {region} = w.part OR ({region} = '4300' AND left(w.part, 2) = '43') END
               AND ({legal_rep} IS NULL OR w.legal_rep IS NULL OR {legal_rep} = w.legal_rep))

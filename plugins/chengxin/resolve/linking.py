@@ -8,6 +8,8 @@ Files of a links folder (one a revision of the batch):
   disputed.parquet     record_id: records of this batch with more than one version, here or held before
   withdrawn.parquet    record_id, subject_id, part, version_at, batch_order, adm_order: records a full delivery does not
                        hold, with that delivery's place in time
+  reopened.parquet     record_id, part, adm_order: records that judgements are about: earlier versions, in all batches
+                       of the data set, no longer count (resolve.reopening)
   subjects/identifiers/names.parquet   what a registering kind adds to the registry (resolve.registry)
 """
 
@@ -18,24 +20,30 @@ from functools import cached_property
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
 from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, Batch
 from chengxin.model.kinds import Kind
-from chengxin.resolve import keys
+from chengxin.resolve import keys, ledger
 from chengxin.resolve.founding import found
+from chengxin.resolve.ledger import Judgement
 from chengxin.resolve.linker import RoleLink, link_role, prepare_lookup
 from chengxin.resolve.registering import write_registry
 from chengxin.resolve.registry import Registry
+from chengxin.resolve.reopening import current, void
 from chengxin.resolve.session import parquet, session
 from chengxin.store.layout import Layout
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the rows that were tried ended: tried = accepted + duplicate + waiting."""
+    """How the rows that were tried ended: tried = accepted + duplicate + waiting.
+
+    undone_accepted, undone_duplicate: rows among them that had been settled before.
+    """
 
     tried: int
     accepted: int
@@ -43,13 +51,21 @@ class Outcome:
     waiting: int
     withdrawn: int
     new_subjects: int
+    undone_accepted: int = 0
+    undone_duplicate: int = 0
+
+    @property
+    def undone(self) -> int:
+        """How many rows had been settled before."""
+        return self.undone_accepted + self.undone_duplicate
 
 
 @dataclass(frozen=True)
 class Linking:
     """Everything linking one batch needs. `order` is the place its admission will take in the journal.
 
-    again: links folder of the revision before, whose waiting rows are tried; None = all passed rows.
+    again: links folder of the revision before, whose waiting rows are tried, and settled ones of reopened records; None
+    = all passed rows. reopen: (record_id, part) of records to reopen in the whole data set.
     """
 
     contract: Contract
@@ -59,6 +75,8 @@ class Linking:
     order: int
     target: Path
     again: Path | None
+    judgements: tuple[Judgement, ...]
+    reopen: pa.Table | None
     memory_limit_mib: int
     threads: int
 
@@ -84,17 +102,37 @@ class Linking:
     @cached_property
     def links(self) -> dict[str, RoleLink]:
         """The roles to link, by name, with the columns that this contract fills."""
-        filled = {c.element.id for c in plan_of(self.contract).columns}
-        return {role: RoleLink.of(role, declared, filled) for role, declared in self.kind.roles.items()}
+        return roles_of(self.contract)
 
     def _open(self, connection: duckdb.DuckDBPyConnection) -> None:
         parts = sorted(self.layout.standard(self.batch.dataset, self.batch.batch_id).glob("standard-*.parquet"))
         only = ""
         if self.again:
-            only = f"WHERE row_id IN (SELECT row_id FROM {parquet([self.again / 'linked.parquet'])} WHERE waiting)"
+            self._undo(connection)
+            only = f"""WHERE row_id IN (SELECT row_id FROM {parquet([self.again / "linked.parquet"])} WHERE waiting
+                UNION ALL SELECT row_id FROM undone)"""
         connection.execute(f"CREATE TEMP VIEW rows AS SELECT * FROM {parquet(parts)} {only}")
         self.registry.attach(connection)
+        ledger.attach(connection, self.judgements if self.kind.registers == "none" else ())
         prepare_lookup(connection)
+
+    def _undo(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Note what is reopened, and leave the table `undone` (row_id, repeated) of this batch's rows that are."""
+        if self.reopen is not None and self.reopen.num_rows:
+            connection.register("reopen", self.reopen)
+            connection.execute(f"""COPY (SELECT record_id, part, {self.order} AS adm_order FROM reopen ORDER BY 1)
+                TO '{self.target / "reopened.parquet"}' (FORMAT parquet)""")
+            connection.unregister("reopen")
+        batch_id = self.batch.batch_id
+        linked = self._held_files("linked.parquet", batch_id)
+        connection.execute(f"""CREATE TEMP TABLE undone AS
+            SELECT row_id, (row_id, adm_order) IN (SELECT (row_id, adm_order)
+                FROM {parquet(self._held_files("duplicates.parquet", batch_id))}) AS repeated
+            FROM {current(linked)} c WHERE {void(self._reopened(), "c")}""")
+
+    def _reopened(self) -> list[Path]:
+        own = self.target / "reopened.parquet"
+        return [*self._held_files("reopened.parquet"), *([own] if own.exists() else [])]
 
     def _link(self, connection: duckdb.DuckDBPyConnection) -> int:
         founded = 0
@@ -150,7 +188,10 @@ class Linking:
         return [f for f in found_files if f.exists()]
 
     def _write_duplicates(self, connection: duckdb.DuckDBPyConnection) -> None:
-        create_held(connection, *(self._held_files(f"{n}.parquet") for n in ("linked", "duplicates", "withdrawn")))
+        linked, duplicates, withdrawn = (
+            self._held_files(f"{n}.parquet") for n in ("linked", "duplicates", "withdrawn")
+        )
+        create_held(connection, linked, duplicates, withdrawn, self._reopened())
         order = keys.VERSION_ORDER
         # Narrow first: only records that occur twice here, or that are already held, can be duplicates.
         connection.execute("""CREATE TEMP TABLE repeated AS
@@ -184,11 +225,11 @@ class Linking:
             return
         newer = self._newer_full()
         if newer:  # an older truth, or a row of one that found its subject late: the newer one has the word
-            files = self._held_files("linked.parquet", newer.batch_id)
-            missing = f"""SELECT DISTINCT ON (record_id) record_id, subject_id, part, n.version_at, n.batch_order
-                FROM linked l, (SELECT max(version_at) AS version_at, max(batch_order) AS batch_order
-                                FROM {parquet(files)}) n
-                WHERE NOT waiting AND record_id NOT IN (SELECT record_id FROM {parquet(files)} WHERE NOT waiting)"""
+            # Its versions and its withdrawals bear its place in time.
+            place = f"TIMESTAMPTZ '{newer.received_at}' AS version_at, {newer.order} AS batch_order"
+            missing = f"""SELECT DISTINCT ON (record_id) record_id, subject_id, part, {place} FROM linked
+                WHERE NOT waiting AND record_id NOT IN (
+                    SELECT record_id FROM held WHERE batch_order = {newer.order} AND payload IS NOT NULL)"""
         elif not self.again:
             order = f"({keys.VERSION_ORDER})"
             missing = f"""SELECT record_id, subject_id, part,
@@ -214,6 +255,11 @@ class Linking:
     def _count(self, connection: duckdb.DuckDBPyConnection, founded: int) -> Outcome:
         tried, waiting = connection.execute("SELECT count(*), count(*) FILTER (waiting) FROM linked").fetchall()[0]
         duplicate = _rows(connection, self.target / "duplicates.parquet")
+        undone = (0, 0)
+        if self.again:
+            undone = connection.execute(
+                "SELECT count(*) FILTER (NOT repeated), count(*) FILTER (repeated) FROM undone"
+            ).fetchall()[0]
         outcome = Outcome(
             tried,
             tried - waiting - duplicate,
@@ -221,28 +267,43 @@ class Linking:
             waiting,
             _rows(connection, self.target / "withdrawn.parquet"),
             founded,
+            *undone,
         )
         if tried != connection.execute("SELECT count(*) FROM rows").fetchall()[0][0]:
             raise InvariantBroken(f"{self.batch.batch_id}：关联后行数 {tried} 与标准化行数不符，停止处理")
         return outcome
 
 
+def roles_of(contract: Contract) -> dict[str, RoleLink]:
+    """Return the roles to link, by name, with the columns that the contract fills."""
+    plan = plan_of(contract)
+    filled = {c.element.id for c in plan.columns}
+    return {role: RoleLink.of(role, declared, filled) for role, declared in plan.kind.roles.items()}
+
+
 def create_held(
-    connection: duckdb.DuckDBPyConnection, linked: Sequence[Path], duplicates: Sequence[Path], withdrawn: Sequence[Path]
+    connection: duckdb.DuckDBPyConnection,
+    linked: Sequence[Path],
+    duplicates: Sequence[Path],
+    withdrawn: Sequence[Path],
+    reopened: Sequence[Path],
 ) -> None:
     """Create the view `held`: every version and withdrawal (payload NULL) of a data set's records ever admitted.
 
-    Duplicates are in it, marked: they tell that a content still held at their time.
+    Duplicates are in it, marked: they tell that a content still held at their time. Reopened versions are not.
     """
     columns = "record_id, payload, version_at, batch_order, adm_order, row_id, subject_id, part"
     selects = []
     if linked:
         marked, repeats = "false", ""
+        valid = f"AND NOT {void(reopened, 'l')}" if reopened else ""
         if duplicates:
             marked = "d.is_duplicate IS NOT NULL"
             repeats = f"""LEFT JOIN (SELECT row_id, adm_order, true AS is_duplicate FROM {parquet(duplicates)}) d
                 USING (row_id, adm_order)"""
-        selects.append(f"SELECT {columns}, {marked} AS duplicate FROM {parquet(linked)} {repeats} WHERE NOT waiting")
+        selects.append(
+            f"SELECT {columns}, {marked} AS duplicate FROM {parquet(linked)} l {repeats} WHERE NOT waiting {valid}"
+        )
     if withdrawn:
         selects.append(f"""SELECT record_id, CAST(NULL AS UBIGINT), version_at, batch_order, adm_order,
             CAST(-1 AS BIGINT), subject_id, part, false FROM {parquet(withdrawn)}""")

@@ -36,6 +36,11 @@ class Layout:
         return self.home / "admissions"
 
     @property
+    def judgements(self) -> Path:
+        """The ledger of judgements on identity, one numbered JSON file each."""
+        return self.home / "registry" / "judgements"
+
+    @property
     def locks(self) -> Path:
         """Lock files, never data."""
         return self.home / "locks"

@@ -68,6 +68,12 @@ def test_show_finds_a_subject_by_code_name_and_number(place: tuple[Path, Path, P
     assert chengxin(home, contracts, "show", "91430100MA00000000", code=1)["subjects"] == []
 
 
+def test_both_tiers_of_a_snapshot_have_one_id(tmp_path: Path, place: tuple[Path, Path, Path]) -> None:
+    _, contracts, file = place
+    snapshot = chengxin(tmp_path / "home", contracts, "ingest", "commerce_list", "--file", str(file))["snapshot"]
+    assert {Path(tier["path"]).name for tier in snapshot["tiers"].values()} == {snapshot["id"]}
+
+
 def test_status_and_verify_are_content(place: tuple[Path, Path, Path]) -> None:
     home, contracts, _ = place
     (row,) = chengxin(home, contracts, "status")["datasets"]

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ import pyarrow.compute as pc
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import kind_columns
 from chengxin.publish import masking
+from chengxin.store.columns import Mask
 
 CREDIT_RECORD = "credit_record"
 PUBLIC_IDENTIFIERS = ("uscc", "org_code", "reg_no")
@@ -29,6 +29,8 @@ _PROVENANCE = {
     "source_record_id": "source_id", "source_updated_at": "keep", "received_at": "keep",
 }  # fmt: skip
 _BY_SENSITIVITY = {"open": "keep", "name": "name", "person_name": "person_name", "free_text": "free_text"}
+# A person's own name stands in the text about him.
+_NOT_OF_PERSONS = {"organisations", "free_text", "source_id", "business_name"}
 _ADULT = 18 * 10_000  # years in yyyymmdd arithmetic
 
 
@@ -134,54 +136,73 @@ class Horizon:
             self.day = day
 
 
-def visible(batch: pa.Table, rule: TableRule, births: Births, today: date, horizon: Horizon) -> pa.Array:
-    """Return which rows of a typed table or of credit_record may be seen today; narrow the horizon accordingly."""
-    types = batch.column("subject_type")
-    shown = _conditions(batch, rule, types)
-    if "share_level" in batch.column_names:
-        shown = pc.and_(shown, _is(batch.column("share_level"), ["open"]))
+def judged_columns(rule: TableRule, available: list[str]) -> list[str]:
+    """Return the columns that `visible` looks at."""
+    wanted = {"subject_id", "subject_type", "share_level", "kind", rule.until, rule.event}
+    wanted |= {element for kind in rule.conditions.values() for element in kind.open.when}
+    return [name for name in available if name in wanted]
+
+
+def visible(rows: pa.Table, rule: TableRule, births: Births, today: date, horizon: Horizon) -> Mask:
+    """Return which rows of a typed table or of credit_record may be seen today; narrow the horizon accordingly.
+
+    rows: `judged_columns` only; texts may be coded.
+    """
+    types = rows.column("subject_type")
+    shown = _conditions(rows, rule, types)
+    if "share_level" in rows.column_names:
+        shown &= among(rows.column("share_level"), ["open"])
     if rule.until:
-        last = batch.column(rule.until)
-        shown = pc.and_(shown, pc.fill_null(pc.greater_equal(last, pa.scalar(today, pa.date32())), True))
-    person = _is(types, ["person"])
-    if pc.any(pc.and_(shown, person)).as_py():
-        shown = pc.and_(
-            shown, pc.or_(pc.invert(person), _adult(batch, rule, births, today, pc.and_(shown, person), horizon))
-        )
-    if rule.until:
-        horizon.narrow(pc.min(pc.filter(batch.column(rule.until), shown)).as_py())
+        lasting = pc.greater_equal(rows.column(rule.until), pa.scalar(today, pa.date32()))
+        shown &= np.asarray(pc.fill_null(lasting, True))
+    person = among(types, ["person"]) & shown
+    if person.any():
+        shown[person] = _adult(rows.filter(pa.array(person)), rule, births, today, horizon)
+    if rule.until and shown.any():
+        horizon.narrow(pc.min(rows.column(rule.until).filter(pa.array(shown))).as_py())
     return shown
 
 
-def _conditions(batch: pa.Table, rule: TableRule, types: pa.Array) -> pa.Array:
-    shown = pa.array(np.zeros(batch.num_rows, bool))
+def _conditions(rows: pa.Table, rule: TableRule, types: pa.ChunkedArray) -> Mask:
+    shown = np.zeros(rows.num_rows, bool)
     for name, kind in rule.conditions.items():
-        met = _is(types, list(kind.open.subject_types))
         if name:  # credit_record: `when` was judged on the typed row and stands in share_level
-            met = pc.and_(met, _is(batch.column("kind"), [name]))
+            met = among(rows.column("kind"), [name])
         else:
+            met = np.ones(rows.num_rows, bool)
             for element, values in kind.open.when.items():
-                met = pc.and_(met, _is(batch.column(element), list(values)))
-        shown = pc.or_(shown, met)
+                met &= among(rows.column(element), list(values))
+        if met.any():
+            shown |= met & among(types, list(kind.open.subject_types))
     return shown
 
 
-def _is(column: pa.Array, values: list[str]) -> pa.Array:
-    return pc.fill_null(pc.is_in(column, value_set=pa.array(values, pa.string())), False)
+def among(column: pa.ChunkedArray, values: list[str]) -> Mask:
+    """Tell which texts, coded or not, are one of `values`; a missing one is not."""
+    wanted = pa.array(values, pa.string())
+    pieces = [np.zeros(0, bool)]
+    for chunk in column.chunks:
+        if not pa.types.is_dictionary(chunk.type):
+            pieces.append(np.asarray(pc.is_in(chunk, value_set=wanted)))
+            continue
+        met = np.append(np.asarray(pc.is_in(chunk.dictionary, value_set=wanted)), False)
+        if met.any():
+            pieces.append(met[np.asarray(chunk.indices.fill_null(len(met) - 1))])
+        else:
+            pieces.append(np.zeros(len(chunk), bool))
+    return np.concatenate(pieces)
 
 
-def _adult(
-    batch: pa.Table, rule: TableRule, births: Births, today: date, candidates: pa.Array, horizon: Horizon
-) -> pa.Array:
+def _adult(persons: pa.Table, rule: TableRule, births: Births, today: date, horizon: Horizon) -> Mask:
     """Tell which persons were of age at the event, or are today where its day is not known."""
-    born = births.lookup(batch.column("subject_id").combine_chunks())
-    event = _ymd(batch.column(rule.event)) if rule.event else np.zeros(batch.num_rows, np.int64)
+    born = births.lookup(persons.column("subject_id").combine_chunks())
+    event = _ymd(persons.column(rule.event)) if rule.event else np.zeros(persons.num_rows, np.int64)
     reference = np.where(event > 0, event, today.year * 10_000 + today.month * 100 + today.day)
-    adult = (born > 0) & (born + _ADULT <= reference)
-    growing = candidates.to_numpy(zero_copy_only=False) & (born > 0) & ~adult & (event == 0)
+    adult: Mask = (born > 0) & (born + _ADULT <= reference)
+    growing = (born > 0) & ~adult & (event == 0)
     if growing.any():
         horizon.narrow(_day(int(born[growing].min()) + _ADULT) - timedelta(days=1))
-    return pa.array(adult)
+    return adult
 
 
 def _ymd(days: pa.ChunkedArray) -> npt.NDArray[np.int64]:
@@ -206,40 +227,83 @@ def shown_columns(rule: TableRule, available: list[str]) -> list[str]:
     return [*kept[:place], "subject_token", *kept[place:]]
 
 
-def apply_columns(rows: pa.Table, rule: TableRule, columns: list[str], key: bytes | None) -> pa.Table:
-    """Bring visible rows into their open form: persons nameless and numberless, columns in the given order."""
-    types = rows.column("subject_type") if "subject_type" in rows.column_names else None
-    person = _is(types, ["person"]).combine_chunks() if types is not None else pa.array(np.zeros(rows.num_rows, bool))
-    household = _is(types, ["household"]).combine_chunks() if types is not None else None
-    made: dict[str, Any] = {}
-    for name in columns:
-        if name == "subject_token":
-            ids = rows.column("subject_id").combine_chunks()
-            made[name] = masking.tokens(pc.if_else(person, ids, pa.scalar(None, ids.type)), key)
+def apply_columns(rows: pa.Table, rule: TableRule, schema: pa.Schema, key: bytes | None) -> pa.Table:
+    """Bring visible rows into their open form: persons nameless and numberless, columns as in `schema`.
+
+    rows: columns without a value may lack, texts may be coded; the result has plain texts, so nothing of a dictionary
+    that served hidden rows remains.
+    """
+    bearers = _bearers(rows)
+    made = []
+    for field_ in schema:
+        if field_.name == "subject_token":
+            made.append(_tokens(rows, bearers, key))
+        elif field_.name in rows.column_names:
+            made.append(_treat(rows.column(field_.name), rule.columns[field_.name], bearers))
         else:
-            made[name] = _treat(rows.column(name).combine_chunks(), rule.columns[name], person, household)
-    return pa.table(made)
+            made.append(pa.nulls(rows.num_rows, field_.type))
+    return pa.Table.from_arrays(made, schema=schema)
 
 
-def _treat(column: pa.Array, treatment: str, person: pa.Array, household: pa.Array | None) -> pa.Array:
-    nothing = pa.scalar(None, column.type)
-    if treatment == "keep":
-        return column
-    if treatment == "organisations":
-        return pc.if_else(person, nothing, column)
+_Bearers = list[tuple[str, Mask | None]]  # who the rows are about, the later over the earlier; no mask = all rows
+
+
+def _bearers(rows: pa.Table) -> _Bearers:
+    if "subject_type" not in rows.column_names:
+        return [("", None)]
+    found: _Bearers = [("organisation", None)]
+    for who in ("household", "person"):
+        mask = among(rows.column("subject_type"), [who])
+        if mask.all():
+            found = [(who, None)]
+        elif mask.any():
+            found.append((who, mask))
+    return found
+
+
+def _tokens(rows: pa.Table, bearers: _Bearers, key: bytes | None) -> pa.Array:
+    who, mask = bearers[-1]
+    if who != "person":
+        return pa.nulls(rows.num_rows, pa.string())
+    ids = rows.column("subject_id").combine_chunks()
+    if mask is not None:
+        ids = pc.if_else(pa.array(mask), ids, pa.scalar(None, ids.type))
+    return masking.tokens(ids, key)
+
+
+def _treat(column: pa.ChunkedArray, treatment: str, bearers: _Bearers) -> pa.ChunkedArray:
+    (who, _), *others = bearers
+    made = _each_value(column, treatment, who)
+    for who, mask in others:
+        made = pc.if_else(pa.array(mask), _each_value(column, treatment, who), made)
+    return made
+
+
+def _each_value(column: pa.ChunkedArray, treatment: str, who: str) -> pa.ChunkedArray:
+    """Treat a column, each value of a dictionary once."""
+    plain = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    pieces = [
+        _form(chunk.dictionary, treatment, who).take(chunk.indices)
+        if pa.types.is_dictionary(chunk.type)
+        else _form(chunk, treatment, who)
+        for chunk in column.chunks
+    ]
+    return pa.chunked_array(pieces, plain)
+
+
+def _form(values: pa.Array, treatment: str, who: str) -> pa.Array:
+    """Return the open form of values in rows about `who`; '' where the table does not tell."""
+    person = who == "person"
+    if treatment == "keep" or (treatment in ("organisations", "prefecture") and not person):
+        return values
+    if person and treatment in _NOT_OF_PERSONS:
+        return pa.nulls(len(values), values.type)
     if treatment == "prefecture":
-        return pc.if_else(person, pc.binary_join_element_wise(pc.utf8_slice_codeunits(column, 0, 4), "00", ""), column)
-    clean = masking.redact(column)
-    if treatment in ("free_text", "source_id"):  # a person's own name stands in the text about him
-        return pc.if_else(person, nothing, clean)
-    if treatment == "person_name":
+        return pc.binary_join_element_wise(pc.utf8_slice_codeunits(values, 0, 4), "00", "")
+    clean = masking.redact(values)
+    if treatment == "person_name" or (treatment == "name" and person):
         return masking.mask_person_names(clean)
-    if treatment == "business_name":
-        clean = pc.if_else(person, nothing, clean)
-    if treatment in ("name", "business_name"):
+    if treatment in ("name", "business_name") and who != "organisation":
         alike = pc.fill_null(masking.looks_like_person(clean), False)
-        hide = pc.or_(person, alike if household is None else pc.and_(household, alike))
-        if not pc.any(hide).as_py():
-            return clean
-        return pc.replace_with_mask(clean, hide, masking.mask_person_names(clean.filter(hide)))
+        return pc.if_else(alike, masking.mask_person_names(clean), clean) if pc.any(alike).as_py() else clean
     return clean

@@ -9,25 +9,28 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.errors import InvariantBroken
 from chengxin.model.kinds import Kind, kinds
 from chengxin.publish import catalogue, masking, open_rules, snapshot
 from chengxin.publish.open_rules import Births, Horizon, TableRule
+from chengxin.store.columns import DataFile, Mask
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import ColumnEntry, FileEntry, Manifest, TableEntry
-from chengxin.store.parquet import ROW_GROUP, arrow_schema, write_parquet
+from chengxin.store.parquet import arrow_schema, write_parquet
 
 GOVERNMENT, OPEN = "government", "open"
+_AT_ONCE = 8  # row groups
+_REGISTRY_JUDGED = ("subject_id", "subject_type", "identifier_type")
 _TOKEN = ColumnEntry("subject_token", "string", "主体代号（自然人）")
 
 
@@ -42,6 +45,7 @@ class Derivation:
     today: date
     draft: Path
     known: Mapping[str, FileEntry | dict[str, Any]]
+    digests: Mapping[str, str]
 
 
 @dataclass
@@ -51,7 +55,7 @@ class Part:
     subjects: list[FileEntry]
     records: list[FileEntry]
     births: Births | None = None
-    shown: set[int] | None = None
+    shown: npt.NDArray[np.int64] | None = None
     horizon: Horizon = field(default_factory=Horizon)
 
 
@@ -116,14 +120,16 @@ def derive_open(
     With `manifest.same_content(previous_open)` there is nothing to commit. Raise InvariantBroken when the credit
     records shown are not those of the typed tables.
     """
+    rules = open_rules.table_rules(kinds_known)
     job = Derivation(
         layout.snapshot(GOVERNMENT, government.snapshot_id),
         government,
-        open_rules.table_rules(kinds_known),
+        rules,
         token_key,
         today,
         draft,
         _known(previous_open),
+        {name: rule.digest() for name, rule in rules.items()},
     )
     parts = sorted({_group(entry) for entry in government.files()})
     with ThreadPoolExecutor(max_workers=workers) as pool:
@@ -131,7 +137,7 @@ def derive_open(
     files = [outcome for outcome in results if isinstance(outcome, FileEntry)]
     tables = {name: _table(job, name, files) for name in job.rules if name in government.tables}
     _agree(tables)
-    return Manifest.new(
+    manifest = Manifest.new(
         OPEN,
         created_at,
         today,
@@ -145,6 +151,9 @@ def derive_open(
             "empty": [outcome for outcome in results if isinstance(outcome, dict)],
         },
     )
+    if previous_open and previous_open.extra["government"] == government.snapshot_id:
+        return manifest  # derived again, by the calendar: a snapshot of its own
+    return replace(manifest, snapshot_id=government.snapshot_id)
 
 
 def _known(previous: Manifest | None) -> dict[str, FileEntry | dict[str, Any]]:
@@ -175,7 +184,7 @@ def _derive_file(job: Derivation, entry: FileEntry, rule: TableRule, facts: Part
     made_from = {
         "table": entry.table,
         "of": [entry.sha256, *sorted(depends)],
-        "rule": rule.digest(),
+        "rule": job.digests[entry.table],
         "key": masking.key_id(job.key) if persons else None,
     }
     known = job.known.get(_identity(made_from))
@@ -212,44 +221,69 @@ def _columns(job: Derivation, rule: TableRule) -> list[ColumnEntry]:
 def _open_rows(
     job: Derivation, entry: FileEntry, rule: TableRule, facts: Part, horizon: Horizon, counts: Counter[str]
 ) -> Iterator[pa.RecordBatch]:
-    columns = [column.name for column in _columns(job, rule)]
     schema = arrow_schema(_columns(job, rule))
-    for rows in _read(job, entry):
+    names = [name for name in schema.names if name != _TOKEN.name]
+    with DataFile(job.folder / entry.table / entry.name) as file:
+        for groups, known, shown in _judged(job, file, entry, rule, facts, horizon):
+            if not shown.any():
+                continue
+            rows = file.rows(groups, shown, names, known)
+            if rule.name == open_rules.CREDIT_RECORD:
+                _count(rows, counts)
+            yield from open_rules.apply_columns(rows, rule, schema, job.key).to_batches()
+
+
+def _judged(
+    job: Derivation, file: DataFile, entry: FileEntry, rule: TableRule, facts: Part, horizon: Horizon
+) -> Iterator[tuple[list[int], pa.Table, Mask]]:
+    """Give row groups, a few at a time, with what was read to judge them and which of their rows are open."""
+    names = open_rules.judged_columns(rule, file.names)
+    names = names if rule.conditions else [n for n in file.names if n in _REGISTRY_JUDGED]
+    lasting = _lasting(file, rule, job.today)
+    for start in range(0, len(lasting), _AT_ONCE):
+        groups = lasting[start : start + _AT_ONCE]
+        rows = file.read(groups, names)
         if rule.conditions:
             shown = open_rules.visible(rows, rule, _births(job, facts), job.today, horizon)
         else:
             shown = _registry(job, rows, entry, facts, horizon)
-        kept = rows.filter(shown)
-        if not kept.num_rows:
-            continue
-        if rule.name == open_rules.CREDIT_RECORD:
-            _count(kept, counts)
-        yield from open_rules.apply_columns(kept, rule, columns, job.key).cast(schema).combine_chunks().to_batches()
+        yield groups, rows, shown
 
 
-def _registry(job: Derivation, rows: pa.Table, entry: FileEntry, facts: Part, horizon: Horizon) -> pa.Array:
+def _lasting(file: DataFile, rule: TableRule, today: date) -> list[int]:
+    """Return the row groups in which the publicity of some row has not ended for all that the file tells."""
+    if not rule.until:
+        return file.groups()
+    last = {group: file.highest(group, rule.until) for group in file.groups()}
+    return [group for group, day in last.items() if day is None or day >= today]
+
+
+def _registry(job: Derivation, rows: pa.Table, entry: FileEntry, facts: Part, horizon: Horizon) -> Mask:
     """Tell which rows of the subject tables are open: organisations; of persons only those with a visible record."""
     if entry.table == "subject_identifier":
-        return pc.is_in(rows.column("identifier_type"), value_set=pa.array(open_rules.PUBLIC_IDENTIFIERS))
+        return open_rules.among(rows.column("identifier_type"), list(open_rules.PUBLIC_IDENTIFIERS))
     if entry.table == "subject_name":
-        return pa.array(np.ones(rows.num_rows, bool))
+        return np.ones(rows.num_rows, bool)
     if not _of_persons(entry):
-        return pc.not_equal(rows.column("subject_type"), "person")
+        types = rows.column("subject_type")
+        known: Mask = np.asarray(types.is_valid(), dtype=bool)
+        return known & ~open_rules.among(types, ["person"])
     if job.key is None:
-        return pa.array(np.zeros(rows.num_rows, bool))  # without a token such a row says nothing
+        return np.zeros(rows.num_rows, bool)  # without a token such a row says nothing
     shown = _shown_persons(job, facts)
     horizon.narrow(facts.horizon.day)
-    return pc.is_in(rows.column("subject_id"), value_set=pa.array(sorted(shown), pa.int64()))
+    return np.isin(np.asarray(rows.column("subject_id")), shown)
 
 
-def _shown_persons(job: Derivation, facts: Part) -> set[int]:
+def _shown_persons(job: Derivation, facts: Part) -> npt.NDArray[np.int64]:
     if facts.shown is None:
-        facts.shown = set()
+        found = [np.zeros(0, np.int64)]
         rule = job.rules[open_rules.CREDIT_RECORD]
         for entry in facts.records:
-            for rows in _read(job, entry):
-                shown = open_rules.visible(rows, rule, _births(job, facts), job.today, facts.horizon)
-                facts.shown.update(pc.unique(rows.column("subject_id").filter(shown)).to_pylist())
+            with DataFile(job.folder / entry.table / entry.name) as file:
+                for _, rows, shown in _judged(job, file, entry, rule, facts, facts.horizon):
+                    found.append(np.unique(np.asarray(rows.column("subject_id"))[shown]))
+        facts.shown = np.unique(np.concatenate(found))
     return facts.shown
 
 
@@ -267,16 +301,16 @@ def _births(job: Derivation, facts: Part) -> Births:
 _NOBODY = pa.table({"subject_id": pa.array([], pa.int64()), "born_on": pa.array([], pa.date32())})
 
 
-def _read(job: Derivation, entry: FileEntry) -> Iterator[pa.Table]:
-    with pq.ParquetFile(job.folder / entry.table / entry.name) as file:
-        for batch in file.iter_batches(batch_size=2 * ROW_GROUP, use_threads=False):
-            yield pa.Table.from_batches([batch])
-
-
 def _count(rows: pa.Table, counts: Counter[str]) -> None:
-    groups = rows.group_by(["kind", "department_code", "dataset"]).aggregate([([], "count_all")])
-    for group in groups.to_pylist():
-        counts[f"{group['kind']}|{group['department_code']}|{group['dataset']}"] += group["count_all"]
+    """Count the rows of each kind, department and dataset by their codes."""
+    for batch in rows.select(["kind", "department_code", "dataset"]).to_batches():
+        coded = [c if pa.types.is_dictionary(c.type) else c.dictionary_encode() for c in batch.columns]
+        texts = [column.dictionary for column in coded]
+        shape = tuple(len(text) for text in texts)
+        codes = np.ravel_multi_index([np.asarray(column.indices) for column in coded], shape)
+        for code, found in zip(*np.unique(codes, return_counts=True), strict=True):
+            group = (text[int(n)].as_py() for text, n in zip(texts, np.unravel_index(code, shape), strict=True))
+            counts["|".join(group)] += int(found)
 
 
 def _table(job: Derivation, name: str, files: Iterable[FileEntry]) -> TableEntry:

@@ -1,5 +1,6 @@
 """The admissions of a home: what has entered the data set, in order."""
 
+from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, as_json
 from chengxin.resolve.registry import Registry
 from chengxin.store import journal
@@ -7,8 +8,14 @@ from chengxin.store.layout import Layout
 
 
 def admissions(layout: Layout) -> tuple[Admission, ...]:
-    """Return all admissions in order; several of one batch are its revisions."""
-    return tuple(Admission.from_json(e) for e in journal.entries(layout.journal))
+    """Return all admissions in order; several of one batch are its revisions. Raise InvariantBroken when one is gone."""
+    found = tuple(Admission.from_json(e) for e in journal.entries(layout.journal))
+    if [a.order for a in found] != list(range(len(found))):
+        missing = sorted(set(range(len(found))) - {a.order for a in found})
+        raise InvariantBroken(
+            f"入库日志 {layout.journal.name} 缺第 {'、'.join(map(str, missing)) or '?'} 条，请从备份恢复"
+        )
+    return found
 
 
 def latest(all_admissions: tuple[Admission, ...]) -> dict[tuple[str, str], Admission]:

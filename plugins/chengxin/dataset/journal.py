@@ -8,7 +8,7 @@ from chengxin.store.layout import Layout
 
 
 def admissions(layout: Layout) -> tuple[Admission, ...]:
-    """Return all admissions in order; several of one batch are its revisions. Raise InvariantBroken when one is gone."""
+    """Return all admissions in order; several of one batch are its revisions. Raise InvariantBroken at a gap."""
     found = tuple(Admission.from_json(e) for e in journal.entries(layout.journal))
     if [a.order for a in found] != list(range(len(found))):
         missing = sorted(set(range(len(found))) - {a.order for a in found})

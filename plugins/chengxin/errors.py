@@ -41,6 +41,10 @@ class DeliveryMismatch(ChengxinError):
         self.undeclared = undeclared
 
 
+class NotReleasable(ChengxinError):
+    """Raised by pipeline.release when a held batch has nothing usable. Mend the contract or ask for it again."""
+
+
 class CommitConflict(ChengxinError):
     """Raised by publish.snapshot when the pointer moved under us. Retry."""
 

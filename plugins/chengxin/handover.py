@@ -103,8 +103,9 @@ class Admission:
 
     revision: 0 at admission, then one more each time waiting rows found their subject.
     order: the place of the admission among all admissions of the home; later wins where times tie.
-    withdrawn: records of earlier batches that this full delivery no longer holds.
+    withdrawn: records that this delivery withdrew: a full one no longer holds them, or its row said so.
     department ... files: what publishing needs to know of the batch, as it was on admission.
+    released: why a person let a held batch in; None = it was not held. route: the group of routes its records are of.
     """
 
     dataset: str
@@ -126,6 +127,8 @@ class Admission:
     received_at: str
     files: tuple[str, ...]
     versions: dict[str, str]
+    released: str | None = None
+    route: str | None = None
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

@@ -9,6 +9,8 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,8 @@ from chengxin.contracts.plan import contract_digest, kind_of
 from chengxin.dataset import journal, reconcile
 from chengxin.dataset.assemble import Assembly, Draft
 from chengxin.dataset.settling import Settling, link_batch
-from chengxin.errors import CommitConflict, DeliveryCorrupt, InvariantBroken
-from chengxin.handover import Admission, Batch, Delivery, SnapshotRef, StandardBatch, TierRef, Verdict
+from chengxin.errors import CommitConflict, DeliveryCorrupt, InvariantBroken, NotReleasable
+from chengxin.handover import Admission, Batch, Delivery, Finding, SnapshotRef, StandardBatch, TierRef, Verdict, as_json
 from chengxin.model.kinds import kinds
 from chengxin.publish import catalogue, snapshot, tiers
 from chengxin.resolve.registry import Registry
@@ -34,6 +36,7 @@ from chengxin.validate import runner
 
 log = logging.getLogger(__name__)
 HISTORY = 12
+RELEASED = "released"  # the finding that says that a person let a held batch in
 
 
 def discover(contract: Contract, settings: Settings) -> list[Delivery]:
@@ -78,7 +81,9 @@ def standardise(contract: Contract, landed: Batch, settings: Settings) -> Standa
         if summary and (current or _admitted(contract, landed, settings)):
             return summary
         payload = layout.landing(contract.id, landed.batch_id) / landing.PAYLOAD
-        return standardising.run(contract, landed, payload, target, workers=settings.workers)
+        return standardising.run(
+            contract, landed, payload, target, workers=settings.workers, limits=settings.limits
+        )
 
 
 def _admitted(contract: Contract, landed: Batch, settings: Settings) -> Admission | None:
@@ -117,6 +122,28 @@ def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock
     return verdict
 
 
+def release(contract: Contract, landed: Batch, settings: Settings, clock: Clock, reason: str) -> Verdict:
+    """Let a held batch in because a person has looked at it; done already = return its verdict as it is.
+
+    The reason stands in the verdict and, once admitted, in the account. Raise NotReleasable where nothing is usable.
+    """
+    layout = Layout(settings.home)
+    with lock.held(layout, f"dataset-{contract.id}"):
+        verdict = _verdict(contract, landed, settings)
+        counts = _summary(layout.standard(contract.id, landed.batch_id))
+        if _admitted(contract, landed, settings) or (verdict and verdict.status != "hold"):
+            return Verdict.from_json(atomic.read_json(layout.validation(contract.id, landed.batch_id) / "verdict.json"))
+        if verdict is None or counts is None:
+            raise NotReleasable(f"{landed.batch_id} 尚未按现行合同校验，不能放行；请先运行 chengxin run {contract.id}")
+        if counts.mismatch is not None or (counts.received and not counts.passed):
+            why = counts.mismatch or "没有一行可用"
+            raise NotReleasable(f"{landed.batch_id} 不能放行：{why}。请修改合同后重跑，或请提供部门重报")
+        said = Finding(RELEASED, "info", f"人工放行：{reason}", clock.now().isoformat())
+        verdict = replace(verdict, status="warn", findings=(*verdict.findings, said))
+        atomic.write_json(layout.validation(contract.id, landed.batch_id) / "verdict.json", as_json(verdict))
+    return verdict
+
+
 def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Admission | None:
     """Link a batch and enter its account into the journal; None when its verdict is hold."""
     layout = Layout(settings.home)
@@ -151,6 +178,7 @@ def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -
             landed.received_at.isoformat(),
             tuple(f.name for f in landed.files),
             _versions(contract, settings),
+            next((f.message for f in verdict.findings if f.rule == RELEASED), None),
         )
         return link_batch(contract, landed, before, everything, settings)
 
@@ -271,6 +299,7 @@ def _batch_entry(a: Admission) -> dict[str, Any]:
         "received_at": a.received_at,
         "verdict": a.verdict,
         **{n: getattr(a, n) for n in counts},
+        **({"released": a.released} if a.released else {}),
         "versions": a.versions,
     }
 
@@ -370,11 +399,13 @@ def _held(contract: Contract, landed: Batch, settings: Settings) -> bool:
 
 def _history(contract: Contract, landed: Batch, settings: Settings) -> list[Any]:
     layout = Layout(settings.home)
-    admitted = journal.latest(journal.admissions(layout))
-    earlier = [
-        a for a in admitted.values() if a.dataset == contract.id and a.received_at <= landed.received_at.isoformat()
-    ]
-    files = [layout.validation(a.dataset, a.batch_id) / "facts.json" for a in earlier[-HISTORY:]]
+    place = {
+        a.batch_id: (datetime.fromisoformat(a.received_at), a.order)
+        for a in reversed(journal.admissions(layout))
+        if a.dataset == contract.id
+    }
+    earlier = sorted((p, b) for b, p in place.items() if p[0] <= landed.received_at)
+    files = [layout.validation(contract.id, b) / "facts.json" for _, b in earlier[-HISTORY:]]
     return [atomic.read_json(f) for f in files if f.exists()]
 
 

@@ -113,3 +113,24 @@ def test_expectation_packs_parse_and_belong_to_a_kind(tmp_path):
     (tmp_path / "subject.json").write_text("[]", "utf-8")
     found = {Path(problem.path).name for problem in lint({}, tmp_path)}
     assert found == {"penalty.json", "weather.json", "subject.json"}
+
+
+def routed(name: str, precedence: int, **changes) -> Contract:
+    route = {"route": {"group": "penalties_of_both", "precedence": precedence}}
+    return Contract.model_validate({**BODY, "id": name, "delivery": route, **changes})
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (routed("other", 2), None),
+        (routed("other", 1), "1 已用于 demo_penalty"),
+        (routed("other", 2, kind="licence"), "须为同一记录种类"),
+        (Contract.model_validate({**BODY, "id": "penalties_of_both"}), "是一个数据集的编号"),
+    ],
+)
+def test_routes_of_one_group_are_of_one_kind_and_differ_in_precedence(tmp_path, second, message):
+    found = lint({c.id: c for c in (routed("demo_penalty", 1), second)}, tmp_path)
+    said = [p.message for p in found if p.message.startswith("delivery.route")]
+    assert len(said) == (0 if message is None else 1)
+    assert message is None or message in said[0]

@@ -63,7 +63,16 @@ def test_full_delivery_may_not_shrink_below_half(tmp_path):
     contract = contract_of(delivery={"mode": "full"})
     found = rules(composed(tmp_path, [facts(1001)], contract=contract))
     assert (found["volume.shrink"]["severity"], found["volume.shrink"]["kwargs"]) == ("critical", {"min_value": 501})
-    assert "volume.shrink" not in rules(composed(tmp_path, [facts(1001)]))  # incremental
+    assert found["volume.shrink.warn"]["kwargs"] == {"min_value": 901}
+    assert not {"volume.shrink", "volume.shrink.warn"} & rules(composed(tmp_path, [facts(1001)])).keys()  # incremental
+
+
+def test_the_contract_says_by_how_much_a_full_delivery_may_shrink(tmp_path):
+    contract = contract_of(delivery={"mode": "full"}, quality={"shrink": {"warn": 0.3, "hold": 1}})
+    assert "volume.shrink" not in rules(composed(tmp_path, [facts(1000)], contract=contract))
+    found = rules(composed(tmp_path, [facts(1000), facts(5) | {"mode": "incremental"}], contract=contract))
+    assert found["volume.shrink.warn"]["kwargs"] == {"min_value": 700}
+    assert "volume.shrink.warn" not in rules(composed(tmp_path, [facts(10)], contract=contract)), "too few to say"
 
 
 def test_volume_far_from_history_is_a_warning(tmp_path):

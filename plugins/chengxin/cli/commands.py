@@ -169,6 +169,25 @@ def publish_command(context: Context, as_json: bool) -> None:
     finish(context, result, as_json)
 
 
+@main.command(name="release")
+@click.argument("dataset")
+@click.argument("batch_id")
+@click.option("--reason", required=True, help="为何放行、由谁核实；写入校验结论和入库日志，请勿写个人信息")
+@click.option("--no-publish", is_flag=True, help="只入库，不发布")
+@as_json_option
+@click.pass_obj
+def release_command(
+    context: Context, dataset: str, batch_id: str, reason: str, no_publish: bool, as_json: bool
+) -> None:
+    """放行暂停（hold）的批次 (take a held batch in after somebody has looked at it)."""
+    from chengxin.cli.work import release_batch
+
+    if not reason.strip():
+        raise click.UsageError("--reason 不能为空：请写明为何放行、由谁核实")
+    contract = context.contract(dataset)
+    finish(context, release_batch(context, contract, batch_id, reason.strip(), publish=not no_publish), as_json)
+
+
 def finish(context: Context, result: dict[str, Any], as_json: bool, *, demo: bool = False) -> None:
     """Print the outcome of a run and leave with its exit code.
 

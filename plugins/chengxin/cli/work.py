@@ -62,6 +62,17 @@ def ingest_files(context: "Context", dataset: str, files: Sequence[Path], *, pub
     return _merge(result, batches, failures)
 
 
+def release_batch(
+    context: "Context", contract: Contract, batch_id: str, reason: str, *, publish: bool
+) -> dict[str, Any]:
+    """Let a held batch in, take it through to its account, settle and publish. Done already = nothing changes."""
+    landed = pipeline.batch(context.settings, contract.id, batch_id)
+    pipeline.release(contract, landed, context.settings, context.clock, reason)
+    account = pipeline.ingest(contract, landed, context.settings, context.clock)
+    result = settle(context, context.contracts()) if publish else {"batches": [], "snapshot": None}
+    return _merge(result, [account], [])
+
+
 def settle(context: "Context", known: dict[str, Contract]) -> dict[str, Any]:
     """Try waiting rows again and publish what changed. Return the accounts that changed and the snapshot."""
     changed = pipeline.retry_waiting(known, context.settings, context.clock)

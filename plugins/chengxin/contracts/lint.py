@@ -1,7 +1,7 @@
 """Check contracts against the model and against each other. Everything found is a problem in words, Chinese first."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,6 +24,7 @@ def lint(contracts: Mapping[str, Contract], expectations: Path) -> tuple[Problem
         Problem(_path(contract), message) for contract in contracts.values() for message in lint_contract(contract)
     ]
     found += _departments(contracts.values())
+    found += _routes(contracts.values())
     found += _packs(expectations)
     return tuple(sorted(set(found)))
 
@@ -165,6 +166,27 @@ def _departments(contracts: Iterable[Contract]) -> Iterator[Problem]:
                 _path(contract),
                 f"department.name：{code} 在 {where} 中为“{known}”，此处为“{name}” (two names for one code)",
             )
+
+
+def _routes(contracts: Collection[Contract]) -> Iterator[Problem]:
+    first: dict[str, Contract] = {}
+    taken: dict[tuple[str, int], str] = {}
+    ids = {contract.id for contract in contracts}
+    for contract in contracts:
+        route = contract.delivery.route
+        if route is None:
+            continue
+        one = first.setdefault(route.group, contract)
+        if one.kind != contract.kind:
+            told = f"{route.group} 的合同须为同一记录种类，{one.id} 为 {one.kind}，此处为 {contract.kind}"
+            yield Problem(_path(contract), f"delivery.route.group：{told} (one kind a group)")
+        if route.group in ids:
+            told = f"{route.group} 是一个数据集的编号，请另取名"
+            yield Problem(_path(contract), f"delivery.route.group：{told} (name of a data set)")
+        other = taken.setdefault((route.group, route.precedence), contract.id)
+        if other != contract.id:
+            told = f"{route.precedence} 已用于 {other}，同组各渠道的次序不得相同"
+            yield Problem(_path(contract), f"delivery.route.precedence：{told} (precedence taken)")
 
 
 def _packs(expectations: Path) -> Iterator[Problem]:

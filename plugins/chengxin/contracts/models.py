@@ -43,6 +43,17 @@ class Basis(Part):
         return self
 
 
+class Route(Part):
+    """One of several ways on which the same records reach us, e.g. from the prefecture and from the province.
+
+    group: records of all contracts of a group are the same where subject and key are. precedence: of the routes that
+    hold a record now, the one with the lowest number is shown; the others stay on record as its sources.
+    """
+
+    group: Identifier
+    precedence: Annotated[int, Field(ge=1, le=99)]
+
+
 class DeliverySpec(Part):
     """How deliveries arrive.
 
@@ -51,6 +62,7 @@ class DeliverySpec(Part):
         as CHENGXIN_CONN_<NAME>; no credential stands in a contract.
     mode: full = a record missing from the next delivery is withdrawn; incremental = missing means nothing.
     cadence: how often the department delivers; late_after: working days after which a delivery is overdue.
+    route: set where the same records arrive by several contracts too. Declare it before the first delivery.
     """
 
     connector: Literal["file_drop", "http_api", "database"] = "file_drop"
@@ -58,6 +70,7 @@ class DeliverySpec(Part):
     mode: Literal["full", "incremental"] = "incremental"
     cadence: Literal["hourly", "daily", "weekly", "monthly", "quarterly", "yearly", "irregular"] = "daily"
     late_after: Annotated[int, Field(ge=0)] = 7
+    route: Route | None = None
 
 
 class FixedField(Part):
@@ -76,6 +89,7 @@ class FileSpec(Part):
     header: the line (or sheet row) that holds the column names, 1-based; 0 = none, then `columns` stand in file order.
     records: where the records lie: dotted path in JSON ("data.rows"; empty = top level), element path in XML
         ("ROWDATA/ROW"). sheet: name or 1-based number of the sheet; None = the first.
+    member: which files inside a zip or tar.gz are read, a glob ("*.csv"); None = all, each must look like the format.
     """
 
     format: Literal["csv", "tsv", "json", "jsonl", "xlsx", "xls", "xml", "fixed"] = "csv"
@@ -85,6 +99,7 @@ class FileSpec(Part):
     header: Annotated[int, Field(ge=0)] = 1
     records: str = ""
     sheet: str | int | None = None
+    member: Text | None = None
     fields: tuple[FixedField, ...] = ()
 
     @model_validator(mode="after")
@@ -123,10 +138,12 @@ class Quality(Part):
     """What is expected of a delivery beyond its columns.
 
     quarantined: share of rows in 疑问数据. fill: least share of filled values per element (below = hold).
+    shrink: share of rows by which a full delivery may be shorter than the newest admitted one before it.
     rows: least and most rows of a delivery. freshness_days: the newest event may be at most this old.
     """
 
     quarantined: Threshold = Threshold(warn=0.05, hold=0.5)
+    shrink: Threshold = Threshold(warn=0.1, hold=0.5)
     fill: dict[Identifier, Share] = Field(default_factory=dict)
     rows: tuple[int, int] | None = None
     freshness_days: int | None = None
@@ -148,6 +165,25 @@ class Example(Part):
     expect: Expected
 
 
+class Feedback(Part):
+    """Where the answer to each batch goes: receipt, refused rows and rows that wait (反馈).
+
+    to: file = into the outbox, which lies beside the inbox (CHENGXIN_OUTBOX); table = a feedback table in the department's
+        staging database; post = its HTTP callback; none = it is made and kept, and sent by nobody.
+    folder: below the outbox; default that of the drop, else the data set's id.
+    connection: named as in `delivery`; default that of the delivery. table, db_schema: of the feedback table.
+    path: of the callback. options: further options of the HTTP connection (auth, headers_env, ...).
+    """
+
+    to: Literal["file", "table", "post", "none"] = "file"
+    folder: str | None = None
+    connection: str | None = None
+    table: Text = "chengxin_feedback"
+    db_schema: str | None = None
+    path: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
 class Contract(Part):
     """One source data set."""
 
@@ -166,6 +202,7 @@ class Contract(Part):
     codes: dict[Identifier, dict[str, str]] = Field(default_factory=dict)
     ignored: dict[Text, Text] = Field(default_factory=dict)
     quality: Quality = Quality()
+    feedback: Feedback = Feedback()
     examples: tuple[Example, ...] = ()
 
     @model_validator(mode="after")

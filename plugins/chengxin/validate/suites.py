@@ -176,14 +176,32 @@ def _volume(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
         note = "数据合同 quality.rows 规定的上下限"
         found.append(between("contract", "行数在合同范围内", "critical", note, min_value=low, max_value=high))
     rows = [int(f["rows"]) for f in recent]
-    if contract.delivery.mode == "full" and rows and rows[-1] > 1:
-        note = "全量交付中缺少的记录会被撤下；比上一次少一半以上，多半是交付不完整"
-        found.append(between("shrink", "全量不得骤减", "critical", note, min_value=-(-rows[-1] // 2)))
+    found += _shrink(contract, recent)
     if len(rows) >= 2 and median(rows) > 0:
         usual = median(rows)
         note = f"最近 {len(rows)} 批的中位数为 {usual:g} 行，允许十倍上下"
         limits = {"min_value": int(usual / 10), "max_value": int(usual * 10)}
         found.append(between("history", "行数与历史相当", "warning", note, **limits))
+    return found
+
+
+def _shrink(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
+    """Return the two bounds of a full delivery against the newest full one before: what it lacks is withdrawn."""
+    before = next((int(f["rows"]) for f in reversed(recent) if f.get("mode", "full") == "full"), 0)
+    if contract.delivery.mode != "full" or before < 2:
+        return []
+    limits = contract.quality.shrink
+    found = []
+    for rule, severity, share, few in (
+        ("volume.shrink", "critical", limits.hold, 0),
+        ("volume.shrink.warn", "warning", limits.warn, FEW_ROWS),
+    ):
+        if before >= few and share < 1:
+            note = f"全量交付中缺少的记录会被撤下；允许比上一次少 {share:.1%}（数据合同 quality.shrink）"
+            least = {"min_value": before - int(before * share + 1e-9)}
+            kind = "expect_table_row_count_to_be_between"
+            found.append(_rule(kind, rule, "全量不得骤减", severity, note, least))
+            found[-1]["meta"]["before"] = before
     return found
 
 

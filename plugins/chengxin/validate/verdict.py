@@ -82,6 +82,8 @@ def _message(done: Outcome) -> str:
             return f"{title} 0.0%，整列为空"
         share = float(done.observed or 0)
         return f"{title} {share:.1%}，低于下限 {float(kwargs['min_value']):.1%}"
+    if "before" in done.rule["meta"]:
+        return _shrunk(done)
     if kind.startswith("expect_table_row_count"):
         return f"{title}：共 {done.observed} 行，{_limits(kwargs)}"
     unexpected = done.result.get("unexpected_count")
@@ -97,6 +99,17 @@ def _message(done: Outcome) -> str:
         return f"{title}：{newest}，应不早于 {kwargs['min_value']}"
     actual = "未能取得" if done.observed is None else f"实际为 {_text(done.observed)}"
     return f"{title}：{actual}，{_limits(kwargs)}"
+
+
+def _shrunk(done: Outcome) -> str:
+    title, before, now = done.rule["meta"]["title"], int(done.rule["meta"]["before"]), int(done.observed or 0)
+    less = f"{title}：本次 {now} 行，比上一次全量的 {before} 行少 {before - now} 行（{1 - now / before:.1%}）"
+    if done.rule["severity"] != "critical":
+        return f"{less}；缺少的记录将被撤下"
+    return (
+        f"{less}，缺少的记录会被撤下，故暂不采用。请向提供部门核实：交付不完整的，请其重报；"
+        "确属减少的，用 chengxin release 放行并写明理由"
+    )
 
 
 def _limits(kwargs: Mapping[str, Any]) -> str:

@@ -1,0 +1,104 @@
+"""A full delivery that shrank suspiciously waits for a person, who may let it in with a reason."""
+
+from pathlib import Path
+
+import pytest
+from pipeline_runs import chengxin
+
+from deliveries import ARREARS, REGISTRATION, Office, company, counts, uscc
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    office = Office(tmp_path)
+    office.contract("test_reg", "registration", REGISTRATION)
+    office.contract("test_arrears", "tax_arrears", ARREARS, mode="full")
+    office.deliver("test_reg", *[company(n) for n in range(1, 31)], day=0)
+    office.deliver("test_arrears", *[arrears(n) for n in range(1, 31)], day=1)
+    return office
+
+
+def arrears(n: int) -> dict[str, object]:
+    return {"uscc": uscc(n), "tax_type_name": "增值税", "arrears_balance": 100, "authority_name": "示例税务局",
+            "published_on": "2026-02-01"}  # fmt: skip
+
+
+def published(office: Office) -> int:
+    office.publish()
+    return len(office.table("tax_arrears"))
+
+
+def findings(office: Office, account: dict[str, object]) -> dict[str, str]:
+    shown = chengxin(office.settings.home, office.settings.contracts, "quarantine", "test_arrears")
+    held = [r for r in shown["rows"] if r.get("held") and r["batch_id"] == account["batch_id"]]
+    return {r["rule"]: r["zh"] for h in held for r in h["reasons"]}
+
+
+def test_a_held_full_delivery_says_how_many_rows_are_missing_and_what_to_do(office: Office) -> None:
+    account = office.deliver("test_arrears", *[arrears(n) for n in range(1, 11)], day=2)
+    assert (account["verdict"], counts(account)) == ("hold", (0, 10, 0, 0))
+    said = findings(office, account)
+    assert list(said) == ["volume.shrink"]
+    assert "本次 10 行，比上一次全量的 30 行少 20 行（66.7%）" in said["volume.shrink"]
+    assert "chengxin release" in said["volume.shrink"]
+    assert published(office) == 30
+
+
+def test_a_released_delivery_is_admitted_once_with_its_reason(office: Office) -> None:
+    held = office.deliver("test_arrears", *[arrears(n) for n in range(1, 11)], day=2)["batch_id"]
+    settings = office.settings
+    call = ("release", "test_arrears", held, "--reason", "已电话核实，清欠专项行动")
+    done = chengxin(settings.home, settings.contracts, *call)
+    assert (done["batches"][0]["verdict"], counts(done["batches"][0])) == ("warn", (0, 0, 10, 0))
+    assert done["snapshot"] is not None
+    account = office.account("test_arrears", 1)
+    assert (account.released, account.withdrawn) == ("人工放行：已电话核实，清欠专项行动", 20)
+    assert len(office.table("tax_arrears")) == 10
+    again = chengxin(settings.home, settings.contracts, *call[:-1], "又一次")
+    assert (again["batches"], again["snapshot"]) == (done["batches"], None)
+    assert office.account("test_arrears", 1) == account
+    assert chengxin(settings.home, settings.contracts, "verify")["problems"] == []
+
+
+def test_after_a_release_the_next_delivery_is_compared_with_the_released_one(office: Office) -> None:
+    held = office.deliver("test_arrears", *[arrears(n) for n in range(1, 11)], day=2)["batch_id"]
+    assert office.deliver("test_arrears", *[arrears(n) for n in range(1, 10)], day=3)["verdict"] == "hold"
+    settings = office.settings
+    chengxin(settings.home, settings.contracts, "release", "test_arrears", held, "--reason", "核实", "--no-publish")
+    assert office.deliver("test_arrears", *[arrears(n) for n in range(1, 9)], day=4)["verdict"] == "accept"
+    assert published(office) == 8
+
+
+def test_a_small_loss_is_a_warning_and_a_contract_may_be_stricter(office: Office) -> None:
+    assert office.deliver("test_arrears", *[arrears(n) for n in range(1, 26)], day=2)["verdict"] == "warn"
+    assert published(office) == 25
+    strict = {"quality": {"shrink": {"warn": 0.01, "hold": 0.1}}}
+    office.contract("test_arrears", "tax_arrears", ARREARS, mode="full", **strict)
+    assert office.deliver("test_arrears", *[arrears(n) for n in range(1, 22)], day=3)["verdict"] == "hold"
+
+
+def test_a_late_full_delivery_is_compared_with_the_one_before_it_in_time(office: Office) -> None:
+    office.deliver("test_arrears", *[arrears(n) for n in range(1, 29)], day=5)
+    office.deliver("test_arrears", *[arrears(n) for n in range(1, 31)], day=3)
+    late = office.deliver("test_arrears", *[arrears(n) for n in range(1, 30)], day=4)
+    assert late["verdict"] == "accept"
+    assert published(office) == 28
+
+
+def test_an_empty_full_delivery_can_be_released_when_everything_is_settled(office: Office) -> None:
+    held = office.deliver("test_arrears", day=2)
+    assert (held["verdict"], held["received"]) == ("hold", 0)
+    settings = office.settings
+    done = chengxin(
+        settings.home, settings.contracts, "release", "test_arrears", held["batch_id"], "--reason", "全部清缴"
+    )
+    assert done["batches"][0]["verdict"] == "warn"
+    assert office.table("tax_arrears") == []
+
+
+def test_a_batch_without_a_usable_row_cannot_be_released(office: Office) -> None:
+    rows = [arrears(n) | {"arrears_balance": "不详"} for n in range(1, 31)]
+    held = office.deliver("test_arrears", *rows, day=2)["batch_id"]
+    settings = office.settings
+    chengxin(settings.home, settings.contracts, "release", "test_arrears", held, "--reason", "试", code=1)
+    assert published(office) == 30

@@ -103,7 +103,7 @@ def kind_of(contract: Contract) -> Kind:
 
 def contract_digest(contract: Contract) -> str:
     """Return a digest of everything in the contract that decides what comes out (12 hex characters)."""
-    body = contract.model_dump(mode="json", exclude={"examples"})
+    body = contract.model_dump(mode="json", exclude={"examples", "feedback"})
     return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
 
 

@@ -9,6 +9,30 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
+class Limits:
+    """How large a delivery may be; beyond it is refused with a reason, never read halfway.
+
+    file_bytes: one received file. unpacked_bytes: all that comes out of a delivery's archives. ratio: unpacked to
+    packed size of one archive. members: files in one archive.
+    """
+
+    file_bytes: int = 4 << 30
+    unpacked_bytes: int = 16 << 30
+    ratio: int = 300
+    members: int = 1000
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str] = os.environ) -> "Limits":
+        """Read CHENGXIN_MAX_FILE_MIB, _MAX_UNPACKED_MIB, _MAX_RATIO and _MAX_MEMBERS."""
+        return cls(
+            int(env.get("CHENGXIN_MAX_FILE_MIB", "4096")) << 20,
+            int(env.get("CHENGXIN_MAX_UNPACKED_MIB", "16384")) << 20,
+            int(env.get("CHENGXIN_MAX_RATIO", "300")),
+            int(env.get("CHENGXIN_MAX_MEMBERS", "1000")),
+        )
+
+
+@dataclass(frozen=True)
 class Settings:
     """Where things lie and how much of the machine may be used.
 
@@ -16,6 +40,7 @@ class Settings:
     memory_limit_mib: what DuckDB may hold before it spills; keep it at or below half of the container.
     workers: processes for standardising large files; threads for DuckDB.
     token_key: HMAC key for the open tier's person tokens; without it the tokens stay empty.
+    limits: how large a delivery may be.
     """
 
     home: Path
@@ -24,12 +49,13 @@ class Settings:
     memory_limit_mib: int = 1536
     workers: int = 2
     token_key: bytes | None = field(default=None, repr=False)
+    limits: Limits = Limits()
 
     @classmethod
     def from_environment(
         cls, *, home: str | Path | None = None, contracts: str | Path | None = None, env: Mapping[str, str] = os.environ
     ) -> "Settings":
-        """Read CHENGXIN_HOME, _CONTRACTS, _EXPECTATIONS, _MEMORY_MIB, _WORKERS and _TOKEN_KEY; arguments win."""
+        """Read CHENGXIN_HOME, _CONTRACTS, _EXPECTATIONS, _MEMORY_MIB, _WORKERS, _TOKEN_KEY, limits; arguments win."""
         key = env.get("CHENGXIN_TOKEN_KEY")
         return cls(
             home=Path(home or env.get("CHENGXIN_HOME") or "build/home").resolve(),
@@ -38,4 +64,5 @@ class Settings:
             memory_limit_mib=int(env.get("CHENGXIN_MEMORY_MIB", "1536")),
             workers=int(env.get("CHENGXIN_WORKERS", str(min(2, os.cpu_count() or 1)))),
             token_key=key.encode() if key else None,
+            limits=Limits.from_environment(env),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,10 +19,12 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
 from chengxin.errors import DeliveryMismatch
 from chengxin.handover import Batch, StandardBatch, as_json
+from chengxin.settings import Limits
 from chengxin.standardise.issues import ISSUES
 from chengxin.standardise.mapper import Mapper
 from chengxin.standardise.quarantine import QUARANTINE
 from chengxin.standardise.reader import Piece, headers, plan, read
+from chengxin.standardise.reading.archives import Source, sources
 from chengxin.standardise.worker import leave_pandas_out
 from chengxin.store import atomic
 
@@ -49,32 +52,27 @@ def standard_digest(contract: Contract) -> str:
     return f"{contract_digest(contract)}+{__version__}"
 
 
-def run(contract: Contract, batch: Batch, payload: Path, target: Path, *, workers: int) -> StandardBatch:
+def run(
+    contract: Contract, batch: Batch, payload: Path, target: Path, *, workers: int, limits: Limits | None = None
+) -> StandardBatch:
     """Standardise the files of a batch into the folder `target` (replaced as a whole) and return its counts.
 
-    A delivery whose columns are not the contract's ends with `mismatch` set and every row counted as quarantined.
+    Archives are unpacked beside `target` while it is built. A delivery whose archives, files or columns are not what
+    the contract says ends with `mismatch` set and every row that can be counted as quarantined.
     """
-    with atomic.building(target) as folder:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        TemporaryDirectory(dir=target.parent, prefix=f"{atomic.BUILDING}unpacked-") as scratch,
+        atomic.building(target) as folder,
+    ):
+        found: list[Source] = []
         try:
-            tasks = list(_tasks(contract, batch, payload, folder))
-            rules: Counter[str] = Counter()
-            passed = quarantined = 0
-            for done in _results(tasks, workers, sum(f.size for f in batch.files)):
-                passed, quarantined = passed + done[0], quarantined + done[1]
-                rules.update(done[2])
-            summary = StandardBatch(
-                contract.id,
-                batch.batch_id,
-                passed + quarantined,
-                passed,
-                quarantined,
-                dict(sorted(rules.items())),
-                standard_digest(contract),
-            )
+            found = sources([payload / f.name for f in batch.files], contract.file, limits or Limits(), Path(scratch))
+            summary = _standardised(contract, batch, found, folder, workers)
         except DeliveryMismatch as error:
             for stray in folder.iterdir():
                 stray.unlink()
-            received = _count_rows(contract, batch, payload)
+            received = _count_rows(contract, found)
             summary = StandardBatch(
                 contract.id, batch.batch_id, received, 0, received, {}, standard_digest(contract), str(error)
             )
@@ -83,18 +81,38 @@ def run(contract: Contract, batch: Batch, payload: Path, target: Path, *, worker
     return summary
 
 
-def _tasks(contract: Contract, batch: Batch, payload: Path, folder: Path) -> Iterator[Task]:
+def _standardised(
+    contract: Contract, batch: Batch, found: Sequence[Source], folder: Path, workers: int
+) -> StandardBatch:
+    tasks = list(_tasks(contract, batch, found, folder))
+    rules: Counter[str] = Counter()
+    passed = quarantined = 0
+    for done in _results(tasks, workers, sum(s.path.stat().st_size for s in found)):
+        passed, quarantined = passed + done[0], quarantined + done[1]
+        rules.update(done[2])
+    return StandardBatch(
+        contract.id,
+        batch.batch_id,
+        passed + quarantined,
+        passed,
+        quarantined,
+        dict(sorted(rules.items())),
+        standard_digest(contract),
+    )
+
+
+def _tasks(contract: Contract, batch: Batch, found: Sequence[Source], folder: Path) -> Iterator[Task]:
     today = batch.received_at.astimezone(SHANGHAI).date()
     mapper = Mapper(contract, today=today, salt=batch.batch_id)
     number = 0
-    for file_no, file in enumerate(batch.files):
-        path = payload / file.name
+    for file_no, source in enumerate(found):
+        path = source.path
         pieces = plan(path, contract.file)
         nothing = contract.file.format == "jsonl" and path.stat().st_size == 0  # a pull that found no new row
         if pieces and not nothing:
             mapper.plan.match([h for h in headers(path, contract.file, pieces) if h.strip()])
         for piece in pieces:
-            yield Task(contract, piece, number, file_no, file.name, today, batch.batch_id, folder)
+            yield Task(contract, piece, number, file_no, source.name, today, batch.batch_id, folder)
             number += 1
 
 
@@ -162,13 +180,19 @@ def _keep_schema(contract: Contract, folder: Path) -> None:
             write_part(schema.empty_table(), folder / f"{kind}-00000-000.parquet")
 
 
-def _count_rows(contract: Contract, batch: Batch, payload: Path) -> int:
+def _count_rows(contract: Contract, found: Sequence[Source]) -> int:
+    """Count the rows of a delivery that is held; those of an archive that could not be unpacked are not known."""
     try:
         return sum(
             chunk.table.num_rows + len(chunk.damaged)
-            for file in batch.files
-            for piece in plan(payload / file.name, contract.file)
+            for source in found
+            for piece in plan(source.path, contract.file)
             for chunk in read(piece, contract.file)
         )
     except DeliveryMismatch:  # not even the encoding is as declared: count lines
-        return sum((payload / f.name).read_bytes().count(b"\n") for f in batch.files)
+        return sum(_count_lines(source.path) for source in found)
+
+
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as stream:
+        return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))

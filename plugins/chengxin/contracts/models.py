@@ -74,31 +74,47 @@ class DeliverySpec(Part):
 
 
 class FixedField(Part):
-    """One field of a fixed-width line: 1-based start and length, both in bytes of the declared encoding."""
+    """One field of a fixed-width line: 1-based start and length, both in bytes of the declared encoding.
+
+    decimals: how many last digits stand behind a point that is not written (000012345 with 2 is 123.45).
+    """
 
     source: Text
     start: Annotated[int, Field(ge=1)]
     length: Annotated[int, Field(ge=1)]
+    decimals: Annotated[int, Field(ge=0, le=8)] = 0
 
 
 class FileSpec(Part):
     """How the bytes are laid out.
 
     encoding: utf-8 (a BOM is accepted), gb18030, gbk, gb2312 (both read as gb18030), utf-16, big5, or auto (BOM, then
-        strict UTF-8, then GB18030). Only text formats use it.
+        strict UTF-8, then GB18030 or Big5, whichever the characters speak for). Only text formats use it; a file that
+        clearly is in another encoding than the declared one is held.
+    delimiter: of csv and tsv, one to four characters; " " is a run of blanks, "  " (two) a run of at least two.
+    quote: "" = none. escape: "\\" where quotes within quotes are written \\" instead of doubled.
     header: the line (or sheet row) that holds the column names, 1-based; 0 = none, then `columns` stand in file order.
+    header_rows: over how many lines the names go; group and name are joined by "_" (处罚信息_金额).
     records: where the records lie: dotted path in JSON ("data.rows"; empty = top level), element path in XML
-        ("ROWDATA/ROW"). sheet: name or 1-based number of the sheet; None = the first.
+        ("ROWDATA/ROW"). wrapped: the XML rows stand inside an element of an outer message, as cdata or escaped (&lt;).
+    envelope: values of an XML message that stand before its rows and belong to each (paths, "Header/sn"); they become
+        columns of that name.
+    sheet: name or 1-based number of the sheet, a list of them, or "*" for all; None = the first. Sheets that are read
+        together have the same header; rows of the n-th are numbered from n * 10,000,000 on (of the first as they are).
     member: which files inside a zip or tar.gz are read, a glob ("*.csv"); None = all, each must look like the format.
     """
 
     format: Literal["csv", "tsv", "json", "jsonl", "xlsx", "xls", "xml", "fixed"] = "csv"
     encoding: Literal["utf-8", "gb18030", "gbk", "gb2312", "utf-16", "big5", "auto"] = "utf-8"
-    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None = None
+    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=4)] | None = None
     quote: Annotated[str, StringConstraints(max_length=1)] = '"'
+    escape: Literal["", "\\"] = ""
     header: Annotated[int, Field(ge=0)] = 1
+    header_rows: Annotated[int, Field(ge=1, le=3)] = 1
     records: str = ""
-    sheet: str | int | None = None
+    wrapped: Literal["cdata", "escaped"] | None = None
+    envelope: tuple[Text, ...] = ()
+    sheet: str | int | tuple[str | int, ...] | None = None
     member: Text | None = None
     fields: tuple[FixedField, ...] = ()
 

@@ -1,135 +1,335 @@
-"""Which encoding a file really has, and whether it is the declared format at all."""
+"""What a never-seen file looks like: format, encoding, dialect, header and a few rows, from its beginning only.
+
+For drafting a contract. What is found here is a proposal that the contract then pins; the readers never guess.
+"""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 from chengxin.contracts.models import FileSpec
-from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
+from chengxin.errors import ChengxinError, DeliveryCorrupt
+from chengxin.standardise.reading.encoding import BOMS, encoding_of, refuse_binary, utf16_order
+from chengxin.standardise.reading.json_records import plan_json, read_json, read_jsonl
+from chengxin.standardise.reading.layout import Layout, Lines
+from chengxin.standardise.reading.likeness import misread, ranked
+from chengxin.standardise.reading.outline import json_records_path, xml_outline
+from chengxin.standardise.reading.shapes import Piece, unique_names
+from chengxin.standardise.reading.sheets import sheet_names, sheet_rows
+from chengxin.standardise.reading.xml_records import read_xml
 
-_SAMPLE = 1 << 20
-_EVIDENCE = 24  # non-ASCII bytes: below this a GB text may look like UTF-8 by chance
-_BOMS = (
-    (b"\xef\xbb\xbf", "utf-8"),
-    (b"\x84\x31\x95\x33", "gb18030"),
-    (b"\xff\xfe", "utf-16-le"),
-    (b"\xfe\xff", "utf-16-be"),
-)
-_MAGIC = (
-    (b"PK\x03\x04", "zip / xlsx"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "xls"),
-    (b"%PDF-", "PDF"),
-    (b"\x1f\x8b\x08", "gzip"),
-    (b"Rar!\x1a\x07", "RAR"),
-    (b"7z\xbc\xaf\x27\x1c", "7z"),
-)
 _SHOWN = {"utf-16-le": "utf-16", "utf-16-be": "utf-16"}
-_XML_DECLARATION = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)""")
-_XML_NAMES = {"gb18030": "gb18030", "gbk": "gb18030", "gb2312": "gb18030", "big5": "big5", "utf-8": "utf-8"}
+_DELIMITERS = (",", "\t", "|", ";", "｜", "||", "|+|", "|@|", "@|@", "^|^", "!^", "\x01", "\x1f", "^", "~", "  ", " ")
+_QUOTES = (('"', "", 1.0), ('"', "\\", 0.99), ("'", "", 0.97), ("", "", 0.96))
+_VALUE = re.compile(r"[\d\s.,:%/+\-¥￥元万年月日()（）]+|(?=[A-Z]*\d)[0-9A-Z]{8,}|\d{6,}[0-9A-Za-z*]+", re.ASCII)
+_SEARCHED = 40  # records in which a header is looked for
 
 
-def encoding_of(path: Path, spec: FileSpec) -> tuple[str, int]:
-    """Return (utf-8 | gb18030 | big5 | utf-16-le | utf-16-be, length of the BOM).
+__all__ = ["SampleDialect", "describe", "encoding_of", "find_header"]
 
-    Raises DeliveryCorrupt where the bytes are another format's, DeliveryMismatch where they evidently are in another
-    encoding than the declared one: most non-ASCII lines of the first MiB speak for it, and they are no small block.
-    XML names its own encoding, so there its declaration stands before the contract's.
+
+@dataclass(frozen=True)
+class SampleDialect:
+    """What the beginning of a file looks like; `spec` turns it into the `file` block of a contract.
+
+    format, encoding, delimiter, quote, escape, header, header_rows, records, wrapped, sheet: as in FileSpec; encoding
+    is "" for workbooks. confidence: 0..1, of the encoding; alternatives: other encodings that are possible.
+    columns: the header as the readers name it (positions "1", "2", ... where there is none). rows: texts in the order
+    of `columns`. sheets: all sheets of a workbook. notes: in Chinese, what a person should look at.
     """
-    sample = _sample(path)
-    _refuse_binary(path, sample, spec)
-    declared = "gb18030" if spec.encoding in {"gbk", "gb2312"} else spec.encoding
-    for bom, found in _BOMS:
-        if sample.startswith(bom):
-            if declared not in {"auto", _SHOWN.get(found, found)} and spec.format != "xml":
-                raise _mismatch(path, spec, found)
-            return found, len(bom)
-    if order := _utf16_order(sample):
-        if declared not in {"auto", "utf-16"} and spec.format != "xml":
-            raise _mismatch(path, spec, order)
-        return order, 0
-    return _byte_encoding(path, spec, declared, sample), 0
+
+    format: str
+    encoding: str = ""
+    confidence: float = 1.0
+    alternatives: tuple[str, ...] = ()
+    delimiter: str | None = None
+    quote: str = '"'
+    escape: str = ""
+    header: int = 1
+    header_rows: int = 1
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str | None, ...], ...] = ()
+    records: str = ""
+    wrapped: str | None = None
+    sheet: str | None = None
+    sheets: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def spec(self) -> dict[str, Any]:
+        """Return the keys of a contract's `file` block that differ from the defaults, ready for FileSpec(**...)."""
+        chosen: dict[str, Any] = {"format": self.format}
+        if self.encoding:
+            chosen["encoding"] = self.encoding
+        usual = {"delimiter": "\t" if self.format == "tsv" else ",", "quote": '"', "header": 1, "header_rows": 1}
+        for name in ("delimiter", "quote", "escape", "header", "header_rows", "records", "wrapped", "sheet"):
+            value = getattr(self, name)
+            if value is not None and value != usual.get(name, ""):
+                chosen[name] = value
+        return chosen
 
 
-def _byte_encoding(path: Path, spec: FileSpec, declared: str, sample: bytes) -> str:
-    units = _units(sample, spec)
-    lines = [line for line in units if not line.isascii()]
-    is_utf8 = 2 * sum(_decodes(line, "utf-8") for line in lines) > len(lines)
-    guess = "utf-8" if is_utf8 or not lines else "gb18030"
-    if spec.format == "xml" and (match := _XML_DECLARATION.match(sample)):
-        declared = _XML_NAMES.get(match[1].decode().lower(), declared)
-        return guess if is_utf8 or declared in {"utf-8", "utf-16", "auto"} else declared
-    if declared == "auto":
-        return guess
-    if declared == "utf-16":
-        if sample:
-            raise _mismatch(path, spec, guess)
-        return "utf-16-le"
-    if declared != "utf-8" and is_utf8 and sum(map(_non_ascii, lines)) >= _EVIDENCE and _is_common(lines, units):
-        raise _mismatch(path, spec, "utf-8")
-    wrong = [line for line in lines if not _decodes(line, declared)]
-    if 2 * len(wrong) > len(lines) and _is_common(wrong, units):
-        for likely in ("utf-8", "gb18030", "big5"):
-            if likely != declared and 2 * sum(_decodes(line, likely) for line in lines) > len(lines):
-                raise _mismatch(path, spec, likely)
-    return declared
+def describe(path: Path, *, head_bytes: int = 1 << 20, rows: int = 200) -> SampleDialect:
+    """Look at the first `head_bytes` of a file (a workbook is opened whole) and say how to read it.
 
-
-def _units(sample: bytes, spec: FileSpec) -> list[bytes]:
-    """Split into lines; json and xml often are one line, so their strings are the units there."""
-    if len(sample) >= _SAMPLE // 2:  # the last unit may be cut off
-        sample = sample[: max(sample.rfind(end) for end in (b"\n", b'"', b"<")) + 1] or sample
-    return re.split(rb"[\r\n\"<>]+" if spec.format in {"json", "xml"} else rb"[\r\n]+", sample)
-
-
-def _is_common(wrong: list[bytes], units: list[bytes]) -> bool:
-    """Tell a file in another encoding from a good one with a damaged block: the header or a tenth of the lines."""
-    return 10 * len(wrong) >= len(units) or units[0] in wrong
-
-
-def _non_ascii(line: bytes) -> int:
-    return len(line) - len(line.decode("ascii", "ignore"))
-
-
-def _sample(path: Path) -> bytes:
-    """Return the first MiB; if that is plain ASCII, the first MiB that is not (it decides the encoding)."""
+    rows: at most so many sample rows. Raises DeliveryCorrupt for what no reader takes (PDF, RAR, HTML, empty ...).
+    """
     with path.open("rb") as file:
-        first = file.read(_SAMPLE)
-        if not first.isascii() or len(first) < _SAMPLE:
-            return first
-        while block := file.read(_SAMPLE):
-            if not block.isascii():
-                return block.partition(b"\n")[2] or block
-        return first
+        head = file.read(head_bytes)
+    if not head.strip(b"\x00\r\n\t \xef\xbb\xbf"):
+        raise DeliveryCorrupt(f"文件 {path.name} 是空的")
+    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        return _workbook(path, "xlsx" if head.startswith(b"PK") else "xls", rows)
+    refuse_binary(path, head, "文本")
+    encoding, bom, confidence, alternatives = _encoding(head)
+    text = head[bom:].decode(encoding, "replace")
+    if len(head) == head_bytes:
+        text = text[: max(text.rfind("\n"), text.rfind("\r"), text.rfind(">"), text.rfind("}"), 0) + 1] or text
+    found = SampleDialect("csv", _SHOWN.get(encoding, encoding), confidence, alternatives)
+    if how := misread(text):
+        found = replace(found, notes=(f"文字像是乱码（曾以 {how} 误读后又保存），请向报送单位要原文件",))
+    start = text.lstrip("\ufeff \t\r\n")
+    if re.match(r"(?i)<(!doctype\s+html|html|head|body|table|meta)\b", start):
+        raise DeliveryCorrupt(f"文件 {path.name} 实际是 HTML 网页（常见于“导出为 Excel”）；请另存为 xlsx 或 csv 后报送")
+    if start.startswith("<"):
+        return _xml(path, found, start, encoding, bom, rows)
+    if start.startswith(("{", "[")):
+        return _json(path, found, start, encoding, bom, rows)
+    return _delimited(found, text, rows)
 
 
-def _decodes(line: bytes, encoding: str) -> bool:
+def _encoding(head: bytes) -> tuple[str, int, float, tuple[str, ...]]:
+    """Return encoding, length of the BOM, confidence and the other possible encodings."""
+    for mark, name in BOMS:
+        if head.startswith(mark):
+            return name, len(mark), 1.0, ()
+    if order := utf16_order(head):
+        return order, 0, 0.95, ()
+    scores = ranked(head)
+    if not scores:
+        return "utf-8", 0, 1.0, ("gb18030",)
+    strict = [name for name, _ in scores if _decodes(head, name)]
+    order_of_merit = strict or [name for name, _ in scores]
+    foreign = len(head) - len(head.decode("ascii", "ignore"))
+    if "utf-8" in strict and foreign >= 24:
+        order_of_merit = ["utf-8", *(n for n in order_of_merit if n != "utf-8")]
+        return "utf-8", 0, 1.0, ()
+    best = order_of_merit[0]
+    by_name = dict(scores)
+    gap = by_name[best] - max((by_name[n] for n in order_of_merit[1:]), default=by_name[best] - 40.0)
+    confidence = round(min(max(0.5 + gap / 40, 0.3), 0.99), 2)
+    return best, 0, confidence, tuple(order_of_merit[1:]) if gap < 20 else ()
+
+
+def _decodes(head: bytes, encoding: str) -> bool:
+    """Tell whether the bytes decode, up to a character cut off at the end."""
     try:
-        line.decode(encoding)
-    except UnicodeError:
-        return False
+        head.decode(encoding)
+    except UnicodeDecodeError as fault:
+        return fault.start >= len(head) - 4
     return True
 
 
-def _utf16_order(sample: bytes) -> str | None:
-    """Tell UTF-16 without a BOM: zero bytes on one side of the pairs only, and line feeds that are whole pairs."""
-    head = sample[: 64 << 10]
-    zeros = {"utf-16-be": head[0::2].count(0), "utf-16-le": head[1::2].count(0)}
-    order = max(zeros, key=lambda side: zeros[side])
-    if zeros[order] <= len(head) // 40 or 20 * min(zeros.values()) >= zeros[order]:
-        return None
-    feeds = head.decode(order, "ignore").count("\n")
-    # a line feed as the high byte would be Gurmukhi or Gujarati; as the low byte it may be any character (上 is 4E0A)
-    high = head[1 if order == "utf-16-le" else 0 :: 2].count(10)
-    return order if 20 * high <= feeds and (feeds or 10 not in head) else None
+def _delimited(found: SampleDialect, text: str, rows: int) -> SampleDialect:
+    data = text.lstrip("\ufeff").encode("utf-8", "replace")
+    best: tuple[float, Layout, list[tuple[int, list[str]]]] | None = None
+    for delimiter in _DELIMITERS:
+        if delimiter.encode() not in data:
+            continue
+        for quote, escape, weight in _QUOTES:
+            needed = b"" if (quote, escape) == ('"', "") else (escape + quote).encode()
+            if needed not in data or (not quote and b'"' not in data):
+                continue
+            layout = Layout.of(FileSpec.model_validate({"delimiter": delimiter, "quote": quote, "escape": escape}))
+            records, fair = _records(data, layout, max(rows + _SEARCHED, 100))
+            score = _regularity(records) * fair * weight * (0.8 if delimiter.isspace() and delimiter != "\t" else 1)
+            if best is None or score > best[0] + 1e-9:
+                best = (score, layout, records)
+            if fair > 0.95 and quote.encode() in data:
+                break
+    if best is None or best[0] < 0.2:
+        return _not_delimited(found, data, rows)
+    _, layout, records = best
+    kind = "tsv" if layout.declared == "\t" else "csv"
+    quote, escape = layout.quote.decode(), layout.escape.decode()
+    found = replace(found, format=kind, delimiter=layout.declared, quote=quote, escape=escape)
+    return _with_header(found, records, rows)
 
 
-def _refuse_binary(path: Path, sample: bytes, spec: FileSpec) -> None:
-    for magic, name in _MAGIC:
-        if sample.startswith(magic):
-            raise DeliveryCorrupt(f"文件 {path.name} 声明为 {spec.format}，实际内容是 {name}；请按约定格式重新报送")
+def _records(data: bytes, layout: Layout, limit: int) -> tuple[list[tuple[int, list[str]]], float]:
+    """Return (line, fields) of the first records, and the share of them whose quotes stand right."""
+    prepared = layout.prepared(data)
+    lines = Lines.of(prepared)
+    starts = lines.starts.tolist()
+    out: list[tuple[int, list[str]]] = []
+    at = fair = 0
+    while at < len(starts) and len(out) < limit:
+        start, end = starts[at], int(lines.ends[at])
+        walk = layout.walk(prepared, start)
+        if walk.is_open or not walk.is_strict or walk.end - start > 64 << 10:
+            walk = replace(walk, end=end)
+        else:
+            fair += 1
+        record = prepared[start : walk.end]
+        while at < len(starts) and starts[at] <= walk.end:
+            at += 1
+        line = int((lines.starts <= start).sum())
+        if record.strip():
+            out.append((line, layout.fields(record)))
+        else:
+            fair -= 1
+    return out, max(fair, 0) / max(len(out), 1)
 
 
-def _mismatch(path: Path, spec: FileSpec, likely: str) -> DeliveryMismatch:
-    return DeliveryMismatch(
-        f"文件 {path.name} 声明的编码是 {spec.encoding}，实际很可能是 {_SHOWN.get(likely, likely)}；"
-        "请核对约定的 encoding，或按约定编码重新报送"
-    )
+def _regularity(records: list[tuple[int, list[str]]]) -> float:
+    """Score how regular the widths are: the share of the usual width, and wider is better."""
+    widths = [len(fields) for _, fields in records]
+    usual = max(sorted(set(widths)), key=widths.count) if widths else 1
+    if usual < 2:
+        return 0.0
+    filled = [f for _, f in records if len(f) == usual]
+    empty = sum(1 for fields in filled for f in fields if not f.strip()) / (usual * len(filled))
+    return widths.count(usual) / len(widths) * (1 - 1 / usual) * (1 - empty / 2)
+
+
+def _not_delimited(found: SampleDialect, data: bytes, rows: int) -> SampleDialect:
+    lines = [line for line in data.decode().splitlines() if line.strip()]
+    lengths = [len(line.encode(found.encoding or "utf-8", "replace")) for line in lines[:500]]
+    if len(lengths) > 1 and lengths.count(lengths[0]) >= 0.9 * len(lengths) and lengths[0] >= 12:
+        note = f"每行都是 {lengths[0]} 字节，像是定长文件（fixed）；字段的起止位置须按报送单位的说明填写"
+        return replace(
+            found, format="fixed", header=0, rows=tuple((x,) for x in lines[:rows]), notes=(*found.notes, note)
+        )
+    note = "没有找到分隔符：可能只有一列，或不是表格"
+    return _with_header(replace(found, notes=(*found.notes, note)), [(n, [x]) for n, x in enumerate(lines, 1)], rows)
+
+
+def _with_header(found: SampleDialect, records: Sequence[tuple[int, list[str]]], rows: int) -> SampleDialect:
+    """Find the header among the first records, and take the rows below it."""
+    place, depth = find_header([fields for _, fields in records[:_SEARCHED]])
+    usual = _usual([len(fields) for _, fields in records])
+    notes = list(found.notes)
+    if place is None:
+        columns = tuple(str(n) for n in range(1, usual + 1))
+        notes.append("没有找到表头行：各列只能按位置对应")
+        body, header = records, 0
+    else:
+        block = [fields for _, fields in records[place : place + depth]]
+        columns = unique_names(joined_header(block))
+        body, header = records[place + depth :], records[place][0]
+        if header > 1:
+            notes.append(f"表头在第 {header} 行，其上 {header - 1} 行是标题或说明")
+        if blank := [n for n, name in enumerate(joined_header(block), 1) if not name.strip()]:
+            notes.append(f"第 {'、'.join(map(str, blank))} 列没有列名")
+    taken = [fields for _, fields in body if len(fields) == len(columns)]
+    if len(taken) < len(body):
+        notes.append(f"样本中有 {len(body) - len(taken)} 行的字段数与表头不符，将列为疑问数据")
+    kept = tuple(tuple(fields) for fields in taken[:rows])
+    return replace(found, header=header, header_rows=depth, columns=columns, rows=kept, notes=tuple(notes))
+
+
+def _usual(widths: list[int]) -> int:
+    return max(sorted(set(widths)), key=widths.count) if widths else 0
+
+
+def find_header(records: Sequence[Sequence[str | None]]) -> tuple[int | None, int]:
+    """Return the place of the header among the first records (None: there is none) and how many rows it takes."""
+    usual = _usual([len(r) for r in records])
+    for place, cells in enumerate(records):
+        texts = [(c or "").strip() for c in cells]
+        filled = [t for t in texts if t]
+        if len(cells) != usual or not filled:
+            continue
+        if 2 * len(filled) < usual and usual > 2:
+            below = [(c or "").strip() for c in records[place + 1]] if place + 1 < len(records) else []
+            if len(below) == usual and len(filled) > 1 and _is_label_row(below) and _is_label_row(filled):
+                return place, 2
+            continue  # a title or a note
+        if not _is_label_row(filled):
+            return None, 1
+        if len(filled) < usual and place + 1 < len(records) and len(records[place + 1]) == usual:
+            below = [(c or "").strip() for c in records[place + 1]]
+            gaps = [n for n, t in enumerate(texts) if not t]
+            if all(below[n] for n in gaps) and _is_label_row([t for t in below if t]) and not all(below):
+                return place, 2
+        return place, 1
+    return None, 1
+
+
+def _is_label_row(filled: Sequence[str]) -> bool:
+    """Tell column names from values: short, different from each other, and hardly any number, date or code."""
+    labels = [t for t in filled if t]
+    values = sum(bool(_VALUE.fullmatch(t)) for t in labels)
+    long = sum(len(t) > 40 for t in labels)
+    return bool(labels) and 5 * values <= len(labels) and not long and 10 * len(set(labels)) >= 7 * len(labels)
+
+
+def joined_header(block: Sequence[Sequence[str | None]]) -> list[str]:
+    """Join a header over several rows: a group's name stands before the names below it (处罚信息_金额)."""
+    rows = [[(cell or "").strip(" \t\r\n\u3000\ufeff\xa0") for cell in row] for row in block]
+    width = max(map(len, rows), default=0)
+    rows = [row + [""] * (width - len(row)) for row in rows]
+    for upper, lower in pairwise(rows):
+        group = ""
+        for n in range(width):
+            group = upper[n] or (group if lower[n] else "")
+            if lower[n]:
+                upper[n] = group
+            elif upper[n]:
+                group = ""
+    return ["_".join(dict.fromkeys(part for row in rows if (part := row[n]))) for n in range(width)]
+
+
+def _json(path: Path, found: SampleDialect, start: str, encoding: str, bom: int, rows: int) -> SampleDialect:
+    first, _, rest = start.partition("\n")
+    if first.rstrip().endswith("}") and rest.lstrip().startswith("{"):
+        found = replace(found, format="jsonl", header=1)
+        piece = Piece(str(path), 0, bom, path.stat().st_size, 1, encoding, ())
+        return _with_sample(found, read_jsonl(piece), rows)
+    found = replace(found, format="json", records=json_records_path(start))
+    spec = FileSpec(**found.spec())
+    try:
+        return _with_sample(found, read_json(plan_json(path, spec)[0], spec), rows)
+    except ChengxinError as fault:
+        return replace(found, notes=(*found.notes, str(fault)))
+
+
+def _xml(path: Path, found: SampleDialect, start: str, encoding: str, bom: int, rows: int) -> SampleDialect:
+    outline = xml_outline(start)
+    found = replace(found, format="xml", records=outline.records, wrapped=outline.wrapped)
+    if outline.is_single:
+        found = replace(found, notes=(*found.notes, "样本中只有一条记录，记录所在的元素须人工核对（records）"))
+    spec = FileSpec(**found.spec())
+    piece = Piece(str(path), 0, bom, path.stat().st_size, 1, encoding, ())
+    return _with_sample(found, read_xml(piece, spec), rows)
+
+
+def _with_sample(found: SampleDialect, chunks: Any, rows: int) -> SampleDialect:
+    for chunk in islice(chunks, 1):
+        head = chunk.table.slice(0, rows)
+        texts = tuple(tuple(row.values()) for row in head.to_pylist())
+        return replace(found, columns=tuple(head.column_names), rows=texts)
+    return found
+
+
+def _workbook(path: Path, kind: str, rows: int) -> SampleDialect:
+    names = sheet_names(path, kind)
+    found = SampleDialect(kind, sheets=names)
+    for number, name in enumerate(names):
+        cells = list(
+            islice(sheet_rows(path, FileSpec.model_validate({"format": kind, "sheet": name})), rows + _SEARCHED)
+        )
+        filled = [(row, list(c)) for row, c in cells if any(c)]
+        if not filled:
+            continue
+        width = max(len(c) - next((n for n, x in enumerate(reversed(c)) if x), len(c)) for _, c in filled)
+        shaped = [(row, [x or "" for x in c[:width]]) for row, c in filled]
+        found = replace(found, sheet=name if number else None)
+        if len(names) > 1:
+            found = replace(
+                found, notes=(f'工作簿有 {len(names)} 张表：{"、".join(names)}；所有表列名相同时可写 sheet: "*"',)
+            )
+        return _with_header(found, shaped, rows)
+    return found

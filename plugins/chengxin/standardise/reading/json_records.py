@@ -10,7 +10,7 @@ from typing import Any
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.standardise.reading.decode import stream
-from chengxin.standardise.reading.detect import encoding_of
+from chengxin.standardise.reading.encoding import encoding_of
 from chengxin.standardise.reading.record_rows import Gathering, Record, chunked
 from chengxin.standardise.reading.shapes import OVERSIZE, Piece, RawChunk
 from chengxin.standardise.reading.text_file import texts

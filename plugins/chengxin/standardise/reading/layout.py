@@ -13,6 +13,8 @@ from chengxin.errors import ContractError
 Ints = npt.NDArray[np.int64]
 _UNIT = b"\x1f"
 _BLANKS = re.compile(rb"[ \t]+")
+_WIDE_BLANKS = re.compile(rb"[ \t]{2,}|\t")
+_ESCAPED = re.compile(rb"\\([^\r\n])")
 _EDGES = re.compile(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)")
 
 
@@ -33,6 +35,7 @@ class Layout:
     declared: str
     delimiter: bytes
     quote: bytes
+    escape: bytes = b""
 
     @classmethod
     def of(cls, spec: FileSpec) -> "Layout":
@@ -40,13 +43,21 @@ class Layout:
         declared = spec.delimiter or ("\t" if spec.format == "tsv" else ",")
         if not spec.quote.isascii():
             raise ContractError(f"quote 只能是 ASCII 字符，不能是 {spec.quote!r}")
-        return cls(declared, declared.encode() if declared.isascii() else _UNIT, spec.quote.encode())
+        is_plain = declared.isascii() and len(declared) == 1
+        return cls(declared, declared.encode() if is_plain else _UNIT, spec.quote.encode(), spec.escape.encode())
 
     def prepared(self, data: bytes) -> bytes:
-        """Return the text with one ASCII delimiter. A declared blank stands for a run of blanks, edges trimmed."""
+        """Return the text with one ASCII delimiter and doubled quotes.
+
+        A declared blank stands for a run of blanks, two for a run of at least two, edges trimmed.
+        """
+        if self.escape and self.escape in data:
+            data = _ESCAPED.sub(lambda m: self.quote * 2 if m[1] == self.quote else m[1], data)
         if self.declared == " ":
             return self._without_runs(data)
-        return data if self.declared.isascii() else data.replace(self.declared.encode(), _UNIT)
+        if self.declared == "  ":
+            return _WIDE_BLANKS.sub(_UNIT, _EDGES.sub(b"", data))
+        return data if self.delimiter != _UNIT else data.replace(self.declared.encode(), _UNIT)
 
     def _without_runs(self, data: bytes) -> bytes:
         if not self.quote or self.quote not in data:

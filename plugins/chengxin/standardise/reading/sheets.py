@@ -26,8 +26,13 @@ def plan_sheet(path: Path, spec: FileSpec) -> list[Piece]:
     return [Piece(str(path), 0, 0, path.stat().st_size, spec.header + 1, "", _names(path, spec))]
 
 
-def _rows(path: Path, spec: FileSpec) -> Iterator[tuple[int, list[str | None]]]:
-    """Yield (sheet row, cells as text) from sheet row 1 on."""
+def sheet_names(path: Path, kind: str) -> tuple[str, ...]:
+    """Return the names of all sheets. Raises DeliveryCorrupt where the file is no workbook."""
+    return tuple(_book(path, kind).sheet_names) if path.stat().st_size else ()
+
+
+def sheet_rows(path: Path, spec: FileSpec) -> Iterator[tuple[int, list[str | None]]]:
+    """Yield (sheet row, cells as text) of one sheet, from sheet row 1 on."""
     if not path.stat().st_size:
         return
     sheet = _sheet(path, spec)
@@ -37,17 +42,21 @@ def _rows(path: Path, spec: FileSpec) -> Iterator[tuple[int, list[str | None]]]:
         yield number, [cell_text(cell) for cell in cells]
 
 
-def _sheet(path: Path, spec: FileSpec) -> Any:
+def _book(path: Path, kind: str) -> Any:
     with path.open("rb") as file:
         magic = file.read(8)
     if not magic.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise DeliveryCorrupt(f"文件 {path.name} 声明为 {spec.format}，内容却不是 Excel 工作簿；请按约定格式重新报送")
+        raise DeliveryCorrupt(f"文件 {path.name} 声明为 {kind}，内容却不是 Excel 工作簿；请按约定格式重新报送")
     try:
-        book = calamine.load_workbook(str(path))
+        return calamine.load_workbook(str(path))
     except calamine.PasswordError:
         raise DeliveryCorrupt(f"文件 {path.name} 带有密码，无法读取；请去掉密码后重新报送") from None
     except Exception as fault:  # the library raises its own, OSError and ValueError for broken books
-        raise DeliveryCorrupt(f"文件 {path.name} 已损坏，无法作为 {spec.format} 打开；请重新报送") from fault
+        raise DeliveryCorrupt(f"文件 {path.name} 已损坏，无法作为 {kind} 打开；请重新报送") from fault
+
+
+def _sheet(path: Path, spec: FileSpec) -> Any:
+    book = _book(path, spec.format)
     wanted = spec.sheet if spec.sheet is not None else 1
     names = book.sheet_names
     if isinstance(wanted, int) and 1 <= wanted <= len(names):
@@ -91,7 +100,7 @@ def _number_text(value: float) -> str | None:
 
 def _names(path: Path, spec: FileSpec) -> tuple[str, ...]:
     widest = 0
-    for number, cells in _rows(path, spec):
+    for number, cells in sheet_rows(path, spec):
         filled = len(cells) - next((n for n, cell in enumerate(reversed(cells)) if cell is not None), len(cells))
         if number == spec.header:
             return unique_names([cell or "" for cell in cells[:filled]])
@@ -106,7 +115,7 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     kept_cells: list[list[str | None]] = []
     damaged: list[Damaged] = []
     size = 0
-    for number, cells in _rows(Path(piece.path), spec):
+    for number, cells in sheet_rows(Path(piece.path), spec):
         if number < piece.line or all(cell is None for cell in cells):
             continue
         rule = _fault(cells, width)

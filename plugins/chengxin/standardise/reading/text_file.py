@@ -11,7 +11,7 @@ from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryMismatch
 from chengxin.standardise.reading.cutting import GIANT, spans
 from chengxin.standardise.reading.decode import Text, count_lines, stream, strike, to_utf8
-from chengxin.standardise.reading.detect import encoding_of
+from chengxin.standardise.reading.encoding import encoding_of
 from chengxin.standardise.reading.layout import Layout, Lines
 from chengxin.standardise.reading.shapes import CHUNK_BYTES, CHUNK_ROWS, Damaged, Piece, kept, unique_names
 

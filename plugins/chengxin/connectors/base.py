@@ -24,16 +24,17 @@ class Options(BaseModel):
 class Connector(Protocol):
     """One way to reach a source. `discover` looks, `fetch` copies; neither knows of batches.
 
-    A delivery's locator holds `connector`, the shape that can fetch it, and plain JSON values only. Three more keys
+    A delivery's locator holds `connector`, the shape that can fetch it, and plain JSON values only. Four more keys
     mean something to landing: `live` (a pull shows the source as it is now), `undated` (the source has no time of its
-    own) and `fingerprint` (equal fingerprints = surely the same bytes).
+    own), `fingerprint` (equal fingerprints = surely the same bytes) and `pull` (a folder beside the batches, to be
+    removed once the batch is there).
     """
 
     def options(self, contract: Contract) -> Options:
         """Read the contract's delivery options; raise ContractError when they do not fit this shape."""
 
     def discover(self, contract: Contract, settings: Settings, cursor: dict[str, Any]) -> list[Delivery]:
-        """List what the source offers beyond `cursor`, by offered_at, then name. Writes nothing.
+        """List what the source offers beyond `cursor`, by offered_at, then name. Writes nothing but a `pull` folder.
 
         cursor: the locator of the newest landed batch of the data set, empty before the first.
         Raises SourceUnavailable.

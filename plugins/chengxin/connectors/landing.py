@@ -3,6 +3,7 @@
     <home>/landing/<dataset>/<batch_id>/payload/*     the bytes as they came
     <home>/landing/<dataset>/<batch_id>/receipt.json  what they are; a batch exists when its receipt does
     <home>/landing/<dataset>/seen.json                a cache: fingerprint of a delivery -> batch; may be deleted
+    <home>/landing/<dataset>/.pull-*                  pages of a pull under way (http_pull); may be deleted between runs
 
 The receipts are the only memory: what to ask a source for next is read from the newest one.
 """
@@ -35,7 +36,7 @@ _SETTLED_SECONDS = 2.0
 _IDENTITY = ("fingerprint", "path")
 
 # Not in the receipt: paths and inode numbers of one machine. Only what tells where to go on next time.
-_PRIVATE = ("path", "fingerprint", "checksum")
+_PRIVATE = ("path", "fingerprint", "checksum", "pull")
 
 
 def offered(contract: Contract, settings: Settings) -> list[Delivery]:
@@ -72,6 +73,8 @@ def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Cloc
             shutil.rmtree(building, ignore_errors=True)
         if settled:
             _remember(folder, delivery, batch)
+        if delivery.locator.get("pull"):
+            shutil.rmtree(folder / delivery.locator["pull"], ignore_errors=True)
         return batch
 
 

@@ -1,0 +1,54 @@
+"""The request for one page: parameters into the query, a JSON object, a form or a template (SOAP envelopes)."""
+
+import json
+import os
+from string import Template
+from urllib.parse import urlencode
+from xml.sax.saxutils import escape
+
+from chengxin.connectors.http_auth import Request
+from chengxin.connectors.http_options import HttpApiOptions
+from chengxin.errors import SourceUnavailable
+
+_CONTENT_TYPES = {
+    "json": "application/json; charset=utf-8",
+    "form": "application/x-www-form-urlencoded",
+}
+
+
+def request_for(options: HttpApiOptions, paging: dict[str, str | int], *, is_xml: bool) -> Request:
+    """Return the request for one page; raise SourceUnavailable where the environment lacks a secret it needs."""
+    values = {**options.query, **_secrets(options.query_env, options), **paging}
+    headers = {"Accept": "application/xml, text/xml" if is_xml else "application/json", **options.headers}
+    if options.send == "query":
+        return Request(options.method, options.path, tuple((k, _text(v)) for k, v in values.items()), headers)
+    match options.send:
+        case "json":
+            text = json.dumps(values, ensure_ascii=False)
+        case "form":
+            text = urlencode({k: _text(v) for k, v in values.items()})
+        case _:
+            text = _filled(options, {**values, **_secrets(options.body_env, options)}, is_xml=is_xml)
+    kind = options.content_type or _CONTENT_TYPES.get(options.send)
+    headers["Content-Type"] = kind or ("text/xml; charset=utf-8" if is_xml else _CONTENT_TYPES["json"])
+    return Request(options.method, options.path, (), headers, text.encode())
+
+
+def _filled(options: HttpApiOptions, values: dict[str, str | int | bool], *, is_xml: bool) -> str:
+    """Fill the template; what has no value on this page (a first cursor, a first since) is empty."""
+    known = dict.fromkeys(options.names(), "") | {k: _text(v) for k, v in values.items()}
+    escaped = {
+        k: escape(v, {'"': "&quot;"}) if is_xml else json.dumps(v, ensure_ascii=False)[1:-1] for k, v in known.items()
+    }
+    return Template(options.body or "").substitute(escaped)
+
+
+def _secrets(variables: dict[str, str], options: HttpApiOptions) -> dict[str, str]:
+    missing = next((variable for variable in variables.values() if not os.environ.get(variable)), None)
+    if missing:
+        raise SourceUnavailable(f"连接“{options.connection}”需要环境变量 {missing}")
+    return {name: os.environ[variable] for name, variable in variables.items()}
+
+
+def _text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -6,13 +6,16 @@ from itertools import pairwise
 from pathlib import Path
 
 from chengxin.contracts.loader import Problem
-from chengxin.contracts.models import Contract
+from chengxin.contracts.models import Contract, FileSpec
 from chengxin.contracts.plan import ENVELOPE, fold_header
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import elements
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.rules import rules
 from chengxin.model.schema import element_columns, kind_columns
+
+# What a draft says where only a person can decide (contracts draft); no contract runs with it.
+UNDECIDED = "待定"
 
 # What a connector cannot do without; the connectors check the rest of their options themselves.
 NEEDED_OPTIONS = {"file_drop": (), "http_api": ("connection",), "database": ("connection", "table")}
@@ -31,6 +34,7 @@ def lint(contracts: Mapping[str, Contract], expectations: Path) -> tuple[Problem
 
 def lint_contract(contract: Contract) -> Iterator[str]:
     """Yield what is wrong with one contract on its own."""
+    yield from _undecided(contract)
     kind = kinds().get(contract.kind)
     if kind is None:
         yield f"kind：没有名为 {contract.kind} 的记录种类，可用：{'、'.join(kinds())} (unknown kind)"
@@ -48,6 +52,21 @@ def lint_contract(contract: Contract) -> Iterator[str]:
 
 def _path(contract: Contract) -> str:
     return f"{contract.domain}/{contract.id}.yaml"
+
+
+def _undecided(contract: Contract) -> Iterator[str]:
+    """Refuse what a draft left open: nothing may be left out of a source because nobody looked."""
+    for place, value, advice in (
+        ("title", contract.title, "请写数据集名称"),
+        ("department.name", contract.department.name, "请写报送部门的代码和名称"),
+        ("basis.legal", contract.basis.legal, "请写法定依据，并核对 share"),
+        ("basis.condition", contract.basis.condition, "请写共享条件"),
+    ):
+        if value == UNDECIDED:
+            yield f"{place}：尚未决定，{advice} (undecided)"
+    for header, reason in contract.ignored.items():
+        if reason == UNDECIDED:
+            yield f"ignored.{header}：尚未决定，请移到 columns 并对应数据元，或写明不归集的理由 (undecided column)"
 
 
 def _given(contract: Contract) -> set[str]:
@@ -116,12 +135,12 @@ def _codes(contract: Contract) -> Iterator[str]:
 
 
 def _delivery(contract: Contract) -> Iterator[str]:
-    delivery, layout = contract.delivery, contract.file.format
+    delivery = contract.delivery
     for option in NEEDED_OPTIONS[delivery.connector]:
         if option not in delivery.options:
             yield f"delivery.options：{delivery.connector} 需要 {option} (required option)"
-    if delivery.connector == "database" and layout != "jsonl":
-        yield "file.format：数据库表落地为 JSON Lines，应为 jsonl (database pulls land as jsonl)"
+    if delivery.connector == "database" and contract.file not in (FileSpec(), FileSpec(format="jsonl")):
+        yield "file：数据库表没有文件格式，请删去 file (a database table needs no `file`)"
 
 
 def _fixed_fields(contract: Contract) -> Iterator[str]:

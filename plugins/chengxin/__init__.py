@@ -1,3 +1,9 @@
 """Chengxin (诚信湖南): the pipeline through which a province exchanges credit information."""
 
+import os
+
+# Arrow's first choice here gives memory back and takes it again all the time, in huge pages that the kernel clears:
+# publishing spent half of its CPU on that. Read by pyarrow when it is imported; worker processes inherit it.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+
 __version__ = "0.1.0"

@@ -5,15 +5,17 @@ engine and writes them.
 """
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
-from chengxin.dataset import steps, subjects
+from chengxin.dataset import ordering, rows, steps, subjects
 from chengxin.dataset.origins import Origins
 from chengxin.dataset.tables import CREDIT_RECORD, RecordWriter, table_schema, titles
 from chengxin.handover import Admission
@@ -23,6 +25,7 @@ from chengxin.resolve.session import session
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest, TableEntry
 from chengxin.store.parquet import column_entries
+from chengxin.store.scratch import scratch
 
 
 @dataclass
@@ -94,31 +97,55 @@ class Assembly:
         if not touched:
             return
         kept = self._kept_files(kind.id, touched)
-        steps.count_changes(connection, kept, draft.inserted, draft.removed)
-        reader = connection.sql(
-            steps.rows_of_kind(self.layout, kind, origins, mine, fresh, kept, self._present(kind, fresh, kept))
-        ).to_arrow_reader(122_880)
+        steps.count_changes(connection, list(kept), draft.inserted, draft.removed)
         writer = RecordWriter(kind, origins, self.folder)
-        writer.write(reader)
+        with scratch(self.layout.work) as folder:
+            writer.write(self._rows(connection, kind, fresh, kept, sorted(touched), origins, folder))
         for table, files in ((kind.id, writer.typed), (CREDIT_RECORD, writer.common)):
             new_files.setdefault(table, []).extend(files)
         replaced.setdefault(kind.id, set()).update(touched)
         replaced.setdefault(CREDIT_RECORD, set()).update(f"{kind.id}-{p}" for p in touched)
 
-    def _present(self, kind: Kind, fresh: Sequence[Admission], kept: Sequence[Path]) -> set[str]:
+    def _rows(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        kind: Kind,
+        fresh: Sequence[Admission],
+        kept: Mapping[Path, FileEntry],
+        parts: Sequence[str],
+        origins: Origins,
+        folder: Path,
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Give the rows of the touched parts in their final order: kept ones that nothing displaced, fresh winners."""
+        shape = rows.Shape(self._present(kind, fresh, kept), "related" in kind.roles, tuple(parts))
+        counts, sample = steps.sample_of_subjects(connection, self.layout, fresh, parts)
+        for file in kept.values():
+            counts[parts.index(file.part)] += file.rows
+        windows = [rows.kept({p: f.part for p, f in kept.items()}, shape, origins, steps.displaced(connection))]
+        for a in fresh:
+            standard = sorted(self.layout.standard(a.dataset, a.batch_id).glob("standard-*.parquet"))
+            linked = steps.link_files(self.layout, [a], "linked")
+            first = origins.first[a.dataset, a.batch_id]
+            windows.append(rows.fresh(standard, linked, shape, first, steps.gone(connection, self.layout, a)))
+        begins = ordering.borders(counts, sample)
+        memory = self.memory_limit_mib << 19  # half of it: the engine holds the other
+        ordered = ordering.in_order(chain(*windows), begins, folder, memory_bytes=memory, threads=self.threads)
+        yield from ((parts[part], table) for part, table in ordered)
+
+    def _present(self, kind: Kind, fresh: Sequence[Admission], kept: Mapping[Path, FileEntry]) -> tuple[str, ...]:
         """Return the columns that may hold values: those the contracts fill; all where older files are taken along."""
         columns = [c for c in kind_columns(kind) if c.element]
         contracts = [self.contracts.get(a.dataset) for a in fresh]
         if kept or None in contracts:
-            return {c.name for c in columns}
+            return tuple(c.name for c in columns)
         filled = {c.element.id for contract in contracts if contract for c in plan_of(contract).columns}
-        return {c.name for c in columns if c.element and c.element.id in filled}
+        return tuple(c.name for c in columns if c.element and c.element.id in filled)
 
-    def _kept_files(self, table: str, touched: set[str]) -> list[Path]:
+    def _kept_files(self, table: str, touched: set[str]) -> dict[Path, FileEntry]:
         if not self.previous or table not in self.previous.tables:
-            return []
+            return {}
         folder = self.layout.snapshot("government", self.previous.snapshot_id) / table
-        return [folder / f.name for f in self.previous.tables[table].files if f.part in touched]
+        return {folder / f.name: f for f in self.previous.tables[table].files if f.part in touched}
 
     def _paths(self, table: str, new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]]) -> list[Path]:
         """Return where the files of a table of the draft lie, new ones and kept ones."""

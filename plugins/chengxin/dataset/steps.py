@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from chengxin.contracts.models import Contract
-from chengxin.dataset.origins import FILES_BITS, Origins
 from chengxin.handover import Admission
-from chengxin.model.kinds import Kind
-from chengxin.model.schema import kind_columns
 from chengxin.resolve.keys import VERSION_ORDER
 from chengxin.resolve.linking import create_held
 from chengxin.resolve.reopening import void
@@ -114,11 +114,8 @@ def link_files(layout: Layout, admissions: Sequence[Admission], name: str) -> li
 
 
 def touched_parts(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """Return the parts in which a row comes, changes or goes; leaves them as the type part_code, in order."""
-    rows = connection.execute("SELECT part FROM fresh_counts UNION SELECT part FROM displaced ORDER BY 1").fetchall()
-    connection.execute("DROP TYPE IF EXISTS part_code")
-    if rows:
-        connection.execute(f"CREATE TYPE part_code AS ENUM ({', '.join(literal(r[0]) for r in rows)})")
+    """Return the parts in which a row comes, changes or goes."""
+    rows = connection.execute("SELECT part FROM fresh_counts UNION SELECT part FROM displaced").fetchall()
     return {r[0] for r in rows}
 
 
@@ -137,51 +134,29 @@ def count_changes(
             removed[dataset] = removed.get(dataset, 0) + rows
 
 
-def rows_of_kind(
-    layout: Layout,
-    kind: Kind,
-    origins: Origins,
-    mine: Sequence[Admission],
-    fresh: Sequence[Admission],
-    kept: Sequence[Path],
-    present: set[str],
-) -> str:
-    """Return the query of all rows of the touched parts: kept ones that nothing displaced, and the fresh winners.
-
-    present: the kind's columns that can hold a value; the others are not carried through the sort.
-    """
-    columns = [c.name for c in kind_columns(kind) if c.name in present]
-    related = ["related_subject_id"] if "related" in kind.roles else []
-    head = ["record_id", "subject_id", *related, "subject_type"]
-    tail = ["source_row", "source_record_id", "source_updated_at"]
-    selects = [_fresh_rows(layout, a, origins, [*columns, *tail], head) for a in fresh]
-    if kept:
-        selects.append(f"""SELECT {", ".join(f"k.{c}" for c in [*head, *columns, *tail])}, o.origin,
-                regexp_extract(k.filename, '([^/]+)-[0-9a-f]{{12}}[.]parquet$', 1) AS part
-            FROM (SELECT * FROM {parquet(kept).replace("union_by_name", "filename = true, union_by_name")}
-                  WHERE record_id NOT IN (SELECT record_id FROM displaced)) k
-            JOIN origins o USING (batch_id, source_file)""")
-    # Sorting compares numbers only: the part as a code, and the place of origin where subjects are equal.
-    return f"""SELECT * REPLACE (CAST(part AS part_code) AS part), {share_level(kind)} AS share_level
-        FROM ({" UNION ALL ".join(selects)}) r ORDER BY part, subject_id, origin, source_row"""
-
-
-def _fresh_rows(layout: Layout, admission: Admission, origins: Origins, columns: list[str], head: list[str]) -> str:
-    standard = sorted(layout.standard(admission.dataset, admission.batch_id).glob("standard-*.parquet"))
-    first = origins.first[admission.dataset, admission.batch_id]
+def gone(connection: duckdb.DuckDBPyConnection, layout: Layout, admission: Admission) -> npt.NDArray[np.int64]:
+    """Return the rows of a revision, ascending, that do not come: duplicates and losers."""
     duplicates = link_files(layout, [admission], "duplicates")
-    not_duplicate = f"AND row_id NOT IN (SELECT row_id FROM {parquet(duplicates)})" if duplicates else ""
-    return f"""SELECT {", ".join([f"l.{c}" for c in head] + [f"s.{c}" for c in columns])},
-            {first} + (s.row_id >> {FILES_BITS}) AS origin, l.part
-        FROM {parquet(standard)} s JOIN (
-            SELECT * FROM {parquet(link_files(layout, [admission], "linked"))} WHERE NOT waiting {not_duplicate}
-            AND row_id NOT IN (SELECT row_id FROM losers WHERE adm_order = {admission.order})) l USING (row_id)"""
+    out = f"SELECT row_id FROM losers WHERE adm_order = {admission.order}"
+    if duplicates:
+        out += f" UNION SELECT row_id FROM {parquet(duplicates)}"
+    found = connection.sql(out).to_arrow_table()  # in any order, even if told one
+    return np.unique(np.asarray(found.column("row_id"), np.int64))
 
 
-def share_level(kind: Kind) -> str:
-    """Return SQL that says whether a row may go to the open tier, publication clock apart: 'open' or 'government'."""
-    if not kind.open.share or kind.sealed:
-        return "'government'"
-    conditions = [f"subject_type IN ({', '.join(map(literal, kind.open.subject_types))})"]
-    conditions += [f"{e} IN ({', '.join(map(literal, values))})" for e, values in kind.open.when.items()]
-    return f"CASE WHEN {' AND '.join(conditions)} THEN 'open' ELSE 'government' END"
+def displaced(connection: duckdb.DuckDBPyConnection) -> pa.Array:
+    """Return the records whose row of the snapshot before no longer holds."""
+    found = connection.sql("SELECT DISTINCT record_id FROM displaced").to_arrow_table()
+    return found.column("record_id").combine_chunks()
+
+
+def sample_of_subjects(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, fresh: Sequence[Admission], parts: Sequence[str]
+) -> tuple[list[int], list[npt.NDArray[np.int64]]]:
+    """Return for each part how many fresh rows there are, and the subjects of about every sixtieth."""
+    counts = dict(connection.execute("SELECT part, sum(rows)::BIGINT FROM fresh_counts GROUP BY 1").fetchall())
+    linked = parquet(link_files(layout, fresh, "linked"))
+    found = connection.execute(f"""SELECT part, list(subject_id) FROM {linked}
+        WHERE NOT waiting AND row_id % 61 = 0 GROUP BY 1""").fetchall()
+    sample = {part: np.asarray(subjects, np.int64) for part, subjects in found}
+    return [counts.get(p, 0) for p in parts], [sample.get(p, np.zeros(0, np.int64)) for p in parts]

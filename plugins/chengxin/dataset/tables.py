@@ -1,19 +1,21 @@
 """The published tables: their columns, and the writer that makes a typed table and credit_record from one stream."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from queue import Queue
 from threading import Thread
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from chengxin.dataset.origins import Origins, split_by_part
+from chengxin.dataset.origins import Origins
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import PROVENANCE, ColumnSpec, arrow_type, kind_columns
 from chengxin.store.manifest import FileEntry
 from chengxin.store.parquet import write_parquet
 
 CREDIT_RECORD = "credit_record"
+_BATCH = 122_880  # rows
 _ENDED = None
 
 _SUBJECT = [
@@ -80,9 +82,9 @@ def titles(name: str) -> dict[str, str]:
 
 
 class RecordWriter:
-    """Writes a stream sorted by part, subject and record into one typed file and one credit_record file a part.
+    """Writes rows in their final order into one typed file and one credit_record file a part.
 
-    The stream has the typed table's columns without the spelled-out origin, plus `origin`, `share_level` and `part`.
+    The rows have the typed table's columns without the spelled-out origin, plus `origin`.
     """
 
     def __init__(self, kind: Kind, origins: Origins, folder: Path) -> None:
@@ -91,17 +93,17 @@ class RecordWriter:
         self.typed: list[FileEntry] = []
         self.common: list[FileEntry] = []
 
-    def write(self, stream: pa.RecordBatchReader) -> None:
-        """Write all parts; memory is bounded by a few batches."""
+    def write(self, pieces: Iterable[tuple[str, pa.Table]]) -> None:
+        """Write all parts, each in one or several pieces; memory is bounded by a few batches."""
         part: str | None = None
         queues: list[Queue[pa.RecordBatch | None]] = []
         threads: list[_Write] = []
         try:
-            for batch in stream:
-                for name, rows in split_by_part(batch):
-                    if name != part:
-                        self._finish(queues, threads)
-                        part, (queues, threads) = name, self._start(name)
+            for name, table in pieces:
+                if name != part:
+                    self._finish(queues, threads)
+                    part, (queues, threads) = name, self._start(name)
+                for rows in table.to_batches(max_chunksize=_BATCH):
                     spelled = self._spell(rows)
                     queues[0].put(self._pick(spelled, self.typed_schema))
                     queues[1].put(self._pick(self._commons(spelled), self.common_schema))
@@ -109,7 +111,7 @@ class RecordWriter:
             self._finish(queues, threads)
 
     def _start(self, part: str) -> tuple[list["Queue[pa.RecordBatch | None]"], list["_Write"]]:
-        queues: list[Queue[pa.RecordBatch | None]] = [Queue(maxsize=16), Queue(maxsize=16)]
+        queues: list[Queue[pa.RecordBatch | None]] = [Queue(maxsize=4), Queue(maxsize=4)]
         threads = [
             _Write(queues[0], self.folder, self.kind.id, part, self.typed_schema),
             _Write(queues[1], self.folder, CREDIT_RECORD, f"{self.kind.id}-{part}", self.common_schema),
@@ -127,8 +129,9 @@ class RecordWriter:
                 files.append(entry)
 
     def _spell(self, rows: pa.RecordBatch) -> dict[str, pa.Array]:
-        columns = {n: rows.column(n) for n in rows.schema.names if n not in {"origin", "part"}}
-        return {**columns, **self.origins.columns(rows.column("origin"))}
+        columns = {n: rows.column(n) for n in rows.schema.names if n != "origin"}
+        level = {"share_level": _share_level(self.kind, columns, rows.num_rows)}
+        return {**columns, **level, **self.origins.columns(rows.column("origin"))}
 
     def _commons(self, typed: dict[str, pa.Array]) -> dict[str, pa.Array]:
         size = len(typed["record_id"])
@@ -150,6 +153,18 @@ class RecordWriter:
         given = [columns[f.name] if f.name in columns else pa.nulls(size, f.type) for f in schema]
         arrays = [a if a.type == f.type else a.cast(f.type) for a, f in zip(given, schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _share_level(kind: Kind, columns: Mapping[str, pa.Array], size: int) -> pa.Array:
+    """Say whether each row may go to the open tier, publication clock apart: 'open' or 'government'."""
+    if not kind.open.share or kind.sealed:
+        return pa.repeat(pa.scalar("government"), size)
+    allowed = {"subject_type": kind.open.subject_types, **kind.open.when}
+    met = pa.repeat(pa.scalar(True), size)
+    for name, values in allowed.items():
+        column = columns.get(name, pa.nulls(size, pa.string()))
+        met = pc.and_(met, pc.is_in(column.cast(pa.string()), value_set=pa.array(list(values), pa.string())))
+    return pc.if_else(met, "open", "government")
 
 
 class _Write(Thread):

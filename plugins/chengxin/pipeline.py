@@ -17,12 +17,16 @@ from typing import Any
 from chengxin import __version__
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import landing
+from chengxin.contracts.derived import contract_for, mode_for
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest, kind_of
 from chengxin.dataset import journal, reconcile
 from chengxin.dataset.assemble import Assembly, Draft
 from chengxin.dataset.settling import Settling, link_batch
 from chengxin.errors import CommitConflict, DeliveryCorrupt, InvariantBroken, NotReleasable
+from chengxin.feedback import answering
+from chengxin.feedback.answering import Answered
+from chengxin.feedback.outcomes import Outcome, ended
 from chengxin.handover import Admission, Batch, Delivery, Finding, SnapshotRef, StandardBatch, TierRef, Verdict, as_json
 from chengxin.model.kinds import kinds
 from chengxin.publish import catalogue, snapshot, tiers
@@ -74,6 +78,7 @@ def standardise(contract: Contract, landed: Batch, settings: Settings) -> Standa
     An admitted batch stays as it was admitted, whatever its contract says now: its links refer to these rows.
     """
     layout = Layout(settings.home)
+    contract = contract_for(contract, landed)
     target = layout.standard(contract.id, landed.batch_id)
     with lock.held(layout, f"dataset-{contract.id}"):
         summary = _summary(target)
@@ -81,9 +86,7 @@ def standardise(contract: Contract, landed: Batch, settings: Settings) -> Standa
         if summary and (current or _admitted(contract, landed, settings)):
             return summary
         payload = layout.landing(contract.id, landed.batch_id) / landing.PAYLOAD
-        return standardising.run(
-            contract, landed, payload, target, workers=settings.workers, limits=settings.limits
-        )
+        return standardising.run(contract, landed, payload, target, workers=settings.workers, limits=settings.limits)
 
 
 def _admitted(contract: Contract, landed: Batch, settings: Settings) -> Admission | None:
@@ -93,6 +96,7 @@ def _admitted(contract: Contract, landed: Batch, settings: Settings) -> Admissio
 def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Verdict:
     """Judge a standardised batch with its suite; done already under the same contract and suite = return it."""
     layout = Layout(settings.home)
+    contract = contract_for(contract, landed)
     target = layout.validation(contract.id, landed.batch_id)
     standard = layout.standard(contract.id, landed.batch_id)
     with lock.held(layout, f"dataset-{contract.id}"):
@@ -173,7 +177,7 @@ def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -
             verdict.status,
             contract.department.code,
             contract.kind,
-            contract.delivery.mode,
+            mode_for(contract, landed),
             contract.basis.share,
             landed.received_at.isoformat(),
             tuple(f.name for f in landed.files),
@@ -347,7 +351,7 @@ def _stray_links(layout: Layout, folder: Path) -> int:
 def counts_of(contract: Contract, landed: Batch, settings: Settings) -> dict[str, Any]:
     """Return the account of a batch as the CLI prints it; a held batch counts all its rows as quarantined."""
     layout = Layout(settings.home)
-    account = journal.latest(journal.admissions(layout)).get((contract.id, landed.batch_id))
+    account = _admitted(contract, landed, settings)
     if account:
         counts = {n: getattr(account, n) for n in ("received", "accepted", "quarantined", "duplicate", "unlinked")}
         return {"dataset": contract.id, "batch_id": landed.batch_id, **counts, "verdict": account.verdict}
@@ -379,12 +383,27 @@ def ingest(
     return counts_of(contract, landed, settings)
 
 
+def answer(contract: Contract, settings: Settings, clock: Clock, *, again: Sequence[str] = ()) -> list[Answered]:
+    """Answer the department: build what is new or changed of its batches' receipts, hand over what was not yet.
+
+    again: batches whose newest answer is handed over once more. A receiver that fails is told in the result.
+    """
+    found = outcomes(contract, settings)
+    return answering.answer(contract, found, settings, clock, again=again)
+
+
+def outcomes(contract: Contract, settings: Settings) -> list[Outcome]:
+    """Return what became of each landed batch that is admitted or held under the present contract, in order."""
+    return ended(contract, settings, lambda landed: _verdict(contract, landed, settings))
+
+
 def _summary(folder: Path) -> StandardBatch | None:
     path = folder / "summary.json"
     return StandardBatch(**atomic.read_json(path)) if path.exists() else None
 
 
 def _verdict(contract: Contract, landed: Batch, settings: Settings) -> Verdict | None:
+    contract = contract_for(contract, landed)
     folder = Layout(settings.home).validation(contract.id, landed.batch_id)
     made = folder / "made_under.json"
     if not made.exists() or atomic.read_json(made)["digest"] != _validation_digest(contract, settings):

@@ -7,7 +7,7 @@ sftp://user@host/folder?key=/path/of/private/key&known_hosts=/path/of/known_host
 import logging
 import posixpath
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,9 @@ class SftpPlace:
     def open(self, entry: Entry, offset: int) -> Stream:
         """Open a file; it is fetched ahead of the reader."""
         try:
-            remote = self._connected().open(unquote_to_bytes(entry.key), "rb")
+            remote: Any = self._connected().open(unquote_to_bytes(entry.key), "rb")
             remote.seek(offset)
+            remote._prefetch_thread = _quiet(remote._prefetch_thread)
             remote.prefetch(entry.size, _AHEAD)
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise self._told(error, f"读取文件“{entry.name}”") from error
@@ -155,6 +156,16 @@ class _Reading:
         """Close; a connection that is gone is closed already."""
         with suppress(OSError, EOFError, paramiko.SSHException):
             self._remote.close()
+
+
+def _quiet(ahead: Callable[..., None]) -> Callable[..., None]:
+    """Return the thread that asks ahead without its trace: a lost connection is told by the reader, who sees it too."""
+
+    def run(*chunks: Any) -> None:
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            ahead(*chunks)
+
+    return run
 
 
 def _words(error: Exception) -> str:

@@ -32,8 +32,8 @@ class StorePlace:
         """List the objects below the prefix."""
         try:
             found = self._store().find(self._folder, maxdepth=None if deep else 1, detail=True, refresh=True)
-        except FileNotFoundError:
-            return
+            if not found:
+                self._store().info(self._address.host, refresh=True)  # nothing there, or not even the bucket
         except _FAULTS as error:
             raise self._told(error, f"读取投递目录“{self._shown}”") from error
         for key, about in sorted(found.items()):
@@ -64,7 +64,7 @@ class StorePlace:
     def _store(self) -> Any:
         if self._made is None:
             at = self._address
-            settings = {"connect_timeout": 10, "read_timeout": 60}
+            settings = {"connect_timeout": 10, "read_timeout": 60, "retries": {"total_max_attempts": 2}}
             client = {n: v for n, v in (("endpoint_url", "endpoint"), ("region_name", "region")) if at.query.get(v)}
             self._made = fsspec.filesystem(
                 "s3",
@@ -75,6 +75,7 @@ class StorePlace:
                 use_listings_cache=False,
                 skip_instance_cache=True,
             )
+            self._made.retries = 2  # on top of which come the attempts at the whole file
         return self._made
 
     def _told(self, error: Exception, doing: str) -> SourceUnavailable:

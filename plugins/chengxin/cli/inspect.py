@@ -59,6 +59,7 @@ def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, A
                 "last_received_at": landed[-1].received_at.isoformat() if landed else None,
                 **{n: sum(a[n] for a in accounts) for n in COUNTS},
                 "held": [a["batch_id"] for a in accounts if a["verdict"] == "hold"],
+                "gaps": landing.missing(contract, settings),
                 "pending": sum((contract.id, b.batch_id) not in admitted for b in landed),
             }
         )

@@ -105,7 +105,8 @@ def _held(console: Console, batches: list[dict[str, Any]], settings: Settings) -
             folder = Layout(settings.home).validation(batch["dataset"], batch["batch_id"])
             findings = read_json(folder / "verdict.json")["findings"]
             console.print(f"[red]暂缓[/] {batch['batch_id']}：", highlight=False, end="")
-            console.print("；".join(f["message"] for f in findings if f["severity"] == "critical"), highlight=False)
+            reasons = "；".join(f["message"] for f in findings if f["severity"] == "critical")
+            console.print(reasons, highlight=False, markup=False)  # it may hold names of files as they were sent
             console.print(f"  校验报告：{folder / 'report.html'}", highlight=False, soft_wrap=True)
 
 
@@ -150,6 +151,8 @@ def show_status(console: Console, result: dict[str, Any]) -> None:
     for row in result["datasets"]:
         for batch_id in row["held"]:
             console.print(f"[red]暂缓[/] {batch_id}", highlight=False)
+        for gap in row["gaps"]:
+            console.print(f"[yellow]序号不连续[/] {row['dataset']}：{gap}", highlight=False)
         if row["pending"] > len(row["held"]):
             console.print(
                 f"[yellow]待处理[/] {row['dataset']}：{row['pending'] - len(row['held'])} 个批次", highlight=False

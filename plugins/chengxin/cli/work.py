@@ -31,11 +31,7 @@ def run_datasets(context: "Context", known: dict[str, Contract], datasets: Seque
         task = progress.add_task("", total=len(ordered))
         for contract in ordered:
             progress.update(task, description=f"{contract.title}：发现")
-            try:
-                for delivery in pipeline.discover(contract, context.settings):
-                    pipeline.land(contract, delivery, context.settings, context.clock)
-            except (SourceUnavailable, DeliveryCorrupt) as error:
-                failures.append(f"{contract.id}：{error}")
+            _receive(context, contract, failures)
             batches += [
                 _ingest(context, contract, landed, progress, task, failures)
                 for landed in pipeline.pending(contract, context.settings)
@@ -43,6 +39,20 @@ def run_datasets(context: "Context", known: dict[str, Contract], datasets: Seque
             progress.advance(task)
     batches = [b for b in batches if b]
     return _merge(settle(context, known), batches, failures)
+
+
+def _receive(context: "Context", contract: Contract, failures: list[str]) -> None:
+    """Land what is new; a delivery that cannot be landed does not keep the others waiting."""
+    try:
+        offered = pipeline.discover(contract, context.settings)
+    except (SourceUnavailable, DeliveryCorrupt) as error:
+        failures.append(f"{contract.id}：{error}")
+        return
+    for delivery in offered:
+        try:
+            pipeline.land(contract, delivery, context.settings, context.clock)
+        except (SourceUnavailable, DeliveryCorrupt) as error:
+            failures.append(f"{contract.id} / {delivery.name}：{error}")
 
 
 def ingest_files(context: "Context", dataset: str, files: Sequence[Path], *, publish: bool) -> dict[str, Any]:

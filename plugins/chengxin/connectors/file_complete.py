@@ -121,7 +121,9 @@ def _from_sums(text: str) -> list[Listed]:
 
 
 def _from_table(text: str) -> list[Listed]:
-    delimiter = max(",\t|;", key=text.splitlines()[0].count)
+    if not text.strip():
+        return []
+    delimiter = max(",\t|;", key=text.lstrip().splitlines()[0].count)
     rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(row)]
     fields = [next((f for f, names in _HEADERS.items() if head.lower() in names), "") for head in rows[0]]
     if "name" not in fields:

@@ -97,6 +97,8 @@ def cursor(settings: Settings, dataset: str) -> dict[str, Any]:
 
 def missing(contract: Contract, settings: Settings, offered: Sequence[Delivery] = ()) -> list[str]:
     """Say in Chinese which numbers of a data set's sequence have not arrived, counting what is offered now."""
+    if "{seq}" not in str(contract.delivery.options.get("pattern", "")):
+        return []
     folder = Layout(settings.home).landing(contract.id, "")
     locators = [read_json(folder / b.batch_id / RECEIPT)["locator"] for b in batches(settings, contract.id)]
     locators += [d.locator for d in offered]

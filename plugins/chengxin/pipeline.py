@@ -45,7 +45,10 @@ RELEASED = "released"  # the finding that says that a person let a held batch in
 
 def discover(contract: Contract, settings: Settings) -> list[Delivery]:
     """List what the source offers and has not surely landed yet."""
-    return landing.offered(contract, settings)
+    offered = landing.offered(contract, settings)
+    for gap in landing.missing(contract, settings, offered):
+        log.warning("%s：报送序号不连续，%s；已到的照常处理，请向提供部门核实", contract.id, gap)
+    return offered
 
 
 def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Clock) -> Batch:

@@ -78,7 +78,8 @@ def _decide_dataset(
         WHERE withdrawal = gone AND (gone OR (payload = content AND NOT duplicate)) GROUP BY record_id""")
     connection.execute(f"""INSERT INTO losers
         SELECT h.adm_order, h.row_id FROM versions h JOIN decided d USING (record_id)
-        WHERE h.{new} AND NOT h.withdrawal AND (d.gone OR d.adm_order <> h.adm_order OR d.row_id <> h.row_id)""")
+        WHERE h.{new} AND h.row_id >= 0
+            AND (h.withdrawal OR d.gone OR d.adm_order <> h.adm_order OR d.row_id <> h.row_id)""")
     connection.execute(f"""INSERT INTO displaced
         SELECT record_id, part, {literal(dataset)} FROM decided WHERE {new}""")
     reopened = link_files(layout, fresh, "reopened")

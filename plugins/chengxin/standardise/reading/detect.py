@@ -302,9 +302,7 @@ def _workbook(path: Path, kind: str, rows: int) -> SampleDialect:
     names = sheet_names(path, kind)
     found = SampleDialect(kind, sheets=names)
     for number, name in enumerate(names):
-        cells = list(
-            islice(sheet_rows(path, FileSpec.model_validate({"format": kind, "sheet": name})), rows + _SEARCHED)
-        )
+        cells = list(islice(sheet_rows(path, kind, name), rows + _SEARCHED))
         filled = [(row, list(c)) for row, c in cells if any(c)]
         if not filled:
             continue

@@ -183,7 +183,7 @@ def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -
             mode_for(contract, landed),
             contract.basis.share,
             landed.received_at.isoformat(),
-            tuple(f.name for f in landed.files),
+            tuple(counts.sources or (f.name for f in landed.files)),
             _versions(contract, settings),
             next((f.message for f in verdict.findings if f.rule == RELEASED), None),
         )

@@ -108,6 +108,7 @@ def _standardised(
         quarantined,
         dict(sorted(rules.items())),
         standard_digest(contract),
+        sources=tuple(s.name for s in found),
     )
 
 

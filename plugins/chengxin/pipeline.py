@@ -17,7 +17,7 @@ from typing import Any
 from chengxin import __version__
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import landing
-from chengxin.contracts.derived import contract_for, mode_for
+from chengxin.contracts.derived import contract_for, mode_for, replayed
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest, kind_of
 from chengxin.dataset import journal, reconcile
@@ -25,6 +25,7 @@ from chengxin.dataset.assemble import Assembly, Draft
 from chengxin.dataset.settling import Settling, link_batch
 from chengxin.errors import CommitConflict, DeliveryCorrupt, InvariantBroken, NotReleasable
 from chengxin.feedback import answering
+from chengxin.feedback import replay as replaying
 from chengxin.feedback.answering import Answered
 from chengxin.feedback.outcomes import Outcome, ended
 from chengxin.handover import Admission, Batch, Delivery, Finding, SnapshotRef, StandardBatch, TierRef, Verdict, as_json
@@ -395,6 +396,11 @@ def answer(contract: Contract, settings: Settings, clock: Clock, *, again: Seque
     return answering.answer(contract, found, settings, clock, again=again)
 
 
+def replay(contract: Contract, settings: Settings, only: str | None = None) -> list[tuple[str, int, Batch | None]]:
+    """Land the refused rows that pass under the present contract as batches of their own; see feedback.replay."""
+    return replaying.replay(contract, outcomes(contract, settings), settings, only)
+
+
 def outcomes(contract: Contract, settings: Settings) -> list[Outcome]:
     """Return what became of each landed batch that is admitted or held under the present contract, in order."""
     return ended(contract, settings, lambda landed: _verdict(contract, landed, settings))
@@ -426,7 +432,8 @@ def _history(contract: Contract, landed: Batch, settings: Settings) -> list[Any]
         for a in reversed(journal.admissions(layout))
         if a.dataset == contract.id
     }
-    earlier = sorted((p, b) for b, p in place.items() if p[0] <= landed.received_at)
+    partial = {b.batch_id for b in landing.batches(settings, contract.id) if replayed(b)}
+    earlier = sorted((p, b) for b, p in place.items() if p[0] <= landed.received_at and b not in partial)
     files = [layout.validation(contract.id, b) / "facts.json" for _, b in earlier[-HISTORY:]]
     return [atomic.read_json(f) for f in files if f.exists()]
 

@@ -87,6 +87,18 @@ def release_batch(
     return _merge(result, [account], [])
 
 
+def ingest_pending(context: "Context", contract: Contract) -> dict[str, Any]:
+    """Take in all landed batches of a data set that have no outcome yet, then settle and publish."""
+    failures: list[str] = []
+    with _progress(context) as progress:
+        task = progress.add_task("", total=None)
+        batches = [
+            _ingest(context, contract, landed, progress, task, failures)
+            for landed in pipeline.pending(contract, context.settings)
+        ]
+    return _merge(settle(context, context.contracts()), [b for b in batches if b], failures)
+
+
 def settle(context: "Context", known: dict[str, Contract]) -> dict[str, Any]:
     """Try waiting rows again and publish what changed. Return the accounts that changed and the snapshot."""
     changed = pipeline.retry_waiting(known, context.settings, context.clock)

@@ -44,6 +44,11 @@ class Standing:
         return self.refused - self.overtaken - sum(self.mended.values())
 
 
+def replay_name(source_file: str) -> str:
+    """Return the name under which the replayed rows of a file lie: never that of an archive, nor a path."""
+    return source_file.replace("/", "／") + ".jsonl"
+
+
 @dataclass(frozen=True)
 class Refusals:
     """The refused rows of one data set. batches: all landed ones with an outcome, in order; admitted: by batch id."""
@@ -155,7 +160,8 @@ class OpenRefusals:
             if original and original in candidates and batch.batch_id in self._all.admitted and files:
                 self._connection.execute(f"""INSERT INTO mends
                     SELECT r.batch_no, r.row_id, {self._number[batch.batch_id]} FROM refused r
-                    JOIN {parquet(files)} g USING (source_file, source_row)
+                    JOIN {parquet(files)} g ON g.source_row = r.source_row
+                        AND g.source_file = replace(r.source_file, '/', '／') || '.jsonl'
                     WHERE r.batch_no = {self._number[original]}
                     AND (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)""")
 
@@ -217,7 +223,7 @@ class OpenRefusals:
     def where(self, batch_id: str) -> pa.Table:
         """Return (row_id, mended_by) of a batch's mended rows; mended_by is a batch id."""
         ids = pa.array([b.batch_id for b in self._all.batches], pa.string())
-        found = self._connection.execute(
+        found = self._connection.sql(
             f"SELECT row_id, mended_by FROM mends WHERE batch_no = {self._number[batch_id]} ORDER BY 1"
         ).to_arrow_table()
         return found.set_column(1, "mended_by", ids.take(found["mended_by"].combine_chunks().cast(pa.int32())))
@@ -225,7 +231,7 @@ class OpenRefusals:
     def open_rows(self, batch_id: str) -> pa.RecordBatchReader:
         """Stream the open rows of a batch by row_id: row_id, source_file, source_row, damaged, label, raw, reasons."""
         self._take(batch_id)
-        return self._connection.execute(
+        return self._connection.sql(
             "SELECT row_id, source_file, source_row, damaged, label, raw, reasons FROM taken ORDER BY row_id"
         ).to_arrow_reader(_STREAM)
 
@@ -241,7 +247,7 @@ class OpenRefusals:
         """
         self._take(batch_id)
         self._connection.register("words", words)
-        return self._connection.execute("""SELECT source_file, source_row, label, source_column, rule, problem, remedy
+        return self._connection.sql("""SELECT source_file, source_row, label, source_column, rule, problem, remedy
             FROM told JOIN words USING (rule, element) ORDER BY row_id, place""").to_arrow_reader(_STREAM)
 
     def sheet(self, batch_id: str, words: pa.Table, headers: Sequence[str]) -> pa.RecordBatchReader:
@@ -252,9 +258,16 @@ class OpenRefusals:
         self._take(batch_id)
         self._connection.register("words", words)
         cells = "".join(f", CASE WHEN NOT damaged THEN {json_text(h)} END AS c{n}" for n, h in enumerate(headers))
+        return self._connection.sql(f"""{self._by_row()}
+            SELECT source_file, source_row, label, fields, problem, remedy, rules,
+                CASE WHEN damaged THEN raw END AS line{cells}
+            FROM taken JOIN by_row USING (row_id) ORDER BY row_id""").to_arrow_reader(_STREAM)
+
+    @staticmethod
+    def _by_row() -> str:
+        """Return the start of a query: by_row, what is told of each row, joined."""
         numbered = "CASE WHEN of_row > 1 THEN '（' || place || '）' ELSE '' END"
-        return self._connection.execute(f"""
-            WITH told_in_words AS (
+        return f"""WITH told_in_words AS (
                 SELECT *, count(*) OVER (PARTITION BY row_id) AS of_row,
                     row_number() OVER (PARTITION BY row_id, source_column ORDER BY place) AS seen
                 FROM told JOIN words USING (rule, element)),
@@ -265,10 +278,25 @@ class OpenRefusals:
                     string_agg({numbered} || problem, '；' ORDER BY place) AS problem,
                     string_agg({numbered} || remedy, '；' ORDER BY place) AS remedy,
                     string_agg(rule, ' ' ORDER BY place) AS rules
-                FROM told_in_words GROUP BY row_id)
-            SELECT source_file, source_row, label, fields, problem, remedy, rules,
-                CASE WHEN damaged THEN raw END AS line{cells}
-            FROM taken JOIN by_row USING (row_id) ORDER BY row_id""").to_arrow_reader(_STREAM)
+                FROM told_in_words GROUP BY row_id)"""
+
+    def everything(self, batch_id: str, words: pa.Table) -> pa.RecordBatchReader:
+        """Stream all refused rows of a batch, mended ones too.
+
+        Columns: source_file, source_row, label, fields, problem, remedy, rules, mended_by (a batch id), raw.
+        """
+        self._take(batch_id, also_closed=True)
+        self._connection.register("words", words)
+        self._connection.register("batch_names", pa.table({"batch_id": [b.batch_id for b in self._all.batches]}))
+        self._connection.execute(
+            "CREATE OR REPLACE TEMP TABLE named AS SELECT batch_id, row_number() OVER () - 1 AS n FROM batch_names"
+        )
+        return self._connection.sql(f"""{self._by_row()}
+            SELECT source_file, source_row, label, fields, problem, remedy, rules, named.batch_id AS mended_by, raw
+            FROM taken JOIN by_row USING (row_id)
+            LEFT JOIN (SELECT row_id, mended_by AS n FROM mends WHERE batch_no = {self._number[batch_id]})
+                USING (row_id)
+            LEFT JOIN named USING (n) ORDER BY row_id""").to_arrow_reader(_STREAM)
 
     def damaged(self, batch_id: str) -> bool:
         """Tell whether some open row of a batch could not be split into fields."""
@@ -283,14 +311,14 @@ class OpenRefusals:
             GROUP BY header ORDER BY min(place), min(row_id), header""").fetchall()
         return [h for (h,) in found]
 
-    def _take(self, batch_id: str) -> None:
+    def _take(self, batch_id: str, *, also_closed: bool = False) -> None:
         files = self._all.files(batch_id, "quarantine")
-        gone = "true" if batch_id in self._all.overtaken else "false"
+        gone = "true" if batch_id in self._all.overtaken and not also_closed else "false"
+        closed = "" if also_closed else f"SELECT row_id FROM mends WHERE batch_no = {self._number[batch_id]}"
         self._connection.execute(f"""CREATE OR REPLACE TEMP VIEW taken AS
             SELECT q.*, k.damaged, k.label FROM {parquet(files)} q
             JOIN {parquet([self._keys(batch_id)])} k USING (row_id)
-            WHERE NOT {gone} AND row_id NOT IN
-                (SELECT row_id FROM mends WHERE batch_no = {self._number[batch_id]})""")
+            WHERE NOT {gone} {f"AND row_id NOT IN ({closed})" if closed else ""}""")
         # That a required field is unusable, or no identifier valid, is left out where other reasons say why.
         self._connection.execute("""CREATE OR REPLACE TEMP VIEW told AS
             SELECT * EXCLUDE (n, of_row, of_element), row_number() OVER (PARTITION BY row_id ORDER BY n) AS place
@@ -300,6 +328,18 @@ class OpenRefusals:
                         unnest(reasons, recursive := true) FROM taken))
             WHERE NOT (rule = 'field.required_unusable' AND of_element > 1)
             AND NOT (rule = 'subject.identifiers_invalid' AND of_row > 1)""")
+
+    def ordered(self, lines: Path, passed: Sequence[Path] = ()) -> pa.RecordBatchReader:
+        """Stream source_file, source_row, line of a Parquet file in this order; only rows that replayed parts hold."""
+        only = (
+            f"""WHERE (replace(source_file, '/', '／') || '.jsonl', source_row) IN
+            (SELECT (source_file, source_row) FROM {parquet(passed)})"""
+            if passed
+            else ""
+        )
+        return self._connection.sql(
+            f"SELECT source_file, source_row, line FROM {parquet([lines])} {only} ORDER BY source_file, source_row"
+        ).to_arrow_reader(_STREAM)
 
     def waiting(self, account: Admission) -> pa.RecordBatchReader:
         """Stream the rows of a batch that wait for a subject: row_id, source_file, source_row, label, code_given.
@@ -319,7 +359,7 @@ class OpenRefusals:
         }
         given = {r: " OR ".join(f"s.{e} IS NOT NULL" for e in es) or "false" for r, es in codes.items()}
         related = f"(l.subject_id IS NOT NULL AND ({given['related']}))" if "related" in given else "false"
-        return self._connection.execute(f"""SELECT row_id, s.source_file, s.source_row,
+        return self._connection.sql(f"""SELECT row_id, s.source_file, s.source_row,
                 coalesce({own}, concat_ws('；', {", ".join(shown)})) AS label,
                 (l.subject_id IS NULL AND ({given["subject"]})) OR {related} AS code_given,
                 l.subject_id IS NOT NULL AS related

@@ -112,7 +112,7 @@ class RowKeys:
         ]
         label = f"coalesce(nullif(trim({own}), ''), nullif(concat_ws('；', {', '.join([*parts, 'NULL'])}), ''))"
         columns = "".join(f", {'CASE WHEN readable THEN ' + sql + ' END'} AS v_{e}" for e, sql in values.items())
-        reader = connection.execute(f"""SELECT row_id, source_file, source_row, md5(raw) AS content,
+        reader = connection.sql(f"""SELECT row_id, source_file, source_row, md5(raw) AS content,
             NOT readable AS damaged, CASE WHEN readable THEN {label} END AS label{columns}
             FROM refused_raw ORDER BY row_id""").to_arrow_reader(_ROWS)
         with pq.ParquetWriter(target, self.schema()) as writer:

@@ -25,7 +25,6 @@ _HEADERS = {
     "sha256": ("sha256", "sha-256"),
     "md5": ("md5",),
     "digest": ("digest", "checksum", "hash", "校验值", "校验码", "摘要"),
-    "rows": ("rows", "count", "records", "行数", "记录数", "数据量"),
 }
 _SUM = re.compile(r"^\\?([0-9a-fA-F]{64}|[0-9a-fA-F]{32})(?:\s+\*?(.+))?$")
 
@@ -64,7 +63,6 @@ class Listed:
     size: int | None = None
     sha256: str | None = None
     md5: str | None = None
-    rows: int | None = None
 
 
 def read_manifest(data: bytes, shown: str) -> list[Listed]:
@@ -151,6 +149,6 @@ def _listed(**said: Any) -> Listed:
         if value and not re.fullmatch(f"[0-9a-fA-F]{{{length}}}", value):
             raise ValueError("not a checksum")
         said[name] = value
-    numbers = {n: int(said[n]) if said.get(n) is not None else None for n in ("size", "rows")}
     named: str | None = said.get("name")
-    return Listed(named.removeprefix("./") if named else None, sha256=said["sha256"], md5=said["md5"], **numbers)
+    size = int(said["size"]) if said.get("size") is not None else None
+    return Listed(named.removeprefix("./") if named else None, size, said["sha256"], said["md5"])

@@ -38,8 +38,6 @@ log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
 _SECOND_LOOK = 1.0  # seconds
 _OLD = 86_400.0  # a file that nobody touched for a day needs no second look
-#: Without a word in the contract, files on an SFTP server are taken after standing still for so long.
-SFTP_STABLE = 60
 
 
 class FileDropOptions(Options):
@@ -155,8 +153,7 @@ def _pattern(text: str) -> Pattern:
 
 def _completeness(options: FileDropOptions, place: Place) -> Complete | None:
     told = options.completeness
-    uploads_grow = options.connection is not None and type(place).__name__ == "SftpPlace"
-    return Complete(stable=SFTP_STABLE) if told is None and uploads_grow else told
+    return Complete(stable=place.stable) if told is None and place.stable else told
 
 
 def _groups(entries: Iterable[Entry], options: FileDropOptions, complete: Complete | None) -> list[list[_Found]]:
@@ -258,7 +255,7 @@ def _offer(
 def _place_of(delivery: Delivery, settings: Settings) -> Iterator[Place]:
     at = delivery.locator
     # A file given by hand lies outside the inbox, and its key is its whole path.
-    place = LocalPlace(Path("/"), ".") if at.get("local") else place_of(at["connection"], at["folder"], settings)
+    place: Place = LocalPlace(Path("/"), ".") if at.get("local") else place_of(at["connection"], at["folder"], settings)
     with closing(place):
         yield place
 

@@ -40,9 +40,14 @@ class Stream(Protocol):
 
 
 class Place(Protocol):
-    """A folder somewhere. Every method raises SourceUnavailable when the place does not answer."""
+    """A folder somewhere. Every method raises SourceUnavailable when the place does not answer.
+
+    attempts: at fetching one file. stable: seconds for which a file must have stood still where the contract does not
+    say how completeness is told; None where files appear whole.
+    """
 
     attempts: int
+    stable: int | None
 
     def entries(self, *, deep: bool) -> Iterator[Entry]:
         """List the regular files of the folder (deep: of its subfolders too); a folder that does not exist is empty."""
@@ -137,6 +142,7 @@ class LocalPlace:
     """A folder on this machine or on a mounted share."""
 
     attempts = 1
+    stable: int | None = None
 
     def __init__(self, root: Path, folder: str) -> None:
         self._root, self._shown = root, folder

@@ -51,6 +51,7 @@ class SftpPlace:
     """A folder on an SFTP server."""
 
     attempts = 3
+    stable: int | None = 60
 
     def __init__(self, address: Address, folder: str) -> None:
         self._address = address

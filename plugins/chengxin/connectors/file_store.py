@@ -20,6 +20,7 @@ class StorePlace:
     """A prefix of a bucket."""
 
     attempts = 3
+    stable: int | None = None  # an object appears when its upload has ended
 
     def __init__(self, address: Address, folder: str) -> None:
         self._address = address

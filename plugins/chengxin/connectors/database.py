@@ -90,7 +90,8 @@ class Database:
             since = delivery.locator.get("since")
             begin = kept(since, source.scale) if source.scale and since else None
             where = source.scale.window(begin, now) if source.scale and begin is not None else None
-            write_rows(connection, source.table, source.order, where, target, chunk=options.chunk)
+            wanted = source.table if source.scale is None or where is None else source.scale.source
+            write_rows(connection, source.table, wanted, source.order, where, target, chunk=options.chunk)
 
 
 class _Source:
@@ -114,13 +115,13 @@ class _Source:
         if self.scale is None:
             rows = self._connection.scalar(select(func.count()).select_from(self.table))
             return self._delivery(f"全量-{rows}", None, {})
-        rows, watermark = measure(self._connection, self.table, self.scale, self._now)
+        rows, watermark = measure(self._connection, self.scale, self._now)
         return self._delivery(f"全量-{shown(watermark) or rows}", watermark, {"watermark": shown(watermark)})
 
     def beyond(self, cursor: dict[str, Any], scale: Scale) -> list[Delivery]:
         """Offer what lies beyond the watermark in `cursor`; nothing when nothing has changed there."""
         last = kept(cursor.get("watermark"), scale)
-        rows, watermark = measure(self._connection, self.table, scale, self._now)
+        rows, watermark = measure(self._connection, scale, self._now)
         if rows == 0:
             return []
         seen = self._seen(scale, watermark)
@@ -138,7 +139,7 @@ class _Source:
         begin = None if watermark is None else before(watermark, self._options.overlap)
         where = scale.unplaced(self._now) if begin is None else scale.window(begin, self._now)
         columns = self.order if self._options.keys else list(self.table.columns)
-        return digest(self._connection, self.table, columns, where)
+        return digest(self._connection, scale.source, columns, where)
 
     def _delivery(self, name: str, watermark: Bound | None, locator: dict[str, Any]) -> Delivery:
         options = self._options

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Connection,
     Date,
     DateTime,
+    FromClause,
     Integer,
     LargeBinary,
     Numeric,
@@ -33,6 +34,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
 )
 
 from chengxin.clock import SHANGHAI
@@ -55,11 +57,13 @@ class Scale:
 
     kind: time (the column is a time), digits (texts made YYYYMMDDHHMMSS), text (ISO dates as they are, by the day),
         number (a counter or an epoch: no limits of plausibility).
+    source: what to select from where `value` is used.
     """
 
     kind: Literal["time", "digits", "text", "number"]
     value: ColumnElement[Any]
     column: Column[Any]
+    source: FromClause
 
     def bound(self, at: Bound) -> ColumnElement[Any]:
         """Return a literal that compares with `value`."""
@@ -102,18 +106,18 @@ class Edge:
     seen: str
 
 
-def measure(connection: Connection, table: Table, scale: Scale, now: datetime) -> tuple[int, Bound | None]:
+def measure(connection: Connection, scale: Scale, now: datetime) -> tuple[int, Bound | None]:
     """Return the number of rows and the newest watermark of those that are placed."""
     newest = func.max(case((scale.placed(now), scale.value)))
-    rows, found = connection.execute(select(func.count(), newest).select_from(table)).one()
+    rows, found = connection.execute(select(func.count(), newest).select_from(scale.source)).one()
     return int(rows), _read(scale, found)
 
 
 def digest(
-    connection: Connection, table: Table, columns: Sequence[ColumnElement[Any]], where: ColumnElement[bool]
+    connection: Connection, source: FromClause, columns: Sequence[ColumnElement[Any]], where: ColumnElement[bool]
 ) -> tuple[int, str]:
     """Return how many rows lie in a window and a digest of them that does not depend on their order."""
-    statement = select(*(cast(column, Text) for column in columns)).select_from(table).where(where)
+    statement = select(*(cast(column, Text) for column in columns)).select_from(source).where(where)
     count = total = 0
     for rows in connection.execution_options(stream_results=True, yield_per=5_000).execute(statement).partitions():
         count += len(rows)
@@ -188,15 +192,16 @@ def scale_of(connection: Connection, table: Table, column: Column[Any], now: dat
         driver = connection.connection.driver_connection
         assert driver is not None
         driver.create_function(_SQLITE_MOMENT, 1, moment_of, deterministic=True)
-        digits = Scale("digits", _moment_sqlite(column), column)
+        digits = Scale("digits", _moment_sqlite(column), column, table)
     elif isinstance(column.type, DateTime | Date):
-        return Scale("time", column, column)
+        return Scale("time", column, column, table)
     elif dialect == "postgresql":
-        digits = Scale("digits", _moment_postgresql(column), column)
+        moment, source = _moment_postgresql(table, column)
+        digits = Scale("digits", moment, column, source)
     else:
-        return Scale("number" if isinstance(column.type, Numeric | Integer) else "text", column, column)
-    if isinstance(column.type, Numeric | Integer) and measure(connection, table, digits, now)[1] is None:
-        return Scale("number", column, column)
+        return Scale("number" if isinstance(column.type, Numeric | Integer) else "text", column, column, table)
+    if isinstance(column.type, Numeric | Integer) and measure(connection, digits, now)[1] is None:
+        return Scale("number", column, column, table)
     return digits
 
 
@@ -208,12 +213,16 @@ def _moment_sqlite(column: Column[Any]) -> ColumnElement[str]:
     return case((iso, _joined(parts)), else_=getattr(func, _SQLITE_MOMENT)(cast(text, LargeBinary), type_=String()))
 
 
-def _moment_postgresql(column: Column[Any]) -> ColumnElement[str]:
-    """Say `moment_of` in SQL."""
+def _moment_postgresql(table: Table, column: Column[Any]) -> tuple[ColumnElement[str], FromClause]:
+    """Say `moment_of` in SQL: the value, and the table joined with it (by an offset, so that it is made once a row).
+
+    The common shape is told without a regular expression, which would take most of the time of a poll. Nonsense of
+    that shape can become the newest watermark; it reads as no time, and then the pull begins anew.
+    """
     text = func.btrim(cast(column, Text), " \t\r\n\u3000", type_=String())
-    numbers = func.regexp_replace(text, "[^0-9]+", "-", "g")
-    parts = [func.split_part(numbers, "-", 1, type_=String())]
-    parts += [func.left(func.lpad(func.split_part(numbers, "-", n), 2, "0"), 2, type_=String()) for n in range(2, 7)]
+    numbers = func.regexp_replace(text, "[^0-9]+", "-", "g", type_=String())
+    padded = (func.lpad(func.split_part(numbers, "-", n), 2, "0") for n in range(2, 7))
+    parts = [func.split_part(numbers, "-", 1, type_=String()), *(func.left(p, 2, type_=String()) for p in padded)]
 
     def like(pattern: str) -> ColumnElement[bool]:
         return text.op("~", is_comparison=True)(pattern)
@@ -222,12 +231,16 @@ def _moment_postgresql(column: Column[Any]) -> ColumnElement[str]:
         moment = func.timezone("Asia/Shanghai", func.to_timestamp(cast(text, Numeric) / unit))
         return func.to_char(moment, "YYYYMMDDHH24MISS", type_=String())
 
-    return case(
+    moment: ColumnElement[str] = case(
+        (cast(column, Text).like("____-__-__ __:__:__%"), func.translate(func.left(cast(column, Text), 19), "- :", "")),
         (like("^[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}([^0-9]|$)"), _joined(parts)),
         (like("^(19|20)[0-9]{6}([0-9]{4}|[0-9]{6,})?$"), func.rpad(func.left(text, 14), 14, "0")),
         (like("^[0-9]{13}([.][0-9]*)?$"), epoch(1000)),
         (like("^[0-9]{10}([.][0-9]*)?$"), epoch(1)),
     )
+    # of this table, not of all its rows once more
+    made = select(cast(moment, Text).label("moment")).offset(0).correlate(table).lateral("chengxin")
+    return made.c.moment, table.join(made, true())
 
 
 def _joined(parts: Sequence[ColumnElement[str]]) -> ColumnElement[str]:

@@ -23,7 +23,7 @@ from chengxin.contracts.plan import contract_digest, kind_of
 from chengxin.dataset import journal, reconcile
 from chengxin.dataset.assemble import Assembly, Draft
 from chengxin.dataset.settling import Settling, link_batch
-from chengxin.errors import CommitConflict, DeliveryCorrupt, InvariantBroken, NotReleasable
+from chengxin.errors import CommitConflict, ContractError, DeliveryCorrupt, InvariantBroken, NotReleasable
 from chengxin.feedback import answering
 from chengxin.feedback import replay as replaying
 from chengxin.feedback.answering import Answered
@@ -187,8 +187,21 @@ def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -
             tuple(counts.sources or (f.name for f in landed.files)),
             _versions(contract, settings),
             next((f.message for f in verdict.findings if f.rule == RELEASED), None),
+            _route(contract, everything),
         )
         return link_batch(contract, landed, before, everything, settings)
+
+
+def _route(contract: Contract, everything: Sequence[Admission]) -> str | None:
+    """Return the group of routes of a contract; raise ContractError where its earlier batches are of another."""
+    group = contract.delivery.route.group if contract.delivery.route else None
+    before = next((a.route for a in everything if a.dataset == contract.id), group)
+    if before != group:
+        raise ContractError(
+            f"{contract.id}：已有批次按 delivery.route.group = {before or '（无）'} 入库，现为 {group or '（无）'}；"
+            "记录的编号由此而来，不能中途改变。请恢复原值，或清空数据目录中的 admissions 和 batches 后重新入库"
+        )
+    return group
 
 
 def retry_waiting(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> list[Admission]:
@@ -229,7 +242,7 @@ def _publish_government(
     layout = Layout(settings.home)
     now = snapshot.current(layout, "government")
     sealed = _sealed(contracts, everything, now)
-    digest = _assembly_digest(sealed)
+    digest = _assembly_digest(sealed, contracts)
     base = now if now and now.extra["assembly"] == digest else None
     if base and base.extra["last_order"] == everything[-1].order:
         return base, False
@@ -270,6 +283,7 @@ def _checked(
     limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
     reconcile.check_draft(layout, draft, base, {a.dataset: a.kind for a in everything})
     reconcile.check_subjects(layout, draft, base, **limits)
+    reconcile.check_sources(layout, draft, base, **limits)
     fresh = sorted((draft.folder / "subject").glob("*.parquet"))
     if fresh:
         verdict = runner.run_subject(fresh, expectations=settings.expectations, today=clock.today(), **limits)
@@ -473,7 +487,8 @@ def _sealed(contracts: Mapping[str, Contract], everything: Sequence[Admission], 
     return frozenset({c.id for c in contracts.values() if c.basis.share == "不予"} | gone | by_kind)
 
 
-def _assembly_digest(sealed: frozenset[str]) -> str:
-    """Return what, when it changes, makes every published file stale: kinds, columns, sealing, library."""
+def _assembly_digest(sealed: frozenset[str], contracts: Mapping[str, Contract]) -> str:
+    """Return what, when it changes, makes every published file stale: kinds, columns, sealing, routes, library."""
     body = repr([(k.id, k.model_dump(mode="json")) for k in kinds().values()]) + repr(sorted(sealed)) + __version__
+    body += "".join(f"{c.id} {c.delivery.route!r}" for _, c in sorted(contracts.items()) if c.delivery.route)
     return hashlib.sha256(body.encode()).hexdigest()[:12]

@@ -13,9 +13,9 @@ import duckdb
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
-from chengxin.dataset import steps, subjects
+from chengxin.dataset import routes, steps, subjects
 from chengxin.dataset.origins import Origins
-from chengxin.dataset.tables import CREDIT_RECORD, RecordWriter, table_schema, titles
+from chengxin.dataset.tables import CREDIT_RECORD, RECORD_SOURCE, RecordWriter, table_schema, titles
 from chengxin.handover import Admission
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns
@@ -90,13 +90,16 @@ class Assembly:
         if not fresh:
             return
         steps.decide(connection, self.layout, self.contracts, mine, fresh, self.last_order)
+        restored = routes.decide(connection, self.layout, self.contracts, mine, fresh, self.last_order)
         touched = steps.touched_parts(connection)
         if not touched:
             return
         kept = self._kept_files(kind.id, touched)
         steps.count_changes(connection, kept, draft.inserted, draft.removed)
         reader = connection.sql(
-            steps.rows_of_kind(self.layout, kind, origins, mine, fresh, kept, self._present(kind, fresh, kept))
+            steps.rows_of_kind(
+                self.layout, kind, origins, mine, fresh, kept, self._present(kind, [*fresh, *restored], kept), restored
+            )
         ).to_arrow_reader(122_880)
         writer = RecordWriter(kind, origins, self.folder)
         writer.write(reader)
@@ -104,6 +107,12 @@ class Assembly:
             new_files.setdefault(table, []).extend(files)
         replaced.setdefault(kind.id, set()).update(touched)
         replaced.setdefault(CREDIT_RECORD, set()).update(f"{kind.id}-{p}" for p in touched)
+        if any(a.route for a in fresh):
+            places = {f"{kind.id}-{p}" for p in routes.touched_parts(connection)}
+            kept = self._kept_files(RECORD_SOURCE, places)
+            written = routes.write_sources(connection, kind, origins, mine, kept, self.folder)
+            new_files.setdefault(RECORD_SOURCE, []).extend(written)
+            replaced.setdefault(RECORD_SOURCE, set()).update(places)
 
     def _present(self, kind: Kind, fresh: Sequence[Admission], kept: Sequence[Path]) -> set[str]:
         """Return the columns that may hold values: those the contracts fill; all where older files are taken along."""

@@ -37,7 +37,7 @@ def decide(
     connection.execute("CREATE OR REPLACE TEMP TABLE losers (adm_order BIGINT, row_id BIGINT)")
     connection.execute("CREATE OR REPLACE TEMP TABLE displaced (record_id VARCHAR, part VARCHAR, dataset VARCHAR)")
     connection.execute("CREATE OR REPLACE TEMP TABLE fresh_counts (dataset VARCHAR, part VARCHAR, rows BIGINT)")
-    for dataset in sorted({a.dataset for a in fresh}):
+    for dataset in sorted({a.dataset for a in fresh if not a.route}):
         _decide_dataset(
             connection,
             layout,
@@ -56,8 +56,6 @@ def _decide_dataset(
     last_order: int,
     dataset: str,
 ) -> None:
-    create_held(connection, *(link_files(layout, mine, n) for n in ("linked", "duplicates", "withdrawn", "reopened")))
-    order = f"({VERSION_ORDER})"
     new = f"adm_order > {last_order}"
     # Linking noted which records have more than one version; all others need no decision.
     connection.execute("CREATE OR REPLACE TEMP TABLE disputed (record_id VARCHAR)")
@@ -65,17 +63,7 @@ def _decide_dataset(
         files = link_files(layout, fresh, name)
         if files:
             connection.execute(f"INSERT INTO disputed SELECT record_id FROM {parquet(files)}")
-    connection.execute("""CREATE OR REPLACE TEMP TABLE versions AS
-        SELECT *, payload IS NULL AS withdrawal FROM held WHERE record_id IN (SELECT record_id FROM disputed)""")
-    # The newest content counts; the row that stands for it is the newest that is not a mere repetition.
-    connection.execute(f"""CREATE OR REPLACE TEMP TABLE newest AS
-        SELECT record_id, max_by(withdrawal, {order}) AS gone, max_by(coalesce(payload, 0), {order}) AS content
-        FROM versions GROUP BY record_id""")
-    connection.execute(f"""CREATE OR REPLACE TEMP TABLE decided AS
-        SELECT record_id, max_by(adm_order, {order}) AS adm_order, max_by(row_id, {order}) AS row_id,
-               any_value(gone) AS gone, max_by(part, {order}) AS part
-        FROM versions JOIN newest USING (record_id)
-        WHERE withdrawal = gone AND (gone OR (payload = content AND NOT duplicate)) GROUP BY record_id""")
+    weigh(connection, layout, mine)
     connection.execute(f"""INSERT INTO losers
         SELECT h.adm_order, h.row_id FROM versions h JOIN decided d USING (record_id)
         WHERE h.{new} AND h.row_id >= 0
@@ -89,6 +77,26 @@ def _decide_dataset(
             WHERE NOT waiting AND {void(reopened, "l")}""")
         connection.execute(f"INSERT INTO displaced SELECT record_id, part, {literal(dataset)} FROM {parquet(reopened)}")
     _count_fresh(connection, layout, fresh, dataset)
+
+
+def weigh(connection: duckdb.DuckDBPyConnection, layout: Layout, mine: Sequence[Admission]) -> None:
+    """Weigh the versions of the records in `disputed` within one data set, whose admissions are `mine`.
+
+    Leaves `versions` and `decided` (record_id, adm_order, row_id, gone, part, subject_id): what holds now.
+    """
+    create_held(connection, *(link_files(layout, mine, n) for n in ("linked", "duplicates", "withdrawn", "reopened")))
+    order = f"({VERSION_ORDER})"
+    connection.execute("""CREATE OR REPLACE TEMP TABLE versions AS
+        SELECT *, payload IS NULL AS withdrawal FROM held WHERE record_id IN (SELECT record_id FROM disputed)""")
+    # The newest content counts; the row that stands for it is the newest that is not a mere repetition.
+    connection.execute(f"""CREATE OR REPLACE TEMP TABLE newest AS
+        SELECT record_id, max_by(withdrawal, {order}) AS gone, max_by(coalesce(payload, 0), {order}) AS content
+        FROM versions GROUP BY record_id""")
+    connection.execute(f"""CREATE OR REPLACE TEMP TABLE decided AS
+        SELECT record_id, max_by(adm_order, {order}) AS adm_order, max_by(row_id, {order}) AS row_id,
+               any_value(gone) AS gone, max_by(part, {order}) AS part, max_by(subject_id, {order}) AS subject_id
+        FROM versions JOIN newest USING (record_id)
+        WHERE withdrawal = gone AND (gone OR (payload = content AND NOT duplicate)) GROUP BY record_id""")
 
 
 def _count_fresh(
@@ -146,16 +154,19 @@ def rows_of_kind(
     fresh: Sequence[Admission],
     kept: Sequence[Path],
     present: set[str],
+    restored: Sequence[Admission] = (),
 ) -> str:
     """Return the query of all rows of the touched parts: kept ones that nothing displaced, and the fresh winners.
 
-    present: the kind's columns that can hold a value; the others are not carried through the sort.
+    present: the kind's columns that can hold a value; the others are not carried through the sort. restored: older
+    admissions with rows that are shown again (table `restored` of dataset.routes).
     """
     columns = [c.name for c in kind_columns(kind) if c.name in present]
     related = ["related_subject_id"] if "related" in kind.roles else []
     head = ["record_id", "subject_id", *related, "subject_type"]
     tail = ["source_row", "source_record_id", "source_updated_at"]
     selects = [_fresh_rows(layout, a, origins, [*columns, *tail], head) for a in fresh]
+    selects += [_fresh_rows(layout, a, origins, [*columns, *tail], head, again=True) for a in restored]
     if kept:
         selects.append(f"""SELECT {", ".join(f"k.{c}" for c in [*head, *columns, *tail])}, o.origin,
                 regexp_extract(k.filename, '([^/]+)-[0-9a-f]{{12}}[.]parquet$', 1) AS part
@@ -167,16 +178,21 @@ def rows_of_kind(
         FROM ({" UNION ALL ".join(selects)}) r ORDER BY part, subject_id, origin, source_row"""
 
 
-def _fresh_rows(layout: Layout, admission: Admission, origins: Origins, columns: list[str], head: list[str]) -> str:
+def _fresh_rows(
+    layout: Layout, admission: Admission, origins: Origins, columns: list[str], head: list[str], *, again: bool = False
+) -> str:
     standard = sorted(layout.standard(admission.dataset, admission.batch_id).glob("standard-*.parquet"))
     first = origins.first[admission.dataset, admission.batch_id]
     duplicates = link_files(layout, [admission], "duplicates")
-    not_duplicate = f"AND row_id NOT IN (SELECT row_id FROM {parquet(duplicates)})" if duplicates else ""
+    wanted = f"AND row_id NOT IN (SELECT row_id FROM {parquet(duplicates)})" if duplicates else ""
+    wanted += f" AND row_id NOT IN (SELECT row_id FROM losers WHERE adm_order = {admission.order})"
+    if again:
+        wanted = f"AND row_id IN (SELECT row_id FROM restored WHERE adm_order = {admission.order})"
     return f"""SELECT {", ".join([f"l.{c}" for c in head] + [f"s.{c}" for c in columns])},
             {first} + (s.row_id >> {FILES_BITS}) AS origin, l.part
         FROM {parquet(standard)} s JOIN (
-            SELECT * FROM {parquet(link_files(layout, [admission], "linked"))} WHERE NOT waiting {not_duplicate}
-            AND row_id NOT IN (SELECT row_id FROM losers WHERE adm_order = {admission.order})) l USING (row_id)"""
+            SELECT * FROM {parquet(link_files(layout, [admission], "linked"))} WHERE NOT waiting {wanted}) l
+            USING (row_id)"""
 
 
 def share_level(kind: Kind) -> str:

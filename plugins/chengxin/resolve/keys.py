@@ -13,11 +13,11 @@ STATUS, DELETED = "delivery_status_code", "2"
 VERSION_ORDER = "version_at, batch_order, row_id"
 
 
-def record_id(dataset: str, kind: Kind, subject: str) -> str:
-    """Return the record's identity: md5 over data set, subject and the kind's key, as 32 hex characters."""
+def record_id(identity: str, kind: Kind, subject: str) -> str:
+    """Return the record's id: md5 over data set (or group of routes), subject and the kind's key, in hex."""
     columns = {c.element.id: c.name for c in reversed(kind_columns(kind)) if c.element}
     keys = [f"coalesce(CAST(s.{columns[e]} AS VARCHAR), '')" for e in kind.key]
-    return f"md5(concat_ws(chr(31), {', '.join([literal(dataset), subject, *keys])}))"
+    return f"md5(concat_ws(chr(31), {', '.join([literal(identity), subject, *keys])}))"
 
 
 def withdrawal(kind: Kind, columns: Collection[str]) -> str | None:

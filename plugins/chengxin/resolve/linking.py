@@ -66,6 +66,7 @@ class Outcome:
 class Linking:
     """Everything linking one batch needs. `order` is the place its admission will take in the journal.
 
+    identity: what record ids are made of besides subject and key: the data set, or its group of routes.
     again: links folder of the revision before, whose waiting rows are tried, and settled ones of reopened records; None
     = all passed rows. reopen: (record_id, part) of records to reopen in the whole data set.
     """
@@ -75,6 +76,7 @@ class Linking:
     layout: Layout
     registry: Registry
     order: int
+    identity: str
     target: Path
     again: Path | None
     judgements: tuple[Judgement, ...]
@@ -179,7 +181,7 @@ class Linking:
         connection.execute(f"""COPY (
             SELECT s.row_id, {subject} AS subject_id, {related} AS related_subject_id, {part} AS part,
                 {kind_of_subject} AS subject_type, {rule} AS rule, {missing} AS waiting,
-                CASE WHEN NOT {missing} THEN {keys.record_id(self.contract.id, self.kind, subject)} END AS record_id,
+                CASE WHEN NOT {missing} THEN {keys.record_id(self.identity, self.kind, subject)} END AS record_id,
                 {self._payload()} AS payload,
                 {keys.version_at(self.batch, self.contract.delivery.mode)} AS version_at,
                 {self.batch_order} AS batch_order, {self.order} AS adm_order

@@ -19,7 +19,7 @@ from chengxin.connectors.http_session import HttpConnection, HttpSession
 from chengxin.errors import SourceUnavailable
 
 ROWS = "rows.csv"
-_NAME = "draft_sample"
+_NAME = "网址"  # as messages call it
 
 
 @dataclass(frozen=True)

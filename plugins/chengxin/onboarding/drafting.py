@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from chengxin.contracts.lint import UNDECIDED
+from chengxin.contracts.lint import UNDECIDED, lint_contract
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError
 from chengxin.model.codelists import codelists
@@ -25,6 +25,7 @@ from chengxin.standardise.reader import RawChunk
 CLEAR = 3.0  # score from which a kind may be proposed at all
 CLOSE = 1.5  # and how far the next one must lie behind
 _CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
+_FULL = 0.9  # a column that is filled less was never meant to be filled always
 _UNSURE = "待核对"
 
 
@@ -44,7 +45,8 @@ class Draft:
     """A proposed contract and why it is as it is.
 
     body: the contract as plain values (kind 待定 where none fits). proposals: all kinds, best first; chosen: the one
-    taken. clear: a kind could be proposed. refused: share of the sample that would be 疑问数据.
+    taken. clear: a kind could be proposed. refused: share of the sample that would be 疑问数据. lacks: what lint misses
+    beside what is undecided, in words.
     units: element -> (unit, where it was found). words: element -> the source's own code words without a standard code.
     """
 
@@ -57,6 +59,7 @@ class Draft:
     words: Mapping[str, tuple[str, ...]]
     refused: float | None = None
     notes: tuple[str, ...] = field(default_factory=tuple)
+    lacks: tuple[str, ...] = ()
 
     @property
     def undecided(self) -> tuple[Match, ...]:
@@ -82,15 +85,24 @@ def draft(sample: Sample, contracts: Mapping[str, Contract], wishes: Wishes) -> 
         m.element.id: tuple(_unknown_words(m, columns)) for m in chosen.matches if m.element and m.element.codelist
     }
     body = _body(sample, chosen, wishes, units, {name: list(found) for name, found in words.items() if found})
-    refused = None
+    refused: float | None = None
+    lacks: tuple[str, ...] = ()
     if clear and body["columns"]:
         trial = Contract.model_validate({**body, "codes": {}})
-        refused = _refused(trial, sample)
+        refused, lacks = _refused(trial, sample), tuple(w for w in lint_contract(trial) if "(undecided" not in w)
         body["quality"] = _quality(chosen, columns, refused)
         body["examples"] = _examples(trial, chosen, columns)
     if not clear:
         body["kind"] = UNDECIDED
-    return Draft(body, sample, chosen, tuple(ranked), clear, units, {n: w for n, w in words.items() if w}, refused)
+    known = {name: found for name, found in words.items() if found}
+    notes = _siblings(chosen, contracts)
+    return Draft(body, sample, chosen, tuple(ranked), clear, units, known, refused, notes, lacks)
+
+
+def _siblings(chosen: Proposal, contracts: Mapping[str, Contract]) -> tuple[str, ...]:
+    """Say how data sets of the same kind are delivered; it cannot be seen in one file."""
+    full = [c.id for c in contracts.values() if c.kind == chosen.kind.id and c.delivery.mode == "full"]
+    return (f"同类数据集 {'、'.join(full)} 是全量清单（delivery.mode: full），请核对本数据集",) if full else ()
 
 
 def _body(
@@ -168,7 +180,7 @@ def _refused(contract: Contract, sample: Sample) -> float:
         RawChunk(sample.table, rows, ()), file_no=0, file_name="sample"
     )
     refused: int = done.quarantined.num_rows
-    return refused / max(sample.table.num_rows, 1)
+    return refused / max(len(rows), 1)
 
 
 def _quality(chosen: Proposal, columns: Mapping[str, Evidence], refused: float) -> dict[str, Any]:
@@ -179,7 +191,9 @@ def _quality(chosen: Proposal, columns: Mapping[str, Evidence], refused: float) 
     fill = {
         m.element.id: math.floor(columns[m.header].fill * 8) / 10
         for m in chosen.matches
-        if m.element and m.element.id in watched and columns[m.header].fill >= 0.5
+        if m.element
+        and m.element.id in watched
+        and columns[m.header].fill >= (0.5 if m.element.id in kind.required else _FULL)
     }
     return {"quarantined": {"warn": warn, "hold": max(0.5, min(0.9, warn * 2))}, "fill": fill}
 

@@ -78,7 +78,9 @@ def _official(element: Element, evidence: Evidence) -> str:
     """Return a word of a code list or the name of a place: these are public, and may well occur in the sample."""
     digits = evidence.example_shape(_DIGITS) is not None
     if element.codelist:
-        entry = next(iter(codelists()[element.codelist].values()))
+        entries = list(codelists()[element.codelist].values())
+        used = [e for e in entries if any(evidence.holds(text) for text in (e.code, e.name, *e.aliases))]
+        entry = (used or entries)[0]
         return entry.code if digits else entry.name
     if element.type == "region":
         return "430102" if digits else "长沙市"
@@ -97,7 +99,7 @@ def _made(element: Element, evidence: Evidence, n: int) -> str:
         return "否" if evidence.example_shape(_DIGITS) is None else "0"
     if element.type == "name":
         return _name(element, n)
-    if element.id.endswith("_code"):
+    if element.id.endswith("_code") or evidence.example_shape(_DIGITS):
         return str(9000 + n % 1000)
     return f"示例{element.title.split('（', maxsplit=1)[0]}{_ORDINALS[n % 10]}"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 
@@ -161,7 +161,7 @@ def _interface(url: str, scratch: Path, connection: str | None = None) -> Sample
     if parts.query:
         names = "、".join(sorted({pair.split("=")[0] for pair in parts.query.split("&")}))
         notes.append(f"网址带有参数 {names}：固定的写入 query，凭据写入 query_env 或 headers_env，值都没有抄进草稿")
-    return _sampled(path, parts.path.rstrip("/").rsplit("/", 1)[-1] or "page",
+    return _sampled(path, unquote(parts.path.rstrip("/").rsplit("/", 1)[-1]) or "page",
         {"connector": "http_api", "options": options}, scratch, tuple(notes))  # fmt: skip
 
 

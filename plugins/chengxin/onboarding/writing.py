@@ -67,8 +67,7 @@ def _kind(draft: Draft) -> list[str]:
             f"#   {rank}. {proposal.kind.id} {proposal.kind.title}（{proposal.score:.1f} 分）：{_one_line(words)}"
         )
     lines.append(f"kind: {draft.body['kind']}  # {draft.chosen.kind.title if draft.clear else 'TODO'}")
-    missing = draft.chosen.missing if draft.clear else ()
-    return lines + [f"# TODO 缺少必需的 {n}（{elements()[n].title}）：在 columns 或 constants 中给出" for n in missing]
+    return lines + [f"# TODO {_one_line(words)}" for words in draft.lacks]
 
 
 def _delivery(draft: Draft) -> list[str]:

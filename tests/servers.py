@@ -153,9 +153,30 @@ def _handler(api: Api) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A private PostgreSQL cluster; `restart` breaks every connection, as a crash does."""
+
+    url: str
+    control: tuple[str | Path, ...]
+    start: tuple[str | Path, ...]
+
+    def restart(self) -> None:
+        quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+        subprocess.run([*self.control, "-m", "immediate", "stop"], **quiet)
+        subprocess.run([*self.control, *self.start], **quiet)
+
+
 @contextmanager
 def postgres() -> Iterator[str | None]:
     """Start a private cluster and give its SQLAlchemy URL; None where PostgreSQL is not installed."""
+    with postgres_cluster() as cluster:
+        yield cluster.url if cluster else None
+
+
+@contextmanager
+def postgres_cluster() -> Iterator[Cluster | None]:
+    """Start a private cluster; None where PostgreSQL is not installed."""
     binaries = _postgres_binaries()
     if binaries is None:
         yield None
@@ -172,9 +193,11 @@ def postgres() -> Iterator[str | None]:
         subprocess.run([*run_as, *initdb], **quiet)
         options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
         control = [*run_as, binaries / "pg_ctl", "-D", data, "-w"]
-        subprocess.run([*control, "-l", folder / "log", "-o", options, "start"], **quiet)
+        start = ("-l", folder / "log", "-o", options, "start")
+        subprocess.run([*control, *start], **quiet)
         try:
-            yield f"postgresql+psycopg://{user}@127.0.0.1:{port}/postgres"
+            url = f"postgresql+psycopg://{user}@127.0.0.1:{port}/postgres"
+            yield Cluster(url, tuple(control), start)
         finally:
             subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
     finally:

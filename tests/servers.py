@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -19,8 +20,27 @@ DATE = "Fri, 20 Nov 2026 01:00:00 GMT"
 
 
 @dataclass
+class Asked:
+    """One request as it came."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+    query_string: str
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.body)
+
+
+@dataclass
 class Answer:
-    """What to send: body and headers; `announce` lies about the length, `pause` waits before each byte."""
+    """What to send: body and headers; `announce` lies about the length, `drip_seconds` waits before each byte.
+
+    chunked: send without a length; with `announce` the end mark is missing too.
+    """
 
     body: bytes = b""
     status: int = 200
@@ -28,6 +48,7 @@ class Answer:
     announce: int | None = None
     drip_seconds: float = 0.0
     hang_seconds: float = 0.0
+    chunked: bool = False
 
 
 def rows_answer(rows: list[dict], total: int | None = None, **headers: str) -> Answer:
@@ -45,56 +66,38 @@ class _QuietServer(ThreadingHTTPServer):
 
 
 class Api:
-    """An HTTP server whose answers are made by `behave(query, headers, number_of_request)`."""
+    """An HTTP server whose answers are made by `behave(query, headers, number_of_request)`.
 
-    def __init__(self, behave: Callable[[dict[str, str], dict[str, str], int], Answer]) -> None:
+    with_asked: `behave` gets the whole request, an `Asked`, instead. tls: serve HTTPS.
+    """
+
+    def __init__(
+        self, behave: Callable[..., Answer], *, with_asked: bool = False, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.requests: list[tuple[str, dict[str, str], dict[str, str]]] = []
-        stop = self._stop = threading.Event()
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                parts = urlsplit(self.path)
-                query = {k: v[0] for k, v in parse_qs(parts.query).items()}
-                api.requests.append((parts.path, query, dict(self.headers)))
-                answer = behave(query, dict(self.headers), len(api.requests))
-                if stop.wait(answer.hang_seconds):
-                    return
-                self.send_response_only(answer.status)
-                headers = {"Date": DATE, "Content-Type": "application/json", **answer.headers}
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                length = len(answer.body) if answer.announce is None else answer.announce
-                self.send_header("Content-Length", str(length))
-                self.end_headers()
-                try:
-                    self._send(answer)
-                except OSError:
-                    return
-                self.close_connection = self.close_connection or answer.announce is not None
-
-            def _send(self, answer: Answer) -> None:
-                if not answer.drip_seconds:
-                    self.wfile.write(answer.body)
-                    return
-                for byte in answer.body:
-                    if stop.wait(answer.drip_seconds):
-                        return
-                    self.wfile.write(bytes([byte]))
-                    self.wfile.flush()
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = _QuietServer(("127.0.0.1", 0), Handler)
+        self.asked: list[Asked] = []
+        self.tls = tls
+        self._behave, self._with_asked, self._stop = behave, with_asked, threading.Event()
+        self._server = _QuietServer(("127.0.0.1", 0), _handler(self))
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
+    def answer(self, asked: Asked) -> Answer | None:
+        """Note a request and say what to send; None once the server is being closed."""
+        self.requests.append((asked.path, asked.query, asked.headers))
+        self.asked.append(asked)
+        given = (asked,) if self._with_asked else (asked.query, asked.headers, len(self.requests))
+        answer = self._behave(*given)
+        return None if self.wait(answer.hang_seconds) else answer
+
+    def wait(self, seconds: float) -> bool:
+        return self._stop.wait(seconds)
+
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/api"
 
     def close(self) -> None:
         self._stop.set()
@@ -102,9 +105,78 @@ class Api:
         self._server.server_close()
 
 
+def _handler(api: Api) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            query = {k: v[0] for k, v in parse_qs(parts.query, keep_blank_values=True).items()}
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            answer = api.answer(Asked(self.command, parts.path, query, dict(self.headers), body, parts.query))
+            if answer is None:
+                return
+            self.send_response_only(answer.status)
+            headers = {"Date": DATE, "Content-Type": "application/json", **answer.headers}
+            length = len(answer.body) if answer.announce is None else answer.announce
+            headers |= {"Transfer-Encoding": "chunked"} if answer.chunked else {"Content-Length": str(length)}
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            try:
+                self._send(answer)
+            except OSError:
+                return
+            self.close_connection = self.close_connection or answer.announce is not None
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def _send(self, answer: Answer) -> None:
+            if answer.chunked:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(answer.body), answer.body))
+                self.wfile.write(b"" if answer.announce is not None else b"0\r\n\r\n")
+                return
+            if not answer.drip_seconds:
+                self.wfile.write(answer.body)
+                return
+            for byte in answer.body:
+                if api.wait(answer.drip_seconds):
+                    return
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    return Handler
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A private PostgreSQL cluster; `restart` breaks every connection, as a crash does."""
+
+    url: str
+    control: tuple[str | Path, ...]
+    start: tuple[str | Path, ...]
+
+    def restart(self) -> None:
+        quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+        subprocess.run([*self.control, "-m", "immediate", "stop"], **quiet)
+        subprocess.run([*self.control, *self.start], **quiet)
+
+
 @contextmanager
 def postgres() -> Iterator[str | None]:
     """Start a private cluster and give its SQLAlchemy URL; None where PostgreSQL is not installed."""
+    with postgres_cluster() as cluster:
+        yield cluster.url if cluster else None
+
+
+@contextmanager
+def postgres_cluster() -> Iterator[Cluster | None]:
+    """Start a private cluster; None where PostgreSQL is not installed."""
     binaries = _postgres_binaries()
     if binaries is None:
         yield None
@@ -121,9 +193,11 @@ def postgres() -> Iterator[str | None]:
         subprocess.run([*run_as, *initdb], **quiet)
         options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
         control = [*run_as, binaries / "pg_ctl", "-D", data, "-w"]
-        subprocess.run([*control, "-l", folder / "log", "-o", options, "start"], **quiet)
+        start = ("-l", folder / "log", "-o", options, "start")
+        subprocess.run([*control, *start], **quiet)
         try:
-            yield f"postgresql+psycopg://{user}@127.0.0.1:{port}/postgres"
+            url = f"postgresql+psycopg://{user}@127.0.0.1:{port}/postgres"
+            yield Cluster(url, tuple(control), start)
         finally:
             subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
     finally:

@@ -58,6 +58,7 @@ class StandardBatch:
 
     rules: issue rows per 'level:rule'. digest: contract + library digest under which it was made.
     mismatch: message when the whole delivery does not fit the contract (then passed = 0).
+    sources: the names that `source_file` holds, by file number: received files, or members of archives.
     """
 
     dataset: str
@@ -68,6 +69,7 @@ class StandardBatch:
     rules: dict[str, int]
     digest: str
     mismatch: str | None = None
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ class Admission:
     revision: 0 at admission, then one more each time waiting rows found their subject.
     order: the place of the admission among all admissions of the home; later wins where times tie.
     withdrawn: records that this delivery withdrew: a full one no longer holds them, or its row said so.
-    department ... files: what publishing needs to know of the batch, as it was on admission.
+    department ... files: what publishing needs to know of the batch, as it was on admission; files by file number, the
+        members of an archive each.
     released: why a person let a held batch in; None = it was not held. route: the group of routes its records are of.
     """
 

@@ -17,12 +17,17 @@ from typing import Any
 from chengxin import __version__
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import landing
+from chengxin.contracts.derived import contract_for, mode_for, replayed
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest, kind_of
 from chengxin.dataset import journal, reconcile
 from chengxin.dataset.assemble import Assembly, Draft
 from chengxin.dataset.settling import Settling, link_batch
-from chengxin.errors import CommitConflict, DeliveryCorrupt, InvariantBroken, NotReleasable
+from chengxin.errors import CommitConflict, ContractError, DeliveryCorrupt, InvariantBroken, NotReleasable
+from chengxin.feedback import answering
+from chengxin.feedback import replay as replaying
+from chengxin.feedback.answering import Answered
+from chengxin.feedback.outcomes import Outcome, ended
 from chengxin.handover import Admission, Batch, Delivery, Finding, SnapshotRef, StandardBatch, TierRef, Verdict, as_json
 from chengxin.model.kinds import kinds
 from chengxin.publish import catalogue, snapshot, tiers
@@ -41,7 +46,10 @@ RELEASED = "released"  # the finding that says that a person let a held batch in
 
 def discover(contract: Contract, settings: Settings) -> list[Delivery]:
     """List what the source offers and has not surely landed yet."""
-    return landing.offered(contract, settings)
+    offered = landing.offered(contract, settings)
+    for gap in landing.missing(contract, settings, offered):
+        log.warning("%s：报送序号不连续，%s；已到的照常处理，请向提供部门核实", contract.id, gap)
+    return offered
 
 
 def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Clock) -> Batch:
@@ -74,6 +82,7 @@ def standardise(contract: Contract, landed: Batch, settings: Settings) -> Standa
     An admitted batch stays as it was admitted, whatever its contract says now: its links refer to these rows.
     """
     layout = Layout(settings.home)
+    contract = contract_for(contract, landed)
     target = layout.standard(contract.id, landed.batch_id)
     with lock.held(layout, f"dataset-{contract.id}"):
         summary = _summary(target)
@@ -81,9 +90,7 @@ def standardise(contract: Contract, landed: Batch, settings: Settings) -> Standa
         if summary and (current or _admitted(contract, landed, settings)):
             return summary
         payload = layout.landing(contract.id, landed.batch_id) / landing.PAYLOAD
-        return standardising.run(
-            contract, landed, payload, target, workers=settings.workers, limits=settings.limits
-        )
+        return standardising.run(contract, landed, payload, target, workers=settings.workers, limits=settings.limits)
 
 
 def _admitted(contract: Contract, landed: Batch, settings: Settings) -> Admission | None:
@@ -93,6 +100,7 @@ def _admitted(contract: Contract, landed: Batch, settings: Settings) -> Admissio
 def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Verdict:
     """Judge a standardised batch with its suite; done already under the same contract and suite = return it."""
     layout = Layout(settings.home)
+    contract = contract_for(contract, landed)
     target = layout.validation(contract.id, landed.batch_id)
     standard = layout.standard(contract.id, landed.batch_id)
     with lock.held(layout, f"dataset-{contract.id}"):
@@ -173,14 +181,27 @@ def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -
             verdict.status,
             contract.department.code,
             contract.kind,
-            contract.delivery.mode,
+            mode_for(contract, landed),
             contract.basis.share,
             landed.received_at.isoformat(),
-            tuple(f.name for f in landed.files),
+            tuple(counts.sources or (f.name for f in landed.files)),
             _versions(contract, settings),
             next((f.message for f in verdict.findings if f.rule == RELEASED), None),
+            _route(contract, everything),
         )
         return link_batch(contract, landed, before, everything, settings)
+
+
+def _route(contract: Contract, everything: Sequence[Admission]) -> str | None:
+    """Return the group of routes of a contract; raise ContractError where its earlier batches are of another."""
+    group = contract.delivery.route.group if contract.delivery.route else None
+    before = next((a.route for a in everything if a.dataset == contract.id), group)
+    if before != group:
+        raise ContractError(
+            f"{contract.id}：已有批次按 delivery.route.group = {before or '（无）'} 入库，现为 {group or '（无）'}；"
+            "记录的编号由此而来，不能中途改变。请恢复原值，或清空数据目录中的 admissions 和 batches 后重新入库"
+        )
+    return group
 
 
 def retry_waiting(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> list[Admission]:
@@ -221,7 +242,7 @@ def _publish_government(
     layout = Layout(settings.home)
     now = snapshot.current(layout, "government")
     sealed = _sealed(contracts, everything, now)
-    digest = _assembly_digest(sealed)
+    digest = _assembly_digest(sealed, contracts)
     base = now if now and now.extra["assembly"] == digest else None
     if base and base.extra["last_order"] == everything[-1].order:
         return base, False
@@ -262,6 +283,7 @@ def _checked(
     limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
     reconcile.check_draft(layout, draft, base, {a.dataset: a.kind for a in everything})
     reconcile.check_subjects(layout, draft, base, **limits)
+    reconcile.check_sources(layout, draft, base, **limits)
     fresh = sorted((draft.folder / "subject").glob("*.parquet"))
     if fresh:
         verdict = runner.run_subject(fresh, expectations=settings.expectations, today=clock.today(), **limits)
@@ -347,7 +369,7 @@ def _stray_links(layout: Layout, folder: Path) -> int:
 def counts_of(contract: Contract, landed: Batch, settings: Settings) -> dict[str, Any]:
     """Return the account of a batch as the CLI prints it; a held batch counts all its rows as quarantined."""
     layout = Layout(settings.home)
-    account = journal.latest(journal.admissions(layout)).get((contract.id, landed.batch_id))
+    account = _admitted(contract, landed, settings)
     if account:
         counts = {n: getattr(account, n) for n in ("received", "accepted", "quarantined", "duplicate", "unlinked")}
         return {"dataset": contract.id, "batch_id": landed.batch_id, **counts, "verdict": account.verdict}
@@ -379,12 +401,32 @@ def ingest(
     return counts_of(contract, landed, settings)
 
 
+def answer(contract: Contract, settings: Settings, clock: Clock, *, again: Sequence[str] = ()) -> list[Answered]:
+    """Answer the department: build what is new or changed of its batches' receipts, hand over what was not yet.
+
+    again: batches whose newest answer is handed over once more. A receiver that fails is told in the result.
+    """
+    found = outcomes(contract, settings)
+    return answering.answer(contract, found, settings, clock, again=again)
+
+
+def replay(contract: Contract, settings: Settings, only: str | None = None) -> list[tuple[str, int, Batch | None]]:
+    """Land the refused rows that pass under the present contract as batches of their own; see feedback.replay."""
+    return replaying.replay(contract, outcomes(contract, settings), settings, only)
+
+
+def outcomes(contract: Contract, settings: Settings) -> list[Outcome]:
+    """Return what became of each landed batch that is admitted or held under the present contract, in order."""
+    return ended(contract, settings, lambda landed: _verdict(contract, landed, settings))
+
+
 def _summary(folder: Path) -> StandardBatch | None:
     path = folder / "summary.json"
     return StandardBatch(**atomic.read_json(path)) if path.exists() else None
 
 
 def _verdict(contract: Contract, landed: Batch, settings: Settings) -> Verdict | None:
+    contract = contract_for(contract, landed)
     folder = Layout(settings.home).validation(contract.id, landed.batch_id)
     made = folder / "made_under.json"
     if not made.exists() or atomic.read_json(made)["digest"] != _validation_digest(contract, settings):
@@ -404,7 +446,8 @@ def _history(contract: Contract, landed: Batch, settings: Settings) -> list[Any]
         for a in reversed(journal.admissions(layout))
         if a.dataset == contract.id
     }
-    earlier = sorted((p, b) for b, p in place.items() if p[0] <= landed.received_at)
+    partial = {b.batch_id for b in landing.batches(settings, contract.id) if replayed(b)}
+    earlier = sorted((p, b) for b, p in place.items() if p[0] <= landed.received_at and b not in partial)
     files = [layout.validation(contract.id, b) / "facts.json" for _, b in earlier[-HISTORY:]]
     return [atomic.read_json(f) for f in files if f.exists()]
 
@@ -444,7 +487,8 @@ def _sealed(contracts: Mapping[str, Contract], everything: Sequence[Admission], 
     return frozenset({c.id for c in contracts.values() if c.basis.share == "不予"} | gone | by_kind)
 
 
-def _assembly_digest(sealed: frozenset[str]) -> str:
-    """Return what, when it changes, makes every published file stale: kinds, columns, sealing, library."""
+def _assembly_digest(sealed: frozenset[str], contracts: Mapping[str, Contract]) -> str:
+    """Return what, when it changes, makes every published file stale: kinds, columns, sealing, routes, library."""
     body = repr([(k.id, k.model_dump(mode="json")) for k in kinds().values()]) + repr(sorted(sealed)) + __version__
+    body += "".join(f"{c.id} {c.delivery.route!r}" for _, c in sorted(contracts.items()) if c.delivery.route)
     return hashlib.sha256(body.encode()).hexdigest()[:12]

@@ -6,6 +6,7 @@ import pytest
 
 from chengxin.contracts.models import Contract
 from chengxin.settings import Settings
+from http_sources import Desk
 from servers import postgres
 
 
@@ -43,3 +44,11 @@ def postgres_url() -> Iterator[str]:
         if url is None:
             pytest.skip("PostgreSQL is not installed")
         yield url
+
+
+@pytest.fixture
+def desk(settings: Settings, monkeypatch: pytest.MonkeyPatch, make_contract: Callable[..., Contract]) -> Iterator[Desk]:
+    """A department's interface, with its environment and contract."""
+    desk = Desk(settings, monkeypatch.setenv, make_contract)
+    yield desk
+    desk.close()

@@ -253,6 +253,22 @@ def test_a_damaged_header_in_the_middle_of_a_tar_loses_no_member_silently(tmp_pa
     assert "已损坏" in refusal(tmp_path, path)
 
 
+def test_a_list_of_members_said_to_lie_beyond_everything_is_refused(tmp_path):
+    path = zipped(tmp_path / "a.zip", ("1.csv", ROWS))
+    data = path.read_bytes()
+    locator = b"PK\x06\x07" + b"\xff" * 16
+    path.write_bytes(data[:-22] + locator + data[-22:-10] + b"\xff\xff\xff\xff" + data[-6:])
+    assert "已损坏" in refusal(tmp_path, path)
+
+
+def test_a_zip_of_a_later_version_is_refused(tmp_path):
+    path = zipped(tmp_path / "a.zip", ("1.csv", ROWS))
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 6] = 255
+    path.write_bytes(data)
+    assert "无法解压" in refusal(tmp_path, path)
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_no_random_damage_ends_in_a_trace(tmp_path, seed):
     rng = random.Random(seed)

@@ -126,3 +126,10 @@ def test_every_capital_of_the_registry_is_read() -> None:
     assert len(texts) > 16_000
     rules = {rule for _, broken in cleaned("money", texts, unit="万元") for rule in broken}
     assert rules <= {"money.foreign_currency", "money.rounded"}
+
+
+@pytest.mark.parametrize("values", [[None], ["", ""], ["N/A"], [None, None]])
+def test_a_column_without_any_amount_is_empty(values):
+    done = clean(pa.array(values, pa.string()), "money", options=CleanOptions(unit="元"))
+    assert done.values.null_count == len(values)
+    assert done.issues == ()

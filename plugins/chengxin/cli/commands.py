@@ -242,17 +242,61 @@ def verify_command(context: Context, snapshot: str | None, as_json: bool) -> Non
 @click.option("--batch", "batch_id", help="批次号，缺省为全部批次")
 @click.option("--limit", default=100, show_default=True, help="最多显示多少行；0 = 全部")
 @click.option("--raw", is_flag=True, help="同时显示原文（可能含个人信息，请勿外传）")
+@click.option(
+    "--export",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="导出为 .csv .jsonl .parquet，含原文",
+)
+@click.option("--replay", "again", is_flag=True, help="合同修订后，把现在能通过的疑问记录重新入库")
 @as_json_option
 @click.pass_obj
 def quarantine_command(
-    context: Context, dataset: str, batch_id: str | None, limit: int, raw: bool, as_json: bool
+    context: Context,
+    dataset: str,
+    batch_id: str | None,
+    limit: int,
+    raw: bool,
+    target: Path | None,
+    again: bool,
+    as_json: bool,
 ) -> None:
-    """疑问数据及原因 (quarantined rows and what to do about them)."""
-    from chengxin.cli.inspect import quarantine
-    from chengxin.cli.render import show_quarantine
+    """疑问数据：原因、更正情况，导出，重放 (refused rows: why, mended or not, export, replay)."""
+    from chengxin.cli import quarantine
+    from chengxin.cli.render import show_export, show_quarantine, show_replays
 
-    result = quarantine(context.settings, context.contract(dataset), batch_id, limit, raw=raw)
-    show_json(result) if as_json else show_quarantine(Console(), result)
+    contract = context.contract(dataset)
+    if again and target:
+        raise click.UsageError("--export 与 --replay 不能同时使用")
+    if again:
+        result = quarantine.replay(context, contract, batch_id)
+        if not as_json:
+            show_replays(Console(), result.pop("replays"))
+        finish(context, result, as_json)
+    elif target:
+        result = quarantine.export(context.settings, contract, batch_id, target)
+        show_json(result) if as_json else show_export(Console(), result)
+    else:
+        result = quarantine.quarantine(context.settings, contract, batch_id, limit, raw=raw)
+        show_json(result) if as_json else show_quarantine(Console(), result)
+
+
+@main.command(name="feedback")
+@click.argument("dataset")
+@click.option("--batch", "batch_id", help="批次号，缺省为全部批次")
+@click.option("--again", is_flag=True, help="再送一次（须指明批次）；编号不变，接收方可据此识别")
+@as_json_option
+@click.pass_obj
+def feedback_command(context: Context, dataset: str, batch_id: str | None, again: bool, as_json: bool) -> None:
+    """给报送部门的反馈：回执与送达情况，未送达的补送 (answers to the department; sends what was not sent)."""
+    from chengxin.cli.feedback import feedback
+    from chengxin.cli.render import show_feedback
+
+    if again and not batch_id:
+        raise click.UsageError("--again 须同时用 --batch 指明批次")
+    result = feedback(context, context.contract(dataset), batch_id, again=again)
+    show_json(result) if as_json else show_feedback(Console(), result)
+    sys.exit(FAILED if any(a["problem"] for a in result["answers"]) else 0)
 
 
 @main.command(name="show")

@@ -1,10 +1,9 @@
-"""The looking commands: status, verify, quarantine, show. They change nothing."""
+"""The looking commands: status, verify, show. They change nothing."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from chengxin import pipeline
 from chengxin.connectors import landing, options_problem
@@ -12,8 +11,6 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.dataset import journal, reader, reconcile
 from chengxin.errors import ChengxinError, InvariantBroken, SnapshotDamaged
-from chengxin.model.elements import elements
-from chengxin.model.rules import rules
 from chengxin.model.schema import kind_columns
 from chengxin.publish import snapshot as snapshots
 from chengxin.publish.verify import verify as verify_snapshot
@@ -59,6 +56,7 @@ def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, A
                 "last_received_at": landed[-1].received_at.isoformat() if landed else None,
                 **{n: sum(a[n] for a in accounts) for n in COUNTS},
                 "held": [a["batch_id"] for a in accounts if a["verdict"] == "hold"],
+                "gaps": landing.missing(contract, settings),
                 "pending": sum((contract.id, b.batch_id) not in admitted for b in landed),
             }
         )
@@ -94,65 +92,6 @@ def verify(settings: Settings, snapshot_id: str | None) -> dict[str, Any]:
     except InvariantBroken as error:
         problems.append(str(error))
     return {"checked": checked, "problems": problems}
-
-
-def quarantine(
-    settings: Settings, contract: Contract, batch_id: str | None, limit: int, *, raw: bool
-) -> dict[str, Any]:
-    """Return quarantined rows with file, row and every reason in words; the raw text only on request."""
-    layout = Layout(settings.home)
-    found: list[dict[str, Any]] = []
-    total = 0
-    for batch in landing.batches(settings, contract.id):
-        if batch_id not in {None, batch.batch_id}:
-            continue
-        if pipeline.counts_of(contract, batch, settings)["verdict"] == "hold":
-            why = _why_held(layout, contract, batch.batch_id)
-            found.append({"batch_id": batch.batch_id, "file": None, "row": None, "held": True, "reasons": why})
-        for path in sorted(layout.standard(contract.id, batch.batch_id).glob("quarantine-*.parquet")):
-            total += pq.read_metadata(path).num_rows
-            wanted = None if not limit else limit - len(found)
-            if wanted is None or wanted > 0:
-                found += _rows(contract, batch.batch_id, pq.read_table(path).slice(0, wanted), raw)
-    return {"dataset": contract.id, "title": contract.title, "total": total, "rows": found}
-
-
-def _why_held(layout: Layout, contract: Contract, batch_id: str) -> list[dict[str, Any]]:
-    from chengxin.store.atomic import read_json
-
-    path = layout.validation(contract.id, batch_id) / "verdict.json"
-    findings = read_json(path)["findings"] if path.exists() else []
-    return [{"rule": f["rule"], "zh": f["message"]} for f in findings if f["severity"] == "critical"]
-
-
-def _rows(contract: Contract, batch_id: str, table: pa.Table, raw: bool) -> list[dict[str, Any]]:
-    rows = []
-    for row in table.to_pylist():
-        entry = {
-            "batch_id": batch_id,
-            "file": row["source_file"],
-            "row": row["source_row"],
-            "reasons": [reason_in_words(r) for r in row["reasons"]],
-        }
-        rows.append({**entry, "raw": row["raw"]} if raw else entry)
-    return rows
-
-
-def reason_in_words(reason: Mapping[str, str]) -> dict[str, Any]:
-    """Spell out one reason: which field, what is wrong, what to do."""
-    rule = rules()[reason["rule"]]
-    element = elements().get(reason["element"])
-    title = element.title if element else ""
-    return {
-        "rule": rule.id,
-        "element": reason["element"],
-        "column": reason["source_column"],
-        "title": title,
-        "zh": f"{rule.zh.format(title=title or '本行')}。{rule.mend_zh.format(title=title or '本行')}".replace(
-            "。。", "。"
-        ),
-        "en": f"{rule.en.format(title=title or 'row')} {rule.mend_en.format(title=title or 'row')}",
-    }
 
 
 def show(settings: Settings, wanted: str, tier: str) -> dict[str, Any]:

@@ -105,7 +105,8 @@ def _held(console: Console, batches: list[dict[str, Any]], settings: Settings) -
             folder = Layout(settings.home).validation(batch["dataset"], batch["batch_id"])
             findings = read_json(folder / "verdict.json")["findings"]
             console.print(f"[red]暂缓[/] {batch['batch_id']}：", highlight=False, end="")
-            console.print("；".join(f["message"] for f in findings if f["severity"] == "critical"), highlight=False)
+            reasons = "；".join(f["message"] for f in findings if f["severity"] == "critical")
+            console.print(reasons, highlight=False, markup=False)  # it may hold names of files as they were sent
             console.print(f"  校验报告：{folder / 'report.html'}", highlight=False, soft_wrap=True)
 
 
@@ -150,6 +151,8 @@ def show_status(console: Console, result: dict[str, Any]) -> None:
     for row in result["datasets"]:
         for batch_id in row["held"]:
             console.print(f"[red]暂缓[/] {batch_id}", highlight=False)
+        for gap in row["gaps"]:
+            console.print(f"[yellow]序号不连续[/] {row['dataset']}：{gap}", highlight=False)
         if row["pending"] > len(row["held"]):
             console.print(
                 f"[yellow]待处理[/] {row['dataset']}：{row['pending'] - len(row['held'])} 个批次", highlight=False
@@ -160,13 +163,23 @@ def show_status(console: Console, result: dict[str, Any]) -> None:
 
 def show_quarantine(console: Console, result: dict[str, Any]) -> None:
     """Show refused rows with place and reasons, batch by batch."""
-    console.print(f"{result['title']}：疑问数据 {result['total']:,} 行", highlight=False)
+    console.print(f"{result['title']}：疑问数据 {result['total']:,} 行，待更正 {result['open']:,} 行", highlight=False)
+    for batch in result["batches"]:
+        by = "；".join(f"{n:,} 行由 {b} 更正" for b, n in batch["mended"].items())
+        overtaken = f"{batch['overtaken']:,} 行已被新的全量取代" if batch["overtaken"] else ""
+        more = "；".join(t for t in (by, overtaken) if t)
+        console.print(
+            f"  {batch['batch_id']}：{batch['refused']:,} 行，待更正 {batch['open']:,} 行{'；' + more if more else ''}",
+            highlight=False,
+            soft_wrap=True,
+        )
     shown = None
     for row in result["rows"]:
         if row["batch_id"] != shown:
             shown = row["batch_id"]
             console.print(f"\n[bold]{shown}[/]", highlight=False)
         place = f"{row['file']} 第 {row['row']} 行" if row["row"] else "整批暂缓"
+        place += "（已更正）" if row.get("mended_by") else ""
         for reason in row["reasons"]:
             column = f"【{reason['column']}】" if reason.get("column") else ""
             console.print(f"  {place} {column}{reason['zh']}", highlight=False, markup=False, soft_wrap=True)
@@ -174,6 +187,37 @@ def show_quarantine(console: Console, result: dict[str, Any]) -> None:
             console.print(f"    原文：{row['raw']}", highlight=False, markup=False, soft_wrap=True)
     if result["total"] > len(result["rows"]):
         console.print(f"\n只显示前 {len(result['rows'])} 行；--limit 0 显示全部")
+
+
+def show_export(console: Console, result: dict[str, Any]) -> None:
+    """Say where the refused rows were written."""
+    console.print(
+        f"已导出 {result['rows']:,} 行疑问数据：{'、'.join(result['files'])}", highlight=False, soft_wrap=True
+    )
+    console.print("文件含报送原文，可能有个人信息，只可交给报送部门。", highlight=False)
+
+
+def show_replays(console: Console, replays: list[dict[str, Any]]) -> None:
+    """Say which rows were replayed."""
+    if not replays:
+        console.print("没有待更正的疑问数据，无可重放。 (nothing to replay)")
+    for one in replays:
+        became = f"，成为批次 {one['replay']}" if one["replay"] else ""
+        console.print(f"{one['batch_id']}：按现行合同有 {one['passed']:,} 行可用{became}", highlight=False)
+
+
+def show_feedback(console: Console, result: dict[str, Any]) -> None:
+    """Show the answers to the batches of a data set."""
+    for answer in result["answers"]:
+        where = f"已送达：{answer['sent']}" if answer["sent"] else "[red]未送达[/]，下次运行时再送"
+        console.print(f"[bold]{answer['id']}[/] {answer['delivery']}", highlight=False, soft_wrap=True)
+        console.print(f"  {answer['summary']}", highlight=False, soft_wrap=True)
+        console.print(f"  {answer['advice']}", highlight=False, soft_wrap=True)
+        console.print(f"  {where}", highlight=False, soft_wrap=True)
+        if answer["problem"]:
+            console.print(f"  [red]{answer['problem']}[/]", highlight=False, soft_wrap=True)
+    if not result["answers"]:
+        console.print("还没有反馈；批次处理完毕后生成。 (no answer yet)")
 
 
 def show_subjects(console: Console, found: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """The working commands: what `run`, `ingest` and `publish` do with the pipeline."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,9 @@ from chengxin.connectors.file_drop import file_delivery
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
+from chengxin.feedback.answering import Answered
 from chengxin.handover import as_json
+from chengxin.store.layout import Layout
 
 if TYPE_CHECKING:
     from chengxin.cli.commands import Context
@@ -29,11 +31,7 @@ def run_datasets(context: "Context", known: dict[str, Contract], datasets: Seque
         task = progress.add_task("", total=len(ordered))
         for contract in ordered:
             progress.update(task, description=f"{contract.title}：发现")
-            try:
-                for delivery in pipeline.discover(contract, context.settings):
-                    pipeline.land(contract, delivery, context.settings, context.clock)
-            except (SourceUnavailable, DeliveryCorrupt) as error:
-                failures.append(f"{contract.id}：{error}")
+            _receive(context, contract, failures)
             batches += [
                 _ingest(context, contract, landed, progress, task, failures)
                 for landed in pipeline.pending(contract, context.settings)
@@ -41,6 +39,20 @@ def run_datasets(context: "Context", known: dict[str, Contract], datasets: Seque
             progress.advance(task)
     batches = [b for b in batches if b]
     return _merge(settle(context, known), batches, failures)
+
+
+def _receive(context: "Context", contract: Contract, failures: list[str]) -> None:
+    """Land what is new; a delivery that cannot be landed does not keep the others waiting."""
+    try:
+        offered = pipeline.discover(contract, context.settings)
+    except (SourceUnavailable, DeliveryCorrupt) as error:
+        failures.append(f"{contract.id}：{error}")
+        return
+    for delivery in offered:
+        try:
+            pipeline.land(contract, delivery, context.settings, context.clock)
+        except (SourceUnavailable, DeliveryCorrupt) as error:
+            failures.append(f"{contract.id} / {delivery.name}：{error}")
 
 
 def ingest_files(context: "Context", dataset: str, files: Sequence[Path], *, publish: bool) -> dict[str, Any]:
@@ -59,6 +71,8 @@ def ingest_files(context: "Context", dataset: str, files: Sequence[Path], *, pub
             progress.advance(task)
     batches = [b for b in batches if b]
     result = settle(context, known) if publish else {"batches": [], "snapshot": None}
+    if not publish:
+        answer_all(context, {dataset: contract})
     return _merge(result, batches, failures)
 
 
@@ -73,10 +87,23 @@ def release_batch(
     return _merge(result, [account], [])
 
 
+def ingest_pending(context: "Context", contract: Contract) -> dict[str, Any]:
+    """Take in all landed batches of a data set that have no outcome yet, then settle and publish."""
+    failures: list[str] = []
+    with _progress(context) as progress:
+        task = progress.add_task("", total=None)
+        batches = [
+            _ingest(context, contract, landed, progress, task, failures)
+            for landed in pipeline.pending(contract, context.settings)
+        ]
+    return _merge(settle(context, context.contracts()), [b for b in batches if b], failures)
+
+
 def settle(context: "Context", known: dict[str, Contract]) -> dict[str, Any]:
     """Try waiting rows again and publish what changed. Return the accounts that changed and the snapshot."""
     changed = pipeline.retry_waiting(known, context.settings, context.clock)
     snapshot = pipeline.publish(known, context.settings, context.clock)
+    answer_all(context, known)
     again = {
         a.batch_id: {
             "dataset": a.dataset,
@@ -91,6 +118,17 @@ def settle(context: "Context", known: dict[str, Contract]) -> dict[str, Any]:
         for a in changed
     }
     return {"batches": list(again.values()), "snapshot": as_json(snapshot) if snapshot else None}
+
+
+def answer_all(context: "Context", known: Mapping[str, Contract]) -> list[Answered]:
+    """Answer the departments of all data sets that have landed batches; the next run sends what could not be sent."""
+    landed = Layout(context.settings.home).home / "landing"
+    return [
+        answered
+        for dataset, contract in sorted(known.items())
+        if (landed / dataset).is_dir()
+        for answered in pipeline.answer(contract, context.settings, context.clock)
+    ]
 
 
 def _merge(settled: dict[str, Any], batches: list[dict[str, Any]], failures: list[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
@@ -106,6 +106,10 @@ def _engine(name: str, limits: Limits) -> Engine:
 
 
 def _created(url: URL, limits: Limits) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, hide_parameters=True)
+        event.listen(engine, "connect", _forgive_broken_text)
+        return engine
     if url.get_backend_name() != "postgresql":
         return create_engine(url, hide_parameters=True)
     named: dict[str, Any] = {"connect_timeout": limits.connect_seconds}
@@ -113,3 +117,8 @@ def _created(url: URL, limits: Limits) -> Engine:
     named |= {"application_name": APPLICATION, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
     named = {key: value for key, value in named.items() if key not in url.query}
     return create_engine(url.set(drivername="postgresql+psycopg"), hide_parameters=True, connect_args=named)
+
+
+def _forgive_broken_text(connection: Any, record: object) -> None:
+    """Let a key or a watermark that is no UTF-8 through: its row is quarantined later, the others are not lost."""
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")

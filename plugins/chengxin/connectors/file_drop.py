@@ -1,78 +1,132 @@
-"""Files that a department puts into a folder (SFTP drop, shared disk, hand-carried upload)."""
+"""Files that a department puts into a folder: here or on a mounted share, on an SFTP server, in an object store."""
 
-import os
-import shutil
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
+import hashlib
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from chengxin.clock import instant_of_timestamp
+from chengxin.clock import Clock, instant_of_timestamp
 from chengxin.connectors.base import Options, read_options
+from chengxin.connectors.file_complete import MANIFEST_BYTES, UNFINISHED, Complete, Listed, disagreement, read_manifest
+from chengxin.connectors.file_names import Named, Pattern, Sequence, fill
+from chengxin.connectors.file_places import (
+    Entry,
+    LocalPlace,
+    Place,
+    inbox,
+    local_entry,
+    place_of,
+    readable_name,
+)  # fmt: skip
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 from chengxin.handover import Delivery
 from chengxin.settings import Settings
-from chengxin.store.atomic import sha256_file
 
-# Half-written uploads of common SFTP clients, browsers and editors, and Office's lock files.
-UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".download", ".swp", "~")
+__all__ = ["FileDrop", "FileDropOptions", "file_delivery", "inbox", "readable_name"]
+
+log = logging.getLogger(__name__)
+
+_BLOCK = 1 << 20
+_SECOND_LOOK = 1.0  # seconds
+_OLD = 86_400.0  # a file that nobody touched for a day needs no second look
 
 
 class FileDropOptions(Options):
     """Options of a file drop.
 
-    folder: below the inbox (CHENGXIN_INBOX, else <home>/inbox). pattern: glob on the file name; with a `/` it is
-    matched against the path below the folder, and subfolders are searched. checksum: suffix of a file beside each
-    delivery that holds its sha256 (`.sha256`); a delivery without it is not complete yet and is left alone.
+    connection: name of an SFTP server or object store; without it the folder lies in the inbox. folder: below the inbox
+    (CHENGXIN_INBOX, else <home>/inbox) or below the connection's own folder. pattern: glob on the file name, which may
+    hold fields (`处罚_{date}_{seq}.csv`, see file_names); with a `/` it is matched against the path below the folder,
+    and subfolders are searched. Files that differ in `{part}` only are one delivery. complete: how to tell that a
+    delivery is complete. checksum: suffix of a file beside each delivery that holds its sha256 (`.sha256`); short for
+    complete: {manifest: "{name}.sha256"}. sequence: whether `{seq}` begins anew in each period or runs on.
     """
 
+    connection: str | None = None
     folder: str = "."
     pattern: Annotated[str, Field(min_length=1)] = "*"
+    complete: Complete | None = None
     checksum: Annotated[str, Field(pattern=r"^\.\w+$")] | None = None
+    sequence: Sequence = "per_date"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        fields = _pattern(self.pattern).fields
+        if self.complete and self.checksum:
+            raise ValueError("checksum 与 complete 不能同时写")
+        if "part" in fields and not self.complete:
+            raise ValueError("pattern 含 {part}（一次报送多个文件）时须写明 complete：怎样才算到齐")
+        return self
+
+    @property
+    def completeness(self) -> Complete | None:
+        """Return how completeness is told, the default of the place included."""
+        if self.checksum:
+            return Complete(manifest=f"{{name}}{self.checksum}")
+        return self.complete
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file of the folder that belongs to the data set."""
+
+    entry: Entry
+    named: Named
 
 
 class FileDrop:
-    """Offers each finished file of a folder once."""
+    """Offers each complete delivery of a folder once."""
 
     def options(self, contract: Contract) -> FileDropOptions:
         """Read the options."""
         return read_options(FileDropOptions, contract)
 
     def discover(self, contract: Contract, settings: Settings, cursor: dict[str, Any]) -> list[Delivery]:
-        """List the finished files that match, oldest first. A folder that does not exist yet is empty."""
+        """List the complete deliveries that match, in the order in which they count."""
         options = self.options(contract)
-        root = inbox(settings)
-        folder = (root / options.folder).resolve()
-        if not folder.is_relative_to(root):
-            raise SourceUnavailable(f"合同 {contract.id} 的投递目录“{options.folder}”在收件箱之外")
-        found = []
-        try:
-            for path, shown in _files(folder, deep="/" in options.pattern):
-                if _wanted(path, shown, options) and path.resolve().is_relative_to(root):
-                    found.append(_delivery(contract, path, shown, f"{options.folder}/{shown}".removeprefix("./")))
-        except OSError as error:
-            raise SourceUnavailable(f"读取投递目录“{options.folder}”失败：{error.strerror}") from error
+        with closing(place_of(options.connection, options.folder, settings)) as place:
+            deep = "/" in options.pattern
+            entries = {e.name: e for e in place.entries(deep=deep)}
+            complete = _completeness(options, place)
+            groups = _groups(entries.values(), options, complete)
+            offered = []
+            moving = False
+            for files in groups:
+                state = _state(files, entries, complete)
+                moving = moving or state == "look again"
+                if state:
+                    offered.append((files, state))
+            if moving:
+                time.sleep(_SECOND_LOOK)
+                again = {e.name: e for e in place.entries(deep=deep)}
+                offered = [(files, s) for files, s in offered if s != "look again" or _unchanged(files, again)]
+        found = [_delivery(contract, options, files, entries, complete) for files, _ in offered]
         return sorted(found, key=lambda d: (d.offered_at, d.name))
 
     def fetch(self, delivery: Delivery, contract: Contract, settings: Settings, target: Path) -> None:
-        """Copy the file; raise DeliveryCorrupt when it changed since it was found or while it was copied."""
-        source = _path_of(delivery)
-        copy = target / Path(delivery.name).name
-        try:
-            before = _fingerprint(source)
-            shutil.copyfile(source, copy)
-            after = _fingerprint(source)
-        except OSError as error:
-            raise SourceUnavailable(f"读取文件“{delivery.name}”失败：{error.strerror}") from error
-        if not before == after == delivery.locator["fingerprint"] or copy.stat().st_size != source.stat().st_size:
-            raise DeliveryCorrupt(f"文件“{delivery.name}”在接收过程中被改动，可能尚未写完；写完后会重新接收")
-        announced = delivery.locator.get("checksum")
-        if announced:
-            _check_announced(copy, delivery.name, _decode_path(announced))
+        """Copy the files, going on where a lost connection broke off; check size, fingerprint and manifest.
+
+        Raises DeliveryCorrupt when a file changed since it was found, is too large or is not what the manifest says.
+        """
+        with _place_of(delivery, settings) as place:
+            names = _copy_names([f["name"] for f in delivery.locator["files"]])
+            manifest = _manifest(place, delivery)
+            for file, name in zip(delivery.locator["files"], names, strict=True):
+                entry = Entry(**file)
+                _check_size(entry, settings)
+                _copy(place, entry, target / name)
+        if manifest is not None:
+            _compare(delivery, dict(zip((f["name"] for f in delivery.locator["files"]), names, strict=True)), manifest,
+                     target)  # fmt: skip
 
 
 def file_delivery(contract: Contract, path: Path) -> Delivery:
@@ -80,87 +134,203 @@ def file_delivery(contract: Contract, path: Path) -> Delivery:
     path = path.resolve()
     if not path.is_file():
         raise SourceUnavailable(f"文件不存在或不可读：{path.name}")
-    return _delivery(contract, path, readable_name(path.name), readable_name(path.name))
+    name = readable_name(path.name)
+    given = contract.delivery.options if contract.delivery.connector == "file_drop" else {}
+    named = _pattern(str(given.get("pattern", "*"))).read(name) or Named({}, name)
+    checksum = str(given.get("checksum") or "")
+    beside = path.with_name(path.name + checksum)
+    manifest = local_entry(beside, readable_name(beside.name)) if checksum and beside.is_file() else None
+    return _offer(contract, [_Found(local_entry(path, name), named)], manifest, {"local": True}, name)
 
 
-def inbox(settings: Settings) -> Path:
-    """Return the folder that holds all drop folders: CHENGXIN_INBOX, else <home>/inbox."""
-    given = os.environ.get("CHENGXIN_INBOX")
-    root = Path(given).resolve() if given else (settings.home / "inbox").resolve()
-    if given and not root.is_dir():
-        # A share that is not mounted must not read as 'nothing was delivered'.
-        raise SourceUnavailable("CHENGXIN_INBOX 指向的收件箱目录不存在；可能尚未挂载")
-    return root
+# -- looking
 
 
-def readable_name(name: str) -> str:
-    """Return a file name as text; names that were made on a GBK system are read as such."""
-    raw = os.fsencode(name)
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return raw.decode("ascii", "backslashreplace")
+@lru_cache
+def _pattern(text: str) -> Pattern:
+    return Pattern(text)
 
 
-def _files(folder: Path, *, deep: bool) -> Iterator[tuple[Path, str]]:
-    if not folder.is_dir():
-        return
-    for path in folder.rglob("*") if deep else folder.iterdir():
-        if path.is_file():
-            yield path, "/".join(readable_name(part) for part in path.relative_to(folder).parts)
+def _completeness(options: FileDropOptions, place: Place) -> Complete | None:
+    told = options.completeness
+    return Complete(stable=place.stable) if told is None and place.stable else told
 
 
-def _wanted(path: Path, shown: str, options: FileDropOptions) -> bool:
-    parts = shown.split("/")
-    if any(part.startswith((".", "~$")) for part in parts) or shown.lower().endswith(UNFINISHED):
-        return False
-    if options.checksum and (shown.endswith(options.checksum) or not _checksum_path(path, options).is_file()):
-        return False
-    return fnmatchcase(shown, options.pattern)
+def _groups(entries: Iterable[Entry], options: FileDropOptions, complete: Complete | None) -> list[list[_Found]]:
+    """Return the matching files by delivery, sorted; companions and unfinished uploads are no data."""
+    pattern = _pattern(options.pattern)
+    found = []
+    for entry in entries:
+        parts = entry.name.split("/")
+        unfinished = any(p.startswith((".", "~$")) for p in parts) or entry.name.lower().endswith(UNFINISHED)
+        named = None if unfinished or entry.name.endswith("/") else pattern.read(entry.name)
+        if named:
+            found.append(_Found(entry, named))
+    companions = {_companion(f, complete) for f in found}
+    groups: dict[Any, list[_Found]] = {}
+    for file in sorted(found, key=lambda f: f.entry.name):
+        if file.entry.name not in companions:
+            one = "part" in pattern.fields
+            groups.setdefault(file.named.key if one else file.entry.name, []).append(file)
+    return list(groups.values())
 
 
-def _checksum_path(path: Path, options: FileDropOptions) -> Path:
-    return path.with_name(path.name + (options.checksum or ""))
+def _companion(file: _Found, complete: Complete | None) -> str | None:
+    """Return the path of the marker or manifest that belongs to a file, in the same folder."""
+    if complete is None or complete.companion is None:
+        return None
+    folder, _, name = file.entry.name.rpartition("/")
+    companion = fill(complete.companion, name, file.named)
+    return f"{folder}/{companion}" if folder else companion
 
 
-def _delivery(contract: Contract, path: Path, shown: str, origin: str) -> Delivery:
-    locator = {"connector": "file_drop", "path": _encode_path(path), "fingerprint": _fingerprint(path)}
-    options = contract.delivery.options if contract.delivery.connector == "file_drop" else {}
-    suffix = options.get("checksum")
-    if suffix and path.with_name(path.name + suffix).is_file():
-        locator["checksum"] = _encode_path(path.with_name(path.name + suffix))
-    offered = instant_of_timestamp(path.stat().st_mtime)
-    return Delivery(contract.id, shown, f"file_drop:{origin}", offered, locator)
+def _state(files: list[_Found], entries: dict[str, Entry], complete: Complete | None) -> str:
+    """Tell whether a delivery is complete: `complete`, `look again`, or empty."""
+    if complete is None:
+        return "complete"
+    if complete.stable is not None:
+        age = Clock().now().timestamp() - max(f.entry.changed for f in files)
+        return "" if age < complete.stable else "complete" if age > _OLD else "look again"
+    companions = [entries.get(_companion(f, complete) or "") for f in files]
+    present = [c for c in companions if c]
+    # `{name}.ok` is one marker a file, `{date}.ok` one for all of them; either way none may be missing.
+    if len(present) < len(files):
+        return ""
+    if complete.marker and any(c.changed < f.entry.changed for c, f in zip(present, files, strict=True)):
+        log.warning("“%s”晚于它的标志文件，可能正在重传，暂不接收；请在传完后重新放置标志文件", files[0].named.group)
+        return ""
+    return "complete"
 
 
-def _fingerprint(path: Path) -> str:
-    """Name a file's present content without reading it.
-
-    ctime and inode are in it because size and mtime survive `cp -p`, `rsync -t` and `touch -r` over other bytes.
-    """
-    stat = path.stat()
-    return f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_ino}"
+def _unchanged(files: list[_Found], again: dict[str, Entry]) -> bool:
+    return all(f.entry.name in again and again[f.entry.name].fingerprint == f.entry.fingerprint for f in files)
 
 
-def _encode_path(path: Path) -> str:
-    """Spell a path so that JSON can carry it even when its name is no UTF-8."""
-    return quote_from_bytes(os.fsencode(path))
+def _delivery(
+    contract: Contract,
+    options: FileDropOptions,
+    files: list[_Found],
+    entries: dict[str, Entry],
+    complete: Complete | None,
+) -> Delivery:
+    companion = _companion(files[0], complete) if complete and complete.manifest else None
+    lies = {"connection": options.connection, "folder": options.folder}
+    shown = "/".join(p for p in (options.connection, options.folder.strip("/")) if p and p != ".")
+    named = files[0].named.group
+    return _offer(contract, files, entries[companion] if companion else None, lies, f"{shown}/{named}".lstrip("/"))
 
 
-def _decode_path(text: str) -> Path:
-    return Path(os.fsdecode(unquote_to_bytes(text)))
+def _offer(
+    contract: Contract, files: list[_Found], manifest: Entry | None, lies: dict[str, Any], origin: str
+) -> Delivery:
+    """Make the delivery. What it says of period and arrival stays in the receipt; keys and fingerprints do not."""
+    first = files[0].named
+    arrived = instant_of_timestamp(max(f.entry.changed for f in files))
+    entries = [*(f.entry for f in files), *([manifest] if manifest else [])]
+    said = [f"{e.key} {e.fingerprint}" for e in entries]
+    single = len(files) == 1 and manifest is None
+    fingerprint = files[0].entry.fingerprint if single else hashlib.sha256("\n".join(said).encode()).hexdigest()
+    day = first.day
+    if day is None and any(f in first.values for f in ("date", "month", "quarter", "year")):
+        log.warning("“%s”文件名里的日期不存在，按到达时间排序", first.group)
+    locator = {
+        "connector": "file_drop",
+        **lies,
+        "path": "\n".join(f.entry.key for f in files),
+        "fingerprint": fingerprint,
+        "touched": max(max(e.changed, e.touched) for e in entries),
+        "files": [asdict(f.entry) for f in files],
+        "manifest": asdict(manifest) if manifest else None,
+        "arrived": arrived.isoformat(),
+        "period": day.isoformat() if day else None,
+        "seq": first.seq,
+    }
+    return Delivery(contract.id, first.group, f"file_drop:{origin}", first.counts_as_of(arrived), locator)
 
 
-def _path_of(delivery: Delivery) -> Path:
-    return _decode_path(delivery.locator["path"])
+# -- fetching
 
 
-def _check_announced(copy: Path, name: str, beside: Path) -> None:
-    try:
-        words = beside.read_text("utf-8-sig").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceUnavailable(f"文件“{name}”的校验值文件无法读取") from error
-    if not words or words[0].lower() != sha256_file(copy):
-        raise DeliveryCorrupt(f"文件“{name}”的 sha256 与随附的校验值不一致；请提供部门重新投递")
+@contextmanager
+def _place_of(delivery: Delivery, settings: Settings) -> Iterator[Place]:
+    at = delivery.locator
+    # A file given by hand lies outside the inbox, and its key is its whole path.
+    place: Place = LocalPlace(Path("/"), ".") if at.get("local") else place_of(at["connection"], at["folder"], settings)
+    with closing(place):
+        yield place
+
+
+def _check_size(entry: Entry, settings: Settings) -> None:
+    most = settings.limits.file_bytes
+    if entry.size > most:
+        raise DeliveryCorrupt(
+            f"文件“{entry.name}”有 {entry.size >> 20} MiB，超过上限 {most >> 20} MiB，未接收；"
+            "请提供部门拆分后重新投递，或由管理员调高 CHENGXIN_MAX_FILE_MIB"
+        )
+
+
+def _copy(place: Place, entry: Entry, copy: Path) -> None:
+    """Copy one file; a broken connection goes on at the last byte received, as long as the file is the same."""
+    for attempt in Retrying(
+        stop=stop_after_attempt(place.attempts),
+        wait=wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.2),
+        retry=retry_if_exception_type(SourceUnavailable),
+        reraise=True,
+    ):
+        with attempt:
+            _check_same(place, entry)
+            with copy.open("ab") as out, closing(place.open(entry, out.tell())) as stream:
+                # One block more than announced is enough to see that it is another file.
+                while out.tell() <= entry.size and (block := stream.read(_BLOCK)):
+                    out.write(block)
+            _check_same(place, entry)
+            if copy.stat().st_size != entry.size:
+                got = copy.stat().st_size
+                copy.unlink()  # bytes of which nobody knows whose they are
+                raise SourceUnavailable(f"文件“{entry.name}”应有 {entry.size} 字节，只收到 {got} 字节；将重新接收")
+
+
+def _check_same(place: Place, entry: Entry) -> None:
+    if place.entry(entry.key, entry.name).fingerprint != entry.fingerprint:
+        raise DeliveryCorrupt(f"文件“{entry.name}”在接收过程中被改动，可能尚未写完；写完后会重新接收")
+
+
+def _copy_names(names: list[str]) -> list[str]:
+    """Return the names below payload/: the last parts, or whole paths where these are not all different."""
+    last = [n.rpartition("/")[2] for n in names]
+    return last if len(set(last)) == len(last) else [n.replace("/", "_") for n in names]
+
+
+def _manifest(place: Place, delivery: Delivery) -> list[Listed] | None:
+    announced = delivery.locator["manifest"]
+    if announced is None:
+        return None
+    entry = Entry(**announced)
+    if entry.size > MANIFEST_BYTES:
+        raise DeliveryCorrupt(f"清单“{entry.name}”过大，不像清单；请提供部门重新投递")
+    with closing(place.open(entry, 0)) as stream:
+        return read_manifest(stream.read(MANIFEST_BYTES + 1), entry.name)
+
+
+def _compare(delivery: Delivery, copies: dict[str, str], manifest: list[Listed], target: Path) -> None:
+    """Compare what came with what was announced, both ways where a delivery has several files."""
+    shown = delivery.locator["manifest"]["name"]
+    if len(copies) == 1 and len(manifest) == 1 and manifest[0].name is None:
+        listed = dict.fromkeys(copies, manifest[0])
+    else:
+        announced = {x.name.replace("\\", "/").rpartition("/")[2]: x for x in manifest if x.name}
+        listed = {n: announced.pop(n.rpartition("/")[2]) for n in copies if n.rpartition("/")[2] in announced}
+        if announced and delivery.name not in copies:
+            raise DeliveryCorrupt(f"清单“{shown}”列出的文件没有到齐：{_some(announced)}；请提供部门补投后重新放置清单")
+    unlisted = [n for n in copies if n not in listed]
+    if unlisted:
+        raise DeliveryCorrupt(f"文件 {_some(unlisted)} 不在清单“{shown}”里；请提供部门核对后重新投递")
+    for name, copy in copies.items():
+        wrong = disagreement(target / copy, listed[name])
+        if wrong:
+            raise DeliveryCorrupt(f"文件“{name}”{wrong}（清单“{shown}”）；请提供部门重新投递")
+
+
+def _some(names: Iterable[str]) -> str:
+    names = sorted(names)
+    return "、".join(f"“{n}”" for n in names[:5]) + ("等" if len(names) > 5 else "")

@@ -10,7 +10,7 @@ The receipts are the only memory: what to ask a source for next is read from the
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import connector_for, connector_named
+from chengxin.connectors.file_names import gaps
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt
 from chengxin.handover import Batch, Delivery, LandedFile, as_json
@@ -36,7 +37,7 @@ _SETTLED_SECONDS = 2.0
 _IDENTITY = ("fingerprint", "path")
 
 # Not in the receipt: paths and inode numbers of one machine. Only what tells where to go on next time.
-_PRIVATE = ("path", "fingerprint", "checksum", "pull")
+_PRIVATE = ("path", "fingerprint", "touched", "files", "manifest", "pull")
 
 
 def offered(contract: Contract, settings: Settings) -> list[Delivery]:
@@ -92,6 +93,17 @@ def cursor(settings: Settings, dataset: str) -> dict[str, Any]:
         if locator.get("live"):
             return dict(locator)
     return {}
+
+
+def missing(contract: Contract, settings: Settings, offered: Sequence[Delivery] = ()) -> list[str]:
+    """Say in Chinese which numbers of a data set's sequence have not arrived, counting what is offered now."""
+    if "{seq}" not in str(contract.delivery.options.get("pattern", "")):
+        return []
+    folder = Layout(settings.home).landing(contract.id, "")
+    locators = [read_json(folder / b.batch_id / RECEIPT)["locator"] for b in batches(settings, contract.id)]
+    locators += [d.locator for d in offered]
+    numbers = [(str(at.get("period") or ""), at["seq"]) for at in locators if at.get("seq") is not None]
+    return gaps(numbers, contract.delivery.options.get("sequence", "per_date"))
 
 
 def payload(settings: Settings, batch: Batch) -> list[Path]:
@@ -150,6 +162,8 @@ def _as_batch(
     if newest and received <= newest.received_at:
         # Two pulls are in the order in which they were made, whatever the source's clock or watermark says.
         received = newest.received_at + timedelta(seconds=1)
+    if delivery.locator.get("period"):
+        received = _after_namesakes(folder, delivery, received)
     batch_id = _batch_id(folder, contract.id, received, digest)
     batch = Batch(contract.id, batch_id, contract.delivery.mode, delivery.origin, delivery.name, received, files)
     locator = {k: v for k, v in delivery.locator.items() if k not in _PRIVATE}
@@ -158,6 +172,18 @@ def _as_batch(
     building.rename(folder / batch_id)
     fsync_folder(folder)
     return batch
+
+
+def _after_namesakes(folder: Path, delivery: Delivery, received: datetime) -> datetime:
+    """Put a delivery that was sent again with other content right after what it replaces.
+
+    Both count as of the period in their name, so only the order in which they arrived tells them apart: a microsecond,
+    where the next number of the sequence is a millisecond away.
+    """
+    same = [b.received_at for b in _receipts(folder) if b.delivery == delivery.name]
+    step = timedelta(milliseconds=1)
+    earlier = [at for at in same if received <= at < received + step]
+    return max(earlier) + timedelta(microseconds=1) if earlier else received
 
 
 def _batch_id(folder: Path, dataset: str, received: datetime, digest: str) -> str:
@@ -207,11 +233,10 @@ def _landed_as(folder: Path, seen: dict[str, dict[str, str]], delivery: Delivery
 
 def _settled(target: Path, delivery: Delivery) -> bool:
     """Tell whether the fingerprint is safe to rely on: the file had been left alone for a while when it was copied."""
-    fingerprint = delivery.locator.get("fingerprint")
-    if not fingerprint:
+    touched = delivery.locator.get("touched")
+    if not delivery.locator.get("fingerprint") or touched is None:
         return False
-    changed = int(fingerprint.split("-")[2]) / 1e9
-    return all(path.stat().st_mtime - changed >= _SETTLED_SECONDS for path in target.iterdir())
+    return all(path.stat().st_mtime - touched >= _SETTLED_SECONDS for path in target.iterdir())
 
 
 def _remember(folder: Path, delivery: Delivery, batch: Batch) -> None:

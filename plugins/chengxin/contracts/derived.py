@@ -1,6 +1,7 @@
-"""A batch that we made ourselves from refused rows (replay), and the contract under which its bytes are read.
+"""Batches whose bytes we wrote ourselves, and the contract under which they are read.
 
-Its payload is JSON Lines of header -> text, each on the line of its row in the original file; so place and order stay.
+Refused rows that are replayed: JSON Lines of header -> text, each on the line of its row in the original file; so place
+and order stay. Rows pulled from a database: CSV, whatever the contract says of files.
 """
 
 from chengxin.contracts.models import Contract, FileSpec, Quality, Threshold
@@ -16,12 +17,12 @@ def replayed(batch: Batch) -> str | None:
 
 
 def contract_for(contract: Contract, batch: Batch) -> Contract:
-    """Return the contract that reads a batch: its data set's own, or what is left of it for replayed rows.
+    """Return the contract that reads a batch: its data set's own, or what is left of it where we wrote the bytes.
 
     Some rows of a delivery are no delivery: nothing is expected of their number, share or age.
     """
     if replayed(batch) is None:
-        return contract
+        return _pulled(contract, batch) if contract.delivery.connector == "database" else contract
     columns = contract.columns
     if contract.file.header == 0 and contract.file.format in _POSITIONAL:
         columns = tuple(c.model_copy(update={"source": str(n), "aliases": ()}) for n, c in enumerate(columns, 1))
@@ -33,6 +34,12 @@ def contract_for(contract: Contract, batch: Batch) -> Contract:
             "quality": Quality(quarantined=Threshold(warn=1, hold=1)),
         }
     )
+
+
+def _pulled(contract: Contract, batch: Batch) -> Contract:
+    """Read rows that we pulled from a database as we wrote them: CSV now, JSON Lines in batches of earlier versions."""
+    earlier = any(file.name.endswith(".jsonl") for file in batch.files)
+    return contract.model_copy(update={"file": FileSpec(format="jsonl") if earlier else FileSpec()})
 
 
 def mode_for(contract: Contract, batch: Batch) -> DeliveryMode:

@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
-from chengxin.dataset import ordering, rows, steps, subjects
+from chengxin.dataset import ordering, routes, rows, steps, subjects
 from chengxin.dataset.origins import Origins
-from chengxin.dataset.tables import CREDIT_RECORD, RecordWriter, table_schema, titles
+from chengxin.dataset.tables import CREDIT_RECORD, RECORD_SOURCE, RecordWriter, table_schema, titles
 from chengxin.handover import Admission
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns
@@ -93,6 +93,7 @@ class Assembly:
         if not fresh:
             return
         steps.decide(connection, self.layout, self.contracts, mine, fresh, self.last_order)
+        restored = routes.decide(connection, self.layout, self.contracts, mine, fresh, self.last_order)
         touched = steps.touched_parts(connection)
         if not touched:
             return
@@ -100,33 +101,43 @@ class Assembly:
         steps.count_changes(connection, list(kept), draft.inserted, draft.removed)
         writer = RecordWriter(kind, origins, self.folder)
         with scratch(self.layout.work) as folder:
-            writer.write(self._rows(connection, kind, fresh, kept, sorted(touched), origins, folder))
+            writer.write(self._rows(connection, kind, fresh, restored, kept, sorted(touched), origins, folder))
         for table, files in ((kind.id, writer.typed), (CREDIT_RECORD, writer.common)):
             new_files.setdefault(table, []).extend(files)
         replaced.setdefault(kind.id, set()).update(touched)
         replaced.setdefault(CREDIT_RECORD, set()).update(f"{kind.id}-{p}" for p in touched)
+        if any(a.route for a in fresh):
+            places = {f"{kind.id}-{p}" for p in routes.touched_parts(connection)}
+            sources = list(self._kept_files(RECORD_SOURCE, places))
+            written = routes.write_sources(connection, kind, origins, mine, sources, self.folder)
+            new_files.setdefault(RECORD_SOURCE, []).extend(written)
+            replaced.setdefault(RECORD_SOURCE, set()).update(places)
 
     def _rows(
         self,
         connection: duckdb.DuckDBPyConnection,
         kind: Kind,
         fresh: Sequence[Admission],
+        restored: Sequence[Admission],
         kept: Mapping[Path, FileEntry],
         parts: Sequence[str],
         origins: Origins,
         folder: Path,
     ) -> Iterator[tuple[str, pa.Table]]:
         """Give the rows of the touched parts in their final order: kept ones that nothing displaced, fresh winners."""
-        shape = rows.Shape(self._present(kind, fresh, kept), "related" in kind.roles, tuple(parts))
+        shape = rows.Shape(self._present(kind, [*fresh, *restored], kept), "related" in kind.roles, tuple(parts))
         counts, sample = steps.sample_of_subjects(connection, self.layout, fresh, parts)
         for file in kept.values():
             counts[parts.index(file.part)] += file.rows
         windows = [rows.kept({p: f.part for p, f in kept.items()}, shape, origins, steps.displaced(connection))]
-        for a in fresh:
+        for a in (*fresh, *restored):
             standard = sorted(self.layout.standard(a.dataset, a.batch_id).glob("standard-*.parquet"))
             linked = steps.link_files(self.layout, [a], "linked")
             first = origins.first[a.dataset, a.batch_id]
-            windows.append(rows.fresh(standard, linked, shape, first, steps.gone(connection, self.layout, a)))
+            gone, only = steps.gone(connection, self.layout, a), None
+            if a in restored:
+                gone, only = gone[:0], steps.restored_rows(connection, a)
+            windows.append(rows.fresh(standard, linked, shape, first, gone, only))
         begins = ordering.borders(counts, sample)
         memory = self.memory_limit_mib << 19  # half of it: the engine holds the other
         ordered = ordering.in_order(chain(*windows), begins, folder, memory_bytes=memory, threads=self.threads)

@@ -7,7 +7,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from chengxin.dataset.assemble import Draft
-from chengxin.dataset.tables import CREDIT_RECORD, FIXED
+from chengxin.dataset.tables import CREDIT_RECORD, FIXED, RECORD_SOURCE
 from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission
 from chengxin.resolve.session import parquet, session
@@ -69,6 +69,33 @@ def check_draft(layout: Layout, draft: Draft, previous: Manifest | None, dataset
     total = sum(after.get(k, 0) for k in kinds)
     if after.get(CREDIT_RECORD, 0) != total:
         raise InvariantBroken(f"credit_record 有 {after.get(CREDIT_RECORD, 0)} 行，各种类表合计 {total} 行；停止发布")
+
+
+def check_sources(
+    layout: Layout, draft: Draft, previous: Manifest | None, *, memory_limit_mib: int, threads: int
+) -> None:
+    """Check that each record with sources shows just one of them, and that it is the row in credit_record."""
+    if not any((draft.folder / RECORD_SOURCE).glob("*.parquet")):
+        return
+    kept = layout.snapshot("government", previous.snapshot_id) if previous else draft.folder
+
+    def paths(table: str, parts: set[str]) -> list[Path]:
+        entry = draft.tables.get(table)
+        named = [f"{table}/{f.name}" for f in entry.files if f.part in parts] if entry else []
+        return [path for n in named for path in dict.fromkeys((draft.folder / n, kept / n)) if path.exists()]
+
+    parts = {f.part for f in draft.tables[RECORD_SOURCE].files}
+    sources, records = paths(RECORD_SOURCE, parts), paths(CREDIT_RECORD, parts)
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
+        place = "record_id, dataset, batch_id, source_file, source_row"
+        found = f"SELECT {place} FROM {parquet(sources)} WHERE is_shown EXCEPT SELECT {place} FROM {parquet(records)}"
+        wrong = connection.execute(f"""SELECT (SELECT count(*) FROM (SELECT record_id FROM {parquet(sources)}
+                GROUP BY record_id HAVING count(*) FILTER (is_shown) <> 1 OR count(*) <> count(DISTINCT dataset))),
+            (SELECT count(*) FROM ({found}))""").fetchall()[0]
+    if any(wrong):
+        raise InvariantBroken(
+            f"多渠道记录的来源不符：{wrong[0]} 条记录并非恰好采用一个来源，{wrong[1]} 条与总表不符；停止发布"
+        )
 
 
 def check_subjects(

@@ -61,9 +61,14 @@ class Shape:
 
 
 def fresh(
-    standard: Sequence[Path], linked: Sequence[Path], shape: Shape, first_origin: int, gone: Numbers
+    standard: Sequence[Path],
+    linked: Sequence[Path],
+    shape: Shape,
+    first_origin: int,
+    gone: Numbers,
+    only: Numbers | None = None,
 ) -> Iterator[Window]:
-    """Read the settled rows of one revision of a batch. gone: row_ids, ascending, that do not come into the draft."""
+    """Read the settled rows of one revision of a batch: all but those `gone`, or those of `only`; both ascending."""
     links = _Links(linked, shape.related)
     for files in _windows(standard):
         names = ["row_id", *shape.columns, *_SOURCE]
@@ -73,8 +78,8 @@ def fresh(
             continue
         mine = links.between(int(ids[0]), int(ids[-1]))
         wanted = mine.column("row_id").to_numpy()
-        if len(gone):
-            kept = ~_among(wanted, gone)
+        if only is not None or len(gone):
+            kept = ~_among(wanted, gone) if only is None else _among(wanted, only)
             mine, wanted = mine.filter(pa.array(kept)), wanted[kept]
         at = np.searchsorted(ids, wanted)
         if len(wanted) and not (at[-1] < len(ids) and np.array_equal(ids[at], wanted)):
@@ -157,6 +162,8 @@ def _ascends(ids: Numbers) -> bool:
 
 
 def _among(ids: Numbers, sorted_values: Numbers) -> npt.NDArray[np.bool_]:
+    if not len(sorted_values):
+        return np.zeros(len(ids), bool)
     place = np.minimum(np.searchsorted(sorted_values, ids), len(sorted_values) - 1)
     return np.asarray(sorted_values[place] == ids)
 

@@ -53,6 +53,7 @@ def link_batch(
             layout,
             Registry(layout, everything),
             order,
+            before.route or contract.id,
             folder,
             again,
             judgements,

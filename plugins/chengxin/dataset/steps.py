@@ -37,7 +37,7 @@ def decide(
     connection.execute("CREATE OR REPLACE TEMP TABLE losers (adm_order BIGINT, row_id BIGINT)")
     connection.execute("CREATE OR REPLACE TEMP TABLE displaced (record_id VARCHAR, part VARCHAR, dataset VARCHAR)")
     connection.execute("CREATE OR REPLACE TEMP TABLE fresh_counts (dataset VARCHAR, part VARCHAR, rows BIGINT)")
-    for dataset in sorted({a.dataset for a in fresh}):
+    for dataset in sorted({a.dataset for a in fresh if not a.route}):
         _decide_dataset(
             connection,
             layout,
@@ -56,8 +56,6 @@ def _decide_dataset(
     last_order: int,
     dataset: str,
 ) -> None:
-    create_held(connection, *(link_files(layout, mine, n) for n in ("linked", "duplicates", "withdrawn", "reopened")))
-    order = f"({VERSION_ORDER})"
     new = f"adm_order > {last_order}"
     # Linking noted which records have more than one version; all others need no decision.
     connection.execute("CREATE OR REPLACE TEMP TABLE disputed (record_id VARCHAR)")
@@ -65,20 +63,11 @@ def _decide_dataset(
         files = link_files(layout, fresh, name)
         if files:
             connection.execute(f"INSERT INTO disputed SELECT record_id FROM {parquet(files)}")
-    connection.execute("""CREATE OR REPLACE TEMP TABLE versions AS
-        SELECT *, payload IS NULL AS withdrawal FROM held WHERE record_id IN (SELECT record_id FROM disputed)""")
-    # The newest content counts; the row that stands for it is the newest that is not a mere repetition.
-    connection.execute(f"""CREATE OR REPLACE TEMP TABLE newest AS
-        SELECT record_id, max_by(withdrawal, {order}) AS gone, max_by(coalesce(payload, 0), {order}) AS content
-        FROM versions GROUP BY record_id""")
-    connection.execute(f"""CREATE OR REPLACE TEMP TABLE decided AS
-        SELECT record_id, max_by(adm_order, {order}) AS adm_order, max_by(row_id, {order}) AS row_id,
-               any_value(gone) AS gone, max_by(part, {order}) AS part
-        FROM versions JOIN newest USING (record_id)
-        WHERE withdrawal = gone AND (gone OR (payload = content AND NOT duplicate)) GROUP BY record_id""")
+    weigh(connection, layout, mine)
     connection.execute(f"""INSERT INTO losers
         SELECT h.adm_order, h.row_id FROM versions h JOIN decided d USING (record_id)
-        WHERE h.{new} AND NOT h.withdrawal AND (d.gone OR d.adm_order <> h.adm_order OR d.row_id <> h.row_id)""")
+        WHERE h.{new} AND h.row_id >= 0
+            AND (h.withdrawal OR d.gone OR d.adm_order <> h.adm_order OR d.row_id <> h.row_id)""")
     connection.execute(f"""INSERT INTO displaced
         SELECT record_id, part, {literal(dataset)} FROM decided WHERE {new}""")
     reopened = link_files(layout, fresh, "reopened")
@@ -88,6 +77,26 @@ def _decide_dataset(
             WHERE NOT waiting AND {void(reopened, "l")}""")
         connection.execute(f"INSERT INTO displaced SELECT record_id, part, {literal(dataset)} FROM {parquet(reopened)}")
     _count_fresh(connection, layout, fresh, dataset)
+
+
+def weigh(connection: duckdb.DuckDBPyConnection, layout: Layout, mine: Sequence[Admission]) -> None:
+    """Weigh the versions of the records in `disputed` within one data set, whose admissions are `mine`.
+
+    Leaves `versions` and `decided` (record_id, adm_order, row_id, gone, part, subject_id): what holds now.
+    """
+    create_held(connection, *(link_files(layout, mine, n) for n in ("linked", "duplicates", "withdrawn", "reopened")))
+    order = f"({VERSION_ORDER})"
+    connection.execute("""CREATE OR REPLACE TEMP TABLE versions AS
+        SELECT *, payload IS NULL AS withdrawal FROM held WHERE record_id IN (SELECT record_id FROM disputed)""")
+    # The newest content counts; the row that stands for it is the newest that is not a mere repetition.
+    connection.execute(f"""CREATE OR REPLACE TEMP TABLE newest AS
+        SELECT record_id, max_by(withdrawal, {order}) AS gone, max_by(coalesce(payload, 0), {order}) AS content
+        FROM versions GROUP BY record_id""")
+    connection.execute(f"""CREATE OR REPLACE TEMP TABLE decided AS
+        SELECT record_id, max_by(adm_order, {order}) AS adm_order, max_by(row_id, {order}) AS row_id,
+               any_value(gone) AS gone, max_by(part, {order}) AS part, max_by(subject_id, {order}) AS subject_id
+        FROM versions JOIN newest USING (record_id)
+        WHERE withdrawal = gone AND (gone OR (payload = content AND NOT duplicate)) GROUP BY record_id""")
 
 
 def _count_fresh(
@@ -141,6 +150,12 @@ def gone(connection: duckdb.DuckDBPyConnection, layout: Layout, admission: Admis
     if duplicates:
         out += f" UNION SELECT row_id FROM {parquet(duplicates)}"
     found = connection.sql(out).to_arrow_table()  # in any order, even if told one
+    return np.unique(np.asarray(found.column("row_id"), np.int64))
+
+
+def restored_rows(connection: duckdb.DuckDBPyConnection, admission: Admission) -> npt.NDArray[np.int64]:
+    """Return the rows of an older revision, ascending, that are shown again (table `restored` of dataset.routes)."""
+    found = connection.sql(f"SELECT row_id FROM restored WHERE adm_order = {admission.order}").to_arrow_table()
     return np.unique(np.asarray(found.column("row_id"), np.int64))
 
 

@@ -15,6 +15,7 @@ from chengxin.store.manifest import FileEntry
 from chengxin.store.parquet import write_parquet
 
 CREDIT_RECORD = "credit_record"
+RECORD_SOURCE = "record_source"
 _BATCH = 122_880  # rows
 _ENDED = None
 
@@ -54,11 +55,20 @@ _COMMON = [
     ColumnSpec("publicity_until_on", "date32", title="公示截止日期"),
     ColumnSpec("share_level", "string", title="共享层级"),
 ]
+_SOURCE = [
+    ColumnSpec("record_id", "string", title="记录编号"),
+    ColumnSpec("kind", "string", title="记录种类"),
+    ColumnSpec("subject_id", "int64", title="主体编号"),
+    ColumnSpec("precedence", "int32", title="渠道次序"),
+    ColumnSpec("is_shown", "bool", title="是否采用"),
+    *(c for c in PROVENANCE if c.name not in {"source_record_id", "source_updated_at"}),
+]
 FIXED = {
     "subject": [*_SUBJECT, *PROVENANCE],
     "subject_identifier": [*_IDENTIFIER, *PROVENANCE],
     "subject_name": [*_NAME, *PROVENANCE],
     CREDIT_RECORD: [*_COMMON, *PROVENANCE],
+    RECORD_SOURCE: _SOURCE,
 }
 
 

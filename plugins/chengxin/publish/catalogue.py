@@ -53,6 +53,7 @@ def _dataset(contract: Contract, kind: Kind) -> dict[str, Any]:
         "condition": contract.basis.condition,
         "mode": contract.delivery.mode,
         "cadence": contract.delivery.cadence,
+        **({"route": contract.delivery.route.model_dump()} if contract.delivery.route else {}),
         "table": None if sealed else kind.id,
         "columns": columns,
     }

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from chengxin.dataset.tables import RECORD_SOURCE
 from chengxin.store import pointer
 from chengxin.store.atomic import sha256_file
 from chengxin.store.layout import Layout
@@ -98,7 +99,8 @@ def _row_problems(path: Path, entry: FileEntry) -> list[str]:
             rows = pa.Table.from_batches([batch])
             found |= dict.fromkeys(_damaged_columns(rows))
             if "subject_id" in rows.column_names:
-                places = rows.select([name for name in _PLACE if name in rows.column_names])
+                named = (*_PLACE, "dataset") if entry.table == RECORD_SOURCE else _PLACE
+                places = rows.select([name for name in named if name in rows.column_names])
                 places = places if last is None else pa.concat_tables([last, places])
                 found |= dict.fromkeys(_order_problems(places))
                 last = places.filter(pc.equal(places.column("subject_id"), places.column("subject_id")[-1]))
@@ -124,7 +126,8 @@ def _order_problems(rows: pa.Table) -> Iterator[str]:
 
     Which source comes first the rows do not tell. Persons of the open tier have no number to sort by.
     """
-    if "record_id" in rows.column_names and pc.count_distinct(rows.column("record_id")).as_py() < rows.num_rows:
+    unique = [name for name in ("record_id", "dataset") if name in rows.column_names]  # one row a source of a record
+    if "record_id" in unique and rows.group_by(unique).aggregate([]).num_rows < rows.num_rows:
         yield "record_id 重复"
     subject = rows.column("subject_id")
     if subject.null_count or rows.num_rows < 2:

@@ -13,8 +13,10 @@ FOUNDING_CODES = {"organisation": ("uscc", "org_code", "reg_no"), "person": ("pe
 IDENTIFIER_PARTS = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 
 
-def found(connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink, next_id: int) -> int:
+def found(connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink, next_id: int, founding: str) -> int:
     """Link the view `rows` and found subjects for what is left, code by code. Return how many were founded.
+
+    founding: SQL that tells of a row_id whether that row may found: one that withdraws its record does not.
 
     Leaves the temp tables linked_subject (as link_role) and new_subject, and extends lookup, lookup_uscc, subject_now.
     """
@@ -25,19 +27,21 @@ def found(connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink, nex
     founded = 0
     for code in FOUNDING_CODES[kind.founds or "organisation"]:
         if code in link.fields:
-            added = _found_by(connection, kind, link, code, next_id + founded)
+            added = _found_by(connection, kind, link, code, next_id + founded, founding)
             if added:
                 founded += added
                 link_role(connection, link, "rows", "linked_subject")
     return founded
 
 
-def _found_by(connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink, code: str, next_id: int) -> int:
+def _found_by(
+    connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink, code: str, next_id: int, founding: str
+) -> int:
     column = link.fields[code]
     connection.execute(f"""CREATE OR REPLACE TEMP TABLE founders AS
         SELECT {next_id - 1} + row_number() OVER (ORDER BY row_id) AS subject_id, row_id FROM (
             SELECT min(row_id) AS row_id FROM unfound s WHERE {column} IS NOT NULL
-            AND row_id NOT IN (SELECT row_id FROM linked_subject)
+            AND row_id NOT IN (SELECT row_id FROM linked_subject) AND {founding}
             AND NOT EXISTS (SELECT 1 FROM ambiguous a
                 WHERE a.identifier_type = '{code}' AND a.identifier_value = s.{column})
             GROUP BY {column})""")

@@ -1,19 +1,30 @@
 """SQL for the keys of records: which record a row is (record_id), what it says (payload), since when (version_at)."""
 
+from collections.abc import Collection
+
 from chengxin.handover import Batch, DeliveryMode
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import kind_columns
 from chengxin.resolve.session import literal
 
+STATUS, DELETED = "delivery_status_code", "2"
+
 # By what the versions of one record are ordered. A row that waited takes the place of its batch.
 VERSION_ORDER = "version_at, batch_order, row_id"
 
 
-def record_id(dataset: str, kind: Kind, subject: str) -> str:
-    """Return the record's identity: md5 over data set, subject and the kind's key, as 32 hex characters."""
+def record_id(identity: str, kind: Kind, subject: str) -> str:
+    """Return the record's id: md5 over data set (or group of routes), subject and the kind's key, in hex."""
     columns = {c.element.id: c.name for c in reversed(kind_columns(kind)) if c.element}
     keys = [f"coalesce(CAST(s.{columns[e]} AS VARCHAR), '')" for e in kind.key]
-    return f"md5(concat_ws(chr(31), {', '.join([literal(dataset), subject, *keys])}))"
+    return f"md5(concat_ws(chr(31), {', '.join([literal(identity), subject, *keys])}))"
+
+
+def withdrawal(kind: Kind, columns: Collection[str]) -> str | None:
+    """Return SQL that tells whether the row `s` withdraws its record; None where no row of these columns can."""
+    said = [f"s.{STATUS} = '{DELETED}'"] if STATUS in columns else []
+    said += [f"s.{kind.settled_at_zero}_yuan = 0"] if kind.settled_at_zero else []
+    return f"coalesce({' OR '.join(said)}, false)" if said else None
 
 
 def payload(kind: Kind) -> str:

@@ -3,7 +3,8 @@
 Files of a links folder (one a revision of the batch):
   linked.parquet       row_id, subject_id, related_subject_id, part, subject_type, rule, waiting, record_id, payload,
                        version_at, batch_order, adm_order: one row for each row that was tried; batch_order is the
-                       place of the batch in the journal, adm_order that of this revision
+                       place of the batch in the journal, adm_order that of this revision; a row without payload
+                       withdraws its record (deleted at source, settled)
   duplicates.parquet   row_id, adm_order: rows that say what is already held
   disputed.parquet     record_id: records of this batch with more than one version, here or held before
   withdrawn.parquet    record_id, subject_id, part, version_at, batch_order, adm_order: records a full delivery does not
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
@@ -64,6 +66,7 @@ class Outcome:
 class Linking:
     """Everything linking one batch needs. `order` is the place its admission will take in the journal.
 
+    identity: what record ids are made of besides subject and key: the data set, or its group of routes.
     again: links folder of the revision before, whose waiting rows are tried, and settled ones of reopened records; None
     = all passed rows. reopen: (record_id, part) of records to reopen in the whole data set.
     """
@@ -73,6 +76,7 @@ class Linking:
     layout: Layout
     registry: Registry
     order: int
+    identity: str
     target: Path
     again: Path | None
     judgements: tuple[Judgement, ...]
@@ -100,18 +104,26 @@ class Linking:
         return plan_of(self.contract).kind
 
     @cached_property
+    def withdrawal(self) -> str | None:
+        """SQL that tells whether the row `s` withdraws its record; None where no row of this batch can."""
+        return keys.withdrawal(self.kind, pq.read_schema(self._standard[0]).names)
+
+    @cached_property
+    def _standard(self) -> list[Path]:
+        return sorted(self.layout.standard(self.batch.dataset, self.batch.batch_id).glob("standard-*.parquet"))
+
+    @cached_property
     def links(self) -> dict[str, RoleLink]:
         """The roles to link, by name, with the columns that this contract fills."""
         return roles_of(self.contract)
 
     def _open(self, connection: duckdb.DuckDBPyConnection) -> None:
-        parts = sorted(self.layout.standard(self.batch.dataset, self.batch.batch_id).glob("standard-*.parquet"))
         only = ""
         if self.again:
             self._undo(connection)
             only = f"""WHERE row_id IN (SELECT row_id FROM {parquet([self.again / "linked.parquet"])} WHERE waiting
                 UNION ALL SELECT row_id FROM undone)"""
-        connection.execute(f"CREATE TEMP VIEW rows AS SELECT * FROM {parquet(parts)} {only}")
+        connection.execute(f"CREATE TEMP VIEW rows AS SELECT * FROM {parquet(self._standard)} {only}")
         self.registry.attach(connection)
         ledger.attach(connection, self.judgements if self.kind.registers == "none" else ())
         prepare_lookup(connection)
@@ -137,7 +149,10 @@ class Linking:
     def _link(self, connection: duckdb.DuckDBPyConnection) -> int:
         founded = 0
         if self.kind.registers == "found":
-            founded = found(connection, self.kind, self.links["subject"], self.registry.founded() + 1)
+            founding = (
+                f"row_id NOT IN (SELECT row_id FROM rows s WHERE {self.withdrawal})" if self.withdrawal else "true"
+            )
+            founded = found(connection, self.kind, self.links["subject"], self.registry.founded() + 1, founding)
         else:
             link_role(connection, self.links["subject"], "rows", "linked_subject")
         if "related" in self.links:
@@ -152,7 +167,8 @@ class Linking:
         missing = f"{subject} IS NULL"
         role = self.kind.roles.get("related")
         if role and role.required:
-            missing = f"({missing} OR {related} IS NULL)"
+            needed = f"AND NOT {self.withdrawal}" if self.withdrawal else ""
+            missing = f"({missing} OR {related} IS NULL {needed})"
         rule = (
             "CASE WHEN u.subject_id IS NOT NULL THEN 'uscc' ELSE o.rule END"
             if "uscc" in self.links["subject"].fields
@@ -165,13 +181,17 @@ class Linking:
         connection.execute(f"""COPY (
             SELECT s.row_id, {subject} AS subject_id, {related} AS related_subject_id, {part} AS part,
                 {kind_of_subject} AS subject_type, {rule} AS rule, {missing} AS waiting,
-                CASE WHEN NOT {missing} THEN {keys.record_id(self.contract.id, self.kind, subject)} END AS record_id,
-                {keys.payload(self.kind)} AS payload,
+                CASE WHEN NOT {missing} THEN {keys.record_id(self.identity, self.kind, subject)} END AS record_id,
+                {self._payload()} AS payload,
                 {keys.version_at(self.batch, self.contract.delivery.mode)} AS version_at,
                 {self.batch_order} AS batch_order, {self.order} AS adm_order
             FROM rows s {subject_join} {related_join} LEFT JOIN subject_now w ON w.subject_id = o.subject_id
         ) TO '{self.target / "linked.parquet"}' (FORMAT parquet, COMPRESSION lz4)""")
         connection.execute(f"CREATE TEMP VIEW linked AS SELECT * FROM {parquet([self.target / 'linked.parquet'])}")
+
+    def _payload(self) -> str:
+        says = keys.payload(self.kind)
+        return f"CASE WHEN NOT {self.withdrawal} THEN {says} END" if self.withdrawal else says
 
     @cached_property
     def batch_order(self) -> int:
@@ -194,11 +214,12 @@ class Linking:
         create_held(connection, linked, duplicates, withdrawn, self._reopened())
         order = keys.VERSION_ORDER
         # Narrow first: only records that occur twice here, or that are already held, can be duplicates.
+        withdrawn_here = "OR payload IS NULL" if self.withdrawal else ""
         connection.execute("""CREATE TEMP TABLE repeated AS
             SELECT hash(record_id) AS h FROM linked WHERE NOT waiting GROUP BY h HAVING count(*) > 1""")
-        connection.execute("""CREATE TEMP TABLE mine AS
+        connection.execute(f"""CREATE TEMP TABLE mine AS
             SELECT record_id, payload, version_at, batch_order, row_id, true AS here FROM linked
-            WHERE NOT waiting AND hash(record_id) IN (FROM repeated)""")
+            WHERE NOT waiting AND (hash(record_id) IN (FROM repeated) {withdrawn_here})""")
         if self._held_files("linked.parquet"):
             connection.execute("""CREATE TEMP TABLE known AS
                 SELECT record_id, payload, version_at, batch_order, row_id, false AS here FROM held
@@ -210,9 +231,11 @@ class Linking:
             connection.execute("INSERT INTO mine SELECT * FROM known")
         connection.execute(f"""COPY (
             SELECT row_id, {self.order} AS adm_order FROM (
-                SELECT *, lag(payload) OVER w AS before, lead(payload) OVER w AS after, lead(here) OVER w AS after_here
+                SELECT *, lag(payload) OVER w AS before, lag(true) OVER w AS has_before, lead(payload) OVER w AS after,
+                       lead(here) OVER w AS after_here
                 FROM mine WINDOW w AS (PARTITION BY record_id ORDER BY {order}))
-            WHERE here AND (payload = before OR (payload = after AND NOT after_here)) ORDER BY row_id
+            WHERE here AND (has_before AND payload IS NOT DISTINCT FROM before
+                OR payload IS NOT DISTINCT FROM after AND NOT after_here) ORDER BY row_id
         ) TO '{self.target / "duplicates.parquet"}' (FORMAT parquet)""")
         connection.execute(f"""COPY (SELECT DISTINCT record_id FROM mine ORDER BY record_id)
             TO '{self.target / "disputed.parquet"}' (FORMAT parquet)""")
@@ -230,7 +253,7 @@ class Linking:
             missing = f"""SELECT DISTINCT ON (record_id) record_id, subject_id, part, {place} FROM linked
                 WHERE NOT waiting AND record_id NOT IN (
                     SELECT record_id FROM held WHERE batch_order = {newer.order} AND payload IS NOT NULL)"""
-        elif not self.again:
+        elif not self.again and self.batch.mode == "full":  # replayed rows are no whole list
             order = f"({keys.VERSION_ORDER})"
             missing = f"""SELECT record_id, subject_id, part,
                     TIMESTAMPTZ '{self.batch.received_at.isoformat()}' AS version_at, {self.order} AS batch_order
@@ -252,6 +275,15 @@ class Linking:
         newest = max(place.values(), key=lambda p: p[:2], default=None)
         return newest[2] if newest and newest[:2] > (self.batch.received_at, self.batch_order) else None
 
+    def _deleted(self, connection: duckdb.DuckDBPyConnection) -> int:
+        """Count the rows that withdraw their record and are not mere repetitions."""
+        if not self.withdrawal:
+            return 0
+        repeated = parquet([self.target / "duplicates.parquet"])
+        found_rows = connection.execute(f"""SELECT count(*) FROM linked WHERE NOT waiting AND payload IS NULL
+            AND row_id NOT IN (SELECT row_id FROM {repeated})""").fetchall()
+        return int(found_rows[0][0])
+
     def _count(self, connection: duckdb.DuckDBPyConnection, founded: int) -> Outcome:
         tried, waiting = connection.execute("SELECT count(*), count(*) FILTER (waiting) FROM linked").fetchall()[0]
         duplicate = _rows(connection, self.target / "duplicates.parquet")
@@ -265,7 +297,7 @@ class Linking:
             tried - waiting - duplicate,
             duplicate,
             waiting,
-            _rows(connection, self.target / "withdrawn.parquet"),
+            _rows(connection, self.target / "withdrawn.parquet") + self._deleted(connection),
             founded,
             *undone,
         )

@@ -23,7 +23,8 @@ def write_registry(
     """
     connection.execute(f"""CREATE TEMP VIEW accepted AS
         SELECT s.*, l.subject_id, l.part, l.subject_type FROM rows s JOIN linked l USING (row_id)
-        WHERE NOT l.waiting AND s.row_id NOT IN (SELECT row_id FROM {parquet([target / "duplicates.parquet"])})""")
+        WHERE NOT l.waiting AND l.payload IS NOT NULL
+            AND s.row_id NOT IN (SELECT row_id FROM {parquet([target / "duplicates.parquet"])})""")
     if kind.registers == "found":
         _copy(connection, _subjects(kind, link, version_at), target / "subjects.parquet")
         _copy(connection, _identifiers(link), target / "identifiers.parquet")

@@ -24,6 +24,7 @@ from chengxin.standardise.reader import Damaged, RawChunk
 ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 ALWAYS_QUARANTINED = frozenset({"text.replacement"})
+STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whether it deletes is refused
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Mapper:
             ("source_updated_at", arrow_type("timestamp")),
         ]
         fields += [(c.name, arrow_type(c.type)) for c in kind_columns(self.plan.kind)]
+        if any(c.element.id == STATUS for c in self.plan.columns):
+            fields.append((STATUS, pa.string()))
         fields += [(f"{role}_name_key", pa.string()) for role in self.role_names]
         if self.plan.kind.name_history:
             fields += [("before_name_key", pa.string()), ("after_name_key", pa.string())]
@@ -87,6 +90,7 @@ class _Work:
         self.invalid: dict[str, np.ndarray] = {}  # element -> rows where a value was given and is unusable
         self.log = IssueLog(mapper.salt)
         self.refused = np.zeros(self.rows, dtype=bool)
+        self.deletes = np.zeros(self.rows, dtype=bool)  # rows that need not say more than which record they mean
 
     def _match(self) -> dict[str, str]:
         names = self.chunk.table.column_names
@@ -105,7 +109,7 @@ class _Work:
 
     def clean_columns(self) -> None:
         """Clean every column and note its issues; refuse rows whose required values are absent or unusable."""
-        for column in self.plan.columns:
+        for column in sorted(self.plan.columns, key=lambda c: c.element.id != STATUS):
             raw = self._raw(column)
             options = CleanOptions(
                 unit=column.unit, codes=column.codes, codelist=column.element.codelist, today=self.mapper.today
@@ -114,6 +118,8 @@ class _Work:
             self._store(column, cleaned)
             given_bad = self._note(column, raw, cleaned)
             self.invalid[column.element.id] = given_bad
+            if column.element.id == STATUS:
+                self.deletes = _mask(pc.equal(cleaned.values, DELETED))
             if column.required:
                 self._require(column, raw, cleaned, given_bad)
 
@@ -129,6 +135,7 @@ class _Work:
             hits = _mask(mask)
             level = rules()[rule].level
             refuse = (level == "error" and column.required) or rule in ALWAYS_QUARANTINED
+            refuse |= rule == "code.unknown" and column.element.id == STATUS
             self.log.add(rule, hits, column.element.id, self._source(column), raw, refuses=refuse)
             if refuse:
                 self.refused |= hits
@@ -142,6 +149,8 @@ class _Work:
 
     def _require(self, column: ColumnPlan, raw: pa.Array, cleaned: Cleaned, bad: np.ndarray) -> None:
         absent = ~valid(cleaned.values) & ~bad
+        if column.element.id not in self.plan.kind.key:
+            absent &= ~self.deletes
         explained = np.zeros(self.rows, dtype=bool)
         for _, mask in cleaned.issues:
             explained |= _mask(mask)
@@ -175,7 +184,7 @@ class _Work:
 
     def check_identity(self) -> None:
         """Refuse rows in which a required role has nothing that could name its subject."""
-        for role in self.plan.kind.roles.values():
+        for name, role in self.plan.kind.roles.items():
             if not role.required:
                 continue
             usable, given_bad = self._codes_of(role)
@@ -183,6 +192,8 @@ class _Work:
             if self.plan.kind.registers == "found":  # a name alone founds nobody
                 named = np.zeros(self.rows, dtype=bool)
             hopeless = ~usable & (given_bad | ~named)
+            if name != "subject":  # subject and key tell which record is meant
+                hopeless &= ~self.deletes
             unnamed = hopeless & ~given_bad
             for column in self.plan.columns:  # a required code that is missing has been named as the reason already
                 if column.required and column.element.type in CODES and column.element.id in role.identity.values():

@@ -61,11 +61,11 @@ def _read_delimited(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     has_header = spec.header > 0
     empty = True
     for text, first, damaged in texts(piece, layout):
-        chunk = read_text(text, first, layout, piece.names, has_header=has_header)
+        chunk = read_text(text, first, layout, piece.names, has_header=has_header, blank=piece.blank)
         yield RawChunk(chunk.table, chunk.rows, (*damaged, *chunk.damaged)) if damaged else chunk
         empty = False
     if empty:
-        yield read_text(Text(b""), piece.line, layout, piece.names)
+        yield read_text(Text(b""), piece.line, layout, piece.names, blank=piece.blank)
 
 
 def headers(path: Path, spec: FileSpec, pieces: Sequence[Piece] = ()) -> tuple[str, ...]:

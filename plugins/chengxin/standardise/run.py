@@ -1,13 +1,14 @@
 """Standardise a whole batch: pieces of its files, in this process or in a pool, into Parquet parts."""
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from chengxin import __version__
 from chengxin.clock import SHANGHAI
+from chengxin.contracts.derived import contract_for
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
 from chengxin.errors import DeliveryMismatch
@@ -60,25 +62,33 @@ def run(
     Archives are unpacked beside `target` while it is built. A delivery whose archives, files or columns are not what
     the contract says ends with `mismatch` set and every row that can be counted as quarantined.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        TemporaryDirectory(dir=target.parent, prefix=f"{atomic.BUILDING}unpacked-") as scratch,
-        atomic.building(target) as folder,
-    ):
+    with _scratch(target) as scratch, atomic.building(target) as folder:
         found: list[Source] = []
+        form = contract_for(contract, batch)
         try:
-            found = sources([payload / f.name for f in batch.files], contract.file, limits or Limits(), Path(scratch))
-            summary = _standardised(contract, batch, found, folder, workers)
+            found = sources([payload / f.name for f in batch.files], form.file, limits or Limits(), scratch)
+            summary = replace(_standardised(form, batch, found, folder, workers), digest=standard_digest(contract))
         except DeliveryMismatch as error:
             for stray in folder.iterdir():
                 stray.unlink()
-            received = _count_rows(contract, found)
+            received = _count_rows(form, found)
             summary = StandardBatch(
                 contract.id, batch.batch_id, received, 0, received, {}, standard_digest(contract), str(error)
             )
         _keep_schema(contract, folder)
         atomic.write_json(folder / "summary.json", as_json(summary))
     return summary
+
+
+@contextmanager
+def _scratch(target: Path) -> Iterator[Path]:
+    """Give the folder that archives are unpacked into; it bears one name, so that a killed run leaves one at most."""
+    folder = target.with_name(f"{atomic.BUILDING}unpacked")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _standardised(
@@ -98,6 +108,7 @@ def _standardised(
         quarantined,
         dict(sorted(rules.items())),
         standard_digest(contract),
+        sources=tuple(s.name for s in found),
     )
 
 

@@ -17,7 +17,7 @@ from chengxin.model.schema import ColumnSpec, kind_columns
 from chengxin.store import atomic
 from chengxin.validate import report, suites
 from chengxin.validate.metrics import ROWS, Need, Scalar, fill_need, needs_of
-from chengxin.validate.scan import Scan
+from chengxin.validate.scan import DELIVERY_STATUS, Scan
 from chengxin.validate.verdict import Outcome, as_result, batch_findings, finding, outcome, status_of
 
 # failing rows named in a result; the count is always complete
@@ -52,21 +52,26 @@ def run(
     findings = batch_findings(contract, counts)
     outcomes: list[Outcome] = []
     fill: dict[str, float] = {}
+    rows = 0
     if counts.passed > 0 and counts.mismatch is None:
         columns = kind_columns(kind)
         other = registry if related else ()
+        deletions = DELIVERY_STATUS in suites.mapped(contract)
+        limits: dict[str, Any] = {"memory_limit_mib": memory_limit_mib, "threads": threads}
         with (
             tempfile.TemporaryDirectory(prefix=atomic.BUILDING, dir=_existing(target.parent)) as spill,
-            Scan(parts, spill=Path(spill), registry=other, memory_limit_mib=memory_limit_mib, threads=threads) as scan,
+            Scan(parts, spill=Path(spill), registry=other, without_deletions=deletions, **limits) as scan,
         ):
-            fill = _fill(scan, bound, columns, counts.passed)
-            outcomes = _judge(bound, scan, counts.passed, _shown(columns))
+            rows, fill = _fill(scan, bound, columns)
+            if rows > counts.passed or (rows < counts.passed and not deletions):
+                raise InvariantBroken(f"标准化文件有 {rows} 行，而账上通过 {counts.passed} 行")
+            outcomes = _judge(bound, scan, rows, _shown(columns)) if rows else []
     failed = {str(done.rule["meta"]["rule"]) for done in outcomes if done.failed}
     said = {f"{rule}.warn" for rule in failed}  # the graver of two bounds on the same says it all
     findings += [finding(done) for done in outcomes if done.failed and done.rule["meta"]["rule"] not in said]
     verdict = Verdict(counts.dataset, counts.batch_id, status_of(findings), tuple(findings), digest_of(suite))
     facts = {
-        "batch_id": counts.batch_id, "mode": contract.delivery.mode, "received": counts.received, "rows": counts.passed,
+        "batch_id": counts.batch_id, "mode": contract.delivery.mode, "received": counts.received, "rows": rows,
         "quarantined": counts.quarantined, "fill": fill,
     }  # fmt: skip
     _write(target, suite, outcomes, facts, verdict)
@@ -111,13 +116,12 @@ def _plan(bound: Mapping[str, Any], scan: Scan) -> list[Need]:
     return [need for rule in bound["expectations"] for need in needs_of(rule, scan.types)]
 
 
-def _fill(scan: Scan, bound: Mapping[str, Any], columns: Sequence[ColumnSpec], passed: int) -> dict[str, float]:
-    """Ask everything the suite needs and the filled values of every column, in one scan; return shares by column."""
+def _fill(scan: Scan, bound: Mapping[str, Any], columns: Sequence[ColumnSpec]) -> tuple[int, dict[str, float]]:
+    """Ask everything the suite needs and the filled values of every column, in one scan; return rows and shares."""
     filled: dict[str, Scalar] = {c.name: fill_need(c.name, scan.types) for c in columns}
     known = scan.ask([ROWS, *filled.values(), *_plan(bound, scan)])
-    if known[ROWS] != passed:
-        raise InvariantBroken(f"标准化文件有 {known[ROWS]} 行，而账上通过 {passed} 行")
-    return {name: round(known[need] / passed, 6) for name, need in filled.items()}
+    rows = int(known[ROWS])
+    return rows, {name: round(known[need] / rows, 6) for name, need in filled.items() if rows}
 
 
 def _judge(bound: Mapping[str, Any], scan: Scan, rows: int, shown: frozenset[str]) -> list[Outcome]:

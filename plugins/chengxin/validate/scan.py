@@ -12,6 +12,8 @@ from chengxin.validate.metrics import BATCH, Duplicates, Listing, Need, Scalar, 
 
 RowRef = tuple[str, int]
 KNOWN_SUBJECT = "is_known_subject"
+DELIVERY_STATUS = "delivery_status_code"
+_NOT_DELETED = f" WHERE {DELIVERY_STATUS} IS DISTINCT FROM '2'"
 
 
 class Scan:
@@ -19,6 +21,7 @@ class Scan:
 
     Every need is asked once; all scalar needs that are missing at a time are one SELECT. `passes` counts those SELECTs.
     registry: identifier files of the subject registry; with them a batch has the column is_known_subject.
+    without_deletions: leave out rows that the source marks as deleted: they need not say more than which record.
     """
 
     def __init__(
@@ -29,6 +32,7 @@ class Scan:
         threads: int,
         spill: Path | None = None,
         registry: Sequence[Path] = (),
+        without_deletions: bool = False,
     ) -> None:
         config: dict[str, Any] = {"memory_limit": f"{memory_limit_mib}MiB", "threads": threads}
         if spill is not None:
@@ -36,7 +40,7 @@ class Scan:
         self._connection = duckdb.connect(config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET enable_progress_bar = false")
-        self._connection.execute(_view_sql(parts, registry))
+        self._connection.execute(_view_sql(parts, registry) + (_NOT_DELETED if without_deletions else ""))
         rows = self._connection.execute(f"DESCRIBE {BATCH}").fetchall()
         self.types: dict[str, str] = {row[0]: row[1] for row in rows}
         self.passes = 0

@@ -80,7 +80,7 @@ def relation(contract: Contract, kind: Kind) -> Expectation | None:
         kind.registers == "found"
         or role is None
         or role.identity.get("uscc") != "uscc"
-        or "uscc" not in _mapped(contract)
+        or "uscc" not in mapped(contract)
     ):
         return None
     note = "多数主体不在登记簿中：登记数据未到，或代码列错位；这些行会进入未关联"
@@ -157,13 +157,14 @@ def _rule(
     return {"type": kind, "kwargs": dict(kwargs), "severity": severity, "notes": notes, "meta": meta}
 
 
-def _mapped(contract: Contract) -> set[str]:
+def mapped(contract: Contract) -> set[str]:
+    """Return the elements that a contract fills, envelope included."""
     return {c.element for c in contract.columns} | set(contract.constants)
 
 
 def _absent_columns(contract: Contract, kind: Kind) -> set[str]:
-    mapped = _mapped(contract)
-    return {c.name for c in kind_columns(kind) if c.element is not None and c.element.id not in mapped}
+    given = mapped(contract)
+    return {c.name for c in kind_columns(kind) if c.element is not None and c.element.id not in given}
 
 
 def _volume(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
@@ -206,8 +207,8 @@ def _shrink(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
 
 
 def _fill(contract: Contract, kind: Kind, recent: Sequence[Facts]) -> list[Expectation]:
-    mapped = _mapped(contract)
-    return [rule for e in kind.element_list() if e.id in mapped for rule in _fill_of(e, contract, kind, recent)]
+    given = mapped(contract)
+    return [rule for e in kind.element_list() if e.id in given for rule in _fill_of(e, contract, kind, recent)]
 
 
 def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[Facts]) -> list[Expectation]:
@@ -248,10 +249,10 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
 
 def _codes(contract: Contract, kind: Kind) -> list[Expectation]:
     found = []
-    mapped = _mapped(contract)
+    given = mapped(contract)
     for element in kind.element_list():
         values = code_list(element.codelist) if element.type == "code" and element.codelist else ()
-        if element.id in mapped and values:
+        if element.id in given and values:
             title, note = f"字段『{element.title}』的代码", f"取值限于代码表 {element.codelist}"
             kwargs = {"column": element.id, "value_set": list(values)}
             found.append(
@@ -271,15 +272,15 @@ def code_list(name: str) -> tuple[str, ...]:
 
 
 def _keys(contract: Contract, kind: Kind) -> list[Expectation]:
-    mapped = _mapped(contract)
+    given = mapped(contract)
     role = kind.roles.get("subject")
     identity: dict[str, str] = {str(part): element for part, element in role.identity.items()} if role else {}
-    who = [identity[part] for part in _KEY_IDENTITIES if identity.get(part) in mapped][:1]
-    who += [identity["name"]] if identity.get("name") in mapped else []
-    if not who or not set(kind.key) - set(kind.key_optional) <= mapped:
+    who = [identity[part] for part in _KEY_IDENTITIES if identity.get(part) in given][:1]
+    who += [identity["name"]] if identity.get("name") in given else []
+    if not who or not set(kind.key) - set(kind.key_optional) <= given:
         return []
     by_id = {e.id: e for e in kind.element_list()}
-    wanted = dict.fromkeys([*who, *(k for k in kind.key if k in mapped)])
+    wanted = dict.fromkeys([*who, *(k for k in kind.key if k in given)])
     columns = [element_columns(by_id[e])[0].name for e in wanted if e in by_id]
     note = "同一主体、同一业务主键在一批中出现多次；只保留一条，其余计为重复"
     unique, where = "expect_compound_columns_to_be_unique", {"column_list": columns, "mostly": 0.95}
@@ -290,7 +291,7 @@ def _keys(contract: Contract, kind: Kind) -> list[Expectation]:
 
 def _freshness(contract: Contract, kind: Kind) -> list[Expectation]:
     days = contract.quality.freshness_days
-    if days is None or kind.event_on is None or kind.event_on not in _mapped(contract):
+    if days is None or kind.event_on is None or kind.event_on not in mapped(contract):
         return []
     note = f"最新一条记录的事件日期不得早于 {days} 天前（数据合同 quality.freshness_days）"
     limits = {"column": kind.event_on, "min_value": {"$PARAMETER": f"today - {days}"}}

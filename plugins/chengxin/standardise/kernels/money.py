@@ -65,6 +65,8 @@ def _without_words(values: pa.StringArray, power: int) -> tuple[Ints, Ints, Ints
     offsets, data = parts(values)
     starts, ends = offsets[:-1].astype(np.int64), offsets[1:].astype(np.int64)
     powers: Ints = np.full(len(values), power, np.int64)
+    if not data.size:  # no value at all: nothing to look at, and nothing that could be taken from
+        return starts, ends, powers
     for word, meant in (("元", 0), ("万", 4)):
         a, b, c = word.encode()
         rows = np.flatnonzero(data.take(ends - 1, mode="clip") == c)

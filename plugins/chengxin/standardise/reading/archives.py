@@ -4,6 +4,7 @@ Nothing is ever extracted by an archive's own idea of a path: each member is str
 is unsafe or unclear refuses the whole delivery with DeliveryMismatch, so that it is held with a reason for people.
 """
 
+import errno
 import gzip
 import re
 import stat
@@ -40,7 +41,10 @@ _BLOCK = 1 << 20
 _HEADERS = 4 << 20  # what the headers between two tar members may take; a long name takes some kilobytes
 _MAGIC = (b"PK\x03\x04", b"\x1f\x8b", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"BZh", b"\xfd7zXZ\x00")
 _NOISE = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._[^/]*$|~\$[^/]*$)", re.IGNORECASE)
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, struct.error, gzip.BadGzipFile)
+_BROKEN = (
+    zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, struct.error, EOFError, ValueError,
+    OverflowError, NotImplementedError,
+)  # fmt: skip
 _REPORT = "请核对后重新打包报送"
 
 
@@ -366,6 +370,10 @@ def _broken_is_told(archive: str) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
+        raise _refused(archive, "已损坏或不完整，无法解压；请重新报送") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # which says that the archive sent us to a place that cannot be
+            raise
         raise _refused(archive, "已损坏或不完整，无法解压；请重新报送") from error
 
 

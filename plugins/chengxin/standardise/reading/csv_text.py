@@ -1,32 +1,44 @@
 """Delimited text -> Arrow columns and line numbers: Arrow's CSV reader for the good lines, salvage for the rest."""
 
+import re
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
 from chengxin.standardise.reading.decode import Text
 from chengxin.standardise.reading.layout import Ints, Layout, Lines
+from chengxin.standardise.reading.notes import not_records
 from chengxin.standardise.reading.salvage import Records, find_records
 from chengxin.standardise.reading.shapes import OVERSIZE, Damaged, RawChunk, kept, row_numbers
 
 _BLOCK = 1 << 16  # bytes whose temporary arrays stay in the cache
 
 
-def read_text(text: Text, first: int, layout: Layout, names: tuple[str, ...], *, has_header: bool = True) -> RawChunk:
-    """Split decoded lines into columns. first: the 1-based number of the first line.
+def read_text(
+    text: Text,
+    first: int,
+    layout: Layout,
+    names: tuple[str, ...],
+    *,
+    has_header: bool = True,
+    blank: tuple[int, ...] = (),
+) -> RawChunk:
+    """Split decoded lines into columns. first: the 1-based number of the first line; blank: columns to leave out.
 
     Each record that Arrow hands over is tied to a line by counting: Arrow never makes more records than there are
     filled lines, so equal numbers prove one record a line. Anything else goes through salvage.
     """
     data = layout.prepared(text.data)
-    width = len(names)
+    width = len(names) + len(blank)
     table, wrong = _split(data, layout, width)
     count = len(table) + len(wrong)
     closed = not _is_open_at_end(data, layout)
     if closed and not wrong and count == _filled_lines(data, text):
         rows = np.arange(first, first + count, dtype=np.int64)
-        return _finished(table, rows, names, [], text, first, has_header)
+        return _finished(table, rows, names, [], text, first, has_header, layout, blank)
     lines = Lines.of(data)
     filled = np.flatnonzero(lines.ends > lines.starts)
     if closed and count == len(filled):
@@ -41,7 +53,9 @@ def read_text(text: Text, first: int, layout: Layout, names: tuple[str, ...], *,
         Damaged(first + a, _rule(source, a, b), _line(text, source, a, b))
         for a, b in zip(records.first[lost].tolist(), records.last[lost].tolist(), strict=True)
     ]
-    return _finished(table, np.delete(records.first, lost) + first, names, damaged, text, first, has_header)
+    return _finished(
+        table, np.delete(records.first, lost) + first, names, damaged, text, first, has_header, layout, blank
+    )
 
 
 def _salvaged(
@@ -159,23 +173,68 @@ def _finished(
     text: Text,
     first: int,
     has_header: bool,
+    layout: Layout,
+    blank: tuple[int, ...],
 ) -> RawChunk:
-    """Take out rows that are the header again or hold an oversize field, and name the columns."""
-    out = _repeated_header(table, names) if has_header else np.zeros(len(table), bool)
+    """Take out rows that are no records or whose fields cannot be trusted, and name the columns."""
+    stray = _filled(table, blank)
+    if blank:
+        table = table.select([n for n in range(table.num_columns) if n not in blank])
+    out = not_records(table)
+    if has_header:
+        out |= _repeated_header(table, names)
     large = np.zeros(len(table), bool)
     for column in table.columns:
         large |= _lengths(column) > OVERSIZE
-    if out.any() or large.any():
+    misquoted = _misquoted(text.data, rows - first, layout)
+    if out.any() or large.any() or stray.any() or misquoted.any():
         lines = Lines.of(text.data)
-        for rule, mask in (("row.oversize", large), ("row.not_a_record", out & ~large)):
-            at = rows[mask].tolist()
+        gone = np.zeros(len(table), bool)
+        for rule, mask in (
+            ("row.oversize", large),
+            ("row.quote_unclosed", misquoted),
+            ("row.width", stray),
+            ("row.not_a_record", out),
+        ):
+            at = rows[mask & ~gone].tolist()
             damaged += [Damaged(row, rule, _line(text, lines, row - first, row - first)) for row in at]
-        keep = ~(out | large)
-        table, rows = table.filter(pa.array(keep)).combine_chunks(), rows[keep]
+            gone |= mask
+        table, rows = table.filter(pa.array(~gone)).combine_chunks(), rows[~gone]
     if not len(table):
         table = pa.table({str(n): pa.array([], pa.string()) for n in range(len(names))})
     found = tuple(sorted(damaged, key=lambda item: item.row))
     return RawChunk(table.rename_columns(list(names)), row_numbers(rows), found)
+
+
+def _filled(table: pa.Table, columns: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Mark rows with something in columns that have no name: a value nobody declared."""
+    hit = np.zeros(len(table), bool)
+    for n in columns:
+        for row in np.flatnonzero(_lengths(table.column(n)) > 0).tolist():
+            hit[row] |= bool(table.column(n)[row].as_py().strip(" \t\u3000\xa0"))
+    return hit
+
+
+def _misquoted(data: bytes, places: Ints, layout: Layout) -> npt.NDArray[np.bool_]:
+    r"""Mark rows whose quotes are written \" though the contract does not say so: Arrow would cut their fields wrong.
+
+    places: the 0-based line of each row.
+    """
+    hit = np.zeros(len(places), bool)
+    mark = b"\\" + layout.quote
+    if (
+        layout.escape or not layout.quote or b"\\" not in data or not len(places)
+    ):  # one byte is found far faster than two
+        return hit
+    if mark not in data:
+        return hit
+    lines = Lines.of(data)
+    at = np.array([m.start() for m in re.finditer(re.escape(mark), data)], np.int64)
+    for line in np.unique(np.searchsorted(lines.nexts, at, "right")).tolist():
+        if not layout.strict_line.fullmatch(data, int(lines.starts[line]), int(lines.ends[line])):
+            row = int(np.searchsorted(places, line, "right")) - 1
+            hit[row] |= row >= 0
+    return hit
 
 
 def _lengths(column: pa.ChunkedArray) -> Ints:
@@ -191,7 +250,7 @@ def _scalar(text: str) -> pa.Scalar:
     return pa.StringArray.from_buffers(1, pa.py_buffer(np.array([0, len(data)], np.int32)), pa.py_buffer(data))[0]
 
 
-def _repeated_header(table: pa.Table, names: tuple[str, ...]) -> Ints:
+def _repeated_header(table: pa.Table, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     """Mark rows that repeat the column names: files glued together bring their headers along."""
     mask = np.zeros(len(table), bool)
     if not len(table):

@@ -6,7 +6,7 @@ For drafting a contract. What is found here is a proposal that the contract then
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from chengxin.standardise.reading.json_records import plan_json, read_json, read
 from chengxin.standardise.reading.layout import Layout, Lines
 from chengxin.standardise.reading.likeness import misread, ranked
 from chengxin.standardise.reading.outline import json_records_path, xml_outline
-from chengxin.standardise.reading.shapes import Piece, unique_names
+from chengxin.standardise.reading.shapes import Piece, joined_header, unique_names
 from chengxin.standardise.reading.sheets import sheet_names, sheet_rows
 from chengxin.standardise.reading.xml_records import read_xml
 
@@ -266,22 +266,6 @@ def _is_label_row(filled: Sequence[str]) -> bool:
     return bool(labels) and 5 * values <= len(labels) and not long and 10 * len(set(labels)) >= 7 * len(labels)
 
 
-def joined_header(block: Sequence[Sequence[str | None]]) -> list[str]:
-    """Join a header over several rows: a group's name stands before the names below it (处罚信息_金额)."""
-    rows = [[(cell or "").strip(" \t\r\n\u3000\ufeff\xa0") for cell in row] for row in block]
-    width = max(map(len, rows), default=0)
-    rows = [row + [""] * (width - len(row)) for row in rows]
-    for upper, lower in pairwise(rows):
-        group = ""
-        for n in range(width):
-            group = upper[n] or (group if lower[n] else "")
-            if lower[n]:
-                upper[n] = group
-            elif upper[n]:
-                group = ""
-    return ["_".join(dict.fromkeys(part for row in rows if (part := row[n]))) for n in range(width)]
-
-
 def _json(path: Path, found: SampleDialect, start: str, encoding: str, bom: int, rows: int) -> SampleDialect:
     first, _, rest = start.partition("\n")
     if first.rstrip().endswith("}") and rest.lstrip().startswith("{"):
@@ -318,9 +302,7 @@ def _workbook(path: Path, kind: str, rows: int) -> SampleDialect:
     names = sheet_names(path, kind)
     found = SampleDialect(kind, sheets=names)
     for number, name in enumerate(names):
-        cells = list(
-            islice(sheet_rows(path, FileSpec.model_validate({"format": kind, "sheet": name})), rows + _SEARCHED)
-        )
+        cells = list(islice(sheet_rows(path, kind, name), rows + _SEARCHED))
         filled = [(row, list(c)) for row, c in cells if any(c)]
         if not filled:
             continue

@@ -8,6 +8,7 @@ from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.standardise.reading.likeness import clearly_other, misread, ranked
 
 _SAMPLE = 1 << 20
+_JUDGED = 128 << 10  # bytes whose characters are weighed
 _EVIDENCE = 24  # non-ASCII bytes: below this a GB text may look like UTF-8 by chance
 BOMS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -53,6 +54,7 @@ def encoding_of(path: Path, spec: FileSpec) -> tuple[str, int]:
 
 def _checked(path: Path, spec: FileSpec, declared: str, sample: bytes, found: str) -> str:
     """Doubt an encoding that only decodes: Big5 and GB18030 read each other, and garbled text reads as anything."""
+    sample = sample[:_JUDGED]
     likely = clearly_other(sample, found)
     if likely and declared == "auto":
         found = likely

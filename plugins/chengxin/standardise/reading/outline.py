@@ -94,7 +94,8 @@ def _outline(text: str) -> XmlOutline:
             path.append(place[-1])
     repeated = [p for p, n in counts.items() if n > 1 and len(p) > 1 and p in with_parts and not _is_field(p, counts)]
     if repeated:
-        return XmlOutline("/".join(min(repeated, key=lambda place: len(place))))
+        shallowest = min(repeated, key=len)
+        return XmlOutline("/".join(shallowest))
     parents = [p for p in leaves if p and leaves[p] > 1]
     deepest = max(parents, key=lambda p: (leaves[p], len(p)), default=())
     return XmlOutline("/".join(deepest), is_single=True)

@@ -1,11 +1,15 @@
 """What the readers hand out, and the unit of work they take."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\x00]")
 #: A field or line above this many bytes is damage, not data.
 OVERSIZE = 1 << 20
 #: A chunk holds about this much text and at most this many rows: it stays in the cache while it is decoded and split.
@@ -20,7 +24,8 @@ class Damaged:
     r"""A row that could not be read into fields.
 
     row: 1-based line of the file (text formats), sheet row (xlsx, xls) or record ordinal (json, xml).
-    rule: row.width, row.undecodable, row.quote_unclosed, row.oversize or row.not_a_record.
+    rule: row.width, row.undecodable, row.quote_unclosed, row.oversize, row.formula_error or
+        row.not_a_record.
     raw: the text; bytes that are no text stand as \xNN, so it never holds U+FFFD.
     raw_bytes: the exact bytes where the text cannot be decoded, else None.
     """
@@ -48,7 +53,8 @@ class RawChunk:
 class Piece:
     """A picklable unit of work: the bytes start..end of a file; `line` is the 1-based line that starts there.
 
-    encoding: the one found, never "auto". names: the columns, empty where each record names its own.
+    encoding: the one found, never "auto". names: the columns, empty where each record names its own. blank: positions
+    (0-based) of columns without name and content, which are left out. sheet: the 1-based number of a workbook's sheet.
     """
 
     path: str
@@ -58,6 +64,13 @@ class Piece:
     line: int
     encoding: str
     names: tuple[str, ...]
+    blank: tuple[int, ...] = ()
+    sheet: int = 1
+
+    @property
+    def width(self) -> int:
+        """Return how many fields a row has."""
+        return len(self.names) + len(self.blank)
 
 
 def row_numbers(rows: npt.NDArray[np.int64]) -> pa.Array:
@@ -72,10 +85,26 @@ def kept(text: str) -> str:
     return text.replace("\ufffd", "\\ufffd")
 
 
+def joined_header(block: Sequence[Sequence[str | None]]) -> list[str]:
+    """Join a header over several rows: a group's name stands before the names below it (处罚信息_金额)."""
+    rows = [[(cell or "").strip(" \t\r\n\u3000\ufeff\xa0") for cell in row] for row in block]
+    width = max(map(len, rows), default=0)
+    rows = [row + [""] * (width - len(row)) for row in rows]
+    for upper, lower in pairwise(rows):
+        group = ""
+        for n in range(width):
+            group = upper[n] or (group if lower[n] else "")
+            if lower[n]:
+                upper[n] = group
+            elif upper[n]:
+                group = ""
+    return ["_".join(dict.fromkeys(part for row in rows if (part := row[n]))) for n in range(width)]
+
+
 def unique_names(raw: list[str]) -> tuple[str, ...]:
     """Return headers trimmed; an empty one is named by its position, a double gets _2, _3 and so on."""
     names: list[str] = []
-    for position, name in enumerate((text.strip(" \t\r\n\u3000\ufeff") for text in raw), 1):
+    for position, name in enumerate((_INVISIBLE.sub("", text).strip(" \t\r\n\u3000\xa0") for text in raw), 1):
         base = name = name or str(position)
         count = 1
         while name in names:

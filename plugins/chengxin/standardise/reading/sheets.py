@@ -5,25 +5,103 @@ The one reader that holds a whole sheet in memory: the calamine library unpacks 
 """
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import python_calamine as calamine
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
-from chengxin.standardise.reading.shapes import CHUNK_BYTES, OVERSIZE, Damaged, Piece, RawChunk, kept, unique_names
+from chengxin.standardise.reading.notes import not_records
+from chengxin.standardise.reading.shapes import (
+    CHUNK_BYTES,
+    OVERSIZE,
+    Damaged,
+    Piece,
+    RawChunk,
+    joined_header,
+    kept,
+    row_numbers,
+    unique_names,
+)
+from chengxin.standardise.reading.workbook_zip import survey
 
+#: What a failed formula leaves; #N/A is left out, because it is the word for "nothing found" and read as null.
+_FAILED = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
+#: The sheet opened last: planning and reading it would each unpack it. Forgotten when it has been read.
+_last: dict[tuple[str, str, int, int], Any] = {}
+_SAMPLE = 1_000  # rows below the header that tell whether a column without a name is empty
 _ROWS = 50_000
 _EXACT = 10**15  # a double holds whole numbers of 15 digits for sure
+#: Rows of the n-th sheet (n > 1) are numbered from n times this on, so that no two rows of a file have one number.
+ROWS_PER_SHEET = 10_000_000
 
 
 def plan_sheet(path: Path, spec: FileSpec) -> list[Piece]:
-    """Return the one piece of a workbook; `line` is the sheet row after the header."""
-    return [Piece(str(path), 0, 0, path.stat().st_size, spec.header + 1, "", _names(path, spec))]
+    """Return one piece a sheet; `line` is the sheet row after the header.
+
+    Raises DeliveryMismatch where sheets that are read together differ in their headers, or where the contract names no
+    sheet and several have the same header: nobody said which are meant.
+    """
+    size = path.stat().st_size
+    if not size:
+        return [Piece(str(path), 0, 0, 0, _body(spec), "", ())]
+    names = tuple(_book(path, spec.format).sheet_names)
+    chosen = _chosen(path, spec, names)
+    heads = {n: _head(path, spec, names[n - 1]) for n in chosen}
+    filled = {n: head for n, head in heads.items() if head[0]} or dict(list(heads.items())[:1])
+    (first, expected), *others = filled.items()
+    for n, head in others:
+        if head[0] != expected[0]:
+            raise DeliveryMismatch(
+                f"文件 {path.name} 的工作表 {names[n - 1]!r} 与 {names[first - 1]!r} 列名不同，不能合在一起读；"
+                "请在合同 file.sheet 中写明要读的工作表"
+            )
+    if spec.sheet is None:
+        _only_one(path, spec, names, expected)
+    return [
+        Piece(str(path), index, 0, size, _body(spec), "", head[0], head[1], n)
+        for index, (n, head) in enumerate(filled.items())
+    ]
+
+
+def _body(spec: FileSpec) -> int:
+    return spec.header + (spec.header_rows if spec.header else 1)
+
+
+def _chosen(path: Path, spec: FileSpec, names: tuple[str, ...]) -> list[int]:
+    """Return the 1-based numbers of the sheets to read, in the order of the workbook."""
+    if spec.sheet == "*":
+        return list(range(1, len(names) + 1))
+    wanted = spec.sheet if isinstance(spec.sheet, tuple) else (1 if spec.sheet is None else spec.sheet,)
+    found = set()
+    for sheet in wanted:
+        if isinstance(sheet, int) and 1 <= sheet <= len(names):
+            found.add(sheet)
+        elif sheet in names:
+            found.add(names.index(str(sheet)) + 1)
+        else:
+            raise DeliveryMismatch(f"文件 {path.name} 里没有约定的工作表 {sheet!r}；现有工作表：{'、'.join(names)}")
+    return sorted(found)
+
+
+def _only_one(path: Path, spec: FileSpec, names: tuple[str, ...], expected: tuple[tuple[str, ...], Any]) -> None:
+    """Refuse to read the first sheet and be silent about others of the same kind."""
+    if not expected[0] or not spec.header:
+        return
+    alike = [name for name in names[1:] if _head(path, spec, name)[0] == expected[0]]
+    if alike:
+        raise DeliveryMismatch(
+            f"文件 {path.name} 有 {1 + len(alike)} 张列名相同的工作表（{'、'.join((names[0], *alike))}），"
+            "合同没有说明读哪些；"
+            '请在合同 file.sheet 中写 1（只读第一张）、表名，或 "*"（全部）'
+        )
 
 
 def sheet_names(path: Path, kind: str) -> tuple[str, ...]:
@@ -31,22 +109,29 @@ def sheet_names(path: Path, kind: str) -> tuple[str, ...]:
     return tuple(_book(path, kind).sheet_names) if path.stat().st_size else ()
 
 
-def sheet_rows(path: Path, spec: FileSpec) -> Iterator[tuple[int, list[str | None]]]:
-    """Yield (sheet row, cells as text) of one sheet, from sheet row 1 on."""
-    if not path.stat().st_size:
-        return
-    sheet = _sheet(path, spec)
+def sheet_rows(path: Path, kind: str, name: str) -> Iterator[tuple[int, list[str | None]]]:
+    """Yield (sheet row, cells as text) of one sheet, from row 1 on.
+
+    Blank cells are null; a failed formula is its error text (#N/A) in xlsx, null in xls, where the library hides it.
+    """
+    sheet, errors = _opened(path, kind, name)
     if sheet.start is None:
         return
-    for number, cells in enumerate(sheet.to_python(skip_empty_area=False), 1):
-        yield number, [cell_text(cell) for cell in cells]
+    margin: list[str | None] = [None] * sheet.start[1]
+    for number, cells in enumerate(sheet.iter_rows(), 1):
+        texts = margin + [cell if type(cell) is str and cell else cell_text(cell) for cell in cells]
+        if errors:
+            for column in range(len(texts)):
+                texts[column] = errors.get((number - 1, column), texts[column])
+        yield number, texts
 
 
 def _book(path: Path, kind: str) -> Any:
     with path.open("rb") as file:
-        magic = file.read(8)
+        magic = file.read(512)
     if not magic.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise DeliveryCorrupt(f"文件 {path.name} 声明为 {kind}，内容却不是 Excel 工作簿；请按约定格式重新报送")
+        actual = "，实际是网页（HTML）" if re.match(rb"(?i)\s*<(!doctype html|html|head|meta|table)", magic) else ""
+        raise DeliveryCorrupt(f"文件 {path.name} 声明为 {kind}，内容却不是 Excel 工作簿{actual}；请按约定格式重新报送")
     try:
         return calamine.load_workbook(str(path))
     except calamine.PasswordError:
@@ -55,18 +140,22 @@ def _book(path: Path, kind: str) -> Any:
         raise DeliveryCorrupt(f"文件 {path.name} 已损坏，无法作为 {kind} 打开；请重新报送") from fault
 
 
-def _sheet(path: Path, spec: FileSpec) -> Any:
-    book = _book(path, spec.format)
-    wanted = spec.sheet if spec.sheet is not None else 1
-    names = book.sheet_names
-    if isinstance(wanted, int) and 1 <= wanted <= len(names):
-        wanted = names[wanted - 1]
-    if wanted not in names:
-        raise DeliveryMismatch(f"文件 {path.name} 里没有约定的工作表 {wanted!r}；现有工作表：{'、'.join(names)}")
+def _opened(path: Path, kind: str, name: str) -> tuple[Any, dict[tuple[int, int], str]]:
+    """Return a sheet, and its failed formulas. What would not fit is refused before it is unpacked."""
+    with path.open("rb") as file:
+        is_package = file.read(2) == b"PK"
+    errors = survey(path, name).errors if is_package else {}
+    state = path.stat()
+    key = (str(path), name, state.st_mtime_ns, state.st_size)
     try:
-        return book.get_sheet_by_name(wanted)
+        if key not in _last:
+            _last.clear()
+            _last[key] = _book(path, kind).get_sheet_by_name(name)
+        return _last[key], errors
+    except DeliveryCorrupt:
+        raise
     except Exception as fault:
-        raise DeliveryCorrupt(f"文件 {path.name} 的工作表 {wanted!r} 已损坏；请重新报送") from fault
+        raise DeliveryCorrupt(f"文件 {path.name} 的工作表 {name!r} 已损坏；请重新报送") from fault
 
 
 def cell_text(value: object) -> str | None:
@@ -98,49 +187,97 @@ def _number_text(value: float) -> str | None:
     return f"{Decimal(repr(value)):f}"
 
 
-def _names(path: Path, spec: FileSpec) -> tuple[str, ...]:
+def _head(path: Path, spec: FileSpec, name: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the column names of a sheet, and its columns without name and content."""
+    block: list[list[str | None]] = []
+    unnamed: set[int] = set()
+    names: list[str] = []
     widest = 0
-    for number, cells in sheet_rows(path, spec):
-        filled = len(cells) - next((n for n, cell in enumerate(reversed(cells)) if cell is not None), len(cells))
-        if number == spec.header:
-            return unique_names([cell or "" for cell in cells[:filled]])
-        widest = max(widest, filled)
-    return () if spec.header else tuple(str(n) for n in range(1, widest + 1))
+    for number, cells in islice(sheet_rows(path, spec.format, name), spec.header + spec.header_rows + _SAMPLE):
+        if not spec.header:
+            widest = max(widest, _filled(cells))
+        elif spec.header <= number < spec.header + spec.header_rows:
+            block.append(cells)
+            if len(block) == spec.header_rows:
+                names = joined_header(block) if len(block) > 1 else [cell or "" for cell in cells]
+                names = names[: max(_filled(row) for row in block)]
+                unnamed = {n for n, text in enumerate(names) if not text.strip()}
+        elif block:
+            unnamed = {n for n in unnamed if n >= len(cells) or cells[n] is None}
+    if not spec.header:
+        return tuple(str(n) for n in range(1, widest + 1)), ()
+    kept_names = [text for n, text in enumerate(unique_names(names)) if n not in unnamed]
+    return (tuple(kept_names), tuple(sorted(unnamed))) if kept_names else ((), ())
+
+
+def _filled(cells: list[str | None]) -> int:
+    return len(cells) - next((n for n, cell in enumerate(reversed(cells)) if cell is not None), len(cells))
 
 
 def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
-    """Yield the rows below the header. Blank rows are passed; a cell right of the last header makes the row damaged."""
-    width = len(piece.names)
+    """Yield the rows below the header. Blank rows are passed; a cell without a column name makes the row damaged."""
+    is_one_of_several = piece.sheet > 1 and (spec.sheet == "*" or isinstance(spec.sheet, tuple))
+    offset = piece.sheet * ROWS_PER_SHEET if is_one_of_several else 0
+    columns = [n for n in range(piece.width) if n not in piece.blank]
     rows: list[int] = []
     kept_cells: list[list[str | None]] = []
     damaged: list[Damaged] = []
     size = 0
-    for number, cells in sheet_rows(Path(piece.path), spec):
-        if number < piece.line or all(cell is None for cell in cells):
+    path = Path(piece.path)
+    found = sheet_rows(path, spec.format, sheet_names(path, spec.format)[piece.sheet - 1]) if piece.end else iter(())
+    for number, cells in found:
+        if number < piece.line or not any(cell is not None for cell in cells):
             continue
-        rule = _fault(cells, width)
+        rule = _fault(cells, piece)
         if rule:
-            damaged.append(Damaged(number, rule, kept("\t".join(cell or "" for cell in cells).rstrip("\t"))))
+            damaged.append(Damaged(number + offset, rule, _shown(cells)))
             continue
-        rows.append(number)
+        rows.append(number + offset)
         kept_cells.append(cells)
-        size += sum(len(cell) for cell in cells if cell)
+        size += sum([len(cell) for cell in cells if cell])
         if len(rows) >= _ROWS or size >= CHUNK_BYTES:
-            yield _chunk(piece.names, rows, kept_cells, damaged)
+            yield _chunk(piece.names, columns, rows, kept_cells, damaged)
             rows, kept_cells, damaged, size = [], [], [], 0
-    yield _chunk(piece.names, rows, kept_cells, damaged)
+    yield _chunk(piece.names, columns, rows, kept_cells, damaged)
+    _last.clear()
 
 
-def _fault(cells: list[str | None], width: int) -> str | None:
-    if any(cell is not None for cell in cells[width:]):
+def _shown(cells: list[str | None]) -> str:
+    return kept("\t".join(cell or "" for cell in cells).rstrip("\t"))
+
+
+def _fault(cells: list[str | None], piece: Piece) -> str | None:
+    if len(cells) > piece.width and any(cell is not None for cell in cells[piece.width :]):
         return "row.width"
-    if any(cell is not None and "\ufffd" in cell for cell in cells):
+    if piece.blank and any(n < len(cells) and (cells[n] or "").strip() for n in piece.blank):
+        return "row.width"
+    text = "".join([cell for cell in cells if cell])
+    if "\ufffd" in text:
         return "row.undecodable"
-    return "row.oversize" if any(cell is not None and len(cell) > OVERSIZE // 3 for cell in cells) else None
+    if "#" in text and not _FAILED.isdisjoint(cells):
+        return "row.formula_error"
+    if len(text) > OVERSIZE // 3 and any(len(cell) > OVERSIZE // 3 for cell in cells if cell):
+        return "row.oversize"
+    return None
 
 
-def _chunk(names: tuple[str, ...], rows: list[int], cells: list[list[str | None]], damaged: list[Damaged]) -> RawChunk:
-    columns = {
-        name: pa.array([row[n] if n < len(row) else None for row in cells], pa.string()) for n, name in enumerate(names)
-    }
-    return RawChunk(pa.table(columns), pa.array(rows, pa.int64()), tuple(damaged))
+def _chunk(
+    names: tuple[str, ...],
+    columns: list[int],
+    rows: list[int],
+    cells: list[list[str | None]],
+    damaged: list[Damaged],
+) -> RawChunk:
+    """Turn rows into columns; notes and totals are set aside."""
+    table = pa.table(
+        {
+            name: pa.array([row[n] if n < len(row) else None for row in cells], pa.string())
+            for name, n in zip(names, columns, strict=True)
+        }
+    )
+    numbers = np.array(rows, np.int64)
+    if len(rows) and (out := not_records(table)).any():
+        noted = [Damaged(rows[n], "row.not_a_record", _shown(cells[n])) for n in np.flatnonzero(out).tolist()]
+        damaged = sorted([*damaged, *noted], key=lambda item: item.row)
+        table, numbers = table.filter(pa.array(~out)).combine_chunks(), numbers[~out]
+    return RawChunk(table, row_numbers(numbers), tuple(damaged))

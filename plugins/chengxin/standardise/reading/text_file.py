@@ -3,6 +3,7 @@
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,19 @@ from chengxin.standardise.reading.cutting import GIANT, spans
 from chengxin.standardise.reading.decode import Text, count_lines, stream, strike, to_utf8
 from chengxin.standardise.reading.encoding import encoding_of
 from chengxin.standardise.reading.layout import Layout, Lines
-from chengxin.standardise.reading.shapes import CHUNK_BYTES, CHUNK_ROWS, Damaged, Piece, kept, unique_names
+from chengxin.standardise.reading.shapes import (
+    CHUNK_BYTES,
+    CHUNK_ROWS,
+    Damaged,
+    Piece,
+    joined_header,
+    kept,
+    unique_names,
+)
 
 _HEAD = 1 << 20
 _WIDTH_SAMPLE = 50
+_EMPTY = " \t\r\n\u3000\xa0\ufeff\u200b"
 
 
 @contextmanager
@@ -38,17 +48,28 @@ def plan_lines(path: Path, spec: FileSpec, layout: Layout | None, piece_bytes: i
     """
     encoding, bom = encoding_of(path, spec)
     size = path.stat().st_size
-    names, start, line = _header(path, spec, layout, encoding, bom) if layout else ((), bom, 1)
+    head = _header(path, spec, layout, encoding, bom) if layout else _Head((), (), bom, 1)
+    names, blank, start, line = head.names, head.blank, head.start, head.line
     if encoding.startswith("utf-16"):
-        return [Piece(str(path), 0, bom, size, line, encoding, names)]
+        return [Piece(str(path), 0, bom, size, line, encoding, names, blank)]
     with mapped(path) as data:
-        cuts = list(spans(data, start, size, piece_bytes, layout, len(names)))
-    pieces = [Piece(str(path), n, c.start, c.end, line + c.lines, encoding, names) for n, c in enumerate(cuts)]
-    return pieces or [Piece(str(path), 0, start, size, line, encoding, names)]
+        cuts = list(spans(data, start, size, piece_bytes, layout, len(names) + len(blank)))
+    pieces = [Piece(str(path), n, c.start, c.end, line + c.lines, encoding, names, blank) for n, c in enumerate(cuts)]
+    return pieces or [Piece(str(path), 0, start, size, line, encoding, names, blank)]
 
 
-def _header(path: Path, spec: FileSpec, layout: Layout, encoding: str, bom: int) -> tuple[tuple[str, ...], int, int]:
-    """Return the column names, and the byte and line where the records begin."""
+@dataclass(frozen=True)
+class _Head:
+    """Column names, nameless empty columns, and the byte and line where the records begin."""
+
+    names: tuple[str, ...]
+    blank: tuple[int, ...]
+    start: int
+    line: int
+
+
+def _header(path: Path, spec: FileSpec, layout: Layout, encoding: str, bom: int) -> _Head:
+    """Read the header. Raises DeliveryMismatch where it cannot be decoded or another delimiter evidently splits it."""
     with path.open("rb") as file:
         file.seek(bom)
         raw = file.read(_HEAD)
@@ -56,21 +77,66 @@ def _header(path: Path, spec: FileSpec, layout: Layout, encoding: str, bom: int)
     data = text.data
     lines = Lines.of(data)
     if spec.header == 0:
-        return tuple(str(n) for n in range(1, _usual_width(data, lines, layout) + 1)), bom, 1
+        return _Head(tuple(str(n) for n in range(1, _usual_width(data, lines, layout) + 1)), (), bom, 1)
     at = spec.header - 1
-    if at >= len(lines):
-        return (), bom + len(raw), len(lines) + 1
-    if any(number == at for number, _, _ in text.bad):
+    if at + spec.header_rows > len(lines):
+        return _Head((), (), bom + len(raw), len(lines) + 1)
+    if any(at <= number < at + spec.header_rows for number, _, _ in text.bad):
         raise DeliveryMismatch(
             f"文件 {path.name} 第 {spec.header} 行（列名）无法按 {encoding} 解码；请按约定编码重新报送"
         )
-    walk = layout.walk(data, int(lines.starts[at]))
-    end = walk.end if walk.is_strict and not walk.is_open else int(lines.ends[at])
-    record = layout.prepared(data[lines.starts[at] : end])
-    after = int(lines.nexts[np.searchsorted(lines.ends, end)])
+    block: list[list[str]] = []
+    after = int(lines.starts[at])
+    for _ in range(spec.header_rows):
+        fields, after = _record(data, lines, after, layout)
+        block.append(fields)
+    if len(block[0]) == 1 and (other := _other_delimiter(data, lines, at, layout)):
+        raise DeliveryMismatch(
+            f"文件 {path.name} 约定的分隔符是 {layout.declared!r}，列名行里没有；实际很可能是 {other!r}。"
+            "请核对合同 file.delimiter，或按约定格式重新报送"
+        )
     line = 1 + int(np.searchsorted(lines.nexts, after, "right"))
     start = bom + _source_length(raw, line - 1) if not encoding.startswith("utf-16") else bom
-    return unique_names(layout.fields(record)), start, line
+    given = joined_header(block) if len(block) > 1 else block[0]
+    blank = _blank_columns(data, lines, line - 1, layout, given)
+    names = [name for n, name in enumerate(unique_names(given)) if n not in blank]
+    return _Head(tuple(names), blank, start, line)
+
+
+def _record(data: bytes, lines: Lines, start: int, layout: Layout) -> tuple[list[str], int]:
+    """Return the fields of the record that begins at `start`, and where the next line begins."""
+    walk = layout.walk(data, start)
+    n = int(np.searchsorted(lines.ends, start))
+    end = walk.end if walk.is_strict and not walk.is_open else int(lines.ends[n])
+    fields = layout.fields(layout.prepared(data[start:end]))
+    return fields, int(lines.nexts[np.searchsorted(lines.ends, end)])
+
+
+def _other_delimiter(data: bytes, lines: Lines, at: int, layout: Layout) -> str | None:
+    """Return what splits the header and the next lines alike where the declared delimiter splits nothing."""
+    shown = [
+        data[a:b] for a, b in zip(lines.starts[at : at + 6].tolist(), lines.ends[at : at + 6].tolist(), strict=True)
+    ]
+    shown = [line for line in shown if line.strip()]
+    for other in (",", ";", "\t", "|", "，", "｜", "^", "~"):
+        counts = {line.count(other.encode()) for line in shown}
+        if other != layout.declared and len(shown) > 1 and len(counts) == 1 and 0 not in counts:
+            return other
+    return None
+
+
+def _blank_columns(data: bytes, lines: Lines, below: int, layout: Layout, given: list[str]) -> tuple[int, ...]:
+    """Return the columns that have no name and nothing in the lines of the head (below the header); 0-based."""
+    unnamed = {n for n, name in enumerate(given) if not name.strip(_EMPTY)}
+    if not unnamed or len(unnamed) == len(given):
+        return ()
+    for start, end in zip(lines.starts[below:].tolist(), lines.ends[below:].tolist(), strict=True):
+        fields = layout.fields(layout.prepared(data[start:end])) if end > start else []
+        if len(fields) == len(given):
+            unnamed = {n for n in unnamed if not fields[n].strip(_EMPTY)}
+        if not unnamed:
+            break
+    return tuple(sorted(unnamed))
 
 
 def _decoded_head(raw: bytes, encoding: str) -> Text:
@@ -102,7 +168,7 @@ def texts(piece: Piece, layout: Layout | None) -> Iterator[tuple[Text, int, list
         return
     with mapped(piece.path) as data:
         size = _chunk_size(data[piece.start : min(piece.start + (64 << 10), piece.end)])
-        for span in spans(data, piece.start, piece.end, size, layout, len(piece.names)):
+        for span in spans(data, piece.start, piece.end, size, layout, piece.width):
             first = piece.line + span.lines
             if span.end - span.start > max(size, GIANT) + GIANT:
                 head = data[span.start : span.start + (64 << 10)].decode(piece.encoding, "backslashreplace")
@@ -131,7 +197,7 @@ def _utf16_texts(piece: Piece, layout: Layout | None) -> Iterator[tuple[Text, in
             carry = carry[found.nexts[min(skip, len(found)) - 1] :] if len(found) else carry
             line, skip = piece.line, 0
         size = min(_chunk_size(carry[: 64 << 10]), CHUNK_BYTES // 2)
-        cuts = list(spans(carry, 0, len(carry), size, layout, len(piece.names)))
+        cuts = list(spans(carry, 0, len(carry), size, layout, piece.width))
         held = cuts.pop() if block is not None else None
         for cut in cuts:
             yield strike(Text(carry[cut.start : cut.end]), None, piece.encoding), line + cut.lines, []

@@ -1,0 +1,265 @@
+"""How far a staging table reaches: rows placed in time by a watermark column of any type, in any usual spelling.
+
+A row is *placed* when its watermark reads as a time between 1990 and tomorrow. All others (empty, unreadable,
+0000-00-00, 1900-01-01, 9999-12-31) could hide behind the watermark or push it ahead of everything that follows, so
+they never move it and are asked for in every pull.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Date,
+    DateTime,
+    FromClause,
+    Integer,
+    LargeBinary,
+    Numeric,
+    String,
+    Table,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
+
+from chengxin.clock import SHANGHAI
+
+FLOOR = datetime(1990, 1, 1, tzinfo=SHANGHAI)
+#: How far a source's clock may be ahead of ours.
+AHEAD = timedelta(days=1)
+_SQLITE_MOMENT = "chengxin_moment"
+_DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})(?!\d)(?:\D*(\d{1,2})(?:\D+(\d{1,2})(?:\D+(\d{1,2}))?)?)?")
+_COMPACT = re.compile(r"(?:19|20)\d{6}(?:\d{4}|\d{6,})?")
+_EPOCH = re.compile(r"(\d{10}|\d{13})(?:\.\d*)?")
+_MODULUS = 1 << 256
+
+Bound = datetime | Decimal
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A watermark column as something that grows.
+
+    kind: time (the column is a time), digits (texts made YYYYMMDDHHMMSS), text (ISO dates as they are, by the day),
+        number (a counter or an epoch: no limits of plausibility).
+    source: what to select from where `value` is used.
+    """
+
+    kind: Literal["time", "digits", "text", "number"]
+    value: ColumnElement[Any]
+    column: Column[Any]
+    source: FromClause
+
+    def bound(self, at: Bound) -> ColumnElement[Any]:
+        """Return a literal that compares with `value`."""
+        if isinstance(at, Decimal):
+            return literal(at, Numeric())
+        local = at.astimezone(SHANGHAI)
+        match self.kind:
+            case "digits":
+                return literal(local.strftime("%Y%m%d%H%M%S"), String())
+            case "text":
+                return literal(local.strftime("%Y-%m-%d"), String())
+            case _:
+                if not isinstance(self.column.type, DateTime):
+                    return literal(local.date(), Date())
+                aware = self.column.type.timezone
+                return literal(local if aware else local.replace(tzinfo=None), DateTime(timezone=aware))
+
+    def placed(self, now: datetime) -> ColumnElement[bool]:
+        """Tell of each row whether its watermark can be relied on."""
+        if self.kind == "number":
+            return self.value.is_not(None)
+        inside = and_(self.value >= self.bound(FLOOR), self.value < self.bound(now + AHEAD))
+        return and_(inside, self.value.like("____-__-__%")) if self.kind == "text" else inside
+
+    def unplaced(self, now: datetime) -> ColumnElement[bool]:
+        """Tell of each row whether its watermark says nothing."""
+        return case((self.placed(now), 0), else_=1) == 1
+
+    def window(self, since: Bound, now: datetime) -> ColumnElement[bool]:
+        """Return the rows placed at or after an instant, and all rows that have no place."""
+        return or_(and_(self.placed(now), self.value >= self.bound(since)), self.unplaced(now))
+
+
+@dataclass(frozen=True)
+class Edge:
+    """How far a table reaches: its rows, the newest watermark and a digest of the rows that may still change there."""
+
+    rows: int
+    watermark: Bound | None
+    seen: str
+
+
+def measure(connection: Connection, scale: Scale, now: datetime) -> tuple[int, Bound | None]:
+    """Return the number of rows and the newest watermark of those that are placed."""
+    newest = func.max(case((scale.placed(now), scale.value)))
+    rows, found = connection.execute(select(func.count(), newest).select_from(scale.source)).one()
+    return int(rows), _read(scale, found)
+
+
+def digest(
+    connection: Connection, source: FromClause, columns: Sequence[ColumnElement[Any]], where: ColumnElement[bool]
+) -> tuple[int, str]:
+    """Return how many rows lie in a window and a digest of them that does not depend on their order."""
+    statement = select(*(cast(column, Text) for column in columns)).select_from(source).where(where)
+    count = total = 0
+    for rows in connection.execution_options(stream_results=True, yield_per=5_000).execute(statement).partitions():
+        count += len(rows)
+        for row in rows:
+            total += int.from_bytes(hashlib.sha256(repr(tuple(row)).encode("utf-8", "surrogatepass")).digest(), "big")
+    return count, f"{count}-{total % _MODULUS:064x}"
+
+
+def before(watermark: Bound, minutes: int) -> Bound:
+    """Return where a pull begins that must find rows committed late; a counter that is no time stays as it is."""
+    if isinstance(watermark, datetime):
+        return watermark - timedelta(minutes=minutes)
+    if instant_of(str(watermark)) is None:
+        return watermark
+    return watermark - minutes * (60_000 if watermark >= 10**11 else 60)
+
+
+def shown(watermark: Bound | None) -> str | None:
+    """Write a watermark for locators and names: Shanghai time or digits."""
+    if isinstance(watermark, datetime):
+        return watermark.astimezone(SHANGHAI).replace(tzinfo=None).isoformat(" ")
+    return None if watermark is None else f"{watermark.normalize():f}"
+
+
+def kept(text: str | None, scale: Scale) -> Bound | None:
+    """Read a watermark from a locator, also from one that an earlier version left; None = begin anew."""
+    if not text:
+        return None
+    if scale.kind == "number":
+        try:
+            return Decimal(text)
+        except InvalidOperation:
+            return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return instant_of(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)
+
+
+def instant_of(text: str | None) -> datetime | None:
+    """Read a watermark as an instant, to the second: any spelling of a Shanghai time, or an epoch in s or ms."""
+    digits = moment_of(text) or ""
+    # an hour or a day that does not exist is taken for one before it: a pull may begin early, never late
+    for candidate in (digits, f"{digits[:8]}000000", f"{digits[:6]}28000000"):
+        with suppress(ValueError):
+            return datetime.strptime(candidate, "%Y%m%d%H%M%S").replace(tzinfo=SHANGHAI).astimezone(UTC)
+    return None
+
+
+def moment_of(value: object) -> str | None:
+    """Write any usual spelling of a date or time as YYYYMMDDHHMMSS, so that texts sort by time; None = unreadable."""
+    if value is None:
+        return None
+    text = (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
+    if day := _DAY.match(text):
+        year, *rest = day.groups("0")
+        return year + "".join(part.zfill(2) for part in rest)
+    if _COMPACT.fullmatch(text):
+        return text[:14].ljust(14, "0")
+    if epoch := _EPOCH.fullmatch(text):
+        seconds = int(epoch[1]) / (1000 if len(epoch[1]) == 13 else 1)
+        return datetime.fromtimestamp(int(seconds), SHANGHAI).strftime("%Y%m%d%H%M%S")
+    return None
+
+
+def scale_of(connection: Connection, table: Table, column: Column[Any], now: datetime) -> Scale:
+    """Find out how a watermark column grows."""
+    dialect = connection.dialect.name
+    if dialect == "sqlite":
+        # SQLite keeps times as texts or numbers whatever the column is declared as
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.create_function(_SQLITE_MOMENT, 1, moment_of, deterministic=True)
+        digits = Scale("digits", _moment_sqlite(column), column, table)
+    elif isinstance(column.type, DateTime | Date):
+        return Scale("time", column, column, table)
+    elif dialect == "postgresql":
+        moment, source = _moment_postgresql(table, column)
+        digits = Scale("digits", moment, column, source)
+    else:
+        return Scale("number" if isinstance(column.type, Numeric | Integer) else "text", column, column, table)
+    if isinstance(column.type, Numeric | Integer) and measure(connection, digits, now)[1] is None:
+        return Scale("number", column, column, table)
+    return digits
+
+
+def _moment_sqlite(column: Column[Any]) -> ColumnElement[str]:
+    """Put the common shape in order without leaving SQLite; a call of Python for each of the others."""
+    text = cast(column, Text)
+    iso = text.op("GLOB")("[12][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*")
+    parts = [func.substr(text, at, size) for at, size in ((1, 4), (6, 2), (9, 2), (12, 2), (15, 2), (18, 2))]
+    return case((iso, _joined(parts)), else_=getattr(func, _SQLITE_MOMENT)(cast(text, LargeBinary), type_=String()))
+
+
+def _moment_postgresql(table: Table, column: Column[Any]) -> tuple[ColumnElement[str], FromClause]:
+    """Say `moment_of` in SQL: the value, and the table joined with it (by an offset, so that it is made once a row).
+
+    The common shape is told without a regular expression, which would take most of the time of a poll. Nonsense of
+    that shape can become the newest watermark; it reads as no time, and then the pull begins anew.
+    """
+    text = func.btrim(cast(column, Text), " \t\r\n\u3000", type_=String())
+    numbers = func.regexp_replace(text, "[^0-9]+", "-", "g", type_=String())
+    padded = (func.lpad(func.split_part(numbers, "-", n), 2, "0") for n in range(2, 7))
+    parts = [func.split_part(numbers, "-", 1, type_=String()), *(func.left(p, 2, type_=String()) for p in padded)]
+
+    def like(pattern: str) -> ColumnElement[bool]:
+        return text.op("~", is_comparison=True)(pattern)
+
+    def epoch(unit: int) -> ColumnElement[str]:
+        moment = func.timezone("Asia/Shanghai", func.to_timestamp(cast(text, Numeric) / unit))
+        return func.to_char(moment, "YYYYMMDDHH24MISS", type_=String())
+
+    moment: ColumnElement[str] = case(
+        (cast(column, Text).like("____-__-__ __:__:__%"), func.translate(func.left(cast(column, Text), 19), "- :", "")),
+        (like("^[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}([^0-9]|$)"), _joined(parts)),
+        (like("^(19|20)[0-9]{6}([0-9]{4}|[0-9]{6,})?$"), func.rpad(func.left(text, 14), 14, "0")),
+        (like("^[0-9]{13}([.][0-9]*)?$"), epoch(1000)),
+        (like("^[0-9]{10}([.][0-9]*)?$"), epoch(1)),
+    )
+    # of this table, not of all its rows once more
+    made = select(cast(moment, Text).label("moment")).offset(0).correlate(table).lateral("chengxin")
+    return made.c.moment, table.join(made, true())
+
+
+def _joined(parts: Sequence[ColumnElement[str]]) -> ColumnElement[str]:
+    first, *rest = parts
+    for part in rest:
+        first = first.concat(part)
+    return first
+
+
+def _read(scale: Scale, found: Any) -> Bound | None:
+    """Read what the database gave as its newest watermark."""
+    match found:
+        case None:
+            return None
+        case datetime():
+            return found if found.tzinfo else found.replace(tzinfo=SHANGHAI)
+        case date():
+            return datetime(found.year, found.month, found.day, tzinfo=SHANGHAI)
+        case _ if scale.kind == "number":
+            return Decimal(str(found))
+        case _:
+            return instant_of(str(found))

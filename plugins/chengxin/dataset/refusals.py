@@ -1,0 +1,367 @@
+"""What has become of refused rows (疑问数据): still open, mended by a later batch, or overtaken by a newer full one.
+
+Nothing is recorded: the account of a batch never changes, and which rows are open follows from the batches that are
+there. A refused row is mended when a later admitted batch holds a usable row with the same key, or by its replay.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chengxin import __version__
+from chengxin.contracts.derived import mode_for, replayed
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import contract_digest
+from chengxin.dataset.row_keys import RECORD_ID, RowKeys, json_text
+from chengxin.handover import Admission, Batch
+from chengxin.resolve.session import literal, parquet, session
+from chengxin.settings import Settings
+from chengxin.store.atomic import BUILDING
+from chengxin.store.layout import Layout
+
+_STREAM = 50_000  # rows
+_NO_CODES = {"name", "legal_rep", "region"}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How many rows of a batch were refused, and what became of them. mended: by batch id."""
+
+    refused: int = 0
+    mended: Mapping[str, int] = field(default_factory=dict)
+    overtaken: int = 0
+
+    @property
+    def open(self) -> int:
+        """How many still wait to be mended."""
+        return self.refused - self.overtaken - sum(self.mended.values())
+
+
+def replay_name(source_file: str) -> str:
+    """Return the name under which the replayed rows of a file lie: never that of an archive, nor a path."""
+    return source_file.replace("/", "／") + ".jsonl"
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """The refused rows of one data set. batches: all landed ones with an outcome, in order; admitted: by batch id."""
+
+    contract: Contract
+    batches: Sequence[Batch]
+    admitted: Mapping[str, Admission]
+    settings: Settings
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The folders of the home."""
+        return Layout(self.settings.home)
+
+    @cached_property
+    def keys(self) -> RowKeys:
+        """By what rows are known again."""
+        return RowKeys(self.contract)
+
+    @cached_property
+    def refused(self) -> dict[str, int]:
+        """How many rows each batch refused; batches without any, and replays, are left out."""
+        found: dict[str, int] = {}
+        for batch in self.batches:
+            if replayed(batch) is None:
+                rows = sum(pq.read_metadata(p).num_rows for p in self.files(batch.batch_id, "quarantine"))
+                found |= {batch.batch_id: rows} if rows else {}
+        return found
+
+    @cached_property
+    def overtaken(self) -> frozenset[str]:
+        """The batches that a newer full delivery has overtaken: what it does not hold needs no mending."""
+        full = [
+            n
+            for n, b in enumerate(self.batches)
+            if b.batch_id in self.admitted and mode_for(self.contract, b) == "full"
+        ]
+        last = max(full, default=0)
+        return frozenset(b.batch_id for b in self.batches[:last] if replayed(b) is None)
+
+    def files(self, batch_id: str, name: str) -> list[Path]:
+        """Return the Parquet parts `name` of a batch."""
+        return sorted(self.layout.standard(self.contract.id, batch_id).glob(f"{name}-*.parquet"))
+
+    @contextmanager
+    def opened(self) -> Iterator["OpenRefusals"]:
+        """Work out what became of the refused rows, and give what can be asked about them."""
+        limits = {"memory_limit_mib": self.settings.memory_limit_mib, "threads": self.settings.workers}
+        with session(self.layout.work, **limits) as connection:
+            yield OpenRefusals(self, connection)
+
+
+class OpenRefusals:
+    """The refused rows with their standing, in one DuckDB connection."""
+
+    def __init__(self, refusals: Refusals, connection: duckdb.DuckDBPyConnection) -> None:
+        self._all, self._connection = refusals, connection
+        self._number = {b.batch_id: n for n, b in enumerate(refusals.batches)}
+        self._mended()
+
+    def _mended(self) -> None:
+        """Leave the table `mends` (batch_no, row_id, mended_by)."""
+        self._connection.execute("CREATE TABLE mends (batch_no INTEGER, row_id BIGINT, mended_by INTEGER)")
+        candidates = [b for b in self._all.refused if b not in self._all.overtaken]
+        first = min((self._number[b] for b in candidates), default=len(self._number))
+        later = [b for b in self._all.batches[first:] if b.batch_id in self._all.admitted]
+        if not candidates or not later:
+            return
+        keys = {b: self._keys(b) for b in candidates}
+        self._connection.execute(f"CREATE TEMP VIEW refused AS {self._numbered(keys.items())}")
+        self._replays(candidates)
+        good = [
+            (b.batch_id, path) for b in later if replayed(b) is None for path in self._all.files(b.batch_id, "standard")
+        ]
+        if good:
+            self._connection.execute(f"CREATE TEMP VIEW good AS {self._numbered(good)}")
+            self._by_record_id()
+            self._by_parts()
+
+    def _numbered(self, files: Iterable[tuple[str, Path]]) -> str:
+        pairs = [(self._number[b], str(p)) for b, p in files]
+        places = ", ".join(f"({n}, {literal(p)})" for n, p in pairs)
+        names = ", ".join(literal(p) for _, p in pairs)
+        return f"""SELECT n.batch_no, f.* EXCLUDE (filename)
+            FROM read_parquet([{names}], union_by_name = true, filename = true) f
+            JOIN (VALUES {places}) AS n(batch_no, filename) USING (filename)"""
+
+    def _keys(self, batch_id: str) -> Path:
+        """Return the file with the keys of a batch's refused rows; a cache, made once."""
+        quarantine = self._all.files(batch_id, "quarantine")
+        made_of = f"{contract_digest(self._all.contract)} {__version__} " + " ".join(
+            f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in quarantine
+        )
+        name = f"keys-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.parquet"
+        target = self._all.layout.home / "feedback" / self._all.contract.id / batch_id / name
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            for stale in target.parent.glob("keys-*.parquet"):
+                stale.unlink()
+            temporary = target.with_name(BUILDING + name)
+            self._all.keys.write(self._connection, quarantine, temporary)
+            temporary.rename(target)
+        return target
+
+    def _replays(self, candidates: Sequence[str]) -> None:
+        for batch in self._all.batches:
+            original = replayed(batch)
+            files = self._all.files(batch.batch_id, "standard")
+            if original and original in candidates and batch.batch_id in self._all.admitted and files:
+                self._connection.execute(f"""INSERT INTO mends
+                    SELECT r.batch_no, r.row_id, {self._number[batch.batch_id]} FROM refused r
+                    JOIN {parquet(files)} g ON g.source_row = r.source_row
+                        AND g.source_file = replace(r.source_file, '/', '／') || '.jsonl'
+                    WHERE r.batch_no = {self._number[original]}
+                    AND (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)""")
+
+    def _by_record_id(self) -> None:
+        if self._all.keys.has_record_id:
+            self._connection.execute(f"""INSERT INTO mends
+                SELECT r.batch_no, r.row_id, min(g.batch_no) FROM refused r
+                JOIN good g ON g.{RECORD_ID} = r.{RECORD_ID} AND g.batch_no > r.batch_no
+                WHERE (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM mends) GROUP BY ALL""")
+
+    def _by_parts(self) -> None:
+        """Match by name and key fields, with what the refused row has of them.
+
+        Rows of one batch with one key are told apart by their number: as many as come again are mended. Where a field
+        is missing, usable rows of the same batch do not count as coming again.
+        """
+        keys = self._all.keys
+        texts = {p: keys.text(p, "r") for p in keys.parts}
+        if not texts:
+            return
+        present = ", ".join(f"{t} IS NOT NULL" for t in texts.values())
+        for mask in self._connection.execute(f"SELECT DISTINCT {present} FROM refused r ORDER BY ALL").fetchall():
+            parts = [p for p, there in zip(texts, mask, strict=True) if there]
+            if not keys.enough(parts):
+                continue
+            exact = " AND ".join(
+                f"{t} IS {'NOT ' if there else ''}NULL" for t, there in zip(texts.values(), mask, strict=True)
+            )
+            mine = f"concat_ws(chr(31), {', '.join(texts[p] for p in parts)})"
+            theirs = f"concat_ws(chr(31), {', '.join(keys.text(p, 'g') for p in parts)})"
+            filled = " AND ".join(f"g.{keys.column(p)} IS NOT NULL" for p in parts)
+            own = "0" if len(parts) == len(texts) else "coalesce(o.n, 0)"
+            self._connection.execute(f"""INSERT INTO mends
+                WITH asked AS (
+                    SELECT r.batch_no, r.row_id, {mine} AS key,
+                        dense_rank() OVER (PARTITION BY r.batch_no, {mine} ORDER BY r.content) AS place
+                    FROM refused r WHERE {exact}
+                    AND (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)),
+                come AS (SELECT g.batch_no, {theirs} AS key, count(*) AS n FROM good g
+                    WHERE {filled} AND {theirs} IN (SELECT key FROM asked) GROUP BY ALL)
+                SELECT a.batch_no, a.row_id, min(c.batch_no) FROM asked a
+                JOIN come c ON c.key = a.key AND c.batch_no > a.batch_no
+                LEFT JOIN come o ON o.key = a.key AND o.batch_no = a.batch_no
+                WHERE c.n >= a.place + {own} GROUP BY ALL""")
+
+    def standing(self) -> dict[str, Standing]:
+        """Return the standing of every batch that refused rows, by batch id."""
+        ids = [b.batch_id for b in self._all.batches]
+        mended: dict[str, dict[str, int]] = {}
+        for batch_no, by, rows in self._connection.execute(
+            "SELECT batch_no, mended_by, count(*) FROM mends GROUP BY ALL ORDER BY ALL"
+        ).fetchall():
+            mended.setdefault(ids[batch_no], {})[ids[by]] = rows
+        return {
+            b: Standing(n, mended.get(b, {}), n if b in self._all.overtaken else 0)
+            for b, n in self._all.refused.items()
+        }
+
+    def where(self, batch_id: str) -> pa.Table:
+        """Return (row_id, mended_by) of a batch's mended rows; mended_by is a batch id."""
+        ids = pa.array([b.batch_id for b in self._all.batches], pa.string())
+        found = self._connection.sql(
+            f"SELECT row_id, mended_by FROM mends WHERE batch_no = {self._number[batch_id]} ORDER BY 1"
+        ).to_arrow_table()
+        return found.set_column(1, "mended_by", ids.take(found["mended_by"].combine_chunks().cast(pa.int32())))
+
+    def open_rows(self, batch_id: str) -> pa.RecordBatchReader:
+        """Stream the open rows of a batch by row_id: row_id, source_file, source_row, damaged, label, raw, reasons."""
+        self._take(batch_id)
+        return self._connection.sql(
+            "SELECT row_id, source_file, source_row, damaged, label, raw, reasons FROM taken ORDER BY row_id"
+        ).to_arrow_reader(_STREAM)
+
+    def reasons(self, batch_id: str) -> list[tuple[str, str]]:
+        """Return the different (rule, element) among the reasons of a batch's open rows."""
+        self._take(batch_id)
+        return list(self._connection.execute("SELECT DISTINCT rule, element FROM told ORDER BY ALL").fetchall())
+
+    def explained(self, batch_id: str, words: pa.Table) -> pa.RecordBatchReader:
+        """Stream one line a reason: source_file, source_row, label, source_column, rule, problem, remedy; by row.
+
+        words: rule, element, problem, remedy.
+        """
+        self._take(batch_id)
+        self._connection.register("words", words)
+        return self._connection.sql("""SELECT source_file, source_row, label, source_column, rule, problem, remedy
+            FROM told JOIN words USING (rule, element) ORDER BY row_id, place""").to_arrow_reader(_STREAM)
+
+    def sheet(self, batch_id: str, words: pa.Table, headers: Sequence[str]) -> pa.RecordBatchReader:
+        """Stream one line a row: source_file, source_row, label, fields, problem, remedy, rules, line, c0, c1 ...
+
+        words: as of `explained`. line: the text of a row that could not be split; c0 ...: what stood under `headers`.
+        """
+        self._take(batch_id)
+        self._connection.register("words", words)
+        cells = "".join(f", CASE WHEN NOT damaged THEN {json_text(h)} END AS c{n}" for n, h in enumerate(headers))
+        return self._connection.sql(f"""{self._by_row()}
+            SELECT source_file, source_row, label, fields, problem, remedy, rules,
+                CASE WHEN damaged THEN raw END AS line{cells}
+            FROM taken JOIN by_row USING (row_id) ORDER BY row_id""").to_arrow_reader(_STREAM)
+
+    @staticmethod
+    def _by_row() -> str:
+        """Return the start of a query: by_row, what is told of each row, joined."""
+        numbered = "CASE WHEN of_row > 1 THEN '（' || place || '）' ELSE '' END"
+        return f"""WITH told_in_words AS (
+                SELECT *, count(*) OVER (PARTITION BY row_id) AS of_row,
+                    row_number() OVER (PARTITION BY row_id, source_column ORDER BY place) AS seen
+                FROM told JOIN words USING (rule, element)),
+            by_row AS (
+                SELECT row_id,
+                    string_agg(source_column, '、' ORDER BY place)
+                        FILTER (seen = 1 AND source_column <> '') AS fields,
+                    string_agg({numbered} || problem, '；' ORDER BY place) AS problem,
+                    string_agg({numbered} || remedy, '；' ORDER BY place) AS remedy,
+                    string_agg(rule, ' ' ORDER BY place) AS rules
+                FROM told_in_words GROUP BY row_id)"""
+
+    def everything(self, batch_id: str, words: pa.Table) -> pa.RecordBatchReader:
+        """Stream all refused rows of a batch, mended ones too.
+
+        Columns: source_file, source_row, label, fields, problem, remedy, rules, mended_by (a batch id), raw.
+        """
+        self._take(batch_id, also_closed=True)
+        self._connection.register("words", words)
+        self._connection.register("batch_names", pa.table({"batch_id": [b.batch_id for b in self._all.batches]}))
+        self._connection.execute(
+            "CREATE OR REPLACE TEMP TABLE named AS SELECT batch_id, row_number() OVER () - 1 AS n FROM batch_names"
+        )
+        return self._connection.sql(f"""{self._by_row()}
+            SELECT source_file, source_row, label, fields, problem, remedy, rules, named.batch_id AS mended_by, raw
+            FROM taken JOIN by_row USING (row_id)
+            LEFT JOIN (SELECT row_id, mended_by AS n FROM mends WHERE batch_no = {self._number[batch_id]})
+                USING (row_id)
+            LEFT JOIN named USING (n) ORDER BY row_id""").to_arrow_reader(_STREAM)
+
+    def damaged(self, batch_id: str) -> bool:
+        """Tell whether some open row of a batch could not be split into fields."""
+        self._take(batch_id)
+        return bool(self._connection.execute("SELECT count(*) FROM taken WHERE damaged").fetchall()[0][0])
+
+    def headers(self, batch_id: str) -> list[str]:
+        """Return the headers that the readable open rows of a batch have, in the order in which they were sent."""
+        self._take(batch_id)
+        found = self._connection.execute("""SELECT header FROM (SELECT unnest(json_keys(raw)) AS header,
+                unnest(range(len(json_keys(raw)))) AS place, row_id FROM taken WHERE NOT damaged)
+            GROUP BY header ORDER BY min(place), min(row_id), header""").fetchall()
+        return [h for (h,) in found]
+
+    def _take(self, batch_id: str, *, also_closed: bool = False) -> None:
+        files = self._all.files(batch_id, "quarantine")
+        gone = "true" if batch_id in self._all.overtaken and not also_closed else "false"
+        closed = "" if also_closed else f"SELECT row_id FROM mends WHERE batch_no = {self._number[batch_id]}"
+        self._connection.execute(f"""CREATE OR REPLACE TEMP VIEW taken AS
+            SELECT q.*, k.damaged, k.label FROM {parquet(files)} q
+            JOIN {parquet([self._keys(batch_id)])} k USING (row_id)
+            WHERE NOT {gone} {f"AND row_id NOT IN ({closed})" if closed else ""}""")
+        # That a required field is unusable, or no identifier valid, is left out where other reasons say why.
+        self._connection.execute("""CREATE OR REPLACE TEMP VIEW told AS
+            SELECT * EXCLUDE (n, of_row, of_element), row_number() OVER (PARTITION BY row_id ORDER BY n) AS place
+            FROM (SELECT *, count(*) OVER (PARTITION BY row_id) AS of_row,
+                    count(*) OVER (PARTITION BY row_id, element) AS of_element
+                FROM (SELECT row_id, source_file, source_row, label, unnest(range(len(reasons))) AS n,
+                        unnest(reasons, recursive := true) FROM taken))
+            WHERE NOT (rule = 'field.required_unusable' AND of_element > 1)
+            AND NOT (rule = 'subject.identifiers_invalid' AND of_row > 1)""")
+
+    def ordered(self, lines: Path, passed: Sequence[Path] = ()) -> pa.RecordBatchReader:
+        """Stream source_file, source_row, line of a Parquet file in this order; only rows that replayed parts hold."""
+        only = (
+            f"""WHERE (replace(source_file, '/', '／') || '.jsonl', source_row) IN
+            (SELECT (source_file, source_row) FROM {parquet(passed)})"""
+            if passed
+            else ""
+        )
+        return self._connection.sql(
+            f"SELECT source_file, source_row, line FROM {parquet([lines])} {only} ORDER BY source_file, source_row"
+        ).to_arrow_reader(_STREAM)
+
+    def waiting(self, account: Admission) -> pa.RecordBatchReader:
+        """Stream the rows of a batch that wait for a subject: row_id, source_file, source_row, label, code_given.
+
+        code_given: whether some identifier is given for a role whose subject is not known.
+        """
+        keys = self._all.keys
+        links = self._all.layout.links(account.dataset, account.batch_id, account.revision) / "linked.parquet"
+        columns = {c.element.id: c for c in keys.plan.columns}
+        shown = [f"{literal(columns[p].source + '：')} || CAST(s.{keys.column(p)} AS VARCHAR)" for p in keys.parts] or [
+            "NULL"
+        ]
+        own = "s.source_record_id" if keys.has_record_id else "NULL"
+        codes = {
+            role: [e for part, e in declared.identity.items() if part not in _NO_CODES and e in columns]
+            for role, declared in keys.plan.kind.roles.items()
+        }
+        given = {r: " OR ".join(f"s.{e} IS NOT NULL" for e in es) or "false" for r, es in codes.items()}
+        related = f"(l.subject_id IS NOT NULL AND ({given['related']}))" if "related" in given else "false"
+        return self._connection.sql(f"""SELECT row_id, s.source_file, s.source_row,
+                coalesce({own}, concat_ws('；', {", ".join(shown)})) AS label,
+                (l.subject_id IS NULL AND ({given["subject"]})) OR {related} AS code_given,
+                l.subject_id IS NOT NULL AS related
+            FROM {parquet([links])} l JOIN {parquet(self._all.files(account.batch_id, "standard"))} s USING (row_id)
+            WHERE l.waiting ORDER BY row_id""").to_arrow_reader(_STREAM)

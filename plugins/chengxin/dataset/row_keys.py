@@ -1,0 +1,160 @@
+"""By what a refused row is known again when it is sent once more: the source's own key, else name and key fields.
+
+Refused rows were never standardised; the few columns that name a record are cleaned here as the contract would, so that
+they compare with those of rows that passed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import ColumnPlan, Plan, fold_header, plan_of
+from chengxin.model.schema import element_columns
+from chengxin.resolve.session import literal, parquet
+from chengxin.standardise.kernels import CleanOptions, clean
+
+RECORD_ID = "source_record_id"
+_ROWS = 100_000
+# Names are compared without what people write now one way, now another.
+_NAME = r"upper(regexp_replace({0}, '[\s　（）()〔〕\[\]·•・.。]', '', 'g'))"
+
+
+@dataclass(frozen=True)
+class RowKeys:
+    """The parts of a contract that name a record. parts: element ids, the subject's name last if there is one."""
+
+    contract: Contract
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The column plan."""
+        return plan_of(self.contract)
+
+    @cached_property
+    def name(self) -> str | None:
+        """The element with the subject's name, where a name may stand for its bearer: not of natural persons alone."""
+        kind = self.plan.kind
+        name = kind.roles["subject"].identity.get("name")
+        return None if kind.founds == "person" and not kind.key else name
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """The key fields of the kind that the contract fills, then the name."""
+        filled = {c.element.id for c in self.plan.columns if c.constant is None}
+        named = [e for e in self.plan.kind.key if e in filled and e != self.name]
+        return (*named, *([self.name] if self.name in filled else []))
+
+    @cached_property
+    def has_record_id(self) -> bool:
+        """Whether the source has a key of its own."""
+        return any(c.element.id == RECORD_ID for c in self.plan.columns)
+
+    def enough(self, present: Sequence[str]) -> bool:
+        """Tell whether these parts name a record: a name and a key field, or all key fields that must be there."""
+        kind = self.plan.kind
+        keys = [p for p in present if p != self.name]
+        if self.name in present:
+            return bool(keys) or not kind.key
+        must = [p for p in self.parts if p != self.name and p not in kind.key_optional]
+        return bool(must) and set(must) <= set(keys)
+
+    def text(self, part: str, alias: str) -> str:
+        """Return SQL for a part as compared text, NULL where it is empty."""
+        column = f"{alias}.{self.column(part)}"
+        return _NAME.format(column) if part == self.name else f"CAST({column} AS VARCHAR)"
+
+    def column(self, part: str) -> str:
+        """Return the standard column of a part."""
+        return element_columns(self._elements[part].element)[0].name
+
+    @cached_property
+    def _elements(self) -> Mapping[str, ColumnPlan]:
+        return {c.element.id: c for c in self.plan.columns}
+
+    def paths(self, headers: Sequence[str]) -> dict[str, list[str]]:
+        """Return, for each element that names a record, the SQL that reads it from `raw`, by the headers that occur."""
+        wanted = [*([RECORD_ID] if self.has_record_id else []), *self.parts]
+        order = [c.element.id for c in self.plan.columns if c.constant is None]
+        found: dict[str, list[str]] = {}
+        for element in wanted:
+            folded = self._elements[element].folded
+            hits = [h for h in headers if fold_header(h) in folded]
+            if not hits and self.contract.file.header == 0:
+                hits = [h for h in headers if h == str(order.index(element) + 1)]
+            found[element] = hits
+        return found
+
+    def write(self, connection: duckdb.DuckDBPyConnection, quarantine: Sequence[Path], target: Path) -> None:
+        """Write the keys of refused rows: row_id, source_file, source_row, content, damaged, label, parts."""
+        source = parquet(quarantine)
+        split = "NOT coalesce(list_bool_or(list_transform(reasons, lambda r: r.rule LIKE 'row.%')), false)"
+        readable = f"json_valid(raw) AND raw LIKE '{{%' AND {split}"
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW refused_raw AS SELECT *, {readable} AS readable FROM {source}")
+        headers = [
+            h
+            for (h,) in connection.execute(
+                "SELECT DISTINCT unnest(json_keys(raw)) FROM refused_raw WHERE readable ORDER BY 1"
+            ).fetchall()
+        ]
+        paths = self.paths(headers)
+        values = {e: f"coalesce({', '.join([*map(json_text, hits), 'NULL'])})" for e, hits in paths.items()}
+        own = values.get(RECORD_ID, "NULL")
+        parts = [
+            f"CASE WHEN trim(coalesce({values[p]}, '')) <> '' THEN {literal(self._label(p, paths[p]))} || '：' || "
+            f"trim({values[p]}) END"
+            for p in self.parts
+        ]
+        label = f"coalesce(nullif(trim({own}), ''), nullif(concat_ws('；', {', '.join([*parts, 'NULL'])}), ''))"
+        columns = "".join(f", {'CASE WHEN readable THEN ' + sql + ' END'} AS v_{e}" for e, sql in values.items())
+        reader = connection.sql(f"""SELECT row_id, source_file, source_row, md5(raw) AS content,
+            NOT readable AS damaged, CASE WHEN readable THEN {label} END AS label{columns}
+            FROM refused_raw ORDER BY row_id""").to_arrow_reader(_ROWS)
+        with pq.ParquetWriter(target, self.schema()) as writer:
+            for batch in reader:
+                writer.write_table(self._cleaned(pa.Table.from_batches([batch])))
+
+    def _label(self, part: str, hits: Sequence[str]) -> str:
+        return hits[0] if hits else str(self._elements[part].source)
+
+    def schema(self) -> pa.Schema:
+        """Return the schema of the written keys."""
+        texts = [RECORD_ID, *(self.column(p) for p in self.parts)]
+        fixed = [
+            ("row_id", pa.int64()),
+            ("source_file", pa.string()),
+            ("source_row", pa.int64()),
+            ("content", pa.string()),
+            ("damaged", pa.bool_()),
+            ("label", pa.string()),
+        ]
+        return pa.schema([*fixed, *((t, pa.string()) for t in texts)])
+
+    def _cleaned(self, rows: pa.Table) -> pa.Table:
+        fixed = self.schema().names[: -1 - len(self.parts)]
+        arrays = [pa.concat_arrays(rows[n].chunks) for n in fixed]
+        arrays += [self._clean(rows, element) for element in (RECORD_ID, *self.parts)]
+        return pa.Table.from_arrays(arrays, schema=self.schema())
+
+    def _clean(self, rows: pa.Table, element: str) -> pa.Array:
+        if f"v_{element}" not in rows.column_names:
+            return pa.nulls(rows.num_rows, pa.string())
+        column = self._elements[element]
+        raw = pa.concat_arrays(rows[f"v_{element}"].cast(pa.string()).chunks or [pa.nulls(0, pa.string())])
+        options = CleanOptions(
+            unit=column.unit,
+            codes=column.codes,
+            codelist=column.element.codelist,
+        )
+        return clean(raw, column.element.type, options=options).values.cast(pa.string())
+
+
+def json_text(header: str) -> str:
+    """Return SQL that reads a header's text from `raw`, a JSON object."""
+    path = '$."' + header.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"json_extract_string(raw, {literal(path)})"

@@ -1,0 +1,145 @@
+"""Answer every batch of a data set: build what is new or has changed, hand over what has not been handed over.
+
+A run that is killed anywhere leaves packages that are whole or absent, and at worst hands the same one over twice.
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chengxin import __version__
+from chengxin.clock import Clock
+from chengxin.connectors.answering import RECEIPT, hand_over
+from chengxin.contracts.derived import replayed
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import contract_digest
+from chengxin.dataset.refusals import OpenRefusals, Refusals, Standing
+from chengxin.errors import ChengxinError
+from chengxin.feedback import package
+from chengxin.feedback.outcomes import Outcome
+from chengxin.feedback.receipt import body
+from chengxin.settings import Settings
+from chengxin.store import atomic
+from chengxin.store.layout import Layout
+from chengxin.store.lock import held
+
+log = logging.getLogger(__name__)
+SENT = "sent.json"
+_NUMBERED = ("id", "revision", "files", "problems")  # what a receipt has beyond its body
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The newest answer to a batch. sent: where it went, None when not yet; problem: why not, in Chinese."""
+
+    batch_id: str
+    id: str
+    receipt: dict[str, Any]
+    folder: Path
+    sent: str | None
+    problem: str | None = None
+
+
+def refusals(contract: Contract, outcomes: Sequence[Outcome], settings: Settings) -> Refusals:
+    """Return the refused rows of a data set. outcomes: all its batches that have one, in order."""
+    accounts = {o.batch.batch_id: o.account for o in outcomes if o.account}
+    return Refusals(contract, [o.batch for o in outcomes], accounts, settings)
+
+
+def answer(
+    contract: Contract, outcomes: Sequence[Outcome], settings: Settings, clock: Clock, *, again: Sequence[str] = ()
+) -> list[Answered]:
+    """Answer the batches of a data set; return the newest answer of each that was built or handed over now.
+
+    again: batches whose newest answer is handed over once more, though that was done.
+    """
+    layout = Layout(settings.home)
+    with held(layout, f"feedback-{contract.id}"):
+        fresh = set() if _unchanged(layout, contract, outcomes) else _build(contract, outcomes, settings)
+        due = [o.batch.batch_id for o in outcomes if replayed(o.batch) is None]
+        done = []
+        for batch_id in due:
+            folder = newest(layout, contract.id, batch_id)
+            if folder and (batch_id in again or batch_id in fresh or not (folder / SENT).exists()):
+                done.append(_send(contract, folder, settings, clock))
+        atomic.write_json(_mark(layout, contract), _state(contract, outcomes))
+        return done
+
+
+def _mark(layout: Layout, contract: Contract) -> Path:
+    """Return the file that tells for which state everything is built; a cache, may be deleted."""
+    return layout.home / "feedback" / contract.id / "answered.json"
+
+
+def _state(contract: Contract, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    accounts = [[o.batch.batch_id, o.account.revision if o.account else None, o.verdict.digest] for o in outcomes]
+    return {"library": __version__, "contract": contract_digest(contract), "accounts": accounts}
+
+
+def _unchanged(layout: Layout, contract: Contract, outcomes: Sequence[Outcome]) -> bool:
+    mark = _mark(layout, contract)
+    return mark.exists() and bool(atomic.read_json(mark) == _state(contract, outcomes))
+
+
+def newest(layout: Layout, dataset: str, batch_id: str) -> Path | None:
+    """Return the folder of the newest answer to a batch."""
+    found = sorted((layout.home / "feedback" / dataset / batch_id).glob(f"[0-9]*/{RECEIPT}"))
+    return found[-1].parent if found else None
+
+
+def answers(contract: Contract, settings: Settings, batch_ids: Sequence[str]) -> list[Answered]:
+    """Return the newest answers to these batches as they are; nothing is built or sent."""
+    folders = (newest(Layout(settings.home), contract.id, b) for b in batch_ids)
+    return [_shown(f) for f in folders if f]
+
+
+def _build(contract: Contract, outcomes: Sequence[Outcome], settings: Settings) -> set[str]:
+    """Build a new revision for every batch whose receipt has changed; return their ids."""
+    layout = Layout(settings.home)
+    all_refusals = refusals(contract, outcomes, settings)
+    fresh: set[str] = set()
+    with ExitStack() as stack:
+        rows: OpenRefusals | None = None
+        standing: dict[str, Standing] = {}
+        if all_refusals.refused:
+            rows = stack.enter_context(all_refusals.opened())
+            standing = rows.standing()
+        for outcome in outcomes:
+            batch_id = outcome.batch.batch_id
+            if replayed(outcome.batch) is not None:
+                continue
+            now = body(contract, outcome, standing.get(batch_id, Standing()))
+            last = newest(layout, contract.id, batch_id)
+            if last and _numberless(atomic.read_json(last / RECEIPT)) == now:
+                continue
+            if rows is None and outcome.account and outcome.account.unlinked:
+                rows = stack.enter_context(all_refusals.opened())
+            revision = int(last.name) + 1 if last else 0
+            target = layout.home / "feedback" / contract.id / batch_id / f"{revision:04d}"
+            package.build(target, now, revision, outcome, rows, all_refusals.files(batch_id, "issues"))
+            fresh.add(batch_id)
+    return fresh
+
+
+def _numberless(receipt: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in receipt.items() if k not in _NUMBERED}
+
+
+def _send(contract: Contract, folder: Path, settings: Settings, clock: Clock) -> Answered:
+    """Hand one answer over. A receiver that does not answer is no failure of the run: the next one tries again."""
+    try:
+        place = hand_over(contract, package.read(folder), settings)
+    except ChengxinError as error:
+        log.warning("反馈 %s 未送达，下次运行时再送：%s", folder.parent.name, error)
+        return _shown(folder, str(error))
+    atomic.write_json(folder / SENT, {"place": place, "at": clock.now().isoformat()})
+    return _shown(folder)
+
+
+def _shown(folder: Path, problem: str | None = None) -> Answered:
+    receipt = atomic.read_json(folder / RECEIPT)
+    sent = atomic.read_json(folder / SENT)["place"] if (folder / SENT).exists() else None
+    return Answered(receipt["batch_id"], receipt["id"], receipt, folder, sent, problem)

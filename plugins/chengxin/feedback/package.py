@@ -1,0 +1,133 @@
+"""Build the answer to one batch: a folder that is the same whenever it is built from the same state.
+
+<home>/feedback/<dataset>/<batch>/<revision>/回执.txt 回执.json 需更正.csv 待关联.csv   for people
+rows.parquet                          for tables and callbacks
+sent.json                             when it was handed over, and where
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from chengxin.connectors.answering import RECEIPT, ROW_COLUMNS, Answer
+from chengxin.dataset.refusals import OpenRefusals
+from chengxin.feedback import receipt as receipts
+from chengxin.feedback import words
+from chengxin.feedback.outcomes import Outcome
+from chengxin.feedback.spreadsheet import write_sheets
+from chengxin.store import atomic
+
+PAGE, ROWS = "回执.txt", "rows.parquet"
+SCHEMA = pa.schema([(n, pa.int64() if n == "source_row" else pa.string()) for n in ROW_COLUMNS])
+_REFUSED_HEADS = ("来源文件", "行号", "记录标识", "问题字段", "问题说明", "更正办法", "规则代码")
+_WAITING_HEADS = ("来源文件", "行号", "记录标识", "说明", "处理办法", "规则代码")
+_LINE = "整行原文（未能拆分）"
+_FORBIDDEN = re.compile(r'[\\/:*?"<>|\x00-\x1f\s]+')
+
+
+def build(
+    target: Path,
+    body: Mapping[str, Any],
+    revision: int,
+    outcome: Outcome,
+    rows: OpenRefusals | None,
+    issues: Sequence[Path],
+) -> None:
+    """Write the package of a batch's revision. rows: None when no row was refused and none waits.
+
+    issues: the issue parts of the batch.
+    """
+    with atomic.building(target) as folder:
+        files: tuple[str, ...] = ()
+        batch_id = outcome.batch.batch_id
+        with pq.ParquetWriter(folder / ROWS, SCHEMA) as writer:
+            if rows is not None and body["refused"]["open"]:
+                files += _refused(folder, rows, batch_id, writer)
+            if rows is not None and outcome.account and outcome.account.unlinked:
+                files += _waiting(folder, rows, outcome, writer)
+        made = {name: atomic.sha256_file(folder / name) for name in files}
+        number = {"id": f"{batch_id}-r{revision}", "revision": revision, "files": made}
+        receipt = {**body, **number, "problems": problems(issues)}
+        atomic.write_json(folder / RECEIPT, receipt)
+        text = receipts.page(receipt).replace("\n", "\r\n")
+        atomic.write_bytes(folder / PAGE, b"\xef\xbb\xbf" + text.encode())
+
+
+def problems(issues: Sequence[Path]) -> list[dict[str, Any]]:
+    """Count by rule and field what was said of the values of a batch, most frequent first."""
+    counted: Counter[tuple[str, str, str, str]] = Counter()
+    for path in issues:
+        table = pq.read_table(path, columns=["level", "rule", "element", "source_column"])
+        groups = table.group_by(table.column_names).aggregate([([], "count_all")])
+        for *key, n in zip(*(groups[c].to_pylist() for c in (*table.column_names, "count_all")), strict=True):
+            counted[tuple(key)] += n
+    found = []
+    for (level, rule, element, column), n in sorted(counted.items(), key=lambda p: (-p[1], p[0])):
+        problem, remedy = words.sentences(rule, element)
+        found.append({"rule": rule, "level": level, "column": column, "times": n, "problem": problem, "remedy": remedy})
+    return found
+
+
+def _refused(folder: Path, rows: OpenRefusals, batch_id: str, writer: pq.ParquetWriter) -> tuple[str, ...]:
+    told = words.explained(rows.reasons(batch_id))
+    for batch in rows.explained(batch_id, told):
+        category = pa.repeat(words.REFUSED, batch.num_rows)
+        writer.write_table(pa.Table.from_arrays([category, *batch.columns], schema=SCHEMA))
+    headers = rows.headers(batch_id)
+    if rows.damaged(batch_id):
+        titles = [*_REFUSED_HEADS, _LINE, *headers]
+        return write_sheets(rows.sheet(batch_id, told, headers), titles, folder, words.REFUSED)
+    sheet = (batch.drop_columns(["line"]) for batch in rows.sheet(batch_id, told, headers))
+    return write_sheets(sheet, [*_REFUSED_HEADS, *headers], folder, words.REFUSED)
+
+
+def _waiting(folder: Path, rows: OpenRefusals, outcome: Outcome, writer: pq.ParquetWriter) -> tuple[str, ...]:
+    account = outcome.account
+    assert account is not None
+
+    def explained() -> Iterator[pa.RecordBatch]:
+        for batch in rows.waiting(account):
+            told = _why_waiting(batch)
+            category = pa.repeat(words.WAITING, batch.num_rows)
+            place = [batch["source_file"], batch["source_row"], batch["label"]]
+            nothing = pa.nulls(batch.num_rows, pa.string())
+            table = [category, *place, nothing, told[0], told[1], told[2]]
+            writer.write_table(pa.Table.from_arrays(table, schema=SCHEMA))
+            columns = [*place, told[1], told[2], told[0]]
+            yield pa.RecordBatch.from_arrays(columns, names=[str(n) for n in range(len(columns))])
+
+    return write_sheets(explained(), _WAITING_HEADS, folder, words.WAITING)
+
+
+def _why_waiting(batch: pa.RecordBatch) -> list[pa.Array]:
+    """Return rule, problem and remedy of rows that wait."""
+    which = pc.add(
+        pc.if_else(batch["code_given"], pa.scalar(0, pa.int64()), pa.scalar(1, pa.int64())),
+        pc.if_else(batch["related"], pa.scalar(2, pa.int64()), pa.scalar(0, pa.int64())),
+    )
+    cases = [(True, False), (False, False), (True, True), (False, True)]
+    return [pa.array([words.WAITS[c][n] for c in cases], pa.string()).take(which) for n in range(3)]
+
+
+def read(folder: Path) -> Answer:
+    """Return the answer that lies in a package folder."""
+    receipt = atomic.read_json(folder / RECEIPT)
+    name = f"{readable(receipt['delivery'])}-反馈-{_short(receipt['batch_id'])}-{receipt['revision'] + 1}"
+    files = (PAGE, RECEIPT, *receipt["files"])
+    return Answer(receipt["id"], name, folder, files, ROWS, receipts.summary(receipt))
+
+
+def readable(delivery: str) -> str:
+    """Return a delivery's name as the name of a folder."""
+    return _FORBIDDEN.sub("_", delivery).strip("._")[:60] or "来文"
+
+
+def _short(batch_id: str) -> str:
+    return hashlib.sha256(batch_id.encode()).hexdigest()[:8]

@@ -1,0 +1,142 @@
+"""The receipt of a batch: what was received, what became of it, what to do. As JSON values and as a page of text."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from chengxin.clock import SHANGHAI
+from chengxin.contracts.models import Contract
+from chengxin.dataset.refusals import Standing
+from chengxin.feedback import words
+from chengxin.feedback.outcomes import COUNTS, Outcome
+
+_TOP = 20  # kinds of problems on the page
+
+
+def body(contract: Contract, outcome: Outcome, standing: Standing) -> dict[str, Any]:
+    """Return the receipt without its number: it is sent again when, and only when, this changes."""
+    batch = outcome.batch
+    return {
+        "format": 1,
+        "department": contract.department.name,
+        "dataset": contract.id,
+        "title": contract.title,
+        "batch_id": batch.batch_id,
+        "delivery": batch.delivery,
+        "received_files": [{"name": f.name, "size": f.size, "sha256": f.sha256} for f in batch.files],
+        "received_at": batch.received_at.isoformat(),
+        "mode": contract.delivery.mode,
+        "verdict": outcome.verdict.status,
+        "counts": {name: outcome.counts[name] for name in COUNTS},
+        "refused": {
+            "total": standing.refused,
+            "open": standing.open,
+            "mended": dict(standing.mended),
+            "overtaken": standing.overtaken,
+        },
+        "findings": [{"severity": words.SEVERITY[f.severity], "message": f.message} for f in outcome.verdict.findings],
+        "advice": advice(contract, outcome, standing),
+    }
+
+
+def advice(contract: Contract, outcome: Outcome, standing: Standing) -> str:
+    """Say in one sentence what the department should do."""
+    if outcome.account is None:
+        return words.HOW_HELD
+    todo = []
+    if standing.open:
+        todo.append(f"请更正“需更正”表中的 {standing.open} 条记录后重新报送")
+    if outcome.counts["unlinked"]:
+        todo.append(f"请核对“待关联”表中的 {outcome.counts['unlinked']} 条记录的主体代码")
+    if not todo:
+        return words.NOTHING
+    return "；".join(todo) + "。" + (words.HOW_FULL if contract.delivery.mode == "full" and standing.open else "")
+
+
+def page(receipt: Mapping[str, Any]) -> str:
+    """Return the receipt as text for people."""
+    lines = [
+        "诚信湖南　数据接收回执",
+        "",
+        f"报送部门：{receipt['department']}",
+        f"数据集　：{receipt['title']}（{receipt['dataset']}）",
+        f"来文　　：{receipt['delivery']}",
+        f"接收时间：{_local(receipt['received_at'])}（北京时间）",
+        f"批次号　：{receipt['batch_id']}",
+        f"反馈编号：{receipt['id']}（第 {receipt['revision'] + 1} 次反馈{_again(receipt)}）",
+        "",
+        "一、处理结果",
+        words.OUTCOME[receipt["verdict"]],
+        *_counts(receipt),
+        "",
+        "二、需要贵单位做什么",
+        receipt["advice"],
+    ]
+    if receipt["files"]:
+        lines.append("附表：" + "、".join(receipt["files"]))
+    if receipt["refused"]["open"] and receipt["verdict"] != "hold":
+        lines += ["", "三、怎样更正", words.HOW_TO_MEND]
+    lines += _findings(receipt)
+    lines += _listed(receipt["problems"])
+    return "\n".join(lines) + "\n"
+
+
+def summary(receipt: Mapping[str, Any]) -> str:
+    """Return result and counts in one line."""
+    return words.OUTCOME[receipt["verdict"]] + _sum(receipt["counts"]) + "。"
+
+
+def _sum(counts: Mapping[str, int]) -> str:
+    return (
+        f"收到 {counts['received']} 条 = 入库 {counts['accepted']} + 疑问 {counts['quarantined']}"
+        f" + 重复 {counts['duplicate']} + 未关联 {counts['unlinked']}"
+    )
+
+
+def _counts(receipt: Mapping[str, Any]) -> list[str]:
+    counts, refused = receipt["counts"], receipt["refused"]
+    lines = [_sum(counts)]
+    if receipt["verdict"] == "hold":
+        lines.append("（整批暂缓期间，各条记录都暂计为“疑问”，不代表每条都有错。）")
+    meaning = {
+        "quarantined": "疑问　：记录有误，未采用，见“需更正”表",
+        "duplicate": "重复　：与已入库的内容相同，无需处理",
+        "unlinked": "未关联：记录可用，但还不知道是哪一个主体，见“待关联”表；登记信息到达后自动入库",
+    }
+    lines += [f"　{text}" for name, text in meaning.items() if counts[name] and receipt["verdict"] != "hold"]
+    mended = sum(refused["mended"].values())
+    if mended:
+        lines.append(f"疑问 {refused['total']} 条中，已更正 {mended} 条，尚待更正 {refused['open']} 条。")
+        lines += [f"　其中 {n} 条由批次 {by} 更正" for by, n in refused["mended"].items()]
+    if refused["overtaken"]:
+        lines.append("已收到更新的全量报送，本批疑问记录不必再更正；以新一期的回执为准。")
+    return lines
+
+
+def _findings(receipt: Mapping[str, Any]) -> list[str]:
+    told = [f"　[{f['severity']}] {f['message']}" for f in receipt["findings"]]
+    return ["", "校验意见", *told] if told else []
+
+
+def _listed(problems: list[dict[str, Any]]) -> list[str]:
+    if not problems:
+        return []
+    lines = ["", "本批各类问题（次数；包括已入库记录中未采用或需留意的值）"]
+    lines += [
+        f"　{p['times']} 次　{_field(p['column'])}{p['problem']}。{p['remedy']}。（{p['rule']}）"
+        for p in problems[:_TOP]
+    ]
+    more = len(problems) - _TOP
+    return [*lines, f"　另有 {more} 类，见回执.json"] if more > 0 else lines
+
+
+def _field(column: str) -> str:
+    return f"【{column}】" if column else ""
+
+
+def _again(receipt: Mapping[str, Any]) -> str:
+    return "，替代此前各次" if receipt["revision"] else ""
+
+
+def _local(text: str) -> str:
+    return f"{datetime.fromisoformat(text).astimezone(SHANGHAI):%Y-%m-%d %H:%M}"

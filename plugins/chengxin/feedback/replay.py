@@ -1,0 +1,144 @@
+"""Replay: after a contract was mended, refused rows that pass now become a batch of their own.
+
+The rows are read from what is kept of them; a line that could not be split is read again from the received file. They
+are tried in a scratch folder first, and only those that pass are landed, so nothing is refused twice.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from chengxin.connectors import landing
+from chengxin.connectors.derived import land_replay
+from chengxin.contracts.derived import REPLAY, contract_for
+from chengxin.contracts.models import Contract
+from chengxin.dataset.refusals import OpenRefusals, replay_name
+from chengxin.errors import ChengxinError
+from chengxin.feedback.answering import refusals
+from chengxin.feedback.outcomes import Outcome
+from chengxin.handover import Batch, LandedFile
+from chengxin.settings import Settings
+from chengxin.standardise import run as standardising
+from chengxin.standardise.quarantine import json_lines
+from chengxin.standardise.reader import plan, read
+from chengxin.standardise.reading.archives import sources
+from chengxin.store.layout import Layout
+from chengxin.store.scratch import scratch
+
+log = logging.getLogger(__name__)
+LINES = pa.schema([("source_file", pa.string()), ("source_row", pa.int64()), ("line", pa.string())])
+
+
+def replay(
+    contract: Contract, outcomes: Sequence[Outcome], settings: Settings, only: str | None = None
+) -> list[tuple[str, int, Batch | None]]:
+    """Land the open refused rows of admitted batches that pass under the present contract.
+
+    Return per batch with open rows: its id, how many pass, and the batch they became. only: this batch alone.
+    """
+    done: list[tuple[str, int, Batch | None]] = []
+    everything = refusals(contract, outcomes, settings)
+    if not everything.refused:
+        return done
+    with everything.opened() as rows, scratch(Layout(settings.home).work) as folder:
+        standing = rows.standing()
+        for outcome in outcomes:
+            batch = outcome.batch
+            state = standing.get(batch.batch_id)
+            if outcome.account and state and state.open and only in {None, batch.batch_id}:
+                work = folder / str(len(done))
+                done.append((batch.batch_id, *_replay(contract, batch, rows, work, settings)))
+    return done
+
+
+def _replay(
+    contract: Contract, batch: Batch, rows: OpenRefusals, work: Path, settings: Settings
+) -> tuple[int, Batch | None]:
+    payload, lines = work / "payload", work / "lines.parquet"
+    payload.mkdir(parents=True)
+    with pq.ParquetWriter(lines, LINES) as writer:
+        damaged = _kept_lines(rows, batch.batch_id, writer)
+        if damaged.num_rows:
+            _read_again(contract, batch, damaged, work / "unpacked", writer, settings)
+    write_lines(rows.ordered(lines), payload)
+    names = sorted(p.name for p in payload.iterdir())
+    if not names:
+        return 0, None
+    files = tuple(LandedFile(n, (payload / n).stat().st_size, "") for n in names)
+    trial = Batch(
+        batch.dataset, batch.batch_id, "incremental", REPLAY + batch.batch_id, batch.delivery, batch.received_at, files
+    )
+    tried = standardising.run(
+        contract_for(contract, trial), trial, payload, work / "standard", workers=settings.workers
+    )
+    if tried.mismatch:
+        log.warning("%s：按现行合同无法重放：%s", batch.batch_id, tried.mismatch)
+    if not tried.passed:
+        return 0, None
+    passed = sorted((work / "standard").glob("standard-*.parquet"))
+    return tried.passed, land_replay(batch, lambda target: write_lines(rows.ordered(lines, passed), target), settings)
+
+
+def _kept_lines(rows: OpenRefusals, batch_id: str, writer: pq.ParquetWriter) -> pa.Table:
+    """Write the rows that were split into fields; return (source_file, source_row) of the others."""
+    damaged = []
+    for batch in rows.open_rows(batch_id):
+        table = pa.Table.from_batches([batch])
+        damaged.append(table.filter(table["damaged"]).select(["source_file", "source_row"]))
+        whole = table.filter(pc.invert(table["damaged"]))
+        writer.write_table(whole.select(["source_file", "source_row", "raw"]).rename_columns(LINES.names))
+    return pa.concat_tables(damaged)
+
+
+def _read_again(
+    contract: Contract, batch: Batch, damaged: pa.Table, unpacked: Path, writer: pq.ParquetWriter, settings: Settings
+) -> None:
+    """Read damaged lines from the received files under the present contract; write those that are rows now."""
+    spec = contract_for(contract, batch).file
+    try:
+        for source in sources(landing.payload(settings, batch), spec, settings.limits, unpacked):
+            wanted = damaged.filter(pc.equal(damaged["source_file"], source.name))["source_row"].combine_chunks()
+            for piece in plan(source.path, spec) if len(wanted) else ():
+                for chunk in read(piece, spec):
+                    hits = pc.is_in(chunk.rows, value_set=wanted)
+                    table, found = chunk.table.filter(hits), chunk.rows.filter(hits)
+                    if table.num_rows and table.num_columns:
+                        place = [pa.repeat(source.name, table.num_rows), found]
+                        writer.write_table(pa.Table.from_arrays([*place, json_lines(table)], schema=LINES))
+    except ChengxinError as error:  # what is kept of the other rows can be replayed all the same
+        log.warning("%s：原文件按现行合同无法重读：%s", batch.batch_id, error)
+
+
+def write_lines(batches: Iterator[pa.RecordBatch] | pa.RecordBatchReader, folder: Path) -> None:
+    """Write rows, ordered by file and row, one file each; every row on the line that bears its number."""
+    name, at, stream = "", 0, None
+    for batch in batches:
+        for part in _by_file(pa.Table.from_batches([batch])):
+            if part["source_file"][0].as_py() != name:
+                name, at = part["source_file"][0].as_py(), 0
+                if stream:
+                    stream.close()
+                stream = (folder / replay_name(name)).open("wb")
+            assert stream is not None
+            rows = part["source_row"].to_numpy()
+            gaps = np.diff(rows, prepend=at) - 1
+            empty = pc.binary_repeat(pa.scalar("\n"), pa.array(gaps, pa.int64()))
+            text = pc.binary_join_element_wise(empty, pa.concat_arrays(part["line"].chunks), "\n", "")
+            stream.write(b"".join(memoryview(v.as_buffer()) for v in text))
+            at = int(rows[-1])
+    if stream:
+        stream.close()
+
+
+def _by_file(table: pa.Table) -> Iterator[pa.Table]:
+    """Cut a table where its source file changes."""
+    runs = pc.run_end_encode(table["source_file"].combine_chunks().cast(pa.string()))
+    start = 0
+    for end in runs.run_ends.to_pylist() if isinstance(runs, pa.RunEndEncodedArray) else []:
+        yield table.slice(start, end - start)
+        start = end

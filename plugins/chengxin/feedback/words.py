@@ -1,0 +1,64 @@
+"""The sentences of an answer: Chinese, for a clerk who knows the own table and nothing of our rules."""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from chengxin.model.elements import elements
+from chengxin.model.rules import rules
+
+REFUSED, WAITING = "需更正", "待关联"
+SEVERITY = {"critical": "严重", "warning": "提醒", "info": "提示"}
+OUTCOME = {
+    "accept": "已接收入库。",
+    "warn": "已接收入库，但有需要留意的情况（见“校验意见”）。",
+    "hold": "整批暂缓，本批数据尚未入库（原因见“校验意见”）。",
+}
+# (code given, the other subject of the row is meant) -> id, what is wrong, what to do
+WAITS = {
+    (True, False): (
+        "link.unknown_code",
+        "主体库中还没有所填代码、证件号码对应的主体",
+        "请核对代码、证件号码是否填错；确认无误的不必重报，待登记部门的主体信息到达后自动关联",
+    ),
+    (False, False): (
+        "link.name_only",
+        "该记录没有可用的代码或证件号码，仅凭名称不能确定是哪一个主体",
+        "请补填统一社会信用代码（自然人补填证件号码）后重新报送该记录",
+    ),
+    (True, True): (
+        "link.related_unknown_code",
+        "主体库中还没有关联方（如被担保人）所填代码、证件号码对应的主体",
+        "请核对关联方的代码、证件号码；确认无误的不必重报，待登记部门的主体信息到达后自动关联",
+    ),
+    (False, True): (
+        "link.related_name_only",
+        "关联方（如被担保人）没有可用的代码或证件号码，仅凭名称不能确定是哪一个主体",
+        "请补填关联方的统一社会信用代码（自然人补填证件号码）后重新报送该记录",
+    ),
+}
+HOW_TO_MEND = """\
+1. 打开“需更正”表。每行是一条未被采用的记录：前几列说明问题和更正办法，其后是贵单位报送的原文。
+2. 在源系统中更正，然后只报送更正后的记录，或重新报送整份文件均可；已采用的记录重复报送不会重复入库。
+3. 更正后的记录请保留原来的主键（没有主键的保留名称和文号等关键字段），平台据此认出它是哪一条的更正，并更新本回执。
+4. 表中以单引号 ' 开头的单元格是防护措施（防止被当作公式，或长号码被改成科学计数法），直接报送即可，平台会自动去掉。"""
+HOW_FULL = "本数据集为全量报送：请在下一期全量文件中更正，不要只报送更正的几条，否则其余记录会被视为撤回。"
+HOW_HELD = (
+    "请按“校验意见”核对后重新报送整批数据；属于数据约定需要修订的，请与平台联系，修订后平台会自动重新处理，不必重报。"
+)
+NOTHING = "无需处理。"
+
+
+def explained(reasons: Iterable[tuple[str, str]]) -> pa.Table:
+    """Return rule, element, problem, remedy of these (rule, element)."""
+    found = [(rule, element, *sentences(rule, element)) for rule, element in reasons]
+    names = ("rule", "element", "problem", "remedy")
+    return pa.table({n: pa.array([row[i] for row in found], pa.string()) for i, n in enumerate(names)})
+
+
+def sentences(rule: str, element: str = "") -> tuple[str, str]:
+    """Return what is wrong and how to mend it; the element gives the title of the field."""
+    known = elements().get(element)
+    title = known.title if known else "该项"
+    words = rules()[rule]
+    return words.zh.format(title=title), words.mend_zh.format(title=title)

@@ -1,0 +1,128 @@
+"""What the values of a column say: which share of them passes the check of a type of data element."""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chengxin.model.elements import Element
+from chengxin.model.identifiers import hygiene, is_resident_id
+from chengxin.standardise.kernels import CleanOptions, clean
+from chengxin.standardise.kernels.buffers import as_mask, as_strings, valid
+
+# Types whose check says something; by the others (text, name) nearly everything passes.
+CHECKED = frozenset(
+    {"uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no", "code", "region", "date", "instant", "money",
+     "integer", "decimal", "year", "phone", "flag"}
+)  # fmt: skip
+# Types that hardly anything else passes by chance, so that the values alone are a hint.
+TELLING = ("uscc", "person_doc", "loan_card_no", "reg_no", "org_code", "phone", "date", "region", "year")
+ENOUGH = 5  # values; fewer prove nothing
+_NAME = r"\p{Han}|[A-Za-z]{2}"
+_NO_NAME = r"^[0-9./:\-年月日\s]+$"
+_CODE = r"^[A-Za-z]?[0-9]{0,12}$"
+_MASKED = r"[*×●•■□]"
+_SILENT = ("identifier.masked", "identifier.placeholder")
+_DOCUMENT = r"[0-9〇一二三四五六七八九十○]"
+
+
+@dataclass
+class Evidence:
+    """The sampled values of one column, raw; every answer is worked out once."""
+
+    values: pa.Array
+    _shares: dict[tuple[str, str | None], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.values = as_strings(self.values)
+        text = clean(self.values, "text").values
+        self.filled = valid(text)
+
+    @property
+    def given(self) -> int:
+        """Return how many values are given (empty, 无, / and the like are not)."""
+        return int(np.count_nonzero(self.filled))
+
+    @property
+    def fill(self) -> float:
+        """Return the share of rows with a value."""
+        return self.given / len(self.values) if len(self.values) else 0.0
+
+    def passing(self, element: Element) -> float | None:
+        """Return the share of given values that pass the element's check; None where there is no check or no value."""
+        if self.given == 0:
+            return None
+        key = (element.type, "_code" if element.id.endswith("_code") and not element.codelist else element.codelist)
+        if key not in self._shares:
+            self._shares[key] = self._share(element)
+        share = self._shares[key]
+        return share if share >= 0 else None
+
+    def _share(self, element: Element) -> float:
+        if element.type == "text" and element.id.endswith("_code"):
+            return self.matching(_CODE)
+        if element.type == "person_doc":
+            return self._residents()
+        if element.type in CHECKED:
+            # 元 is stated, so that bare numbers count as amounts whatever the unit will be.
+            cleaned = clean(self.values, element.type, options=CleanOptions(unit="元", codelist=element.codelist))
+            good, given = valid(cleaned.values), self.filled
+            for rule, hits in cleaned.issues:  # masked and filler values say nothing about the column
+                given = given & ~as_mask(hits) if rule in _SILENT else given
+            if element.type == "money":  # foreign amounts are read, though not turned into yuan
+                good |= valid(cleaned.extra["currency_code"])
+            count = int(np.count_nonzero(given))
+            return float(np.count_nonzero(good & given)) / count if count >= min(ENOUGH, self.given) else -1.0
+        if element.type == "name":
+            return self.matching(_NAME, but_not=_NO_NAME)
+        if element.type == "document_no":
+            return self.matching(_DOCUMENT)
+        return -1.0
+
+    def _residents(self) -> float:
+        """Return the share of resident ids and permits with a check character: passports look like anything."""
+        kept = self.values.filter(pa.array(self.filled))
+        shown = kept.filter(pc.invert(pc.match_substring_regex(kept, _MASKED)))
+        if len(shown) == 0:
+            return -1.0
+        return sum(is_resident_id(hygiene(text)) for text in shown.to_pylist()) / len(shown)
+
+    def matching(self, pattern: str, but_not: str | None = None) -> float:
+        """Return the share of given values in which a pattern is found, and the other one is not."""
+        if self.given == 0:
+            return 0.0
+        values = self.values.filter(pa.array(self.filled))
+        good = pc.match_substring_regex(values, pattern)
+        if but_not:
+            good = pc.and_(good, pc.invert(pc.match_substring_regex(values, but_not)))
+        return float(pc.sum(good).as_py() or 0) / self.given
+
+    def distinct(self) -> int:
+        """Return the number of different values."""
+        return int(pc.count_distinct(self.values.filter(pa.array(self.filled))).as_py())
+
+    def words(self, *, most: int = 12, longest: int = 12) -> list[str]:
+        """Return the values of a column that holds few different ones, each of them repeated: its own code words."""
+        values = self.values.filter(pa.array(self.filled))
+        counted = pc.value_counts(values).to_pylist() if len(values) else []
+        if not counted or len(counted) > most or min(c["counts"] for c in counted) < 2:
+            return []
+        return sorted(c["values"].strip() for c in counted if len(c["values"].strip()) <= longest)
+
+    def longest(self) -> int:
+        """Return the length of the longest value, in characters."""
+        return int(pc.max(pc.utf8_length(self.values)).as_py() or 0)
+
+    def holds(self, text: str) -> bool:
+        """Tell whether a text is one of the values."""
+        return bool(pc.any(pc.equal(self.values, text)).as_py())
+
+    def example_shape(self, patterns: dict[str, re.Pattern[str]]) -> str | None:
+        """Return the name of the first pattern that most of the values match, None when there is none."""
+        values = [v.strip() for v in self.values.filter(pa.array(self.filled)).slice(0, 200).to_pylist()]
+        for name, pattern in patterns.items():
+            if values and 2 * sum(bool(pattern.fullmatch(v)) for v in values) > len(values):
+                return name
+        return None

@@ -1,0 +1,231 @@
+"""Columns to data elements, and files to record kinds. Proposes; what is not clear stays undecided, with a hint."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from chengxin.contracts.plan import ENVELOPE, fold_header
+from chengxin.model.elements import Element, elements
+from chengxin.model.kinds import Kind, kinds
+from chengxin.onboarding.content import CHECKED, ENOUGH, TELLING, Evidence
+from chengxin.onboarding.vocabulary import EXACT, Vocabulary, has_role
+
+REFUTED = 0.5  # fewer values than this pass: the header says one thing, the values another
+CONFIRMED = 0.9
+_ALIKE = 0.62  # likeness of headers that is worth a proposal when the values confirm it
+_ALIKE_UNCHECKED = 0.66  # and where no check can confirm it
+_CODE_TYPES = ("uscc", "person_doc")
+
+
+@dataclass(frozen=True)
+class Match:
+    """One column's proposal. element None = undecided; sure False = a person should look; hints: elements it may be."""
+
+    header: str
+    element: Element | None
+    score: float
+    passing: float | None
+    why: str
+    sure: bool
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A record kind with what every column would be under it; the higher the score, the better it fits."""
+
+    kind: Kind
+    matches: tuple[Match, ...]
+    score: float
+    reasons: tuple[str, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Return the required elements that no column carries."""
+        given = {m.element.id for m in self.matches if m.element}
+        return tuple(name for name in self.kind.required if name not in given)
+
+
+def propose(columns: Mapping[str, Evidence], vocabulary: Vocabulary, *, title: str = "") -> list[Proposal]:
+    """Match the columns under every kind; return the kinds, best first. title: file name or title, a further hint."""
+    found = [proposal(columns, kind, vocabulary, title=title) for kind in kinds().values()]
+    return sorted(found, key=lambda p: (-p.score, p.kind.id))
+
+
+def proposal(columns: Mapping[str, Evidence], kind: Kind, vocabulary: Vocabulary, *, title: str = "") -> Proposal:
+    """Match the columns under one kind."""
+    matches = _match(columns, kind, vocabulary)
+    score, reasons = _score(kind, matches, title)
+    return Proposal(kind, matches, score, reasons)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    header: str
+    element: Element
+    likeness: float
+    passing: float | None
+    why: str
+
+    @property
+    def rank(self) -> float:
+        """Return the likeness of the header, moved by what the values say."""
+        if self.passing is None and self.element.id.endswith("_code") and self.element.type == "text":
+            return self.likeness - 0.05  # without values, the name is likelier sent than the code
+        if self.passing is None or self.element.type not in CHECKED:
+            return self.likeness
+        return self.likeness + (0.1 if self.passing >= CONFIRMED else -0.1 if self.passing < EXACT else 0.0)
+
+    @property
+    def is_refuted(self) -> bool:
+        return self.passing is not None and self.passing < REFUTED
+
+    @property
+    def is_proposable(self) -> bool:
+        if self.likeness >= EXACT:
+            return True
+        if self.element.type not in CHECKED:
+            return self.likeness >= _ALIKE_UNCHECKED
+        return self.likeness >= _ALIKE and self.passing is not None and self.passing >= CONFIRMED
+
+
+def _match(columns: Mapping[str, Evidence], kind: Kind, vocabulary: Vocabulary) -> tuple[Match, ...]:
+    members = [elements()[name] for name in (*kind.elements, *ENVELOPE)]
+    order = {element.id: n for n, element in enumerate(members)}
+    pairs: list[_Pair] = []
+    for header, evidence in columns.items():
+        for element in members:
+            likeness = vocabulary.likeness(header, element, kind)
+            if likeness.score:
+                enough = evidence.given >= ENOUGH
+                passing = evidence.passing(element)
+                pair = _Pair(header, element, likeness.score, passing if enough else None, likeness.why)
+                pairs.append(pair)
+    pairs.sort(key=lambda p: (-p.rank, order[p.element.id]))
+    by_header: dict[str, _Pair] = {}
+    taken: dict[str, str] = {}
+    for pair in pairs:
+        free = pair.header not in by_header and pair.element.id not in taken
+        if free and pair.is_proposable and not pair.is_refuted and not _is_contested(pair, pairs, taken):
+            by_header[pair.header] = pair
+            taken[pair.element.id] = pair.header
+    _by_content(columns, kind, by_header, taken)
+    return tuple(
+        _decided(by_header[header], columns[header])
+        if header in by_header
+        else _undecided(header, evidence, [p for p in pairs if p.header == header], taken, kind)
+        for header, evidence in columns.items()
+    )
+
+
+def _is_contested(pair: _Pair, pairs: Sequence[_Pair], taken: Mapping[str, str]) -> bool:
+    """Tell whether the header's best meaning went to another column: then its second-best is no meaning at all."""
+    better = [p for p in pairs if p.header == pair.header and p.likeness >= EXACT and p.likeness > pair.likeness]
+    return any(p.element.id in taken and not p.is_refuted for p in better)
+
+
+def _by_content(
+    columns: Mapping[str, Evidence], kind: Kind, by_header: dict[str, _Pair], taken: dict[str, str]
+) -> None:
+    """Give the subject's own codes to the one nameless column whose values are such codes."""
+    identity = kind.roles["subject"].identity
+    for part in _CODE_TYPES:
+        name = identity.get(part)  # type: ignore[call-overload]
+        if name is None or name in taken:
+            continue
+        element = elements()[name]
+        fitting = [
+            header
+            for header, evidence in columns.items()
+            if header not in by_header and not has_role(header) and evidence.given >= ENOUGH
+            and (evidence.passing(element) or 0) >= CONFIRMED and evidence.distinct() * 3 > evidence.given
+        ]  # fmt: skip
+        if len(fitting) == 1:
+            passing = columns[fitting[0]].passing(element)
+            by_header[fitting[0]] = _Pair(fitting[0], element, _ALIKE, passing, "仅凭内容判断")
+            taken[name] = fitting[0]
+
+
+def _decided(pair: _Pair, evidence: Evidence) -> Match:
+    sure = pair.likeness > EXACT and (pair.passing is None or pair.passing >= EXACT)
+    return Match(pair.header, pair.element, pair.rank, evidence.passing(pair.element), pair.why, sure)
+
+
+def _undecided(header: str, evidence: Evidence, pairs: Sequence[_Pair], taken: Mapping[str, str], kind: Kind) -> Match:
+    named = [p for p in pairs if p.likeness >= EXACT]
+    if named and named[0].is_refuted:
+        first = named[0]
+        why = f"列名像 {first.element.id}（{first.element.title}），但只有 {percent(first.passing)} 通过校验"
+        return Match(header, None, 0.0, first.passing, why, False, _hints(evidence, kind, taken))
+    if named and named[0].element.id in taken:
+        first = named[0]
+        why = f"与“{taken[first.element.id]}”同为 {first.element.id}（{first.element.title}），只能取一列"
+        return Match(header, None, 0.0, None, why, False)
+    likely = tuple(p.element.id for p in pairs if not p.is_refuted and p.element.id not in taken)[:3]
+    why = "列名没有把握" if likely else "没有相近的数据元"
+    return Match(header, None, 0.0, None, why, False, likely or _hints(evidence, kind, taken))
+
+
+def _hints(evidence: Evidence, kind: Kind, taken: Mapping[str, str]) -> tuple[str, ...]:
+    """Name free elements of the kind whose telling check the values pass."""
+    if evidence.given < ENOUGH:
+        return ()
+    free = [elements()[name] for name in kind.elements if name not in taken]
+    spoken = any(not word.isascii() for word in evidence.words())
+    fitting = [e for e in free if e.type in TELLING or (e.type == "code" and spoken)]
+    return tuple(e.id for e in fitting if (evidence.passing(e) or 0) >= CONFIRMED)[:4]
+
+
+@cache
+def _weight(element: str) -> float:
+    """Return how much an element tells about the kind: the fewer kinds have it, the more."""
+    having = sum(element in kind.elements for kind in kinds().values()) or len(kinds())
+    return 0.3 + math.log(1 + len(kinds()) / having)
+
+
+def _score(kind: Kind, matches: Sequence[Match], title: str) -> tuple[float, tuple[str, ...]]:
+    found = [m for m in matches if m.element and m.element.id not in ENVELOPE]
+    score = sum(_weight(m.element.id) * min(m.score, 1.0) for m in found if m.element)
+    score -= 0.4 * sum(m.element is None for m in matches)
+    given = {m.element.id for m in found if m.element}
+    missing = [elements()[name].title for name in kind.required if name not in given]
+    keyless = [n for n in kind.key if n not in given and n not in kind.required and n not in kind.key_optional]
+    score -= 1.0 * len(missing) + 0.5 * len(keyless)
+    identity = set(kind.roles["subject"].identity.values())
+    if not identity & given:
+        score -= 1.5
+    reasons = [f"{len(found)}/{len(matches)} 列有对应"]
+    own = sorted(
+        (m for m in found if m.element and _weight(m.element.id) > 1.5),
+        key=lambda m: -_weight(m.element.id if m.element else ""),
+    )
+    if own:
+        reasons.append(f"特征列：{'、'.join(m.header for m in own[:4])}")
+    reasons.append(f"缺少必需的 {'、'.join(missing)}" if missing else "必需数据元齐全")
+    words = _title_words(kind, title)
+    if words:
+        score += 1.5 * len(words)
+        reasons.append(f"名称含“{'”“'.join(words)}”")
+    return round(score, 3), tuple(reasons)
+
+
+_KIND_WORDS = {
+    "registration": ("登记", "注册", "名录"), "licence": ("许可", "审批"), "penalty": ("处罚",),
+    "abnormal_operation": ("异常",), "serious_violation": ("严重违法",), "dishonest_person": ("失信", "被执行"),
+    "tax_arrears": ("欠税",), "tax_non_normal": ("非正常户",), "tax_rating": ("信用等级", "信用级别", "纳税信用"),
+    "tax_major_violation": ("重大税收", "税收违法"), "equity_pledge": ("出质",), "guarantee": ("担保",),
+    "overdue_loan": ("逾期", "贷款"), "bounced_cheque": ("空头", "退票"), "settlement_account": ("账户", "开户"),
+    "registration_change": ("变更",), "person_base": ("人口", "户籍"), "identity_check": ("核验",),
+    "security_penalty": ("治安",), "special_industry_licence": ("特种行业",),
+}  # fmt: skip
+
+
+def _title_words(kind: Kind, title: str) -> list[str]:
+    folded = fold_header(title)
+    return [word for word in _KIND_WORDS.get(kind.id, ()) if word in folded]
+
+
+def percent(share: float | None) -> str:
+    """Write a share as a person reads it: 0.98718 -> 98.7 %."""
+    return "–" if share is None else f"{math.floor(share * 1000) / 10:g} %"

@@ -1,0 +1,184 @@
+"""A bounded look at a source: a file in any format, packed or not, one page of an interface, some rows of a table."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+
+from chengxin.contracts.models import FileSpec
+from chengxin.errors import ChengxinError, DeliveryCorrupt
+from chengxin.settings import Limits
+from chengxin.standardise.reader import plan, read
+from chengxin.standardise.reading.archives import PACKED, SUFFIXES, sources
+from chengxin.standardise.reading.detect import describe
+
+ROWS = 5_000  # of a sample
+_HEAD, _MIDDLE = 4 << 20, 1 << 20  # bytes of a large file that are looked at
+_LINES = ("csv", "tsv", "jsonl")
+_URL = ("http://", "https://")
+_NAMED = "connection:"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some rows of a source, as text, and how it is read.
+
+    name: of the file or table. spec: the contract's `file` block; delivery: its `delivery` block. whole: nothing was
+    left out. damaged: rows that could not be read. notes: in Chinese, what a person should know.
+    """
+
+    name: str
+    spec: dict[str, Any]
+    delivery: dict[str, Any]
+    table: pa.Table
+    whole: bool
+    damaged: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def look_at(source: str) -> Sample:
+    """Return a sample of a path, an http(s) address or `connection:NAME/table`.
+
+    Raises ChengxinError where the source does not answer or nothing can be made of it.
+    """
+    with TemporaryDirectory(prefix="chengxin-draft-") as scratch:
+        if source.startswith(_URL):
+            return _interface(source, Path(scratch))
+        if source.startswith(_NAMED):
+            return _named(source.removeprefix(_NAMED), Path(scratch))
+        return _file(Path(source), Path(scratch))
+
+
+def _file(path: Path, scratch: Path) -> Sample:
+    suffix = next((s for s in sorted(PACKED, key=len, reverse=True) if path.name.lower().endswith(s)), path.suffix)
+    delivery = {"options": {"pattern": f"*{suffix}"}}
+    if not path.name.lower().endswith(PACKED):
+        return _sampled(path, path.name, delivery, scratch)
+    inside, member = _unpacked(path, scratch)
+    names = [source.name.partition("!")[2] for source in inside]
+    note = f"压缩包内有 {len(inside)} 个数据文件，样本取自 {names[0]}"
+    found = _sampled(inside[0].path, path.name, delivery, scratch, (note,))
+    return Sample(
+        found.name, found.spec | ({"member": member} if member else {}), delivery, found.table,
+        found.whole and len(inside) == 1, found.damaged, found.notes,
+    )  # fmt: skip
+
+
+def _unpacked(path: Path, scratch: Path) -> tuple[Sequence[Any], str | None]:
+    """Unpack the members of the first format that has any; also return `file.member` where others lie beside."""
+    if path.name.lower().endswith(".gz") and not path.name.lower().endswith(".tar.gz"):
+        return sources([path], FileSpec(), Limits.from_environment(), scratch), None
+    refusal: ChengxinError | None = None
+    for layout in ("csv", "xlsx", "xls", "json", "xml", "tsv", "jsonl"):
+        for suffix in SUFFIXES[layout]:
+            member = "*" + "".join(f"[{c}{c.upper()}]" if c.isalpha() else c for c in suffix)
+            folder = scratch / f"in-{layout}{suffix}"
+            spec = FileSpec.model_validate({"format": layout, "member": member})
+            try:
+                found = sources([path], spec, Limits.from_environment(), folder)
+            except ChengxinError as error:
+                refusal = error
+                continue
+            return found, _member_needed(path, layout, suffix, scratch)
+    raise refusal or DeliveryCorrupt(f"压缩包 {path.name} 里没有可读的数据文件")
+
+
+def _member_needed(path: Path, layout: str, suffix: str, scratch: Path) -> str | None:
+    """Return the glob that a contract must state because other files lie in the archive, None where it need not."""
+    try:
+        sources([path], FileSpec.model_validate({"format": layout}), Limits.from_environment(), scratch / "all")
+    except ChengxinError:
+        return f"*{suffix}"
+    finally:
+        shutil.rmtree(scratch / "all", ignore_errors=True)
+    return None
+
+
+def _sampled(path: Path, name: str, delivery: dict[str, Any], scratch: Path, notes: tuple[str, ...] = ()) -> Sample:
+    found = describe(path)
+    chosen = found.spec()
+    if found.format == "fixed":
+        raise DeliveryCorrupt(
+            f"文件 {name} 像是定长文件：字段的起止位置只能按接口文档填写（file.format: fixed 与 fields），无法起草"
+        )
+    notes = (*notes, *found.notes)
+    if found.alternatives and found.confidence < 0.9:
+        notes = (*notes, f"编码很可能是 {found.encoding}，也可能是 {'、'.join(found.alternatives)}：请看中文是否正常")
+    spec = FileSpec.model_validate(chosen)
+    with _shortened(path, spec, scratch) as (shorter, whole):
+        tables, rows, damaged = [], 0, 0
+        for chunk in _chunks(shorter, spec):
+            tables.append(chunk.table)
+            rows, damaged = rows + chunk.table.num_rows, damaged + len(chunk.damaged)
+            if rows >= ROWS:
+                whole = False
+                break
+    table = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+    kept = [n for n in table.column_names if n.strip()]
+    if table.num_rows == 0 or not kept:
+        raise DeliveryCorrupt(f"文件 {name} 里没有读到数据行，无法起草")
+    return Sample(name, chosen, delivery, table.select(kept).combine_chunks(), whole, damaged, notes)
+
+
+def _chunks(path: Path, spec: FileSpec) -> Iterator[Any]:
+    for piece in plan(path, spec):
+        yield from read(piece, spec)
+
+
+@contextmanager
+def _shortened(path: Path, spec: FileSpec, scratch: Path) -> Iterator[tuple[Path, bool]]:
+    """Give the beginning and some lines of the middle of a large file of lines; other formats are read as they are."""
+    size = path.stat().st_size
+    if size <= 2 * _HEAD or spec.format not in _LINES or spec.encoding == "utf-16":
+        yield path, True
+        return
+    shorter = scratch / "shortened"
+    with path.open("rb") as whole, shorter.open("wb") as out:
+        head = whole.read(_HEAD)
+        out.write(head[: head.rfind(b"\n") + 1])
+        whole.seek(size // 2)
+        middle = whole.read(_MIDDLE)
+        out.write(middle[middle.find(b"\n") + 1 : middle.rfind(b"\n") + 1])
+    yield shorter, False
+    shorter.unlink()
+
+
+def _interface(url: str, scratch: Path, connection: str | None = None) -> Sample:
+    from chengxin.connectors.sampling import sample_url
+
+    parts = urlsplit(url)
+    path = sample_url(url, scratch)
+    options: dict[str, Any] = {"connection": connection or "todo_api", "path": parts.path, "page_size": 0}
+    notes = ["接口只看了一页：分页方式、总数、增量参数请按接口文档写入 delivery.options"]
+    if connection is None:
+        notes.append("接口地址写在环境变量 CHENGXIN_CONN_TODO_API（连接名 todo_api 请改），合同里只写连接名")
+    if parts.query:
+        names = "、".join(sorted({pair.split("=")[0] for pair in parts.query.split("&")}))
+        notes.append(f"网址带有参数 {names}：固定的写入 query，凭据写入 query_env 或 headers_env，值都没有抄进草稿")
+    return _sampled(path, unquote(parts.path.rstrip("/").rsplit("/", 1)[-1]) or "page",
+        {"connector": "http_api", "options": options}, scratch, tuple(notes))  # fmt: skip
+
+
+def _named(place: str, scratch: Path) -> Sample:
+    from chengxin.connectors import sampling
+    from chengxin.connectors.base import connection_url
+
+    connection, _, table = place.partition("/")
+    if not connection or not table:
+        raise DeliveryCorrupt("请写 connection:连接名/表名（或 connection:连接名/接口路径）")
+    if sampling.is_http(connection):
+        return _interface(f"{connection_url(connection).rstrip('/')}/{table}", scratch, connection)
+    seen = sampling.sample_table(connection, table, ROWS, scratch)
+    schema, _, name = table.rpartition(".")
+    options: dict[str, Any] = {"connection": connection, "table": name} | ({"schema": schema} if schema else {})
+    if len(seen.key) >= 1:
+        options["key"] = list(seen.key) if len(seen.key) > 1 else seen.key[0]
+    found = _sampled(seen.path, table, {"connector": "database", "options": options}, scratch,
+        ("增量拉取需要写 watermark（随每次变更而增大的列）",))  # fmt: skip
+    return Sample(table, {"format": "csv"}, found.delivery, found.table, seen.whole, found.damaged, found.notes)

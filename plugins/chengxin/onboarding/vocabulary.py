@@ -1,0 +1,223 @@
+"""How much a header speaks for a data element: known spellings, what contracts already use, likeness of the words."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import fold_header
+from chengxin.model.declarations import read_yaml
+from chengxin.model.elements import Element, elements
+from chengxin.model.kinds import Kind
+
+EXACT = 0.8  # from here a header names the element; below it is only like one that does
+_SAME_KIND, _SPELLED, _IDENTIFIER, _OTHER_KIND, _GENERIC = 1.0, 0.95, 0.9, 0.85, 0.8
+_SAME_MEANING = 0.88
+_LIKE = 0.5  # bigrams in common, below which two headers are not alike at all
+_UNIT = re.compile(
+    r"[（(\[【]\s*(?:单位)?\s*[:：]?\s*(?:人民币)?\s*(亿元|万元|元|亿|万|人民币|RMB)\s*[)）\]】]", re.IGNORECASE
+)
+_BARE_UNIT = re.compile(r"(亿元|万元|元)$")
+_MARKS = re.compile(r"^[*＊※\s]+|[（(](?:必填|选填|可空|非必填)[)）]|^\d{1,2}[、.．]\s*")
+_BRACKETED = re.compile(r"[（(\[【]([^）)\]】]*)[)）\]】]")
+_OFFICIAL = re.compile(r"[A-Z]{2,}(?:_[A-Z0-9]+)+")
+# Words that change nothing of what a header means: 作出行政处罚的机关 = 处罚机关.
+_EMPTY = re.compile("的|行政|作出|有关|相关|情况|信息$")
+_EITHER_NAME = re.compile(
+    "(?:自然人)?姓名[/、或和及]?(?:法人|单位|企业|组织)?(?:及其他组织|或其他组织)?名称|名称[/、或和及]?姓名"
+)
+_HAN = re.compile("[\u4e00-\u9fff]")
+
+# Whose attribute a column is. Two headers that differ in this are not alike, however many characters they share.
+_ROLES = {
+    "authority": ("机关", "部门", "法院", "税务局", "税务所", "主管单位", "发证单位"),
+    "legal_rep": ("法定代表", "法人代表", "法人", "负责人", "经营者", "业主", "代表人"),
+    "related": ("被担保",),
+    "finance": ("财务",),
+    "contact": ("联系人", "经办人", "联络员"),
+    "holder": ("股东", "出质人", "质权人", "投资人", "出资人"),
+    "source": ("来源", "报送", "填报"),
+    "former": ("曾用", "变更前", "原名"),
+    "intermediary": ("中介", "代理"),
+    "removal": ("移出", "移除", "解除", "退出", "注销", "吊销", "修复"),
+}
+# Words that mean something only once the record kind is known.
+_GENERIC_WORDS = {
+    "name": ("名称", "name", "mc", "单位", "企业", "公司", "对象", "title"),
+    "event": ("日期", "时间", "date", "rq", "day"),
+    "authority": ("机关", "部门", "法院", "机关名称", "部门名称"),
+    "number": ("文号", "编号", "号码", "no", "number", "文书编号"),
+    "code": ("代码", "code", "证照号码", "主体代码", "企业代码", "单位代码"),
+    "doc_type": ("证件类型", "证件种类", "证件名称"),
+    "status": ("状态", "status", "zt", "数据状态"),
+    "amount": ("金额", "amount", "je", "余额", "数额"),
+    "class": ("类别", "类型", "种类", "type", "lb"),
+}
+_CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
+
+
+@cache
+def _listed() -> dict[str, tuple[str, ...]]:
+    listed: dict[str, list[str]] = read_yaml(Path(__file__).with_name("vocabulary.yaml"))
+    unknown = sorted(set(listed) - set(elements()))
+    if unknown:
+        raise ValueError(f"vocabulary.yaml names elements that do not exist: {', '.join(unknown)}")
+    return {element: tuple(headers) for element, headers in listed.items()}
+
+
+def unit_of(header: str) -> str | None:
+    """Return the unit of money that a header states: 罚款金额（万元） -> 万元."""
+    match = _UNIT.search(header) or _BARE_UNIT.search(header.strip(" ：:"))
+    if not match:
+        return None
+    return (
+        {"亿": "亿元", "万": "万元"}.get(match[1], match[1]) if match[1] in {"亿元", "万元", "元", "亿", "万"} else "元"
+    )
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How much a header speaks for an element, 0 to 1, and why, in Chinese."""
+
+    score: float
+    why: str
+
+
+_NONE = Likeness(0.0, "")
+
+
+@dataclass
+class Vocabulary:
+    """All spellings known: those listed, those of the data dictionary, and those that the given contracts use."""
+
+    contracts: Iterable[Contract] = ()
+    _spelled: dict[str, dict[str, float]] = field(default_factory=dict)
+    _used: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # folded header -> (kind, element)
+
+    def __post_init__(self) -> None:
+        for element in elements().values():
+            spelled = self._spelled.setdefault(element.id, {})
+            for text in (element.id, element.title_en):
+                spelled[fold_header(text)] = _IDENTIFIER
+            for text in (element.title, *_listed().get(element.id, ()), *_OFFICIAL.findall(element.source or "")):
+                spelled[fold_header(text)] = _SPELLED
+            spelled[fold_header(_BRACKETED.sub("", element.title))] = _SPELLED
+            for phrase, score in list(spelled.items()):
+                spelled.setdefault(_plain(phrase), min(score, _SAME_MEANING))
+        for contract in self.contracts:
+            for column in contract.columns:
+                for header in (column.source, *column.aliases):
+                    for form in (fold_header(header), fold_header(_UNIT.sub("", header))):
+                        self._used.setdefault(form, set()).add((contract.kind, column.element))
+
+    def likeness(self, header: str, element: Element, kind: Kind) -> Likeness:
+        """Return how much a header speaks for an element of a kind."""
+        best = _NONE
+        for form, weight in _forms(header):
+            exact = self._exact(form, element.id, kind)
+            if exact.score * weight > best.score:
+                best = Likeness(round(exact.score * weight, 3), exact.why)
+        if best.score < EXACT:
+            generic = _generic(header, element.id, kind)
+            best = max(best, generic, self._alike(header, element), key=lambda found: found.score)
+        return best
+
+    def knows(self, header: str) -> bool:
+        """Tell whether a text is a header of any element."""
+        return any(
+            form in self._used or any(form in spelled for spelled in self._spelled.values())
+            for form, _ in _forms(header)
+        )
+
+    def _exact(self, form: str, element: str, kind: Kind) -> Likeness:
+        used = self._used.get(form, set())
+        if (kind.id, element) in used:
+            return Likeness(_SAME_KIND, "已有合同同名列")
+        spelled = self._spelled[element].get(form, 0.0)
+        other = _OTHER_KIND if any(e == element for _, e in used) else 0.0
+        return Likeness(max(spelled, other), "列名") if max(spelled, other) else _NONE
+
+    def _alike(self, header: str, element: Element) -> Likeness:
+        plain = _plain(fold_header(_UNIT.sub("", _MARKS.sub("", header))))
+        if len(_HAN.findall(plain)) < 2:
+            return _NONE
+        mine, roles, best = _bigrams(plain), _roles(plain), 0.0
+        for phrase in self._spelled[element.id]:
+            theirs = _bigrams(phrase)
+            if len(phrase) < 2 or _roles(phrase) != roles:
+                continue
+            dice = 2 * len(mine & theirs) / (len(mine) + len(theirs) or 1)
+            if plain[-2:] == phrase[-2:]:  # the last word says what it is, those before whose it is
+                dice += 0.1
+            best = max(best, min(dice, 1.0))
+        return Likeness(round(0.5 + 0.5 * (best - _LIKE), 3), "列名相近") if best >= _LIKE else _NONE
+
+
+def _forms(header: str) -> list[tuple[str, float]]:
+    """Return the folded forms under which a header may be known, and what each is worth."""
+    plain = _MARKS.sub("", header)
+    without_unit = _UNIT.sub("", plain)
+    forms = [(fold_header(plain), 1.0), (fold_header(without_unit), 1.0)]
+    forms.append((fold_header(_BARE_UNIT.sub("", without_unit.strip(" ：:"))), 0.97))
+    inner = " ".join(_BRACKETED.findall(without_unit))
+    if inner:
+        forms.append((fold_header(_BRACKETED.sub("", without_unit)), 0.95))
+        forms.append((fold_header(inner), 0.94))
+    forms += [(_plain(form), weight * 0.95) for form, weight in forms]
+    return [(form, weight) for form, weight in forms if form]
+
+
+def _plain(folded: str) -> str:
+    """Return a folded header without words that add nothing; 姓名/名称 of lists that hold both is 名称."""
+    return _EMPTY.sub("", _EITHER_NAME.sub("名称", folded).replace("或者", "或")) or folded
+
+
+def _bigrams(text: str) -> set[str]:
+    return {text[n : n + 2] for n in range(len(text) - 1)}
+
+
+def _roles(text: str) -> frozenset[str]:
+    return frozenset(role for role, words in _ROLES.items() if any(word in text for word in words))
+
+
+def has_role(header: str) -> bool:
+    """Tell whether a header says that it is about somebody else than the subject (an authority, a representative)."""
+    return bool(_roles(fold_header(header)))
+
+
+def _generic(header: str, element: str, kind: Kind) -> Likeness:
+    folded = fold_header(_UNIT.sub("", _MARKS.sub("", header)))
+    for meaning, words in _GENERIC_WORDS.items():
+        if folded in words and element in _meant(meaning, kind):
+            return Likeness(_GENERIC, "通用列名，按记录种类判断")
+    documents = [name for name in kind.elements if elements()[name].type == "person_doc"]
+    if ("身份证" in folded or "证件号" in folded) and documents == [element]:
+        return Likeness(_GENERIC, "该种类只有这一项证件号码")
+    return _NONE
+
+
+def _meant(meaning: str, kind: Kind) -> tuple[str, ...]:
+    identity = kind.roles["subject"].identity
+    members = [elements()[name] for name in kind.elements]
+    match meaning:
+        case "name":
+            return (identity["name"],) if "name" in identity else ()
+        case "event":
+            return (kind.event_on,) if kind.event_on else ()
+        case "authority":
+            return ("authority_name",)
+        case "number":
+            return tuple(name for name in kind.key if elements()[name].type == "document_no")[:1]
+        case "code":
+            return tuple(identity[part] for part in _CODES if part in identity)
+        case "doc_type":
+            types = [e.id for e in members if e.codelist == "person_doc_type"]
+            return tuple(types) if len(types) == 1 else ()
+        case "status" | "amount" | "class":
+            tail = {"status": "_status_code", "amount": "", "class": "_class_code"}[meaning]
+            wanted = "money" if meaning == "amount" else "code"
+            fitting = tuple(e.id for e in members if e.type == wanted and e.id.endswith(tail))
+            return fitting if len(fitting) == 1 else ()
+    return ()

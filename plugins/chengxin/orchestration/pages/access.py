@@ -1,0 +1,87 @@
+"""Who may see what: Airflow's session, and Airflow's permissions on each data set's ingest DAG."""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
+from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.configuration import conf
+from airflow.models.dag import DagModel
+from airflow.models.log import Log
+from fastapi import Depends, HTTPException, Request
+
+from chengxin.orchestration.ingest import dag_id
+from chengxin.orchestration.pages.overview import Overview
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A person with a session. only: the data sets he may see, None = all that there are."""
+
+    user: Any
+    only: frozenset[str] | None
+
+    @property
+    def name(self) -> str:
+        """Return the name under which Airflow knows him."""
+        return str(self.user.get_name())
+
+    def may_see(self, dataset: str) -> bool:
+        """Tell whether he may read the data set's DAG."""
+        return _may(self.user, dataset, "GET")
+
+    def may_see_values(self, dataset: str) -> bool:
+        """Tell whether he may see values as sent: he may also steer the data set's DAG (method PUT)."""
+        return self.may_see(dataset) and _may(self.user, dataset, "PUT")
+
+    def require(self, dataset: str) -> None:
+        """Refuse a data set that he may not see."""
+        if not self.may_see(dataset):
+            raise HTTPException(403, "无权查看该数据集 (not permitted)")
+
+    def require_values(self, dataset: str) -> None:
+        """Refuse values as sent to somebody who may not see them."""
+        if not self.may_see_values(dataset):
+            raise HTTPException(403, "无权查看原始取值 (values as sent are not permitted)")
+
+
+def _may(user: Any, dataset: str, method: str) -> bool:
+    wanted = dag_id(dataset)
+    team = DagModel.get_team_name(wanted) if conf.getboolean("core", "multi_team", fallback=False) else None
+    details = DagDetails(id=wanted, team_name=team)
+    return bool(get_auth_manager().is_authorized_dag(method=method, details=details, user=user))
+
+
+def _visible(user: Any, datasets: list[str]) -> frozenset[str] | None:
+    wanted = {dag_id(name): name for name in datasets}
+    if conf.getboolean("core", "multi_team", fallback=False):
+        permitted = {name for name in datasets if _may(user, name, "GET")}
+    else:
+        found = get_auth_manager().filter_authorized_dag_ids(dag_ids=set(wanted), user=user, method="GET")
+        permitted = {wanted[name] for name in found}
+    return None if len(permitted) == len(datasets) else frozenset(permitted)
+
+
+def overview(request: Request) -> Overview:
+    """Return what the app reads the home through."""
+    found: Overview = request.app.state.overview
+    return found
+
+
+OverviewDep = Annotated[Overview, Depends(overview)]
+
+
+def reader(user: GetUserDep, home: OverviewDep) -> Reader:
+    """Return the reader behind a request; without a session Airflow answers 401 before this."""
+    return Reader(user, _visible(user, home.datasets()))
+
+
+ReaderDep = Annotated[Reader, Depends(reader)]
+
+
+def note_values_shown(session: Any, reader: Reader, dataset: str, what: str) -> None:
+    """Write into Airflow's audit log that somebody looked at values as sent."""
+    extra = json.dumps({"dataset": dataset, "what": what}, ensure_ascii=False)
+    session.add(Log(event="chengxin.values_shown", owner=reader.name, dag_id=dag_id(dataset), extra=extra))

@@ -1,0 +1,77 @@
+"""What Airflow knows of our batches: which run handled one; whether the publication failed or waits for somebody."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+
+from chengxin.orchestration.ingest import dag_id
+from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
+
+
+@dataclass(frozen=True)
+class TaskLink:
+    """One task of one run that handled a batch, and its page in Airflow."""
+
+    run_id: str
+    task_id: str
+    state: str
+    href: str
+
+
+def tasks_of_batch(session: Any, dataset: str, batch_id: str) -> list[TaskLink]:
+    """Return the tasks that handled a batch, by run and time: they bear its name (map_index_template)."""
+    found = (
+        session.query(TaskInstance.run_id, TaskInstance.task_id, TaskInstance.map_index, TaskInstance.state)
+        .filter(TaskInstance.dag_id == dag_id(dataset), TaskInstance.rendered_map_index == batch_id)
+        .order_by(TaskInstance.start_date)
+        .limit(60)
+    )
+    return [
+        TaskLink(run, task, str(state or ""), f"{run_page(dag_id(dataset), run)}/tasks/{task}/mapped/{place}")
+        for run, task, place, state in found
+    ]
+
+
+def batches_of_run(session: Any, dag: str, run_id: str) -> list[str]:
+    """Return the ids of the batches that a run handled."""
+    found = (
+        session.query(TaskInstance.rendered_map_index)
+        .filter(TaskInstance.dag_id == dag, TaskInstance.run_id == run_id, TaskInstance.task_id.like("batch.%"))
+        .distinct()
+    )
+    return sorted(str(name) for (name,) in found if name)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """The newest finished run of the publication, and runs in which somebody is asked."""
+
+    failed_run: str | None
+    asked: tuple[TaskLink, ...]
+
+
+def publication(session: Any) -> Publication:
+    """Return whether the newest finished publication failed, and who is waited for."""
+    last = (
+        session.query(DagRun.run_id, DagRun.state)
+        .filter(DagRun.dag_id == SNAPSHOT_DAG, DagRun.state.in_(("success", "failed")))
+        .order_by(DagRun.id.desc())
+        .first()
+    )
+    asked = (
+        session.query(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id)
+        .filter(TaskInstance.state == "awaiting_input")
+        .limit(20)
+    )
+    links = tuple(
+        TaskLink(run, task, "", f"{run_page(dag, run)}/tasks/{task}/required_actions") for dag, run, task in asked
+    )
+    return Publication(last[0] if last and last[1] == "failed" else None, links)
+
+
+def run_page(dag: str, run_id: str) -> str:
+    """Return the path of a run's page in Airflow."""
+    return f"/dags/{quote(dag, safe='')}/runs/{quote(run_id, safe='')}"

@@ -1,0 +1,51 @@
+"""The FastAPI app of the pages. Every route stands behind Airflow's session; there is no other route."""
+
+from importlib.resources import files
+from typing import Any
+
+from airflow.api_fastapi.core_api.security import get_user
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import Response
+
+from chengxin.clock import Clock
+from chengxin.orchestration.pages import batches, home, published, queues, scorecards
+from chengxin.orchestration.pages.overview import Overview
+from chengxin.settings import Settings
+
+STATIC = {
+    "pages.css": "text/css",
+    "pages.js": "text/javascript",
+    "echarts.common.min.js": "text/javascript",
+    "mark.svg": "image/svg+xml",
+    "mark-dark.svg": "image/svg+xml",
+}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self';"
+    " frame-src 'self'; frame-ancestors 'self'; form-action 'self'; base-uri 'none'"
+)
+
+
+def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
+    """Build the app over a home; without arguments over the one of the environment."""
+    app = FastAPI(title="诚信湖南", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
+    app.state.overview = Overview(settings or Settings.from_environment(), clock or Clock.from_environment())
+
+    @app.middleware("http")
+    async def guarded(request: Request, call_next: Any) -> Response:
+        response: Response = await call_next(request)
+        response.headers.setdefault("Content-Security-Policy", POLICY)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "same-origin"
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    @app.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in STATIC:
+            raise HTTPException(404)
+        body = files("chengxin.orchestration.pages").joinpath("static", name).read_bytes()
+        return Response(body, media_type=STATIC[name], headers={"Cache-Control": "private, max-age=86400"})
+
+    for part in (home, batches, queues, published, scorecards):
+        app.include_router(part.router)
+    return app

@@ -1,0 +1,176 @@
+"""批次: the list, and each delivery with its account, verdict, findings, rows, feedback and its runs in Airflow."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import FileResponse, Response
+
+from chengxin.orchestration.ingest import dag_id as dag_of
+from chengxin.orchestration.pages import airflow_runs
+from chengxin.orchestration.pages.access import OverviewDep, Reader, ReaderDep, note_values_shown
+from chengxin.orchestration.pages.filters import FilterDep
+from chengxin.orchestration.pages.rendering import page
+
+router = APIRouter()
+ROWS = 20
+SEVERITIES = ("critical", "warning", "info")
+# The report is made by us, of titles, counts and row numbers; it needs no script and gets none.
+REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+
+
+@router.get("/batches")
+def batch_list(request: Request, reader: ReaderDep, home: OverviewDep, wanted: FilterDep, number: int = 1) -> Response:
+    """Show batches, newest first, narrowed by the filter."""
+    from chengxin.serve.operators import lists
+
+    with home.reading() as connection:
+        total, rows = lists.batches(connection, wanted, number)
+        datasets = lists.datasets(connection, reader.only)
+    pages = max(1, -(-total // lists.PAGE))
+    return page(
+        request, reader, "batches.html.j2", section="batches", total=total, rows=rows, pages=pages,
+        number=min(max(number, 1), pages), wanted=wanted, datasets=datasets, departments=lists.departments(datasets),
+    )  # fmt: skip
+
+
+@router.get("/batches/{dataset}/{batch_id}")
+def batch(
+    request: Request,
+    reader: ReaderDep,
+    home: OverviewDep,
+    session: SessionDep,
+    dataset: str,
+    batch_id: str,
+    raw: bool = False,
+    after: int = -1,
+    waited: int = -1,
+) -> Response:
+    """Show one batch; with raw the rows as sent, for those who may see them, and that is noted."""
+    from chengxin.serve.operators import lists
+    from chengxin.serve.operators.rows import Rows
+
+    reader.require(dataset)
+    if raw:
+        reader.require_values(dataset)
+        note_values_shown(session, reader, dataset, batch_id)
+    with home.reading() as connection:
+        row = lists.batch(connection, dataset, batch_id)
+        if row is None:
+            raise HTTPException(404, "没有这个批次 (no such batch)")
+        contract = home.contract(connection, dataset)
+        rules = lists.batch_rules(connection, dataset, batch_id)
+        earlier = [dict(r) for r in lists.neighbours(connection, dataset, row["received_at"])]
+    refused, waiting = [], []
+    if contract:
+        with Rows(home.layout) as rows:
+            refused = rows.refused(contract, batch_id, after=after, limit=ROWS + 1, raw=raw)
+            waiting = rows.waiting(contract, batch_id, after=waited, limit=ROWS + 1, raw=raw)
+    verdict = _json(home.layout.validation(dataset, batch_id) / "verdict.json")
+    verdict.get("findings", []).sort(key=lambda f: SEVERITIES.index(f["severity"]))
+    return page(
+        request, reader, "batch.html.j2", section="batches", row=row, contract=contract, verdict=verdict,
+        receipt=_json(home.layout.landing(dataset, batch_id) / "receipt.json"), rules=_spelled(rules),
+        refused=refused, waiting=waiting, rows_shown=ROWS, earlier=earlier, raw=raw,
+        may_see_values=reader.may_see_values(dataset), feedback=_feedback(home.layout.home, dataset, batch_id),
+        has_report=(home.layout.validation(dataset, batch_id) / "report.html").is_file(),
+        tasks=airflow_runs.tasks_of_batch(session, dataset, batch_id), dag=dag_of(dataset),
+    )  # fmt: skip
+
+
+@router.get("/batches/{dataset}/{batch_id}/validation")
+def validation(request: Request, reader: ReaderDep, home: OverviewDep, dataset: str, batch_id: str) -> Response:
+    """Show the report of Great Expectations in a frame of its own."""
+    _known(reader, home, dataset, batch_id)
+    return page(request, reader, "validation.html.j2", section="batches", dataset=dataset, batch_id=batch_id)
+
+
+@router.get("/batches/{dataset}/{batch_id}/report")
+def report(reader: ReaderDep, home: OverviewDep, dataset: str, batch_id: str) -> Response:
+    """Return the report itself, shut off from everything else."""
+    _known(reader, home, dataset, batch_id)
+    path = home.layout.validation(dataset, batch_id) / "report.html"
+    if not path.is_file():
+        raise HTTPException(404, "尚无校验报告 (no report yet)")
+    return FileResponse(path, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+@router.get("/batches/{dataset}/{batch_id}/feedback/{name}")
+def feedback(
+    reader: ReaderDep, home: OverviewDep, session: SessionDep, dataset: str, batch_id: str, name: str
+) -> Response:
+    """Return a file that was sent back to the department: values as sent, so for those who may see them."""
+    _known(reader, home, dataset, batch_id)
+    reader.require_values(dataset)
+    known = {f["name"]: f["path"] for f in _feedback(home.layout.home, dataset, batch_id)}
+    if name not in known:
+        raise HTTPException(404, "没有这个文件 (no such file)")
+    note_values_shown(session, reader, dataset, f"{batch_id} feedback {name}")
+    return FileResponse(known[name], filename=name, media_type="application/octet-stream")
+
+
+@router.get("/dags/{dag_id}")
+def of_dag(
+    request: Request, reader: ReaderDep, home: OverviewDep, wanted: FilterDep, dag_id: str, number: int = 1
+) -> Response:
+    """Show the batches of one DAG: the tab on its page in Airflow."""
+    dataset = dag_id.removeprefix("ingest__")
+    if dag_of(dataset) != dag_id:
+        return page(request, reader, "not_ours.html.j2", section="batches")
+    reader.require(dataset)
+    return batch_list(request, reader, home, replace(wanted, dataset=dataset), number)
+
+
+@router.get("/dags/{dag_id}/run")
+def of_run(
+    request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, dag_id: str, run_id: str
+) -> Response:
+    """Show the batches that one run handled: the tab on its page in Airflow."""
+    from chengxin.serve.operators import lists
+
+    dataset = dag_id.removeprefix("ingest__")
+    if dag_of(dataset) != dag_id:
+        return page(request, reader, "not_ours.html.j2", section="batches")
+    reader.require(dataset)
+    names = airflow_runs.batches_of_run(session, dag_id, run_id)
+    with home.reading() as connection:
+        rows = [row for name in names if (row := lists.batch(connection, dataset, name))]
+    return page(request, reader, "run.html.j2", section="batches", rows=rows, run_id=run_id)
+
+
+def _known(reader: Reader, home: Any, dataset: str, batch_id: str) -> None:
+    """Refuse batches that are not in the index: names from the address never become paths otherwise."""
+    from chengxin.serve.operators import lists
+
+    reader.require(dataset)
+    with home.reading() as connection:
+        if lists.batch(connection, dataset, batch_id) is None:
+            raise HTTPException(404, "没有这个批次 (no such batch)")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        body = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _spelled(rules: list[Any]) -> list[dict[str, Any]]:
+    from chengxin.serve.operators.rows import reason
+
+    return [{**dict(r), "zh": (w := reason(r["rule"], "", "")).zh, "en": w.en} for r in rules]
+
+
+def _feedback(home: Path, dataset: str, batch_id: str) -> list[dict[str, Any]]:
+    """Return the files sent back to the department about a batch."""
+    folder = home / "feedback" / dataset / batch_id
+    found = (
+        [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith(".")] if folder.is_dir() else []
+    )
+    return [
+        {"name": p.relative_to(folder).as_posix().replace("/", "_"), "path": p, "size": p.stat().st_size} for p in found
+    ]

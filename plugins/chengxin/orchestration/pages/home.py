@@ -1,0 +1,69 @@
+"""总览: what arrived, what is late, what needs somebody; and static facts about the index."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from chengxin.orchestration.pages import airflow_runs
+from chengxin.orchestration.pages.access import OverviewDep, ReaderDep
+from chengxin.orchestration.pages.rendering import page
+
+router = APIRouter()
+DAYS = 30
+STUCK_HOURS = 6
+SHOWN = 8
+
+
+@router.get("/")
+def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep) -> Response:
+    """Show the overview."""
+    from chengxin.serve.operators import arrivals, index, lists, snapshots
+
+    today, now = home.clock.today(), home.clock.now()
+    since = today - timedelta(days=DAYS - 1)
+    with home.reading() as connection:
+        heat = arrivals.heat(connection, today, DAYS, reader.only)
+        overdue = arrivals.overdue(connection, today, reader.only)
+        held = lists.held_unresolved(connection, reader.only)
+        stuck = lists.stuck(connection, (now - timedelta(hours=STUCK_HOURS)).isoformat(), reader.only)
+        growing = lists.growing(connection, today, reader.only)
+        current = snapshots.current(home.layout, "government")
+        last = snapshots.version(connection, "government", current) if current else None
+        values: dict[str, Any] = {
+            "totals": lists.totals(connection, reader.only),
+            "datasets": len(home.datasets()) if reader.only is None else len(reader.only),
+            "daily": _every_day(lists.daily(connection, since, reader.only), since),
+            "problems": lists.problems(connection),
+            "building": not index.meta(connection, "complete"),
+        }
+    publication = airflow_runs.publication(session)
+    needs = [values["problems"], overdue, held, stuck, growing, publication.asked]
+    return page(
+        request,
+        reader,
+        "overview.html.j2",
+        section="",
+        heat=heat,
+        today=today,
+        overdue=overdue,
+        held=held,
+        stuck=stuck,
+        growing=growing,
+        last=last,
+        publication=publication,
+        drafts=snapshots.drafts(home.layout),
+        calm=not any(needs) and not publication.failed_run,
+        shown=SHOWN,
+        **values,
+    )
+
+
+def _every_day(rows: list[Any], since: date) -> list[dict[str, Any]]:
+    """Return one entry a day, zeros where nothing arrived."""
+    known = {r["day"]: dict(r) for r in rows}
+    days = [(since + timedelta(days=n)).isoformat() for n in range(DAYS)]
+    nothing = dict.fromkeys(("accepted", "quarantined", "duplicate", "unlinked"), 0)
+    return [known.get(day) or {"day": day, **nothing} for day in days]

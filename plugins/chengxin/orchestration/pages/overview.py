@@ -1,0 +1,69 @@
+"""The home as the pages see it: the index, kept fresh in the background, and the contracts in it."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookLonger
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import Any
+
+from chengxin.clock import Clock
+from chengxin.contracts.models import Contract
+from chengxin.settings import Settings
+from chengxin.store.layout import Layout
+
+INTERVAL = 5.0  # seconds between two looks at the home
+PATIENCE = 0.15  # seconds a page waits for a look that has begun; then it shows what the index has
+
+
+class Overview:
+    """Reads one home through its index. Many threads use one."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings, self.clock = settings, clock
+        self.layout = Layout(settings.home)
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="chengxin-overview")
+        self._lock = threading.Lock()
+        self._began = -INTERVAL
+        self._running: Future[Any] | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Open the index, after a look at what is new in the home."""
+        from chengxin.serve.operators import index
+
+        path = index.path_of(self.settings)
+        running = self._look()
+        with suppress(TookLonger):
+            running.result(PATIENCE if path.exists() else None)
+        with index.reading(path) as connection:
+            yield connection
+
+    def _look(self) -> Future[Any]:
+        from chengxin.serve.operators.following import refresh
+
+        with self._lock:
+            due = time.monotonic() - self._began >= INTERVAL
+            if self._running is None or (self._running.done() and (due or self._running.exception())):
+                self._began = time.monotonic()
+                self._running = self._worker.submit(refresh, self.settings)
+            return self._running
+
+    def datasets(self) -> list[str]:
+        """Return the names of all data sets with a contract or a batch."""
+        with self.reading() as connection:
+            query = "SELECT dataset FROM dataset UNION SELECT dataset FROM dataset_total"
+            return [row[0] for row in connection.execute(query)]
+
+    def contract(self, connection: sqlite3.Connection, dataset: str) -> Contract | None:
+        """Return a data set's contract; None when there is no usable one."""
+        row = connection.execute("SELECT contract, stamp FROM dataset WHERE dataset = ?", (dataset,)).fetchone()
+        return _contract(row["contract"]) if row else None
+
+
+@lru_cache(maxsize=1024)
+def _contract(text: str) -> Contract:
+    return Contract.model_validate_json(text)

@@ -1,0 +1,125 @@
+"""疑问数据 and 未关联数据: the two queues, by data set and row by row, and as CSV."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+from typing import Annotated, Any
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import Response, StreamingResponse
+
+from chengxin.orchestration.pages.access import OverviewDep, ReaderDep, note_values_shown
+from chengxin.orchestration.pages.actions import QUEUE_ACTIONS
+from chengxin.orchestration.pages.filters import FilterDep
+from chengxin.orchestration.pages.rendering import page
+
+router = APIRouter()
+KINDS = {"refused": "quarantined", "waiting": "unlinked"}
+MOST = 100_000  # rows of one export
+RECENT = 30
+_From = Annotated[int, Query(ge=0)]
+
+
+@router.get("/refused")
+def refused(
+    request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, wanted: FilterDep,
+    raw: bool = False, skip: _From = 0, after: int = -1,
+) -> Response:  # fmt: skip
+    """Show 疑问数据."""
+    return _queue("refused", request, reader, home, session, wanted, raw, (skip, after))
+
+
+@router.get("/waiting")
+def waiting(
+    request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, wanted: FilterDep,
+    raw: bool = False, skip: _From = 0, after: int = -1,
+) -> Response:  # fmt: skip
+    """Show 未关联数据."""
+    return _queue("waiting", request, reader, home, session, wanted, raw, (skip, after))
+
+
+@router.get("/refused.csv")
+def refused_csv(
+    reader: ReaderDep, home: OverviewDep, session: SessionDep, wanted: FilterDep, raw: bool = False
+) -> Response:
+    """Return 疑问数据 as CSV."""
+    return _export("refused", reader, home, session, wanted, raw)
+
+
+@router.get("/waiting.csv")
+def waiting_csv(
+    reader: ReaderDep, home: OverviewDep, session: SessionDep, wanted: FilterDep, raw: bool = False
+) -> Response:
+    """Return 未关联数据 as CSV."""
+    return _export("waiting", reader, home, session, wanted, raw)
+
+
+def _permit(reader: Any, session: Any, wanted: Any, raw: bool, what: str) -> None:
+    if wanted.dataset:
+        reader.require(wanted.dataset)
+    if raw:
+        if not wanted.dataset:
+            raise HTTPException(400, "查看原始取值须先选定一个数据集 (choose one data set)")
+        reader.require_values(wanted.dataset)
+        note_values_shown(session, reader, wanted.dataset, what)
+
+
+def _queue(
+    kind: str, request: Request, reader: Any, home: Any, session: Any, wanted: Any, raw: bool, start: tuple[int, int]
+) -> Response:
+    from chengxin.serve.operators import lists, rows
+
+    _permit(reader, session, wanted, raw, kind)
+    with home.reading() as connection:
+        batches = lists.queued(connection, KINDS[kind], wanted, start[0])
+        contracts = partial(home.contract, connection)
+        with rows.Rows(home.layout) as files:
+            if kind == "refused":
+                found = rows.refused_page(files, contracts, batches, start, rule=wanted.rule, raw=raw)
+            else:
+                found = rows.waiting_page(files, contracts, batches, start, raw=raw)
+        datasets = lists.datasets(connection, reader.only)
+        since = home.clock.today() - timedelta(days=RECENT)
+        values: dict[str, Any] = {
+            "by_dataset": lists.queue_by_dataset(connection, KINDS[kind], wanted),
+            "rules": _spelled(lists.rules_since(connection, since, wanted)) if kind == "refused" else [],
+        }
+    return page(
+        request, reader, "queue.html.j2", section=kind, wanted=wanted, found=found, batches=batches, datasets=datasets,
+        departments=lists.departments(datasets), raw=raw, actions=QUEUE_ACTIONS, titles=_titles(datasets),
+        may_see_values=bool(wanted.dataset) and reader.may_see_values(wanted.dataset), **values,
+    )  # fmt: skip
+
+
+def _titles(datasets: list[Any]) -> dict[str, str]:
+    return {r["dataset"]: r["title"] for r in datasets}
+
+
+def _spelled(rules: list[Any]) -> list[dict[str, Any]]:
+    from chengxin.serve.operators.rows import reason
+
+    return [{**dict(r), "zh": (w := reason(r["rule"], "", "")).zh, "en": w.en} for r in rules]
+
+
+def _export(kind: str, reader: Any, home: Any, session: Any, wanted: Any, raw: bool) -> Response:
+    from chengxin.serve.operators import tables
+
+    _permit(reader, session, wanted, raw, f"{kind}.csv")
+    name = f"chengxin-{kind}-{wanted.dataset or 'all'}.csv"
+    return StreamingResponse(
+        tables.lines(_rows(kind, home, wanted, raw)),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _rows(kind: str, home: Any, wanted: Any, raw: bool) -> Iterator[Any]:
+    from chengxin.serve.operators import lists, rows
+
+    with home.reading() as connection, rows.Rows(home.layout) as files:
+        batches = lists.queued(connection, KINDS[kind], wanted, limit=MOST)
+        read = (
+            partial(files.refused, rule=wanted.rule, raw=raw) if kind == "refused" else partial(files.waiting, raw=raw)
+        )
+        yield from rows.every(read, partial(home.contract, connection), batches, most=MOST)

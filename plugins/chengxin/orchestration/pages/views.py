@@ -1,0 +1,79 @@
+"""What the plugin registers with Airflow: one app and entries in the navigation. Cheap to import: every task does."""
+
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+PREFIX = "/chengxin"
+_Scope = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class LazyApp:
+    """The ASGI app, built when the first request comes: only the API server pays for it, not every task process."""
+
+    def __init__(self) -> None:
+        self._app: Any = None
+        self._building = threading.Lock()
+
+    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
+        """Hand the request to the app."""
+        if self._app is None:
+            with self._building:
+                if self._app is None:
+                    from chengxin.orchestration.pages.app import create_app
+
+                    self._app = create_app()
+        await self._app(scope, receive, send)
+
+
+def apps() -> list[dict[str, Any]]:
+    """Return the plugin's FastAPI apps."""
+    return [{"app": LazyApp(), "url_prefix": PREFIX, "name": "诚信湖南"}]
+
+
+def external_views() -> list[dict[str, Any]]:
+    """Return the entries in the navigation, and the tab on the pages of a DAG and of a run."""
+    entries = [
+        ("诚信总览", "", True),
+        ("批次", "batches", False),
+        ("疑问数据", "refused", False),
+        ("未关联数据", "waiting", False),
+        ("快照", "snapshots", False),
+        ("资源目录", "catalogue", False),
+        ("绩效考评", "scorecards", False),
+    ]
+    base = _base_path()
+    icons = {"icon": f"{base}{PREFIX}/static/mark.svg", "icon_dark_mode": f"{base}{PREFIX}/static/mark-dark.svg"}
+    found: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "href": f"{base}{PREFIX}/{path}",
+            "destination": "nav",
+            "url_route": f"chengxin-{path or 'overview'}",
+            **icons,
+            **({"nav_top_level": True} if top else {"category": "browse"}),
+        }
+        for name, path, top in entries
+    ]
+    tab = {"name": "批次与账目", **icons}
+    return [
+        *found,
+        {**tab, "href": f"{base}{PREFIX}/dags/{{DAG_ID}}", "destination": "dag", "url_route": "chengxin-dag"},
+        {
+            **tab,
+            "href": f"{base}{PREFIX}/dags/{{DAG_ID}}/run?run_id={{RUN_ID}}",
+            "destination": "dag_run",
+            "url_route": "chengxin-run",
+        },
+    ]
+
+
+def _base_path() -> str:
+    """Return the path under which Airflow is served, without a slash at its end."""
+    from urllib.parse import urlsplit
+
+    from airflow.configuration import conf
+
+    return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")

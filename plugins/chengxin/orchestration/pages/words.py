@@ -1,0 +1,17 @@
+"""The English of the pages. The Chinese text is the key, so the templates read as the pages do."""
+
+from functools import cache
+from importlib.resources import files
+
+import yaml
+
+
+@cache
+def _words() -> dict[str, str]:
+    text = files("chengxin.orchestration.pages").joinpath("english.yaml").read_text("utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def english(text: str) -> str:
+    """Return the English of a text of the pages; a text of the data (a department's name) stays as it is."""
+    return _words().get(text, text)

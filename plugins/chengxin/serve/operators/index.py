@@ -1,0 +1,112 @@
+"""The index of a home: one SQLite file that holds what the pages ask for. Not a source of truth: delete it at will."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from chengxin.settings import Settings
+
+VERSION = 1
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE dataset (
+  dataset TEXT PRIMARY KEY, title TEXT, department TEXT, department_name TEXT, region TEXT, domain TEXT, kind TEXT,
+  cadence TEXT, late_after INTEGER, mode TEXT, share TEXT, path TEXT, stamp TEXT, contract TEXT
+) WITHOUT ROWID;
+CREATE TABLE problem (path TEXT PRIMARY KEY, stamp TEXT, message TEXT) WITHOUT ROWID;
+CREATE TABLE folder (dataset TEXT PRIMARY KEY, stamp TEXT) WITHOUT ROWID;
+CREATE TABLE batch (
+  dataset TEXT, batch_id TEXT, received_at TEXT, day TEXT, delivery TEXT, origin TEXT, mode TEXT, files INTEGER,
+  bytes INTEGER, state TEXT, verdict TEXT, received INTEGER DEFAULT 0, accepted INTEGER DEFAULT 0,
+  quarantined INTEGER DEFAULT 0, duplicate INTEGER DEFAULT 0, unlinked INTEGER DEFAULT 0, withdrawn INTEGER DEFAULT 0,
+  new_subjects INTEGER DEFAULT 0, revision INTEGER, first_order INTEGER, last_order INTEGER, admitted_at TEXT,
+  mismatch TEXT, stamp TEXT, PRIMARY KEY (dataset, batch_id)
+) WITHOUT ROWID;
+CREATE INDEX batch_time ON batch (received_at DESC, batch_id DESC);
+CREATE INDEX batch_dataset_time ON batch (dataset, received_at DESC, batch_id DESC);
+CREATE INDEX batch_day ON batch (dataset, day);
+CREATE INDEX batch_open ON batch (state, received_at DESC) WHERE state <> 'admitted';
+CREATE INDEX batch_refused ON batch (received_at DESC, batch_id DESC) WHERE quarantined > 0;
+CREATE INDEX batch_waiting ON batch (received_at DESC, batch_id DESC) WHERE unlinked > 0;
+CREATE INDEX batch_order ON batch (first_order);
+CREATE TABLE batch_rule (
+  rule TEXT, dataset TEXT, batch_id TEXT, level TEXT, rows INTEGER, PRIMARY KEY (dataset, batch_id, rule, level)
+) WITHOUT ROWID;
+CREATE INDEX rule_batches ON batch_rule (rule, dataset, batch_id);
+CREATE TABLE rule_day (
+  dataset TEXT, day TEXT, rule TEXT, level TEXT, rows INTEGER, PRIMARY KEY (day, dataset, rule, level)
+) WITHOUT ROWID;
+CREATE INDEX rule_day_dataset ON rule_day (dataset, day);
+CREATE TABLE dataset_day (
+  dataset TEXT, day TEXT, batches INTEGER, held INTEGER, warned INTEGER, open INTEGER, received INTEGER,
+  accepted INTEGER, quarantined INTEGER, duplicate INTEGER, unlinked INTEGER, PRIMARY KEY (dataset, day)
+) WITHOUT ROWID;
+CREATE INDEX day_dataset ON dataset_day (day, dataset, batches, held, open);
+CREATE TABLE dataset_total (
+  dataset TEXT PRIMARY KEY, batches INTEGER, held INTEGER, open INTEGER, received INTEGER, accepted INTEGER,
+  quarantined INTEGER, duplicate INTEGER, unlinked INTEGER, last_received_at TEXT, last_day TEXT
+) WITHOUT ROWID;
+CREATE TABLE snapshot (
+  tier TEXT, id TEXT, sequence INTEGER, previous TEXT, created_at TEXT, as_of TEXT, reason TEXT, rows INTEGER,
+  bytes INTEGER, last_order INTEGER, sources TEXT, versions TEXT, stamp TEXT, PRIMARY KEY (tier, id)
+) WITHOUT ROWID;
+CREATE TABLE snapshot_table (
+  tier TEXT, id TEXT, name TEXT, rows INTEGER, bytes INTEGER, files INTEGER, names TEXT, PRIMARY KEY (tier, id, name)
+) WITHOUT ROWID;
+"""
+
+
+def cache_folder(settings: Settings) -> Path:
+    """Return where the index lies: CHENGXIN_CACHE (a local disk), else `cache/` below the home."""
+    return Path(os.environ.get("CHENGXIN_CACHE") or settings.home / "cache")
+
+
+def path_of(settings: Settings) -> Path:
+    """Return the index file; its name carries the version of its tables, so an old one is simply not found."""
+    return cache_folder(settings) / f"overview-{VERSION}.sqlite"
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the index for reading only; rows come as sqlite3.Row."""
+    uri = f"file:{path.as_posix().replace('?', '%3f').replace('#', '%23')}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=5, check_same_thread=False)) as connection:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA cache_size = -65536")
+        connection.execute("PRAGMA mmap_size = 1073741824")
+        yield connection
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the index for the one writer, making it first when it is not there; commits at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, timeout=30)) as connection:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")  # a lost index is made anew
+        connection.execute("PRAGMA cache_size = -65536")
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+            connection.executescript("BEGIN;" + SCHEMA + "COMMIT;")
+        yield connection
+        connection.commit()
+
+
+def meta(connection: sqlite3.Connection, key: str, default: str = "") -> str:
+    """Return one remembered fact."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return str(row[0]) if row else default
+
+
+def remember(connection: sqlite3.Connection, **facts: object) -> None:
+    """Remember facts as texts."""
+    rows = [(key, str(value)) for key, value in facts.items()]
+    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+
+def remove(path: Path) -> None:
+    """Delete the index with what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

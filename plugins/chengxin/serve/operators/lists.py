@@ -1,0 +1,221 @@
+"""Lists and totals with filters, read from the index alone."""
+
+import json
+import sqlite3
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+PAGE = 50
+GROWING = (20, 1.5)  # waiting rows of a week worth a word, and by what factor more than the week before
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a list is narrowed to; empty = everything. only: the data sets the reader may see, None = all of them."""
+
+    dataset: str = ""
+    department: str = ""
+    state: str = ""
+    rule: str = ""
+    since: str = ""
+    until: str = ""
+    text: str = ""
+    only: frozenset[str] | None = None
+
+
+def allowed(only: Collection[str] | None, column: str) -> tuple[str, list[str]]:
+    """Return the SQL condition (beginning with AND) and its value that leave only permitted data sets."""
+    if only is None:
+        return "", []
+    return f"AND {column} IN (SELECT value FROM json_each(?))", [json.dumps(sorted(only))]
+
+
+def _where(wanted: Filter) -> tuple[str, list[Any]]:
+    clause, bound = allowed(wanted.only, "b.dataset")
+    parts: list[str] = [clause] if clause else []
+    simple = {"b.dataset =": wanted.dataset, "b.day >=": wanted.since, "b.day <=": wanted.until}
+    if wanted.state == "warn":
+        simple |= {"b.state =": "admitted", "b.verdict =": "warn"}
+    else:
+        simple["b.state ="] = wanted.state
+    for condition, value in simple.items():
+        if value:
+            parts.append(f"AND {condition} ?")
+            bound.append(value)
+    if wanted.department:
+        parts.append("AND b.dataset IN (SELECT dataset FROM dataset WHERE department = ?)")
+        bound.append(wanted.department)
+    if wanted.text:
+        parts.append("AND (b.batch_id LIKE ? ESCAPE '~' OR b.delivery LIKE ? ESCAPE '~')")
+        escaped = wanted.text.replace("~", "~~").replace("%", "~%").replace("_", "~_")
+        bound += [f"%{escaped}%"] * 2
+    if wanted.rule:
+        parts.append("AND (b.dataset, b.batch_id) IN (SELECT dataset, batch_id FROM batch_rule WHERE rule = ?)")
+        bound.append(wanted.rule)
+    return " ".join(parts), bound
+
+
+def batches(connection: sqlite3.Connection, wanted: Filter, page: int = 1) -> tuple[int, list[sqlite3.Row]]:
+    """Return how many batches the filter leaves, and one page of them, newest first."""
+    where, bound = _where(wanted)
+    total = connection.execute(f"SELECT count(*) FROM batch b WHERE 1 {where}", bound).fetchone()[0]
+    rows = connection.execute(
+        f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset) WHERE 1 {where}
+            ORDER BY b.received_at DESC, b.batch_id DESC LIMIT ? OFFSET ?""",
+        [*bound, PAGE, (max(page, 1) - 1) * PAGE],
+    ).fetchall()
+    return total, rows
+
+
+def batch(connection: sqlite3.Connection, dataset: str, batch_id: str) -> sqlite3.Row | None:
+    """Return one batch with its data set's title and department."""
+    return connection.execute(  # type: ignore[no-any-return]
+        """SELECT b.*, d.title, d.department_name, d.cadence, d.share FROM batch b LEFT JOIN dataset d USING (dataset)
+           WHERE b.dataset = ? AND b.batch_id = ?""",
+        (dataset, batch_id),
+    ).fetchone()
+
+
+def batch_rules(connection: sqlite3.Connection, dataset: str, batch_id: str) -> list[sqlite3.Row]:
+    """Return the rules that rows of a batch broke, most first."""
+    query = (
+        "SELECT rule, level, rows FROM batch_rule WHERE dataset = ? AND batch_id = ? ORDER BY level, rows DESC, rule"
+    )
+    return connection.execute(query, (dataset, batch_id)).fetchall()
+
+
+def neighbours(connection: sqlite3.Connection, dataset: str, received_at: str, count: int = 30) -> list[sqlite3.Row]:
+    """Return the last batches of a data set up to an instant, oldest first, for a look at its history."""
+    query = """SELECT batch_id, day, state, received, accepted, quarantined, duplicate, unlinked FROM batch
+               WHERE dataset = ? AND received_at <= ? ORDER BY received_at DESC, batch_id DESC LIMIT ?"""
+    return connection.execute(query, (dataset, received_at, count)).fetchall()[::-1]
+
+
+def queued(connection: sqlite3.Connection, kind: str, wanted: Filter, skip: int = 0, limit: int = 200) -> list[Any]:
+    """Return batches with rows in a queue (`quarantined` or `unlinked`), newest first."""
+    where, bound = _where(wanted)
+    return connection.execute(
+        f"""SELECT b.dataset, b.batch_id, b.received_at, b.state, b.revision, b.delivery, b.{_queue(kind)} AS waiting,
+              d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
+            WHERE b.{_queue(kind)} > 0 {where} ORDER BY b.received_at DESC, b.batch_id DESC LIMIT ? OFFSET ?""",
+        [*bound, limit, skip],
+    ).fetchall()
+
+
+def queue_by_dataset(connection: sqlite3.Connection, kind: str, wanted: Filter) -> list[sqlite3.Row]:
+    """Return the queue's rows by data set, most first; period and rule of the filter do not count here."""
+    clause, bound = allowed(wanted.only, "t.dataset")
+    for column, value in (("t.dataset", wanted.dataset), ("d.department", wanted.department)):
+        if value:
+            clause, bound = f"{clause} AND {column} = ?", [*bound, value]
+    return connection.execute(
+        f"""SELECT t.dataset, d.title, d.department_name, t.{_queue(kind)} AS waiting, t.received FROM dataset_total t
+            LEFT JOIN dataset d USING (dataset) WHERE t.{_queue(kind)} > 0 {clause} ORDER BY waiting DESC, t.dataset""",
+        bound,
+    ).fetchall()
+
+
+def _queue(kind: str) -> str:
+    if kind not in {"quarantined", "unlinked"}:
+        raise ValueError(kind)
+    return kind
+
+
+def rules_since(connection: sqlite3.Connection, since: date, wanted: Filter, limit: int = 15) -> list[sqlite3.Row]:
+    """Return the rules broken since a day, by number of rows, most first."""
+    clause, bound = allowed(wanted.only, "dataset")
+    if wanted.dataset:
+        clause, bound = f"{clause} AND dataset = ?", [*bound, wanted.dataset]
+    if wanted.department:
+        clause += " AND dataset IN (SELECT dataset FROM dataset WHERE department = ?)"
+        bound = [*bound, wanted.department]
+    query = f"""SELECT rule, level, sum(rows) AS rows FROM rule_day WHERE day >= ? {clause}
+                GROUP BY rule, level ORDER BY rows DESC, rule LIMIT ?"""
+    return connection.execute(query, [since.isoformat(), *bound, limit]).fetchall()
+
+
+def totals(connection: sqlite3.Connection, only: Collection[str] | None = None) -> sqlite3.Row:
+    """Return the sums over all data sets."""
+    clause, bound = allowed(only, "dataset")
+    return connection.execute(  # type: ignore[no-any-return]
+        f"""SELECT count(*) AS datasets, coalesce(sum(batches), 0) AS batches, coalesce(sum(held), 0) AS held,
+              coalesce(sum(open), 0) AS open, coalesce(sum(received), 0) AS received,
+              coalesce(sum(accepted), 0) AS accepted, coalesce(sum(quarantined), 0) AS quarantined,
+              coalesce(sum(duplicate), 0) AS duplicate, coalesce(sum(unlinked), 0) AS unlinked,
+              max(last_received_at) AS last_received_at FROM dataset_total WHERE 1 {clause}""",
+        bound,
+    ).fetchone()
+
+
+def daily(connection: sqlite3.Connection, since: date, only: Collection[str] | None = None) -> list[sqlite3.Row]:
+    """Return rows received, accepted, quarantined and waiting day by day."""
+    clause, bound = allowed(only, "dataset")
+    query = f"""SELECT day, sum(batches) AS batches, sum(received) AS received, sum(accepted) AS accepted,
+                  sum(quarantined) AS quarantined, sum(duplicate) AS duplicate, sum(unlinked) AS unlinked
+                FROM dataset_day WHERE day >= ? {clause} GROUP BY day ORDER BY day"""
+    return connection.execute(query, [since.isoformat(), *bound]).fetchall()
+
+
+def held_unresolved(connection: sqlite3.Connection, only: Collection[str] | None = None) -> list[sqlite3.Row]:
+    """Return held batches after which nothing of the same data set was admitted, newest first."""
+    clause, bound = allowed(only, "b.dataset")
+    return connection.execute(
+        f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
+            WHERE b.state = 'held' {clause} AND NOT EXISTS (SELECT 1 FROM batch n WHERE n.dataset = b.dataset
+              AND n.received_at > b.received_at AND n.state = 'admitted')
+            ORDER BY b.received_at DESC, b.batch_id DESC""",
+        bound,
+    ).fetchall()
+
+
+def stuck(connection: sqlite3.Connection, before: str, only: Collection[str] | None = None) -> list[sqlite3.Row]:
+    """Return batches received before an instant that have no outcome yet, oldest first."""
+    clause, bound = allowed(only, "b.dataset")
+    return connection.execute(
+        f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
+            WHERE b.state = 'open' AND b.received_at < ? {clause} ORDER BY b.received_at LIMIT 200""",
+        [before, *bound],
+    ).fetchall()
+
+
+def growing(connection: sqlite3.Connection, today: date, only: Collection[str] | None = None) -> list[sqlite3.Row]:
+    """Return data sets whose deliveries of the last seven days left clearly more rows waiting than those before."""
+    clause, bound = allowed(only, "x.dataset")
+    week, before = (today - timedelta(days=6)).isoformat(), (today - timedelta(days=13)).isoformat()
+    return connection.execute(
+        f"""SELECT x.dataset, d.title, d.department_name,
+              sum(CASE WHEN day >= ? THEN unlinked ELSE 0 END) AS now,
+              sum(CASE WHEN day < ? THEN unlinked ELSE 0 END) AS before
+            FROM dataset_day x LEFT JOIN dataset d USING (dataset) WHERE day >= ? {clause}
+            GROUP BY x.dataset HAVING now >= ? AND now > ? * before ORDER BY now DESC""",
+        [week, week, before, *bound, *GROWING],
+    ).fetchall()
+
+
+def problems(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+    """Return the contract files that cannot be used."""
+    return connection.execute("SELECT path, message FROM problem ORDER BY path").fetchall()
+
+
+def datasets(connection: sqlite3.Connection, only: Collection[str] | None = None) -> list[sqlite3.Row]:
+    """Return all data sets with their sums, by department."""
+    clause, bound = allowed(only, "d.dataset")
+    return connection.execute(
+        f"""SELECT d.dataset, d.title, d.department, d.department_name, d.region, d.domain, d.kind, d.cadence,
+              d.late_after, d.mode, d.share, t.batches, t.accepted, t.last_received_at FROM dataset d
+            LEFT JOIN dataset_total t USING (dataset) WHERE 1 {clause} ORDER BY d.department, d.dataset""",
+        bound,
+    ).fetchall()
+
+
+def dataset(connection: sqlite3.Connection, name: str) -> sqlite3.Row | None:
+    """Return one data set with its contract and its sums."""
+    query = "SELECT d.*, t.batches, t.accepted, t.last_received_at FROM dataset d LEFT JOIN dataset_total t"
+    return connection.execute(f"{query} USING (dataset) WHERE d.dataset = ?", (name,)).fetchone()  # type: ignore[no-any-return]
+
+
+def departments(rows: Sequence[sqlite3.Row]) -> dict[str, str]:
+    """Return department code -> name of these data sets."""
+    return {r["department"]: r["department_name"] for r in rows}

@@ -1,0 +1,119 @@
+"""Versions of the published data set: what is in each, and what changed since the one before."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chengxin.errors import SnapshotDamaged
+from chengxin.store import manifest, pointer
+from chengxin.store.layout import Layout
+
+
+@dataclass(frozen=True)
+class Change:
+    """One table of a snapshot beside the same table of the one before."""
+
+    name: str
+    rows: int
+    before: int
+    files: int
+    bytes: int
+    files_added: int
+    files_removed: int
+
+
+def versions(connection: sqlite3.Connection, tier: str, limit: int = 400) -> list[sqlite3.Row]:
+    """Return the snapshots of a tier, newest first."""
+    query = "SELECT * FROM snapshot WHERE tier = ? ORDER BY sequence DESC, id DESC LIMIT ?"
+    return connection.execute(query, (tier, limit)).fetchall()
+
+
+def version(connection: sqlite3.Connection, tier: str, name: str) -> sqlite3.Row | None:
+    """Return one snapshot."""
+    query = "SELECT * FROM snapshot WHERE tier = ? AND id = ?"
+    return connection.execute(query, (tier, name)).fetchone()  # type: ignore[no-any-return]
+
+
+def current(layout: Layout, tier: str) -> str | None:
+    """Return the id that the tier's pointer names; None when there is none or it is damaged."""
+    try:
+        named = pointer.load(layout, tier)
+    except ValueError:
+        return None
+    return named.snapshot_id if named else None
+
+
+def changes(connection: sqlite3.Connection, tier: str, name: str, previous: str | None) -> list[Change]:
+    """Return every table of a snapshot and of the one before, by name, with the difference."""
+    now, before = _tables(connection, tier, name), _tables(connection, tier, previous or "")
+    found = []
+    for table in sorted(now.keys() | before.keys()):
+        here, there = now.get(table), before.get(table)
+        names, earlier = _names(here), _names(there)
+        found.append(
+            Change(
+                table,
+                here["rows"] if here else 0,
+                there["rows"] if there else 0,
+                len(names),
+                here["bytes"] if here else 0,
+                len(names - earlier),
+                len(earlier - names),
+            )
+        )
+    return found
+
+
+def _tables(connection: sqlite3.Connection, tier: str, name: str) -> dict[str, sqlite3.Row]:
+    rows = connection.execute("SELECT * FROM snapshot_table WHERE tier = ? AND id = ?", (tier, name))
+    return {row["name"]: row for row in rows}
+
+
+def _names(row: sqlite3.Row | None) -> set[str]:
+    return set(json.loads(row["names"])) if row else set()
+
+
+def history(connection: sqlite3.Connection, tier: str, most: int = 8) -> dict[str, Any]:
+    """Return rows over time for the largest tables: created_at instants and, per table, the rows at each."""
+    rows = connection.execute(
+        """SELECT s.created_at, t.name, t.rows FROM snapshot s JOIN snapshot_table t USING (tier, id)
+           WHERE s.tier = ? ORDER BY s.sequence, t.name""",
+        (tier,),
+    ).fetchall()
+    instants = list(dict.fromkeys(r["created_at"] for r in rows))
+    place = {at: n for n, at in enumerate(instants)}
+    series: dict[str, list[int | None]] = {}
+    for r in rows:
+        series.setdefault(r["name"], [None] * len(instants))[place[r["created_at"]]] = r["rows"]
+    largest = sorted(series, key=lambda name: -(series[name][-1] or 0))[:most]
+    return {"instants": instants, "series": {name: series[name] for name in largest}}
+
+
+def entered(
+    connection: sqlite3.Connection, row: sqlite3.Row, previous: sqlite3.Row | None, limit: int = 200
+) -> list[Any]:
+    """Return the batches whose first admission lies between the snapshot before and this one, in order."""
+    if row["last_order"] is None:
+        return []
+    first = previous["last_order"] if previous and previous["last_order"] is not None else -1
+    return connection.execute(
+        """SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
+           WHERE first_order > ? AND first_order <= ? ORDER BY first_order LIMIT ?""",
+        (first, row["last_order"], limit),
+    ).fetchall()
+
+
+def manifest_path(layout: Layout, tier: str, name: str) -> Path:
+    """Return the manifest file of a snapshot that exists. Raise SnapshotDamaged for any other name."""
+    if tier not in {"government", "open"} or name not in pointer.snapshot_ids(layout, tier):
+        raise SnapshotDamaged(f"没有快照 {name}")
+    return layout.snapshot(tier, name) / manifest.NAME
+
+
+def drafts(layout: Layout) -> list[str]:
+    """Return the drafts that lie below the home: under construction, or kept as evidence of a red check."""
+    return (
+        sorted(p.name for p in layout.drafts.iterdir() if not p.name.startswith(".")) if layout.drafts.is_dir() else []
+    )

@@ -1,0 +1,61 @@
+"""The published snapshots in the index: a manifest is read once, when its folder appears."""
+
+import json
+import sqlite3
+
+from chengxin.store import manifest, pointer
+from chengxin.store.layout import Layout
+
+TIERS = ("government", "open")
+
+
+def follow(connection: sqlite3.Connection, layout: Layout) -> None:
+    """Bring the snapshots of the index up to date with the published folders."""
+    for tier in TIERS:
+        known = {row[0]: row[1] for row in connection.execute("SELECT id, stamp FROM snapshot WHERE tier = ?", (tier,))}
+        present = set(pointer.snapshot_ids(layout, tier))
+        for gone in known.keys() - present:
+            connection.execute("DELETE FROM snapshot WHERE tier = ? AND id = ?", (tier, gone))
+            connection.execute("DELETE FROM snapshot_table WHERE tier = ? AND id = ?", (tier, gone))
+        for name in sorted(present):
+            mark = "damaged" if (layout.snapshot(tier, name) / pointer.MARK).exists() else "sound"
+            if known.get(name) != mark:
+                _read(connection, layout, tier, name, mark)
+                connection.commit()
+
+
+def _read(connection: sqlite3.Connection, layout: Layout, tier: str, name: str, mark: str) -> None:
+    try:
+        body = json.loads((layout.snapshot(tier, name) / manifest.NAME).read_bytes())
+        tables = [
+            (
+                tier,
+                name,
+                table,
+                entry["rows"],
+                sum(f["size"] for f in entry["files"]),
+                len(entry["files"]),
+                json.dumps(sorted(f["name"] for f in entry["files"])),
+            )
+            for table, entry in body["tables"].items()
+        ]
+        row = (
+            tier,
+            name,
+            body["sequence"],
+            body["previous"],
+            body["created_at"],
+            body["as_of"],
+            body["reason"],
+            sum(t[3] for t in tables),
+            sum(t[4] for t in tables),
+            body["extra"].get("last_order"),
+            json.dumps(body["sources"], ensure_ascii=False),
+            json.dumps(body["versions"], ensure_ascii=False),
+            mark,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        tables = []
+        row = (tier, name, 0, None, None, None, None, 0, 0, None, "{}", "{}", mark)
+    connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.executemany("INSERT OR REPLACE INTO snapshot_table VALUES (?, ?, ?, ?, ?, ?, ?)", tables)

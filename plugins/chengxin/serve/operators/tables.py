@@ -1,0 +1,37 @@
+"""Queue rows as CSV for a spreadsheet: UTF-8 with a mark, and no cell that a spreadsheet would take for a formula."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+
+from chengxin.serve.operators.rows import Row
+
+HEADER = ("数据集", "批次", "文件", "行号", "原因", "规则", "内容")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def safe(value: object) -> str:
+    """Return a cell that a spreadsheet shows as text: what looks like a formula gets an apostrophe in front."""
+    text = "" if value is None else str(value)
+    text = text.replace("\x00", "")
+    return f"'{text}" if text.lstrip(" \u3000").startswith(_FORMULA) or text.startswith(_FORMULA) else text
+
+
+def lines(rows: Iterable[Row]) -> Iterator[str]:
+    """Give the CSV text, header first, a piece at a time."""
+    yield "\ufeff" + _line(HEADER)
+    for row in rows:
+        reasons = "；".join(r.zh for r in row.reasons) if row.reasons else _waits(row)
+        content = "；".join(f"{name}：{value}" if name else str(value) for name, value in row.values.items() if value)
+        broken = " ".join(r.rule for r in row.reasons)
+        yield _line((row.dataset, row.batch_id, row.file, row.row, reasons, broken, content))
+
+
+def _waits(row: Row) -> str:
+    return "关联主体尚未登记" if row.linked_by else "主体尚未登记"
+
+
+def _line(cells: Iterable[object]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerow([safe(cell) for cell in cells])
+    return buffer.getvalue()

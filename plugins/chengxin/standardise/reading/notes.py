@@ -1,0 +1,67 @@
+"""Rows of a table that are no records: totals and notes that people write below (or between) the data."""
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+_BLANK = " \t\r\n\u3000\xa0\ufeff"
+_TOTAL = re.compile(
+    r"(?:本页|本表|本月|本期|全省|以上)?(?:合计|总计|小计|共计|累计|总数)(?:数|金额)?(?:[(（].{0,12}[)）])?[:：]?"
+)
+_NOTE = re.compile(
+    r"(?:注|备注|附注|说明|填表说明|填报说明|表格说明|制表|制表人|制表单位|审核|审核人|填报人|填表人|填报单位|单位负责人|负责人"
+    r"|联系人|联系电话|数据来源|资料来源|打印时间|导出时间|制表时间|制表日期)\s*(?:[:：]|\d+[.、．]).*",
+    re.S,
+)
+_MARKS = "合总小共累本全以注备附说填表制审单负联数资打导 \u3000\xa0\ufeff"
+_DEEP = 3  # columns in which the mark may stand
+
+
+def not_records(table: pa.Table) -> npt.NDArray[np.bool_]:
+    """Mark rows that begin with 合计 and its like, and rows that hold a note (注：, 制表人：) and nothing else."""
+    found = np.zeros(table.num_rows, bool)
+    open_rows = np.ones(table.num_rows, bool)  # nothing stands before this column
+    for column in table.columns[: min(_DEEP, table.num_columns - 1)]:
+        if not len(column) or not open_rows.any():
+            break
+        marked, empty = _begins(column.chunk(0) if column.num_chunks == 1 else column.combine_chunks())
+        for row in np.flatnonzero(marked & open_rows).tolist():
+            found[row] = _is_note(table, row)
+        open_rows &= empty
+    return found
+
+
+def _begins(column: pa.Array) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return where a value begins with a character that a note may begin with, and where it is empty or null."""
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    buffer = np.frombuffer(data, np.uint8) if data is not None and len(data) else np.zeros(0, np.uint8)
+    lengths = np.diff(ends)
+    begins = np.zeros(len(column), bool)
+    if len(buffer):
+        first = buffer[np.minimum(ends[:-1], len(buffer) - 1)]
+        some = np.flatnonzero(_FIRST_BYTES[first] & (lengths > 0))
+        at = np.minimum(ends[some].astype(np.int64), max(len(buffer) - 3, 0))
+        codes = buffer[at].astype(np.int32) << 16
+        if len(buffer) >= 3:
+            codes |= (buffer[at + 1].astype(np.int32) << 8) | buffer[at + 2]
+        is_blank = (first[some] == 0x20) | (first[some] == 0xC2)
+        begins[some[np.isin(codes, _CODES) | is_blank]] = True
+    return begins, lengths == 0
+
+
+_FIRST_BYTES = np.zeros(256, bool)
+_FIRST_BYTES[[mark.encode()[0] for mark in _MARKS]] = True
+_CODES = np.array([int.from_bytes(m.encode()) for m in _MARKS if len(m.encode()) == 3], np.int32)
+
+
+def _is_note(table: pa.Table, row: int) -> bool:
+    cells = [(column[row].as_py() or "").strip(_BLANK) for column in table.columns]
+    filled = [cell for cell in cells if cell]
+    if not filled:
+        return False
+    if _TOTAL.fullmatch(re.sub(rf"[{_BLANK}]", "", filled[0])):
+        return True
+    return len(filled) <= max(1, len(cells) // 2) and all(_NOTE.fullmatch(cell) for cell in filled)

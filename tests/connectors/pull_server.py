@@ -1,0 +1,37 @@
+"""A process that forks a child for each line it is told, to pull the contract of a file into a home.
+
+Run by test_http_resume.py: `pull_server.py CONTRACT.json`; a line is a home; answers `pid <n>`, then `end <status>`.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from chengxin.clock import Clock
+from chengxin.connectors import http_api, landing  # noqa: F401 - what a pull imports on its way, done once
+from chengxin.contracts.models import Contract
+from chengxin.settings import Settings
+
+
+def pull(contract: Contract, home: Path) -> None:
+    settings = Settings(home=home)
+    for delivery in landing.offered(contract, settings):
+        landing.land(contract, delivery, settings, Clock())
+
+
+def serve(contract: Contract) -> None:
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                pull(contract, Path(line.strip()))
+                status = 0
+            finally:
+                os._exit(status)
+        print(f"pid {pid}", flush=True)
+        print(f"end {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}", flush=True)
+
+
+if __name__ == "__main__":
+    serve(Contract.model_validate_json(Path(sys.argv[1]).read_bytes()))

@@ -1,0 +1,153 @@
+"""One decision by two routes is one record with two sources: the stated precedence is shown, the other is kept."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipeline_runs import chengxin
+
+from chengxin import pipeline
+from chengxin.clock import Clock
+from chengxin.errors import ContractError
+from deliveries import PENALTY, REGISTRATION, Office, company, counts, penalty, uscc
+
+STATUS = "delivery_status_code"
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    office = Office(tmp_path)
+    office.contract("test_reg", "registration", REGISTRATION)
+    routed(office, "test_province", 1)
+    routed(office, "test_city", 2)
+    office.deliver("test_reg", company(1), company(2), company(3, region_code="430302"), day=0)
+    return office
+
+
+def routed(office: Office, dataset: str, precedence: int, mode: str = "incremental") -> None:
+    delivery = {"mode": mode, "options": {"folder": dataset}}
+    delivery |= {"route": {"group": "penalties", "precedence": precedence}} if precedence else {}
+    office.contract(dataset, "penalty", (*PENALTY, STATUS), delivery=delivery)
+
+
+def fine(n: int, content: str, about: int = 1, **more: Any) -> dict[str, Any]:
+    return penalty(n, uscc=uscc(about), penalty_content=content, **more)
+
+
+def shown(office: Office) -> list[tuple[str, str]]:
+    office.publish()
+    typed = office.table("penalty", "penalty_content, dataset")
+    assert office.table("credit_record", "kind").count(("penalty",)) == len(typed)
+    return typed
+
+
+def sources(office: Office) -> list[tuple[str, bool]]:
+    return office.table("record_source", "dataset, is_shown")
+
+
+def test_a_decision_by_two_routes_is_one_record_with_two_sources(office: Office) -> None:
+    assert counts(office.deliver("test_city", fine(1, "市"), fine(2, "仅市"), day=1)) == (2, 0, 0, 0)
+    assert counts(office.deliver("test_province", fine(1, "省"), day=2)) == (1, 0, 0, 0)
+    assert shown(office) == [("仅市", "test_city"), ("省", "test_province")]
+    assert sources(office) == [("test_city", False), ("test_city", True), ("test_province", True)]
+    assert office.table("record_source", "DISTINCT kind, department_code, precedence, source_row") == [
+        ("penalty", "T-1", 1, 2), ("penalty", "T-1", 2, 2), ("penalty", "T-1", 2, 3)]  # fmt: skip
+
+
+def test_it_does_not_matter_which_route_is_first_or_when_it_is_published(office: Office) -> None:
+    office.deliver("test_province", fine(1, "省"), day=1)
+    assert shown(office) == [("省", "test_province")]
+    office.deliver("test_city", fine(1, "市"), day=2)
+    assert shown(office) == [("省", "test_province")]
+    assert sources(office) == [("test_city", False), ("test_province", True)]
+
+
+def test_withdrawal_by_one_route_leaves_the_row_of_the_other(office: Office) -> None:
+    office.deliver("test_city", fine(1, "市"), day=1)
+    office.deliver("test_province", fine(1, "省"), day=2)
+    assert shown(office) == [("省", "test_province")]
+    office.deliver("test_province", fine(1, "", **{STATUS: "2"}), day=3)
+    assert shown(office) == [("市", "test_city")]
+    assert sources(office) == [("test_city", True)]
+    office.deliver("test_city", fine(1, "", **{STATUS: "2"}), day=4)
+    assert shown(office) == []
+    assert sources(office) == []
+    office.deliver("test_province", fine(1, "省又"), day=5)
+    assert shown(office) == [("省又", "test_province")]
+
+
+def test_a_full_route_withdraws_only_its_own(office: Office) -> None:
+    routed(office, "test_full", 3, mode="full")
+    office.deliver("test_full", fine(1, "全"), fine(2, "全"), fine(3, "全"), day=1)
+    office.deliver("test_city", fine(1, "市"), day=2)
+    assert [c for c, _ in shown(office)] == ["全", "全", "市"]
+    office.deliver("test_full", fine(2, "全"), fine(4, "全"), day=3)
+    assert shown(office) == [("全", "test_full"), ("全", "test_full"), ("市", "test_city")]
+    assert sources(office) == [("test_city", True), ("test_full", True), ("test_full", True)]
+
+
+def test_a_correction_by_the_second_route_is_kept_and_not_shown(office: Office) -> None:
+    office.deliver("test_province", fine(1, "省"), day=1)
+    office.deliver("test_city", fine(1, "市"), day=2)
+    shown(office)
+    assert counts(office.deliver("test_city", fine(1, "市改"), day=3)) == (1, 0, 0, 0)
+    assert shown(office) == [("省", "test_province")]
+    rows = dict(office.table("record_source", "dataset, batch_id"))
+    assert rows["test_city"] == office.account("test_city", 1).batch_id
+
+
+def test_a_late_subject_brings_both_routes_together(office: Office) -> None:
+    office.deliver("test_city", fine(1, "市", 9), fine(2, "市", 2), day=1)
+    office.deliver("test_province", fine(1, "省", 9), day=2)
+    assert shown(office) == [("市", "test_city")]
+    office.deliver("test_reg", company(9), day=3)
+    assert shown(office) == [("市", "test_city"), ("省", "test_province")]
+    assert sources(office) == [("test_city", False), ("test_city", True), ("test_province", True)]
+
+
+def test_snapshot_by_snapshot_or_anew_the_bytes_are_the_same(office: Office, tmp_path: Path) -> None:
+    for day, (dataset, *rows) in enumerate([
+        ("test_city", fine(1, "市"), fine(2, "市", 2), fine(3, "市", 3)),
+        ("test_province", fine(1, "省"), fine(4, "省", 3)),
+        ("test_city", fine(1, "市改"), fine(5, "市", 3)),
+        ("test_province", fine(1, "", **{STATUS: "2"}), fine(3, "省", 3)),
+    ]):  # fmt: skip
+        office.deliver(dataset, *rows, day=day)
+        shown(office)
+    other = Office(tmp_path / "anew", office.contracts)
+    for name in ("landing", "batches", "admissions"):
+        shutil.copytree(office.settings.home / name, other.settings.home / name)
+    pipeline.publish(other.contracts, other.settings, Clock())
+
+    def files(of: Office) -> dict[str, bytes]:
+        return {p.relative_to(of.snapshot()).as_posix(): p.read_bytes() for p in of.snapshot().rglob("*.parquet")}
+
+    assert files(office) == files(other)
+    settings = office.settings
+    assert chengxin(settings.home, settings.contracts, "verify")["problems"] == []
+    assert chengxin(settings.home, settings.contracts, "publish")["snapshot"] is None
+
+
+def test_another_precedence_shows_the_other_row_at_the_next_publication(office: Office) -> None:
+    office.deliver("test_city", fine(1, "市"), day=1)
+    office.deliver("test_province", fine(1, "省"), day=2)
+    assert shown(office) == [("省", "test_province")]
+    routed(office, "test_province", 3)
+    assert shown(office) == [("市", "test_city")]
+
+
+def test_a_data_set_with_batches_cannot_change_its_group(office: Office) -> None:
+    office.deliver("test_city", fine(1, "市"), day=1)
+    routed(office, "test_city", 0)
+    with pytest.raises(ContractError, match=r"delivery\.route\.group"):
+        office.deliver("test_city", fine(2, "市"), day=2)
+
+
+def test_without_routes_equal_decisions_of_two_data_sets_stay_two_records(office: Office) -> None:
+    office.contract("test_a", "penalty", PENALTY)
+    office.contract("test_b", "penalty", PENALTY)
+    office.deliver("test_a", fine(1, "甲"), day=1)
+    office.deliver("test_b", fine(1, "乙"), day=1)
+    assert len(shown(office)) == 2
+    assert office.table("record_source") == []

@@ -1,0 +1,207 @@
+"""A draft is a contract that a person can finish: nothing left out, nothing guessed, no real value in it."""
+
+import csv
+import re
+import sqlite3
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import yaml
+from never_seen_lists import LISTS, expected, values, write
+
+from chengxin.contracts.lint import lint_contract
+from chengxin.contracts.loader import load, read_contract
+from chengxin.contracts.models import Contract
+from chengxin.errors import DeliveryCorrupt, SourceUnavailable
+from chengxin.model.codelists import codelists
+from chengxin.model.regions import code_of_name
+from chengxin.onboarding.drafting import Draft, Wishes, draft
+from chengxin.onboarding.sample import look_at
+from chengxin.onboarding.writing import as_yaml
+from chengxin.standardise.mapper import standardise_rows
+from deliveries import uscc
+from servers import Answer, Api
+
+KNOWN = load(Path(__file__).resolve().parents[2] / "dags" / "contracts").contracts
+WISHES = Wishes(department=("430000-T", "测试部门"))
+
+
+def drafted(path: Path, wishes: Wishes = WISHES) -> Draft:
+    return draft(look_at(str(path)), KNOWN, wishes)
+
+
+def as_contract(text: str, folder: Path, *, decided: bool = False) -> Contract:
+    """Read a draft as the loader does; decided: as a person left it who ignored every open column."""
+    if decided:
+        text = re.sub(r"(?m)^  \w+_code: \{.*$", lambda codes: codes[0].replace("待定", "1"), text)
+        text = text.replace("legal: 待定", "legal: 测试").replace(": 待定", ": 本用途不归集")
+    dataset = yaml.safe_load(text)["id"]
+    path = folder / f"{dataset}.yaml"
+    path.write_text(text, "utf-8")
+    contract, problems = read_contract(path, folder)
+    assert contract is not None, problems
+    return contract
+
+
+def table(path: Path, header: list[str], rows: list[list[str]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([header, *rows])
+    return path
+
+
+@pytest.fixture(scope="module", params=sorted(LISTS))
+def listed(request, tmp_path_factory) -> tuple[str, str, Path]:
+    folder = tmp_path_factory.mktemp("draft")
+    path = write(request.param, folder)
+    return request.param, as_yaml(drafted(path)), folder
+
+
+def test_a_draft_is_read_by_the_loader_and_refused_by_lint_until_decided(listed):
+    name, text, folder = listed
+    contract = as_contract(text, folder)
+    problems = list(lint_contract(contract))
+    assert any(p.startswith("basis.legal：尚未决定") for p in problems)
+    undecided = {p.split("：")[0].removeprefix("ignored.") for p in problems if p.startswith("ignored.")}
+    assert undecided == set(contract.ignored)
+    assert {c.source for c in contract.columns} | undecided == set(expected(name))
+
+
+def test_a_decided_draft_lints_and_its_examples_come_out_as_stated(listed):
+    _, text, folder = listed
+    contract = as_contract(text, folder, decided=True)
+    lacking = list(lint_contract(contract))  # only what the list itself does not hold, and the draft said so
+    assert all(words.startswith("columns：缺少") and f"# TODO {words}" in text for words in lacking)
+    assert len(contract.examples) == 3
+    everything = dict.fromkeys(c.source for c in contract.columns)
+    for example in contract.examples:
+        passed, refused, issues = standardise_rows(contract, [everything | example.row])
+        assert (passed.num_rows == 1) == (example.expect.state == "passed")
+        assert passed.num_rows + refused.num_rows == 1
+        assert set(issues["rule"].to_pylist()) == set(example.expect.rules)
+        for column, value in example.expect.values.items():
+            assert str(passed[column][0].as_py()) == str(value)
+
+
+def test_no_value_of_the_sample_stands_in_the_draft(listed):
+    name, text, _ = listed
+    words = {t for entries in codelists().values() for e in entries.values() for t in (e.code, e.name, *e.aliases)}
+    told = text.replace(name, "").replace(name.split(".")[0], "")
+    for header in expected(name):
+        told = told.replace(header, "")
+    leaked = {
+        value
+        for row in values(name)
+        for value in row
+        if len(value) > 3 and value not in words and not code_of_name(value) and value in told
+    }
+    assert leaked == set()
+
+
+def test_a_password_in_the_sample_stays_there(tmp_path):
+    rows = [["甲样本公司", uscc(n), f"pw-{n}x"] for n in range(9)]
+    path = table(tmp_path / "x.csv", ["企业名称", "信用代码", "口令"], rows)
+    text = as_yaml(drafted(path))
+    assert "口令: 待定" in text
+    assert "pw-" not in text
+
+
+def test_layout_found_is_layout_written(tmp_path):
+    contract = as_contract(as_yaml(drafted(write("行政处罚信息公示表.csv", tmp_path))), tmp_path)
+    assert (contract.file.encoding, contract.file.header) == ("gb18030", 2)
+    assert next(c.unit for c in contract.columns if c.element == "fine") == "元"
+
+
+def test_an_unstated_unit_is_said_to_be_unknown(tmp_path):
+    rows = [["湘示罚〔2026〕1号", "2026-01-05", uscc(n), str(n * 100 + 7)] for n in range(9)]
+    text = as_yaml(drafted(table(tmp_path / "处罚.csv", ["处罚决定书文号", "处罚日期", "信用代码", "罚款"], rows)))
+    assert "TODO 单位未写明，暂按元" in text
+
+
+def test_code_words_of_the_source_are_asked_for(tmp_path):
+    rows = [["湘示罚〔2026〕1号", "2026-01-05", uscc(n), "示例局", ["有效", "甲类"][n % 2]] for n in range(20)]
+    path = table(tmp_path / "处罚.csv", ["处罚决定书文号", "处罚日期", "信用代码", "处罚机关", "处罚状态"], rows)
+    contract = as_contract(as_yaml(drafted(path)), tmp_path)
+    assert contract.codes == {"decision_status_code": {"甲类": "待定"}}
+    assert any("codes.decision_status_code.甲类" in p for p in lint_contract(contract))
+
+
+def test_a_file_of_no_known_kind_gets_none(tmp_path):
+    path = table(tmp_path / "weather.csv", ["站点", "气温", "雨量"], [["A", str(n), "0.5"] for n in range(20)])
+    found = drafted(path)
+    assert found.body["kind"] == "待定"
+    assert "没有一种记录种类明显符合" in as_yaml(found)
+
+
+def test_a_given_kind_is_kept(tmp_path):
+    path = write("A级纳税人.csv", tmp_path)
+    assert drafted(path, Wishes(id="tax_list", kind="registration")).body["kind"] == "registration"
+
+
+def test_headers_with_yaml_signs_survive(tmp_path):
+    header = ["企业名称", "信用代码", "# 备注: {甲}, [乙]", "- 'x\""]
+    path = table(tmp_path / "odd.csv", header, [["甲样本公司", uscc(n), "a", "b"] for n in range(9)])
+    contract = as_contract(as_yaml(drafted(path, Wishes(kind="registration"))), tmp_path)
+    assert {c.source for c in contract.columns} | set(contract.ignored) == set(header)
+
+
+def test_a_large_file_is_looked_at_in_part(tmp_path):
+    line = ",".join(["株洲样本商贸有限公司", uscc(1), "2024-01-08", "样" * 200])
+    path = tmp_path / "big.csv"
+    path.write_text("企业名称,信用代码,成立日期,经营范围\n" + (line + "\n") * 20_000, "utf-8")
+    sample = look_at(str(path))
+    assert not sample.whole
+    assert sample.table.num_rows < 20_000
+    assert sample.damaged == 0
+
+
+def test_a_zip_is_looked_into(tmp_path):
+    inner = write("A级纳税人.csv", tmp_path)
+    packed = tmp_path / "来文.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.write(inner, "2024/A级纳税人.csv")
+        archive.writestr("说明.docx", b"not data")
+    body = drafted(packed).body
+    assert (body["kind"], body["file"]["member"]) == ("tax_rating", "*.csv")
+    assert body["delivery"]["options"]["pattern"] == "*.zip"
+
+
+def test_a_table_is_looked_at_through_its_connection(tmp_path, monkeypatch):
+    database = tmp_path / "front.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "CREATE TABLE nsr (ID INTEGER PRIMARY KEY, 纳税人识别号 TEXT, 纳税人名称 TEXT, 评价年度 TEXT, 等级 TEXT)"
+        )
+        rows = [(n, uscc(n), f"样本{n}公司", "2024", "A") for n in range(9)]
+        connection.executemany("INSERT INTO nsr VALUES (?,?,?,?,?)", rows)
+    monkeypatch.setenv("CHENGXIN_CONN_FRONT", f"sqlite:///{database}")
+    found = draft(look_at("connection:front/nsr"), KNOWN, WISHES)
+    options = {"connection": "front", "table": "nsr", "key": "ID"}
+    assert found.body["delivery"] == {"connector": "database", "options": options}
+    assert found.body["kind"] == "tax_rating"
+    assert str(database) not in as_yaml(found)
+    with pytest.raises(SourceUnavailable, match="没有表“nope”"):
+        look_at("connection:front/nope")
+
+
+def test_a_page_of_an_interface_is_looked_at_without_keeping_its_parameters(tmp_path):
+    body = write("失信人名单.json", tmp_path).read_bytes()
+    with closing(Api(lambda *_: Answer(body, headers={"Content-Type": "application/json"}))) as api:
+        found = draft(look_at(f"{api.url}/list?token=GEHEIM"), KNOWN, WISHES)
+        assert [query for _, query, _ in api.requests] == [{"token": "GEHEIM"}]
+    text = as_yaml(found)
+    assert found.body["file"]["records"] == "data.rows"
+    assert found.body["delivery"]["options"]["path"] == "/api/list"
+    assert "GEHEIM" not in text
+    assert "token" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("空.csv", b""), ("x.pdf", b"%PDF-1.7\n..."), ("网页.xls", b"<html><body><table></table></body></html>")],
+)
+def test_what_is_no_data_is_refused_in_words(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DeliveryCorrupt, match=name.split(".")[0]):
+        look_at(str(tmp_path / name))

@@ -1,0 +1,144 @@
+"""Headers and values propose elements; what is not clear stays open. Measured on lists of other hands."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from never_seen_lists import LISTS, expected, write
+
+from chengxin.contracts.loader import load
+from chengxin.model.elements import elements
+from chengxin.model.kinds import kinds
+from chengxin.onboarding.content import Evidence
+from chengxin.onboarding.drafting import Draft, Wishes, draft
+from chengxin.onboarding.matching import Match, percent, proposal
+from chengxin.onboarding.sample import look_at
+from chengxin.onboarding.vocabulary import Vocabulary, unit_of
+from deliveries import person_doc, uscc
+
+CONTRACTS = Path(__file__).resolve().parents[2] / "dags" / "contracts"
+
+
+def matched(kind: str, **columns: list[str | None]) -> dict[str, Match]:
+    evidence = {name: Evidence(pa.array(values, pa.string())) for name, values in columns.items()}
+    return {m.header: m for m in proposal(evidence, kinds()[kind], Vocabulary()).matches}
+
+
+def element_of(match: Match) -> str | None:
+    return match.element.id if match.element else None
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["with our contracts", "without"])
+def drafts(request, tmp_path_factory) -> dict[str, Draft]:
+    folder = tmp_path_factory.mktemp("lists")
+    known = load(CONTRACTS).contracts if request.param else {}
+    return {name: draft(look_at(str(write(name, folder))), known, Wishes()) for name in LISTS}
+
+
+def test_the_kind_of_every_list_is_found(drafts):
+    assert {name: found.body["kind"] for name, found in drafts.items()} == {n: kind for n, (kind, _) in LISTS.items()}
+
+
+def test_no_column_is_given_a_wrong_element_and_nine_of_ten_the_right_one(drafts):
+    wrong, right, total = [], 0, 0
+    for name, found in drafts.items():
+        wanted = expected(name)
+        for match in found.chosen.matches:
+            total += 1
+            right += element_of(match) == wanted[match.header]
+            if match.element and match.element.id != wanted[match.header]:
+                wrong.append((name, match.header, match.element.id))
+    assert wrong == []
+    assert right >= 0.9 * total
+
+
+def test_every_column_is_either_matched_or_undecided(drafts):
+    for name, found in drafts.items():
+        written = [c["source"] for c in found.body["columns"]] + list(found.body["ignored"])
+        assert sorted(written) == sorted(expected(name))
+
+
+def test_values_refute_a_header():
+    found = matched("penalty", 统一社会信用代码=[f"株洲样本{i}商贸有限公司" for i in range(20)])["统一社会信用代码"]
+    assert found.element is None
+    assert "只有 0 % 通过校验" in found.why
+
+
+def test_a_header_whose_values_mostly_pass_is_taken_but_to_be_looked_at():
+    values = [uscc(i) for i in range(14)] + ["不详"] * 6
+    found = matched("penalty", 统一社会信用代码=values)["统一社会信用代码"]
+    assert (element_of(found), found.sure, percent(found.passing)) == ("uscc", False, "70 %")
+
+
+def test_masked_numbers_do_not_refute_their_header():
+    values = [person_doc(i)[:6] + "********" + person_doc(i)[-4:] for i in range(20)]
+    assert element_of(matched("dishonest_person", 身份证号码=values)["身份证号码"]) == "person_doc_no"
+
+
+def test_codes_under_a_meaningless_header_are_known_by_their_check_digits():
+    found = matched("penalty", F03=[uscc(i) for i in range(20)])["F03"]
+    assert (element_of(found), found.sure, found.why) == ("uscc", False, "仅凭内容判断")
+
+
+def test_the_code_of_an_authority_is_not_taken_for_the_subject():
+    codes = [uscc(i % 3, kind="11") for i in range(20)]
+    assert element_of(matched("penalty", 执法部门编码=codes)["执法部门编码"]) != "uscc"
+    assert (
+        element_of(matched("penalty", 处罚机关统一社会信用代码=codes)["处罚机关统一社会信用代码"]) == "authority_uscc"
+    )
+
+
+def test_of_two_columns_with_one_meaning_the_second_is_left_to_a_person():
+    found = matched("penalty", 处罚决定书文号=["示例〔2024〕1号"] * 9, 行政处罚决定书文号=["示例〔2024〕2号"] * 9)
+    assert sorted(element_of(m) or "" for m in found.values()) == ["", "decision_no"]
+    assert any("只能取一列" in m.why for m in found.values())
+
+
+def test_full_width_brackets_units_and_marks_do_not_hide_a_header():
+    found = matched("penalty", **{"*罚款金额（万元）：": ["1.5"] * 9, "处罚 机关": ["示例局"] * 9})
+    assert [element_of(m) for m in found.values()] == ["fine", "authority_name"]
+
+
+@pytest.mark.parametrize(
+    ("header", "unit"),
+    [
+        ("罚款金额（万元）", "万元"),
+        ("欠税余额(单位：元)", "元"),
+        ("注册资本 万元", "万元"),
+        ("金额【亿元】", "亿元"),
+        ("罚款", None),
+    ],
+)
+def test_a_unit_in_the_header_is_found(header, unit):
+    assert unit_of(header) == unit
+
+
+def test_shares_are_never_rounded_up():
+    assert percent(0.99996) == "99.9 %"
+
+
+def test_the_vocabulary_names_elements_that_exist_and_every_element_has_a_kind():
+    assert Vocabulary().knows("社会信用代码")
+    assert all(elements()[name] for kind in kinds().values() for name in kind.elements)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(("form", "year"), [("csv", 1997), ("json", 1999), ("xls", 1990)])
+def test_a_real_registration_list_is_matched_in_every_format(shared_data, form, year):
+    path = shared_data / "registration-hunan" / form / f"{year}-湖南.{form}"
+    found = draft(look_at(str(path)), load(CONTRACTS).contracts, Wishes())
+    assert found.body["kind"] == "registration"
+    assert [c["element"] for c in found.body["columns"]] == [
+        "subject_name", "uscc", "established_on", "entity_type_name", "legal_rep_name", "registered_capital",
+        "business_scope", "province_name", "region_code", "address",
+    ]  # fmt: skip
+    assert found.body["ignored"] == {}
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    "name", ["court/10qualification.csv", "court/8breakfaith.csv", "bank/企业信息.csv", "tax/tax_info.csv",
+             "tax/annual_report_info.csv"],
+)  # fmt: skip
+def test_data_of_no_known_kind_is_not_forced_into_one(shared_data, name):
+    assert draft(look_at(str(shared_data / name)), load(CONTRACTS).contracts, Wishes()).body["kind"] == "待定"

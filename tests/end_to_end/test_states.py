@@ -96,7 +96,7 @@ def test_of_two_corrections_of_one_instant_the_one_admitted_later_wins(office: O
 
 
 def test_a_correction_that_names_another_subject_is_another_record(office: Office) -> None:
-    """One decision may have many counterparts, so an increment cannot tell that the first was wrong; a full list can."""
+    """One decision may have many counterparts, so an increment cannot tell that one was wrong; a full list can."""
     office.deliver("test_penalty", fine(1, "甲"), day=1)
     assert counts(office.deliver("test_penalty", penalty(1, uscc=uscc(2), penalty_content="甲"), day=2)) == (1, 0, 0, 0)
     office.publish()

@@ -1,6 +1,6 @@
 """Run the benchmarks side by side and print ratios with their targets; write build/bench.json.
 
-    python bench/run.py --rows 1000000 [--only pipeline delta gx pandas cli encoding] [--rounds 3]
+    python bench/run.py --rows 1000000 [--only pipeline delta gx pandas cli encoding readers] [--rounds 3]
 
 Every contestant is a child process whose CPU (user + system of its whole tree), wall time and peak memory are measured
 from outside. Two things that are compared run in turns, and the ratio is the median of the ratios of the same round:
@@ -22,6 +22,7 @@ from rich.table import Table
 
 from generate import BUILD, generate
 from measure import Cost, run_child
+from readers import FORMATS, XLS_ROWS
 
 HERE = Path(__file__).resolve().parent
 RESULTS = BUILD.parent / "bench.json"
@@ -249,6 +250,22 @@ def bench_encoding(bench: Bench) -> None:
     bench.note("standardise_gb18030", gb18030, "standardise_utf8", ratio_of(gb18030, utf8))
 
 
+def bench_readers(bench: Bench) -> None:
+    """Measure each reader beside the bare library it stands on, and the GB18030 CSV beside its UTF-8 twin."""
+    found: dict[str, list[Cost]] = {}
+    for kind in FORMATS:
+        file = bench.child("readers.py", "make", kind, str(bench.rows), bench.files)[1].strip()
+        bare, ours = bench.in_turns(
+            *(lambda who=who: bench.child("readers.py", who, kind, file)[0] for who in ("bare", "ours"))  # noqa: B023
+        )
+        found[kind] = ours
+        bench.note(f"bare:{kind}", bare)
+        result = bench.note(f"reader:{kind}", ours, f"bare:{kind}", ratio_of(ours, bare))
+        rows = min(bench.rows, XLS_ROWS) if kind == "xls" else bench.rows
+        bench.console.print(f"    {rows / result.wall_s:,.0f} rows/s")
+    bench.target("GB18030 CSV CPU to its UTF-8 twin", ratio_of(found["csv_gb18030"], found["csv"]), 1.5)
+
+
 BENCHES = {
     "pipeline": bench_pipeline,
     "delta": bench_delta,
@@ -256,6 +273,7 @@ BENCHES = {
     "pandas": bench_pandas,
     "cli": bench_cli,
     "encoding": bench_encoding,
+    "readers": bench_readers,
 }
 
 

@@ -108,3 +108,38 @@ def test_a_full_register_that_lacks_a_subject_withdraws_its_record_and_keeps_the
     office.publish()
     assert len(office.table("registration")) == 7
     assert len(office.table("subject")) == 7
+
+
+def test_a_balance_of_zero_is_settled(office: Office) -> None:
+    office.deliver("test_arrears", arrears(1), arrears(2), arrears(3, "0"), day=1)
+    assert balances(office) == {1: 100, 2: 100}
+    assert counts(office.deliver("test_arrears", arrears(1, "0.00"), arrears(2), day=2)) == (1, 0, 1, 0)
+    assert balances(office) == {2: 100}
+    office.deliver("test_arrears", arrears(1, 30), arrears(2), day=3)
+    assert balances(office) == {1: 30, 2: 100}
+
+
+def test_a_missing_balance_is_not_a_balance_of_zero(office: Office) -> None:
+    office.deliver("test_arrears", arrears(1), arrears(2), day=1)
+    assert counts(office.deliver("test_arrears", arrears(1, ""), arrears(2), day=2)) == (0, 1, 1, 0)
+    assert balances(office) == {2: 100}, "withdrawn like any unusable row; the department hears of it"
+
+
+def test_balances_of_several_periods_and_taxes_are_records_of_their_own(office: Office) -> None:
+    names = (*ARREARS, "period_from_on", "period_to_on")
+    office.contract("test_periods", "tax_arrears", names, mode="full")
+    first = arrears(1) | {"period_from_on": "2025-01-01", "period_to_on": "2025-03-31"}
+    second = arrears(1, 40) | {"period_from_on": "2025-04-01", "period_to_on": "2025-06-30"}
+    other = second | {"tax_type_name": "企业所得税", "arrears_balance": 7}
+    assert counts(office.deliver("test_periods", first, second, other, day=1)) == (3, 0, 0, 0)
+    office.publish()
+    assert office.table("tax_arrears", "arrears_balance_yuan::INT") == [(7,), (40,), (100,)]
+    assert counts(office.deliver("test_periods", second | {"arrears_balance": 15}, other, day=2)) == (1, 0, 1, 0)
+    office.publish()
+    assert office.table("tax_arrears", "arrears_balance_yuan::INT") == [(7,), (15,)]
+
+
+def test_an_older_notice_without_a_balance_does_not_settle_a_newer_one(office: Office) -> None:
+    office.deliver("test_arrears", arrears(1), arrears(2), day=5)
+    office.deliver("test_arrears", arrears(1, 0), arrears(2), day=4)
+    assert balances(office) == {1: 100, 2: 100}

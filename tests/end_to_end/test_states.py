@@ -88,6 +88,41 @@ def test_a_late_correction_between_two_equal_versions_does_not_win(office: Offic
     assert contents(office) == ["甲"]
 
 
+def test_of_two_corrections_of_one_instant_the_one_admitted_later_wins(office: Office) -> None:
+    at = {"source_updated_at": "2026-02-03 10:00:00"}
+    for content in "甲乙丙":
+        assert counts(office.deliver("test_penalty", fine(1, content, **at), day=1)) == (1, 0, 0, 0)
+    assert contents(office) == ["丙"]
+
+
+def test_a_correction_that_names_another_subject_is_another_record(office: Office) -> None:
+    """One decision may have many counterparts, so an increment cannot tell that one was wrong; a full list can."""
+    office.deliver("test_penalty", fine(1, "甲"), day=1)
+    assert counts(office.deliver("test_penalty", penalty(1, uscc=uscc(2), penalty_content="甲"), day=2)) == (1, 0, 0, 0)
+    office.publish()
+    assert office.table("penalty", "subject_id") == [(1,), (2,)]
+    office.contract("test_list", "penalty", PENALTY, mode="full")
+    office.deliver("test_list", fine(8, "丁"), fine(9, "丁"), day=3)
+    office.deliver("test_list", penalty(8, uscc=uscc(2), penalty_content="丁"), fine(9, "丁"), day=4)
+    office.publish()
+    assert office.table("penalty", "subject_id, dataset")[-2:] == [(2, "test_list"), (2, "test_penalty")]
+
+
+def test_the_same_rows_in_another_order_and_encoding_are_duplicates(office: Office) -> None:
+    rows = [fine(n, "罚款") for n in (1, 2, 3)]
+    office.deliver("test_penalty", *rows, day=1)
+    contents(office)
+    before = {p.name for p in office.snapshot().rglob("*.parquet")}
+    path = office.write(
+        "test_penalty", list(reversed(rows)), day=2, columns=[c for c in reversed(PENALTY) if c in rows[0]]
+    )
+    path.write_bytes(path.read_text("utf-8").encode("utf-16"))
+    office.contract("test_penalty", "penalty", PENALTY, file={"encoding": "utf-16"})
+    assert counts(office.ingest("test_penalty", path)) == (0, 0, 3, 0)
+    assert office.publish() is None
+    assert {p.name for p in office.snapshot().rglob("*.parquet")} == before
+
+
 def test_corrections_within_one_file_leave_the_last(office: Office) -> None:
     account = office.deliver("test_penalty", fine(1, "甲"), fine(1, "乙"), fine(1, "乙"), fine(1, "丙"), day=1)
     assert counts(account) == (3, 0, 1, 0)

@@ -72,7 +72,7 @@ def test_a_decided_draft_lints_and_its_examples_come_out_as_stated(listed):
     _, text, folder = listed
     contract = as_contract(text, folder, decided=True)
     lacking = list(lint_contract(contract))  # only what the list itself does not hold, and the draft said so
-    assert all(words.startswith("columns：缺少") and f"# TODO {words}" in text for words in lacking)
+    assert all(words.startswith("columns：缺少") and f"# 待办：{words}" in text for words in lacking)
     assert len(contract.examples) == 3
     everything = dict.fromkeys(c.source for c in contract.columns)
     for example in contract.examples:
@@ -116,7 +116,7 @@ def test_layout_found_is_layout_written(tmp_path):
 def test_an_unstated_unit_is_said_to_be_unknown(tmp_path):
     rows = [["湘示罚〔2026〕1号", "2026-01-05", uscc(n), str(n * 100 + 7)] for n in range(9)]
     text = as_yaml(drafted(table(tmp_path / "处罚.csv", ["处罚决定书文号", "处罚日期", "信用代码", "罚款"], rows)))
-    assert "TODO 单位未写明，暂按元" in text
+    assert "待办：单位未写明，暂按元" in text
 
 
 def test_code_words_of_the_source_are_asked_for(tmp_path):

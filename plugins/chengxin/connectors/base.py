@@ -55,7 +55,10 @@ def read_options(model: type[OptionsT], contract: Contract) -> OptionsT:
     try:
         return model.model_validate(contract.delivery.options)
     except ValidationError as error:
-        wrong = "；".join(f"{'.'.join(map(str, e['loc'])) or 'options'}：{e['msg']}" for e in error.errors())
+        wrong = "；".join(
+            f"{'.'.join(map(str, e['loc'])) or 'options'}：{e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        )
         raise ContractError(f"合同 {contract.id} 的 delivery.options 不正确：{wrong}") from None
 
 

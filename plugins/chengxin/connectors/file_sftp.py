@@ -7,20 +7,23 @@ sftp://user@host/folder?key=/path/of/private/key&known_hosts=/path/of/known_host
 import logging
 import posixpath
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import paramiko
-from paramiko.sftp import CMD_CLOSE, CMD_HANDLE, CMD_NAME, CMD_OPENDIR, CMD_READDIR
+from paramiko.sftp import CMD_CLOSE, CMD_DATA, CMD_HANDLE, CMD_NAME, CMD_OPENDIR, CMD_READ, CMD_READDIR, int64
 
 from chengxin.connectors.file_places import Address, Entry, Stream, below, readable_name
 from chengxin.errors import SourceUnavailable
 
 _SECONDS = 30  # to connect, and for any single answer
-_AHEAD = 64  # requests of 32 KiB under way at a time
+_REQUEST = 32 << 10  # bytes; what every server grants
+_AHEAD = 64  # requests under way at a time
+_FAULTS = (OSError, EOFError, paramiko.SSHException)
 
 # The library logs every fault with a trace of its own; what matters is raised and told in Chinese.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
@@ -70,7 +73,7 @@ class SftpPlace:
                 found = list(_listing(self._connected(), folder))
             except FileNotFoundError:
                 continue  # the folder itself may come with its first file, a subfolder may just have gone
-            except (OSError, EOFError, paramiko.SSHException) as error:
+            except _FAULTS as error:
                 raise self._told(error, f"读取投递目录“{self._shown}”") from error
             for raw, attributes in found:
                 name = posixpath.join(below_folder, raw)
@@ -85,19 +88,16 @@ class SftpPlace:
         path = unquote_to_bytes(key)
         try:
             return _entry(name, path, self._connected().stat(path))
-        except (OSError, EOFError, paramiko.SSHException) as error:
+        except _FAULTS as error:
             raise self._told(error, f"读取文件“{name}”") from error
 
     def open(self, entry: Entry, offset: int) -> Stream:
         """Open a file; it is fetched ahead of the reader."""
         try:
-            remote: Any = self._connected().open(unquote_to_bytes(entry.key), "rb")
-            remote.seek(offset)
-            remote._prefetch_thread = _quiet(remote._prefetch_thread)
-            remote.prefetch(entry.size, _AHEAD)
-        except (OSError, EOFError, paramiko.SSHException) as error:
+            client = self._connected()
+            return _Reading(client, client.open(unquote_to_bytes(entry.key), "rb"), self, entry, offset)
+        except _FAULTS as error:
             raise self._told(error, f"读取文件“{entry.name}”") from error
-        return _Reading(remote, self, entry.name)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -130,7 +130,7 @@ class SftpPlace:
                 channel = self._sftp.get_channel()
                 if channel:
                     channel.settimeout(_SECONDS)
-            except (OSError, EOFError, paramiko.SSHException, ValueError) as error:
+            except (*_FAULTS, ValueError) as error:
                 raise self._told(error, "连接") from error
         return self._sftp
 
@@ -141,32 +141,71 @@ class SftpPlace:
 
 
 class _Reading:
-    """An open remote file whose faults are ours."""
+    """An open remote file, read with many requests under way.
 
-    def __init__(self, remote: Any, place: SftpPlace, name: str) -> None:
-        self._remote, self._place, self._name = remote, place, name
+    The library's own reading ahead keeps what it fetched twice in memory once its thread falls behind; this one has no
+    thread and holds 2 MiB at most.
+    """
 
-    def read(self, size: int = -1, /) -> bytes:
-        """Read; raise SourceUnavailable when the connection is lost."""
+    def __init__(self, client: Any, remote: Any, place: SftpPlace, entry: Entry, offset: int) -> None:
+        self._client, self._remote, self._place, self._name = client, remote, place, entry.name
+        self._next, self._end = offset, entry.size + 1  # one byte more, to see that it is no longer
+        self._asked: deque[tuple[int, int, int]] = deque()
+        self._answers: dict[int, tuple[int, Any]] = {}
+        self._ended = False
+
+    def read(self, size: int = 1 << 20, /) -> bytes:
+        """Read up to `size` bytes, fewer only at the end; raise SourceUnavailable when the connection is lost."""
+        blocks: list[bytes] = []
+        got = 0
         try:
-            return bytes(self._remote.read(size))
-        except (OSError, EOFError, paramiko.SSHException) as error:
+            while got < size and (block := self._block()):
+                blocks.append(block)
+                got += len(block)
+        except _FAULTS as error:
             raise self._place._told(error, f"读取文件“{self._name}”") from error
+        return b"".join(blocks)
+
+    def _block(self) -> bytes:
+        while len(self._asked) < _AHEAD and self._next < self._end and not self._ended:
+            length = min(_REQUEST, self._end - self._next)
+            number = self._client._async_request(self, CMD_READ, self._remote.handle, int64(self._next), length)
+            self._asked.append((number, self._next, length))
+            self._next += length
+        if not self._asked:
+            return b""
+        number, at, length = self._asked.popleft()
+        while number not in self._answers:
+            self._client._read_response()
+        block = self._data(*self._answers.pop(number))
+        while block and len(block) < length and not self._ended:  # a server may answer with less than was asked
+            with self._end_is_no_fault():
+                rest = int64(at + len(block)), length - len(block)
+                block += self._data(*self._client._request(CMD_READ, self._remote.handle, *rest))
+        return block
+
+    def _data(self, kind: int, answer: Any) -> bytes:
+        if kind == CMD_DATA:
+            return bytes(answer.get_string())
+        with self._end_is_no_fault():
+            self._client._convert_status(answer)
+        return b""
+
+    @contextmanager
+    def _end_is_no_fault(self) -> Iterator[None]:
+        try:
+            yield
+        except EOFError:
+            self._ended = True
+
+    def _async_response(self, kind: int, answer: Any, number: int) -> None:
+        """Take an answer; the library calls this."""
+        self._answers[number] = (kind, answer)
 
     def close(self) -> None:
         """Close; a connection that is gone is closed already."""
-        with suppress(OSError, EOFError, paramiko.SSHException):
+        with suppress(*_FAULTS):
             self._remote.close()
-
-
-def _quiet(ahead: Callable[..., None]) -> Callable[..., None]:
-    """Return the thread that asks ahead without its trace: a lost connection is told by the reader, who sees it too."""
-
-    def run(*chunks: Any) -> None:
-        with suppress(OSError, EOFError, paramiko.SSHException):
-            ahead(*chunks)
-
-    return run
 
 
 def _words(error: Exception) -> str:

@@ -34,7 +34,7 @@ SENSITIVITY = {
 }
 SUBJECTS = {"enterprise": "企业", "household": "个体工商户", "organisation": "其他组织", "person": "自然人"}
 BLOCKS = ("Contract", "Department", "Basis", "DeliverySpec", "FileSpec", "FixedField", "Column", "Quality", "Threshold",
-          "Example", "Expected")  # fmt: skip
+          "Feedback", "Route", "Example", "Expected")  # fmt: skip
 
 
 def pages() -> dict[str, str]:

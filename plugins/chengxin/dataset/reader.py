@@ -25,6 +25,7 @@ from chengxin.store.parquet import arrow_schema
 
 log = logging.getLogger(__name__)
 
+_RELATED = "related_subject_id"
 _IDENTIFIER_FORM = re.compile(r"^[0-9A-Z]+$")
 
 
@@ -101,7 +102,8 @@ class Snapshot:
     def lookup(self, subject_id: int) -> dict[str, pa.Table]:
         """Return all rows of one subject, table by table; tables without a row are left out.
 
-        A subject lies in the same part of every table, so its part is found once and one file a table is read.
+        A subject lies in the same part of every table, so its part is found once and one file a table is read. Rows in
+        which it is the related party lie with the other subject and come last; they are looked for in every part.
         """
         part = next((f.part for f in self._entries("subject") if self._holds(f, subject_id)), None)
         found: dict[str, pa.Table] = {}
@@ -110,9 +112,28 @@ class Snapshot:
                 f for f in self._entries(name) if f.part.rpartition("-")[2] == part
             ]  # credit_record: <kind>-<part>
             pieces = [rows for f in files if (rows := self._rows_of(f, subject_id)) is not None]
+            pieces += self._related_rows(name, subject_id)
             if pieces:
                 found[name] = pa.concat_tables(pieces)
         return found
+
+    def _related_rows(self, table: str, subject_id: int) -> list[pa.Table]:
+        """Return the rows of a table in which a subject is the related party and not the main one."""
+        related = {n for n, t in self.manifest.tables.items() if any(c.name == _RELATED for c in t.schema)}
+        if table not in related:
+            return []
+        # credit_record has the column for all kinds; only those whose own table has it can fill it
+        entries = self._entries(table)
+        if table == "credit_record":
+            entries = tuple(f for f in entries if f.part.rpartition("-")[0] in related)
+        if not entries:
+            return []
+        files = ", ".join(_quoted(self._path(f)) for f in entries)
+        query = f"""SELECT * FROM read_parquet([{files}], hive_partitioning = false)
+            WHERE {_RELATED} = {int(subject_id)} AND subject_id IS DISTINCT FROM {int(subject_id)}
+            ORDER BY subject_id, record_id"""
+        rows = self._engine().sql(query).to_arrow_table()
+        return [rows.cast(arrow_schema(self.manifest.tables[table].schema))] if rows.num_rows else []
 
     def find(self, identifier_or_name: str) -> pa.Table:
         """Return the subjects that bear an identifier or exactly a name (present or former), by subject_id."""

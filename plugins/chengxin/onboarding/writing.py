@@ -1,4 +1,4 @@
-"""A draft as the YAML that a person edits: what was found as comments, what must be decided as TODO."""
+"""A draft as the YAML that a person edits: what was found as comments, what must be decided as 待办."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,11 +20,11 @@ def as_yaml(draft: Draft) -> str:
     lines = [*_head(draft), f"format: {body['format']}", f"id: {body['id']}  # 与文件名相同；<领域>_<事项>"]
     lines.append(f"title: {_text(body['title'])}  # 请核对：给人看的名称")
     department = body["department"]
-    todo = "" if department["name"] != UNDECIDED else "  # TODO 部门登记代码与名称；一个代码在全部合同中只有一个名称"
+    todo = "" if department["name"] != UNDECIDED else "  # 待办：部门登记代码与名称；一个代码在全部合同中只有一个名称"
     lines.append(f"department: {_flow(department)}{todo}")
     lines.append(f"domain: {body['domain']}  # 与所在目录相同")
     lines += _kind(draft)
-    lines.append(f"basis: {_flow(body['basis'])}  # TODO 法定依据和共享属性无法推断。share：{_SHARES}")
+    lines.append(f"basis: {_flow(body['basis'])}  # 待办：法定依据和共享属性无法推断。share：{_SHARES}")
     lines += _delivery(draft)
     lines.append(f"file: {_flow(body['file'])}")
     lines += _columns(draft)
@@ -40,7 +40,7 @@ def _head(draft: Draft) -> list[str]:
     seen = f"{'全部' if sample.whole else '抽样'} {sample.table.num_rows:,} 行"
     lines = [
         f"# 草稿：由 chengxin contracts draft 根据 {_one_line(sample.name)} 起草（{seen}）。",
-        "# 百分数是样本中通过该类校验的非空值的比例。请逐行核对，处理全部 TODO 和“待定”，再运行：",
+        "# 百分数是样本中通过该类校验的非空值的比例。请逐行核对，处理全部“待办”和“待定”，再运行：",
         "#   chengxin contracts try <本文件> <来文>    看会得到什么，不入库",
         "#   chengxin contracts lint                  全部合同，“待定”未决时不通过",
     ]
@@ -48,7 +48,7 @@ def _head(draft: Draft) -> list[str]:
     if sample.damaged:
         lines.append(f"# 注意：样本中有 {sample.damaged} 行读不成记录（列数不符、编码损坏等），将入疑问数据")
     if undecided:
-        lines.append(f"# TODO {len(undecided)} 列尚未决定，见下面的 ignored")
+        lines.append(f"# 待办：{len(undecided)} 列尚未决定，见下面的 ignored")
     return lines
 
 
@@ -57,7 +57,7 @@ def _kind(draft: Draft) -> list[str]:
     first, *others = draft.proposals
     if not draft.clear:
         lines.append(
-            "# TODO 没有一种记录种类明显符合，请按 docs/reference/kinds.md 选定后用 --kind 重新起草。最接近的是："
+            "# 待办：没有一种记录种类明显符合，请按 docs/reference/kinds.md 选定后用 --kind 重新起草。最接近的是："
         )
     elif draft.chosen.kind.id == first.kind.id and others and first.score - others[0].score < CLOSE:
         lines.append("# 请核对 kind：前两种的得分接近。")
@@ -66,8 +66,8 @@ def _kind(draft: Draft) -> list[str]:
         lines.append(
             f"#   {rank}. {proposal.kind.id} {proposal.kind.title}（{proposal.score:.1f} 分）：{_one_line(words)}"
         )
-    lines.append(f"kind: {draft.body['kind']}  # {draft.chosen.kind.title if draft.clear else 'TODO'}")
-    return lines + [f"# TODO {_one_line(words)}" for words in draft.lacks]
+    lines.append(f"kind: {draft.body['kind']}  # {draft.chosen.kind.title if draft.clear else '待办：选定'}")
+    return lines + [f"# 待办：{_one_line(words)}" for words in draft.lacks]
 
 
 def _delivery(draft: Draft) -> list[str]:
@@ -76,14 +76,14 @@ def _delivery(draft: Draft) -> list[str]:
     if "connector" in delivery:
         lines.append(f"  connector: {delivery['connector']}")
     lines.append(f"  options: {_flow(delivery['options'])}")
-    lines.append("  mode: incremental  # TODO 请核对：全量清单（下一期没有即撤下）写 full")
-    lines.append("  cadence: monthly  # TODO 请核对：hourly daily weekly monthly quarterly yearly irregular")
+    lines.append("  mode: incremental  # 待办：核对，全量清单（下一期没有即撤下）写 full")
+    lines.append("  cadence: monthly  # 待办：核对，hourly daily weekly monthly quarterly yearly irregular")
     return lines
 
 
 def _columns(draft: Draft) -> list[str]:
     entries = {column["source"]: column for column in draft.body["columns"]}
-    lines = ["columns:" if entries else "columns: []  # TODO 没有一列能对应"]
+    lines = ["columns:" if entries else "columns: []  # 待办：没有一列能对应"]
     matched = [m for m in draft.chosen.matches if m.element]
     written = {m.header: f"  - {_flow(entries[m.header])}" for m in matched}
     width = min(max((_width(text) for text in written.values()), default=0), 84)
@@ -102,7 +102,7 @@ def _said(match: Match, draft: Draft) -> str:
         said.append(match.why)
     unit = draft.units.get(match.element.id)
     if unit and unit[1] != "列名":
-        said.append("TODO 单位未写明，暂按元，请核对")
+        said.append("待办：单位未写明，暂按元")
     if not match.sure:
         said.append("请核对")
     return "；".join(said)
@@ -111,7 +111,7 @@ def _said(match: Match, draft: Draft) -> str:
 def _codes(draft: Draft) -> list[str]:
     if not draft.body["codes"]:
         return []
-    lines = ["codes:  # TODO 来源的代码在代码表中没有：把“待定”改成标准代码（docs/reference/codelists.md）"]
+    lines = ["codes:  # 待办：来源的代码在代码表中没有：把“待定”改成标准代码（docs/reference/codelists.md）"]
     lines += [f"  {name}: {_flow(words)}" for name, words in draft.body["codes"].items()]
     return lines
 
@@ -121,7 +121,7 @@ def _ignored(draft: Draft) -> list[str]:
         return []
     lines = [
         "ignored:",
-        "  # TODO 以下各列尚未决定：移到 columns 并写上数据元，或把“待定”改成不归集的理由。",
+        "  # 待办：以下各列尚未决定：移到 columns 并写上数据元，或把“待定”改成不归集的理由。",
     ]
     for match in draft.undecided:
         hints = "、".join(f"{name}（{elements()[name].title}）" for name in match.hints)

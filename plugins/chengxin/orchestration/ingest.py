@@ -1,4 +1,4 @@
-"""One contract -> one DAG: discover, land, and then each landed batch standardised, validated, admitted."""
+"""One contract -> one DAG: discover, land, each landed batch standardised, validated, admitted; then the answer."""
 
 import zlib
 from datetime import datetime, timedelta
@@ -69,7 +69,15 @@ def build(contract: Contract) -> DAG:
         landed >> EmptyOperator(task_id="all_landed", trigger_rule=TriggerRule.NONE_FAILED)
         waiting = pending()
         landed >> waiting
-        _batch(contract).expand(batch_id=waiting)
+        ended = _batch(contract).expand(batch_id=waiting)
+
+        @task(trigger_rule=TriggerRule.ALL_DONE)
+        def answer() -> list[str]:
+            return stages.answer({contract.id: contract})
+
+        # Whatever became of the batches, the department hears of it; a batch that failed still fails the run.
+        ended >> EmptyOperator(task_id="all_ended", trigger_rule=TriggerRule.NONE_FAILED)
+        ended >> answer()
     return dag
 
 

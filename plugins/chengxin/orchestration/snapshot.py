@@ -14,7 +14,8 @@ TEXT = """\
 **发布快照**：任一数据集有新批次入库后运行。
 
 1. `retry_waiting`：主体登记有增长时，把未关联数据重新关联；
-2. `publish`：汇总、对账、把关，提交两个共享层级（`government`、`open`）。
+2. `answer`：向因此有变化的批次的报送部门送更新后的回执；
+3. `publish`：汇总、对账、把关，提交两个共享层级（`government`、`open`）。
 
 发布读取的是当前全部已入库批次，不取决于是哪一次入库触发；没有变化则不发布（任务显示为“跳过”）。
 对账不平时任务失败，草稿保留在 `drafts/` 备查。
@@ -44,5 +45,9 @@ def build(contracts: Mapping[str, Contract]) -> DAG:
         def publish(*, outlet_events: Any) -> None:
             outlet_events[assets.SNAPSHOT].extra = stages.publish(contracts)
 
-        retry_waiting() >> publish()
+        @task
+        def answer() -> list[str]:
+            return stages.answer(contracts)
+
+        retry_waiting() >> [publish(), answer()]
     return dag

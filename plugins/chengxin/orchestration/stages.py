@@ -10,6 +10,7 @@ from typing import Any
 
 from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
+from chengxin.errors import SourceUnavailable
 from chengxin.handover import Delivery, as_json
 from chengxin.orchestration.outcomes import airflow_outcome, normal_end
 from chengxin.settings import Settings
@@ -89,6 +90,25 @@ def admit(contract: Contract, batch_id: str) -> dict[str, Any]:
         admission.unlinked,
     )
     return dict(as_json(admission))
+
+
+@airflow_outcome
+def answer(contracts: Mapping[str, Contract]) -> list[str]:
+    """Answer the departments; return the ids of what was sent. What cannot be sent fails the task, which is retried."""
+    from chengxin import pipeline
+
+    settings, clock = Settings.from_environment(), Clock.from_environment()
+    landed = settings.home / "landing"
+    done = [
+        answered
+        for dataset, contract in sorted(contracts.items())
+        if (landed / dataset).is_dir()
+        for answered in pipeline.answer(contract, settings, clock)
+    ]
+    problems = [f"{a.id}：{a.problem}" for a in done if a.problem]
+    if problems:
+        raise SourceUnavailable("反馈未送达：" + "；".join(problems))
+    return [a.id for a in done]
 
 
 @airflow_outcome

@@ -82,7 +82,7 @@ def _columns(
     columns: dict[str, pa.Array] = {}
     for field in spec.fields:
         column, faulty = _field(buffer, starts + field.start - 1, field.length, piece.encoding)
-        columns[field.source] = column
+        columns[field.source] = pointed(column, field.decimals) if field.decimals else column
         bad |= faulty
     table = pa.table(columns)
     rows = index + first
@@ -110,3 +110,14 @@ def _field(buffer: npt.NDArray[np.uint8], starts: Ints, length: int, encoding: s
     offsets = np.concatenate([[0], ends - np.arange(len(ends))]).astype(np.int32)
     values = pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(joined))
     return pc.utf8_trim(values, " \t\x00"), {line for line, _, _ in text.bad}
+
+
+def pointed(column: pa.Array, decimals: int) -> pa.Array:
+    """Write the point that a fixed field leaves out: 000012345 with 2 is 123.45, 12345- is -123.45.
+
+    What is no plain number of digits is left as it is, so that it is seen as no amount; blank stays blank.
+    """
+    signed = pc.replace_substring_regex(column, r"^(\d+)([+-])$", r"\2\1")
+    short = rf"^([+-]?)(\d{{1,{decimals}}})$"
+    padded = pc.replace_substring_regex(signed, short, rf"\1{'0' * decimals}\2")
+    return pc.replace_substring_regex(padded, rf"^([+-]?\d+)(\d{{{decimals}}})$", r"\1.\2")

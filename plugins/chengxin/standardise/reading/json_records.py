@@ -21,8 +21,22 @@ _FIRST_KEY = re.compile(r'\{\s*"([^"\\]*)"\s*:')
 _MAX_ELEMENT = 4 << 20
 _TAIL = 4 << 10  # a fault this near the end of the buffer may only mean that more must be read
 
-# numbers keep the digits that were sent: no float, no rounding
-_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str, strict=False)
+
+class _Twice(dict[str, Any]):
+    """An object that gave one key two different values: which one is meant cannot be known."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs) or all(found[key] == value for key, value in pairs):
+        return found
+    return _Twice(found)
+
+
+# numbers keep the digits that were sent: no float, no rounding; NaN and Infinity say that there is no number
+_DECODER = json.JSONDecoder(
+    parse_float=str, parse_int=str, parse_constant=lambda _: None, strict=False, object_pairs_hook=_object
+)
 
 
 class _Number(str):
@@ -31,7 +45,7 @@ class _Number(str):
     __slots__ = ()
 
 
-_NESTED = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_Number, strict=False)
+_NESTED = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=lambda _: None, strict=False)
 
 
 def record_of(element: dict[str, Any], raw: str) -> Record:
@@ -144,7 +158,9 @@ def _elements(window: _Window, gathering: Gathering, spec: FileSpec, name: str) 
         ordinal += 1
         found = window.take() if mark == "{" else None
         broken = not (found and isinstance(found[0], dict))
-        if found and not broken:
+        if found and isinstance(found[0], _Twice):
+            gathering.damage(ordinal, "row.key_twice", found[1])
+        elif found and not broken:
             known.update(found[0])
             gathering.add(ordinal, record_of(*found), found[1])
         else:
@@ -240,7 +256,9 @@ def read_jsonl(piece: Piece) -> Iterator[RawChunk]:
                 value = _DECODER.decode(body)
             except (JSONDecodeError, RecursionError):
                 value = None
-            if isinstance(value, dict):
+            if isinstance(value, _Twice):
+                gathering.damage(number, "row.key_twice", line)
+            elif isinstance(value, dict):
                 gathering.add(number, record_of(value, body), body)
             elif body not in {"[", "]"}:
                 gathering.damage(number, "row.not_a_record", line)

@@ -14,7 +14,8 @@ from itertools import islice
 #: Natural logarithms by which one reading must beat the other before a declaration is doubted (e^12: 160,000 to 1).
 CLEAR = 12.0
 _WORDS = 4_000
-_WORD = re.compile(rb"[\x30-\xff]*[\x80-\xff][\x30-\xff]*")
+_LONGEST = 4_096
+_BREAKS = re.compile(rb"[\x00-\x2f]+")
 _GB = re.compile(rb"[\x81-\xfe][\x30-\x39][\x81-\xfe][\x30-\x39]|[\x81-\xfe][\x40-\x7e\x80-\xfe]|[\x80-\xff]")
 _BIG5 = re.compile(rb"[\x81-\xfe][\x40-\x7e\xa1-\xfe]|[\x80-\xff]")
 _HAN_IN_UTF8 = re.compile(rb"[\xe3-\xe9\xef][\x80-\xbf]{2}")
@@ -40,8 +41,8 @@ _UTF8_CLASSES = {"first": (0.96, 7_500), "second": (0.03, 14_000), "sign": (0.01
 
 def words(sample: bytes) -> list[bytes]:
     """Return the distinct words with non-ASCII bytes in them, in order, at most some thousands."""
-    found = (match[0] for match in islice(_WORD.finditer(sample), 5 * _WORDS))
-    return list(islice(dict.fromkeys(found), _WORDS))
+    found = dict.fromkeys(word[:_LONGEST] for word in _BREAKS.split(sample) if not word.isascii())
+    return list(islice(found, _WORDS))
 
 
 def likeness(found: list[bytes], encoding: str) -> float:

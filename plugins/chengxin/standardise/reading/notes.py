@@ -64,4 +64,4 @@ def _is_note(table: pa.Table, row: int) -> bool:
         return False
     if _TOTAL.fullmatch(re.sub(rf"[{_BLANK}]", "", filled[0])):
         return True
-    return len(filled) <= max(1, len(cells) // 2) and all(_NOTE.fullmatch(cell) for cell in filled)
+    return all(_NOTE.fullmatch(cell) for cell in filled)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]')
 _XML_TOKEN = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?\?>|<(/?)([^\s/>!?]+)([^<>]*?)(/?)>", re.S)
 _TOKENS = 20_000
+_HEADS = frozenset({"head", "header", "messageheader", "msghead", "报文头"})
 
 
 def json_records_path(text: str) -> str:
@@ -96,7 +97,8 @@ def _outline(text: str) -> XmlOutline:
     if repeated:
         shallowest = min(repeated, key=len)
         return XmlOutline("/".join(shallowest))
-    parents = [p for p in leaves if p and leaves[p] > 1]
+    holders = {p[:-1] for p in leaves if p}  # of elements that have parts themselves
+    parents = [p for p in leaves if p and p not in holders and p[-1].lower() not in _HEADS]
     deepest = max(parents, key=lambda p: (leaves[p], len(p)), default=())
     return XmlOutline("/".join(deepest), is_single=True)
 

@@ -4,6 +4,7 @@ Each row goes through lxml with everything dangerous off: no DTD (a file with on
 no huge trees. Rows inside comments and CDATA are not rows.
 """
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ from pathlib import Path
 from lxml import etree
 
 from chengxin.contracts.models import FileSpec
-from chengxin.errors import DeliveryCorrupt
+from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.standardise.reading.decode import stream
+from chengxin.standardise.reading.outline import xml_outline
 from chengxin.standardise.reading.record_rows import Gathering, Record, chunked
 from chengxin.standardise.reading.shapes import Piece, RawChunk
 
@@ -22,12 +24,18 @@ _NAMESPACE = re.compile(r"""\sxmlns:([\w.-]+)\s*=\s*["'][^"']*["']""")
 _PREFIX = re.compile(r"<([A-Za-z_][\w.-]*):|\s([A-Za-z_][\w.-]*):[\w.-]+\s*=")
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _MAX_ROW = 4 << 20
+_LOOKED_AT = 64 << 10
+# what is taken away or translated, and how the beginning of one looks at the end of a block
+_CDATA = (re.compile(r"<!\[CDATA\[|\]\]>"), re.compile(r"(?:\]\]?|<(?:!(?:\[C?D?A?T?A?)?)?)\Z"))
+_ESCAPED = (re.compile(r"&(?:lt|gt|amp|quot|apos|#\d{1,6}|#x[0-9a-fA-F]{1,6});"), re.compile(r"&#?\w{0,8}\Z"))
 
 
 def read_xml(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     """Yield the rows: the elements named by the last part of `spec.records`, or the children of the root."""
     gathering = Gathering(piece.encoding)
     blocks = stream(Path(piece.path), piece.encoding, piece.start)
+    if spec.wrapped:
+        blocks = unwrapped(blocks, spec.wrapped)
     return chunked(gathering, _Rows(blocks, gathering, spec, Path(piece.path).name).read())
 
 
@@ -44,7 +52,12 @@ class _Rows:
         self._start = -1  # of the row that is open, -1 between rows
         self._ordinal = 0
         self._prefixes = ""
+        self._shown = ""  # the beginning, to say where the records are if not where they should be
         self._is_whole = False
+        self._envelope = spec.envelope
+        self._before = ""  # what stands before the first row, as long as the envelope is looked for
+        self._head: Record = {}
+        self._inside = True  # the element that holds the rows is open
 
     def _grow(self) -> bool:
         for block in self._blocks:
@@ -58,26 +71,46 @@ class _Rows:
         tag, root = self._open()
         if not tag:
             return
-        tokens = _tokens(tag, root)
+        parent = self._path[-2] if len(self._path) > 1 else ""
+        self._inside = not parent or parent == root.rpartition(":")[2]
+        tokens = _tokens(tag, root, parent)
         while match := self._next(tokens):
             before = self._ordinal
             self._at = match.end()
-            if match["root"]:
-                self._is_whole = True
-            elif match["open"]:
-                if self._start >= 0:  # the row before was never closed
-                    self._damage(self._text[self._start : match.start()])
-                self._start = match.start()
-                if match["empty"]:
-                    self._close()
-            elif not match["skip"] and self._start >= 0:
-                self._close()
+            self._take(match)
             if self._ordinal > before:
                 yield None
+        if self._start < 0 and not self._ordinal:
+            self._look_elsewhere(root, tag)
         if self._start >= 0:
             self._damage(self._text[self._start :])
         elif not self._is_whole:
             self._damage("（文件在此中断，根元素没有结束）")
+
+    def _look_elsewhere(self, root: str, tag: str) -> None:
+        """Raise DeliveryMismatch where no row was found, but another element repeats."""
+        likely = xml_outline(f"<{root}>{self._shown}")
+        if likely.records and not likely.is_single and not likely.records.endswith(f"/{tag}"):
+            raise DeliveryMismatch(
+                f"文件 {self._name} 里没有约定的记录 {'/'.join(self._path)}，"
+                f"实际记录很可能是 {likely.records}；请核对约定的 records"
+            )
+
+    def _take(self, match: re.Match[str]) -> None:
+        """Act on one token."""
+        if match["root"]:
+            self._is_whole = True
+        elif match["parent"] and self._start < 0:
+            self._inside = not match["parent"].startswith("</")
+        elif match["open"] and self._inside:
+            self._read_envelope(self._text[: match.start()])
+            if self._start >= 0:  # the row before was never closed
+                self._damage(self._text[self._start : match.start()])
+            self._start = match.start()
+            if match["empty"]:
+                self._close()
+        elif match["close"] and self._start >= 0:
+            self._close()
 
     def _next(self, tokens: re.Pattern[str]) -> re.Match[str] | None:
         """Return the next token, reading on where one may be cut off; what is behind the current row is dropped."""
@@ -91,12 +124,28 @@ class _Rows:
             keep = self._at
             if self._start >= 0:
                 keep = self._start
+            elif self._envelope and not self._head and len(self._text) < _MAX_ROW:
+                keep = 0
             elif match is None:
                 keep = max(self._at, self._text.rfind("<", self._at))
             self._text, self._at = self._text[keep:], max(self._at - keep, 0)
             self._start = min(self._start, 0)
             if not self._grow():
                 return tokens.search(self._text, self._at)
+
+    def _read_envelope(self, before: str) -> None:
+        """Take the values that stand before the first row. Raises DeliveryMismatch where one is missing."""
+        if not self._envelope or self._head:
+            return
+        for path in self._envelope:
+            name = re.escape(path.rpartition("/")[2])
+            pattern = (
+                rf"<(?:[\w.-]+:)?{name}(?:\s[^<>]*)?>\s*(?:<!\[CDATA\[)?([^<]*?)(?:\]\]>)?\s*</(?:[\w.-]+:)?{name}\s*>"
+            )
+            found = re.search(pattern, before[_section(before, path) :])
+            if found is None:
+                raise DeliveryMismatch(f"文件 {self._name} 的报文头里找不到 {path}；请核对约定的 envelope")
+            self._head[path] = html.unescape(found[1]).strip()
 
     def _close(self) -> None:
         self._add(self._text[self._start : self._at])
@@ -119,7 +168,10 @@ class _Rows:
             return "", ""
         self._prefixes = "".join(m[0] for m in _NAMESPACE.finditer(root[2]))
         self._text = self._text[root.end() :]
+        self._shown = self._text[:_LOOKED_AT]
         name = self._path[-1] if self._path else self._first_child()
+        if not name and not re.match(r"(?:\s|<!--.*?-->|<\?.*?\?>)*(?:</|\Z)", self._text, re.S):
+            raise DeliveryCorrupt(f"文件 {self._name} 的根元素里不是 XML 元素；请按约定格式重新报送")
         return name, root[1]
 
     def _prolog(self) -> int:
@@ -157,33 +209,69 @@ class _Rows:
             self._damage(raw)
             return
         self._ordinal += 1
-        self._gathering.add(self._ordinal, _record(row), raw)
+        self._gathering.add(self._ordinal, self._head | _record(row), raw)
 
 
-def _tokens(tag: str, root: str) -> re.Pattern[str]:
-    """Match a row's start or end tag, the root's end tag, or a comment, CDATA section or instruction to pass over."""
+def _section(text: str, path: str) -> int:
+    """Return where the innermost parent that a path names begins."""
+    at = 0
+    for part in path.split("/")[:-1]:
+        match = re.compile(rf"<(?:[\w.-]+:)?{re.escape(part)}[\s>]").search(text, at)
+        at = match.start() if match else at
+    return at
+
+
+def unwrapped(blocks: Iterator[str], how: str) -> Iterator[str]:
+    """Lay a message open whose rows stand in a CDATA section or as escaped text of an outer one."""
+    marks, cut_off = _CDATA if how == "cdata" else _ESCAPED
+    carry = ""
+    for block in blocks:
+        text = carry + block
+        half = cut_off.search(text, max(len(text) - 12, 0))
+        text, carry = (text[: half.start()], half[0]) if half else (text, "")
+        yield marks.sub("" if how == "cdata" else _plain, text)
+    yield marks.sub("" if how == "cdata" else _plain, carry)
+
+
+def _plain(match: re.Match[str]) -> str:
+    return html.unescape(match[0])
+
+
+def _tokens(tag: str, root: str, parent: str) -> re.Pattern[str]:
+    """Match a row's start or end tag, its parent's, the root's end tag, or what is passed over: comment, CDATA, PI."""
     name = rf"(?:[\w.-]+:)?{re.escape(tag)}"
+    outer = rf"(?P<parent></?(?:[\w.-]+:)?{re.escape(parent)}(?:\s[^<>]*)?>)|" if parent else "(?P<parent>(?!))|"
     return re.compile(
-        rf"(?P<skip><!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z))|(?P<root></{re.escape(root)}\s*>)"
-        rf"""|(?P<open><{name}(?:\s(?:[^<>"']|"[^"]*"|'[^']*')*?)?(?P<empty>/)?>)|</{name}\s*>""",
+        rf"(?P<skip><!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z))|(?P<root></{re.escape(root)}\s*>)|{outer}"
+        rf"""(?P<open><{name}(?:\s(?:[^<>"']|"[^"]*"|'[^']*')*?)?(?P<empty>/)?>)|(?P<close></{name}\s*>)""",
         re.S,
     )
 
 
 def _record(row: etree._Element) -> Record:
-    """Return attributes and child elements of a row as text; `<COL name="X">` is column X, nil is null."""
+    """Return attributes and parts of a row as text; `<COL name="X">` is column X, nil is null, parts of parts a/b."""
     record: Record = {_local(name): str(value) for name, value in row.attrib.items()}
+    _add_parts(record, row, "")
+    if not record and row.text and row.text.strip():
+        record[_local(row.tag)] = row.text.strip()
+    return record
+
+
+def _add_parts(record: Record, row: etree._Element, prefix: str) -> None:
     for child in row:
         if not isinstance(child.tag, str):
             continue
-        name = base = child.get("name") or child.get("NAME") or _local(child.tag)
+        given = str(child.get("name") or child.get("NAME") or _local(child.tag)).strip()
+        if len(child):
+            _add_parts(record, child, f"{prefix}{given}/")
+            continue
+        name = base = f"{prefix}{given}"
         count = 1
         while name in record:
             count += 1
             name = f"{base}_{count}"
         is_nil = child.get(_NIL) in {"true", "1"}
-        record[name.strip()] = None if is_nil else "".join(str(part) for part in child.itertext()).strip()
-    return record
+        record[name] = None if is_nil else (child.text or child.get("value") or "").strip()
 
 
 def _local(name: str | bytes) -> str:

@@ -22,7 +22,7 @@ from chengxin.contracts.models import FileSpec
 from chengxin.standardise.reader import plan, read
 
 NAMES = ("决定书文号", "名称", "代码", "代表人", "类别", "金额", "日期", "机关", "区划", "更新时间")
-WIDTHS = (20, 36, 18, 8, 8, 12, 10, 24, 6, 19)
+WIDTHS = (28, 36, 18, 8, 8, 12, 10, 24, 6, 19)
 XLS_ROWS = 60_000  # a sheet of the old format ends at 65,536
 FORMATS = ("csv", "csv_gb18030", "tsv", "jsonl", "json", "xml", "fixed", "xlsx", "xls")
 
@@ -38,6 +38,7 @@ def spec_of(kind: str) -> FileSpec:
     options: dict[str, Any] = {
         "csv_gb18030": {"format": "csv", "encoding": "gb18030"},
         "xml": {"records": "ROWDATA/ROW"},
+        "json": {"records": "data.rows"},
     }
     return FileSpec.model_validate({"format": kind} | options.get(kind, {}))
 

@@ -88,6 +88,19 @@ def test_the_code_of_an_authority_is_not_taken_for_the_subject():
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "header"),
+    [
+        ("penalty", "原企业名称"), ("penalty", "举报人姓名"), ("penalty", "处罚机关联系电话"),
+        ("penalty", "上级主管部门"), ("licence", "原许可证编号"), ("registration", "隶属企业名称"),
+        ("registration", "实缴资本"), ("registration", "主管税务机关"), ("dishonest_person", "申请执行人名称"),
+    ],
+)  # fmt: skip
+def test_what_belongs_to_somebody_or_something_else_is_not_taken(kind, header):
+    (found,) = matched(kind, **{header: [f"某{n}" for n in range(9)]}).values()
+    assert found.element is None
+
+
 def test_of_two_columns_with_one_meaning_the_second_is_left_to_a_person():
     found = matched("penalty", 处罚决定书文号=["示例〔2024〕1号"] * 9, 行政处罚决定书文号=["示例〔2024〕2号"] * 9)
     assert sorted(element_of(m) or "" for m in found.values()) == ["", "decision_no"]

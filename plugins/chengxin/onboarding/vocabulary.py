@@ -40,9 +40,14 @@ _ROLES = {
     "holder": ("股东", "出质人", "质权人", "投资人", "出资人"),
     "source": ("来源", "报送", "填报"),
     "former": ("曾用", "变更前", "原名"),
+    "parent": ("隶属", "上级", "母公司", "总公司", "总部"),
+    "other party": ("申请执行", "原告", "举报", "投诉", "受害"),
+    "paid": ("实缴", "实收", "已缴", "应缴"),
     "intermediary": ("中介", "代理"),
     "removal": ("移出", "移除", "解除", "退出", "注销", "吊销", "修复"),
 }
+# Authorities that only some record kinds come from: elsewhere such a column is about something else.
+_AUTHORITIES = {"税务": "tax_", "法院": "dishonest_"}
 # Words that mean something only once the record kind is known.
 _GENERIC_WORDS = {
     "name": ("名称", "name", "mc", "单位", "企业", "公司", "对象", "title"),
@@ -94,6 +99,7 @@ class Vocabulary:
 
     contracts: Iterable[Contract] = ()
     _spelled: dict[str, dict[str, float]] = field(default_factory=dict)
+    _likes: dict[tuple[str, str], Likeness] = field(default_factory=dict)
     _used: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # folded header -> (kind, element)
 
     def __post_init__(self) -> None:
@@ -115,6 +121,10 @@ class Vocabulary:
     def likeness(self, header: str, element: Element, kind: Kind) -> Likeness:
         """Return how much a header speaks for an element of a kind."""
         best = _NONE
+        foreign = any(word in header and not kind.id.startswith(start) for word, start in _AUTHORITIES.items())
+        used = (kind.id, element.id) in self._used.get(fold_header(header), ())
+        if foreign and element.id == "authority_name" and not used:
+            return _NONE
         for form, weight in _forms(header):
             exact = self._exact(form, element.id, kind)
             if exact.score * weight > best.score:
@@ -140,6 +150,13 @@ class Vocabulary:
         return Likeness(max(spelled, other), "列名") if max(spelled, other) else _NONE
 
     def _alike(self, header: str, element: Element) -> Likeness:
+        """Compare once: an element is in many kinds."""
+        key = (header, element.id)
+        if key not in self._likes:
+            self._likes[key] = self._compared(header, element)
+        return self._likes[key]
+
+    def _compared(self, header: str, element: Element) -> Likeness:
         plain = _plain(fold_header(_UNIT.sub("", _MARKS.sub("", header))))
         if len(_HAN.findall(plain)) < 2:
             return _NONE
@@ -174,12 +191,15 @@ def _plain(folded: str) -> str:
     return _EMPTY.sub("", _EITHER_NAME.sub("名称", folded).replace("或者", "或")) or folded
 
 
+@cache
 def _bigrams(text: str) -> set[str]:
     return {text[n : n + 2] for n in range(len(text) - 1)}
 
 
+@cache
 def _roles(text: str) -> frozenset[str]:
-    return frozenset(role for role, words in _ROLES.items() if any(word in text for word in words))
+    roles = {role for role, words in _ROLES.items() if any(word in text for word in words)}
+    return frozenset(roles | ({"former"} if re.match("原(?!因|告)", text) else set()))
 
 
 def has_role(header: str) -> bool:

@@ -71,6 +71,9 @@ class StandardBatch:
     mismatch: str | None = None
     sources: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sources", tuple(self.sources))  # JSON gives a list
+
 
 @dataclass(frozen=True)
 class Finding:

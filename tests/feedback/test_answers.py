@@ -1,0 +1,289 @@
+"""Answers end to end: what a department finds in its outbox, its feedback table and at its callback."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from chengxin import pipeline
+from chengxin.clock import Clock
+from chengxin.connectors.answering import ROWS_A_POST
+from chengxin.model.rules import rules
+from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
+from servers import Answer, Api, postgres
+
+CLOCK = Clock(START)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    office = Office(tmp_path)
+    office.contract("reg", "registration", REGISTRATION)
+    office.contract("pen", "penalty", ("source_record_id", *PENALTY))
+    office.deliver("reg", *(company(n) for n in range(1, 6)), day=0)
+    return office
+
+
+def wrong(n: int, **more):
+    return penalty(n, source_record_id=f"k{n}", subject_name=f"湖南示例{n}有限公司", uscc=uscc(n)[:-1] + "I") | more
+
+
+def right(n: int, **more):
+    return wrong(n) | {"uscc": uscc(n)} | more
+
+
+def bare(row: dict) -> dict:
+    return {k: v for k, v in row.items() if k != "source_record_id"}
+
+
+def answer(office: Office, dataset: str = "pen", **more):
+    return pipeline.answer(office.contracts[dataset], office.settings, CLOCK, **more)
+
+
+def sheet(folder: Path, name: str) -> list[dict[str, str]]:
+    text = (folder / name).read_bytes()
+    assert text.startswith(b"\xef\xbb\xbf")
+    return list(csv.DictReader(text.decode("utf-8-sig").splitlines()))
+
+
+def outbox(office: Office) -> list[Path]:
+    return sorted(p.parent for p in (office.settings.home / "outbox").rglob("回执.json"))
+
+
+def test_every_rule_says_what_is_wrong_and_how_to_mend_it():
+    assert len(rules()) >= 72
+    assert [r.id for r in rules().values() if not (r.zh.strip() and r.mend_zh.strip() and r.mend_en.strip())] == []
+    assert [
+        r.id for r in rules().values() if not r.mend_zh.startswith(("请", "如", "有", "主体", "向", "个体", "确"))
+    ] == []
+
+
+def test_tells_counts_refused_rows_and_rows_that_wait_in_the_departments_own_words(office):
+    rows = [right(1), wrong(2), right(9), right(1), right(8, uscc="", subject_name="湖南示例八有限公司")]
+    account = office.deliver("pen", *rows, day=1)
+    (told,) = answer(office)
+    counts = told.receipt["counts"]
+    assert counts["received"] == sum(v for k, v in counts.items() if k != "received") == 5
+    assert counts == {k: account[k] for k in counts}
+    (folder,) = outbox(office)
+    page = (folder / "回执.txt").read_text("utf-8-sig")
+    assert "收到 5 条 = 入库 1 + 疑问 1 + 重复 1 + 未关联 2" in page
+    assert "请更正“需更正”表中的 1 条记录" in page
+    (refused,) = sheet(folder, "需更正.csv")
+    assert (refused["行号"], refused["记录标识"], refused["问题字段"]) == ("3", "k2", "uscc")
+    assert refused["问题说明"] == rules()["uscc.characters"].zh
+    assert refused["更正办法"] == rules()["uscc.characters"].mend_zh
+    assert refused["decision_no"] == "湘示罚〔2026〕2号"
+    waiting = sheet(folder, "待关联.csv")
+    assert [(w["记录标识"], w["规则代码"]) for w in waiting] == [("k9", "link.unknown_code"), ("k8", "link.name_only")]
+    assert "补填统一社会信用代码" in waiting[1]["处理办法"]
+
+
+def test_answers_nothing_twice_while_nothing_changes(office):
+    office.deliver("pen", wrong(2), right(1), day=1)
+    assert [a.sent is not None for a in answer(office)] == [True]
+    before = {p: p.read_bytes() for p in (office.settings.home / "outbox").rglob("*") if p.is_file()}
+    assert answer(office) == []
+    (office.settings.home / "feedback" / "pen" / "answered.json").unlink()
+    assert answer(office) == []
+    assert {p: p.read_bytes() for p in (office.settings.home / "outbox").rglob("*") if p.is_file()} == before
+
+
+def test_equal_states_give_equal_bytes(office, tmp_path):
+    office.deliver("pen", wrong(2), wrong(3, decision_on=""), right(9), day=1)
+    (told,) = answer(office)
+    files = {p.name: p.read_bytes() for p in told.folder.iterdir() if p.name != "sent.json"}
+    for path in sorted(told.folder.parent.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    (office.settings.home / "feedback" / "pen" / "answered.json").unlink()
+    (again,) = answer(office)
+    assert {p.name: p.read_bytes() for p in again.folder.iterdir() if p.name != "sent.json"} == files
+
+
+def test_a_held_batch_is_told_why_and_what_to_do(office):
+    office.contract("pen", "penalty", PENALTY, quality={"quarantined": {"warn": 0.1, "hold": 0.2}})
+    assert office.deliver("pen", *(bare(wrong(n)) for n in (1, 2)), day=1)["verdict"] == "hold"
+    (told,) = answer(office)
+    page = (told.folder / "回执.txt").read_text("utf-8-sig")
+    assert "整批暂缓" in page
+    assert "没有一行可用" in page
+    assert "收到 2 条 = 入库 0 + 疑问 2" in page
+    assert len(sheet(told.folder, "需更正.csv")) == 2
+
+
+def test_mended_rows_close_the_refused_ones_and_an_updated_receipt_is_sent(office):
+    office.deliver("pen", wrong(1), wrong(2), wrong(3), right(4), day=1)
+    answer(office)
+    mending = office.deliver("pen", right(1), right(2), day=2)["batch_id"]
+    first = next(a for a in answer(office) if a.id.endswith("-r1"))
+    assert first.receipt["refused"] == {"total": 3, "open": 1, "mended": {mending: 2}, "overtaken": 0}
+    assert [r["记录标识"] for r in sheet(first.folder, "需更正.csv")] == ["k3"]
+    assert office.account("pen").quarantined == 3  # the account of the old batch does not change
+
+
+def test_knows_mended_rows_by_name_and_number_where_the_source_has_no_key(office):
+    plain = [bare(wrong(n)) for n in (1, 2, 3)]
+    office.contract("pen", "penalty", PENALTY)
+    office.deliver("pen", *plain, {**plain[0], "decision_no": "湘示罚〔2026〕9号", "decision_on": ""}, day=1)
+    mended = [{**plain[0], "uscc": uscc(1), "decision_no": "湘示罚[2026]1号"}, {**plain[1], "subject_name": "别的公司"}]
+    mended[1]["uscc"] = uscc(2)
+    undated = {**plain[0], "uscc": uscc(1), "decision_no": "湘示罚〔2026〕9号"}
+    office.deliver("pen", *mended, undated, day=2)
+    first = next(a for a in answer(office) if a.receipt["refused"]["total"])
+    assert first.receipt["refused"]["open"] == 2  # the one with another name, and the one that did not come again
+    assert [r["行号"] for r in sheet(first.folder, "需更正.csv")] == ["3", "4"]
+
+
+def test_one_row_that_comes_again_closes_no_more_than_one(office):
+    two = [bare(wrong(1, subject_name="", item_name=t)) for t in ("甲", "乙")]
+    office.contract("pen", "penalty", PENALTY)
+    office.deliver("pen", *two, day=1)
+    mended = two[0] | {"uscc": uscc(1)}
+    office.deliver("pen", mended, day=2)
+    assert next(a for a in answer(office) if a.receipt["refused"]["total"]).receipt["refused"]["open"] == 1
+
+
+def test_a_newer_full_delivery_overtakes_what_an_older_one_refused(office):
+    office.contract("pen", "penalty", PENALTY, mode="full")
+    office.deliver("pen", bare(right(1)), bare(wrong(2)), bare(right(3)), day=1)
+    office.deliver("pen", bare(right(1)), bare(right(3)), bare(right(4)), day=2)
+    first = next(a for a in answer(office) if a.receipt["refused"]["total"])
+    assert (first.receipt["refused"]["open"], first.receipt["refused"]["overtaken"]) == (0, 1)
+
+
+def test_rows_that_waited_and_found_their_subject_are_told_in_a_new_receipt(office):
+    office.deliver("pen", right(9), day=1)
+    answer(office)
+    office.deliver("reg", company(9), day=2)
+    office.retry()
+    (told,) = answer(office)
+    assert told.id.endswith("-r1")
+    assert told.receipt["counts"]["unlinked"] == 0
+    assert told.receipt["advice"] == "无需处理。"
+
+
+def test_cells_that_a_spreadsheet_would_run_or_spoil_are_made_safe(office):
+    rows = [
+        wrong(1, subject_name='=HYPERLINK("a")', item_name="@SUM(1)", penalty_content="-12.5", legal_rep_name="+A1"),
+        wrong(2, subject_name="＝1+1", reg_no="000123", org_code="\t=1", penalty_content=" -2+3", item_name="-"),
+    ]
+    office.deliver("pen", *rows, day=1)
+    (told,) = answer(office)
+    first, second = sheet(told.folder, "需更正.csv")
+    assert first["subject_name"] == "'" + rows[0]["subject_name"]
+    assert (first["item_name"], first["legal_rep_name"], first["penalty_content"]) == ("'@SUM(1)", "'+A1", "-12.5")
+    assert (second["subject_name"], second["reg_no"], second["item_name"]) == ("'＝1+1", "'000123", "-")
+    for row in (first, second):
+        assert [v for v in row.values() if v.lstrip()[:1] in "=+@＝" and v] == []
+    mended = office.deliver("pen", right(1, penalty_content="'-12.5万", item_name="'罚款"), day=2)
+    assert mended["accepted"] == 1
+
+
+def test_no_value_of_a_row_is_logged_or_in_the_receipt(office, caplog):
+    office.deliver("pen", wrong(2, person_doc_no="430102199003077210"), day=1)
+    (told,) = answer(office)
+    assert "430102199003077210" not in caplog.text + json.dumps(told.receipt, ensure_ascii=False)
+    assert "湖南示例2" not in (told.folder / "回执.txt").read_text("utf-8-sig")
+
+
+@pytest.mark.parametrize("where", ["sqlite", "postgresql"])
+def test_fills_a_feedback_table_once(office, tmp_path, monkeypatch, where):
+    if where == "sqlite":
+        (tmp_path / "staging.db").touch()
+        _fills_table(office, monkeypatch, f"sqlite:///{tmp_path / 'staging.db'}")
+        return
+    with postgres() as url:
+        if url is None:
+            pytest.skip("PostgreSQL is not installed")
+        _fills_table(office, monkeypatch, url)
+
+
+def _fills_table(office, monkeypatch, url):
+    monkeypatch.setenv("CHENGXIN_CONN_STAGING", url)
+    names = ("source_record_id", *PENALTY)
+    office.contract("pen", "penalty", names, feedback={"to": "table", "connection": "staging", "table": "反馈"})
+    office.deliver("pen", wrong(2), right(9), day=1)
+    (told,) = answer(office)
+    assert told.sent == "反馈表 反馈"
+    assert [a.sent for a in answer(office, again=[told.batch_id])] == ["反馈表 反馈"]
+    engine = sqlalchemy.create_engine(url)
+    with engine.connect() as connection:
+        query = 'SELECT "序号", "类别", "记录标识", "字段", "规则" FROM "反馈" ORDER BY "序号"'
+        found = [tuple(row) for row in connection.execute(sqlalchemy.text(query))]
+    engine.dispose()
+    assert found == [
+        ("0", "回执", None, None, None),
+        ("1", "需更正", "k2", "uscc", "uscc.characters"),
+        ("2", "待关联", "k9", None, "link.unknown_code"),
+    ]
+
+
+def test_a_callback_that_fails_is_called_again_and_can_tell_what_it_has(office, monkeypatch):
+    seen: list[tuple[str, dict]] = []
+
+    def behave(asked):
+        seen.append((asked.headers["Idempotency-Key"], json.loads(asked.body)))
+        return Answer(b"{}", status=503 if len(seen) <= 2 else 200)
+
+    api = Api(behave, with_asked=True)
+    monkeypatch.setenv("CHENGXIN_CONN_DESK", api.url)
+    names = ("source_record_id", *PENALTY)
+    how = {"to": "post", "connection": "desk", "path": "feedback", "options": {"attempts": 2, "backoff_seconds": 0}}
+    office.contract("pen", "penalty", names, feedback=how)
+    office.deliver("pen", wrong(2), right(1), day=1)
+    (failed,) = answer(office)
+    assert (failed.sent, failed.problem is not None) == (None, True)
+    (told,) = answer(office)  # the next run
+    api.close()
+    assert told.sent == "回调 feedback"
+    assert {key for key, _ in seen} == {f"{told.id}-1"}
+    body = seen[-1][1]
+    assert body["receipt"]["counts"]["received"] == 2
+    assert [(r["record"], r["column"], r["rule"]) for r in body["rows"]] == [("k2", "uscc", "uscc.characters")]
+    assert (body["part"], body["parts"], len(body["rows"]) <= ROWS_A_POST) == (1, 1, True)
+
+
+def test_a_folder_outside_the_outbox_is_refused(office):
+    office.contract("pen", "penalty", ("source_record_id", *PENALTY), feedback={"folder": "../../elsewhere"})
+    office.deliver("pen", wrong(2), day=1)
+    (told,) = answer(office)
+    assert told.sent is None
+    assert "发件箱之外" in told.problem
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from chengxin.connectors import answering as connectors
+from chengxin.store import atomic
+def audit(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith({at!r}):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(audit)
+from chengxin.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("at", ["0000", "sent.json", "answered.json"])
+def test_a_run_killed_between_package_and_sending_is_made_good_by_the_next(office, at):
+    office.deliver("pen", wrong(2), right(9), day=1)
+    arguments = ["--home", str(office.settings.home), "--contracts", str(office.settings.contracts), "feedback", "pen"]
+    program = KILLED.format(tests=str(Path(__file__).parents[1]), at=at)
+    killed = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    done = subprocess.run(
+        [sys.executable, "-m", "chengxin.cli", *arguments, "--json"], capture_output=True, check=True, env=os.environ
+    )
+    (told,) = json.loads(done.stdout)["answers"]
+    assert told["sent"]
+    assert told["id"].endswith("-r0")
+    (folder,) = outbox(office)
+    assert sorted(p.name for p in folder.iterdir()) == ["回执.json", "回执.txt", "待关联.csv", "需更正.csv"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 SCRIPT = """
 import sys
-from chengxin.standardise.worker import leave_pandas_out
-leave_pandas_out()
+from chengxin.standardise.worker import prepare
+prepare()
 from datetime import date
 from pathlib import Path
 from chengxin.contracts.models import Contract

@@ -27,7 +27,7 @@ from chengxin.standardise.mapper import Mapper
 from chengxin.standardise.quarantine import QUARANTINE
 from chengxin.standardise.reader import Piece, headers, plan, read
 from chengxin.standardise.reading.archives import Source, sources
-from chengxin.standardise.worker import leave_pandas_out
+from chengxin.standardise.worker import prepare
 from chengxin.store import atomic
 
 POOL_BYTES = 64 << 20  # below this, starting processes costs more than it saves
@@ -130,7 +130,7 @@ def _tasks(contract: Contract, batch: Batch, found: Sequence[Source], folder: Pa
 def _results(tasks: Sequence[Task], workers: int, size: int) -> Iterator[tuple[int, int, Counter[str]]]:
     if workers > 1 and len(tasks) > 1 and size >= POOL_BYTES:
         context = get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=leave_pandas_out) as pool:
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=prepare) as pool:
             yield from pool.map(standardise_piece, tasks)
     else:
         yield from map(standardise_piece, tasks)

@@ -45,7 +45,7 @@ class Puller:
         pid = int(self.process.stdout.readline().split()[1])
         if kill_after is not None or kill_when:
             deadline = time.monotonic() + (20 if kill_after is None else kill_after)
-            while time.monotonic() < deadline and not (kill_when and kill_when()):
+            while time.monotonic() < deadline and not (kill_when and kill_when()) and _lives(pid):
                 time.sleep(0.001)
             with suppress(ProcessLookupError):  # it was faster
                 os.kill(pid, signal.SIGKILL)
@@ -83,10 +83,18 @@ def test_killed_at_any_moment_no_kept_page_is_asked_for_again(desk: Desk, start,
         return page_of(ROWS, asked)
 
     server, puller, moments = desk.serve(behave), start(), random.Random(20261124)
-    kills = resumed = finished = 0
-    while kills < 30 * MANY:
-        home, pages, seen = tmp_path / f"home-{finished}", kept(tmp_path / f"home-{finished}"), len(server.asked)
-        status = puller.pull(home, kill_after=moments.uniform(0.0, 0.35))
+    assert puller.pull(tmp_path / "warm") == 0  # it has to start first
+    begun = time.monotonic()
+    assert puller.pull(tmp_path / "home-0") == 0
+    undisturbed = time.monotonic() - begun
+    _exactly_once(tmp_path / "home-0")
+    kills, resumed, finished, pages = 0, 0, 1, set()
+    while kills < 20 * MANY or pages:
+        home = tmp_path / f"home-{finished}"
+        pages, seen = kept(home), len(server.asked)
+        # A slow machine may never finish in the time of its best hour: some pulls are left alone.
+        spared = pages and (kills % 5 == 4 or kills >= 20 * MANY)
+        status = puller.pull(home, None if spared else moments.uniform(0.0, undisturbed))
         # What is still under way from the kill before is of a page that was not kept.
         assert not pages & {a.query["page"] for a in server.asked[seen:]}
         resumed += bool(pages)
@@ -94,11 +102,16 @@ def test_killed_at_any_moment_no_kept_page_is_asked_for_again(desk: Desk, start,
         if status == 0:
             _exactly_once(home)
             finished += 1
-    home = tmp_path / f"home-{finished}"
-    assert puller.pull(home) == 0
-    _exactly_once(home)
-    assert resumed > 5
-    assert finished > 2
+            pages = set()
+    assert resumed > 2
+    assert finished > 1
+
+
+def _lives(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
 
 
 def _exactly_once(home: Path) -> None:

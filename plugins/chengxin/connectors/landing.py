@@ -74,8 +74,10 @@ def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Cloc
             shutil.rmtree(building, ignore_errors=True)
         if settled:
             _remember(folder, delivery, batch)
-        if delivery.locator.get("pull"):
-            shutil.rmtree(folder / delivery.locator["pull"], ignore_errors=True)
+        pull = folder / delivery.locator.get("pull", "")
+        if pull != folder and pull.is_dir():
+            # At once, not page by page: what is left of a half-deleted pull would be gone on from.
+            shutil.rmtree(pull.rename(folder / f"{BUILDING}{pull.name}"), ignore_errors=True)
         return batch
 
 

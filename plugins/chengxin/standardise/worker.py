@@ -30,7 +30,7 @@ _MOST_MMAP_THRESHOLD = 32 << 20  # bytes; glibc refuses more
 def keep_freed_memory() -> None:
     """Let the C library keep what is freed: arrays of megabytes come and go by the thousand here.
 
-    Each would be mapped anew and its pages cleared by the kernel: a sixth of a worker's CPU. Does nothing without glibc.
+    Each would be mapped anew and its pages cleared by the kernel: a sixth of a worker's CPU. glibc only.
     """
     change = getattr(ctypes.CDLL(None), "mallopt", None)
     if change:

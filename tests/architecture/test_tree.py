@@ -12,7 +12,7 @@ TEXT = {".py", ".yaml", ".yml", ".json", ".md", ".toml", ".csv", ".lock", ".html
 PYTHON = [path for folder in ("plugins", "dags", "bench", "tests") for path in sorted((PROJECT / folder).rglob("*.py"))]
 # Names that are part of a format or a licence, or that cannot exist.
 KNOWN_HOSTS = {"127.0.0.1", "localhost", "api-server", "www.apache.org", "www.w3.org"}
-KNOWN_HOSTS |= {"schemas.openxmlformats.org", "json-schema.org"}
+KNOWN_HOSTS |= {"schemas.openxmlformats.org", "schemas.xmlsoap.org", "json-schema.org", "192.0.2.1"}
 KNOWN_DOMAINS = (".example", ".example.com", ".example.org", ".invalid", ".test")
 
 

@@ -14,6 +14,7 @@ import sqlalchemy
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.connectors.answering import ROWS_A_POST
+from chengxin.contracts.lint import lint_contract
 from chengxin.model.rules import rules
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 from servers import Answer, Api, postgres
@@ -287,3 +288,10 @@ def test_a_run_killed_between_package_and_sending_is_made_good_by_the_next(offic
     assert told["id"].endswith("-r0")
     (folder,) = outbox(office)
     assert sorted(p.name for p in folder.iterdir()) == ["回执.json", "回执.txt", "待关联.csv", "需更正.csv"]
+
+
+@pytest.mark.parametrize(("to", "missing"), [("table", True), ("post", True), ("file", False), ("none", False)])
+def test_lint_asks_for_a_connection_to_answer_by(office, to, missing):
+    office.contract("pen", "penalty", PENALTY, feedback={"to": to})
+    told = [m for m in lint_contract(office.contracts["pen"]) if m.startswith("feedback.connection")]
+    assert bool(told) is missing

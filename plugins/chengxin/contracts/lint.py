@@ -44,6 +44,7 @@ def lint_contract(contract: Contract) -> Iterator[str]:
     yield from _headers(contract)
     yield from _codes(contract)
     yield from _delivery(contract)
+    yield from _feedback(contract)
     yield from _fixed_fields(contract)
     yield from _examples(contract, kind)
     if kind.sealed and contract.basis.share != "不予":
@@ -141,6 +142,13 @@ def _delivery(contract: Contract) -> Iterator[str]:
             yield f"delivery.options：{delivery.connector} 需要 {option} (required option)"
     if delivery.connector == "database" and contract.file not in (FileSpec(), FileSpec(format="jsonl")):
         yield "file：数据库表没有文件格式，请删去 file (a database table needs no `file`)"
+
+
+def _feedback(contract: Contract) -> Iterator[str]:
+    wanted = contract.feedback
+    named = wanted.connection or contract.delivery.options.get("connection")
+    if wanted.to in {"table", "post"} and not named:
+        yield f"feedback.connection：{wanted.to} 需要连接名，投递方式中也没有 (no connection to answer by)"
 
 
 def _fixed_fields(contract: Contract) -> Iterator[str]:

@@ -126,9 +126,13 @@ def _order_problems(rows: pa.Table) -> Iterator[str]:
 
     Which source comes first the rows do not tell. Persons of the open tier have no number to sort by.
     """
-    unique = [name for name in ("record_id", "dataset") if name in rows.column_names]  # one row a source of a record
-    if "record_id" in unique and rows.group_by(unique).aggregate([]).num_rows < rows.num_rows:
-        yield "record_id 重复"
+    if "record_id" in rows.column_names:
+        if "dataset" in rows.column_names:  # one row a source of a record
+            different = rows.group_by(["record_id", "dataset"]).aggregate([]).num_rows
+        else:
+            different = pc.count_distinct(rows.column("record_id")).as_py()
+        if different < rows.num_rows:
+            yield "record_id 重复"
     subject = rows.column("subject_id")
     if subject.null_count or rows.num_rows < 2:
         return

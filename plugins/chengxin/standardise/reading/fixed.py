@@ -22,7 +22,7 @@ from chengxin.standardise.reading.shapes import (
     kept,
     row_numbers,
 )
-from chengxin.standardise.reading.text_file import mapped
+from chengxin.standardise.reading.text_file import mapped, release
 
 
 def read_fixed(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
@@ -42,7 +42,9 @@ def read_fixed(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
                 raw = _shown(data[span.start : span.start + (64 << 10)], piece.encoding)
                 yield _columns(b"", np.zeros(0, np.int64), [Damaged(first, "row.oversize", raw)], first, piece, spec)
                 continue
-            yield _chunk(data[span.start : span.end], first, length, piece, spec)
+            raw_lines = data[span.start : span.end]
+            release(data, span.start, span.end)
+            yield _chunk(raw_lines, first, length, piece, spec)
         if piece.start >= piece.end:
             yield _columns(b"", np.zeros(0, np.int64), [], piece.line, piece, spec)
 

@@ -40,6 +40,14 @@ def mapped(path: Path | str) -> Iterator[bytes | mmap.mmap]:
             yield data
 
 
+def release(data: bytes | mmap.mmap, start: int, end: int) -> None:
+    """Let go of mapped pages that have been read: else a process seems to hold the whole file."""
+    if isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        first, last = start // mmap.PAGESIZE * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
+        if last > first:
+            data.madvise(mmap.MADV_DONTNEED, first, last - first)
+
+
 def plan_lines(path: Path, spec: FileSpec, layout: Layout | None, piece_bytes: int) -> list[Piece]:
     """Cut a text file into pieces. layout: None where records are lines and name their own fields.
 
@@ -52,8 +60,11 @@ def plan_lines(path: Path, spec: FileSpec, layout: Layout | None, piece_bytes: i
     names, blank, start, line = head.names, head.blank, head.start, head.line
     if encoding.startswith("utf-16"):
         return [Piece(str(path), 0, bom, size, line, encoding, names, blank)]
+    cuts = []
     with mapped(path) as data:
-        cuts = list(spans(data, start, size, piece_bytes, layout, len(names) + len(blank)))
+        for cut in spans(data, start, size, piece_bytes, layout, len(names) + len(blank)):
+            cuts.append(cut)
+            release(data, cut.start, cut.end)
     pieces = [Piece(str(path), n, c.start, c.end, line + c.lines, encoding, names, blank) for n, c in enumerate(cuts)]
     return pieces or [Piece(str(path), 0, start, size, line, encoding, names, blank)]
 
@@ -175,7 +186,9 @@ def texts(piece: Piece, layout: Layout | None) -> Iterator[tuple[Text, int, list
                 note = f"{kept(head)}…（该行共 {span.end - span.start} 字节，此处截断）"
                 yield Text(b""), first, [Damaged(first, "row.oversize", note)]
                 continue
-            yield to_utf8(data[span.start : span.end], piece.encoding), first, []
+            raw = data[span.start : span.end]
+            release(data, span.start, span.end)
+            yield to_utf8(raw, piece.encoding), first, []
 
 
 def _chunk_size(sample: bytes) -> int:

@@ -51,6 +51,14 @@ class _Rows:
         self._at = 0
         self._start = -1  # of the row that is open, -1 between rows
         self._ordinal = 0
+        self._parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            huge_tree=False,
+            load_dtd=False,
+            remove_comments=True,
+            remove_pis=True,
+        )
         self._prefixes = ""
         self._shown = ""  # the beginning, to say where the records are if not where they should be
         self._is_whole = False
@@ -101,7 +109,7 @@ class _Rows:
         if match["root"]:
             self._is_whole = True
         elif match["parent"] and self._start < 0:
-            self._inside = not match["parent"].startswith("</")
+            self._inside = not match["parent"].startswith("/")
         elif match["open"] and self._inside:
             self._read_envelope(self._text[: match.start()])
             if self._start >= 0:  # the row before was never closed
@@ -195,16 +203,10 @@ class _Rows:
         declared = {m[1] for m in _NAMESPACE.finditer(self._prefixes)}
         used = {p for m in _PREFIX.finditer(raw) for p in m.groups() if p and p not in {"xml", "xmlns"}}
         extra = "".join(f' xmlns:{prefix}="urn:{prefix}"' for prefix in sorted(used - declared))
-        parser = etree.XMLParser(
-            resolve_entities=False,
-            no_network=True,
-            huge_tree=False,
-            load_dtd=False,
-            remove_comments=True,
-            remove_pis=True,
-        )
         try:
-            row = etree.fromstring(f"<r{self._prefixes}{extra}>{raw}</r>".encode("utf-8", "surrogatepass"), parser)[0]
+            row = etree.fromstring(
+                f"<r{self._prefixes}{extra}>{raw}</r>".encode("utf-8", "surrogatepass"), self._parser
+            )[0]
         except (etree.XMLSyntaxError, IndexError):
             self._damage(raw)
             return
@@ -240,10 +242,11 @@ def _plain(match: re.Match[str]) -> str:
 def _tokens(tag: str, root: str, parent: str) -> re.Pattern[str]:
     """Match a row's start or end tag, its parent's, the root's end tag, or what is passed over: comment, CDATA, PI."""
     name = rf"(?:[\w.-]+:)?{re.escape(tag)}"
-    outer = rf"(?P<parent></?(?:[\w.-]+:)?{re.escape(parent)}(?:\s[^<>]*)?>)|" if parent else "(?P<parent>(?!))|"
+    outer = rf"(?P<parent>/?(?:[\w.-]+:)?{re.escape(parent)}(?:\s[^<>]*)?>)|" if parent else "(?P<parent>(?!))|"
+    # all begin with one literal character, so that the search leaps from tag to tag
     return re.compile(
-        rf"(?P<skip><!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z))|(?P<root></{re.escape(root)}\s*>)|{outer}"
-        rf"""(?P<open><{name}(?:\s(?:[^<>"']|"[^"]*"|'[^']*')*?)?(?P<empty>/)?>)|(?P<close></{name}\s*>)""",
+        rf"<(?:(?P<open>{name}(?:\s(?:[^<>\"']|\"[^\"]*\"|'[^']*')*?)?(?P<empty>/)?>)|(?P<close>/{name}\s*>)"
+        rf"|(?P<root>/{re.escape(root)}\s*>)|{outer}(?P<skip>!--.*?(?:-->|\Z)|!\[CDATA\[.*?(?:\]\]>|\Z)|\?.*?(?:\?>|\Z)))",
         re.S,
     )
 

@@ -111,7 +111,8 @@ class _Rows:
         elif match["parent"] and self._start < 0:
             self._inside = not match["parent"].startswith("/")
         elif match["open"] and self._inside:
-            self._read_envelope(self._text[: match.start()])
+            if self._envelope and not self._head:
+                self._read_envelope(self._text[: match.start()])
             if self._start >= 0:  # the row before was never closed
                 self._damage(self._text[self._start : match.start()])
             self._start = match.start()
@@ -143,8 +144,6 @@ class _Rows:
 
     def _read_envelope(self, before: str) -> None:
         """Take the values that stand before the first row. Raises DeliveryMismatch where one is missing."""
-        if not self._envelope or self._head:
-            return
         for path in self._envelope:
             name = re.escape(path.rpartition("/")[2])
             pattern = (

@@ -75,7 +75,7 @@ def page(receipt: Mapping[str, Any]) -> str:
     if receipt["files"]:
         lines.append("附表：" + "、".join(receipt["files"]))
     if receipt["refused"]["open"] and receipt["verdict"] != "hold":
-        lines += ["", "三、怎样更正", words.HOW_TO_MEND]
+        lines += ["", "三、怎样更正", words.HOW_TO_MEND.format(again=words.AGAIN[receipt["mode"]])]
     lines += _findings(receipt)
     lines += _listed(receipt["problems"])
     return "\n".join(lines) + "\n"

@@ -1,0 +1,40 @@
+"""The stages of one batch and of one snapshot. No Airflow, no global state; every stage may be run again.
+
+discover -> land -> standardise -> validate -> admit (link and account) -> answer      for a batch
+retry_waiting -> publish (assemble, reconcile, gate, commit, derive)                   for a snapshot
+"""
+
+from chengxin.pipeline.answers import answer, outcomes, replay
+from chengxin.pipeline.batches import (
+    admit,
+    batch,
+    counts_of,
+    discover,
+    ingest,
+    land,
+    pending,
+    release,
+    standardise,
+    validate,
+)
+from chengxin.pipeline.snapshots import publish, retry_waiting
+from chengxin.pipeline.tidying import tidy
+
+__all__ = [
+    "admit",
+    "answer",
+    "batch",
+    "counts_of",
+    "discover",
+    "ingest",
+    "land",
+    "outcomes",
+    "pending",
+    "publish",
+    "release",
+    "replay",
+    "retry_waiting",
+    "standardise",
+    "tidy",
+    "validate",
+]

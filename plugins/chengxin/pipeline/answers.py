@@ -1,0 +1,32 @@
+"""What goes back to departments: answers to their batches, and refused rows tried again."""
+
+from collections.abc import Sequence
+
+from chengxin.clock import Clock
+from chengxin.contracts.models import Contract
+from chengxin.feedback import answering
+from chengxin.feedback import replay as replaying
+from chengxin.feedback.answering import Answered
+from chengxin.feedback.outcomes import Outcome, ended
+from chengxin.handover import Batch
+from chengxin.pipeline.batches import verdict_of
+from chengxin.settings import Settings
+
+
+def answer(contract: Contract, settings: Settings, clock: Clock, *, again: Sequence[str] = ()) -> list[Answered]:
+    """Answer the department: build what is new or changed of its batches' receipts, hand over what was not yet.
+
+    again: batches whose newest answer is handed over once more. A receiver that fails is told in the result.
+    """
+    found = outcomes(contract, settings)
+    return answering.answer(contract, found, settings, clock, again=again)
+
+
+def replay(contract: Contract, settings: Settings, only: str | None = None) -> list[tuple[str, int, Batch | None]]:
+    """Land the refused rows that pass under the present contract as batches of their own; see feedback.replay."""
+    return replaying.replay(contract, outcomes(contract, settings), settings, only)
+
+
+def outcomes(contract: Contract, settings: Settings) -> list[Outcome]:
+    """Return what became of each landed batch that is admitted or held under the present contract, in order."""
+    return ended(contract, settings, lambda landed: verdict_of(contract, landed, settings))

@@ -1,0 +1,257 @@
+"""The stages of one batch: discover, land, standardise, validate, admit. Every stage may be run again."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from chengxin.clock import SHANGHAI, Clock
+from chengxin.connectors import landing
+from chengxin.contracts.derived import contract_for, mode_for, replayed
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import kind_of
+from chengxin.dataset import journal
+from chengxin.dataset.settling import link_batch
+from chengxin.errors import ContractError, DeliveryCorrupt, InvariantBroken, NotReleasable
+from chengxin.handover import Admission, Batch, Delivery, Finding, StandardBatch, Verdict, as_json
+from chengxin.pipeline.versions import validation_digest, versions_of
+from chengxin.resolve.registry import Registry
+from chengxin.settings import Settings
+from chengxin.standardise import run as standardising
+from chengxin.store import atomic, lock
+from chengxin.store.layout import Layout
+from chengxin.validate import runner
+
+log = logging.getLogger(__name__)
+HISTORY = 12
+RELEASED = "released"  # the finding that says that a person let a held batch in
+
+
+def discover(contract: Contract, settings: Settings) -> list[Delivery]:
+    """List what the source offers and has not surely landed yet."""
+    offered = landing.offered(contract, settings)
+    for gap in landing.missing(contract, settings, offered):
+        log.warning("%s：报送序号不连续，%s；已到的照常处理，请向提供部门核实", contract.id, gap)
+    return offered
+
+
+def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Clock) -> Batch:
+    """Fetch a delivery; the same bytes twice are the same batch."""
+    return landing.land(contract, delivery, settings, clock)
+
+
+def batch(settings: Settings, dataset: str, batch_id: str) -> Batch:
+    """Return a landed batch by its id."""
+    for landed in landing.batches(settings, dataset):
+        if landed.batch_id == batch_id:
+            return landed
+    raise DeliveryCorrupt(f"没有名为 {batch_id} 的批次（数据集 {dataset}）；请核对批次号")
+
+
+def pending(contract: Contract, settings: Settings) -> list[Batch]:
+    """Return landed batches that are neither admitted nor held under the present contract, in order."""
+    layout = Layout(settings.home)
+    admitted = journal.latest(journal.admissions(layout))
+    return [
+        b
+        for b in landing.batches(settings, contract.id)
+        if (contract.id, b.batch_id) not in admitted and not _held(contract, b, settings)
+    ]
+
+
+def standardise(contract: Contract, landed: Batch, settings: Settings) -> StandardBatch:
+    """Turn the received bytes into standard, quarantine and issue rows; done already = return what is there.
+
+    An admitted batch stays as it was admitted, whatever its contract says now: its links refer to these rows.
+    """
+    layout = Layout(settings.home)
+    contract = contract_for(contract, landed)
+    target = layout.standard(contract.id, landed.batch_id)
+    with lock.held(layout, f"dataset-{contract.id}"):
+        summary = _summary(target)
+        current = summary is not None and summary.digest == standardising.standard_digest(contract)
+        if summary and (current or _admitted(contract, landed, settings)):
+            return summary
+        payload = layout.landing(contract.id, landed.batch_id) / landing.PAYLOAD
+        return standardising.run(contract, landed, payload, target, workers=settings.workers, limits=settings.limits)
+
+
+def _admitted(contract: Contract, landed: Batch, settings: Settings) -> Admission | None:
+    return journal.latest(journal.admissions(Layout(settings.home))).get((contract.id, landed.batch_id))
+
+
+def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Verdict:
+    """Judge a standardised batch with its suite; done already under the same contract and suite = return it."""
+    layout = Layout(settings.home)
+    contract = contract_for(contract, landed)
+    target = layout.validation(contract.id, landed.batch_id)
+    standard = layout.standard(contract.id, landed.batch_id)
+    with lock.held(layout, f"dataset-{contract.id}"):
+        if _admitted(contract, landed, settings):
+            return Verdict.from_json(atomic.read_json(target / "verdict.json"))
+        done = verdict_of(contract, landed, settings)
+        if done:
+            return done
+        counts = _summary(standard)
+        if counts is None:
+            raise InvariantBroken(f"{landed.batch_id} 尚未标准化，不能校验")
+        with atomic.building(target) as folder:
+            verdict = runner.run(
+                contract,
+                kind_of(contract),
+                sorted(standard.glob("standard-*.parquet")),
+                counts,
+                expectations=settings.expectations,
+                history=_history(contract, landed, settings),
+                target=folder,
+                memory_limit_mib=settings.memory_limit_mib,
+                threads=settings.workers,
+                today=landed.received_at.astimezone(SHANGHAI).date(),
+                registry=Registry(layout, journal.admissions(layout)).files("identifiers"),
+            )
+            atomic.write_json(folder / "made_under.json", {"digest": validation_digest(contract, settings)})
+    return verdict
+
+
+def release(contract: Contract, landed: Batch, settings: Settings, clock: Clock, reason: str) -> Verdict:
+    """Let a held batch in because a person has looked at it; done already = return its verdict as it is.
+
+    The reason stands in the verdict and, once admitted, in the account. Raise NotReleasable where nothing is usable.
+    """
+    layout = Layout(settings.home)
+    with lock.held(layout, f"dataset-{contract.id}"):
+        verdict = verdict_of(contract, landed, settings)
+        counts = _summary(layout.standard(contract.id, landed.batch_id))
+        if _admitted(contract, landed, settings) or (verdict and verdict.status != "hold"):
+            return Verdict.from_json(atomic.read_json(layout.validation(contract.id, landed.batch_id) / "verdict.json"))
+        if verdict is None or counts is None:
+            raise NotReleasable(f"{landed.batch_id} 尚未按现行合同校验，不能放行；请先运行 chengxin run {contract.id}")
+        if counts.mismatch is not None or (counts.received and not counts.passed):
+            why = counts.mismatch or "没有一行可用"
+            raise NotReleasable(f"{landed.batch_id} 不能放行：{why}。请修改合同后重跑，或请提供部门重报")
+        said = Finding(RELEASED, "info", f"人工放行：{reason}", clock.now().isoformat())
+        verdict = replace(verdict, status="warn", findings=(*verdict.findings, said))
+        atomic.write_json(layout.validation(contract.id, landed.batch_id) / "verdict.json", as_json(verdict))
+    return verdict
+
+
+def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Admission | None:
+    """Link a batch and enter its account into the journal; None when its verdict is hold."""
+    layout = Layout(settings.home)
+    with lock.held(layout, "registry"):
+        done = _admitted(contract, landed, settings)
+        if done:
+            return done
+        verdict = verdict_of(contract, landed, settings)
+        counts = _summary(layout.standard(contract.id, landed.batch_id))
+        if verdict is None or counts is None:
+            raise InvariantBroken(f"{landed.batch_id} 尚未校验，不能入库")
+        if verdict.status == "hold":
+            return None
+        everything = journal.admissions(layout)
+        before = Admission(
+            contract.id,
+            landed.batch_id,
+            -1,
+            -1,
+            counts.received,
+            0,
+            counts.quarantined,
+            0,
+            counts.passed,
+            0,
+            0,
+            verdict.status,
+            contract.department.code,
+            contract.kind,
+            mode_for(contract, landed),
+            contract.basis.share,
+            landed.received_at.isoformat(),
+            tuple(counts.sources or (f.name for f in landed.files)),
+            versions_of(contract, settings),
+            next((f.message for f in verdict.findings if f.rule == RELEASED), None),
+            _route(contract, everything),
+        )
+        return link_batch(contract, landed, before, everything, settings)
+
+
+def _route(contract: Contract, everything: Sequence[Admission]) -> str | None:
+    """Return the group of routes of a contract; raise ContractError where its earlier batches are of another."""
+    group = contract.delivery.route.group if contract.delivery.route else None
+    before = next((a.route for a in everything if a.dataset == contract.id), group)
+    if before != group:
+        raise ContractError(
+            f"{contract.id}：已有批次按 delivery.route.group = {before or '（无）'} 入库，现为 {group or '（无）'}；"
+            "记录的编号由此而来，不能中途改变。请恢复原值，或清空数据目录中的 admissions 和 batches 后重新入库"
+        )
+    return group
+
+
+def counts_of(contract: Contract, landed: Batch, settings: Settings) -> dict[str, Any]:
+    """Return the account of a batch as the CLI prints it; a held batch counts all its rows as quarantined."""
+    layout = Layout(settings.home)
+    account = _admitted(contract, landed, settings)
+    if account:
+        counts = {n: getattr(account, n) for n in ("received", "accepted", "quarantined", "duplicate", "unlinked")}
+        return {"dataset": contract.id, "batch_id": landed.batch_id, **counts, "verdict": account.verdict}
+    summary = _summary(layout.standard(contract.id, landed.batch_id))
+    verdict = verdict_of(contract, landed, settings)
+    received = summary.received if summary else 0
+    return {
+        "dataset": contract.id,
+        "batch_id": landed.batch_id,
+        "received": received,
+        "accepted": 0,
+        "quarantined": received,
+        "duplicate": 0,
+        "unlinked": 0,
+        "verdict": verdict.status if verdict else "hold",
+    }
+
+
+def ingest(
+    contract: Contract, landed: Batch, settings: Settings, clock: Clock, step: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Run a landed batch through standardise, validate and admit; return its account."""
+    step("标准化")
+    standardise(contract, landed, settings)
+    step("校验")
+    validate(contract, landed, settings, clock)
+    step("关联入库")
+    admit(contract, landed, settings, clock)
+    return counts_of(contract, landed, settings)
+
+
+def _summary(folder: Path) -> StandardBatch | None:
+    path = folder / "summary.json"
+    return StandardBatch(**atomic.read_json(path)) if path.exists() else None
+
+
+def verdict_of(contract: Contract, landed: Batch, settings: Settings) -> Verdict | None:
+    """Return the verdict made under the present contract and suite; None before there is one."""
+    contract = contract_for(contract, landed)
+    folder = Layout(settings.home).validation(contract.id, landed.batch_id)
+    made = folder / "made_under.json"
+    if not made.exists() or atomic.read_json(made)["digest"] != validation_digest(contract, settings):
+        return None
+    return Verdict.from_json(atomic.read_json(folder / "verdict.json"))
+
+
+def _held(contract: Contract, landed: Batch, settings: Settings) -> bool:
+    verdict = verdict_of(contract, landed, settings)
+    return verdict is not None and verdict.status == "hold"
+
+
+def _history(contract: Contract, landed: Batch, settings: Settings) -> list[Any]:
+    layout = Layout(settings.home)
+    place = {
+        a.batch_id: (datetime.fromisoformat(a.received_at), a.order)
+        for a in reversed(journal.admissions(layout))
+        if a.dataset == contract.id
+    }
+    partial = {b.batch_id for b in landing.batches(settings, contract.id) if replayed(b)}
+    earlier = sorted((p, b) for b, p in place.items() if p[0] <= landed.received_at and b not in partial)
+    files = [layout.validation(contract.id, b) / "facts.json" for _, b in earlier[-HISTORY:]]
+    return [atomic.read_json(f) for f in files if f.exists()]

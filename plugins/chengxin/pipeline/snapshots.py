@@ -1,0 +1,184 @@
+"""The stages of one snapshot: retry what waits, then assemble, reconcile, gate, commit, derive."""
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chengxin import __version__
+from chengxin.clock import Clock
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import contract_digest
+from chengxin.dataset import journal, reconcile
+from chengxin.dataset.assemble import Assembly, Draft
+from chengxin.dataset.settling import Settling
+from chengxin.errors import InvariantBroken
+from chengxin.handover import Admission, SnapshotRef, TierRef
+from chengxin.model.kinds import kinds
+from chengxin.pipeline.batches import batch
+from chengxin.pipeline.versions import engines, suites
+from chengxin.publish import catalogue, snapshot, tiers
+from chengxin.settings import Settings
+from chengxin.store import lock
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import Manifest
+from chengxin.validate import runner
+
+log = logging.getLogger(__name__)
+
+
+def retry_waiting(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> list[Admission]:
+    """Try waiting rows (未关联) again where the registry or the ledger has grown. Return the accounts that changed."""
+    with lock.held(Layout(settings.home), "registry"):
+        return Settling(contracts, settings, lambda dataset, batch_id: batch(settings, dataset, batch_id)).run()
+
+
+def publish(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> SnapshotRef | None:
+    """Assemble, reconcile, gate and commit what changed, tier by tier; None when there is nothing new."""
+    layout = Layout(settings.home)
+    with lock.held(layout, "publish"):
+        for tier in ("government", "open"):
+            for message in snapshot.resume(layout, tier).messages:
+                log.warning("%s", message)
+        everything = journal.admissions(layout)
+        if not everything:
+            return None
+        government, changed = _publish_government(contracts, everything, settings, clock)
+        if government is None:
+            return None
+        opened, open_changed = tiers.publish_open(
+            layout,
+            government,
+            token_key=settings.token_key,
+            now=clock.now(),
+            today=clock.today(),
+            workers=settings.workers,
+        )
+        if not (changed or open_changed):
+            return None
+        return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(layout, m) for m in (government, opened) if m})
+
+
+def _publish_government(
+    contracts: Mapping[str, Contract], everything: tuple[Admission, ...], settings: Settings, clock: Clock
+) -> tuple[Manifest | None, bool]:
+    layout = Layout(settings.home)
+    now = snapshot.current(layout, "government")
+    sealed = _sealed(contracts, everything, now)
+    digest = _assembly_digest(sealed, contracts)
+    base = now if now and now.extra["assembly"] == digest else None
+    if base and base.extra["last_order"] == everything[-1].order:
+        return base, False
+    limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
+    last = base.extra["last_order"] if base else -1
+    reconcile.check_batches(layout, [a for a in journal.latest(everything).values() if a.order > last], **limits)
+    draft = Assembly(
+        layout,
+        contracts,
+        everything,
+        sealed,
+        base,
+        layout.drafts / "government",
+        **limits,
+    ).run()
+    extra = {"last_order": everything[-1].order, "assembly": digest, "sealed": sorted(sealed)}
+    manifest = _checked(contracts, everything, base, draft, settings, clock, extra)
+    if manifest.same_content(now) or not (now or draft.tables):
+        shutil.rmtree(draft.folder)
+        return now, False
+    entry = catalogue.catalogue(contracts)
+    return snapshot.commit(layout, manifest, draft.folder, now, catalogue=entry), True
+
+
+def _checked(
+    contracts: Mapping[str, Contract],
+    everything: tuple[Admission, ...],
+    base: Manifest | None,
+    draft: Draft,
+    settings: Settings,
+    clock: Clock,
+    extra: dict[str, Any],
+) -> Manifest:
+    """Reconcile and gate a draft and return its manifest; a red check raises and the draft stays as evidence."""
+    layout = Layout(settings.home)
+    accounts = journal.latest(everything)
+    last = base.extra["last_order"] if base else -1
+    limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
+    reconcile.check_draft(layout, draft, base, {a.dataset: a.kind for a in everything})
+    reconcile.check_subjects(layout, draft, base, **limits)
+    reconcile.check_sources(layout, draft, base, **limits)
+    fresh = sorted((draft.folder / "subject").glob("*.parquet"))
+    if fresh:
+        verdict = runner.run_subject(fresh, expectations=settings.expectations, today=clock.today(), **limits)
+        if verdict.status == "hold":
+            raise InvariantBroken("主体表未通过发布检查：" + "；".join(f.message for f in verdict.findings))
+    return Manifest.new(
+        "government",
+        clock.now(),
+        clock.today(),
+        _reason(everything, last),
+        draft.tables,
+        batches=[_batch_entry(a) for a in accounts.values()],
+        sources=_sources(accounts.values(), base, draft),
+        versions={
+            "library": __version__,
+            **engines(),
+            "contracts": {c: contract_digest(contracts[c]) for c in sorted(contracts)},
+            "suites": suites(settings.expectations),
+        },
+        extra=extra,
+    )
+
+
+def _reason(everything: Sequence[Admission], last: int) -> str:
+    fresh = [a for a in everything if a.order > last]
+    return f"{len(fresh)} 个批次入库或补关联：{'、'.join(sorted({a.dataset for a in fresh}))}"
+
+
+def _batch_entry(a: Admission) -> dict[str, Any]:
+    counts = ("received", "accepted", "quarantined", "duplicate", "unlinked", "withdrawn")
+    return {
+        "dataset": a.dataset,
+        "batch_id": a.batch_id,
+        "revision": a.revision,
+        "received_at": a.received_at,
+        "verdict": a.verdict,
+        **{n: getattr(a, n) for n in counts},
+        **({"released": a.released} if a.released else {}),
+        "versions": a.versions,
+    }
+
+
+def _sources(accounts: Any, base: Manifest | None, draft: Draft) -> dict[str, Any]:
+    sources: dict[str, Any] = {}
+    for a in accounts:
+        entry = sources.setdefault(a.dataset, {"department": a.department, "batches": 0})
+        entry["batches"] += 1
+        for name in ("received", "accepted", "quarantined", "duplicate", "unlinked", "withdrawn"):
+            entry[name] = entry.get(name, 0) + getattr(a, name)
+    for dataset, entry in sources.items():
+        before = base.sources.get(dataset, {}).get("rows", 0) if base else 0
+        entry["rows"] = before + draft.inserted.get(dataset, 0) - draft.removed.get(dataset, 0)
+    return sources
+
+
+def _tier_ref(layout: Layout, manifest: Manifest) -> TierRef:
+    return TierRef(str(layout.snapshot(manifest.tier, manifest.snapshot_id)), manifest.rows())
+
+
+def _sealed(contracts: Mapping[str, Contract], everything: Sequence[Admission], now: Manifest | None) -> frozenset[str]:
+    """Return the data sets that must not be published. One whose contract is gone stays as it was."""
+    before = set(now.extra.get("sealed", ())) if now else set()
+    gone = {a.dataset for a in everything if a.dataset not in contracts and a.share == "不予"} | (
+        before - set(contracts)
+    )
+    by_kind = {a.dataset for a in everything if kinds()[a.kind].sealed}
+    return frozenset({c.id for c in contracts.values() if c.basis.share == "不予"} | gone | by_kind)
+
+
+def _assembly_digest(sealed: frozenset[str], contracts: Mapping[str, Contract]) -> str:
+    """Return what, when it changes, makes every published file stale: kinds, columns, sealing, routes, library."""
+    body = repr([(k.id, k.model_dump(mode="json")) for k in kinds().values()]) + repr(sorted(sealed)) + __version__
+    body += "".join(f"{c.id} {c.delivery.route!r}" for _, c in sorted(contracts.items()) if c.delivery.route)
+    return hashlib.sha256(body.encode()).hexdigest()[:12]

@@ -1,0 +1,39 @@
+"""Under what a batch or a snapshot was made: digests of contract and suite, versions of library and engines."""
+
+import hashlib
+from pathlib import Path
+
+from chengxin import __version__
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import contract_digest
+from chengxin.settings import Settings
+from chengxin.standardise import run as standardising
+
+
+def validation_digest(contract: Contract, settings: Settings) -> str:
+    """Return what decides a verdict: what decides the standardised rows, and the rule pack."""
+    pack = settings.expectations / f"{contract.kind}.json"
+    body = pack.read_bytes() if pack.exists() else b""
+    return f"{standardising.standard_digest(contract)}+{hashlib.sha256(body).hexdigest()[:12]}"
+
+
+def suites(folder: Path) -> dict[str, str]:
+    """Return the digest of each rule pack."""
+    return {p.stem: hashlib.sha256(p.read_bytes()).hexdigest()[:12] for p in sorted(folder.glob("*.json"))}
+
+
+def versions_of(contract: Contract, settings: Settings) -> dict[str, str]:
+    """Return what an admission notes: versions of the library and the engines, digests of contract and suite."""
+    return {
+        "library": __version__,
+        "contract": contract_digest(contract),
+        "suite": validation_digest(contract, settings).rsplit("+", 1)[1],
+        **engines(),
+    }
+
+
+def engines() -> dict[str, str]:
+    """Return the versions of the engines that decide bytes."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("duckdb", "pyarrow", "great-expectations")}

@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from chengxin.connectors.answering import outbox
 from chengxin.contracts.loader import load
 from chengxin.handover import StandardBatch
 from chengxin.model.kinds import kinds
@@ -41,6 +42,8 @@ def summary(console: Console, result: dict[str, Any], settings: Settings) -> Non
     _batches(console, result["batches"], titles)
     _reasons(console, result["batches"], settings)
     _held(console, result["batches"], settings)
+    if result["batches"] and outbox(settings).is_dir():
+        console.print(f"反馈部门的回执与“需更正”表：{outbox(settings)}\n", highlight=False, soft_wrap=True)
     _snapshot(console, result["snapshot"])
 
 

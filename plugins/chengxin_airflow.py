@@ -2,6 +2,7 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
+from chengxin.orchestration import pools
 from chengxin.orchestration.pages import views
 
 
@@ -9,5 +10,6 @@ class ChengxinPlugin(AirflowPlugin):
     """Chengxin's entry in Airflow."""
 
     name = "chengxin"
+    listeners = [pools]  # noqa: RUF012  as Airflow declares it
     fastapi_apps = views.apps()
     external_views = views.external_views()

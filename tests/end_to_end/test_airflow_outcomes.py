@@ -1,32 +1,30 @@
 """Which error of ours becomes which outcome of Airflow's."""
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import AirflowSkipException
 
 from chengxin import errors
-from chengxin.orchestration.outcomes import airflow_outcome, normal_end
+from chengxin.orchestration.outcomes import POLICY, normal_end
 
 ALL = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.ChengxinError)]
 
 
 @pytest.mark.parametrize("error", ALL)
 def test_only_errors_worth_another_try_are_tried_again(error):
-    @airflow_outcome
-    def stage() -> None:
-        raise error("原因")
-
-    expected = error if error in (errors.SourceUnavailable, errors.CommitConflict) else AirflowFailException
-    with pytest.raises(expected, match="原因"):
-        stage()
+    again = error in (errors.SourceUnavailable, errors.CommitConflict)
+    decision = POLICY.evaluate(error("原因"), 1, 3)
+    assert decision.action is (RetryAction.RETRY if again else RetryAction.FAIL)
+    assert error.retryable is again
+    assert decision.reason
 
 
-def test_what_nobody_foresaw_is_left_as_it_is():
-    @airflow_outcome
-    def stage() -> None:
-        raise OSError(28, "disk full")
+def test_what_nobody_foresaw_fails_at_once():
+    assert POLICY.evaluate(OSError(28, "disk full"), 1, 3).action is RetryAction.FAIL
 
-    with pytest.raises(OSError, match="disk full"):
-        stage()
+
+def test_the_task_pauses_are_left_to_grow():
+    assert POLICY.evaluate(errors.SourceUnavailable("原因"), 1, 3).retry_delay is None
 
 
 def test_a_normal_end_skips():

@@ -129,6 +129,15 @@ class FileDrop:
                      target)  # fmt: skip
 
 
+def inbox_delivery(contract: Contract, name: str, settings: Settings) -> Delivery:
+    """Offer one file of the inbox, by its path below it; raise DeliveryCorrupt for anything else."""
+    root = inbox(settings)
+    path = (root / name).resolve()
+    if not path.is_relative_to(root) or not path.is_file():
+        raise DeliveryCorrupt(f"收件箱内没有文件“{Path(name).name}”；请填写收件箱内的路径")
+    return file_delivery(contract, path)
+
+
 def file_delivery(contract: Contract, path: Path) -> Delivery:
     """Offer one given file as a delivery of a contract, whatever the contract's own connector is."""
     path = path.resolve()

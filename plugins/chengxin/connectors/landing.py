@@ -40,8 +40,16 @@ _IDENTITY = ("fingerprint", "path")
 _PRIVATE = ("path", "fingerprint", "touched", "files", "manifest", "pull")
 
 
-def offered(contract: Contract, settings: Settings) -> list[Delivery]:
-    """Ask the source of a contract what it offers beyond what has surely landed already."""
+def offered(contract: Contract, settings: Settings, since: datetime | None = None) -> list[Delivery]:
+    """Ask the source of a contract what it offers beyond what has surely landed already.
+
+    since: ask for all from this instant on, whatever has landed; the same bytes are still the same batch. What counts
+    its changes with a number and not in time is asked from its beginning.
+    """
+    if since is not None:
+        at = since.isoformat()
+        found = connector_for(contract).discover(contract, settings, {"server_time": at, "watermark": at})
+        return [d for d in found if d.locator.get("live") or d.offered_at >= since]
     found = connector_for(contract).discover(contract, settings, cursor(settings, contract.id))
     folder = Layout(settings.home).landing(contract.id, "")
     seen = _seen(folder)

@@ -1,6 +1,7 @@
 """What a contract's DAG says of itself, in Chinese, from the contract alone."""
 
 from chengxin.contracts.models import Contract
+from chengxin.model.regions import name_of
 
 CADENCES = {
     "hourly": "每小时",
@@ -13,6 +14,16 @@ CADENCES = {
 }
 CONNECTORS = {"file_drop": "文件投递", "http_api": "接口", "database": "数据库表"}
 MODES = {"full": "全量（下次未出现即撤回）", "incremental": "增量"}
+
+
+def dag_tags(contract: Contract) -> list[str]:
+    """Return what a DAG is found by: department, kind of record, region, domain."""
+    return [contract.department.name, contract.kind, region_tag(contract.region), contract.domain]
+
+
+def region_tag(code: str) -> str:
+    """Return a region as a tag: its code and its name where we know it."""
+    return " ".join(part for part in (code, name_of(code)) if part)
 
 
 def dag_text(contract: Contract) -> str:

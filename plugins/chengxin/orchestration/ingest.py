@@ -1,22 +1,25 @@
 """One contract -> one DAG: discover, land, each landed batch standardised, validated, admitted; then the answer."""
 
 import zlib
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, TriggerRule, WeightRule, get_current_context, task, task_group
+from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, WeightRule, get_current_context, task, task_group
 
 from chengxin.clock import SHANGHAI
 from chengxin.contracts.models import Contract
 from chengxin.orchestration import assets, stages
-from chengxin.orchestration.describe import dag_text
+from chengxin.orchestration.alerts import run_in_time
+from chengxin.orchestration.describe import dag_tags, dag_text
+from chengxin.orchestration.forms import ingest_form
+from chengxin.orchestration.outcomes import RETRIES
+from chengxin.orchestration.pools import pool_of
 
 # Slower cadences are still looked at daily: a late delivery must not wait for the next month. Hours are China's.
 SCHEDULES = {"hourly": "{minute} * * * *", "daily": "{minute} 5,17 * * *"}
 SLOWER = "{minute} 5 * * *"
 START = datetime(2026, 1, 1, tzinfo=SHANGHAI)
-RETRIES = {"retries": 3, "retry_delay": timedelta(minutes=5), "retry_exponential_backoff": True}
 
 LABEL = "{{ label }}"
 
@@ -26,10 +29,11 @@ def dag_id(dataset: str) -> str:
     return f"ingest__{dataset}"
 
 
-def schedule(contract: Contract) -> str:
-    """Return the cron line of a contract: its cadence, at a minute of its own so that not all start together."""
+def schedule(contract: Contract) -> CronTriggerTimetable:
+    """Return the timetable of a contract: its cadence, at a minute of its own so that not all start together."""
     minute = zlib.crc32(contract.id.encode()) % 60
-    return SCHEDULES.get(contract.delivery.cadence, SLOWER).format(minute=minute)
+    cron = SCHEDULES.get(contract.delivery.cadence, SLOWER).format(minute=minute)
+    return CronTriggerTimetable(cron, timezone=SHANGHAI.key)
 
 
 def build(contract: Contract) -> DAG:
@@ -38,24 +42,27 @@ def build(contract: Contract) -> DAG:
     One batch at a time, depth first and oldest first (max_active_tasks with upstream weights): what a batch is
     compared with and linked to is what came before it. A failing batch does not stop the next one.
     """
+    pool = pool_of(contract)
     with DAG(
         dag_id=dag_id(contract.id),
         dag_display_name=f"入库 · {contract.title}",
         doc_md=dag_text(contract),
-        tags=[contract.department.name, contract.kind, contract.domain],
+        tags=dag_tags(contract),
         schedule=schedule(contract),
         start_date=START,
         catchup=False,
         max_active_runs=1,
         max_active_tasks=1,
-        default_args={**RETRIES, "weight_rule": WeightRule.UPSTREAM},
+        params=ingest_form(),
+        deadline=run_in_time(contract),
+        default_args={**RETRIES, "owner": contract.department.name, "weight_rule": WeightRule.UPSTREAM},
     ) as dag:
 
-        @task
-        def discover() -> list[dict[str, Any]]:
-            return stages.discover(contract)
+        @task(pool=pool)
+        def discover(*, params: Any, dag_run: Any) -> list[dict[str, Any]]:
+            return stages.discover(contract, params, stages.backfilled_from(dag_run))
 
-        @task(map_index_template=LABEL)
+        @task(map_index_template=LABEL, pool=pool)
         def land(delivery: dict[str, Any]) -> str:
             _label(delivery["name"])
             return stages.land(contract, delivery)
@@ -71,7 +78,7 @@ def build(contract: Contract) -> DAG:
         landed >> waiting
         ended = _batch(contract).expand(batch_id=waiting)
 
-        @task(trigger_rule=TriggerRule.ALL_DONE)
+        @task(trigger_rule=TriggerRule.ALL_DONE, pool=pool)
         def answer() -> list[str]:
             return stages.answer({contract.id: contract})
 

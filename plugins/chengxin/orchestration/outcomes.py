@@ -1,35 +1,34 @@
-"""The one place where errors of ours become outcomes of Airflow's.
+"""The one place where errors of ours become outcomes of Airflow's: a retry policy, and the normal end.
 
-retryable (SourceUnavailable, CommitConflict)     the task fails and is tried again
-every other ChengxinError                         the task fails at once: trying again cannot help
-held batch, nothing to publish                    the task is skipped: a normal end (`normal_end`)
+SourceUnavailable, CommitConflict     tried again, with growing pauses
+every other exception                 the task fails at once: trying again cannot help
+a process that died                   no exception: Airflow tries again
+held batch, nothing to publish        the task is skipped: a normal end (`normal_end`)
 """
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Never, ParamSpec, TypeVar
+from datetime import timedelta
+from typing import Any, Never
 
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowSkipException
 
-from chengxin.errors import ChengxinError
+from chengxin.errors import CommitConflict, SourceUnavailable
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def airflow_outcome(stage: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a stage so that only errors worth another try are tried again."""
-
-    @wraps(stage)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return stage(*args, **kwargs)
-        except ChengxinError as error:
-            if error.retryable:
-                raise
-            raise AirflowFailException(f"{type(error).__name__}: {error}") from error
-
-    return run
+POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(SourceUnavailable, RetryAction.RETRY, reason="来源或接收方暂时不可用，稍后再试"),
+        RetryRule(CommitConflict, RetryAction.RETRY, reason="另一项任务正在写入，稍后再试"),
+        RetryRule(Exception, RetryAction.FAIL, reason="重试无济于事；请按错误说明处理后清除（Clear）本任务"),
+    ],
+)
+# Pauses of 2, 4, 8 minutes and up to as much again, so that all data sets of a source do not come back at once.
+RETRIES: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay": timedelta(minutes=2),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(hours=1),
+    "retry_policy": POLICY,
+}
 
 
 def normal_end(message: str) -> Never:

@@ -7,7 +7,8 @@ from airflow.sdk import DAG, AssetAny, task
 
 from chengxin.contracts.models import Contract
 from chengxin.orchestration import assets, stages
-from chengxin.orchestration.ingest import RETRIES, START
+from chengxin.orchestration.ingest import START
+from chengxin.orchestration.outcomes import RETRIES
 
 DAG_ID = "snapshot"
 TEXT = """\

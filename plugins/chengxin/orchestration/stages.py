@@ -10,23 +10,44 @@ from typing import Any
 
 from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
-from chengxin.errors import SourceUnavailable
+from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.handover import Delivery, as_json
-from chengxin.orchestration.outcomes import airflow_outcome, normal_end
+from chengxin.orchestration import forms
+from chengxin.orchestration.outcomes import normal_end
 from chengxin.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-@airflow_outcome
-def discover(contract: Contract) -> list[dict[str, Any]]:
-    """Return what the source offers and we have not yet fetched, as JSON deliveries."""
+def discover(
+    contract: Contract, params: Mapping[str, Any] | None = None, since: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Return what is to be fetched, as JSON deliveries: what the source offers and we have not, or what the form asks.
+
+    params: as of forms.ingest_form. since: of a backfill, the day that the run stands for. A replay is landed here.
+    """
     from chengxin import pipeline
 
-    return [as_json(delivery) for delivery in pipeline.discover(contract, Settings.from_environment())]
+    settings, asked = Settings.from_environment(), dict(params or {})
+    action = forms.NEW if since else asked.get("action", forms.NEW)
+    if action == forms.REPLAY:
+        for batch_id, passed, made in pipeline.replay(contract, settings, asked.get("batch")):
+            log.info("%s：%d 行现在能通过，%s", batch_id, passed, f"成为批次 {made.batch_id}" if made else "未成批次")
+        return []
+    if action == forms.FILE:
+        if not asked.get("file"):
+            raise ContractError("请在表单中填写要接收的文件（收件箱内的路径）")
+        return [as_json(pipeline.given(contract, asked["file"], settings))]
+    if action == forms.SINCE:
+        since = forms.asked_since(asked)
+    return [as_json(delivery) for delivery in pipeline.discover(contract, settings, since)]
 
 
-@airflow_outcome
+def backfilled_from(dag_run: Any) -> datetime | None:
+    """Return the moment that a run of a backfill stands for; None for every other run."""
+    return dag_run.logical_date if dag_run.run_type == "backfill" else None
+
+
 def land(contract: Contract, delivery: Mapping[str, Any]) -> str:
     """Fetch one delivery and return its batch id."""
     from chengxin import pipeline
@@ -36,7 +57,6 @@ def land(contract: Contract, delivery: Mapping[str, Any]) -> str:
     return batch.batch_id
 
 
-@airflow_outcome
 def pending(contract: Contract) -> list[str]:
     """Return the ids of all landed batches without an outcome: those of this run and those an earlier run left."""
     from chengxin import pipeline
@@ -44,7 +64,6 @@ def pending(contract: Contract) -> list[str]:
     return [batch.batch_id for batch in pipeline.pending(contract, Settings.from_environment())]
 
 
-@airflow_outcome
 def standardise(contract: Contract, batch_id: str) -> str:
     """Standardise one batch."""
     from chengxin import pipeline
@@ -55,7 +74,6 @@ def standardise(contract: Contract, batch_id: str) -> str:
     return batch_id
 
 
-@airflow_outcome
 def validate(contract: Contract, batch_id: str) -> str:
     """Judge one batch. A hold is a verdict: the task succeeds and `admit` is skipped."""
     from chengxin import pipeline
@@ -69,7 +87,6 @@ def validate(contract: Contract, batch_id: str) -> str:
     return batch_id
 
 
-@airflow_outcome
 def admit(contract: Contract, batch_id: str) -> dict[str, Any]:
     """Link and account for one batch; return its admission as JSON. A held batch ends here, skipped."""
     from chengxin import pipeline
@@ -92,7 +109,6 @@ def admit(contract: Contract, batch_id: str) -> dict[str, Any]:
     return dict(as_json(admission))
 
 
-@airflow_outcome
 def answer(contracts: Mapping[str, Contract]) -> list[str]:
     """Answer the departments; return the ids of what was sent. What cannot be sent fails the task, which is retried."""
     from chengxin import pipeline
@@ -111,7 +127,6 @@ def answer(contracts: Mapping[str, Contract]) -> list[str]:
     return [a.id for a in done]
 
 
-@airflow_outcome
 def retry_waiting(contracts: Mapping[str, Contract]) -> list[str]:
     """Link waiting records again; return the ids of the batches that gained by it."""
     from chengxin import pipeline
@@ -120,7 +135,6 @@ def retry_waiting(contracts: Mapping[str, Contract]) -> list[str]:
     return [admission.batch_id for admission in gained]
 
 
-@airflow_outcome
 def publish(contracts: Mapping[str, Contract]) -> dict[str, Any]:
     """Publish a snapshot and return its reference as JSON. When nothing changed, end skipped."""
     from chengxin import pipeline

@@ -9,6 +9,7 @@ from typing import Any
 
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import landing
+from chengxin.connectors.file_drop import inbox_delivery
 from chengxin.contracts.derived import contract_for, mode_for, replayed
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
@@ -29,12 +30,17 @@ HISTORY = 12
 RELEASED = "released"  # the finding that says that a person let a held batch in
 
 
-def discover(contract: Contract, settings: Settings) -> list[Delivery]:
-    """List what the source offers and has not surely landed yet."""
-    offered = landing.offered(contract, settings)
+def discover(contract: Contract, settings: Settings, since: datetime | None = None) -> list[Delivery]:
+    """List what the source offers and has not surely landed yet; with `since`, all that it offers from then on."""
+    offered = landing.offered(contract, settings, since)
     for gap in landing.missing(contract, settings, offered):
         log.warning("%s：报送序号不连续，%s；已到的照常处理，请向提供部门核实", contract.id, gap)
     return offered
+
+
+def given(contract: Contract, path: str, settings: Settings) -> Delivery:
+    """Return one file below the inbox as a delivery of a contract; raise DeliveryCorrupt when there is none."""
+    return inbox_delivery(contract, path, settings)
 
 
 def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Clock) -> Batch:

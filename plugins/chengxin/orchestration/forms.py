@@ -1,0 +1,61 @@
+"""The trigger form of an ingest DAG, in Chinese: what an operator may ask of one data set beyond its schedule."""
+
+from datetime import datetime
+from typing import Any
+
+from airflow.sdk import Param
+
+from chengxin.clock import SHANGHAI
+from chengxin.errors import ContractError
+
+NEW, FILE, REPLAY, SINCE = "new", "file", "replay", "since"
+
+ACTIONS = {
+    NEW: "接收新报送（与定时运行相同）",
+    FILE: "接收指定文件",
+    REPLAY: "重放疑问数据（合同修订后）",
+    SINCE: "从指定时间起重新拉取",
+}
+
+
+def ingest_form() -> dict[str, Param]:
+    """Return the parameters of an ingest DAG. A scheduled run takes the defaults."""
+    return {
+        "action": Param(
+            NEW,
+            title="要做什么",
+            type="string",
+            enum=list(ACTIONS),
+            values_display=ACTIONS,
+        ),
+        "file": Param(
+            None,
+            title="文件",
+            description="仅用于“接收指定文件”：收件箱内的路径，如 demo/2026-10.csv",
+            type=["null", "string"],
+            pattern=r"^[^\x00]{1,500}$",
+        ),
+        "batch": Param(
+            None,
+            title="批次号",
+            description="仅用于“重放疑问数据”：只重放这一批次；留空为全部批次",
+            type=["null", "string"],
+            pattern=r"^[a-z0-9_]+-\d{8}-[0-9a-f]{12}$",
+        ),
+        "since": Param(
+            None,
+            title="起始时间",
+            description="仅用于“从指定时间起重新拉取”；已收到的相同内容不会重复入库",
+            type=["null", "string"],
+            format="date-time",
+        ),
+    }
+
+
+def asked_since(params: dict[str, Any]) -> datetime:
+    """Return the instant from which to ask again, by default in China's time; raise ContractError in words."""
+    try:
+        moment = datetime.fromisoformat(params.get("since") or "")
+    except ValueError as error:
+        raise ContractError("请在表单中填写起始时间，如 2026-10-01T00:00:00+08:00") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)

@@ -1,0 +1,49 @@
+"""A pool for each department, so that no source is asked by all its data sets at once.
+
+A task whose pool does not exist is never started, and a new contract must need nothing but its file: so pools are
+made when a run starts, in the scheduler, by this listener. Slots that somebody has set are left alone.
+"""
+
+from typing import Any
+
+from airflow.listeners import hookimpl
+
+from chengxin.contracts.models import Contract
+
+PREFIX = "department-"
+SLOTS = 2
+MEANING = "同时访问该部门的任务数"
+
+
+def pool_of(contract: Contract) -> str:
+    """Return the name of the pool in which the tasks run that speak to a department."""
+    return f"{PREFIX}{contract.department.code}"
+
+
+@hookimpl
+def on_dag_run_running(dag_run: Any, msg: str) -> None:
+    """Make the pools that the tasks of a starting run name and that do not exist yet. Runs in the scheduler."""
+    from sqlalchemy import inspect
+
+    session = inspect(dag_run).session
+    if session is not None:
+        make_missing(session, dag_run.dag_id, dag_run.run_id)
+
+
+def make_missing(session: Any, dag_id: str, run_id: str) -> None:
+    """Make what pools are missing, in the session of the scheduler: another one would wait for its lock."""
+    from airflow.models.pool import Pool
+    from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy import select
+    from sqlalchemy.exc import IntegrityError
+
+    named = select(TaskInstance.pool).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id).distinct()
+    for name in session.scalars(named.where(TaskInstance.pool.startswith(PREFIX))).all():
+        if Pool.get_pool(name, session=session) is None:
+            try:
+                with session.begin_nested():
+                    session.add(
+                        Pool(pool=name, slots=SLOTS, description="同时访问该部门的任务数", include_deferred=False)
+                    )
+            except IntegrityError:  # another scheduler was quicker
+                continue

@@ -1,0 +1,126 @@
+"""What the trigger form of an ingest DAG does, on a home of files."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from chengxin import pipeline
+from chengxin.clock import Clock
+from chengxin.contracts.loader import load
+from chengxin.errors import ContractError, DeliveryCorrupt
+from chengxin.orchestration import stages
+from chengxin.settings import Settings
+
+CONTRACT = """\
+format: 1
+id: commerce_demo
+title: 演示登记信息
+department: {code: 43DEMO, name: 演示登记部门}
+domain: commerce
+kind: registration
+basis: {legal: 演示依据, share: 无条件}
+delivery: {options: {folder: demo, pattern: "*.csv"}}
+columns:
+  - {source: 主键, element: source_record_id}
+  - {source: 名称, element: subject_name}
+  - {source: 统一社会信用代码, element: uscc}
+  - {source: 行政区划, element: region_code}
+"""
+BAD = "长沙示例二商贸有限公司,91430111MAXY00024H,四三零一"
+ROWS = f"""\
+主键,名称,统一社会信用代码,行政区划
+1,长沙示例一科技有限公司,91430100MAXY00016P,430105
+2,{BAD}
+3,,92430102MAXY200174,430102
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    folder = tmp_path / "contracts" / "commerce"
+    folder.mkdir(parents=True)
+    (folder / "commerce_demo.yaml").write_text(CONTRACT, "utf-8")
+    inbox = tmp_path / "home" / "inbox" / "demo"
+    inbox.mkdir(parents=True)
+    (inbox / "one.csv").write_text(ROWS, "utf-8")
+    (tmp_path / "secret.csv").write_text(ROWS, "utf-8")
+    monkeypatch.setenv("CHENGXIN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CHENGXIN_CONTRACTS", str(tmp_path / "contracts"))
+    return Settings.from_environment()
+
+
+@pytest.fixture
+def contract(settings: Settings):
+    return load(settings.contracts).contracts["commerce_demo"]
+
+
+def land_all(contract, settings):
+    clock = Clock(datetime.now(UTC) + timedelta(hours=1))
+    for delivery in pipeline.discover(contract, settings):
+        pipeline.ingest(contract, pipeline.land(contract, delivery, settings, clock), settings, clock)
+
+
+def names(deliveries):
+    return [delivery["name"] for delivery in deliveries]
+
+
+def test_a_scheduled_run_takes_what_the_source_offers(contract, settings):
+    assert names(stages.discover(contract, {"action": "new"})) == ["one.csv"]
+
+
+def test_one_file_of_the_inbox_is_taken_whatever_its_name(contract, settings):
+    (settings.home / "inbox" / "demo" / "late.txt").write_text(ROWS, "utf-8")
+    assert names(stages.discover(contract, {"action": "file", "file": "demo/late.txt"})) == ["late.txt"]
+
+
+@pytest.mark.parametrize("path", ["../../secret.csv", "/etc/hostname", "demo", "demo/none.csv"])
+def test_no_other_file_of_the_machine_can_be_asked_for(contract, settings, path):
+    with pytest.raises(DeliveryCorrupt, match="收件箱"):
+        stages.discover(contract, {"action": "file", "file": path})
+
+
+def test_a_form_without_a_file_is_told_what_is_missing(contract, settings):
+    with pytest.raises(ContractError, match="文件"):
+        stages.discover(contract, {"action": "file", "file": None})
+
+
+def test_asking_again_offers_what_has_landed_and_makes_no_second_batch(contract, settings):
+    path = settings.home / "inbox" / "demo" / "one.csv"
+    earlier = datetime.now(UTC) - timedelta(days=3)
+    os.utime(path, (earlier.timestamp(), earlier.timestamp()))
+    land_all(contract, settings)
+    since = (earlier - timedelta(hours=1)).isoformat()
+    again = stages.discover(contract, {"action": "since", "since": since})
+    assert names(again) == ["one.csv"]
+    assert stages.land(contract, again[0]) in {p.name for p in (settings.home / "landing" / "commerce_demo").iterdir()}
+    assert stages.pending(contract) == []
+    later = (earlier + timedelta(hours=1)).isoformat()
+    assert stages.discover(contract, {"action": "since", "since": later}) == []
+
+
+def test_a_run_of_a_backfill_asks_again_from_its_day(contract, settings):
+    class Run:
+        run_type = "backfill"
+        logical_date = datetime.now(UTC) - timedelta(days=1)
+
+    land_all(contract, settings)
+    assert names(stages.discover(contract, {"action": "new"}, stages.backfilled_from(Run()))) == ["one.csv"]
+    Run.run_type = "scheduled"
+    assert stages.backfilled_from(Run()) is None
+
+
+def test_replay_lands_the_refused_rows_that_pass_now_and_the_run_goes_on_with_them(contract, settings):
+    column = "  - {source: 名称, element: subject_name"
+    strict = CONTRACT.replace(f"{column}}}", f"{column}, required: true}}")
+    file = settings.contracts / "commerce" / "commerce_demo.yaml"
+    file.write_text(strict, "utf-8")
+    before = load(settings.contracts).contracts["commerce_demo"]
+    land_all(before, settings)
+    assert stages.discover(before, {"action": "replay", "batch": None}) == []
+    assert stages.pending(before) == [], "nothing passes yet"
+    file.write_text(CONTRACT.replace(f"{column}}}", f"{column}, required: false}}"), "utf-8")
+    mended = load(settings.contracts).contracts["commerce_demo"]
+    assert stages.discover(mended, {"action": "replay", "batch": None}) == []
+    assert len(stages.pending(mended)) == 1

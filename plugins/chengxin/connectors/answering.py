@@ -1,11 +1,11 @@
-"""Hand an answer (反馈) over to a department: into the outbox, its feedback table, or its callback.
+"""Hand an answer (反馈) over to a department: into an outbox, its feedback table, or its callback.
 
 The same answer may be handed over twice, when a run was killed in between: it bears the same id, a folder or a table
 that has it is left as it is, and a callback is told the id in the header Idempotency-Key.
 """
 
 import os
-import shutil
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from chengxin.connectors.base import connection_variable
-from chengxin.connectors.file_drop import inbox
+from chengxin.connectors.file_places import LocalPlace, Place, inbox, outbox_of
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.settings import Settings
-from chengxin.store.atomic import building, read_json
+from chengxin.store.atomic import read_json
 
 RECEIPT = "回执.json"
 TABLE_COLUMNS = (
@@ -87,21 +87,26 @@ def outbox(settings: Settings) -> Path:
 
 
 def _into_outbox(contract: Contract, answer: Answer, settings: Settings) -> str:
-    root = outbox(settings)
-    drop = contract.delivery.options.get("folder") if contract.delivery.connector == "file_drop" else None
-    below = contract.feedback.folder or (drop if isinstance(drop, str) and drop != "." else None) or contract.id
-    folder = (root / below).resolve()
-    if not folder.is_relative_to(root):
-        raise ContractError(f"合同 {contract.id} 的反馈目录“{below}”在发件箱之外")
-    target = folder / answer.name
+    wanted, delivery = contract.feedback, contract.delivery
+    options = delivery.options if delivery.connector == "file_drop" else {}
+    drop = posixpath.normpath(str(options.get("folder") or ".").lstrip("/") or ".")
+    far = None if wanted.local else options.get("connection")
+    place: Place
+    if far:
+        folder = wanted.folder or (posixpath.basename(drop) if drop != "." else contract.id)
+        place, shown = outbox_of(str(far), drop, folder)
+        where = f"连接“{far}”的 {shown}/{answer.name}"
+    else:
+        folder, root = wanted.folder or (drop if drop != "." else contract.id), outbox(settings)
+        if not (root / folder).resolve().is_relative_to(root):
+            raise ContractError(f"合同 {contract.id} 的反馈目录“{folder}”在发件箱之外")
+        place, where = LocalPlace(root, folder), f"发件箱 {folder}/{answer.name}"
     try:
-        if not (target / RECEIPT).exists() or read_json(target / RECEIPT)["id"] != answer.id:
-            with building(target) as made:
-                for name in answer.files:
-                    shutil.copyfile(answer.folder / name, made / name)
-    except OSError as error:
-        raise SourceUnavailable(f"写入反馈目录“{below}”失败：{error.strerror}") from None
-    return f"发件箱 {below}/{answer.name}"
+        files = sorted(answer.files, key=lambda name: name == RECEIPT)
+        place.put(answer.name, [answer.folder / name for name in files])
+    finally:
+        place.close()
+    return where
 
 
 def _connection(contract: Contract) -> str:

@@ -2,16 +2,18 @@
 
 import os
 import posixpath
-from collections.abc import Iterator
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 from urllib.parse import parse_qsl, quote_from_bytes, unquote, unquote_to_bytes, urlsplit
 
 from chengxin.connectors.base import connection_url
-from chengxin.errors import SourceUnavailable
+from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.settings import Settings
+from chengxin.store.atomic import building
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ class Place(Protocol):
     def open(self, entry: Entry, offset: int) -> Stream:
         """Open a file for reading from a byte on."""
 
+    def put(self, name: str, files: Sequence[Path]) -> None:
+        """Put files into the subfolder `name`. The last one is the mark: where it lies, the others are whole.
+
+        Nothing is done where the subfolder holds the very same mark.
+        """
+
     def close(self) -> None:
         """Let go of the connection; the next call makes a new one."""
 
@@ -98,11 +106,33 @@ _SCHEMES = {"sftp": ("file_sftp", "SftpPlace"), "s3": ("file_store", "StorePlace
 
 def place_of(connection: str | None, folder: str, settings: Settings) -> Place:
     """Return the place of a drop folder: below the inbox, or on the far side of a named connection."""
-    if connection is None:
-        return LocalPlace(inbox(settings), folder)
+    return LocalPlace(inbox(settings), folder) if connection is None else _far(Address.of(connection), folder)
+
+
+def outbox_of(connection: str, drop: str, folder: str) -> tuple[Place, str]:
+    """Return `folder` of the outbox that lies beside a far drop folder, and what to call it. drop: a normal path.
+
+    Where the drop is the connection's own folder, the outbox lies beside that. Raises ContractError where the drop has
+    no side: it is the login folder, the root, or a whole bucket.
+    """
     address = Address.of(connection)
+    parent = posixpath.dirname(drop)
+    if drop == ".":
+        base = posixpath.normpath(address.path or ".")
+        if base in (".", "/"):
+            raise ContractError(
+                f"投递目录就是连接“{connection}”的根目录，旁边放不下反馈；"
+                "请给投递另设子目录，或写 feedback: {local: true}"
+            )
+        address, parent = replace(address, path=posixpath.dirname(base)), ""
+    shown = posixpath.join(parent, "outbox", folder)
+    below("outbox", folder, f"连接“{connection}”的发件箱")
+    return _far(address, shown), shown
+
+
+def _far(address: Address, folder: str) -> Place:
     if address.scheme not in _SCHEMES:
-        raise SourceUnavailable(f"连接“{connection}”的 URL 应以 {'、'.join(f'{s}://' for s in _SCHEMES)} 开头")
+        raise SourceUnavailable(f"连接“{address.name}”的 URL 应以 {'、'.join(f'{s}://' for s in _SCHEMES)} 开头")
     module, name = _SCHEMES[address.scheme]
     return cast(Place, getattr(import_module(f"chengxin.connectors.{module}"), name)(address, folder))
 
@@ -177,6 +207,18 @@ class LocalPlace:
         except OSError as error:
             raise SourceUnavailable(f"读取文件“{entry.name}”失败：{error.strerror}") from error
         return stream
+
+    def put(self, name: str, files: Sequence[Path]) -> None:
+        """Put files into a subfolder, which appears whole."""
+        target, mark = self._folder / name, files[-1]
+        try:
+            if (target / mark.name).exists() and (target / mark.name).read_bytes() == mark.read_bytes():
+                return
+            with building(target) as made:
+                for path in files:
+                    shutil.copyfile(path, made / path.name)
+        except OSError as error:
+            raise SourceUnavailable(f"写入目录“{self._shown}”失败：{error.strerror}") from None
 
     def close(self) -> None:
         """Nothing is held."""

@@ -8,7 +8,7 @@ import logging
 import posixpath
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import paramiko
 from paramiko.sftp import CMD_CLOSE, CMD_DATA, CMD_HANDLE, CMD_NAME, CMD_OPENDIR, CMD_READ, CMD_READDIR, int64
 
 from chengxin.connectors.file_places import Address, Entry, Stream, below, readable_name
+from chengxin.connectors.file_upload import upload
 from chengxin.errors import SourceUnavailable
 
 _SECONDS = 30  # to connect, and for any single answer
@@ -98,6 +99,13 @@ class SftpPlace:
             return _Reading(client, client.open(unquote_to_bytes(entry.key), "rb"), self, entry, offset)
         except _FAULTS as error:
             raise self._told(error, f"读取文件“{entry.name}”") from error
+
+    def put(self, name: str, files: Sequence[Path]) -> None:
+        """Put files into a subfolder, which appears whole."""
+        try:
+            upload(self._connected(), self._folder, name, files)
+        except _FAULTS as error:
+            raise self._told(error, f"写入目录“{self._shown}”") from error
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -225,7 +233,7 @@ def _words(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "文件不存在，或私钥文件不存在"
     if isinstance(error, PermissionError):
-        return "没有读取权限"
+        return "没有权限"
     return "服务器没有应答或连接中断"
 
 

@@ -3,7 +3,8 @@
 s3://KEY:SECRET@bucket/prefix?endpoint=https://...&region=...
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import fsspec  # type: ignore[import-untyped]
@@ -58,6 +59,20 @@ class StorePlace:
             raise self._told(error, f"读取文件“{entry.name}”") from error
         return _Reading(stream, self, entry.name)
 
+    def put(self, name: str, files: Sequence[Path]) -> None:
+        """Put files below a prefix; each appears whole, and the mark after all others."""
+        target, mark = f"{self._folder}/{name}", files[-1]
+        try:
+            try:
+                if self._store().cat_file(f"{target}/{mark.name}") == mark.read_bytes():
+                    return
+            except FileNotFoundError:
+                pass
+            for path in files:
+                self._store().put_file(str(path), f"{target}/{path.name}")
+        except _FAULTS as error:
+            raise self._told(error, f"写入目录“{self._shown}”") from error
+
     def close(self) -> None:
         """Nothing is held open between requests; the next call begins with fresh state."""
         self._made = None
@@ -106,7 +121,7 @@ def _words(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "文件或存储桶不存在"
     if isinstance(error, PermissionError):
-        return "密钥不被接受或没有读取权限"
+        return "密钥不被接受或没有权限"
     return "存储没有应答或连接中断"
 
 

@@ -184,15 +184,18 @@ class Example(Part):
 class Feedback(Part):
     """Where the answer to each batch goes: receipt, refused rows and rows that wait (反馈).
 
-    to: file = into the outbox, which lies beside the inbox (CHENGXIN_OUTBOX); table = a feedback table in the department's
-        staging database; post = its HTTP callback; none = it is made and kept, and sent by nobody.
+    to: file = into the outbox, which lies beside the inbox (CHENGXIN_OUTBOX), or, for a drop folder on an SFTP server or
+        in an object store, into `outbox` beside that folder; table = a feedback table in the department's staging
+        database; post = its HTTP callback; none = it is made and kept, and sent by nobody.
     folder: below the outbox; default that of the drop, else the data set's id.
+    local: answers to a drop folder on a server stay in our own outbox.
     connection: named as in `delivery`; default that of the delivery. table, db_schema: of the feedback table.
     path: of the callback. options: further options of the HTTP connection (auth, headers_env, ...).
     """
 
     to: Literal["file", "table", "post", "none"] = "file"
     folder: str | None = None
+    local: bool = False
     connection: str | None = None
     table: Text = "chengxin_feedback"
     db_schema: str | None = None

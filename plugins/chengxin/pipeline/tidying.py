@@ -18,17 +18,31 @@ def tidy(settings: Settings) -> int:
     """
     layout = Layout(settings.home)
     removed = scratch.sweep(layout.work)
+    known: set[tuple[str, int]] = set()
+    order = 0
     for folder in sorted((layout.home / "batches").glob("*")):
         busy = lock.held(layout, f"dataset-{folder.name}", seconds=0)
         with suppress(CommitConflict), busy, lock.held(layout, "registry"):
-            removed += _stray_links(layout, folder) + atomic.sweep(folder)
+            order = _follow(layout, known, order)
+            removed += _stray_links(layout, folder, known) + atomic.sweep(folder)
     with lock.held(layout, "registry"):
         return removed + atomic.sweep(layout.journal)
 
 
-def _stray_links(layout: Layout, folder: Path) -> int:
-    known = {(a.batch_id, a.revision) for a in journal.admissions(layout)}
+def _follow(layout: Layout, known: set[tuple[str, int]], order: int) -> int:
+    """Take the accounts from `order` on into `known` (batch, revision); return the order of the next one."""
+    while (path := layout.journal / f"{order:08d}.json").exists():
+        entry = atomic.read_json(path)
+        known.add((entry["batch_id"], entry["revision"]))
+        order += 1
+    return order
+
+
+def _stray_links(layout: Layout, folder: Path, known: set[tuple[str, int]]) -> int:
+    """Delete links that no account names. A journal with a gap is no reason to delete: reading it whole raises."""
     stray = [p for p in folder.glob("*/links-*") if (p.parent.name, int(p.name[6:])) not in known]
+    if stray:
+        journal.admissions(layout)
     for path in stray:
         shutil.rmtree(path)
     return len(stray)

@@ -7,7 +7,7 @@ HOME_DIR ?= build/home
 ROWS   ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types layers reference bench demo-data lock clean
+.PHONY: help setup run up down test check lint types layers reference bench demo-data lock clean
 
 help:  ## print the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -20,8 +20,20 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: setup  ## the main job: demo deliveries of four departments -> published snapshot
+# AIRFLOW=0: without Airflow, by the command line alone. ONCE=1: end when published. ASK=1: approve in the pages yourself.
+AIRFLOW ?= 1
+run: setup  ## the main job: demo deliveries of all departments -> Airflow -> published snapshot; ONCE=1, ASK=1, AIRFLOW=0
+ifeq ($(AIRFLOW),0)
 	$(BIN)/chengxin --home $(HOME_DIR) demo
+else
+	$(BIN)/chengxin --home $(HOME_DIR) demo --airflow $(if $(filter-out 0,$(ONCE)),--once) $(if $(filter-out 0,$(ASK)),--ask)
+endif
+
+up:  ## the stack of docker-compose.yml: build, start, wait until healthy
+	deploy/stack up
+
+down:  ## stop the stack; its volumes stay
+	deploy/stack down
 
 demo-data: setup  ## only make the demo deliveries
 	$(BIN)/chengxin --home $(HOME_DIR) demo-data

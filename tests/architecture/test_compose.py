@@ -1,28 +1,68 @@
 """docker-compose.yml and Dockerfile fit each other, this tree and Airflow; no secret has a default."""
 
+import os
 import re
+import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+
+from compose_stack import image_environment, load_compose
 
 PROJECT = Path(__file__).resolve().parents[2]
-AIRFLOW = {"migrate", "api-server", "scheduler", "dag-processor", "triggerer"}
+AIRFLOW = {"migrate", "api-server", "scheduler", "dag-processor", "triggerer", "worker"}
+STORES = {"postgres", "redis"}
+TREE = {"build", "image", "init", "restart", "cap_drop", "security_opt", "stop_grace_period", "environment", "secrets"}
+TREE |= {"volumes", "depends_on", "command", "healthcheck", "deploy", "ports", "env_file", "user"}
 
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    return yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
+    return load_compose()
 
 
 def test_all_airflow_services_run_the_one_image_of_this_tree(compose):
     services = compose["services"]
-    assert set(services) == AIRFLOW | {"postgres"}
+    assert set(services) == AIRFLOW | STORES
     assert {name for name, s in services.items() if s.get("build") == "." and s["image"] == "chengxin:local"} == AIRFLOW
-    commands = {name: services[name]["command"] for name in AIRFLOW - {"migrate"}}
+    commands = {name: services[name]["command"] for name in AIRFLOW - {"migrate", "worker"}}
     assert commands == {name: f"airflow {name}" for name in commands}
     assert services["migrate"]["command"] == "airflow db migrate"
+    assert services["worker"]["command"] == "airflow celery worker"
+    assert all(services[name]["environment"]["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor" for name in AIRFLOW)
+
+
+def test_only_what_compose_knows_is_written(compose):
+    assert set(compose) == {"x-airflow", "services", "secrets", "volumes"}
+    assert {name: set(s) - TREE for name, s in compose["services"].items() if set(s) - TREE} == {}
+
+
+def test_every_service_has_limits_and_those_that_stay_a_health_check(compose):
+    for name, service in compose["services"].items():
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, name
+        assert name == "migrate" or {"test", "interval", "timeout", "retries"} <= set(service["healthcheck"]), name
+        conditions = {n: d["condition"] for n, d in service.get("depends_on", {}).items()}
+        for other, condition in conditions.items():
+            waits = "healthcheck" in compose["services"][other]
+            assert condition == ("service_healthy" if waits else "service_completed_successfully")
+
+
+def test_nothing_runs_as_root_or_can_become_it(compose):
+    for name, service in compose["services"].items():
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert name in AIRFLOW or service["user"] == name, name
+        assert name == "postgres" or service["cap_drop"] == ["ALL"], name
+
+
+def test_only_workers_hold_the_home_and_the_connections(compose):
+    home = image_environment()["CHENGXIN_HOME"]
+    mounts = {name: s["volumes"] for name, s in compose["services"].items()}
+    assert {name for name, m in mounts.items() if f"home:{home}" in m} == {"worker"}
+    assert {name for name, m in mounts.items() if f"home:{home}:ro" in m} == {"api-server"}
+    assert [m for m in mounts["worker"] if m.endswith("/inbox:ro")]
+    assert {name for name, s in compose["services"].items() if "env_file" in s} == {"worker"}
 
 
 def test_what_is_referred_to_is_declared(compose):
@@ -31,13 +71,13 @@ def test_what_is_referred_to_is_declared(compose):
         assert set(service.get("depends_on", {})) <= set(compose["services"])
         for mount in service["volumes"]:
             source = mount.split(":")[0]
-            assert source.startswith("$") or source in compose["volumes"]
+            assert source.startswith("./") or source in compose["volumes"]
 
 
 def test_every_used_secret_is_mounted_where_it_is_read(compose):
-    for service in compose["services"].values():
-        read = set(re.findall(r"/run/secrets/(\w+)", str(service["environment"])))
-        assert read == set(service["secrets"])
+    for name, service in compose["services"].items():
+        text = f"{service.get('environment')} {service['command'] if name == 'redis' else ''}"
+        assert set(re.findall(r"/run/secrets/(\w+)", text)) == set(service["secrets"]), name
 
 
 def test_no_secret_has_a_default(compose):
@@ -46,7 +86,7 @@ def test_no_secret_has_a_default(compose):
     ignored = (PROJECT / ".gitignore").read_text().splitlines()
     assert "secrets/" in ignored
     for service in compose["services"].values():
-        for key, value in service["environment"].items():
+        for key, value in service.get("environment", {}).items():
             if re.search(r"PASSWORD|SECRET|KEY|CONN", key):
                 assert str(value).removeprefix("cat ").startswith("/run/secrets/"), key
 
@@ -54,11 +94,36 @@ def test_no_secret_has_a_default(compose):
 def test_airflow_knows_every_setting_the_services_give(compose):
     from airflow.configuration import conf
 
-    given = {key for s in compose["services"].values() for key in s["environment"] if key.startswith("AIRFLOW__")}
+    given = {
+        key for s in compose["services"].values() for key in s.get("environment", {}) if key.startswith("AIRFLOW__")
+    }
     for key in given:
         section, option = key.removeprefix("AIRFLOW__").lower().removesuffix("_cmd").split("__")
         assert option in conf.configuration_description[section]["options"], key
         assert not key.endswith("_CMD") or (section, option) in conf.sensitive_config_values, key
+
+
+def test_secrets_are_made_once_and_fit_together(tmp_path, compose):
+    environment = {**os.environ, "CHENGXIN_STACK_FOLDER": str(tmp_path)}
+    for _ in range(2):
+        subprocess.run([PROJECT / "deploy" / "stack", "secrets"], env=environment, check=True)
+        made = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+        assert set(made) == set(compose["secrets"])
+        assert made["airflow_database"] == f"postgresql+psycopg://airflow:{made['postgres_password']}@postgres/airflow"
+        assert made["celery_broker"] == f"redis://:{made['redis_password']}@redis:6379/0"
+    assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
+    assert len(set(made.values())) == len(made)
+
+
+@pytest.mark.parametrize("word", ["up", "down"])
+def test_without_an_engine_up_and_down_say_so(tmp_path, word):
+    environment = {**os.environ, "CHENGXIN_STACK_FOLDER": str(tmp_path), "DOCKER_HOST": "tcp://127.0.0.1:1"}
+    done = subprocess.run(
+        [PROJECT / "deploy" / "stack", word], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "引擎" in done.stderr
+    assert not (tmp_path / "secrets").exists()
 
 
 def test_published_ports_stay_on_this_machine(compose):

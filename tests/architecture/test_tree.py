@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-OURS = ("plugins", "dags", "expectations", "tests", "bench", "docs", ".ci")
+OURS = ("plugins", "dags", "expectations", "tests", "bench", "docs", "deploy", ".ci")
 TEXT = {".py", ".yaml", ".yml", ".json", ".md", ".toml", ".csv", ".lock", ".html", ".txt", ""}
 PYTHON = [path for folder in ("plugins", "dags", "bench", "tests") for path in sorted((PROJECT / folder).rglob("*.py"))]
 # Names that are part of a format or a licence, or that cannot exist.

@@ -193,18 +193,22 @@ def finish(context: Context, result: dict[str, Any], as_json: bool, *, demo: boo
 
     demo: a held batch belongs to the show; a run without a snapshot has failed.
     """
-    from chengxin.cli.render import summary
-
-    failures = result.pop("failures", [])
-    for failure in failures:
-        click.echo(f"错误：{failure}", err=True)
-    if as_json:
-        show_json(result)
-    else:
-        summary(Console(), result, context.settings)
-    if failures or (demo and result["snapshot"] is None):
+    show_outcome(context, result, as_json)
+    if result.get("failures") or (demo and result["snapshot"] is None):
         sys.exit(FAILED)
     sys.exit(HELD if not demo and any(b["verdict"] == "hold" for b in result["batches"]) else 0)
+
+
+def show_outcome(context: Context, result: dict[str, Any], as_json: bool) -> None:
+    """Print the outcome of a run; failures go to stderr."""
+    from chengxin.cli.render import summary
+
+    for failure in result.get("failures", []):
+        click.echo(f"错误：{failure}", err=True)
+    if as_json:
+        show_json({key: value for key, value in result.items() if key != "failures"})
+    else:
+        summary(Console(), result, context.settings)
 
 
 @main.command(name="status")
@@ -327,10 +331,21 @@ def demo_data_command(context: Context, seed: int) -> None:
 
 @main.command(name="demo")
 @click.option("--seed", default=20261123, show_default=True)
+@click.option("--airflow", is_flag=True, help="经由内嵌的 Airflow 运行，结束后页面保持可用，直到 Ctrl-C")
+@click.option("--once", is_flag=True, help="与 --airflow 合用：发布后即结束")
+@click.option("--ask", is_flag=True, help="与 --airflow 合用：审批留给您在页面上作答，不自动作答")
 @as_json_option
 @click.pass_obj
-def demo_command(context: Context, seed: int, as_json: bool) -> None:
+def demo_command(context: Context, seed: int, airflow: bool, once: bool, ask: bool, as_json: bool) -> None:
     """主任务演示：两轮报送，全流程，发布快照 (the main job on demo deliveries)."""
     from chengxin.cli.demo import run_demo
 
-    finish(context, run_demo(context, seed, quiet=as_json), as_json, demo=True)
+    if not airflow:
+        if once or ask:
+            raise click.UsageError("--once 和 --ask 须与 --airflow 合用")
+        finish(context, run_demo(context, seed, quiet=as_json), as_json, demo=True)
+    from chengxin.cli.embedded import Mode, run_embedded
+
+    mode = Mode(seed, once=once, ask=ask, quiet=as_json)
+    result = run_embedded(context, mode, lambda done: show_outcome(context, done, as_json))
+    sys.exit(FAILED if result["failures"] or result["snapshot"] is None else 0)

@@ -1,0 +1,289 @@
+"""The demo through Airflow: two rounds of deliveries, every ingest DAG, the publication; progress in the terminal."""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+
+from chengxin import pipeline
+from chengxin.cli.demo import ROUNDS
+from chengxin.cli.embedded_airflow import AirflowFailed, EmbeddedAirflow
+from chengxin.cli.embedded_api import ENDED, AirflowApi, Question, Run
+from chengxin.cli.inspect import TIERS
+from chengxin.connectors import landing
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import kind_of
+from chengxin.dataset import journal
+from chengxin.demo import DemoServer, make_demo
+from chengxin.publish import snapshot as snapshots
+from chengxin.store.layout import Layout
+
+if TYPE_CHECKING:
+    from chengxin.cli.commands import Context
+
+SNAPSHOT, INGEST = "snapshot", "ingest__"
+FIRST = {"found": 0, "names": 1, "none": 2}
+LOOK_EVERY = 2.0
+TELL_EVERY = 15.0
+LIMIT_SECONDS = 1800
+SETTLE_LOOKS = 5
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+NOTE = "chengxin demo --airflow"
+REASON = "演示：由 chengxin demo 自动作答"
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How the demo is run. once: end when published. ask: leave approvals to whoever has the pages open."""
+
+    seed: int
+    once: bool
+    ask: bool
+    quiet: bool
+
+
+def run_embedded(context: "Context", mode: Mode, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Run the demo through an Airflow of this home, `tell` its outcome, and unless `once` stay up until Ctrl-C.
+
+    The outcome has the shape of the direct path's. Raises AirflowFailed when Airflow itself fails.
+    """
+    try:
+        return _run_demo(context, mode, tell)
+    except httpx.HTTPError as error:
+        raise AirflowFailed(f"Airflow 没有按预期回答：{error}") from error
+
+
+def _run_demo(context: "Context", mode: Mode, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    contracts = context.contracts()
+    before = {b["batch_id"] for b in _accounts(context, contracts)}
+    sources = make_demo(context.settings.home, contracts.values(), seed=mode.seed, round=ROUNDS[0])
+    with DemoServer(sources) as server:
+        _say(context, mode, "正在启动 Airflow（约半分钟）……")
+        with EmbeddedAirflow(context.settings, server.environment) as airflow:
+            _say(context, mode, _door(airflow))
+            run = _Run(context, mode, airflow, contracts)
+            failures = []
+            for number in ROUNDS:
+                if number != ROUNDS[0]:
+                    make_demo(context.settings.home, contracts.values(), seed=mode.seed, round=number)
+                failures += run.round(number)
+            made = [b for b in _accounts(context, contracts) if b["batch_id"] not in before]
+            result = {"batches": made, "snapshot": _current(context), "failures": failures}
+            tell(result)
+            if not mode.once:
+                _stay(context, airflow)
+    return result
+
+
+class _Run:
+    """One run of the demo: the rounds, the questions that come up, and what the terminal shows meanwhile."""
+
+    def __init__(
+        self, context: "Context", mode: Mode, airflow: EmbeddedAirflow, contracts: Mapping[str, Contract]
+    ) -> None:
+        self._context, self._mode, self._airflow, self._contracts = context, mode, airflow, contracts
+        self._api: AirflowApi = airflow.api()
+        self._asked: set[tuple[str, str, str, int]] = set()
+        self._until = time.monotonic() + LIMIT_SECONDS
+        self._started = time.monotonic()
+
+    def round(self, number: int) -> list[str]:
+        """Run all ingest DAGs, then the publication; return what failed, in Chinese."""
+        ingests = [INGEST + c.id for c in _registers_first(self._contracts)]
+        if number == ROUNDS[0]:
+            self._await_dags({*ingests, SNAPSHOT})
+        # Publication follows every admission; here it waits for the round, or it would publish each data set by itself.
+        self._api.pause(SNAPSHOT, paused=True)
+        known = self._known()
+        if number == ROUNDS[0]:
+            self._api.pause(INGEST, paused=False)
+            self._settle(ingests, known)
+        self._trigger([d for d in ingests if d not in {r.dag_id for r in self._new(known)}], f"demo-{number}")
+        failures = self._finish(f"第 {number} 轮 入库", ingests, known)
+        known = self._known()
+        self._trigger([SNAPSHOT], f"demo-{number}")
+        self._api.pause(SNAPSHOT, paused=False)
+        return failures + self._finish(f"第 {number} 轮 发布", [SNAPSHOT], known)
+
+    def _known(self) -> set[tuple[str, str]]:
+        return {(run.dag_id, run.run_id) for run in self._api.runs(LONG_AGO)}
+
+    def _new(self, known: Collection[tuple[str, str]]) -> list[Run]:
+        return [run for run in self._api.runs(LONG_AGO) if (run.dag_id, run.run_id) not in known]
+
+    def _settle(self, ingests: Sequence[str], known: Collection[tuple[str, str]]) -> None:
+        """Wait a little for the runs that Airflow starts by itself when a DAG is switched on, by its schedule."""
+        for _ in range(SETTLE_LOOKS):
+            self._look()
+            if {run.dag_id for run in self._new(known)} >= set(ingests):
+                return
+
+    def _trigger(self, dag_ids: Sequence[str], name: str) -> None:
+        run_id = f"{name}-{datetime.now().astimezone():%Y%m%dT%H%M%S}"
+        for dag_id in dag_ids:
+            self._api.trigger(dag_id, run_id, NOTE)
+
+    def answer(self) -> None:
+        """Answer every question that is open, or say where it waits."""
+        for question in self._api.questions():
+            key = (question.dag_id, question.run_id, question.task_id, question.map_index)
+            if key in self._asked:
+                continue
+            self._asked.add(key)
+            place = f"{self._airflow.url}/dags/{question.dag_id}/runs/{question.run_id}/tasks/{question.task_id}"
+            if self._mode.ask:
+                self._say(f"[yellow]等待审批[/] {question.subject}\n  请在此作答：{place}/required_actions")
+                continue
+            option = question.options[0]
+            self._api.answer(question, option, _filled(question))
+            self._say(f"[yellow]待审批[/] {question.subject} → 演示自动选择“{option}”（{place}/required_actions）")
+
+    def _await_dags(self, wanted: set[str]) -> None:
+        while missing := wanted - self._api.dag_ids():
+            self._look()
+            errors = self._api.import_errors()
+            if errors:
+                raise AirflowFailed("DAG 文件不能用：" + "；".join(errors))
+            if time.monotonic() > self._until:
+                raise AirflowFailed(f"Airflow 没有读到这些 DAG：{'、'.join(sorted(missing))}")
+
+    def _finish(self, title: str, dag_ids: Sequence[str], known: Collection[tuple[str, str]]) -> list[str]:
+        """Wait until each of these DAGs had a run and none is running; return the failed ones, with their tasks."""
+        with _shown(self._context, self._mode) as show:
+            while True:
+                self._look()
+                runs = [run for run in self._new(known) if run.dag_id in dag_ids]
+                busy = {run.dag_id for run in runs if run.state not in ENDED}
+                ended = {run.dag_id for run in runs} - busy
+                line = f"{title}：{len(ended)}/{len(dag_ids)} 个 DAG 运行完毕，第 {self._seconds()} 秒"
+                show(self._contracts, line)
+                if len(ended) == len(dag_ids):
+                    break
+                if time.monotonic() > self._until:
+                    raise AirflowFailed(f"{title}：{LIMIT_SECONDS} 秒内没有完成")
+        self._say(line)
+        return [
+            f"{run.dag_id}：{'、'.join(self._api.failed_tasks(run)) or '运行失败'}"
+            for run in runs
+            if run.state == "failed"
+        ]
+
+    def _look(self) -> None:
+        time.sleep(LOOK_EVERY)
+        self._airflow.check()
+        self.answer()
+
+    def _seconds(self) -> int:
+        return round(time.monotonic() - self._started)
+
+    def _say(self, words: str) -> None:
+        _say(self._context, self._mode, words)
+
+
+def _stay(context: "Context", airflow: EmbeddedAirflow) -> None:
+    context.console.print(_door(airflow), highlight=False)
+    context.console.print("Airflow 继续运行，按 Ctrl-C 结束。", highlight=False)
+    try:
+        while True:
+            time.sleep(LOOK_EVERY)
+            airflow.check()
+    except KeyboardInterrupt:
+        context.console.print("正在停止 Airflow……", highlight=False)
+
+
+def _door(airflow: EmbeddedAirflow) -> str:
+    return f"Airflow：{airflow.url}  用户 [bold]{airflow.user}[/]  密码 [bold]{airflow.password}[/]"
+
+
+def _filled(question: Question) -> dict[str, Any]:
+    """Fill in what the question wants written; texts without a default say that nobody looked."""
+    return {name: REASON if value in (None, "") else value for name, value in question.params.items()}
+
+
+def _registers_first(contracts: Mapping[str, Contract]) -> list[Contract]:
+    return sorted(contracts.values(), key=lambda c: (FIRST[kind_of(c).registers], c.id))
+
+
+def _accounts(context: "Context", contracts: Mapping[str, Contract]) -> list[dict[str, Any]]:
+    return [
+        pipeline.counts_of(contract, landed, context.settings)
+        for contract in contracts.values()
+        for landed in landing.batches(context.settings, contract.id)
+    ]
+
+
+def _current(context: "Context") -> dict[str, Any] | None:
+    """Return the snapshots that readers are served, as the direct path reports them."""
+    layout = Layout(context.settings.home)
+    found = {tier: snapshots.current(layout, tier) for tier in TIERS}
+    government = found["government"]
+    if government is None:
+        return None
+    tiers = {
+        tier: {"path": str(layout.snapshot(tier, now.snapshot_id)), "tables": now.rows()}
+        for tier, now in found.items()
+        if now
+    }
+    return {"id": government.snapshot_id, "tiers": tiers}
+
+
+@contextmanager
+def _shown(context: "Context", mode: Mode) -> Iterator[Callable[[Mapping[str, Contract], str], None]]:
+    """Give a function that shows how far the departments are: a live table, or a line now and then."""
+    if mode.quiet:
+        yield lambda contracts, line: None
+    elif context.console.is_terminal:
+        with Live(console=context.console, transient=True, auto_refresh=False) as live:
+            yield lambda contracts, line: live.update(
+                Group(_progress(_departments(context, contracts)), line), refresh=True
+            )
+    else:
+        told = [time.monotonic()]
+
+        def tell(contracts: Mapping[str, Contract], line: str) -> None:
+            if time.monotonic() - told[0] >= TELL_EVERY:
+                told[0] = time.monotonic()
+                total = [sum(numbers) for numbers in zip(*_departments(context, contracts).values(), strict=True)]
+                arrived, admitted, held = total
+                context.console.print(f"{line}；到件 {arrived}，入库 {admitted}，暂缓 {held}", highlight=False)
+
+        yield tell
+
+
+def _departments(context: "Context", contracts: Mapping[str, Contract]) -> dict[str, tuple[int, int, int]]:
+    """Return for each department how many deliveries arrived, are admitted, are held."""
+    found: dict[str, tuple[int, int, int]] = {}
+    layout = Layout(context.settings.home)
+    accounted = journal.latest(journal.admissions(layout))
+    for contract in contracts.values():
+        batches = landing.batches(context.settings, contract.id)
+        waiting = [b for b in batches if (contract.id, b.batch_id) not in accounted]
+        judged = [b for b in waiting if (layout.validation(contract.id, b.batch_id) / "verdict.json").exists()]
+        held = sum(pipeline.counts_of(contract, b, context.settings)["verdict"] == "hold" for b in judged)
+        counts = (len(batches), len(batches) - len(waiting), held)
+        before = found.get(contract.department.name, (0, 0, 0))
+        found[contract.department.name] = (before[0] + counts[0], before[1] + counts[1], before[2] + counts[2])
+    return found
+
+
+def _progress(departments: Mapping[str, tuple[int, int, int]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("部门")
+    for label in ("到件", "入库", "暂缓"):
+        table.add_column(label, justify="right")
+    for department, numbers in sorted(departments.items()):
+        table.add_row(department, *(str(n) if n else "–" for n in numbers))
+    return table
+
+
+def _say(context: "Context", mode: Mode, words: str) -> None:
+    if not mode.quiet:
+        context.console.print(words, highlight=False, soft_wrap=True)

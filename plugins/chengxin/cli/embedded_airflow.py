@@ -1,0 +1,199 @@
+"""An Airflow of one home folder: SQLite, LocalExecutor, loopback only; child processes that end with this one."""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from chengxin.cli.embedded_api import AirflowApi
+from chengxin.cli.embedded_guard import airflow, end_session
+from chengxin.errors import ChengxinError
+from chengxin.settings import PROJECT, Settings
+
+HOST, PORT, USER = "127.0.0.1", 8080, "admin"
+START_SECONDS = 240
+STOP_SECONDS = 20
+BUSY_SECONDS = 60  # how long a process waits while another writes the metadata
+
+# Tasks are forked from the scheduler's workers: what is imported here, once, is not imported again by every task.
+LOCAL_SETTINGS = '''\
+"""Written by `chengxin demo --airflow`: imports the heavy libraries once, before the executor forks its workers."""
+
+import sys
+
+if "scheduler" in sys.argv:
+    import chengxin.pipeline
+    import chengxin.validate.engine
+
+__all__: list[str] = []
+'''
+
+
+class AirflowFailed(ChengxinError):
+    """The embedded Airflow does not start, or one of its processes ended."""
+
+
+class EmbeddedAirflow:
+    """Airflow over a home while the `with` block lasts.
+
+    environment: what the tasks need besides, for example the connections. Everything it writes lies in
+    `<home>/airflow`: the metadata database, the logs of tasks and processes, the password file (readable by its owner).
+    Raises AirflowFailed when it does not come up, or runs already on this home.
+    """
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+        self.folder = settings.home / "airflow"
+        self.user, self.password, self.url = USER, "", ""
+        self._settings, self._given = settings, environment
+        self._lock = FileLock(settings.home / "airflow.lock")
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._settings.home.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise AirflowFailed(f"{self.folder} 上已有一个 Airflow 在运行；请先停止它") from error
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    @property
+    def logs(self) -> Path:
+        """Return the folder with one log for each Airflow process."""
+        return self.folder / "processes"
+
+    def check(self) -> None:
+        """Raise AirflowFailed when one of the processes has ended."""
+        if self._guard is None or self._guard.poll() is not None:
+            ended = self.logs / "ended"
+            name = ended.read_text().replace("\n", "、") if ended.exists() else "守护进程"
+            raise AirflowFailed(f"Airflow 的 {name} 意外退出；日志：{self.logs}")
+
+    def api(self) -> AirflowApi:
+        """Return a client that is logged in."""
+        return AirflowApi(self.url, self.user, self.password)
+
+    def _start(self) -> None:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        (self.logs / "ended").unlink(missing_ok=True)
+        self.password = _password(self.folder / "password.json", self.user)
+        config = self.folder / "config"
+        config.mkdir(exist_ok=True)
+        (config / "airflow_local_settings.py").write_text(LOCAL_SETTINGS)
+        port = free_port(PORT)
+        self.url = f"http://{HOST}:{port}"
+        environment = _environment(self, self._settings, port) | dict(self._given)
+        with (self.logs / "migrate.log").open("wb") as log:
+            migrated = subprocess.run(  # noqa: S603  our own words
+                airflow("db", "migrate"), env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
+            )
+        if migrated.returncode:
+            raise AirflowFailed(f"Airflow 的元数据库建不起来；日志：{self.logs / 'migrate.log'}")
+        command = [sys.executable, "-m", "chengxin.cli.embedded_guard", str(self.logs)]
+        self._guard = subprocess.Popen(  # noqa: S603  our own words
+            command, env=environment, stdin=subprocess.PIPE, start_new_session=True
+        )
+        self._wait()
+
+    def _wait(self) -> None:
+        api = AirflowApi(self.url, self.user, self.password)
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            self.check()
+            if api.healthy():
+                return
+            time.sleep(0.5)
+        raise AirflowFailed(f"Airflow 在 {START_SECONDS} 秒内没有就绪；日志：{self.logs}")
+
+    def _stop(self) -> None:
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            assert guard.stdin is not None
+            guard.stdin.close()
+            try:
+                guard.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                guard.kill()
+            end_session(guard.pid)
+            guard.wait()
+        self._lock.release()
+
+
+def free_port(wanted: int) -> int:
+    """Return this port when nobody listens there, else a free one."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise AirflowFailed("本机没有可用端口")
+
+
+def _password(path: Path, user: str) -> str:
+    """Return the password of the user, made up at the first start and kept, so that a browser may remember it."""
+    if path.exists():
+        return str(json.loads(path.read_text())[user])
+    password = secrets.token_urlsafe(9)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump({user: password}, file)
+    return password
+
+
+def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int) -> dict[str, str]:
+    """Return the environment of all Airflow processes; Airflow settings of the surroundings do not leak in."""
+    unwanted = ("AIRFLOW", "_AIRFLOW", "PYTHONDONTWRITEBYTECODE")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
+    here = f"{HOST},localhost"
+    return kept | {
+        "AIRFLOW_HOME": str(embedded.folder),
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PARALLELISM": str((os.cpu_count() or 1) + 1),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(embedded.folder / "password.json"),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{embedded.user}:admin",
+        "AIRFLOW__API__BASE_URL": f"http://{HOST}:{port}",
+        "AIRFLOW__API__HOST": HOST,
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        # a change in dags/ is seen within a minute; more often costs a core that the tasks need
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{embedded.folder / 'airflow.db'}?timeout={BUSY_SECONDS}",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+        # the first task after a start waits while the api-server builds its interface
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+        "CHENGXIN_CONTRACTS": str(settings.contracts),
+        "CHENGXIN_EXPECTATIONS": str(settings.expectations),
+        "CHENGXIN_HOME": str(settings.home),
+        "GX_ANALYTICS_ENABLED": "False",
+        "NO_PROXY": here,
+        "no_proxy": here,
+    }

@@ -1,0 +1,75 @@
+"""The services of docker-compose.yml as plain processes: same commands, same environment; one ingest through Celery."""
+
+import json
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+from test_airflow_dags import CONTRACT, GOOD
+
+from chengxin.cli.embedded_api import AirflowApi
+from compose_stack import Stack
+from servers import postgres_cluster
+
+pytestmark = [pytest.mark.airflow, pytest.mark.server]
+DAG = "ingest__commerce_demo"
+SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
+
+
+@pytest.fixture
+def stack(tmp_path: Path):
+    if not shutil.which("redis-server"):
+        pytest.skip("redis-server is not installed")
+    with postgres_cluster() as cluster:
+        if cluster is None:
+            pytest.skip("PostgreSQL is not installed")
+        url = make_url(cluster.url)
+        stack = Stack(tmp_path / "stack", f"{url.host}:{url.port}")
+        with psycopg.connect(url.set(drivername="postgresql").render_as_string(), autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE airflow LOGIN PASSWORD '{stack.secret('postgres_password')}'")
+            connection.execute("CREATE DATABASE airflow OWNER airflow")
+        try:
+            yield stack
+        finally:
+            stack.stop()
+
+
+def test_one_ingest_goes_through_the_services_of_docker_compose(stack: Stack) -> None:
+    contracts = stack.folder / "contracts"
+    (contracts / "commerce").mkdir(parents=True)
+    (contracts / "commerce" / "commerce_demo.yaml").write_text(CONTRACT, "utf-8")
+    (stack.home / "inbox" / "demo").mkdir(parents=True)
+    (stack.home / "inbox" / "demo" / "good.csv").write_text(GOOD, "utf-8")
+    only = {"CHENGXIN_CONTRACTS": str(contracts)}
+
+    stack.start("redis")
+    stack.await_healthy("redis")
+    stack.run("migrate")
+    for service in SERVICES:
+        stack.start(service, **only)
+    stack.await_healthy(*SERVICES)
+
+    passwords = json.loads((stack.airflow_home / "simple_auth_manager_passwords.json.generated").read_text())
+    api = AirflowApi(stack.url, "admin", passwords["admin"])
+    _until(lambda: DAG in api.dag_ids())
+    api.pause(DAG, paused=False)
+    api.trigger(DAG, "by-the-test", "")
+    _until(lambda: _state(api) in {"success", "failed"})
+    assert _state(api) == "success", (stack.log("worker"), stack.log("scheduler"))
+    assert list((stack.home / "admissions").glob("*.json"))
+    assert "commerce_demo" in stack.log("worker") or "succeeded" in stack.log("worker")
+
+
+def _state(api: AirflowApi) -> str | None:
+    return {r.run_id: r.state for r in api.runs(datetime(2000, 1, 1, tzinfo=UTC))}.get("by-the-test")
+
+
+def _until(reached, seconds: float = 240) -> None:
+    until = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < until
+        time.sleep(1)

@@ -10,10 +10,12 @@ import sqlalchemy
 from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.connectors.database import Database
+from chengxin.contracts.derived import contract_for
 from chengxin.errors import ContractError, SourceUnavailable
+from chengxin.standardise.reader import plan, read
 
 CLOCK = Clock(datetime(2026, 11, 23, 8, tzinfo=UTC))
-COLUMNS = '"主键" VARCHAR(64), "姓名" VARCHAR(255), "金额" NUMERIC(18,2), "更新时间" {time}'
+COLUMNS = '"主键" VARCHAR(64), "姓名" TEXT, "金额" NUMERIC(18,2), "更新时间" {time}'
 
 
 class Source:
@@ -204,3 +206,15 @@ def test_a_wrong_path_never_creates_an_empty_database(contract, settings, monkey
     with pytest.raises(SourceUnavailable):
         Database().discover(contract(), settings, {})
     assert not (tmp_path / "typo.db").exists()
+
+
+def test_values_over_many_lines_are_read_back_whole(source, settings, contract):
+    long = "\n".join(f'{n},"某甲",\\,' for n in range(400))
+    for key, name in (("k1", "某甲"), ("k2", long), ("k3", 'a\\"\n')):
+        source.add(key, name)
+    [batch] = pull(contract(), settings)
+    spec = contract_for(contract(), batch).file
+    [path] = landing.payload(settings, batch)
+    chunks = [chunk for piece in plan(path, spec) for chunk in read(piece, spec)]
+    assert [c.damaged for c in chunks] == [()] * len(chunks)
+    assert [v for c in chunks for v in c.table["姓名"].to_pylist()] == ["某甲", long, 'a\\"\n']

@@ -4,11 +4,19 @@ Refused rows that are replayed: JSON Lines of header -> text, each on the line o
 and order stay. Rows pulled from a database: CSV, whatever the contract says of files.
 """
 
+from typing import ClassVar
+
 from chengxin.contracts.models import Contract, FileSpec, Quality, Threshold
 from chengxin.handover import Batch, DeliveryMode
 
 REPLAY = "replay:"
 _POSITIONAL = {"csv", "tsv", "xlsx", "xls"}
+
+
+class OwnRows(FileSpec):
+    """CSV that we wrote: values may go over any number of lines."""
+
+    trusted: ClassVar[bool] = True
 
 
 def replayed(batch: Batch) -> str | None:
@@ -39,7 +47,7 @@ def contract_for(contract: Contract, batch: Batch) -> Contract:
 def _pulled(contract: Contract, batch: Batch) -> Contract:
     """Read rows that we pulled from a database as we wrote them: CSV now, JSON Lines in batches of earlier versions."""
     earlier = any(file.name.endswith(".jsonl") for file in batch.files)
-    return contract.model_copy(update={"file": FileSpec(format="jsonl") if earlier else FileSpec()})
+    return contract.model_copy(update={"file": FileSpec(format="jsonl") if earlier else OwnRows()})
 
 
 def mode_for(contract: Contract, batch: Batch) -> DeliveryMode:

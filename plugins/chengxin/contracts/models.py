@@ -4,7 +4,7 @@ One YAML file in dags/contracts/<domain>/<dataset>.yaml is one contract. The JSO
 are generated from these models.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -86,13 +86,13 @@ class FixedField(Part):
 
 
 class FileSpec(Part):
-    """How the bytes are laid out.
+    r"""How the bytes are laid out.
 
     encoding: utf-8 (a BOM is accepted), gb18030, gbk, gb2312 (both read as gb18030), utf-16, big5, or auto (BOM, then
         strict UTF-8, then GB18030 or Big5, whichever the characters speak for). Only text formats use it; a file that
         clearly is in another encoding than the declared one is held.
     delimiter: of csv and tsv, one to four characters; " " is a run of blanks, "  " (two) a run of at least two.
-    quote: "" = none. escape: "\\" where quotes within quotes are written \\" instead of doubled.
+    quote: "" = none. escape: "\" where quotes within quotes are written \" instead of doubled.
     header: the line (or sheet row) that holds the column names, 1-based; 0 = none, then `columns` stand in file order.
     header_rows: over how many lines the names go; group and name are joined by "_" (处罚信息_金额).
     records: where the records lie: dotted path in JSON ("data.rows"; empty = top level), element path in XML
@@ -117,6 +117,9 @@ class FileSpec(Part):
     sheet: str | int | tuple[str | int, ...] | None = None
     member: Text | None = None
     fields: tuple[FixedField, ...] = ()
+
+    #: Whether every quote surely stands right; no contract can say so.
+    trusted: ClassVar[bool] = False
 
     @model_validator(mode="after")
     def _fixed_has_fields(self) -> Self:
@@ -184,8 +187,8 @@ class Example(Part):
 class Feedback(Part):
     """Where the answer to each batch goes: receipt, refused rows and rows that wait (反馈).
 
-    to: file = into the outbox, which lies beside the inbox (CHENGXIN_OUTBOX), or, for a drop folder on an SFTP server or
-        in an object store, into `outbox` beside that folder; table = a feedback table in the department's staging
+    to: file = into the outbox, which lies beside the inbox (CHENGXIN_OUTBOX), or, for a drop folder on an SFTP server
+        or in an object store, into `outbox` beside that folder; table = a feedback table in the department's staging
         database; post = its HTTP callback; none = it is made and kept, and sent by nobody.
     folder: below the outbox; default that of the drop, else the data set's id.
     local: answers to a drop folder on a server stay in our own outbox.

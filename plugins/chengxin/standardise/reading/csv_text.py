@@ -37,8 +37,8 @@ def read_text(
     count = len(table) + len(wrong)
     closed = not _is_open_at_end(data, layout)
     if closed and not wrong and count == _filled_lines(data, text):
-        rows = np.arange(first, first + count, dtype=np.int64)
-        return _finished(table, rows, names, [], text, first, has_header, layout, blank)
+        each = np.arange(count, dtype=np.int64)
+        return _finished(table, Records(each, each), names, [], text, first, has_header, layout, blank)
     lines = Lines.of(data)
     filled = np.flatnonzero(lines.ends > lines.starts)
     if closed and count == len(filled):
@@ -53,9 +53,8 @@ def read_text(
         Damaged(first + a, _rule(source, a, b), _line(text, source, a, b))
         for a, b in zip(records.first[lost].tolist(), records.last[lost].tolist(), strict=True)
     ]
-    return _finished(
-        table, np.delete(records.first, lost) + first, names, damaged, text, first, has_header, layout, blank
-    )
+    whole = Records(np.delete(records.first, lost), np.delete(records.last, lost))
+    return _finished(table, whole, names, damaged, text, first, has_header, layout, blank)
 
 
 def _salvaged(
@@ -64,7 +63,7 @@ def _salvaged(
     """Split where lines and records differ; a record over several lines that does not fit is taken line by line."""
     records = find_records(data, lines, breaks, layout, width)
     table, wrong = _split_records(data, lines, records, layout, width)
-    if (records.last[wrong] > records.first[wrong]).any():
+    if not layout.trusted and (records.last[wrong] > records.first[wrong]).any():
         records = find_records(data, lines, breaks, layout, width, trusting=False)
         table, wrong = _split_records(data, lines, records, layout, width)
     return records, table, wrong
@@ -167,7 +166,7 @@ def _line(text: Text, lines: Lines, first: int, last: int) -> str:
 
 def _finished(
     table: pa.Table,
-    rows: Ints,
+    records: Records,
     names: tuple[str, ...],
     damaged: list[Damaged],
     text: Text,
@@ -177,6 +176,7 @@ def _finished(
     blank: tuple[int, ...],
 ) -> RawChunk:
     """Take out rows that are no records or whose fields cannot be trusted, and name the columns."""
+    rows = records.first + first
     stray = _filled(table, blank)
     if blank:
         table = table.select([n for n in range(table.num_columns) if n not in blank])
@@ -186,7 +186,7 @@ def _finished(
     large = np.zeros(len(table), bool)
     for column in table.columns:
         large |= _lengths(column) > OVERSIZE
-    misquoted = _misquoted(text.data, rows - first, layout)
+    misquoted = _misquoted(text.data, records.first, layout)
     if out.any() or large.any() or stray.any() or misquoted.any():
         lines = Lines.of(text.data)
         gone = np.zeros(len(table), bool)
@@ -196,8 +196,11 @@ def _finished(
             ("row.width", stray),
             ("row.not_a_record", out),
         ):
-            at = rows[mask & ~gone].tolist()
-            damaged += [Damaged(row, rule, _line(text, lines, row - first, row - first)) for row in at]
+            at = np.flatnonzero(mask & ~gone)
+            damaged += [
+                Damaged(first + a, rule, _line(text, lines, a, b))
+                for a, b in zip(records.first[at].tolist(), records.last[at].tolist(), strict=True)
+            ]
             gone |= mask
         table, rows = table.filter(pa.array(~gone)).combine_chunks(), rows[~gone]
     if not len(table):
@@ -222,9 +225,9 @@ def _misquoted(data: bytes, places: Ints, layout: Layout) -> npt.NDArray[np.bool
     """
     hit = np.zeros(len(places), bool)
     mark = b"\\" + layout.quote
-    if (
-        layout.escape or not layout.quote or b"\\" not in data or not len(places)
-    ):  # one byte is found far faster than two
+    if layout.escape or layout.trusted or not layout.quote or not len(places):
+        return hit
+    if b"\\" not in data:  # one byte is found far faster than two
         return hit
     if mark not in data:
         return hit

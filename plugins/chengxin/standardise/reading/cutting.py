@@ -32,14 +32,14 @@ def spans(
 
     layout: None where a line break always ends a record (JSON Lines, fixed width). Quotes are counted from span to
     span; where the count leads nowhere (a quote that never closes), a line that reads as a record decides, and
-    counting starts anew. A single line above 4 MiB becomes a span of its own.
+    counting starts anew. A single line (a record, where quotes are trusted) above 4 MiB becomes a span of its own.
     """
     lines = 0
     while start < end:
         target = start + size
         counted, quotes = _count(data, start, min(target, end), layout)
         if target >= end:
-            stop = _before_giant(data, start, end) if end - start > GIANT else end
+            stop = _before_giant(data, start, end, layout) if end - start > GIANT else end
         else:
             stop = _cut(data, start, target, end, quotes % 2, layout, width)
         yield Span(start, stop, lines)
@@ -69,6 +69,8 @@ def _count(data: Buffer, start: int, end: int, layout: Layout | None) -> tuple[i
 
 def _cut(data: Buffer, start: int, target: int, end: int, parity: int, layout: Layout | None, width: int) -> int:
     """Return the place after a line break near `target`."""
+    if layout and layout.trusted:
+        return _between_records(data, start, target, end, parity, layout.quote)
     window = data[target : min(target + _WINDOW, end)]
     ends = _line_ends(window, target + len(window) == end)
     if not ends:
@@ -126,7 +128,39 @@ def _around_giant(data: Buffer, start: int, target: int, end: int) -> int:
     return before if before > start else after
 
 
-def _before_giant(data: Buffer, start: int, end: int) -> int:
-    """Cut a last span before a giant line that is not alone in it."""
+def _between_records(data: Buffer, start: int, target: int, end: int, parity: int, quote: bytes) -> int:
+    """Cut trusted text at the first record end after `target`; a giant record is cut off from what stands before it."""
+    view = np.frombuffer(data, np.uint8)
+    stop = end
+    for at in range(target, end, _STEP):
+        block = view[at : min(at + _STEP, end)]
+        quotes, breaks = np.flatnonzero(block == quote[0]), np.flatnonzero(block == 10)
+        free = breaks[(np.searchsorted(quotes, breaks) + parity) % 2 == 0]
+        if len(free):
+            stop = at + int(free[0]) + 1
+            break
+        parity = (parity + len(quotes)) % 2
+    before = _record_start(data, start, target, quote) if stop - target > GIANT else start
+    return before if before > start else stop
+
+
+def _record_start(data: Buffer, start: int, end: int, quote: bytes) -> int:
+    """Return where the last record of trusted text begins that begins before `end`."""
+    view = np.frombuffer(data, np.uint8)
+    found, parity = start, 0
+    for at in range(start, end, _STEP):
+        block = view[at : min(at + _STEP, end)]
+        quotes, breaks = np.flatnonzero(block == quote[0]), np.flatnonzero(block == 10)
+        free = breaks[(np.searchsorted(quotes, breaks) + parity) % 2 == 0]
+        found = at + int(free[-1]) + 1 if len(free) else found
+        parity = (parity + len(quotes)) % 2
+    return found
+
+
+def _before_giant(data: Buffer, start: int, end: int, layout: Layout | None) -> int:
+    """Cut a last span before a giant line, or trusted record, that is not alone in it."""
+    if layout and layout.trusted:
+        tail = _record_start(data, start, end - 1, layout.quote)
+        return tail if start < tail and end - tail > GIANT else end
     tail = max(data.rfind(b"\n", start, end - 1), data.rfind(b"\r", start, end - 1)) + 1
     return tail if start < tail and end - tail > GIANT else end

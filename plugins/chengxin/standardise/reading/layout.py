@@ -30,12 +30,16 @@ class Walk:
 
 @dataclass(frozen=True)
 class Layout:
-    """The delimited layout of a file. delimiter: one ASCII byte after `prepared`; quote: one byte or b"" for none."""
+    """The delimited layout of a file. delimiter: one ASCII byte after `prepared`; quote: one byte or b"" for none.
+
+    trusted: every quote stands where it must, so a value may go over any number of lines.
+    """
 
     declared: str
     delimiter: bytes
     quote: bytes
     escape: bytes = b""
+    trusted: bool = False
 
     @classmethod
     def of(cls, spec: FileSpec) -> "Layout":
@@ -44,7 +48,8 @@ class Layout:
         if not spec.quote.isascii():
             raise ContractError(f"quote 只能是 ASCII 字符，不能是 {spec.quote!r}")
         is_plain = declared.isascii() and len(declared) == 1
-        return cls(declared, declared.encode() if is_plain else _UNIT, spec.quote.encode(), spec.escape.encode())
+        delimiter = declared.encode() if is_plain else _UNIT
+        return cls(declared, delimiter, spec.quote.encode(), spec.escape.encode(), spec.trusted)
 
     def prepared(self, data: bytes) -> bytes:
         """Return the text with one ASCII delimiter and doubled quotes.

@@ -58,16 +58,18 @@ def _well_formed(
     last = np.flatnonzero(~inside)
     multi = last > first
     sizes = lines.ends[last] - lines.starts[first]
-    if ((last - first)[multi] >= JOIN_LINES).any() or (sizes[multi] > JOIN_BYTES).any():
-        return None
     if breaks and follows[list(breaks)].any():
+        return None
+    filled = multi | (lines.ends[first] > lines.starts[first])
+    if layout.trusted:
+        return Records(first[filled], last[filled])
+    if ((last - first)[multi] >= JOIN_LINES).any() or (sizes[multi] > JOIN_BYTES).any():
         return None
     if multi.any() and width >= _TELLING_WIDTH:
         delimiters = np.flatnonzero(buffer == layout.delimiter[0])
         full = np.searchsorted(delimiters, lines.ends) - np.searchsorted(delimiters, lines.starts) == width - 1
         if (full & inside & follows).any() or (full[first[multi]] & full[last[multi]]).any():
             return None
-    filled = multi | (lines.ends[first] > lines.starts[first])
     return Records(first[filled], last[filled])
 
 

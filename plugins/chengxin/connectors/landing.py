@@ -95,6 +95,11 @@ def batches(settings: Settings, dataset: str) -> list[Batch]:
     return sorted(_receipts(folder), key=lambda b: (b.received_at, b.delivery, b.batch_id))
 
 
+def landed(settings: Settings, dataset: str, batch_id: str) -> Batch:
+    """Return one landed batch; raise DeliveryCorrupt when its receipt is damaged, FileNotFoundError without one."""
+    return _read_receipt(Layout(settings.home).landing(dataset, batch_id) / RECEIPT)
+
+
 def cursor(settings: Settings, dataset: str) -> dict[str, Any]:
     """Return where the newest landed pull of a data set stopped; empty before the first."""
     folder = Layout(settings.home).landing(dataset, "")

@@ -1,4 +1,4 @@
-"""What arrived and what is late, from cadence and `late_after`. Days are Shanghai's; Monday to Friday are worked.
+"""What arrived and what is late, from cadence and `late_after`. Days are those of Shanghai; public holidays are known.
 
 A data set is late from the day after `last arrival + one period + late_after working days` until it arrives. A data set
 that never arrived, or that delivers irregularly, is never late.
@@ -8,17 +8,17 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from chengxin.contracts.cadence import PERIODS
+from chengxin.model.working_days import working_days
 from chengxin.serve.operators.lists import allowed
 
-# calendar days in which the next delivery is expected; the longest month, quarter and year
-PERIODS = {"hourly": 1, "daily": 1, "weekly": 7, "monthly": 31, "quarterly": 92, "yearly": 366}
-HOLIDAYS: tuple[str, ...] = ()  # ISO days; the State Council names them year by year
 Days = npt.NDArray[np.datetime64]
 
 
@@ -56,10 +56,21 @@ class Heat:
 def due_days(last: Days, cadences: Sequence[str], late_after: Sequence[int]) -> Days:
     """Return for each arrival the last day on which the next one is in time; NaT where nothing is expected."""
     period = np.array([PERIODS.get(cadence, 0) for cadence in cadences], "timedelta64[D]")
-    expected = last + period
-    due = np.busday_offset(expected, np.asarray(late_after, "int64"), roll="forward", holidays=list(HOLIDAYS))
+    place = np.minimum(_worked_before(last + period) + np.asarray(late_after, "int64"), len(_worked()) - 1)
+    due = _worked()[place]
     found: Days = np.where(period > np.timedelta64(0, "D"), due, np.datetime64("NaT"))
     return found
+
+
+@cache
+def _worked() -> Days:
+    """Return every working day, ascending."""
+    return (np.array(working_days().ordinals) - date(1970, 1, 1).toordinal()).astype("datetime64[D]")
+
+
+def _worked_before(days: Days | np.datetime64) -> npt.NDArray[np.int64]:
+    """Count for each day the working days before it."""
+    return np.asarray(np.searchsorted(_worked(), days), "int64")
 
 
 def overdue(connection: sqlite3.Connection, today: date, only: Collection[str] | None = None) -> list[Overdue]:
@@ -76,7 +87,7 @@ def overdue(connection: sqlite3.Connection, today: date, only: Collection[str] |
     due = due_days(last, [r["cadence"] for r in rows], [r["late_after"] for r in rows])
     now = np.datetime64(today)
     late = np.flatnonzero(~np.isnat(due) & (due < now))
-    past = np.busday_count(due[late], now, holidays=list(HOLIDAYS))
+    past = _worked_before(now) - _worked_before(due[late])
     found = [
         Overdue(r["dataset"], r["title"], r["department_name"], r["cadence"], r["last_day"], d.astype(date), int(n))
         for r, d, n in zip([rows[i] for i in late], due[late], past, strict=True)

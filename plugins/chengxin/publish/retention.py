@@ -1,0 +1,132 @@
+"""Expiry of published snapshots: which may go, what that frees, and taking them away. By default everything is kept.
+
+Kept always: the current snapshot and the one before, the government snapshot from which a kept open one was derived,
+those marked as damaged (evidence), and those younger than `min_days`, because a reader may be at work on one. Files
+that a kept snapshot holds too are hard links of the same bytes: only what nobody holds any more is freed.
+"""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from chengxin.clock import SHANGHAI, Clock
+from chengxin.errors import ContractError
+from chengxin.store import atomic, lock, pointer
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import Manifest
+
+TIERS = ("open", "government")  # in this order: the open tier says which of the government's must stay
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long snapshots are kept. keep: the last so many of each tier, None = all.
+
+    monthly: the last snapshot of every month is kept too. min_days: nothing younger expires.
+    """
+
+    keep: int | None = None
+    monthly: bool = True
+    min_days: int = 7
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str] = os.environ) -> "Retention":
+        """Read CHENGXIN_KEEP_SNAPSHOTS (a number, or `all`), _KEEP_MONTHLY (1 or 0) and _KEEP_DAYS."""
+        keep = env.get("CHENGXIN_KEEP_SNAPSHOTS", "all")
+        days = env.get("CHENGXIN_KEEP_DAYS", "7")
+        if keep != "all" and not (keep.isdecimal() and int(keep)):
+            raise ContractError(f"CHENGXIN_KEEP_SNAPSHOTS 应是正整数或 all，现为“{keep}”")
+        if not days.isdecimal():
+            raise ContractError(f"CHENGXIN_KEEP_DAYS 应是天数，现为“{days}”")
+        return cls(None if keep == "all" else int(keep), env.get("CHENGXIN_KEEP_MONTHLY", "1") != "0", int(days))
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """What expires, or did. snapshots: (tier, id), oldest first; freed: bytes that nobody holds any more."""
+
+    snapshots: tuple[tuple[str, str], ...]
+    kept: int
+    freed: int
+    done: bool
+
+
+def expire(layout: Layout, retention: Retention, clock: Clock, *, dry_run: bool = True) -> Expiry:
+    """Find the snapshots that expire; unless `dry_run`, take them away, each at once for every reader.
+
+    Waits for a publication under way; the publication lock is held while anything is deleted.
+    """
+    if dry_run:
+        return _expire(layout, retention, clock, delete=False)
+    with lock.held(layout, "publish"), lock.held(layout, "publish-open"), lock.held(layout, "publish-government"):
+        return _expire(layout, retention, clock, delete=True)
+
+
+def _expire(layout: Layout, retention: Retention, clock: Clock, *, delete: bool) -> Expiry:
+    going: list[tuple[str, str]] = []
+    needed: set[str] = set()
+    kept = 0
+    for tier in TIERS:
+        present = _readable(layout, tier)
+        staying = _staying(layout, tier, present, retention, clock) | (needed & {m.snapshot_id for m in present})
+        needed |= {str(m.extra["government"]) for m in present if m.snapshot_id in staying and "government" in m.extra}
+        going += [(tier, m.snapshot_id) for m in present if m.snapshot_id not in staying]
+        kept += len(pointer.snapshot_ids(layout, tier)) - sum(t == tier for t, _ in going)
+    freed = _freed([layout.snapshot(tier, name) for tier, name in going])
+    if delete:
+        for tier, name in going:
+            _remove(layout.snapshot(tier, name))
+    return Expiry(tuple(going), kept, freed, delete)
+
+
+def _readable(layout: Layout, tier: str) -> list[Manifest]:
+    """Return the manifests of a tier, oldest first, without damaged snapshots: those are never touched."""
+    found = []
+    for name in pointer.snapshot_ids(layout, tier):
+        folder = layout.snapshot(tier, name)
+        if not (folder / pointer.MARK).exists():
+            try:
+                found.append(pointer.read_manifest(folder))
+            except ValueError:
+                continue
+    return sorted(found, key=lambda m: (m.sequence, m.snapshot_id))
+
+
+def _staying(layout: Layout, tier: str, present: list[Manifest], retention: Retention, clock: Clock) -> set[str]:
+    try:
+        now = pointer.load(layout, tier)
+    except ValueError:
+        now = None
+    if retention.keep is None or now is None:
+        return {m.snapshot_id for m in present}  # without a sound pointer nothing is certain
+    young = clock.now() - timedelta(days=retention.min_days)
+    months = {m.created_at.astimezone(SHANGHAI).strftime("%Y%m"): m.snapshot_id for m in present}
+    staying = {m.snapshot_id for m in present if m.sequence >= now.sequence or m.created_at > young}
+    staying |= {m.snapshot_id for m in present[-retention.keep :]} | {now.snapshot_id, now.previous or ""}
+    return staying | (set(months.values()) if retention.monthly else set())
+
+
+def _freed(folders: list[Path]) -> int:
+    """Return how many bytes go: of the files all of whose links lie in these folders."""
+    links: Counter[tuple[int, int]] = Counter()
+    facts: dict[tuple[int, int], tuple[int, int]] = {}
+    for folder in folders:
+        for path in folder.rglob("*"):
+            found = path.stat()
+            if path.is_file():
+                key = (found.st_dev, found.st_ino)
+                links[key] += 1
+                facts[key] = (found.st_size, found.st_nlink)
+    return sum(size for key, (size, held) in facts.items() if links[key] >= held)
+
+
+def _remove(folder: Path) -> None:
+    """Take a snapshot away: at once by its name, then file by file; what a kill leaves the next publication sweeps."""
+    going = folder.with_name(f"{atomic.BUILDING}expired-{folder.name}")
+    folder.rename(going)
+    atomic.fsync_folder(folder.parent)
+    shutil.rmtree(going)

@@ -11,6 +11,8 @@ worker processes import this file again.
 """
 
 import argparse
+import atexit
+import gc
 import json
 import os
 import resource
@@ -169,4 +171,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    atexit.register(gc.freeze)  # as the command line does
     main()

@@ -31,19 +31,21 @@ def on_dag_run_running(dag_run: Any, msg: str) -> None:
 
 
 def make_missing(session: Any, dag_id: str, run_id: str) -> None:
-    """Make what pools are missing, in the session of the scheduler: another one would wait for its lock."""
+    """Make what pools are missing, within the transaction of the scheduler, which alone may commit it.
+
+    Another scheduler may do the same at the same time: the one that comes later changes nothing.
+    """
     from airflow.models.pool import Pool
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import select
-    from sqlalchemy.exc import IntegrityError
+    from sqlalchemy.dialects import postgresql, sqlite
 
-    named = select(TaskInstance.pool).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id).distinct()
-    for name in session.scalars(named.where(TaskInstance.pool.startswith(PREFIX))).all():
-        if Pool.get_pool(name, session=session) is None:
-            try:
-                with session.begin_nested():
-                    session.add(
-                        Pool(pool=name, slots=SLOTS, description="同时访问该部门的任务数", include_deferred=False)
-                    )
-            except IntegrityError:  # another scheduler was quicker
-                continue
+    mine = select(TaskInstance.pool).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
+    there = select(Pool.pool).where(Pool.pool == TaskInstance.pool)
+    missing = session.scalars(
+        mine.where(TaskInstance.pool.startswith(PREFIX), ~there.exists()).distinct().order_by(TaskInstance.pool)
+    ).all()
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    for name in missing:
+        pool = {"pool": name, "slots": SLOTS, "description": MEANING, "include_deferred": False}
+        session.execute(insert(Pool).values(pool).on_conflict_do_nothing(index_elements=["pool"]))

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from chengxin.clock import SHANGHAI
-from chengxin.errors import ContractError, DeliveryCorrupt
+from chengxin.errors import ContractError, DeliveryCorrupt, SourceUnavailable
 from http_sources import ROWS, Desk, page_of, paged
 from servers import Answer, Asked, rows_answer
 
@@ -291,3 +291,96 @@ def test_options_that_do_not_fit_together_are_named(desk: Desk, options, words):
     desk.serve(paged(ROWS))
     with pytest.raises(ContractError, match=words):
         desk.pull(desk.contract(**options))
+
+
+def by_link(spell, *, header: bool, rows=ROWS):
+    """Page by a link to the next page. spell: makes the link from the server's URL and where the next page starts."""
+
+    def behave(asked: Asked, url: str) -> Answer:
+        start = int(asked.query.get("from", "0"))
+        following = spell(url, start + 10) if start + 10 < len(rows) else None
+        body = {"data": {"rows": rows[start : start + 10]}}
+        if header:
+            told = f'<{url}/arrears>; rel="first", <{following}>; rel="next"' if following else '<x>; rel="first"'
+            return Answer(json.dumps(body).encode(), headers={"Link": told})
+        return Answer(json.dumps(body | {"links": {"next": following}}).encode())
+
+    return behave
+
+
+LINKED = {"paging": "link", "total": None, "size_param": None}
+
+
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda url, n: f"{url}/arrears?from={n}&size=10",
+        lambda url, n: f"/api/arrears?from={n}",
+        lambda url, n: f"?from={n}",
+        lambda url, n: f"arrears?from={n}#top",
+    ],
+)
+def test_by_links_absolute_or_relative_in_the_body_or_in_the_header(desk: Desk, spell, header):
+    server = desk.serve(lambda asked: by_link(spell, header=header)(asked, server.url))
+    [batch] = desk.pull(desk.contract(**LINKED, **({} if header else {"next": "links.next"})))
+    assert desk.rows(batch) == ROWS
+    assert [(a.path, a.query.get("from")) for a in server.asked] == [("/api/arrears", f) for f in (None, "10", "20")]
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["http://127.0.0.1:1/api/arrears?from=10", "//other.example/api/arrears", "/other/arrears", "../arrears",
+     "https://127.0.0.1/api/arrears", "file:///etc/passwd"],
+)  # fmt: skip
+def test_a_link_that_leads_elsewhere_is_refused_unasked(desk: Desk, link):
+    server = desk.serve(lambda asked: by_link(lambda *_: link, header=True)(asked, server.url))
+    with pytest.raises(SourceUnavailable, match="另一台主机") as told:
+        desk.pull(desk.contract(**LINKED))
+    assert link not in str(told.value)
+    assert len(server.asked) == 1
+
+
+def test_links_that_run_in_a_circle_are_noticed(desk: Desk):
+    rows = [{"id": n} for n in range(500)]
+    server = desk.serve(
+        lambda asked: by_link(lambda _, n: f"?from={n % 20}", header=False, rows=rows)(asked, server.url)
+    )
+    with pytest.raises(DeliveryCorrupt, match="没有前进"):
+        desk.pull(desk.contract(**LINKED, next="links.next"))
+    assert len(server.asked) < 5
+
+
+def test_secrets_in_a_link_are_not_kept_and_given_anew(desk: Desk):
+    desk.set_variable("TAX_TOKEN", "t0p-s3cret")
+
+    def behave(asked: Asked) -> Answer:
+        assert asked.query_string.count("t0p-s3cret") == 1
+        if asked.query.get("from") == "10":
+            kept = [p.read_text() for p in (desk.settings.home / "landing").rglob("*.next")]
+            state["kept"] = kept
+        return by_link(lambda url, n: f"{url}/arrears?from={n}&token=t0p-s3cret", header=True)(asked, server.url)
+
+    state: dict = {}
+    server = desk.serve(behave)
+    [batch] = desk.pull(desk.contract(**LINKED, query_env={"token": "TAX_TOKEN"}))
+    assert desk.rows(batch) == ROWS
+    assert state["kept"] == [f"{server.url}/arrears?from=10"]
+
+
+def test_a_pull_by_header_links_goes_on_where_it_died(desk: Desk):
+    def behave(asked: Asked) -> Answer:
+        if asked.query.get("from") == "20" and not state:
+            state.append("died")
+            return Answer(b"", status=503)
+        return by_link(lambda _, n: f"?from={n}", header=True)(asked, server.url)
+
+    state: list[str] = []
+    server = desk.serve(behave)
+    contract = desk.contract(**LINKED, attempts=1)
+    with pytest.raises(SourceUnavailable):
+        desk.pull(contract)
+    [batch] = desk.pull(contract)
+    assert desk.rows(batch) == ROWS
+    assert [a.query.get("from") for a in server.asked] == [None, "10", "20", "20"]
+    assert desk.leftovers() == []

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from requests.structures import CaseInsensitiveDict
 
@@ -15,7 +17,7 @@ from chengxin.connectors.http_options import HttpApiOptions
 from chengxin.connectors.http_pages import Facts, Shape, read_reply
 from chengxin.connectors.http_paging import Paging
 from chengxin.connectors.http_pull import Ask, Limits, Pull, new_folder, open_pull
-from chengxin.connectors.http_requests import request_for
+from chengxin.connectors.http_requests import bare_link, linked_request, request_for
 from chengxin.connectors.http_session import HttpSession, Reply
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError
@@ -81,14 +83,17 @@ def _ask(
 ) -> Ask:
     shape = _shape(contract, options)
 
-    def ask(parameters: dict[str, str | int]) -> tuple[bytes, Facts]:
+    def ask(parameters: dict[str, str | int], link: str | None) -> tuple[bytes, Facts]:
         def read(reply: Reply) -> tuple[bytes, Facts]:
             facts = read_reply(reply, shape)
             headers.append(reply.headers)
+            if shape.link_header and facts.next:
+                facts = replace(facts, next=bare_link(options, facts.next))
             return reply.body, facts
 
-        request = request_for(options, parameters, is_xml=shape.is_xml)
-        return session.ask(request, read)
+        if link:
+            return session.ask(linked_request(options, session.below(link), is_xml=shape.is_xml), read)
+        return session.ask(request_for(options, parameters, is_xml=shape.is_xml), read)
 
     return ask
 
@@ -120,6 +125,7 @@ def _pull(folder: Path, contract: Contract, options: HttpApiOptions, window: dic
         since = datetime.combine(options.start, datetime.min.time(), SHANGHAI)
     paging = Paging(
         label=options.connection,
+        path=f"{urlsplit(connection_url(options.connection)).path.rstrip('/')}/{options.path.lstrip('/')}",
         style=options.paging,
         size=options.page_size,
         page_param=options.page_param,
@@ -152,6 +158,7 @@ def _shape(contract: Contract, options: HttpApiOptions) -> Shape:
         time_field=options.time_field,
         total=options.total,
         next=options.next,
+        link_header=options.paging == "link" and not options.next,
         code=options.code,
         code_ok=options.code_ok,
         code_busy=options.code_busy,

@@ -115,6 +115,13 @@ def signed(request: Request, auth: Auth, connection: str, base_path: str) -> Req
     return replace(request, query=(*query, (names[3], parameter_sign(auth, secret, query, request.body))))
 
 
+def signing_names(auth: Auth | None) -> set[str]:
+    """Return the parameters that `signed` adds to a query."""
+    if auth is None or auth.kind != "sign":
+        return set()
+    return {name for name in _names(auth, "app_key", "timestamp", "nonce", "sign") if name}
+
+
 def canonical(request: Request, base_path: str, timestamp: str, nonce: str) -> str:
     """Return the text that the hmac headers sign: six lines, joined by LF, without a final one.
 

@@ -24,8 +24,9 @@ class HttpApiOptions(HttpConnection):
         stands; the pull must then yield exactly that many. key: fields that name a row, to tell rows that came twice.
     code, code_ok: where a business code stands and what it is when all is well; code_busy: worth another try.
     unwrap (XML): the element whose text is the XML that holds the rows.
-    paging: page, offset, cursor (`next` = where the next one stands), time (`time_field` of the last row becomes
-        since_param) or none; page_size 0 = one page holds all.
+    paging: page, offset, cursor (`next` = where the next one stands), link (`next` = where the address of the next page
+        stands; without it, in the header Link), time (`time_field` of the last row becomes since_param) or none;
+        page_size 0 = one page holds all.
     overlap_rows (offset): rows asked for again on each page, to see that nothing moved.
     since_param: limits a pull to what changed since the server time of the last one (mode incremental); until_param:
         and up to now; since_format: how instants are spelled; overlap_seconds: how far back before it to ask again;
@@ -86,6 +87,7 @@ class HttpApiOptions(HttpConnection):
             ((self.send == "body") != (self.body is not None), "send: body 与 body 模板须同时给出"),
             (bool(self.body_env) and self.send != "body", "body_env 只用于 send: body"),
             (self.paging == "cursor" and not self.next, "paging: cursor 需要 next（下一页游标所在的路径）"),
+            (self.paging == "link" and self.method != "GET", "paging: link 只用于 method: GET"),
             (
                 self.paging == "time" and not (self.time_field and self.since_param),
                 "paging: time 需要 time_field 与 since_param",

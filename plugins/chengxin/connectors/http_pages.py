@@ -8,11 +8,12 @@ import json
 import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Protocol
 
 from lxml import etree
+from requests.utils import parse_header_links
 
 from chengxin.connectors.http_session import Reply, TryAgainError
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
@@ -28,6 +29,7 @@ class Shape:
 
     label: name of the connection. records: the rows. key: fields that name a row; empty = the whole row.
     time_field: of a row. total, next, code, message: see HttpApiOptions. unwrap: XML inside the text of an element.
+    link_header: the next page is told by the header Link (RFC 8288).
     """
 
     label: str
@@ -37,6 +39,7 @@ class Shape:
     time_field: str | None = None
     total: str | None = None
     next: str | None = None
+    link_header: bool = False
     code: str | None = None
     code_ok: tuple[str, ...] = ()
     code_busy: tuple[str, ...] = ()
@@ -78,7 +81,12 @@ def read_reply(reply: Reply, shape: Shape) -> Facts:
         raise TryAgainError(SourceUnavailable(f"接口“{shape.label}”返回的是网页而不是数据，可能需要登录或正在维护"))
     if reply.status != HTTPStatus.OK:
         raise SourceUnavailable(f"接口“{shape.label}”没有返回数据（HTTP {reply.status}）")
-    return read_body(reply.body, shape)
+    facts = read_body(reply.body, shape)
+    if not shape.link_header:
+        return facts
+    links = parse_header_links(reply.headers.get("Link", ""))
+    found = (link["url"] for link in links if "next" in link.get("rel", "").lower().split())
+    return replace(facts, next=next(found, None) or None)
 
 
 def read_body(body: bytes, shape: Shape) -> Facts:

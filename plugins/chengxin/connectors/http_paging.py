@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal
+from urllib.parse import urljoin
 
 import numpy as np
 
@@ -17,19 +18,21 @@ from chengxin.connectors.http_auth import spelled_instant
 from chengxin.connectors.http_pages import Facts
 from chengxin.errors import DeliveryCorrupt
 
-PagingStyle = Literal["page", "offset", "cursor", "time", "none"]
+PagingStyle = Literal["page", "offset", "cursor", "link", "time", "none"]
 
 
 @dataclass(frozen=True)
 class Paging:
     """How an interface is walked through; see HttpApiOptions for each.
 
+    path: of the first page, which the link to the next one may be relative to.
     has_key: rows are told apart by their key; else rows with equal content may be two.
     since, until: of the whole pull, aware; window: length of the stretches that it is cut into; overlap: how far
     before `since` to ask again.
     """
 
     label: str
+    path: str
     style: PagingStyle
     size: int
     page_param: str
@@ -82,6 +85,10 @@ class Walk:
     def parameters(self) -> dict[str, str | int]:
         """Return the paging parameters of the next request; numbers are numbers."""
         return self._state.parameters()
+
+    def link(self) -> str | None:
+        """Return the address of the next page, None where it is told by parameters."""
+        return self._state.link()
 
     def advance(self, facts: Facts) -> None:
         """Take note of the page that was asked for; raise DeliveryCorrupt where going on makes no sense."""
@@ -143,6 +150,9 @@ class _Window:
             parameters[paging.until_param] = self._until
         return parameters
 
+    def link(self) -> str | None:
+        return self._cursor if self._paging.style == "link" else None
+
     def take(self, facts: Facts) -> bool:
         """Add a page; tell whether it was the last."""
         if facts.rows and self._last and facts.rows == self._last.rows:
@@ -164,7 +174,9 @@ class _Window:
     def _is_last(self, facts: Facts, new: "array[int]") -> bool:
         style, size = self._paging.style, self._paging.size
         if style == "cursor":
-            return self._cursor_ends(facts)
+            return self._cursor_ends(facts.next)
+        if style == "link":
+            return self._cursor_ends(urljoin(self._cursor or self._paging.path, facts.next) if facts.next else None)
         if size == 0 or style == "none" or not new or self._shifted:
             return True
         if style == "time":
@@ -175,12 +187,13 @@ class _Window:
             return len(facts.rows) < size
         return len(self._rows) + len(new) >= facts.total and self._counted(new) >= facts.total
 
-    def _cursor_ends(self, facts: Facts) -> bool:
-        if facts.next in self._cursors:
-            raise DeliveryCorrupt(f"接口“{self._paging.label}”的下一页游标没有前进；已停止")
-        self._cursors |= {facts.next} if facts.next else set()
-        self._cursor = facts.next
-        return facts.next is None
+    def _cursor_ends(self, following: str | None) -> bool:
+        if following in self._cursors:
+            what = "链接" if self._paging.style == "link" else "游标"
+            raise DeliveryCorrupt(f"接口“{self._paging.label}”的下一页{what}没有前进；已停止")
+        self._cursors |= {following} if following else set()
+        self._cursor = following
+        return following is None
 
     def _time_ends(self, facts: Facts) -> bool:
         """Go on from the newest time stamp of the page. Only order and an inclusive `since` rule out a gap."""

@@ -2,6 +2,7 @@
 
     landing/<dataset>/.pull-<id>/pull.json              what is pulled; there once the first page is
     landing/<dataset>/.pull-<id>/pass-1/page-00001.json each written whole or not at all; the numbers are the journal
+    landing/<dataset>/.pull-<id>/pass-1/page-00001.next the link to the next page, where the page itself does not say it
 
 A pass that shows that the source changed under it is kept for comparison and followed by another. Landing removes the
 folder once its batch is there.
@@ -12,7 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from chengxin.store.atomic import building, fsync_folder, read_json, write_bytes
 PULL = ".pull-"
 _HEADER = "pull.json"
 
-Ask = Callable[[dict[str, str | int]], tuple[bytes, Facts]]
+#: Asks for a page by paging parameters, or by the link to it.
+Ask = Callable[[dict[str, str | int], str | None], tuple[bytes, Facts]]
 
 
 @dataclass(frozen=True)
@@ -117,9 +119,14 @@ class Pull:
     def _page(self, folder: Path, walk: Walk, ask: Ask) -> tuple[Path, Facts]:
         """Return the next page, kept or asked for."""
         path = folder / f"page-{walk.pages + 1:05d}.{self._suffix}"
+        following = path.with_suffix(".next")
         if path.exists():
-            return path, read_body(path.read_bytes(), self._shape)
-        body, facts = ask(walk.parameters())
+            facts = read_body(path.read_bytes(), self._shape)
+            told = following.exists() and self._shape.link_header
+            return path, replace(facts, next=following.read_text()) if told else facts
+        body, facts = ask(walk.parameters(), walk.link())
+        if self._shape.link_header and facts.next:
+            write_bytes(following, facts.next.encode())
         write_bytes(path, body)
         return path, facts
 

@@ -3,10 +3,10 @@
 import json
 import os
 from string import Template
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 from xml.sax.saxutils import escape
 
-from chengxin.connectors.http_auth import Request
+from chengxin.connectors.http_auth import Request, signing_names
 from chengxin.connectors.http_options import HttpApiOptions
 from chengxin.errors import SourceUnavailable
 
@@ -32,6 +32,22 @@ def request_for(options: HttpApiOptions, paging: dict[str, str | int], *, is_xml
     kind = options.content_type or _CONTENT_TYPES.get(options.send)
     headers["Content-Type"] = kind or ("text/xml; charset=utf-8" if is_xml else _CONTENT_TYPES["json"])
     return Request(options.method, options.path, (), headers, text.encode())
+
+
+def linked_request(options: HttpApiOptions, link: str, *, is_xml: bool) -> Request:
+    """Return the request for the page behind a link, which is relative to the base URL; our secrets are added anew."""
+    parts = urlsplit(bare_link(options, link))
+    query = (*parse_qsl(parts.query, keep_blank_values=True), *_secrets(options.query_env, options).items())
+    headers = {"Accept": "application/xml, text/xml" if is_xml else "application/json", **options.headers}
+    return Request("GET", parts.path, query, headers)
+
+
+def bare_link(options: HttpApiOptions, link: str) -> str:
+    """Return a link without the parameters that are ours to give: secrets, and those of a signature."""
+    parts = urlsplit(link)
+    ours = {*options.query_env, *signing_names(options.auth)}
+    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in ours]
+    return parts._replace(query=urlencode(kept), fragment="").geturl()
 
 
 def _filled(options: HttpApiOptions, values: dict[str, str | int | bool], *, is_xml: bool) -> str:

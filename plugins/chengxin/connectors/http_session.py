@@ -138,6 +138,15 @@ class HttpSession:
         except TryAgainError as again:
             raise again.final from None
 
+    def below(self, link: str) -> str:
+        """Return a link relative to the base URL; raise SourceUnavailable where it leads elsewhere."""
+        base, target = urlsplit(self._base), urlsplit(urljoin(self._base, link))
+        if not _same_house(base, target) or not target.path.startswith(base.path):
+            raise SourceUnavailable(
+                f"接口“{self._label}”给出的下一页链接指向另一台主机，或不在连接的地址之下；出于安全已拒绝"
+            )
+        return target._replace(scheme="", netloc="", path=target.path[len(base.path) :], fragment="").geturl()
+
     def post(self, path: str, body: bytes, content_type: str, *, headers: Mapping[str, str] | None = None) -> Reply:
         """POST a body and return the answer, whose status is 200, 201, 202 or 204. It may arrive more than once.
 

@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import celery.backends.database
 import psycopg
 import pytest
 from sqlalchemy import make_url
@@ -22,6 +23,8 @@ SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
 
 @pytest.fixture
 def stack(tmp_path: Path):
+    if not hasattr(celery.backends.database, "retry"):
+        pytest.skip("the installed Celery is newer than Airflow's provider can use (5.7 against 5.6)")
     if not shutil.which("redis-server"):
         pytest.skip("redis-server is not installed")
     with postgres_cluster() as cluster:
@@ -56,16 +59,17 @@ def test_one_ingest_goes_through_the_services_of_docker_compose(stack: Stack) ->
     passwords = json.loads((stack.airflow_home / "simple_auth_manager_passwords.json.generated").read_text())
     api = AirflowApi(stack.url, "admin", passwords["admin"])
     _until(lambda: DAG in api.dag_ids())
-    api.pause(DAG, paused=False)
     api.trigger(DAG, "by-the-test", "")
-    _until(lambda: _state(api) in {"success", "failed"})
-    assert _state(api) == "success", (stack.log("worker"), stack.log("scheduler"))
+    api.pause(DAG, paused=False)
+    _until(lambda: _ended(api))
+    assert _ended(api)[0] == "success", (stack.log("worker"), stack.log("scheduler"))
     assert list((stack.home / "admissions").glob("*.json"))
-    assert "commerce_demo" in stack.log("worker") or "succeeded" in stack.log("worker")
+    assert "exit_code=0" in stack.log("worker")
 
 
-def _state(api: AirflowApi) -> str | None:
-    return {r.run_id: r.state for r in api.runs(datetime(2000, 1, 1, tzinfo=UTC))}.get("by-the-test")
+def _ended(api: AirflowApi) -> list[str]:
+    """Return how runs ended, the first that ended first; the schedule may have been quicker than the test."""
+    return [run.state for run in api.runs(datetime(2000, 1, 1, tzinfo=UTC)) if run.state in {"success", "failed"}]
 
 
 def _until(reached, seconds: float = 240) -> None:

@@ -1,0 +1,154 @@
+"""`chengxin demo --airflow`: the whole demo through a real Airflow, and no process left however it ends."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from pipeline_runs import chengxin, command
+
+from chengxin.cli.embedded_airflow import HOST, AirflowFailed, EmbeddedAirflow, free_port
+from chengxin.cli.embedded_api import AirflowApi
+from chengxin.settings import PROJECT, Settings
+
+pytestmark = [pytest.mark.airflow, pytest.mark.server]
+# The second delivery of the bank accounts is held: somebody has to be asked before publication.
+USED = ("commerce/commerce_registration", "banking/banking_settlement_account")
+DOOR = re.compile(r"Airflow：(\S+)  用户 (\S+)  密码 (\S+)")
+
+
+class Started:
+    """A run of the demo as a process, with what it has said so far."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.home = folder / "home"
+        self.said_in = folder / f"said-{time.monotonic_ns()}"
+        words = command(self.home, folder / "contracts", "demo", "--airflow", *options)
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "CHENGXIN"))}
+        with self.said_in.open("wb") as said:
+            self.process = subprocess.Popen(
+                words, env=kept, cwd=folder, stdout=said, stderr=said, start_new_session=True
+            )
+
+    @property
+    def said(self) -> str:
+        return self.said_in.read_text("utf-8", errors="replace")
+
+    def until(self, words: str, seconds: float = 420) -> str:
+        ends = time.monotonic() + seconds
+        while words not in self.said:
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < ends, self.said
+            time.sleep(0.5)
+        return self.said
+
+    def left(self) -> list[str]:
+        """Return what still runs for this home."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                mine = process.environ().get("AIRFLOW_HOME") == str(self.home / "airflow")
+                if mine and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(process.cmdline()))
+        return found
+
+    def nothing_left(self, seconds: float = 30) -> bool:
+        ends = time.monotonic() + seconds
+        while self.left() and time.monotonic() < ends:
+            time.sleep(0.5)
+        return not self.left()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("embedded")
+    for name in USED:
+        path = folder / "contracts" / f"{name}.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_bytes((PROJECT / "dags" / "contracts" / f"{name}.yaml").read_bytes())
+    return folder
+
+
+@pytest.fixture
+def start(folder: Path) -> Iterator[object]:
+    started: list[Started] = []
+
+    def one(*options: str) -> Started:
+        started.append(Started(folder, *options))
+        return started[-1]
+
+    yield one
+    for run in started:
+        run.process.kill()
+        run.process.wait()
+        assert run.nothing_left()
+
+
+def test_the_demo_is_published_and_the_pages_stay_until_interrupted(start, folder):
+    run = start()
+    said = run.until("按 Ctrl-C 结束")
+    url, user, password = DOOR.findall(said)[-1]
+    assert url.startswith(f"http://{HOST}:")
+    assert AirflowApi(url, user, password).dag_ids() >= {"ingest__commerce_registration", "snapshot"}
+    assert "快照" in said
+    assert "[31m" not in said
+    status = chengxin(run.home, folder / "contracts", "status")
+    assert {d["dataset"]: d["batches"] for d in status["datasets"]} == {n.split("/")[1]: 2 for n in USED}
+    assert [len(d["held"]) for d in status["datasets"] if d["dataset"] == "banking_settlement_account"] == [1]
+    assert status["snapshots"]["government"]["tables"]["registration"] > 0
+    assert chengxin(run.home, folder / "contracts", "verify")["problems"] == []
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(60) == 0
+    assert run.nothing_left(1)
+
+
+def test_whatever_kills_it_takes_everything_along(start):
+    run = start("--once")
+    run.until("密码")
+    assert run.left()
+    run.process.kill()
+    run.process.wait()
+    assert run.nothing_left()
+
+
+def test_a_component_that_dies_ends_the_run_with_its_name(start):
+    run = start("--once")
+    run.until("密码")
+    scheduler = next(
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if p.info["cmdline"] and p.info["cmdline"][-1] == "scheduler" and _home(p) == str(run.home / "airflow")
+    )
+    scheduler.kill()
+    assert run.process.wait(90) == 1
+    assert "scheduler" in run.said
+    assert run.nothing_left(1)
+
+
+def test_two_on_one_home_are_refused(tmp_path):
+    settings = Settings(home=tmp_path)
+    first = EmbeddedAirflow(settings, {})
+    with first._lock.acquire(), pytest.raises(AirflowFailed, match="已有一个"), EmbeddedAirflow(settings, {}):
+        pass
+
+
+def test_a_taken_port_is_left_to_whoever_has_it():
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(port) not in {0, port}
+    assert free_port(port) == port
+
+
+def _home(process: psutil.Process) -> str | None:
+    with suppress(psutil.Error):
+        return process.environ().get("AIRFLOW_HOME")
+    return None

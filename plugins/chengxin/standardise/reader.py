@@ -10,17 +10,18 @@ from itertools import islice
 from pathlib import Path
 
 from chengxin.contracts.models import FileSpec
+from chengxin.errors import ChengxinError
 from chengxin.standardise.reading.csv_text import read_text
 from chengxin.standardise.reading.decode import Text
 from chengxin.standardise.reading.fixed import read_fixed
 from chengxin.standardise.reading.json_records import plan_json, read_json, read_jsonl
 from chengxin.standardise.reading.layout import Layout
 from chengxin.standardise.reading.shapes import Damaged, Piece, RawChunk
-from chengxin.standardise.reading.sheets import plan_sheet, read_sheet
-from chengxin.standardise.reading.text_file import plan_lines, texts
+from chengxin.standardise.reading.sheets import plan_sheet, read_sheet, sheet_header
+from chengxin.standardise.reading.text_file import line_header, plan_lines, texts
 from chengxin.standardise.reading.xml_records import read_xml
 
-__all__ = ["Damaged", "Piece", "RawChunk", "headers", "plan", "read"]
+__all__ = ["Damaged", "Piece", "RawChunk", "header_at", "headers", "plan", "read"]
 
 
 def plan(path: Path, spec: FileSpec, *, piece_bytes: int = 32 << 20) -> list[Piece]:
@@ -79,3 +80,12 @@ def headers(path: Path, spec: FileSpec, pieces: Sequence[Piece] = ()) -> tuple[s
     if spec.format in {"json", "jsonl", "xml"}:
         return tuple(name for chunk in islice(read(piece, spec), 1) for name in chunk.table.column_names)
     return piece.names
+
+
+def header_at(path: Path, spec: FileSpec, line: int) -> tuple[str, ...]:
+    """Return what the header of a table would be if it stood on another line; nothing where that cannot be read."""
+    moved = spec.model_copy(update={"header": line})
+    try:
+        return sheet_header(path, moved) if spec.format in {"xlsx", "xls"} else line_header(path, moved)
+    except ChengxinError:
+        return ()

@@ -22,6 +22,7 @@ from chengxin.contracts.plan import contract_digest
 from chengxin.errors import DeliveryMismatch
 from chengxin.handover import Batch, StandardBatch, as_json
 from chengxin.settings import Limits
+from chengxin.standardise.header_place import explained
 from chengxin.standardise.issues import ISSUES
 from chengxin.standardise.mapper import Mapper
 from chengxin.standardise.quarantine import QUARANTINE
@@ -121,7 +122,11 @@ def _tasks(contract: Contract, batch: Batch, found: Sequence[Source], folder: Pa
         pieces = plan(path, contract.file)
         nothing = contract.file.format == "jsonl" and path.stat().st_size == 0  # a pull that found no new row
         if pieces and not nothing:
-            mapper.plan.match([h for h in headers(path, contract.file, pieces) if h.strip()])
+            sent = [h for h in headers(path, contract.file, pieces) if h.strip()]
+            try:
+                mapper.plan.match(sent)
+            except DeliveryMismatch as error:
+                raise explained(error, path, contract.file, mapper.plan, sent) from None
         for piece in pieces:
             yield Task(contract, piece, number, file_no, source.name, today, batch.batch_id, folder)
             number += 1

@@ -71,6 +71,12 @@ def plan_sheet(path: Path, spec: FileSpec) -> list[Piece]:
     ]
 
 
+def sheet_header(path: Path, spec: FileSpec) -> tuple[str, ...]:
+    """Return the column names of the first sheet that is read."""
+    names = sheet_names(path, spec.format)
+    return _head(path, spec, names[_chosen(path, spec, names)[0] - 1])[0] if names else ()
+
+
 def _body(spec: FileSpec) -> int:
     return spec.header + (spec.header_rows if spec.header else 1)
 

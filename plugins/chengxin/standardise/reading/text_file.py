@@ -69,6 +69,11 @@ def plan_lines(path: Path, spec: FileSpec, layout: Layout | None, piece_bytes: i
     return pieces or [Piece(str(path), 0, start, size, line, encoding, names, blank)]
 
 
+def line_header(path: Path, spec: FileSpec) -> tuple[str, ...]:
+    """Return the column names of a delimited file."""
+    return _header(path, spec, Layout.of(spec), *encoding_of(path, spec)).names
+
+
 @dataclass(frozen=True)
 class _Head:
     """Column names, nameless empty columns, and the byte and line where the records begin."""

@@ -53,7 +53,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
     migrated = airflow.airflow("db", "migrate")
     assert migrated.returncode == 0, migrated.stdout
     for dag in ("ingest__commerce_demo", "snapshot"):
-        ran = airflow.airflow("dags", "test", dag)
+        ran = airflow.airflow("dags", "test", dag, "--mark-success-pattern", "approve")
         assert ran.returncode == 0, ran.stdout
     return airflow
 
@@ -76,7 +76,7 @@ print(json.dumps([sorted(bag.dag_ids), bag.import_errors, bag.dags["ingest__comm
     done = airflow.python(program)
     assert done.returncode == 0, done.stdout
     dags, errors, text = json.loads(done.stdout.splitlines()[-1])
-    assert dags == ["contracts__problems", "ingest__commerce_demo", "snapshot"]
+    assert dags == ["contracts__problems", "housekeeping", "ingest__commerce_demo", "scorecard", "snapshot"]
     assert errors == {}
     assert "演示登记部门" in text
     assert "| 统一社会信用代码 | `uscc` |" in text
@@ -105,6 +105,15 @@ def test_the_assets_carry_the_account_and_the_snapshot(airflow):
     assert counts == {"received": 3, "accepted": 2, "quarantined": 1, "duplicate": 0, "unlinked": 0}
     (snapshot,) = map(json.loads, airflow.events("published_snapshot"))
     assert Path(snapshot["tiers"]["government"]["path"]).is_dir()
+
+
+def test_a_question_that_somebody_marks_as_answered_is_an_approval_without_a_reason(airflow):
+    folder = airflow.home / "published" / "government"
+    current = json.loads((folder / "current.json").read_text())["snapshot_id"]
+    extra = json.loads((folder / "snapshots" / current / "manifest.json").read_text())["extra"]
+    assert extra["approval"]["decision"] == "发布"
+    assert "未留意见" in extra["approval"]["reason"]
+    assert len(extra["held"]) == 1
 
 
 def test_running_again_changes_nothing_and_ends_well(airflow):

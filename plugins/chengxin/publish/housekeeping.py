@@ -159,9 +159,8 @@ def _state(layout: Layout, landed: pa.Table) -> pa.Table:
     except (FileNotFoundError, pa.ArrowInvalid):
         known = REHASHED.empty_table()
     found = landed.select(["dataset", "batch_id", "bytes"]).join(known, ["dataset", "batch_id"], join_type="left outer")
-    keys: Any = [("read_on", "ascending"), ("dataset", "ascending"), ("batch_id", "ascending")]
-    order = pc.sort_indices(found, sort_keys=keys, null_placement="at_start")
-    return found.take(order)
+    keys: Any = [(name, "ascending", "at_start") for name in ("read_on", "dataset", "batch_id")]
+    return found.take(pc.sort_indices(found, sort_keys=keys))
 
 
 def _slice(state: pa.Table, today: date) -> pa.Table:

@@ -1,0 +1,106 @@
+"""The DAG of the daily chores: overdue deliveries, stray files, received bytes read again, expiry of snapshots."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, task
+
+from chengxin.clock import SHANGHAI, Clock
+from chengxin.contracts.models import Contract
+from chengxin.errors import DeliveryCorrupt
+from chengxin.orchestration.ingest import START
+from chengxin.orchestration.outcomes import RETRIES, normal_end
+from chengxin.settings import Settings
+from chengxin.store.layout import Layout
+
+log = logging.getLogger(__name__)
+DAG_ID = "housekeeping"
+DAILY = CronTriggerTimetable("30 5 * * *", timezone=SHANGHAI.key)
+TEXT = """\
+**日常维护**：每日 5:30 运行，与正在进行的入库互不妨碍，可随时再次运行。
+
+- `overdue`：逾期未到的报送，逐条写明部门、期限、逾期几个工作日和怎么办（见任务日志和 XCom）；没有逾期时跳过；
+- `stray`：清除中断的运行留下的半成品；
+- `rehash`：复核一部分来文，每份来文每月至少复核一次；发现损坏时任务失败，
+  日志写明批次，从备份恢复后清除（Clear）本任务；
+- `expire`：删除过期快照。缺省全部保留（任务跳过）；设置 `CHENGXIN_KEEP_SNAPSHOTS` 后才会删除。
+"""
+
+
+def build(contracts: Mapping[str, Contract]) -> DAG:
+    """Build the housekeeping DAG over all contracts."""
+    with DAG(
+        dag_id=DAG_ID,
+        dag_display_name="日常维护",
+        doc_md=TEXT,
+        tags=["维护"],
+        schedule=DAILY,
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        default_args={**RETRIES, "owner": "信用中心"},
+    ) as dag:
+
+        @task
+        def overdue() -> list[str]:
+            return tell_overdue(contracts)
+
+        @task
+        def stray() -> int:
+            return remove_stray()
+
+        @task
+        def rehash() -> dict[str, int]:
+            return check_slice()
+
+        @task(trigger_rule=TriggerRule.ALL_DONE)
+        def expire() -> dict[str, Any]:
+            return expire_snapshots()
+
+        overdue()
+        stray() >> [rehash(), expire()]
+    return dag
+
+
+def tell_overdue(contracts: Mapping[str, Contract]) -> list[str]:
+    """Return what is overdue, one message a data set; skip when nothing is."""
+    from chengxin.publish import housekeeping
+
+    found = housekeeping.overdue(contracts, Settings.from_environment(), Clock.from_environment())
+    for one in found:
+        log.warning("%s", one.message)
+    if not found:
+        normal_end("没有逾期的报送")
+    return [one.message for one in found]
+
+
+def remove_stray() -> int:
+    """Remove what killed runs left."""
+    from chengxin import pipeline
+
+    return pipeline.tidy(Settings.from_environment())
+
+
+def check_slice() -> dict[str, int]:
+    """Read the next slice of received files; raise DeliveryCorrupt where they are not what was received."""
+    from chengxin.publish import housekeeping
+
+    done = housekeeping.rehash(Settings.from_environment(), Clock.from_environment())
+    if done.problems:
+        raise DeliveryCorrupt(
+            "；".join(done.problems[:20]) + (f"；共 {len(done.problems)} 处" if done.problems else "")
+        )
+    return {"batches": done.batches, "bytes": done.bytes, "total": done.total, "left": done.left}
+
+
+def expire_snapshots() -> dict[str, Any]:
+    """Delete the snapshots that expire under CHENGXIN_KEEP_SNAPSHOTS; skip while everything is kept."""
+    from chengxin.publish.retention import Retention, expire
+
+    retention = Retention.from_environment()
+    if retention.keep is None:
+        normal_end("未设置 CHENGXIN_KEEP_SNAPSHOTS，快照全部保留")
+    done = expire(Layout(Settings.from_environment().home), retention, Clock.from_environment(), dry_run=False)
+    log.info("删除了 %d 个快照，释放 %d 字节，保留 %d 个", len(done.snapshots), done.freed, done.kept)
+    return {"expired": [name for _, name in done.snapshots], "freed": done.freed, "kept": done.kept}

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chengxin.cli.commands import FAILED, Context, as_json_option, main, show_json
+from chengxin.errors import ContractError
 from chengxin.model.assessment import assessment
 
 _TIERS = {"government": "政务共享层", "open": "开放层"}
@@ -89,6 +90,8 @@ def scorecard_command(context: Context, month: str | None, final: bool, departme
     wanted = month or (scorecard.month_before(today) if final else f"{today:%Y%m}")
     if final:
         done = scorecard.issue(context.contracts(), context.settings, context.clock, wanted)
+        if done is None:
+            raise ContractError(f"截至 {wanted} 尚无任何报送，没有可考评的内容")
         click.echo(f"{'已定稿' if done.fresh else '此前已定稿，未作改动'}：{done.folder}", err=True)
         body = done.body
     else:

@@ -54,6 +54,8 @@ def issue_month(contracts: Mapping[str, Contract], month: str | None) -> dict[st
     clock = Clock.from_environment()
     wanted = month or scorecard.month_before(clock.today())
     done = scorecard.issue(contracts, Settings.from_environment(), clock, wanted)
+    if done is None:
+        normal_end(f"截至 {wanted} 尚无任何报送，不作考评")
     if not done.fresh:
         normal_end(f"{wanted} 此前已定稿，未作改动")
     levels = [one["level"] for one in done.body["departments"]]

@@ -72,8 +72,11 @@ def month_before(day: date) -> str:
     return f"{day.replace(day=1) - timedelta(days=1):%Y%m}"
 
 
-def issue(contracts: Mapping[str, Contract], settings: Settings, clock: Clock, month: str) -> Issued:
-    """Issue the scorecard of a month that is over; issued already = return it as it is, whatever has come since."""
+def issue(contracts: Mapping[str, Contract], settings: Settings, clock: Clock, month: str) -> Issued | None:
+    """Issue the scorecard of a month that is over; issued already = return it as it is, whatever has come since.
+
+    None when nothing had ever been delivered by then: an empty scorecard would stand for ever.
+    """
     layout = Layout(settings.home)
     folder = folder_of(layout, month)
     with lock.held(layout, "scorecards"):
@@ -83,6 +86,8 @@ def issue(contracts: Mapping[str, Contract], settings: Settings, clock: Clock, m
         if _bounds(month)[1] >= clock.today():
             raise InvariantBroken(f"{month} 尚未结束，只能查看草稿，不能定稿；请于下月再定稿")
         body = _assess(contracts, settings, clock, month, "issued")
+        if all(one["last_arrival"] is None for one in body["datasets"]):
+            return None
         with atomic.building(folder) as building:
             pq.write_table(rows(body), building / PARQUET, compression="zstd")
             atomic.write_bytes(building / PAGE, page(body).encode())

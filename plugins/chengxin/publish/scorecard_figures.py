@@ -9,6 +9,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chengxin.connectors.answering import RECEIPT
 from chengxin.contracts.cadence import due_after, periods
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import Plan, plan_of
@@ -230,7 +231,7 @@ class _Measuring:
                 continue
             until = month.days.after(day, allowed)
             answer = _newest_answer(self._layout, self._contract.id, batch_id) if self._within(until) else None
-            refused = (_read(answer, "receipt.json") or {}).get("refused") if answer else None
+            refused = (_read(answer, RECEIPT) or {}).get("refused") if answer else None
             if refused:
                 self._mended(day, until, refused)
 

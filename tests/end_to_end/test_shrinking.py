@@ -47,16 +47,24 @@ def test_a_held_full_delivery_says_how_many_rows_are_missing_and_what_to_do(offi
 def test_a_released_delivery_is_admitted_once_with_its_reason(office: Office) -> None:
     held = office.deliver("test_arrears", *[arrears(n) for n in range(1, 11)], day=2)["batch_id"]
     settings = office.settings
-    call = ("release", "test_arrears", held, "--reason", "已电话核实，清欠专项行动")
+    call = ("release", "test_arrears", held, "--reason", "已电话核实，<清欠>专项行动")
+    report = office.layout.validation("test_arrears", held) / "report.html"
+    assert "暂缓，待处理" in report.read_text("utf-8")
     done = chengxin(settings.home, settings.contracts, *call)
+    page = report.read_text("utf-8")
+    assert "已人工放行" in page
+    assert "已电话核实，&lt;清欠&gt;专项行动" in page
+    assert "暂缓，待处理" not in page
+    assert "本次 10 行，比上一次全量的 30 行少 20 行" in page  # what the person has looked at stays
     assert (done["batches"][0]["verdict"], counts(done["batches"][0])) == ("warn", (0, 0, 10, 0))
     assert done["snapshot"] is not None
     account = office.account("test_arrears", 1)
-    assert (account.released, account.withdrawn) == ("人工放行：已电话核实，清欠专项行动", 20)
+    assert (account.released, account.withdrawn) == ("人工放行：已电话核实，<清欠>专项行动", 20)
     assert len(office.table("tax_arrears")) == 10
     again = chengxin(settings.home, settings.contracts, *call[:-1], "又一次")
     assert (again["batches"], again["snapshot"]) == (done["batches"], None)
     assert office.account("test_arrears", 1) == account
+    assert report.read_text("utf-8") == page
     assert chengxin(settings.home, settings.contracts, "verify")["problems"] == []
 
 

@@ -23,7 +23,7 @@ from chengxin.settings import Settings
 from chengxin.standardise import run as standardising
 from chengxin.store import atomic, lock
 from chengxin.store.layout import Layout
-from chengxin.validate import runner
+from chengxin.validate import report, runner
 
 log = logging.getLogger(__name__)
 HISTORY = 12
@@ -131,7 +131,10 @@ def release(contract: Contract, landed: Batch, settings: Settings, clock: Clock,
         verdict = verdict_of(contract, landed, settings)
         counts = _summary(layout.standard(contract.id, landed.batch_id))
         if _admitted(contract, landed, settings) or (verdict and verdict.status != "hold"):
-            return Verdict.from_json(atomic.read_json(layout.validation(contract.id, landed.batch_id) / "verdict.json"))
+            folder = layout.validation(contract.id, landed.batch_id)
+            known = Verdict.from_json(atomic.read_json(folder / "verdict.json"))
+            _note_release(folder / "report.html", known)
+            return known
         if verdict is None or counts is None:
             raise NotReleasable(f"{landed.batch_id} 尚未按现行合同校验，不能放行；请先运行 chengxin run {contract.id}")
         if counts.mismatch is not None or (counts.received and not counts.passed):
@@ -140,7 +143,21 @@ def release(contract: Contract, landed: Batch, settings: Settings, clock: Clock,
         said = Finding(RELEASED, "info", f"人工放行：{reason}", clock.now().isoformat())
         verdict = replace(verdict, status="warn", findings=(*verdict.findings, said))
         atomic.write_json(layout.validation(contract.id, landed.batch_id) / "verdict.json", as_json(verdict))
+        _note_release(layout.validation(contract.id, landed.batch_id) / "report.html", verdict)
     return verdict
+
+
+def _note_release(page: Path, verdict: Verdict) -> None:
+    """Make the report say that a person let the batch in, and why."""
+    said = next((f for f in verdict.findings if f.rule == RELEASED), None)
+    if said is None or not page.exists():
+        return
+    before = page.read_text("utf-8")
+    at = datetime.fromisoformat(said.observed).astimezone(SHANGHAI) if said.observed else None
+    when = f"{at:%Y-%m-%d %H:%M}" if at else ""
+    after = report.released(before, said.message.removeprefix("人工放行："), when)
+    if after != before:
+        atomic.write_bytes(page, after.encode())
 
 
 def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Admission | None:

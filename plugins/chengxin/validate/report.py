@@ -1,6 +1,7 @@
 """The page of one validation: self-contained HTML in Chinese, light and dark, no outside asset."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from importlib.resources import files
 from typing import Any
 
@@ -52,3 +53,16 @@ def render(
         earlier=[facts.get("batch_id", "") for facts in recent],
         earlier_rows=[facts.get("rows") for facts in recent],
     )
+
+
+def released(page: str, reason: str, when: str) -> str:
+    """Return the page of a held batch as it is once a person has let the batch in; equal when that stands there."""
+    held = '<div class="verdict hold">'
+    if 'class="verdict released' in page or held not in page:
+        return page
+    notice = (
+        f'<div class="verdict released warn">\n  <strong>已人工放行</strong>\n  <span>{escape(reason)}</span>\n'
+        f'  <span class="number dim">{escape(when)}</span>\n</div>\n\n'
+    )
+    shown = page.replace(f"<strong>{_STATUS['hold']}</strong>", "<strong>校验结论：暂缓</strong>", 1)
+    return shown.replace(held, notice + held, 1)

@@ -218,3 +218,23 @@ def test_values_over_many_lines_are_read_back_whole(source, settings, contract):
     chunks = [chunk for piece in plan(path, spec) for chunk in read(piece, spec)]
     assert [c.damaged for c in chunks] == [()] * len(chunks)
     assert [v for c in chunks for v in c.table["姓名"].to_pylist()] == ["某甲", long, 'a\\"\n']
+
+
+def test_a_poll_that_finds_nothing_new_goes_over_the_table_once(source, settings, contract):
+    passes: list[str] = []
+
+    def note(connection, cursor, statement, *rest):
+        passes.extend([statement] if "staging" in statement and statement.startswith("SELECT") else [])
+
+    source.add("k1")
+    source.add("k2", at="9999-12-31 00:00:00")
+    pull(contract(), settings)
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
+    try:
+        assert landing.offered(contract(), settings) == []
+        assert len(passes) == 1
+        source.run("UPDATE staging SET \"姓名\" = '某乙', \"更新时间\" = '2026-11-01 07:30:00' WHERE \"主键\" = 'k1'")
+        source.add("k3", at="2026-11-01 07:59:00")
+        assert len(landing.offered(contract(), settings)) == 1  # came late, within the overlap
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)

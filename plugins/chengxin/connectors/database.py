@@ -15,6 +15,7 @@ from chengxin.connectors.database_rows import write_rows
 from chengxin.connectors.database_session import Limits, reading
 from chengxin.connectors.database_watermark import (
     Bound,
+    Edge,
     Scale,
     before,
     digest,
@@ -23,6 +24,7 @@ from chengxin.connectors.database_watermark import (
     measure,
     scale_of,
     shown,
+    unchanged,
 )
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import fold_header
@@ -121,6 +123,10 @@ class _Source:
     def beyond(self, cursor: dict[str, Any], scale: Scale) -> list[Delivery]:
         """Offer what lies beyond the watermark in `cursor`; nothing when nothing has changed there."""
         last = kept(cursor.get("watermark"), scale)
+        if last is not None and cursor.get("seen"):
+            begin, edge = before(last, self._options.overlap), Edge(last, cursor["seen"])
+            if unchanged(self._connection, scale, self._told_apart(), self._now, begin, edge):
+                return []
         rows, watermark = measure(self._connection, scale, self._now)
         if rows == 0:
             return []
@@ -138,8 +144,10 @@ class _Source:
         """Return number and digest of the rows that the next pull after this watermark would see as well."""
         begin = None if watermark is None else before(watermark, self._options.overlap)
         where = scale.unplaced(self._now) if begin is None else scale.window(begin, self._now)
-        columns = self.order if self._options.keys else list(self.table.columns)
-        return digest(self._connection, scale.source, columns, where)
+        return digest(self._connection, scale.source, self._told_apart(), where)
+
+    def _told_apart(self) -> list[Column[Any]]:
+        return self.order if self._options.keys else list(self.table.columns)
 
     def _delivery(self, name: str, watermark: Bound | None, locator: dict[str, Any]) -> Delivery:
         options = self._options

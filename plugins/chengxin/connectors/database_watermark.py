@@ -99,9 +99,8 @@ class Scale:
 
 @dataclass(frozen=True)
 class Edge:
-    """How far a table reaches: its rows, the newest watermark and a digest of the rows that may still change there."""
+    """How far a table reaches: the newest watermark and a digest of the rows that may still change there."""
 
-    rows: int
     watermark: Bound | None
     seen: str
 
@@ -121,9 +120,36 @@ def digest(
     count = total = 0
     for rows in connection.execution_options(stream_results=True, yield_per=5_000).execute(statement).partitions():
         count += len(rows)
-        for row in rows:
-            total += int.from_bytes(hashlib.sha256(repr(tuple(row)).encode("utf-8", "surrogatepass")).digest(), "big")
-    return count, f"{count}-{total % _MODULUS:064x}"
+        total += sum(_number(row) for row in rows)
+    return count, _digest(count, total)
+
+
+def _number(row: Sequence[Any]) -> int:
+    return int.from_bytes(hashlib.sha256(repr(tuple(row)).encode("utf-8", "surrogatepass")).digest(), "big")
+
+
+def _digest(count: int, total: int) -> str:
+    return f"{count}-{total % _MODULUS:064x}"
+
+
+def unchanged(
+    connection: Connection, scale: Scale, columns: Sequence[ColumnElement[Any]], now: datetime, since: Bound, edge: Edge
+) -> bool:
+    """Tell whether a table still reaches as far as it did, in one pass over it: measuring it first would be another.
+
+    since: where the window begins that `edge` tells of.
+    """
+    places = select(*(cast(column, Text) for column in columns), case((scale.placed(now), scale.value)))
+    statement = places.select_from(scale.source).where(scale.window(since, now))
+    count = total = 0
+    newest: Any = None
+    for rows in connection.execution_options(stream_results=True, yield_per=5_000).execute(statement).partitions():
+        count += len(rows)
+        for *row, place in rows:
+            total += _number(row)
+            if place is not None and (newest is None or place > newest):
+                newest = place
+    return Edge(_read(scale, newest), _digest(count, total)) == edge
 
 
 def before(watermark: Bound, minutes: int) -> Bound:

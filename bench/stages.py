@@ -11,8 +11,6 @@ worker processes import this file again.
 """
 
 import argparse
-import atexit
-import gc
 import json
 import os
 import resource
@@ -171,5 +169,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    atexit.register(gc.freeze)  # as the command line does
     main()

@@ -136,8 +136,8 @@ def _show(console: Console, body: dict[str, Any]) -> None:
 def _table(title: str, entries: list[dict[str, Any]]) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("名称", overflow="fold")
-    for label in ("等次", "总分", "趋势", *(m.title.removesuffix("率") for m in assessment().measures.values())):
-        table.add_column(label, justify="right", overflow="fold", min_width=5)
+    for label in ("等次", "总分", "趋势", *(m.short for m in assessment().measures.values())):
+        table.add_column(label, justify="right", no_wrap=True)
     for one in entries:
         trend, points = one["trend"], [_points(m["points"]) for m in one["measures"]]
         moved = f"{trend['direction']}{trend['change']:+.1f}" if trend["direction"] else "—"

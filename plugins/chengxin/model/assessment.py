@@ -22,9 +22,13 @@ class AssessmentPart(BaseModel):
 
 
 class Measure(AssessmentPart):
-    """One measure; numerator, denominator and rule say in Chinese what is counted. weight 0 = shown, not scored."""
+    """One measure; numerator, denominator and rule say in Chinese what is counted. weight 0 = shown, not scored.
+
+    short: two characters, the head of a narrow column.
+    """
 
     title: str
+    short: str
     weight: Annotated[int, Field(ge=0)]
     numerator: str
     denominator: str

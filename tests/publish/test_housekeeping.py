@@ -1,5 +1,6 @@
 """Overdue deliveries, received bytes read again, expiry of snapshots: right, repeatable, and never too much."""
 
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -126,14 +127,23 @@ def test_a_journal_with_a_gap_costs_no_links(office):
 # -- expiry
 
 
-@pytest.fixture
-def published(office: Office) -> Office:
+@pytest.fixture(scope="module")
+def five_snapshots(tmp_path_factory: pytest.TempPathFactory) -> Office:
     """Five snapshots of both tiers: 2, 3, 30 March, 2 and 3 April."""
+    office = Office(tmp_path_factory.mktemp("five"))
+    office.contract("reg", "registration", REGISTRATION)
     for n, day in enumerate((0, 1, 28, 31, 32)):
         office.deliver("reg", company(n), day=day)
         office.publish(day)
     assert [len(pointer.snapshot_ids(office.layout, t)) for t in ("government", "open")] == [5, 5]
     return office
+
+
+@pytest.fixture
+def published(five_snapshots: Office, tmp_path: Path) -> Office:
+    """A copy of the five snapshots, hard links kept."""
+    subprocess.run(["cp", "-a", five_snapshots.folder, tmp_path / "office"], check=True)
+    return Office(tmp_path / "office", dict(five_snapshots.contracts))
 
 
 LATER = Clock(datetime(2026, 6, 1, tzinfo=UTC))

@@ -2,6 +2,9 @@
 
 import datetime as dt
 import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import openpyxl
@@ -222,6 +225,34 @@ def test_one_cell_in_the_last_corner_is_refused_and_does_not_end_the_process(tmp
     made.save(path)
     with pytest.raises(DeliveryCorrupt, match="1048576"):
         plan(path, FileSpec(format="xlsx"))
+
+
+_PEAK = """
+import resource, sys
+from pathlib import Path
+from chengxin.contracts.models import FileSpec
+from chengxin.errors import DeliveryCorrupt
+from chengxin.standardise.reader import plan
+try:
+    plan(Path(sys.argv[1]), FileSpec(format="xlsx"))
+except DeliveryCorrupt as error:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10, error)
+"""
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_refused_before_it_is_opened(tmp_path):
+    path = book(tmp_path / "f.xlsx", [["名称"], ["甲"]])
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as package:
+        block = b" " * (64 << 20)
+        with package.open("xl/SharedStrings.xml", "w") as texts:
+            texts.write(b"<sst><si><t>")
+            for _ in range(17):
+                texts.write(block)
+            texts.write(b"</t></si></sst>")
+    done = subprocess.run([sys.executable, "-c", _PEAK, path], capture_output=True, text=True, check=True)
+    peak, message = done.stdout.split(" ", 1)
+    assert message.strip() == "文件 f.xlsx 的文字部分解开后超过 1 GiB，不予读取；请拆分或改用 csv 报送"
+    assert int(peak) < 400  # MiB
 
 
 def test_failed_formulas_are_seen(tmp_path):

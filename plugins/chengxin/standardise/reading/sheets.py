@@ -30,7 +30,7 @@ from chengxin.standardise.reading.shapes import (
     row_numbers,
     unique_names,
 )
-from chengxin.standardise.reading.workbook_zip import survey
+from chengxin.standardise.reading.workbook_zip import bounded, survey
 
 #: What a failed formula leaves; #N/A is left out, because it is the word for "nothing found" and read as null.
 _FAILED = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
@@ -138,6 +138,8 @@ def _book(path: Path, kind: str) -> Any:
     if not magic.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         actual = "，实际是网页（HTML）" if re.match(rb"(?i)\s*<(!doctype html|html|head|meta|table)", magic) else ""
         raise DeliveryCorrupt(f"文件 {path.name} 声明为 {kind}，内容却不是 Excel 工作簿{actual}；请按约定格式重新报送")
+    if magic.startswith(b"PK"):
+        bounded(path)
     try:
         return calamine.load_workbook(str(path))
     except calamine.PasswordError:

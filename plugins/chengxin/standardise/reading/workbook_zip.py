@@ -50,22 +50,30 @@ def survey(path: Path, sheet: str) -> Survey:
     return _survey(path, sheet, state.st_mtime_ns, state.st_size)
 
 
+def bounded(path: Path) -> None:
+    """Refuse a package by the sizes in its list of members: the library holds all texts as soon as it opens one.
+
+    Raises DeliveryCorrupt.
+    """
+    try:
+        with zipfile.ZipFile(path) as package:
+            sizes = {info.filename: info.file_size for info in package.infolist()}
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as fault:
+        raise DeliveryCorrupt(f"文件 {path.name} 已损坏，无法作为 xlsx 打开；请重新报送") from fault
+    texts = max((size for name, size in sizes.items() if name.lower().endswith("sharedstrings.xml")), default=0)
+    for size, limit, what in ((sum(sizes.values()), MAX_UNPACKED, "解开后"), (texts, MAX_TEXTS, "的文字部分解开后")):
+        if size > limit:
+            raise DeliveryCorrupt(f"文件 {path.name} {what}超过 {limit >> 30} GiB，不予读取；请拆分或改用 csv 报送")
+
+
 @lru_cache(maxsize=4)
 def _survey(path: Path, sheet: str, _changed: int, _size: int) -> Survey:
     try:
         with zipfile.ZipFile(path) as package:
-            _bounded(path, package)
             member = _member(package, sheet)
             return _scan(path, package, member, sheet) if member else Survey()
     except (zipfile.BadZipFile, EOFError, etree.XMLSyntaxError, NotImplementedError, RuntimeError, OSError) as fault:
         raise DeliveryCorrupt(f"文件 {path.name} 已损坏，无法作为 xlsx 打开；请重新报送") from fault
-
-
-def _bounded(path: Path, package: zipfile.ZipFile) -> None:
-    sizes = {info.filename: info.file_size for info in package.infolist()}
-    texts = max((size for name, size in sizes.items() if name.lower().endswith("sharedstrings.xml")), default=0)
-    if sum(sizes.values()) > MAX_UNPACKED or texts > MAX_TEXTS:
-        raise DeliveryCorrupt(f"文件 {path.name} 解开后超过 {MAX_UNPACKED >> 30} GiB，不予读取；请拆分或改用 csv 报送")
 
 
 def _member(package: zipfile.ZipFile, sheet: str) -> str | None:

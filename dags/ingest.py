@@ -6,8 +6,8 @@ from chengxin.contracts import loader
 from chengxin.orchestration import ingest, problems
 from chengxin.settings import Settings
 
-asked = get_parsing_context().dag_id  # a task's process builds only its own DAG
-loaded = loader.load(Settings.from_environment().contracts)
+asked = get_parsing_context().dag_id  # a task's process reads and builds only its own
+loaded = loader.load(Settings.from_environment().contracts, only=ingest.dataset_of(asked))
 
 for contract in loaded.contracts.values():
     dag_id = ingest.dag_id(contract.id)

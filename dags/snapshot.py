@@ -7,4 +7,4 @@ from chengxin.orchestration import snapshot
 from chengxin.settings import Settings
 
 if get_parsing_context().dag_id in (None, snapshot.DAG_ID):
-    dag = snapshot.build(loader.load(Settings.from_environment().contracts).contracts)
+    dag = snapshot.build(loader.names(Settings.from_environment().contracts))

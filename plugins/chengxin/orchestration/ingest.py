@@ -22,11 +22,17 @@ SLOWER = "{minute} 5 * * *"
 START = datetime(2026, 1, 1, tzinfo=SHANGHAI)
 
 LABEL = "{{ label }}"
+PREFIX = "ingest__"
 
 
 def dag_id(dataset: str) -> str:
     """Return the id of a data set's ingest DAG."""
-    return f"ingest__{dataset}"
+    return f"{PREFIX}{dataset}"
+
+
+def dataset_of(asked: str | None) -> str | None:
+    """Return the data set whose ingest DAG this is; None for any other DAG and for all of them."""
+    return asked.removeprefix(PREFIX) if asked and asked.startswith(PREFIX) else None
 
 
 def schedule(contract: Contract) -> CronTriggerTimetable:

@@ -4,6 +4,7 @@ The pipeline is imported inside the functions: it pulls in Arrow, DuckDB and GX,
 """
 
 import logging
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -12,11 +13,18 @@ from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.handover import Delivery, as_json
-from chengxin.orchestration import forms
+from chengxin.orchestration import forms, review_text
 from chengxin.orchestration.outcomes import normal_end
 from chengxin.settings import Settings
 
 log = logging.getLogger(__name__)
+
+
+def contracts() -> dict[str, Contract]:
+    """Return all usable contracts, for tasks that look at every data set."""
+    from chengxin.contracts import loader
+
+    return loader.load(Settings.from_environment().contracts).contracts
 
 
 def discover(
@@ -135,11 +143,36 @@ def retry_waiting(contracts: Mapping[str, Contract]) -> list[str]:
     return [admission.batch_id for admission in gained]
 
 
-def publish(contracts: Mapping[str, Contract]) -> dict[str, Any]:
-    """Publish a snapshot and return its reference as JSON. When nothing changed, end skipped."""
+def review(contracts: Mapping[str, Contract]) -> dict[str, Any] | None:
+    """Return what a person must see before publishing, as JSON with its text; None = publish straight.
+
+    CHENGXIN_APPROVAL=never: nobody is asked (unattended trials).
+    """
     from chengxin import pipeline
 
-    snapshot = pipeline.publish(dict(contracts), Settings.from_environment(), Clock.from_environment())
+    if os.environ.get("CHENGXIN_APPROVAL") == "never":
+        return None
+    found = pipeline.review(dict(contracts), Settings.from_environment())
+    if found is None:
+        return None
+    plain = dict(as_json(found))
+    text = review_text.markdown(found.previous, found.fresh, found.rows, plain["doubts"])
+    return {"text": text, "doubts": len(found.doubts), "held": found.held(), "datasets": found.datasets()}
+
+
+def publish(
+    contracts: Mapping[str, Contract], found: Mapping[str, Any] | None = None, said: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Publish a snapshot and return its reference as JSON. When nothing changed, or a person says no, end skipped.
+
+    found: what `review` returned; said: what the person answered, None where nobody was asked.
+    """
+    from chengxin import pipeline
+
+    approval = pipeline.Approval(**review_text.said_of(found, said)) if found else None
+    if approval and approval.decision == review_text.REJECT:
+        normal_end(f"审批意见为“不发布”：{approval.reason or '无人作答'}")
+    snapshot = pipeline.publish(dict(contracts), Settings.from_environment(), Clock.from_environment(), approval)
     if snapshot is None:
         normal_end("没有变化，不发布新快照")
     log.info("已发布快照 %s", snapshot.id)

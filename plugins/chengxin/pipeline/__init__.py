@@ -5,6 +5,7 @@ retry_waiting -> publish (assemble, reconcile, gate, commit, derive)            
 """
 
 from chengxin.pipeline.answers import answer, outcomes, replay
+from chengxin.pipeline.approval import Approval, Review, review
 from chengxin.pipeline.batches import (
     admit,
     batch,
@@ -22,6 +23,8 @@ from chengxin.pipeline.snapshots import publish, retry_waiting
 from chengxin.pipeline.tidying import tidy
 
 __all__ = [
+    "Approval",
+    "Review",
     "admit",
     "answer",
     "batch",
@@ -36,6 +39,7 @@ __all__ = [
     "release",
     "replay",
     "retry_waiting",
+    "review",
     "standardise",
     "tidy",
     "validate",

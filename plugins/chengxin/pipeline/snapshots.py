@@ -4,6 +4,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from chengxin import __version__
@@ -16,6 +17,7 @@ from chengxin.dataset.settling import Settling
 from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, SnapshotRef, TierRef
 from chengxin.model.kinds import kinds
+from chengxin.pipeline.approval import Approval, without
 from chengxin.pipeline.batches import batch
 from chengxin.pipeline.versions import engines, suites
 from chengxin.publish import catalogue, snapshot, tiers
@@ -34,8 +36,14 @@ def retry_waiting(contracts: Mapping[str, Contract], settings: Settings, clock: 
         return Settling(contracts, settings, lambda dataset, batch_id: batch(settings, dataset, batch_id)).run()
 
 
-def publish(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> SnapshotRef | None:
-    """Assemble, reconcile, gate and commit what changed, tier by tier; None when there is nothing new."""
+def publish(
+    contracts: Mapping[str, Contract], settings: Settings, clock: Clock, approval: Approval | None = None
+) -> SnapshotRef | None:
+    """Assemble, reconcile, gate and commit what changed, tier by tier; None when there is nothing new.
+
+    approval: what a person said of this publication; stands in the manifest. Data sets that it leaves out stay as they
+    are, and the publication after it builds everything anew.
+    """
     layout = Layout(settings.home)
     with lock.held(layout, "publish"):
         for tier in ("government", "open"):
@@ -44,7 +52,7 @@ def publish(contracts: Mapping[str, Contract], settings: Settings, clock: Clock)
         everything = journal.admissions(layout)
         if not everything:
             return None
-        government, changed = _publish_government(contracts, everything, settings, clock)
+        government, changed = _publish_government(contracts, everything, settings, clock, approval)
         if government is None:
             return None
         opened, open_changed = tiers.publish_open(
@@ -61,13 +69,21 @@ def publish(contracts: Mapping[str, Contract], settings: Settings, clock: Clock)
 
 
 def _publish_government(
-    contracts: Mapping[str, Contract], everything: tuple[Admission, ...], settings: Settings, clock: Clock
+    contracts: Mapping[str, Contract],
+    everything: tuple[Admission, ...],
+    settings: Settings,
+    clock: Clock,
+    approval: Approval | None,
 ) -> tuple[Manifest | None, bool]:
     layout = Layout(settings.home)
     now = snapshot.current(layout, "government")
+    left_out = approval.without if approval else ()
+    everything = without(contracts, everything, left_out, now)
+    if not everything:
+        return now, False
     sealed = _sealed(contracts, everything, now)
     digest = _assembly_digest(sealed, contracts)
-    base = now if now and now.extra["assembly"] == digest else None
+    base = now if now and now.extra["assembly"] == digest and not now.extra.get("left_out") else None
     if base and base.extra["last_order"] == everything[-1].order:
         return base, False
     limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
@@ -83,6 +99,8 @@ def _publish_government(
         **limits,
     ).run()
     extra = {"last_order": everything[-1].order, "assembly": digest, "sealed": sorted(sealed)}
+    extra |= {"left_out": sorted(left_out)} if left_out else {}
+    extra |= _approved(approval, now)
     manifest = _checked(contracts, everything, base, draft, settings, clock, extra)
     if manifest.same_content(now) or not (now or draft.tables):
         shutil.rmtree(draft.folder)
@@ -161,6 +179,12 @@ def _sources(accounts: Any, base: Manifest | None, draft: Draft) -> dict[str, An
         before = base.sources.get(dataset, {}).get("rows", 0) if base else 0
         entry["rows"] = before + draft.inserted.get(dataset, 0) - draft.removed.get(dataset, 0)
     return sources
+
+
+def _approved(approval: Approval | None, now: Manifest | None) -> dict[str, Any]:
+    """Return what a manifest keeps of an approval, and the held batches about which nobody is asked again."""
+    held = {*(now.extra.get("held", ()) if now else ()), *(approval.held if approval else ())}
+    return {**({"held": sorted(held)} if held else {}), **({"approval": asdict(approval)} if approval else {})}
 
 
 def _tier_ref(layout: Layout, manifest: Manifest) -> TierRef:

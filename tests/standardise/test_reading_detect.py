@@ -6,7 +6,7 @@ import pytest
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt
 from chengxin.standardise.reader import headers, plan, read
-from chengxin.standardise.reading.detect import describe
+from chengxin.standardise.reading.detect import describe, find_header
 
 NAMES = ("序号", "企业名称", "统一社会信用代码", "处罚金额（万元）：", "处罚日期")
 ROWS = [(str(n), f"湖南示例{n}号有限公司", f"91430102MA4L{n:06d}", f"{n}.50", "2024-01-11") for n in range(20)]
@@ -94,3 +94,19 @@ def test_what_no_reader_takes_is_said(tmp_path, body):
 def test_a_degenerate_sample_takes_no_time(tmp_path, body):
     (tmp_path / "f").write_bytes(body)
     describe(tmp_path / "f")
+
+
+_ABOVE = [["行政处罚信息公示表", "", "", "", "", ""], ["填报单位：示例厅", "", "", "填报日期：2026-10-08", "", ""]]
+_DATA = [[str(n), f"示例{n}公司", f"示罚〔2026〕{n}号", "2026-09-01", "100", "示例局"] for n in range(1, 9)]
+
+
+@pytest.mark.parametrize(
+    ("header", "depth"),
+    [
+        ([["序号", "名称", "文书号", "决定日期", "金额（单位：元）", "机关"]], 1),
+        ([["序号", "相对人", "处罚决定", "", "", "机关"], ["", "名称", "文书号", "决定日期", "金额", ""]], 2),
+        ([["序号", "相对人", "", "", "处罚", ""], ["", "名称", "文书号", "决定日期", "金额", "机关"]], 2),
+    ],
+)
+def test_what_is_said_above_a_table_is_no_part_of_its_header(header, depth):
+    assert find_header([*_ABOVE, *header, *_DATA]) == (2, depth)

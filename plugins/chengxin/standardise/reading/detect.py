@@ -25,6 +25,8 @@ _SHOWN = {"utf-16-le": "utf-16", "utf-16-be": "utf-16"}
 _DELIMITERS = (",", "\t", "|", ";", "｜", "||", "|+|", "|@|", "@|@", "^|^", "!^", "\x01", "\x1f", "^", "~", "  ", " ")
 _QUOTES = (('"', "", 1.0), ('"', "\\", 1.02), ("'", "", 0.97), ("", "", 0.96))
 _VALUE = re.compile(r"[\d\s.,:%/+\-¥￥元万年月日()（）]+|(?=[A-Z]*\d)[0-9A-Z]{8,}|\d{6,}[0-9A-Za-z*]+", re.ASCII)
+#: 填报单位：某局 above a table says something of the whole; a unit in brackets (单位：万元) is part of a name.
+_ABOUT_ALL = re.compile(r"[^(（\[【]{1,12}[:：]")
 _SEARCHED = 40  # records in which a header is looked for
 
 
@@ -254,9 +256,13 @@ def find_header(records: Sequence[Sequence[str | None]]) -> tuple[int | None, in
         filled = [t for t in texts if t]
         if len(cells) != usual or not filled:
             continue
+        if len(filled) < usual and any(_ABOUT_ALL.match(t) for t in filled):
+            continue
         if 2 * len(filled) < usual and usual > 2:
             below = [(c or "").strip() for c in records[place + 1]] if place + 1 < len(records) else []
-            if len(below) == usual and len(filled) > 1 and _is_label_row(below) and _is_label_row(filled):
+            named = sum(bool(a or b) for a, b in zip(texts, below, strict=False))
+            are_labels = len(filled) > 1 and _is_label_row(below) and _is_label_row(filled)
+            if len(below) == usual and are_labels and 10 * named >= 9 * usual:
                 return place, 2
             continue  # a title or a note
         if not _is_label_row(filled):

@@ -41,7 +41,7 @@ class Started:
     def said(self) -> str:
         return self.said_in.read_text("utf-8", errors="replace")
 
-    def until(self, words: str, seconds: float = 420) -> str:
+    def until(self, words: str, seconds: float = 600) -> str:
         ends = time.monotonic() + seconds
         while words not in self.said:
             assert self.process.poll() is None, self.said

@@ -82,10 +82,12 @@ class EmbeddedAirflow:
 
     def check(self) -> None:
         """Raise AirflowFailed when one of the processes has ended."""
-        if self._guard is None or self._guard.poll() is not None:
-            ended = self.logs / "ended"
-            name = ended.read_text().replace("\n", "、") if ended.exists() else "守护进程"
+        ended = self.logs / "ended"  # the guard writes it before it stops the others
+        if ended.exists():
+            name = ended.read_text().replace("\n", "、")
             raise AirflowFailed(f"Airflow 的 {name} 意外退出；日志：{self.logs}")
+        if self._guard is None or self._guard.poll() is not None:
+            raise AirflowFailed(f"Airflow 的守护进程意外退出；日志：{self.logs}")
 
     def api(self) -> AirflowApi:
         """Return a client that is logged in."""

@@ -125,3 +125,20 @@ def test_the_summary_is_chinese_and_names_the_parquet(tmp_path: Path, place: tup
         "published/government/snapshots/",
     ):
         assert words in done.stdout
+
+
+def test_a_run_whose_rows_all_wait_says_what_is_missing(tmp_path: Path) -> None:
+    contracts, file = tmp_path / "contracts", tmp_path / "处罚.csv"
+    columns = {
+        "文号": "decision_no",
+        "名称": "subject_name",
+        "代码": "uscc",
+        "日期": "decision_on",
+        "机关": "authority_name",
+    }
+    contract(contracts, "walk_penalty", "penalty", columns, file={"format": "csv"})
+    row = "湘示罚〔2026〕1号,长沙示例科技有限公司,91430100MAXY00016P,2026-03-01,示例局"
+    file.write_text("\n".join([",".join(columns), row]) + "\n", "utf-8")
+    words = ("ingest", "walk_penalty", "--file", str(file))
+    told = subprocess.run(command(tmp_path / "home", contracts, *words), capture_output=True, text=True, check=True)
+    assert "1 行没有错，但主体库中还没有这些主体，先等待：请接入登记类数据集" in told.stdout

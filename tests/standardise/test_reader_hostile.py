@@ -69,6 +69,7 @@ def test_another_separator_than_declared_is_named(tmp_path, other):
         "总计（万元）,30,435",
         "注：本表按月报送,,",
         "制表人：某某,审核人：某某,",
+        "打印日期：2026-10-01,,",
         "　小计,,1",
     ],
 )

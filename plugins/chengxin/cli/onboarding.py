@@ -93,7 +93,10 @@ def _tell(found: Any, target: Path | None, console: Console) -> None:
     )
     if target:
         console.print(
-            f"已写入 {target}；请处理其中的“待办”和“待定”，再运行 chengxin contracts try", highlight=False, markup=False
+            f"已写入 {target}；请处理其中的“待办”和“待定”，再运行 chengxin contracts try",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
 
 

@@ -42,6 +42,14 @@ def summary(console: Console, result: dict[str, Any], settings: Settings) -> Non
     _batches(console, result["batches"], titles)
     _reasons(console, result["batches"], settings)
     _held(console, result["batches"], settings)
+    waiting = sum(b.get("unlinked", 0) for b in result["batches"])
+    if waiting and not any(b.get("accepted") for b in result["batches"]):
+        console.print(
+            f"{waiting} 行没有错，但主体库中还没有这些主体，先等待："
+            "请接入登记类数据集（如企业名单），到达后自动入库。\n",
+            highlight=False,
+            soft_wrap=True,
+        )
     if result["batches"] and outbox(settings).is_dir():
         console.print(f"反馈部门的回执与“需更正”表：{outbox(settings)}\n", highlight=False, soft_wrap=True)
     _snapshot(console, result["snapshot"])

@@ -1,6 +1,7 @@
 """What Airflow calls when a run is not done in time (DeadlineAlert)."""
 
 import logging
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -15,8 +16,13 @@ IN_TIME = {"hourly": timedelta(hours=1)}
 HALF_A_DAY = timedelta(hours=12)
 
 
-def run_in_time(contract: Contract) -> DeadlineAlert:
-    """Return the alert for a run that has not succeeded in time: it hangs, it waits, or it failed."""
+def run_in_time(contract: Contract) -> DeadlineAlert | None:
+    """Return the alert for a run that has not succeeded in time: it hangs, it waits, or it failed.
+
+    CHENGXIN_DEADLINES=off: none. `airflow dags test` of Airflow 3.3.2 fails at the end of a DAG that has one.
+    """
+    if os.environ.get("CHENGXIN_DEADLINES") == "off":
+        return None
     who = {"dataset": contract.id, "title": contract.title, "department": contract.department.name}
     return DeadlineAlert(
         name="入库逾时",

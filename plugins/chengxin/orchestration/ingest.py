@@ -78,8 +78,6 @@ def build(contract: Contract) -> DAG:
             return stages.pending(contract)
 
         landed = land.expand(delivery=discover())
-        # A delivery that cannot be landed fails the run (by this leaf) but does not keep the others waiting.
-        landed >> EmptyOperator(task_id="all_landed", trigger_rule=TriggerRule.NONE_FAILED)
         waiting = pending()
         landed >> waiting
         ended = _batch(contract).expand(batch_id=waiting)
@@ -88,8 +86,9 @@ def build(contract: Contract) -> DAG:
         def answer() -> list[str]:
             return stages.answer({contract.id: contract})
 
-        # Whatever became of the batches, the department hears of it; a batch that failed still fails the run.
-        ended >> EmptyOperator(task_id="all_ended", trigger_rule=TriggerRule.NONE_FAILED)
+        # What cannot be landed, and a batch that failed, keep no other waiting; they fail the run by this leaf.
+        [landed, ended] >> EmptyOperator(task_id="all_ended", trigger_rule=TriggerRule.NONE_FAILED)
+        # Whatever became of the batches, the department hears of it.
         ended >> answer()
     return dag
 

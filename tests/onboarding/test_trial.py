@@ -72,6 +72,15 @@ def test_a_trial_counts_explains_and_masks_and_lands_nothing(place):
     assert sorted(p.relative_to(place) for p in place.rglob("*")) == before
 
 
+def test_an_unknown_code_is_told_with_where_to_translate_it(place):
+    path = place / "contracts" / "demo" / "demo_list.yaml"
+    path.write_text(path.read_text("utf-8").replace("element: contact_phone", "element: reg_status_code"), "utf-8")
+    told = json.loads(run(place, "try", "demo_list", "名单.csv", "--json").stdout)
+    (said,) = [w["zh"] for w in told["warnings"] if "code.unknown" in w["zh"]]
+    assert said.startswith("【联系电话】")
+    assert "请在合同 codes 中写明" in said
+
+
 def test_a_delivery_of_other_columns_would_be_held(place):
     deliver(place / "别的.csv", ["单位", *HEADER[1:4]], bad=0)
     done = run(place, "try", "contracts/demo/demo_list.yaml", "别的.csv")

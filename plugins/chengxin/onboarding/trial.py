@@ -126,7 +126,8 @@ def _words(rule: str, element: str, column: str) -> str:
     known = elements().get(element)
     title = known.title if known else "本行"
     place = f"【{column}】" if column else ""
-    return f"{place}{rules()[rule].zh.format(title=title)}（{rule}）"
+    how = "；请在合同 codes 中写明每个取值对应的代码" if rule == "code.unknown" else ""
+    return f"{place}{rules()[rule].zh.format(title=title)}（{rule}）{how}"
 
 
 def _first_rows(contract: Contract, standard: Path) -> tuple[dict[str, str], ...]:

@@ -16,10 +16,16 @@ from pathlib import Path
 before, started = set(sys.modules), time.process_time()
 import runpy
 dags = set()
+import warnings
+catching = warnings.catch_warnings(record=True)
+heard = catching.__enter__()
+warnings.simplefilter("always")
 for name in ("ingest", "snapshot", "scorecard", "housekeeping"):
     found = runpy.run_path(str(Path({folder!r}) / f"{{name}}.py"))
     dags |= {{v.dag_id for v in found.values() if isinstance(v, airflow.sdk.DAG)}}
-print(json.dumps({{"dags": sorted(dags), "cpu": time.process_time() - started, "modules": sorted(sys.modules)}}))
+told = sorted({{f"{{w.category.__name__}}: {{w.message}}" for w in heard}})
+cpu = time.process_time() - started
+print(json.dumps({{"warnings": told, "dags": sorted(dags), "cpu": cpu, "modules": sorted(sys.modules)}}))
 """.format(folder=str(PROJECT / "dags"))
 HEAVY = {"pyarrow", "duckdb", "great_expectations", "pandas", "numpy", "requests", "psycopg", "chengxin.pipeline"}
 
@@ -37,6 +43,7 @@ def test_parsing_all_dags_imports_no_data_library_and_is_quick(tmp_path):
     contracts = {path.stem for path in (PROJECT / "dags" / "contracts").rglob("*.yaml")}
     assert set(parsed["dags"]) == {f"ingest__{name}" for name in contracts} | {"snapshot", "scorecard", "housekeeping"}
     assert HEAVY.isdisjoint(parsed["modules"])
+    assert parsed["warnings"] == [], "nothing of Airflow's that is deprecated"
     assert parsed["cpu"] < 3.0
 
 

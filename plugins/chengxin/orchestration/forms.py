@@ -1,9 +1,9 @@
 """The trigger form of an ingest DAG, in Chinese: what an operator may ask of one data set beyond its schedule."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
-from airflow.sdk import Param
+from airflow.sdk.definitions.param import Param, ParamsDict
 
 from chengxin.clock import SHANGHAI
 from chengxin.errors import ContractError
@@ -18,36 +18,29 @@ ACTIONS = {
 }
 
 
-class _Schema(dict[str, Any]):
-    """A schema that nobody changes: Airflow copies a DAG's parameters for each of its tasks, and this is half of it."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-
-_FORM: dict[str, tuple[str | None, str | None, _Schema]] = {
-    "action": (NEW, None, _Schema(title="要做什么", type="string", enum=list(ACTIONS), values_display=ACTIONS)),
+_FORM: dict[str, tuple[str | None, str | None, dict[str, Any]]] = {
+    "action": (NEW, None, {"title": "要做什么", "type": "string", "enum": list(ACTIONS), "values_display": ACTIONS}),
     "file": (
         None,
         "仅用于“接收指定文件”：收件箱内的路径，如 demo/2026-10.csv",
-        _Schema(title="文件", type=["null", "string"], pattern=r"^[^\x00]{1,500}$"),
+        {"title": "文件", "type": ["null", "string"], "pattern": r"^[^\x00]{1,500}$"},
     ),
     "batch": (
         None,
         "仅用于“重放疑问数据”：只重放这一批次；留空为全部批次",
-        _Schema(title="批次号", type=["null", "string"], pattern=r"^[a-z0-9_]+-\d{8}-[0-9a-f]{12}$"),
+        {"title": "批次号", "type": ["null", "string"], "pattern": r"^[a-z0-9_]+-\d{8}-[0-9a-f]{12}$"},
     ),
     "since": (
         None,
         "仅用于“从指定时间起重新拉取”；已收到的相同内容不会重复入库",
-        _Schema(title="起始时间", type=["null", "string"], format="date-time"),
+        {"title": "起始时间", "type": ["null", "string"], "format": "date-time"},
     ),
 }
 
 
-def ingest_form() -> dict[str, Param]:
+def ingest_form() -> ParamsDict:
     """Return the parameters of an ingest DAG. A scheduled run takes the defaults."""
-    return {name: Param(default, description, schema=schema) for name, (default, description, schema) in _FORM.items()}
+    return ParamsDict({n: Param(value, text, "dag", schema=schema) for n, (value, text, schema) in _FORM.items()})
 
 
 def asked_since(params: dict[str, Any]) -> datetime:

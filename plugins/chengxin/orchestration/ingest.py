@@ -59,7 +59,6 @@ def build(contract: Contract) -> DAG:
         catchup=False,
         max_active_runs=1,
         max_active_tasks=1,
-        params=ingest_form(),
         deadline=run_in_time(contract),
         default_args={**RETRIES, "owner": contract.department.name, "weight_rule": WeightRule.UPSTREAM},
     ) as dag:
@@ -90,6 +89,8 @@ def build(contract: Contract) -> DAG:
         [landed, ended] >> EmptyOperator(task_id="all_ended", trigger_rule=TriggerRule.NONE_FAILED)
         # Whatever became of the batches, the department hears of it.
         ended >> answer()
+    # Now that the tasks are there: Airflow would copy the form for each of them, which is half of the time of parsing.
+    dag.params = ingest_form()
     return dag
 
 

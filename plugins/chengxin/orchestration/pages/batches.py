@@ -30,9 +30,9 @@ def batch_list(request: Request, reader: ReaderDep, home: OverviewDep, wanted: F
     with home.reading() as connection:
         total, rows = lists.batches(connection, wanted, number)
         datasets = lists.datasets(connection, reader.only)
-    pages = max(1, -(-total // lists.PAGE))
+    pages = max(1, -(-min(total, lists.MOST) // lists.PAGE))
     return page(
-        request, reader, "batches.html.j2", section="batches", total=total, rows=rows, pages=pages,
+        request, reader, "batches.html.j2", section="batches", total=total, most=lists.MOST, rows=rows, pages=pages,
         number=min(max(number, 1), pages), wanted=wanted, datasets=datasets, departments=lists.departments(datasets),
     )  # fmt: skip
 

@@ -9,8 +9,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,60 +97,63 @@ def heat(connection: sqlite3.Connection, today: date, days: int = 30, only: Coll
     """Return departments by the last `days` days: arrived, held, open and late."""
     shown = tuple(today - timedelta(days=days - 1 - n) for n in range(days))
     clause, bound = allowed(only, "dataset")
-    datasets = connection.execute(
-        f"""SELECT dataset, department, department_name, cadence, late_after FROM dataset WHERE 1 {clause}
+    facts = connection.execute(
+        f"""SELECT department, department_name, dataset, cadence, late_after FROM dataset WHERE 1 {clause}
             ORDER BY department, dataset""",
         bound,
     ).fetchall()
-    names: dict[str, str] = {r["department"]: r["department_name"] for r in datasets}
-    row_of = {r["dataset"]: list(names).index(r["department"]) for r in datasets}
+    names: dict[str, str] = {f["department"]: f["department_name"] for f in facts}
+    place = {code: n for n, code in enumerate(names)}
+    department = np.array([place[f["department"]] for f in facts], "int64")
+    which, day, counts = _arrivals(connection, shown[0], {f["dataset"]: n for n, f in enumerate(facts)})
     grid = np.zeros((4, len(names), days), "int64")
-    arrivals = _arrivals(connection, shown[0], clause, bound)
-    for r in arrivals:
-        place = (date.fromisoformat(r["day"]) - shown[0]).days
-        if r["dataset"] in row_of and 0 <= place < days:
-            grid[:3, row_of[r["dataset"]], place] += (r["batches"], r["held"], r["open"])
-    grid[3] = _late(datasets, arrivals, row_of, shown, len(names))
+    column = (day - np.datetime64(shown[0])).astype("int64")
+    inside = (column >= 0) & (column < days)
+    for n in range(3):
+        np.add.at(grid[n], (department[which[inside]], column[inside]), counts[inside, n])
+    grid[3] = _late(facts, department, which, day, shown, len(names))
     cells = np.moveaxis(grid, 0, 2).tolist()
     return Heat(shown, tuple((code, names[code], tuple(Cell(*c) for c in cells[n])) for n, code in enumerate(names)))
 
 
-def _arrivals(connection: sqlite3.Connection, first: date, clause: str, bound: Sequence[Any]) -> list[sqlite3.Row]:
-    """Return every data set's days from its last arrival before the window on, in order."""
-    rows = connection.execute(
-        f"""SELECT dataset, day, batches, held, open FROM dataset_day WHERE day >= ? {clause}
-            UNION ALL
-            SELECT d.dataset, (SELECT max(day) FROM dataset_day x WHERE x.dataset = d.dataset AND x.day < ?), 0, 0, 0
-            FROM dataset_total d WHERE 1 {clause.replace("dataset", "d.dataset", 1)}
-            ORDER BY 1, 2""",
-        [first.isoformat(), *bound, first.isoformat(), *bound],
-    ).fetchall()
-    return [row for row in rows if row["day"]]
+def _arrivals(
+    connection: sqlite3.Connection, first: date, number: dict[str, int]
+) -> tuple[npt.NDArray[np.int64], Days, npt.NDArray[np.int64]]:
+    """Return data set (by number), day and counts of each arrival, from the last before the window on, in order."""
+    cursor = connection.execute(
+        """SELECT dataset, day, batches, held, open FROM dataset_day INDEXED BY day_dataset WHERE day >= :first
+           UNION ALL
+           SELECT dataset, (SELECT max(day) FROM dataset_day x WHERE x.dataset = t.dataset AND day < :first), 0, 0, 0
+           FROM dataset_total t""",
+        {"first": first.isoformat()},
+    )
+    cursor.row_factory = None
+    rows = [row for row in cursor.fetchall() if row[1] and row[0] in number]
+    which = np.array([number[row[0]] for row in rows], "int64")
+    day = np.array([row[1] for row in rows], "datetime64[D]")
+    counts = np.array([row[2:] for row in rows], "int64").reshape(-1, 3)
+    order = np.lexsort((day, which))
+    return which[order], day[order], counts[order]
 
 
 def _late(
-    datasets: Sequence[sqlite3.Row],
-    arrivals: Sequence[sqlite3.Row],
-    row_of: dict[str, int],
+    facts: Sequence[sqlite3.Row],
+    department: npt.NDArray[np.int64],
+    which: npt.NDArray[np.int64],
+    day: Days,
     shown: tuple[date, ...],
     departments: int,
 ) -> npt.NDArray[np.int64]:
     """Count late data sets by department and day: from the day after due to the day before the next arrival."""
-    facts = {r["dataset"]: r for r in datasets}
-    seen = [r for r in arrivals if r["dataset"] in facts]
     edges = np.zeros((departments, len(shown) + 1), "int64")
-    if not seen:
-        return edges[:, :-1]
-    day = np.array([r["day"] for r in seen], "datetime64[D]")
-    same = np.array([a["dataset"] == b["dataset"] for a, b in pairwise(seen)] + [False])
-    following = np.where(same, np.roll(day, -1), np.datetime64(shown[-1]) + 1)
-    chosen = [facts[r["dataset"]] for r in seen]
-    due = due_days(day, [r["cadence"] for r in chosen], [r["late_after"] for r in chosen])
+    last = np.append(which[1:] != which[:-1], [True] * (len(which) > 0))
+    following = np.where(last, np.datetime64(shown[-1]) + 1, np.roll(day, -1))
+    due = due_days(day, [facts[n]["cadence"] for n in which], [facts[n]["late_after"] for n in which])
     known = ~np.isnat(due)
-    row = np.array([row_of[r["dataset"]] for r in seen])[known]
     start = np.clip((due[known] + 1 - np.datetime64(shown[0])).astype("int64"), 0, len(shown))
     end = np.clip((following[known] - np.datetime64(shown[0])).astype("int64"), 0, len(shown))
     real = start < end
-    np.add.at(edges, (row[real], start[real]), 1)
-    np.add.at(edges, (row[real], end[real]), -1)
+    row = department[which[known]][real]
+    np.add.at(edges, (row, start[real]), 1)
+    np.add.at(edges, (row, end[real]), -1)
     return np.cumsum(edges, axis=1)[:, :-1]

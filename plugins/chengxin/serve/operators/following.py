@@ -210,8 +210,10 @@ def _rules(connection: sqlite3.Connection, dataset: str, batch_id: str, summary:
     connection.execute("DELETE FROM batch_rule WHERE dataset = ? AND batch_id = ?", (dataset, batch_id))
     found = [(*name.split(":", 1), n) for name, n in ((summary or {}).get("rules") or {}).items()]
     connection.executemany(
-        "INSERT OR REPLACE INTO batch_rule (rule, dataset, batch_id, level, rows) VALUES (?, ?, ?, ?, ?)",
-        [(rule, dataset, batch_id, level, n) for level, rule, n in found],
+        """INSERT INTO batch_rule SELECT dataset, batch_id, ?, ?, ?, received_at FROM batch
+           WHERE dataset = ? AND batch_id = ?
+           ON CONFLICT DO UPDATE SET rows = rows + excluded.rows, level = min(level, excluded.level)""",
+        [(rule, level, n, dataset, batch_id) for level, rule, n in found],
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chengxin.settings import Settings
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE dataset (
@@ -24,7 +24,7 @@ CREATE TABLE batch (
   new_subjects INTEGER DEFAULT 0, revision INTEGER, first_order INTEGER, last_order INTEGER, admitted_at TEXT,
   mismatch TEXT, stamp TEXT, PRIMARY KEY (dataset, batch_id)
 ) WITHOUT ROWID;
-CREATE INDEX batch_time ON batch (received_at DESC, batch_id DESC);
+CREATE INDEX batch_time ON batch (received_at DESC, batch_id DESC, delivery, state, verdict, day);
 CREATE INDEX batch_dataset_time ON batch (dataset, received_at DESC, batch_id DESC);
 CREATE INDEX batch_day ON batch (dataset, day);
 CREATE INDEX batch_open ON batch (state, received_at DESC) WHERE state <> 'admitted';
@@ -32,9 +32,10 @@ CREATE INDEX batch_refused ON batch (received_at DESC, batch_id DESC) WHERE quar
 CREATE INDEX batch_waiting ON batch (received_at DESC, batch_id DESC) WHERE unlinked > 0;
 CREATE INDEX batch_order ON batch (first_order);
 CREATE TABLE batch_rule (
-  rule TEXT, dataset TEXT, batch_id TEXT, level TEXT, rows INTEGER, PRIMARY KEY (dataset, batch_id, rule, level)
+  dataset TEXT, batch_id TEXT, rule TEXT, level TEXT, rows INTEGER, received_at TEXT,
+  PRIMARY KEY (dataset, batch_id, rule)
 ) WITHOUT ROWID;
-CREATE INDEX rule_batches ON batch_rule (rule, dataset, batch_id);
+CREATE INDEX rule_time ON batch_rule (rule, received_at DESC, batch_id DESC);
 CREATE TABLE rule_day (
   dataset TEXT, day TEXT, rule TEXT, level TEXT, rows INTEGER, PRIMARY KEY (day, dataset, rule, level)
 ) WITHOUT ROWID;

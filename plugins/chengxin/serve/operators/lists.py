@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from typing import Any
 
 PAGE = 50
+MOST = 10_000  # batches that a list counts and pages through; beyond them the filter has to say more
+SEARCHED = 92  # days that a search in names looks back when the filter says no day
 GROWING = (20, 1.5)  # waiting rows of a week worth a word, and by what factor more than the week before
 
 
@@ -44,27 +46,41 @@ def _where(wanted: Filter) -> tuple[str, list[Any]]:
         if value:
             parts.append(f"AND {condition} ?")
             bound.append(value)
+    if wanted.state in {"held", "open"}:
+        parts.append("AND b.state <> 'admitted'")  # says it so that the partial index is used
     if wanted.department:
         parts.append("AND b.dataset IN (SELECT dataset FROM dataset WHERE department = ?)")
         bound.append(wanted.department)
     if wanted.text:
+        if not wanted.since:
+            parts.append("AND b.received_at >= date((SELECT max(received_at) FROM batch), ?)")
+            bound.append(f"-{SEARCHED} days")
         parts.append("AND (b.batch_id LIKE ? ESCAPE '~' OR b.delivery LIKE ? ESCAPE '~')")
         escaped = wanted.text.replace("~", "~~").replace("%", "~%").replace("_", "~_")
         bound += [f"%{escaped}%"] * 2
-    if wanted.rule:
-        parts.append("AND (b.dataset, b.batch_id) IN (SELECT dataset, batch_id FROM batch_rule WHERE rule = ?)")
-        bound.append(wanted.rule)
     return " ".join(parts), bound
 
 
-def batches(connection: sqlite3.Connection, wanted: Filter, page: int = 1) -> tuple[int, list[sqlite3.Row]]:
-    """Return how many batches the filter leaves, and one page of them, newest first."""
+def _source(wanted: Filter) -> tuple[str, list[Any], str]:
+    """Return FROM ... WHERE with its values, and the order, newest first; a rule is looked up in its own index."""
     where, bound = _where(wanted)
-    total = connection.execute(f"SELECT count(*) FROM batch b WHERE 1 {where}", bound).fetchone()[0]
+    if not wanted.rule:
+        return f"batch b WHERE 1 {where}", bound, "b.received_at DESC, b.batch_id DESC"
+    source = "batch_rule r CROSS JOIN batch b ON b.dataset = r.dataset AND b.batch_id = r.batch_id"
+    return f"{source} WHERE r.rule = ? {where}", [wanted.rule, *bound], "r.received_at DESC, r.batch_id DESC"
+
+
+def batches(connection: sqlite3.Connection, wanted: Filter, page: int = 1) -> tuple[int, list[sqlite3.Row]]:
+    """Return how many batches the filter leaves (MOST + 1 = more than MOST), and one page of them, newest first."""
+    source, bound, order = _source(wanted)
+    counted = f"SELECT count(*) FROM (SELECT 1 FROM {source} LIMIT ?)"
+    total = connection.execute(counted, [*bound, MOST + 1]).fetchone()[0]
     rows = connection.execute(
-        f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset) WHERE 1 {where}
-            ORDER BY b.received_at DESC, b.batch_id DESC LIMIT ? OFFSET ?""",
-        [*bound, PAGE, (max(page, 1) - 1) * PAGE],
+        f"""SELECT b.*, d.title, d.department_name
+            FROM (SELECT b.dataset, b.batch_id FROM {source} ORDER BY {order} LIMIT ? OFFSET ?)
+            JOIN batch b USING (dataset, batch_id) LEFT JOIN dataset d USING (dataset)
+            ORDER BY b.received_at DESC, b.batch_id DESC""",
+        [*bound, PAGE, (min(max(page, 1), MOST // PAGE) - 1) * PAGE],
     ).fetchall()
     return total, rows
 
@@ -95,13 +111,9 @@ def neighbours(connection: sqlite3.Connection, dataset: str, received_at: str, c
 
 def queued(connection: sqlite3.Connection, kind: str, wanted: Filter, skip: int = 0, limit: int = 200) -> list[Any]:
     """Return batches with rows in a queue (`quarantined` or `unlinked`), newest first."""
-    where, bound = _where(wanted)
-    return connection.execute(
-        f"""SELECT b.dataset, b.batch_id, b.received_at, b.state, b.revision, b.delivery, b.{_queue(kind)} AS waiting,
-              d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
-            WHERE b.{_queue(kind)} > 0 {where} ORDER BY b.received_at DESC, b.batch_id DESC LIMIT ? OFFSET ?""",
-        [*bound, limit, skip],
-    ).fetchall()
+    source, bound, order = _source(wanted)
+    query = f"SELECT b.dataset, b.batch_id FROM {source} AND b.{_queue(kind)} > 0 ORDER BY {order} LIMIT ? OFFSET ?"
+    return connection.execute(query, [*bound, limit, skip]).fetchall()
 
 
 def queue_by_dataset(connection: sqlite3.Connection, kind: str, wanted: Filter) -> list[sqlite3.Row]:
@@ -163,7 +175,8 @@ def held_unresolved(connection: sqlite3.Connection, only: Collection[str] | None
     clause, bound = allowed(only, "b.dataset")
     return connection.execute(
         f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
-            WHERE b.state = 'held' {clause} AND NOT EXISTS (SELECT 1 FROM batch n WHERE n.dataset = b.dataset
+            WHERE b.state = 'held' AND b.state <> 'admitted' {clause}
+              AND NOT EXISTS (SELECT 1 FROM batch n WHERE n.dataset = b.dataset
               AND n.received_at > b.received_at AND n.state = 'admitted')
             ORDER BY b.received_at DESC, b.batch_id DESC""",
         bound,
@@ -175,7 +188,8 @@ def stuck(connection: sqlite3.Connection, before: str, only: Collection[str] | N
     clause, bound = allowed(only, "b.dataset")
     return connection.execute(
         f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
-            WHERE b.state = 'open' AND b.received_at < ? {clause} ORDER BY b.received_at LIMIT 200""",
+            WHERE b.state = 'open' AND b.state <> 'admitted' AND b.received_at < ? {clause}
+            ORDER BY b.received_at LIMIT 200""",
         [before, *bound],
     ).fetchall()
 

@@ -88,7 +88,7 @@ class Rows:
         files = sorted(self._layout.standard(contract.id, batch_id).glob("quarantine-*.parquet"))
         if not files:
             return []
-        condition = "AND list_contains(list_transform(reasons, x -> x.rule), ?)" if rule else ""
+        condition = "AND list_contains(list_transform(reasons, lambda x: x.rule), ?)" if rule else ""
         found = self._engine.execute(
             f"""SELECT row_id, source_file, source_row, raw, reasons FROM read_parquet(?) WHERE row_id > ? {condition}
                 ORDER BY row_id LIMIT ?""",

@@ -1,7 +1,6 @@
-"""What a reader may do from a queue. Nothing yet: the pages only read.
+"""What a reader may do from a queue. The pages only read: an action leads to Airflow, where the work is started.
 
-The seam for replay: an Action names a page of Airflow where the work is started (its trigger form checks the form, the
-permission and the session itself), so no route of ours ever writes. Placeholders: {dataset}.
+Airflow's trigger form checks form, session and permission by itself, so no route of ours ever writes.
 """
 
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Action:
-    """A button above a queue that is narrowed to one data set. href: below Airflow's own address."""
+    """A button above a queue that is narrowed to one data set. href: below Airflow's own address; {dataset}."""
 
     queue: Literal["refused", "waiting"]
     title: str
     href: str
 
 
-QUEUE_ACTIONS: tuple[Action, ...] = ()
+QUEUE_ACTIONS = (Action("refused", "重放：在流程的触发表单中选“重放疑问数据”", "/dags/ingest__{dataset}"),)

@@ -1,0 +1,288 @@
+"""The pages in a real `airflow api-server`: nobody without a session; an operator finds the bad row and its reason."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import requests
+
+from airflow_home import PROJECT, AirflowHome
+from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
+
+pytestmark = [pytest.mark.airflow, pytest.mark.server]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SHOTS = PROJECT / "build" / "pages"
+BAD = uscc(9)[:-1] + ("0" if uscc(9)[-1] != "0" else "1")
+SECRET = "张某某"
+ROUTES = """
+import json
+from chengxin.orchestration.pages.app import create_app
+print(json.dumps([[route.path, sorted(route.methods)] for route in create_app().routes]))
+"""
+
+
+@dataclass
+class Served:
+    """A running API server with its home, and what the tests look for in it."""
+
+    airflow: AirflowHome
+    office: Office
+    base: str
+    held: str
+    ran: str
+
+    def url(self, path: str = "") -> str:
+        return f"{self.base}/chengxin/{path}"
+
+    def session(self, name: str) -> requests.Session:
+        """Return a session as the browser has one: the token in a cookie."""
+        answer = requests.post(f"{self.base}/auth/token", json={"username": name, "password": name}, timeout=60)
+        session = requests.Session()
+        session.cookies.set("_token", answer.json()["access_token"])
+        return session
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("pages")
+    airflow, office = AirflowHome(folder), Office(folder)
+    office.contract("test_reg", "registration", REGISTRATION)
+    office.contract("test_pen", "penalty", PENALTY, quality={"quarantined": {"warn": 0.1, "hold": 0.6}})
+    refused = penalty(2, uscc=BAD, legal_rep_name=SECRET)
+    waits = penalty(3, uscc=uscc(8))
+    inbox = office.layout.home / "inbox" / "test_pen"
+    inbox.mkdir(parents=True)
+    office.deliver("test_reg", *[company(n) for n in range(3)], day=0)
+    path = office.write("test_pen", [penalty(1, uscc=uscc(1)), refused, waits, penalty(4, uscc=uscc(2))], day=1)
+    shutil.copy2(path, inbox / "来文.csv")
+    held = office.deliver("test_pen", *[penalty(n, uscc=BAD) for n in range(10, 15)], day=2)
+    assert held["verdict"] == "hold"
+    passwords = folder / "airflow" / "passwords.json"
+    passwords.parent.mkdir(parents=True, exist_ok=True)
+    passwords.write_text(json.dumps({"admin": "admin", "looker": "looker"}))
+    airflow.environment |= {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,looker:viewer",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "CHENGXIN_NOW": "2026-03-20T04:00:00+00:00",
+    }
+    assert airflow.airflow("db", "migrate").returncode == 0
+    ran = airflow.airflow("dags", "test", "ingest__test_pen")
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    office.publish(day=3)
+    (came,) = [b for b, a in office.accounts().items() if a.dataset == "test_pen"]
+    with _server(airflow) as base:
+        yield Served(airflow, office, base, held["batch_id"], came)
+
+
+class _server:  # noqa: N801  used as a function
+    def __init__(self, airflow: AirflowHome) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.base = f"http://127.0.0.1:{port}"
+        self.log = airflow.folder / "api-server.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                ["airflow", "api-server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)],
+                env=airflow.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> str:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            try:
+                if requests.get(f"{self.base}/api/v2/version", timeout=5).ok:
+                    return self.base
+            except requests.RequestException:
+                assert self.process.poll() is None, self.log.read_text()[-3000:]
+                time.sleep(0.5)
+        raise AssertionError(self.log.read_text()[-3000:])
+
+    def __exit__(self, *_: object) -> None:
+        os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def admin(served):
+    return served.session("admin")
+
+
+@pytest.fixture(scope="module")
+def looker(served):
+    return served.session("looker")
+
+
+def test_every_route_answers_401_without_a_session(served):
+    done = served.airflow.python(ROUTES)
+    assert done.returncode == 0, done.stdout
+    routes = json.loads(done.stdout.splitlines()[-1])
+    assert len(routes) > 15
+    for path, methods in routes:
+        assert set(methods) <= {"GET", "HEAD"}, f"{path} writes"
+        address = served.base + "/chengxin" + re.sub(r"{\w+}", "x", path)
+        for headers in ({}, {"Cookie": "_token=forged"}, {"Authorization": "Bearer forged"}):
+            answer = requests.get(address, headers=headers, allow_redirects=False, timeout=30)
+            assert answer.status_code in {401, 403}, (path, headers)
+            assert headers or answer.status_code == 401, path
+            assert served.held not in answer.text
+
+
+def test_no_route_describes_the_app(served, admin):
+    for path in ("docs", "redoc", "openapi.json"):
+        assert admin.get(served.url(path), timeout=30).status_code == 404
+
+
+def test_every_page_loads_nothing_from_outside_and_may_not(served, admin):
+    for path in ("", "batches", "refused", "waiting", "snapshots", "catalogue", "scorecards"):
+        answer = admin.get(served.url(path), timeout=30)
+        assert answer.status_code == 200, path
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert re.findall(r'(?:src|href)="(?:https?:)?//[^"]*"', answer.text) == []
+
+
+def test_the_overview_names_the_held_batch_and_leads_to_it(served, admin):
+    page = admin.get(served.url(), timeout=30).text
+    assert f"/chengxin/batches/test_pen/{served.held}" in page
+    assert "暂缓的批次" in page
+
+
+def test_the_account_on_the_page_adds_up(served, admin):
+    page = admin.get(served.url(f"batches/test_pen/{served.ran}"), timeout=30).text
+    numbers = [int(n) for n in re.findall(r"<b>(\d+)</b>", page.split('class="sum"')[1].split("</div>")[0])]
+    assert numbers == [4, 2, 1, 0, 1]
+    assert "校验位不符" in page
+    assert "主体尚未登记" in page
+
+
+def test_a_batch_leads_to_its_run_in_airflow_and_the_run_back(served, admin):
+    page = admin.get(served.url(f"batches/test_pen/{served.ran}"), timeout=30).text
+    run = re.search(r'href="/dags/ingest__test_pen/runs/([^"/]+)"', page)
+    assert run, "the run is not linked"
+    back = admin.get(served.url(f"dags/ingest__test_pen/run?run_id={run[1]}"), timeout=30).text
+    assert f"/chengxin/batches/test_pen/{served.ran}" in back
+
+
+def test_values_are_hidden_until_somebody_who_may_asks_and_that_is_noted(served, admin, looker):
+    address = served.url(f"batches/test_pen/{served.ran}")
+    for path in (address, served.url("refused"), served.url("refused.csv"), served.url("refused.csv?dataset=test_pen")):
+        assert SECRET not in admin.get(path, timeout=30).text
+        assert SECRET not in looker.get(path, timeout=30).text
+    for path in (f"{address}?raw=true", served.url("refused.csv?dataset=test_pen&raw=true")):
+        assert looker.get(path, timeout=30).status_code == 403
+        assert SECRET in admin.get(path, timeout=30).text
+    events = admin.get(f"{served.base}/api/v2/eventLogs?event=chengxin.values_shown", timeout=30).json()["event_logs"]
+    assert {(e["owner"], e["dag_id"]) for e in events} == {("admin", "ingest__test_pen")}
+    assert SECRET not in json.dumps(events)
+
+
+def test_values_of_all_data_sets_at_once_are_given_to_nobody(served, admin):
+    assert admin.get(served.url("refused.csv?raw=true"), timeout=30).status_code == 400
+
+
+def test_an_answer_to_the_department_is_for_those_who_may_see_values(served, admin, looker):
+    folder = served.office.layout.home / "feedback" / "test_pen" / served.ran
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "需更正.csv").write_text(SECRET, "utf-8")
+    address = served.url(f"batches/test_pen/{served.ran}")
+    assert "需更正.csv" in looker.get(address, timeout=30).text
+    assert looker.get(f"{address}/feedback/需更正.csv", timeout=30).status_code == 403
+    assert SECRET in admin.get(f"{address}/feedback/需更正.csv", timeout=30).content.decode()
+
+
+def test_no_address_leads_out_of_the_home(served, admin):
+    for path in (
+        "batches/test_pen/..%2f..%2f..%2fcontracts/report",
+        f"batches/test_pen/{served.ran}/feedback/..%2f..%2fadmissions",
+        f"batches/..%2ftest_pen/{served.ran}/report",
+        "static/..%2fapp.py",
+        "snapshots/government/..%2f../manifest.json",
+        "catalogue/..%2f..",
+    ):
+        assert admin.get(served.url(path), timeout=30).status_code in {403, 404}, path
+
+
+def test_the_report_of_great_expectations_runs_no_script(served, admin):
+    answer = admin.get(served.url(f"batches/test_pen/{served.held}/report"), timeout=30)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+
+
+def test_what_is_typed_into_a_filter_stays_text(served, admin):
+    page = admin.get(served.url("batches"), params={"text": '"><script>alert(1)</script>'}, timeout=30).text
+    assert "<script>alert" not in page
+
+
+def test_the_language_is_chosen_and_kept(served):
+    session = served.session("looker")
+    assert "总览" in session.get(served.url(), timeout=30).text
+    assert ">Overview<" in session.get(served.url("?lang=en"), timeout=30).text
+    assert ">Batches<" in session.get(served.url("batches"), timeout=30).text
+
+
+def test_a_snapshot_shows_its_manifest_and_the_catalogue_its_fields(served, admin):
+    page = admin.get(served.url("snapshots"), timeout=30).text
+    (address,) = set(re.findall(r'href="(/chengxin/snapshots/government/[^"]+)"', page))
+    assert "登记注册" in admin.get(served.base + address, timeout=30).text
+    manifest = admin.get(f"{served.base}{address}/manifest.json", timeout=30).json()
+    assert manifest["snapshot_id"] == address.rpartition("/")[2]
+    assert "统一社会信用代码" in admin.get(served.url("catalogue/test_pen"), timeout=30).text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
+@pytest.mark.parametrize(
+    ("scheme", "locale", "words"), [("light", "zh-CN", "需要处理"), ("dark", "en-US", "Needs attention")]
+)
+def test_an_operator_follows_the_bad_delivery_from_airflow_to_the_reason(served, scheme, locale, words):
+    from playwright.sync_api import sync_playwright
+
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_context(
+            color_scheme=scheme, locale=locale, viewport={"width": 1500, "height": 950}
+        ).new_page()
+        page.goto(served.base)
+        page.fill("input[name=username]", "admin")
+        page.fill("input[name=password]", "admin")
+        page.click("button[type=submit]")
+        page.wait_for_url(lambda url: "login" not in url)
+        errors: list[str] = []
+        outside: list[str] = []
+        page.on(
+            "console",
+            lambda m: errors.append(m.text) if m.type == "error" and "chengxin" in m.location["url"] else None,
+        )
+        page.on(
+            "request",
+            lambda r: outside.append(r.url) if not r.url.startswith((served.base, "data:", "blob:")) else None,
+        )
+        if locale == "en-US":
+            page.goto(served.url("?lang=en"))
+        page.goto(f"{served.base}/plugin/chengxin-overview", wait_until="domcontentloaded")
+        frame = page.frame_locator("iframe")
+        frame.get_by_text(words).wait_for(timeout=30_000)
+        assert frame.locator("html").get_attribute("data-theme") == scheme
+        frame.locator("svg text").first.wait_for(timeout=10_000)
+        page.screenshot(path=str(SHOTS / f"overview-{scheme}.png"))
+        frame.locator(f'a[href$="{served.held}"]').first.click()
+        frame.locator("#refused").wait_for()
+        page.screenshot(path=str(SHOTS / f"held-{scheme}.png"))
+        assert frame.get_by_text("uscc.check").first.is_visible()
+        frame.locator('a[data-airflow][href$="/dags/ingest__test_pen"]').first.click()
+        page.wait_for_url(re.compile(r"/dags/ingest__test_pen"), timeout=30_000)
+        browser.close()
+    assert errors == []
+    assert outside == []

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
+from fastapi import HTTPException
+
 from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.settings import Settings
@@ -37,8 +39,11 @@ class Overview:
 
         path = index.path_of(self.settings)
         running = self._look()
-        with suppress(TookLonger):
-            running.result(PATIENCE if path.exists() else None)
+        try:
+            with suppress(TookLonger):
+                running.result(PATIENCE if path.exists() else None)
+        except OSError as error:
+            raise HTTPException(503, f"索引无处可写，请把 CHENGXIN_CACHE 设为可写的目录：{error.strerror}") from error
         with index.reading(path) as connection:
             yield connection
 

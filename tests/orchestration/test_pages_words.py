@@ -1,0 +1,31 @@
+"""Every text of the pages has its English, and every English text is still of use."""
+
+import re
+from itertools import chain
+
+import yaml
+
+from airflow_home import PROJECT
+
+PAGES = PROJECT / "plugins" / "chengxin" / "orchestration" / "pages"
+CHINESE = re.compile("[\u4e00-\u9fff]")
+WORDS = yaml.safe_load((PAGES / "english.yaml").read_text("utf-8"))
+TEMPLATES = {path.name: path.read_text("utf-8") for path in sorted((PAGES / "templates").glob("*.j2"))}
+
+
+def asked() -> set[str]:
+    """Return the Chinese literals inside t(...) and inside template expressions that are handed to it."""
+    inside = chain.from_iterable(re.findall(r"\{[{%].*?[%}]\}", text, re.DOTALL) for text in TEMPLATES.values())
+    return {text for part in inside for text in re.findall(r"[\"']([^\"']*)[\"']", part) if CHINESE.search(text)}
+
+
+def test_every_chinese_text_of_a_template_has_its_english():
+    levels = {"优", "良", "中", "差", "中文", "、", "迟"}
+    assert sorted(asked() - WORDS.keys() - levels) == []
+
+
+def test_no_template_says_something_past_the_translation():
+    bare = {
+        name: CHINESE.findall(re.sub(r"\{[{%].*?[%}]\}", "", text, flags=re.DOTALL)) for name, text in TEMPLATES.items()
+    }
+    assert {name: found for name, found in bare.items() if found} == {}

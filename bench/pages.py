@@ -55,7 +55,8 @@ def pages(session: requests.Session, base: str) -> list[str]:
     department = re.findall(r'<option value="([^"]+)"', held)[:1]
     return [
         "", "batches", *(f"batches?department={d}" for d in department), "batches?rule=uscc.check",
-        "batches?state=held", "batches?text=20260303", "batches?number=200", f"batches?dataset={dataset}", f"batches/{dataset}/{batch}",
+        "batches?state=held", "batches?text=20260303", "batches?number=200",
+        f"batches?dataset={dataset}", f"batches/{dataset}/{batch}",
         "refused", "refused?rule=date.invalid", f"refused?dataset={dataset}&rule=uscc.check", "waiting", "snapshots",
         *(f"snapshots/{s}" for s in snapshot), "catalogue", f"catalogue/{dataset}", "scorecards",
     ]  # fmt: skip

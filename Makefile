@@ -16,13 +16,13 @@ setup: $(STAMP)  ## make .venv with everything in requirements.lock
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# AIRFLOW=0: without Airflow, by the command line alone. ONCE=1: end when published. ASK=1: approve in the pages yourself.
-AIRFLOW ?= 1
-run: setup  ## the main job: demo deliveries of all departments -> Airflow -> published snapshot; ONCE=1, ASK=1, AIRFLOW=0
+# AIRFLOW=1: through an Airflow of its own, whose pages stay up. ONCE=1: end when published. ASK=1: approve in the pages yourself.
+AIRFLOW ?= 0
+run: setup  ## the main job: demo deliveries of all departments -> published snapshot; AIRFLOW=1, ONCE=1, ASK=1
 ifeq ($(AIRFLOW),0)
 	$(BIN)/chengxin --home $(HOME_DIR) demo
 else

@@ -182,8 +182,25 @@ def test_cells_that_a_spreadsheet_would_run_or_spoil_are_made_safe(office):
     assert (second["subject_name"], second["reg_no"], second["item_name"]) == ("'＝1+1", "'000123", "-")
     for row in (first, second):
         assert [v for v in row.values() if v.lstrip()[:1] in "=+@＝" and v] == []
-    mended = office.deliver("pen", right(1, penalty_content="'-12.5万", item_name="'罚款"), day=2)
-    assert mended["accepted"] == 1
+
+
+def test_a_row_copied_from_the_table_with_its_guards_closes_the_refused_one_and_is_published_without_them(office):
+    sent = wrong(
+        1, source_record_id="202600000000000017", item_name="=示例案", penalty_content="@罚款", reg_no="000123"
+    )
+    office.deliver("pen", sent, wrong(2, source_record_id="0002"), day=1)
+    (told,) = answer(office)
+    copied = [
+        {k: v for k, v in row.items() if k in sent} | {"uscc": uscc(n)}
+        for n, row in enumerate(sheet(told.folder, "需更正.csv"), 1)
+    ]
+    assert [row["source_record_id"] for row in copied] == ["'202600000000000017", "'0002"]
+    mending = office.deliver("pen", *copied, day=2)["batch_id"]
+    first = next(a for a in answer(office) if a.id.endswith("-r1"))
+    assert first.receipt["refused"] == {"total": 2, "open": 0, "mended": {mending: 2}, "overtaken": 0}
+    office.publish(3)
+    assert office.table("penalty", "source_record_id, item_name, penalty_content")[1] == (
+        "202600000000000017", "=示例案", "@罚款")  # fmt: skip
 
 
 def test_no_value_of_a_row_is_logged_or_in_the_receipt(office, caplog):

@@ -33,6 +33,8 @@ BLANKS = " \t\n\v\f\r\x85\xa0\xad\u1680\u180e" + "".join(map(chr, range(0x2000, 
 )  # fmt: skip
 LONGEST_TOKEN = 24  # bytes; a full-width <ＮＵＬＬ> with room to spare
 CONTROL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{80}-\x{9F}]"
+# An apostrophe before what a spreadsheet takes for a formula or would spoil as a number, or before nothing.
+GUARDED = r"^'([\s\x{FEFF}]*[=+\-@＝＋－＠]|[\t\r\n]|(0\d+|[+-]?\d{12,}|\d+[eE]\d+)?$)"
 
 # GB18030-2005 gave these 25 two-byte codes to private-use code points, GB18030-2022 to the characters themselves, and
 # decoders differ by the edition they follow. Folded, the same file publishes the same rows whoever decoded it.
@@ -68,6 +70,9 @@ def prepare(raw: pa.Array, *, tokens: bool = True, excel_prefix: bool = False) -
         values, seen = clean, survey(clean)
     values = trimmed(values, seen)
     first = heads(values)
+    clean = _without_guard(values, first)
+    if clean is not values:
+        values, first = clean, heads(clean)
     if excel_prefix:
         clean = _without_prefix(values, first)
         if clean is not values:
@@ -132,6 +137,15 @@ def trimmed(values: pa.StringArray, seen: Survey | None = None) -> pa.StringArra
     if len(rows) == 0:
         return values
     return replaced(values, rows, pc.utf8_trim(take(values, rows), characters=BLANKS))
+
+
+def _without_guard(values: pa.StringArray, first: Bytes) -> pa.StringArray:
+    """Remove the apostrophe that keeps a spreadsheet from running or spoiling a value (our answers add it)."""
+    rows: Rows = np.flatnonzero((first == 0x27) & (np.diff(parts(values)[0]) > 0))
+    rows = rows[matches(take(values, rows), GUARDED)] if len(rows) else rows
+    if len(rows) == 0:
+        return values
+    return replaced(values, rows, pc.utf8_ltrim(pc.utf8_slice_codeunits(take(values, rows), 1), characters=BLANKS))
 
 
 def _without_prefix(values: pa.StringArray, first: Bytes) -> pa.StringArray:

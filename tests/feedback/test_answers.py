@@ -86,6 +86,39 @@ def test_tells_counts_refused_rows_and_rows_that_wait_in_the_departments_own_wor
     assert "补填统一社会信用代码" in waiting[1]["处理办法"]
 
 
+def test_no_sentence_of_a_rule_breaks_off():
+    texts = [text for rule in rules().values() for text in (rule.zh, rule.en, rule.mend_zh, rule.mend_en)]
+    assert [text for text in texts if text.count("（") != text.count("）") or text.count("(") != text.count(")")] == []
+
+
+@pytest.mark.parametrize(
+    ("codes", "choices"),
+    [({}, "0（正常）、1（更新）、2（删除）"), ({"I": "0", "D": "2"}, "I（正常）、D（删除）")],
+)
+def test_says_what_may_stand_in_a_code_column(office, codes, choices):
+    names = ("source_record_id", *PENALTY, "delivery_status_code")
+    office.contract("pen", "penalty", names, codes={"delivery_status_code": codes} if codes else {})
+    office.deliver("pen", right(1, delivery_status_code="X7"), right(2), day=1)
+    (told,) = answer(office)
+    (refused,) = sheet(told.folder, "需更正.csv")
+    assert refused["更正办法"].endswith("。可填：" + choices)
+
+
+def test_says_what_was_counted_in_a_row_that_does_not_fit_and_how_long_a_code_is(office):
+    short = wrong(2, uscc=uscc(2)[:-1])
+    path = office.write("pen", [short, right(1), wrong(3, uscc="'" + uscc(3)[:9] + " " + uscc(3)[9:] + "7")], day=1)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write("k4,湖南示例4有限公司\n")
+    office.ingest("pen", path)
+    (told,) = answer(office)
+    two, three, four = sheet(told.folder, "需更正.csv")
+    assert two["问题说明"] == "统一社会信用代码不是 18 位（实为 17 位）"
+    assert three["问题说明"] == "统一社会信用代码不是 18 位（实为 19 位）"
+    width = len(path.read_text("utf-8").split("\n")[0].split(","))
+    assert (four["问题字段"], four["问题说明"]) == ("", f"字段数与表头不符（应有 {width} 个字段，实有 2 个）")
+    assert f"【应有 {width} 个字段，实有 2 个】" in (told.folder / "回执.txt").read_text("utf-8-sig")
+
+
 def test_answers_nothing_twice_while_nothing_changes(office):
     office.deliver("pen", wrong(2), right(1), day=1)
     assert [a.sent is not None for a in answer(office)] == [True]

@@ -25,6 +25,11 @@ from chengxin.store.layout import Layout
 
 _STREAM = 50_000  # rows
 _NO_CODES = {"name", "legal_rep", "region"}
+# A damaged row has no column: what was counted in it stands there. Of a code of wrong length, its length is told.
+_NOTE = r"""CASE WHEN rule LIKE 'row.%' THEN source_column
+    WHEN rule LIKE '%.length' THEN '实为 ' || length(regexp_replace(
+        json_extract_string(raw, '$."' || replace(replace(source_column, '\', '\\'), '"', '\"') || '"'),
+        '[\s''‘’`′—-]', '', 'g')) || ' 位' END"""
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,8 @@ class OpenRefusals:
         """
         self._take(batch_id)
         self._connection.register("words", words)
-        return self._connection.sql("""SELECT source_file, source_row, label, source_column, rule, problem, remedy
+        return self._connection.sql("""SELECT source_file, source_row, label, source_column, rule,
+                problem || note AS problem, remedy
             FROM told JOIN words USING (rule, element) ORDER BY row_id, place""").to_arrow_reader(_STREAM)
 
     def sheet(self, batch_id: str, words: pa.Table, headers: Sequence[str]) -> pa.RecordBatchReader:
@@ -174,7 +180,7 @@ class OpenRefusals:
                 SELECT row_id,
                     string_agg(source_column, '、' ORDER BY place)
                         FILTER (seen = 1 AND source_column <> '') AS fields,
-                    string_agg({numbered} || problem, '；' ORDER BY place) AS problem,
+                    string_agg({numbered} || problem || note, '；' ORDER BY place) AS problem,
                     string_agg({numbered} || remedy, '；' ORDER BY place) AS remedy,
                     string_agg(rule, ' ' ORDER BY place) AS rules
                 FROM told_in_words GROUP BY row_id)"""
@@ -218,12 +224,16 @@ class OpenRefusals:
             SELECT q.*, k.damaged, k.label FROM {parquet(files)} q
             JOIN {parquet([keys_of(self._all, self._connection, batch_id)])} k USING (row_id)
             WHERE NOT {gone} {f"AND row_id NOT IN ({closed})" if closed else ""}""")
+        # note: what is known of this row beyond the words of the rule.
         # That a required field is unusable, or no identifier valid, is left out where other reasons say why.
-        self._connection.execute("""CREATE OR REPLACE TEMP VIEW told AS
-            SELECT * EXCLUDE (n, of_row, of_element), row_number() OVER (PARTITION BY row_id ORDER BY n) AS place
+        self._connection.execute(f"""CREATE OR REPLACE TEMP VIEW told AS
+            SELECT * EXCLUDE (n, of_row, of_element, raw, source_column),
+                CASE WHEN rule LIKE 'row.%' THEN '' ELSE source_column END AS source_column,
+                coalesce('（' || nullif({_NOTE}, '') || '）', '') AS note,
+                row_number() OVER (PARTITION BY row_id ORDER BY n) AS place
             FROM (SELECT *, count(*) OVER (PARTITION BY row_id) AS of_row,
                     count(*) OVER (PARTITION BY row_id, element) AS of_element
-                FROM (SELECT row_id, source_file, source_row, label, unnest(range(len(reasons))) AS n,
+                FROM (SELECT row_id, source_file, source_row, label, raw, unnest(range(len(reasons))) AS n,
                         unnest(reasons, recursive := true) FROM taken))
             WHERE NOT (rule = 'field.required_unusable' AND of_element > 1)
             AND NOT (rule = 'subject.identifiers_invalid' AND of_row > 1)""")

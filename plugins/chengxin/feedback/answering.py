@@ -119,7 +119,8 @@ def _build(contract: Contract, outcomes: Sequence[Outcome], settings: Settings) 
                 rows = stack.enter_context(all_refusals.opened())
             revision = int(last.name) + 1 if last else 0
             target = layout.home / "feedback" / contract.id / batch_id / f"{revision:04d}"
-            package.build(target, now, revision, outcome, rows, all_refusals.files(batch_id, "issues"))
+            issues = all_refusals.files(batch_id, "issues")
+            package.build(target, now, revision, outcome, rows, issues, contract.codes)
             fresh.add(batch_id)
     return fresh
 

@@ -39,28 +39,29 @@ def build(
     outcome: Outcome,
     rows: OpenRefusals | None,
     issues: Sequence[Path],
+    codes: words.Codes = words.NO_CODES,
 ) -> None:
     """Write the package of a batch's revision. rows: None when no row was refused and none waits.
 
-    issues: the issue parts of the batch.
+    issues: the issue parts of the batch. codes: those of the contract.
     """
     with atomic.building(target) as folder:
         files: tuple[str, ...] = ()
         batch_id = outcome.batch.batch_id
         with pq.ParquetWriter(folder / ROWS, SCHEMA) as writer:
             if rows is not None and body["refused"]["open"]:
-                files += _refused(folder, rows, batch_id, writer)
+                files += _refused(folder, rows, batch_id, writer, codes)
             if rows is not None and outcome.account and outcome.account.unlinked:
                 files += _waiting(folder, rows, outcome, writer)
         made = {name: atomic.sha256_file(folder / name) for name in files}
         number = {"id": f"{batch_id}-r{revision}", "revision": revision, "files": made}
-        receipt = {**body, **number, "problems": problems(issues)}
+        receipt = {**body, **number, "problems": problems(issues, codes)}
         atomic.write_json(folder / RECEIPT, receipt)
         text = receipts.page(receipt).replace("\n", "\r\n")
         atomic.write_bytes(folder / PAGE, b"\xef\xbb\xbf" + text.encode())
 
 
-def problems(issues: Sequence[Path]) -> list[dict[str, Any]]:
+def problems(issues: Sequence[Path], codes: words.Codes = words.NO_CODES) -> list[dict[str, Any]]:
     """Count by rule and field what was said of the values of a batch, most frequent first."""
     counted: Counter[tuple[str, str, str, str]] = Counter()
     for path in issues:
@@ -70,13 +71,15 @@ def problems(issues: Sequence[Path]) -> list[dict[str, Any]]:
             counted[tuple(key)] += n
     found = []
     for (level, rule, element, column), n in sorted(counted.items(), key=lambda p: (-p[1], p[0])):
-        problem, remedy = words.sentences(rule, element)
+        problem, remedy = words.sentences(rule, element, codes)
         found.append({"rule": rule, "level": level, "column": column, "times": n, "problem": problem, "remedy": remedy})
     return found
 
 
-def _refused(folder: Path, rows: OpenRefusals, batch_id: str, writer: pq.ParquetWriter) -> tuple[str, ...]:
-    told = words.explained(rows.reasons(batch_id))
+def _refused(
+    folder: Path, rows: OpenRefusals, batch_id: str, writer: pq.ParquetWriter, codes: words.Codes
+) -> tuple[str, ...]:
+    told = words.explained(rows.reasons(batch_id), codes)
     for batch in rows.explained(batch_id, told):
         category = pa.repeat(words.REFUSED, batch.num_rows)
         writer.write_table(pa.Table.from_arrays([category, *batch.columns], schema=SCHEMA))

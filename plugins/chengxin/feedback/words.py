@@ -1,10 +1,12 @@
 """The sentences of an answer: Chinese, for a clerk who knows the own table and nothing of our rules."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import pyarrow as pa
 
-from chengxin.model.elements import elements
+from chengxin.model.codelists import codelists
+from chengxin.model.elements import Element, elements
 from chengxin.model.rules import rules
 
 REFUSED, WAITING = "需更正", "待关联"
@@ -51,18 +53,32 @@ HOW_HELD = (
     "请按“校验意见”核对后重新报送整批数据；属于数据约定需要修订的，请与平台联系，修订后平台会自动重新处理，不必重报。"
 )
 NOTHING = "无需处理。"
+#: Element -> what a department writes -> standard code, as in its contract.
+Codes = Mapping[str, Mapping[str, str]]
+NO_CODES: Codes = MappingProxyType({})
+_MOST_CHOICES = 12
 
 
-def explained(reasons: Iterable[tuple[str, str]]) -> pa.Table:
-    """Return rule, element, problem, remedy of these (rule, element)."""
-    found = [(rule, element, *sentences(rule, element)) for rule, element in reasons]
+def explained(reasons: Iterable[tuple[str, str]], codes: Codes = NO_CODES) -> pa.Table:
+    """Return rule, element, problem, remedy of these (rule, element). codes: of the contract."""
+    found = [(rule, element, *sentences(rule, element, codes)) for rule, element in reasons]
     names = ("rule", "element", "problem", "remedy")
     return pa.table({n: pa.array([row[i] for row in found], pa.string()) for i, n in enumerate(names)})
 
 
-def sentences(rule: str, element: str = "") -> tuple[str, str]:
-    """Return what is wrong and how to mend it; the element gives the title of the field."""
+def sentences(rule: str, element: str = "", codes: Codes = NO_CODES) -> tuple[str, str]:
+    """Return what is wrong and how to mend it; the element gives the title of the field and what may stand in it."""
     known = elements().get(element)
     title = known.title if known else "该项"
     words = rules()[rule]
-    return words.zh.format(title=title), words.mend_zh.format(title=title)
+    choices = _choices(known, codes.get(element, {})) if known and rule == "code.unknown" else ""
+    return words.zh.format(title=title), words.mend_zh.format(title=title) + choices
+
+
+def _choices(element: Element, own: Mapping[str, str]) -> str:
+    """List what a code column may hold: in the words of the contract where it translates, else of the code list."""
+    listed = codelists().get(element.codelist or "", {})
+    shown = [f"{sent}（{listed[code].name}）" for sent, code in own.items() if code in listed]
+    shown = shown or [f"{code.code}（{code.name}）" for code in listed.values()]
+    more = "等" if len(shown) > _MOST_CHOICES else ""
+    return f"。可填：{'、'.join(shown[:_MOST_CHOICES])}{more}" if shown else ""

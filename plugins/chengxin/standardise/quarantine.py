@@ -93,7 +93,7 @@ def damaged_table(damaged: Sequence[Damaged], base: int, file_name: str) -> tupl
     """Build quarantine and issue rows of what could not be read into fields. `base` = row_id of row 0 of the file."""
     rows = [d.row for d in damaged]
     ids, names = [base + r for r in rows], [file_name] * len(rows)
-    reasons = [[{"rule": d.rule, "element": "", "source_column": ""}] for d in damaged]
+    reasons = [[{"rule": d.rule, "element": "", "source_column": d.note}] for d in damaged]
     quarantined = pa.Table.from_arrays(
         [
             pa.array(ids, pa.int64()),
@@ -105,14 +105,14 @@ def damaged_table(damaged: Sequence[Damaged], base: int, file_name: str) -> tupl
         ],
         schema=QUARANTINE,
     )
-    blank, level = [""] * len(rows), ["error"] * len(rows)
+    level = ["error"] * len(rows)
     issues = pa.Table.from_arrays(
         [
             pa.array(ids, pa.int64()),
             pa.array(names),
             pa.array(rows, pa.int64()),
-            pa.array(blank),
-            pa.array(blank),
+            pa.array([""] * len(rows)),
+            pa.array([d.note for d in damaged]),
             pa.array([d.rule for d in damaged]),
             pa.array(level),
             pa.nulls(len(rows), pa.string()),

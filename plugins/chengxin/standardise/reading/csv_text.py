@@ -12,7 +12,7 @@ from chengxin.standardise.reading.decode import Text
 from chengxin.standardise.reading.layout import Ints, Layout, Lines
 from chengxin.standardise.reading.notes import not_records
 from chengxin.standardise.reading.salvage import Records, find_records
-from chengxin.standardise.reading.shapes import OVERSIZE, Damaged, RawChunk, kept, row_numbers
+from chengxin.standardise.reading.shapes import OVERSIZE, Damaged, RawChunk, kept, miscounted, row_numbers
 
 _BLOCK = 1 << 16  # bytes whose temporary arrays stay in the cache
 
@@ -46,12 +46,12 @@ def read_text(
     else:
         records, table, wrong = _salvaged(data, lines, frozenset(line for line, _, _ in text.bad), layout, width)
     source = lines if data is text.data else Lines.of(text.data)
-    lost = np.array(wrong, np.int64)
+    lost = np.array(list(wrong), np.int64)
     damaged = text.damage(first)
     damaged += [Damaged(first + n, "row.quote_unclosed", _line(text, source, n, n)) for n in records.unclosed]
     damaged += [
-        Damaged(first + a, _rule(source, a, b), _line(text, source, a, b))
-        for a, b in zip(records.first[lost].tolist(), records.last[lost].tolist(), strict=True)
+        _misfit(first + a, source, (a, b), text, miscounted(width, fields))
+        for a, b, fields in zip(records.first[lost].tolist(), records.last[lost].tolist(), wrong.values(), strict=True)
     ]
     whole = Records(np.delete(records.first, lost), np.delete(records.last, lost))
     return _finished(table, whole, names, damaged, text, first, has_header, layout, blank)
@@ -59,18 +59,20 @@ def read_text(
 
 def _salvaged(
     data: bytes, lines: Lines, breaks: frozenset[int], layout: Layout, width: int
-) -> tuple[Records, pa.Table, list[int]]:
+) -> tuple[Records, pa.Table, dict[int, int]]:
     """Split where lines and records differ; a record over several lines that does not fit is taken line by line."""
     records = find_records(data, lines, breaks, layout, width)
     table, wrong = _split_records(data, lines, records, layout, width)
-    if not layout.trusted and (records.last[wrong] > records.first[wrong]).any():
+    if not layout.trusted and (records.last[list(wrong)] > records.first[list(wrong)]).any():
         records = find_records(data, lines, breaks, layout, width, trusting=False)
         table, wrong = _split_records(data, lines, records, layout, width)
     return records, table, wrong
 
 
-def _rule(lines: Lines, first: int, last: int) -> str:
-    return "row.oversize" if lines.ends[last] - lines.starts[first] > OVERSIZE else "row.width"
+def _misfit(row: int, lines: Lines, of: tuple[int, int], text: Text, note: str) -> Damaged:
+    if lines.ends[of[1]] - lines.starts[of[0]] > OVERSIZE:
+        return Damaged(row, "row.oversize", _line(text, lines, *of))
+    return Damaged(row, "row.width", _line(text, lines, *of), note=note)
 
 
 def _filled_lines(data: bytes, text: Text) -> int | None:
@@ -100,14 +102,14 @@ def _is_open_at_end(data: bytes, layout: Layout) -> bool:
     return bool(layout.quote) and layout.walk(data[start:end]).is_open
 
 
-def _split(data: bytes, layout: Layout, width: int) -> tuple[pa.Table, list[int]]:
-    """Let Arrow split the fields: the rows of the right width, and the 0-based ordinals of the others."""
+def _split(data: bytes, layout: Layout, width: int) -> tuple[pa.Table, dict[int, int]]:
+    """Let Arrow split the fields: the rows of the right width; of the others the 0-based ordinal and the width."""
     columns = [str(n) for n in range(width)]
     text = {name: pa.string() for name in columns}
-    wrong: list[int] = []
+    wrong: dict[int, int] = {}
 
     def keep(row: pyarrow.csv.InvalidRow) -> str:
-        wrong.append(row.number - 1)
+        wrong[row.number - 1] = row.actual_columns
         return "skip"
 
     if not data or (data[0] in b"\r\n" and not data.strip(b"\r\n")):
@@ -130,23 +132,25 @@ def _split(data: bytes, layout: Layout, width: int) -> tuple[pa.Table, list[int]
 
 def _split_records(
     data: bytes, lines: Lines, records: Records, layout: Layout, width: int
-) -> tuple[pa.Table, list[int]]:
+) -> tuple[pa.Table, dict[int, int]]:
     """Split known records; where Arrow counts otherwise, halve until the one that confuses it stands alone."""
     tables: list[pa.Table] = []
-    wrong: list[int] = []
+    wrong: dict[int, int] = {}
     todo = [(0, len(records.first))]
     while todo:
         low, high = todo.pop()
         table, lost = _split(_text_of(data, lines, records, low, high), layout, width)
         if len(table) + len(lost) == high - low:
             tables.append(table)
-            wrong.extend(low + n for n in lost)
+            wrong |= {low + n: fields for n, fields in lost.items()}
         elif high - low == 1:
-            wrong.append(low)
+            wrong[low] = 0
         else:
             middle = (low + high) // 2
             todo += [(middle, high), (low, middle)]
-    return pa.concat_tables(tables).combine_chunks() if tables else _split(b"", layout, width)[0], sorted(wrong)
+    return pa.concat_tables(tables).combine_chunks() if tables else _split(b"", layout, width)[0], dict(
+        sorted(wrong.items())
+    )
 
 
 def _text_of(data: bytes, lines: Lines, records: Records, low: int, high: int) -> bytes:

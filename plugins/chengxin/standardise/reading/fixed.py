@@ -20,6 +20,7 @@ from chengxin.standardise.reading.shapes import (
     Piece,
     RawChunk,
     kept,
+    miscounted,
     row_numbers,
 )
 from chengxin.standardise.reading.text_file import mapped, release
@@ -64,7 +65,8 @@ def _chunk(data: bytes, first: int, length: int, piece: Piece, spec: FileSpec) -
             fits[n] = True
         elif raw.strip(b" \t\x1a\x00"):
             rule = "row.oversize" if len(raw) > OVERSIZE else "row.width"
-            damaged.append(Damaged(first + n, rule, _shown(raw, piece.encoding)))
+            note = miscounted(length, len(raw), "个字节") if rule == "row.width" else ""
+            damaged.append(Damaged(first + n, rule, _shown(raw, piece.encoding), note=note))
     return _columns(data, np.flatnonzero(fits), damaged, first, piece, spec, lines)
 
 

@@ -27,13 +27,14 @@ class Damaged:
     rule: row.width, row.undecodable, row.quote_unclosed, row.oversize, row.formula_error, row.key_twice
         or row.not_a_record.
     raw: the text; bytes that are no text stand as \xNN, so it never holds U+FFFD.
-    raw_bytes: the exact bytes where the text cannot be decoded, else None.
+    raw_bytes: the exact bytes where the text cannot be decoded, else None. note: what was counted, for people.
     """
 
     row: int
     rule: str
     raw: str
     raw_bytes: bytes | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,11 @@ def kept(text: str) -> str:
     if len(text) > RAW_KEPT:
         text = f"{text[:RAW_KEPT]}…（原文共 {len(text)} 字，此处截断）"
     return text.replace("\ufffd", "\\ufffd")
+
+
+def miscounted(expected: int, found: int, what: str = "个字段") -> str:
+    """Say how many fields (or bytes) a row has and should have; nothing where they could not be counted."""
+    return f"应有 {expected} {what}，实有 {found} {what[0]}" if found else ""
 
 
 def joined_header(block: Sequence[Sequence[str | None]]) -> list[str]:

@@ -238,7 +238,8 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
             continue
         rule = _fault(cells, piece)
         if rule:
-            damaged.append(Damaged(number + offset, rule, _shown(cells)))
+            note = _unnamed(cells, piece) if rule == "row.width" else ""
+            damaged.append(Damaged(number + offset, rule, _shown(cells), note=note))
             continue
         rows.append(number + offset)
         kept_cells.append(cells)
@@ -252,6 +253,17 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
 
 def _shown(cells: list[str | None]) -> str:
     return kept("\t".join(cell or "" for cell in cells).rstrip("\t"))
+
+
+def _unnamed(cells: list[str | None], piece: Piece) -> str:
+    """Say which cell has content though its column has no name: 第 28 列（AB）."""
+    at = next(
+        n
+        for n, cell in enumerate(cells)
+        if (n >= piece.width and cell is not None) or (n in piece.blank and (cell or "").strip())
+    )
+    letters = (chr(64 + at // 26) if at >= 26 else "") + chr(65 + at % 26)
+    return f"第 {at + 1} 列（{letters}）没有列名却有内容" if at < 702 else f"第 {at + 1} 列没有列名却有内容"
 
 
 def _fault(cells: list[str | None], piece: Piece) -> str | None:

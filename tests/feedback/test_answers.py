@@ -112,11 +112,31 @@ def test_says_what_was_counted_in_a_row_that_does_not_fit_and_how_long_a_code_is
     office.ingest("pen", path)
     (told,) = answer(office)
     two, three, four = sheet(told.folder, "需更正.csv")
-    assert two["问题说明"] == "统一社会信用代码不是 18 位（实为 17 位）"
-    assert three["问题说明"] == "统一社会信用代码不是 18 位（实为 19 位）"
+    assert two["问题说明"] == "统一社会信用代码不是 18 位，实为 17 位"
+    assert three["问题说明"] == "统一社会信用代码不是 18 位，实为 19 位"
     width = len(path.read_text("utf-8").split("\n")[0].split(","))
-    assert (four["问题字段"], four["问题说明"]) == ("", f"字段数与表头不符（应有 {width} 个字段，实有 2 个）")
+    assert (four["问题字段"], four["问题说明"]) == ("", f"字段数与表头不符：应有 {width} 个字段，实有 2 个")
     assert f"【应有 {width} 个字段，实有 2 个】" in (told.folder / "回执.txt").read_text("utf-8-sig")
+
+
+def test_a_filler_in_a_required_field_is_told_as_what_it_is(office):
+    office.deliver("pen", right(1, decision_on="1900-01-01"), right(2), day=1)
+    (told,) = answer(office)
+    (refused,) = sheet(told.folder, "需更正.csv")
+    assert refused["规则代码"] == "date.placeholder field.required_unusable"
+    assert refused["问题说明"].startswith("（1）“决定日期”是占位日期")
+
+
+def test_the_receipt_tells_where_values_of_accepted_rows_were_not_taken(office):
+    rows = [right(n, region_code="火星" if n in (2, 4) else "430102") for n in range(1, 6)]
+    assert office.deliver("pen", *rows, day=1)["accepted"] == 5
+    (told,) = answer(office)
+    assert told.receipt["problems"][0]["places"] == [
+        {"file": "pen-002.csv", "row": 3},
+        {"file": "pen-002.csv", "row": 5},
+    ]
+    assert "2 次　【region_code】" in (page := (told.folder / "回执.txt").read_text("utf-8-sig"))
+    assert "（第 3、5 行；region.unknown）" in page
 
 
 def test_answers_nothing_twice_while_nothing_changes(office):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chengxin.contracts.models import Contract
+from chengxin.contracts.secrets import NO_ADDRESS, is_connection_name
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.handover import Delivery
 from chengxin.settings import Settings
@@ -63,7 +64,12 @@ def read_options(model: type[OptionsT], contract: Contract) -> OptionsT:
 
 
 def connection_variable(name: str) -> str:
-    """Return the environment variable that holds a connection: `tax_api` -> CHENGXIN_CONN_TAX_API."""
+    """Return the environment variable that holds a connection: `tax_api` -> CHENGXIN_CONN_TAX_API.
+
+    Raises ContractError, without repeating it, for what is an address: it may hold a password.
+    """
+    if not is_connection_name(name):
+        raise ContractError(f"connection {NO_ADDRESS}")
     return "CHENGXIN_CONN_" + re.sub(r"\W", "_", name).upper()
 
 

@@ -1,6 +1,5 @@
 """The delivery options of connector http_api."""
 
-import re
 from datetime import date
 from string import Template
 from typing import Annotated, Literal, Self
@@ -9,8 +8,7 @@ from pydantic import Field, model_validator
 
 from chengxin.connectors.http_paging import PagingStyle
 from chengxin.connectors.http_session import HttpConnection
-
-_SECRET = re.compile(r"authorization|cookie|token|secret|passw|pwd|api-?_?key|app-?_?key|sign", re.I)
+from chengxin.contracts.secrets import INSTEAD, is_secret_name, secret_in
 
 
 class HttpApiOptions(HttpConnection):
@@ -80,8 +78,9 @@ class HttpApiOptions(HttpConnection):
         return self
 
     def _rules(self) -> list[tuple[bool, str]]:
-        shown = [*self.headers, *self.query]
-        secret = next((name for name in shown if _SECRET.search(name)), "")
+        texts = [self.path, self.body or "", *map(str, (*self.headers.values(), *self.query.values()))]
+        found = [name for name in (*self.headers, *self.query) if is_secret_name(name)]
+        found += [what for text in texts if (what := secret_in(text))]
         return [
             (self.method == "GET" and self.send != "query", "send 为 json、form、body 时 method 应为 POST"),
             ((self.send == "body") != (self.body is not None), "send: body 与 body 模板须同时给出"),
@@ -99,7 +98,7 @@ class HttpApiOptions(HttpConnection):
                 bool(self.window_hours) and not (self.since_param and self.until_param and self.start),
                 "window_hours 需要 since_param、until_param 与 start",
             ),
-            (bool(secret), f"{secret} 像是密钥，不得写入合同；请改用 headers_env、query_env、body_env 或 auth"),
+            (bool(found), f"{'、'.join(found)} 像是密钥，不得写入合同；{INSTEAD}"),
             (bool(self._unknown()), f"body 模板中有未知的占位符 {self._unknown()}"),
         ]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from chengxin.contracts.loader import Problem
 from chengxin.contracts.models import Contract, FileSpec
 from chengxin.contracts.plan import ENVELOPE, fold_header
+from chengxin.contracts.secrets import secrets
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import elements
 from chengxin.model.kinds import Kind, kinds
@@ -45,6 +46,7 @@ def lint_contract(contract: Contract) -> Iterator[str]:
     yield from _codes(contract)
     yield from _delivery(contract)
     yield from _feedback(contract)
+    yield from secrets(contract)
     yield from _fixed_fields(contract)
     yield from _examples(contract, kind)
     if kind.sealed and contract.basis.share != "不予":

@@ -26,8 +26,8 @@ from chengxin.store.layout import Layout
 _STREAM = 50_000  # rows
 _NO_CODES = {"name", "legal_rep", "region"}
 # A damaged row has no column: what was counted in it stands there. Of a code of wrong length, its length is told.
-_NOTE = r"""CASE WHEN rule LIKE 'row.%' THEN source_column
-    WHEN rule LIKE '%.length' THEN '实为 ' || length(regexp_replace(
+_NOTE = r"""CASE WHEN rule LIKE 'row.%' THEN '：' || nullif(source_column, '')
+    WHEN rule LIKE '%.length' THEN '，实为 ' || length(regexp_replace(
         json_extract_string(raw, '$."' || replace(replace(source_column, '\', '\\'), '"', '\"') || '"'),
         '[\s''‘’`′—-]', '', 'g')) || ' 位' END"""
 
@@ -225,14 +225,16 @@ class OpenRefusals:
             JOIN {parquet([keys_of(self._all, self._connection, batch_id)])} k USING (row_id)
             WHERE NOT {gone} {f"AND row_id NOT IN ({closed})" if closed else ""}""")
         # note: what is known of this row beyond the words of the rule.
-        # That a required field is unusable, or no identifier valid, is left out where other reasons say why.
+        # That a required field is unusable, or no identifier valid, is left out where other reasons say why; a filler
+        # says why, but not that the field must be filled.
         self._connection.execute(f"""CREATE OR REPLACE TEMP VIEW told AS
             SELECT * EXCLUDE (n, of_row, of_element, raw, source_column),
                 CASE WHEN rule LIKE 'row.%' THEN '' ELSE source_column END AS source_column,
-                coalesce('（' || nullif({_NOTE}, '') || '）', '') AS note,
+                coalesce({_NOTE}, '') AS note,
                 row_number() OVER (PARTITION BY row_id ORDER BY n) AS place
             FROM (SELECT *, count(*) OVER (PARTITION BY row_id) AS of_row,
-                    count(*) OVER (PARTITION BY row_id, element) AS of_element
+                    count(*) FILTER (NOT (rule LIKE '%.placeholder' OR rule LIKE '%.masked'))
+                        OVER (PARTITION BY row_id, element) AS of_element
                 FROM (SELECT row_id, source_file, source_row, label, raw, unnest(range(len(reasons))) AS n,
                         unnest(reasons, recursive := true) FROM taken))
             WHERE NOT (rule = 'field.required_unusable' AND of_element > 1)

@@ -7,11 +7,12 @@ sent.json                             when it was handed over, and where
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -28,6 +29,9 @@ PAGE, ROWS = "回执.txt", "rows.parquet"
 SCHEMA = pa.schema([(n, pa.int64() if n == "source_row" else pa.string()) for n in ROW_COLUMNS])
 _REFUSED_HEADS = ("来源文件", "行号", "记录标识", "问题字段", "问题说明", "更正办法", "规则代码")
 _WAITING_HEADS = ("来源文件", "行号", "记录标识", "说明", "处理办法", "规则代码")
+_ISSUE = ("level", "rule", "element", "source_column")
+_FOLLOWS = pa.array(["subject.identifiers_invalid", "field.required_unusable"])  # what else is said of the row is why
+_PLACES = 5
 _LINE = "整行原文（未能拆分）"
 _FORBIDDEN = re.compile(r'[\\/:*?"<>|\x00-\x1f\s]+')
 
@@ -62,18 +66,31 @@ def build(
 
 
 def problems(issues: Sequence[Path], codes: words.Codes = words.NO_CODES) -> list[dict[str, Any]]:
-    """Count by rule and field what was said of the values of a batch, most frequent first."""
-    counted: Counter[tuple[str, str, str, str]] = Counter()
+    """Count by rule and field what was said of the values of a batch, most frequent first, with the first places."""
+    counted: Counter[tuple[str, ...]] = Counter()
+    places: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for path in issues:
-        table = pq.read_table(path, columns=["level", "rule", "element", "source_column"])
-        groups = table.group_by(table.column_names).aggregate([([], "count_all")])
-        for *key, n in zip(*(groups[c].to_pylist() for c in (*table.column_names, "count_all")), strict=True):
-            counted[tuple(key)] += n
+        table = pq.read_table(path, columns=[*_ISSUE, "source_file", "source_row"])
+        table = table.filter(pc.invert(pc.is_in(table["rule"], value_set=_FOLLOWS)))
+        for key, rows in _grouped(table):
+            counted[key] += len(rows)
+            for n in rows[: _PLACES - len(places[key])].tolist():
+                places[key].append({"file": table["source_file"][n].as_py(), "row": table["source_row"][n].as_py()})
     found = []
-    for (level, rule, element, column), n in sorted(counted.items(), key=lambda p: (-p[1], p[0])):
+    for key, n in sorted(counted.items(), key=lambda p: (-p[1], p[0])):
+        level, rule, element, column = key
         problem, remedy = words.sentences(rule, element, codes)
-        found.append({"rule": rule, "level": level, "column": column, "times": n, "problem": problem, "remedy": remedy})
+        told = {"rule": rule, "level": level, "column": column, "times": n, "problem": problem, "remedy": remedy}
+        found.append({**told, "places": places[key]})
     return found
+
+
+def _grouped(table: pa.Table) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+    """Yield each (level, rule, element, column) with the numbers of its rows, ascending."""
+    keys = table.select(_ISSUE).append_column("n", pa.array(np.arange(table.num_rows)))
+    for group in keys.group_by(list(_ISSUE)).aggregate([("n", "list")]).to_batches():
+        for n in range(group.num_rows):
+            yield tuple(group[c][n].as_py() for c in _ISSUE), np.sort(group["n_list"][n].values.to_numpy())
 
 
 def _refused(

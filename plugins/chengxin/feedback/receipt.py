@@ -77,7 +77,7 @@ def page(receipt: Mapping[str, Any]) -> str:
     if receipt["refused"]["open"] and receipt["verdict"] != "hold":
         lines += ["", "三、怎样更正", words.HOW_TO_MEND.format(again=words.AGAIN[receipt["mode"]])]
     lines += _findings(receipt)
-    lines += _listed(receipt["problems"])
+    lines += _listed(receipt["problems"], several=len(receipt["received_files"]) > 1)
     return "\n".join(lines) + "\n"
 
 
@@ -118,16 +118,25 @@ def _findings(receipt: Mapping[str, Any]) -> list[str]:
     return ["", "校验意见", *told] if told else []
 
 
-def _listed(problems: list[dict[str, Any]]) -> list[str]:
+def _listed(problems: list[dict[str, Any]], *, several: bool) -> list[str]:
     if not problems:
         return []
     lines = ["", "本批各类问题（次数；包括已入库记录中未采用或需留意的值）"]
     lines += [
-        f"　{p['times']} 次　{_field(p['column'])}{p['problem']}。{p['remedy']}。（{p['rule']}）"
+        f"　{p['times']} 次　{_field(p['column'])}{p['problem']}。{p['remedy']}。（{_places(p, several)}；{p['rule']}）"
         for p in problems[:_TOP]
     ]
     more = len(problems) - _TOP
     return [*lines, f"　另有 {more} 类，见回执.json"] if more > 0 else lines
+
+
+def _places(problem: Mapping[str, Any], several: bool) -> str:
+    """Say in which rows a problem stands: 第 3、9 行等; of several files, in which files."""
+    rows: dict[str, list[str]] = {}
+    for place in problem["places"]:
+        rows.setdefault(place["file"] if several else "", []).append(str(place["row"]))
+    told = "、".join(f"{file} 第 {'、'.join(numbers)} 行".strip() for file, numbers in rows.items())
+    return told + ("等" if problem["times"] > len(problem["places"]) else "")
 
 
 def _field(column: str) -> str:

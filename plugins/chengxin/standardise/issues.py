@@ -23,6 +23,8 @@ ISSUES = pa.schema(
 )
 REASON = pa.struct([("rule", pa.string()), ("element", pa.string()), ("source_column", pa.string())])
 
+_NONE = np.zeros(0, np.int64)
+
 
 @dataclass
 class IssueLog:
@@ -42,14 +44,18 @@ class IssueLog:
     def reasons(self, refused: np.ndarray) -> list[tuple[np.ndarray, str, str, str]]:
         """Return all that is wrong with the refused rows: (row indices, rule, element, source column).
 
-        What refuses a row, and every other error in it, so that a department can mend the row in one go.
+        What refuses a row, and every other error in it, so that a department can mend the row in one go. A warning
+        counts where it is why a required value cannot be used: a filler, a masked code.
         """
-        found = [
-            (index[refused[index]], rule, element, source)
-            for rule, index, element, source, _, refuses in self.entries
-            if refuses or rules()[rule].level == "error"
-        ]
-        return [entry for entry in found if len(entry[0])]
+        unusable = {e: index for rule, index, e, *_ in self.entries if rule == "field.required_unusable"}
+        found = []
+        for rule, index, element, source, _, refuses in self.entries:
+            rows = index[refused[index]]
+            if not refuses and rules()[rule].level != "error":
+                rows = np.intersect1d(rows, unusable.get(element, _NONE))
+            if len(rows):
+                found.append((rows, rule, element, source))
+        return found
 
     def table(self, row_id: pa.Array, source_row: pa.Array, file_name: str) -> pa.Table:
         """Build the issue rows, ordered by row."""

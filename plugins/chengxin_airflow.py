@@ -3,6 +3,7 @@
 from airflow.plugins_manager import AirflowPlugin
 
 from chengxin.orchestration import pools
+from chengxin.orchestration.deadlines import DeliveryDue
 from chengxin.orchestration.pages import views
 
 
@@ -11,5 +12,6 @@ class ChengxinPlugin(AirflowPlugin):
 
     name = "chengxin"
     listeners = [pools]  # noqa: RUF012  as Airflow declares it
+    deadline_references = [DeliveryDue]  # noqa: RUF012
     fastapi_apps = views.apps()
     external_views = views.external_views()

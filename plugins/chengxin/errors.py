@@ -11,6 +11,9 @@ ChengxinError                 root; carries a Chinese sentence for the operator
 └── InvariantBroken           anywhere: a sum that must hold does not; a bug, so stop
 """
 
+import errno
+import os
+
 
 class ChengxinError(Exception):
     """Root of all errors raised on purpose. The text is for operators and never holds a personal value."""
@@ -61,3 +64,10 @@ class SnapshotDamaged(ChengxinError):
 
 class InvariantBroken(ChengxinError):
     """Raised anywhere when an accounting sum or another invariant fails. A bug: stop, publish nothing."""
+
+
+def no_room(error: BaseException) -> bool:
+    """Tell whether the disk is full. Arrow and DuckDB raise errors of their own for it, with the system's text."""
+    codes = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+    told = getattr(error, "errno", None) in codes or any(os.strerror(code) in str(error) for code in codes)
+    return told or (error.__cause__ is not None and no_room(error.__cause__))

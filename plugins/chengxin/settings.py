@@ -8,6 +8,22 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 
 
+def secret(name: str, env: Mapping[str, str] = os.environ) -> str | None:
+    """Return a secret of the environment: the variable `name`, else what the file named by `<name>_FILE` holds.
+
+    Raises OSError, in words, where that file cannot be read: a secret that is missing must not pass for none.
+    """
+    if value := env.get(name, "").strip():
+        return value
+    place = env.get(f"{name}_FILE", "").strip()
+    if not place:
+        return None
+    try:
+        return Path(place).read_text("utf-8").strip() or None
+    except OSError as error:
+        raise OSError(error.errno, f"{name}_FILE 所指的文件读不到（{error.strerror}）") from None
+
+
 @dataclass(frozen=True)
 class Limits:
     """How large a delivery may be; beyond it is refused with a reason, never read halfway.
@@ -55,8 +71,8 @@ class Settings:
     def from_environment(
         cls, *, home: str | Path | None = None, contracts: str | Path | None = None, env: Mapping[str, str] = os.environ
     ) -> "Settings":
-        """Read CHENGXIN_HOME, _CONTRACTS, _EXPECTATIONS, _MEMORY_MIB, _WORKERS, _TOKEN_KEY, limits; arguments win."""
-        key = env.get("CHENGXIN_TOKEN_KEY")
+        """Read CHENGXIN_HOME, _CONTRACTS, _EXPECTATIONS, _MEMORY_MIB, _WORKERS, _TOKEN_KEY[_FILE]; arguments win."""
+        key = secret("CHENGXIN_TOKEN_KEY", env)
         return cls(
             home=Path(home or env.get("CHENGXIN_HOME") or "build/home").resolve(),
             contracts=Path(contracts or env.get("CHENGXIN_CONTRACTS") or PROJECT / "dags" / "contracts").resolve(),

@@ -142,3 +142,22 @@ def test_a_run_whose_rows_all_wait_says_what_is_missing(tmp_path: Path) -> None:
     words = ("ingest", "walk_penalty", "--file", str(file))
     told = subprocess.run(command(tmp_path / "home", contracts, *words), capture_output=True, text=True, check=True)
     assert "1 行没有错，但主体库中还没有这些主体，先等待：请接入登记类数据集" in told.stdout
+
+
+def test_alerts_lists_what_is_open_and_closes_by_hand(place: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    from datetime import UTC, datetime
+
+    from chengxin.alerting.book import Book
+    from chengxin.alerting.causes import Cause
+    from chengxin.store.layout import Layout
+
+    _, contracts, _ = place
+    home = tmp_path / "home"
+    cause = Cause("held", "commerce_list", "列名不符", title="名单", department="测试部门")
+    Book(Layout(home)).open(cause, datetime(2026, 11, 25, tzinfo=UTC))
+    (shown,) = chengxin(home, contracts, "alerts", code=3)["open"]
+    assert (shown["id"], shown["name"], shown["cause"]["department"]) == (cause.id, "批次暂停", "测试部门")
+    assert "release" in shown["press"]
+    assert chengxin(home, contracts, "alerts", "--close", cause.id, "--by", "甲")["open"] == []
+    again = subprocess.run(command(home, contracts, "alerts", "--close", cause.id), capture_output=True, text=True)
+    assert again.returncode == 2

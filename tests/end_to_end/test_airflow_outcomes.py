@@ -1,5 +1,7 @@
 """Which error of ours becomes which outcome of Airflow's."""
 
+from datetime import timedelta
+
 import pytest
 from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowSkipException
@@ -20,7 +22,14 @@ def test_only_errors_worth_another_try_are_tried_again(error):
 
 
 def test_what_nobody_foresaw_fails_at_once():
-    assert POLICY.evaluate(OSError(28, "disk full"), 1, 3).action is RetryAction.FAIL
+    assert POLICY.evaluate(OSError(13, "not allowed"), 1, 3).action is RetryAction.FAIL
+
+
+@pytest.mark.parametrize("error", [OSError(28, "x"), RuntimeError("IO Error: No space left on device")])
+def test_a_full_disk_is_tried_again_after_longer_and_longer_pauses(error):
+    first, second = POLICY.evaluate(error, 1, 3), POLICY.evaluate(error, 2, 3)
+    assert first.action is second.action is RetryAction.RETRY
+    assert (first.retry_delay, second.retry_delay) == (timedelta(minutes=10), timedelta(minutes=20))
 
 
 def test_the_task_pauses_are_left_to_grow():

@@ -1,6 +1,5 @@
 """The commands. Each reads its arguments, calls the pipeline and renders; nothing is decided here."""
 
-import errno
 import json
 import logging
 import os
@@ -18,7 +17,7 @@ from chengxin import __version__
 from chengxin.clock import Clock
 from chengxin.contracts.loader import load
 from chengxin.contracts.models import Contract
-from chengxin.errors import ChengxinError
+from chengxin.errors import ChengxinError, no_room
 from chengxin.settings import Settings
 
 HELD, FAILED, USAGE = 3, 1, 2
@@ -57,17 +56,10 @@ class Commands(click.Group):
         except ChengxinError as error:
             click.echo(f"错误：{error}", err=True)
         except Exception as error:
-            if not _no_room(error):
+            if not no_room(error):
                 raise
             click.echo("错误：磁盘空间不足，或文件大小受限，未能写完；请腾出空间后重跑，已完成的部分不会丢失", err=True)
         return ctx.exit(FAILED)
-
-
-def _no_room(error: BaseException) -> bool:
-    """Tell whether the disk is full. Arrow and DuckDB raise errors of their own for it, with the system's text."""
-    codes = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-    told = getattr(error, "errno", None) in codes or any(os.strerror(code) in str(error) for code in codes)
-    return told or (error.__cause__ is not None and _no_room(error.__cause__))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from chengxin import pipeline
+from chengxin.alerting.book import Book
 from chengxin.connectors.file_drop import file_delivery
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
@@ -83,6 +84,7 @@ def release_batch(
     landed = pipeline.batch(context.settings, contract.id, batch_id)
     pipeline.release(contract, landed, context.settings, context.clock, reason)
     account = pipeline.ingest(contract, landed, context.settings, context.clock)
+    Book(Layout(context.settings.home)).drop_items("held", [batch_id], context.clock.now())
     result = settle(context, context.contracts()) if publish else {"batches": [], "snapshot": None}
     return _merge(result, [account], [])
 

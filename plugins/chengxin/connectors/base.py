@@ -13,7 +13,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.secrets import NO_ADDRESS, is_connection_name
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.handover import Delivery
-from chengxin.settings import Settings
+from chengxin.settings import Settings, secret
 
 
 class Options(BaseModel):
@@ -76,10 +76,18 @@ def connection_variable(name: str) -> str:
 def connection_url(name: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return the URL of a named connection; raise SourceUnavailable when the environment has none."""
     variable = connection_variable(name)
-    url = environment.get(variable, "").strip()
+    url = given(variable, environment)
     if not url:
-        raise SourceUnavailable(f"没有找到连接“{name}”：请设置环境变量 {variable}")
+        raise SourceUnavailable(f"没有找到连接“{name}”：请设置环境变量 {variable}（或 {variable}_FILE）")
     return url
+
+
+def given(variable: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return a secret of a connection, from the variable or its file; raise SourceUnavailable for a missing file."""
+    try:
+        return secret(variable, environment)
+    except OSError as error:
+        raise SourceUnavailable(str(error.strerror)) from None
 
 
 def masked(url: str) -> str:

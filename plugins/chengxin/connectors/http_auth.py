@@ -9,12 +9,13 @@ For the connection `tax_api` the environment holds, beside CHENGXIN_CONN_TAX_API
     CHENGXIN_CONN_TAX_API_CERT_KEY       its private key, a PEM file; default: in the same file
     CHENGXIN_CONN_TAX_API_CERT_PASSWORD  of that key, where it is encrypted
     CHENGXIN_CONN_TAX_API_CA             certificate authorities to trust, a PEM file; default: REQUESTS_CA_BUNDLE
+
+Each may be given as a file that holds it instead: CHENGXIN_CONN_TAX_API_FILE, CHENGXIN_CONN_TAX_API_SECRET_FILE ...
 """
 
 import base64
 import hashlib
 import hmac
-import os
 import secrets
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -24,7 +25,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from chengxin.clock import SHANGHAI, Clock
-from chengxin.connectors.base import Options, connection_variable
+from chengxin.connectors.base import Options, connection_variable, given
 from chengxin.errors import ContractError, SourceUnavailable
 
 Digest = Literal["sha256", "sm3"]
@@ -87,7 +88,7 @@ def environment_secret(connection: str, part: str) -> str:
 
 def optional_secret(connection: str, part: str) -> str | None:
     """Return CHENGXIN_CONN_<NAME>_<PART> or None."""
-    return os.environ.get(f"{connection_variable(connection)}_{part}", "").strip() or None
+    return given(f"{connection_variable(connection)}_{part}")
 
 
 def check(auth: Auth | None) -> None:

@@ -1,11 +1,11 @@
 """The request for one page: parameters into the query, a JSON object, a form or a template (SOAP envelopes)."""
 
 import json
-import os
 from string import Template
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from xml.sax.saxutils import escape
 
+from chengxin.connectors.base import given
 from chengxin.connectors.http_auth import Request, signing_names
 from chengxin.connectors.http_options import HttpApiOptions
 from chengxin.errors import SourceUnavailable
@@ -60,10 +60,11 @@ def _filled(options: HttpApiOptions, values: dict[str, str | int | bool], *, is_
 
 
 def _secrets(variables: dict[str, str], options: HttpApiOptions) -> dict[str, str]:
-    missing = next((variable for variable in variables.values() if not os.environ.get(variable)), None)
+    found = {name: given(variable) or "" for name, variable in variables.items()}
+    missing = next((variables[name] for name, value in found.items() if not value), None)
     if missing:
         raise SourceUnavailable(f"连接“{options.connection}”需要环境变量 {missing}")
-    return {name: os.environ[variable] for name, variable in variables.items()}
+    return found
 
 
 def _text(value: str | int | bool) -> str:

@@ -4,7 +4,6 @@ Nothing that it raises or keeps shows a query, a header, a user name, a password
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,7 +23,7 @@ from urllib3 import encode_multipart_formdata
 from urllib3.exceptions import HTTPError
 
 from chengxin.clock import Clock
-from chengxin.connectors.base import Options, connection_url, masked
+from chengxin.connectors.base import Options, connection_url, given, masked
 from chengxin.connectors.http_auth import Auth, Request, environment_secret, optional_secret, signed
 from chengxin.connectors.http_tls import authorities, client_certificate
 from chengxin.errors import ChengxinError, DeliveryCorrupt, SourceUnavailable
@@ -291,7 +290,7 @@ class HttpSession:
 def _header_secrets(options: HttpConnection) -> dict[str, str]:
     headers = {}
     for header, variable in options.headers_env.items():
-        value = os.environ.get(variable)
+        value = given(variable)
         if not value:
             raise SourceUnavailable(f"连接“{options.connection}”需要环境变量 {variable}（请求头 {header}）")
         headers[header] = value

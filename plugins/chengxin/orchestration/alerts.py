@@ -1,45 +1,185 @@
-"""What Airflow calls when a run is not done in time (DeadlineAlert)."""
+"""From what happens in Airflow to causes of alerts: failed and mended tasks, held batches, questions, daily looks.
+
+Everything here runs where tasks run, because the book of open causes lies in the home. A process without the home (the
+DAG processor of docker-compose.yml) only writes into its log. Nothing here may fail a task.
+"""
 
 import logging
-import os
-from datetime import timedelta
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from airflow.sdk.definitions.callback import SyncCallback
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.sdk import BaseNotifier
 
+from chengxin.alerting.book import Book
+from chengxin.alerting.causes import Cause, of_contract
+from chengxin.alerting.notices import deliver
+from chengxin.clock import Clock, instant_of_timestamp
 from chengxin.contracts.models import Contract
+from chengxin.errors import ChengxinError, InvariantBroken, SourceUnavailable, no_room
+from chengxin.handover import Verdict
+from chengxin.settings import Settings
+from chengxin.store.layout import Layout
 
 log = logging.getLogger(__name__)
-# An hourly source must not wait for the next look; the others have half a day, within which people can act.
-IN_TIME = {"hourly": timedelta(hours=1)}
-HALF_A_DAY = timedelta(hours=12)
+FEW = 3
+LAST = ("answer", "publish")  # the tasks that come after all others of an ingest run and of a publication
+OF_RUNS = ("failed", "source", "slow", "broken", "disk")  # what is over when a whole run went well
 
 
-def run_in_time(contract: Contract) -> DeadlineAlert | None:
-    """Return the alert for a run that has not succeeded in time: it hangs, it waits, or it failed.
+class Tell(BaseNotifier):  # type: ignore[misc]  # Airflow is untyped to us
+    """Opens the cause of a task that failed for good (on_failure_callback)."""
 
-    CHENGXIN_DEADLINES=off: none. `airflow dags test` of Airflow 3.3.2 fails at the end of a DAG that has one.
-    """
-    if os.environ.get("CHENGXIN_DEADLINES") == "off":
-        return None
-    who = {"dataset": contract.id, "title": contract.title, "department": contract.department.name}
-    return DeadlineAlert(
-        name="入库逾时",
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=IN_TIME.get(contract.delivery.cadence, HALF_A_DAY),
-        callback=SyncCallback(tell_late_run, who),
-    )
+    def notify(self, context: Any) -> None:
+        """Open it."""
+        ti, error = context["ti"], context.get("exception")
+        cause = of_failure(ti.dag_id, ti.task_id, error, **_who(context), page=_page(ti))
+        happened(cause)
 
 
-def tell_late_run(dataset: str, title: str, department: str, context: dict[str, Any] | None = None) -> None:
-    """Write down what is late, whose it is and what to press. Airflow runs it where tasks run."""
-    run = (context or {}).get("dag_run") or {}
-    log.error(
-        "入库逾时：%s（%s，%s）的运行 %s 未按时成功。请打开该运行：失败的任务按日志处理后清除（Clear）重跑；"
-        "仍在重试的，多为对方不可用，请联系该部门",
-        title,
-        dataset,
-        department,
-        run.get("dag_run_id") or run.get("run_id") or "（未知）",
-    )
+class Ask(BaseNotifier):  # type: ignore[misc]
+    """Opens the cause that somebody must answer a question (notifiers of HITLOperator)."""
+
+    def notify(self, context: Any) -> None:
+        """Open it; answering the task closes it."""
+        ti = context["ti"]
+        text = "有新批次待发布，其中有告警、全量骤减或暂停的批次，须由人核对后决定是否发布"
+        happened(Cause("approval", ti.dag_id, text, f"{ti.task_id}:", **_who(context), page=_page(ti)))
+
+
+def mended(context: Any) -> None:
+    """Close what a task that went well had opened; of an ingest run, at its end, all that its failures had opened."""
+    with_book(lambda book: _close_mended(book, context["ti"]))
+
+
+CALLBACKS: dict[str, Any] = {
+    "on_failure_callback": [Tell()],
+    "on_success_callback": [mended],
+    "on_skipped_callback": [mended],
+}
+
+
+def about_of(dag_id: str) -> str:
+    """Return what the tasks of a DAG are about: its data set, or the DAG itself."""
+    return dag_id.removeprefix("ingest__")
+
+
+def of_failure(dag_id: str, task_id: str, error: BaseException | None, **more: str) -> Cause:
+    """Return the cause behind a failed task. The words of errors that are not ours are not repeated."""
+    about, name = about_of(dag_id), type(error).__name__ if error else "进程中断"
+    if error is not None and no_room(error):
+        text = f"任务 {dag_id}.{task_id} 写不下去：磁盘空间不足，多次再试仍然如此"
+        return Cause("disk", "", text, page=more.get("page", ""))
+    surprise = f"任务 {task_id} 遇到未预料的错误（{name}），详见任务日志"
+    text = str(error) if isinstance(error, ChengxinError) else surprise
+    match error, dag_id, task_id:
+        case InvariantBroken(), _, _:
+            kind = "broken"
+        case _, "housekeeping", "rehash":
+            kind = "damaged"
+        case _, "snapshot", "publish":
+            kind = "unpublished"
+        case SourceUnavailable(), _, _:
+            kind = "source"
+        case _:
+            kind = "failed"
+    return Cause(kind, about, text, f"{task_id}:{name}", **more)
+
+
+def happened(cause: Cause) -> None:
+    """Open a cause and say what is due."""
+    if not with_book(lambda book: book.open(cause, Clock.from_environment().now())):
+        log.error("%s：%s", cause.kind, cause.text)
+
+
+def with_book(change: Callable[[Book], Any]) -> bool:
+    """Change the book and say what is due; return whether there is a home. What goes wrong is only logged."""
+    settings = Settings.from_environment()
+    if not settings.home.is_dir():
+        return False
+    try:
+        change(Book(Layout(settings.home)))
+        deliver(settings, Clock.from_environment())
+    except (OSError, ChengxinError, ValueError) as error:
+        log.warning("告警未能登记或送出：%s", error if isinstance(error, ChengxinError) else type(error).__name__)
+    return True
+
+
+def held(contract: Contract, batch_id: str, verdict: Verdict) -> None:
+    """Tell that a batch is held; batches held for the same rules are one cause."""
+    why = [finding for finding in verdict.findings if finding.severity == "critical"]
+    text = "；".join(finding.message for finding in why[:FEW]) or "未通过校验"
+    page = f"/chengxin/batches/{contract.id}/{batch_id}"
+    reason = "、".join(sorted({finding.rule for finding in why}))
+    happened(of_contract("held", contract, f"批次暂停入库：{text}", reason=reason, item=batch_id, page=page))
+
+
+def admitted(contract: Contract, batch_id: str) -> None:
+    """Close what a batch that came in settles: its own hold, and holds told before it landed (it is the correction)."""
+
+    def change(book: Book) -> None:
+        now = Clock.from_environment().now()
+        book.drop_items("held", [batch_id], now)
+        open_holds = [e for e in book.open_entries() if e.cause.kind == "held" and e.cause.about == contract.id]
+        if open_holds:
+            receipt = Layout(Settings.from_environment().home).landing(contract.id, batch_id) / "receipt.json"
+            landed = instant_of_timestamp(receipt.stat().st_mtime).isoformat()
+            late = {e.id for e in open_holds if e.opened_at < landed}
+            book.close(lambda e: e.id in late, now)
+
+    with_book(change)
+
+
+def arrived(contract: Contract) -> None:
+    """Close the alert of an overdue delivery, if there is one and the delivery came."""
+
+    def change(book: Book) -> None:
+        from chengxin.publish import housekeeping
+
+        is_mine = [e for e in book.open_entries() if e.cause.kind == "overdue" and e.cause.about == contract.id]
+        clock = Clock.from_environment()
+        if is_mine and not housekeeping.overdue({contract.id: contract}, Settings.from_environment(), clock):
+            book.close(lambda e: e.id == is_mine[0].id, clock.now())
+
+    with_book(change)
+
+
+def seen(batches: Collection[str], by: str) -> None:
+    """Close the holds of batches that a person saw before approving a publication."""
+    with_book(lambda book: book.drop_items("held", batches, Clock.from_environment().now(), by or "审批人"))
+
+
+def settle(kind: str, causes: Collection[Cause]) -> None:
+    """Make the open causes of a kind these and no others."""
+    with_book(lambda book: book.settle(kind, causes, Clock.from_environment().now()))
+
+
+def settle_contracts(problems: Iterable[Any]) -> None:
+    """Open a cause for each contract file that cannot be used, close those of files that are mended."""
+    settle("contracts", [Cause("contracts", str(p.path), f"{p.path}：{p.message}") for p in problems])
+
+
+def _close_mended(book: Book, ti: Any) -> None:
+    about = about_of(ti.dag_id)
+    mine = [e for e in book.open_entries() if e.cause.about == about or e.cause.kind == "disk"]
+    over = {e.id for e in mine if ti.map_index < 0 and e.cause.reason.partition(":")[0] == ti.task_id}
+    if ti.task_id in LAST and len(over) < len(mine) and not _failures(ti):
+        over |= {e.id for e in mine if e.cause.kind in OF_RUNS}
+    if over:
+        book.close(lambda e: e.id in over, Clock.from_environment().now())
+
+
+def _failures(ti: Any) -> int:
+    """Return how many tasks of this run failed."""
+    return int(ti.get_ti_count(dag_id=ti.dag_id, run_ids=[ti.run_id], states=["failed", "upstream_failed"]))
+
+
+def _who(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return title and department as the DAG shows them."""
+    dag, task = context.get("dag"), context.get("task")
+    title = str(getattr(dag, "dag_display_name", "") or "")
+    return {"title": title.removeprefix("入库 · "), "department": str(getattr(task, "owner", "") or "")}
+
+
+def _page(ti: Any) -> str:
+    mapped = f"/mapped/{ti.map_index}" if ti.map_index is not None and ti.map_index >= 0 else ""
+    return f"/dags/{ti.dag_id}/runs/{ti.run_id}/tasks/{ti.task_id}{mapped}"

@@ -9,6 +9,8 @@ from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, task
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt
+from chengxin.orchestration.alerts import CALLBACKS, settle
+from chengxin.orchestration.deadlines import overdue_cause
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES, normal_end
 from chengxin.settings import Settings
@@ -39,7 +41,7 @@ def build(contracts: Mapping[str, Contract]) -> DAG:
         start_date=START,
         catchup=False,
         max_active_runs=1,
-        default_args={**RETRIES, "owner": "信用中心"},
+        default_args={**RETRIES, **CALLBACKS, "owner": "信用中心"},
     ) as dag:
 
         @task
@@ -64,12 +66,13 @@ def build(contracts: Mapping[str, Contract]) -> DAG:
 
 
 def tell_overdue(contracts: Mapping[str, Contract]) -> list[str]:
-    """Return what is overdue, one message a data set; skip when nothing is."""
+    """Return what is overdue, one message a data set, and alert; skip when nothing is."""
     from chengxin.publish import housekeeping
 
     found = housekeeping.overdue(contracts, Settings.from_environment(), Clock.from_environment())
     for one in found:
         log.warning("%s", one.message)
+    settle("overdue", [overdue_cause(contracts[one.dataset], one.message) for one in found])
     if not found:
         normal_end("没有逾期的报送")
     return [one.message for one in found]

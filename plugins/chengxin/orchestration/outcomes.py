@@ -1,20 +1,36 @@
 """The one place where errors of ours become outcomes of Airflow's: a retry policy, and the normal end.
 
 SourceUnavailable, CommitConflict     tried again, with growing pauses
+a full disk                           tried again, later: somebody, or housekeeping, makes room
 every other exception                 the task fails at once: trying again cannot help
 a process that died                   no exception: Airflow tries again
 held batch, nothing to publish        the task is skipped: a normal end (`normal_end`)
 """
 
+import os
 from datetime import timedelta
 from typing import Any, Never
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryDecision, RetryRule
 from airflow.sdk.exceptions import AirflowSkipException
 
-from chengxin.errors import CommitConflict, SourceUnavailable
+from chengxin.errors import CommitConflict, SourceUnavailable, no_room
 
-POLICY = ExceptionRetryPolicy(
+
+class Policy(ExceptionRetryPolicy):  # type: ignore[misc]  # Airflow is untyped to us
+    """Decides by the class of the error, and for a full disk by its text: Arrow and DuckDB have their own."""
+
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
+        """Decide."""
+        if no_room(exception):
+            return RetryDecision.retry(FULL_PAUSE * 2 ** (try_number - 1), "磁盘空间不足，腾出空间后自动再试")
+        return super().evaluate(exception, try_number, max_tries, context)
+
+
+# CHENGXIN_RETRY_SECONDS: the first pause. All pauses follow from it.
+PAUSE = timedelta(seconds=float(os.environ.get("CHENGXIN_RETRY_SECONDS", "120")))
+FULL_PAUSE = 5 * PAUSE  # 10, 20, 40 minutes
+POLICY = Policy(
     rules=[
         RetryRule(SourceUnavailable, RetryAction.RETRY, reason="来源或接收方暂时不可用，稍后再试"),
         RetryRule(CommitConflict, RetryAction.RETRY, reason="另一项任务正在写入，稍后再试"),
@@ -24,7 +40,7 @@ POLICY = ExceptionRetryPolicy(
 # Pauses of 2, 4, 8 minutes and up to as much again, so that all data sets of a source do not come back at once.
 RETRIES: dict[str, Any] = {
     "retries": 3,
-    "retry_delay": timedelta(minutes=2),
+    "retry_delay": PAUSE,
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(hours=1),
     "retry_policy": POLICY,

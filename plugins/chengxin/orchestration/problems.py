@@ -6,6 +6,7 @@ from typing import Any
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from chengxin.orchestration.alerts import settle_contracts
 from chengxin.orchestration.ingest import START
 
 DAG_ID = "contracts__problems"
@@ -14,6 +15,7 @@ TEXT = "以下数据合同无法使用，相应数据集暂停入库；修正文
 
 def build(problems: Iterable[Any]) -> DAG:
     """Build the DAG whose only task fails with every file and its message; problems: what the loader reported."""
+    problems = tuple(problems)
     lines = [f"{problem.path}: {problem.message}" for problem in problems]
 
     with DAG(
@@ -30,6 +32,7 @@ def build(problems: Iterable[Any]) -> DAG:
 
         @task
         def report() -> None:
+            settle_contracts(problems)
             raise AirflowFailException("\n".join([TEXT, *lines]))
 
         report()

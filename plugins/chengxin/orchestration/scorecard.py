@@ -7,6 +7,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.contracts.models import Contract
+from chengxin.orchestration.alerts import CALLBACKS
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES, normal_end
 from chengxin.settings import Settings
@@ -36,7 +37,7 @@ def build(contracts: Mapping[str, Contract]) -> DAG:
         catchup=False,
         max_active_runs=1,
         params={"month": month},
-        default_args={**RETRIES, "owner": "信用中心"},
+        default_args={**RETRIES, **CALLBACKS, "owner": "信用中心"},
     ) as dag:
 
         @task

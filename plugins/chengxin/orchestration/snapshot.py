@@ -12,6 +12,7 @@ from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 
 from chengxin.clock import SHANGHAI
 from chengxin.orchestration import assets, stages
+from chengxin.orchestration.alerts import CALLBACKS, Ask
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES
 from chengxin.orchestration.review_text import OPTIONS, REJECT
@@ -52,7 +53,7 @@ def build(datasets: Collection[str]) -> DAG:
         start_date=START,
         catchup=False,
         max_active_runs=1,
-        default_args={**RETRIES, "owner": "信用中心"},
+        default_args={**RETRIES, **CALLBACKS, "owner": "信用中心"},
     ) as dag:
 
         @task
@@ -79,6 +80,7 @@ def build(datasets: Collection[str]) -> DAG:
             defaults=REJECT,
             params={"reason": Param("已阅", **REASON)},
             response_timeout=ANSWER_WITHIN,
+            notifiers=Ask(),
         )
 
         @task(outlets=[assets.SNAPSHOT], trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)

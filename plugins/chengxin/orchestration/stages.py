@@ -13,7 +13,7 @@ from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.handover import Delivery, as_json
-from chengxin.orchestration import forms, review_text
+from chengxin.orchestration import alerts, forms, review_text
 from chengxin.orchestration.outcomes import normal_end
 from chengxin.settings import Settings
 
@@ -24,7 +24,10 @@ def contracts() -> dict[str, Contract]:
     """Return all usable contracts, for tasks that look at every data set."""
     from chengxin.contracts import loader
 
-    return loader.load(Settings.from_environment().contracts).contracts
+    loaded = loader.load(Settings.from_environment().contracts)
+    if not loaded.problems:  # their DAG is gone with the last of them, and cannot say that they are mended
+        alerts.settle_contracts([])
+    return loaded.contracts
 
 
 def discover(
@@ -62,6 +65,7 @@ def land(contract: Contract, delivery: Mapping[str, Any]) -> str:
 
     offered = Delivery(**{**delivery, "offered_at": datetime.fromisoformat(delivery["offered_at"])})
     batch = pipeline.land(contract, offered, Settings.from_environment(), Clock.from_environment())
+    alerts.arrived(contract)
     return batch.batch_id
 
 
@@ -104,6 +108,8 @@ def admit(contract: Contract, batch_id: str) -> dict[str, Any]:
     admission = pipeline.admit(contract, batch, settings, Clock.from_environment())
     if admission is None:
         log.warning("%s: 批次暂缓入库（hold），不参与发布；原因见该批次的校验报告", batch_id)
+        verdict = pipeline.validate(contract, batch, settings, Clock.from_environment())
+        alerts.held(contract, batch_id, verdict)
         normal_end(f"批次 {batch_id} 暂缓入库（hold）")
     log.info(
         "%s: 收到 %d = 入库 %d + 疑问 %d + 重复 %d + 未关联 %d",
@@ -114,6 +120,7 @@ def admit(contract: Contract, batch_id: str) -> dict[str, Any]:
         admission.duplicate,
         admission.unlinked,
     )
+    alerts.admitted(contract, batch_id)
     return dict(as_json(admission))
 
 
@@ -175,5 +182,7 @@ def publish(
     snapshot = pipeline.publish(dict(contracts), Settings.from_environment(), Clock.from_environment(), approval)
     if snapshot is None:
         normal_end("没有变化，不发布新快照")
+    if approval:
+        alerts.seen(approval.held, approval.by)
     log.info("已发布快照 %s", snapshot.id)
     return dict(as_json(snapshot))

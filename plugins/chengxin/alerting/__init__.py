@@ -1,0 +1,1 @@
+"""Alerts: one a cause, not one a run. `causes` says what there is, `book` what is open, `notices` tells whom."""

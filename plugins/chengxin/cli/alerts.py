@@ -1,0 +1,48 @@
+"""`alerts`: what is open, and closing by hand what Chengxin cannot see is settled."""
+
+import sys
+from datetime import datetime
+
+import click
+
+from chengxin.alerting.book import Book, Entry
+from chengxin.alerting.causes import KINDS
+from chengxin.alerting.notices import deliver
+from chengxin.cli.commands import HELD, Context, as_json_option, main, show_json
+from chengxin.clock import SHANGHAI
+from chengxin.store.layout import Layout
+
+
+@main.command(name="alerts")
+@click.option("--close", "closed", metavar="编号", help="关闭一条告警（如部门确认不再更正）")
+@click.option("--by", default="", help="与 --close 同用：由谁处理")
+@as_json_option
+@click.pass_obj
+def alerts_command(context: Context, closed: str | None, by: str, as_json: bool) -> None:
+    """未处理的告警：什么事、哪个部门、怎么办；有则退出码为 3 (open alerts)."""
+    book = Book(Layout(context.settings.home))
+    if closed:
+        if not book.close(lambda entry: entry.id == closed, context.clock.now(), by or "值班人员"):
+            raise click.UsageError(f"没有编号为 {closed} 的未处理告警")
+        deliver(context.settings, context.clock)
+    found = book.open_entries()
+    if as_json:
+        show_json({"open": [_facts(entry) for entry in found]})
+    else:
+        for entry in found:
+            click.echo(_line(entry))
+        click.echo(f"共 {len(found)} 条未处理的告警" if found else "没有未处理的告警。 (nothing open)")
+    sys.exit(HELD if found else 0)
+
+
+def _facts(entry: Entry) -> dict[str, object]:
+    kind = KINDS[entry.cause.kind]
+    return {**entry.as_json(), "name": kind.name, "press": kind.press}
+
+
+def _line(entry: Entry) -> str:
+    cause, kind = entry.cause, KINDS[entry.cause.kind]
+    since = datetime.fromisoformat(entry.opened_at).astimezone(SHANGHAI)
+    named = "｜".join(part for part in (kind.name, cause.department, cause.title or cause.about) if part)
+    head = f"✗ {named}（{since:%Y-%m-%d %H:%M} 起，{entry.times} 次）"
+    return "\n  ".join([head, cause.text, f"处理：{kind.press}", f"编号：{entry.id}"])

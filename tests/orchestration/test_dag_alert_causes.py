@@ -1,0 +1,87 @@
+"""Which failure of which task is which cause, and what closes it."""
+
+import errno
+from types import SimpleNamespace
+
+import pytest
+
+from chengxin import errors
+from chengxin.alerting.book import Book
+from chengxin.alerting.causes import KINDS
+from chengxin.orchestration import alerts, housekeeping, ingest, snapshot
+from chengxin.store.layout import Layout
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch) -> Book:
+    monkeypatch.setenv("CHENGXIN_HOME", str(tmp_path))
+    return Book(Layout(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "task_id", "error", "kind", "about"),
+    [
+        ("ingest__x", "land", errors.DeliveryCorrupt("坏"), "failed", "x"),
+        ("ingest__x", "discover", errors.SourceUnavailable("不在"), "source", "x"),
+        ("ingest__x", "batch.admit", errors.InvariantBroken("不平"), "broken", "x"),
+        ("ingest__x", "batch.standardise", FULL, "disk", ""),
+        ("housekeeping", "rehash", errors.DeliveryCorrupt("坏"), "damaged", "housekeeping"),
+        ("snapshot", "publish", errors.CommitUnknown("不明"), "unpublished", "snapshot"),
+        ("snapshot", "publish", errors.InvariantBroken("不平"), "broken", "snapshot"),
+        ("snapshot", "publish", None, "unpublished", "snapshot"),
+        ("scorecard", "issue", ValueError("430102199001010000"), "failed", "scorecard"),
+    ],
+)
+def test_a_failure_is_of_one_kind(dag_id, task_id, error, kind, about):
+    cause = alerts.of_failure(dag_id, task_id, error)
+    assert (cause.kind, cause.about) == (kind, about)
+    assert cause.kind in KINDS
+    assert "430102199001010000" not in cause.text, "words of errors that are not ours may hold values"
+
+
+def _ti(task_id: str, failed: int, dag_id: str = "ingest__x", map_index: int = -1) -> SimpleNamespace:
+    return SimpleNamespace(
+        dag_id=dag_id, run_id="r", task_id=task_id, map_index=map_index, get_ti_count=lambda **_: failed
+    )
+
+
+def test_a_failed_task_is_over_when_it_goes_well_and_a_mapped_one_when_the_run_does(book):
+    for task in ("discover", "land", "batch.admit"):
+        alerts.happened(alerts.of_failure("ingest__x", task, errors.ContractError("错")))
+    alerts.happened(alerts.of_failure("ingest__other", "land", errors.ContractError("错")))
+    alerts.mended({"ti": _ti("discover", 1)})
+    alerts.mended({"ti": _ti("land", 1, map_index=0)})
+    alerts.mended({"ti": _ti("answer", 1)})
+    left = {(e.cause.about, e.cause.reason.split(":")[0]) for e in book.open_entries()}
+    assert left == {("x", "land"), ("x", "batch.admit"), ("other", "land")}
+    alerts.mended({"ti": _ti("answer", 0)})
+    assert {e.cause.about for e in book.open_entries()} == {"other"}
+
+
+def test_without_a_home_nothing_is_entered_and_nothing_fails(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("CHENGXIN_HOME", str(tmp_path / "none"))
+    alerts.happened(alerts.of_failure("ingest__x", "land", errors.DeliveryCorrupt("坏了")))
+    assert "坏了" in caplog.text
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_channel_that_is_set_up_wrongly_fails_no_task_and_is_named(book, monkeypatch, caplog):
+    monkeypatch.setenv("CHENGXIN_ALERTS", "mail")
+    alerts.happened(alerts.of_failure("ingest__x", "land", errors.DeliveryCorrupt("坏了")))
+    assert "CHENGXIN_ALERTS_SMTP" in caplog.text
+    assert len(book.open_entries()) == 1
+
+
+def test_every_task_tells_and_takes_back_and_the_empty_leaf_costs_no_process(monkeypatch):
+    from chengxin.contracts.loader import load
+    from chengxin.settings import PROJECT
+
+    contracts = load(PROJECT / "dags" / "contracts").contracts
+    for dag in (ingest.build(contracts["tax_arrears"]), snapshot.build(contracts), housekeeping.build(contracts)):
+        for task in dag.tasks:
+            assert list(task.on_failure_callback) == alerts.CALLBACKS["on_failure_callback"], task.task_id
+            assert bool(task.on_success_callback) == (task.task_id != "all_ended")
+    asked = snapshot.build(contracts).get_task("approve")
+    assert [type(notifier) for notifier in asked.notifiers] == [alerts.Ask]

@@ -141,7 +141,7 @@ class AirflowProcesses:
             return connection.execute(query, values).fetchall()
 
     def switch(self, dag_id: str, *, on: bool) -> None:
-        """Switch a DAG on or off, as soon as Airflow knows it. Switched on, it starts the run that its schedule owes."""
+        """Switch a DAG on or off as soon as Airflow knows it; switched on, it starts the run that its schedule owes."""
         query = "UPDATE dag SET is_paused = %s WHERE dag_id = %s AND NOT is_stale RETURNING 1"
         self.until(lambda: self.rows(query, not on, dag_id))
 

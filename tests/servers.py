@@ -162,9 +162,18 @@ class Cluster:
     start: tuple[str | Path, ...]
 
     def restart(self) -> None:
+        self.stop()
+        self.begin()
+
+    def stop(self) -> None:
+        self._run("-m", "immediate", "stop")
+
+    def begin(self) -> None:
+        self._run(*self.start)
+
+    def _run(self, *words: str | Path) -> None:
         quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-        subprocess.run([*self.control, "-m", "immediate", "stop"], **quiet)
-        subprocess.run([*self.control, *self.start], **quiet)
+        subprocess.run([*self.control, *words], **quiet)
 
 
 @contextmanager

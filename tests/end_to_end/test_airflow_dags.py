@@ -76,7 +76,7 @@ print(json.dumps([sorted(bag.dag_ids), bag.import_errors, bag.dags["ingest__comm
     done = airflow.python(program)
     assert done.returncode == 0, done.stdout
     dags, errors, text = json.loads(done.stdout.splitlines()[-1])
-    assert dags == ["contracts__problems", "housekeeping", "ingest__commerce_demo", "scorecard", "snapshot"]
+    assert dags == ["contracts__problems", "housekeeping", "ingest__commerce_demo", "scorecard", "snapshot", "watch"]
     assert errors == {}
     assert "演示登记部门" in text
     assert "| 统一社会信用代码 | `uscc` |" in text

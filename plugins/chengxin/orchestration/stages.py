@@ -13,7 +13,7 @@ from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.handover import Delivery, as_json
-from chengxin.orchestration import alerts, forms, review_text
+from chengxin.orchestration import alerts, forms, metrics, review_text
 from chengxin.orchestration.outcomes import normal_end
 from chengxin.settings import Settings
 
@@ -59,6 +59,7 @@ def backfilled_from(dag_run: Any) -> datetime | None:
     return dag_run.logical_date if dag_run.run_type == "backfill" else None
 
 
+@metrics.timed
 def land(contract: Contract, delivery: Mapping[str, Any]) -> str:
     """Fetch one delivery and return its batch id."""
     from chengxin import pipeline
@@ -76,6 +77,7 @@ def pending(contract: Contract) -> list[str]:
     return [batch.batch_id for batch in pipeline.pending(contract, Settings.from_environment())]
 
 
+@metrics.timed
 def standardise(contract: Contract, batch_id: str) -> str:
     """Standardise one batch."""
     from chengxin import pipeline
@@ -86,6 +88,7 @@ def standardise(contract: Contract, batch_id: str) -> str:
     return batch_id
 
 
+@metrics.timed
 def validate(contract: Contract, batch_id: str) -> str:
     """Judge one batch. A hold is a verdict: the task succeeds and `admit` is skipped."""
     from chengxin import pipeline
@@ -99,6 +102,7 @@ def validate(contract: Contract, batch_id: str) -> str:
     return batch_id
 
 
+@metrics.timed
 def admit(contract: Contract, batch_id: str) -> dict[str, Any]:
     """Link and account for one batch; return its admission as JSON. A held batch ends here, skipped."""
     from chengxin import pipeline
@@ -110,6 +114,7 @@ def admit(contract: Contract, batch_id: str) -> dict[str, Any]:
         log.warning("%s: 批次暂缓入库（hold），不参与发布；原因见该批次的校验报告", batch_id)
         verdict = pipeline.validate(contract, batch, settings, Clock.from_environment())
         alerts.held(contract, batch_id, verdict)
+        metrics.batch_ended(contract, "hold", pipeline.counts_of(contract, batch, settings))
         normal_end(f"批次 {batch_id} 暂缓入库（hold）")
     log.info(
         "%s: 收到 %d = 入库 %d + 疑问 %d + 重复 %d + 未关联 %d",
@@ -121,7 +126,9 @@ def admit(contract: Contract, batch_id: str) -> dict[str, Any]:
         admission.unlinked,
     )
     alerts.admitted(contract, batch_id)
-    return dict(as_json(admission))
+    account = dict(as_json(admission))
+    metrics.batch_ended(contract, admission.verdict, account)
+    return account
 
 
 def answer(contracts: Mapping[str, Contract]) -> list[str]:
@@ -184,5 +191,6 @@ def publish(
         normal_end("没有变化，不发布新快照")
     if approval:
         alerts.seen(approval.held, approval.by)
+    metrics.published()
     log.info("已发布快照 %s", snapshot.id)
     return dict(as_json(snapshot))

@@ -1,0 +1,64 @@
+"""The DAG of the hourly round: what no single run can see, the numbers for monitoring, and notices still to be sent."""
+
+from typing import Any
+
+from airflow.sdk import DAG, CronTriggerTimetable, task
+
+from chengxin.alerting.causes import of_contract
+from chengxin.clock import SHANGHAI, Clock
+from chengxin.orchestration import alerts, metrics
+from chengxin.orchestration.ingest import START
+from chengxin.orchestration.outcomes import RETRIES
+from chengxin.settings import Settings
+
+DAG_ID = "watch"
+HOURLY = CronTriggerTimetable("50 * * * *", timezone=SHANGHAI.key)
+TEXT = """\
+**巡查**：每小时运行，只看不改数据。
+
+- 不能用的合同、明显增多的未关联数据：登记告警，恢复后自动关闭；
+- 报出监控指标（配置了 OpenTelemetry 或 StatsD 时）；
+- 补送此前没有送出的告警，提醒久未处理的告警。
+"""
+
+
+def build() -> DAG:
+    """Build the DAG; its task reads the contracts."""
+    with DAG(
+        dag_id=DAG_ID,
+        dag_display_name="巡查",
+        doc_md=TEXT,
+        tags=["维护"],
+        schedule=HOURLY,
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        default_args={**RETRIES, **alerts.CALLBACKS, "owner": "信用中心"},
+    ) as dag:
+
+        @task
+        def look() -> dict[str, Any]:
+            return look_round()
+
+        look()
+    return dag
+
+
+def look_round() -> dict[str, Any]:
+    """Settle the alerts that concern the whole and report the gauges; return how many of each."""
+    from chengxin.contracts import loader
+    from chengxin.publish.standing import standings
+
+    settings, clock = Settings.from_environment(), Clock.from_environment()
+    loaded = loader.load(settings.contracts)
+    alerts.settle_contracts(loaded.problems)
+    found = standings(settings, clock.today())
+    alerts.settle(
+        "waiting",
+        [
+            of_contract("waiting", loaded.contracts[s.dataset], s.words(), page="/chengxin/waiting")
+            for s in found
+            if s.growing and s.dataset in loaded.contracts
+        ],
+    )
+    return {"problems": len(loaded.problems), **metrics.gauges(loaded.contracts, found, settings, clock)}

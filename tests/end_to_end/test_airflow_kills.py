@@ -1,0 +1,207 @@
+"""Kill what can be killed under a real scheduler: the state afterwards is right, and nobody had to lend a hand.
+
+Every case has a data set of its own; what is published in the end is compared, byte by byte, with a run that nobody
+disturbed. CHENGXIN_KILL_SEED picks other moments; CHENGXIN_MANY=5 repeats the cases.
+"""
+
+import os
+import random
+import shutil
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from pipeline_runs import command, published_files
+from test_airflow_dags import CONTRACT
+
+from airflow_processes import AirflowProcesses
+from chengxin import pipeline
+from chengxin.alerting.book import Book
+from chengxin.clock import Clock
+from chengxin.contracts.loader import load
+from chengxin.settings import Settings
+from chengxin.store import journal
+from chengxin.store.layout import Layout
+
+pytestmark = [pytest.mark.airflow, pytest.mark.server]
+SEED = int(os.environ.get("CHENGXIN_KILL_SEED", "1"))
+ROUNDS = range(int(os.environ.get("CHENGXIN_MANY", "1")))
+HEAD = "主键,名称,统一社会信用代码,成立日期,行政区划\n"
+ROWS = [
+    "1,长沙示例一科技有限公司,91430100MAXY00016P,2019年9月5日,430105",
+    "2,芙蓉区示例小吃店,92430102MAXY200174,2021.3.15,430102",
+    "3,长沙示例二商贸有限公司,91430111MAXY00024H,2020-02-30,430111",
+    "4,长沙示例四商贸有限公司,,2020-02-03,430111",
+]
+
+
+@dataclass
+class Case:
+    """One data set and the run that takes it in."""
+
+    processes: AirflowProcesses
+    dataset: str
+    draw: random.Random
+
+    @property
+    def dag(self) -> str:
+        return f"ingest__{self.dataset}"
+
+    def begin(self) -> str:
+        """Lay a delivery down, switch the DAG on and return the run that its schedule owes."""
+        home, contracts = self.processes.home, self.processes.contracts / "commerce"
+        contracts.mkdir(exist_ok=True)
+        inbox = home / "inbox" / self.dataset
+        inbox.mkdir(parents=True)
+        (inbox / "delivery.csv").write_text(HEAD + "\n".join(self.draw.sample(ROWS, 3)) + "\n", "utf-8")
+        text = CONTRACT.replace("commerce_demo", self.dataset).replace("folder: demo", f"folder: {self.dataset}")
+        (contracts / f"{self.dataset}.yaml").write_text(text.replace("hourly", "yearly"), "utf-8")
+        self.processes.switch(self.dag, on=True)
+        return self.processes.first_run(self.dag)
+
+    def ended_well(self, run: str) -> None:
+        assert self.processes.ended(self.dag, run) == "success", self.processes.told()
+        assert len(self.accounts()) == 1, "admitted, and once only"
+
+    def accounts(self) -> list[Path]:
+        entries = sorted((self.processes.home / "admissions").glob("*.json"))
+        return [p for p in entries if f'"{self.dataset}"' in p.read_text("utf-8")]
+
+    def kill(self, process: psutil.Process) -> bool:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+            return True
+        return False
+
+
+@pytest.fixture(params=ROUNDS)
+def case(request: pytest.FixtureRequest, processes: AirflowProcesses) -> Case:
+    name = request.node.originalname.removeprefix("test_")[:24]
+    return Case(processes, f"commerce_{name}_{request.param}", random.Random(f"{SEED} {request.node.name}"))
+
+
+def test_a_task_that_is_killed(case: Case) -> None:
+    run = case.begin()
+    victim = case.draw.choice(["land", "batch.standardise", "batch.validate", "batch.admit"])
+    process = case.processes.running_task(case.dag, run, victim)
+    time.sleep(case.draw.uniform(0, 0.2))
+    assert case.kill(process), victim
+    case.ended_well(run)
+    assert case.processes.tries(case.dag, run, victim) == 2
+
+
+def test_the_scheduler_is_killed_with_its_workers(case: Case) -> None:
+    run = case.begin()
+    case.processes.running_task(case.dag, run, case.draw.choice(["land", "batch.%"]))
+    time.sleep(case.draw.uniform(0, 2))
+    case.processes.kill("scheduler")
+    case.ended_well(run)
+
+
+def test_the_metadata_is_away_for_a_while(case: Case) -> None:
+    run = case.begin()
+    case.processes.running_task(case.dag, run, "batch.%")
+    time.sleep(case.draw.uniform(0, 1))
+    case.processes.cluster.stop()
+    time.sleep(case.draw.uniform(2, 8))
+    case.processes.cluster.begin()
+    case.ended_well(run)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small file system must be mounted")
+def test_the_disk_is_full_for_a_while(case: Case) -> None:
+    disk = case.processes.home / "batches" / case.dataset
+    disk.mkdir(parents=True)
+    size = case.draw.choice([4, 8, 16])
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this container may not mount")
+    try:
+        run = case.begin()
+        waiting = "SELECT 1 FROM task_instance WHERE dag_id = %s AND state = 'up_for_retry'"
+        case.processes.until(lambda: case.processes.rows(waiting, case.dag))
+        subprocess.run(["mount", "-o", "remount,size=16m", str(disk)], check=True)
+        case.ended_well(run)
+        kept = case.processes.home / "kept"
+        shutil.copytree(disk, kept)
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    shutil.copytree(kept, disk, dirs_exist_ok=True)
+    shutil.rmtree(kept)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_a_worker_dies_after_the_journal_has_the_batch(case: Case) -> None:
+    run = case.begin()
+    number = len(list((case.processes.home / "admissions").glob("*.json")))
+    entry = case.processes.home / "admissions" / f"{number:08d}.json"
+    _killed_at(case.processes.running_task(case.dag, run, "batch.admit"), "link", entry)
+    assert case.accounts(), "the batch is in"
+    case.ended_well(run)
+    assert case.processes.tries(case.dag, run, "batch.admit") == 2
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_a_worker_dies_after_the_pointer_has_moved(processes: AirflowProcesses) -> None:
+    pointer = processes.home / "published" / "government" / "current.json"
+    processes.switch("snapshot", on=True)
+    run = processes.first_run("snapshot")
+    _killed_at(processes.running_task("snapshot", run, "publish"), "rename", pointer)
+    assert pointer.exists(), "readers have the new snapshot"
+    assert processes.ended("snapshot", run) == "success", processes.told()
+    assert processes.tries("snapshot", run, "publish") == 2
+    assert (processes.home / "published" / "open" / "current.json").exists()
+
+
+def test_two_publications_at_once(processes: AirflowProcesses, case: Case) -> None:
+    case.ended_well(case.begin())
+    words = command(processes.home, processes.contracts, "publish", "--json")
+    beside = subprocess.Popen(words, env=processes.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    processes.trigger("snapshot", f"beside-{case.dataset}")
+    assert processes.ended("snapshot", f"beside-{case.dataset}") == "success", processes.told()
+    _, said = beside.communicate(timeout=120)
+    assert beside.returncode == 0, said.decode()[-2000:]
+
+
+def test_in_the_end_it_is_as_if_nothing_had_happened(processes: AirflowProcesses, tmp_path: Path) -> None:
+    layout = Layout(processes.home)
+    processes.trigger("snapshot", "last")
+    assert processes.ended("snapshot", "last") == "success", processes.told()
+    assert Book(layout).entries() == [], "what mends itself rings nobody up"
+    pipeline.tidy(Settings(home=processes.home))  # as housekeeping does each day
+    left = [p.relative_to(layout.home) for p in layout.home.rglob("*") if p.name.startswith(".building-")]
+    assert left == []
+    assert not layout.work.is_dir() or not list(layout.work.iterdir())
+    assert not layout.drafts.is_dir() or not list(layout.drafts.iterdir())
+    verified = command(processes.home, processes.contracts, "verify", "--json")
+    assert subprocess.run(verified, env=processes.environment, capture_output=True, check=False).returncode == 0
+    assert published_files(_undisturbed(processes, tmp_path)) == published_files(processes.home)
+
+
+def _killed_at(process: psutil.Process, call: str, path: Path) -> None:
+    """Let a process do one system call on this path and die of it."""
+    inject = ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when=1", "-P", str(path)]
+    tracer = subprocess.run(
+        ["strace", "-f", "-p", str(process.pid), *inject], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "killed by SIGKILL" in tracer.stderr, tracer.stderr
+
+
+def _undisturbed(processes: AirflowProcesses, folder: Path) -> Path:
+    """Take the same deliveries in, in the same order, and publish once; return the home."""
+    home = folder / "home"
+    shutil.copytree(processes.home / "inbox", home / "inbox")
+    settings = Settings(home=home, contracts=processes.contracts)
+    contracts = load(settings.contracts).contracts
+    order = [p["dataset"] for p in journal.entries(Layout(processes.home).journal) if p["revision"] == 0]
+    for dataset in dict.fromkeys(order):
+        for delivery in pipeline.discover(contracts[dataset], settings):
+            landed = pipeline.land(contracts[dataset], delivery, settings, Clock())
+            pipeline.ingest(contracts[dataset], landed, settings, Clock())
+    pipeline.retry_waiting(contracts, settings, Clock())
+    pipeline.publish(contracts, settings, Clock())
+    return home

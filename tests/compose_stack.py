@@ -103,6 +103,7 @@ class Stack:
         """Replace what only exists in containers."""
         for there, replaced in (
             ("/run/secrets/", f"{self.folder}/secrets/"),
+            ("/run/credentials", f"{self.folder}/secrets/connections"),
             ("http://api-server:8080", self.url),
             ("http://localhost:8080", self.url),
             ("localhost:8974", f"localhost:{self.ports['health']}"),

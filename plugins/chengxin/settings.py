@@ -9,19 +9,22 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def secret(name: str, env: Mapping[str, str] = os.environ) -> str | None:
-    """Return a secret of the environment: the variable `name`, else what the file named by `<name>_FILE` holds.
+    """Return a secret: the variable `name`, else what the file holds that is named by `<name>_FILE`.
 
-    Raises OSError, in words, where that file cannot be read: a secret that is missing must not pass for none.
+    Else the file `name` in the folder CHENGXIN_CREDENTIALS; None where there is none. Raises OSError, in words, where a
+    file cannot be read: a secret that is missing must not pass for none.
     """
     if value := env.get(name, "").strip():
         return value
-    place = env.get(f"{name}_FILE", "").strip()
+    place, folder = env.get(f"{name}_FILE", "").strip(), env.get("CHENGXIN_CREDENTIALS", "").strip()
+    if not place and folder and (Path(folder) / name).exists():
+        place = str(Path(folder) / name)
     if not place:
         return None
     try:
         return Path(place).read_text("utf-8").strip() or None
     except OSError as error:
-        raise OSError(error.errno, f"{name}_FILE 所指的文件读不到（{error.strerror}）") from None
+        raise OSError(error.errno, f"{name} 的文件读不到（{error.strerror}）") from None
 
 
 @dataclass(frozen=True)

@@ -26,17 +26,14 @@ from chengxin.contracts.loader import load
 from chengxin.settings import Settings
 from chengxin.store import journal
 from chengxin.store.layout import Layout
+from deliveries import uscc
 
 pytestmark = [pytest.mark.airflow, pytest.mark.server]
 SEED = int(os.environ.get("CHENGXIN_KILL_SEED", "1"))
 ROUNDS = range(int(os.environ.get("CHENGXIN_MANY", "1")))
-HEAD = "主键,名称,统一社会信用代码,成立日期,行政区划\n"
-ROWS = [
-    "1,长沙示例一科技有限公司,91430100MAXY00016P,2019年9月5日,430105",
-    "2,芙蓉区示例小吃店,92430102MAXY200174,2021.3.15,430102",
-    "3,长沙示例二商贸有限公司,91430111MAXY00024H,2020-02-30,430111",
-    "4,长沙示例四商贸有限公司,,2020-02-03,430111",
-]
+HEAD = "主键,名称,统一社会信用代码,成立日期,行政区划"
+ROWS = [f"{n},长沙示例{n}科技有限公司,{uscc(n)},2019-09-0{n},430105" for n in range(1, 8)]
+REFUSED = "9,长沙示例商贸有限公司,,2020-02-30,430111"
 
 
 @dataclass
@@ -57,7 +54,7 @@ class Case:
         contracts.mkdir(exist_ok=True)
         inbox = home / "inbox" / self.dataset
         inbox.mkdir(parents=True)
-        (inbox / "delivery.csv").write_text(HEAD + "\n".join(self.draw.sample(ROWS, 3)) + "\n", "utf-8")
+        (inbox / "delivery.csv").write_text("\n".join([HEAD, *self.draw.sample(ROWS, 4), REFUSED, ""]), "utf-8")
         text = CONTRACT.replace("commerce_demo", self.dataset).replace("folder: demo", f"folder: {self.dataset}")
         (contracts / f"{self.dataset}.yaml").write_text(text.replace("hourly", "yearly"), "utf-8")
         self.processes.switch(self.dag, on=True)

@@ -18,9 +18,10 @@ from chengxin.store.layout import Layout
 
 log = logging.getLogger(__name__)
 DAG_ID = "housekeeping"
-DAILY = CronTriggerTimetable("30 5 * * *", timezone=SHANGHAI.key)
+# after the looks of the morning (5:00 to 5:59): what lay there overnight is no overdue delivery
+DAILY = CronTriggerTimetable("10 6 * * *", timezone=SHANGHAI.key)
 TEXT = """\
-**日常维护**：每日 5:30 运行，与正在进行的入库互不妨碍，可随时再次运行。
+**日常维护**：每日 6:10 运行，与正在进行的入库互不妨碍，可随时再次运行。
 
 - `overdue`：逾期未到的报送，逐条写明部门、期限、逾期几个工作日和怎么办（见任务日志和 XCom）；没有逾期时跳过；
 - `stray`：清除中断的运行留下的半成品；

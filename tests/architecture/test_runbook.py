@@ -1,0 +1,21 @@
+"""The runbook knows every alert and every metric that the code does, and no other."""
+
+import re
+from pathlib import Path
+
+from chengxin.alerting.causes import KINDS
+from chengxin.orchestration.metrics import METRICS
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "operating.md").read_text("utf-8")
+
+
+def test_every_alert_has_its_row_with_meaning_and_remedy():
+    rows = dict(re.findall(r"^\| (\S+ `[a-z]+`) \| (.+ \| .+) \|$", TEXT, re.MULTILINE))
+    assert set(rows) == {f"{kind.name} `{name}`" for name, kind in KINDS.items()}
+
+
+def test_every_metric_has_its_row_with_kind_and_tags():
+    rows = re.findall(r"^\| `(chengxin\.[a-z_.]+)` \| (\w+)[^|]*\| ?([a-z, ]*) ?\| .+ \|$", TEXT, re.MULTILINE)
+    assert {name: (kind, tags.strip()) for name, kind, tags in rows} == {
+        name: (kind, tags) for name, (kind, tags, _) in METRICS.items()
+    }

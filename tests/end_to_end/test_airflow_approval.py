@@ -8,8 +8,10 @@ import httpx
 import pytest
 from test_airflow_dags import CONTRACT, GOOD, HELD
 
+from chengxin.alerting.book import Book
 from chengxin.cli.embedded_airflow import EmbeddedAirflow
 from chengxin.settings import PROJECT, Settings
+from chengxin.store.layout import Layout
 
 pytestmark = [pytest.mark.airflow, pytest.mark.server]
 INGEST = "ingest__commerce_demo"
@@ -65,6 +67,10 @@ class Running:
         path = f"/api/v2/dags/snapshot/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
         return self.client.patch(path, json={"chosen_options": [option], "params_input": params})
 
+    def alerts(self):
+        """Return the kinds of the open alerts, but for that of the run that failed on purpose."""
+        return sorted(e.cause.kind for e in Book(Layout(self.home)).open_entries() if e.cause.kind != "failed")
+
     def manifest(self):
         folder = self.home / "published" / "government"
         if not (folder / "current.json").exists():
@@ -116,11 +122,13 @@ def test_a_held_batch_is_shown_and_the_answer_stands_in_the_manifest(ingested):
     assert "**暂停**" in question["body"]
     assert "来路不明的列" in question["body"]
     assert ingested.manifest() is None, "nothing is published while the question is open"
+    assert ingested.alerts() == ["approval", "held"]
     ingested.answer(question, "发布", reason="已电话核实，列名有误").raise_for_status()
     assert ingested.ended("snapshot", "asked") == "success"
     approval = ingested.manifest()["extra"]["approval"]
     assert (approval["decision"], approval["reason"], approval["by"]) == ("发布", "已电话核实，列名有误", "admin")
     assert len(approval["held"]) == 1
+    assert ingested.alerts() == [], "whoever answered has seen what is held"
 
 
 def test_nobody_is_asked_twice_about_the_same_batch(ingested):

@@ -15,7 +15,7 @@ RUN useradd --create-home --uid 50000 chengxin \
 WORKDIR /opt/chengxin
 
 COPY requirements.lock ./
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 
 # Editable: Airflow and Python see the same files in plugins/, so one copy is loaded.
 COPY pyproject.toml README.md LICENSE ./

@@ -1,6 +1,7 @@
 """What the trigger form of an ingest DAG does, on a home of files."""
 
 import os
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -68,6 +69,22 @@ def names(deliveries):
 
 def test_a_scheduled_run_takes_what_the_source_offers(contract, settings):
     assert names(stages.discover(contract, {"action": "new"})) == ["one.csv"]
+
+
+def test_more_than_airflow_maps_over_comes_in_several_runs(contract, settings, monkeypatch, caplog):
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "2")
+    for number in (2, 3):
+        (settings.home / "inbox" / "demo" / f"one_{number}.csv").write_text(f"{ROWS}9{number},,92430102MAXY200174,\n")
+    time.sleep(2.1)  # a file that was touched just now is offered again
+    first = stages.discover(contract, {"action": "new"})
+    assert names(first) == ["one.csv", "one_2.csv"]
+    assert "有 3 个报送待处理，本次运行只处理前 2 个" in caplog.text
+    for delivery in first:
+        stages.land(contract, delivery)
+    assert names(stages.discover(contract, {"action": "new"})) == ["one_3.csv"]
+    stages.land(contract, stages.discover(contract, {"action": "new"})[0])
+    assert len(stages.pending(contract)) == 2
+    assert "有 3 个批次待处理" in caplog.text
 
 
 def test_one_file_of_the_inbox_is_taken_whatever_its_name(contract, settings):

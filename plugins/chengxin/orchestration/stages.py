@@ -5,9 +5,9 @@ The pipeline is imported inside the functions: it pulls in Arrow, DuckDB and GX,
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
@@ -18,6 +18,7 @@ from chengxin.orchestration.outcomes import normal_end
 from chengxin.settings import Settings
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def contracts() -> dict[str, Contract]:
@@ -51,7 +52,7 @@ def discover(
         return [as_json(pipeline.given(contract, asked["file"], settings))]
     if action == forms.SINCE:
         since = forms.asked_since(asked)
-    return [as_json(delivery) for delivery in pipeline.discover(contract, settings, since)]
+    return [as_json(delivery) for delivery in _for_one_run("报送", pipeline.discover(contract, settings, since))]
 
 
 def backfilled_from(dag_run: Any) -> datetime | None:
@@ -74,7 +75,20 @@ def pending(contract: Contract) -> list[str]:
     """Return the ids of all landed batches without an outcome: those of this run and those an earlier run left."""
     from chengxin import pipeline
 
-    return [batch.batch_id for batch in pipeline.pending(contract, Settings.from_environment())]
+    waiting = pipeline.pending(contract, Settings.from_environment())
+    return [batch.batch_id for batch in _for_one_run("批次", waiting)]
+
+
+def _for_one_run(what: str, found: Sequence[T]) -> Sequence[T]:
+    """Keep the first ones, as many as Airflow maps over (`core.max_map_length`): it fails a task that gives it more."""
+    from airflow.sdk.configuration import conf
+
+    most = conf.getint("core", "max_map_length", fallback=1024)
+    if len(found) > most:
+        log.warning(
+            "有 %d 个%s待处理，本次运行只处理前 %d 个，其余留待下次运行；可立即再次触发", len(found), what, most
+        )
+    return found[:most]
 
 
 @metrics.timed

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from pipeline_runs import chengxin, command
@@ -91,19 +92,47 @@ def start(folder: Path) -> Iterator[object]:
         assert run.nothing_left()
 
 
-def test_the_demo_is_published_and_the_pages_stay_until_interrupted(start, folder):
-    run = start()
-    said = run.until("按 Ctrl-C 结束")
+def door(said: str) -> AirflowApi:
     url, user, password = DOOR.findall(said)[-1]
     assert url.startswith(f"http://{HOST}:")
-    assert AirflowApi(url, user, password).dag_ids() >= {"ingest__commerce_registration", "snapshot"}
-    assert "快照" in said
-    assert "[31m" not in said
+    return AirflowApi(url, user, password)
+
+
+def test_a_snapshot_that_a_person_refuses_is_a_failure(start):
+    run = start("--once", "--ask")
+    api = door(run.until("等待审批"))
+    ends = time.monotonic() + 600
+    while run.process.poll() is None and time.monotonic() < ends:
+        with suppress(httpx.HTTPError):  # Airflow stops before the run does
+            for question in api.questions():
+                api.answer(question, "不发布", {"reason": "测试：不发布"})
+        time.sleep(1)
+    assert run.process.poll() == 1, run.said
+    assert "快照未发布，审批未通过" in run.said
+    assert run.nothing_left(1)
+
+
+def test_once_ends_with_0_when_the_snapshot_is_published(start, folder):
+    run = start("--once")
+    assert run.process.wait(600) == 0, run.said
+    assert "快照" in run.said
+    assert "[31m" not in run.said
     status = chengxin(run.home, folder / "contracts", "status")
     assert {d["dataset"]: d["batches"] for d in status["datasets"]} == {n.split("/")[1]: 2 for n in USED}
     assert [len(d["held"]) for d in status["datasets"] if d["dataset"] == "banking_settlement_account"] == [1]
     assert status["snapshots"]["government"]["tables"]["registration"] > 0
     assert chengxin(run.home, folder / "contracts", "verify")["problems"] == []
+    assert run.nothing_left(1)
+
+
+def test_without_once_the_pages_stay_until_interrupted(start):
+    run = start()
+    api = door(run.until("按 Ctrl-C 结束"))
+    assert api.dag_ids() >= {"ingest__commerce_registration", "snapshot"}
+    runs = api.runs()
+    assert api.newest_run() == runs[-1]
+    assert api.runs(after=runs[-3]) == runs[-2:]
+    assert AirflowApi(api.url, "admin", "another").refused()
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(60) == 0
     assert run.nothing_left(1)

@@ -2,10 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,7 +17,7 @@ from rich.table import Table
 from chengxin import pipeline
 from chengxin.cli.demo import ROUNDS
 from chengxin.cli.embedded_airflow import AirflowFailed, EmbeddedAirflow
-from chengxin.cli.embedded_api import ENDED, AirflowApi, Question, Run
+from chengxin.cli.embedded_api import ENDED, AirflowApi, Question
 from chengxin.cli.inspect import TIERS
 from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
@@ -32,11 +32,10 @@ if TYPE_CHECKING:
 
 SNAPSHOT, INGEST = "snapshot", "ingest__"
 FIRST = {"found": 0, "names": 1, "none": 2}
-LOOK_EVERY = 2.0
+LOOK_EVERY = 1.0
+AT_A_TIME = 6  # the scheduler looks at every run that goes on, again and again: more of them only cost more
 TELL_EVERY = 15.0
 LIMIT_SECONDS = 1800
-SETTLE_LOOKS = 5
-LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 NOTE = "chengxin demo --airflow"
 REASON = "演示：由 chengxin demo 自动作答"
 
@@ -105,35 +104,44 @@ class _Run:
         if number == ROUNDS[0]:
             self._await_dags({*ingests, SNAPSHOT})
         # Publication follows every admission; here it waits for the round, or it would publish each data set by itself.
-        self._api.pause(SNAPSHOT, paused=True)
-        failures = self._all(f"第 {number} 轮 入库", ingests, INGEST, number)
-        return failures + self._all(f"第 {number} 轮 发布", [SNAPSHOT], SNAPSHOT, number)
+        self._api.switch(SNAPSHOT, on=False)
+        failures, was = self._all(f"第 {number} 轮 入库", ingests, number), _current(self._context)
+        failures += self._all(f"第 {number} 轮 发布", [SNAPSHOT], number)
+        if _current(self._context) == was and pipeline.review(self._contracts, self._context.settings):
+            failures.append(f"第 {number} 轮：快照未发布，审批未通过")
+        return failures
 
-    def _all(self, title: str, dag_ids: Sequence[str], prefix: str, number: int) -> list[str]:
-        """Switch these DAGs on and see that each runs once; return what failed, in Chinese."""
-        known = self._known()
-        self._api.pause(prefix, paused=False)
-        if number == ROUNDS[0]:
-            self._settle(dag_ids, known)
-        self._trigger([d for d in dag_ids if d not in {r.dag_id for r in self._new(known)}], f"demo-{number}")
-        return self._finish(title, dag_ids, known)
+    def _all(self, title: str, dag_ids: Sequence[str], number: int) -> list[str]:
+        """See that each of these DAGs runs, in this order and some at a time; return what failed, in Chinese."""
+        before, waiting, begun = self._api.newest_run(), list(dag_ids), set[str]()
+        run_id = f"demo-{number}-{datetime.now().astimezone():%Y%m%dT%H%M%S}"
+        with _shown(self._context, self._mode) as show:
+            while True:
+                runs = [run for run in self._api.runs(before) if run.dag_id in begun]
+                ended = {run.dag_id for run in runs} - {run.dag_id for run in runs if run.state not in ENDED}
+                line = f"{title}：{len(ended)}/{len(dag_ids)} 个 DAG 运行完毕，第 {self._seconds()} 秒"
+                show(self._contracts, line)
+                if len(ended) == len(dag_ids):
+                    break
+                for dag_id in waiting[: AT_A_TIME - len(begun - ended)]:
+                    self._begin(dag_id, run_id)
+                    waiting.remove(dag_id)
+                    begun.add(dag_id)
+                if time.monotonic() > self._until:
+                    raise AirflowFailed(f"{title}：{LIMIT_SECONDS} 秒内没有完成")
+                self._look()
+        self._say(line)
+        return [
+            f"{run.dag_id}：{'、'.join(self._api.failed_tasks(run)) or '运行失败'}"
+            for run in runs
+            if run.state == "failed"
+        ]
 
-    def _known(self) -> set[tuple[str, str]]:
-        return {(run.dag_id, run.run_id) for run in self._api.runs(LONG_AGO)}
-
-    def _new(self, known: Collection[tuple[str, str]]) -> list[Run]:
-        return [run for run in self._api.runs(LONG_AGO) if (run.dag_id, run.run_id) not in known]
-
-    def _settle(self, dag_ids: Sequence[str], known: Collection[tuple[str, str]]) -> None:
-        """Wait a little for the runs that Airflow starts by itself when a DAG is switched on, by its schedule."""
-        for _ in range(SETTLE_LOOKS):
-            self._look()
-            if {run.dag_id for run in self._new(known)} >= set(dag_ids):
-                return
-
-    def _trigger(self, dag_ids: Sequence[str], name: str) -> None:
-        run_id = f"{name}-{datetime.now().astimezone():%Y%m%dT%H%M%S}"
-        for dag_id in dag_ids:
+    def _begin(self, dag_id: str, run_id: str) -> None:
+        """Start a run of a DAG. One that its schedule owes comes by itself when the DAG is switched on."""
+        owed = self._api.owed(dag_id, datetime.now().astimezone())
+        self._api.switch(dag_id, on=True)
+        if not owed:
             self._api.trigger(dag_id, run_id, NOTE)
 
     def answer(self) -> None:
@@ -159,27 +167,6 @@ class _Run:
                 raise AirflowFailed("DAG 文件不能用：" + "；".join(errors))
             if time.monotonic() > self._until:
                 raise AirflowFailed(f"Airflow 没有读到这些 DAG：{'、'.join(sorted(missing))}")
-
-    def _finish(self, title: str, dag_ids: Sequence[str], known: Collection[tuple[str, str]]) -> list[str]:
-        """Wait until each of these DAGs had a run and none is running; return the failed ones, with their tasks."""
-        with _shown(self._context, self._mode) as show:
-            while True:
-                self._look()
-                runs = [run for run in self._new(known) if run.dag_id in dag_ids]
-                busy = {run.dag_id for run in runs if run.state not in ENDED}
-                ended = {run.dag_id for run in runs} - busy
-                line = f"{title}：{len(ended)}/{len(dag_ids)} 个 DAG 运行完毕，第 {self._seconds()} 秒"
-                show(self._contracts, line)
-                if len(ended) == len(dag_ids):
-                    break
-                if time.monotonic() > self._until:
-                    raise AirflowFailed(f"{title}：{LIMIT_SECONDS} 秒内没有完成")
-        self._say(line)
-        return [
-            f"{run.dag_id}：{'、'.join(self._api.failed_tasks(run)) or '运行失败'}"
-            for run in runs
-            if run.state == "failed"
-        ]
 
     def _look(self) -> None:
         time.sleep(LOOK_EVERY)

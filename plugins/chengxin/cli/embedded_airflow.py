@@ -24,19 +24,6 @@ START_SECONDS = 240
 STOP_SECONDS = 20
 BUSY_SECONDS = 60  # how long a process waits while another writes the metadata
 
-# Tasks are forked from the scheduler's workers: what is imported here, once, is not imported again by every task.
-LOCAL_SETTINGS = '''\
-"""Written by `chengxin demo --airflow`: imports the heavy libraries once, before the executor forks its workers."""
-
-import sys
-
-if "scheduler" in sys.argv:
-    import chengxin.pipeline
-    import chengxin.validate.engine
-
-__all__: list[str] = []
-'''
-
 
 class AirflowFailed(ChengxinError):
     """The embedded Airflow does not start, or one of its processes ended."""
@@ -95,37 +82,53 @@ class EmbeddedAirflow:
 
     def _start(self) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
-        (self.logs / "ended").unlink(missing_ok=True)
         self.password = _password(self.folder / "password.json", self.user)
-        config = self.folder / "config"
-        config.mkdir(exist_ok=True)
-        (config / "airflow_local_settings.py").write_text(LOCAL_SETTINGS)
-        port = free_port(PORT)
-        self.url = f"http://{HOST}:{port}"
-        environment = _environment(self, self._settings, port) | dict(self._given)
+        self._migrate()
+        for wanted in (PORT, 0):
+            self._launch(free_port(wanted))
+            if self._ours():
+                return
+            self._end()  # somebody was quicker to take this port
+        raise AirflowFailed(f"{HOST} 上没有可用端口；日志：{self.logs}")
+
+    def _migrate(self) -> None:
         with (self.logs / "migrate.log").open("wb") as log:
+            environment = _environment(self, self._settings, PORT)
             migrated = subprocess.run(  # noqa: S603  our own words
                 airflow("db", "migrate"), env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
             )
         if migrated.returncode:
             raise AirflowFailed(f"Airflow 的元数据库建不起来；日志：{self.logs / 'migrate.log'}")
+
+    def _launch(self, port: int) -> None:
+        self.url = f"http://{HOST}:{port}"
+        (self.logs / "ended").unlink(missing_ok=True)
         command = [sys.executable, "-m", "chengxin.cli.embedded_guard", str(self.logs)]
         self._guard = subprocess.Popen(  # noqa: S603  our own words
-            command, env=environment, stdin=subprocess.PIPE, start_new_session=True
+            command,
+            env=_environment(self, self._settings, port) | dict(self._given),
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
-        self._wait()
 
-    def _wait(self) -> None:
-        api = AirflowApi(self.url, self.user, self.password)
+    def _ours(self) -> bool:
+        """Wait until all is healthy; return False when another Airflow answers at our address."""
+        api = self.api()
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
+            if api.refused():
+                return False
             self.check()
             if api.healthy():
-                return
+                return True
             time.sleep(0.5)
         raise AirflowFailed(f"Airflow 在 {START_SECONDS} 秒内没有就绪；日志：{self.logs}")
 
     def _stop(self) -> None:
+        self._end()
+        self._lock.release()
+
+    def _end(self) -> None:
         guard, self._guard = self._guard, None
         if guard is not None:
             assert guard.stdin is not None
@@ -136,7 +139,6 @@ class EmbeddedAirflow:
                 guard.kill()
             end_session(guard.pid)
             guard.wait()
-        self._lock.release()
 
 
 def free_port(wanted: int) -> int:

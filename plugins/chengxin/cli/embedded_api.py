@@ -37,6 +37,11 @@ class Run:
     run_id: str
     state: str
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return what tells it from all other runs."""
+        return self.dag_id, self.run_id
+
 
 @dataclass(frozen=True)
 class Question:
@@ -55,6 +60,7 @@ class AirflowApi:
     """Airflow at an address, as one user. Raises httpx.HTTPError when it refuses or does not answer."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
+        self.url = url
         self._login = {"username": user, "password": password}
         self._client = httpx.Client(base_url=url, timeout=60, trust_env=False)
 
@@ -72,6 +78,15 @@ class AirflowApi:
             for name in ("metadatabase", "scheduler", "dag_processor", "triggerer")
         )
 
+    def refused(self) -> bool:
+        """Tell whether somebody answers here who does not know this user: another Airflow, or no Airflow at all."""
+        try:
+            return not self._token
+        except httpx.HTTPStatusError as error:
+            return error.response.is_client_error
+        except httpx.TransportError:
+            return False
+
     def import_errors(self) -> list[str]:
         """Return why DAG files cannot be used."""
         found = self._get("/api/v2/importErrors")["import_errors"]
@@ -86,31 +101,40 @@ class AirflowApi:
             if not page["dags"] or len(found) >= page["total_entries"]:
                 return found
 
-    def pause(self, prefix: str, *, paused: bool) -> None:
-        """Switch all DAGs off or on whose ids begin so."""
-        # Both: without dag_id_pattern nothing is matched, and that alone would match anywhere in an id.
-        query = {"dag_id_pattern": prefix, "dag_id_prefix_pattern": prefix, "limit": LIMIT}
-        self._send("PATCH", "/api/v2/dags", {"is_paused": paused}, **query)
+    def owed(self, dag_id: str, now: datetime) -> bool:
+        """Tell whether the schedule of a DAG owes a run at this time: switching the DAG on starts it."""
+        due = self._get(f"/api/v2/dags/{dag_id}")["next_dagrun_run_after"]
+        return due is not None and datetime.fromisoformat(due) <= now
+
+    def switch(self, dag_id: str, *, on: bool) -> None:
+        """Switch a DAG on or off."""
+        self._send("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": not on})
 
     def trigger(self, dag_id: str, run_id: str, note: str) -> None:
         """Start a run under this id, if it is not there yet; the note is shown in the UI."""
         body = {"dag_run_id": run_id, "logical_date": None, "note": note}
         self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
 
-    def runs(self, since: datetime) -> list[Run]:
-        """Return all runs due at this time or later, of all DAGs, oldest first."""
-        found: list[Run] = []
+    def newest_run(self) -> Run | None:
+        """Return the run that was made last, of all DAGs."""
+        runs, _ = self._newest(limit=1, offset=0)
+        return runs[0] if runs else None
+
+    def runs(self, after: Run | None = None) -> list[Run]:
+        """Return all runs, of all DAGs, oldest first; with `after`, only those made later, whatever came before."""
+        found: dict[tuple[str, str], Run] = {}  # a run made meanwhile shifts the pages: some come twice, none is missed
         while True:
-            page = self._get(
-                f"/api/v2/dags/{ALL}/dagRuns",
-                run_after_gte=since.isoformat(),
-                limit=LIMIT,
-                offset=len(found),
-                order_by="id",
-            )
-            found += [Run(run["dag_id"], run["dag_run_id"], run["state"]) for run in page["dag_runs"]]
-            if not page["dag_runs"] or len(found) >= page["total_entries"]:
-                return found
+            page, total = self._newest(limit=LIMIT, offset=len(found))
+            for run in page:
+                if after and run.key == after.key:
+                    return list(found.values())[::-1]
+                found[run.key] = run
+            if not page or len(found) >= total:
+                return list(found.values())[::-1]
+
+    def _newest(self, limit: int, offset: int) -> tuple[list[Run], int]:
+        page = self._get(f"/api/v2/dags/{ALL}/dagRuns", limit=limit, offset=offset, order_by="-id")
+        return [Run(r["dag_id"], r["dag_run_id"], r["state"]) for r in page["dag_runs"]], page["total_entries"]
 
     def failed_tasks(self, run: Run) -> list[str]:
         """Return the names of the failed tasks of a run."""

@@ -2,7 +2,7 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
-from chengxin.orchestration import pools
+from chengxin.orchestration import pools, preload
 from chengxin.orchestration.deadlines import DeliveryDue
 from chengxin.orchestration.pages import views
 
@@ -11,7 +11,7 @@ class ChengxinPlugin(AirflowPlugin):
     """Chengxin's entry in Airflow."""
 
     name = "chengxin"
-    listeners = [pools]  # noqa: RUF012  as Airflow declares it
+    listeners = [pools, preload]  # noqa: RUF012  as Airflow declares it
     deadline_references = [DeliveryDue]  # noqa: RUF012
     fastapi_apps = views.apps()
     external_views = views.external_views()

@@ -1,0 +1,43 @@
+"""Imports once, in the process from which tasks are forked, what otherwise every task's process imports by itself.
+
+With LocalExecutor that process is the scheduler: the listener below. With Celery it is the worker, which imports
+`chengxin.orchestration.preloaded` when its setting `imports` says so. CHENGXIN_PRELOAD=off: neither.
+"""
+
+import os
+import sys
+from functools import cache
+from typing import Any
+
+from airflow.listeners import hookimpl
+
+
+@hookimpl
+def on_starting(component: Any) -> None:
+    """Load everything when this is a scheduler that forks its own tasks. Runs in every Airflow process that starts."""
+    from airflow.configuration import conf
+
+    if sys.argv[1:2] == ["scheduler"] and "LocalExecutor" in conf.get("core", "executor"):
+        load()
+
+
+@cache
+def load() -> None:
+    """Import the stages and Airflow's own share of a task, and build one DAG, which warms what Airflow caches."""
+    if os.environ.get("CHENGXIN_PRELOAD") == "off":
+        return
+    from airflow.sdk.execution_time import task_runner  # noqa: F401
+    from airflow.sdk.listener import get_listener_manager
+
+    from chengxin.contracts import loader
+    from chengxin.orchestration import ingest, snapshot
+    from chengxin.pipeline.warming import warm_up
+    from chengxin.settings import Settings
+
+    get_listener_manager()
+    warm_up()
+    folder = Settings.from_environment().contracts
+    for name in loader.names(folder)[:1]:
+        for contract in loader.load(folder, only=name).contracts.values():
+            ingest.build(contract)
+        snapshot.build([name])

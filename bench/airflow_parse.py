@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
-LIMIT = {700: 4.0}
+LIMIT_S = 4.0  # for 700 contracts; bench/run.py holds the figure against it
 HEAVY = ("pyarrow", "duckdb", "great_expectations", "pandas", "numpy", "requests", "sqlglot")
 PROGRAM = """
-import json, runpy, sys, time
+import json, resource, runpy, sys, time
 began = time.perf_counter(), time.process_time()
 import airflow.sdk, airflow.providers.standard.operators.hitl, airflow.providers.standard.operators.empty
 ready, before = (time.perf_counter(), time.process_time()), set(sys.modules)
@@ -33,6 +33,7 @@ print(json.dumps({{
     "import_cpu": ready[1] - began[1],
     "parse_wall": done[0] - ready[0],
     "parse_cpu": done[1] - ready[1],
+    "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     "heavy": sorted(set({heavy!r}) & (set(sys.modules) - before)),
 }}))
 """
@@ -79,12 +80,28 @@ def measure(counts: list[int]) -> list[dict[str, Any]]:
             first = sorted(contracts.rglob("*.yaml"))[0].stem
             whole = parse(work, contracts, files)
             task = parse(work, contracts, [PROJECT / "dags" / "ingest.py"], f"ingest__{first}")
-            found.append({"contracts": count, **whole, "task_cpu": task["parse_cpu"], "task_dags": task["dags"]})
+            found.append({"contracts": count, **whole, "task_cpu": task["parse_cpu"], "task_wall": task["parse_wall"]})
     return found
 
 
+def results(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return objects as in build/bench.json: all DAG files beside the import of Airflow, one task's share of them."""
+    listed = []
+    for row in found:
+        whole = {"cpu_s": row["parse_cpu"], "wall_s": row["parse_wall"], "peak_mib": row["peak_mib"]}
+        share = {"cpu_s": row["task_cpu"], "wall_s": row["task_wall"], "peak_mib": 0.0}
+        for name, cost, against, other in (
+            ("airflow:parse", whole, "airflow:import", row["import_cpu"]),
+            ("airflow:parse_task", share, "airflow:parse", row["parse_cpu"]),
+        ):
+            figures = {key: round(value, 4) for key, value in cost.items()}
+            ratio = round(cost["cpu_s"] / other, 3)
+            listed.append({"name": name, "rows": row["contracts"], **figures, "against": against, "ratio": ratio})
+    return listed
+
+
 def main() -> int:
-    """Print a table; return 1 when a limit is missed or a data library was imported."""
+    """Print a table; return 1 when a data library was imported."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--contracts", default="20,200,700")
     options.add_argument("--json", type=Path)
@@ -97,9 +114,8 @@ def main() -> int:
             f"  {row['parse_cpu']:>11.2f}  {row['task_cpu']:>14.2f}  {', '.join(row['heavy']) or '-'}"
         )
     if given.json:
-        given.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    missed = [r for r in found if r["heavy"] or r["parse_cpu"] > LIMIT.get(r["contracts"], float("inf"))]
-    return 1 if missed else 0
+        given.json.write_text(json.dumps(results(found), indent=1) + "\n", "utf-8")
+    return 1 if any(row["heavy"] for row in found) else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Run the benchmarks side by side and print ratios with their targets; write build/bench.json.
 
-    python bench/run.py --rows 1000000 [--only pipeline delta gx pandas cli encoding readers] [--rounds 3]
+    python bench/run.py --rows 1000000 [--only pipeline delta gx pandas cli encoding readers airflow] [--rounds 3]
 
 Every contestant is a child process whose CPU (user + system of its whole tree), wall time and peak memory are measured
 from outside. Two things that are compared run in turns, and the ratio is the median of the ratios of the same round:
@@ -20,6 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from airflow_parse import LIMIT_S
 from generate import BUILD, generate
 from measure import Cost, run_child
 from readers import FORMATS, XLS_ROWS
@@ -266,6 +267,16 @@ def bench_readers(bench: Bench) -> None:
     bench.target("GB18030 CSV CPU to its UTF-8 twin", ratio_of(found["csv_gb18030"], found["csv"]), 1.5)
 
 
+def bench_airflow(bench: Bench) -> None:
+    """Measure Airflow's own share: parsing 20, 200 and 700 contracts, and 200 deliveries of 20 data sets at once."""
+    for program in ("airflow_parse.py", "airflow_arrivals.py"):
+        measured = bench.files / "airflow.json"
+        bench.console.print(bench.child(program, "--json", measured)[1], highlight=False)
+        bench.results += [Result(**one) for one in json.loads(measured.read_text())]
+    (parsed,) = (r for r in bench.results if (r.name, r.rows) == ("airflow:parse", 700))
+    bench.target("CPU seconds to parse 700 contracts", parsed.cpu_s, LIMIT_S)
+
+
 BENCHES = {
     "pipeline": bench_pipeline,
     "delta": bench_delta,
@@ -274,6 +285,7 @@ BENCHES = {
     "cli": bench_cli,
     "encoding": bench_encoding,
     "readers": bench_readers,
+    "airflow": bench_airflow,
 }
 
 

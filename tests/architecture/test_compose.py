@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -21,6 +22,18 @@ TREE |= {"volumes", "depends_on", "command", "healthcheck", "deploy", "ports", "
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
     return load_compose()
+
+
+def test_compose_itself_takes_the_file(tmp_path):
+    docker = shutil.which("docker")
+    if not docker or subprocess.run([docker, "compose", "version"], capture_output=True).returncode:
+        pytest.skip("no docker client with compose here")
+    subprocess.run(
+        [PROJECT / "deploy" / "stack", "secrets"], env={**os.environ, "CHENGXIN_STACK_FOLDER": str(tmp_path)}
+    )
+    words = [docker, "compose", "--project-directory", tmp_path, "--file", PROJECT / "docker-compose.yml"]
+    done = subprocess.run([*words, "config", "--quiet"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_all_airflow_services_run_the_one_image_of_this_tree(compose):

@@ -177,7 +177,7 @@ def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int) -> di
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__PARALLELISM": str((os.cpu_count() or 1) + 1),
+        "AIRFLOW__CORE__PARALLELISM": str((os.cpu_count() or 1) + 2),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(embedded.folder / "password.json"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{embedded.user}:admin",
@@ -186,12 +186,13 @@ def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int) -> di
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
-        # a change in dags/ is seen within a minute; more often costs a core that the tasks need
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
+        # a changed contract is seen within two minutes, a DAG file at once; more often costs what the tasks need
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{embedded.folder / 'airflow.db'}?timeout={BUSY_SECONDS}",
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+        # between two looks at all that runs; more tasks than cores go on, so that none of these waits for a look
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         # the first task after a start waits while the api-server builds its interface
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "CHENGXIN_CONTRACTS": str(settings.contracts),

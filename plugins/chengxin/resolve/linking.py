@@ -14,7 +14,7 @@ Files of a links folder (one a revision of the batch):
   subjects/identifiers/names.parquet   what a registering kind adds to the registry (resolve.registry)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -38,6 +38,9 @@ from chengxin.resolve.registry import Registry
 from chengxin.resolve.reopening import current, void
 from chengxin.resolve.session import parquet, session
 from chengxin.store.layout import Layout
+from chengxin.store.repeats import Digests, repeated
+
+_AT_ONCE = 122_880  # rows
 
 
 @dataclass(frozen=True)
@@ -215,11 +218,12 @@ class Linking:
         order = keys.VERSION_ORDER
         # Narrow first: only records that occur twice here, or that are already held, can be duplicates.
         withdrawn_here = "OR payload IS NULL" if self.withdrawal else ""
-        connection.execute("""CREATE TEMP TABLE repeated AS
-            SELECT hash(record_id) AS h FROM linked WHERE NOT waiting GROUP BY h HAVING count(*) > 1""")
+        twice = pa.table({"h": self._repeated(connection)})
+        connection.register("repeated", twice)
         connection.execute(f"""CREATE TEMP TABLE mine AS
             SELECT record_id, payload, version_at, batch_order, row_id, true AS here FROM linked
-            WHERE NOT waiting AND (hash(record_id) IN (FROM repeated) {withdrawn_here})""")
+            WHERE NOT waiting AND (hash(record_id) IN (SELECT h FROM repeated) {withdrawn_here})""")
+        connection.unregister("repeated")
         if self._held_files("linked.parquet"):
             connection.execute("""CREATE TEMP TABLE known AS
                 SELECT record_id, payload, version_at, batch_order, row_id, false AS here FROM held
@@ -242,6 +246,16 @@ class Linking:
         connection.execute(f"""CREATE TEMP TABLE superseded AS
             SELECT row_id FROM (SELECT row_id, here, lead(row_id) OVER (PARTITION BY record_id ORDER BY {order}) AS next
             FROM mine) WHERE here AND next IS NOT NULL""")
+
+    def _repeated(self, connection: duckdb.DuckDBPyConnection) -> Digests:
+        """Return the digests of the record ids that more than one settled row of this batch has."""
+
+        def share(n: int, of: int) -> Iterator[Digests]:
+            mine = f"AND hash(record_id) % {of} = {n}" if of > 1 else ""
+            found_ids = connection.sql(f"SELECT hash(record_id) AS h FROM linked WHERE NOT waiting {mine}")
+            yield from (batch.column(0).to_numpy() for batch in found_ids.to_arrow_reader(_AT_ONCE))
+
+        return repeated(share, pq.read_metadata(self.target / "linked.parquet").num_rows)
 
     def _write_withdrawn(self, connection: duckdb.DuckDBPyConnection) -> None:
         if self.contract.delivery.mode != "full" or not self._held_files("linked.parquet"):

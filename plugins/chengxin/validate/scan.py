@@ -1,18 +1,22 @@
 """One batch as DuckDB sees it: needs answered together, failing rows, and the plain pass GX is measured against."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from chengxin.errors import InvariantBroken
+from chengxin.store.repeats import Digests, repeated
 from chengxin.validate.conditions import Condition, both, ident, text_literal
 from chengxin.validate.metrics import BATCH, Duplicates, Listing, Need, Scalar, condition_of, needs_of
 
 RowRef = tuple[str, int]
 KNOWN_SUBJECT = "is_known_subject"
 DELIVERY_STATUS = "delivery_status_code"
+_AT_ONCE = 122_880  # rows
 _NOT_DELETED = f" WHERE {DELIVERY_STATUS} IS DISTINCT FROM '2'"
 
 
@@ -44,6 +48,7 @@ class Scan:
         rows = self._connection.execute(f"DESCRIBE {BATCH}").fetchall()
         self.types: dict[str, str] = {row[0]: row[1] for row in rows}
         self.passes = 0
+        self._rows = sum(pq.read_metadata(part).num_rows for part in parts)
         self._known: dict[Need, Any] = {}
         self._suspects: dict[tuple[tuple[str, ...], str | None], str] = {}
 
@@ -59,15 +64,13 @@ class Scan:
         missing = [need for need in wanted if need not in self._known]
         scalars = [need for need in missing if isinstance(need, Scalar)]
         if scalars:
-            row = self._connection.execute(scalar_sql(scalars)).fetchone()
-            assert row is not None
+            row = self._connection.execute(scalar_sql(scalars)).fetchall()[0]
             self._known.update(zip(scalars, row, strict=True))
             self.passes += 1
         for need in missing:
             if isinstance(need, Duplicates):
-                row = self._connection.execute(_count_repeated(self._suspected(need.keys, need.where), need)).fetchone()
-                assert row is not None
-                self._known[need] = row[0]
+                counted = _count_repeated(self._suspected(need.keys, need.where), need)
+                self._known[need] = self._connection.execute(counted).fetchall()[0][0]
             elif isinstance(need, Listing):
                 found = self._connection.execute(need.sql).fetchall()
                 self._known[need] = [value for (value,) in found]
@@ -80,11 +83,23 @@ class Scan:
             name = f"suspects_{len(self._suspects)}"
             more = ", source_file AS f, source_row AS r" if {"source_file", "source_row"} <= self.types.keys() else ""
             more += ", row_id AS place" if "row_id" in self.types else ", (f, r) AS place" if more else ""
-            self._connection.execute(
-                f"CREATE TEMP TABLE {name} AS {_twice(keys, where)} SELECT * FROM {_suspects(keys, where, more)}"
-            )
+            twice = pa.table({"h": self._repeated(keys, where)})
+            rows = _suspects(keys, where, more) if len(twice) else f"({_keys(keys, where, more)} LIMIT 0)"
+            self._connection.register("twice", twice)
+            self._connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM {rows}")
+            self._connection.unregister("twice")
             self._suspects[asked] = name
         return self._suspects[asked]
+
+    def _repeated(self, keys: Sequence[str], where: str | None) -> Digests:
+        """Return the digests of keys that more than one row has: all that have to be compared in full."""
+
+        def share(n: int, of: int) -> Iterator[Digests]:
+            mine = both(where, f"{_hash(keys)} % {of} = {n}") if of > 1 else where
+            found = self._connection.sql(f"SELECT {_hash(keys)} AS h FROM {BATCH} {_where(mine)}")
+            yield from (batch.column(0).to_numpy() for batch in found.to_arrow_reader(_AT_ONCE))
+
+        return repeated(share, self._rows)
 
     def failing_rows(self, expectations: Sequence[Mapping[str, Any]], limit: int) -> list[list[RowRef]]:
         """Return for each expectation source file and row of the first rows that break it; none where no row does.
@@ -105,8 +120,7 @@ class Scan:
                 where = both(condition.domain, condition.unexpected)
                 asked[n] = f"arg_min((source_file, source_row), {order}, {int(limit)}) FILTER (WHERE {where})"
         if asked:
-            row = self._connection.execute(f"SELECT {', '.join(asked.values())} FROM {BATCH}").fetchone()
-            assert row is not None
+            row = self._connection.execute(f"SELECT {', '.join(asked.values())} FROM {BATCH}").fetchall()[0]
             for n, listed in zip(asked, row, strict=True):
                 found[n] = _rows(listed or [])
         return found
@@ -142,12 +156,14 @@ def scalar_sql(needs: Sequence[Scalar]) -> str:
 
 
 def duplicates_sql(need: Duplicates) -> str:
-    """Return the query that counts rows with a key that occurs more than once.
+    """Return one query that counts rows with a key that occurs more than once.
 
     Keys are grouped by their hash first, which is narrow; only rows whose hash repeats are compared in full. The count
     is exact: equal keys have equal hashes.
     """
-    return f"{_twice(need.keys, need.where)} {_count_repeated(_suspects(need.keys, need.where, ''), need)}"
+    grouped = f"SELECT {_hash(need.keys)} AS h FROM {BATCH} {_where(need.where)} GROUP BY 1 HAVING count(*) > 1"
+    suspects = _suspects(need.keys, need.where, "")
+    return f"WITH twice AS MATERIALIZED ({grouped}) {_count_repeated(suspects, need)}"
 
 
 def _count_repeated(suspects: str, need: Duplicates) -> str:
@@ -165,14 +181,12 @@ def repeated_sql(suspects: str, condition: Condition, limit: int) -> str:
     )
 
 
-def _twice(keys: Sequence[str], where: str | None) -> str:
-    grouped = f"SELECT {_hash(keys)} AS h FROM {BATCH} {_where(where)} GROUP BY 1 HAVING count(*) > 1"
-    return f"WITH twice AS MATERIALIZED ({grouped})"
-
-
 def _suspects(keys: Sequence[str], where: str | None, more: str) -> str:
-    columns = ", ".join(ident(key) for key in keys)
-    return f"(SELECT {columns}{more} FROM {BATCH} {_where(where)}) AS b SEMI JOIN twice ON {_hash(keys)} = twice.h"
+    return f"({_keys(keys, where, more)}) AS b SEMI JOIN twice ON {_hash(keys)} = twice.h"
+
+
+def _keys(keys: Sequence[str], where: str | None, more: str) -> str:
+    return f"SELECT {', '.join(ident(key) for key in keys)}{more} FROM {BATCH} {_where(where)}"
 
 
 def _hash(keys: Sequence[str]) -> str:

@@ -92,34 +92,51 @@ def _nameless(known: Known, records: Sequence[Path]) -> str:
             UNION SELECT related_subject_id FROM {parquet(records)} WHERE related_subject_id IS NOT NULL) {named}"""
 
 
-_SUBJECT = """SELECT subject_id, min(part) AS part,
-        arg_max(subject_type, (version_at, adm_order, row_id)) AS subject_type,
-        arg_max(name, (version_at, adm_order, row_id)) AS name,
-        arg_max(uscc, (version_at, adm_order, row_id)) AS uscc,
-        arg_max(region_code, (version_at, adm_order, row_id)) AS region_code,
-        arg_max(status_code, (version_at, adm_order, row_id)) AS status_code,
-        arg_max(born_on, (version_at, adm_order, row_id)) AS born_on,
-        arg_max(origin, (version_at, adm_order, row_id)) AS origin,
-        arg_max(source_row, (version_at, adm_order, row_id)) AS source_row,
-        NULL::VARCHAR AS source_record_id, NULL::TIMESTAMPTZ AS source_updated_at
-    FROM subjects_here GROUP BY subject_id ORDER BY part, subject_id"""
-_IDENTIFIER = """SELECT subject_id, min(part) AS part, identifier_type, identifier_value,
-        NULL::DATE AS valid_from_on, NULL::DATE AS valid_to_on,
-        arg_min(origin, (adm_order, row_id)) AS origin, arg_min(source_row, (adm_order, row_id)) AS source_row,
-        NULL::VARCHAR AS source_record_id, NULL::TIMESTAMPTZ AS source_updated_at
-    FROM identifiers_here GROUP BY subject_id, identifier_type, identifier_value
-    ORDER BY part, subject_id, identifier_type, identifier_value"""
-_NAME = """SELECT n.subject_id, min(n.part) AS part, arg_min(n.name, (n.adm_order, n.row_id)) AS name, n.name_key,
-        max(n.valid_from_on) AS valid_from_on,
-        CASE WHEN n.name_key = any_value(c.name_key) THEN NULL ELSE max(n.valid_to_on) END AS valid_to_on,
-        coalesce(n.name_key = any_value(c.name_key), false) AS is_current,
-        arg_min(n.origin, (n.adm_order, n.row_id)) AS origin,
-        arg_min(n.source_row, (n.adm_order, n.row_id)) AS source_row,
-        NULL::VARCHAR AS source_record_id, NULL::TIMESTAMPTZ AS source_updated_at
-    FROM names_here n LEFT JOIN (
-        SELECT subject_id, arg_max(name_key, (version_at, adm_order, row_id)) AS name_key
-        FROM subjects_here GROUP BY subject_id) c USING (subject_id)
-    GROUP BY n.subject_id, n.name_key ORDER BY part, subject_id, name_key"""
+# Most subjects, identifiers and names were stated once: those are taken as they are, only the others are aggregated.
+_NEWEST, _OLDEST = "(version_at, adm_order, row_id)", "(adm_order, row_id)"
+_SEVERAL = "SELECT subject_id FROM subjects_here GROUP BY subject_id HAVING count(*) > 1"
+_SUBJECT_FIELDS = (
+    "subject_type", "name", "uscc", "region_code", "status_code", "born_on", "origin", "source_row",
+)  # fmt: skip
+_NO_SOURCE = "NULL::VARCHAR AS source_record_id, NULL::TIMESTAMPTZ AS source_updated_at"
+_SUBJECT = f"""WITH several AS MATERIALIZED ({_SEVERAL})
+    SELECT *, {_NO_SOURCE} FROM (
+        SELECT subject_id, part, {", ".join(_SUBJECT_FIELDS)} FROM subjects_here ANTI JOIN several USING (subject_id)
+        UNION ALL BY NAME
+        SELECT subject_id, min(part) AS part, {", ".join(f"arg_max({f}, {_NEWEST}) AS {f}" for f in _SUBJECT_FIELDS)}
+        FROM subjects_here SEMI JOIN several USING (subject_id) GROUP BY subject_id)
+    ORDER BY part, subject_id"""
+_IDENTIFIER_KEY = "subject_id, identifier_type, identifier_value"
+_IDENTIFIER = f"""WITH several AS MATERIALIZED (
+        SELECT hash({_IDENTIFIER_KEY}) AS digest FROM identifiers_here GROUP BY digest HAVING count(*) > 1)
+    SELECT *, NULL::DATE AS valid_from_on, NULL::DATE AS valid_to_on, {_NO_SOURCE} FROM (
+        SELECT {_IDENTIFIER_KEY}, part, origin, source_row
+        FROM identifiers_here ANTI JOIN several ON digest = hash({_IDENTIFIER_KEY})
+        UNION ALL BY NAME
+        SELECT {_IDENTIFIER_KEY}, min(part) AS part, arg_min(origin, {_OLDEST}) AS origin,
+            arg_min(source_row, {_OLDEST}) AS source_row
+        FROM identifiers_here SEMI JOIN several ON digest = hash({_IDENTIFIER_KEY}) GROUP BY {_IDENTIFIER_KEY})
+    ORDER BY part, {_IDENTIFIER_KEY}"""
+_NAME = f"""WITH several AS MATERIALIZED ({_SEVERAL}),
+    now AS (
+        SELECT subject_id, name_key FROM subjects_here ANTI JOIN several USING (subject_id)
+        UNION ALL
+        SELECT subject_id, arg_max(name_key, {_NEWEST})
+        FROM subjects_here SEMI JOIN several USING (subject_id) GROUP BY subject_id),
+    repeated AS MATERIALIZED (
+        SELECT hash(subject_id, name_key) AS digest FROM names_here GROUP BY digest HAVING count(*) > 1),
+    names AS (
+        SELECT subject_id, name_key, part, name, valid_from_on, valid_to_on, origin, source_row
+        FROM names_here ANTI JOIN repeated ON digest = hash(subject_id, name_key)
+        UNION ALL BY NAME
+        SELECT subject_id, name_key, min(part) AS part, arg_min(name, {_OLDEST}) AS name,
+            max(valid_from_on) AS valid_from_on, max(valid_to_on) AS valid_to_on,
+            arg_min(origin, {_OLDEST}) AS origin, arg_min(source_row, {_OLDEST}) AS source_row
+        FROM names_here SEMI JOIN repeated ON digest = hash(subject_id, name_key) GROUP BY subject_id, name_key)
+    SELECT n.* REPLACE (CASE WHEN n.name_key = now.name_key THEN NULL ELSE valid_to_on END AS valid_to_on),
+        coalesce(n.name_key = now.name_key, false) AS is_current, {_NO_SOURCE}
+    FROM names n LEFT JOIN now USING (subject_id)
+    ORDER BY part, subject_id, name_key"""
 
 
 def _touched(connection: duckdb.DuckDBPyConnection, known: Known, nameless: str | None) -> set[str]:

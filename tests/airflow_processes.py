@@ -20,7 +20,6 @@ import psutil
 import psycopg
 from sqlalchemy import make_url
 
-from chengxin.cli.embedded_airflow import LOCAL_SETTINGS
 from chengxin.cli.embedded_guard import airflow, end_session
 from servers import Cluster
 
@@ -44,8 +43,6 @@ class AirflowProcesses:
         self.home, self.contracts = folder / "home", folder / "contracts"
         self.contracts.mkdir(parents=True)
         self.home.mkdir()
-        (folder / "config").mkdir()
-        (folder / "config" / "airflow_local_settings.py").write_text(LOCAL_SETTINGS)
         self.port = free_port()
         self.environment = self._environment() | environment
         self.running: dict[str, subprocess.Popen[bytes]] = {}

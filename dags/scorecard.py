@@ -1,10 +1,14 @@
-"""The DAG that issues the monthly scorecards (绩效考评)."""
+"""The DAGs of each month: its scorecard (绩效考评), and whether everybody has delivered."""
 
 from airflow.sdk import get_parsing_context
 
 from chengxin.contracts import loader
-from chengxin.orchestration import scorecard
+from chengxin.orchestration import completeness, scorecard
 from chengxin.settings import Settings
 
-if get_parsing_context().dag_id in (None, scorecard.DAG_ID):
-    dag = scorecard.build(loader.load(Settings.from_environment().contracts).contracts)
+asked = get_parsing_context().dag_id
+if asked in (None, scorecard.DAG_ID):
+    issue = scorecard.build()
+if asked in (None, completeness.DAG_ID):
+    # every contract is read: what is expected decides when Airflow starts a run
+    tell = completeness.build(loader.load(Settings.from_environment().contracts).contracts.values())

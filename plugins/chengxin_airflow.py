@@ -2,7 +2,7 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
-from chengxin.orchestration import pools, preload
+from chengxin.orchestration import partitions, pools, preload
 from chengxin.orchestration.deadlines import DeliveryDue
 from chengxin.orchestration.pages import views
 
@@ -13,5 +13,7 @@ class ChengxinPlugin(AirflowPlugin):
     name = "chengxin"
     listeners = [pools, preload]  # noqa: RUF012  as Airflow declares it
     deadline_references = [DeliveryDue]  # noqa: RUF012
+    partition_mappers = [partitions.MonthOfDelivery]  # noqa: RUF012
+    windows = [partitions.ExpectedDeliveries]  # noqa: RUF012
     fastapi_apps = views.apps()
     external_views = views.external_views()

@@ -41,7 +41,7 @@ def parse(folder: Path, **environment: str) -> dict[str, object]:
 def test_parsing_all_dags_imports_no_data_library_and_is_quick(tmp_path):
     parsed = parse(tmp_path)
     contracts = {path.stem for path in (PROJECT / "dags" / "contracts").rglob("*.yaml")}
-    others = {"snapshot", "scorecard", "housekeeping", "watch"}
+    others = {"snapshot", "scorecard", "completeness", "housekeeping", "watch"}
     assert set(parsed["dags"]) == {f"ingest__{name}" for name in contracts} | others
     assert HEAVY.isdisjoint(parsed["modules"])
     assert parsed["warnings"] == [], "nothing of Airflow's that is deprecated"

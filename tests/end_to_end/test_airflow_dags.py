@@ -76,7 +76,8 @@ print(json.dumps([sorted(bag.dag_ids), bag.import_errors, bag.dags["ingest__comm
     done = airflow.python(program)
     assert done.returncode == 0, done.stdout
     dags, errors, text = json.loads(done.stdout.splitlines()[-1])
-    assert dags == ["contracts__problems", "housekeeping", "ingest__commerce_demo", "scorecard", "snapshot", "watch"]
+    others = ["contracts__problems", "housekeeping", "ingest__commerce_demo", "scorecard", "snapshot", "watch"]
+    assert dags == ["completeness", *others]
     assert errors == {}
     assert "演示登记部门" in text
     assert "| 统一社会信用代码 | `uscc` |" in text
@@ -103,8 +104,9 @@ def test_the_assets_carry_the_account_and_the_snapshot(airflow):
     (account,) = map(json.loads, airflow.events("admitted_commerce_demo"))
     counts = {name: account[name] for name in ("received", "accepted", "quarantined", "duplicate", "unlinked")}
     assert counts == {"received": 3, "accepted": 2, "quarantined": 1, "duplicate": 0, "unlinked": 0}
-    (snapshot,) = map(json.loads, airflow.events("published_snapshot"))
+    (snapshot,) = map(json.loads, airflow.events("published_current"))
     assert Path(snapshot["tiers"]["government"]["path"]).is_dir()
+    assert list(map(json.loads, airflow.events(f"snapshot_{snapshot['id']}"))) == [snapshot], "and as itself, immutable"
 
 
 def test_a_question_that_somebody_marks_as_answered_is_an_approval_without_a_reason(airflow):

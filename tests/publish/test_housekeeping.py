@@ -69,6 +69,24 @@ def test_every_landed_batch_is_read_once_in_a_round_and_none_twice_a_day(office)
     assert read >= 6
 
 
+def test_a_killed_slice_goes_on_where_it_was_noted(office):
+    for n in range(ROUND_DAYS * 4):
+        office.deliver("reg", company(n), day=0)
+    told = []
+
+    def die(done, of):
+        told.append((done, of))
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rehash(office.settings, at(10), progress=die, note_bytes=1)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1][0] < told[-1][1]
+    assert rehash(office.settings, at(10)).batches in {1, 2}, "what the three notes left of a slice of four or five"
+    assert rehash(office.settings, at(10)).batches == 0
+
+
 def test_missed_runs_are_made_up_for_within_the_month(office):
     for n in range(6):
         office.deliver("reg", company(n), day=n)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from airflow.sdk.definitions.param import Param, ParamsDict
+from airflow.sdk import Param, ParamsDict  # type: ignore[attr-defined]  # Airflow's own stub lacks it
 
 from chengxin.clock import SHANGHAI
 from chengxin.errors import ContractError

@@ -1,14 +1,13 @@
 """The DAG of the daily chores: overdue deliveries, stray files, received bytes read again, expiry of snapshots."""
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, task
 
 from chengxin.clock import SHANGHAI, Clock
-from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt
+from chengxin.orchestration import stages
 from chengxin.orchestration.alerts import CALLBACKS, settle
 from chengxin.orchestration.deadlines import overdue_cause
 from chengxin.orchestration.ingest import START
@@ -25,14 +24,14 @@ TEXT = """\
 
 - `overdue`：逾期未到的报送，逐条写明部门、期限、逾期几个工作日和怎么办（见任务日志和 XCom）；没有逾期时跳过；
 - `stray`：清除中断的运行留下的半成品；
-- `rehash`：复核一部分来文，每份来文每月至少复核一次；发现损坏时任务失败，
+- `rehash`：复核一部分来文，每份来文每月至少复核一次（进度见任务的“任务存储”）；发现损坏时任务失败，
   日志写明批次，从备份恢复后清除（Clear）本任务；
 - `expire`：删除过期快照。缺省全部保留（任务跳过）；设置 `CHENGXIN_KEEP_SNAPSHOTS` 后才会删除。
 """
 
 
-def build(contracts: Mapping[str, Contract]) -> DAG:
-    """Build the housekeeping DAG over all contracts."""
+def build() -> DAG:
+    """Build the housekeeping DAG. Its tasks read the contracts."""
     with DAG(
         dag_id=DAG_ID,
         dag_display_name="日常维护",
@@ -47,15 +46,15 @@ def build(contracts: Mapping[str, Contract]) -> DAG:
 
         @task
         def overdue() -> list[str]:
-            return tell_overdue(contracts)
+            return tell_overdue()
 
         @task
         def stray() -> int:
             return remove_stray()
 
         @task
-        def rehash() -> dict[str, int]:
-            return check_slice()
+        def rehash(*, task_state_store: Any) -> dict[str, int]:
+            return check_slice(task_state_store)
 
         @task(trigger_rule=TriggerRule.ALL_DONE)
         def expire() -> dict[str, Any]:
@@ -66,10 +65,11 @@ def build(contracts: Mapping[str, Contract]) -> DAG:
     return dag
 
 
-def tell_overdue(contracts: Mapping[str, Contract]) -> list[str]:
+def tell_overdue() -> list[str]:
     """Return what is overdue, one message a data set, and alert; skip when nothing is."""
     from chengxin.publish import housekeeping
 
+    contracts = stages.contracts()
     found = housekeeping.overdue(contracts, Settings.from_environment(), Clock.from_environment())
     for one in found:
         log.warning("%s", one.message)
@@ -86,11 +86,17 @@ def remove_stray() -> int:
     return pipeline.tidy(Settings.from_environment())
 
 
-def check_slice() -> dict[str, int]:
-    """Read the next slice of received files; raise DeliveryCorrupt where they are not what was received."""
+def check_slice(state: Any) -> dict[str, int]:
+    """Read the next slice of received files; raise DeliveryCorrupt where they are not what was received.
+
+    state: of the running task, where people see how far it is.
+    """
     from chengxin.publish import housekeeping
 
-    done = housekeeping.rehash(Settings.from_environment(), Clock.from_environment())
+    def tell(done: int, of: int) -> None:
+        state.set("progress", {"read_mib": done >> 20, "of_mib": of >> 20})
+
+    done = housekeeping.rehash(Settings.from_environment(), Clock.from_environment(), progress=tell)
     if done.problems:
         raise DeliveryCorrupt(
             "；".join(done.problems[:20]) + (f"；共 {len(done.problems)} 处" if done.problems else "")

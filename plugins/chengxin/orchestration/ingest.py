@@ -9,7 +9,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, WeightRule, get_
 
 from chengxin.clock import SHANGHAI
 from chengxin.contracts.models import Contract
-from chengxin.orchestration import assets, stages
+from chengxin.orchestration import assets, partitions, stages
 from chengxin.orchestration.alerts import CALLBACKS
 from chengxin.orchestration.deadlines import deadlines
 from chengxin.orchestration.describe import dag_tags, dag_text
@@ -68,9 +68,13 @@ def build(contract: Contract) -> DAG:
         def discover(*, params: Any, dag_run: Any) -> list[dict[str, Any]]:
             return stages.discover(contract, params, stages.backfilled_from(dag_run))
 
-        @task(map_index_template=LABEL, pool=pool)
-        def land(delivery: dict[str, Any]) -> str:
+        expected = partitions.is_expected(contract)
+
+        @task(map_index_template=LABEL, pool=pool, outlets=[assets.DELIVERED] if expected else [])
+        def land(delivery: dict[str, Any], *, outlet_events: Any) -> str:
             _label(delivery["name"])
+            if expected:
+                outlet_events[assets.DELIVERED].add_partitions(partitions.key_of(contract, delivery))
             return stages.land(contract, delivery)
 
         @task(trigger_rule=TriggerRule.ALL_DONE)
@@ -111,9 +115,9 @@ def _batch(contract: Contract) -> Any:
         return stages.validate(contract, batch_id)
 
     @task(map_index_template=LABEL, outlets=[outlet])
-    def admit(batch_id: str, *, outlet_events: Any) -> None:
+    def admit(batch_id: str, *, outlet_events: Any, asset_state_store: Any) -> None:
         _label(batch_id)
-        outlet_events[outlet].extra = stages.admit(contract, batch_id)
+        outlet_events[outlet].extra = stages.admit(contract, batch_id, asset_state_store[outlet])
 
     @task_group
     def batch(batch_id: str) -> None:

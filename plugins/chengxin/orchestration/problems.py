@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 from typing import Any
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, CronTriggerTimetable, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from chengxin.clock import SHANGHAI
 from chengxin.orchestration.alerts import settle_contracts
 from chengxin.orchestration.ingest import START
 
 DAG_ID = "contracts__problems"
+HOURLY = CronTriggerTimetable("0 * * * *", timezone=SHANGHAI.key)
 TEXT = "以下数据合同无法使用，相应数据集暂停入库；修正文件后本流程自动消失。"
 
 
@@ -24,7 +26,7 @@ def build(problems: Iterable[Any]) -> DAG:
         doc_md="以下文件无法使用，相应数据集暂停入库；修正后本流程自动消失。\n\n"
         + "\n".join(f"- `{line}`" for line in lines),
         tags=["合同"],
-        schedule="@hourly",
+        schedule=HOURLY,
         start_date=START,
         catchup=False,
         max_active_runs=1,

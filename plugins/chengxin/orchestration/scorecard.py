@@ -1,32 +1,33 @@
-"""The DAG of the monthly scorecards (绩效考评): it issues the month before, once."""
+"""The DAG of the monthly scorecards (绩效考评): it issues each month once. A month is a partition."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param, task
+from airflow.sdk import DAG, CronPartitionTimetable, task
 
 from chengxin.clock import SHANGHAI, Clock
-from chengxin.contracts.models import Contract
+from chengxin.orchestration import assets, stages
 from chengxin.orchestration.alerts import CALLBACKS
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES, normal_end
+from chengxin.orchestration.partitions import MONTH
 from chengxin.settings import Settings
 
 DAG_ID = "scorecard"
-MONTHLY = CronTriggerTimetable("0 7 5 * *", timezone=SHANGHAI.key)
+# the run of the 5th stands for the tick before it: the month before
+MONTHLY = CronPartitionTimetable("0 7 5 * *", timezone=SHANGHAI.key, run_offset=-1, key_format=MONTH)
 TEXT = """\
-**绩效考评**：每月 5 日 7:00 为上月定稿，各部门、各市州一张。
+**绩效考评**：每月 5 日 7:00 为上月定稿，各部门、各市州一张。一个月一个分区（分区键为六位年月）。
 
 定稿写入数据目录的 `scorecards/<年月>/`（`scorecard.json`、`.parquet`、`.html`），此后不再改变：
 再次运行只显示“此前已定稿”（任务跳过）；定稿后到达的报送和更正计入以后的月份。
 
-补发某个已结束的月份：手动触发，表单中填六位年月。指标、权重和等次见 `model/assessment.yaml`。
+补发某个已结束的月份：手动触发，分区键填六位年月；留空为上月。补发若干个月：用“回填（Backfill）”选日期范围。
+指标、权重和等次见 `model/assessment.yaml`。
 """
 
 
-def build(contracts: Mapping[str, Contract]) -> DAG:
-    """Build the scorecard DAG over all contracts."""
-    month = Param(None, type=["null", "string"], pattern="^[0-9]{6}$", title="年月", description="空 = 上月")
+def build() -> DAG:
+    """Build the scorecard DAG. Its task reads the contracts."""
     with DAG(
         dag_id=DAG_ID,
         dag_display_name="绩效考评",
@@ -36,25 +37,27 @@ def build(contracts: Mapping[str, Contract]) -> DAG:
         start_date=START,
         catchup=False,
         max_active_runs=1,
-        params={"month": month},
         default_args={**RETRIES, **CALLBACKS, "owner": "信用中心"},
     ) as dag:
 
-        @task
-        def issue(params: dict[str, Any] | None = None) -> dict[str, Any]:
-            return issue_month(contracts, (params or {}).get("month"))
+        @task(outlets=[assets.ISSUED])
+        def issue(*, dag_run: Any, outlet_events: Any) -> dict[str, Any]:
+            issued = issue_month(dag_run.partition_key)
+            outlet_events[assets.ISSUED].extra = issued
+            outlet_events[assets.ISSUED].add_partitions(issued["month"])
+            return issued
 
         issue()
     return dag
 
 
-def issue_month(contracts: Mapping[str, Contract], month: str | None) -> dict[str, Any]:
+def issue_month(month: str | None) -> dict[str, Any]:
     """Issue a month (yyyymm; None = the last one) and return how many of each level there are; skip when issued."""
     from chengxin.publish import scorecard
 
     clock = Clock.from_environment()
     wanted = month or scorecard.month_before(clock.today())
-    done = scorecard.issue(contracts, Settings.from_environment(), clock, wanted)
+    done = scorecard.issue(stages.contracts(), Settings.from_environment(), clock, wanted)
     if done is None:
         normal_end(f"截至 {wanted} 尚无任何报送，不作考评")
     if not done.fresh:

@@ -83,9 +83,14 @@ def build(datasets: Collection[str]) -> DAG:
             notifiers=Ask(),
         )
 
-        @task(outlets=[assets.SNAPSHOT], trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
-        def publish(found: dict[str, Any] | None, said: dict[str, Any] | None, *, outlet_events: Any) -> None:
-            outlet_events[assets.SNAPSHOT].extra = stages.publish(stages.contracts(), found, said)
+        outlets = [assets.CURRENT, assets.SNAPSHOTS]
+
+        @task(outlets=outlets, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+        def publish(
+            found: dict[str, Any] | None, said: dict[str, Any] | None, *, outlet_events: Any, asset_state_store: Any
+        ) -> None:
+            told = asset_state_store[assets.CURRENT]
+            assets.announce_snapshot(outlet_events, stages.publish(stages.contracts(), found, said, told))
 
         settled, found = retry_waiting(), review()
         settled >> [found, answer()]

@@ -13,12 +13,14 @@ from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.handover import Delivery, as_json
-from chengxin.orchestration import alerts, forms, metrics, review_text
+from chengxin.orchestration import alerts, forms, lineage, metrics, review_text
 from chengxin.orchestration.outcomes import normal_end
 from chengxin.settings import Settings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+ANNOUNCED = "announced"
+SEEN = ("batch_id", "received_at", "received", "accepted", "quarantined", "duplicate", "unlinked")
 
 
 def contracts() -> dict[str, Contract]:
@@ -68,6 +70,7 @@ def land(contract: Contract, delivery: Mapping[str, Any]) -> str:
     offered = Delivery(**{**delivery, "offered_at": datetime.fromisoformat(delivery["offered_at"])})
     batch = pipeline.land(contract, offered, Settings.from_environment(), Clock.from_environment())
     alerts.arrived(contract)
+    lineage.landed(contract, batch)
     return batch.batch_id
 
 
@@ -99,6 +102,7 @@ def standardise(contract: Contract, batch_id: str) -> str:
     settings = Settings.from_environment()
     done = pipeline.standardise(contract, pipeline.batch(settings, contract.id, batch_id), settings)
     log.info("%s: 收到 %d 行，规范 %d 行，疑问 %d 行", batch_id, done.received, done.passed, done.quarantined)
+    lineage.standardised(contract, done)
     return batch_id
 
 
@@ -113,18 +117,23 @@ def validate(contract: Contract, batch_id: str) -> str:
     for finding in verdict.findings:
         log.warning("%s: [%s] %s %s", batch_id, finding.severity, finding.rule, finding.message)
     log.info("%s: 校验结论 %s", batch_id, verdict.status)
+    lineage.validated(contract, verdict)
     return batch_id
 
 
 @metrics.timed
-def admit(contract: Contract, batch_id: str) -> dict[str, Any]:
-    """Link and account for one batch; return its admission as JSON. A held batch ends here, skipped."""
+def admit(contract: Contract, batch_id: str, state: Any) -> dict[str, Any]:
+    """Link and account for one batch; return its admission as JSON. A held batch ends here, skipped.
+
+    state: of the data set's asset, where people see the newest admitted and the newest held batch.
+    """
     from chengxin import pipeline
 
     settings = Settings.from_environment()
     batch = pipeline.batch(settings, contract.id, batch_id)
     admission = pipeline.admit(contract, batch, settings, Clock.from_environment())
     if admission is None:
+        state.set("last_held", {"batch_id": batch_id, "received_at": batch.received_at.isoformat()})
         log.warning("%s: 批次暂缓入库（hold），不参与发布；原因见该批次的校验报告", batch_id)
         verdict = pipeline.validate(contract, batch, settings, Clock.from_environment())
         alerts.held(contract, batch_id, verdict)
@@ -140,8 +149,10 @@ def admit(contract: Contract, batch_id: str) -> dict[str, Any]:
         admission.unlinked,
     )
     alerts.admitted(contract, batch_id)
+    lineage.admitted(contract, admission)
     account = dict(as_json(admission))
     metrics.batch_ended(contract, admission.verdict, account)
+    state.set("last_admitted", {name: account[name] for name in SEEN})
     return account
 
 
@@ -189,11 +200,13 @@ def review(contracts: Mapping[str, Contract]) -> dict[str, Any] | None:
 
 
 def publish(
-    contracts: Mapping[str, Contract], found: Mapping[str, Any] | None = None, said: Mapping[str, Any] | None = None
+    contracts: Mapping[str, Contract], found: Mapping[str, Any] | None, said: Mapping[str, Any] | None, told: Any
 ) -> dict[str, Any]:
     """Publish a snapshot and return its reference as JSON. When nothing changed, or a person says no, end skipped.
 
-    found: what `review` returned; said: what the person answered, None where nobody was asked.
+    found: what `review` returned; said: what the person answered, None where nobody was asked. told: the state of the
+    asset by which others hear of snapshots. A snapshot that they have not heard of (the task died after its commit, or
+    somebody published from the command line) is returned although nothing changed.
     """
     from chengxin import pipeline
 
@@ -202,9 +215,15 @@ def publish(
         normal_end(f"审批意见为“不发布”：{approval.reason or '无人作答'}")
     snapshot = pipeline.publish(dict(contracts), Settings.from_environment(), Clock.from_environment(), approval)
     if snapshot is None:
-        normal_end("没有变化，不发布新快照")
-    if approval:
-        alerts.seen(approval.held, approval.by)
-    metrics.published()
-    log.info("已发布快照 %s", snapshot.id)
+        snapshot = pipeline.current(Settings.from_environment())
+        if snapshot is None or told.get(ANNOUNCED) == snapshot.id:
+            normal_end("没有变化，不发布新快照")
+        log.info("没有变化；快照 %s 此前未及通知下游，现予通知", snapshot.id)
+    else:
+        if approval:
+            alerts.seen(approval.held, approval.by)
+        metrics.published()
+        log.info("已发布快照 %s", snapshot.id)
+    told.set(ANNOUNCED, snapshot.id)
+    lineage.published(Settings.from_environment())
     return dict(as_json(snapshot))

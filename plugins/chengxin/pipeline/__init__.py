@@ -19,7 +19,7 @@ from chengxin.pipeline.batches import (
     standardise,
     validate,
 )
-from chengxin.pipeline.snapshots import publish, retry_waiting
+from chengxin.pipeline.snapshots import current, publish, retry_waiting
 from chengxin.pipeline.tidying import tidy
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "answer",
     "batch",
     "counts_of",
+    "current",
     "discover",
     "given",
     "ingest",

@@ -5,7 +5,7 @@ Received files are hashed again in slices, so that each is read at least once a 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -29,8 +29,12 @@ from chengxin.store.layout import Layout
 REHASHED = pa.schema(
     [("dataset", pa.string()), ("batch_id", pa.string()), ("read_on", pa.date32()), ("problem", pa.string())]
 )
+LANDED = ["dataset", "batch_id", "bytes"]
 ROUND_DAYS = 25  # a daily slice is one in so many, by bytes
 LATEST_DAYS = 28  # read again by then whatever the slice holds, also where runs were missed
+NOTE_BYTES = 2**30  # how much may have to be read again after a kill
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -106,11 +110,19 @@ def _remedy(contract: Contract) -> str:
     return f"{look}；没有的，请联系该部门催报，周期确已改变的，修改合同的 cadence 或 late_after。"
 
 
-def rehash(settings: Settings, clock: Clock, *, everything: bool = False) -> Rehash:
+def rehash(
+    settings: Settings,
+    clock: Clock,
+    *,
+    everything: bool = False,
+    progress: Progress | None = None,
+    note_bytes: int = NOTE_BYTES,
+) -> Rehash:
     """Hash the next slice of received files and compare them with their receipts. everything: all of them.
 
     Oldest reading first; what was found damaged is looked at each time until it is whole again. Reads only landed
-    batches, which never change, so runs that ingest are not disturbed.
+    batches, which never change, so runs that ingest are not disturbed. After each `note_bytes` what was read is noted,
+    where a run that follows a kill goes on, and `progress` is told bytes read and to read.
     """
     layout = Layout(settings.home)
     with lock.held(layout, "housekeeping"):
@@ -120,16 +132,23 @@ def rehash(settings: Settings, clock: Clock, *, everything: bool = False) -> Reh
         problems = [f"批次 {name} 的接收回执已损坏；请从备份恢复" for name in broken]
         problems += [f"批次 {name} 已入库，来文却不见了；请从备份恢复" for name in _gone(layout, landed, broken)]
         read: dict[tuple[str, str], str] = {}
-        for dataset, batch_id in zip(chosen["dataset"].to_pylist(), chosen["batch_id"].to_pylist(), strict=True):
+        total, done, noted = pc.sum(chosen["bytes"]).as_py() or 0, 0, 0
+        for dataset, batch_id, size in zip(*(chosen[n].to_pylist() for n in LANDED), strict=True):
             wrong = _wrong(settings, dataset, batch_id)
             if wrong is not None:
                 read[dataset, batch_id] = "；".join(wrong)
                 problems += wrong
+            done += size
+            if done - noted >= note_bytes:
+                _write_parquet(_state_file(layout), _noted(state, read, clock.today()))
+                noted = done
+                if progress:
+                    progress(done, total)
         after = _noted(state, read, clock.today())
-        _write_parquet(_state_file(layout), after.select(REHASHED.names))
+        _write_parquet(_state_file(layout), after)
     old = pa.scalar(clock.today() - timedelta(days=LATEST_DAYS), pa.date32())
     left = pc.sum(pc.fill_null(pc.less(after["read_on"], old), fill_value=False)).as_py() or 0
-    return Rehash(len(read), pc.sum(chosen["bytes"]).as_py() or 0, len(state), left, tuple(problems))
+    return Rehash(len(read), total, len(state), left, tuple(problems))
 
 
 def _gone(layout: Layout, landed: pa.Table, broken: list[str]) -> list[str]:
@@ -158,7 +177,7 @@ def _state(layout: Layout, landed: pa.Table) -> pa.Table:
         known = pq.read_table(path, schema=REHASHED)
     except (FileNotFoundError, pa.ArrowInvalid):
         known = REHASHED.empty_table()
-    found = landed.select(["dataset", "batch_id", "bytes"]).join(known, ["dataset", "batch_id"], join_type="left outer")
+    found = landed.select(LANDED).join(known, ["dataset", "batch_id"], join_type="left outer")
     keys: Any = [(name, "ascending", "at_start") for name in ("read_on", "dataset", "batch_id")]
     return found.take(pc.sort_indices(found, sort_keys=keys))
 
@@ -172,10 +191,8 @@ def _slice(state: pa.Table, today: date) -> pa.Table:
     overdue = pc.fill_null(pc.less_equal(state["read_on"], old), fill_value=False)
     damaged = pc.fill_null(pc.not_equal(state["problem"], ""), fill_value=False)
     fresh = pc.fill_null(pc.equal(state["read_on"], pa.scalar(today, pa.date32())), fill_value=False)
-    due = pc.and_not(pc.less(before, budget), fresh)  # a second run on the same day reads nothing twice
-    done = pc.sum(pc.if_else(fresh, state["bytes"], 0)).as_py() or 0
-    if done >= budget:
-        due = pc.and_(due, pa.scalar(value=False))
+    done = pc.sum(pc.if_else(fresh, pc.add(state["bytes"], 1), 0)).as_py() or 0
+    due = pc.and_not(pc.less(before, budget - done), fresh)  # a second run on the same day reads only what is left
     return state.filter(pc.or_(pc.or_(due, overdue), damaged))
 
 

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
+from sqlalchemy import select
 
 from chengxin.orchestration.ingest import dag_id
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
@@ -23,9 +24,9 @@ class TaskLink:
 
 def tasks_of_batch(session: Any, dataset: str, batch_id: str) -> list[TaskLink]:
     """Return the tasks that handled a batch, by run and time: they bear its name (map_index_template)."""
-    found = (
-        session.query(TaskInstance.run_id, TaskInstance.task_id, TaskInstance.map_index, TaskInstance.state)
-        .filter(TaskInstance.dag_id == dag_id(dataset), TaskInstance.rendered_map_index == batch_id)
+    found = session.execute(
+        select(TaskInstance.run_id, TaskInstance.task_id, TaskInstance.map_index, TaskInstance.state)
+        .where(TaskInstance.dag_id == dag_id(dataset), TaskInstance.rendered_map_index == batch_id)
         .order_by(TaskInstance.start_date)
         .limit(60)
     )
@@ -37,12 +38,12 @@ def tasks_of_batch(session: Any, dataset: str, batch_id: str) -> list[TaskLink]:
 
 def batches_of_run(session: Any, dag: str, run_id: str) -> list[str]:
     """Return the ids of the batches that a run handled."""
-    found = (
-        session.query(TaskInstance.rendered_map_index)
-        .filter(TaskInstance.dag_id == dag, TaskInstance.run_id == run_id, TaskInstance.task_id.like("batch.%"))
+    found = session.scalars(
+        select(TaskInstance.rendered_map_index)
+        .where(TaskInstance.dag_id == dag, TaskInstance.run_id == run_id, TaskInstance.task_id.like("batch.%"))
         .distinct()
     )
-    return sorted(str(name) for (name,) in found if name)
+    return sorted(str(name) for name in found if name)
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,15 @@ class Publication:
 
 def publication(session: Any) -> Publication:
     """Return whether the newest finished publication failed, and who is waited for."""
-    last = (
-        session.query(DagRun.run_id, DagRun.state)
-        .filter(DagRun.dag_id == SNAPSHOT_DAG, DagRun.state.in_(("success", "failed")))
+    last = session.execute(
+        select(DagRun.run_id, DagRun.state)
+        .where(DagRun.dag_id == SNAPSHOT_DAG, DagRun.state.in_(("success", "failed")))
         .order_by(DagRun.id.desc())
-        .first()
-    )
-    asked = (
-        session.query(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id)
-        .filter(TaskInstance.state == "awaiting_input")
+        .limit(1)
+    ).first()
+    asked = session.execute(
+        select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id)
+        .where(TaskInstance.state == "awaiting_input")
         .limit(20)
     )
     links = tuple(

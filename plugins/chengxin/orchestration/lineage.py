@@ -1,0 +1,150 @@
+"""What OpenLineage hears of the data, beside the events that Airflow sends of itself: what a task read and wrote.
+
+    source/<department>/<dataset>  ->  received/  ->  standard/, quarantine/  ->  admitted/<dataset>
+    admitted/<dataset> ...         ->  published/<tier>/<table>                          all in namespace `chengxin`
+
+Names, versions, columns, counts and verdicts: never a value of a row. Silent unless Airflow's provider is configured.
+The data sets go in a RUNNING event of the task's own run, by the provider's `emit_dataset_lineage`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chengxin.contracts.models import Contract
+from chengxin.handover import Admission, Batch, StandardBatch, Verdict
+from chengxin.settings import Settings
+from chengxin.store.layout import Layout
+
+NAMESPACE = "chengxin"
+SEVERITY = {"critical": "error", "warning": "warn", "info": "warn"}
+
+
+def landed(contract: Contract, batch: Batch) -> None:
+    """Tell that a delivery was received as a batch."""
+    if _silent():
+        return
+    statistics = {"size": sum(file.size for file in batch.files), "fileCount": len(batch.files)}
+    source = _input(f"source/{contract.department.code}/{contract.id}", contract)
+    _emit([source], [_output(f"received/{contract.id}", contract, batch.batch_id, statistics)])
+
+
+def standardised(contract: Contract, done: StandardBatch) -> None:
+    """Tell what became of the received rows."""
+    if _silent():
+        return
+    passed = _output(f"standard/{contract.id}", contract, done.batch_id, {"rowCount": done.passed}, columns=True)
+    refused = _output(f"quarantine/{contract.id}", contract, done.batch_id, {"rowCount": done.quarantined})
+    _emit([_input(f"received/{contract.id}", contract, done.batch_id)], [passed, refused])
+
+
+def validated(contract: Contract, verdict: Verdict) -> None:
+    """Tell what did not hold of a batch, and the verdict."""
+    if _silent():
+        return
+    from openlineage.client.facet_v2 import data_quality_assertions_dataset as quality
+
+    found = [
+        quality.Assertion(assertion=f.rule, success=False, severity=SEVERITY[f.severity], actual=f.observed)
+        for f in verdict.findings
+    ]
+    found.append(quality.Assertion(assertion="verdict", success=verdict.status != "hold", actual=verdict.status))
+    checked = {"dataQualityAssertions": quality.DataQualityAssertionsDatasetFacet(assertions=found)}
+    _emit([_input(f"standard/{contract.id}", contract, verdict.batch_id, checked)], [])
+
+
+def admitted(contract: Contract, admission: Admission) -> None:
+    """Tell how many rows of a batch were accepted."""
+    if _silent():
+        return
+    outlet = _output(
+        f"admitted/{contract.id}", contract, admission.batch_id, {"rowCount": admission.accepted}, columns=True
+    )
+    _emit([_input(f"standard/{contract.id}", contract, admission.batch_id)], [outlet])
+
+
+def published(settings: Settings) -> None:
+    """Tell which data sets the current snapshot is made of, and the rows and columns of its tables in each tier."""
+    if _silent():
+        return
+    from openlineage.client.event_v2 import Dataset, OutputDataset
+
+    from chengxin.publish import snapshot
+
+    found = [snapshot.current(Layout(settings.home), tier) for tier in ("government", "open")]
+    manifests = [manifest for manifest in found if manifest]
+    sources = sorted({batch["dataset"] for manifest in manifests for batch in manifest.batches})
+    tables = [
+        OutputDataset(
+            namespace=NAMESPACE,
+            name=f"published/{manifest.tier}/{name}",
+            facets=_version(manifest.snapshot_id) | _columns((c.name, c.type, c.title) for c in table.schema),
+            outputFacets=_statistics(
+                {"rowCount": table.rows, "fileCount": len(table.files), "size": sum(f.size for f in table.files)}
+            ),
+        )
+        for manifest in manifests
+        for name, table in manifest.tables.items()
+    ]
+    _emit([Dataset(namespace=NAMESPACE, name=f"admitted/{name}") for name in sources], tables)
+
+
+def _silent() -> bool:
+    from airflow.providers.openlineage import conf
+
+    return bool(conf.is_disabled())
+
+
+def _emit(inputs: list[Any], outputs: list[Any]) -> None:
+    from airflow.providers.openlineage.api import emit_dataset_lineage
+
+    emit_dataset_lineage(inputs=inputs, outputs=outputs)
+
+
+def _input(name: str, contract: Contract, version: str | None = None, checked: Mapping[str, Any] | None = None) -> Any:
+    from openlineage.client.event_v2 import InputDataset
+
+    facets = _about(contract) | (_version(version) if version else {})
+    return InputDataset(namespace=NAMESPACE, name=name, facets=facets, inputFacets=dict(checked or {}))
+
+
+def _output(
+    name: str, contract: Contract, version: str, statistics: Mapping[str, Any], *, columns: bool = False
+) -> Any:
+    from openlineage.client.event_v2 import OutputDataset
+
+    from chengxin.contracts.plan import kind_of
+    from chengxin.model.schema import kind_columns
+
+    facets = _about(contract) | _version(version)
+    if columns:
+        facets |= _columns((c.name, c.type, c.title) for c in kind_columns(kind_of(contract)))
+    return OutputDataset(namespace=NAMESPACE, name=name, facets=facets, outputFacets=_statistics(statistics))
+
+
+def _about(contract: Contract) -> dict[str, Any]:
+    from openlineage.client.facet_v2 import documentation_dataset, ownership_dataset
+
+    owner = ownership_dataset.Owner(name=contract.department.code, type="department")
+    return {
+        "documentation": documentation_dataset.DocumentationDatasetFacet(description=contract.title),
+        "ownership": ownership_dataset.OwnershipDatasetFacet(owners=[owner]),
+    }
+
+
+def _version(version: str) -> dict[str, Any]:
+    from openlineage.client.facet_v2 import dataset_version_dataset
+
+    return {"version": dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=version)}
+
+
+def _columns(columns: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+    from openlineage.client.facet_v2 import schema_dataset
+
+    fields = [schema_dataset.SchemaDatasetFacetFields(name=n, type=t, description=title) for n, t, title in columns]
+    return {"schema": schema_dataset.SchemaDatasetFacet(fields=fields)}
+
+
+def _statistics(statistics: Mapping[str, Any]) -> dict[str, Any]:
+    from openlineage.client.facet_v2 import output_statistics_output_dataset as statistic
+
+    return {"outputStatistics": statistic.OutputStatisticsOutputDatasetFacet(**statistics)}

@@ -1,35 +1,118 @@
-"""OpenLineage events reach a file once Airflow's own settings say so, with what the specification requires."""
+"""OpenLineage events reach a file once Airflow's settings say so: valid, with data sets, rows, columns, verdicts."""
 
 import json
-from datetime import datetime
-from uuid import UUID
 
 import pytest
+from test_airflow_dags import CONTRACT, GOOD, HELD
 
+import lineage_sink
 from airflow_home import AirflowHome
 
 pytestmark = pytest.mark.airflow
 
 
-def test_a_run_writes_events_with_the_required_fields(tmp_path):
-    airflow = AirflowHome(tmp_path)
-    target = tmp_path / "lineage.jsonl"
+@pytest.fixture(scope="module")
+def events(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lineage")
+    airflow = AirflowHome(folder)
+    target = folder / "lineage.jsonl"
     airflow.environment |= {
         "AIRFLOW__OPENLINEAGE__NAMESPACE": "chengxin",
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
             {"type": "file", "log_file_path": str(target), "append": True},
         ),
+        "CHENGXIN_APPROVAL": "never",
     }
+    (airflow.contracts / "commerce").mkdir()
+    (airflow.contracts / "commerce" / "commerce_demo.yaml").write_text(CONTRACT, "utf-8")
+    inbox = airflow.home / "inbox" / "demo"
+    inbox.mkdir(parents=True)
+    (inbox / "good.csv").write_text(GOOD, "utf-8")
+    (inbox / "held.csv").write_text(HELD, "utf-8")
     assert airflow.airflow("db", "migrate").returncode == 0
-    ran = airflow.airflow("dags", "test", "snapshot")
-    assert ran.returncode == 0, ran.stdout
-    events = [json.loads(line) for line in target.read_text("utf-8").splitlines()]
-    assert {("START", "snapshot.review"), ("COMPLETE", "snapshot.review")} <= {
-        (event["eventType"], event["job"]["name"]) for event in events
-    }
+    for dag in ("ingest__commerce_demo", "snapshot"):
+        ran = airflow.airflow("dags", "test", dag)
+        assert ran.returncode == 0, ran.stdout
+    return [json.loads(line) for line in target.read_text("utf-8").splitlines()]
+
+
+def told(events, task):
+    """Return the input and output data sets that the runs of a task told of."""
+    mine = [e for e in events if e["job"]["name"] == task and e["eventType"] == "RUNNING"]
+    inputs, outputs = ([d for e in mine for d in e[side]] for side in ("inputs", "outputs"))
+    return inputs, outputs
+
+
+def test_every_event_is_as_the_specification_has_it(events):
     for event in events:
-        assert event["job"]["namespace"] == "chengxin"
-        assert event["producer"].startswith("http")
-        assert "RunEvent" in event["schemaURL"]
-        UUID(event["run"]["runId"])
-        assert datetime.fromisoformat(event["eventTime"]).tzinfo
+        lineage_sink.check(event)
+    kinds = {(event["eventType"], event["job"]["name"]) for event in events}
+    for task in ("ingest__commerce_demo.land", "ingest__commerce_demo.batch.admit", "snapshot.publish"):
+        assert {("START", task), ("RUNNING", task), ("COMPLETE", task)} <= kinds
+    assert {event["job"]["namespace"] for event in events} == {"chengxin"}
+
+
+def test_the_check_of_events_can_fail(events):
+    for spoilt in (
+        {**events[0], "eventTime": 3},
+        {**events[0], "run": {"facets": {}}},
+        {**events[0], "eventType": "DONE"},
+        {**events[0], "inputs": [{"name": "without namespace"}]},
+    ):
+        with pytest.raises(Exception, match=r"string|runId|DONE|namespace"):
+            lineage_sink.check(spoilt)
+
+
+def test_the_way_of_a_batch_is_told_from_the_source_to_the_admitted_rows(events):
+    chain = [
+        ("land", "source/43DEMO/commerce_demo", "received/commerce_demo"),
+        ("batch.standardise", "received/commerce_demo", "standard/commerce_demo"),
+        ("batch.admit", "standard/commerce_demo", "admitted/commerce_demo"),
+    ]
+    for task, source, target in chain:
+        inputs, outputs = told(events, f"ingest__commerce_demo.{task}")
+        assert {d["name"] for d in inputs} == {source}
+        assert target in {d["name"] for d in outputs}
+        assert {d["namespace"] for d in inputs + outputs} == {"chengxin"}
+
+
+def test_rows_columns_version_and_owner_stand_beside_a_data_set(events):
+    _, (admitted,) = told(events, "ingest__commerce_demo.batch.admit")
+    assert admitted["outputFacets"]["outputStatistics"]["rowCount"] == 2
+    assert {"name": "uscc", "type": "string"}.items() <= {
+        key: value
+        for field in admitted["facets"]["schema"]["fields"]
+        if field["name"] == "uscc"
+        for key, value in field.items()
+    }.items()
+    assert admitted["facets"]["version"]["datasetVersion"].startswith("commerce_demo-")
+    assert admitted["facets"]["ownership"]["owners"][0]["name"] == "43DEMO"
+    _, outputs = told(events, "ingest__commerce_demo.batch.standardise")
+    refused = [
+        d["outputFacets"]["outputStatistics"]["rowCount"] for d in outputs if d["name"].startswith("quarantine/")
+    ]
+    assert sorted(refused) == [1, 1]
+
+
+def test_the_verdict_is_told_as_assertions(events):
+    inputs, _ = told(events, "ingest__commerce_demo.batch.validate")
+    verdicts = {
+        a["actual"]: a["success"]
+        for d in inputs
+        for a in d["inputFacets"]["dataQualityAssertions"]["assertions"]
+        if a["assertion"] == "verdict"
+    }
+    assert verdicts == {"warn": True, "hold": False}
+
+
+def test_a_publication_tells_its_tables_in_both_tiers(events):
+    inputs, outputs = told(events, "snapshot.publish")
+    assert [d["name"] for d in inputs] == ["admitted/commerce_demo"]
+    rows = {d["name"]: d["outputFacets"]["outputStatistics"]["rowCount"] for d in outputs}
+    assert rows["published/government/registration"] == rows["published/open/registration"] == 2
+
+
+def test_no_value_of_a_row_is_told(events):
+    text = json.dumps(events, ensure_ascii=False)
+    for value in ("长沙示例一科技有限公司", "91430100MAXY00016P", "2020-02-30", "长沙示例三商贸有限公司"):
+        assert value not in text

@@ -44,7 +44,12 @@ def validated(contract: Contract, verdict: Verdict) -> None:
     from openlineage.client.facet_v2 import data_quality_assertions_dataset as quality
 
     found = [
-        quality.Assertion(assertion=f.rule, success=False, severity=SEVERITY[f.severity], actual=f.observed)
+        quality.Assertion(
+            assertion=f.rule,
+            success=False,
+            severity=SEVERITY[f.severity],
+            actual=None if f.failing_rows is None else str(f.failing_rows),
+        )
         for f in verdict.findings
     ]
     found.append(quality.Assertion(assertion="verdict", success=verdict.status != "hold", actual=verdict.status))

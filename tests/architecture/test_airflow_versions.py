@@ -46,7 +46,8 @@ def hashes(airflow: AirflowHome, seed: int) -> dict[str, str]:
 def test_the_same_contracts_give_the_same_dags_in_every_process_and_a_change_only_its_own(airflow):
     first, again = hashes(airflow, 1), hashes(airflow, 2)
     assert set(first) == {
-        "ingest__tax_arrears", "ingest__banking_guarantee", "snapshot", "scorecard", "completeness", "housekeeping", "watch"
+        "ingest__tax_arrears", "ingest__banking_guarantee",
+        "snapshot", "scorecard", "completeness", "housekeeping", "watch",
     }  # fmt: skip
     assert again == first, "no new version without a change"
     path = airflow.contracts / "tax" / "tax_arrears.yaml"

@@ -8,7 +8,7 @@ import pytest
 from chengxin import errors
 from chengxin.alerting.book import Book
 from chengxin.alerting.causes import KINDS
-from chengxin.orchestration import alerts, housekeeping, ingest, snapshot, watch
+from chengxin.orchestration import alerts, completeness, housekeeping, ingest, scorecard, snapshot, watch
 from chengxin.store.layout import Layout
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -79,7 +79,8 @@ def test_every_task_tells_and_takes_back_and_the_empty_leaf_costs_no_process(mon
     from chengxin.settings import PROJECT
 
     contracts = load(PROJECT / "dags" / "contracts").contracts
-    others = (snapshot.build(contracts), housekeeping.build(contracts), watch.build())
+    monthly = (scorecard.build(), completeness.build(contracts.values()))
+    others = (snapshot.build(contracts), housekeeping.build(), watch.build(), *monthly)
     for dag in (ingest.build(contracts["tax_arrears"]), *others):
         for task in dag.tasks:
             assert list(task.on_failure_callback) == alerts.CALLBACKS["on_failure_callback"], task.task_id

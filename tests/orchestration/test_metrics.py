@@ -19,6 +19,7 @@ from servers import Answer, Api
 
 # What Airflow does in a task's process before the task, and what the task does.
 PROGRAM = """
+from types import SimpleNamespace
 from airflow.sdk.execution_time.task_runner import stats, stats_utils
 from airflow.sdk.configuration import conf
 legacy = conf.getboolean("metrics", "legacy_names_on")
@@ -27,7 +28,7 @@ from chengxin.orchestration import metrics, stages, watch
 contract = stages.contracts()["test_penalty"]
 (batch,) = stages.pending(contract)
 try:
-    stages.admit(contract, stages.validate(contract, stages.standardise(contract, batch)))
+    stages.admit(contract, stages.validate(contract, stages.standardise(contract, batch)), SimpleNamespace(set=print))
 finally:
     watch.look_round()
 """

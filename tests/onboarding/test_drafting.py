@@ -205,3 +205,10 @@ def test_what_is_no_data_is_refused_in_words(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DeliveryCorrupt, match=name.split(".")[0]):
         look_at(str(tmp_path / name))
+
+
+def test_bare_numbers_of_a_code_column_are_asked_for(tmp_path):
+    rows = [["湘示罚〔2026〕1号", "2026-01-05", uscc(n), "示例局", str(n % 2)] for n in range(20)]
+    path = table(tmp_path / "处罚.csv", ["处罚决定书文号", "处罚日期", "信用代码", "处罚机关", "处罚状态"], rows)
+    contract = as_contract(as_yaml(drafted(path)), tmp_path)
+    assert contract.codes == {"decision_status_code": {"0": "待定", "1": "待定"}}

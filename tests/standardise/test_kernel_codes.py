@@ -29,6 +29,32 @@ def test_unknown_code_is_an_error_and_has_no_default() -> None:
     assert one("code", "无", codes={"无": "0"}) == ("0", [])
 
 
+def test_codes_that_a_contract_translates_are_the_only_codes() -> None:
+    # 2 is deleted in our list: a source that counts otherwise and forgot to say what its 2 means must not delete
+    own = {"1": "0", "3": "2"}
+    assert one("code", "2", codelist="delivery_status", codes=own) == (None, ["code.unknown"])
+    assert one("code", "2.0", codelist="delivery_status", codes=own) == (None, ["code.unknown"])
+    assert one("code", "3", codelist="delivery_status", codes=own) == ("2", [])
+    assert one("code", "删除", codelist="delivery_status", codes=own) == ("2", [])  # a word means what it says
+    assert one("code", "2", codelist="delivery_status") == ("2", [])
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "broken"),
+    [
+        ("永定区", None, ["region.unknown"]),  # of Longyan in Fujian, and of Zhangjiajie
+        ("资阳", None, ["region.unknown"]),
+        ("湖南省长沙市", "430100", []),
+        ("福建省", "350000", []),
+        ("430102", "430102", []),
+    ],
+)
+def test_places_named_by_a_sender_elsewhere_are_not_taken_for_ours(
+    text: str, code: str | None, broken: list[str]
+) -> None:
+    assert one("region", text, at_home=False) == (code, broken)
+
+
 @pytest.mark.parametrize(
     ("text", "code", "broken"),
     [
@@ -72,7 +98,7 @@ def test_brackets_and_blanks_of_document_numbers_are_made_alike(text: str) -> No
         ("integer", "12", 12, []),
         ("integer", "-12.0", -12, []),
         ("integer", "1,200", 1200, []),
-        ("integer", "12人", 12, []),
+        ("integer", "12人", None, ["integer.invalid"]),
         ("integer", "1e3", 1000, []),
         ("integer", "12.5", None, ["integer.invalid"]),
         ("integer", "多", None, ["integer.invalid"]),
@@ -107,6 +133,14 @@ def test_brackets_and_blanks_of_document_numbers_are_made_alike(text: str) -> No
 )
 def test_plain_kinds(kind: str, text: str, value: Any, broken: list[str]) -> None:
     assert one(kind, text) == (value, broken)
+
+
+def test_only_the_measure_word_of_the_element_may_stand_behind_a_count() -> None:
+    assert one("integer", "12期", measures=("期", "次")) == (12, [])
+    assert one("integer", "12(期)", measures=("期", "次")) == (12, [])
+    assert one("integer", "90天", measures=("期", "次")) == (None, ["integer.invalid"])  # days are no instalments
+    assert one("integer", "8个月", measures=("岁",)) == (None, ["integer.invalid"])
+    assert one("decimal", "1.5万", measures=("期",)) == (None, ["decimal.invalid"])
 
 
 def test_empty_columns_keep_their_types() -> None:

@@ -83,6 +83,57 @@ def test_impossible_days_are_errors(text: str) -> None:
     assert one("date", text) == (None, ["date.invalid"])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "190905",  # 2019-09-05, or May 1905?
+        "200812",  # December 2008, or 2020-08-12?
+        "991231",
+        "20195",  # May 2019, or a day number of a spreadsheet?
+        "2019.1",  # January, or what a spreadsheet left of 2019.10?
+        "201909055",
+        "2019090512",  # year, month, day and hour, or a second in 2033?
+        "20190905123",
+        "201913010830",  # no stamp; as milliseconds a moment in 1976
+        "144000000",  # as seconds and as milliseconds a midnight
+    ],
+)
+def test_digits_that_may_be_several_days_are_none(text: str) -> None:
+    assert one("date", text) == (None, ["date.ambiguous"])
+    assert one("instant", text) == (None, ["date.ambiguous"])
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "day", "broken"),
+    [
+        ("yymmdd", "190905", date(2019, 9, 5), []),
+        ("yymmdd", "991231", date(1999, 12, 31), []),
+        ("yymmdd", "991331", None, ["date.invalid"]),
+        ("yymmdd", "20190905", date(2019, 9, 5), []),
+        ("yyyymm", "200812", date(2008, 12, 1), ["date.partial"]),
+        ("excel", "20195", date(1955, 4, 16), []),
+        ("epoch_ms", "144000000", date(1970, 1, 3), []),
+        ("epoch_ms", "-7948800000", date(1969, 10, 1), []),
+        ("epoch_ms", "1567612800000", date(2019, 9, 5), []),
+        ("epoch_ms", "2019-09-05", date(2019, 9, 5), []),
+        ("epoch_s", "20190905", date(1970, 8, 23), []),
+        ("epoch_s", "9" * 400, None, ["date.invalid"]),
+    ],
+)
+def test_the_contract_says_what_digits_mean(form: str, text: str, day: date | None, broken: list[str]) -> None:
+    assert one("date", text, date_form=form) == (day, broken)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dates(date(1930, 1, 1), date(2098, 12, 30)))
+def test_reads_back_midnight_from_epoch_milliseconds_of_any_length(day: date) -> None:
+    millis = int(datetime(day.year, day.month, day.day, tzinfo=SHANGHAI).timestamp() * 1000)
+    value, broken = one("date", str(millis))
+    if abs(millis) >= 10**10:
+        assert (value, broken) == (day, [])
+    assert value in (day, None)
+
+
 def test_epoch_numbers_follow_shanghai_summer_time() -> None:
     midnight = datetime(1988, 7, 1, tzinfo=SHANGHAI)
     millis = int(midnight.timestamp() * 1000)

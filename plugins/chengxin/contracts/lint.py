@@ -89,6 +89,8 @@ def _mapped_elements(contract: Contract, kind: Kind) -> Iterator[str]:
         element = elements().get(column.element)
         if column.unit and element and element.type != "money":
             yield f"columns[{n}].unit：{column.element} 不是金额 (unit belongs to money)"
+        if column.date_form and element and element.type not in {"date", "instant"}:
+            yield f"columns[{n}].date_form：{column.element} 不是日期 (date_form belongs to dates)"
         if column.optional and (column.required or column.element in kind.required):
             yield f"columns[{n}].optional：{column.element} 为必需数据元，列不能缺 (required element)"
     for name in contract.quality.fill:

@@ -136,6 +136,8 @@ class Column(Part):
     required: an absent or unusable value sends the row to 疑问数据; default as the record kind says.
     unit: for money without a unit in the value: 元 or 万元.
     optional: the column itself may be missing from a delivery.
+    date_form: what bare digits in a date mean, where they could mean two things: epoch_ms, epoch_s, excel (five digits
+        count days), yyyymm (200812 is a month) or yymmdd (200812 is a day; years from 50 on are of the last century).
     """
 
     source: Text
@@ -144,6 +146,7 @@ class Column(Part):
     required: bool | None = None
     optional: bool = False
     unit: Literal["元", "万元", "亿元"] | None = None
+    date_form: Literal["epoch_ms", "epoch_s", "excel", "yyyymm", "yymmdd"] | None = None
 
 
 class Threshold(Part):

@@ -32,6 +32,7 @@ class ColumnPlan:
     unit: str | None
     codes: dict[str, str] | None
     constant: str | None = None
+    date_form: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ def plan_of(contract: Contract) -> Plan:
                 column.optional,
                 column.unit,
                 contract.codes.get(element.id),
+                date_form=column.date_form,
             )
         )
     for name, value in contract.constants.items():

@@ -39,7 +39,10 @@ Sensitivity = Literal["open", "name", "person_name", "identifier", "restricted",
 
 
 class Element(BaseModel):
-    """One data element. `id` is its column name in Parquet (money yields three columns)."""
+    """One data element. `id` is its column name in Parquet (money yields three columns).
+
+    measures: words that may stand behind a count; behind a number of anything else (90天 as 逾期期数) it is no count.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,6 +53,7 @@ class Element(BaseModel):
     sensitivity: Sensitivity = "open"
     codelist: str | None = None
     max_length: int | None = None
+    measures: tuple[str, ...] = ()
     source: str | None = None
     note: str | None = None
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 HUNAN = "430000"
 ELSEWHERE = "0000"
+#: Names of Hunan places, whole or shortened, that places elsewhere bear as well (GB/T 2260, 1981 to 2025).
+HOMONYMS = frozenset({"永定区", "永定", "资阳", "龙山", "东安", "华容", "平江", "江东区", "江东", "城北区", "城北"})
 _ETHNIC = re.compile(r"(?:苗族侗族|土家族苗族|苗族|侗族|瑶族)?自治[县州]$")
 _KIND_OF_PLACE = re.compile(r"[省市区县州]$")
 _KIND_OF_PROVINCE = re.compile(r"(?:(?:壮族|回族|维吾尔)?自治区|特别行政区|省|市)$")

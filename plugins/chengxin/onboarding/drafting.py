@@ -27,6 +27,7 @@ CLOSE = 1.5  # and how far the next one must lie behind
 _CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 _FULL = 0.9  # a column that is filled less was never meant to be filled always
 _UNSURE = "待核对"
+_STANDARDS = ("GB", "GA/T", "ISO")  # code lists that do not differ from source to source
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Draft:
     body: the contract as plain values (kind 待定 where none fits). proposals: all kinds, best first; chosen: the one
     taken. clear: a kind could be proposed. refused: share of the sample that would be 疑问数据. lacks: what lint misses
     beside what is undecided, in words.
-    units: element -> (unit, where it was found). words: element -> the source's own code words without a standard code.
+    units: element -> (unit, where it was found). words: element -> the source's own code words; 待定 where a
+    person must say what they mean.
     """
 
     body: dict[str, Any]
@@ -56,7 +58,7 @@ class Draft:
     proposals: tuple[Proposal, ...]
     clear: bool
     units: Mapping[str, tuple[str, str]]
-    words: Mapping[str, tuple[str, ...]]
+    words: Mapping[str, Mapping[str, str]]
     refused: float | None = None
     notes: tuple[str, ...] = field(default_factory=tuple)
     lacks: tuple[str, ...] = ()
@@ -81,22 +83,20 @@ def draft(sample: Sample, contracts: Mapping[str, Contract], wishes: Wishes) -> 
     chosen = proposal(columns, kinds()[wishes.kind], vocabulary, title=title) if wishes.kind else ranked[0]
     clear = bool(wishes.kind) or (chosen.score >= CLEAR and sum(m.element is not None for m in chosen.matches) >= 2)
     units = _units(chosen, columns)
-    words = {
-        m.element.id: tuple(_unknown_words(m, columns)) for m in chosen.matches if m.element and m.element.codelist
-    }
-    body = _body(sample, chosen, wishes, units, {name: list(found) for name, found in words.items() if found})
+    asked = {m.element.id: _own_words(m, columns) for m in chosen.matches if m.element and m.element.codelist}
+    words = {name: found for name, found in asked.items() if found}
+    body = _body(sample, chosen, wishes, units, words)
     refused: float | None = None
     lacks: tuple[str, ...] = ()
     if clear and body["columns"]:
         trial = Contract.model_validate({**body, "codes": {}})
         refused, lacks = _refused(trial, sample), tuple(w for w in lint_contract(trial) if "(undecided" not in w)
         body["quality"] = _quality(chosen, columns, refused)
-        body["examples"] = _examples(trial, chosen, columns)
+        body["examples"] = _examples(trial, chosen, columns, frozenset(words))
     if not clear:
         body["kind"] = UNDECIDED
-    known = {name: found for name, found in words.items() if found}
     notes = _siblings(chosen, contracts)
-    return Draft(body, sample, chosen, tuple(ranked), clear, units, known, refused, notes, lacks)
+    return Draft(body, sample, chosen, tuple(ranked), clear, units, words, refused, notes, lacks)
 
 
 def _siblings(chosen: Proposal, contracts: Mapping[str, Contract]) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ def _body(
     chosen: Proposal,
     wishes: Wishes,
     units: Mapping[str, tuple[str, str]],
-    words: Mapping[str, list[str]],
+    words: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     kind = chosen.kind
     domain = wishes.domain or (wishes.id.split("_")[0] if "_" in wishes.id else "new")
@@ -138,7 +138,7 @@ def _body(
         "delivery": delivery,
         "file": sample.spec,
         "columns": columns,
-        "codes": {name: dict.fromkeys(found, UNDECIDED) for name, found in words.items()},
+        "codes": {name: dict(found) for name, found in words.items()},
         "ignored": {m.header: UNDECIDED for m in chosen.matches if m.element is None},
     }
 
@@ -163,14 +163,20 @@ def _units(chosen: Proposal, columns: Mapping[str, Evidence]) -> dict[str, tuple
     return found
 
 
-def _unknown_words(match: Match, columns: Mapping[str, Evidence]) -> list[str]:
-    """Return the few, repeated words of a code column that its code list does not know."""
+def _own_words(match: Match, columns: Mapping[str, Evidence]) -> dict[str, str]:
+    """Return the few, repeated words of a code column that a person must translate, and with them its other codes.
+
+    That is what the code list does not know, and bare numbers: 1 is 有效 in our list and 撤销 in many a source. Only
+    where the element's list is a standard that everybody uses do numbers speak for themselves.
+    """
     assert match.element is not None
-    if match.passing is None or match.passing >= 1:
-        return []
     entries = codelists()[match.element.codelist or ""].values()
     known = {text for e in entries for text in (e.code, e.name, *e.aliases)}
-    return [word for word in columns[match.header].words() if word not in known]
+    is_standard = (match.element.source or "").startswith(_STANDARDS)
+    found = columns[match.header].words()
+    asked = {w for w in found if w not in known or (w.isdigit() and len(w) <= 2 and not is_standard)}
+    codes = {e.code for e in entries}
+    return {w: UNDECIDED if w in asked else w for w in found if w in asked or w in codes} if asked else {}
 
 
 def _refused(contract: Contract, sample: Sample) -> float:
@@ -198,8 +204,10 @@ def _quality(chosen: Proposal, columns: Mapping[str, Evidence], refused: float) 
     return {"quarantined": {"warn": warn, "hold": max(0.5, min(0.9, warn * 2))}, "fill": fill}
 
 
-def _examples(contract: Contract, chosen: Proposal, columns: Mapping[str, Evidence]) -> list[dict[str, Any]]:
-    inventor = Inventor(columns, _official_words(chosen))
+def _examples(
+    contract: Contract, chosen: Proposal, columns: Mapping[str, Evidence], translated: frozenset[str]
+) -> list[dict[str, Any]]:
+    inventor = Inventor(columns, _official_words(chosen), translated)
     mapped = [m for m in chosen.matches if m.element]
     rows = [{m.header: inventor.value(m.header, m.element, n) for m in mapped if m.element} for n in (1, 2)]
     by_element = {m.element.id: m.header for m in mapped if m.element}

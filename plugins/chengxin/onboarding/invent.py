@@ -34,9 +34,14 @@ _ORDINALS = "一二三四五六七八九十"
 
 
 class Inventor:
-    """Makes values. known: every text of the sample; words: official words that may stand in both."""
+    """Makes values. words: official words that may stand in the sample too.
 
-    def __init__(self, columns: Mapping[str, Evidence], words: Iterable[str] = ()) -> None:
+    translated: elements whose codes the contract will translate: only the official words are sure to be understood.
+    """
+
+    def __init__(
+        self, columns: Mapping[str, Evidence], words: Iterable[str] = (), translated: frozenset[str] = frozenset()
+    ) -> None:
         self._known = {
             text.strip()
             for evidence in columns.values()
@@ -45,12 +50,13 @@ class Inventor:
         }
         self._columns = columns
         self._known -= set(words)
+        self._translated = translated
 
     def value(self, header: str, element: Element, n: int) -> str:
         """Return the n-th invented value of a column, the next one that the sample does not hold."""
         evidence = self._columns[header]
         if element.type in {"code", "region"} or element.id in {"province_name", "prefecture_name"}:
-            return _official(element, evidence)
+            return _official(element, evidence, in_words=element.id in self._translated)
         for step in range(_TRIES):
             text = _made(element, evidence, n + 10 * step)
             if not self._is_known(text):
@@ -74,9 +80,9 @@ def broken(code: str) -> str:
     return code[:-1] + ("1" if code[-1] != "1" else "2")
 
 
-def _official(element: Element, evidence: Evidence) -> str:
+def _official(element: Element, evidence: Evidence, *, in_words: bool) -> str:
     """Return a word of a code list or the name of a place: these are public, and may well occur in the sample."""
-    digits = evidence.example_shape(_DIGITS) is not None
+    digits = not in_words and evidence.example_shape(_DIGITS) is not None
     if element.codelist:
         entries = list(codelists()[element.codelist].values())
         used = [e for e in entries if any(evidence.holds(text) for text in (e.code, e.name, *e.aliases))]

@@ -111,7 +111,7 @@ def _said(match: Match, draft: Draft) -> str:
 def _codes(draft: Draft) -> list[str]:
     if not draft.body["codes"]:
         return []
-    lines = ["codes:  # 待办：来源的代码在代码表中没有：把“待定”改成标准代码（docs/reference/codelists.md）"]
+    lines = ["codes:  # 待办：按来源的代码说明把“待定”改成标准代码（docs/reference/codelists.md）；数字的含义各家不同"]
     lines += [f"  {name}: {_flow(words)}" for name, words in draft.body["codes"].items()]
     return lines
 

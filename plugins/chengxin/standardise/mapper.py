@@ -16,8 +16,8 @@ from chengxin.model.kinds import Role
 from chengxin.model.rules import rules
 from chengxin.model.schema import arrow_type, element_columns, kind_columns
 from chengxin.standardise.issues import ISSUES, IssueLog
-from chengxin.standardise.kernels import Cleaned, CleanOptions, clean, name_key
-from chengxin.standardise.kernels.buffers import as_mask, booleans, parts, repeated, scattered, take, valid
+from chengxin.standardise.kernels import Cleaned, CleanOptions, abroad, clean, name_key
+from chengxin.standardise.kernels.buffers import as_mask, booleans, parts, repeated, scattered, take, valid, without
 from chengxin.standardise.quarantine import damaged_table, quarantine_table
 from chengxin.standardise.reader import Damaged, RawChunk
 
@@ -72,6 +72,7 @@ class Mapper:
         work = _Work(self, chunk, file_no, file_name)
         work.clean_columns()
         work.apply_currency()
+        work.check_places()
         work.check_identity()
         work.check_dates()
         return work.result()
@@ -112,7 +113,13 @@ class _Work:
         for column in sorted(self.plan.columns, key=lambda c: c.element.id != STATUS):
             raw = self._raw(column)
             options = CleanOptions(
-                unit=column.unit, codes=column.codes, codelist=column.element.codelist, today=self.mapper.today
+                unit=column.unit,
+                codes=column.codes,
+                codelist=column.element.codelist,
+                today=self.mapper.today,
+                date_form=column.date_form,
+                measures=column.element.measures,
+                at_home=self.plan.contract.region.startswith("43"),
             )
             cleaned = clean(raw, column.element.type, options=options)
             self._store(column, cleaned)
@@ -181,6 +188,17 @@ class _Work:
                 self.log.add(
                     "money.foreign_currency", _mask(hits), column.element.id, self._source(column), self._raw(column)
                 )
+
+    def check_places(self) -> None:
+        """Drop Hunan codes that were read from a bare name where the record itself points to another province."""
+        column = next((c for c in self.plan.columns if c.element.id == "region_code" and c.constant is None), None)
+        if column is None:
+            return
+        raw = self._raw(column)
+        hits = abroad(raw, self.values["region_code"], self.values.get("province_name"), self.values.get("uscc"))
+        if hits.any():
+            self.values["region_code"] = without(self.values["region_code"], hits)
+            self.log.add("region.elsewhere", hits, column.element.id, self._source(column), raw)
 
     def check_identity(self) -> None:
         """Refuse rows in which a required role has nothing that could name its subject."""

@@ -11,16 +11,17 @@ import pyarrow as pa
 
 from chengxin.model.elements import ElementType
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions
-from chengxin.standardise.kernels.codes import clean_code, clean_region
+from chengxin.standardise.kernels.codes import clean_code
 from chengxin.standardise.kernels.dates import clean_date, clean_instant
 from chengxin.standardise.kernels.documents import clean_document_no
 from chengxin.standardise.kernels.identifiers import clean_identifier
 from chengxin.standardise.kernels.money import clean_money
 from chengxin.standardise.kernels.names import name_key
 from chengxin.standardise.kernels.numbers import clean_decimal, clean_flag, clean_integer, clean_phone, clean_year
+from chengxin.standardise.kernels.places import abroad, clean_region
 from chengxin.standardise.kernels.text import clean_name, clean_text
 
-__all__ = ["CleanOptions", "Cleaned", "clean", "name_key"]
+__all__ = ["CleanOptions", "Cleaned", "abroad", "clean", "name_key"]
 
 _KERNELS: dict[str, Callable[[pa.Array, CleanOptions], Cleaned]] = {
     "text": clean_text,

@@ -22,14 +22,18 @@ class CleanOptions:
 
     unit: of money that carries none in the value. codes: source value -> standard code, from the contract.
     codelist: name of a file in model/codelists (columns code, name, aliases parted by `|`); code, name and alias are
-    accepted.
-    today: nobody is born after it; None = not looked at.
+    accepted, but of a column with `codes` only its words are: codes mean what the contract says.
+    today: nobody is born after it; None = not looked at. date_form: of bare digits in a date; None = told apart.
+    measures: words that may stand behind a count. at_home: the sender is in Hunan, so a bare place name is a Hunan one.
     """
 
     unit: str | None = None
     codes: dict[str, str] | None = None
     codelist: str | None = None
     today: date | None = None
+    date_form: str | None = None
+    measures: tuple[str, ...] = ()
+    at_home: bool = True
 
 
 @dataclass(frozen=True)

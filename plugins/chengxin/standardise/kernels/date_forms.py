@@ -1,5 +1,8 @@
 """The shapes in which dates and instants arrive, one text at a time (domain: 4.7). Columns call this per distinct text.
 
+Bare digits that could be two days (190905, 2019090512, 2019.1 out of a spreadsheet) are none (date.ambiguous): the
+contract may say which form a column has.
+
 Without an offset a time is Shanghai time. Epoch numbers are instants, so their day is taken in Asia/Shanghai, which had
 summer time from 1986 to 1991: a fixed +8 would turn 1988-07-01 into the day before.
 Open-ended validity (长期, 2099-12-31, 2999-12-31, 9999-12-31) is the date 9999-12-31, without an issue.
@@ -20,6 +23,10 @@ _OPEN_WORDS = re.compile("(?:至)?(?:长期|永久|永续|无固定期限?|无�
 _OPEN_DATES = {(2099, 12, 31), (2999, 12, 31), (9999, 12, 31), (9999, 9, 9)}
 _PLACEHOLDER_DATES = {(0, 0, 0), (1, 1, 1), (1900, 1, 1), (1900, 1, 0), (1899, 12, 30), (1899, 12, 31), (1753, 1, 1)}
 _EXCEL_DAY_ZERO = date(1899, 12, 30)
+_EPOCHS = (-5_364_662_400, 7_258_118_400)  # seconds: from 1800 to 2200
+_STAMPS_FROM = 1_900_000_000  # as seconds 2030; from here on ten digits may be year, month, day and hour
+_LONGEST = 15  # digits of an epoch number
+_PIVOT = 50  # two-digit years from here on are of the last century
 
 _TIME = (
     r"(?:[T ]*(?P<hour>\d{1,2})[:时](?P<minute>\d{1,2})"
@@ -48,12 +55,16 @@ class DateReading(NamedTuple):
 
 
 _INVALID = DateReading(None, "date.invalid")
+_AMBIGUOUS = DateReading(None, "date.ambiguous")
 
 
 @lru_cache(maxsize=200_000)
-def read_date(text: str) -> DateReading:
-    """Read a calendar day in China from one trimmed text that is no null token."""
-    reading = _read(text)
+def read_date(text: str, form: str | None = None) -> DateReading:
+    """Read a calendar day in China from one trimmed text that is no null token.
+
+    form: of bare digits, as in contracts.models.Column.date_form.
+    """
+    reading = _read(text, form)
     value = reading.value
     if isinstance(value, datetime):
         day = value.astimezone(SHANGHAI).date()
@@ -64,9 +75,9 @@ def read_date(text: str) -> DateReading:
 
 
 @lru_cache(maxsize=200_000)
-def read_instant(text: str) -> DateReading:
+def read_instant(text: str, form: str | None = None) -> DateReading:
     """Read an instant (aware, UTC) from one trimmed text; a day without a time is its midnight in Shanghai."""
-    reading = _read(text)
+    reading = _read(text, form)
     value = reading.value
     if value is None or value == OPEN_ENDED:
         return reading if value is None else _INVALID
@@ -75,13 +86,13 @@ def read_instant(text: str) -> DateReading:
     return reading._replace(value=value.astimezone(UTC))
 
 
-def _read(raw: str) -> DateReading:
+def _read(raw: str, form: str | None) -> DateReading:
     text = unicodedata.normalize("NFKC", raw).strip().strip(EXCEL_PREFIX).upper()
     text = re.sub(r"\s+", " ", text)
     if _OPEN_WORDS.fullmatch(text):
         return DateReading(OPEN_ENDED)
     if re.fullmatch(r"-?\d+(?:\.\d*)?", text):
-        return _from_number(text)
+        return _in_form(text, form) if form else _from_number(text)
     packed = text.replace(" ", "") if "年" in text else text
     for pattern in (_DASHED, _COMPACT):
         if found := pattern.fullmatch(packed) or pattern.fullmatch(text):
@@ -100,17 +111,36 @@ def _read(raw: str) -> DateReading:
     return _INVALID
 
 
+def _in_form(text: str, form: str) -> DateReading:
+    """Read digits in the form that the contract states; digits of another length keep their usual meaning."""
+    whole, _, tail = text.partition(".")
+    if form.startswith("epoch"):
+        number = int(whole) if len(whole) <= _LONGEST and not tail.strip("0") else None
+        return _INVALID if number is None else _at(number / 1000 if form == "epoch_ms" else number)
+    if form == "excel" and len(whole) == 5 and whole.isdigit():
+        return _from_excel(int(whole))
+    if len(whole) == 6 and whole.isdigit() and not tail.strip("0"):
+        if form == "yyyymm":
+            return _partial({"year": whole[:4], "month": whole[4:]})
+        if form == "yymmdd":
+            century = "19" if int(whole[:2]) >= _PIVOT else "20"
+            return _assembled({"year": century + whole[:2], "month": whole[2:4], "day": whole[4:]})
+    return _from_number(text)
+
+
 def _from_number(text: str) -> DateReading:
     """Read digits only: 20190905, 201909, 2019, stamps of 12 or 14, Excel serials, epoch seconds and milliseconds."""
     whole, _, tail = text.partition(".")
     digits = whole.lstrip("-")
     if tail.strip("0"):
-        if re.fullmatch(r"\d{4}", whole) and len(tail) <= 2:  # 2013.11 is a month
-            return _partial({"year": whole, "month": tail})
-        return _from_excel(int(whole)) if len(digits) == 5 and whole == digits else _INVALID
+        if re.fullmatch(r"\d{4}", whole) and len(tail) <= 2:  # 2013.11 is a month; 2013.1 may have been 2013.10
+            return _AMBIGUOUS if tail == "1" else _partial({"year": whole, "month": tail})
+        return _from_serial(whole) if len(digits) == 5 and whole == digits else _INVALID
     if whole != digits:
-        return _from_epoch(int(whole)) if 8 < len(digits) <= 13 else _INVALID
+        return _from_epoch(int(whole), len(digits))
     size = len(digits)
+    if set(digits) == {"0"}:
+        return DateReading(None, "date.placeholder")
     if size == 8 and (found := _COMPACT.fullmatch(digits)):
         return _assembled(found.groupdict())
     if size in (12, 14) and (found := _STAMP.fullmatch(digits)):
@@ -118,23 +148,60 @@ def _from_number(text: str) -> DateReading:
         if reading.value is not None or size == 14:
             return reading
     if size == 6:
-        return _partial({"year": digits[:4], "month": digits[4:]})
+        return _from_six(digits)
     if size == 4:
         return _partial({"year": digits})
     if size == 5:
-        return _from_excel(int(digits))
-    if set(digits) == {"0"}:
-        return DateReading(None, "date.placeholder")
-    return _from_epoch(int(digits)) if 8 < size <= 13 else _INVALID
+        return _from_serial(digits)
+    return _from_epoch(int(digits), size)
+
+
+def _from_six(digits: str) -> DateReading:
+    """Read 201909 as a month unless it could be a day as well (200812, 190905)."""
+    month = _partial({"year": digits[:4], "month": digits[4:]})
+    day = _assembled({"year": "20" + digits[:2], "month": digits[2:4], "day": digits[4:]})
+    return month if day.value is None else _AMBIGUOUS
+
+
+def _from_serial(digits: str) -> DateReading:
+    """Read a day number of a spreadsheet unless it could be a year and a month (20195)."""
+    is_month = 1900 <= int(digits[:4]) <= 2100 and digits[4] != "0"
+    return _AMBIGUOUS if is_month else _from_excel(int(digits))
 
 
 def _from_excel(serial: int) -> DateReading:
     return DateReading(_EXCEL_DAY_ZERO + timedelta(serial)) if 3654 <= serial <= 73_050 else _INVALID
 
 
-def _from_epoch(number: int) -> DateReading:
-    seconds = number / 1000 if abs(number) >= 10**10 else number
+def _from_epoch(number: int, size: int) -> DateReading:
+    """Read milliseconds of 13 digits and seconds of 10 before 2030; any other only where it is exactly a midnight.
+
+    Hardly any number is a midnight by chance (one in 3.6 million; of seconds, one in 3600), while 2019090512 or
+    201913010830 are mistyped or shortened stamps.
+    """
+    if not 9 <= size <= 13:
+        return _INVALID
+    millis, seconds = _at(number / 1000), _at(number)
+    if size == 13 and number > 0:
+        return millis
+    is_millis = number % 3_600_000 == 0 and _is_midnight(millis)
+    is_seconds = size <= 10 and _is_midnight(seconds)
+    if is_millis:
+        return _AMBIGUOUS if is_seconds else millis
+    return seconds if is_seconds or (size == 10 and 0 < number < _STAMPS_FROM) else _AMBIGUOUS
+
+
+def _at(seconds: float) -> DateReading:
+    if not _EPOCHS[0] <= seconds < _EPOCHS[1]:
+        return _INVALID
     return DateReading(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds))
+
+
+def _is_midnight(reading: DateReading) -> bool:
+    value = reading.value
+    if not isinstance(value, datetime):
+        return False
+    return any(not (t.hour or t.minute or t.second or t.microsecond) for t in (value, value.astimezone(SHANGHAI)))
 
 
 def _partial(found: dict[str, str | None]) -> DateReading:

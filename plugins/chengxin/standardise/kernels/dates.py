@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +20,10 @@ def clean_date(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean calendar days to date32; see date_forms for the shapes. 9999-12-31 means open-ended."""
     prepared = prepare(raw, excel_prefix=True)
     values, findings = prepared.values, prepared.findings
-    known, days = plain_days(values)
+    known, days = plain_days(values, compact=not _is_epoch(options))
     rest: Rows = np.flatnonzero(~known & valid(values))
     if len(rest):
-        read = _by_distinct(values, rest, read_date, pa.date32(), findings)
+        read = _by_distinct(values, rest, partial(read_date, form=options.date_form), pa.date32(), findings)
         known[rest] = valid(read)
         days[rest] = read.cast(pa.int32()).fill_null(0).to_numpy()
     return Cleaned(fixed_values(days, pa.date32(), known), findings.issues())
@@ -32,13 +33,17 @@ def clean_instant(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean points in time to timestamp[us, UTC]; a text without an offset is Shanghai time."""
     prepared = prepare(raw, excel_prefix=True)
     values, findings = prepared.values, prepared.findings
-    known, micros = plain_instants(values)
+    known, micros = plain_instants(values, epochs=not _is_epoch(options))
     rest: Rows = np.flatnonzero(~known & valid(values))
     if len(rest):
-        read = _by_distinct(values, rest, read_instant, _INSTANT, findings)
+        read = _by_distinct(values, rest, partial(read_instant, form=options.date_form), _INSTANT, findings)
         known[rest] = valid(read)
         micros[rest] = read.cast(pa.int64()).fill_null(0).to_numpy()
     return Cleaned(fixed_values(micros, _INSTANT, known), findings.issues())
+
+
+def _is_epoch(options: CleanOptions) -> bool:
+    return bool(options.date_form and options.date_form.startswith("epoch"))
 
 
 def _by_distinct(

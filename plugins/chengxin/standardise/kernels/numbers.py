@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,8 @@ from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, read_dis
 from chengxin.standardise.kernels.decimals import decimal_array, plain_numbers, scaled
 from chengxin.standardise.kernels.text import folded, prepare, without_tokens
 
-# Thousands separators, an E-power, and the measure words that stand behind counts.
-_NUMBER = re.compile(
-    r"([+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?(?:E[+-]?[0-9]{1,2})?)"
-    r"(?:[人户个次期条件项笔家台套份天日月年岁分]|名|个月|\(?人\)?)?"
-)
+# Thousands separators, an E-power, and what may be a measure word.
+_NUMBER = re.compile(r"([+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?(?:E[+-]?[0-9]{1,2})?)(\D*)")
 _EXACT = Context(prec=60)
 _YEAR = r"^((?:18|19|20|21)[0-9]{2})(?:\.0+)?(?:年度?)?$"
 _YES = ("是", "1", "Y", "YES", "T", "TRUE", "真", "有", "√", "对", "1.0")
@@ -29,14 +27,14 @@ _SEVERAL = r"[/;、,|]|或"
 
 
 def clean_integer(raw: pa.Array, options: CleanOptions) -> Cleaned:
-    """Clean integers to int64; 12.0, 1,200 and 12人 are integers, 12.5 is not."""
+    """Clean integers to int64: 12.0, 1,200 and, where the element counts 期, 12期; not 12.5 and not 12天."""
     prepared = prepare(raw, excel_prefix=True)
     values, findings = prepared.values, prepared.findings
     fits, integers, rounded = scaled(plain_numbers(values), 0)
     known = fits & ~rounded
     rest: Rows = np.flatnonzero(valid(values) & ~known)
     if len(rest):
-        read, bad = _distinct(take(values, rest), _read_integer, pa.int64())
+        read, bad = _distinct(take(values, rest), partial(_read_integer, measures=options.measures), pa.int64())
         known[rest] = ~bad
         integers[rest] = read.fill_null(0).to_numpy(zero_copy_only=False)
         findings.add("integer.invalid", rest[bad])
@@ -50,8 +48,8 @@ def clean_decimal(raw: pa.Array, options: CleanOptions) -> Cleaned:
     fits, micros, rounded = scaled(plain_numbers(values), 6)
     rest: Rows = np.flatnonzero(valid(values) & ~fits)
     if len(rest):
-        read, bad = _distinct(take(values, rest), _read_micros, pa.int64())
-        exact, _ = _distinct(take(values, rest), _is_exact, pa.bool_())
+        read, bad = _distinct(take(values, rest), partial(_read_micros, measures=options.measures), pa.int64())
+        exact, _ = _distinct(take(values, rest), partial(_is_exact, measures=options.measures), pa.bool_())
         fits[rest], micros[rest] = ~bad, read.fill_null(0).to_numpy(zero_copy_only=False)
         findings.add("decimal.invalid", rest[bad])
         rounded[rest] = ~bad & ~exact.fill_null(True).to_numpy(zero_copy_only=False)
@@ -66,26 +64,27 @@ def _distinct(values: pa.StringArray, read: Callable[[str], Any], kind: pa.DataT
     return taken, ~valid(taken)
 
 
-def _number(text: str) -> Decimal | None:
+def _number(text: str, measures: tuple[str, ...]) -> Decimal | None:
     found = _NUMBER.fullmatch(re.sub(r"\s+", "", unicodedata.normalize("NFKC", text)).upper())
-    number = Decimal(found[1].replace(",", "")) if found else None
+    is_bare = found and (not found[2] or found[2].strip("()") in measures)
+    number = Decimal(found[1].replace(",", "")) if found and is_bare else None
     return number if number is not None and abs(number) < 10**18 else None
 
 
-def _read_integer(text: str) -> int | None:
-    number = _number(text)
+def _read_integer(text: str, measures: tuple[str, ...]) -> int | None:
+    number = _number(text, measures)
     return int(number) if number is not None and number == int(number) else None
 
 
-def _read_micros(text: str) -> int | None:
-    number = _number(text)
+def _read_micros(text: str, measures: tuple[str, ...]) -> int | None:
+    number = _number(text, measures)
     if number is None or abs(number) >= 10**12:
         return None
     return int(_EXACT.multiply(number, Decimal(10**6)).quantize(Decimal(1), rounding=ROUND_HALF_EVEN, context=_EXACT))
 
 
-def _is_exact(text: str) -> bool:
-    number, micros = _number(text), _read_micros(text)
+def _is_exact(text: str, measures: tuple[str, ...]) -> bool:
+    number, micros = _number(text, measures), _read_micros(text, measures)
     return number is None or micros is None or _EXACT.multiply(number, Decimal(10**6)) == micros
 
 

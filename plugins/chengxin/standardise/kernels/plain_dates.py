@@ -18,14 +18,17 @@ _LATEST = int(np.datetime64("2200-01-01").astype("datetime64[s]").astype(np.int6
 _LONG_FORM = "0000年00月00日".encode()
 
 
-def plain_days(values: pa.StringArray) -> tuple[Mask, npt.NDArray[np.int32]]:
-    """Read 20190905, 2019-09-05 (also with / and .) and 2019年09月05日; return where, and days since the epoch."""
+def plain_days(values: pa.StringArray, *, compact: bool = True) -> tuple[Mask, npt.NDArray[np.int32]]:
+    """Read 20190905, 2019-09-05 (also with / and .) and 2019年09月05日; return where, and days since the epoch.
+
+    compact: 20190905 is a day; else it is left alone, as the contract says what digits mean.
+    """
     offsets, _ = parts(values)
     lengths = np.where(valid(values), np.diff(offsets), 0)
     known, days = np.zeros(len(values), np.bool_), np.zeros(len(values), np.int32)
     for width, places in ((8, (0, 2, 4, 6)), (10, (0, 2, 5, 8)), (len(_LONG_FORM), (0, 2, 7, 12))):
         rows: Rows = np.flatnonzero(lengths == width)
-        if len(rows) == 0:
+        if len(rows) == 0 or (width == 8 and not compact):
             continue
         columns = _columns(fixed_width(values, rows, width))
         good, numbers = _pairs(columns, places)
@@ -42,12 +45,15 @@ def plain_days(values: pa.StringArray) -> tuple[Mask, npt.NDArray[np.int32]]:
     return known, days
 
 
-def plain_instants(values: pa.StringArray) -> tuple[Mask, Ints]:
-    """Read `2019-09-05 08:30:00` (also with T, and .0 behind) after 1991, and milliseconds; return where, and µs."""
+def plain_instants(values: pa.StringArray, *, epochs: bool = True) -> tuple[Mask, Ints]:
+    """Read `2019-09-05 08:30:00` (also with T, and .0 behind) after 1991, and milliseconds; return where, and µs.
+
+    epochs: 13 digits are milliseconds; else they are left alone, as the contract says what digits mean.
+    """
     offsets, _ = parts(values)
     lengths = np.where(valid(values), np.diff(offsets), 0)
     known, micros = np.zeros(len(values), np.bool_), np.zeros(len(values), np.int64)
-    for width in (19, 21, 13):
+    for width in (19, 21, 13) if epochs else (19, 21):
         rows: Rows = np.flatnonzero(lengths == width)
         if len(rows) == 0:
             continue

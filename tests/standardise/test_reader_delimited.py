@@ -169,9 +169,74 @@ def test_a_damaged_block_loses_only_its_rows(tmp_path, bad, found, encoding):
 
 
 def test_rows_with_odd_but_harmless_quotes_are_kept(tmp_path):
-    lines, damaged = damage_between('9,管 6",丙,丁,戊\n8,"甲"乙,丙,丁,戊', tmp_path)
-    assert len(lines) == 76
+    lines, damaged = damage_between(
+        '9,管 6",丙,丁,戊\n8,"甲" ,丙,丁,戊\n7,甲"乙"丙,丙,丁,戊\n6,"""乙""",丙,丁,戊', tmp_path
+    )
+    assert len(lines) == 78
     assert not damaged
+
+
+@pytest.mark.parametrize(
+    ("bad", "rule"),
+    [
+        ('8,"甲"乙,丙,丁,戊', "row.quote_unclosed"),  # Arrow would read 甲乙
+        ('8,"甲"乙"丙",丙,丁,戊', "row.quote_unclosed"),
+        ('8,"甲\\"乙",丙,丁,戊', "row.quote_unclosed"),  # the escape was not declared
+        ("8,'甲','丙',丁,戊", "row.quote_stray"),
+        ("8,'甲',丙,丁,戊", "row.quote_stray"),
+        ('8, "甲",丙,丁,戊', "row.quote_stray"),
+        ('8,"""甲""","""丙""",丁,戊', "row.quote_stray"),
+    ],
+)
+def test_rows_whose_quotes_would_be_kept_or_lost_unsaid_are_damaged(tmp_path, bad, rule):
+    lines, damaged = damage_between(bad, tmp_path)
+    assert damaged == [(39, rule)]
+    assert len(lines) == 74
+
+
+@pytest.mark.parametrize(
+    ("header", "quote"),
+    [("'a','b','c'", '"'), ('"a","b","c"', ""), ('"""a""","""b""",c', '"'), ('a, "b", "c"', '"')],
+)
+def test_a_header_that_still_wears_quotes_is_refused(tmp_path, header, quote):
+    path = tmp_path / "f.csv"
+    path.write_text(f"{header}\n1,2,3\n", "utf-8")
+    with pytest.raises(DeliveryMismatch, match="列名带着引号"):
+        plan(path, FileSpec(quote=quote))
+
+
+def test_another_table_below_the_first_is_refused(tmp_path):
+    path = tmp_path / "f.csv"
+    path.write_text("名称,代码,列入日期\n甲,1,2024-01-01\n名称,代码,移出日期\n乙,2,2024-02-01\n", "utf-8")
+    spec = FileSpec()
+    with pytest.raises(DeliveryMismatch, match="第 3 行又是一行列名"):
+        list(read(plan(path, spec)[0], spec))
+
+
+def test_a_delimiter_of_several_characters_stays_in_quoted_values(tmp_path):
+    assert of('a||b\n1||"甲||乙"\n', tmp_path, delimiter="||") == ([(2, ("1", "甲||乙"))], [])
+    assert of('a｜b\n1｜"甲｜乙"\n', tmp_path, delimiter="｜") == ([(2, ("1", "甲｜乙"))], [])
+
+
+def test_an_escape_takes_nothing_but_quotes_and_itself(tmp_path):
+    body = 'a,b\n1,"甲\\"乙"\n2,\\N\n3,C:\\\\new\n4,x\\ny\n'
+    rows, damaged = of(body, tmp_path, escape="\\")
+    assert [values[1] for _, values in rows] == ['甲"乙', "\\N", "C:\\new", "x\\ny"]
+    assert damaged == []
+
+
+def test_blank_rows_of_a_spreadsheet_are_no_records(tmp_path):
+    assert of("a,b,c\n1,2,3\n,,\n , ,\u3000\n,,,,\n4,5,6\n", tmp_path) == (
+        [(2, ("1", "2", "3")), (6, ("4", "5", "6"))],
+        [],
+    )
+
+
+def test_totals_of_a_list_of_one_column_are_no_records(tmp_path):
+    assert of("名称\n甲\n合计\n注：示例\n", tmp_path) == (
+        [(2, ("甲",))],
+        [(3, "row.not_a_record"), (4, "row.not_a_record")],
+    )
 
 
 def test_a_quote_open_over_thousands_of_lines_swallows_nothing(tmp_path):

@@ -52,7 +52,7 @@ class Plan:
         """
         if self.contract.file.header == 0 and self.contract.file.format in {"csv", "tsv", "xlsx", "xls"}:
             return self._by_position(headers)
-        sent = {fold_header(h): h for h in headers if h.strip()}
+        sent = self._told_apart(headers)
         wanted = {f: c for c in self.columns if c.constant is None for f in c.folded}
         undeclared = tuple(h for f, h in sent.items() if f not in wanted and f not in self.ignored)
         found: dict[str, str] = {}
@@ -72,6 +72,17 @@ class Plan:
         if missing or undeclared:
             raise self._mismatch(missing, undeclared)
         return found
+
+    def _told_apart(self, headers: Sequence[str]) -> dict[str, str]:
+        """Return folded header -> header as sent. Raise DeliveryMismatch where two of them fold to one."""
+        sent: dict[str, str] = {}
+        for header in headers:
+            if header.strip() and (other := sent.setdefault(fold_header(header), header)) != header:
+                raise DeliveryMismatch(
+                    f"{self.contract.id}：列名“{other[:40]}”与“{header[:40]}”只差括号、空格或标点，分不清用哪一列；"
+                    "请提供部门改名或删去其中一列后重报"
+                )
+        return sent
 
     def _by_position(self, headers: Sequence[str]) -> dict[str, str]:
         wanted = [c for c in self.columns if c.constant is None]

@@ -1,19 +1,18 @@
 """Delimited text -> Arrow columns and line numbers: Arrow's CSV reader for the good lines, salvage for the rest."""
 
-import re
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 
 from chengxin.standardise.reading.decode import Text
 from chengxin.standardise.reading.layout import Ints, Layout, Lines
-from chengxin.standardise.reading.notes import not_records
+from chengxin.standardise.reading.notes import inner_headers, not_records
+from chengxin.standardise.reading.quotes import misquoted, wrapped
 from chengxin.standardise.reading.salvage import Records, find_records
 from chengxin.standardise.reading.shapes import OVERSIZE, Damaged, RawChunk, kept, miscounted, row_numbers
 
+_BLANKS = " \t\u3000\xa0\ufeff"
 _BLOCK = 1 << 16  # bytes whose temporary arrays stay in the cache
 
 
@@ -184,19 +183,26 @@ def _finished(
     stray = _filled(table, blank)
     if blank:
         table = table.select([n for n in range(table.num_columns) if n not in blank])
+    table = layout.restored(table)
     out = not_records(table)
     if has_header:
-        out |= _repeated_header(table, names)
-    large = np.zeros(len(table), bool)
+        out |= inner_headers(table, names, rows)
+    large, size = np.zeros(len(table), bool), np.zeros(len(table), np.int64)
     for column in table.columns:
-        large |= _lengths(column) > OVERSIZE
-    misquoted = _misquoted(text.data, records.first, layout)
-    if out.any() or large.any() or stray.any() or misquoted.any():
+        lengths = _lengths(column)
+        large |= lengths > OVERSIZE
+        size += lengths
+    empty = _empty(table, size) & ~stray
+    cut = misquoted(text.data, records.first, layout)
+    worn = wrapped(table, text.data, layout)
+    damaged = [d for d in damaged if d.rule != "row.width" or d.raw.strip(layout.declared + _BLANKS)]
+    if out.any() or large.any() or stray.any() or cut.any() or worn.any() or empty.any():
         lines = Lines.of(text.data)
-        gone = np.zeros(len(table), bool)
+        gone = empty
         for rule, mask in (
             ("row.oversize", large),
-            ("row.quote_unclosed", misquoted),
+            ("row.quote_unclosed", cut),
+            ("row.quote_stray", worn),
             ("row.width", stray),
             ("row.not_a_record", out),
         ):
@@ -213,34 +219,20 @@ def _finished(
     return RawChunk(table.rename_columns(list(names)), row_numbers(rows), found)
 
 
+def _empty(table: pa.Table, size: Ints) -> npt.NDArray[np.bool_]:
+    """Mark rows without any text: `,,,,` below an exported sheet is a blank line. size: bytes of each row's values."""
+    found = size == 0
+    for row in np.flatnonzero((size > 0) & (size <= 3 * table.num_columns)).tolist():
+        found[row] = not any(column[row].as_py().strip(_BLANKS) for column in table.columns)
+    return found
+
+
 def _filled(table: pa.Table, columns: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Mark rows with something in columns that have no name: a value nobody declared."""
     hit = np.zeros(len(table), bool)
     for n in columns:
         for row in np.flatnonzero(_lengths(table.column(n)) > 0).tolist():
-            hit[row] |= bool(table.column(n)[row].as_py().strip(" \t\u3000\xa0"))
-    return hit
-
-
-def _misquoted(data: bytes, places: Ints, layout: Layout) -> npt.NDArray[np.bool_]:
-    r"""Mark rows whose quotes are written \" though the contract does not say so: Arrow would cut their fields wrong.
-
-    places: the 0-based line of each row.
-    """
-    hit = np.zeros(len(places), bool)
-    mark = b"\\" + layout.quote
-    if layout.escape or layout.trusted or not layout.quote or not len(places):
-        return hit
-    if b"\\" not in data:  # one byte is found far faster than two
-        return hit
-    if mark not in data:
-        return hit
-    lines = Lines.of(data)
-    at = np.array([m.start() for m in re.finditer(re.escape(mark), data)], np.int64)
-    for line in np.unique(np.searchsorted(lines.nexts, at, "right")).tolist():
-        if not layout.strict_line.fullmatch(data, int(lines.starts[line]), int(lines.ends[line])):
-            row = int(np.searchsorted(places, line, "right")) - 1
-            hit[row] |= row >= 0
+            hit[row] |= bool(table.column(n)[row].as_py().strip(_BLANKS))
     return hit
 
 
@@ -249,26 +241,3 @@ def _lengths(column: pa.ChunkedArray) -> Ints:
         np.frombuffer(c.buffers()[1], np.int32)[c.offset : c.offset + len(c) + 1] for c in column.chunks if len(c)
     ]
     return np.concatenate([np.diff(o) for o in offsets]).astype(np.int64) if offsets else np.zeros(0, np.int64)
-
-
-def _scalar(text: str) -> pa.Scalar:
-    """Return an Arrow string (by buffer: pa.scalar of a Python string would import pandas in every worker)."""
-    data = text.encode()
-    return pa.StringArray.from_buffers(1, pa.py_buffer(np.array([0, len(data)], np.int32)), pa.py_buffer(data))[0]
-
-
-def _repeated_header(table: pa.Table, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
-    """Mark rows that repeat the column names: files glued together bring their headers along."""
-    mask = np.zeros(len(table), bool)
-    if not len(table):
-        return mask
-    column = table.column(0)
-    # a glued file brings its BOM along as well
-    if any(pc.any(pc.equal(column, _scalar(head))).as_py() for head in (names[0], "\ufeff" + names[0])):
-        heads = [(text or "").lstrip("\ufeff") == names[0] for text in column.to_pylist()]
-        mask = np.array(heads, bool)
-    if mask.any():
-        at = np.flatnonzero(mask)
-        for n, row in zip(at.tolist(), table.take(pa.array(at)).to_pylist(), strict=True):
-            mask[n] = tuple(str(v).strip("\ufeff \t\u3000") for v in row.values()) == names
-    return mask

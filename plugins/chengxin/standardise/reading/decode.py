@@ -28,7 +28,6 @@ _REPLACED_OR_ESCAPED = re.compile(rb"\xef\xbf\xbd|\xf4\x8f[\xbc-\xbf][\x80-\xbf]
 _UTF8_HAN = re.compile(rb"[\xe3-\xe9\xef][\x80-\xbf]{2}.*[\xe3-\xe9\xef][\x80-\xbf]{2}", re.S)
 _BLOCK = 1 << 20
 _NEAR = 4 << 10
-_SUSPECT = 3
 #: Bytes whose temporary arrays stay in the cache.
 _CACHED = 1 << 16
 
@@ -119,16 +118,16 @@ def _line_by_line(raw: bytes, encoding: str) -> Text:
 def _has_utf8_line(raw: bytes) -> bool:
     """Tell whether a line of a GB or Big5 chunk that decodes well is UTF-8 nevertheless.
 
-    Half of the trailing bytes of Chinese in UTF-8 lie in 80..A0, where GB has only rare characters: lines with several
+    Half of the trailing bytes of Chinese in UTF-8 lie in 80..A0, where GB has only rare characters: lines with
     such bytes are looked at, the others are not.
     """
     rare = _places(raw, lambda block: (block - np.uint8(0x80)) <= 0x20)
-    if len(rare) < _SUSPECT:
+    if not len(rare):
         return False
     breaks = _places(raw, lambda block: block == 10)
     starts, ends = np.concatenate([[0], breaks + 1]), np.append(breaks, len(raw))
     hits = np.diff(np.searchsorted(rare, ends), prepend=0)
-    suspects = np.flatnonzero(hits >= _SUSPECT)
+    suspects = np.flatnonzero(hits)
     return any(_is_utf8_han(raw[starts[n] : ends[n]]) for n in suspects.tolist())
 
 

@@ -6,6 +6,8 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import ContractError
@@ -14,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 _UNIT = b"\x1f"
 _BLANKS = re.compile(rb"[ \t]+")
 _WIDE_BLANKS = re.compile(rb"[ \t]{2,}|\t")
-_ESCAPED = re.compile(rb"\\([^\r\n])")
+_ESCAPED = re.compile(rb"\\([\\\"'`])")
 _EDGES = re.compile(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)")
 
 
@@ -57,6 +59,7 @@ class Layout:
         A declared blank stands for a run of blanks, two for a run of at least two, edges trimmed.
         """
         if self.escape and self.escape in data:
+            # \n, \N and the like stay as they are: which of the many dialects is meant, nobody said
             data = _ESCAPED.sub(lambda m: self.quote * 2 if m[1] == self.quote else m[1], data)
         if self.declared == " ":
             return self._without_runs(data)
@@ -80,10 +83,29 @@ class Layout:
         q = re.escape(self.quote)
         return re.compile(q + rb"[^" + q + rb"]*+(?:" + q + q + rb"[^" + q + rb"]*+)*+" + q)
 
+    def restored(self, table: pa.Table) -> pa.Table:
+        """Give values in quotes the delimiter back that `prepared` replaced in them too."""
+        if self.delimiter != _UNIT or self.declared == _UNIT.decode():
+            return table
+        for n, column in enumerate(table.columns):
+            if pc.any(pc.match_substring(column, _UNIT.decode())).as_py():
+                mended = pc.replace_substring(column, _UNIT.decode(), self.declared)
+                table = table.set_column(n, table.field(n), mended)
+        return table
+
+    @cached_property
+    def fair_line(self) -> re.Pattern[bytes]:
+        """Match one line like `strict_line`, with blanks allowed behind a closing quote."""
+        return self._line(rb"[ \t]*+")
+
     @cached_property
     def strict_line(self) -> re.Pattern[bytes]:
         """One line whose quotes open at a field's start and close at its end; for fullmatch without the line end."""
-        field = rb"(?:" + self._quoted.pattern + rb"|(?!" + re.escape(self.quote) + rb")" + self._plain.pattern + rb")"
+        return self._line(b"")
+
+    def _line(self, after: bytes) -> re.Pattern[bytes]:
+        plain = rb"(?!" + re.escape(self.quote) + rb")" + self._plain.pattern
+        field = rb"(?:" + self._quoted.pattern + after + rb"|" + plain + rb")"
         return re.compile(field + rb"(?:" + re.escape(self.delimiter) + field + rb")*+")
 
     def walk(self, data: bytes, pos: int = 0) -> Walk:

@@ -1,10 +1,16 @@
-"""Rows of a table that are no records: totals and notes that people write below (or between) the data."""
+"""Rows of a table that are no records: totals, notes and further headers below (or between) the data."""
 
 import re
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from chengxin.errors import DeliveryMismatch
+from chengxin.model.elements import elements
+from chengxin.standardise.kernels.buffers import as_mask
 
 _BLANK = " \t\r\n\u3000\xa0\ufeff"
 _TOTAL = re.compile(
@@ -16,6 +22,7 @@ _NOTE = re.compile(
     re.S,
 )
 _MARKS = "合总小共累本全以注备附说填表制审单负联数资打导生统 \u3000\xa0\ufeff"
+_BOM = "\ufeff"
 _DEEP = 3  # columns in which the mark may stand
 
 
@@ -23,7 +30,7 @@ def not_records(table: pa.Table) -> npt.NDArray[np.bool_]:
     """Mark rows that begin with 合计 and its like, and rows that hold a note (注：, 制表人：) and nothing else."""
     found = np.zeros(table.num_rows, bool)
     open_rows = np.ones(table.num_rows, bool)  # nothing stands before this column
-    for column in table.columns[: min(_DEEP, table.num_columns - 1)]:
+    for column in table.columns[: min(_DEEP, max(table.num_columns - 1, 1))]:
         if not len(column) or not open_rows.any():
             break
         marked, empty = _begins(column.chunk(0) if column.num_chunks == 1 else column.combine_chunks())
@@ -31,6 +38,37 @@ def not_records(table: pa.Table) -> npt.NDArray[np.bool_]:
             found[row] = _is_note(table, row)
         open_rows &= empty
     return found
+
+
+def inner_headers(table: pa.Table, names: tuple[str, ...], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Mark rows that repeat the column names: files glued together bring their headers along.
+
+    Raises DeliveryMismatch where a row holds other column names: what follows is another table, whose values would be
+    taken for those of this one's columns. rows: their numbers, to say where.
+    """
+    found = np.zeros(len(table), bool)
+    words = pa.array([w for name in _titles() | set(names) for w in (name, _BOM + name)], pa.string())
+    hits = np.zeros(len(table), np.int16)
+    for column in table.columns[:_DEEP]:
+        hits += as_mask(pc.is_in(column, value_set=words).combine_chunks())
+    for row in np.flatnonzero(hits).tolist():
+        cells = [(column[row].as_py() or "").strip(_BLANK) for column in table.columns]
+        filled = [cell for cell in cells if cell]
+        known = sum(cell in names or cell in _titles() for cell in filled)
+        if tuple(cells) == names:
+            found[row] = True
+        elif known > 1 and 2 * known >= len(filled):
+            raise DeliveryMismatch(
+                f"第 {rows[row]} 行又是一行列名，且与文件的列名不同：一个文件里有几张表。"
+                "请把它们分成几个文件（或工作表）报送，每个文件只有一张表"
+            )
+    return found
+
+
+@cache
+def _titles() -> frozenset[str]:
+    """Return the titles of all data elements: hardly any value is called like one, a column is."""
+    return frozenset(element.title for element in elements().values())
 
 
 def _begins(column: pa.Array) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:

@@ -18,7 +18,7 @@ import python_calamine as calamine
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
-from chengxin.standardise.reading.notes import not_records
+from chengxin.standardise.reading.notes import inner_headers, not_records
 from chengxin.standardise.reading.shapes import (
     CHUNK_BYTES,
     OVERSIZE,
@@ -296,7 +296,8 @@ def _chunk(
         }
     )
     numbers = np.array(rows, np.int64)
-    if len(rows) and (out := not_records(table)).any():
+    out = not_records(table) | inner_headers(table, names, numbers % ROWS_PER_SHEET)
+    if out.any():
         noted = [Damaged(rows[n], "row.not_a_record", _shown(cells[n])) for n in np.flatnonzero(out).tolist()]
         damaged = sorted([*damaged, *noted], key=lambda item: item.row)
         table, numbers = table.filter(pa.array(~out)).combine_chunks(), numbers[~out]

@@ -14,6 +14,7 @@ from chengxin.standardise.reading.cutting import GIANT, spans
 from chengxin.standardise.reading.decode import Text, count_lines, stream, strike, to_utf8
 from chengxin.standardise.reading.encoding import encoding_of
 from chengxin.standardise.reading.layout import Layout, Lines
+from chengxin.standardise.reading.quotes import stray_quote
 from chengxin.standardise.reading.shapes import (
     CHUNK_BYTES,
     CHUNK_ROWS,
@@ -110,6 +111,11 @@ def _header(path: Path, spec: FileSpec, layout: Layout, encoding: str, bom: int)
         raise DeliveryMismatch(
             f"文件 {path.name} 约定的分隔符是 {layout.declared!r}，列名行里没有；实际很可能是 {other!r}。"
             "请核对合同 file.delimiter，或按约定格式重新报送"
+        )
+    if mark := stray_quote(block[0]):
+        raise DeliveryMismatch(
+            f"文件 {path.name} 的列名带着引号（{mark}），与合同 file.quote（{spec.quote or '无'}）不符，"
+            "或者引号前有空格、引号加了两层；请核对合同 file.quote，或按约定格式重新报送"
         )
     line = 1 + int(np.searchsorted(lines.nexts, after, "right"))
     start = bom + _source_length(raw, line - 1) if not encoding.startswith("utf-16") else bom

@@ -119,6 +119,15 @@ def test_an_unstated_unit_is_said_to_be_unknown(tmp_path):
     assert "待办：单位未写明，暂按元" in text
 
 
+def test_a_unit_above_the_header_is_taken(tmp_path):
+    rows = [["湘示罚〔2026〕1号", "2026-01-05", uscc(n), str(n * 100 + 7)] for n in range(9)]
+    header = ["处罚决定书文号", "处罚日期", "信用代码", "罚款"]
+    path = table(tmp_path / "处罚.csv", ["行政处罚公示表", "", "", ""], [["", "", "", "单位：万元"], header, *rows])
+    contract = as_contract(as_yaml(drafted(path)), tmp_path)
+    assert contract.file.header == 3
+    assert next(c.unit for c in contract.columns if c.element == "fine") == "万元"
+
+
 def test_code_words_of_the_source_are_asked_for(tmp_path):
     rows = [["湘示罚〔2026〕1号", "2026-01-05", uscc(n), "示例局", ["有效", "甲类"][n % 2]] for n in range(20)]
     path = table(tmp_path / "处罚.csv", ["处罚决定书文号", "处罚日期", "信用代码", "处罚机关", "处罚状态"], rows)

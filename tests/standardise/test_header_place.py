@@ -29,7 +29,13 @@ def contract(**file: object) -> Contract:
     )  # fmt: skip
 
 
-def told(tmp_path: Path, lines: list[list[str]], **file: object) -> str | None:
+def money(unit: str | None, source: str = "金额", **file: object) -> Contract:
+    column = {"source": source, "element": "fine"} | ({"unit": unit} if unit else {})
+    made = contract(**file).model_dump(exclude_defaults=True)
+    return Contract.model_validate(made | {"columns": [*made["columns"], column]})
+
+
+def told(tmp_path: Path, lines: list[list[str]], agreed: Contract | None = None, **file: object) -> str | None:
     kind = str(file.get("format", "csv"))
     path = tmp_path / "payload" / f"来文.{kind}"
     path.parent.mkdir(exist_ok=True)
@@ -44,7 +50,7 @@ def told(tmp_path: Path, lines: list[list[str]], **file: object) -> str | None:
     at = datetime(2026, 11, 23, tzinfo=UTC)
     files = (LandedFile(path.name, path.stat().st_size, "0" * 64),)
     batch = Batch("t_red", "b", "incremental", "file_drop:x", path.name, at, files)
-    done = run(contract(**file), batch, path.parent, tmp_path / "standard", workers=1)
+    done = run(agreed or contract(**file), batch, path.parent, tmp_path / "standard", workers=1)
     assert done.received == done.passed + done.quarantined
     return done.mismatch
 
@@ -84,3 +90,35 @@ def test_a_row_in_place_of_a_missing_header_is_not_quoted(tmp_path):
 def test_a_header_in_its_place_with_other_names_is_told_as_before(tmp_path):
     message = told(tmp_path, [["文号", "名称", "代码", "决定日期"], *ROWS]) or ""
     assert message.startswith("t_red：缺少列：日期；合同未声明的列：决定日期。")
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.parametrize(
+    ("unit", "source", "stated", "held"),
+    [
+        (None, "金额", "单位：万元", True),
+        ("元", "金额", "（计量单位:人民币万元）", True),
+        ("万元", "金额", "单位：万元", False),
+        ("万元", "金额", "单位：元", True),
+        (None, "金额", "单位：元江示例公司", False),
+        (None, "金额", "填报单位：测试部门", False),
+        (None, "金额（元）", "单位：万元", False),  # the header itself says otherwise
+    ],
+)
+def test_a_unit_stated_above_the_header_is_compared_with_the_contract(tmp_path, kind, unit, source, stated, held):
+    lines = [TITLE, ["", "", "", "", stated], [*HEADER, source], *([*row, "5"] for row in ROWS)]
+    agreed = money(unit, source, header=3, format=kind)
+    message = told(tmp_path, lines, agreed, format=kind)
+    assert bool(message) is held
+    if held:
+        assert "来文写明“单位：" in str(message)
+    lines = [[*HEADER, source], *([*row, "5"] for row in ROWS), [f"注：{stated}"]]
+    message = told(tmp_path, lines, money(unit, source, format=kind), format=kind)
+    assert bool(message) is held
+
+
+def test_a_header_where_none_was_agreed_on_is_refused(tmp_path):
+    assert told(tmp_path, ROWS, header=0) is None
+    message = told(tmp_path, [HEADER, *ROWS], header=0) or ""
+    assert "第 1 行却是列名" in message
+    assert "file.header 改为 1" in message

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Unit = Literal["元", "万元", "亿元"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -145,7 +146,7 @@ class Column(Part):
     aliases: tuple[Text, ...] = ()
     required: bool | None = None
     optional: bool = False
-    unit: Literal["元", "万元", "亿元"] | None = None
+    unit: Unit | None = None
     date_form: Literal["epoch_ms", "epoch_s", "excel", "yyyymm", "yymmdd"] | None = None
 
 

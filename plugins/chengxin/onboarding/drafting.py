@@ -5,12 +5,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 
 from chengxin.contracts.lint import UNDECIDED, lint_contract
-from chengxin.contracts.models import Contract
+from chengxin.contracts.models import Contract, Unit
 from chengxin.errors import ContractError
 from chengxin.model.codelists import codelists
 from chengxin.model.kinds import Kind, kinds
@@ -82,7 +82,7 @@ def draft(sample: Sample, contracts: Mapping[str, Contract], wishes: Wishes) -> 
     ranked = propose(columns, vocabulary, title=title)
     chosen = proposal(columns, kinds()[wishes.kind], vocabulary, title=title) if wishes.kind else ranked[0]
     clear = bool(wishes.kind) or (chosen.score >= CLEAR and sum(m.element is not None for m in chosen.matches) >= 2)
-    units = _units(chosen, columns)
+    units = _units(chosen, columns, sample.unit)
     asked = {m.element.id: _own_words(m, columns) for m in chosen.matches if m.element and m.element.codelist}
     words = {name: found for name, found in asked.items() if found}
     body = _body(sample, chosen, wishes, units, words)
@@ -148,8 +148,8 @@ def _title(name: str, kind: Kind) -> str:
     return words if len(re.findall("[\u4e00-\u9fff]", words)) >= 4 else kind.title
 
 
-def _units(chosen: Proposal, columns: Mapping[str, Evidence]) -> dict[str, tuple[str, str]]:
-    """Return the unit of bare amounts where the header says it; values that name their own need none."""
+def _units(chosen: Proposal, columns: Mapping[str, Evidence], stated: str | None) -> dict[str, tuple[str, str]]:
+    """Return the unit of bare amounts where the header or a line above it says it; values that name it need none."""
     found = {}
     for match in chosen.matches:
         if match.element is None or match.element.type != "money":
@@ -158,6 +158,8 @@ def _units(chosen: Proposal, columns: Mapping[str, Evidence]) -> dict[str, tuple
         bare = columns[match.header].matching(r"^[-+]?[0-9,.\s]+$")
         if unit:
             found[match.element.id] = (unit, "列名")
+        elif bare > 0.1 and stated in get_args(Unit):
+            found[match.element.id] = (str(stated), "表头上方")
         elif bare > 0.1:
             found[match.element.id] = ("元", _UNSURE)
     return found

@@ -14,9 +14,10 @@ import pyarrow as pa
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import ChengxinError, DeliveryCorrupt
 from chengxin.settings import Limits
-from chengxin.standardise.reader import plan, read
+from chengxin.standardise.reader import above, plan, read
 from chengxin.standardise.reading.archives import PACKED, SUFFIXES, sources
 from chengxin.standardise.reading.detect import describe
+from chengxin.standardise.stated_units import stated_unit
 
 ROWS = 5_000  # of a sample
 _HEAD, _MIDDLE = 4 << 20, 1 << 20  # bytes of a large file that are looked at
@@ -30,7 +31,8 @@ class Sample:
     """Some rows of a source, as text, and how it is read.
 
     name: of the file or table. spec: the contract's `file` block; delivery: its `delivery` block. whole: nothing was
-    left out. damaged: rows that could not be read. notes: in Chinese, what a person should know.
+    left out. damaged: rows that could not be read. notes: in Chinese, what a person should know. unit: of money,
+    as a line above the header states it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Sample:
     whole: bool
     damaged: int = 0
     notes: tuple[str, ...] = ()
+    unit: str | None = None
 
 
 def look_at(source: str) -> Sample:
@@ -66,7 +69,7 @@ def _file(path: Path, scratch: Path) -> Sample:
     found = _sampled(inside[0].path, path.name, delivery, scratch, (note,))
     return Sample(
         found.name, found.spec | ({"member": member} if member else {}), delivery, found.table,
-        found.whole and len(inside) == 1, found.damaged, found.notes,
+        found.whole and len(inside) == 1, found.damaged, found.notes, found.unit,
     )  # fmt: skip
 
 
@@ -123,7 +126,9 @@ def _sampled(path: Path, name: str, delivery: dict[str, Any], scratch: Path, not
     kept = [n for n in table.column_names if n.strip()]
     if table.num_rows == 0 or not kept:
         raise DeliveryCorrupt(f"文件 {name} 里没有读到数据行，无法起草")
-    return Sample(name, chosen, delivery, table.select(kept).combine_chunks(), whole, damaged, notes)
+    stated = [stated_unit(line) for line in above(path, spec)]
+    unit = next((unit for unit in stated if unit), None)
+    return Sample(name, chosen, delivery, table.select(kept).combine_chunks(), whole, damaged, notes, unit)
 
 
 def _chunks(path: Path, spec: FileSpec) -> Iterator[Any]:

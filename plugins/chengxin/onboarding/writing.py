@@ -101,7 +101,7 @@ def _said(match: Match, draft: Draft) -> str:
     if match.why not in {"列名", "已有合同同名列"}:
         said.append(match.why)
     unit = draft.units.get(match.element.id)
-    if unit and unit[1] != "列名":
+    if unit and unit[1] not in {"列名", "表头上方"}:
         said.append("待办：单位未写明，暂按元")
     if not match.sure:
         said.append("请核对")

@@ -45,6 +45,18 @@ def explained(error: DeliveryMismatch, path: Path, spec: FileSpec, plan: Plan, s
     return error
 
 
+def refuse_header(path: Path, spec: FileSpec, plan: Plan) -> None:
+    """Raise DeliveryMismatch where a file that should have no header (header: 0) begins with one: no record is so."""
+    if spec.header or spec.format not in {"csv", "tsv", "xlsx", "xls"}:
+        return
+    hits, declared = _hits(plan, header_at(path, spec, 1)), sum(c.constant is None for c in plan.columns)
+    if hits >= max(min(2, declared), declared / 2):
+        raise DeliveryMismatch(
+            f"{plan.contract.id}：合同写明没有表头（file.header: 0），来文第 1 行却是列名。"
+            "请提供部门按原样式重报；如今后都带表头，请把合同的 file.header 改为 1 后重跑"
+        )
+
+
 def _hits(plan: Plan, names: Sequence[str]) -> int:
     folded = {fold_header(name) for name in names}
     return sum(not folded.isdisjoint(column.folded) for column in plan.columns if column.constant is None)

@@ -20,10 +20,12 @@ from chengxin.standardise.kernels import Cleaned, CleanOptions, abroad, clean, n
 from chengxin.standardise.kernels.buffers import as_mask, booleans, parts, repeated, scattered, take, valid, without
 from chengxin.standardise.quarantine import damaged_table, quarantine_table
 from chengxin.standardise.reader import Damaged, RawChunk
+from chengxin.standardise.stated_units import check_units
 
 ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 ALWAYS_QUARANTINED = frozenset({"text.replacement"})
+NOTE = 80  # characters; a line set aside that is no longer may be a note on the whole table
 STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whether it deletes is refused
 
 
@@ -69,6 +71,7 @@ class Mapper:
 
     def run(self, chunk: RawChunk, *, file_no: int, file_name: str) -> StandardChunk:
         """Standardise a chunk. Raise DeliveryMismatch where its columns are not the contract's."""
+        check_units(self.plan, (d.raw for d in chunk.damaged if len(d.raw) < NOTE))
         work = _Work(self, chunk, file_no, file_name)
         work.clean_columns()
         work.apply_currency()

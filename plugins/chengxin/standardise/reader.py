@@ -17,11 +17,11 @@ from chengxin.standardise.reading.fixed import read_fixed
 from chengxin.standardise.reading.json_records import plan_json, read_json, read_jsonl
 from chengxin.standardise.reading.layout import Layout
 from chengxin.standardise.reading.shapes import Damaged, Piece, RawChunk
-from chengxin.standardise.reading.sheets import plan_sheet, read_sheet, sheet_header
-from chengxin.standardise.reading.text_file import line_header, plan_lines, texts
+from chengxin.standardise.reading.sheets import plan_sheet, read_sheet, rows_above, sheet_header
+from chengxin.standardise.reading.text_file import line_header, lines_above, plan_lines, texts
 from chengxin.standardise.reading.xml_records import read_xml
 
-__all__ = ["Damaged", "Piece", "RawChunk", "header_at", "headers", "plan", "read"]
+__all__ = ["Damaged", "Piece", "RawChunk", "above", "header_at", "headers", "plan", "read"]
 
 
 def plan(path: Path, spec: FileSpec, *, piece_bytes: int = 32 << 20) -> list[Piece]:
@@ -80,6 +80,18 @@ def headers(path: Path, spec: FileSpec, pieces: Sequence[Piece] = ()) -> tuple[s
     if spec.format in {"json", "jsonl", "xml"}:
         return tuple(name for chunk in islice(read(piece, spec), 1) for name in chunk.table.column_names)
     return piece.names
+
+
+def above(path: Path, spec: FileSpec) -> list[str]:
+    """Return what stands above the header of a table, line by line."""
+    if spec.header < 2 or not path.stat().st_size:
+        return []
+    match spec.format:
+        case "csv" | "tsv":
+            return lines_above(path, spec)
+        case "xlsx" | "xls":
+            return rows_above(path, spec)
+    return []
 
 
 def header_at(path: Path, spec: FileSpec, line: int) -> tuple[str, ...]:

@@ -22,12 +22,13 @@ from chengxin.contracts.plan import contract_digest
 from chengxin.errors import DeliveryMismatch
 from chengxin.handover import Batch, StandardBatch, as_json
 from chengxin.settings import Limits
-from chengxin.standardise.header_place import explained
+from chengxin.standardise.header_place import explained, refuse_header
 from chengxin.standardise.issues import ISSUES
 from chengxin.standardise.mapper import Mapper
 from chengxin.standardise.quarantine import QUARANTINE
-from chengxin.standardise.reader import Piece, headers, plan, read
+from chengxin.standardise.reader import Piece, above, headers, plan, read
 from chengxin.standardise.reading.archives import Source, sources
+from chengxin.standardise.stated_units import check_units
 from chengxin.standardise.worker import prepare
 from chengxin.store import atomic
 
@@ -127,6 +128,8 @@ def _tasks(contract: Contract, batch: Batch, found: Sequence[Source], folder: Pa
                 mapper.plan.match(sent)
             except DeliveryMismatch as error:
                 raise explained(error, path, contract.file, mapper.plan, sent) from None
+            check_units(mapper.plan, above(path, contract.file))
+            refuse_header(path, contract.file, mapper.plan)
         for piece in pieces:
             yield Task(contract, piece, number, file_no, source.name, today, batch.batch_id, folder)
             number += 1

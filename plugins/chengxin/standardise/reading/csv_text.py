@@ -221,7 +221,7 @@ def _finished(
 
 def _empty(table: pa.Table, size: Ints) -> npt.NDArray[np.bool_]:
     """Mark rows without any text: `,,,,` below an exported sheet is a blank line. size: bytes of each row's values."""
-    found = size == 0
+    found: npt.NDArray[np.bool_] = size == 0
     for row in np.flatnonzero((size > 0) & (size <= 3 * table.num_columns)).tolist():
         found[row] = not any(column[row].as_py().strip(_BLANKS) for column in table.columns)
     return found

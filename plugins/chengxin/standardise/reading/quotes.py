@@ -53,7 +53,8 @@ def _interior(data: bytes, layout: Layout) -> Ints:
     inner = ~(opens | closes)
     if not layout.escape:
         inner |= before == 0x5C
-    return quotes[inner]
+    found: Ints = quotes[inner]
+    return found
 
 
 def wrapped(table: pa.Table, data: bytes, layout: Layout) -> Mask:

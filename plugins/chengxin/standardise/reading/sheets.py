@@ -77,6 +77,14 @@ def sheet_header(path: Path, spec: FileSpec) -> tuple[str, ...]:
     return _head(path, spec, names[_chosen(path, spec, names)[0] - 1])[0] if names else ()
 
 
+def rows_above(path: Path, spec: FileSpec) -> list[str]:
+    """Return the rows that stand above the header of the first sheet that is read, each as one text."""
+    names = sheet_names(path, spec.format)
+    chosen = _chosen(path, spec, names)[:1] if names else []
+    found = (islice(sheet_rows(path, spec.format, names[n - 1]), spec.header - 1) for n in chosen)
+    return [_shown(cells) for rows in found for _, cells in rows]
+
+
 def _body(spec: FileSpec) -> int:
     return spec.header + (spec.header_rows if spec.header else 1)
 

@@ -4,6 +4,7 @@ import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,17 @@ def plan_lines(path: Path, spec: FileSpec, layout: Layout | None, piece_bytes: i
 def line_header(path: Path, spec: FileSpec) -> tuple[str, ...]:
     """Return the column names of a delimited file."""
     return _header(path, spec, Layout.of(spec), *encoding_of(path, spec)).names
+
+
+def lines_above(path: Path, spec: FileSpec) -> list[str]:
+    """Return the lines that stand above the header."""
+    encoding, bom = encoding_of(path, spec)
+    with path.open("rb") as file:
+        file.seek(bom)
+        data = _decoded_head(file.read(_HEAD), encoding).data
+    lines = Lines.of(data)
+    ends = zip(lines.starts.tolist(), lines.ends.tolist(), strict=True)
+    return [data[start:end].decode() for start, end in islice(ends, spec.header - 1)]
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Plan:
             return self._by_position(headers)
         sent = self._told_apart(headers)
         wanted = {f: c for c in self.columns if c.constant is None for f in c.folded}
-        undeclared = tuple(h for f, h in sent.items() if f not in wanted and f not in self.ignored)
+        undeclared = tuple(h for f, h in sent.items() if f not in wanted and not self._is_ignored(f))
         found: dict[str, str] = {}
         for column in self.columns:
             hits = [sent[f] for f in column.folded if f in sent]
@@ -72,6 +72,10 @@ class Plan:
         if missing or undeclared:
             raise self._mismatch(missing, undeclared)
         return found
+
+    def _is_ignored(self, folded: str) -> bool:
+        """Tell whether a column is left out; `@type` stands for this attribute of any XML element."""
+        return folded in self.ignored or ("@" in folded and "@" + folded.rpartition("@")[2] in self.ignored)
 
     def _told_apart(self, headers: Sequence[str]) -> dict[str, str]:
         """Return folded header -> header as sent. Raise DeliveryMismatch where two of them fold to one."""

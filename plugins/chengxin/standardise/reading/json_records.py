@@ -52,7 +52,8 @@ def record_of(element: dict[str, Any], raw: str) -> Record:
     """Return the values as text: true/false, null, numbers literally, nested values as compact JSON."""
     if any(isinstance(value, (dict, list)) for value in element.values()):
         element = _NESTED.raw_decode(raw)[0]
-    return {str(name).strip(): _text(value) for name, value in element.items()}
+    record = {str(name).strip(): _text(value) for name, value in element.items()}
+    return record if len(record) == len(element) else {str(name): _text(value) for name, value in element.items()}
 
 
 def _text(value: Any) -> str | None:
@@ -150,7 +151,8 @@ def _elements(window: _Window, gathering: Gathering, spec: FileSpec, name: str) 
     while True:
         closed, mark = _to_next(window, closed)
         if closed and (mark == "" or (mark != "{" and not is_bare)):
-            return  # what is left belongs to the object around the array
+            _refuse_more(window, spec, name)  # what is left belongs to the object around the array
+            return
         if mark == "":
             if not broken:
                 gathering.damage(ordinal + 1, "row.not_a_record", "（文件在此中断，数组没有结束）")
@@ -167,6 +169,30 @@ def _elements(window: _Window, gathering: Gathering, spec: FileSpec, name: str) 
             _set_aside(window, gathering, ordinal, known)
         closed = False
         yield None
+
+
+def _refuse_more(window: _Window, spec: FileSpec, name: str) -> None:
+    """Raise DeliveryMismatch where records that nobody declared follow the array: another array, another document."""
+    while (mark := window.skip(_SPACE)) in {'"', "}", ","}:
+        if mark != '"':
+            window.at += 1
+            continue
+        key = window.take()
+        if key is None or window.skip(_SPACE) != ":":
+            return
+        window.at += 1
+        is_list = window.skip(_SPACE) == "["
+        found = window.take()
+        if is_list and not spec.records and (found is None or any(isinstance(item, dict) for item in found[0])):
+            raise DeliveryMismatch(
+                f"文件 {name} 里有几个记录数组（后面还有 {key[0]}），合同没有说明读哪一个；请在 file.records 中写明"
+            )
+        if found is None:
+            return
+    if mark in {"{", "["}:
+        raise DeliveryMismatch(
+            f"文件 {name} 里有几个 JSON 文档，第一个之后还有内容；请合成一个报送，或每行一条记录（format: jsonl）"
+        )
 
 
 def _to_next(window: _Window, closed: bool) -> tuple[bool, str]:

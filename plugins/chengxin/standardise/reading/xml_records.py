@@ -22,6 +22,12 @@ _PROLOG = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|\s)*", re.S)
 _ROOT = re.compile(r"<([^\s/>!?]+)([^>]*)>")
 _NAMESPACE = re.compile(r"""\sxmlns:([\w.-]+)\s*=\s*["'][^"']*["']""")
 _PREFIX = re.compile(r"<([A-Za-z_][\w.-]*):|\s([A-Za-z_][\w.-]*):[\w.-]+\s*=")
+_TAG = re.compile(
+    r"<(?:(?P<end>/)?(?P<name>[^\s/>!?\"'=<]+)(?:\s(?:[^<>\"']|\"[^\"]*\"|'[^']*')*?)?(?P<empty>/)?>"
+    r"|(?P<skip>!--.*?(?:-->|\Z)|!\[CDATA\[.*?(?:\]\]>|\Z)|\?.*?(?:\?>|\Z)))",
+    re.S,
+)
+_SCHEMA = ("{http://www.w3.org/2001/XMLSchema-instance}", "{http://www.w3.org/XML/1998/namespace}")
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _MAX_ROW = 4 << 20
 _LOOKED_AT = 64 << 10
@@ -65,7 +71,9 @@ class _Rows:
         self._envelope = spec.envelope
         self._before = ""  # what stands before the first row, as long as the envelope is looked for
         self._head: Record = {}
-        self._inside = True  # the element that holds the rows is open
+        self._open_elements: list[str] = []  # outside rows
+        self._place: tuple[str, ...] = ()  # of the first row
+        self._lost = False  # within a row that was too large
 
     def _grow(self) -> bool:
         for block in self._blocks:
@@ -79,13 +87,15 @@ class _Rows:
         tag, root = self._open()
         if not tag:
             return
-        parent = self._path[-2] if len(self._path) > 1 else ""
-        self._inside = not parent or parent == root.rpartition(":")[2]
-        tokens = _tokens(tag, root, parent)
-        while match := self._next(tokens):
+        self._open_elements = [root.rpartition(":")[2]]
+        within = _tokens(tag, root)
+        while match := self._next(within if self._start >= 0 or self._lost else _TAG):
             before = self._ordinal
             self._at = match.end()
-            self._take(match)
+            if match.re is _TAG:
+                self._take_tag(match, tag)
+            else:
+                self._take(match)
             if self._ordinal > before:
                 yield None
         if self._start < 0 and not self._ordinal:
@@ -104,21 +114,66 @@ class _Rows:
                 f"实际记录很可能是 {likely.records}；请核对约定的 records"
             )
 
-    def _take(self, match: re.Match[str]) -> None:
-        """Act on one token."""
-        if match["root"]:
-            self._is_whole = True
-        elif match["parent"] and self._start < 0:
-            self._inside = not match["parent"].startswith("/")
-        elif match["open"] and self._inside:
+    def _take_tag(self, match: re.Match[str], tag: str) -> None:
+        """Act on a tag between rows."""
+        if match["skip"]:
+            return
+        name = match["name"].rpartition(":")[2]
+        if match["end"]:
+            if name in self._open_elements:
+                while self._open_elements.pop() != name:
+                    pass
+            self._is_whole = self._is_whole or not self._open_elements
+        elif name == tag and self._holds_rows():
+            self._check_place()
             if self._envelope and not self._head:
                 self._read_envelope(self._text[: match.start()])
+            self._begin(match)
+        else:
+            self._check_sibling(name, tag)
+            if not match["empty"]:
+                self._open_elements.append(name)
+
+    def _holds_rows(self) -> bool:
+        parents = self._path[:-1]
+        if not self._path:
+            return len(self._open_elements) == 1
+        return not parents or self._open_elements[-len(parents) :] == parents
+
+    def _check_place(self) -> None:
+        """Raise DeliveryMismatch where rows stand in two places: one may hold what was deleted."""
+        here = tuple(self._open_elements)
+        self._place = self._place or here
+        if here != self._place:
+            one, other = ("/".join((*place, *self._path[-1:])) for place in (self._place, here))
+            raise DeliveryMismatch(
+                f"文件 {self._name} 里有两处记录：{one} 与 {other}；请在合同 file.records 中写明完整路径"
+            )
+
+    def _check_sibling(self, name: str, tag: str) -> None:
+        """Raise DeliveryMismatch for an element beside the rows that may be a row too."""
+        beside = tuple(self._open_elements) == self._place or (not self._path and len(self._open_elements) == 1)
+        if beside and (not self._path or name.lower() == tag.lower()):
+            raise DeliveryMismatch(
+                f"文件 {self._name} 里除了记录 {tag} 还有 {name}，分不清是不是记录；请在合同 file.records 中写明路径"
+            )
+
+    def _take(self, match: re.Match[str]) -> None:
+        """Act on a tag within a row: its end, or one that can only come after it."""
+        if match["root"]:
+            self._is_whole = True
+        elif match["open"]:
             if self._start >= 0:  # the row before was never closed
                 self._damage(self._text[self._start : match.start()])
-            self._start = match.start()
-            if match["empty"]:
+            self._begin(match)
+        elif match["close"]:
+            self._lost = False
+            if self._start >= 0:
                 self._close()
-        elif match["close"] and self._start >= 0:
+
+    def _begin(self, match: re.Match[str]) -> None:
+        self._start, self._lost = match.start(), False
+        if match["empty"]:
             self._close()
 
     def _next(self, tokens: re.Pattern[str]) -> re.Match[str] | None:
@@ -129,7 +184,7 @@ class _Rows:
                 return match
             if self._start >= 0 and len(self._text) - self._start > _MAX_ROW:
                 self._damage(self._text[self._start :], "row.oversize")
-                self._at, self._start = len(self._text), -1
+                self._at, self._start, self._lost = len(self._text), -1, True
             keep = self._at
             if self._start >= 0:
                 keep = self._start
@@ -238,25 +293,34 @@ def _plain(match: re.Match[str]) -> str:
     return html.unescape(match[0])
 
 
-def _tokens(tag: str, root: str, parent: str) -> re.Pattern[str]:
-    """Match a row's start or end tag, its parent's, the root's end tag, or what is passed over: comment, CDATA, PI."""
+def _tokens(tag: str, root: str) -> re.Pattern[str]:
+    """Match a row's start or end tag, the root's end tag, or what is passed over: comment, CDATA, PI."""
     name = rf"(?:[\w.-]+:)?{re.escape(tag)}"
-    outer = rf"(?P<parent>/?(?:[\w.-]+:)?{re.escape(parent)}(?:\s[^<>]*)?>)|" if parent else "(?P<parent>(?!))|"
     # all begin with one literal character, so that the search leaps from tag to tag
     return re.compile(
         rf"<(?:(?P<open>{name}(?:\s(?:[^<>\"']|\"[^\"]*\"|'[^']*')*?)?(?P<empty>/)?>)|(?P<close>/{name}\s*>)"
-        rf"|(?P<root>/{re.escape(root)}\s*>)|{outer}(?P<skip>!--.*?(?:-->|\Z)|!\[CDATA\[.*?(?:\]\]>|\Z)|\?.*?(?:\?>|\Z)))",
+        rf"|(?P<root>/{re.escape(root)}\s*>)|(?P<skip>!--.*?(?:-->|\Z)|!\[CDATA\[.*?(?:\]\]>|\Z)|\?.*?(?:\?>|\Z)))",
         re.S,
     )
 
 
 def _record(row: etree._Element) -> Record:
-    """Return attributes and parts of a row as text; `<COL name="X">` is column X, nil is null, parts of parts a/b."""
+    """Return attributes and parts of a row as text; `<COL name="X">` is column X, nil is null, parts of parts a/b.
+
+    An attribute of a part is a@unit: 5 with unit="万元" is not 5 in the column's unit, so nothing is left out unsaid.
+    """
     record: Record = {_local(name): str(value) for name, value in row.attrib.items()}
     _add_parts(record, row, "")
-    if not record and row.text and row.text.strip():
-        record[_local(row.tag)] = row.text.strip()
+    if text := _own_text(row):
+        record[_local(row.tag)] = text
     return record
+
+
+def _own_text(element: etree._Element) -> str:
+    """Return the text of an element that stands between its parts, trimmed."""
+    return " ".join(
+        text.strip() for text in (element.text, *(child.tail for child in element)) if text and text.strip()
+    )
 
 
 def _add_parts(record: Record, row: etree._Element, prefix: str) -> None:
@@ -264,8 +328,14 @@ def _add_parts(record: Record, row: etree._Element, prefix: str) -> None:
         if not isinstance(child.tag, str):
             continue
         given = str(child.get("name") or child.get("NAME") or _local(child.tag)).strip()
+        for attribute, value in child.attrib.items():
+            word = str(attribute)
+            if not word.startswith(_SCHEMA) and not (word.lower() == "name" or (word == "value" and not child.text)):
+                record[f"{prefix}{given}@{_local(word)}"] = str(value)
         if len(child):
             _add_parts(record, child, f"{prefix}{given}/")
+            if text := _own_text(child):
+                record[f"{prefix}{given}"] = text
             continue
         name = base = f"{prefix}{given}"
         count = 1

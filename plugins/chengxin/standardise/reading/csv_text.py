@@ -192,7 +192,7 @@ def _finished(
         lengths = _lengths(column)
         large |= lengths > OVERSIZE
         size += lengths
-    empty = _empty(table, size) & ~stray
+    empty = _empty(table, size) & ~stray if not layout.trusted else np.zeros(len(table), bool)
     cut = misquoted(text.data, records.first, layout)
     worn = wrapped(table, text.data, layout)
     damaged = [d for d in damaged if d.rule != "row.width" or d.raw.strip(layout.declared + _BLANKS)]

@@ -63,7 +63,7 @@ def wrapped(table: pa.Table, data: bytes, layout: Layout) -> Mask:
     A single value in the contract's own quotes may mean them: three quotes on each side say so.
     """
     found = np.zeros(len(table), bool)
-    if not any(mark.encode() in data for mark in _MARKS):
+    if layout.trusted or not any(mark.encode() in data for mark in _MARKS):
         return found
     worn = np.zeros(len(table), np.int16)
     for column in table.columns:

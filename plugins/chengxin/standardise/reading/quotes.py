@@ -84,9 +84,6 @@ def _ending_in_quotes(column: pa.Array) -> list[int]:
     buffer = np.frombuffer(values, np.uint8)
     marks = np.zeros(256, bool)
     marks[[ord(mark) for mark in _MARKS]] = True
-    if not marks[buffer].any():
-        return []
     marks[[0x20, 0x09]] = True
-    long = np.diff(ends) > 1
-    last, first = buffer[ends[1:] - 1], buffer[np.minimum(ends[:-1], len(buffer) - 1)]
-    return [int(n) for n in np.flatnonzero(long & marks[last] & marks[first])]
+    rows = np.flatnonzero(marks[buffer[np.maximum(ends[1:] - 1, 0)]] & (np.diff(ends) > 1))
+    return [int(n) for n in rows[marks[buffer[ends[rows]]]]]

@@ -35,7 +35,9 @@ FIRST = {"found": 0, "names": 1, "none": 2}
 LOOK_EVERY = 1.0
 AT_A_TIME = 6  # the scheduler looks at every run that goes on, again and again: more of them only cost more
 TELL_EVERY = 15.0
-LIMIT_SECONDS = 1800
+LIMIT_SECONDS = 3600
+# An answer that is there before the scheduler has noticed that the task waits fails the task, which then asks again.
+SETTLES_WITHIN = 4.0
 NOTE = "chengxin demo --airflow"
 REASON = "演示：由 chengxin demo 自动作答"
 
@@ -94,7 +96,8 @@ class _Run:
     ) -> None:
         self._context, self._mode, self._airflow, self._contracts = context, mode, airflow, contracts
         self._api: AirflowApi = airflow.api()
-        self._asked: set[tuple[str, str, str, int]] = set()
+        self._seen: dict[tuple[str, str, str, int, int], float] = {}
+        self._asked: set[tuple[str, str, str, int, int]] = set()
         self._until = time.monotonic() + (math.inf if mode.ask else LIMIT_SECONDS)  # a person may take long
         self._started = time.monotonic()
 
@@ -123,13 +126,15 @@ class _Run:
                 show(self._contracts, line)
                 if len(ended) == len(dag_ids):
                     break
-                for dag_id in waiting[: AT_A_TIME - len(begun - ended)]:
+                for dag_id in waiting[: max(0, AT_A_TIME - len(begun - ended))]:
                     self._begin(dag_id, run_id)
                     waiting.remove(dag_id)
                     begun.add(dag_id)
                 if time.monotonic() > self._until:
                     raise AirflowFailed(f"{title}：{LIMIT_SECONDS} 秒内没有完成")
                 self._look()
+                if SNAPSHOT in begun:
+                    self.answer()
         self._say(line)
         return [
             f"{run.dag_id}：{'、'.join(self._api.failed_tasks(run)) or '运行失败'}"
@@ -147,10 +152,10 @@ class _Run:
     def answer(self) -> None:
         """Answer every question that is open, or say where it waits."""
         for question in self._api.questions():
-            key = (question.dag_id, question.run_id, question.task_id, question.map_index)
-            if key in self._asked:
+            seen = self._seen.setdefault(question.key, time.monotonic())
+            if question.key in self._asked or time.monotonic() - seen < SETTLES_WITHIN:
                 continue
-            self._asked.add(key)
+            self._asked.add(question.key)
             place = f"{self._airflow.url}/dags/{question.dag_id}/runs/{question.run_id}/tasks/{question.task_id}"
             if self._mode.ask:
                 self._say(f"[yellow]等待审批[/] {question.subject}\n  请在此作答：{place}/required_actions")
@@ -171,7 +176,6 @@ class _Run:
     def _look(self) -> None:
         time.sleep(LOOK_EVERY)
         self._airflow.check()
-        self.answer()
 
     def _seconds(self) -> int:
         return round(time.monotonic() - self._started)

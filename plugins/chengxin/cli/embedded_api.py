@@ -11,6 +11,7 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponen
 ENDED = ("success", "failed")
 ALL = "~"
 LIMIT = 100  # what Airflow gives at most in one page
+NEWEST = 25  # runs in one page, where mostly only the last few are asked for
 
 
 def _passes(error: BaseException) -> bool:
@@ -51,9 +52,15 @@ class Question:
     run_id: str
     task_id: str
     map_index: int
+    try_number: int
     subject: str
     options: tuple[str, ...]
     params: dict[str, Any]
+
+    @property
+    def key(self) -> tuple[str, str, str, int, int]:
+        """Return what tells it from all other questions; a task that is tried again asks anew."""
+        return self.dag_id, self.run_id, self.task_id, self.map_index, self.try_number
 
 
 class AirflowApi:
@@ -124,7 +131,7 @@ class AirflowApi:
         """Return all runs, of all DAGs, oldest first; with `after`, only those made later, whatever came before."""
         found: dict[tuple[str, str], Run] = {}  # a run made meanwhile shifts the pages: some come twice, none is missed
         while True:
-            page, total = self._newest(limit=LIMIT, offset=len(found))
+            page, total = self._newest(limit=NEWEST, offset=len(found))
             for run in page:
                 if after and run.key == after.key:
                     return list(found.values())[::-1]
@@ -179,6 +186,7 @@ def _question(detail: dict[str, Any]) -> Question:
         task["dag_run_id"],
         task["task_id"],
         task["map_index"],
+        task["try_number"],
         detail["subject"],
         tuple(detail["options"]),
         params,

@@ -22,7 +22,7 @@ from chengxin.settings import PROJECT, Settings
 HOST, PORT, USER = "127.0.0.1", 8080, "admin"
 START_SECONDS = 240
 STOP_SECONDS = 20
-BUSY_SECONDS = 60  # how long a process waits while another writes the metadata
+BUSY_SECONDS = 300  # how long a process waits while another writes the metadata
 
 
 class AirflowFailed(ChengxinError):

@@ -84,7 +84,7 @@ def pending(contract: Contract) -> list[str]:
 
 def _for_one_run(what: str, found: Sequence[T]) -> Sequence[T]:
     """Keep the first ones, as many as Airflow maps over (`core.max_map_length`): it fails a task that gives it more."""
-    from airflow.sdk.configuration import conf
+    from airflow.sdk import conf
 
     most = conf.getint("core", "max_map_length", fallback=1024)
     if len(found) > most:

@@ -84,6 +84,7 @@ def test_a_held_batch_is_asked_about_once_and_only_when_there_is_something_to_pu
     office.deliver("test_penalty", penalty(7, uscc=uscc(1)), day=1)
     found = pipeline.review(office.contracts, office.settings)
     assert [(d.why, d.counts) for d in found.doubts] == [("held", {"received": 5, "quarantined": 5})]
+    assert found.choices() == {"test_fines": office.contracts["test_fines"].title}
     publish(office, "发布", day=1, held=tuple(found.held()))
     office.deliver("test_penalty", penalty(8, uscc=uscc(1)), day=2)
     assert pipeline.review(office.contracts, office.settings) is None
@@ -93,10 +94,10 @@ def test_a_source_that_is_left_out_stays_as_it_was_and_comes_back_whole(office):
     office.publish()
     doubtful(office, day=1)
     office.deliver("test_penalty", penalty(7, uscc=uscc(2)), day=2)
-    publish(office, "不含暂停的来源发布", "test_fines", day=2)
+    publish(office, "不含所选来源发布", "test_fines", day=2)
     assert fines(office) == {"湘示罚〔2026〕1号", "湘示罚〔2026〕7号"}
     assert manifest(office)["extra"]["left_out"] == ["test_fines"]
-    assert pipeline.review(office.contracts, office.settings).datasets() == ["test_fines"], "it is asked about again"
+    assert pipeline.review(office.contracts, office.settings).proposed() == ["test_fines"], "it is asked about again"
     office.publish(day=3)
     assert fines(office) == {f"湘示罚〔2026〕{n}号" for n in (1, 2, 7)}
     assert "left_out" not in manifest(office)["extra"]
@@ -104,7 +105,7 @@ def test_a_source_that_is_left_out_stays_as_it_was_and_comes_back_whole(office):
 
 def test_leaving_out_gives_the_very_rows_of_a_home_that_never_had_it(office, tmp_path):
     doubtful(office, day=1)
-    publish(office, "不含暂停的来源发布", "test_fines", day=2)
+    publish(office, "不含所选来源发布", "test_fines", day=2)
     assert fines(office) == set(), "it had never been published"
     plain = Office(tmp_path / "plain")
     plain.contract("test_reg", "registration", REGISTRATION)
@@ -117,5 +118,53 @@ def test_leaving_out_gives_the_very_rows_of_a_home_that_never_had_it(office, tmp
 
 def test_a_source_that_registers_subjects_cannot_be_left_out(office):
     with pytest.raises(ContractError, match="登记主体"):
-        publish(office, "不含暂停的来源发布", "test_reg", day=1)
+        publish(office, "不含所选来源发布", "test_reg", day=1)
     assert not office.layout.pointer("government").exists()
+
+
+def test_what_is_held_is_proposed_to_be_left_out_and_what_registers_subjects_is_not_offered(office):
+    office.publish()
+    office.contract("test_reg", "registration", REGISTRATION, **STRICT)
+    office.deliver("test_reg", company(3), company(4, uscc=""), day=1)
+    office.deliver("test_fines", *[penalty(n, uscc=uscc(1), decision_on="") for n in range(5)], day=1)
+    office.contract("test_penalty", "penalty", PENALTY, **STRICT)
+    office.deliver("test_penalty", penalty(7, uscc=uscc(1)), penalty(8, uscc=uscc(1), decision_on=""), day=1)
+    found = pipeline.review(office.contracts, office.settings)
+    assert {(d.dataset, d.why) for d in found.doubts} == {
+        ("test_reg", "warn"), ("test_fines", "held"), ("test_penalty", "warn"),
+    }  # fmt: skip
+    assert set(found.choices()) == {"test_fines", "test_penalty"}
+    assert found.proposed() == ["test_fines"]
+
+
+def test_what_came_while_the_question_was_open_is_not_published_by_its_answer(office):
+    office.publish()
+    doubtful(office, day=1)
+    found = pipeline.review(office.contracts, office.settings)
+    office.deliver("test_penalty", penalty(7, uscc=uscc(2)), penalty(8, uscc=uscc(1)), day=2)
+    said = pipeline.Approval("发布", "已核实", "op", "2026-11-24T00:00:00+00:00", upto=found.upto)
+    pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=3)), said)
+    assert fines(office) == {f"湘示罚〔2026〕{n}号" for n in (1, 2)}
+    office.publish(day=4)
+    assert fines(office) == {f"湘示罚〔2026〕{n}号" for n in (1, 2, 7, 8)}
+
+
+def test_a_rejection_and_its_reason_stand_in_the_next_manifest_and_only_there(office):
+    office.publish()
+    doubtful(office, day=1)
+    no = pipeline.Approval("不发布", "金额单位疑似有误，等部门回复", "op", "2026-03-03T02:00:00+00:00")
+    pipeline.reject(no, office.settings)
+    pipeline.reject(no, office.settings)  # the task was tried again
+    later = pipeline.Approval("不发布", "仍在等", "op", "2026-03-04T02:00:00+00:00")
+    pipeline.reject(later, office.settings)
+    publish(office, "发布", day=3)
+    extra = manifest(office)["extra"]
+    assert [(r["reason"], r["by"]) for r in extra["rejected"]] == [(no.reason, "op"), (later.reason, "op")]
+    assert extra["approval"]["decision"] == "发布"
+    office.deliver("test_penalty", penalty(9, uscc=uscc(1)), day=4)
+    office.publish(day=4)
+    assert "rejected" not in manifest(office)["extra"], "told once"
+    pipeline.reject(later, office.settings)
+    office.deliver("test_penalty", penalty(10, uscc=uscc(1)), day=5)
+    office.publish(day=5)
+    assert "rejected" not in manifest(office)["extra"], "the very same answer is no second rejection"

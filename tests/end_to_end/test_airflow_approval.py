@@ -10,11 +10,39 @@ from test_airflow_dags import CONTRACT, GOOD, HELD
 
 from chengxin.alerting.book import Book
 from chengxin.cli.embedded_airflow import EmbeddedAirflow
+from chengxin.orchestration.approve import HOURS
 from chengxin.settings import PROJECT, Settings
 from chengxin.store.layout import Layout
 
 pytestmark = [pytest.mark.airflow, pytest.mark.server]
-INGEST = "ingest__commerce_demo"
+INGEST, FINES = "ingest__commerce_demo", "ingest__commerce_fines"
+WAIT = 100  # seconds that a question stays open
+FINES_CONTRACT = """\
+format: 1
+id: commerce_fines
+title: 演示处罚信息
+department: {code: 43DEMO, name: 演示登记部门}
+domain: commerce
+kind: penalty
+basis: {legal: 演示依据, share: 无条件}
+delivery: {options: {folder: fines, pattern: "*.csv"}, cadence: hourly}
+quality: {quarantined: {warn: 0.1, hold: 0.9}}
+columns:
+  - {source: 统一社会信用代码, element: uscc}
+  - {source: 文书号, element: decision_no}
+  - {source: 决定日期, element: decision_on}
+  - {source: 处罚机关, element: authority_name}
+  - {source: 行政区划, element: region_code}
+"""
+DOUBTFUL = """\
+统一社会信用代码,文书号,决定日期,处罚机关,行政区划
+91430100MAXY00016P,湘示罚〔2026〕1号,2026-01-15,示例市监局,430105
+91430100MAXY00016P,湘示罚〔2026〕2号,,示例市监局,430105
+"""
+MORE = """\
+主键,名称,统一社会信用代码,成立日期,行政区划
+5,长沙示例五科技有限公司,91430100MAXY000595,2021-01-05,430105
+"""
 
 
 class Running:
@@ -71,6 +99,17 @@ class Running:
         """Return the kinds of the open alerts, but for that of the run that failed on purpose."""
         return sorted(e.cause.kind for e in Book(Layout(self.home)).open_entries() if e.cause.kind != "failed")
 
+    def said(self, option, **params):
+        """Answer the open question and wait for its run; return how its publication ended."""
+        question = self.question()
+        self.answer(question, option, **params).raise_for_status()
+        return self.outcome(question)
+
+    def outcome(self, question):
+        run = question["task_instance"]["dag_run_id"]
+        assert self.ended("snapshot", run) == "success"
+        return self.task("snapshot", run, "publish")["state"]
+
     def manifest(self):
         folder = self.home / "published" / "government"
         if not (folder / "current.json").exists():
@@ -85,14 +124,16 @@ def running(tmp_path_factory):
     home, contracts = folder / "home", folder / "contracts"
     (contracts / "commerce").mkdir(parents=True)
     (contracts / "commerce" / "commerce_demo.yaml").write_text(CONTRACT, "utf-8")
+    (contracts / "commerce" / "commerce_fines.yaml").write_text(FINES_CONTRACT, "utf-8")
     inbox = home / "inbox" / "demo"
     inbox.mkdir(parents=True)
     (inbox / "good.csv").write_text(GOOD, "utf-8")
     (inbox / "held.csv").write_text(HELD, "utf-8")
     settings = Settings(home=home, contracts=contracts, expectations=PROJECT / "expectations")
-    with EmbeddedAirflow(settings, {}) as airflow:
+    with EmbeddedAirflow(settings, {HOURS: str(WAIT / 3600)}) as airflow:
         running = Running(airflow, home)
-        running.until(lambda: {INGEST, "snapshot"} <= {d["dag_id"] for d in running.get("dags?limit=100")["dags"]})
+        wanted = {INGEST, FINES, "snapshot"}
+        running.until(lambda: wanted <= {d["dag_id"] for d in running.get("dags?limit=100")["dags"]})
         yield running
 
 
@@ -118,12 +159,12 @@ def test_what_cannot_get_better_is_not_tried_again(ingested):
 def test_a_held_batch_is_shown_and_the_answer_stands_in_the_manifest(ingested):
     ingested.run("snapshot", "asked")
     question = ingested.question()
-    assert question["options"] == ["发布", "不含暂停的来源发布", "不发布"]
     assert "**暂停**" in question["body"]
     assert "来路不明的列" in question["body"]
     assert ingested.manifest() is None, "nothing is published while the question is open"
     assert ingested.alerts() == ["approval", "held"]
-    ingested.answer(question, "发布", reason="已电话核实，列名有误").raise_for_status()
+    assert question["options"] == ["发布", "不发布"], "what registers subjects cannot be left out"
+    ingested.answer(question, "发布", reason="已电话核实，列名有误", without=[]).raise_for_status()
     assert ingested.ended("snapshot", "asked") == "success"
     approval = ingested.manifest()["extra"]["approval"]
     assert (approval["decision"], approval["reason"], approval["by"]) == ("发布", "已电话核实，列名有误", "admin")
@@ -136,3 +177,52 @@ def test_nobody_is_asked_twice_about_the_same_batch(ingested):
     assert ingested.ended("snapshot", "again") == "success"
     assert ingested.task("snapshot", "again", "approve")["state"] == "skipped"
     assert ingested.get("dags/~/dagRuns/~/hitlDetails")["total_entries"] == 1
+
+
+@pytest.fixture(scope="module")
+def doubtful(ingested):
+    """A second data set with a warning, and new rows of the first one, which nobody doubts."""
+    (ingested.home / "inbox" / "fines").mkdir()
+    (ingested.home / "inbox" / "fines" / "doubtful.csv").write_text(DOUBTFUL, "utf-8")
+    (ingested.home / "inbox" / "demo" / "more.csv").write_text(MORE, "utf-8")
+    ingested.client.patch("/api/v2/dags/snapshot", json={"is_paused": True}).raise_for_status()
+    for dag in (INGEST, FINES):
+        ingested.run(dag, "second")
+        assert ingested.ended(dag, "second") == "success"
+    return ingested
+
+
+def test_no_is_an_answer_and_its_reason_is_kept(doubtful):
+    before = doubtful.manifest()
+    doubtful.run("snapshot", "first-doubt")
+    assert doubtful.said("不发布", reason="决定日期大量缺失，等部门回复", without=["commerce_fines"]) == "skipped"
+    assert doubtful.manifest() == before
+
+
+def test_the_chosen_source_stays_out_and_the_others_are_published_with_the_earlier_reason(doubtful):
+    doubtful.run("snapshot", "second-doubt")
+    question = doubtful.question()
+    assert question["options"] == ["发布", "不含所选来源发布", "不发布"]
+    assert question["params"]["without"]["value"] == ["commerce_fines"]
+    assert question["params"]["without"]["schema"]["values_display"] == {"commerce_fines": "演示处罚信息"}
+    assert doubtful.said("不含所选来源发布", reason="其余照常", without=["commerce_fines"]) == "success"
+    manifest = doubtful.manifest()
+    assert [r["reason"] for r in manifest["extra"]["rejected"]] == ["决定日期大量缺失，等部门回复"]
+    assert manifest["extra"]["approval"]["without"] == ["commerce_fines"]
+    assert manifest["tables"].get("penalty", {"rows": 0})["rows"] == 0
+    assert manifest["tables"]["registration"]["rows"] == 4
+
+
+def test_nobody_answers_in_time_and_nothing_is_published(doubtful):
+    before = doubtful.manifest()
+    doubtful.run("snapshot", "third-doubt")
+    assert doubtful.outcome(doubtful.question()) == "skipped"
+    assert doubtful.manifest() == before
+
+
+def test_the_question_comes_again_and_yes_publishes_what_was_left_out(doubtful):
+    doubtful.run("snapshot", "fourth-doubt")
+    assert doubtful.said("发布", reason="部门已确认", without=["commerce_fines"]) == "success"
+    manifest = doubtful.manifest()
+    assert manifest["tables"]["penalty"]["rows"] == 1
+    assert [(r["decision"], r["by"]) for r in manifest["extra"]["rejected"]] == [("不发布", "")]

@@ -1,5 +1,6 @@
 """What the trigger form of an ingest DAG does, on a home of files."""
 
+import json
 import os
 import time
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from chengxin.contracts.loader import load
 from chengxin.errors import ContractError, DeliveryCorrupt
 from chengxin.orchestration import stages
 from chengxin.settings import Settings
+from chengxin.store.layout import Layout
 
 CONTRACT = """\
 format: 1
@@ -126,6 +128,34 @@ def test_a_run_of_a_backfill_asks_again_from_its_day(contract, settings):
     assert names(stages.discover(contract, {"action": "new"}, stages.backfilled_from(Run()))) == ["one.csv"]
     Run.run_type = "scheduled"
     assert stages.backfilled_from(Run()) is None
+
+
+HELD = "主键,名称,统一社会信用代码,行政区划\n" + "".join(f"{n},,92430102MAXY200174,430102\n" for n in range(3))
+STRICT = "quality: {fill: {subject_name: 0.8}}\n"
+
+
+def test_a_held_batch_is_released_with_the_reason_and_the_name_and_the_run_goes_on_with_it(contract, settings):
+    file = settings.contracts / "commerce" / "commerce_demo.yaml"
+    column = "element: subject_name"
+    file.write_text(CONTRACT.replace(column, f"{column}, required: false") + STRICT, "utf-8")
+    strict = load(settings.contracts).contracts["commerce_demo"]
+    (settings.home / "inbox" / "demo" / "one.csv").write_text(HELD, "utf-8")
+    land_all(strict, settings)
+    (batch,) = [p.name for p in (settings.home / "landing" / "commerce_demo").iterdir()]
+    assert stages.pending(strict) == [], "held"
+    asked = {"action": "release", "batch": batch, "reason": "已电话核实"}
+    assert stages.discover(strict, asked, by="zhang") == []
+    assert stages.pending(strict) == [batch]
+    verdict = json.loads((Layout(settings.home).validation("commerce_demo", batch) / "verdict.json").read_text())
+    assert verdict["findings"][-1]["message"] == "人工放行：已电话核实（zhang）"
+
+
+@pytest.mark.parametrize(
+    "asked", [{"batch": None, "reason": "已核实"}, {"batch": "commerce_demo-20261124-0123456789ab", "reason": "  "}]
+)
+def test_nothing_is_released_without_a_batch_and_a_reason(contract, settings, asked):
+    with pytest.raises(ContractError, match="批次号和理由"):
+        stages.discover(contract, {"action": "release", **asked})
 
 
 def test_replay_lands_the_refused_rows_that_pass_now_and_the_run_goes_on_with_them(contract, settings):

@@ -8,12 +8,13 @@ from airflow.sdk import Param, ParamsDict  # type: ignore[attr-defined]  # Airfl
 from chengxin.clock import SHANGHAI
 from chengxin.errors import ContractError
 
-NEW, FILE, REPLAY, SINCE = "new", "file", "replay", "since"
+NEW, FILE, REPLAY, RELEASE, SINCE = "new", "file", "replay", "release", "since"
 
 ACTIONS = {
     NEW: "接收新报送（与定时运行相同）",
     FILE: "接收指定文件",
     REPLAY: "重放疑问数据（合同修订后）",
+    RELEASE: "放行暂缓批次（核实后）",
     SINCE: "从指定时间起重新拉取",
 }
 
@@ -27,8 +28,13 @@ _FORM: dict[str, tuple[str | None, str | None, dict[str, Any]]] = {
     ),
     "batch": (
         None,
-        "仅用于“重放疑问数据”：只重放这一批次；留空为全部批次",
+        "用于“重放疑问数据”（只重放这一批次，留空为全部）和“放行暂缓批次”",
         {"title": "批次号", "type": ["null", "string"], "pattern": r"^[a-z0-9_]+-\d{8}-[0-9a-f]{12}$"},
+    ),
+    "reason": (
+        None,
+        "仅用于“放行暂缓批次”：核实的情况，写入校验结论与快照清单，请勿写个人信息",
+        {"title": "理由", "type": ["null", "string"], "minLength": 2, "maxLength": 500},
     ),
     "since": (
         None,
@@ -41,6 +47,14 @@ _FORM: dict[str, tuple[str | None, str | None, dict[str, Any]]] = {
 def ingest_form() -> ParamsDict:
     """Return the parameters of an ingest DAG. A scheduled run takes the defaults."""
     return ParamsDict({n: Param(value, text, "dag", schema=schema) for n, (value, text, schema) in _FORM.items()})
+
+
+def asked_release(params: dict[str, Any], by: str | None) -> tuple[str, str]:
+    """Return the batch to be released and the reason with the name of who gave it; raise ContractError in words."""
+    batch, reason = params.get("batch"), (params.get("reason") or "").strip()
+    if not batch or not reason:
+        raise ContractError("放行须在表单中填写批次号和理由")
+    return batch, f"{reason}（{by}）" if by else reason
 
 
 def asked_since(params: dict[str, Any]) -> datetime:

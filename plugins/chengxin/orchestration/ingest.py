@@ -66,7 +66,7 @@ def build(contract: Contract) -> DAG:
 
         @task(pool=pool)
         def discover(*, params: Any, dag_run: Any) -> list[dict[str, Any]]:
-            return stages.discover(contract, params, stages.backfilled_from(dag_run))
+            return stages.discover(contract, params, stages.backfilled_from(dag_run), dag_run.triggering_user_name)
 
         expected = partitions.is_expected(contract)
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-PUBLISH, WITHOUT, REJECT = "发布", "不含暂停的来源发布", "不发布"
+from chengxin.errors import ContractError
+
+PUBLISH, WITHOUT, REJECT = "发布", "不含所选来源发布", "不发布"
 OPTIONS = [PUBLISH, WITHOUT, REJECT]
 WHY = {"warn": "有告警", "shrunk": "全量减少", "held": "**暂停**"}
 NAMES = {
@@ -20,8 +22,11 @@ FEW = 5
 MARKED = "（在 Airflow 中直接标记为成功，未留意见）"
 
 
-def markdown(previous: str | None, fresh: int, rows: int, doubts: Sequence[Mapping[str, Any]]) -> str:
-    """Return the question: how much is new, then each doubtful batch with counts, findings and a link."""
+def markdown(previous: str | None, fresh: int, rows: int, doubts: Sequence[Mapping[str, Any]], pages: str) -> str:
+    """Return the question: how much is new, then each doubtful batch with counts, findings and a link.
+
+    pages: the path of our pages in Airflow.
+    """
     heads = ["数据集", "部门", "批次", "情况", *NAMES.values()]
     lines = [
         f"待发布 **{fresh}** 个新批次，收到 {rows:,} 行；当前快照：{previous or '（尚无）'}。",
@@ -33,13 +38,13 @@ def markdown(previous: str | None, fresh: int, rows: int, doubts: Sequence[Mappi
     ]
     for doubt in doubts[:MOST]:
         counts = [f"{doubt['counts'][name]:,}" if name in doubt["counts"] else "" for name in NAMES]
-        link = f"[{doubt['batch_id']}](/chengxin/batches/{doubt['dataset']}/{doubt['batch_id']})"
+        link = f"[{doubt['batch_id']}]({pages}/batches/{doubt['dataset']}/{doubt['batch_id']})"
         row = [_cell(doubt["title"]), _cell(doubt["department"]), link, WHY[doubt["why"]], *counts]
         lines.append(f"| {' | '.join(row)} |")
     lines += ["", *_findings(doubts[:MOST])]
     if len(doubts) > MOST:
         lines += ["", f"另有 {len(doubts) - MOST} 项，见“批次”页。"]
-    return "\n".join([*lines, "", "暂停的批次不在发布之列；放行须另行核实（`chengxin release`）。"])
+    return "\n".join([*lines, "", "暂停的批次不在发布之列；核实后可在其批次页“放行”。"])
 
 
 def _findings(doubts: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -57,18 +62,24 @@ def _cell(text: str) -> str:
 
 
 def said_of(found: Mapping[str, Any], said: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the fields of an approval from the answer of the form; found: what was asked, `held` and `datasets`.
+    """Return the fields of an approval from the answer of the form; found: what was asked, as of stages.review.
 
-    A task that somebody marks as successful gives no answer: that is an approval too, and written down as such.
+    A task that somebody marks as successful gives no answer: that is an approval too, and written down as such. Raise
+    ContractError where sources are to be left out and none was chosen.
     """
     answer = dict(said or {"chosen_options": [PUBLISH]})
     decision = answer["chosen_options"][0]
+    typed = answer.get("params_input") or {}
+    left_out = sorted(set(typed.get("without") or ()) & set(found["choices"])) if decision == WITHOUT else []
+    if decision == WITHOUT and not left_out:
+        raise ContractError(f"选了“{WITHOUT}”却没有选来源；请清除（Clear）审批任务，重新作答")
     user, at = answer.get("responded_by_user") or {}, answer.get("responded_at")
     return {
         "decision": decision,
-        "reason": (answer.get("params_input") or {}).get("reason") or (MARKED if said is None else ""),
+        "reason": typed.get("reason") or (MARKED if said is None else ""),
         "by": user.get("name") or user.get("id") or "",
         "at": (at if isinstance(at, datetime) else datetime.now(UTC)).isoformat(),
-        "without": tuple(found["datasets"]) if decision == WITHOUT else (),
+        "without": tuple(left_out),
         "held": tuple(found["held"]),
+        "upto": found["upto"],
     }

@@ -3,25 +3,22 @@
 It reads our own journal, never the events that triggered it: those name what came, not what is there.
 """
 
+import os
 from collections.abc import Collection
-from datetime import timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable, Param, TriggerRule, task
+from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable, TriggerRule, task
 
 from chengxin.clock import SHANGHAI
 from chengxin.orchestration import assets, stages
 from chengxin.orchestration.alerts import CALLBACKS, Ask
+from chengxin.orchestration.approve import HOURS, AskBeforePublishing
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES
-from chengxin.orchestration.review_text import OPTIONS, REJECT
 
 DAG_ID = "snapshot"
 DAILY = CronTriggerTimetable("30 6 * * *", timezone=SHANGHAI.key)
-ANSWER_WITHIN = timedelta(hours=20)  # nobody answers: not published, and the next day's run asks again
-# A task whose parameter has no valid default does not even start; so the form begins with the least one can say.
-REASON = {"type": "string", "minLength": 2, "maxLength": 500, "title": "意见（写入快照清单，请勿写个人信息）"}
+ANSWER_WITHIN = 20.0  # hours; nobody answers: not published, and the next day's run asks again
 TEXT = """\
 **发布快照**：任一数据集有新批次入库后运行，每日 6:30 至少运行一次。
 
@@ -29,14 +26,15 @@ TEXT = """\
 2. `answer`：向因此有变化的批次的报送部门送更新后的回执；
 3. `review`：新入库批次有告警、全量骤减，或有新的暂停批次时，请人审批；否则直接发布；
 4. `approve`：在“Required Actions（待办操作）”页作答，须写明意见；意见写入快照清单（manifest）。
-   20 小时无人作答按“不发布”处理，次日再问；
+   20 小时（`CHENGXIN_APPROVAL_HOURS`）无人作答按“不发布”处理，次日再问；
 5. `publish`：汇总、对账、把关，提交两个共享层级（`government`、`open`）。
 
-- **发布**：发布全部已入库批次。暂停的批次本来就不在其中，放行须用 `chengxin release`；
-- **不含暂停的来源发布**：审批所列的数据集保持上一快照的内容，其余照常发布；登记主体的来源不能单独排除；
-- **不发布**：本次不发布，批次仍在库中，下次运行时再问。
+- **发布**：发布提问时已入库的全部批次。暂停的批次本来就不在其中，核实后在其批次页“放行”；
+- **不含所选来源发布**：所选数据集保持上一快照的内容，其余照常发布；登记主体的来源不能单独排除，不在可选之列；
+- **不发布**：本次不发布，批次仍在库中，下次运行时再问；意见写入下一个快照的清单。
 
-发布读取的是当前全部已入库批次，不取决于是哪一次入库触发；没有变化则不发布（任务显示为“跳过”）。
+发布读取的是已入库批次，不取决于是哪一次入库触发；没有变化则不发布（任务显示为“跳过”）。
+提问之后入库的批次无人看过，不在该次发布之列，留待下一次运行；提问未答时，后续运行排队等候。
 对账不平时任务失败，草稿保留在 `drafts/` 备查。
 """
 
@@ -72,16 +70,8 @@ def build(datasets: Collection[str]) -> DAG:
         def ask_or_publish(found: dict[str, Any] | None) -> str:
             return "approve" if found else "publish"
 
-        approve = HITLOperator(
-            task_id="approve",
-            subject="请审批：发布快照（{{ ti.xcom_pull(task_ids='review')['doubts'] }} 项存疑）",
-            body="{{ ti.xcom_pull(task_ids='review')['text'] }}",
-            options=OPTIONS,
-            defaults=REJECT,
-            params={"reason": Param("已阅", **REASON)},
-            response_timeout=ANSWER_WITHIN,
-            notifiers=Ask(),
-        )
+        hours = float(os.environ.get(HOURS, ANSWER_WITHIN))
+        approve = AskBeforePublishing(task_id="approve", hours=hours, notifiers=Ask())
 
         outlets = [assets.CURRENT, assets.SNAPSHOTS]
 

@@ -15,6 +15,7 @@ from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.handover import Delivery, as_json
 from chengxin.orchestration import alerts, forms, lineage, metrics, review_text
 from chengxin.orchestration.outcomes import normal_end
+from chengxin.orchestration.pages.views import PREFIX, base_path
 from chengxin.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,11 +35,15 @@ def contracts() -> dict[str, Contract]:
 
 
 def discover(
-    contract: Contract, params: Mapping[str, Any] | None = None, since: datetime | None = None
+    contract: Contract,
+    params: Mapping[str, Any] | None = None,
+    since: datetime | None = None,
+    by: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return what is to be fetched, as JSON deliveries: what the source offers and we have not, or what the form asks.
 
-    params: as of forms.ingest_form. since: of a backfill, the day that the run stands for. A replay is landed here.
+    params: as of forms.ingest_form. since: of a backfill, the day that the run stands for. by: who started the run. A
+    replay is landed here, and a release is said here; the run goes on with the batch.
     """
     from chengxin import pipeline
 
@@ -47,6 +52,12 @@ def discover(
     if action == forms.REPLAY:
         for batch_id, passed, made in pipeline.replay(contract, settings, asked.get("batch")):
             log.info("%s：%d 行现在能通过，%s", batch_id, passed, f"成为批次 {made.batch_id}" if made else "未成批次")
+        return []
+    if action == forms.RELEASE:
+        batch_id, reason = forms.asked_release(asked, by)
+        landed = pipeline.batch(settings, contract.id, batch_id)
+        verdict = pipeline.release(contract, landed, settings, Clock.from_environment(), reason)
+        log.info("%s：校验结论 %s", batch_id, verdict.status)
         return []
     if action == forms.FILE:
         if not asked.get("file"):
@@ -195,8 +206,15 @@ def review(contracts: Mapping[str, Contract]) -> dict[str, Any] | None:
     if found is None:
         return None
     plain = dict(as_json(found))
-    text = review_text.markdown(found.previous, found.fresh, found.rows, plain["doubts"])
-    return {"text": text, "doubts": len(found.doubts), "held": found.held(), "datasets": found.datasets()}
+    text = review_text.markdown(found.previous, found.fresh, found.rows, plain["doubts"], base_path() + PREFIX)
+    return {
+        "text": text,
+        "doubts": len(found.doubts),
+        "held": found.held(),
+        "choices": found.choices(),
+        "proposed": found.proposed(),
+        "upto": found.upto,
+    }
 
 
 def publish(
@@ -212,6 +230,7 @@ def publish(
 
     approval = pipeline.Approval(**review_text.said_of(found, said)) if found else None
     if approval and approval.decision == review_text.REJECT:
+        pipeline.reject(approval, Settings.from_environment())
         normal_end(f"审批意见为“不发布”：{approval.reason or '无人作答'}")
     snapshot = pipeline.publish(dict(contracts), Settings.from_environment(), Clock.from_environment(), approval)
     if snapshot is None:

@@ -5,7 +5,7 @@ retry_waiting -> publish (assemble, reconcile, gate, commit, derive)            
 """
 
 from chengxin.pipeline.answers import answer, outcomes, replay
-from chengxin.pipeline.approval import Approval, Review, review
+from chengxin.pipeline.approval import Approval, Review, reject, review
 from chengxin.pipeline.batches import (
     admit,
     batch,
@@ -37,6 +37,7 @@ __all__ = [
     "outcomes",
     "pending",
     "publish",
+    "reject",
     "release",
     "replay",
     "retry_waiting",

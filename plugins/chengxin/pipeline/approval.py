@@ -1,23 +1,26 @@
 """What a person must see before a snapshot is published, and what the person said.
 
 Asked is only where there is something to publish and something to doubt: a new batch whose verdict is a warning (a full
-list that shrank is one), or a batch that is held and was not there when somebody was asked last.
+list that shrank is one), or a batch that is held and was not there when somebody was asked last. What is published
+afterwards is what the person saw: what was admitted while the question was open comes with the next publication.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.dataset import journal
 from chengxin.errors import ContractError
-from chengxin.handover import Admission, Verdict
+from chengxin.handover import Admission, Verdict, as_json
 from chengxin.pipeline.batches import verdict_of
 from chengxin.publish import snapshot
 from chengxin.settings import Settings
-from chengxin.store import atomic
+from chengxin.store import atomic, lock
+from chengxin.store import journal as numbered
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
 
@@ -43,27 +46,39 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Review:
-    """What is to be published and what is doubtful in it. previous: the snapshot that readers have now."""
+    """What is to be published and what is doubtful in it. previous: the snapshot that readers have now.
+
+    upto: the last admission that is among it. separable: the doubtful data sets that may be left out; the others
+    register subjects, and records of all may be about these.
+    """
 
     previous: str | None
     fresh: int
     rows: int
     doubts: tuple[Doubt, ...]
+    upto: int
+    separable: tuple[str, ...]
 
     def held(self) -> list[str]:
         """Return the batches that are held."""
         return sorted(d.batch_id for d in self.doubts if d.why == "held")
 
-    def datasets(self) -> list[str]:
-        """Return the data sets in doubt."""
-        return sorted({d.dataset for d in self.doubts})
+    def choices(self) -> dict[str, str]:
+        """Return the titles of the data sets that a person may leave out."""
+        return {d.dataset: d.title for d in self.doubts if d.dataset in self.separable}
+
+    def proposed(self) -> list[str]:
+        """Return which of them are left out unless the person says otherwise: those with a held batch, else all."""
+        held = {d.dataset for d in self.doubts if d.why == "held"}
+        return sorted(held & set(self.separable)) or sorted(self.separable)
 
 
 @dataclass(frozen=True)
 class Approval:
     """What a person said of a review; stands in the manifest. at: ISO 8601. without: data sets that stay as they were.
 
-    held: batches that the person saw held; nobody is asked again about them.
+    held: batches that the person saw held; nobody is asked again about them. upto: the last admission that the person
+    was shown; None = all that there are.
     """
 
     decision: str
@@ -72,6 +87,7 @@ class Approval:
     at: str
     without: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
+    upto: int | None = None
 
 
 def review(contracts: Mapping[str, Contract], settings: Settings) -> Review | None:
@@ -92,7 +108,39 @@ def review(contracts: Mapping[str, Contract], settings: Settings) -> Review | No
         doubts += _held(contract, {b for d, b in everything if d == dataset} | known, settings)
     if not doubts:
         return None
-    return Review(now.snapshot_id if now else None, len(fresh), sum(a.received for a in fresh), tuple(doubts))
+    separable = sorted({d.dataset for d in doubts if kind_of(contracts[d.dataset]).registers == "none"})
+    rows, upto = sum(a.received for a in fresh), max(a.order for a in everything.values())
+    return Review(now.snapshot_id if now else None, len(fresh), rows, tuple(doubts), upto, tuple(separable))
+
+
+def reject(approval: Approval, settings: Settings) -> None:
+    """Keep that a person rejected a publication, and why; kept already = nothing happens."""
+    layout = Layout(settings.home)
+    with lock.held(layout, "rejections"):
+        known = numbered.entries(layout.rejections)
+        if as_json(approval) not in known:
+            numbered.append(layout.rejections, len(known), as_json(approval))
+
+
+def told(approval: Approval | None, layout: Layout, now: Manifest | None) -> dict[str, Any]:
+    """Return what the next manifest keeps: the approval, the rejections since the one before, what was seen held."""
+    held = {*(now.extra.get("held", ()) if now else ()), *(approval.held if approval else ())}
+    before = now.extra.get("rejections_told", 0) if now else 0
+    rejected = numbered.entries(layout.rejections, after=before - 1)
+    return {
+        **({"held": sorted(held)} if held else {}),
+        **({"approval": asdict(approval)} if approval else {}),
+        **({"rejected": rejected} if rejected else {}),
+        **({"rejections_told": before + len(rejected)} if before + len(rejected) else {}),
+    }
+
+
+def shown(everything: Sequence[Admission], approval: Approval | None, now: Manifest | None) -> tuple[Admission, ...]:
+    """Return the admissions that the person was shown, and those that are published already."""
+    if approval is None or approval.upto is None:
+        return tuple(everything)
+    last = max(approval.upto, now.extra["last_order"] if now else -1)
+    return tuple(a for a in everything if a.order <= last)
 
 
 def without(

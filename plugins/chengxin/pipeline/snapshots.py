@@ -4,7 +4,6 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from chengxin import __version__
@@ -17,7 +16,7 @@ from chengxin.dataset.settling import Settling
 from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, SnapshotRef, TierRef
 from chengxin.model.kinds import kinds
-from chengxin.pipeline.approval import Approval, without
+from chengxin.pipeline.approval import Approval, shown, told, without
 from chengxin.pipeline.batches import batch
 from chengxin.pipeline.versions import engines, suites
 from chengxin.publish import catalogue, snapshot, tiers
@@ -41,8 +40,8 @@ def publish(
 ) -> SnapshotRef | None:
     """Assemble, reconcile, gate and commit what changed, tier by tier; None when there is nothing new.
 
-    approval: what a person said of this publication; stands in the manifest. Data sets that it leaves out stay as they
-    are, and the publication after it builds everything anew.
+    approval: what a person said of this publication; stands in the manifest. What was admitted after the question
+    waits for the next one. Data sets that it leaves out stay as they are; the publication after it builds anew.
     """
     layout = Layout(settings.home)
     with lock.held(layout, "publish"):
@@ -87,7 +86,7 @@ def _publish_government(
     layout = Layout(settings.home)
     now = snapshot.current(layout, "government")
     left_out = approval.without if approval else ()
-    everything = without(contracts, everything, left_out, now)
+    everything = without(contracts, shown(everything, approval, now), left_out, now)
     if not everything:
         return now, False
     sealed = _sealed(contracts, everything, now)
@@ -109,7 +108,7 @@ def _publish_government(
     ).run()
     extra = {"last_order": everything[-1].order, "assembly": digest, "sealed": sorted(sealed)}
     extra |= {"left_out": sorted(left_out)} if left_out else {}
-    extra |= _approved(approval, now)
+    extra |= told(approval, layout, now)
     manifest = _checked(contracts, everything, base, draft, settings, clock, extra)
     if manifest.same_content(now) or not (now or draft.tables):
         shutil.rmtree(draft.folder)
@@ -188,12 +187,6 @@ def _sources(accounts: Any, base: Manifest | None, draft: Draft) -> dict[str, An
         before = base.sources.get(dataset, {}).get("rows", 0) if base else 0
         entry["rows"] = before + draft.inserted.get(dataset, 0) - draft.removed.get(dataset, 0)
     return sources
-
-
-def _approved(approval: Approval | None, now: Manifest | None) -> dict[str, Any]:
-    """Return what a manifest keeps of an approval, and the held batches about which nobody is asked again."""
-    held = {*(now.extra.get("held", ()) if now else ()), *(approval.held if approval else ())}
-    return {**({"held": sorted(held)} if held else {}), **({"approval": asdict(approval)} if approval else {})}
 
 
 def _tier_ref(layout: Layout, manifest: Manifest) -> TierRef:

@@ -36,6 +36,11 @@ class Layout:
         return self.home / "admissions"
 
     @property
+    def rejections(self) -> Path:
+        """Publications that a person rejected, one numbered JSON file each; the next manifest tells of them."""
+        return self.home / "rejections"
+
+    @property
     def judgements(self) -> Path:
         """The ledger of judgements on identity, one numbered JSON file each."""
         return self.home / "registry" / "judgements"

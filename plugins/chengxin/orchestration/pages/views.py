@@ -44,7 +44,7 @@ def external_views() -> list[dict[str, Any]]:
         ("资源目录", "catalogue", False),
         ("绩效考评", "scorecards", False),
     ]
-    base = _base_path()
+    base = base_path()
     icons = {"icon": f"{base}{PREFIX}/static/mark.svg", "icon_dark_mode": f"{base}{PREFIX}/static/mark-dark.svg"}
     found: list[dict[str, Any]] = [
         {
@@ -70,7 +70,7 @@ def external_views() -> list[dict[str, Any]]:
     ]
 
 
-def _base_path() -> str:
+def base_path() -> str:
     """Return the path under which Airflow is served, without a slash at its end."""
     from urllib.parse import urlsplit
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.configuration import conf
 from airflow.models.dag import DagModel
@@ -36,6 +36,10 @@ class Reader:
         """Tell whether he may see values as sent: he may also steer the data set's DAG (method PUT)."""
         return self.may_see(dataset) and _may(self.user, dataset, "PUT")
 
+    def may_start(self, dataset: str) -> bool:
+        """Tell whether he may start a run of the data set's DAG."""
+        return self.may_see(dataset) and _may(self.user, dataset, "POST", DagAccessEntity.RUN)
+
     def require(self, dataset: str) -> None:
         """Refuse a data set that he may not see."""
         if not self.may_see(dataset):
@@ -47,11 +51,11 @@ class Reader:
             raise HTTPException(403, "无权查看原始取值 (values as sent are not permitted)")
 
 
-def _may(user: Any, dataset: str, method: str) -> bool:
+def _may(user: Any, dataset: str, method: str, entity: DagAccessEntity | None = None) -> bool:
     wanted = dag_id(dataset)
     team = DagModel.get_team_name(wanted) if conf.getboolean("core", "multi_team", fallback=False) else None
     details = DagDetails(id=wanted, team_name=team)
-    return bool(get_auth_manager().is_authorized_dag(method=method, details=details, user=user))
+    return bool(get_auth_manager().is_authorized_dag(method=method, access_entity=entity, details=details, user=user))
 
 
 def _visible(user: Any, datasets: list[str]) -> frozenset[str] | None:

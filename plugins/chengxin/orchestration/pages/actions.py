@@ -1,19 +1,46 @@
-"""What a reader may do from a queue. The pages only read: an action leads to Airflow, where the work is started.
+"""What a reader may start from a page. Our routes only read: a dialog asks Airflow's own API for a run of a DAG.
 
-Airflow's trigger form checks form, session and permission by itself, so no route of ours ever writes.
+So Airflow checks session, permission and form by itself, and the run with its author stands in its audit log.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any
+
+from chengxin.orchestration import forms
+from chengxin.orchestration.ingest import dag_id
 
 
 @dataclass(frozen=True)
 class Action:
-    """A button above a queue that is narrowed to one data set. href: below Airflow's own address; {dataset}."""
+    """One button with its dialog. conf: what the run is told, as in the DAG's form; reason: it must be given one."""
 
-    queue: Literal["refused", "waiting"]
+    name: str
     title: str
-    href: str
+    text: str
+    dag: str
+    conf: dict[str, str] = field(default_factory=dict)
+    reason: bool = False
 
 
-QUEUE_ACTIONS = (Action("refused", "重放：在流程的触发表单中选“重放疑问数据”", "/dags/ingest__{dataset}"),)
+def replay(dataset: str, batch_id: str | None = None) -> Action:
+    """Try refused rows again under the present contract: those of one batch, or of the whole data set."""
+    text = "用现行合同重新检查本批次的疑问数据" if batch_id else "用现行合同重新检查本数据集全部批次的疑问数据"
+    conf = {"action": forms.REPLAY, **({"batch": batch_id} if batch_id else {})}
+    return Action("replay", "重放疑问数据", text, dag_id(dataset), conf)
+
+
+def release(dataset: str, batch_id: str) -> Action:
+    """Let a held batch in."""
+    text = "把本批次放行入库；理由写入校验结论与快照清单"
+    return Action("release", "放行", text, dag_id(dataset), {"action": forms.RELEASE, "batch": batch_id}, reason=True)
+
+
+def of_batch(row: Any, verdict: dict[str, Any]) -> list[Action]:
+    """Return what may be started about one batch: a held one is released, an admitted one's refused rows replayed.
+
+    A batch whose columns do not fit, or in which no row is usable, cannot be released.
+    """
+    if row["state"] == "held":
+        usable = verdict and not row["mismatch"]
+        return [release(row["dataset"], row["batch_id"])] if usable else []
+    return [replay(row["dataset"], row["batch_id"])] if row["quarantined"] and row["state"] == "admitted" else []

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
+from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from chengxin.orchestration.ingest import dag_id
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
@@ -47,11 +49,21 @@ def batches_of_run(session: Any, dag: str, run_id: str) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Question:
+    """A task that waits for a person: what it asks, since when (ISO 8601), and where it is answered."""
+
+    subject: str
+    since: str
+    href: str
+
+
+@dataclass(frozen=True)
 class Publication:
-    """The newest finished run of the publication, and runs in which somebody is asked."""
+    """The newest finished run of the publication, questions that are open, and how many runs wait for the answer."""
 
     failed_run: str | None
-    asked: tuple[TaskLink, ...]
+    asked: tuple[Question, ...]
+    waiting: int
 
 
 def publication(session: Any) -> Publication:
@@ -63,14 +75,25 @@ def publication(session: Any) -> Publication:
         .limit(1)
     ).first()
     asked = session.execute(
-        select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id)
+        select(
+            TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, HITLDetail.subject, HITLDetail.created_at
+        )
+        .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
         .where(TaskInstance.state == "awaiting_input")
         .limit(20)
     )
-    links = tuple(
-        TaskLink(run, task, "", f"{run_page(dag, run)}/tasks/{task}/required_actions") for dag, run, task in asked
+    questions = tuple(
+        Question(subject, since.isoformat(), f"{run_page(dag, run)}/tasks/{task}/required_actions")
+        for dag, run, task, subject, since in asked
     )
-    return Publication(last[0] if last and last[1] == "failed" else None, links)
+    queue = select(func.count()).select_from(DagRun).where(DagRun.dag_id == SNAPSHOT_DAG, DagRun.state == "queued")
+    queued = int(session.scalar(queue))
+    return Publication(last[0] if last and last[1] == "failed" else None, questions, queued if questions else 0)
+
+
+def is_paused(session: Any, dag: str) -> bool:
+    """Tell whether a DAG is switched off, so that its runs would only queue."""
+    return bool(session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == dag)))
 
 
 def run_page(dag: str, run_id: str) -> str:

@@ -10,13 +10,14 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 
 from chengxin.orchestration.ingest import dag_id as dag_of
-from chengxin.orchestration.pages import airflow_runs
+from chengxin.orchestration.pages import actions, airflow_runs
 from chengxin.orchestration.pages.access import OverviewDep, Reader, ReaderDep, note_values_shown
 from chengxin.orchestration.pages.filters import FilterDep
 from chengxin.orchestration.pages.rendering import page
 
 router = APIRouter()
 ROWS = 20
+OWN_NOTES = {"sent.json"}  # beside an answer, for ourselves; so are the Parquet files
 SEVERITIES = ("critical", "warning", "info")
 # The report is made by us, of titles, counts and row numbers; it needs no script and gets none.
 REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
@@ -71,8 +72,11 @@ def batch(
             waiting = rows.waiting(contract, batch_id, after=waited, limit=ROWS + 1, raw=raw)
     verdict = _json(home.layout.validation(dataset, batch_id) / "verdict.json")
     verdict.get("findings", []).sort(key=lambda f: SEVERITIES.index(f["severity"]))
+    startable = actions.of_batch(row, verdict) if reader.may_start(dataset) else []
+    paused = bool(startable) and airflow_runs.is_paused(session, dag_of(dataset))
     return page(
-        request, reader, "batch.html.j2", section="batches", row=row, contract=contract, verdict=verdict,
+        request, reader, "batch.html.j2", section="batches", actions=startable, paused=paused,
+        row=row, contract=contract, verdict=verdict,
         receipt=_json(home.layout.landing(dataset, batch_id) / "receipt.json"), rules=_spelled(rules),
         refused=refused, waiting=waiting, rows_shown=ROWS, earlier=earlier, raw=raw,
         may_see_values=reader.may_see_values(dataset), feedback=_feedback(home.layout.home, dataset, batch_id),
@@ -169,8 +173,17 @@ def _feedback(home: Path, dataset: str, batch_id: str) -> list[dict[str, Any]]:
     """Return the files sent back to the department about a batch."""
     folder = home / "feedback" / dataset / batch_id
     found = (
-        [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith(".")] if folder.is_dir() else []
+        [p for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix != ".parquet" and p.name not in OWN_NOTES]
+        if folder.is_dir()
+        else []
     )
     return [
-        {"name": p.relative_to(folder).as_posix().replace("/", "_"), "path": p, "size": p.stat().st_size} for p in found
+        {
+            "name": p.relative_to(folder).as_posix().replace("/", "_"),
+            "title": p.name,
+            "time": int(p.parent.name) + 1 if p.parent.name.isdigit() else None,
+            "path": p,
+            "size": p.stat().st_size,
+        }
+        for p in found
     ]

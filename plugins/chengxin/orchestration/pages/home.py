@@ -1,5 +1,6 @@
 """总览: what arrived, what is late, what needs somebody; and static facts about the index."""
 
+import json
 from datetime import date, timedelta
 from typing import Any
 
@@ -41,6 +42,7 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
         }
     publication = airflow_runs.publication(session)
     needs = [values["problems"], overdue, held, stuck, growing, publication.asked]
+    reasons = {r["batch_id"]: _why_held(home, r) for r in held[:SHOWN]}
     return page(
         request,
         reader,
@@ -50,6 +52,7 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
         today=today,
         overdue=overdue,
         held=held,
+        reasons=reasons,
         stuck=stuck,
         growing=growing,
         last=last,
@@ -61,9 +64,21 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
     )
 
 
+def _why_held(home: Any, row: Any) -> str:
+    """Return the first grave finding about a held batch."""
+    if row["mismatch"]:
+        return str(row["mismatch"])
+    try:
+        verdict = json.loads((home.layout.validation(row["dataset"], row["batch_id"]) / "verdict.json").read_bytes())
+    except (OSError, ValueError):
+        return ""
+    grave = [f["message"] for f in verdict["findings"] if f["severity"] == "critical"]
+    return f"{grave[0]}{'……' if len(grave) > 1 else ''}" if grave else ""
+
+
 def _every_day(rows: list[Any], since: date) -> list[dict[str, Any]]:
     """Return one entry a day, zeros where nothing arrived."""
     known = {r["day"]: dict(r) for r in rows}
     days = [(since + timedelta(days=n)).isoformat() for n in range(DAYS)]
-    nothing = dict.fromkeys(("accepted", "quarantined", "duplicate", "unlinked"), 0)
+    nothing = dict.fromkeys(("batches", "received", "accepted", "quarantined", "duplicate", "unlinked"), 0)
     return [known.get(day) or {"day": day, **nothing} for day in days]

@@ -46,6 +46,7 @@ def snapshot(request: Request, reader: ReaderDep, home: OverviewDep, tier: str, 
     return page(
         request, reader, "snapshot.html.j2", section="snapshots", row=row, before=before, changes=changes,
         entered=entered, titles=_titles(), versions=json.loads(row["versions"]), tier=tier,
+        said=_said(row, reader.only),
         current=snapshots.current(home.layout, tier),
     )  # fmt: skip
 
@@ -98,6 +99,17 @@ def entry(request: Request, reader: ReaderDep, home: OverviewDep, dataset: str) 
         request, reader, "dataset.html.j2", section="catalogue", row=row, contract=contract, elements=elements(),
         kind=_kinds().get(contract.kind), words={**CADENCES, **CONNECTORS, **MODES},
     )  # fmt: skip
+
+
+def _said(row: Any, only: frozenset[str] | None) -> list[dict[str, Any]]:
+    """Return what people said of a publication, oldest first: earlier rejections, then the approval.
+
+    For those who see all data sets: reasons may speak of any.
+    """
+    if only is not None:
+        return []
+    said = json.loads(row["said"])
+    return [*said.get("rejected", []), *([said["approval"]] if "approval" in said else [])]
 
 
 def _lines(history: dict[str, Any], lang: str) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
+from chengxin.orchestration.pages import actions, airflow_runs
 from chengxin.orchestration.pages.access import OverviewDep, ReaderDep, note_values_shown
-from chengxin.orchestration.pages.actions import QUEUE_ACTIONS
 from chengxin.orchestration.pages.filters import FilterDep
 from chengxin.orchestration.pages.rendering import page
 
@@ -87,9 +87,18 @@ def _queue(
         }
     return page(
         request, reader, "queue.html.j2", section=kind, wanted=wanted, found=found, batches=batches, datasets=datasets,
-        departments=lists.departments(datasets), raw=raw, actions=QUEUE_ACTIONS, titles=_titles(datasets),
+        departments=lists.departments(datasets), raw=raw, titles=_titles(datasets),
+        **_startable(kind, reader, session, wanted),
         may_see_values=bool(wanted.dataset) and reader.may_see_values(wanted.dataset), **values,
     )  # fmt: skip
+
+
+def _startable(kind: str, reader: Any, session: Any, wanted: Any) -> dict[str, Any]:
+    """Return what may be started here: refused rows of one data set may be tried again."""
+    if kind != "refused" or not wanted.dataset or not reader.may_start(wanted.dataset):
+        return {"actions": [], "paused": False}
+    found = actions.replay(wanted.dataset)
+    return {"actions": [found], "paused": airflow_runs.is_paused(session, found.dag)}
 
 
 def _titles(datasets: list[Any]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chengxin.settings import Settings
 
-VERSION = 2
+VERSION = 3
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE dataset (
@@ -51,7 +51,8 @@ CREATE TABLE dataset_total (
 ) WITHOUT ROWID;
 CREATE TABLE snapshot (
   tier TEXT, id TEXT, sequence INTEGER, previous TEXT, created_at TEXT, as_of TEXT, reason TEXT, rows INTEGER,
-  bytes INTEGER, last_order INTEGER, sources TEXT, versions TEXT, stamp TEXT, PRIMARY KEY (tier, id)
+  bytes INTEGER, last_order INTEGER, sources TEXT, versions TEXT, said TEXT, stamp TEXT,
+  PRIMARY KEY (tier, id)
 ) WITHOUT ROWID;
 CREATE TABLE snapshot_table (
   tier TEXT, id TEXT, name TEXT, rows INTEGER, bytes INTEGER, files INTEGER, names TEXT, PRIMARY KEY (tier, id, name)

@@ -7,6 +7,7 @@ from chengxin.store import manifest, pointer
 from chengxin.store.layout import Layout
 
 TIERS = ("government", "open")
+SAID = ("approval", "rejected", "left_out")  # what of a manifest tells how people came to publish it
 
 
 def follow(connection: sqlite3.Connection, layout: Layout) -> None:
@@ -52,10 +53,11 @@ def _read(connection: sqlite3.Connection, layout: Layout, tier: str, name: str, 
             body["extra"].get("last_order"),
             json.dumps(body["sources"], ensure_ascii=False),
             json.dumps(body["versions"], ensure_ascii=False),
+            json.dumps({k: body["extra"][k] for k in SAID if k in body["extra"]}, ensure_ascii=False),
             mark,
         )
     except (OSError, ValueError, KeyError, TypeError):
         tables = []
-        row = (tier, name, 0, None, None, None, None, 0, 0, None, "{}", "{}", mark)
-    connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        row = (tier, name, 0, None, None, None, None, 0, 0, None, "{}", "{}", "{}", mark)
+    connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     connection.executemany("INSERT OR REPLACE INTO snapshot_table VALUES (?, ?, ?, ?, ?, ?, ?)", tables)

@@ -50,7 +50,7 @@ class Running:
 
     def __init__(self, airflow: EmbeddedAirflow, home: Path) -> None:
         self.home = home
-        self.client = httpx.Client(base_url=airflow.url, timeout=60, trust_env=False)
+        self.client = httpx.Client(base_url=airflow.url, timeout=180, trust_env=False)
         login = {"username": airflow.user, "password": airflow.password}
         token = self.client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
         self.client.headers["Authorization"] = f"Bearer {token}"
@@ -58,7 +58,7 @@ class Running:
     def get(self, path):
         return self.client.get(f"/api/v2/{path}").raise_for_status().json()
 
-    def until(self, what, seconds=240):
+    def until(self, what, seconds=420):
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             if found := what():

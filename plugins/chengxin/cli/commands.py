@@ -182,6 +182,25 @@ def release_command(
     finish(context, release_batch(context, contract, batch_id, reason.strip(), publish=not no_publish), as_json)
 
 
+@main.command(name="serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="监听的地址")
+@click.option("--port", default=8090, show_default=True, type=int, help="监听的端口")
+@click.option("--behind", default="", help="反向代理转来的路径前缀，如 /data")
+@click.pass_obj
+def serve_command(context: Context, host: str, port: int, behind: str) -> None:
+    """以只读接口提供已发布的快照 (serve published snapshots over HTTP; only reads)."""
+    import uvicorn
+
+    from chengxin.serve.readers.access import tokens
+    from chengxin.serve.readers.app import create_app
+
+    app = create_app(context.settings.home, tokens())
+    # No access log: a proxy in front writes one. Not many connections at a time: the files are large.
+    uvicorn.run(
+        app, host=host, port=port, root_path=behind, access_log=False, limit_concurrency=64, log_level="warning"
+    )
+
+
 def finish(context: Context, result: dict[str, Any], as_json: bool, *, demo: bool = False) -> None:
     """Print the outcome of a run and leave with its exit code.
 

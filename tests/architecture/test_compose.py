@@ -15,8 +15,9 @@ from compose_stack import image_environment, load_compose
 PROJECT = Path(__file__).resolve().parents[2]
 AIRFLOW = {"migrate", "api-server", "scheduler", "dag-processor", "triggerer", "worker"}
 STORES = {"postgres", "redis"}
+OURS = AIRFLOW | {"serve"}
 TREE = {"build", "image", "init", "restart", "cap_drop", "security_opt", "stop_grace_period", "environment", "secrets"}
-TREE |= {"volumes", "depends_on", "command", "healthcheck", "deploy", "ports", "user"}
+TREE |= {"read_only", "volumes", "depends_on", "command", "healthcheck", "deploy", "ports", "user"}
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +39,8 @@ def test_compose_itself_takes_the_file(tmp_path):
 
 def test_all_airflow_services_run_the_one_image_of_this_tree(compose):
     services = compose["services"]
-    assert set(services) == AIRFLOW | STORES
-    assert {name for name, s in services.items() if s.get("build") == "." and s["image"] == "chengxin:local"} == AIRFLOW
+    assert set(services) == OURS | STORES
+    assert {name for name, s in services.items() if s.get("build") == "." and s["image"] == "chengxin:local"} == OURS
     commands = {name: services[name]["command"] for name in AIRFLOW - {"migrate", "worker"}}
     assert commands == {name: f"airflow {name}" for name in commands}
     assert services["migrate"]["command"] == "airflow db migrate"
@@ -65,7 +66,7 @@ def test_every_service_has_limits_and_those_that_stay_a_health_check(compose):
 def test_nothing_runs_as_root_or_can_become_it(compose):
     for name, service in compose["services"].items():
         assert service["security_opt"] == ["no-new-privileges:true"], name
-        assert name in AIRFLOW or service["user"] == name, name
+        assert name in OURS or service["user"] == name, name
         assert service["cap_drop"] == ["ALL"], name
 
 
@@ -73,7 +74,7 @@ def test_only_workers_hold_the_home_and_the_connections(compose):
     home = image_environment()["CHENGXIN_HOME"]
     mounts = {name: s["volumes"] for name, s in compose["services"].items()}
     assert {name for name, m in mounts.items() if f"home:{home}" in m} == {"worker"}
-    assert {name for name, m in mounts.items() if f"home:{home}:ro" in m} == {"api-server"}
+    assert {name for name, m in mounts.items() if f"home:{home}:ro" in m} == {"api-server", "serve"}
     assert [m for m in mounts["worker"] if m.endswith("/inbox:ro")]
     assert {name for name, m in mounts.items() if "./secrets/connections:/run/credentials:ro" in m} == {"worker"}
     assert compose["services"]["worker"]["environment"]["CHENGXIN_CREDENTIALS"] == "/run/credentials"

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,26 +17,29 @@ import requests
 from chengxin.cli.embedded_airflow import free_port
 from chengxin.errors import ChengxinError
 from chengxin.serve.readers.access import tokens
+from compose_stack import load_compose
 from deliveries import PENALTY, PERSON, REGISTRATION, Office, company, penalty, person_doc, uscc
 
 pytestmark = pytest.mark.server
+BIN = Path(sys.executable).parent
 TOKEN = "0123456789abcdef-test"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 WRONG = ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Basic {TOKEN}"}, {"Authorization": "Bearer "})
 
 
 class Served:
-    """A running `chengxin serve` over an office's home."""
+    """The serving app of docker-compose.yml over an office's home: its command, environment and health check."""
 
     def __init__(self, office: Office) -> None:
         self.office = office
-        secrets = office.folder / "tokens"
-        secrets.write_text(f"another-token-of-somebody\n{TOKEN}\n")
-        port = free_port(0)
-        self.base = f"http://127.0.0.1:{port}"
-        command = ["chengxin.cli", "--home", str(office.settings.home), "serve", "--port", str(port)]
-        environment = os.environ | {"CHENGXIN_SERVE_TOKENS_FILE": str(secrets)}
-        self.process = subprocess.Popen([sys.executable, "-m", *command], env=environment, stderr=subprocess.PIPE)
+        (office.folder / "serve_tokens").write_text(f"another-token-of-somebody\n{TOKEN}\n")
+        self.port = free_port(0)
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.service = load_compose()["services"]["serve"]
+        given = {k: v.replace("/run/secrets", str(office.folder)) for k, v in self.service["environment"].items()}
+        given |= {"CHENGXIN_HOME": str(office.settings.home), "PATH": f"{BIN}:{os.environ['PATH']}"}
+        words = [self.here(word) for word in shlex.split(self.service["command"])]
+        self.process = subprocess.Popen(words, env=os.environ | given, stderr=subprocess.PIPE)
         ends = time.monotonic() + 90
         while True:
             try:
@@ -45,6 +49,9 @@ class Served:
                 assert self.process.poll() is None, self.process.stderr.read().decode()
                 assert time.monotonic() < ends
                 time.sleep(0.2)
+
+    def here(self, word: str) -> str:
+        return word.replace("8090", str(self.port))
 
     def get(self, path: str, **headers: str) -> requests.Response:
         return requests.get(self.base + path, headers=headers, timeout=60)
@@ -86,6 +93,11 @@ def served(office: Office) -> Iterator[Served]:
     served = Served(office)
     yield served
     assert person_doc(1) not in served.stop()
+
+
+def test_the_health_check_of_the_container_passes(served):
+    words = [served.here(word) for word in served.service["healthcheck"]["test"][1:]]
+    assert subprocess.run([BIN / words[0], *words[1:]], timeout=30).returncode == 0
 
 
 def test_the_open_tier_is_for_everybody_and_the_government_tier_for_who_has_a_token(served):

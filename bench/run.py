@@ -1,6 +1,7 @@
 """Run the benchmarks side by side and print ratios with their targets; write build/bench.json.
 
     python bench/run.py --rows 1000000 [--only pipeline delta gx pandas cli encoding readers airflow] [--rounds 3]
+    python bench/run.py --rows 1000000 [--only pipeline delta gx pandas cli encoding readers pages] [--rounds 3]
 
 Every contestant is a child process whose CPU (user + system of its whole tree), wall time and peak memory are measured
 from outside. Two things that are compared run in turns, and the ratio is the median of the ratios of the same round:
@@ -28,6 +29,7 @@ from readers import FORMATS, XLS_ROWS
 HERE = Path(__file__).resolve().parent
 RESULTS = BUILD.parent / "bench.json"
 MEMORY_MIB, THREADS = 1536, 2
+PAGES_ROWS = 1_000_000  # from so many rows on the pages are measured over a whole year
 PANDAS_ROWS = 1_000_000  # the usual way needs over 2 GiB a million rows
 ENVIRONMENT = {
     "CHENGXIN_MEMORY_MIB": str(MEMORY_MIB),
@@ -277,6 +279,22 @@ def bench_airflow(bench: Bench) -> None:
     bench.target("CPU seconds to parse 700 contracts", parsed.cpu_s, LIMIT_S)
 
 
+def bench_pages(bench: Bench) -> None:
+    """Measure every page in Airflow over 700 data sets and a year of batches; a smaller bench takes fewer days."""
+    days = max(30, min(365, 365 * bench.rows // PAGES_ROWS))
+    folder = bench.files / f"pages-{days}"
+    _, output = bench.child("pages.py", folder, "--datasets", "700", "--days", str(days))
+    found = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    for page in found:
+        wall, cpu = page["wall_ms"] / 1000, page["cpu_ms"] / 1000
+        bench.results.append(
+            Result(f"page:{page['path']}", 700 * days, cpu, wall, 0, "half a second", round(wall / 0.5, 3))
+        )
+        bench.console.print(f"  {page['path']}: CPU {cpu * 1000:.0f} ms, wall {wall * 1000:.0f} ms")
+    bench.target("slowest page, wall s", max(page["wall_ms"] for page in found) / 1000, 0.5)
+    bench.target("dearest page, CPU s", max(page["cpu_ms"] for page in found) / 1000, 0.5)
+
+
 BENCHES = {
     "pipeline": bench_pipeline,
     "delta": bench_delta,
@@ -286,6 +304,7 @@ BENCHES = {
     "encoding": bench_encoding,
     "readers": bench_readers,
     "airflow": bench_airflow,
+    "pages": bench_pages,
 }
 
 

@@ -10,13 +10,18 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
 
 from airflow_home import PROJECT, AirflowHome
-from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
+from chengxin import pipeline
+from chengxin.clock import Clock
+from chengxin.publish import scorecard
+from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 
+APRIL, MAY = (Clock(datetime(2026, month, 6, 2, tzinfo=UTC)) for month in (4, 5))
 pytestmark = [pytest.mark.airflow, pytest.mark.server]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -66,6 +71,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     shutil.copy2(path, inbox / "来文.csv")
     held = office.deliver("test_pen", *[penalty(n, uscc=BAD) for n in range(10, 15)], day=2)
     assert held["verdict"] == "hold"
+    for month, at in (("202603", APRIL), ("202604", MAY)):
+        assert scorecard.issue(office.contracts, office.settings, at, month)
     passwords = folder / "airflow" / "passwords.json"
     passwords.parent.mkdir(parents=True, exist_ok=True)
     passwords.write_text(json.dumps({"admin": "admin", "looker": "looker"}))
@@ -78,6 +85,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     ran = airflow.airflow("dags", "test", "ingest__test_pen")
     assert ran.returncode == 0, ran.stdout[-3000:]
     office.publish(day=3)
+    office.deliver("test_reg", company(7), day=4)
+    said = pipeline.Approval("发布", "已与市监局核实", "陈某", "2026-03-06T02:00:00+00:00")
+    assert pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=5)), said)
     (came,) = [b for b, a in office.accounts().items() if a.dataset == "test_pen"]
     with _server(airflow) as base:
         yield Served(airflow, office, base, held["batch_id"], came)
@@ -234,11 +244,32 @@ def test_the_language_is_chosen_and_kept(served):
 
 def test_a_snapshot_shows_its_manifest_and_the_catalogue_its_fields(served, admin):
     page = admin.get(served.url("snapshots"), timeout=30).text
-    (address,) = set(re.findall(r'href="(/chengxin/snapshots/government/[^"]+)"', page))
-    assert "登记注册" in admin.get(served.base + address, timeout=30).text
+    address, before = dict.fromkeys(re.findall(r'href="(/chengxin/snapshots/government/[^"]+)"', page))
+    shown = admin.get(served.base + address, timeout=30).text
+    assert before in shown, "the one before is linked"
+    row = next(part for part in shown.split("<tr>") if 'class="dim">registration<' in part)
+    assert re.findall(r'number[^>]*">([^<]+)<', row)[:3] == ["4", "3", "+1"]
+    assert "已与市监局核实" in shown
+    assert "已与市监局核实" not in admin.get(served.base + before, timeout=30).text
     manifest = admin.get(f"{served.base}{address}/manifest.json", timeout=30).json()
     assert manifest["snapshot_id"] == address.rpartition("/")[2]
     assert "统一社会信用代码" in admin.get(served.url("catalogue/test_pen"), timeout=30).text
+
+
+def test_issued_scorecards_are_shown_month_beside_month(served, admin):
+    page = admin.get(served.url("scorecards"), timeout=30).text
+    (chart, *_) = [json.loads(c) for c in re.findall(r'<script type="application/json">(.+?)</script>', page)]
+    assert chart["xAxis"]["data"] == ["2026-03", "2026-04"]
+    assert [s["name"] for s in chart["series"]] == ["测试部门"]
+    issued = [
+        json.loads((served.airflow.home / "scorecards" / m / "scorecard.json").read_text())
+        for m in ("202603", "202604")
+    ]
+    assert chart["series"][0]["data"] == [body["departments"][0]["score"] for body in issued]
+    older = admin.get(served.url("scorecards?month=202603"), timeout=30).text
+    assert "2026-04" not in older.split("定稿全文")[0].split("</form>")[1], "a month knows nothing of the next"
+    frozen = admin.get(served.url("scorecards/202603/frozen"), timeout=30)
+    assert frozen.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")

@@ -20,6 +20,7 @@ import yaml
 
 TODAY = datetime(2026, 11, 24, tzinfo=UTC).date()
 REASON = pa.struct([("rule", pa.string()), ("element", pa.string()), ("source_column", pa.string())])
+MEASURES = ("timely", "delivered", "in_place", "required", "fill", "passed", "mended")
 RULES = ("uscc.check", "date.invalid", "field.required_missing", "code.unknown")
 
 
@@ -51,6 +52,8 @@ def make(folder: Path, size: Size) -> Path:
             order += _batch(home, name, n, at, chance, order, refused)
     for n in range(size.snapshots):
         _snapshot(home, n, size.snapshots, order)
+    for n in range(12):
+        _scorecard(home, f"{2025 + (n + 10) // 12}{(n + 10) % 12 + 1:02d}", size, chance)
     return home
 
 
@@ -102,6 +105,11 @@ def _batch(home: Path, name: str, n: int, at: datetime, chance: random.Random, o
     receipt = {"dataset": name, "batch_id": batch_id, "mode": "incremental", "origin": f"file_drop:{name}",
         "delivery": f"{at:%Y%m%d}.csv", "received_at": at.isoformat(),
         "files": [{"name": f"{at:%Y%m%d}.csv", "size": received * 90, "sha256": "0" * 64}]}  # fmt: skip
+    if bad:
+        answered = home / "feedback" / name / batch_id / "0000"
+        answered.mkdir(parents=True)
+        for kind in ("回执.json", "回执.txt", "需更正.csv"):
+            os.link(refused, answered / kind)
     rules = {f"error:{rule}": 10 for rule in RULES} if bad else {}
     summary = {"dataset": name, "batch_id": batch_id, "received": received, "passed": received - bad,
         "quarantined": bad, "rules": rules, "digest": "x", "mismatch": None}  # fmt: skip
@@ -149,6 +157,24 @@ def _snapshot(home: Path, n: int, count: int, order: int) -> None:
     (folder / "manifest.json").write_text(json.dumps(body))
     pointer = {"snapshot_id": name, "manifest_sha256": "0" * 64, "sequence": n + 1, "previous": None}
     (folder.parents[1] / "current.json").write_text(json.dumps(pointer))
+
+
+def _scorecard(home: Path, month: str, size: Size, chance: random.Random) -> None:
+    def entry(scope: str, n: int) -> dict[str, object]:
+        points = [{"measure": m, "numerator": 9, "denominator": 10, "points": 90.0, "weight": 10} for m in MEASURES]
+        score = round(chance.uniform(50, 100), 1)
+        level = "优" if score >= 90 else "良" if score >= 80 else "中" if score >= 60 else "差"
+        trend = {"direction": "上升", "change": 1.5, "previous": None}
+        return {"code": f"{scope}{n:02d}", "name": f"示例{scope} {n:02d}", "score": score, "level": level,
+            "trend": trend, "measures": points, "datasets": []}  # fmt: skip
+
+    rules = {"measures": {m: {"title": m, "short": m} for m in MEASURES}}
+    body = {"month": month, "rules": rules, "departments": [entry("部门", n) for n in range(size.departments)],
+        "prefectures": [entry("市州", n) for n in range(14)]}  # fmt: skip
+    folder = home / "scorecards" / month
+    folder.mkdir(parents=True)
+    (folder / "scorecard.json").write_text(json.dumps(body))
+    (folder / "scorecard.html").write_text("<!doctype html><title>示例</title>")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from chengxin.errors import ContractError
 
 PUBLISH, WITHOUT, REJECT = "发布", "不含所选来源发布", "不发布"
 OPTIONS = [PUBLISH, WITHOUT, REJECT]
-WHY = {"warn": "有告警", "shrunk": "全量减少", "held": "**暂停**"}
+WHY = {"warn": "有告警", "shrunk": "全量减少", "held": "**暂缓**"}
 NAMES = {
     "received": "收到",
     "accepted": "入库",
@@ -41,16 +41,17 @@ def markdown(previous: str | None, fresh: int, rows: int, doubts: Sequence[Mappi
         link = f"[{doubt['batch_id']}]({pages}/batches/{doubt['dataset']}/{doubt['batch_id']})"
         row = [_cell(doubt["title"]), _cell(doubt["department"]), link, WHY[doubt["why"]], *counts]
         lines.append(f"| {' | '.join(row)} |")
-    lines += ["", *_findings(doubts[:MOST])]
+    lines += ["", *_findings(doubts[:MOST], pages)]
     if len(doubts) > MOST:
         lines += ["", f"另有 {len(doubts) - MOST} 项，见“批次”页。"]
-    return "\n".join([*lines, "", "暂停的批次不在发布之列；核实后可在其批次页“放行”。"])
+    return "\n".join([*lines, "", "暂缓的批次不在发布之列；核实后可在其批次页“放行”。"])
 
 
-def _findings(doubts: Sequence[Mapping[str, Any]]) -> list[str]:
+def _findings(doubts: Sequence[Mapping[str, Any]], pages: str) -> list[str]:
     lines = []
     for doubt in doubts:
-        lines += [f"- **{_cell(doubt['title'])}**（{doubt['batch_id']}，校验报告 `{doubt['report']}`）"]
+        report = f"{pages}/batches/{doubt['dataset']}/{doubt['batch_id']}/validation"
+        lines += [f"- **{_cell(doubt['title'])}**（{doubt['batch_id']}，[校验报告]({report})）"]
         lines += [f"  - {_cell(message)}" for message in doubt["findings"][:FEW]]
         left = len(doubt["findings"]) - FEW
         lines += [f"  - 另有 {left} 条"] if left > 0 else []

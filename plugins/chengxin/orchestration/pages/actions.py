@@ -35,12 +35,12 @@ def release(dataset: str, batch_id: str) -> Action:
     return Action("release", "放行", text, dag_id(dataset), {"action": forms.RELEASE, "batch": batch_id}, reason=True)
 
 
-def of_batch(row: Any, verdict: dict[str, Any]) -> list[Action]:
+def of_batch(row: Any, verdict: dict[str, Any], passed: int) -> list[Action]:
     """Return what may be started about one batch: a held one is released, an admitted one's refused rows replayed.
 
-    A batch whose columns do not fit, or in which no row is usable, cannot be released.
+    passed: its usable rows. A batch without any, or whose columns do not fit, cannot be released.
     """
     if row["state"] == "held":
-        usable = verdict and not row["mismatch"]
+        usable = verdict and passed and not row["mismatch"]
         return [release(row["dataset"], row["batch_id"])] if usable else []
     return [replay(row["dataset"], row["batch_id"])] if row["quarantined"] and row["state"] == "admitted" else []

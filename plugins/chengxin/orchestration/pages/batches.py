@@ -72,7 +72,8 @@ def batch(
             waiting = rows.waiting(contract, batch_id, after=waited, limit=ROWS + 1, raw=raw)
     verdict = _json(home.layout.validation(dataset, batch_id) / "verdict.json")
     verdict.get("findings", []).sort(key=lambda f: SEVERITIES.index(f["severity"]))
-    startable = actions.of_batch(row, verdict) if reader.may_start(dataset) else []
+    passed = _json(home.layout.standard(dataset, batch_id) / "summary.json").get("passed", 0)
+    startable = actions.of_batch(row, verdict, passed) if reader.may_start(dataset) else []
     paused = bool(startable) and airflow_runs.is_paused(session, dag_of(dataset))
     return page(
         request, reader, "batch.html.j2", section="batches", actions=startable, paused=paused,

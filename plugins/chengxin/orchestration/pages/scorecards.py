@@ -1,7 +1,6 @@
 """绩效考评: the issued monthly scorecards, with charts; the frozen page itself in a frame of its own."""
 
-import json
-import re
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -13,34 +12,50 @@ from chengxin.orchestration.pages.rendering import page
 
 router = APIRouter()
 SCOPES = (("departments", "各部门"), ("prefectures", "各市州"))
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Departments or prefectures: the month's entries, the chart, and the months with the scores in them."""
+
+    title: str
+    entries: list[dict[str, Any]]
+    chart: dict[str, Any]
+    months: list[str]
+    history: list[dict[str, Any]]
+
+
 _Month = Annotated[str, Query(pattern=r"^(\d{6})?$")]
 
 
 @router.get("/scorecards")
 def scorecards(request: Request, reader: ReaderDep, home: OverviewDep, month: _Month = "") -> Response:
-    """Show the scorecard of a month, by default the newest."""
+    """Show the scorecard of a month, by default the newest, and the months before it."""
+    from chengxin.serve.operators import scorecards as kept
+
     _whole(reader)
-    months = _months(home)
+    months = kept.months(home.layout)
     chosen = month if month in months else months[0] if months else ""
-    body = json.loads((home.layout.home / "scorecards" / chosen / "scorecard.json").read_bytes()) if chosen else {}
-    scopes = [(scope, title, body[scope], _bars(body[scope])) for scope, title in SCOPES if body.get(scope)]
+    body = kept.issued(home.layout, chosen) if chosen else {}
+    scopes = []
+    for scope, title in SCOPES if chosen else ():
+        if body.get(scope):
+            shown, entries = kept.history(home.layout, chosen, scope)
+            chart = _lines(shown, entries) if len(shown) > 1 else _bars(body[scope])
+            scopes.append(Scope(title, body[scope], chart, shown, entries))
     return page(
-        request,
-        reader,
-        "scorecards.html.j2",
-        section="scorecards",
-        months=months,
-        month=chosen,
-        body=body,
+        request, reader, "scorecards.html.j2", section="scorecards", months=months, month=chosen, body=body,
         scopes=scopes,
-    )
+    )  # fmt: skip
 
 
 @router.get("/scorecards/{month}/frozen")
 def frozen(reader: ReaderDep, home: OverviewDep, month: str) -> Response:
     """Return the page that was frozen when the scorecard was issued."""
     _whole(reader)
-    if month not in _months(home):
+    from chengxin.serve.operators import scorecards as kept
+
+    if month not in kept.months(home.layout):
         raise HTTPException(404, "该月没有已定稿的绩效考评 (no scorecard of this month)")
     path = home.layout.home / "scorecards" / month / "scorecard.html"
     return FileResponse(path, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
@@ -51,9 +66,22 @@ def _whole(reader: Reader) -> None:
         raise HTTPException(403, "绩效考评涉及全部数据集 (the scorecard is about all data sets)")
 
 
-def _months(home: Any) -> list[str]:
-    paths = (home.layout.home / "scorecards").glob("*/scorecard.json")
-    return sorted((p.parent.name for p in paths if re.fullmatch(r"\d{6}", p.parent.name)), reverse=True)
+def _lines(months: list[str], entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the chart of scores over months, a line for each entry."""
+    return {
+        "xAxis": {"type": "category", "boundaryGap": False, "data": [f"{m[:4]}-{m[4:]}" for m in months]},
+        "yAxis": {"type": "value", "max": 100, "scale": True},
+        "series": [
+            {
+                "type": "line",
+                "name": entry["name"],
+                "data": [cell and cell["score"] for cell in entry["cells"]],
+                "connectNulls": True,
+                "symbolSize": 6,
+            }
+            for entry in entries
+        ],
+    }
 
 
 def _bars(entries: list[dict[str, Any]]) -> dict[str, Any]:

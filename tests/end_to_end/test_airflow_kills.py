@@ -185,11 +185,13 @@ def _killed_after(
     """Hold a process back once a system call on `touched` has made `committed`, and kill it there."""
     inject = ["-e", f"trace={call}", "-e", f"inject={call}:delay_exit=600000000", "-P", str(touched)]
     words = ["strace", "-f", "-p", str(process.pid), *inject]
-    tracer = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    with (processes.folder / "strace.log").open("w") as log:
+        tracer = subprocess.Popen(words, stdout=log, stderr=log)
     processes.until(lambda: committed.exists() or tracer.poll() is not None)
     process.kill()
-    _, said = tracer.communicate(timeout=SECONDS)
-    assert "killed by SIGKILL" in said, said
+    tracer.kill()  # as long as it holds the process back, it holds it back from dying too
+    tracer.wait()
+    assert committed.exists(), (processes.folder / "strace.log").read_text()
 
 
 def _undisturbed(processes: AirflowProcesses, folder: Path) -> Path:

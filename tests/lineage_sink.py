@@ -6,6 +6,7 @@ import types
 import typing
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from threading import Thread
@@ -57,7 +58,7 @@ def check(event: dict[str, Any]) -> None:
     The client's classes are generated from the specification's JSON Schema: what they declare is read back into a
     schema. Airflow's own facets are held against the JSON Schemas that its provider ships.
     """
-    jsonschema.validate(event, _schema(event_v2.RunEvent), format_checker=jsonschema.FormatChecker())
+    _validator(event_v2.RunEvent).validate(event)
     assert re.fullmatch(r"https://openlineage.io/spec/2-\d+-\d+/OpenLineage.json#/\$defs/RunEvent", event["schemaURL"])
     assert event["producer"].startswith("http")
     assert datetime.fromisoformat(event["eventTime"]).tzinfo
@@ -76,7 +77,7 @@ def _check_facet(name: str, facet: dict[str, Any]) -> None:
     found = next((m for m in vars(facet_v2).values() if isinstance(m, types.ModuleType) and hasattr(m, kind)), None)
     if found:
         assert getattr(found, kind)._get_schema() == facet["_schemaURL"]
-        jsonschema.validate(facet, _schema(getattr(found, kind)))
+        _validator(getattr(found, kind)).validate(facet)
         return
     shipped = files("airflow.providers.openlineage.facets").joinpath(f"{kind}.json")
     if shipped.is_file():  # its own part; what it refers to was checked above
@@ -84,6 +85,11 @@ def _check_facet(name: str, facet: dict[str, Any]) -> None:
         jsonschema.validate(facet, {**schema, "$defs": json.loads(shipped.read_text("utf-8"))["$defs"]})
         return
     assert "openlineage" in facet["_schemaURL"], f"{name}: nobody says what {facet['_schemaURL']} is"
+
+
+@cache
+def _validator(kind: type) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(_schema(kind))
 
 
 def _schema(kind: Any, within: tuple[Any, ...] = ()) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Damaged:
     r"""A row that could not be read into fields.
 
     row: 1-based line of the file (text formats), sheet row (xlsx, xls) or record ordinal (json, xml).
-    rule: row.width, row.undecodable, row.quote_unclosed, row.quote_stray, row.oversize, row.formula_error,
+    rule: row.width, row.undecodable, row.quote_unclosed, row.quote_stray, row.oversize, row.formula_error, row.merged,
         row.key_twice or row.not_a_record.
     raw: the text; bytes that are no text stand as \xNN, so it never holds U+FFFD.
     raw_bytes: the exact bytes where the text cannot be decoded, else None. note: what was counted, for people.

@@ -30,6 +30,7 @@ from chengxin.standardise.reading.shapes import (
     row_numbers,
     unique_names,
 )
+from chengxin.standardise.reading.sheet_doubts import Merged, refuse_alike, refuse_hidden
 from chengxin.standardise.reading.workbook_zip import bounded, survey
 
 #: What a failed formula leaves; #N/A is left out, because it is the word for "nothing found" and read as null.
@@ -52,8 +53,10 @@ def plan_sheet(path: Path, spec: FileSpec) -> list[Piece]:
     size = path.stat().st_size
     if not size:
         return [Piece(str(path), 0, 0, 0, _body(spec), "", ())]
-    names = tuple(_book(path, spec.format).sheet_names)
+    book = _book(path, spec.format)
+    names = tuple(book.sheet_names)
     chosen = _chosen(path, spec, names)
+    refuse_hidden(path, spec, book, [names[n - 1] for n in chosen])
     heads = {n: _head(path, spec, names[n - 1]) for n in chosen}
     filled = {n: head for n, head in heads.items() if head[0]} or dict(list(heads.items())[:1])
     (first, expected), *others = filled.items()
@@ -109,13 +112,11 @@ def _only_one(path: Path, spec: FileSpec, names: tuple[str, ...], expected: tupl
     """Refuse to read the first sheet and be silent about others of the same kind."""
     if not expected[0] or not spec.header:
         return
-    alike = [name for name in names[1:] if _head(path, spec, name)[0] == expected[0]]
-    if alike:
-        raise DeliveryMismatch(
-            f"文件 {path.name} 有 {1 + len(alike)} 张列名相同的工作表（{'、'.join((names[0], *alike))}），"
-            "合同没有说明读哪些；"
-            '请在合同 file.sheet 中写 1（只读第一张）、表名，或 "*"（全部）'
-        )
+    others = {}
+    for name in names[1:]:
+        top = next((cells for row, cells in sheet_rows(path, spec.format, name) if row >= spec.header), [])
+        others[name] = (_head(path, spec, name)[0], top)
+    refuse_alike(path, names[0], expected[0], others)
 
 
 def sheet_names(path: Path, kind: str) -> tuple[str, ...]:
@@ -240,11 +241,12 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     damaged: list[Damaged] = []
     size = 0
     path = Path(piece.path)
-    found = sheet_rows(path, spec.format, sheet_names(path, spec.format)[piece.sheet - 1]) if piece.end else iter(())
-    for number, cells in found:
+    name = sheet_names(path, spec.format)[piece.sheet - 1] if piece.end else ""
+    merged = Merged.of(_opened(path, spec.format, name)[0], piece.line, piece.width) if piece.end else Merged()
+    for number, cells in sheet_rows(path, spec.format, name) if piece.end else ():
         if number < piece.line or not any(cell is not None for cell in cells):
             continue
-        rule = _fault(cells, piece)
+        rule = "row.merged" if merged.fill(number, cells) else _fault(cells, piece)
         if rule:
             note = _unnamed(cells, piece) if rule == "row.width" else ""
             damaged.append(Damaged(number + offset, rule, _shown(cells), note=note))

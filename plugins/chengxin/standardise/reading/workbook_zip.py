@@ -32,6 +32,14 @@ _ERROR = re.compile(
 )
 
 
+_UNCOMPUTED = re.compile(
+    rb'<(?:\w+:)?c (?![^>]*?\bt="str")[^>]*?\br="([A-Z]{1,3})(\d+)"[^>]*>'
+    rb"<(?:\w+:)?f[^>]*?(?:/>|>[^<]*</(?:\w+:)?f>)(?:<(?:\w+:)?v\s*(?:/>|></(?:\w+:)?v>))?</(?:\w+:)?c>"
+)
+#: What stands for a formula that was written by a program and never worked out.
+UNCOMPUTED = "#CALC!"
+
+
 @dataclass(frozen=True)
 class Survey:
     """What was found in a sheet. errors: (row, column) -> #N/A and its like, both 0-based."""
@@ -71,15 +79,21 @@ def _survey(path: Path, sheet: str, _changed: int, _size: int) -> Survey:
     try:
         with zipfile.ZipFile(path) as package:
             member = _member(package, sheet)
-            return _scan(path, package, member, sheet) if member else Survey()
+            if member is None:
+                raise DeliveryCorrupt(
+                    f"文件 {path.name} 的内部结构不合规范，无法核查公式和大小；请用 Excel 或 WPS 另存后重新报送"
+                )
+            return _scan(path, package, member, sheet)
     except (zipfile.BadZipFile, EOFError, etree.XMLSyntaxError, NotImplementedError, RuntimeError, OSError) as fault:
         raise DeliveryCorrupt(f"文件 {path.name} 已损坏，无法作为 xlsx 打开；请重新报送") from fault
 
 
 def _member(package: zipfile.ZipFile, sheet: str) -> str | None:
-    """Return the package member that holds a sheet, or None where the package names its parts unusually."""
+    """Return the package member that holds a sheet, or None where the package does not say which."""
     names = {name.lower(): name for name in package.namelist()}
-    book, relations = names.get("xl/workbook.xml"), names.get("xl/_rels/workbook.xml.rels")
+    place = _book_place(package, names)
+    folder, _, file = place.rpartition("/")
+    book, relations = names.get(place), names.get(f"{folder}/_rels/{file}.rels".lstrip("/"))
     if book is None or relations is None:
         return None
     targets = {str(node.get("Id")): node.get("Target", "") for node in _parsed(package, relations)}
@@ -87,9 +101,18 @@ def _member(package: zipfile.ZipFile, sheet: str) -> str | None:
         if node.get("name") == sheet:
             found = next((value for key, value in node.attrib.items() if str(key).endswith("}id")), None)
             target = str(targets.get(str(found), ""))
-            target = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+            target = target.lstrip("/") if target.startswith("/") else f"{folder}/{target}".lstrip("/")
             return names.get(target.lower())
     return None
+
+
+def _book_place(package: zipfile.ZipFile, names: dict[str, str]) -> str:
+    """Return where the package keeps the workbook, in lower case; xl/workbook.xml as a rule."""
+    relations = names.get("_rels/.rels")
+    for node in _parsed(package, relations) if relations else ():
+        if str(node.get("Type", "")).endswith("/officeDocument"):
+            return str(node.get("Target", "")).lstrip("/").lower()
+    return "xl/workbook.xml"
 
 
 def _parsed(package: zipfile.ZipFile, member: str) -> etree._Element:
@@ -117,6 +140,9 @@ def _scan(path: Path, package: zipfile.ZipFile, member: str, sheet: str) -> Surv
         if b't="e"' in block:
             for match in _ERROR.finditer(block):
                 errors[int(match[2]) - 1, _number(match[1])] = match[3].decode("utf-8", "replace")
+        if b"<f" in block or b":f" in block:
+            for match in _UNCOMPUTED.finditer(block):
+                errors[int(match[2]) - 1, _number(match[1])] = UNCOMPUTED
     width = max((_number(name) + 1 for name in columns), default=0)
     if rows * width > MAX_CELLS:  # formatted but empty rows count here: look at the filled cells one by one
         rows, width = _exact(package, member)

@@ -1,6 +1,8 @@
 """The DAGs do the whole way of the data under Airflow itself: its own loader, its own runs, local files only."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -35,6 +37,20 @@ GOOD = """\
 HELD = """\
 主键,名称,成立日期,行政区划,来路不明的列
 4,长沙示例三商贸有限公司,2020-02-01,430111,x
+"""
+STAGED = """\
+format: 1
+id: police_demo
+title: 演示前置机
+department: {code: 43DEMO2, name: 演示前置部门}
+domain: police
+kind: registration
+basis: {legal: 演示依据, share: 无条件}
+delivery: {connector: database, mode: full, options: {connection: staging, table: 登记}, cadence: hourly}
+columns:
+  - {source: 名称, element: subject_name}
+  - {source: 统一社会信用代码, element: uscc}
+  - {source: 行政区划, element: region_code}
 """
 PROBLEM = "format: 1\nid: commerce_broken\n"
 
@@ -126,6 +142,21 @@ def test_running_again_changes_nothing_and_ends_well(airflow):
         assert ran.returncode == 0, ran.stdout
     assert pointer.read_bytes() == before
     assert airflow.states("snapshot", "publish") == ["skipped", "success"]
+
+
+def test_a_contract_finds_its_connection_in_the_database_of_airflow(airflow):
+    path = airflow.folder / "staging.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE 登记 (名称 VARCHAR, 统一社会信用代码 VARCHAR, 行政区划 VARCHAR)")
+        database.execute("INSERT INTO 登记 VALUES ('长沙示例四有限公司', '91430100MAXY00016P', '430105')")
+    (airflow.contracts / "police").mkdir()
+    (airflow.contracts / "police" / "police_demo.yaml").write_text(STAGED, "utf-8")
+    added = airflow.airflow("connections", "add", "staging", "--conn-type", "sqlite", "--conn-host", str(path))
+    assert added.returncode == 0, added.stdout
+    ran = airflow.airflow("dags", "test", "ingest__police_demo")
+    assert ran.returncode == 0, ran.stdout
+    (account,) = map(json.loads, airflow.events("admitted_police_demo"))
+    assert (account["received"], account["accepted"]) == (1, 1)
 
 
 def test_the_problems_dag_fails_with_the_file_and_the_message(airflow):

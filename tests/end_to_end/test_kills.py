@@ -1,9 +1,8 @@
 """Kill a run at any moment, run again: the same bytes, nothing lost, nothing doubled, nothing left lying about.
 
-CHENGXIN_MANY=20 multiplies the number of kills.
+More than 50 kills; CHENGXIN_MANY=20 multiplies them. Large files and pulls are killed in files of their own.
 """
 
-import hashlib
 import json
 import os
 import random
@@ -12,98 +11,26 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from killing import ENVIRONMENT, MANY, Server, contents
 from pipeline_runs import chengxin, command
 
 from deliveries import ARREARS, PENALTY, REGISTRATION, Office, company, penalty, uscc
 
-MANY = int(os.environ.get("CHENGXIN_MANY", "1"))
 CALLS = ("rename", "link", "fsync", "mkdir", "rmdir", "unlink", "ftruncate")
-CACHES = {"seen.json", "tried.json"}
-ENVIRONMENT = {
-    "CHENGXIN_NOW": "2026-03-20T10:00:00+08:00",
-    "CHENGXIN_TOKEN_KEY": "geheim",
-    "GX_ANALYTICS_ENABLED": "no",
-}
-
-
-class Server:
-    """Forks a stopped run, lets somebody at it, and says how it ended."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("run_server.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | ENVIRONMENT,
-        )
-
-    def begin(self, home: Path) -> int:
-        assert self.process.stdin and self.process.stdout
-        arguments = ["--home", str(home), "--contracts", str(home.parent / "contracts"), "run", "--json"]
-        self.process.stdin.write(json.dumps(arguments) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline().split()[1])
-
-    def end(self) -> int:
-        assert self.process.stdout
-        return int(self.process.stdout.readline().split()[1])
-
-    def run(self, home: Path) -> int:
-        os.kill(self.begin(home), signal.SIGCONT)
-        return self.end()
-
-    def kill_after(self, home: Path, seconds: float) -> int:
-        pid = self.begin(home)
-        os.kill(pid, signal.SIGCONT)
-        time.sleep(seconds)
-        with suppress(ProcessLookupError):  # it was faster
-            os.kill(pid, signal.SIGKILL)
-        return self.end()
-
-    def trace(self, home: Path, *strace: str) -> tuple[int, str]:
-        pid, log = self.begin(home), home.with_suffix(".strace")
-        tracer = subprocess.Popen(
-            ["strace", "-f", "-p", str(pid), "-o", str(log), *strace], stderr=subprocess.PIPE, text=True
-        )
-        assert tracer.stderr
-        said = tracer.stderr.readline()
-        os.kill(pid, signal.SIGCONT)
-        end = self.end()
-        tracer.wait()
-        if "attached" not in said:
-            pytest.skip(f"strace may not attach here: {said}")
-        return end, log.read_text(errors="replace")
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     started = Server()
     yield started
-    assert started.process.stdin
-    started.process.stdin.close()
-    started.process.wait()
-
-
-def contents(home: Path) -> dict[str, str]:
-    """Return every file of a home by digest, without caches; of files that are not published, that they are there."""
-    found = {}
-    for path in home.rglob("*"):
-        name = path.relative_to(home)
-        cache = name.name in CACHES or (name.parts[0] == "feedback" and name.name.startswith("keys-"))  # by file times
-        if path.is_file() and name.parts[0] != "locks" and not cache:
-            exact = name.parts[0] in {"landing", "admissions", "published", "drafts"}
-            found[str(name)] = hashlib.sha256(path.read_bytes()).hexdigest() if exact else ""
-    return found
+    started.close()
 
 
 class Stages:
@@ -185,11 +112,11 @@ def test_the_undisturbed_run_takes_everything_in(stages: Stages) -> None:
 
 @pytest.mark.parametrize("stage", [0, 1])
 def test_killed_at_random_times(stages: Stages, server: Server, stage: int) -> None:
-    draw = random.Random(stage)
-    for n in range(5 * MANY):
-        home = stages.copy(stage, f"time-{stage}-{n}")
-        for _ in range(draw.randrange(1, 4)):
-            server.kill_after(home, draw.uniform(0, stages.seconds))
+    draw, kills, homes = random.Random(stage), 0, 0
+    while kills < 18 * MANY:
+        home, homes = stages.copy(stage, f"time-{stage}-{homes}"), homes + 1
+        for _ in range(draw.randrange(2, 6)):
+            kills += server.kill_after(home, draw.uniform(0, stages.seconds)) == -signal.SIGKILL
         stages.settle(home, stage)
 
 

@@ -13,7 +13,7 @@ from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.handover import Delivery, as_json
-from chengxin.orchestration import alerts, forms, lineage, metrics, review_text
+from chengxin.orchestration import alerts, connections, forms, lineage, metrics, review_text
 from chengxin.orchestration.outcomes import normal_end
 from chengxin.orchestration.pages.views import PREFIX, base_path
 from chengxin.settings import Settings
@@ -47,6 +47,7 @@ def discover(
     """
     from chengxin import pipeline
 
+    connections.provide(contract)
     settings, asked = Settings.from_environment(), dict(params or {})
     action = forms.NEW if since else asked.get("action", forms.NEW)
     if action == forms.REPLAY:
@@ -78,6 +79,7 @@ def land(contract: Contract, delivery: Mapping[str, Any]) -> str:
     """Fetch one delivery and return its batch id."""
     from chengxin import pipeline
 
+    connections.provide(contract)
     offered = Delivery(**{**delivery, "offered_at": datetime.fromisoformat(delivery["offered_at"])})
     batch = pipeline.land(contract, offered, Settings.from_environment(), Clock.from_environment())
     alerts.arrived(contract)
@@ -172,6 +174,8 @@ def answer(contracts: Mapping[str, Contract]) -> list[str]:
     from chengxin import pipeline
 
     settings, clock = Settings.from_environment(), Clock.from_environment()
+    for contract in contracts.values():
+        connections.provide(contract)
     landed = settings.home / "landing"
     done = [
         answered

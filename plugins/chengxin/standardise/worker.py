@@ -1,5 +1,9 @@
 """What a worker process does first. It imports no pyarrow, because it has to come before that."""
 
+import ctypes
+import multiprocessing
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
@@ -23,7 +27,24 @@ def leave_pandas_out() -> None:
     sys.meta_path.insert(0, _NoPandas())
 
 
+_PR_SET_PDEATHSIG = 1  # sys/prctl.h
+
+
+def end_with_parent() -> None:
+    """End this process with the one that started it, however that ends. Linux only.
+
+    A worker whose run was killed would wait for work for ever, or still write into the folder of the run that follows.
+    """
+    change = getattr(ctypes.CDLL(None), "prctl", None)
+    if change:
+        change(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        parent = multiprocessing.parent_process()
+        if parent and os.getppid() != parent.pid:  # it was killed before we asked
+            os._exit(1)
+
+
 def prepare() -> None:
     """Prepare a worker process; its memory goes back when it ends."""
+    end_with_parent()
     leave_pandas_out()
     keep_freed_memory()

@@ -14,7 +14,7 @@ from deliveries import REGISTRATION, START, Office, company, uscc
 
 CLOCK = Clock(START)
 RATING = ("subject_name", "uscc", "rating_year", "tax_grade_code")
-MENDED = {"tax_grade_code": {"优秀": "A"}}
+MENDED = {"tax_grade_code": {"优秀": "A"} | {code: code for code in "ABCDM"}}
 
 
 @pytest.fixture(params=["incremental", "full"])

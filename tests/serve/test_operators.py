@@ -12,6 +12,7 @@ from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.connectors.file_drop import file_delivery
 from chengxin.serve.operators import arrivals, following, hiding, index, lists, rows, snapshots, tables
+from chengxin.settings import Settings
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, person_doc, uscc
 
 BAD = uscc(9)[:-1] + ("0" if uscc(9)[-1] != "0" else "1")
@@ -311,3 +312,42 @@ def test_times_are_those_of_the_receipt(office):
         found[body["batch_id"]]["received_at"]
         == datetime.fromisoformat(body["received_at"]).astimezone(UTC).isoformat()
     )
+
+
+QUESTIONS = {
+    "heat": lambda c: arrivals.heat(c, TODAY, 30),
+    "overdue": lambda c: arrivals.overdue(c, TODAY),
+    "held": lists.held_unresolved,
+    "stuck": lambda c: lists.stuck(c, f"{TODAY}T00:00:00+00:00"),
+    "growing": lambda c: lists.growing(c, TODAY),
+    "totals": lists.totals,
+    "daily": lambda c: lists.daily(c, TODAY - timedelta(days=29)),
+    "list": lambda c: lists.batches(c, lists.Filter()),
+    "rule": lambda c: lists.batches(c, lists.Filter(rule="uscc.check", since="2026-11-01")),
+    "text": lambda c: lists.batches(c, lists.Filter(text="20261120", since="2026-11-01")),
+    "queue": lambda c: lists.queued(c, "quarantined", lists.Filter()),
+    "queue by data set": lambda c: lists.queue_by_dataset(c, "quarantined", lists.Filter()),
+    "rules": lambda c: lists.rules_since(c, TODAY - timedelta(days=30), lists.Filter()),
+}
+
+
+def steps(connection, question):
+    """Count the steps of SQLite's machine: the same on every machine, however busy."""
+    ticks = []
+    connection.set_progress_handler(lambda: ticks.append(0), 20)
+    question(connection)
+    connection.set_progress_handler(None, 0)
+    return 20 * len(ticks)
+
+
+def test_four_times_the_history_does_not_make_the_pages_four_times_as_dear(tmp_path):
+    counted = []
+    for days in (40, 160):
+        folder = tmp_path / str(days)
+        settings = Settings(home=make(folder, Size(datasets=12, days=days)), contracts=folder / "contracts")
+        following.refresh(settings)
+        with index.reading(index.path_of(settings)) as connection:
+            counted.append({name: steps(connection, question) for name, question in QUESTIONS.items()})
+    few, many = counted
+    assert {n: (few[n], many[n]) for n in few if many[n] > 2.7 * few[n] + 500} == {}
+    assert max(many.values()) < 40_000

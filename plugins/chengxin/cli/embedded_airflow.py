@@ -172,6 +172,8 @@ def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int) -> di
     return kept | {
         "AIRFLOW_HOME": str(embedded.folder),
         "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        # 700 contracts take four CPU seconds: many times as long beside other work
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "240",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
@@ -188,6 +190,7 @@ def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int) -> di
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
         # a changed contract is seen within two minutes, a DAG file at once; more often costs what the tasks need
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
+        "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "300",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{embedded.folder / 'airflow.db'}?timeout={BUSY_SECONDS}",

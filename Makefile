@@ -20,9 +20,10 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# AIRFLOW=1: through an Airflow of its own, whose pages stay up. ONCE=1: end when published. ASK=1: approve in the pages yourself.
-AIRFLOW ?= 0
-run: setup  ## the main job: demo deliveries of all departments -> published snapshot; AIRFLOW=1, ONCE=1, ASK=1
+# Through an Airflow of its own, whose pages stay up until Ctrl-C. ONCE=1: end when published. ASK=1: approve in the pages
+# yourself. AIRFLOW=0: the same work by the command line alone.
+AIRFLOW ?= 1
+run: setup  ## the main job: demo deliveries of all departments -> published snapshot; ONCE=1, ASK=1, AIRFLOW=0
 ifeq ($(AIRFLOW),0)
 	$(BIN)/chengxin --home $(HOME_DIR) demo
 else

@@ -1,7 +1,9 @@
 """Rules of the tree that no other tool checks."""
 
+import os
 import re
 import statistics
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,12 @@ TEXT = {".py", ".yaml", ".yml", ".json", ".md", ".toml", ".csv", ".lock", ".html
 PYTHON = [path for folder in ("plugins", "dags", "bench", "tests") for path in sorted((PROJECT / folder).rglob("*.py"))]
 # Names that are part of a format or a licence, or that cannot exist.
 KNOWN_HOSTS = {"127.0.0.1", "localhost", "api-server", "www.apache.org", "www.w3.org"}
-KNOWN_HOSTS |= {"schemas.openxmlformats.org", "schemas.xmlsoap.org", "json-schema.org", "192.0.2.1"}
+KNOWN_HOSTS |= {"schemas.openxmlformats.org", "schemas.xmlsoap.org", "json-schema.org", "192.0.2.1", "openlineage.io"}
 KNOWN_DOMAINS = (".example", ".example.com", ".example.org", ".invalid", ".test")
 
 
 def texts():
-    top = [path for path in PROJECT.iterdir() if path.is_file() and path.suffix in TEXT]
+    top = [path for path in PROJECT.iterdir() if path.is_file() and path.suffix in TEXT and path.name != ".git"]
     below = [
         path for folder in OURS for path in (PROJECT / folder).rglob("*") if path.is_file() and path.suffix in TEXT
     ]
@@ -91,3 +93,21 @@ def test_ci_runs_what_the_readme_says():
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert {"run", "test", "check", "lint", "types", "layers", "bench", "setup"} <= targets
     assert re.search(r"^check:.*\btest\b", makefile, re.MULTILINE)
+
+
+def test_the_main_job_goes_through_airflow_unless_told_otherwise():
+    def words(*variables: str) -> str:
+        done = subprocess.run(
+            ["make", "--no-print-directory", "-n", "-o", "setup", "run", *variables],
+            cwd=PROJECT,
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip().splitlines()[-1].split(" demo")[1]
+
+    assert words().split() == ["--airflow"]
+    assert words("ONCE=1").split() == ["--airflow", "--once"]
+    assert words("ASK=1", "ONCE=0").split() == ["--airflow", "--ask"]
+    assert words("AIRFLOW=0", "ONCE=1").split() == []

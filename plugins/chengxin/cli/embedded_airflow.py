@@ -14,7 +14,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from chengxin.cli.embedded_api import AirflowApi
+from chengxin.cli.embedded_api import AirflowApi, answers
 from chengxin.cli.embedded_guard import airflow, end_session
 from chengxin.errors import ChengxinError
 from chengxin.settings import PROJECT, Settings
@@ -22,7 +22,7 @@ from chengxin.settings import PROJECT, Settings
 HOST, PORT, USER = "127.0.0.1", 8080, "admin"
 START_SECONDS = 240
 STOP_SECONDS = 20
-BUSY_SECONDS = 300  # how long a process waits while another writes the metadata
+BUSY_SECONDS = 120  # how long a process waits while another writes the metadata
 
 
 class AirflowFailed(ChengxinError):
@@ -85,33 +85,34 @@ class EmbeddedAirflow:
         self.password = _password(self.folder / "password.json", self.user)
         self._migrate()
         for wanted in (PORT, 0):
-            self._launch(free_port(wanted))
-            if self._ours():
+            port, execution = free_port(wanted), free_port(0)
+            self._launch(port, execution)
+            if self._ours(execution):
                 return
             self._end()  # somebody was quicker to take this port
         raise AirflowFailed(f"{HOST} 上没有可用端口；日志：{self.logs}")
 
     def _migrate(self) -> None:
         with (self.logs / "migrate.log").open("wb") as log:
-            environment = _environment(self, self._settings, PORT)
+            environment = _environment(self, self._settings, PORT, PORT)
             migrated = subprocess.run(  # noqa: S603  our own words
                 airflow("db", "migrate"), env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
             )
         if migrated.returncode:
             raise AirflowFailed(f"Airflow 的元数据库建不起来；日志：{self.logs / 'migrate.log'}")
 
-    def _launch(self, port: int) -> None:
+    def _launch(self, port: int, execution: int) -> None:
         self.url = f"http://{HOST}:{port}"
         (self.logs / "ended").unlink(missing_ok=True)
-        command = [sys.executable, "-m", "chengxin.cli.embedded_guard", str(self.logs)]
+        command = [sys.executable, "-m", "chengxin.cli.embedded_guard", str(self.logs), str(execution)]
         self._guard = subprocess.Popen(  # noqa: S603  our own words
             command,
-            env=_environment(self, self._settings, port) | dict(self._given),
+            env=_environment(self, self._settings, port, execution) | dict(self._given),
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
 
-    def _ours(self) -> bool:
+    def _ours(self, execution: int) -> bool:
         """Wait until all is healthy; return False when another Airflow answers at our address."""
         api = self.api()
         until = time.monotonic() + START_SECONDS
@@ -119,7 +120,7 @@ class EmbeddedAirflow:
             if api.refused():
                 return False
             self.check()
-            if api.healthy():
+            if api.healthy() and answers(f"http://{HOST}:{execution}/execution/health"):
                 return True
             time.sleep(0.5)
         raise AirflowFailed(f"Airflow 在 {START_SECONDS} 秒内没有就绪；日志：{self.logs}")
@@ -164,7 +165,7 @@ def _password(path: Path, user: str) -> str:
     return password
 
 
-def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int) -> dict[str, str]:
+def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int, execution: int) -> dict[str, str]:
     """Return the environment of all Airflow processes; Airflow settings of the surroundings do not leak in."""
     unwanted = ("AIRFLOW", "_AIRFLOW", "PYTHONDONTWRITEBYTECODE")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
@@ -176,7 +177,7 @@ def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int) -> di
         "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "240",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{execution}/execution/",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": str((os.cpu_count() or 1) + 2),

@@ -178,6 +178,14 @@ class AirflowApi:
             answer.raise_for_status()
 
 
+def answers(url: str) -> bool:
+    """Tell whether a server answers well at an address."""
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
 def _question(detail: dict[str, Any]) -> Question:
     task = detail["task_instance"]
     params = {name: param["value"] for name, param in detail["params"].items()}

@@ -1,8 +1,8 @@
 """Keeps the processes of an embedded Airflow and ends them all, also when whoever started it was killed.
 
-`python -m chengxin.cli.embedded_guard FOLDER` runs in a session of its own. It ends what it started when its standard
-input closes (the starter is gone, however it went), on SIGTERM, or when one of the processes ends by itself. Airflow's
-task processes have process groups of their own, so the session is what tells which processes are ours.
+`python -m chengxin.cli.embedded_guard FOLDER PORT` runs in a session of its own. It ends what it started when its
+standard input closes (the starter is gone, however it went), on SIGTERM, or when one of the processes ends by itself.
+Airflow's task processes have process groups of their own, so the session is what tells which processes are ours.
 """
 
 import os
@@ -17,7 +17,15 @@ from pathlib import Path
 
 import psutil
 
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+# Two API servers. Airflow 3.3 writes its audit log on the event loop: while such a request waits for SQLite's one
+# writer nothing else of that server goes on, not even the task's request that it waits for, until both time out.
+COMPONENTS = {
+    "api-server": ("api-server", "--apps", "core"),
+    "execution-api": ("api-server", "--apps", "execution", "--port"),  # what tasks ask; the port is PORT
+    "scheduler": ("scheduler",),
+    "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer",),
+}
 ENDED_BY_ITSELF = 1
 PATIENCE = 8.0
 LOOK_EVERY = 0.3
@@ -28,12 +36,15 @@ def airflow(*words: str) -> list[str]:
     return [sys.executable, "-m", "airflow", *words]
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, port: str) -> int:
     """Run all components until told to stop; return 1 when one of them ended by itself."""
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    running = {name: _start(name, folder) for name in COMPONENTS}
+    running = {
+        name: _start(name, folder, *words, *([port] if words[-1] == "--port" else ()))
+        for name, words in COMPONENTS.items()
+    }
     try:
         while not asked and not _closed(LOOK_EVERY):
             gone = [name for name, process in running.items() if process.poll() is not None]
@@ -45,9 +56,9 @@ def main(folder: Path) -> int:
         _stop(running)
 
 
-def _start(name: str, folder: Path) -> "subprocess.Popen[bytes]":
+def _start(name: str, folder: Path, *words: str) -> "subprocess.Popen[bytes]":
     with (folder / f"{name}.log").open("ab") as log:
-        return subprocess.Popen(airflow(name), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603  our own words
+        return subprocess.Popen(airflow(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603  our own words
 
 
 def _closed(seconds: float) -> bool:
@@ -86,4 +97,4 @@ def members(session: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

@@ -141,6 +141,8 @@ def test_a_worker_dies_after_the_pointer_has_moved(processes: AirflowProcesses) 
     _killed_after(processes, process, "rename", pointer.with_name(BUILDING + pointer.name), pointer)
     assert processes.ended("snapshot", run) == "success", processes.told()
     assert processes.tries("snapshot", run, "publish") == 2
+    heard = "SELECT count(*) FROM asset_event e JOIN asset a ON a.id = e.asset_id WHERE a.name = 'published_current'"
+    assert processes.rows(heard) == [(1,)], "those who wait for snapshots hear of it, once"
     assert (processes.home / "published" / "open" / "current.json").exists()
     processes.switch("snapshot", on=False)
 

@@ -5,8 +5,9 @@ ChengxinError                 root; carries a Chinese sentence for the operator
 ├── SourceUnavailable         connectors: the source does not answer; try again later
 ├── DeliveryCorrupt           connectors.landing, standardise.reader: bytes are not what was announced; ask again
 ├── DeliveryMismatch          standardise: columns are not those of the contract; the whole batch is held
-├── CommitConflict            publish.snapshot: somebody else moved the pointer; try again
-├── CommitUnknown             publish.snapshot: the outcome of a commit is not known; look before trying again
+├── StoreUnavailable          store.remote: the object store that holds the home does not answer; try again later
+├── CommitConflict            publish.snapshot, store: somebody else moved the pointer or took the place; try again
+├── CommitUnknown             publish.snapshot, store.remote: the outcome of a commit is not known; look first
 ├── SnapshotDamaged           dataset.reader, publish.snapshot: no readable snapshot is left, or a named one is damaged
 └── InvariantBroken           anywhere: a sum that must hold does not; a bug, so stop
 """
@@ -27,6 +28,12 @@ class ContractError(ChengxinError):
 
 class SourceUnavailable(ChengxinError):
     """Raised by connectors when the department's side does not answer. Retry."""
+
+    retryable = True
+
+
+class StoreUnavailable(ChengxinError):
+    """Raised by store.remote when the object store that holds the home does not answer. Retry."""
 
     retryable = True
 

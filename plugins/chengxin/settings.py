@@ -55,7 +55,8 @@ class Limits:
 class Settings:
     """Where things lie and how much of the machine may be used.
 
-    home: root of landing, batches, registry and published snapshots.
+    home: root of landing, batches, registry and published snapshots. origin: its URL where the home lies in an object
+    store; then `home` is a working copy below `work`, up to date within `store.remote` only.
     memory_limit_mib: what DuckDB may hold before it spills; keep it at or below half of the container.
     workers: processes for standardising large files; threads for DuckDB.
     token_key: HMAC key for the open tier's person tokens; without it the tokens stay empty.
@@ -69,19 +70,33 @@ class Settings:
     workers: int = 2
     token_key: bytes | None = field(default=None, repr=False)
     limits: Limits = Limits()
+    origin: str | None = None
+    work: Path = PROJECT / "build" / "work"
+
+    def shown(self, path: Path) -> str:
+        """Return where others find a file or folder of the home."""
+        return str(path) if self.origin is None else f"{self.origin}/{path.relative_to(self.home).as_posix()}"
 
     @classmethod
     def from_environment(
         cls, *, home: str | Path | None = None, contracts: str | Path | None = None, env: Mapping[str, str] = os.environ
     ) -> "Settings":
-        """Read CHENGXIN_HOME, _CONTRACTS, _EXPECTATIONS, _MEMORY_MIB, _WORKERS, _TOKEN_KEY[_FILE]; arguments win."""
+        """Read CHENGXIN_HOME, _WORK, _CONTRACTS, _EXPECTATIONS, _MEMORY_MIB, _WORKERS, _TOKEN_KEY[_FILE], limits.
+
+        Arguments win.
+        """
         key = secret("CHENGXIN_TOKEN_KEY", env)
+        wanted = str(home or env.get("CHENGXIN_HOME") or "build/home")
+        origin = wanted.rstrip("/") if "://" in wanted else None
+        work = Path(env.get("CHENGXIN_WORK") or "build/work").resolve()
         return cls(
-            home=Path(home or env.get("CHENGXIN_HOME") or "build/home").resolve(),
+            home=work if origin else Path(wanted).resolve(),
             contracts=Path(contracts or env.get("CHENGXIN_CONTRACTS") or PROJECT / "dags" / "contracts").resolve(),
             expectations=Path(env.get("CHENGXIN_EXPECTATIONS") or PROJECT / "expectations").resolve(),
             memory_limit_mib=int(env.get("CHENGXIN_MEMORY_MIB", "1536")),
             workers=int(env.get("CHENGXIN_WORKERS", str(min(2, os.cpu_count() or 1)))),
             token_key=key.encode() if key else None,
             limits=Limits.from_environment(env),
+            origin=origin,
+            work=work,
         )

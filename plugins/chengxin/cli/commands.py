@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from chengxin.contracts.loader import load
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, no_room
 from chengxin.settings import Settings
+from chengxin.store import remote
 from chengxin.store.memory import keep_freed_memory
+from chengxin.store.remote import scopes
 
 HELD, FAILED, USAGE = 3, 1, 2
 
@@ -28,13 +31,18 @@ HELD, FAILED, USAGE = 3, 1, 2
 class Context:
     """What every command is given."""
 
-    settings: Settings
+    given: Settings
     clock: Clock
     console: Console
 
+    @cached_property
+    def settings(self) -> Settings:
+        """Return settings whose home can be read: from an object store as it was when first asked for."""
+        return remote.here(self.given, scopes.WITHOUT_PAYLOAD)
+
     def contracts(self) -> dict[str, Contract]:
         """Return the usable contracts, by id; problems of the others are shown on stderr."""
-        loaded = load(self.settings.contracts)
+        loaded = load(self.given.contracts)
         for problem in loaded.problems:
             click.echo(f"合同有误 {problem.path}：{problem.message}", err=True)
         return loaded.contracts
@@ -65,7 +73,9 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="chengxin")
-@click.option("--home", type=click.Path(file_okay=False), help="数据目录 (CHENGXIN_HOME，缺省 build/home)")
+@click.option(
+    "--home", type=click.Path(file_okay=False), help="数据目录，或 s3://存储桶/前缀 (CHENGXIN_HOME，缺省 build/home)"
+)
 @click.option(
     "--contracts", type=click.Path(file_okay=False), help="合同目录 (CHENGXIN_CONTRACTS，缺省 dags/contracts)"
 )
@@ -105,10 +115,10 @@ def lint_command(context: Context, as_json: bool) -> None:
     from chengxin.cli.inspect import lint_suites
     from chengxin.contracts.lint import lint
 
-    loaded = load(context.settings.contracts)
-    problems = [*loaded.problems, *lint(loaded.contracts, context.settings.expectations)]
+    loaded = load(context.given.contracts)
+    problems = [*loaded.problems, *lint(loaded.contracts, context.given.expectations)]
     found = [{"path": p.path, "message": p.message} for p in problems]
-    found += lint_suites(context.settings, loaded.contracts)
+    found += lint_suites(context.given, loaded.contracts)
     if as_json:
         show_json({"contracts": len(loaded.contracts), "problems": found})
     else:
@@ -244,7 +254,10 @@ def verify_command(context: Context, snapshot: str | None, as_json: bool) -> Non
     """核验快照与来文 (check every byte against manifests and receipts)."""
     from chengxin.cli.inspect import verify
 
-    result = verify(context.settings, snapshot)
+    with remote.changing(context.given, "verify", scopes.FACTS) as settings:
+        lost = remote.anew(settings, f"published/*/snapshots/{snapshot}/*" if snapshot else "*")
+        result = verify(settings, snapshot)
+        result["problems"] = lost + result["problems"]
     if as_json:
         show_json(result)
     else:

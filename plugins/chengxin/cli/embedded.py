@@ -25,7 +25,9 @@ from chengxin.contracts.plan import kind_of
 from chengxin.dataset import journal
 from chengxin.demo import DemoServer, make_demo
 from chengxin.publish import snapshot as snapshots
+from chengxin.store import remote
 from chengxin.store.layout import Layout
+from chengxin.store.remote import scopes
 
 if TYPE_CHECKING:
     from chengxin.cli.commands import Context
@@ -211,6 +213,7 @@ def _registers_first(contracts: Mapping[str, Contract]) -> list[Contract]:
 
 
 def _accounts(context: "Context", contracts: Mapping[str, Contract]) -> list[dict[str, Any]]:
+    remote.here(context.settings)
     return [
         pipeline.counts_of(contract, landed, context.settings)
         for contract in contracts.values()
@@ -220,13 +223,13 @@ def _accounts(context: "Context", contracts: Mapping[str, Contract]) -> list[dic
 
 def _current(context: "Context") -> dict[str, Any] | None:
     """Return the snapshots that readers are served, as the direct path reports them."""
-    layout = Layout(context.settings.home)
+    layout = Layout(remote.here(context.settings).home)
     found = {tier: snapshots.current(layout, tier) for tier in TIERS}
     government = found["government"]
     if government is None:
         return None
     tiers = {
-        tier: {"path": str(layout.snapshot(tier, now.snapshot_id)), "tables": now.rows()}
+        tier: {"path": context.settings.shown(layout.snapshot(tier, now.snapshot_id)), "tables": now.rows()}
         for tier, now in found.items()
         if now
     }
@@ -259,7 +262,7 @@ def _shown(context: "Context", mode: Mode) -> Iterator[Callable[[Mapping[str, Co
 def _departments(context: "Context", contracts: Mapping[str, Contract]) -> dict[str, tuple[int, int, int]]:
     """Return for each department how many deliveries arrived, are admitted, are held."""
     found: dict[str, tuple[int, int, int]] = {}
-    layout = Layout(context.settings.home)
+    layout = Layout(remote.here(context.settings, scopes.FACTS).home)
     accounted = journal.latest(journal.admissions(layout))
     for contract in contracts.values():
         batches = landing.batches(context.settings, contract.id)

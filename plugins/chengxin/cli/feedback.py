@@ -30,7 +30,7 @@ def feedback(context: "Context", contract: Contract, batch_id: str | None, *, ag
                 "refused": a.receipt["refused"],
                 "sent": a.sent,
                 "problem": done[a.batch_id].problem if a.batch_id in done else None,
-                "folder": str(a.folder),
+                "folder": context.settings.shown(a.folder),
             }
             for a in found
         ],

@@ -12,6 +12,8 @@ from rich.table import Table
 from chengxin.cli.commands import FAILED, Context, as_json_option, main, show_json
 from chengxin.errors import ContractError
 from chengxin.model.assessment import assessment
+from chengxin.store import remote
+from chengxin.store.remote import scopes
 
 _TIERS = {"government": "政务共享层", "open": "开放层"}
 _COLOURS = {"优": "green", "良": "cyan", "中": "yellow", "差": "red"}
@@ -49,12 +51,14 @@ def tidy_command(context: Context, everything: bool, keep: int | None, expire: b
     from chengxin.publish.retention import expire as expire_snapshots
     from chengxin.store.layout import Layout
 
-    settings, clock = context.settings, context.clock
+    clock = context.clock
     retention = Retention.from_environment()
     retention = replace(retention, keep=keep) if keep else retention
-    removed = pipeline.tidy(settings)
-    checked = rehash(settings, clock, everything=everything)
-    expired = expire_snapshots(Layout(settings.home), retention, clock, dry_run=not expire)
+    removed = pipeline.tidy(context.given) + remote.sweep(context.given)
+    with remote.changing(context.given, "rehash", scopes.RECEIPTS) as settings:
+        checked = rehash(settings, clock, everything=everything)
+    with remote.changing(context.given, "expire", scopes.WITHOUT_PAYLOAD) as settings:
+        expired = expire_snapshots(Layout(settings.home), retention, clock, dry_run=not expire)
     if as_json:
         show_json({"removed": removed, "rehash": asdict(checked), "expiry": asdict(expired)})
     else:
@@ -89,7 +93,8 @@ def scorecard_command(context: Context, month: str | None, final: bool, departme
     today = context.clock.today()
     wanted = month or (scorecard.month_before(today) if final else f"{today:%Y%m}")
     if final:
-        done = scorecard.issue(context.contracts(), context.settings, context.clock, wanted)
+        with remote.changing(context.given, "scorecard", scopes.UNPUBLISHED) as settings:
+            done = scorecard.issue(context.contracts(), settings, context.clock, wanted)
         if done is None:
             raise ContractError(f"截至 {wanted} 尚无任何报送，没有可考评的内容")
         click.echo(f"{'已定稿' if done.fresh else '此前已定稿，未作改动'}：{done.folder}", err=True)

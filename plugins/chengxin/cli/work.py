@@ -14,7 +14,6 @@ from chengxin.contracts.plan import kind_of
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 from chengxin.feedback.answering import Answered
 from chengxin.handover import as_json
-from chengxin.store.layout import Layout
 
 if TYPE_CHECKING:
     from chengxin.cli.commands import Context
@@ -124,11 +123,9 @@ def settle(context: "Context", known: dict[str, Contract]) -> dict[str, Any]:
 
 def answer_all(context: "Context", known: Mapping[str, Contract]) -> list[Answered]:
     """Answer the departments of all data sets that have landed batches; the next run sends what could not be sent."""
-    landed = Layout(context.settings.home).home / "landing"
     return [
         answered
-        for dataset, contract in sorted(known.items())
-        if (landed / dataset).is_dir()
+        for _, contract in sorted(known.items())
         for answered in pipeline.answer(contract, context.settings, context.clock)
     ]
 

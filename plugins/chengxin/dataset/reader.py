@@ -18,10 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.errors import SnapshotDamaged
-from chengxin.store import pointer
+from chengxin.settings import Settings
+from chengxin.store import pointer, remote
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest
 from chengxin.store.parquet import arrow_schema
+from chengxin.store.remote.scopes import published
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +36,12 @@ def open_snapshot(
 ) -> "Snapshot":
     """Open the current snapshot of a tier, or the named one.
 
+    home: a folder, or s3://bucket/prefix, of which what is missing here is fetched first.
     mark: leave DAMAGED.json in a damaged snapshot that was met. Raise SnapshotDamaged when nothing intact is left, when
     nothing was published yet, or when the named snapshot is missing or damaged.
     """
+    if "://" in str(home):
+        home = remote.here(Settings.from_environment(home=home), published(tier)).home
     layout = Layout(Path(home))
     if snapshot is not None:
         found, problems = pointer.check(layout.snapshot(tier, snapshot))

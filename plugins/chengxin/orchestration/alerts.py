@@ -18,7 +18,9 @@ from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, InvariantBroken, SourceUnavailable, no_room
 from chengxin.handover import Verdict
 from chengxin.settings import Settings
+from chengxin.store import remote
 from chengxin.store.layout import Layout
+from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
 FEW = 3
@@ -91,14 +93,18 @@ def happened(cause: Cause) -> None:
         log.error("%s：%s", cause.kind, cause.text)
 
 
-def with_book(change: Callable[[Book], Any]) -> bool:
-    """Change the book and say what is due; return whether there is a home. What goes wrong is only logged."""
+def with_book(change: Callable[[Book], Any], dataset: str = "") -> bool:
+    """Change the book and say what is due; return whether there is a home. What goes wrong is only logged.
+
+    dataset: whose receipts the change looks at.
+    """
     settings = Settings.from_environment()
     if not settings.home.is_dir():
         return False
     try:
-        change(Book(Layout(settings.home)))
-        deliver(settings, Clock.from_environment())
+        remote.run(settings, "alerts", scopes.alerts(dataset), lambda here: change(Book(Layout(here.home))))
+        with remote.changing(settings, "alerts told", scopes.alerts()) as here:
+            deliver(here, Clock.from_environment())
     except (OSError, ChengxinError, ValueError) as error:
         log.warning("告警未能登记或送出：%s", error if isinstance(error, ChengxinError) else type(error).__name__)
     return True
@@ -121,12 +127,13 @@ def admitted(contract: Contract, batch_id: str) -> None:
         book.drop_items("held", [batch_id], now)
         open_holds = [e for e in book.open_entries() if e.cause.kind == "held" and e.cause.about == contract.id]
         if open_holds:
-            receipt = Layout(Settings.from_environment().home).landing(contract.id, batch_id) / "receipt.json"
+            home = remote.opened(Settings.from_environment()).home
+            receipt = Layout(home).landing(contract.id, batch_id) / "receipt.json"
             landed = instant_of_timestamp(receipt.stat().st_mtime).isoformat()
             late = {e.id for e in open_holds if e.opened_at < landed}
             book.close(lambda e: e.id in late, now)
 
-    with_book(change)
+    with_book(change, contract.id)
 
 
 def arrived(contract: Contract) -> None:
@@ -136,11 +143,11 @@ def arrived(contract: Contract) -> None:
         from chengxin.publish import housekeeping
 
         is_mine = [e for e in book.open_entries() if e.cause.kind == "overdue" and e.cause.about == contract.id]
-        clock = Clock.from_environment()
-        if is_mine and not housekeeping.overdue({contract.id: contract}, Settings.from_environment(), clock):
+        settings, clock = remote.opened(Settings.from_environment()), Clock.from_environment()
+        if is_mine and not housekeeping.overdue({contract.id: contract}, settings, clock):
             book.close(lambda e: e.id == is_mine[0].id, clock.now())
 
-    with_book(change)
+    with_book(change, contract.id)
 
 
 def seen(batches: Collection[str], by: str) -> None:

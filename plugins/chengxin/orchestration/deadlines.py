@@ -24,6 +24,8 @@ from chengxin.contracts.models import Contract, DeliverySpec
 from chengxin.model.working_days import working_days
 from chengxin.orchestration import alerts, assets
 from chengxin.settings import Settings
+from chengxin.store import remote
+from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
 # An hourly source must not wait for the next look; the others have half a day, within which people can act.
@@ -133,7 +135,7 @@ def tell_overdue(dataset: str, context: dict[str, Any] | None = None) -> None:
     from chengxin.contracts import loader
     from chengxin.publish import housekeeping
 
-    settings = Settings.from_environment()
+    settings = remote.here(Settings.from_environment(), scopes.FACTS)
     contracts = loader.load(settings.contracts, only=dataset).contracts
     for one in housekeeping.overdue(contracts, settings, Clock.from_environment()):
         alerts.happened(overdue_cause(contracts[one.dataset], one.message))

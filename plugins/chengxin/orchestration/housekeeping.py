@@ -13,7 +13,9 @@ from chengxin.orchestration.deadlines import overdue_cause
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES, normal_end
 from chengxin.settings import Settings
+from chengxin.store import remote
 from chengxin.store.layout import Layout
+from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
 DAG_ID = "housekeeping"
@@ -69,8 +71,8 @@ def tell_overdue() -> list[str]:
     """Return what is overdue, one message a data set, and alert; skip when nothing is."""
     from chengxin.publish import housekeeping
 
-    contracts = stages.contracts()
-    found = housekeeping.overdue(contracts, Settings.from_environment(), Clock.from_environment())
+    contracts, settings = stages.contracts(), remote.here(Settings.from_environment(), scopes.FACTS)
+    found = housekeeping.overdue(contracts, settings, Clock.from_environment())
     for one in found:
         log.warning("%s", one.message)
     settle("overdue", [overdue_cause(contracts[one.dataset], one.message) for one in found])
@@ -83,7 +85,8 @@ def remove_stray() -> int:
     """Remove what killed runs left."""
     from chengxin import pipeline
 
-    return pipeline.tidy(Settings.from_environment())
+    settings = Settings.from_environment()
+    return pipeline.tidy(settings) + remote.sweep(settings)
 
 
 def check_slice(state: Any) -> dict[str, int]:
@@ -96,7 +99,8 @@ def check_slice(state: Any) -> dict[str, int]:
     def tell(done: int, of: int) -> None:
         state.set("progress", {"read_mib": done >> 20, "of_mib": of >> 20})
 
-    done = housekeeping.rehash(Settings.from_environment(), Clock.from_environment(), progress=tell)
+    with remote.changing(Settings.from_environment(), "rehash", scopes.RECEIPTS) as settings:
+        done = housekeeping.rehash(settings, Clock.from_environment(), progress=tell)
     if done.problems:
         raise DeliveryCorrupt(
             "；".join(done.problems[:20]) + (f"；共 {len(done.problems)} 处" if done.problems else "")
@@ -111,6 +115,7 @@ def expire_snapshots() -> dict[str, Any]:
     retention = Retention.from_environment()
     if retention.keep is None:
         normal_end("未设置 CHENGXIN_KEEP_SNAPSHOTS，快照全部保留")
-    done = expire(Layout(Settings.from_environment().home), retention, Clock.from_environment(), dry_run=False)
+    with remote.changing(Settings.from_environment(), "expire", scopes.WITHOUT_PAYLOAD) as settings:
+        done = expire(Layout(settings.home), retention, Clock.from_environment(), dry_run=False)
     log.info("删除了 %d 个快照，释放 %d 字节，保留 %d 个", len(done.snapshots), done.freed, done.kept)
     return {"expired": [name for _, name in done.snapshots], "freed": done.freed, "kept": done.kept}

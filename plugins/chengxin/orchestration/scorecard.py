@@ -11,6 +11,8 @@ from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES, normal_end
 from chengxin.orchestration.partitions import MONTH
 from chengxin.settings import Settings
+from chengxin.store import remote
+from chengxin.store.remote import scopes
 
 DAG_ID = "scorecard"
 # the run of the 5th stands for the tick before it: the month before
@@ -57,7 +59,8 @@ def issue_month(month: str | None) -> dict[str, Any]:
 
     clock = Clock.from_environment()
     wanted = month or scorecard.month_before(clock.today())
-    done = scorecard.issue(stages.contracts(), Settings.from_environment(), clock, wanted)
+    with remote.changing(Settings.from_environment(), "scorecard", scopes.UNPUBLISHED) as settings:
+        done = scorecard.issue(stages.contracts(), settings, clock, wanted)
     if done is None:
         normal_end(f"截至 {wanted} 尚无任何报送，不作考评")
     if not done.fresh:

@@ -10,6 +10,8 @@ from chengxin.orchestration import alerts, metrics
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES
 from chengxin.settings import Settings
+from chengxin.store import remote
+from chengxin.store.remote import scopes
 
 DAG_ID = "watch"
 HOURLY = CronTriggerTimetable("50 * * * *", timezone=SHANGHAI.key)
@@ -49,7 +51,7 @@ def look_round() -> dict[str, Any]:
     from chengxin.contracts import loader
     from chengxin.publish.standing import standings
 
-    settings, clock = Settings.from_environment(), Clock.from_environment()
+    settings, clock = remote.here(Settings.from_environment(), scopes.WITHOUT_PAYLOAD), Clock.from_environment()
     loaded = loader.load(settings.contracts)
     alerts.settle_contracts(loaded.problems)
     found = standings(settings, clock.today())

@@ -9,19 +9,25 @@ from chengxin.feedback import replay as replaying
 from chengxin.feedback.answering import Answered
 from chengxin.feedback.outcomes import Outcome, ended
 from chengxin.handover import Batch
+from chengxin.pipeline import at_home
 from chengxin.pipeline.batches import verdict_of
 from chengxin.settings import Settings
+from chengxin.store.layout import Layout
 
 
+@at_home.dataset_stage
 def answer(contract: Contract, settings: Settings, clock: Clock, *, again: Sequence[str] = ()) -> list[Answered]:
     """Answer the department: build what is new or changed of its batches' receipts, hand over what was not yet.
 
     again: batches whose newest answer is handed over once more. A receiver that fails is told in the result.
     """
+    if not Layout(settings.home).landing(contract.id, "").is_dir():
+        return []
     found = outcomes(contract, settings)
     return answering.answer(contract, found, settings, clock, again=again)
 
 
+@at_home.dataset_stage
 def replay(contract: Contract, settings: Settings, only: str | None = None) -> list[tuple[str, int, Batch | None]]:
     """Land the refused rows that pass under the present contract as batches of their own; see feedback.replay."""
     return replaying.replay(contract, outcomes(contract, settings), settings, only)

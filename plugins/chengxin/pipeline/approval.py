@@ -16,6 +16,7 @@ from chengxin.contracts.plan import kind_of
 from chengxin.dataset import journal
 from chengxin.errors import ContractError
 from chengxin.handover import Admission, Verdict, as_json
+from chengxin.pipeline import at_home
 from chengxin.pipeline.batches import verdict_of
 from chengxin.publish import snapshot
 from chengxin.settings import Settings
@@ -90,6 +91,7 @@ class Approval:
     upto: int | None = None
 
 
+@at_home.publication
 def review(contracts: Mapping[str, Contract], settings: Settings) -> Review | None:
     """Return what a person must see before the next publication; None when nobody need be asked.
 

@@ -17,6 +17,7 @@ from chengxin.dataset import journal
 from chengxin.dataset.settling import link_batch
 from chengxin.errors import ContractError, DeliveryCorrupt, InvariantBroken, NotReleasable
 from chengxin.handover import Admission, Batch, Delivery, Finding, StandardBatch, Verdict, as_json
+from chengxin.pipeline import at_home
 from chengxin.pipeline.versions import validation_digest, versions_of
 from chengxin.resolve.registry import Registry
 from chengxin.settings import Settings
@@ -30,6 +31,7 @@ HISTORY = 12
 RELEASED = "released"  # the finding that says that a person let a held batch in
 
 
+@at_home.landing
 def discover(contract: Contract, settings: Settings, since: datetime | None = None) -> list[Delivery]:
     """List what the source offers and has not surely landed yet; with `since`, all that it offers from then on."""
     offered = landing.offered(contract, settings, since)
@@ -43,11 +45,13 @@ def given(contract: Contract, path: str, settings: Settings) -> Delivery:
     return inbox_delivery(contract, path, settings)
 
 
+@at_home.landing
 def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Clock) -> Batch:
     """Fetch a delivery; the same bytes twice are the same batch."""
     return landing.land(contract, delivery, settings, clock)
 
 
+@at_home.landing
 def batch(settings: Settings, dataset: str, batch_id: str) -> Batch:
     """Return a landed batch by its id."""
     for landed in landing.batches(settings, dataset):
@@ -56,6 +60,7 @@ def batch(settings: Settings, dataset: str, batch_id: str) -> Batch:
     raise DeliveryCorrupt(f"没有名为 {batch_id} 的批次（数据集 {dataset}）；请核对批次号")
 
 
+@at_home.landing
 def pending(contract: Contract, settings: Settings) -> list[Batch]:
     """Return landed batches that are neither admitted nor held under the present contract, in order."""
     layout = Layout(settings.home)
@@ -67,6 +72,7 @@ def pending(contract: Contract, settings: Settings) -> list[Batch]:
     ]
 
 
+@at_home.batch_stage
 def standardise(contract: Contract, landed: Batch, settings: Settings) -> StandardBatch:
     """Turn the received bytes into standard, quarantine and issue rows; done already = return what is there.
 
@@ -88,6 +94,7 @@ def _admitted(contract: Contract, landed: Batch, settings: Settings) -> Admissio
     return journal.latest(journal.admissions(Layout(settings.home))).get((contract.id, landed.batch_id))
 
 
+@at_home.batch_stage
 def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Verdict:
     """Judge a standardised batch with its suite; done already under the same contract and suite = return it."""
     layout = Layout(settings.home)
@@ -121,6 +128,7 @@ def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock
     return verdict
 
 
+@at_home.batch_stage
 def release(contract: Contract, landed: Batch, settings: Settings, clock: Clock, reason: str) -> Verdict:
     """Let a held batch in because a person has looked at it; done already = return its verdict as it is.
 
@@ -160,6 +168,7 @@ def _note_release(page: Path, verdict: Verdict) -> None:
         atomic.write_bytes(page, after.encode())
 
 
+@at_home.batch_stage
 def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Admission | None:
     """Link a batch and enter its account into the journal; None when its verdict is hold."""
     layout = Layout(settings.home)

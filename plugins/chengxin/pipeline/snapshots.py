@@ -16,12 +16,13 @@ from chengxin.dataset.settling import Settling
 from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, SnapshotRef, TierRef
 from chengxin.model.kinds import kinds
+from chengxin.pipeline import at_home
 from chengxin.pipeline.approval import Approval, shown, told, without
 from chengxin.pipeline.batches import batch
 from chengxin.pipeline.versions import engines, suites
 from chengxin.publish import catalogue, snapshot, tiers
 from chengxin.settings import Settings
-from chengxin.store import lock
+from chengxin.store import lock, remote
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
 from chengxin.validate import runner
@@ -29,12 +30,14 @@ from chengxin.validate import runner
 log = logging.getLogger(__name__)
 
 
+@at_home.linking
 def retry_waiting(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> list[Admission]:
     """Try waiting rows (未关联) again where the registry or the ledger has grown. Return the accounts that changed."""
     with lock.held(Layout(settings.home), "registry"):
         return Settling(contracts, settings, lambda dataset, batch_id: batch(settings, dataset, batch_id)).run()
 
 
+@at_home.publication
 def publish(
     contracts: Mapping[str, Contract], settings: Settings, clock: Clock, approval: Approval | None = None
 ) -> SnapshotRef | None:
@@ -44,6 +47,7 @@ def publish(
     waits for the next one. Data sets that it leaves out stay as they are; the publication after it builds anew.
     """
     layout = Layout(settings.home)
+    remote.settle(settings)
     with lock.held(layout, "publish"):
         for tier in ("government", "open"):
             for message in snapshot.resume(layout, tier).messages:
@@ -64,7 +68,7 @@ def publish(
         )
         if not (changed or open_changed):
             return None
-        return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(layout, m) for m in (government, opened) if m})
+        return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(settings, m) for m in (government, opened) if m})
 
 
 def current(settings: Settings) -> SnapshotRef | None:
@@ -189,8 +193,9 @@ def _sources(accounts: Any, base: Manifest | None, draft: Draft) -> dict[str, An
     return sources
 
 
-def _tier_ref(layout: Layout, manifest: Manifest) -> TierRef:
-    return TierRef(str(layout.snapshot(manifest.tier, manifest.snapshot_id)), manifest.rows())
+def _tier_ref(settings: Settings, manifest: Manifest) -> TierRef:
+    folder = Layout(settings.home).snapshot(manifest.tier, manifest.snapshot_id)
+    return TierRef(settings.shown(folder), manifest.rows())
 
 
 def _sealed(contracts: Mapping[str, Contract], everything: Sequence[Admission], now: Manifest | None) -> frozenset[str]:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from chengxin.dataset import journal
 from chengxin.errors import CommitConflict
+from chengxin.pipeline import at_home
 from chengxin.settings import Settings
 from chengxin.store import atomic, lock, scratch
 from chengxin.store.layout import Layout
 
 
+@at_home.linking
 def tidy(settings: Settings) -> int:
     """Remove what killed runs left: half-written files, spill, links that no account names. Return how many.
 

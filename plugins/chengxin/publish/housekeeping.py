@@ -23,7 +23,7 @@ from chengxin.errors import DeliveryCorrupt
 from chengxin.model.working_days import working_days
 from chengxin.publish import deliveries
 from chengxin.settings import Settings
-from chengxin.store import atomic, lock
+from chengxin.store import atomic, lock, remote
 from chengxin.store.layout import Layout
 
 REHASHED = pa.schema(
@@ -198,6 +198,7 @@ def _slice(state: pa.Table, today: date) -> pa.Table:
 
 def _wrong(settings: Settings, dataset: str, batch_id: str) -> list[str] | None:
     """Return what is wrong with a landed batch; None when it is not there any more."""
+    remote.anew(settings, f"landing/{dataset}/{batch_id}/*")
     try:
         return landing.verify_landed(settings, landing.landed(settings, dataset, batch_id))
     except FileNotFoundError:

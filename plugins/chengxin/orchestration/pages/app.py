@@ -11,6 +11,7 @@ from chengxin.clock import Clock
 from chengxin.orchestration.pages import batches, home, published, queues, scorecards
 from chengxin.orchestration.pages.overview import Overview
 from chengxin.settings import Settings
+from chengxin.store import remote
 
 STATIC = {
     "pages.css": "text/css",
@@ -28,7 +29,8 @@ POLICY = (
 def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
     """Build the app over a home; without arguments over the one of the environment."""
     app = FastAPI(title="诚信湖南", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
-    app.state.overview = Overview(settings or Settings.from_environment(), clock or Clock.from_environment())
+    readable = remote.opened(settings or Settings.from_environment())
+    app.state.overview = Overview(readable, clock or Clock.from_environment())
 
     @app.middleware("http")
     async def guarded(request: Request, call_next: Any) -> Response:

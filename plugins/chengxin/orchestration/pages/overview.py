@@ -1,5 +1,6 @@
 """The home as the pages see it: the index, kept fresh in the background, and the contracts in it."""
 
+import logging
 import sqlite3
 import threading
 import time
@@ -14,9 +15,13 @@ from fastapi import HTTPException
 
 from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
+from chengxin.errors import StoreUnavailable
 from chengxin.settings import Settings
+from chengxin.store import remote
 from chengxin.store.layout import Layout
+from chengxin.store.remote import scopes
 
+log = logging.getLogger(__name__)
 INTERVAL = 5.0  # seconds between two looks at the home
 PATIENCE = 0.15  # seconds a page waits for a look that has begun; then it shows what the index has
 
@@ -48,13 +53,11 @@ class Overview:
             yield connection
 
     def _look(self) -> Future[Any]:
-        from chengxin.serve.operators.following import refresh
-
         with self._lock:
             due = time.monotonic() - self._began >= INTERVAL
             if self._running is None or (self._running.done() and (due or self._running.exception())):
                 self._began = time.monotonic()
-                self._running = self._worker.submit(refresh, self.settings)
+                self._running = self._worker.submit(_follow, self.settings)
             return self._running
 
     def datasets(self) -> list[str]:
@@ -67,6 +70,17 @@ class Overview:
         """Return a data set's contract; None when there is no usable one."""
         row = connection.execute("SELECT contract, stamp FROM dataset WHERE dataset = ?", (dataset,)).fetchone()
         return _contract(row["contract"]) if row else None
+
+
+def _follow(settings: Settings) -> None:
+    """Bring the copy of a far home up to date, then the index; without the store the pages show what was there."""
+    from chengxin.serve.operators.following import refresh
+
+    try:
+        remote.here(settings, scopes.PAGES)
+    except StoreUnavailable as error:
+        log.warning("%s", error)
+    refresh(settings)
 
 
 @lru_cache(maxsize=1024)

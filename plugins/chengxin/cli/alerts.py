@@ -10,7 +10,9 @@ from chengxin.alerting.causes import KINDS
 from chengxin.alerting.notices import deliver
 from chengxin.cli.commands import HELD, Context, as_json_option, main, show_json
 from chengxin.clock import SHANGHAI
+from chengxin.store import remote
 from chengxin.store.layout import Layout
+from chengxin.store.remote import scopes
 
 
 @main.command(name="alerts")
@@ -22,9 +24,10 @@ def alerts_command(context: Context, closed: str | None, by: str, as_json: bool)
     """未处理的告警：什么事、哪个部门、怎么办；有则退出码为 3 (open alerts)."""
     book = Book(Layout(context.settings.home))
     if closed:
-        if not book.close(lambda entry: entry.id == closed, context.clock.now(), by or "值班人员"):
-            raise click.UsageError(f"没有编号为 {closed} 的未处理告警")
-        deliver(context.settings, context.clock)
+        with remote.changing(context.settings, "alerts", scopes.alerts()) as here:
+            if not book.close(lambda entry: entry.id == closed, context.clock.now(), by or "值班人员"):
+                raise click.UsageError(f"没有编号为 {closed} 的未处理告警")
+            deliver(here, context.clock)
     found = book.open_entries()
     if as_json:
         show_json({"open": [_facts(entry) for entry in found]})

@@ -14,6 +14,9 @@ from chengxin.contracts.plan import kind_of
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 from chengxin.feedback.answering import Answered
 from chengxin.handover import as_json
+from chengxin.store import remote
+from chengxin.store.layout import Layout
+from chengxin.store.remote import scopes
 
 if TYPE_CHECKING:
     from chengxin.cli.commands import Context
@@ -83,7 +86,8 @@ def release_batch(
     landed = pipeline.batch(context.settings, contract.id, batch_id)
     pipeline.release(contract, landed, context.settings, context.clock, reason)
     account = pipeline.ingest(contract, landed, context.settings, context.clock)
-    Book(Layout(context.settings.home)).drop_items("held", [batch_id], context.clock.now())
+    with remote.changing(context.settings, "alerts", scopes.alerts()) as here:
+        Book(Layout(here.home)).drop_items("held", [batch_id], context.clock.now())
     result = settle(context, context.contracts()) if publish else {"batches": [], "snapshot": None}
     return _merge(result, [account], [])
 

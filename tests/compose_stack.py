@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 
@@ -57,8 +58,8 @@ class Stack:
     Only what containers would give is replaced: host names and ports, /opt, /var/lib/chengxin and /run/secrets.
     """
 
-    def __init__(self, folder: Path, database: str) -> None:
-        self.folder, self.database = folder, database
+    def __init__(self, folder: Path, database: str, objects: str) -> None:
+        self.folder, self.database, self.objects = folder, database, objects
         self.compose = load_compose()
         self.ports = {n: free_port() for n in ("api", "redis", "health", "worker_logs", "triggerer_logs")}
         self.airflow_home, self.home = folder / "airflow", folder / "home"
@@ -76,6 +77,16 @@ class Stack:
             text = path.read_text()
             assert there in text
             path.write_text(text.replace(there, here))
+
+    def home_objects(self) -> list[str]:
+        """Return what lies in the home, seen with the workers' own credentials."""
+        import fsspec
+
+        environment = self.environment("worker")
+        bucket = environment["CHENGXIN_HOME"].removeprefix("s3://")
+        with patch.dict(os.environ, environment):
+            store = fsspec.filesystem("s3", skip_instance_cache=True)
+            return [name.removeprefix(f"{bucket}/") for name in store.find(bucket)]
 
     @property
     def url(self) -> str:
@@ -103,6 +114,7 @@ class Stack:
         """Replace what only exists in containers."""
         for there, replaced in (
             ("/run/secrets/", f"{self.folder}/secrets/"),
+            ("http://objects:9000", self.objects),
             ("/run/credentials", f"{self.folder}/secrets/connections"),
             ("http://api-server:8080", self.url),
             ("http://localhost:8080", self.url),

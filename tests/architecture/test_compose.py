@@ -14,7 +14,8 @@ from compose_stack import image_environment, load_compose
 
 PROJECT = Path(__file__).resolve().parents[2]
 AIRFLOW = {"migrate", "api-server", "scheduler", "dag-processor", "triggerer", "worker"}
-STORES = {"postgres", "redis"}
+STORES = {"postgres", "redis", "objects"}
+USERS = {"postgres": "postgres", "redis": "redis", "objects": "50000:50000"}
 OURS = AIRFLOW | {"serve"}
 TREE = {"build", "image", "init", "restart", "cap_drop", "security_opt", "stop_grace_period", "environment", "secrets"}
 TREE |= {"read_only", "volumes", "depends_on", "command", "healthcheck", "deploy", "ports", "user"}
@@ -49,7 +50,7 @@ def test_all_airflow_services_run_the_one_image_of_this_tree(compose):
 
 
 def test_only_what_compose_knows_is_written(compose):
-    assert set(compose) == {"x-airflow", "services", "secrets", "volumes"}
+    assert set(compose) == {"x-airflow", "x-home", "services", "secrets", "volumes"}
     assert {name: set(s) - TREE for name, s in compose["services"].items() if set(s) - TREE} == {}
 
 
@@ -66,7 +67,7 @@ def test_every_service_has_limits_and_those_that_stay_a_health_check(compose):
 def test_nothing_runs_as_root_or_can_become_it(compose):
     for name, service in compose["services"].items():
         assert service["security_opt"] == ["no-new-privileges:true"], name
-        assert name in OURS or service["user"] == name, name
+        assert name in OURS or service["user"] == USERS[name], name
         assert service["cap_drop"] == ["ALL"], name
 
 
@@ -79,6 +80,27 @@ def test_only_workers_hold_the_home_and_the_connections(compose):
     assert {name for name, m in mounts.items() if "./secrets/connections:/run/credentials:ro" in m} == {"worker"}
     assert compose["services"]["worker"]["environment"]["CHENGXIN_CREDENTIALS"] == "/run/credentials"
     assert not [name for name, s in compose["services"].items() if "env_file" in s], "secrets come from files"
+
+
+def test_the_home_lies_in_the_object_store_and_those_that_have_it_wait_for_that(compose):
+    services = compose["services"]
+    having = {name for name, s in services.items() if "CHENGXIN_HOME" in s.get("environment", {})}
+    assert having == {name for name, s in services.items() if "objects_credentials" in s["secrets"]}
+    assert having == {"worker", "api-server"}
+    for name in having:
+        environment, mounts = services[name]["environment"], services[name]["volumes"]
+        assert environment["CHENGXIN_HOME"] == "s3://chengxin/home"
+        assert environment["AWS_ENDPOINT_URL"] == "http://objects:9000"
+        assert "objects" in services[name]["depends_on"]
+        folders = [mount.split(":")[1] for mount in mounts if not mount.endswith(":ro")]
+        assert any(environment["CHENGXIN_WORK"].startswith(folder) for folder in folders), "its copies outlive it"
+    work = services["worker"]["environment"]["CHENGXIN_WORK"]
+    assert {f"{work}/inbox", f"{work}/outbox"} <= {m.split(":")[1] for m in services["worker"]["volumes"]}
+    # the volume of the object store is first mounted where the image has a folder of its user
+    assert "objects:/var/lib/chengxin" in services["migrate"]["volumes"]
+    assert "--uid 50000" in (PROJECT / "Dockerfile").read_text()
+    made = load_compose({"CHENGXIN_HOME": "/var/lib/chengxin"})["services"]["worker"]
+    assert made["environment"]["CHENGXIN_HOME"] == image_environment()["CHENGXIN_HOME"], "or in a folder"
 
 
 def test_what_is_referred_to_is_declared(compose):
@@ -126,6 +148,7 @@ def test_secrets_are_made_once_and_fit_together(tmp_path, compose):
         made = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir() if path.is_file()}
         assert set(made) == set(compose["secrets"])
         assert made["airflow_database"] == f"postgresql+psycopg://airflow:{made['postgres_password']}@postgres/airflow"
+        assert made["objects_credentials"].endswith(f"aws_secret_access_key = {made['objects_password']}")
         assert made["celery_broker"] == f"redis://:{made['redis_password']}@redis:6379/0"
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
     assert len(set(made.values())) == len(made)

@@ -14,6 +14,7 @@ from test_airflow_dags import CONTRACT, GOOD
 
 from chengxin.cli.embedded_api import AirflowApi
 from compose_stack import Stack
+from object_stores import s3_server
 from servers import postgres_cluster
 
 pytestmark = [pytest.mark.airflow, pytest.mark.server]
@@ -29,11 +30,11 @@ def stack(tmp_path: Path):
         pytest.skip("the installed Celery is newer than Airflow's provider can use (5.7 against 5.6)")
     if not shutil.which("redis-server"):
         pytest.skip("redis-server is not installed")
-    with postgres_cluster() as cluster:
+    with postgres_cluster() as cluster, s3_server() as server:
         if cluster is None:
             pytest.skip("PostgreSQL is not installed")
         url = make_url(cluster.url)
-        stack = Stack(tmp_path / "stack", f"{url.host}:{url.port}")
+        stack = Stack(tmp_path / "stack", f"{url.host}:{url.port}", server.endpoint)
         with psycopg.connect(url.set(drivername="postgresql").render_as_string(), autocommit=True) as connection:
             connection.execute(f"CREATE ROLE airflow LOGIN PASSWORD '{stack.secret('postgres_password')}'")
             connection.execute("CREATE DATABASE airflow OWNER airflow")
@@ -65,7 +66,8 @@ def test_one_ingest_goes_through_the_services_of_docker_compose(stack: Stack) ->
     api.switch(DAG, on=True)
     _until(lambda: _ended(api))
     assert _ended(api)[0] == "success", (stack.log("worker"), stack.log("scheduler"))
-    assert list((stack.home / "admissions").glob("*.json"))
+    assert [name for name in stack.home_objects() if name.startswith("admissions/")]
+    assert (stack.home / "copies/0/admissions").is_dir()
     assert "exit_code=0" in stack.log("worker")
 
 

@@ -30,7 +30,7 @@ def server(running: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
 @pytest.fixture
 def url(server: Server) -> str:
     """A home of the test's own."""
-    return f"s3://bucket-{next(_buckets)}/home"
+    return f"s3://bucket-{next(_buckets)}/far"
 
 
 @pytest.fixture

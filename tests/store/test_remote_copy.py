@@ -234,7 +234,7 @@ def test_a_store_that_goes_silent_at_that_moment_leaves_the_outcome_open(server,
 def test_the_usual_place_is_put_right_after_a_kill(server, machine):
     a, b = machine("a"), machine("b")
     put(a, published__open__current="p1")
-    server.gate.before = lambda method, path: method == "PUT" and path.endswith("/home/published/open/current")
+    server.gate.before = lambda method, path: method == "PUT" and path.endswith("/far/published/open/current")
     with pytest.raises(Exception, match="对象存储"):
         put(a, published__open__current="p2")
     server.gate.before = lambda method, path: False
@@ -252,7 +252,7 @@ def test_the_usual_place_never_goes_back(server, machine):
     went: list[str] = []
 
     def overtaken(method: str, path: str) -> bool:
-        if method == "PUT" and path.endswith("/home/published/open/current") and not went:
+        if method == "PUT" and path.endswith("/far/published/open/current") and not went:
             went.append(path)
             put(b, published__open__current="p3")  # while a is about to put p2 there
         return False

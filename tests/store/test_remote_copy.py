@@ -62,6 +62,7 @@ def test_what_is_of_one_machine_stays_there(server, machine):
         "work/y",
         "cache/z",
         "landing/x/seen.json",
+        "feedback/x/1/keys-1.parquet",
         "landing/x/.pull-1/page",
         "drafts/open/f",
         "top",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 # Of one machine, or made again when it is missed: never in the object store.
 _LOCAL = {"locks", "work", "cache", "drafts", "inbox", "outbox", "demo", "airflow"}
-_CACHES = {"seen.json"}
+_CACHES = ("seen.json", "keys-")  # by the times of files
 _PAYLOAD = "landing/*/payload/*"
 
 
@@ -70,7 +70,7 @@ def belongs(path: str) -> bool:
     """Tell whether a file (path below the home) is part of the home, or of this machine only."""
     parts = path.split("/")
     hidden = any(part.startswith(".") for part in parts)
-    return len(parts) > 1 and not hidden and parts[0] not in _LOCAL and parts[-1] not in _CACHES
+    return len(parts) > 1 and not hidden and parts[0] not in _LOCAL and not parts[-1].startswith(_CACHES)
 
 
 def areas(paths: set[str]) -> Iterator[str]:

@@ -372,6 +372,38 @@ def test_of_a_damaged_snapshot_the_readers_are_told(server, machine):
     assert files(b) == {"published/open/t": "good too"}, "the reader's own checks see what is missing"
 
 
+def test_a_store_that_was_put_back_to_an_earlier_state_is_followed_there(server, machine):
+    a = machine("a")
+    put(a, x__y="1", admissions__0="first")
+    early = server.objects(a.objects.url[5:].partition("/")[0])
+    put(a, x__y="2", x__z="lost", admissions__1="lost")
+    bucket, client = a.objects.url[5:].partition("/")[0], server.client()
+    for key in server.objects(bucket):
+        client.delete_object(Bucket=bucket, Key=key)
+    for key, data in early.items():
+        client.put_object(Bucket=bucket, Key=key, Body=data)
+    a.pull(scopes.landing("x"))
+    assert not (a.home / "admissions/1").exists()
+    put(a, admissions__1="again")
+    b = machine("b")
+    b.pull()
+    assert files(a) == files(b) == {"x/y": "1", "admissions/0": "first", "admissions/1": "again"}
+
+
+def test_a_damaged_index_is_made_anew(machine):
+    a = machine("a")
+    put(a, x__y="1")
+    a.close()
+    (a.home.parent / "0.sqlite").write_bytes(b"no database" * 1000)
+    write(a, "x/z", "left behind")
+    again = machine("a")
+    assert again.home == a.home
+    again.pull(scopes.landing("x"))
+    assert files(again) == {}
+    again.pull()
+    assert files(again) == {"x/y": "1"}
+
+
 def test_files_changed_in_a_copy_by_hand_are_put_right(machine):
     a = machine()
     put(a, x__y="1", x__z="2")

@@ -58,7 +58,9 @@ def tidy_command(context: Context, everything: bool, keep: int | None, expire: b
     with remote.changing(context.given, "rehash", scopes.RECEIPTS) as settings:
         checked = rehash(settings, clock, everything=everything)
     with remote.changing(context.given, "expire", scopes.WITHOUT_PAYLOAD) as settings:
-        expired = expire_snapshots(Layout(settings.home), retention, clock, dry_run=not expire)
+        expired = expire_snapshots(
+            Layout(settings.home), retention, clock, dry_run=not expire, linked=settings.origin is None
+        )
     if as_json:
         show_json({"removed": removed, "rehash": asdict(checked), "expiry": asdict(expired)})
     else:

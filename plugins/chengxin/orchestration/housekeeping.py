@@ -116,6 +116,8 @@ def expire_snapshots() -> dict[str, Any]:
     if retention.keep is None:
         normal_end("未设置 CHENGXIN_KEEP_SNAPSHOTS，快照全部保留")
     with remote.changing(Settings.from_environment(), "expire", scopes.WITHOUT_PAYLOAD) as settings:
-        done = expire(Layout(settings.home), retention, Clock.from_environment(), dry_run=False)
+        done = expire(
+            Layout(settings.home), retention, Clock.from_environment(), dry_run=False, linked=settings.origin is None
+        )
     log.info("删除了 %d 个快照，释放 %d 字节，保留 %d 个", len(done.snapshots), done.freed, done.kept)
     return {"expired": [name for _, name in done.snapshots], "freed": done.freed, "kept": done.kept}

@@ -55,18 +55,19 @@ class Expiry:
     done: bool
 
 
-def expire(layout: Layout, retention: Retention, clock: Clock, *, dry_run: bool = True) -> Expiry:
+def expire(layout: Layout, retention: Retention, clock: Clock, *, dry_run: bool = True, linked: bool = True) -> Expiry:
     """Find the snapshots that expire; unless `dry_run`, take them away, each at once for every reader.
 
-    Waits for a publication under way; the publication lock is held while anything is deleted.
+    linked: snapshots share the bytes of the same file, as on a disk; in an object store each has its own. Waits for a
+    publication under way; the publication lock is held while anything is deleted.
     """
     if dry_run:
-        return _expire(layout, retention, clock, delete=False)
+        return _expire(layout, retention, clock, delete=False, linked=linked)
     with lock.held(layout, "publish"), lock.held(layout, "publish-open"), lock.held(layout, "publish-government"):
-        return _expire(layout, retention, clock, delete=True)
+        return _expire(layout, retention, clock, delete=True, linked=linked)
 
 
-def _expire(layout: Layout, retention: Retention, clock: Clock, *, delete: bool) -> Expiry:
+def _expire(layout: Layout, retention: Retention, clock: Clock, *, delete: bool, linked: bool) -> Expiry:
     going: list[tuple[str, str]] = []
     needed: set[str] = set()
     kept = 0
@@ -76,7 +77,7 @@ def _expire(layout: Layout, retention: Retention, clock: Clock, *, delete: bool)
         needed |= {str(m.extra["government"]) for m in present if m.snapshot_id in staying and "government" in m.extra}
         going += [(tier, m.snapshot_id) for m in present if m.snapshot_id not in staying]
         kept += len(pointer.snapshot_ids(layout, tier)) - sum(t == tier for t, _ in going)
-    freed = _freed([layout.snapshot(tier, name) for tier, name in going])
+    freed = _freed([layout.snapshot(tier, name) for tier, name in going], linked)
     if delete:
         for tier, name in going:
             _remove(layout.snapshot(tier, name))
@@ -110,8 +111,10 @@ def _staying(layout: Layout, tier: str, present: list[Manifest], retention: Rete
     return staying | (set(months.values()) if retention.monthly else set())
 
 
-def _freed(folders: list[Path]) -> int:
-    """Return how many bytes go: of the files all of whose links lie in these folders."""
+def _freed(folders: list[Path], linked: bool) -> int:
+    """Return how many bytes go: of the files all of whose links lie in these folders; of all where none are linked."""
+    if not linked:
+        return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
     links: Counter[tuple[int, int]] = Counter()
     facts: dict[tuple[int, int], tuple[int, int]] = {}
     for folder in folders:

@@ -13,6 +13,7 @@ import itertools
 import logging
 import os
 import random
+import shutil
 import socket
 import time
 import uuid
@@ -29,7 +30,7 @@ from chengxin.clock import Clock
 from chengxin.errors import ChengxinError, CommitConflict, ContractError, SnapshotDamaged
 from chengxin.store import atomic
 from chengxin.store.remote import publishing
-from chengxin.store.remote.index import File, Index
+from chengxin.store.remote.index import File, opened
 from chengxin.store.remote.objects import Objects
 from chengxin.store.remote.scopes import EVERYTHING, Scope, belongs
 
@@ -47,7 +48,7 @@ class WorkingCopy:
         self._work = work
         self._claim(url)
         self.home, self._slot = self._free_copy()
-        self.index = Index(self.home.with_suffix(".sqlite"))
+        self.index = opened(self.home.with_suffix(".sqlite"))
         self._lock = RLock()
         self._inside = False
         self._base = -1
@@ -167,7 +168,12 @@ class WorkingCopy:
         target.parent.mkdir(parents=True, exist_ok=True)
         linked = target.with_name(atomic.BUILDING + target.name)
         linked.unlink(missing_ok=True)
-        os.link(content, linked)
+        try:
+            os.link(content, linked)
+        except FileNotFoundError:
+            return self._fetch(file, anew=True)  # another process has just found it unused
+        except OSError:
+            shutil.copyfile(content, linked)  # the file system takes no more names of it
         linked.rename(target)
         linked.unlink(missing_ok=True)  # renaming a name of a file over another name of it leaves both
         return file.path, file.sha256, _stamp_of(target)

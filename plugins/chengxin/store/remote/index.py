@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chengxin.errors import InvariantBroken
-from chengxin.store.remote.objects import Objects
+from chengxin.store.remote.objects import Found, Objects
 
 LOG, CHECKPOINTS, VERSIONS = ".log/", ".checkpoints/", ".versions/"
 FORMAT = 1
@@ -79,6 +79,18 @@ class Entry:
         return {f.path for f in self.put} | set(self.gone)
 
 
+def opened(path: Path) -> "Index":
+    """Open the index of a working copy; one that a power cut has damaged is made anew."""
+    try:
+        return Index(path)
+    except sqlite3.DatabaseError:
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        index = Index(path)
+        index.note_dirty(("",))
+        return index
+
+
 class Index:
     """The state of a home after some entry of its log, and which of its files lie in the working copy."""
 
@@ -99,15 +111,41 @@ class Index:
 
     def follow(self, objects: Objects) -> None:
         """Take in what was added to the log."""
+        found = self._listing(objects) if self.head >= 0 else []
+        if self.head >= 0 and not self._recognise(found[:1]):
+            self._forget()
         if self.head < 0:
             self._load(objects)
-        last = f"{LOG}{self.head:08d}.json" if self.head >= 0 else LOG
-        for found in objects.listing(LOG, after=last)[0]:
-            read = objects.read(found.key)
+            found = self._listing(objects)
+            self._recognise(found[:1])
+        for one in found[1:] if self.head >= 0 else found:
+            read = objects.read(one.key)
             entry = Entry.from_bytes(read[0]) if read else None
             if entry is None or entry.number != self.head + 1:
                 raise InvariantBroken(f"对象存储中数据目录的日志 {LOG} 缺第 {self.head + 1} 条，请从备份恢复")
             self.apply(entry)
+            self._recognise([one])
+
+    def _listing(self, objects: Objects) -> list[Found]:
+        """Return the log from the last entry that was followed on, this one included."""
+        return objects.listing(LOG, after=f"{LOG}{self.head - 1:08d}.json" if self.head > 0 else LOG)[0]
+
+    def _recognise(self, found: Sequence[Found]) -> bool:
+        """Tell whether this is the entry that was followed last, and note how to know it again."""
+        if not found or found[0].key != f"{LOG}{self.head:08d}.json":
+            return False
+        seen = f"{self.head} {found[0].size} {found[0].modified.isoformat()}"
+        known = self._text("seen")
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('seen', ?)", (seen,))
+        return known == seen or known.partition(" ")[0] != str(self.head)
+
+    def _forget(self) -> None:
+        """Begin anew: the store was put back to an earlier state, or it is another one."""
+        with self._whole() as db:
+            for table in ("home", "held", "swept", "meta"):
+                db.execute(f"DELETE FROM {table}")
+            self._remember(head=-1)
+        self.note_dirty(("",))
 
     def apply(self, entry: Entry) -> None:
         """Take in one entry, all of it or nothing."""
@@ -162,8 +200,7 @@ class Index:
 
     def dirty(self) -> list[str]:
         """Return the folders in which a stage was at work that did not come to its end."""
-        row = self._connection.execute("SELECT value FROM meta WHERE name = 'dirty'").fetchone()
-        return list(json.loads(row[0])) if row else []
+        return list(json.loads(self._text("dirty") or "[]"))
 
     def note_dirty(self, roots: Sequence[str]) -> None:
         """Note where a stage begins to work; nowhere, when it has ended."""
@@ -195,8 +232,11 @@ class Index:
             self._remember(changes=0)
 
     def _number(self, name: str, otherwise: int) -> int:
+        return int(self._text(name) or otherwise)
+
+    def _text(self, name: str) -> str:
         row = self._connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return int(row[0]) if row else otherwise
+        return str(row[0]) if row else ""
 
     def _remember(self, **facts: int) -> None:
         self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(facts.items()))

@@ -18,7 +18,9 @@ from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES, normal_end
 from chengxin.orchestration.partitions import ExpectedDeliveries, MonthOfDelivery
 from chengxin.settings import Settings
+from chengxin.store import remote
 from chengxin.store.layout import Layout
+from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
 DAG_ID = "completeness"
@@ -72,7 +74,8 @@ def tell_month(month: str | None, told: Any) -> dict[str, Any]:
     from chengxin.publish import completeness, scorecard
 
     month = month or scorecard.month_before(Clock.from_environment().today())
-    found = completeness.account(stages.contracts(), Layout(Settings.from_environment().home), month)
+    settings = remote.here(Settings.from_environment(), scopes.FACTS)
+    found = completeness.account(stages.contracts(), Layout(settings.home), month)
     summary = found.summary()
     if told.get(month) == summary:
         normal_end(f"{month} 的情况与上次相同")

@@ -17,6 +17,7 @@ from chengxin.orchestration import alerts, connections, forms, lineage, metrics,
 from chengxin.orchestration.outcomes import normal_end
 from chengxin.orchestration.pages.views import PREFIX, base_path
 from chengxin.settings import Settings
+from chengxin.store import remote
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -244,5 +245,5 @@ def publish(
         metrics.published()
         log.info("已发布快照 %s", snapshot.id)
     told.set(ANNOUNCED, snapshot.id)
-    lineage.published(Settings.from_environment())
+    lineage.published(remote.opened(Settings.from_environment()))
     return dict(as_json(snapshot))

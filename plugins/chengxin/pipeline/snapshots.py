@@ -71,13 +71,14 @@ def publish(
         return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(settings, m) for m in (government, opened) if m})
 
 
+@at_home.publication
 def current(settings: Settings) -> SnapshotRef | None:
     """Return the snapshot that readers are served; None when there is none."""
     layout = Layout(settings.home)
     government, opened = (snapshot.current(layout, tier) for tier in ("government", "open"))
     if government is None:
         return None
-    return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(layout, m) for m in (government, opened) if m})
+    return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(settings, m) for m in (government, opened) if m})
 
 
 def _publish_government(

@@ -86,7 +86,7 @@ def test_the_home_lies_in_the_object_store_and_those_that_have_it_wait_for_that(
     services = compose["services"]
     having = {name for name, s in services.items() if "CHENGXIN_HOME" in s.get("environment", {})}
     assert having == {name for name, s in services.items() if "objects_credentials" in s["secrets"]}
-    assert having == {"worker", "api-server"}
+    assert having == {"worker", "api-server", "serve"}
     for name in having:
         environment, mounts = services[name]["environment"], services[name]["volumes"]
         assert environment["CHENGXIN_HOME"] == "s3://chengxin/home"

@@ -204,11 +204,12 @@ def serve_command(context: Context, host: str, port: int, behind: str) -> None:
     from chengxin.serve.readers.access import tokens
     from chengxin.serve.readers.app import create_app
 
-    app = create_app(context.settings.home, tokens())
-    # No access log: a proxy in front writes one. Not many connections at a time: the files are large.
-    uvicorn.run(
-        app, host=host, port=port, root_path=behind, access_log=False, limit_concurrency=64, log_level="warning"
-    )
+    with remote.followed(context.given, scopes.PUBLISHED) as settings:
+        app = create_app(settings.home, tokens())
+        # No access log: a proxy in front writes one. Not many connections at a time: the files are large.
+        uvicorn.run(
+            app, host=host, port=port, root_path=behind, access_log=False, limit_concurrency=64, log_level="warning"
+        )
 
 
 def finish(context: Context, result: dict[str, Any], as_json: bool, *, demo: bool = False) -> None:

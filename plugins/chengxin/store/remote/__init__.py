@@ -4,18 +4,22 @@ For a home in a folder of this machine everything here is the call itself. Why i
 docs/decisions/20261125-home-in-an-object-store.md.
 """
 
+import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
+from chengxin.errors import ChengxinError
 from chengxin.settings import Settings
 from chengxin.store.remote import publishing
 from chengxin.store.remote.copy import WorkingCopy
 from chengxin.store.remote.scopes import EVERYTHING, Scope
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 _POINTERS = ("published/government/current.json", "published/open/current.json")
 _copies: dict[tuple[int, str, str], WorkingCopy] = {}  # a process keeps its copies to its end
@@ -47,6 +51,31 @@ def here(settings: Settings, scope: Scope = EVERYTHING) -> Settings:
     copy = _copy(settings)
     copy.pull(scope)
     return replace(settings, home=copy.home)
+
+
+@contextmanager
+def followed(settings: Settings, scope: Scope, seconds: float = 10) -> Iterator[Settings]:
+    """Give settings whose home is kept up to date while they are in use, for whoever serves what it reads there."""
+    if settings.origin is None:
+        yield settings
+        return
+    copy, over = _copy(settings), threading.Event()
+
+    def follow() -> None:
+        while not over.wait(seconds):
+            try:
+                copy.pull(scope)
+            except ChengxinError as error:  # what was there is still served
+                log.warning("%s", error)
+
+    copy.pull(scope)
+    thread = threading.Thread(target=follow, name="chengxin-follow", daemon=True)
+    thread.start()
+    try:
+        yield replace(settings, home=copy.home)
+    finally:
+        over.set()
+        thread.join()
 
 
 def sweep(settings: Settings) -> int:

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 _AT_ONCE = 16  # requests
 _RERUNS = 8
+_TELLS, _POINTER = ("/manifest.json", "/receipt.json", "/summary.json", "/made_under.json"), "/current.json"
 
 
 class WorkingCopy:
@@ -133,15 +134,20 @@ class WorkingCopy:
             return [f"对象存储中的 {path} 缺失，或与数据目录的日志不符（大小或 sha256）" for path in lost]
 
     def _fetch_all(self, files: Sequence[File], *, anew: bool = False) -> list[str]:
-        first = set(files if anew else {file.sha256: file for file in files}.values())  # the others are links to those
-        ordered = sorted(files, key=lambda file: file not in first)
+        """Fetch files, each content once, and what tells readers at work in this copy of others after those."""
+        once = set({file.sha256: file for file in files}.values())
+        ranks: dict[int, list[File]] = {}
+        for file in files:
+            told = 3 if file.path.endswith(_POINTER) else 2 if file.path.endswith(_TELLS) else 0
+            ranks.setdefault(told or int(not anew and file not in once), []).append(file)
+        found: dict[File, tuple[str, str, str] | None] = {}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = list(pool.map(lambda file: self._fetch(file, anew), ordered[: len(first)]))
-        found += [self._fetch(file, anew) for file in ordered[len(first) :]]
-        lost = [file.path for file, note in zip(ordered, found, strict=True) if note is None]
+            for _, group in sorted(ranks.items()):
+                found |= zip(group, pool.map(lambda file: self._fetch(file, anew), group), strict=True)
+        lost = [file.path for file, note in found.items() if note is None]
         for path in lost:
             self._remove(path)
-        self.index.hold([note for note in found if note], lost)
+        self.index.hold([note for note in found.values() if note], lost)
         return lost
 
     def _is_current(self, path: str, stamp: str, held: dict[str, tuple[str, str]]) -> bool:

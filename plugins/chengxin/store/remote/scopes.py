@@ -26,6 +26,7 @@ WITHOUT_PAYLOAD = Scope(but=(_PAYLOAD,))  # a publication
 UNPUBLISHED = Scope(but=(_PAYLOAD, "published/*"))
 FACTS = Scope(but=(_PAYLOAD, "*.parquet"))  # what was decided, no rows
 RECEIPTS = Scope(but=(_PAYLOAD, "batches/*.parquet", "feedback/*.parquet", "published/*"))
+PUBLISHED = Scope(("published/*",), (), ("published",))
 PAGES = Scope(but=(_PAYLOAD, "published/*.parquet"))
 
 

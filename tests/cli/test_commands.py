@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from pipeline_runs import LIST_COLUMNS, chengxin, command, contract
 
+from deliveries import uscc
+
 HEADER = ",".join(LIST_COLUMNS)
 GOOD = "长沙示例科技有限公司,91430100MAXY00016P,1999-01-08,N/A,张某,5118(万元人民币),软件开发,湖南,长沙,长沙市开福区"
 BAD = "长沙样本商贸有限公司,91430100MAXY00016Q,1999-01-08,N/A,李某,100,零售,湖南,长沙,长沙市天心区"
@@ -54,6 +56,26 @@ def test_quarantine_names_file_row_field_and_remedy_but_no_value(place: tuple[Pa
     assert any("营业执照" in r["zh"] and r["column"] == "统一社会信用代码" for r in row["reasons"])
     assert "91430100MAXY00016Q" not in json.dumps(done)
     assert "91430100MAXY00016Q" in json.dumps(chengxin(home, contracts, "quarantine", "commerce_list", "--raw"))
+
+
+def test_refused_rows_are_exported_and_replayed_after_the_contract_was_mended(tmp_path: Path) -> None:
+    home, contracts, file = tmp_path / "home", tmp_path / "contracts", tmp_path / "名单.csv"
+    nowhere = BAD.replace("91430100MAXY00016Q", uscc(1)).replace("长沙市天心区", "")
+    file.write_text("\n".join([HEADER, GOOD, nowhere]) + "\n", "utf-8")
+    contract(contracts, "commerce_list", "registration", LIST_COLUMNS, file={"format": "csv"})
+    path = contracts / "commerce" / "commerce_list.yaml"
+    mended = path.read_text("utf-8")
+    path.write_text(mended.replace("element: address", "element: address\n  required: true"), "utf-8")
+    chengxin(home, contracts, "ingest", "commerce_list", "--file", str(file))
+    exported = tmp_path / "refused.jsonl"
+    assert chengxin(home, contracts, "quarantine", "commerce_list", "--export", str(exported))["rows"] == 1
+    (row,) = map(json.loads, exported.read_text("utf-8").splitlines())
+    assert (row["source_row"], row["rules"]) == (3, "field.required_missing")
+    path.write_text(mended, "utf-8")
+    done = chengxin(home, contracts, "quarantine", "commerce_list", "--replay")
+    assert [one["passed"] for one in done["replays"]] == [1]
+    assert done["snapshot"] is not None
+    assert chengxin(home, contracts, "quarantine", "commerce_list")["open"] == 0
 
 
 def test_show_finds_a_subject_by_code_name_and_number(place: tuple[Path, Path, Path]) -> None:

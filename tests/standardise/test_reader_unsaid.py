@@ -1,0 +1,65 @@
+"""Nothing of a JSON or XML file stays unread without a word."""
+
+import pytest
+
+from chengxin.contracts.models import FileSpec
+from chengxin.errors import DeliveryMismatch
+from chengxin.standardise.reader import plan, read
+
+
+@pytest.mark.parametrize(
+    ("body", "records", "words"),
+    [
+        ('{"rows":[{"a":1}]}\n{"rows":[{"a":2}]}', "rows", "几个 JSON 文档"),
+        ('{"data":{"rows":[{"a":1}],"total":1},"code":0}\n{"x":1}', "data.rows", "几个 JSON 文档"),
+        ('{"企业":[{"a":1}],"个体户":[{"a":2}]}', "", "后面还有 个体户"),
+    ],
+)
+def test_records_that_would_be_left_unread_are_a_mismatch(tmp_path, body, records, words):
+    path = tmp_path / "f.json"
+    path.write_text(body, "utf-8")
+    spec = FileSpec(format="json", records=records)
+    with pytest.raises(DeliveryMismatch, match=words):
+        list(read(plan(path, spec)[0], spec))
+
+
+@pytest.mark.parametrize(
+    ("body", "records"),
+    [
+        ('{"rows":[{"a":"1"}],"total":1,"names":["a","b"]}', ""),
+        ('{"code":0,"data":{"rows":[{"a":"1"}],"more":[{"b":2}]},"msg":{"rows":[{"a":3}]}}', "data.rows"),
+    ],
+)
+def test_what_else_an_object_says_beside_the_records_does_not_matter(tmp_path, body, records):
+    path = tmp_path / "f.json"
+    path.write_text(body, "utf-8")
+    spec = FileSpec(format="json", records=records)
+    assert [chunk.table.to_pylist() for chunk in read(plan(path, spec)[0], spec)] == [[{"a": "1"}]]
+
+
+@pytest.mark.parametrize(
+    ("body", "records", "expected"),
+    [
+        (
+            "<m><Add><D><R><a>1</a></R></D></Add><Delete><D><R><a>2</a></R></D></Delete></m>",
+            "Add/D/R",
+            [{"a": "1"}],
+        ),
+        ("<m><Add><D><R><a>1</a></R></D></Add><Delete><D><R><a>2</a></R></D></Delete></m>", "D/R", "两处记录"),
+        ("<m><企业><a>1</a></企业><个体户><a>2</a></个体户></m>", "", "还有 个体户"),
+        ("<m><R><a>1</a></R><r><a>2</a></r></m>", "m/R", "还有 r"),
+        ('<m><R><罚款 unit="万元">5</罚款></R></m>', "R", [{"罚款": "5", "罚款@unit": "万元"}]),
+        ("<m><R><罚款>5<单位>万元</单位></罚款></R></m>", "R", [{"罚款": "5", "罚款/单位": "万元"}]),
+        ('<m><R><COL name="a" value="1"/><COL name="b">2</COL></R></m>', "R", [{"a": "1", "b": "2"}]),
+    ],
+)
+def test_nothing_of_an_xml_file_is_left_out_unsaid(tmp_path, body, records, expected):
+    path = tmp_path / "f.xml"
+    path.write_text(body, "utf-8")
+    spec = FileSpec(format="xml", records=records)
+    if isinstance(expected, str):
+        with pytest.raises(DeliveryMismatch, match=expected):
+            list(read(plan(path, spec)[0], spec))
+        return
+    found = [row for chunk in read(plan(path, spec)[0], spec) for row in chunk.table.to_pylist()]
+    assert [{name: value for name, value in row.items() if value} for row in found] == expected

@@ -24,6 +24,8 @@ from chengxin.standardise.reader import plan, read
 NAMES = ("决定书文号", "名称", "代码", "代表人", "类别", "金额", "日期", "机关", "区划", "更新时间")
 WIDTHS = (28, 36, 18, 8, 8, 12, 10, 24, 6, 19)
 XLS_ROWS = 60_000  # a sheet of the old format ends at 65,536
+#: Formats whose readers hold a part of the file only; a workbook's holds a whole sheet.
+STREAMED = ("csv", "csv_gb18030", "tsv", "jsonl", "json", "xml", "fixed")
 FORMATS = ("csv", "csv_gb18030", "tsv", "jsonl", "json", "xml", "fixed", "xlsx", "xls")
 
 

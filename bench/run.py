@@ -24,7 +24,7 @@ from rich.table import Table
 from airflow_parse import LIMIT_S
 from generate import BUILD, generate
 from measure import Cost, run_child
-from readers import FORMATS, XLS_ROWS
+from readers import FORMATS, STREAMED, XLS_ROWS
 
 HERE = Path(__file__).resolve().parent
 RESULTS = BUILD.parent / "bench.json"
@@ -295,6 +295,20 @@ def bench_pages(bench: Bench) -> None:
     bench.target("dearest page, CPU s", max(page["cpu_ms"] for page in found) / 1000, 0.5)
 
 
+def bench_memory(bench: Bench) -> None:
+    """Measure whether a reader's peak memory depends on the size of the file: at a quarter of the rows, and at all."""
+    for kind in STREAMED:
+        peaks = []
+        for count in (bench.rows // 4, bench.rows):
+            folder = bench.files / f"memory-{count}"
+            folder.mkdir(exist_ok=True)
+            file = bench.child("readers.py", "make", kind, str(count), folder)[1].strip()
+            cost = bench.child("readers.py", "ours", kind, file)[0]
+            peaks.append(cost.peak_mib)
+            bench.note(f"memory:{kind}:{count}", [cost])
+        bench.target(f"peak memory of {kind} at 4n rows to n", peaks[1] / peaks[0], 1.1)
+
+
 BENCHES = {
     "pipeline": bench_pipeline,
     "delta": bench_delta,
@@ -303,6 +317,7 @@ BENCHES = {
     "cli": bench_cli,
     "encoding": bench_encoding,
     "readers": bench_readers,
+    "memory": bench_memory,
     "airflow": bench_airflow,
     "pages": bench_pages,
 }

@@ -151,7 +151,8 @@ def test_a_contract_finds_its_connection_in_the_database_of_airflow(airflow):
         database.execute("INSERT INTO 登记 VALUES ('长沙示例四有限公司', '91430100MAXY00016P', '430105')")
     (airflow.contracts / "police").mkdir()
     (airflow.contracts / "police" / "police_demo.yaml").write_text(STAGED, "utf-8")
-    added = airflow.airflow("connections", "add", "staging", "--conn-type", "sqlite", "--conn-host", str(path))
+    url = json.dumps({"url": f"sqlite:///{path}"})
+    added = airflow.airflow("connections", "add", "staging", "--conn-type", "generic", "--conn-extra", url)
     assert added.returncode == 0, added.stdout
     ran = airflow.airflow("dags", "test", "ingest__police_demo")
     assert ran.returncode == 0, ran.stdout

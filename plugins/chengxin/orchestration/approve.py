@@ -1,5 +1,6 @@
 """The task that asks a person before a doubtful publication: Airflow's own, with a form made of what is in doubt."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -42,3 +43,7 @@ class AskBeforePublishing(HITLOperator):  # type: ignore[misc]  # the provider h
         self.params["without"] = Param(found["proposed"], **LEFT_OUT, **choices)
         self.options = OPTIONS if found["choices"] else [PUBLISH, REJECT]
         return super().execute(context)
+
+    def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
+        """Let an answer leave fields out, as one given through the API may: they stay as proposed."""
+        super().validate_params_input({**self.params.dump(), **params_input})

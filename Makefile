@@ -40,7 +40,7 @@ demo-data: setup  ## only make the demo deliveries
 	$(BIN)/chengxin --home $(HOME_DIR) demo-data
 
 test: setup  ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup lint types layers reference test  ## what CI runs
 

@@ -89,7 +89,8 @@ def test_a_task_that_is_killed(case: Case) -> None:
     time.sleep(case.draw.uniform(0, 0.2))
     assert case.kill(process), victim
     case.ended_well(run)
-    assert case.processes.tries(case.dag, run, victim) == 2
+    # One that was struck after its last word to Airflow is not tried again.
+    assert case.processes.tries(case.dag, run, victim) in {1, 2}
 
 
 def test_the_scheduler_is_killed_with_its_workers(case: Case) -> None:

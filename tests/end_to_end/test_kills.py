@@ -165,10 +165,10 @@ def test_a_full_disk_is_said_and_a_good_run_recovers(stages: Stages, kilobytes: 
 def test_two_processes_on_one_home_both_end_right(stages: Stages) -> None:
     home, folder = stages.copy(0, "shared"), stages.folder / "shared-files"
     files = {}
-    for dataset in ("test_reg", "test_penalty", "test_arrears"):
+    for dataset in ("test_reg", "test_penalty", "test_arrears", "test_city"):
         files[dataset] = sorted((home / "inbox" / dataset).iterdir())
     calls = [("test_reg", files["test_reg"]), ("test_reg", files["test_reg"]), ("test_penalty", files["test_penalty"]),
-             ("test_arrears", files["test_arrears"])]  # fmt: skip
+             ("test_arrears", files["test_arrears"]), ("test_city", files["test_city"])]  # fmt: skip
     started = [
         subprocess.Popen(
             command(home, stages.folder / "contracts", "ingest", dataset, *[f"--file={f}" for f in sent], "--json"),
@@ -185,6 +185,6 @@ def test_two_processes_on_one_home_both_end_right(stages: Stages) -> None:
     chengxin(*settings, "publish", **ENVIRONMENT)
     assert chengxin(*settings, "verify")["problems"] == []
     batches = [json.loads(p.read_text())["batch_id"] for p in (home / "admissions").iterdir()]
-    assert len(set(batches)) == 3
+    assert len(set(batches)) == 4
     assert not [p for p in home.rglob("*") if p.name.startswith(".building-")]
     assert chengxin(*settings, "run", **ENVIRONMENT)["snapshot"] is None, "on the same day"

@@ -33,6 +33,7 @@ class Started:
         self.said_in = folder / f"said-{time.monotonic_ns()}"
         words = command(self.home, folder / "contracts", "demo", "--airflow", *options)
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "CHENGXIN"))}
+        kept["CHENGXIN_RETRY_SECONDS"] = "5"  # for a question that was answered at once
         with self.said_in.open("wb") as said:
             self.process = subprocess.Popen(
                 words, env=kept, cwd=folder, stdout=said, stderr=said, start_new_session=True

@@ -183,3 +183,14 @@ def test_alerts_lists_what_is_open_and_closes_by_hand(place: tuple[Path, Path, P
     assert chengxin(home, contracts, "alerts", "--close", cause.id, "--by", "甲")["open"] == []
     again = subprocess.run(command(home, contracts, "alerts", "--close", cause.id), capture_output=True, text=True)
     assert again.returncode == 2
+
+
+def test_summary_names_the_field_that_a_main_problem_is_about(place: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    _, contracts, _ = place
+    file = tmp_path / "名单.csv"
+    file.write_text("\n".join([HEADER, GOOD.replace("1999-01-08", "1999-02-31")]) + "\n", "utf-8")
+    arguments = command(tmp_path / "home", contracts, "ingest", "commerce_list", "--file", str(file))
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    said = "".join(done.stdout.split())
+    assert "“成立日期”不是一个存在的日期" in said
+    assert "该项" not in said

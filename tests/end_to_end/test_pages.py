@@ -17,6 +17,8 @@ import requests
 
 from airflow_home import PROJECT, AirflowHome
 from chengxin import pipeline
+from chengxin.alerting.book import Book
+from chengxin.alerting.causes import of_contract
 from chengxin.clock import Clock
 from chengxin.publish import scorecard
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
@@ -89,8 +91,20 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     said = pipeline.Approval("发布", "已与市监局核实", "陈某", "2026-03-06T02:00:00+00:00")
     assert pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=5)), said)
     (came,) = [b for b, a in office.accounts().items() if a.dataset == "test_pen"]
+    _alert(office, held["batch_id"])
     with _server(airflow) as base:
         yield Served(airflow, office, base, held["batch_id"], came)
+
+
+def _alert(office: Office, held: str) -> None:
+    """Enter into the book what tasks would have entered: a held batch, a source that does not answer."""
+    book, contract = Book(office.layout), office.contracts["test_pen"]
+    page = f"/chengxin/batches/test_pen/{held}"
+    for cause in (
+        of_contract("held", contract, "批次暂停入库：疑问数据过多", reason="quarantined", item=held, page=page),
+        of_contract("source", contract, "接口没有回应", reason="discover:", page="/dags/ingest__test_pen"),
+    ):
+        book.open(cause, START + timedelta(days=5))
 
 
 class _server:  # noqa: N801  used as a function
@@ -167,6 +181,20 @@ def test_the_overview_names_the_held_batch_and_leads_to_it(served, admin):
     page = admin.get(served.url(), timeout=30).text
     assert f"/chengxin/batches/test_pen/{served.held}" in page
     assert "暂缓的批次" in page
+
+
+def test_the_overview_says_of_each_open_alert_what_to_press(served, admin):
+    for query, source, press in (
+        ("?lang=zh", "来源不可用", "联系该部门核实接口"),
+        ("?lang=en", "Source not available", "ask the department about its interface"),
+    ):
+        needs = admin.get(served.url(query), timeout=30).text.split('id="needs"')[1].split("</section>")[0]
+        assert source in needs
+        assert press in needs
+        assert "接口没有回应" in needs
+        assert 'data-airflow href="/dags/ingest__test_pen"' in needs
+        assert needs.count(served.held) == 1, "a held batch stands there once: with its alert"
+    admin.get(served.url("?lang=zh"), timeout=30)
 
 
 def test_the_account_on_the_page_adds_up(served, admin):

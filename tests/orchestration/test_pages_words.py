@@ -6,6 +6,7 @@ from itertools import chain
 import yaml
 
 from airflow_home import PROJECT
+from chengxin.alerting.causes import KINDS
 
 PAGES = PROJECT / "plugins" / "chengxin" / "orchestration" / "pages"
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -29,3 +30,7 @@ def test_no_template_says_something_past_the_translation():
         name: CHINESE.findall(re.sub(r"\{[{%].*?[%}]\}", "", text, flags=re.DOTALL)) for name, text in TEMPLATES.items()
     }
     assert {name: found for name, found in bare.items() if found} == {}
+
+
+def test_every_kind_of_alert_and_what_to_press_has_its_english():
+    assert [text for kind in KINDS.values() for text in (kind.name, kind.press) if text not in WORDS] == []

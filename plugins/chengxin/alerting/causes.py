@@ -17,7 +17,7 @@ class Kind:
 KINDS = {
     "held": Kind(
         "批次暂停",
-        "打开该批次看校验报告：数据有误，请部门更正重报；确认无误，chengxin release 放行；合同有误，修改后触发该流程",
+        "打开该批次看校验报告：数据有误，请部门更正重报；确认无误，在该页“放行”（或 chengxin release）；合同有误，修改后触发该流程",
     ),
     "overdue": Kind("报送逾期", "先看报送目录、接口或前置机有无半成品和报错；没有的，联系该部门催报"),
     "slow": Kind("运行逾时", "打开该运行：看它在等什么；失败的任务按日志处理后清除（Clear）；挂住的先标记为失败再清除"),
@@ -27,7 +27,7 @@ KINDS = {
     "damaged": Kind("来文损坏", "从备份恢复所列批次的来文，然后清除（Clear）housekeeping 的 rehash 任务"),
     "unpublished": Kind("发布失败", "看 snapshot 的 publish 任务日志，处理后清除（Clear）；读者仍读到上一快照"),
     "broken": Kind("账目不平", "不要重试：保留 drafts/ 与任务日志，交开发人员核查；读者仍读到上一快照"),
-    "approval": Kind("等待审批", "在“待办操作”（Required Actions）页核对后选择：发布、不含暂停的来源发布、不发布"),
+    "approval": Kind("等待审批", "在“待办操作”（Required Actions）页核对后选择：发布、不含所选来源发布、不发布"),
     "contracts": Kind("合同不能用", "按所列说明修改合同文件；改好后自动恢复"),
     "waiting": Kind("未关联增多", "打开未关联页：主体登记来源是否迟报，来文的代码列是否变了"),
 }

@@ -3,15 +3,15 @@
 from collections import Counter
 from typing import Any
 
+import pyarrow.parquet as pq
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from chengxin.connectors.answering import outbox
 from chengxin.contracts.loader import load
-from chengxin.handover import StandardBatch
+from chengxin.feedback.words import sentences
 from chengxin.model.kinds import kinds
-from chengxin.model.rules import rules
 from chengxin.settings import Settings
 from chengxin.store.atomic import read_json
 from chengxin.store.layout import Layout
@@ -87,12 +87,7 @@ def _batches(console: Console, batches: list[dict[str, Any]], titles: dict[str, 
 
 
 def _reasons(console: Console, batches: list[dict[str, Any]], settings: Settings) -> None:
-    counted: Counter[str] = Counter()
-    for batch in batches:
-        path = Layout(settings.home).standard(batch["dataset"], batch["batch_id"]) / "summary.json"
-        if path.exists():
-            done = StandardBatch(**read_json(path))
-            counted.update({k.removeprefix("error:"): n for k, n in done.rules.items() if k.startswith("error:")})
+    counted = _errors(batches, Layout(settings.home))
     if not counted:
         return
     table = Table(
@@ -104,10 +99,21 @@ def _reasons(console: Console, batches: list[dict[str, Any]], settings: Settings
     )
     table.add_column("次数", justify="right", no_wrap=True)
     table.add_column("问题与处理", overflow="fold")
-    for rule, n in counted.most_common(8):
-        words = rules()[rule]
-        table.add_row(f"{n:,}", f"{words.zh.format(title='该项')}：{words.mend_zh.format(title='该项')} [dim]{rule}[/]")
+    for (rule, element), n in counted.most_common(8):
+        problem, remedy = sentences(rule, element)
+        table.add_row(f"{n:,}", f"{problem}：{remedy} [dim]{rule}[/]")
     console.print(table)
+
+
+def _errors(batches: list[dict[str, Any]], layout: Layout) -> Counter[tuple[str, str]]:
+    """Count the errors in these batches by rule and element."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for batch in batches:
+        for part in layout.standard(batch["dataset"], batch["batch_id"]).glob("issues-*.parquet"):
+            found = pq.read_table(part, columns=["rule", "element"], filters=[("level", "=", "error")])
+            for one in found.group_by(["rule", "element"]).aggregate([([], "count_all")]).to_pylist():
+                counted[one["rule"], one["element"]] += one["count_all"]
+    return counted
 
 
 def _held(console: Console, batches: list[dict[str, Any]], settings: Settings) -> None:

@@ -8,9 +8,10 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from chengxin.orchestration.pages import airflow_runs
+from chengxin.orchestration.pages import airflow_runs, alerts
 from chengxin.orchestration.pages.access import OverviewDep, ReaderDep
 from chengxin.orchestration.pages.rendering import page
+from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
 
 router = APIRouter()
 DAYS = 30
@@ -31,18 +32,25 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
         held = lists.held_unresolved(connection, reader.only)
         stuck = lists.stuck(connection, (now - timedelta(hours=STUCK_HOURS)).isoformat(), reader.only)
         growing = lists.growing(connection, today, reader.only)
+        problems = lists.problems(connection)
         current = snapshots.current(home.layout, "government")
         last = snapshots.version(connection, "government", current) if current else None
         values: dict[str, Any] = {
             "totals": lists.totals(connection, reader.only),
             "datasets": len(home.datasets()) if reader.only is None else len(reader.only),
             "daily": _every_day(lists.daily(connection, since, reader.only), since),
-            "problems": lists.problems(connection),
             "building": not index.meta(connection, "complete"),
         }
     publication = airflow_runs.publication(session)
-    needs = [values["problems"], overdue, held, stuck, growing, publication.asked]
-    reasons = {r["batch_id"]: _why_held(home, r) for r in held[:SHOWN]}
+    told = [a for a in alerts.open_alerts(home.layout, reader.only) if a.kind != "approval" or not publication.asked]
+    untold = _Untold(told)
+    stopped = [row for row in held if untold("held", row["dataset"], row["batch_id"])]
+    late = [one for one in overdue if untold("overdue", one.dataset)]
+    growing = [row for row in growing if untold("waiting", row["dataset"])]
+    problems = [row for row in problems if untold("contracts", row["path"])]
+    failed = publication.failed_run if untold("unpublished", SNAPSHOT_DAG) else None
+    needs = [told, problems, late, stopped, stuck, growing, publication.asked, failed]
+    reasons = {r["batch_id"]: _why_held(home, r) for r in stopped[:SHOWN]}
     return page(
         request,
         reader,
@@ -52,16 +60,31 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
         today=today,
         overdue=overdue,
         held=held,
+        alerts=alerts.by_kind(told),
+        late=late,
+        stopped=stopped,
+        problems=problems,
+        failed=failed,
         reasons=reasons,
         stuck=stuck,
         growing=growing,
         last=last,
         publication=publication,
         drafts=snapshots.drafts(home.layout),
-        calm=not any(needs) and not publication.failed_run,
+        calm=not any(needs),
         shown=SHOWN,
         **values,
     )
+
+
+class _Untold:
+    """What the page sees by itself and no open alert says already; so each trouble stands there once."""
+
+    def __init__(self, told: list[alerts.Open]) -> None:
+        self._told = {(a.kind, a.about, item) for a in told for item in a.items or ("",)}
+
+    def __call__(self, kind: str, about: str, item: str = "") -> bool:
+        return (kind, about, item) not in self._told
 
 
 def _why_held(home: Any, row: Any) -> str:

@@ -1,0 +1,85 @@
+"""What the book of alerts says is open, for the overview: by kind, the gravest first, each with what to press."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from chengxin.alerting.book import Book, Entry
+from chengxin.alerting.causes import KINDS
+from chengxin.orchestration.pages.views import PREFIX
+from chengxin.store.layout import Layout
+
+# books that do not balance before a list that grows; within a kind the oldest first
+GRAVEST = (
+    "broken", "damaged", "disk", "unpublished", "approval", "failed", "source", "slow", "contracts", "held",
+    "overdue", "waiting",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Open:
+    """One open alert. href: where to look, below Airflow's address; ours: that page is one of ours."""
+
+    id: str
+    kind: str
+    about: str
+    title: str
+    department: str
+    text: str
+    since: str
+    times: int
+    items: tuple[str, ...]
+    href: str
+
+    @property
+    def ours(self) -> bool:
+        """Tell whether the page to look at is one of ours, and not Airflow's."""
+        return self.href.startswith(f"{PREFIX}/")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The open alerts of one kind, its name and what to press, in Chinese."""
+
+    kind: str
+    name: str
+    press: str
+    alerts: tuple[Open, ...]
+
+    @property
+    def grave(self) -> bool:
+        """Tell whether something is wrong, and not only late or waiting for somebody."""
+        return self.kind not in {"approval", "slow", "overdue", "waiting"}
+
+
+def open_alerts(layout: Layout, only: Collection[str] | None = None) -> list[Open]:
+    """Return what is open; only: the data sets that the reader may see, who then hears of nothing else."""
+    folder = layout.home / "alerts" / "open"
+    try:
+        changed = folder.stat().st_mtime_ns
+    except FileNotFoundError:
+        return []
+    return [one for one in _read(layout.home, changed) if only is None or one.about in only]
+
+
+@lru_cache(maxsize=4)
+def _read(home: Path, changed: int) -> tuple[Open, ...]:
+    """Read the book once for each state of its folder: every change of it renames a file."""
+    return tuple(_shown(entry) for entry in Book(Layout(home)).open_entries())
+
+
+def _shown(entry: Entry) -> Open:
+    cause = entry.cause
+    return Open(
+        entry.id, cause.kind, cause.about, cause.title or cause.about, cause.department, cause.text,
+        entry.opened_at, entry.times, entry.items, cause.page,
+    )  # fmt: skip
+
+
+def by_kind(found: Iterable[Open]) -> list[Group]:
+    """Group alerts, the gravest kind first."""
+    kinds: dict[str, list[Open]] = {kind: [] for kind in GRAVEST}
+    for one in found:
+        kinds[one.kind].append(one)
+    return [Group(kind, KINDS[kind].name, KINDS[kind].press, tuple(of)) for kind, of in kinds.items() if of]

@@ -1,10 +1,9 @@
 """`chengxin demo --airflow`: the whole demo through a real Airflow, and no process left however it ends."""
 
-import os
-import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,69 +12,19 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from pipeline_runs import chengxin, command
+from demo_runs import USED, Started, contracts_below, door
+from pipeline_runs import chengxin
 
-from chengxin.cli.embedded_airflow import HOST, AirflowFailed, EmbeddedAirflow, free_port
+from chengxin.cli.embedded_airflow import HOST, AirflowFailed, EmbeddedAirflow, reserved_port
 from chengxin.cli.embedded_api import AirflowApi
-from chengxin.settings import PROJECT, Settings
+from chengxin.settings import Settings
 
 pytestmark = [pytest.mark.airflow, pytest.mark.server]
-# The second delivery of the bank accounts is held: somebody has to be asked before publication.
-USED = ("commerce/commerce_registration", "banking/banking_settlement_account")
-DOOR = re.compile(r"Airflow：(\S+)  用户 (\S+)  密码 (\S+)")
-
-
-class Started:
-    """A run of the demo as a process, with what it has said so far."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.home = folder / "home"
-        self.said_in = folder / f"said-{time.monotonic_ns()}"
-        words = command(self.home, folder / "contracts", "demo", "--airflow", *options)
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "CHENGXIN"))}
-        kept["CHENGXIN_RETRY_SECONDS"] = "5"  # for a question that was answered at once
-        with self.said_in.open("wb") as said:
-            self.process = subprocess.Popen(
-                words, env=kept, cwd=folder, stdout=said, stderr=said, start_new_session=True
-            )
-
-    @property
-    def said(self) -> str:
-        return self.said_in.read_text("utf-8", errors="replace")
-
-    def until(self, words: str, seconds: float = 600) -> str:
-        ends = time.monotonic() + seconds
-        while words not in self.said:
-            assert self.process.poll() is None, self.said
-            assert time.monotonic() < ends, self.said
-            time.sleep(0.5)
-        return self.said
-
-    def left(self) -> list[str]:
-        """Return what still runs for this home."""
-        found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                mine = process.environ().get("AIRFLOW_HOME") == str(self.home / "airflow")
-                if mine and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(" ".join(process.cmdline()))
-        return found
-
-    def nothing_left(self, seconds: float = 30) -> bool:
-        ends = time.monotonic() + seconds
-        while self.left() and time.monotonic() < ends:
-            time.sleep(0.5)
-        return not self.left()
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("embedded")
-    for name in USED:
-        path = folder / "contracts" / f"{name}.yaml"
-        path.parent.mkdir(parents=True)
-        path.write_bytes((PROJECT / "dags" / "contracts" / f"{name}.yaml").read_bytes())
-    return folder
+    return contracts_below(tmp_path_factory.mktemp("embedded"))
 
 
 @pytest.fixture
@@ -93,12 +42,7 @@ def start(folder: Path) -> Iterator[object]:
         assert run.nothing_left()
 
 
-def door(said: str) -> AirflowApi:
-    url, user, password = DOOR.findall(said)[-1]
-    assert url.startswith(f"http://{HOST}:")
-    return AirflowApi(url, user, password)
-
-
+@pytest.mark.slow
 def test_a_snapshot_that_a_person_refuses_is_a_failure(start):
     run = start("--once", "--ask")
     api = door(run.until("等待审批"))
@@ -127,6 +71,7 @@ def test_once_ends_with_0_when_the_snapshot_is_published(start, folder):
     assert run.nothing_left(1)
 
 
+@pytest.mark.slow
 def test_without_once_the_pages_stay_until_interrupted(start):
     run = start()
     api = door(run.until("按 Ctrl-C 结束"))
@@ -149,6 +94,7 @@ def test_whatever_kills_it_takes_everything_along(start):
     assert run.nothing_left()
 
 
+@pytest.mark.slow
 def test_a_component_that_dies_ends_the_run_with_its_name(start):
     run = start("--once")
     run.until("密码")
@@ -175,8 +121,21 @@ def test_a_taken_port_is_left_to_whoever_has_it():
         taken.bind((HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert free_port(port) not in {0, port}
-    assert free_port(port) == port
+        another, lock = reserved_port(port)
+        lock.release()
+        assert another not in {0, port}
+
+
+def test_two_that_are_started_at_once_get_ports_of_their_own():
+    """Neither listens yet: Airflow takes a while."""
+    port, lock = reserved_port(0)
+    another, _ = reserved_port(port)
+    assert another != port
+    told = "from chengxin.cli.embedded_airflow import reserved_port; print(reserved_port({})[0])".format
+    in_a_process = subprocess.run([sys.executable, "-c", told(port)], capture_output=True, text=True, check=True)
+    assert int(in_a_process.stdout) not in {port, another}
+    lock.release()
+    assert reserved_port(port)[0] == port, "it is the first one's no more"
 
 
 def _home(process: psutil.Process) -> str | None:

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
-from chengxin.cli.embedded_airflow import free_port
 from chengxin.errors import ChengxinError
 from chengxin.serve.readers.access import tokens
 from compose_stack import load_compose
 from deliveries import PENALTY, PERSON, REGISTRATION, Office, company, penalty, person_doc, uscc
+from file_servers import free_port
 
 pytestmark = pytest.mark.server
 BIN = Path(sys.executable).parent
@@ -33,7 +33,7 @@ class Served:
     def __init__(self, office: Office) -> None:
         self.office = office
         (office.folder / "serve_tokens").write_text(f"another-token-of-somebody\n{TOKEN}\n")
-        self.port = free_port(0)
+        self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.service = load_compose()["services"]["serve"]
         given = {k: v.replace("/run/secrets", str(office.folder)) for k, v in self.service["environment"].items()}

@@ -6,8 +6,10 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +24,7 @@ from chengxin.settings import PROJECT, Settings
 HOST, PORT, USER = "127.0.0.1", 8080, "admin"
 START_SECONDS = 240
 STOP_SECONDS = 20
+PORTS_TRIED = 10
 BUSY_SECONDS = 120  # how long a process waits while another writes the metadata
 
 
@@ -42,6 +45,7 @@ class EmbeddedAirflow:
         self.user, self.password, self.url = USER, "", ""
         self._settings, self._given = settings, environment
         self._lock = FileLock(settings.home / "airflow.lock")
+        self._ports: list[FileLock] = []
         self._guard: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -85,12 +89,17 @@ class EmbeddedAirflow:
         self.password = _password(self.folder / "password.json", self.user)
         self._migrate()
         for wanted in (PORT, 0):
-            port, execution = free_port(wanted), free_port(0)
+            port, execution = (self._reserved(one) for one in (wanted, 0))
             self._launch(port, execution)
             if self._ours(execution):
                 return
             self._end()  # somebody was quicker to take this port
         raise AirflowFailed(f"{HOST} 上没有可用端口；日志：{self.logs}")
+
+    def _reserved(self, wanted: int) -> int:
+        port, lock = reserved_port(wanted)
+        self._ports.append(lock)
+        return port
 
     def _migrate(self) -> None:
         with (self.logs / "migrate.log").open("wb") as log:
@@ -140,19 +149,30 @@ class EmbeddedAirflow:
                 guard.kill()
             end_session(guard.pid)
             guard.wait()
+        while self._ports:
+            self._ports.pop().release()
 
 
-def free_port(wanted: int) -> int:
-    """Return this port when nobody listens there, else a free one."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+def reserved_port(wanted: int) -> tuple[int, FileLock]:
+    """Return this port when nobody has it, else a free one, and the lock that says so to other embedded Airflows.
+
+    An Airflow listens only a quarter of a minute after it was started: until then nothing but the lock keeps the port.
+    """
+    for asked in (wanted, *[0] * PORTS_TRIED):
+        with suppress(OSError, Timeout):
+            port = _free(asked)
+            lock = FileLock(Path(tempfile.gettempdir()) / f"chengxin-port-{port}.lock", mode=0o666)
+            lock.acquire(timeout=0)
+            return port, lock
     raise AirflowFailed("本机没有可用端口")
+
+
+def _free(port: int) -> int:
+    """Return this port, or any for 0; raises OSError where somebody listens."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, port))
+        return int(probe.getsockname()[1])
 
 
 def _password(path: Path, user: str) -> str:

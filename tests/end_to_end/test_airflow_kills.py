@@ -6,10 +6,11 @@ disturbed. CHENGXIN_KILL_SEED picks other moments; CHENGXIN_MANY=5 repeats the c
 
 import os
 import random
+import re
 import shutil
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from chengxin.alerting.book import Book
 from chengxin.clock import Clock
 from chengxin.contracts.loader import load
 from chengxin.settings import Settings
-from chengxin.store import journal
+from chengxin.store import journal, lock
 from chengxin.store.atomic import BUILDING
 from chengxin.store.layout import Layout
 from deliveries import uscc
@@ -32,6 +33,9 @@ from deliveries import uscc
 pytestmark = [pytest.mark.airflow, pytest.mark.server]
 SEED = int(os.environ.get("CHENGXIN_KILL_SEED", "1"))
 ROUNDS = range(int(os.environ.get("CHENGXIN_MANY", "1")))
+TEN_MINUTES = 600_000_000  # in microseconds
+LOCKS = {"land": "landing-{}", "batch.standardise": "dataset-{}", "batch.admit": "registry"}  # what a task waits for
+AFTER = f"delay_exit={TEN_MINUTES}"
 HEAD = "主键,名称,统一社会信用代码,成立日期,行政区划"
 ROWS = [f"{n},长沙示例{n}科技有限公司,{uscc(n)},2019-09-0{n},430105" for n in range(1, 8)]
 REFUSED = "9,长沙示例商贸有限公司,,2020-02-30,430111"
@@ -69,11 +73,30 @@ class Case:
         entries = sorted((self.processes.home / "admissions").glob("*.json"))
         return [p for p in entries if f'"{self.dataset}"' in p.read_text("utf-8")]
 
-    def kill(self, process: psutil.Process) -> bool:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-            return True
-        return False
+
+class Held:
+    """A task that waits for a lock of ours, and that strace lets go on from there only as far as a system call."""
+
+    def __init__(self, processes: AirflowProcesses, process: psutil.Process, call: str, how: str, *only: str) -> None:
+        self.processes, self.process, self.log = processes, process, processes.folder / "strace.log"
+        words = ["strace", "-f", "-p", str(process.pid), "-e", f"trace={call}", "-e", f"inject={call}:{how}", *only]
+        with self.log.open("w") as out:
+            self.tracer = subprocess.Popen(words, stdout=out, stderr=out)
+        processes.until(lambda: "attached" in self.said() or self.over())
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def over(self) -> bool:
+        return self.tracer.poll() is not None
+
+    def kill_when(self, there: Callable[[], object]) -> None:
+        """Kill the task where it is held back; it must have come so far."""
+        self.processes.until(lambda: there() or self.over())
+        assert there() and not self.over(), self.said()
+        self.process.kill()
+        self.tracer.kill()  # as long as it holds the task back, it holds it back from dying too
+        self.tracer.wait()
 
 
 @pytest.fixture(params=ROUNDS)
@@ -82,15 +105,16 @@ def case(request: pytest.FixtureRequest, processes: AirflowProcesses) -> Case:
     return Case(processes, f"commerce_{name}_{request.param}", random.Random(f"{SEED} {request.node.name}"))
 
 
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_a_task_that_is_killed(case: Case) -> None:
-    run = case.begin()
-    victim = case.draw.choice(["land", "batch.standardise", "batch.validate", "batch.admit"])
-    process = case.processes.running_task(case.dag, run, victim)
-    time.sleep(case.draw.uniform(0, 0.1))
-    case.kill(process)
+    victim = case.draw.choice([*LOCKS])
+    with lock.held(Layout(case.processes.home), LOCKS[victim].format(case.dataset)):
+        run = case.begin()
+        process = case.processes.running_task(case.dag, run, victim)
+        held = Held(case.processes, process, "fsync", f"delay_enter={TEN_MINUTES}:when={case.draw.choice([1, 2])}")
+    held.kill_when(lambda: re.search(r"fsync\(\d+$", held.said()))
     case.ended_well(run)
-    # A task takes tenths of a second: one that was struck after its last word to Airflow is not tried again.
-    assert case.processes.tries(case.dag, run, victim) in {1, 2}
+    assert case.processes.tries(case.dag, run, victim) == 2
 
 
 def test_the_scheduler_is_killed_with_its_workers(case: Case) -> None:
@@ -136,10 +160,12 @@ def test_the_disk_is_full_for_a_while(case: Case) -> None:
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_a_worker_dies_after_the_pointer_has_moved(processes: AirflowProcesses) -> None:
     pointer = processes.home / "published" / "government" / "current.json"
-    processes.switch("snapshot", on=True)
-    run = processes.first_run("snapshot")
-    process = processes.running_task("snapshot", run, "publish")
-    _killed_after(processes, process, "rename", pointer.with_name(BUILDING + pointer.name), pointer)
+    with lock.held(Layout(processes.home), "publish"):
+        processes.switch("snapshot", on=True)
+        run = processes.first_run("snapshot")
+        process = processes.running_task("snapshot", run, "publish")
+        held = Held(processes, process, "rename", AFTER, "-P", str(pointer.with_name(BUILDING + pointer.name)))
+    held.kill_when(pointer.exists)
     assert processes.ended("snapshot", run) == "success", processes.told()
     assert processes.tries("snapshot", run, "publish") == 2
     heard = "SELECT count(*) FROM asset_event e JOIN asset a ON a.id = e.asset_id WHERE a.name = 'published_current'"
@@ -150,11 +176,13 @@ def test_a_worker_dies_after_the_pointer_has_moved(processes: AirflowProcesses) 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_a_worker_dies_after_the_journal_has_the_batch(case: Case) -> None:
-    run = case.begin()
-    number = len(list((case.processes.home / "admissions").glob("*.json")))
-    entry = case.processes.home / "admissions" / f"{number:08d}.json"
-    process = case.processes.running_task(case.dag, run, "batch.admit")
-    _killed_after(case.processes, process, "link", entry, entry)
+    with lock.held(Layout(case.processes.home), "registry"):
+        run = case.begin()
+        number = len(list((case.processes.home / "admissions").glob("*.json")))
+        entry = case.processes.home / "admissions" / f"{number:08d}.json"
+        process = case.processes.running_task(case.dag, run, "batch.admit")
+        held = Held(case.processes, process, "link", AFTER, "-P", str(entry))
+    held.kill_when(entry.exists)
     case.ended_well(run)
     assert case.processes.tries(case.dag, run, "batch.admit") == 2
 
@@ -180,21 +208,6 @@ def test_in_the_end_it_is_as_if_nothing_had_happened(processes: AirflowProcesses
     verified = command(processes.home, processes.contracts, "verify", "--json")
     assert subprocess.run(verified, env=processes.environment, capture_output=True, check=False).returncode == 0
     assert published_files(_undisturbed(processes, tmp_path)) == published_files(processes.home)
-
-
-def _killed_after(
-    processes: AirflowProcesses, process: psutil.Process, call: str, touched: Path, committed: Path
-) -> None:
-    """Hold a process back once a system call on `touched` has made `committed`, and kill it there."""
-    inject = ["-e", f"trace={call}", "-e", f"inject={call}:delay_exit=600000000", "-P", str(touched)]
-    words = ["strace", "-f", "-p", str(process.pid), *inject]
-    with (processes.folder / "strace.log").open("w") as log:
-        tracer = subprocess.Popen(words, stdout=log, stderr=log)
-    processes.until(lambda: committed.exists() or tracer.poll() is not None)
-    process.kill()
-    tracer.kill()  # as long as it holds the process back, it holds it back from dying too
-    tracer.wait()
-    assert committed.exists(), (processes.folder / "strace.log").read_text()
 
 
 def _undisturbed(processes: AirflowProcesses, folder: Path) -> Path:

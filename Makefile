@@ -7,7 +7,7 @@ HOME_DIR ?= build/home
 ROWS   ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test check lint types layers reference bench demo-data lock clean
+.PHONY: help setup run up down test test-slow test-all check lint types layers reference bench demo-data lock clean
 
 help:  ## print the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -39,10 +39,17 @@ down:  ## stop the stack; its volumes stay
 demo-data: setup  ## only make the demo deliveries
 	$(BIN)/chengxin --home $(HOME_DIR) demo-data
 
-test: setup  ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
+TESTERS ?= 2
+test: setup  ## every promise tested once, in ten to fifteen minutes on two cores; TESTERS=n processes
+	$(PYTEST)
 
-check: setup lint types layers reference test  ## what CI runs
+test-slow: setup  ## the tests that `make test` leaves out: many kills, soaks, the stack as processes, the whole walk
+	$(PYTEST) -m slow
+
+test-all: test test-slow  ## both
+
+check: setup lint types layers reference test  ## what CI runs first
 
 lint:
 	$(BIN)/ruff check .

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from warm import Warm
+
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -16,6 +18,7 @@ class AirflowHome:
         self.folder = folder
         self.contracts = folder / "contracts"
         self.home = folder / "home"
+        self._warm: Warm | None = None
         self.contracts.mkdir(parents=True)
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "CHENGXIN", "_AIRFLOW"))}
         self.environment = kept | {
@@ -31,12 +34,30 @@ class AirflowHome:
         }
 
     def airflow(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run an Airflow command; its output is one text. A retried task would wait minutes: that is a failure."""
-        return self._run(["airflow", *words])
+        """Run an Airflow command; its output is one text."""
+        if self._warm is None or self._warm.environment != self.environment:
+            self.close()
+            self._warm = Warm("airflow", self.environment)
+        return self._warm.run(words, folder=self.folder, together=True)
+
+    def close(self) -> None:
+        """End the process whose forks are the commands."""
+        if self._warm is not None:
+            self._warm.close()
+        self._warm = None
 
     def python(self, program: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a Python program text in Airflow's environment."""
-        return self._run([sys.executable, "-c", program], environment)
+        return subprocess.run(
+            [sys.executable, "-c", program],
+            env=self.environment | environment,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=180,
+            check=False,
+        )
 
     def states(self, dag_id: str, task_id: str) -> list[str]:
         """Return the states of a task's instances over all runs, sorted."""
@@ -54,15 +75,3 @@ class AirflowHome:
                 (asset,),
             )
             return [str(extra) for (extra,) in found]
-
-    def _run(self, command: list[str], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            env=self.environment | (environment or {}),
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=180,
-            check=False,
-        )

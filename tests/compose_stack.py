@@ -137,10 +137,19 @@ class Stack:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def start(self, service: str, **more: str) -> None:
-        words = shlex.split(self.here(self.compose["services"][service]["command"]))
         environment = self.environment(service, **more) if "environment" in self.compose["services"][service] else None
-        with (self.folder / f"{service}.log").open("wb") as log:
-            self.running[service] = subprocess.Popen(
+        self._start(service, shlex.split(self.here(self.compose["services"][service]["command"])), environment)
+
+    def start_replica(self, service: str, name: str, **more: str) -> None:
+        """Start a Celery worker once more; a container would have this name, and ports of its own."""
+        host = {"HOSTNAME": name, "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port())}
+        words = shlex.split(self.here(self.compose["services"][service]["command"]))
+        environment = self.environment(service, **more, **host)
+        self._start(name, [*words, "--celery-hostname", f"celery@{name}"], environment)
+
+    def _start(self, name: str, words: list[str], environment: dict[str, str] | None) -> None:
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self.running[name] = subprocess.Popen(
                 words, env=environment, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
             )
 

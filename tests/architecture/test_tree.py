@@ -88,11 +88,12 @@ def test_links_between_pages_lead_somewhere():
 def test_ci_runs_what_the_readme_says():
     script = (PROJECT / ".ci" / "run").read_text()
     assert (PROJECT / ".ci" / "run").stat().st_mode & 0o100
-    assert script.rstrip().endswith("make check\nmake run ONCE=1")
+    assert script.rstrip().endswith("make check\nmake test-slow\nmake run ONCE=1")
     makefile = (PROJECT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert {"run", "test", "check", "lint", "types", "layers", "bench", "setup"} <= targets
     assert re.search(r"^check:.*\btest\b", makefile, re.MULTILINE)
+    assert {"test", "test-slow"} <= targets, "what the first leaves out the second runs"
 
 
 def test_the_main_job_goes_through_airflow_unless_told_otherwise():

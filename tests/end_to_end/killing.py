@@ -4,16 +4,18 @@ CHENGXIN_MANY=20 multiplies the number of kills.
 """
 
 import hashlib
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pipeline_runs import words
+
+from warm import Warm
 
 MANY = int(os.environ.get("CHENGXIN_MANY", "1"))
 CACHES = {"seen.json", "tried.json"}
@@ -24,28 +26,20 @@ ENVIRONMENT = {
 }
 
 
+def few_and_many(*few: tuple[Any, ...], many: list[tuple[Any, ...]]) -> list[Any]:
+    """Return parameters of a test: a few for every day, and the many that only `make test-slow` takes."""
+    return [*few, *(pytest.param(*one, marks=pytest.mark.slow) for one in many)]
+
+
 class Server:
-    """Forks a stopped run, lets somebody at it, and says how it ended."""
+    """Begins a run that is stopped, lets somebody at it, and says how it ended."""
 
     def __init__(self, **environment: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("run_server.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | ENVIRONMENT | environment,
-        )
+        self._warm = Warm("chengxin", os.environ | ENVIRONMENT | environment)
+        self.end, self.close = self._warm.end, self._warm.close
 
     def begin(self, home: Path) -> int:
-        assert self.process.stdin and self.process.stdout
-        arguments = ["--home", str(home), "--contracts", str(home.parent / "contracts"), "run", "--json"]
-        self.process.stdin.write(json.dumps(arguments) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline().split()[1])
-
-    def end(self) -> int:
-        assert self.process.stdout
-        return int(self.process.stdout.readline().split()[1])
+        return self._warm.begin(words(home, home.parent / "contracts", "run", "--json"))
 
     def run(self, home: Path) -> int:
         os.kill(self.begin(home), signal.SIGCONT)
@@ -58,11 +52,6 @@ class Server:
         with suppress(ProcessLookupError):  # it was faster
             os.kill(pid, signal.SIGKILL)
         return self.end()
-
-    def close(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
 
     def trace(self, home: Path, *strace: str) -> tuple[int, str]:
         pid, log = self.begin(home), home.with_suffix(".strace")

@@ -215,6 +215,7 @@ def test_the_chosen_source_stays_out_and_the_others_are_published_with_the_earli
     assert manifest["tables"]["registration"]["rows"] == 3
 
 
+@pytest.mark.slow
 def test_nobody_answers_in_time_and_nothing_is_published(doubtful):
     before = doubtful.manifest()
     doubtful.run("snapshot", "third-doubt")
@@ -222,6 +223,7 @@ def test_nobody_answers_in_time_and_nothing_is_published(doubtful):
     assert doubtful.manifest() == before
 
 
+@pytest.mark.slow
 def test_the_question_comes_again_and_yes_publishes_what_was_left_out(doubtful):
     doubtful.run("snapshot", "fourth-doubt")
     assert doubtful.said("发布", reason="部门已确认", without=["commerce_fines"]) == "success"

@@ -1,7 +1,6 @@
-"""The services of docker-compose.yml as plain processes: same commands, same environment; one ingest through Celery."""
+"""The services of docker-compose.yml as plain processes: same commands, same environment; ingests on two workers."""
 
 import json
-import os
 import shutil
 import time
 from pathlib import Path
@@ -17,15 +16,14 @@ from compose_stack import Stack
 from object_stores import s3_server
 from servers import postgres_cluster
 
-pytestmark = [pytest.mark.airflow, pytest.mark.server]
-DAG = "ingest__commerce_demo"
+pytestmark = [pytest.mark.airflow, pytest.mark.server, pytest.mark.slow]
+DATASETS = [f"commerce_demo{n}" for n in range(6)]
 SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
+ENDED = {"success", "failed"}
 
 
 @pytest.fixture
 def stack(tmp_path: Path):
-    if not os.environ.get("CHENGXIN_STACK"):
-        pytest.skip("takes two minutes: set CHENGXIN_STACK=1")
     if not hasattr(celery.backends.database, "retry"):
         pytest.skip("the installed Celery is newer than Airflow's provider can use (5.7 against 5.6)")
     if not shutil.which("redis-server"):
@@ -44,12 +42,10 @@ def stack(tmp_path: Path):
             stack.stop()
 
 
-def test_one_ingest_goes_through_the_services_of_docker_compose(stack: Stack) -> None:
+def test_ingests_go_through_the_services_of_docker_compose(stack: Stack) -> None:
     contracts = stack.folder / "contracts"
-    (contracts / "commerce").mkdir(parents=True)
-    (contracts / "commerce" / "commerce_demo.yaml").write_text(CONTRACT, "utf-8")
-    (stack.home / "inbox" / "demo").mkdir(parents=True)
-    (stack.home / "inbox" / "demo" / "good.csv").write_text(GOOD, "utf-8")
+    for dataset in DATASETS:
+        _deliver(stack, contracts, dataset)
     only = {"CHENGXIN_CONTRACTS": str(contracts)}
 
     stack.start("redis")
@@ -57,23 +53,33 @@ def test_one_ingest_goes_through_the_services_of_docker_compose(stack: Stack) ->
     stack.run("migrate")
     for service in SERVICES:
         stack.start(service, **only)
+    assert stack.compose["services"]["worker"]["deploy"]["replicas"] == 2
+    stack.start_replica("worker", "second", **only)
     stack.await_healthy(*SERVICES)
+    assert stack.healthy("worker", HOSTNAME="second")
 
     passwords = json.loads((stack.airflow_home / "simple_auth_manager_passwords.json.generated").read_text())
     api = AirflowApi(stack.url, "admin", passwords["admin"])
-    _until(lambda: DAG in api.dag_ids())
-    api.trigger(DAG, "by-the-test", "")
-    api.switch(DAG, on=True)
-    _until(lambda: _ended(api))
-    assert _ended(api)[0] == "success", (stack.log("worker"), stack.log("scheduler"))
-    assert [name for name in stack.home_objects() if name.startswith("admissions/")]
+    dags = {f"ingest__{dataset}" for dataset in DATASETS}
+    _until(lambda: dags <= api.dag_ids())
+    for dag in dags:
+        api.switch(dag, on=True)  # it starts the run that its schedule owes
+    _until(lambda: {run.dag_id for run in api.runs() if run.state in ENDED} >= dags)
+    assert {run.state for run in api.runs() if run.state in ENDED} == {"success"}, stack.log("scheduler")
+    assert len([name for name in stack.home_objects() if name.startswith("admissions/")]) == len(DATASETS)
     assert (stack.home / "copies/0/admissions").is_dir()
-    assert "exit_code=0" in stack.log("worker")
+    for worker in ("worker", "second"):
+        assert "exit_code=0" in (stack.folder / f"{worker}.log").read_text(errors="replace"), "both took tasks"
 
 
-def _ended(api: AirflowApi) -> list[str]:
-    """Return how runs ended, the first that ended first; the schedule may have been quicker than the test."""
-    return [run.state for run in api.runs() if run.state in {"success", "failed"}]
+def _deliver(stack: Stack, contracts: Path, dataset: str) -> None:
+    path = contracts / "commerce" / f"{dataset}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = CONTRACT.replace("commerce_demo", dataset).replace("folder: demo", f"folder: {dataset}")
+    path.write_text(text, "utf-8")
+    inbox = stack.home / "inbox" / dataset
+    inbox.mkdir(parents=True)
+    (inbox / "good.csv").write_text(GOOD, "utf-8")
 
 
 def _until(reached, seconds: float = 240) -> None:

@@ -1,6 +1,7 @@
 """Kill a run at any moment, run again: the same bytes, nothing lost, nothing doubled, nothing left lying about.
 
-More than 50 kills; CHENGXIN_MANY=20 multiplies them. Large files and pulls are killed in files of their own.
+More than 60 kills with the slow ones, which CHENGXIN_MANY=20 multiplies. Large files and pulls are killed in files of
+their own.
 """
 
 import json
@@ -18,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from killing import ENVIRONMENT, MANY, Server, contents
+from killing import ENVIRONMENT, MANY, Server, contents, few_and_many
 from pipeline_runs import chengxin, command
 
 from deliveries import ARREARS, PENALTY, REGISTRATION, Office, company, penalty, uscc
@@ -110,10 +111,10 @@ def test_the_undisturbed_run_takes_everything_in(stages: Stages) -> None:
     assert chengxin(home, stages.folder / "contracts", "verify")["problems"] == []
 
 
-@pytest.mark.parametrize("stage", [0, 1])
-def test_killed_at_random_times(stages: Stages, server: Server, stage: int) -> None:
-    draw, kills, homes = random.Random(stage), 0, 0
-    while kills < 18 * MANY:
+@pytest.mark.parametrize(("stage", "wanted"), few_and_many((0, 3), (1, 3), many=[(0, 18 * MANY), (1, 18 * MANY)]))
+def test_killed_at_random_times(stages: Stages, server: Server, stage: int, wanted: int) -> None:
+    draw, kills, homes = random.Random(f"{stage} {wanted}"), 0, 0
+    while kills < wanted:
         home, homes = stages.copy(stage, f"time-{stage}-{homes}"), homes + 1
         for _ in range(draw.randrange(2, 6)):
             kills += server.kill_after(home, draw.uniform(0, stages.seconds)) == -signal.SIGKILL
@@ -121,8 +122,8 @@ def test_killed_at_random_times(stages: Stages, server: Server, stage: int) -> N
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-@pytest.mark.parametrize("stage", [0, 1])
-def test_killed_at_system_calls_that_change_the_disk(stages: Stages, server: Server, stage: int) -> None:
+@pytest.mark.parametrize(("stage", "wanted"), few_and_many((0, 2), (1, 2), many=[(0, 12 * MANY), (1, 12 * MANY)]))
+def test_killed_at_system_calls_that_change_the_disk(stages: Stages, server: Server, stage: int, wanted: int) -> None:
     home = stages.copy(stage, f"traced-{stage}")
     end, log = server.trace(home, "-e", "trace=" + ",".join(CALLS))
     assert end == 0
@@ -130,7 +131,7 @@ def test_killed_at_system_calls_that_change_the_disk(stages: Stages, server: Ser
     counts = Counter(re.findall(rf"^{first} +(\w+)\(", log, re.MULTILINE))
     shutil.rmtree(home)
     points = [(call, n) for call in CALLS for n in range(1, counts[call] + 1)]
-    chosen = random.Random(stage).sample(points, min(len(points), 5 * MANY))
+    chosen = random.Random(f"{stage} {wanted}").sample(points, min(len(points), wanted))
     for call, n in chosen:
         home = stages.copy(stage, f"{call}-{stage}-{n}")
         end, _ = server.trace(home, "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={n}")
@@ -138,6 +139,7 @@ def test_killed_at_system_calls_that_change_the_disk(stages: Stages, server: Ser
         stages.settle(home, stage)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_still_gets_done(stages: Stages, server: Server) -> None:
     home, draw = stages.copy(0, "again-and-again"), random.Random(7)
     for _ in range(6):

@@ -72,6 +72,7 @@ def server() -> Iterator[Server]:
     started.close()
 
 
+@pytest.mark.slow
 def test_killed_while_several_processes_read_one_file(server: Server, tmp_path: Path) -> None:
     large, draw = Large(tmp_path), random.Random(20261125)
     undisturbed = large.copy("undisturbed")

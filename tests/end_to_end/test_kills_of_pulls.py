@@ -20,7 +20,7 @@ from chengxin.connectors import landing
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
 from servers import Answer, Api, Asked, postgres_cluster
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.slow]
 COMPANIES = [company(n) for n in range(1, 41)]
 STAGED = ("source_record_id", "source_updated_at", *(name for name in PENALTY if name != "source_updated_at"))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from killing import few_and_many
 from pipeline_runs import JSON_KEYS, LIST_COLUMNS, chengxin, contract, published_files
 
 pytestmark = pytest.mark.realdata
@@ -52,7 +53,7 @@ def test_three_formats_publish_the_same_rows_and_a_repeat_changes_nothing(tmp_pa
     assert chengxin(home, contracts, "verify")["problems"] == []
 
 
-@pytest.mark.parametrize("encoding", ["gb18030", "gbk", "utf-16"])
+@pytest.mark.parametrize("encoding", few_and_many(("gb18030",), many=[("gbk",), ("utf-16",)]))
 def test_transcoded_files_publish_the_same_rows(tmp_path: Path, lists: Path, encoding: str) -> None:
     text = (lists / "csv" / "1998-湖南.csv").read_text("utf-8-sig")
     if encoding == "gbk":  # what GBK cannot write was never in such a file

@@ -4,7 +4,6 @@ CHENGXIN_MANY=20 multiplies the number of kills.
 """
 
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -15,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from test_kills import MANY
-from test_kills import Server as Forks
+from killing import ENVIRONMENT, MANY, few_and_many
+from pipeline_runs import words
 
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
 from object_stores import Server, s3_server
+from warm import Warm
 
 BUCKET = "kills"
 NOTES = ("feedback/",)  # what is sent again after a kill bears the same number, but is noted once more
@@ -36,7 +36,7 @@ class Homes:
     """Homes in one bucket, all with the same deliveries; every run is on a machine of its own unless told."""
 
     server: Server
-    forks: Forks
+    forks: Warm
     folder: Path
     made: int = 0
     expected: dict[str, str] = field(default_factory=dict)
@@ -46,11 +46,7 @@ class Homes:
         return f"s3://{BUCKET}/{self.made}"
 
     def begin(self, home: str) -> int:
-        self.forks.process.stdin.write(
-            json.dumps(["--home", home, "--contracts", str(self.folder / "contracts"), "run", "--json"]) + "\n"
-        )
-        self.forks.process.stdin.flush()
-        return int(self.forks.process.stdout.readline().split()[1])
+        return self.forks.begin(words(home, self.folder / "contracts", "run", "--json"))
 
     def run(self, home: str) -> int:
         """Run to the end; return how many requests that took."""
@@ -99,11 +95,7 @@ class Homes:
         assert found == self.expected
 
     def sweep(self, home: str) -> None:
-        arguments = ["--home", home, "--contracts", str(self.folder / "contracts"), "tidy", "--json"]
-        self.forks.process.stdin.write(json.dumps(arguments) + "\n")
-        self.forks.process.stdin.flush()
-        os.kill(int(self.forks.process.stdout.readline().split()[1]), signal.SIGCONT)
-        assert self.forks.end() == 0
+        assert self.forks.run(words(home, self.folder / "contracts", "tidy", "--json")).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -123,27 +115,20 @@ def homes(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     given = server.environment(
         CHENGXIN_WORK=str(folder / "work"), CHENGXIN_INBOX=str(inbox), CHENGXIN_STRAY_MINUTES="0"
     )
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)  # the forks inherit it
-    try:
-        forks = Forks()
-        made = Homes(server, forks, folder)
-        yield made
-        forks.process.stdin.close()
-        forks.process.wait()
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    forks = Warm("chengxin", os.environ | ENVIRONMENT | given)
+    yield Homes(server, forks, folder)
+    forks.close()
 
 
-def test_killed_at_any_request(homes: Homes) -> None:
+@pytest.mark.parametrize("rounds", few_and_many((2,), many=[(10 * MANY,)]))
+def test_killed_at_any_request(homes: Homes, rounds: int) -> None:
     undisturbed = homes.home()
     requests = homes.run(undisturbed)
     homes.sweep(undisturbed)
     homes.expected = homes.contents(undisturbed)
     assert {"published/open/current.json", "admissions/00000001.json"} <= set(homes.expected)
-    draw = random.Random(4)
-    for _ in range(6 * MANY):
+    draw = random.Random(rounds)
+    for _ in range(rounds):
         homes.forget()
         home = homes.home()
         for _ in range(draw.randrange(1, 3)):

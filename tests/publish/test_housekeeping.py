@@ -8,6 +8,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.connectors.file_drop import file_delivery
 from chengxin.dataset import reader
 from chengxin.errors import ContractError, InvariantBroken
 from chengxin.publish import verify
@@ -70,8 +71,10 @@ def test_every_landed_batch_is_read_once_in_a_round_and_none_twice_a_day(office)
 
 
 def test_a_killed_slice_goes_on_where_it_was_noted(office):
+    contract = office.contracts["reg"]
     for n in range(ROUND_DAYS * 4):
-        office.deliver("reg", company(n), day=0)
+        delivery = file_delivery(contract, office.write("reg", [company(n)], day=0))
+        pipeline.land(contract, delivery, office.settings, at(0))
     told = []
 
     def die(done, of):

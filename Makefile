@@ -40,8 +40,8 @@ demo-data: setup  ## only make the demo deliveries
 	$(BIN)/chengxin --home $(HOME_DIR) demo-data
 
 PYTEST = $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
-TESTERS ?= 2
-test: setup  ## every promise tested once, in ten to fifteen minutes on two cores; TESTERS=n processes
+TESTERS ?= 3
+test: setup  ## every promise tested once, in ten to fifteen minutes on two cores; TESTERS=n processes, which wait a lot
 	$(PYTEST)
 
 test-slow: setup  ## the tests that `make test` leaves out: many kills, soaks, the stack as processes, the whole walk

@@ -5,6 +5,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import yaml
@@ -63,9 +64,14 @@ def command(home: Path, contracts: Path, *arguments: str) -> list[str]:
 
 def chengxin(home: Path, contracts: Path, *arguments: str, code: int = 0, **env: str) -> dict[str, Any]:
     """Run the CLI with --json in a process of its own and return what it printed; the exit code must be `code`."""
-    done = _warm().run(words(home, contracts, *arguments, "--json"), os.environ | env)
+    done = told(words(home, contracts, *arguments, "--json"), **env)
     assert done.returncode == code, done.stderr[-3000:] + done.stdout[-1000:]
     return json.loads(done.stdout) if done.stdout else {}
+
+
+def told(arguments: list[str], folder: Path | None = None, **env: str) -> CompletedProcess[str]:
+    """Run the CLI in a process of its own, in this folder."""
+    return _warm().run(arguments, os.environ | env, folder)
 
 
 @cache

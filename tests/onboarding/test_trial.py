@@ -2,11 +2,11 @@
 
 import csv
 import json
-import subprocess
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
-from pipeline_runs import command
+from pipeline_runs import told, words
 
 from deliveries import person_doc, uscc
 
@@ -51,9 +51,8 @@ def deliver(path: Path, header: list[str], *, bad: int) -> None:
         csv.writer(stream).writerows([header, *(row[: len(header)] for row in rows)])
 
 
-def run(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    full = command(place / "home", place / "contracts", "contracts", *arguments)
-    return subprocess.run(full, capture_output=True, text=True, check=False, cwd=place)
+def run(place: Path, *arguments: str) -> CompletedProcess[str]:
+    return told(words(place / "home", place / "contracts", "contracts", *arguments), place)
 
 
 def test_a_trial_counts_explains_and_masks_and_lands_nothing(place):

@@ -148,7 +148,8 @@ def asked(folder: Path, query: str) -> int:
     """Ask Airflow's database for a number, without taking part in its locks."""
     import sqlite3
 
-    with sqlite3.connect(f"file:{folder}/home/airflow/airflow.db?mode=ro", uri=True, timeout=120) as database:
+    path = folder / "home" / "airflow" / "airflow.db"
+    with sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=120) as database:
         return int(database.execute(query).fetchone()[0])
 
 

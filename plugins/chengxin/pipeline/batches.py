@@ -248,6 +248,7 @@ def ingest(
 ) -> dict[str, Any]:
     """Run a landed batch through standardise, validate and admit; return its account."""
     step("标准化")
+    runner.import_ahead()
     standardise(contract, landed, settings)
     step("校验")
     validate(contract, landed, settings, clock)

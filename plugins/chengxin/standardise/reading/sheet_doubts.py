@@ -1,7 +1,7 @@
 """What a workbook holds beside the rows that are read, or hides among them: other sheets, hidden ones, merged cells."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from chengxin.errors import DeliveryMismatch
 _NUMBER = re.compile(r"[-+]?[\d,.]+(?:E[-+]?\d+)?")
 _DATA = re.compile(r"\d{6}|\d{4}\D\d{1,2}\D\d{1,2}")
 Cells = list[str | None]
+Range = tuple[tuple[int, int], tuple[int, int]]
 
 
 def refuse_hidden(path: Path, spec: FileSpec, book: Any, chosen: Sequence[str]) -> None:
@@ -59,10 +60,10 @@ class Merged:
     _values: dict[int, str | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, sheet: Any, body: int, width: int) -> "Merged":
-        """Take the merged ranges of a sheet from row `body` (1-based) on."""
+    def of(cls, ranges: Iterable[Range], body: int, width: int) -> "Merged":
+        """Take the merged ranges of a sheet from row `body` (1-based) on; the ranges' own places are 0-based."""
         found = cls()
-        for (top, left), (bottom, _) in sheet.merged_cell_ranges or ():
+        for (top, left), (bottom, _) in ranges:
             if bottom > top and left < width:
                 for row in range(max(top + 1, body), bottom + 2):
                     found._spans.setdefault(row, []).append((left, row == max(top + 1, body)))

@@ -1,14 +1,14 @@
 """Excel sheets (xlsx, xls) -> columns as text.
 
-The one reader that holds a whole sheet in memory: the calamine library unpacks it at once. A sheet has at most
-1,048,576 rows (65,536 in xls), so that is bounded, though not small (about 1 KiB a row of ten cells).
+An xlsx sheet is read in pieces (workbook_stream.py). An xls sheet is the one thing held in memory as a whole: the
+calamine library unpacks it at once; it has at most 65,536 rows.
 """
 
 import datetime as dt
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +31,14 @@ from chengxin.standardise.reading.shapes import (
     unique_names,
 )
 from chengxin.standardise.reading.sheet_doubts import Merged, refuse_alike, refuse_hidden
-from chengxin.standardise.reading.workbook_zip import bounded, survey
+from chengxin.standardise.reading.workbook_stream import Rows, book, forget, merged_ranges, sheet_pieces
 
 #: What a failed formula leaves; #N/A is left out, because it is the word for "nothing found" and read as null.
 _FAILED = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
-#: The sheet opened last: planning and reading it would each unpack it. Forgotten when it has been read.
+#: The xls sheet opened last: planning and reading it would each unpack it. Forgotten when it has been read.
 _last: dict[tuple[str, str, int, int], Any] = {}
 _SAMPLE = 1_000  # rows below the header that tell whether a column without a name is empty
-_ROWS = 50_000
+_ROWS = 20_000
 _EXACT = 10**15  # a double holds whole numbers of 15 digits for sure
 #: Rows of the n-th sheet (n > 1) are numbered from n times this on, so that no two rows of a file have one number.
 ROWS_PER_SHEET = 10_000_000
@@ -53,10 +53,10 @@ def plan_sheet(path: Path, spec: FileSpec) -> list[Piece]:
     size = path.stat().st_size
     if not size:
         return [Piece(str(path), 0, 0, 0, _body(spec), "", ())]
-    book = _book(path, spec.format)
-    names = tuple(book.sheet_names)
+    opened = _book(path, spec.format)
+    names = tuple(opened.sheet_names)
     chosen = _chosen(path, spec, names)
-    refuse_hidden(path, spec, book, [names[n - 1] for n in chosen])
+    refuse_hidden(path, spec, opened, [names[n - 1] for n in chosen])
     heads = {n: _head(path, spec, names[n - 1]) for n in chosen}
     filled = {n: head for n, head in heads.items() if head[0]} or dict(list(heads.items())[:1])
     (first, expected), *others = filled.items()
@@ -125,20 +125,36 @@ def sheet_names(path: Path, kind: str) -> tuple[str, ...]:
 
 
 def sheet_rows(path: Path, kind: str, name: str) -> Iterator[tuple[int, list[str | None]]]:
-    """Yield (sheet row, cells as text) of one sheet, from row 1 on.
+    """Yield (sheet row, cells as text) of one sheet, from row 1 on; blank cells behind the last may be missing.
 
     Blank cells are null; a failed formula is its error text (#N/A) in xlsx, null in xls, where the library hides it.
     """
-    sheet, errors = _opened(path, kind, name)
-    if sheet.start is None:
+    end = 0
+    for part in _parts(path, kind, name):
+        margin: list[str | None] = [None] * part.left
+        texts = part.texts
+        gap = ((row, ()) for row in range(end, part.top))
+        for row, found in chain(gap, enumerate(part.cells, part.top)):
+            if texts is None:
+                cells = margin + [cell if type(cell) is str and cell else cell_text(cell) for cell in found]
+            else:
+                cells = margin + [texts[cell] if type(cell) is str else cell_text(cell) for cell in found]
+            end = row + 1
+            yield end, cells
+
+
+def _parts(path: Path, kind: str, name: str) -> Iterator[Rows]:
+    if _is_package(path):
+        yield from sheet_pieces(path, name)
         return
-    margin: list[str | None] = [None] * sheet.start[1]
-    for number, cells in enumerate(sheet.iter_rows(), 1):
-        texts = margin + [cell if type(cell) is str and cell else cell_text(cell) for cell in cells]
-        if errors:
-            for column in range(len(texts)):
-                texts[column] = errors.get((number - 1, column), texts[column])
-        yield number, texts
+    sheet = _opened(path, kind, name)
+    if sheet.start is not None:
+        yield Rows(sheet.start[0], sheet.start[1], islice(sheet.iter_rows(), sheet.start[0], None))
+
+
+def _is_package(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
 
 
 def _book(path: Path, kind: str) -> Any:
@@ -148,7 +164,7 @@ def _book(path: Path, kind: str) -> Any:
         actual = "，实际是网页（HTML）" if re.match(rb"(?i)\s*<(!doctype html|html|head|meta|table)", magic) else ""
         raise DeliveryCorrupt(f"文件 {path.name} 声明为 {kind}，内容却不是 Excel 工作簿{actual}；请按约定格式重新报送")
     if magic.startswith(b"PK"):
-        bounded(path)
+        return book(path)
     try:
         return calamine.load_workbook(str(path))
     except calamine.PasswordError:
@@ -157,22 +173,24 @@ def _book(path: Path, kind: str) -> Any:
         raise DeliveryCorrupt(f"文件 {path.name} 已损坏，无法作为 {kind} 打开；请重新报送") from fault
 
 
-def _opened(path: Path, kind: str, name: str) -> tuple[Any, dict[tuple[int, int], str]]:
-    """Return a sheet, and its failed formulas. What would not fit is refused before it is unpacked."""
-    with path.open("rb") as file:
-        is_package = file.read(2) == b"PK"
-    errors = survey(path, name).errors if is_package else {}
+def _opened(path: Path, kind: str, name: str) -> Any:
+    """Return a sheet of an xls file."""
     state = path.stat()
     key = (str(path), name, state.st_mtime_ns, state.st_size)
     try:
         if key not in _last:
             _last.clear()
             _last[key] = _book(path, kind).get_sheet_by_name(name)
-        return _last[key], errors
+        return _last[key]
     except DeliveryCorrupt:
         raise
     except Exception as fault:
         raise DeliveryCorrupt(f"文件 {path.name} 的工作表 {name!r} 已损坏；请重新报送") from fault
+
+
+def _merged(path: Path, spec: FileSpec, name: str, piece: Piece) -> Merged:
+    ranges = merged_ranges(path, name) if _is_package(path) else _opened(path, spec.format, name).merged_cell_ranges
+    return Merged.of(ranges or (), piece.line, piece.width)
 
 
 def cell_text(value: object) -> str | None:
@@ -242,7 +260,7 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     size = 0
     path = Path(piece.path)
     name = sheet_names(path, spec.format)[piece.sheet - 1] if piece.end else ""
-    merged = Merged.of(_opened(path, spec.format, name)[0], piece.line, piece.width) if piece.end else Merged()
+    merged = _merged(path, spec, name, piece) if piece.end else Merged()
     for number, cells in sheet_rows(path, spec.format, name) if piece.end else ():
         if number < piece.line or not any(cell is not None for cell in cells):
             continue
@@ -259,6 +277,7 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
             rows, kept_cells, damaged, size = [], [], [], 0
     yield _chunk(piece.names, columns, rows, kept_cells, damaged)
     _last.clear()
+    forget()
 
 
 def _shown(cells: list[str | None]) -> str:

@@ -1,99 +1,81 @@
-"""A look into an XLSX package before it is unpacked: how large it gets, and where formulas failed.
+"""An XLSX package before it is unpacked: how large it gets, where its parts lie, and where formulas failed.
 
-The calamine library lays a sheet out as a full rectangle, so one stray cell in the last corner of a sheet asks for half
-a terabyte and ends the process; and it shows a failed formula as an empty cell. Both are found here, streaming.
+The calamine library lays what it reads out as a full rectangle, so one stray cell in the last corner of a sheet asks
+for half a terabyte and ends the process; and it shows a failed formula as an empty cell. Both are found here.
 """
 
 import re
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from lxml import etree
 
 from chengxin.errors import DeliveryCorrupt
 
-#: Cells of the rectangle around all filled cells; a cell takes 32 bytes. 1,048,576 rows of 40 columns fit.
+#: Cells of the rectangle around the filled cells of one piece of a sheet; a cell takes 32 bytes.
 MAX_CELLS = 48_000_000
 #: What a package may unpack to, and its table of texts, which is held in memory.
 MAX_UNPACKED = 4 << 30
 MAX_TEXTS = 1 << 30
 _SMALL = 16 << 20
-_BLOCK = 1 << 20
-_OVERLAP = 4 << 10
-_COLUMN = re.compile(rb' r="([A-Z]{1,3})\d')
-_CELL = re.compile(rb'<(?:\w+:)?c (?:[^>/]*? )?r="([A-Z]{1,3})(\d+)"[^>/]*>(?!\s*</)')
-_ROW = re.compile(rb' r="(\d+)"')
-_ERROR = re.compile(
-    rb'<(?:\w+:)?c (?=[^>]*?\bt="e")[^>]*?\br="([A-Z]{1,3})(\d+)"[^>]*>'
-    rb"(?:<(?:\w+:)?f[^>]*?(?:/>|>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>(#[^<]{1,20})</"
-)
-
-
-_UNCOMPUTED = re.compile(
-    rb'<(?:\w+:)?c (?![^>]*?\bt="str")[^>]*?\br="([A-Z]{1,3})(\d+)"[^>]*>'
-    rb"<(?:\w+:)?f[^>]*?(?:/>|>[^<]*</(?:\w+:)?f>)(?:<(?:\w+:)?v\s*(?:/>|></(?:\w+:)?v>))?</(?:\w+:)?c>"
+#: The column of a cell, with its row where that is above a million; and a cell that is filled.
+_PLACE = re.compile(rb"""r\s*=\s*["']([A-Za-z]+(?:\d{7})?)""")
+_CELL = re.compile(rb"""<(?:\w+:)?c\s(?:[^>/]*?\s)?r\s*=\s*["']([A-Za-z]+)(\d+)["'][^>/]*>(?!\s*</)""")
+_TYPE = re.compile(rb"""\st\s*=\s*(["'])(\w*)\1""")
+_FAILED = re.compile(rb"""(<(?:\w+:)?c\s(?:[^<>]*\s)?t\s*=\s*)["']e["']""")
+_FORMULA_ONLY = re.compile(
+    rb"<(?P<p>(?:\w+:)?)c\b(?P<attributes>[^<>]*)>\s*<(?P=p)f\b[^<>]*(?:/>|>[^<]*</(?P=p)f>)\s*"
+    rb"(?:<(?P=p)v\s*(?:/>|></(?P=p)v>)\s*)?</(?P=p)c>"
 )
 #: What stands for a formula that was written by a program and never worked out.
 UNCOMPUTED = "#CALC!"
+#: What the modules of zip and XML raise for a broken package.
+BROKEN = (zipfile.BadZipFile, EOFError, etree.XMLSyntaxError, NotImplementedError, RuntimeError, OSError, ValueError)
 
 
-@dataclass(frozen=True)
-class Survey:
-    """What was found in a sheet. errors: (row, column) -> #N/A and its like, both 0-based."""
-
-    rows: int = 0
-    columns: int = 0
-    errors: dict[tuple[int, int], str] = field(default_factory=dict)
+def damaged(path: Path) -> DeliveryCorrupt:
+    """Return the error for a package that cannot be read."""
+    return DeliveryCorrupt(f"文件 {path.name} 已损坏，无法作为 xlsx 打开；请重新报送")
 
 
-def survey(path: Path, sheet: str) -> Survey:
-    """Read through one sheet, once while the file stays as it is.
-
-    Raises DeliveryCorrupt for a package that would not fit into memory, or is broken.
-    """
-    state = path.stat()
-    return _survey(path, sheet, state.st_mtime_ns, state.st_size)
+def irregular(path: Path) -> DeliveryCorrupt:
+    """Return the error for a package that is put together in a way that cannot be checked."""
+    return DeliveryCorrupt(f"文件 {path.name} 的内部结构不合规范，无法核查公式和大小；请用 Excel 或 WPS 另存后重新报送")
 
 
 def bounded(path: Path) -> None:
-    """Refuse a package by the sizes in its list of members: the library holds all texts as soon as it opens one.
-
-    Raises DeliveryCorrupt.
-    """
+    """Refuse a package by the sizes in its list of members. Raises DeliveryCorrupt."""
     try:
         with zipfile.ZipFile(path) as package:
             sizes = {info.filename: info.file_size for info in package.infolist()}
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as fault:
-        raise DeliveryCorrupt(f"文件 {path.name} 已损坏，无法作为 xlsx 打开；请重新报送") from fault
+    except BROKEN as fault:
+        raise damaged(path) from fault
     texts = max((size for name, size in sizes.items() if name.lower().endswith("sharedstrings.xml")), default=0)
     for size, limit, what in ((sum(sizes.values()), MAX_UNPACKED, "解开后"), (texts, MAX_TEXTS, "的文字部分解开后")):
         if size > limit:
             raise DeliveryCorrupt(f"文件 {path.name} {what}超过 {limit >> 30} GiB，不予读取；请拆分或改用 csv 报送")
 
 
-@lru_cache(maxsize=4)
-def _survey(path: Path, sheet: str, _changed: int, _size: int) -> Survey:
-    try:
-        with zipfile.ZipFile(path) as package:
-            member = _member(package, sheet)
-            if member is None:
-                raise DeliveryCorrupt(
-                    f"文件 {path.name} 的内部结构不合规范，无法核查公式和大小；请用 Excel 或 WPS 另存后重新报送"
-                )
-            return _scan(path, package, member, sheet)
-    except (zipfile.BadZipFile, EOFError, etree.XMLSyntaxError, NotImplementedError, RuntimeError, OSError) as fault:
-        raise DeliveryCorrupt(f"文件 {path.name} 已损坏，无法作为 xlsx 打开；请重新报送") from fault
-
-
-def _member(package: zipfile.ZipFile, sheet: str) -> str | None:
-    """Return the package member that holds a sheet, or None where the package does not say which."""
-    names = {name.lower(): name for name in package.namelist()}
+def small_parts(package: zipfile.ZipFile) -> dict[str, bytes]:
+    """Return the parts that say what sheets there are and what their numbers mean: all but sheets and texts."""
+    names = _by_lower_case(package)
     place = _book_place(package, names)
-    folder, _, file = place.rpartition("/")
-    book, relations = names.get(place), names.get(f"{folder}/_rels/{file}.rels".lstrip("/"))
+    wanted = {"[content_types].xml", "_rels/.rels", place, _relations_of(place)}
+    wanted |= {name for name in names if name.endswith("styles.xml")}
+    return {names[name]: _read(package, names[name]) for name in sorted(wanted & names.keys())}
+
+
+def texts_member(package: zipfile.ZipFile) -> str | None:
+    """Return the package member that holds the shared texts, where the calamine library looks for it."""
+    return _by_lower_case(package).get("xl/sharedstrings.xml")
+
+
+def sheet_member(package: zipfile.ZipFile, sheet: str) -> str | None:
+    """Return the package member that holds a sheet, or None where the package does not say which."""
+    names = _by_lower_case(package)
+    place = _book_place(package, names)
+    folder = place.rpartition("/")[0]
+    book, relations = names.get(place), names.get(_relations_of(place))
     if book is None or relations is None:
         return None
     targets = {str(node.get("Id")): node.get("Target", "") for node in _parsed(package, relations)}
@@ -106,6 +88,15 @@ def _member(package: zipfile.ZipFile, sheet: str) -> str | None:
     return None
 
 
+def _by_lower_case(package: zipfile.ZipFile) -> dict[str, str]:
+    return {name.lower(): name for name in package.namelist()}
+
+
+def _relations_of(place: str) -> str:
+    folder, _, file = place.rpartition("/")
+    return f"{folder}/_rels/{file}.rels".lstrip("/")
+
+
 def _book_place(package: zipfile.ZipFile, names: dict[str, str]) -> str:
     """Return where the package keeps the workbook, in lower case; xl/workbook.xml as a rule."""
     relations = names.get("_rels/.rels")
@@ -115,51 +106,49 @@ def _book_place(package: zipfile.ZipFile, names: dict[str, str]) -> str:
     return "xl/workbook.xml"
 
 
+def _read(package: zipfile.ZipFile, member: str) -> bytes:
+    with package.open(member) as file:
+        found = file.read(_SMALL + 1)
+    if len(found) > _SMALL:
+        raise ValueError(f"{member} is larger than {_SMALL} bytes")
+    return found
+
+
 def _parsed(package: zipfile.ZipFile, member: str) -> etree._Element:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-    with package.open(member) as file:
-        return etree.fromstring(file.read(_SMALL), parser)
+    return etree.fromstring(_read(package, member), parser)
 
 
-def _blocks(package: zipfile.ZipFile, member: str) -> Iterator[bytes]:
-    """Yield the text with an overlap, so that no tag is cut in every block that holds it."""
-    carry = b""
-    with package.open(member) as file:
-        while block := file.read(_BLOCK):
-            yield carry + block
-            carry = block[-_OVERLAP:]
+def failures_as_texts(xml: bytes) -> bytes:
+    """Turn the failed formulas of a piece of a sheet into texts: #N/A and its like, or UNCOMPUTED."""
+    if b'"e"' in xml or b"'e'" in xml:
+        xml = _FAILED.sub(rb'\1"str"', xml)
+    return _FORMULA_ONLY.sub(_uncomputed, xml) if b"<f" in xml or b":f" in xml else xml
 
 
-def _scan(path: Path, package: zipfile.ZipFile, member: str, sheet: str) -> Survey:
-    columns: set[bytes] = set()
-    rows = 0
-    errors: dict[tuple[int, int], str] = {}
-    for block in _blocks(package, member):
-        columns.update(_COLUMN.findall(block))
-        rows = max(rows, max(map(int, _ROW.findall(block)), default=0))
-        if b't="e"' in block:
-            for match in _ERROR.finditer(block):
-                errors[int(match[2]) - 1, _number(match[1])] = match[3].decode("utf-8", "replace")
-        if b"<f" in block or b":f" in block:
-            for match in _UNCOMPUTED.finditer(block):
-                errors[int(match[2]) - 1, _number(match[1])] = UNCOMPUTED
-    width = max((_number(name) + 1 for name in columns), default=0)
-    if rows * width > MAX_CELLS:  # formatted but empty rows count here: look at the filled cells one by one
-        rows, width = _exact(package, member)
-        if rows * width > MAX_CELLS:
-            raise DeliveryCorrupt(
-                f"文件 {path.name} 的工作表 {sheet!r} 有单元格远在第 {rows} 行或第 {width} 列，整张表无法放入内存；"
-                "请删去表格以外的内容，或改用 csv 报送"
-            )
-    return Survey(rows, width, errors)
+def _uncomputed(cell: re.Match[bytes]) -> bytes:
+    kind = _TYPE.search(cell["attributes"])
+    if kind and kind[2] == b"str":  # the result is an empty text
+        return cell[0]
+    return b'<%bc%b t="str"><%bv>%b</%bv></%bc>' % (
+        *(cell["p"], _TYPE.sub(b"", cell["attributes"]), cell["p"]),
+        *(UNCOMPUTED.encode(), cell["p"], cell["p"]),
+    )
 
 
-def _exact(package: zipfile.ZipFile, member: str) -> tuple[int, int]:
-    rows = width = 0
-    for block in _blocks(package, member):
-        for name, row in _CELL.findall(block):
-            rows, width = max(rows, int(row)), max(width, _number(name) + 1)
-    return rows, width
+def refuse_far_cells(xml: bytes, path: Path, sheet: str) -> None:
+    """Raise DeliveryCorrupt where the rectangle around the filled cells of a piece would not fit into memory."""
+    places = set(_PLACE.findall(xml))
+    width = max((_number(name.rstrip(b"0123456789").upper()) + 1 for name in places), default=0)
+    if width * 10**6 <= MAX_CELLS and not any(name[-1:].isdigit() for name in places):
+        return
+    filled = [(int(row), _number(name.upper()) + 1) for name, row in _CELL.findall(xml)]
+    rows, columns = [row for row, _ in filled], [column for _, column in filled]
+    if filled and (max(rows) - min(rows) + 1) * max(columns) > MAX_CELLS:
+        raise DeliveryCorrupt(
+            f"文件 {path.name} 的工作表 {sheet!r} 有单元格远在第 {max(rows)} 行或第 {max(columns)} 列，"
+            "整张表无法放入内存；请删去表格以外的内容，或改用 csv 报送"
+        )
 
 
 def _number(name: bytes) -> int:

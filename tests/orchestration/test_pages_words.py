@@ -34,3 +34,9 @@ def test_no_template_says_something_past_the_translation():
 
 def test_every_kind_of_alert_and_what_to_press_has_its_english():
     assert [text for kind in KINDS.values() for text in (kind.name, kind.press) if text not in WORDS] == []
+
+
+def test_no_text_has_two_english_ones():
+    lines = (PAGES / "english.yaml").read_text("utf-8").splitlines()
+    keys = [line.split(": ")[0].strip('"') for line in lines if ": " in line and not line.startswith(("#", " "))]
+    assert len(keys) == len(WORDS) == len(set(keys))

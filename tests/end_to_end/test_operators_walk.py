@@ -1,0 +1,159 @@
+"""The walk of an operator in a headless browser, from what `make run ASK=1` prints to the replayed row.
+
+Its pictures are kept in build/walk, light in Chinese and dark in English, for people to look at.
+"""
+
+import re
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from demo_runs import DOOR, Started, contracts_below
+
+from chengxin.settings import PROJECT
+
+pytestmark = [pytest.mark.airflow, pytest.mark.server, pytest.mark.slow]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SHOTS = PROJECT / "build" / "walk"
+ACCOUNTS, PERMIT = "banking_settlement_account", "{source: 核准号, element: account_permit_no"
+REASON = "已与人民银行核实，开户日期下期补报"
+PATIENCE = 300_000  # milliseconds, on a busy machine
+SIZE = {"width": 1500, "height": 950}
+PAGES = ("", "batches", "refused", "waiting", "snapshots", "catalogue", "scorecards")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Started]:
+    started = Started(contracts_below(tmp_path), "--ask")
+    yield started
+    started.process.kill()
+    started.process.wait()
+    assert started.nothing_left()
+
+
+class Walk:
+    """A browser with an operator's session."""
+
+    def __init__(self, browser: Any, door: tuple[str, str, str], scheme: str, locale: str) -> None:
+        self.url, user, password = door
+        self.scheme, self.errors = scheme, list[str]()
+        context = browser.new_context(color_scheme=scheme, locale=locale, timezone_id="Asia/Shanghai", viewport=SIZE)
+        self.page = context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(self.url)
+        self.page.fill("input[name=username]", user)
+        self.page.fill("input[name=password]", password)
+        self.page.click("button[type=submit]")
+        self.page.wait_for_url(lambda url: "login" not in url)
+
+    @property
+    def framed(self) -> Any:
+        """Return the page of ours that Airflow shows in its frame."""
+        return self.page.frame_locator("iframe")
+
+    def shot(self, name: str) -> None:
+        self.page.screenshot(path=SHOTS / f"{name}-{self.scheme}.png", full_page=True)
+
+    def ours(self, path: str) -> None:
+        self.page.goto(f"{self.url}/chengxin/{path}")
+
+    def overview(self) -> None:
+        """Open the overview as the navigation does."""
+        self.page.get_by_role("link", name="诚信总览").click()
+        self.framed.get_by_text("需要处理").wait_for()
+        self.framed.locator("svg text").first.wait_for()
+
+
+def test_from_the_overview_to_the_reason_the_approval_and_the_replay(run: Started) -> None:
+    if CHROMIUM is None:
+        pytest.skip("no chromium here")
+    from playwright.sync_api import sync_playwright
+
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    run.until("等待审批")
+    door = DOOR.findall(run.said)[-1]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        walk = Walk(browser, door, "light", "zh-CN")
+        _to_the_bad_row(walk)
+        _to_the_run_and_back(walk)
+        _approve(walk, run.until)
+        _replay(walk, run.home.parent / "contracts")
+        _look_at_all(walk, "zh")
+        dark = Walk(browser, door, "dark", "en-US")
+        _look_at_all(dark, "en")
+        assert walk.errors + dark.errors == []
+        browser.close()
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(60) == 0
+
+
+def _to_the_bad_row(walk: Walk) -> None:
+    """Overview, held batch, its page with the account and the verdict, the row with its place and its reason."""
+    walk.overview()
+    walk.shot("1-overview")
+    walk.framed.locator(f'a[href*="/batches/{ACCOUNTS}/"]').first.click()
+    walk.framed.get_by_text("整批暂缓").wait_for()
+    assert walk.framed.get_by_text("填充率 0.0%，低于下限 50.0%").first.is_visible()
+    row = walk.framed.locator("table.rows tbody tr").first
+    row.scroll_into_view_if_needed()
+    text = row.inner_text()
+    assert re.search(r"第 \d+ 行", text)
+    assert "field.required_missing" in text
+    walk.shot("2-held-batch")
+
+
+def _to_the_run_and_back(walk: Walk) -> None:
+    """From the batch to its run in Airflow, and by the tab of the run back to the batch."""
+    walk.framed.locator('a[data-airflow][href*="/runs/"]').first.click()
+    walk.page.wait_for_url(re.compile(rf"/dags/ingest__{ACCOUNTS}/runs/"))
+    walk.shot("3-run")
+    walk.page.get_by_role("link", name="批次与账目").click()
+    walk.framed.get_by_text("本次运行的批次").first.wait_for()
+    walk.framed.locator(f'a[href*="/batches/{ACCOUNTS}/"]').first.click()
+    walk.framed.get_by_text("整批暂缓").wait_for()
+
+
+def _approve(walk: Walk, until: Callable[[str], str]) -> None:
+    """Answer the question in Airflow's own form; the reason stands with the snapshot."""
+    walk.overview()
+    walk.framed.get_by_role("link", name="去审批").click()
+    walk.page.wait_for_url(re.compile("required_actions"))
+    walk.page.get_by_role("button", name="发布", exact=True).wait_for()
+    walk.shot("4-approval")
+    walk.page.locator("#element_reason").fill(REASON)
+    walk.page.get_by_role("button", name="发布", exact=True).click()
+    until("按 Ctrl-C 结束")
+    walk.ours("snapshots")
+    walk.page.locator('a[href*="/snapshots/government/"]').first.click()
+    walk.page.get_by_text(REASON).first.wait_for()
+    walk.shot("5-snapshot")
+
+
+def _replay(walk: Walk, contracts: Path) -> None:
+    """Mend the contract, replay the quarantine in the page, see the batch that came of it."""
+    path = contracts / "banking" / f"{ACCOUNTS}.yaml"
+    path.write_text(path.read_text("utf-8").replace(PERMIT, f"{PERMIT}, required: false"), "utf-8")
+    walk.ours(f"batches?dataset={ACCOUNTS}")
+    before = walk.page.locator("tbody tr").count()
+    walk.ours(f"refused?dataset={ACCOUNTS}")
+    walk.page.get_by_role("button", name="重放疑问数据…").click()
+    walk.shot("6-replay")
+    walk.page.get_by_role("button", name="开始").click()
+    walk.page.get_by_text("运行成功").wait_for()
+    walk.page.wait_for_timeout(6000)  # the pages look at the home every five seconds
+    walk.ours(f"batches?dataset={ACCOUNTS}")
+    assert walk.page.locator("tbody tr").count() == before + 1, "what passed is a batch of its own"
+    walk.shot("7-replayed")
+
+
+def _look_at_all(walk: Walk, lang: str) -> None:
+    walk.ours(f"?lang={lang}")
+    for name in PAGES:
+        walk.ours(name)
+        walk.page.locator("h1").wait_for()
+        walk.shot(f"page-{name or 'overview'}")

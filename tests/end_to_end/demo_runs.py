@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -39,8 +40,9 @@ class Started:
         kept["CHENGXIN_RETRY_SECONDS"] = "5"  # for a question that was answered at once
         with self.said_in.open("wb") as said:
             self.process = subprocess.Popen(
-                words, env=kept, cwd=folder, stdout=said, stderr=said, start_new_session=True
-            )
+                words, env=kept, cwd=folder, stdout=said, stderr=said, start_new_session=True,
+                preexec_fn=_listens,
+            )  # fmt: skip
 
     @property
     def said(self) -> str:
@@ -69,6 +71,11 @@ class Started:
         while self.left() and time.monotonic() < ends:
             time.sleep(0.5)
         return not self.left()
+
+
+def _listens() -> None:
+    """Let Ctrl-C end a process also where whoever runs the tests does not hear it, in the background of a shell."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def door(said: str) -> AirflowApi:

@@ -149,6 +149,9 @@ def _replay(walk: Walk, contracts: Path) -> None:
     walk.ours(f"batches?dataset={ACCOUNTS}")
     assert walk.page.locator("tbody tr").count() == before + 1, "what passed is a batch of its own"
     walk.shot("7-replayed")
+    walk.ours(f"refused?dataset={ACCOUNTS}")
+    walk.page.get_by_text("已更正 1 行，尚待更正 0 行").click()
+    walk.shot("8-mended")
 
 
 def _look_at_all(walk: Walk, lang: str) -> None:

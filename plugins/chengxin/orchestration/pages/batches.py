@@ -51,7 +51,7 @@ def batch(
     waited: int = -1,
 ) -> Response:
     """Show one batch; with raw the rows as sent, for those who may see them, and that is noted."""
-    from chengxin.serve.operators import lists
+    from chengxin.serve.operators import answers, lists
     from chengxin.serve.operators.rows import Rows
 
     reader.require(dataset)
@@ -80,6 +80,7 @@ def batch(
         row=row, contract=contract, verdict=verdict,
         receipt=_json(home.layout.landing(dataset, batch_id) / "receipt.json"), rules=_spelled(rules),
         refused=refused, waiting=waiting, rows_shown=ROWS, earlier=earlier, raw=raw,
+        told=answers.refused(home.layout.home, dataset, batch_id),
         may_see_values=reader.may_see_values(dataset), feedback=_feedback(home.layout.home, dataset, batch_id),
         has_report=(home.layout.validation(dataset, batch_id) / "report.html").is_file(),
         tasks=airflow_runs.tasks_of_batch(session, dataset, batch_id), dag=dag_of(dataset),

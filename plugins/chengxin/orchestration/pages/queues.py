@@ -68,7 +68,7 @@ def _permit(reader: Any, session: Any, wanted: Any, raw: bool, what: str) -> Non
 def _queue(
     kind: str, request: Request, reader: Any, home: Any, session: Any, wanted: Any, raw: bool, start: tuple[int, int]
 ) -> Response:
-    from chengxin.serve.operators import lists, rows
+    from chengxin.serve.operators import answers, lists, rows
 
     _permit(reader, session, wanted, raw, kind)
     with home.reading() as connection:
@@ -83,8 +83,12 @@ def _queue(
         since = home.clock.today() - timedelta(days=RECENT)
         values: dict[str, Any] = {
             "by_dataset": lists.queue_by_dataset(connection, KINDS[kind], wanted),
-            "rules": _spelled(lists.rules_since(connection, since, wanted)) if kind == "refused" else [],
+            "rules": [],
+            "told": {},
         }
+        if kind == "refused":
+            values["rules"] = _spelled(lists.rules_since(connection, since, wanted))
+            values["told"] = answers.mended(home.layout.home, ((r.dataset, r.batch_id) for r in found.rows))
     return page(
         request, reader, "queue.html.j2", section=kind, wanted=wanted, found=found, batches=batches, datasets=datasets,
         departments=lists.departments(datasets), raw=raw, titles=_titles(datasets),

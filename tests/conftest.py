@@ -8,6 +8,7 @@ import pytest
 from chengxin.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[1]
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of hundreds of processes compiles our code again
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from airflow_home import PROJECT, AirflowHome
 
 OURS = [*(PROJECT / "dags").glob("*.py"), *(PROJECT / "plugins").glob("*.py")]
 OURS += sorted((PROJECT / "plugins" / "chengxin" / "orchestration").rglob("*.py"))
+SETTING = [PROJECT / "docker-compose.yml", PROJECT / "docs" / "operating.md"]
+SETTING += [*(PROJECT / "plugins" / "chengxin" / "cli").glob("*.py"), *(PROJECT / "tests").glob("*.py")]
 PRESETS = ("@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 LEFT_BEHIND = (
     "airflow.contrib", "airflow.datasets", "airflow.decorators", "airflow.hooks", "airflow.models.baseoperator",
@@ -80,6 +83,23 @@ def test_airflows_database_is_asked_in_the_present_style():
 def test_every_schedule_names_its_zone():
     presets = {f"{path.relative_to(PROJECT)}: {n.value}" for path, n in _nodes(ast.Constant) if n.value in PRESETS}
     assert presets == set(), "a preset runs in UTC"
+
+
+def test_every_setting_of_airflow_is_one_that_it_knows_and_has_not_deprecated():
+    from airflow.configuration import conf
+
+    known = {
+        (section.upper(), option.upper()): facts.get("version_deprecated")
+        for section, described in conf.configuration_description.items()
+        for option, facts in described["options"].items()
+    }
+    used = {
+        (section, option.removesuffix("_CMD"))
+        for path in (*SETTING, *OURS)
+        for section, option in re.findall(r"AIRFLOW__([A-Z_]+?)__([A-Z0-9_]+)", path.read_text("utf-8"))
+    }
+    assert len(used) > 20
+    assert {name for name in used if name not in known or known[name]} == set()
 
 
 def _nodes(kind: type) -> Iterator[tuple[Path, Any]]:

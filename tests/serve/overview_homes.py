@@ -6,6 +6,7 @@ Only what the index and the pages read is there; nothing of it went through the 
 """
 
 import argparse
+import errno
 import json
 import os
 import random
@@ -109,14 +110,14 @@ def _batch(home: Path, name: str, n: int, at: datetime, chance: random.Random, o
         answered = home / "feedback" / name / batch_id / "0000"
         answered.mkdir(parents=True)
         for kind in ("回执.json", "回执.txt", "需更正.csv"):
-            os.link(refused, answered / kind)
+            _link(refused, answered / kind)
     rules = {f"error:{rule}": 10 for rule in RULES} if bad else {}
     summary = {"dataset": name, "batch_id": batch_id, "received": received, "passed": received - bad,
         "quarantined": bad, "rules": rules, "digest": "x", "mismatch": None}  # fmt: skip
     (landed / "receipt.json").write_text(json.dumps(receipt))
     (standard / "summary.json").write_text(json.dumps(summary))
     if bad:
-        os.link(refused, standard / "quarantine-00000-000.parquet")
+        _link(refused, standard / "quarantine-00000-000.parquet")
     if held:
         finding = {
             "rule": "fill.uscc",
@@ -136,6 +137,19 @@ def _batch(home: Path, name: str, n: int, at: datetime, chance: random.Random, o
         "share": "无条件", "received_at": at.isoformat(), "files": [f"{at:%Y%m%d}.csv"], "versions": {}}  # fmt: skip
     (home / "admissions" / f"{order:08d}.json").write_text(json.dumps(entry))
     return 1
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file another name; one that has as many as its file system allows is copied and goes on with the copy."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno != errno.EMLINK:
+            raise
+        fresh = source.with_suffix(".fresh")
+        shutil.copyfile(source, fresh)
+        fresh.replace(source)
+        os.link(source, target)
 
 
 def _snapshot(home: Path, n: int, count: int, order: int) -> None:

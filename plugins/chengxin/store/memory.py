@@ -11,7 +11,8 @@ def keep_freed_memory() -> None:
     """Let the C library keep what is freed until the process ends; for the entry points of short-lived processes.
 
     Each array would be mapped anew and its pages cleared by the kernel: a sixth of a worker's CPU. glibc only. Arrow's
-    own allocator is told the same in chengxin/__init__.py.
+    own allocator is told the same in chengxin/__init__.py. Airflow's tasks do without: large files are standardised by
+    workers, which do call it, and the rest of a batch of 100,000 rows took 1.80 CPU seconds without it and 1.94 with.
     """
     change = getattr(ctypes.CDLL(None), "mallopt", None)
     if change:

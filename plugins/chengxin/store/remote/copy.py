@@ -259,17 +259,7 @@ class WorkingCopy:
         raise AssertionError
 
     def _scan(self, roots: Iterable[str]) -> dict[str, str]:
-        """Return the stamp of every file of the home below some folders of the copy."""
-        found: dict[str, str] = {}
-        for root in roots:
-            for folder, folders, names in os.walk(self.home / root):
-                base = os.path.relpath(folder, self.home)
-                base = "" if base == "." else f"{base}/"
-                folders[:] = [n for n in folders if belongs(f"{base}{n}/x")]
-                for name in names:
-                    if belongs(path := base + name):
-                        found[path] = _stamp_of(self.home / path)
-        return found
+        return scan(self.home, roots)
 
     def _stamp(self, path: str, local: dict[str, str]) -> str:
         if path in local:
@@ -288,6 +278,20 @@ class WorkingCopy:
 
     def _content(self, sha256: str) -> Path:
         return self._work / "contents" / sha256[:2] / sha256
+
+
+def scan(home: Path, roots: Iterable[str] = ("",)) -> dict[str, str]:
+    """Return the stamp of every file of a home below some of its folders."""
+    found: dict[str, str] = {}
+    for root in roots:
+        for folder, folders, names in os.walk(home / root):
+            base = os.path.relpath(folder, home)
+            base = "" if base == "." else f"{base}/"
+            folders[:] = [n for n in folders if belongs(f"{base}{n}/x")]
+            for name in names:
+                if belongs(path := base + name):
+                    found[path] = _stamp_of(home / path)
+    return found
 
 
 def _stamp_of(path: Path) -> str:

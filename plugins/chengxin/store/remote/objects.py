@@ -62,49 +62,44 @@ class Objects:
 
     def create(self, key: str, data: bytes) -> bool:
         """Write an object unless there is one; True when it is there with these very bytes afterwards."""
-
-        def ask() -> bool:
-            try:
-                self._call("put_object", key, Body=data, IfNoneMatch="*")
-            except OSError as error:
-                if not _refused(error):
-                    raise
-                now = self.read(key)
-                return now is not None and now[0] == data
-            return True
-
-        return self._tried(ask)
+        return self._written(
+            lambda: self._call("put_object", key, Body=data, IfNoneMatch="*"), lambda: self._holds(key, data)
+        )
 
     def create_file(self, key: str, path: Path, sha256: str) -> bool:
         """Write a file as an object unless there is one; True when one with this content is there afterwards."""
-
-        def ask() -> bool:
-            try:
-                self._store().put_file(str(path), self._path(key), mode="create", Metadata={_SHA256: sha256})
-            except OSError as error:
-                if not _refused(error):
-                    raise
-                return self.digest(key) == sha256
-            return True
-
-        return self._tried(ask)
+        about = {"mode": "create", "Metadata": {_SHA256: sha256}}
+        return self._written(
+            lambda: self._store().put_file(str(path), self._path(key), **about), lambda: self.digest(key) == sha256
+        )
 
     def replace(self, key: str, data: bytes, etag: str, sha256: str) -> bool:
         """Write an object in place of the one with this ETag; False when that is not there any more."""
+        about = {"IfMatch": etag, "Metadata": {_SHA256: sha256}}
+        try:
+            return self._written(
+                lambda: self._call("put_object", key, Body=data, **about), lambda: self._holds(key, data)
+            )
+        except FileNotFoundError:
+            return False
+
+    def _written(self, write: Callable[[], Any], is_there: Callable[[], bool]) -> bool:
+        """Write on a condition. Refused, it is written all the same if the first try's reply was lost: look."""
 
         def ask() -> bool:
             try:
-                self._call("put_object", key, Body=data, IfMatch=etag, Metadata={_SHA256: sha256})
-            except FileNotFoundError:
-                return False
+                write()
             except OSError as error:
                 if not _refused(error):
                     raise
-                now = self.read(key)
-                return now is not None and now[0] == data
+                return is_there()
             return True
 
         return self._tried(ask)
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        now = self.read(key)
+        return now is not None and now[0] == data
 
     def copy(self, source: str, target: str, size: int) -> bool:
         """Copy an object inside the store; False when that cannot be done with one request, or it is gone."""

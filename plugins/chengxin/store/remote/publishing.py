@@ -38,12 +38,12 @@ def publish(
     _heed(index.tail(objects, base), set(gone) | {f.path for f in changed}, set())
     token = uuid.uuid4().hex
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        put = tuple(pool.map(lambda file: _upload(objects, index, copy.home, file, token), changed))
+        put = tuple(pool.map(lambda file: upload(objects, index, copy.home, file, token), changed))
     known = {f.path: index.file(f.path) for f in put} | {p: index.file(p) for p in gone}
     old = [was for was in known.values() if was is not None]
     swept = {f.place for f in old if f.key or f.path in set(gone)} | set(gone)
     entry = Entry(0, token, put, tuple(sorted(gone)), tuple(sorted(swept)), about)
-    _enter(objects, index, entry, base)
+    enter(objects, index, entry, base)
     for file in put:
         if file.key:
             place(objects, index, file.path)
@@ -51,11 +51,14 @@ def publish(
     index.checkpoint(objects)
 
 
-def _upload(objects: Objects, index: Index, home: Path, file: File, token: str) -> File:
-    """Bring a file into the store, at its own path where that place is free; return it with its key."""
+def upload(objects: Objects, index: Index, home: Path, file: File, token: str, twin: File | None = None) -> File:
+    """Bring a file into the store, at its own path where that place is free; return it with its key.
+
+    twin: one with the same content, by default what the index knows.
+    """
     unique = replace(file, key=f"{VERSIONS}{token}/{file.path}")
     natural = index.file(file.path) is None and not index.is_swept(file.path)
-    twin = index.with_content(file.sha256)
+    twin = twin or index.with_content(file.sha256)
     # Only where the name tells the content is it the same object whoever writes it, so that a copy overwrites nothing.
     by_content = file.sha256[:12] in file.path.rpartition("/")[2]
     if natural and by_content and twin and objects.copy(twin.place, file.path, file.size):
@@ -66,7 +69,7 @@ def _upload(objects: Objects, index: Index, home: Path, file: File, token: str) 
     return unique
 
 
-def _enter(objects: Objects, index: Index, entry: Entry, base: int) -> None:
+def enter(objects: Objects, index: Index, entry: Entry, base: int) -> None:
     """Create the next entry of the log: where others were faster, after theirs, if theirs are about other things."""
     keys = {f.place for f in entry.put}
     while True:

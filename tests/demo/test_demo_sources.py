@@ -88,7 +88,9 @@ def test_every_contract_finds_its_delivery_through_its_own_connector(tmp_path, m
                 for delivery in landing.offered(contract, settings):
                     batch = landing.land(contract, delivery, settings, clock)
                     landed.setdefault(contract.id, set()).add(batch.batch_id)
-    assert {name: len(batches) for name, batches in landed.items()} == dict.fromkeys(CONTRACTS, 2)
+    weekly = {name for name, c in CONTRACTS.items() if c.delivery.cadence in ("daily", "weekly")}
+    assert {name: len(batches) for name, batches in landed.items()} == {n: 1 + (n in weekly) for n in CONTRACTS}
+    assert {CONTRACTS[name].delivery.connector for name in weekly} == {"file_drop", "database"}
 
 
 def test_late_subjects_are_named_in_round_1_and_registered_in_round_2():

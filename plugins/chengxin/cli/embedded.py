@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.dataset import journal
-from chengxin.demo import DemoServer, make_demo
+from chengxin.demo import DemoServer, DemoSources, make_demo
 from chengxin.publish import snapshot as snapshots
 from chengxin.store import remote
 from chengxin.store.layout import Layout
@@ -66,7 +66,7 @@ def run_embedded(context: "Context", mode: Mode, tell: Callable[[dict[str, Any]]
         _say(context, mode, "正在启动 Airflow（约半分钟）……")
         with EmbeddedAirflow(context.settings, server.environment) as airflow:
             _say(context, mode, _door(airflow))
-            failures = _rounds(context, mode, airflow, contracts)
+            failures = _rounds(context, mode, airflow, contracts, sources)
             made = [b for b in _accounts(context, contracts) if b["batch_id"] not in before]
             result = {"batches": made, "snapshot": _current(context), "failures": failures}
             tell(result)
@@ -75,15 +75,21 @@ def run_embedded(context: "Context", mode: Mode, tell: Callable[[dict[str, Any]]
     return result
 
 
-def _rounds(context: "Context", mode: Mode, airflow: EmbeddedAirflow, contracts: Mapping[str, Contract]) -> list[str]:
+def _rounds(
+    context: "Context",
+    mode: Mode,
+    airflow: EmbeddedAirflow,
+    contracts: Mapping[str, Contract],
+    sources: DemoSources,
+) -> list[str]:
     """Run both rounds; return what failed. A request that gets no answer is mostly a component that died."""
     run = _Run(context, mode, airflow, contracts)
     failures = []
     try:
         for number in ROUNDS:
             if number != ROUNDS[0]:
-                make_demo(context.settings.home, contracts.values(), seed=mode.seed, round=number)
-            failures += run.round(number)
+                sources = make_demo(context.settings.home, contracts.values(), seed=mode.seed, round=number)
+            failures += run.round(number, sources.rows)
     except httpx.HTTPError as error:
         airflow.check()
         raise AirflowFailed(f"Airflow 没有按预期回答：{error}") from error
@@ -103,9 +109,9 @@ class _Run:
         self._until = time.monotonic() + (math.inf if mode.ask else LIMIT_SECONDS)  # a person may take long
         self._started = time.monotonic()
 
-    def round(self, number: int) -> list[str]:
-        """Run all ingest DAGs, then the publication; return what failed, in Chinese."""
-        ingests = [INGEST + c.id for c in _registers_first(self._contracts)]
+    def round(self, number: int, delivering: Container[str]) -> list[str]:
+        """Run the ingest DAGs of these data sets, then the publication; return what failed, in Chinese."""
+        ingests = [INGEST + c.id for c in _registers_first(self._contracts) if c.id in delivering]
         if number == ROUNDS[0]:
             self._await_dags({*ingests, SNAPSHOT})
         # Publication follows every admission; here it waits for the round, or it would publish each data set by itself.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chengxin.clock import SHANGHAI
+from chengxin.contracts.cadence import PERIODS
 from chengxin.contracts.models import Column, Contract
 from chengxin.demo.spelling import Text, spell, style_of
 from chengxin.demo.values import LAST_DAY, Record, values
@@ -85,6 +86,12 @@ class Delivered:
     def rows(self) -> list[tuple[Text, ...]]:
         """Return the rows."""
         return list(zip(*self.columns, strict=True))
+
+
+def delivers(contract: Contract, number: int) -> bool:
+    """Tell whether a source delivers in a round: in the first one all do, a week later those of a shorter rhythm."""
+    between = ROUND_DAYS[2] - ROUND_DAYS[1]
+    return number == 1 or PERIODS.get(contract.delivery.cadence, between.days + 1) <= between.days
 
 
 def deliver(contract: Contract, world: World, seed: int, number: int) -> Delivered:

@@ -18,7 +18,7 @@ from chengxin.connectors.database import DatabaseOptions
 from chengxin.connectors.file_drop import FileDropOptions
 from chengxin.connectors.http_api import HttpApiOptions
 from chengxin.contracts.models import Contract
-from chengxin.demo.rounds import ROUND_DAYS, Delivered, before_renaming, deliver
+from chengxin.demo.rounds import ROUND_DAYS, Delivered, before_renaming, deliver, delivers
 from chengxin.demo.world import Sizes, World, make_world
 from chengxin.demo.writers import file_bytes, objects
 from chengxin.store.atomic import write_bytes, write_json
@@ -43,7 +43,7 @@ class DemoSources:
 
 
 def make_demo(home: Path, contracts: Iterable[Contract], *, seed: int = SEED, round: int) -> DemoSources:  # noqa: A002
-    """Write the deliveries of a round (1 or 2) for all contracts, in full size. Run again, the same bytes."""
+    """Write what the sources deliver in a round (1 or 2), in full size. Run again, the same bytes."""
     return write_sources(home, contracts, seed=seed, number=round, sizes=Sizes())
 
 
@@ -61,16 +61,20 @@ def write_sources(
     rows: dict[str, int] = {}
     for contract in sorted(contracts, key=lambda c: c.id):
         options = connector_for(contract).options(contract)
-        delivered = deliver(contract, world, seed, number)
+        delivered = deliver(contract, world, seed, number) if delivers(contract, number) else None
+        if isinstance(options, HttpApiOptions):
+            connections.add(options.connection)
+        if isinstance(options, DatabaseOptions):
+            path = home / "demo" / f"{options.connection}.db"
+            environment[connection_variable(options.connection)] = f"sqlite:///{path}"
+        if delivered is None:
+            continue
         rows[contract.id] = len(delivered)
         if isinstance(options, FileDropOptions):
             files.append(_drop(home / "inbox", contract, options, delivered, number))
         elif isinstance(options, HttpApiOptions):
-            connections.add(options.connection)
             _offer(_interfaces(home), contract, options, delivered)
         elif isinstance(options, DatabaseOptions):
-            path = home / "demo" / f"{options.connection}.db"
-            environment[connection_variable(options.connection)] = f"sqlite:///{path}"
             _stage(path, options, delivered, number)
     return DemoSources(home, environment, tuple(files), _interfaces(home), tuple(sorted(connections)), rows)
 

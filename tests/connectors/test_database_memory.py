@@ -55,6 +55,7 @@ def peak_mib(url: str, contract, rows: int, folder: Path) -> float:
     return int(done.stdout) / 1024
 
 
+@pytest.mark.slow
 def test_a_million_rows_take_no_more_memory_than_some(postgres_url, make_contract, tmp_path, monkeypatch):
     monkeypatch.setenv("CHENGXIN_CONN_STAGING", postgres_url)
     options = {"connection": "staging", "table": "many", "key": "k", "watermark": "更新时间"}

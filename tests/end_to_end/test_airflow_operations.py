@@ -153,6 +153,7 @@ def test_a_snapshot_that_nobody_heard_of_is_announced_by_the_next_run(operated):
     assert operated.task("snapshot", "third", "publish")["state"] == "skipped"
 
 
+@pytest.mark.slow
 def test_months_are_issued_by_a_backfill_over_a_range_and_close_what_never_became_complete(operated):
     path = operated.home / "inbox" / "demo" / "old.csv"
     path.write_text(GOOD.splitlines()[0] + "\n" + ROW.format(n=9), "utf-8")
@@ -170,6 +171,7 @@ def test_months_are_issued_by_a_backfill_over_a_range_and_close_what_never_becam
     assert "202602" not in operated.pending()
 
 
+@pytest.mark.slow
 def test_an_issued_month_is_not_issued_again_and_a_wrong_one_is_refused(operated):
     operated.run("scorecard", "again", partition_key="202602")
     assert operated.ended("scorecard", "again") == "success"

@@ -4,6 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import duckdb
+import pytest
 from pipeline_runs import chengxin
 
 from chengxin.settings import PROJECT
@@ -11,6 +12,7 @@ from chengxin.settings import PROJECT
 CONTRACTS = PROJECT / "dags" / "contracts"
 
 
+@pytest.mark.slow
 def test_the_demo_shows_every_outcome_and_runs_again_without_change(tmp_path: Path) -> None:
     done = chengxin(tmp_path, CONTRACTS, "demo")
     totals: dict[str, int] = defaultdict(int)

@@ -85,6 +85,7 @@ def test_without_once_the_pages_stay_until_interrupted(start):
     assert run.nothing_left(1)
 
 
+@pytest.mark.slow
 def test_whatever_kills_it_takes_everything_along(start):
     run = start("--once")
     run.until("密码")

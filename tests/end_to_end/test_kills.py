@@ -147,7 +147,7 @@ def test_killed_again_and_again_it_still_gets_done(stages: Stages, server: Serve
     stages.settle(home, 0)
 
 
-@pytest.mark.parametrize("kilobytes", [1, 6, 24])
+@pytest.mark.parametrize("kilobytes", few_and_many((6,), many=[(1,), (24,)]))
 def test_a_full_disk_is_said_and_a_good_run_recovers(stages: Stages, kilobytes: int) -> None:
     home = stages.copy(0, f"full-{kilobytes}")
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
+from killing import few_and_many
 
 from airflow_home import PROJECT, AirflowHome
 from chengxin import pipeline
@@ -302,7 +303,8 @@ def test_issued_scorecards_are_shown_month_beside_month(served, admin):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
 @pytest.mark.parametrize(
-    ("scheme", "locale", "words"), [("light", "zh-CN", "需要处理"), ("dark", "en-US", "Needs attention")]
+    ("scheme", "locale", "words"),
+    few_and_many(("light", "zh-CN", "需要处理"), many=[("dark", "en-US", "Needs attention")]),
 )
 def test_an_operator_follows_the_bad_delivery_from_airflow_to_the_reason(served, scheme, locale, words):
     from playwright.sync_api import sync_playwright

@@ -204,6 +204,7 @@ def test_every_command_works_on_it(server, tmp_path):
     assert f"published/open/snapshots/{second}/DAMAGED.json" in server.objects("commands", "some/home/")
 
 
+@pytest.mark.slow
 def test_machines_that_take_in_and_publish_at_once_both_end_right(server, tmp_path):
     inbox = inbox_of(Office(tmp_path))
     url = "s3://at-once/home"

@@ -99,3 +99,16 @@ def test_a_column_that_appears_overnight_holds_the_batch_and_is_named(staging: S
     for landed in pipeline.pending(contract, staging.settings):
         pipeline.ingest(contract, landed, staging.settings, clock)
     assert staging.decisions() == [number(1), number(2)]
+
+
+def test_rows_of_a_pull_that_was_held_come_with_the_next_one(staging: Staging) -> None:
+    staging.put(1, "2026-03-01 08:00:00")
+    staging.pull()
+    staging.run("ALTER TABLE 处罚 ADD COLUMN 新增列 VARCHAR(255)")
+    staging.put(2, "2026-03-02 08:00:00")
+    assert [account["verdict"] for account in staging.pull()] == ["hold"]
+    staging.run("ALTER TABLE 处罚 DROP COLUMN 新增列")
+    staging.put(3, "2026-03-04 08:00:00")
+    assert [counts(account) for account in staging.pull()] == [(2, 0, 1, 0)]
+    assert staging.decisions() == [number(1), number(2), number(3)]
+    assert staging.pull() == []

@@ -10,7 +10,7 @@ The receipts are the only memory: what to ask a source for next is read from the
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -40,17 +40,23 @@ _IDENTITY = ("fingerprint", "path")
 _PRIVATE = ("path", "fingerprint", "touched", "files", "manifest", "pull")
 
 
-def offered(contract: Contract, settings: Settings, since: datetime | None = None) -> list[Delivery]:
+def offered(
+    contract: Contract,
+    settings: Settings,
+    since: datetime | None = None,
+    counted: Container[str] | None = None,
+) -> list[Delivery]:
     """Ask the source of a contract what it offers beyond what has surely landed already.
 
     since: ask for all from this instant on, whatever has landed; the same bytes are still the same batch. What counts
-    its changes with a number and not in time is asked from its beginning.
+    its changes with a number and not in time is asked from its beginning. counted: the batches whose rows need not be
+    asked for again (None = all): a pull goes on from the newest of them.
     """
     if since is not None:
         at = since.isoformat()
         found = connector_for(contract).discover(contract, settings, {"server_time": at, "watermark": at})
         return [d for d in found if d.locator.get("live") or d.offered_at >= since]
-    found = connector_for(contract).discover(contract, settings, cursor(settings, contract.id))
+    found = connector_for(contract).discover(contract, settings, cursor(settings, contract.id, counted))
     folder = Layout(settings.home).landing(contract.id, "")
     seen = _seen(folder)
     return [delivery for delivery in found if _landed_as(folder, seen, delivery) is None]
@@ -100,10 +106,12 @@ def landed(settings: Settings, dataset: str, batch_id: str) -> Batch:
     return _read_receipt(Layout(settings.home).landing(dataset, batch_id) / RECEIPT)
 
 
-def cursor(settings: Settings, dataset: str) -> dict[str, Any]:
-    """Return where the newest landed pull of a data set stopped; empty before the first."""
+def cursor(settings: Settings, dataset: str, counted: Container[str] | None = None) -> dict[str, Any]:
+    """Return where the newest landed pull of a data set (of those `counted`) stopped; empty before the first."""
     folder = Layout(settings.home).landing(dataset, "")
     for batch in reversed(batches(settings, dataset)):
+        if counted is not None and batch.batch_id not in counted:
+            continue
         locator = read_json(folder / batch.batch_id / RECEIPT)["locator"]
         if locator.get("live"):
             return dict(locator)

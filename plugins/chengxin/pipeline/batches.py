@@ -33,8 +33,13 @@ RELEASED = "released"  # the finding that says that a person let a held batch in
 
 @at_home.landing
 def discover(contract: Contract, settings: Settings, since: datetime | None = None) -> list[Delivery]:
-    """List what the source offers and has not surely landed yet; with `since`, all that it offers from then on."""
-    offered = landing.offered(contract, settings, since)
+    """List what the source offers and has not surely landed yet; with `since`, all that it offers from then on.
+
+    A pull goes on from the newest one that was admitted: the rows of a held one, which may never be let in, come again.
+    """
+    admitted = journal.latest(journal.admissions(Layout(settings.home)))
+    counted = {batch_id for dataset, batch_id in admitted if dataset == contract.id}
+    offered = landing.offered(contract, settings, since, counted)
     for gap in landing.missing(contract, settings, offered):
         log.warning("%s：报送序号不连续，%s；已到的照常处理，请向提供部门核实", contract.id, gap)
     return offered

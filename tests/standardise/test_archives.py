@@ -54,12 +54,17 @@ def unpack(tmp_path: Path, path: Path, spec: FileSpec = CSV, limits: Limits | No
     return {s.name: s.path.read_bytes() for s in found}
 
 
+def around(tmp_path: Path) -> set[Path]:
+    """Return what lies in the test's folder, but for the contents of the scratch folder, and beside it."""
+    within = {p for p in tmp_path.rglob("*") if tmp_path / "scratch" not in p.parents}
+    return within | {*tmp_path.parent.iterdir()}
+
+
 def refusal(tmp_path: Path, path: Path, spec: FileSpec = CSV, limits: Limits | None = None) -> str:
-    before = {p for p in tmp_path.parent.rglob("*") if tmp_path / "scratch" not in p.parents}
+    before = around(tmp_path)
     with pytest.raises(DeliveryMismatch) as told:
         unpack(tmp_path, path, spec, limits)
-    after = {p for p in tmp_path.parent.rglob("*") if tmp_path / "scratch" not in p.parents}
-    assert after - before <= {tmp_path / "scratch"}
+    assert around(tmp_path) - before <= {tmp_path / "scratch"}
     assert path.name in str(told.value)
     return str(told.value)
 

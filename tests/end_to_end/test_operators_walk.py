@@ -68,9 +68,8 @@ class Walk:
         self.framed.locator("svg text").first.wait_for()
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
 def test_from_the_overview_to_the_reason_the_approval_and_the_replay(run: Started) -> None:
-    if CHROMIUM is None:
-        pytest.skip("no chromium here")
     from playwright.sync_api import sync_playwright
 
     SHOTS.mkdir(parents=True, exist_ok=True)

@@ -176,7 +176,7 @@ def test_mended_rows_close_the_refused_ones_and_an_updated_receipt_is_sent(offic
     answer(office)
     mending = office.deliver("pen", right(1), right(2), day=2)["batch_id"]
     first = next(a for a in answer(office) if a.id.endswith("-r1"))
-    assert first.receipt["refused"] == {"total": 3, "open": 1, "mended": {mending: 2}, "overtaken": 0}
+    assert first.receipt["refused"] == {"total": 3, "open": 1, "mended": {mending: 2}, "overtaken": 0, "again": 0}
     assert [r["记录标识"] for r in sheet(first.folder, "需更正.csv")] == ["k3"]
     assert office.account("pen").quarantined == 3  # the account of the old batch does not change
 
@@ -201,6 +201,19 @@ def test_one_row_that_comes_again_closes_no_more_than_one(office):
     mended = two[0] | {"uscc": uscc(1)}
     office.deliver("pen", mended, day=2)
     assert next(a for a in answer(office) if a.receipt["refused"]["total"]).receipt["refused"]["open"] == 1
+
+
+def test_a_refused_row_that_comes_again_as_it_was_is_to_be_mended_once(office):
+    office.deliver("pen", wrong(1), wrong(1), wrong(2), wrong(3), right(4), day=1)
+    office.deliver("pen", wrong(1), wrong(2), right(5), day=2)
+    first, second = answer(office)
+    told = {"total": 4, "open": 2, "mended": {}, "overtaken": 0, "again": 2}
+    assert (first.receipt["refused"], second.receipt["refused"]["open"]) == (told, 2)
+    assert [r["记录标识"] for r in sheet(first.folder, "需更正.csv")] == ["k1", "k3"]
+    assert "2 条此后又原样报来" in (first.folder / "回执.txt").read_text("utf-8-sig")
+    mending = office.deliver("pen", right(1), right(2), day=3)["batch_id"]
+    told = [a.receipt["refused"] for a in answer(office) if a.receipt["refused"]["total"]]
+    assert [(r["open"], r["mended"]) for r in told] == [(1, {mending: 3}), (0, {mending: 2})]
 
 
 def test_a_newer_full_delivery_overtakes_what_an_older_one_refused(office):
@@ -250,7 +263,7 @@ def test_a_row_copied_from_the_table_with_its_guards_closes_the_refused_one_and_
     assert [row["source_record_id"] for row in copied] == ["'202600000000000017", "'0002"]
     mending = office.deliver("pen", *copied, day=2)["batch_id"]
     first = next(a for a in answer(office) if a.id.endswith("-r1"))
-    assert first.receipt["refused"] == {"total": 2, "open": 0, "mended": {mending: 2}, "overtaken": 0}
+    assert first.receipt["refused"] == {"total": 2, "open": 0, "mended": {mending: 2}, "overtaken": 0, "again": 0}
     office.publish(3)
     assert office.table("penalty", "source_record_id, item_name, penalty_content")[1] == (
         "202600000000000017", "=示例案", "@罚款")  # fmt: skip

@@ -61,7 +61,7 @@ def quarantine(
             if rows is None or state is None:
                 continue
             states.append(state)
-            told = {"refused": state.refused, "open": state.open, "overtaken": state.overtaken}
+            told = {"refused": state.refused, "open": state.open, "overtaken": state.overtaken, "again": state.again}
             batches.append({"batch_id": batch.batch_id, **told, "mended": dict(state.mended)})
             mended = dict(zip(*(c.to_pylist() for c in rows.where(batch.batch_id).columns), strict=True))
             for path in sorted(

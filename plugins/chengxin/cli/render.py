@@ -184,7 +184,8 @@ def show_quarantine(console: Console, result: dict[str, Any]) -> None:
     for batch in result["batches"]:
         by = "；".join(f"{n:,} 行由 {b} 更正" for b, n in batch["mended"].items())
         overtaken = f"{batch['overtaken']:,} 行已被新的全量取代" if batch["overtaken"] else ""
-        more = "；".join(t for t in (by, overtaken) if t)
+        again = f"{batch['again']:,} 行又原样报来" if batch["again"] else ""
+        more = "；".join(t for t in (by, again, overtaken) if t)
         console.print(
             f"  {batch['batch_id']}：{batch['refused']:,} 行，待更正 {batch['open']:,} 行{'；' + more if more else ''}",
             highlight=False,

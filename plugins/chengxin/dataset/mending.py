@@ -1,4 +1,7 @@
-"""Which refused rows a later batch has mended: by replay, by the source's own key, or by name and key fields."""
+"""Which refused rows a later batch has mended: by replay, by the source's own key, or by name and key fields.
+
+Also which came once more as they were and were refused again: the newest of these is the one to be mended.
+"""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def work_out(refusals: "Refusals", connection: duckdb.DuckDBPyConnection, number: Mapping[str, int]) -> None:
-    """Leave the table `mends` (batch_no, row_id, mended_by). number: batch id -> batch_no."""
+    """Leave the tables `mends` (batch_no, row_id, mended_by) and `again` (batch_no, row_id).
+
+    number: batch id -> batch_no.
+    """
     _Mending(refusals, connection, number).work_out()
 
 
@@ -49,13 +55,20 @@ class _Mending:
 
     def work_out(self) -> None:
         self._connection.execute("CREATE TABLE mends (batch_no INTEGER, row_id BIGINT, mended_by INTEGER)")
+        self._connection.execute("CREATE TABLE again (batch_no INTEGER, row_id BIGINT)")
         candidates = [b for b in self._all.refused if b not in self._all.overtaken]
-        first = min((self._number[b] for b in candidates), default=len(self._number))
-        later = [b for b in self._all.batches[first:] if b.batch_id in self._all.admitted]
-        if not candidates or not later:
+        if not candidates:
             return
         keys = {b: keys_of(self._all, self._connection, b) for b in candidates}
         self._connection.execute(f"CREATE TEMP VIEW refused AS {self._numbered(keys.items())}")
+        self._mended(candidates)
+        self._came_again()
+
+    def _mended(self, candidates: Sequence[str]) -> None:
+        first = min(self._number[b] for b in candidates)
+        later = [b for b in self._all.batches[first:] if b.batch_id in self._all.admitted]
+        if not later:
+            return
         self._replays(candidates)
         good = [
             (b.batch_id, path) for b in later if replayed(b) is None for path in self._all.files(b.batch_id, "standard")
@@ -72,6 +85,16 @@ class _Mending:
         return f"""SELECT n.batch_no, f.* EXCLUDE (filename)
             FROM read_parquet([{names}], union_by_name = true, filename = true) f
             JOIN (VALUES {places}) AS n(batch_no, filename) USING (filename)"""
+
+    def _came_again(self) -> None:
+        """Note rows that a later batch brought once more, with not a character changed, and that are open still."""
+        self._connection.execute("""INSERT INTO again
+            WITH numbered AS (
+                SELECT batch_no, row_id, content,
+                    row_number() OVER (PARTITION BY batch_no, content ORDER BY row_id) AS place FROM refused)
+            SELECT batch_no, row_id FROM (
+                SELECT *, max(batch_no) OVER (PARTITION BY content, place) AS newest FROM numbered)
+            WHERE batch_no < newest AND (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)""")
 
     def _replays(self, candidates: Sequence[str]) -> None:
         for batch in self._all.batches:

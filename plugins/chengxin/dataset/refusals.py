@@ -1,4 +1,4 @@
-"""What has become of refused rows (疑问数据): still open, mended by a later batch, or overtaken by a newer full one.
+"""What has become of refused rows (疑问数据): still open, mended by a later batch, come again or overtaken.
 
 Nothing is recorded: the account of a batch never changes, and which rows are open follows from the batches that are
 there. A refused row is mended when a later admitted batch holds a usable row with the same key, or by its replay.
@@ -34,16 +34,20 @@ _NOTE = r"""CASE WHEN rule LIKE 'row.%' THEN '：' || nullif(source_column, '')
 
 @dataclass(frozen=True)
 class Standing:
-    """How many rows of a batch were refused, and what became of them. mended: by batch id."""
+    """How many rows of a batch were refused, and what became of them.
+
+    mended: by batch id. again: came once more as they were, so that a later refusal stands for them.
+    """
 
     refused: int = 0
     mended: Mapping[str, int] = field(default_factory=dict)
     overtaken: int = 0
+    again: int = 0
 
     @property
     def open(self) -> int:
         """How many still wait to be mended."""
-        return self.refused - self.overtaken - sum(self.mended.values())
+        return self.refused - self.overtaken - self.again - sum(self.mended.values())
 
 
 def replay_name(source_file: str) -> str:
@@ -119,8 +123,12 @@ class OpenRefusals:
             "SELECT batch_no, mended_by, count(*) FROM mends GROUP BY ALL ORDER BY ALL"
         ).fetchall():
             mended.setdefault(ids[batch_no], {})[ids[by]] = rows
+        again = {
+            ids[n]: rows
+            for n, rows in self._connection.execute("SELECT batch_no, count(*) FROM again GROUP BY ALL").fetchall()
+        }
         return {
-            b: Standing(n, mended.get(b, {}), n if b in self._all.overtaken else 0)
+            b: Standing(n, mended.get(b, {}), n if b in self._all.overtaken else 0, again.get(b, 0))
             for b, n in self._all.refused.items()
         }
 
@@ -219,7 +227,8 @@ class OpenRefusals:
     def _take(self, batch_id: str, *, also_closed: bool = False) -> None:
         files = self._all.files(batch_id, "quarantine")
         gone = "true" if batch_id in self._all.overtaken and not also_closed else "false"
-        closed = "" if also_closed else f"SELECT row_id FROM mends WHERE batch_no = {self._number[batch_id]}"
+        mine = f"WHERE batch_no = {self._number[batch_id]}"
+        closed = "" if also_closed else f"SELECT row_id FROM mends {mine} UNION ALL SELECT row_id FROM again {mine}"
         self._connection.execute(f"""CREATE OR REPLACE TEMP VIEW taken AS
             SELECT q.*, k.damaged, k.label FROM {parquet(files)} q
             JOIN {parquet([keys_of(self._all, self._connection, batch_id)])} k USING (row_id)

@@ -33,6 +33,7 @@ def body(contract: Contract, outcome: Outcome, standing: Standing) -> dict[str, 
             "open": standing.open,
             "mended": dict(standing.mended),
             "overtaken": standing.overtaken,
+            "again": standing.again,
         },
         "findings": [{"severity": words.SEVERITY[f.severity], "message": f.message} for f in outcome.verdict.findings],
         "advice": advice(contract, outcome, standing),
@@ -108,6 +109,10 @@ def _counts(receipt: Mapping[str, Any]) -> list[str]:
     if mended:
         lines.append(f"疑问 {refused['total']} 条中，已更正 {mended} 条，尚待更正 {refused['open']} 条。")
         lines += [f"　其中 {n} 条由批次 {by} 更正" for by, n in refused["mended"].items()]
+    if refused["again"]:
+        lines.append(
+            f"疑问 {refused['total']} 条中，{refused['again']} 条此后又原样报来、仍然有误，以新批次的回执为准。"
+        )
     if refused["overtaken"]:
         lines.append("已收到更新的全量报送，本批疑问记录不必再更正；以新一期的回执为准。")
     return lines

@@ -238,7 +238,7 @@ class _Measuring:
     def _mended(self, day: date, until: date, refused: Mapping[str, Any]) -> None:
         month, sent = self._month, self._landed.sent
         ours = sum(n for by, n in refused["mended"].items() if by in self._landed.replays)
-        owed = refused["total"] - refused["overtaken"] - ours
+        owed = refused["total"] - refused["overtaken"] - refused.get("again", 0) - ours
         by_day = [(sent[by], n) for by, n in refused["mended"].items() if by in sent]
         intime = sum(n for at, n in by_day if at <= until)
         mended = sum(n for _, n in by_day)

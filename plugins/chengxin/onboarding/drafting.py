@@ -14,6 +14,7 @@ from chengxin.contracts.models import Contract, Unit
 from chengxin.errors import ContractError
 from chengxin.model.codelists import codelists
 from chengxin.model.kinds import Kind, kinds
+from chengxin.model.regions import HUNAN
 from chengxin.onboarding.content import Evidence
 from chengxin.onboarding.invent import Inventor, broken
 from chengxin.onboarding.matching import Match, Proposal, proposal, propose
@@ -27,6 +28,7 @@ CLOSE = 1.5  # and how far the next one must lie behind
 _CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 _FULL = 0.9  # a column that is filled less was never meant to be filled always
 _UNSURE = "待核对"
+_OF_REGION = re.compile(r"\d{6}-")  # a department's code begins with its region
 _STANDARDS = ("GB", "GA/T", "ISO")  # code lists that do not differ from source to source
 
 
@@ -133,6 +135,7 @@ def _body(
         "title": wishes.title or _title(sample.name, kind),
         "department": {"code": code, "name": name},
         "domain": domain,
+        **({"region": code[:6]} if _OF_REGION.match(code) and code[:6] != HUNAN else {}),
         "kind": kind.id,
         "basis": {"legal": UNDECIDED, "share": "不予"},
         "delivery": delivery,

@@ -23,6 +23,8 @@ def as_yaml(draft: Draft) -> str:
     todo = "" if department["name"] != UNDECIDED else "  # 待办：部门登记代码与名称；一个代码在全部合同中只有一个名称"
     lines.append(f"department: {_flow(department)}{todo}")
     lines.append(f"domain: {body['domain']}  # 与所在目录相同")
+    if "region" in body:
+        lines.append(f"region: '{body['region']}'  # 取自部门代码；地名按它所在的省理解")
     lines += _kind(draft)
     lines.append(f"basis: {_flow(body['basis'])}  # 待办：法定依据和共享属性无法推断。share：{_SHARES}")
     lines += _delivery(draft)

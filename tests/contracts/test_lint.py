@@ -47,6 +47,18 @@ def test_sound_contract_has_no_problem(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            {"columns": [*without("fine"), column("罚款（元）", "fine", unit="万元")]},
+            "columns[6].unit：列名“罚款（元）”写明单位是 元，unit 却是 万元",
+        ),
+        (
+            {"columns": [*without("fine"), column("罚款(万元)", "fine", unit="万元", aliases=["罚款金额_元"])]},
+            "列名“罚款金额_元”写明单位是 元",
+        ),
+        (
+            {"columns": [*without("fine"), column("罚款（万美元）", "fine", unit="万元")]},
+            "列名“罚款（万美元）”写明单位是 万美元",
+        ),
         ({"kind": "weather"}, "kind：没有名为 weather"),
         ({"columns": [*BODY["columns"], column("天气", "weather")]}, "没有名为 weather 的数据元"),
         ({"columns": [*BODY["columns"], column("年度", "rating_year")]}, "rating_year 不属于记录种类 penalty"),

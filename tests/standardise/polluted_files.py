@@ -13,6 +13,7 @@ from typing import Any
 
 import openpyxl
 import xlwt
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from chengxin.model.identifiers import org_code_check_character, uscc_check_character
 
@@ -212,6 +213,14 @@ def xlsx_files() -> Iterator[Polluted]:
     yield made("formula_not_computed", put(D5="=1+1"), "rows", "row.formula_error")
     yield made("month_as_number", put(E5=2024.1), "rows", "date.ambiguous")
     yield made("code_as_number", put(C5=914301000000000000), "rows", "identifier.scientific")
+    yield made("amount_shown_in_its_unit", shown('#,##0.00"元"'), "right")
+    yield made("amount_in_yuan_shown_in_wan", shown('0!.0,"万"'), "right")
+    yield made("amount_in_qian_shown_in_wan", shown('0!.0"万"'), "refused", "数字格式.*显示 万")
+    yield made("amount_in_wan", shown('0.00"万元"'), "refused", "数字格式.*单位 万元")
+    yield made("amount_shown_in_thousands", shown("#,##0,"), "refused", "数字格式.*缩小")
+    yield made("amount_as_percentage", shown("0%"), "refused", "数字格式.*百分比")
+    yield made("amount_in_dollars", shown("[$$-409]#,##0.00"), "refused", "数字格式.*USD")
+    yield made("days_from_1904", days_from_1904, "rows", "date.ambiguous")
     yield made("csv_named_xlsx", lambda _: None, "right")
     yield Polluted("xlsx_text_inside", text().encode(), "refused", "不是 Excel", {"format": "xlsx"})
     yield Polluted("xlsx_cut_off", xlsx(lambda _: None)[:3000], "refused", "损坏", {"format": "xlsx"})
@@ -221,6 +230,22 @@ def another_header(book: Any) -> None:
     book.active.insert_rows(7)
     for n, name in enumerate(HEADER, 1):
         book.active.cell(7, n, name)
+
+
+def shown(code: str) -> Callable[[Any], None]:
+    """Give the amounts a number format."""
+
+    def change(book: Any) -> None:
+        for cell in book.active["D"][1:]:
+            cell.number_format = code
+
+    return change
+
+
+def days_from_1904(book: Any) -> None:
+    book.epoch = CALENDAR_MAC_1904
+    for n, cell in enumerate(book.active["E"][1:], 1):
+        cell.value = 43890 + n  # from 1904 on it is 2024-03, from 1900 on 2020
 
 
 def hide_first(book: Any) -> None:

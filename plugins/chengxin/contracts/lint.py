@@ -9,6 +9,7 @@ from chengxin.contracts.loader import Problem
 from chengxin.contracts.models import Contract, FileSpec
 from chengxin.contracts.plan import ENVELOPE, fold_header
 from chengxin.contracts.secrets import secrets
+from chengxin.contracts.units import contradicts
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import elements
 from chengxin.model.kinds import Kind, kinds
@@ -43,6 +44,7 @@ def lint_contract(contract: Contract) -> Iterator[str]:
     yield from _mapped_elements(contract, kind)
     yield from _needed_elements(contract, kind)
     yield from _headers(contract)
+    yield from _units(contract)
     yield from _codes(contract)
     yield from _delivery(contract)
     yield from _feedback(contract)
@@ -123,6 +125,16 @@ def _headers(contract: Contract) -> Iterator[str]:
     for header in contract.ignored:
         if fold_header(header) in owner:
             yield f"ignored：“{header}”已对应 {owner[fold_header(header)]} (ignored and mapped)"
+
+
+def _units(contract: Contract) -> Iterator[str]:
+    in_currency = "currency_code" in _given(contract)
+    for n, column in enumerate(contract.columns):
+        element = elements().get(column.element)
+        for header in (column.source, *column.aliases) if element and element.type == "money" else ():
+            if unit := contradicts(header, column.unit, in_currency=in_currency):
+                told = f"列名“{header}”写明单位是 {unit}，unit 却是 {column.unit or '元'}"
+                yield f"columns[{n}].unit：{told}；另一单位的列名不能作别名 (the header states another unit)"
 
 
 def _codes(contract: Contract) -> Iterator[str]:

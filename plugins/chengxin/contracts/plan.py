@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chengxin.contracts.models import Contract
+from chengxin.contracts.units import contradicts
 from chengxin.errors import ContractError, DeliveryMismatch
 from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind, kinds
@@ -71,7 +72,24 @@ class Plan:
         )
         if missing or undeclared:
             raise self._mismatch(missing, undeclared)
+        self._same_units(found)
         return found
+
+    def _same_units(self, found: dict[str, str]) -> None:
+        """Raise DeliveryMismatch where a header states another unit of money than the contract: 10,000 times wrong."""
+        for column in self.columns:
+            header = found.get(column.element.id, "") if column.element.type == "money" else ""
+            if unit := contradicts(header, column.unit, in_currency=self.in_currency):
+                raise DeliveryMismatch(
+                    f"{self.contract.id}：列名“{header[:40]}”写明单位是 {unit}，"
+                    f"合同中该列的单位却是 {column.unit or '元'}；"
+                    "请核对合同 columns 的 unit，或请提供部门按约定的单位重报"
+                )
+
+    @property
+    def in_currency(self) -> bool:
+        """Whether the contract has another column, or a constant, for the currency of amounts."""
+        return any(column.element.id == "currency_code" for column in self.columns)
 
     def _is_ignored(self, folded: str) -> bool:
         """Tell whether a column is left out; `@type` stands for this attribute of any XML element."""

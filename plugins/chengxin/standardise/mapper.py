@@ -69,11 +69,14 @@ class Mapper:
             fields += [("before_name_key", pa.string()), ("after_name_key", pa.string())]
         return pa.schema(fields)
 
-    def run(self, chunk: RawChunk, *, file_no: int, file_name: str) -> StandardChunk:
-        """Standardise a chunk. Raise DeliveryMismatch where its columns are not the contract's."""
+    def run(self, chunk: RawChunk, *, file_no: int, file_name: str, from_1904: bool = False) -> StandardChunk:
+        """Standardise a chunk. Raise DeliveryMismatch where its columns are not the contract's.
+
+        from_1904: the chunk is of a workbook that counts days from 1904.
+        """
         check_units(self.plan, (d.raw for d in chunk.damaged if len(d.raw) < NOTE))
         work = _Work(self, chunk, file_no, file_name)
-        work.clean_columns()
+        work.clean_columns(from_1904)
         work.apply_currency()
         work.check_places()
         work.check_identity()
@@ -111,7 +114,7 @@ class _Work:
             return pa.nulls(self.rows, pa.string())
         return repeated(column.constant, self.rows)
 
-    def clean_columns(self) -> None:
+    def clean_columns(self, from_1904: bool) -> None:
         """Clean every column and note its issues; refuse rows whose required values are absent or unusable."""
         for column in sorted(self.plan.columns, key=lambda c: c.element.id != STATUS):
             raw = self._raw(column)
@@ -121,6 +124,7 @@ class _Work:
                 codelist=column.element.codelist,
                 today=self.mapper.today,
                 date_form=column.date_form,
+                from_1904=from_1904,
                 measures=column.element.measures,
                 at_home=self.plan.contract.region.startswith("43"),
             )

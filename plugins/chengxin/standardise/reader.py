@@ -16,12 +16,21 @@ from chengxin.standardise.reading.decode import Text
 from chengxin.standardise.reading.fixed import read_fixed
 from chengxin.standardise.reading.json_records import plan_json, read_json, read_jsonl
 from chengxin.standardise.reading.layout import Layout
+from chengxin.standardise.reading.number_formats import NumberFormat
 from chengxin.standardise.reading.shapes import Damaged, Piece, RawChunk
-from chengxin.standardise.reading.sheets import plan_sheet, read_sheet, rows_above, sheet_header
+from chengxin.standardise.reading.sheets import (
+    number_formats as sheet_formats,
+)
+from chengxin.standardise.reading.sheets import (
+    plan_sheet,
+    read_sheet,
+    rows_above,
+    sheet_header,
+)
 from chengxin.standardise.reading.text_file import line_header, lines_above, plan_lines, texts
 from chengxin.standardise.reading.xml_records import read_xml
 
-__all__ = ["Damaged", "Piece", "RawChunk", "above", "header_at", "headers", "plan", "read"]
+__all__ = ["Damaged", "Piece", "RawChunk", "above", "header_at", "headers", "number_formats", "plan", "read"]
 
 
 def plan(path: Path, spec: FileSpec, *, piece_bytes: int = 32 << 20) -> list[Piece]:
@@ -92,6 +101,11 @@ def above(path: Path, spec: FileSpec) -> list[str]:
         case "xlsx" | "xls":
             return rows_above(path, spec)
     return []
+
+
+def number_formats(piece: Piece, spec: FileSpec) -> dict[str, set[NumberFormat]]:
+    """Return column name -> what number formats say of its cells beside the values; only workbooks have any."""
+    return sheet_formats(piece, spec) if spec.format in {"xlsx", "xls"} else {}
 
 
 def header_at(path: Path, spec: FileSpec, line: int) -> tuple[str, ...]:

@@ -26,9 +26,9 @@ from chengxin.standardise.header_place import explained, refuse_header
 from chengxin.standardise.issues import ISSUES
 from chengxin.standardise.mapper import Mapper
 from chengxin.standardise.quarantine import QUARANTINE
-from chengxin.standardise.reader import Piece, above, headers, plan, read
+from chengxin.standardise.reader import Piece, above, headers, number_formats, plan, read
 from chengxin.standardise.reading.archives import Source, sources
-from chengxin.standardise.stated_units import check_units
+from chengxin.standardise.stated_units import check_formats, check_units
 from chengxin.standardise.worker import prepare
 from chengxin.store import atomic
 
@@ -125,11 +125,13 @@ def _tasks(contract: Contract, batch: Batch, found: Sequence[Source], folder: Pa
         if pieces and not nothing:
             sent = [h for h in headers(path, contract.file, pieces) if h.strip()]
             try:
-                mapper.plan.match(sent)
+                matched = mapper.plan.match(sent)
             except DeliveryMismatch as error:
                 raise explained(error, path, contract.file, mapper.plan, sent) from None
             check_units(mapper.plan, above(path, contract.file))
             refuse_header(path, contract.file, mapper.plan)
+            for piece in pieces:
+                check_formats(mapper.plan, matched, number_formats(piece, contract.file))
         for piece in pieces:
             yield Task(contract, piece, number, file_no, source.name, today, batch.batch_id, folder)
             number += 1
@@ -150,7 +152,7 @@ def standardise_piece(task: Task) -> tuple[int, int, Counter[str]]:
     passed = quarantined = 0
     rules: Counter[str] = Counter()
     for n, chunk in enumerate(read(task.piece, task.contract.file)):
-        done = mapper.run(chunk, file_no=task.file_no, file_name=task.file_name)
+        done = mapper.run(chunk, file_no=task.file_no, file_name=task.file_name, from_1904=task.piece.from_1904)
         stem = f"{task.number:05d}-{n:03d}"
         for kind, table in (("standard", done.passed), ("quarantine", done.quarantined), ("issues", done.issues)):
             if table.num_rows:

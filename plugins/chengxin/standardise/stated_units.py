@@ -1,15 +1,17 @@
-"""Units of money that a table states outside its columns: 单位：万元 above the header or in a note below."""
+"""Units of money that a delivery states outside its columns' names: above the header, in a note, in number formats."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from chengxin.contracts.plan import Plan
+from chengxin.contracts.plan import ColumnPlan, Plan
+from chengxin.contracts.units import unit_in
 from chengxin.errors import DeliveryMismatch
+from chengxin.standardise.kernels.money_forms import UNITS, read_words
+from chengxin.standardise.reading.number_formats import NumberFormat
 
 _STATED = re.compile(
     r"单位\s*(?:[:：为是]|均为|都是)?\s*[(（【\[]?\s*(?:人民币)?\s*(百万元|十万元|千万元|万元|亿元|千元|元)(?![\u4e00-\u9fff])"
 )
-_OWN = re.compile(r"元\s*[)）\]】]?$")
 
 
 def stated_unit(text: str) -> str | None:
@@ -23,9 +25,7 @@ def check_units(plan: Plan, lines: Iterable[str]) -> None:
 
     Ten thousand times too much or too little looks like any amount. A column whose header names its unit is not meant.
     """
-    columns = [
-        c for c in plan.columns if c.element.type == "money" and c.constant is None and not _OWN.search(c.source)
-    ]
+    columns = [c for c in _money(plan) if unit_in(c.source) is None]
     for line in lines:
         unit = stated_unit(line)
         other = [c.source for c in columns if unit and (c.unit or "元") != unit]
@@ -35,3 +35,38 @@ def check_units(plan: Plan, lines: Iterable[str]) -> None:
                 f" {'、'.join(dict.fromkeys(c.unit or '元' for c in columns if c.source in other))}；"
                 "请核对合同 columns 的 unit，或请提供部门按约定的单位重报"
             )
+
+
+def check_formats(plan: Plan, headers: Mapping[str, str], formats: Mapping[str, Iterable[NumberFormat]]) -> None:
+    """Raise DeliveryMismatch where cells of money are shown in another unit, scale or currency than the contract's.
+
+    headers: element -> header as sent; formats: header -> the telling number formats of its cells.
+    """
+    for column in _money(plan):
+        header = headers.get(column.element.id, "")
+        for form in formats.get(header, ()):
+            if told := _other(form, column, in_currency=plan.in_currency):
+                raise DeliveryMismatch(
+                    f"{plan.contract.id}：列“{header[:40]}”的单元格数字格式是 {form.code[:40]}（{told}），"
+                    f"与合同约定的单位 {column.unit or '元'} 不一致，分不清单元格里的数是多少钱；"
+                    "请提供部门把该列改为“常规”格式、按约定的单位填写后重报，或核对合同 columns 的 unit"
+                )
+
+
+def _money(plan: Plan) -> list[ColumnPlan]:
+    return [c for c in plan.columns if c.element.type == "money" and c.constant is None]
+
+
+def _other(form: NumberFormat, column: ColumnPlan, *, in_currency: bool) -> str | None:
+    """Say what a format states that the contract does not; None where they agree or the format states nothing."""
+    if form.percent:
+        return "百分比"
+    read = read_words(form.words.upper()) if form.words else None
+    power, currency = read if read else (None, "CNY")
+    if currency != "CNY" and not in_currency:
+        return f"外币 {currency}"
+    if power is None:
+        return f"显示时缩小为 10 的 {form.scale} 次方分之一" if form.scale else None
+    return (
+        None if power - form.scale == UNITS[column.unit or "元"] else f"{'显示' if form.scale else '单位'} {form.words}"
+    )

@@ -24,6 +24,7 @@ class CleanOptions:
     codelist: name of a file in model/codelists (columns code, name, aliases parted by `|`); code, name and alias are
     accepted, but of a column with `codes` only its words are: codes mean what the contract says.
     today: nobody is born after it; None = not looked at. date_form: of bare digits in a date; None = told apart.
+    from_1904: the workbook counts days from 1904, so that a bare number of days would mean another day than elsewhere.
     measures: words that may stand behind a count. at_home: the sender is in Hunan, so a bare place name is a Hunan one.
     """
 
@@ -32,6 +33,7 @@ class CleanOptions:
     codelist: str | None = None
     today: date | None = None
     date_form: str | None = None
+    from_1904: bool = False
     measures: tuple[str, ...] = ()
     at_home: bool = True
 

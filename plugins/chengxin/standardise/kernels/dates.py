@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from chengxin.standardise.kernels.buffers import Rows, fixed_values, take, valid
+from chengxin.standardise.kernels.buffers import Rows, fixed_values, matches, take, valid, without
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings, read_distinct
 from chengxin.standardise.kernels.date_forms import DateReading, read_date, read_instant
 from chengxin.standardise.kernels.plain_dates import plain_days, plain_instants
@@ -18,8 +18,7 @@ _INSTANT = pa.timestamp("us", "UTC")
 
 def clean_date(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean calendar days to date32; see date_forms for the shapes. 9999-12-31 means open-ended."""
-    prepared = prepare(raw, excel_prefix=True)
-    values, findings = prepared.values, prepared.findings
+    values, findings = _prepared(raw, options)
     known, days = plain_days(values, compact=not _is_epoch(options))
     rest: Rows = np.flatnonzero(~known & valid(values))
     if len(rest):
@@ -31,8 +30,7 @@ def clean_date(raw: pa.Array, options: CleanOptions) -> Cleaned:
 
 def clean_instant(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean points in time to timestamp[us, UTC]; a text without an offset is Shanghai time."""
-    prepared = prepare(raw, excel_prefix=True)
-    values, findings = prepared.values, prepared.findings
+    values, findings = _prepared(raw, options)
     known, micros = plain_instants(values, epochs=not _is_epoch(options))
     rest: Rows = np.flatnonzero(~known & valid(values))
     if len(rest):
@@ -40,6 +38,16 @@ def clean_instant(raw: pa.Array, options: CleanOptions) -> Cleaned:
         known[rest] = valid(read)
         micros[rest] = read.cast(pa.int64()).fill_null(0).to_numpy()
     return Cleaned(fixed_values(micros, _INSTANT, known), findings.issues())
+
+
+def _prepared(raw: pa.Array, options: CleanOptions) -> tuple[pa.StringArray, Findings]:
+    """Prepare a column; in a workbook that counts from 1904, bare numbers of days are ambiguous."""
+    prepared = prepare(raw, excel_prefix=True)
+    if not options.from_1904:
+        return prepared.values, prepared.findings
+    days = matches(prepared.values, r"^\d{5}(\.\d*)?$") & valid(prepared.values)
+    prepared.findings.add("date.ambiguous", days)
+    return without(prepared.values, days), prepared.findings
 
 
 def _is_epoch(options: CleanOptions) -> bool:

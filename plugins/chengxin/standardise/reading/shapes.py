@@ -56,6 +56,7 @@ class Piece:
 
     encoding: the one found, never "auto". names: the columns, empty where each record names its own. blank: positions
     (0-based) of columns without name and content, which are left out. sheet: the 1-based number of a workbook's sheet.
+    from_1904: whether its bare numbers of days count from 1904.
     """
 
     path: str
@@ -67,6 +68,7 @@ class Piece:
     names: tuple[str, ...]
     blank: tuple[int, ...] = ()
     sheet: int = 1
+    from_1904: bool = False
 
     @property
     def width(self) -> int:

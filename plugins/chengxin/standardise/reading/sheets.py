@@ -19,6 +19,7 @@ import python_calamine as calamine
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.standardise.reading.notes import inner_headers, not_records
+from chengxin.standardise.reading.number_formats import NumberFormat, formats_of
 from chengxin.standardise.reading.shapes import (
     CHUNK_BYTES,
     OVERSIZE,
@@ -32,6 +33,7 @@ from chengxin.standardise.reading.shapes import (
 )
 from chengxin.standardise.reading.sheet_doubts import Merged, refuse_alike, refuse_hidden
 from chengxin.standardise.reading.workbook_stream import Rows, book, forget, merged_ranges, sheet_pieces
+from chengxin.standardise.reading.workbook_zip import counts_from_1904
 
 #: What a failed formula leaves; #N/A is left out, because it is the word for "nothing found" and read as null.
 _FAILED = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
@@ -68,8 +70,9 @@ def plan_sheet(path: Path, spec: FileSpec) -> list[Piece]:
             )
     if spec.sheet is None:
         _only_one(path, spec, names, expected)
+    old = counts_from_1904(path) if _is_package(path) else False
     return [
-        Piece(str(path), index, 0, size, _body(spec), "", head[0], head[1], n)
+        Piece(str(path), index, 0, size, _body(spec), "", head[0], head[1], n, old)
         for index, (n, head) in enumerate(filled.items())
     ]
 
@@ -86,6 +89,16 @@ def rows_above(path: Path, spec: FileSpec) -> list[str]:
     chosen = _chosen(path, spec, names)[:1] if names else []
     found = (islice(sheet_rows(path, spec.format, names[n - 1]), spec.header - 1) for n in chosen)
     return [_shown(cells) for rows in found for _, cells in rows]
+
+
+def number_formats(piece: Piece, spec: FileSpec) -> dict[str, set[NumberFormat]]:
+    """Return column name -> what the number formats of its cells say beside the values; of xls nothing is known."""
+    path = Path(piece.path)
+    if not piece.end or not _is_package(path):
+        return {}
+    columns = [n for n in range(piece.width) if n not in piece.blank]
+    found = formats_of(path, sheet_names(path, spec.format)[piece.sheet - 1], piece.line)
+    return {name: found[n] for name, n in zip(piece.names, columns, strict=True) if n in found}
 
 
 def _body(spec: FileSpec) -> int:

@@ -65,6 +65,25 @@ def small_parts(package: zipfile.ZipFile) -> dict[str, bytes]:
     return {names[name]: _read(package, names[name]) for name in sorted(wanted & names.keys())}
 
 
+def styles(package: zipfile.ZipFile) -> etree._Element | None:
+    """Return the styles of a workbook, or None where it has none."""
+    names = _by_lower_case(package)
+    found = next((names[name] for name in sorted(names) if name.endswith("styles.xml")), None)
+    return _parsed(package, found) if found else None
+
+
+def counts_from_1904(path: Path) -> bool:
+    """Tell whether the days of a workbook are counted from 1904, as old Macintosh programs do."""
+    try:
+        with zipfile.ZipFile(path) as package:
+            names = _by_lower_case(package)
+            place = names.get(_book_place(package, names))
+            nodes = _parsed(package, place).iter("{*}workbookPr") if place else ()
+            return any(node.get("date1904") in {"1", "true"} for node in nodes)
+    except BROKEN as fault:
+        raise damaged(path) from fault
+
+
 def texts_member(package: zipfile.ZipFile) -> str | None:
     """Return the package member that holds the shared texts, where the calamine library looks for it."""
     return _by_lower_case(package).get("xl/sharedstrings.xml")
@@ -139,10 +158,10 @@ def _uncomputed(cell: re.Match[bytes]) -> bytes:
 def refuse_far_cells(xml: bytes, path: Path, sheet: str) -> None:
     """Raise DeliveryCorrupt where the rectangle around the filled cells of a piece would not fit into memory."""
     places = set(_PLACE.findall(xml))
-    width = max((_number(name.rstrip(b"0123456789").upper()) + 1 for name in places), default=0)
+    width = max((column_number(name.rstrip(b"0123456789").upper()) + 1 for name in places), default=0)
     if width * 10**6 <= MAX_CELLS and not any(name[-1:].isdigit() for name in places):
         return
-    filled = [(int(row), _number(name.upper()) + 1) for name, row in _CELL.findall(xml)]
+    filled = [(int(row), column_number(name.upper()) + 1) for name, row in _CELL.findall(xml)]
     rows, columns = [row for row, _ in filled], [column for _, column in filled]
     if filled and (max(rows) - min(rows) + 1) * max(columns) > MAX_CELLS:
         raise DeliveryCorrupt(
@@ -151,7 +170,7 @@ def refuse_far_cells(xml: bytes, path: Path, sheet: str) -> None:
         )
 
 
-def _number(name: bytes) -> int:
+def column_number(name: bytes) -> int:
     """Return the 0-based number of a column name (A = 0, AA = 26)."""
     number = 0
     for letter in name:

@@ -13,6 +13,7 @@ from typing import Any
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import ChengxinError, DeliveryCorrupt
 from chengxin.standardise.reading.encoding import BOMS, encoding_of, refuse_binary, utf16_order
+from chengxin.standardise.reading.foreign import foreign
 from chengxin.standardise.reading.json_records import plan_json, read_json, read_jsonl
 from chengxin.standardise.reading.layout import Layout, Lines
 from chengxin.standardise.reading.likeness import misread, ranked
@@ -86,6 +87,8 @@ def describe(path: Path, *, head_bytes: int = 1 << 20, rows: int = 200) -> Sampl
         return _workbook(path, "xlsx" if head.startswith(b"PK") else "xls", rows)
     refuse_binary(path, head, "文本")
     encoding, bom, confidence, alternatives = _encoding(head)
+    if other := foreign(head, encoding, certain=False):
+        raise DeliveryCorrupt(f"文件 {path.name} 看上去是{other}，平台不读这种编码；请另存为 UTF-8 后重新报送")
     text = head[bom:].decode(encoding, "replace")
     if len(head) == head_bytes:
         text = text[: max(text.rfind("\n"), text.rfind("\r"), text.rfind(">"), text.rfind("}"), 0) + 1] or text

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
+from chengxin.standardise.reading.foreign import foreign
 from chengxin.standardise.reading.likeness import clearly_other, misread, ranked
 
 _SAMPLE = 1 << 20
@@ -60,6 +61,10 @@ def _checked(path: Path, spec: FileSpec, declared: str, sample: bytes, found: st
         found = likely
     elif likely:
         raise _mismatch(path, spec, likely)
+    if other := foreign(sample, found, certain=declared != "auto"):
+        raise DeliveryMismatch(
+            f"文件 {path.name} 能按 {found} 解码，但看上去是{other}，读出来会是乱码；请另存为 UTF-8 后重新报送"
+        )
     if not sample.isascii() and (how := misread(sample.decode(found, "ignore"))):
         cause = "UTF-8 文件曾被当作 GBK" if how == "gb18030" else "中文曾被当作西文（Latin-1）"
         raise DeliveryMismatch(

@@ -57,6 +57,12 @@ def likeness(found: list[bytes], encoding: str) -> float:
     return sum(count * _log(classes, class_of(code)) for code, count in counts.items())
 
 
+def codes(found: list[bytes], encoding: str) -> set[bytes]:
+    """Return the distinct characters of the words, read as gb18030 or big5, as bytes."""
+    grammar = _GB if encoding == "gb18030" else _BIG5
+    return {code for word in found for code in grammar.findall(word)}
+
+
 def ranked(sample: bytes) -> list[tuple[str, float]]:
     """Return utf-8, gb18030 and big5 with their logarithms, the likeliest first; empty for plain ASCII."""
     found = words(sample)

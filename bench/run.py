@@ -1,7 +1,6 @@
 """Run the benchmarks side by side and print ratios with their targets; write build/bench.json.
 
-    python bench/run.py --rows 1000000 [--only pipeline delta gx pandas cli encoding readers airflow] [--rounds 3]
-    python bench/run.py --rows 1000000 [--only pipeline delta gx pandas cli encoding readers pages] [--rounds 3]
+    python bench/run.py --rows 1000000 [--only PART ...] [--rounds 3]      parts: pipeline, gx, airflow ..., see BENCHES
 
 Every contestant is a child process whose CPU (user + system of its whole tree), wall time and peak memory are measured
 from outside. Two things that are compared run in turns, and the ratio is the median of the ratios of the same round:
@@ -279,6 +278,15 @@ def bench_airflow(bench: Bench) -> None:
     bench.target("CPU seconds to parse 700 contracts", parsed.cpu_s, LIMIT_S)
 
 
+def bench_fleet(bench: Bench) -> None:
+    """Switch the DAGs of 700 contracts on at once; see whether Airflow and the pages keep up."""
+    measured = bench.files / "fleet.json"
+    bench.console.print(bench.child("airflow_fleet.py", "--json", measured)[1], highlight=False)
+    bench.results += [Result(**one) for one in json.loads(measured.read_text())]
+    (quiet,) = (r for r in bench.results if r.name == "airflow:quiet")
+    bench.target("cores that 700 idle DAGs keep busy", quiet.ratio or 0.0, 0.5)
+
+
 def bench_pages(bench: Bench) -> None:
     """Measure every page in Airflow over 700 data sets and a year of batches; a smaller bench takes fewer days."""
     days = max(30, min(365, 365 * bench.rows // PAGES_ROWS))
@@ -323,6 +331,7 @@ BENCHES = {
     "readers": bench_readers,
     "memory": bench_memory,
     "airflow": bench_airflow,
+    "fleet": bench_fleet,
     "pages": bench_pages,
 }
 

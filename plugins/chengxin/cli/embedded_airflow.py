@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from chengxin.cli.embedded_api import AirflowApi, answers
 from chengxin.cli.embedded_guard import airflow, end_session
+from chengxin.contracts import loader
 from chengxin.errors import ChengxinError
 from chengxin.settings import PROJECT, Settings
 
@@ -25,6 +26,8 @@ HOST, PORT, USER = "127.0.0.1", 8080, "admin"
 START_SECONDS = 240
 STOP_SECONDS = 20
 PORTS_TRIED = 10
+TASKS_AT_A_TIME = (os.cpu_count() or 1) + 2
+LOOK_AGAIN = 120  # seconds; with more contracts, a second for each
 BUSY_SECONDS = 120  # how long a process waits while another writes the metadata
 
 
@@ -185,6 +188,15 @@ def _password(path: Path, user: str) -> str:
     return password
 
 
+def _look_again(settings: Settings) -> int:
+    """Return after how many seconds contracts are read again; a changed DAG file is seen at once.
+
+    A look at seven hundred costs some twenty CPU seconds and holds SQLite's one write lock for half of them: so it
+    comes at most so often that it takes three hundredths of a core.
+    """
+    return max(LOOK_AGAIN, len(loader.names(settings.contracts)))
+
+
 def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int, execution: int) -> dict[str, str]:
     """Return the environment of all Airflow processes; Airflow settings of the surroundings do not leak in."""
     unwanted = ("AIRFLOW", "_AIRFLOW", "PYTHONDONTWRITEBYTECODE")
@@ -200,7 +212,7 @@ def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int, execu
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{execution}/execution/",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__PARALLELISM": str((os.cpu_count() or 1) + 2),
+        "AIRFLOW__CORE__PARALLELISM": str(TASKS_AT_A_TIME),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(embedded.folder / "password.json"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{embedded.user}:admin",
@@ -209,14 +221,15 @@ def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int, execu
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
-        # a changed contract is seen within two minutes, a DAG file at once; more often costs what the tasks need
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": str(_look_again(settings)),
         "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "300",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{embedded.folder / 'airflow.db'}?timeout={BUSY_SECONDS}",
         # between two looks at all that runs; more tasks than cores go on, so that none of these waits for a look
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+        # runs that wait for a place are looked at in vain: more of them a loop only cost what the tasks need
+        "AIRFLOW__SCHEDULER__MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": str(TASKS_AT_A_TIME + 2),
         # the first task after a start waits while the api-server builds its interface
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "CHENGXIN_CONTRACTS": str(settings.contracts),

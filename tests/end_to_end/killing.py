@@ -28,7 +28,7 @@ ENVIRONMENT = {
 
 def few_and_many(*few: tuple[Any, ...], many: list[tuple[Any, ...]]) -> list[Any]:
     """Return parameters of a test: a few for every day, and the many that only `make test-slow` takes."""
-    return [*few, *(pytest.param(*one, marks=pytest.mark.slow) for one in many)]
+    return [*(pytest.param(*one) for one in few), *(pytest.param(*one, marks=pytest.mark.slow) for one in many)]
 
 
 class Server:

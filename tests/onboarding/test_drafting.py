@@ -22,7 +22,7 @@ from chengxin.onboarding.sample import look_at
 from chengxin.onboarding.writing import as_yaml
 from chengxin.standardise.mapper import standardise_rows
 from deliveries import uscc
-from servers import Answer, Api
+from servers import Answer, Api, postgres
 
 KNOWN = load(Path(__file__).resolve().parents[2] / "dags" / "contracts").contracts
 WISHES = Wishes(department=("430000-T", "测试部门"))
@@ -201,6 +201,33 @@ def test_a_table_is_looked_at_through_its_connection(tmp_path, monkeypatch):
     assert str(database) not in as_yaml(found)
     with pytest.raises(SourceUnavailable, match="没有表“nope”"):
         look_at("connection:front/nope")
+
+
+def test_a_table_of_postgresql_in_a_schema_is_looked_at(tmp_path, monkeypatch):
+    import psycopg
+
+    with postgres() as url:
+        if url is None:
+            pytest.skip("PostgreSQL is not installed")
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute('CREATE SCHEMA "前置"')
+            columns = (
+                '"纳税人识别号" varchar(255), "纳税人名称" varchar(255), "评价年度" varchar(255), "等级" varchar(255)'
+            )
+            connection.execute(f'CREATE TABLE "前置"."纳税信用" ("ID" varchar(40) PRIMARY KEY, {columns})')
+            rows = [(f"k{n}", uscc(n), f"样本{n}公司,\n第{n}分部", "2024", "A") for n in range(9)]
+            with connection.cursor() as cursor:
+                cursor.executemany('INSERT INTO "前置"."纳税信用" VALUES (%s,%s,%s,%s,%s)', rows)
+        monkeypatch.setenv("CHENGXIN_CONN_FRONT", url)
+        sample = look_at("connection:front/前置.纳税信用")
+        with pytest.raises(SourceUnavailable, match=r"没有表“前置\.nope”"):
+            look_at("connection:front/前置.nope")
+    assert sorted(sample.table["纳税人名称"].to_pylist()) == [row[2] for row in rows]
+    found = draft(sample, KNOWN, WISHES)
+    options = {"connection": "front", "table": "纳税信用", "schema": "前置", "key": "ID"}
+    assert found.body["delivery"] == {"connector": "database", "options": options}
+    assert found.body["kind"] == "tax_rating"
+    assert url not in as_yaml(found)
 
 
 def test_a_page_of_an_interface_is_looked_at_without_keeping_its_parameters(tmp_path):

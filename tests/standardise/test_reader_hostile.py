@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import struct
 import subprocess
 import sys
 import zipfile
@@ -266,6 +267,36 @@ def test_failed_formulas_are_seen(tmp_path):
     rows, damaged = all_of(path, FileSpec(format="xlsx"))
     assert rows == [(2, {"名称": "甲", "n": "1"}), (4, {"名称": "丙", "n": "#N/A"})]
     assert [(d.row, d.rule) for d in damaged] == [(3, "row.formula_error")]
+
+
+@pytest.mark.parametrize("rows", [3, 3_000])  # a small file keeps its rows elsewhere than a large one
+def test_failed_formulas_of_an_xls_sheet_are_seen(tmp_path, rows):
+    old = xlwt.Workbook()
+    old.add_sheet("说明").write(0, 0, "另一张表")
+    sheet = old.add_sheet("s")
+    for n, name in enumerate(["名称", "n"]):
+        sheet.write(0, n + 1, name)
+    for n in range(1, rows + 1):
+        sheet.write(n, 1, f"甲{n}")
+        sheet.write(n, 2, n)
+    sheet.row(rows + 1).set_cell_error(1, "#REF!")
+    sheet.row(rows + 1).write(2, 5)
+    sheet.row(rows + 2).write(1, "乙")
+    sheet.row(rows + 2).set_cell_error(2, 42)
+    sheet.row(rows + 3).write(1, "丙")
+    sheet.row(rows + 3).write(2, xlwt.Formula("B2/0"))
+    path = tmp_path / "f.xls"
+    old.save(str(path))
+    content = path.read_bytes()
+    at = content.index(struct.pack("<HH", rows + 3, 2), content.index("丙".encode("utf-16-le"))) + 6
+    path.write_bytes(content[:at] + b"\x02\0\x07\0\0\0\xff\xff" + content[at + 8 :])  # as Excel keeps #DIV/0!
+    found, damaged = all_of(path, FileSpec(format="xls", sheet="s"))
+    assert found[-1] == (rows + 3, {"名称": "乙", "n": "#N/A"})
+    assert len(found) == rows + 1
+    assert [(d.row, d.rule, d.raw) for d in damaged] == [
+        (rows + 2, "row.formula_error", "\t#REF!\t5"),
+        (rows + 4, "row.formula_error", "\t丙\t#DIV/0!"),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "xls"])

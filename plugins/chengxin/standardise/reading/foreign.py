@@ -28,7 +28,9 @@ def foreign(sample: bytes, encoding: str, certain: bool = True) -> str | None:
     if encoding not in {"gb18030", "big5"} or not (found := words(sample)):
         return None
     chinese = likeness(found, encoding)
-    if _score(_RUN, found, _western) - chinese > CLEAR:
+    high = sum(len(word) - len(word.decode("ascii", "ignore")) for word in found)
+    letters = sum(len(_LETTER.findall(word)) for word in found)
+    if 2 * letters > high and _score(_RUN, found, _western) - chinese > CLEAR:
         return _WESTERN
     kana = sum(len(_KANA.findall(word)) for word in found)
     if 5 * kana >= sum(map(len, found)) // 2 and _score(_JAPANESE, found, _japanese) - chinese > CLEAR:
@@ -37,8 +39,7 @@ def foreign(sample: bytes, encoding: str, certain: bool = True) -> str | None:
     singles = list(codes(found, encoding))
     if _score(_KOREAN, singles, _korean) - likeness(singles, encoding) > CLEAR:
         return "韩文（EUC-KR）"
-    high = sum(len(word) - len(word.decode("ascii", "ignore")) for word in found)
-    return _WESTERN if not certain and high == sum(len(_LETTER.findall(word)) for word in found) else None
+    return _WESTERN if not certain and high == letters else None
 
 
 def _score(grammar: re.Pattern[bytes], found: list[bytes], value: Callable[[bytes], float]) -> float:

@@ -34,6 +34,7 @@ from chengxin.standardise.reading.shapes import (
 from chengxin.standardise.reading.sheet_doubts import Merged, refuse_alike, refuse_hidden
 from chengxin.standardise.reading.workbook_stream import Rows, book, forget, merged_ranges, sheet_pieces
 from chengxin.standardise.reading.workbook_zip import counts_from_1904
+from chengxin.standardise.reading.xls_failures import failures
 
 #: What a failed formula leaves; #N/A is left out, because it is the word for "nothing found" and read as null.
 _FAILED = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
@@ -140,7 +141,7 @@ def sheet_names(path: Path, kind: str) -> tuple[str, ...]:
 def sheet_rows(path: Path, kind: str, name: str) -> Iterator[tuple[int, list[str | None]]]:
     """Yield (sheet row, cells as text) of one sheet, from row 1 on; blank cells behind the last may be missing.
 
-    Blank cells are null; a failed formula is its error text (#N/A) in xlsx, null in xls, where the library hides it.
+    Blank cells are null; a failed formula is its error text (#N/A).
     """
     end = 0
     for part in _parts(path, kind, name):
@@ -162,7 +163,18 @@ def _parts(path: Path, kind: str, name: str) -> Iterator[Rows]:
         return
     sheet = _opened(path, kind, name)
     if sheet.start is not None:
-        yield Rows(sheet.start[0], sheet.start[1], islice(sheet.iter_rows(), sheet.start[0], None))
+        yield Rows(sheet.start[0], sheet.start[1], _with_failures(path, kind, name, sheet))
+
+
+def _with_failures(path: Path, kind: str, name: str, sheet: Any) -> Iterator[list[Any]]:
+    """Yield the rows of an xls sheet; a failed formula is its error text."""
+    errors = failures(path, sheet_names(path, kind).index(name))
+    top, left = sheet.start
+    for row, cells in enumerate(islice(sheet.iter_rows(), top, None), top):
+        for column, text in errors.get(row, {}).items():
+            if left <= column < left + len(cells):
+                cells[column - left] = text
+        yield cells
 
 
 def _is_package(path: Path) -> bool:

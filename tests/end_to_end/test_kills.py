@@ -164,6 +164,7 @@ def test_a_full_disk_is_said_and_a_good_run_recovers(stages: Stages, kilobytes: 
     stages.settle(home, 0)
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_home_both_end_right(stages: Stages) -> None:
     home, folder = stages.copy(0, "shared"), stages.folder / "shared-files"
     files = {}

@@ -24,9 +24,12 @@ from chengxin.standardise.reader import plan, read
 NAMES = ("决定书文号", "名称", "代码", "代表人", "类别", "金额", "日期", "机关", "区划", "更新时间")
 WIDTHS = (28, 36, 18, 8, 8, 12, 10, 24, 6, 19)
 XLS_ROWS = 60_000  # a sheet of the old format ends at 65,536
-#: Formats whose readers hold a part of the file only; a workbook's holds a whole sheet.
-STREAMED = ("csv", "csv_gb18030", "tsv", "jsonl", "json", "xml", "fixed")
-FORMATS = ("csv", "csv_gb18030", "tsv", "jsonl", "json", "xml", "fixed", "xlsx", "xls")
+#: CSV beside the UTF-8 one: format -> encoding. In Big5 the text is written in traditional characters.
+ENCODED = {"csv_gb18030": "gb18030", "csv_utf16": "utf-16", "csv_big5": "big5"}
+_TRADITIONAL = str.maketrans("监罚号张长场决书称码类别额机关区划时间", "監罰號張長場決書稱碼類別額機關區劃時間")
+#: Formats whose readers hold a part of the file only; that of xls holds a whole sheet.
+STREAMED = ("csv", *ENCODED, "tsv", "jsonl", "json", "xml", "fixed", "xlsx")
+FORMATS = (*STREAMED, "xls")
 
 
 def spec_of(kind: str) -> FileSpec:
@@ -38,7 +41,7 @@ def spec_of(kind: str) -> FileSpec:
             at += width
         return FileSpec.model_validate({"format": "fixed", "encoding": "gb18030", "fields": fields})
     options: dict[str, Any] = {
-        "csv_gb18030": {"format": "csv", "encoding": "gb18030"},
+        **{name: {"format": "csv", "encoding": encoding} for name, encoding in ENCODED.items()},
         "xml": {"records": "ROWDATA/ROW"},
         "json": {"records": "data.rows"},
     }
@@ -70,7 +73,7 @@ def make(kind: str, count: int, folder: Path) -> Path:
         if kind in {"xlsx", "xls"}:
             _write_book(kind, count, building)
         else:
-            encoding = "gb18030" if kind in {"csv_gb18030", "fixed"} else "utf-8"
+            encoding = ENCODED.get(kind, "gb18030" if kind == "fixed" else "utf-8")
             with building.open("w", encoding=encoding, newline="") as file:
                 file.writelines(_lines(kind, count))
         building.rename(path)
@@ -78,7 +81,9 @@ def make(kind: str, count: int, folder: Path) -> Path:
 
 
 def _lines(kind: str, count: int) -> Iterator[str]:
-    if kind in {"csv", "csv_gb18030", "tsv"}:
+    if kind == "csv_big5":
+        yield from (line.translate(_TRADITIONAL) for line in _lines("csv", count))
+    elif kind in {"csv", "tsv", *ENCODED}:
         mark = "\t" if kind == "tsv" else ","
         yield mark.join(NAMES) + "\n"
         yield from (mark.join(row) + "\n" for row in rows_of(count))
@@ -128,13 +133,17 @@ def ours(kind: str, path: Path) -> int:
 
 def bare(kind: str, path: Path) -> int:
     """Read with the library alone, in the way its documentation shows."""
-    if kind in {"csv", "csv_gb18030", "tsv"}:
-        encoding = "gb18030" if kind == "csv_gb18030" else "utf8"
+    if kind in {"csv", "tsv", *ENCODED}:
+        encoding = ENCODED.get(kind, "utf8")
         reader = pyarrow.csv.open_csv(
             path,
             read_options=pyarrow.csv.ReadOptions(encoding=encoding, use_threads=False),
             parse_options=pyarrow.csv.ParseOptions(delimiter="\t" if kind == "tsv" else ","),
-            convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(NAMES, pa.string())),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(
+                    (n.translate(_TRADITIONAL) if kind == "csv_big5" else n for n in NAMES), pa.string()
+                )
+            ),
         )
         return sum(batch.num_rows for batch in reader)
     if kind in {"xlsx", "xls"}:

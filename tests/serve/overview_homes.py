@@ -92,6 +92,7 @@ def _refused(path: Path) -> Path:
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path)
+    path.with_name("receipt.json").write_text(json.dumps({"refused": {"total": 40, "open": 40, "mended": {}}}))
     return path
 
 
@@ -109,8 +110,9 @@ def _batch(home: Path, name: str, n: int, at: datetime, chance: random.Random, o
     if bad:
         answered = home / "feedback" / name / batch_id / "0000"
         answered.mkdir(parents=True)
-        for kind in ("回执.json", "回执.txt", "需更正.csv"):
+        for kind in ("回执.txt", "需更正.csv"):
             _link(refused, answered / kind)
+        _link(refused.with_name("receipt.json"), answered / "回执.json")
     rules = {f"error:{rule}": 10 for rule in RULES} if bad else {}
     summary = {"dataset": name, "batch_id": batch_id, "received": received, "passed": received - bad,
         "quarantined": bad, "rules": rules, "digest": "x", "mismatch": None}  # fmt: skip

@@ -24,3 +24,10 @@ def test_a_refused_row_is_open_until_a_later_batch_mends_it(tmp_path: Path) -> N
     second = office.deliver("pen", right, day=2)["batch_id"]
     pipeline.answer(office.contracts["pen"], office.settings, Clock(START))
     assert answers.mended(home, [("pen", first), ("pen", second)]) == {first: answers.Refused(1, 0, {second: 1})}
+
+
+def test_a_damaged_answer_is_none_and_no_page_fails_for_it(tmp_path):
+    folder = tmp_path / "feedback" / "pen" / "pen-20260302-000000000000" / "0000"
+    folder.mkdir(parents=True)
+    (folder / answers.RECEIPT).write_bytes(b"PAR1\x80")
+    assert answers.refused(tmp_path, "pen", folder.parent.name) is None

@@ -46,7 +46,11 @@ class Overview:
         running = self._look()
         try:
             with suppress(TookLonger):
-                running.result(PATIENCE if path.exists() else None)
+                running.result(PATIENCE)
+            while not index.made(path):  # a first one is filled for minutes, and shown meanwhile
+                time.sleep(PATIENCE / 10)
+                with suppress(TookLonger):
+                    running.result(PATIENCE)
         except OSError as error:
             raise HTTPException(503, f"索引无处可写，请把 CHENGXIN_CACHE 设为可写的目录：{error.strerror}") from error
         with index.reading(path) as connection:

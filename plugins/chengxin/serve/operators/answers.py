@@ -18,11 +18,14 @@ class Refused:
 
 
 def refused(home: Path, dataset: str, batch_id: str) -> Refused | None:
-    """Return it for a batch, or None where the department was not answered yet or nothing was refused."""
+    """Return it for a batch; None when it was not answered yet, nothing was refused, or the answer is damaged."""
     answers = [p for p in (home / "feedback" / dataset / batch_id).glob(f"*/{RECEIPT}") if p.parent.name.isdigit()]
     if not answers:
         return None
-    told = json.loads(max(answers, key=lambda path: int(path.parent.name)).read_text("utf-8")).get("refused") or {}
+    try:
+        told = json.loads(max(answers, key=lambda path: int(path.parent.name)).read_bytes()).get("refused") or {}
+    except (OSError, ValueError):
+        return None  # whoever sends answers will say so; the pages go on
     return Refused(told["total"], told["open"], told["mended"]) if told.get("total") else None
 
 

@@ -81,6 +81,15 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+def made(path: Path) -> bool:
+    """Tell whether there is an index, if only its empty tables: they are made at once, and filled for minutes."""
+    try:
+        with reading(path) as connection:
+            return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
+    except sqlite3.OperationalError:
+        return False
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the index for the one writer, making it first when it is not there; commits at the end."""

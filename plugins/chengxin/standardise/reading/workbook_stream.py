@@ -153,11 +153,12 @@ def _cut(file: IO[bytes], size: int) -> Iterator[bytes]:
     del read[: begin.end()]
     odd, wanted = b"<!" in head or b"<!" in read, 0
     while block := file.read(size):
-        at = None if odd or len(read) < wanted else _last_row(read, row)
-        if at:
-            yield head + bytes(read[:at]) + close
-            del read[:at]
-            wanted = _BLOCKS * size
+        if not odd and len(read) >= wanted:
+            at = _last_row(read, row)
+            wanted = _BLOCKS * size if at else 2 * len(read)
+            if at:
+                yield head + bytes(read[:at]) + close
+                del read[:at]
         odd = odd or b"<!" in block or (read.endswith(b"<") and block.startswith(b"!"))
         read = _grown(read, block)
     yield head + bytes(read)

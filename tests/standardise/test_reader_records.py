@@ -372,6 +372,29 @@ def test_fixed_width_damage_costs_its_line(tmp_path):
     assert [(d.row, d.rule) for d in damaged] == list(zip([2, 3, 4, 5], rules, strict=True))
 
 
+def test_fixed_width_lines_trimmed_at_the_end_are_padded(tmp_path):
+    lines = [fixed_line("湖南", "1", ""), fixed_line("湘", "2", "A"), fixed_line("x", "3", "")]
+    rows, damaged = everything(_file(tmp_path / "f.txt", b"\n".join(line.rstrip() for line in lines) + b"\n"), FIXED)
+    assert [tuple(row.values()) for _, row in rows] == [("湖南", "0001", ""), ("湘", "0002", "A"), ("x", "0003", "")]
+    assert not damaged
+
+
+def test_a_fixed_width_line_that_lost_a_byte_among_padded_ones_is_set_aside(tmp_path):
+    lines = [fixed_line("湖南", "1", ""), fixed_line("湘", "2", "A")[1:], fixed_line("x", "3", "B")]
+    rows, damaged = everything(_file(tmp_path / "f.txt", b"\n".join(lines) + b"\n"), FIXED)
+    assert [number for number, _ in rows] == [1, 3]
+    assert [(d.row, d.rule) for d in damaged] == [(2, "row.width")]
+
+
+def test_a_fixed_width_file_without_a_break_at_its_end_may_be_cut(tmp_path):
+    body = fixed_line("湖南", "1", "A") + b"\n" + fixed_line("湘", "2", "A")
+    told = [
+        [c.unended for p in plan(path, FIXED) for c in read(p, FIXED)]
+        for path in (_file(tmp_path / "cut.txt", body), _file(tmp_path / "whole.txt", body + b"\n"))
+    ]
+    assert told == [[True], [False]]
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     names=st.lists(st.text(st.sampled_from("a湖䶮 "), max_size=2), max_size=40),

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -17,7 +17,17 @@ from chengxin.model.rules import rules
 from chengxin.model.schema import arrow_type, element_columns, kind_columns
 from chengxin.standardise.issues import ISSUES, IssueLog
 from chengxin.standardise.kernels import Cleaned, CleanOptions, abroad, clean, name_key
-from chengxin.standardise.kernels.buffers import as_mask, booleans, parts, repeated, scattered, take, valid, without
+from chengxin.standardise.kernels.buffers import (
+    as_mask,
+    as_strings,
+    booleans,
+    parts,
+    repeated,
+    scattered,
+    take,
+    valid,
+    without,
+)
 from chengxin.standardise.quarantine import damaged_table, quarantine_table
 from chengxin.standardise.reader import Damaged, RawChunk
 from chengxin.standardise.stated_units import check_units
@@ -81,6 +91,7 @@ class Mapper:
         work.check_places()
         work.check_identity()
         work.check_dates()
+        work.check_end()
         return work.result()
 
 
@@ -128,7 +139,7 @@ class _Work:
                 measures=column.element.measures,
                 at_home=self.plan.contract.region.startswith("43"),
             )
-            cleaned = clean(raw, column.element.type, options=options)
+            cleaned = self._cleaned(column, raw, options)
             self._store(column, cleaned)
             given_bad = self._note(column, raw, cleaned)
             self.invalid[column.element.id] = given_bad
@@ -136,6 +147,16 @@ class _Work:
                 self.deletes = _mask(pc.equal(cleaned.values, DELETED))
             if column.required:
                 self._require(column, raw, cleaned, given_bad)
+
+    def _cleaned(self, column: ColumnPlan, raw: pa.Array, options: CleanOptions) -> Cleaned:
+        """Clean a column; an array or an object where one value belongs is none, whatever the column holds."""
+        rows = self.chunk.nested.get(self.headers.get(column.element.id, ""), ())
+        if not rows:
+            return clean(raw, column.element.type, options=options)
+        nested = np.zeros(self.rows, dtype=bool)
+        nested[list(rows)] = True
+        cleaned = clean(without(as_strings(raw), nested), column.element.type, options=options)
+        return replace(cleaned, issues=(*cleaned.issues, ("value.nested", booleans(nested))))
 
     def _store(self, column: ColumnPlan, cleaned: Cleaned) -> None:
         specs = element_columns(column.element)
@@ -257,6 +278,13 @@ class _Work:
         if event is not None and pa.types.is_date32(event.type):
             future = _mask(pc.greater(event, pa.scalar(self.mapper.today, pa.date32())))
             self.log.add("dates.future", future, str(kind.event_on), "", none)
+
+    def check_end(self) -> None:
+        """Warn where the file ends within its last row: its last value may be cut off."""
+        if self.chunk.unended and self.rows:
+            last = np.zeros(self.rows, dtype=bool)
+            last[-1] = True
+            self.log.add("row.last_unended", last, "", "", pa.nulls(self.rows, pa.string()))
 
     def result(self) -> StandardChunk:
         """Split the rows and build the three tables."""

@@ -6,6 +6,7 @@ or no such sheet or array).
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -72,10 +73,19 @@ def _read_delimited(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     empty = True
     for text, first, damaged in texts(piece, layout):
         chunk = read_text(text, first, layout, piece.names, has_header=has_header, blank=piece.blank)
-        yield RawChunk(chunk.table, chunk.rows, (*damaged, *chunk.damaged)) if damaged else chunk
+        chunk = replace(chunk, unended=_unended(text.data, layout, chunk))
+        yield replace(chunk, damaged=(*damaged, *chunk.damaged)) if damaged else chunk
         empty = False
     if empty:
         yield read_text(Text(b""), piece.line, layout, piece.names, blank=piece.blank)
+
+
+def _unended(data: bytes, layout: Layout, chunk: RawChunk) -> bool:
+    """Tell whether text stops within its last row, after others that end with a line break and not behind a quote."""
+    last = chunk.rows[-1].as_py() if len(chunk.rows) else 0
+    if layout.trusted or not last or any(row.row > last for row in chunk.damaged):
+        return False
+    return not data.endswith((b"\n", b"\r", b"\x1a", layout.quote or b"\n"))
 
 
 def headers(path: Path, spec: FileSpec, pieces: Sequence[Piece] = ()) -> tuple[str, ...]:

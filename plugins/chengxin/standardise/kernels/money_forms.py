@@ -17,6 +17,7 @@ UNITS: dict[str, int | None] = {
 _SYMBOLS = {"RMB": "CNY", "人民币": "CNY", "¥": "CNY", "US$": "USD", "USD": "USD", "HK$": "HKD", "$": "USD"}
 _SYMBOLS |= {"€": "EUR", "£": "GBP", "日圆": "JPY", "德国马克": "DEM", "欧": "EUR"}
 _BRACKETS = re.compile(r"[()\[\]{}〔〕【】:]")
+_PAIRS = {")": "(", "]": "[", "}": "{", "〕": "〔", "】": "【"}
 _NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
 _AMOUNT = re.compile(
     rf"(?P<before>[^0-9.,+\-(]*)(?:(?P<sign>[+-]?)(?P<number>{_NUMBER})(?P<power>E[+-]?[0-9]{{1,2}})?"
@@ -68,6 +69,8 @@ def read_words(words: str) -> tuple[int | None, str] | None:
 
     A foreign currency takes its 元 with it (万美元 = 万 + 美元), the renminbi does not (万人民币元 = 万元).
     """
+    if not _balanced(words):
+        return None
     rest = _BRACKETS.sub("", words)
     rest = rest[:-1] if rest[-1:] in ("整", "正") else rest
     currency = "CNY"
@@ -87,7 +90,8 @@ def read_money(text: str, column_power: int) -> MoneyReading:
     found = _AMOUNT.fullmatch(clean)
     if found is None:
         return _from_written(clean, column_power)
-    read = read_words((found["before"] or "") + (found["after"] or ""))
+    before, after = found["before"] or "", found["after"] or ""
+    read = read_words(before + after) if _balanced(before) and _balanced(after) else None
     if read is None:
         return _INVALID
     power, currency = read
@@ -95,6 +99,17 @@ def read_money(text: str, column_power: int) -> MoneyReading:
     if found["negative"] or found["sign"] == "-":
         number = -number
     return _rounded(number, column_power if power is None else power, currency)
+
+
+def _balanced(text: str) -> bool:
+    """Tell whether every bracket is closed: a stray one may be a digit (COBOL writes -0 as `}`) or part of a sum."""
+    still: list[str] = []
+    for c in text:
+        if c in _PAIRS.values():
+            still.append(c)
+        elif c in _PAIRS and (not still or still.pop() != _PAIRS[c]):
+            return False
+    return not still
 
 
 def _rounded(number: Decimal, power: int, currency: str) -> MoneyReading:
@@ -111,7 +126,7 @@ def _rounded(number: Decimal, power: int, currency: str) -> MoneyReading:
 
 def _from_written(text: str, column_power: int) -> MoneyReading:
     """Read an amount in Chinese numerals: 人民币伍万元整, 叁佰贰拾元伍角."""
-    body = _BRACKETS.sub("", text)
+    body = _BRACKETS.sub("", text) if _balanced(text) else ""
     for word in ("人民币", "RMB", "¥"):
         body = body.removeprefix(word)
     found = _WRITTEN.fullmatch(body)

@@ -36,6 +36,9 @@ CONTROL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F\x{80}-\x{9F}]"
 # An apostrophe before what a spreadsheet takes for a formula or would spoil as a number, or before nothing.
 GUARDED = r"^'([\s\x{FEFF}]*[=+\-@＝＋－＠]|[\t\r\n]|(0\d+|[+-]?\d{12,}|\d+[eE]\d+)?$)"
 
+# The same, or the mark of a spreadsheet for "this is text" before a name; a second quote makes it part of the name.
+GUARDED_NAME = GUARDED + r"|^['‘＇][^'‘’＇]+$"
+
 # GB18030-2005 gave these 25 two-byte codes to private-use code points, GB18030-2022 to the characters themselves, and
 # decoders differ by the edition they follow. Folded, the same file publishes the same rows whoever decoded it.
 GB18030_PRIVATE = {
@@ -56,7 +59,7 @@ class Prepared:
     ascii: bool
 
 
-def prepare(raw: pa.Array, *, tokens: bool = True, excel_prefix: bool = False) -> Prepared:
+def prepare(raw: pa.Array, *, tokens: bool = True, excel_prefix: bool = False, is_name: bool = False) -> Prepared:
     """Do what every kind of column needs first; U+FFFD makes a value null (text.replacement)."""
     values = as_strings(raw)
     findings = Findings(len(values))
@@ -70,7 +73,7 @@ def prepare(raw: pa.Array, *, tokens: bool = True, excel_prefix: bool = False) -
         values, seen = clean, survey(clean)
     values = trimmed(values, seen)
     first = heads(values)
-    clean = _without_guard(values, first)
+    clean = _without_guard(values, first, is_name=is_name)
     if clean is not values:
         values, first = clean, heads(clean)
     if excel_prefix:
@@ -139,10 +142,13 @@ def trimmed(values: pa.StringArray, seen: Survey | None = None) -> pa.StringArra
     return replaced(values, rows, pc.utf8_trim(take(values, rows), characters=BLANKS))
 
 
-def _without_guard(values: pa.StringArray, first: Bytes) -> pa.StringArray:
+def _without_guard(values: pa.StringArray, first: Bytes, *, is_name: bool) -> pa.StringArray:
     """Remove the apostrophe that keeps a spreadsheet from running or spoiling a value (our answers add it)."""
-    rows: Rows = np.flatnonzero((first == 0x27) & (np.diff(parts(values)[0]) > 0))
-    rows = rows[matches(take(values, rows), GUARDED)] if len(rows) else rows
+    marked = first == 0x27
+    if is_name:
+        marked |= (first == 0xE2) | (first == 0xEF)  # the lead bytes of ‘ and ＇
+    rows: Rows = np.flatnonzero(marked & (np.diff(parts(values)[0]) > 0))
+    rows = rows[matches(take(values, rows), GUARDED_NAME if is_name else GUARDED)] if len(rows) else rows
     if len(rows) == 0:
         return values
     return replaced(values, rows, pc.utf8_ltrim(pc.utf8_slice_codeunits(take(values, rows), 1), characters=BLANKS))
@@ -225,8 +231,9 @@ def clean_text(raw: pa.Array, options: CleanOptions) -> Cleaned:
 
 def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean a name of an organisation or a person; a document number in its place is an error (name.is_identifier)."""
-    prepared = prepare(raw)
-    values, findings = prepared.values, prepared.findings
+    prepared = prepare(raw, is_name=True)
+    findings = prepared.findings
+    values = _on_one_line(prepared.values, findings)
     offsets, data = parts(values)
     if data.size:
         head = heads(values)
@@ -240,6 +247,23 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
         values = without(values, is_number)
         findings.add("name.masked", masked_names(values))
     return Cleaned(values, findings.issues())
+
+
+def _on_one_line(values: pa.StringArray, findings: Findings) -> pa.StringArray:
+    """Remove line breaks and tabs from names: wrapped cells (_x000D_ in a workbook), never part of a name."""
+    offsets, data = parts(values)
+    start, end = int(offsets[0]), int(offsets[-1])
+    blocks = (data[at : min(at + BLOCK, end)] for at in range(start, end, BLOCK))
+    found = [
+        np.flatnonzero((block - np.uint8(9) < 2) | (block == 13)) + start + n * BLOCK for n, block in enumerate(blocks)
+    ]
+    rows = rows_at(offsets, np.concatenate(found)) if found else np.zeros(0, np.int64)
+    rows = rows[valid(values)[rows]]
+    if len(rows) == 0:
+        return values
+    findings.add("text.control", rows)
+    parted = pc.replace_substring_regex(take(values, rows), r"([A-Za-z0-9,.])\s*[\t\r\n]\s*([A-Za-z0-9])", r"\1 \2")
+    return replaced(values, rows, pc.replace_substring_regex(parted, r"\s*[\t\r\n]\s*", ""))
 
 
 def masked_names(values: pa.StringArray) -> Mask:

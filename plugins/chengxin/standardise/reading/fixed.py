@@ -1,6 +1,7 @@
 """Fixed-width lines: fields are byte ranges of the declared encoding (a Chinese character in GBK fills two)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,8 @@ from chengxin.standardise.reading.text_file import mapped, release
 def read_fixed(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     """Yield the lines as columns, blanks around values trimmed.
 
-    A line must be as long as the last field's end; more is accepted where it is blank. Raises ContractError for UTF-16,
+    A line must be as long as the last field's end; more, or less in a file trimmed throughout, is accepted where it is
+    blank. Raises ContractError for UTF-16,
     whose lines are not counted in these bytes.
     """
     if piece.encoding.startswith("utf-16"):
@@ -55,7 +57,8 @@ def _shown(raw: bytes, encoding: str) -> str:
 
 
 def _chunk(data: bytes, first: int, length: int, piece: Piece, spec: FileSpec) -> RawChunk:
-    lines = Lines.of(data)
+    unended = not data.endswith((b"\n", b"\r", b"\x1a"))
+    data, lines = _untrimmed(data, length)
     sizes = lines.ends - lines.starts
     fits = sizes == length
     damaged: list[Damaged] = []
@@ -67,7 +70,26 @@ def _chunk(data: bytes, first: int, length: int, piece: Piece, spec: FileSpec) -
             rule = "row.oversize" if len(raw) > OVERSIZE else "row.width"
             note = miscounted(length, len(raw), "个字节") if rule == "row.width" else ""
             damaged.append(Damaged(first + n, rule, _shown(raw, piece.encoding), note=note))
-    return _columns(data, np.flatnonzero(fits), damaged, first, piece, spec, lines)
+    chunk = _columns(data, np.flatnonzero(fits), damaged, first, piece, spec, lines)
+    last = chunk.rows[-1].as_py() if len(chunk.rows) else 0
+    return replace(chunk, unended=unended and last == first + len(lines) - 1)
+
+
+def _untrimmed(data: bytes, length: int) -> tuple[bytes, Lines]:
+    """Give lines their blanks at the end back where a program took them off, as most lines and no blank end show.
+
+    A short line among padded ones has lost something within, which would shift its fields.
+    """
+    lines = Lines.of(data)
+    sizes = lines.ends - lines.starts
+    filled, short = int(np.count_nonzero(sizes)), int(np.count_nonzero((sizes > 0) & (sizes < length)))
+    if not filled or 2 * short < filled:
+        return data, lines
+    whole = [data[a:b] for a, b in zip(lines.starts.tolist(), lines.ends.tolist(), strict=True)]
+    if any(line.endswith((b" ", b"\t")) for line in whole):
+        return data, lines
+    data = b"".join((line.ljust(length) if line.strip(b" \t\x1a\x00") else line) + b"\n" for line in whole)
+    return data, Lines.of(data)
 
 
 def _columns(

@@ -11,7 +11,7 @@ from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.standardise.reading.decode import stream
 from chengxin.standardise.reading.encoding import encoding_of
-from chengxin.standardise.reading.record_rows import Gathering, Record, chunked
+from chengxin.standardise.reading.record_rows import Gathering, Nested, Record, chunked
 from chengxin.standardise.reading.shapes import OVERSIZE, Piece, RawChunk
 from chengxin.standardise.reading.text_file import texts
 
@@ -63,7 +63,7 @@ def _text(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, str):
         return str(value)
-    return _compact(value)
+    return Nested(_compact(value)) if value else None  # an empty array or object holds nothing
 
 
 def _compact(value: Any) -> str:

@@ -13,6 +13,12 @@ Record = dict[str, str | None]
 _ROWS = 50_000
 
 
+class Nested(str):
+    """The JSON text of an array or an object that stands where one value belongs."""
+
+    __slots__ = ()
+
+
 @dataclass
 class Gathering:
     """Collects records until a chunk is full. encoding: of the file, to give damaged records their bytes back."""
@@ -21,6 +27,7 @@ class Gathering:
     _columns: dict[str, list[str | None]] = field(default_factory=dict)
     _rows: list[int] = field(default_factory=list)
     _damaged: list[Damaged] = field(default_factory=list)
+    _nested: dict[str, list[int]] = field(default_factory=dict)
     _size: int = 0
 
     def add(self, row: int, record: Record, raw: str) -> None:
@@ -42,6 +49,8 @@ class Gathering:
             elif len(column) < done:
                 column.extend([None] * (done - len(column)))
             column.append(value)
+            if isinstance(value, Nested):
+                self._nested.setdefault(name, []).append(done)
 
     def undecodable(self, row: int, raw: str) -> None:
         """Add a record whose bytes, or whose escapes, are no text."""
@@ -70,9 +79,10 @@ class Gathering:
             column.extend([None] * (count - len(column)))
         names = list(self._columns)
         table = pa.table({n: pa.array(self._columns[n], pa.string()) for n in names})
-        chunk = RawChunk(table, pa.array(self._rows, pa.int64()), tuple(sorted(self._damaged, key=lambda d: d.row)))
+        damaged = tuple(sorted(self._damaged, key=lambda d: d.row))
+        chunk = RawChunk(table, pa.array(self._rows, pa.int64()), damaged, self._nested)
         self._columns = {name: [] for name in names}
-        self._rows, self._damaged, self._size = [], [], 0
+        self._rows, self._damaged, self._nested, self._size = [], [], {}, 0
         return chunk
 
 

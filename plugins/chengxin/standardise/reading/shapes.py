@@ -1,8 +1,8 @@
 """What the readers hand out, and the unit of work they take."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -42,12 +42,16 @@ class RawChunk:
     """Some consecutive rows of a file.
 
     table: all columns string, named by the source headers (trimmed, doubles suffixed _2, _3), one Arrow chunk a column.
-    rows: int64, the 1-based source row of each table row, ascending. damaged: ascending by row.
+    rows: int64, the 1-based source row of each table row, ascending. damaged: ascending by row. nested: column ->
+    indices of rows where an array or an object stands as its value. unended: the last row is the file's
+    and has no line break.
     """
 
     table: pa.Table
     rows: pa.Array
     damaged: tuple[Damaged, ...] = ()
+    nested: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    unended: bool = False
 
 
 @dataclass(frozen=True)

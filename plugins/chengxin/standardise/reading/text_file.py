@@ -132,6 +132,8 @@ def _header(path: Path, spec: FileSpec, layout: Layout, encoding: str, bom: int)
     line = 1 + int(np.searchsorted(lines.nexts, after, "right"))
     start = bom + _source_length(raw, line - 1) if not encoding.startswith("utf-16") else bom
     given = joined_header(block) if len(block) > 1 else block[0]
+    if _all_end_delimited(data, lines, line - 1, layout, len(given), is_cut=len(raw) == _HEAD):
+        given = [*given, ""]
     blank = _blank_columns(data, lines, line - 1, layout, given)
     names = [name for n, name in enumerate(unique_names(given)) if n not in blank]
     return _Head(tuple(names), blank, start, line)
@@ -157,6 +159,19 @@ def _other_delimiter(data: bytes, lines: Lines, at: int, layout: Layout) -> str 
         if other != layout.declared and len(shown) > 1 and len(counts) == 1 and 0 not in counts:
             return other
     return None
+
+
+def _all_end_delimited(data: bytes, lines: Lines, below: int, layout: Layout, width: int, *, is_cut: bool) -> bool:
+    """Tell whether each row of the head has one empty field behind the columns of the header: `a,b` over `1,2,`."""
+    ends = lines.ends[below:-1] if is_cut else lines.ends[below:]
+    found = False
+    for start, end in zip(lines.starts[below:].tolist(), ends.tolist(), strict=False):
+        if end > start:
+            record = layout.prepared(data[start:end])
+            if not record.endswith(layout.delimiter) or layout.walk(record).width != width + 1:
+                return False
+            found = True
+    return found
 
 
 def _blank_columns(data: bytes, lines: Lines, below: int, layout: Layout, given: list[str]) -> tuple[int, ...]:

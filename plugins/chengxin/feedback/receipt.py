@@ -84,10 +84,13 @@ def page(receipt: Mapping[str, Any]) -> str:
 
 def summary(receipt: Mapping[str, Any]) -> str:
     """Return result and counts in one line."""
-    return words.OUTCOME[receipt["verdict"]] + _sum(receipt["counts"]) + "。"
+    return words.OUTCOME[receipt["verdict"]] + _sum(receipt) + "。"
 
 
-def _sum(counts: Mapping[str, int]) -> str:
+def _sum(receipt: Mapping[str, Any]) -> str:
+    counts = receipt["counts"]
+    if receipt["verdict"] == "hold" and not counts["received"]:
+        return words.UNREAD
     return (
         f"收到 {counts['received']} 条 = 入库 {counts['accepted']} + 疑问 {counts['quarantined']}"
         f" + 重复 {counts['duplicate']} + 未关联 {counts['unlinked']}"
@@ -96,7 +99,7 @@ def _sum(counts: Mapping[str, int]) -> str:
 
 def _counts(receipt: Mapping[str, Any]) -> list[str]:
     counts, refused = receipt["counts"], receipt["refused"]
-    lines = [_sum(counts)]
+    lines = [_sum(receipt)]
     if receipt["verdict"] == "hold":
         lines.append("（整批暂缓期间，各条记录都暂计为“疑问”，不代表每条都有错。）")
     meaning = {

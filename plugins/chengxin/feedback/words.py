@@ -52,6 +52,7 @@ HOW_FULL = "本数据集为全量报送：请在下一期全量文件中更正�
 HOW_HELD = (
     "请按“校验意见”核对后重新报送整批数据；属于数据约定需要修订的，请与平台联系，修订后平台会自动重新处理，不必重报。"
 )
+UNREAD = "收到 0 条：来文中没有能读出的记录（来文打不开或读不出时，其中的条数不详）"
 NOTHING = "无需处理。"
 #: Element -> what a department writes -> standard code, as in its contract.
 Codes = Mapping[str, Mapping[str, str]]

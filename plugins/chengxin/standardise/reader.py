@@ -26,12 +26,24 @@ from chengxin.standardise.reading.sheets import (
     plan_sheet,
     read_sheet,
     rows_above,
+    rows_below,
     sheet_header,
 )
 from chengxin.standardise.reading.text_file import line_header, lines_above, plan_lines, texts
 from chengxin.standardise.reading.xml_records import read_xml
 
-__all__ = ["Damaged", "Piece", "RawChunk", "above", "header_at", "headers", "number_formats", "plan", "read"]
+__all__ = [
+    "Damaged",
+    "Piece",
+    "RawChunk",
+    "above",
+    "header_at",
+    "headers",
+    "number_formats",
+    "plan",
+    "read",
+    "rows_of_sheet",
+]
 
 
 def plan(path: Path, spec: FileSpec, *, piece_bytes: int = 32 << 20) -> list[Piece]:
@@ -116,6 +128,14 @@ def above(path: Path, spec: FileSpec) -> list[str]:
 def number_formats(piece: Piece, spec: FileSpec) -> dict[str, set[NumberFormat]]:
     """Return column name -> what number formats say of its cells beside the values; only workbooks have any."""
     return sheet_formats(piece, spec) if spec.format in {"xlsx", "xls"} else {}
+
+
+def rows_of_sheet(path: Path, spec: FileSpec) -> int:
+    """Return how many filled rows stand below the header of the sheets that are read; 0 where that is not known."""
+    try:
+        return rows_below(path, spec)
+    except ChengxinError:
+        return 0
 
 
 def header_at(path: Path, spec: FileSpec, line: int) -> tuple[str, ...]:

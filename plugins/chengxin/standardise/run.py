@@ -26,7 +26,7 @@ from chengxin.standardise.header_place import explained, refuse_header
 from chengxin.standardise.issues import ISSUES
 from chengxin.standardise.mapper import Mapper
 from chengxin.standardise.quarantine import QUARANTINE
-from chengxin.standardise.reader import Piece, above, headers, number_formats, plan, read
+from chengxin.standardise.reader import Piece, above, headers, number_formats, plan, read, rows_of_sheet
 from chengxin.standardise.reading.archives import Source, sources
 from chengxin.standardise.stated_units import check_formats, check_units
 from chengxin.standardise.worker import prepare
@@ -210,10 +210,15 @@ def _count_rows(contract: Contract, found: Sequence[Source]) -> int:
             for piece in plan(source.path, contract.file)
             for chunk in read(piece, contract.file)
         )
-    except DeliveryMismatch:  # not even the encoding is as declared: count lines
-        return sum(_count_lines(source.path) for source in found)
+    except DeliveryMismatch:  # not even the encoding, or which sheet is meant, is as declared
+        sheets = contract.file.format in {"xlsx", "xls"}
+        return sum(rows_of_sheet(s.path, contract.file) if sheets else _count_lines(s.path) for s in found)
 
 
 def _count_lines(path: Path) -> int:
+    """Count the lines of a text; how many rows something packed holds is not known (0)."""
     with path.open("rb") as stream:
+        if stream.read(4).startswith((b"PK", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"%PDF")):
+            return 0
+        stream.seek(0)
         return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))

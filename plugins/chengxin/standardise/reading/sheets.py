@@ -92,6 +92,14 @@ def rows_above(path: Path, spec: FileSpec) -> list[str]:
     return [_shown(cells) for rows in found for _, cells in rows]
 
 
+def rows_below(path: Path, spec: FileSpec) -> int:
+    """Count the filled rows below the header of the sheets that are read. Raises DeliveryMismatch, DeliveryCorrupt."""
+    names = sheet_names(path, spec.format)
+    chosen = [names[n - 1] for n in _chosen(path, spec, names)] if names else []
+    rows = (row for name in chosen for row in sheet_rows(path, spec.format, name))
+    return sum(number >= _body(spec) and any(cell is not None for cell in cells) for number, cells in rows)
+
+
 def number_formats(piece: Piece, spec: FileSpec) -> dict[str, set[NumberFormat]]:
     """Return column name -> what the number formats of its cells say beside the values; of xls nothing is known."""
     path = Path(piece.path)

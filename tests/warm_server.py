@@ -42,7 +42,7 @@ def serve(program: Callable[[], Callable[[list[str]], object]]) -> None:
         pid = os.fork()
         if pid == 0:
             answers.close()
-            os._exit(_child(main, json.loads(line)))
+            sys.exit(_child(main, json.loads(line)))  # as Python ends: pools of processes are told to end, too
         os.waitpid(pid, os.WUNTRACED)
         print(pid, file=answers, flush=True)
         _, status = os.waitpid(pid, 0)

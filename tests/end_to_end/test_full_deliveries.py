@@ -1,5 +1,6 @@
 """A full delivery is the truth of its day: what it lacks is withdrawn, what it holds again is back."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,11 +44,48 @@ def test_a_returning_row_is_accepted_again(office: Office) -> None:
     assert balances(office) == {1: 100, 2: 100}
 
 
-def test_a_row_whose_new_version_is_unusable_is_withdrawn(office: Office) -> None:
-    """The old balance is not the truth of this day either: the department hears of it through 疑问数据."""
-    office.deliver("test_arrears", arrears(1), arrears(2), day=1)
-    assert counts(office.deliver("test_arrears", arrears(1), arrears(2, "不详"), day=2)) == (0, 1, 1, 0)
-    assert balances(office) == {1: 100}
+def findings(office: Office) -> dict[str, str]:
+    """Return what the verdict of the newest batch of arrears says, by rule."""
+    folder = office.layout.validation("test_arrears", office.account("test_arrears", -1).batch_id)
+    return {f["rule"]: f["message"] for f in json.loads((folder / "verdict.json").read_text("utf-8"))["findings"]}
+
+
+def test_a_row_whose_new_version_is_unusable_keeps_its_record(office: Office) -> None:
+    office.deliver("test_arrears", *[arrears(n) for n in range(1, 5)], day=1)
+    account = office.deliver("test_arrears", arrears(1), arrears(2), arrears(3, "不详"), day=2)
+    assert counts(account) == (0, 1, 2, 0)
+    assert office.account("test_arrears", -1).withdrawn == 1
+    assert set(balances(office)) == {1, 2, 3}
+    assert "共 1 条" in findings(office)["full.spared"]
+    office.deliver("test_arrears", arrears(1), arrears(2), day=3)
+    assert set(balances(office)) == {1, 2}
+
+
+def test_another_record_of_a_refused_rows_subject_is_withdrawn(office: Office) -> None:
+    other = arrears(3) | {"tax_type_name": "企业所得税"}
+    office.deliver("test_arrears", *[arrears(n) for n in range(1, 4)], other, day=1)
+    office.deliver("test_arrears", arrears(1), arrears(2), arrears(3, "不详"), day=2)
+    office.publish()
+    assert office.table("tax_arrears", "tax_type_name") == [("增值税",)] * 3
+
+
+def test_nothing_is_withdrawn_while_a_refused_row_may_mean_any_record(office: Office) -> None:
+    office.deliver("test_arrears", *[arrears(n) for n in range(1, 5)], day=1)
+    nobody = arrears(3, "不详") | {"uscc": "", "tax_type_name": ""}
+    account = office.deliver("test_arrears", arrears(1), arrears(2), nobody, day=2)
+    assert (account["verdict"], office.account("test_arrears", -1).withdrawn) == ("warn", 0)
+    assert set(balances(office)) == {1, 2, 3, 4}
+    said = findings(office)["full.withheld"]
+    assert "有 1 行被拒收" in said and "共 2 条" in said
+    office.deliver("test_arrears", arrears(1), arrears(2), day=3)
+    assert set(balances(office)) == {1, 2}
+
+
+def test_a_late_older_notice_does_not_withdraw_what_the_newer_one_refused(office: Office) -> None:
+    office.deliver("test_arrears", arrears(1), arrears(3), day=0)
+    office.deliver("test_arrears", arrears(1), arrears(2, "不详"), day=5)
+    office.deliver("test_arrears", arrears(1), arrears(2, 70), arrears(3), day=4)
+    assert balances(office) == {1: 100, 2: 70}
 
 
 def test_a_full_delivery_that_shrinks_to_less_than_half_is_held(office: Office) -> None:
@@ -122,7 +160,7 @@ def test_a_balance_of_zero_is_settled(office: Office) -> None:
 def test_a_missing_balance_is_not_a_balance_of_zero(office: Office) -> None:
     office.deliver("test_arrears", arrears(1), arrears(2), day=1)
     assert counts(office.deliver("test_arrears", arrears(1, ""), arrears(2), day=2)) == (0, 1, 1, 0)
-    assert balances(office) == {2: 100}, "withdrawn like any unusable row; the department hears of it"
+    assert balances(office) == {1: 100, 2: 100}, "kept like that of any unusable row; the department hears of it"
 
 
 def test_balances_of_several_periods_and_taxes_are_records_of_their_own(office: Office) -> None:

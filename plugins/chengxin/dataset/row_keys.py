@@ -27,9 +27,13 @@ _NAME = r"upper(regexp_replace({0}, '[\s　（）()〔〕\[\]·•・.。]', '',
 
 @dataclass(frozen=True)
 class RowKeys:
-    """The parts of a contract that name a record. parts: element ids, the subject's name last if there is one."""
+    """The parts of a contract that name a record. parts: element ids, the subject's name last if there is one.
+
+    also: further elements to read of refused rows.
+    """
 
     contract: Contract
+    also: tuple[str, ...] = ()
 
     @cached_property
     def plan(self) -> Plan:
@@ -79,7 +83,7 @@ class RowKeys:
 
     def paths(self, headers: Sequence[str]) -> dict[str, list[str]]:
         """Return, for each element that names a record, the SQL that reads it from `raw`, by the headers that occur."""
-        wanted = [*([RECORD_ID] if self.has_record_id else []), *self.parts]
+        wanted = [*([RECORD_ID] if self.has_record_id else []), *self.parts, *self.also]
         order = [c.element.id for c in self.plan.columns if c.constant is None]
         found: dict[str, list[str]] = {}
         for element in wanted:
@@ -124,7 +128,7 @@ class RowKeys:
 
     def schema(self) -> pa.Schema:
         """Return the schema of the written keys."""
-        texts = [RECORD_ID, *(self.column(p) for p in self.parts)]
+        texts = [RECORD_ID, *(self.column(p) for p in (*self.parts, *self.also))]
         fixed = [
             ("row_id", pa.int64()),
             ("source_file", pa.string()),
@@ -136,9 +140,9 @@ class RowKeys:
         return pa.schema([*fixed, *((t, pa.string()) for t in texts)])
 
     def _cleaned(self, rows: pa.Table) -> pa.Table:
-        fixed = self.schema().names[: -1 - len(self.parts)]
+        fixed = self.schema().names[: -1 - len(self.parts) - len(self.also)]
         arrays = [pa.concat_arrays(rows[n].chunks) for n in fixed]
-        arrays += [self._clean(rows, element) for element in (RECORD_ID, *self.parts)]
+        arrays += [self._clean(rows, element) for element in (RECORD_ID, *self.parts, *self.also)]
         return pa.Table.from_arrays(arrays, schema=self.schema())
 
     def _clean(self, rows: pa.Table, element: str) -> pa.Array:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from chengxin.contracts.models import Contract
 from chengxin.dataset import journal
+from chengxin.dataset.sparing import Sparing, noted
 from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, Batch, as_json
 from chengxin.model.kinds import kinds
@@ -58,12 +59,14 @@ def link_batch(
             again,
             judgements,
             reopen,
+            Sparing(contract, layout, order, landed.batch_id, everything),
             settings.memory_limit_mib,
             settings.workers,
         ).run()
     if revision and outcome.waiting == before.unlinked and not outcome.undone:
         shutil.rmtree(target)
         return None
+    before = noted(layout, before, outcome)
     admission = _account(before, outcome, revision, order, judgements)
     if not admission.adds_up():
         raise InvariantBroken(f"{landed.batch_id} 账目不平：{as_json(admission)}")

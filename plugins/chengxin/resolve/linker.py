@@ -24,7 +24,7 @@ _LOOKUPS: tuple[tuple[str, str, str, str], ...] = (
     ("person_doc", "person_doc", "{person_doc}", "person_doc"),
     ("loan_card_no", "loan_card_no", "{loan_card_no}", "loan_card_no"),
 )
-_CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
+CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def link_role(connection: duckdb.DuckDBPyConnection, link: RoleLink, rows: str, 
         if needs in link.fields and rule != "uscc":
             connection.execute(_lookup_step(link, rule, value, identifier_type, into))
     for part in link.fields:
-        if part in {"name_key", *_CODES}:
+        if part in {"name_key", *CODES}:
             connection.execute(_judgement_step(link, part, into))
     if "name" in link.fields:
         connection.execute(_name_step(link, into))
@@ -111,7 +111,7 @@ def _judgement_step(link: RoleLink, part: str, into: str) -> str:
 
 
 def _name_step(link: RoleLink, into: str) -> str:
-    no_code = " AND ".join(f"s.{link.fields[c]} IS NULL" for c in _CODES if c in link.fields) or "true"
+    no_code = " AND ".join(f"s.{link.fields[c]} IS NULL" for c in CODES if c in link.fields) or "true"
     region = f"left(s.{link.fields['region']}, 4)" if "region" in link.fields else "NULL"
     legal_rep = f"s.{link.fields['legal_rep']}" if "legal_rep" in link.fields else "NULL"
     return f"""INSERT INTO {into}

@@ -14,8 +14,8 @@ Files of a links folder (one a revision of the batch):
   subjects/identifiers/names.parquet   what a registering kind adds to the registry (resolve.registry)
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -41,13 +41,17 @@ from chengxin.store.layout import Layout
 from chengxin.store.repeats import Digests, repeated
 
 _AT_ONCE = 122_880  # rows
+#: Given a batch id, leaves the table `spared` (record_id) of those in `missing` (record_id, held_in, row_id) that the
+#: batch's refused rows name, and returns how many of them name nothing.
+Spare = Callable[[duckdb.DuckDBPyConnection, str], int]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How the rows that were tried ended: tried = accepted + duplicate + waiting.
 
-    undone_accepted, undone_duplicate: rows among them that had been settled before.
+    undone_accepted, undone_duplicate: rows among them that had been settled before. spared: records that a full
+    delivery lacks and one of its refused rows names; withheld: that it lacks while `unnamed` refused rows name nothing.
     """
 
     tried: int
@@ -58,6 +62,9 @@ class Outcome:
     new_subjects: int
     undone_accepted: int = 0
     undone_duplicate: int = 0
+    spared: int = 0
+    withheld: int = 0
+    unnamed: int = 0
 
     @property
     def undone(self) -> int:
@@ -71,7 +78,7 @@ class Linking:
 
     identity: what record ids are made of besides subject and key: the data set, or its group of routes.
     again: links folder of the revision before, whose waiting rows are tried, and settled ones of reopened records; None
-    = all passed rows. reopen: (record_id, part) of records to reopen in the whole data set.
+    = all passed rows. reopen: (record_id, part) of records to reopen in the whole data set. spare: see Spare.
     """
 
     contract: Contract
@@ -84,6 +91,7 @@ class Linking:
     again: Path | None
     judgements: tuple[Judgement, ...]
     reopen: pa.Table | None
+    spare: Spare
     memory_limit_mib: int
     threads: int
 
@@ -94,12 +102,12 @@ class Linking:
             founded = self._link(connection)
             self._write_linked(connection)
             self._write_duplicates(connection)
-            self._write_withdrawn(connection)
+            kept = self._write_withdrawn(connection)
             if self.kind.registers != "none":
                 self.registry.of(self.contract.id).attach(connection, "own")
                 version_at = keys.version_at(self.batch, self.contract.delivery.mode)
                 write_registry(connection, self.kind, self.links["subject"], version_at, self.target)
-            return self._count(connection, founded)
+            return replace(self._count(connection, founded), **kept)
 
     @cached_property
     def kind(self) -> Kind:
@@ -257,28 +265,43 @@ class Linking:
 
         return repeated(share, pq.read_metadata(self.target / "linked.parquet").num_rows)
 
-    def _write_withdrawn(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _write_withdrawn(self, connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+        """Withdraw what a full delivery lacks, but for what its refused rows may mean; count what is kept for them."""
         if self.contract.delivery.mode != "full" or not self._held_files("linked.parquet"):
-            return
+            return {}
         newer = self._newer_full()
         if newer:  # an older truth, or a row of one that found its subject late: the newer one has the word
             # Its versions and its withdrawals bear its place in time.
             place = f"TIMESTAMPTZ '{newer.received_at}' AS version_at, {newer.order} AS batch_order"
-            missing = f"""SELECT DISTINCT ON (record_id) record_id, subject_id, part, {place} FROM linked
-                WHERE NOT waiting AND record_id NOT IN (
-                    SELECT record_id FROM held WHERE batch_order = {newer.order} AND payload IS NOT NULL)"""
+            missing = f"""SELECT DISTINCT ON (record_id) record_id, subject_id, part, {place},
+                    linked.batch_order AS held_in, row_id
+                FROM linked WHERE NOT waiting AND record_id NOT IN (
+                    SELECT record_id FROM held WHERE batch_order = {newer.order} AND payload IS NOT NULL)
+                ORDER BY record_id, row_id DESC"""
         elif not self.again and self.batch.mode == "full":  # replayed rows are no whole list
             order = f"({keys.VERSION_ORDER})"
             missing = f"""SELECT record_id, subject_id, part,
-                    TIMESTAMPTZ '{self.batch.received_at.isoformat()}' AS version_at, {self.order} AS batch_order
+                    TIMESTAMPTZ '{self.batch.received_at.isoformat()}' AS version_at, {self.order} AS batch_order,
+                    held_in, row_id
                 FROM (SELECT record_id, max_by(subject_id, {order}) AS subject_id, max_by(part, {order}) AS part,
-                             max_by(payload IS NULL, {order}) AS gone
+                             max_by(payload IS NULL, {order}) AS gone, max_by(batch_order, {order}) AS held_in,
+                             max_by(row_id, {order}) AS row_id
                       FROM held GROUP BY record_id)
                 WHERE NOT gone AND record_id NOT IN (SELECT record_id FROM linked WHERE NOT waiting)"""
         else:
-            return
-        connection.execute(f"""COPY (SELECT *, {self.order} AS adm_order FROM ({missing}) ORDER BY record_id)
+            return {}
+        connection.execute(f"CREATE TEMP TABLE missing AS {missing}")
+        unnamed = self.spare(connection, newer.batch_id if newer else self.batch.batch_id)
+        kept = "missing" if unnamed else "spared"
+        connection.execute(f"""COPY (SELECT * EXCLUDE (held_in, row_id), {self.order} AS adm_order FROM missing
+                WHERE record_id NOT IN (SELECT record_id FROM {kept}) ORDER BY record_id)
             TO '{self.target / "withdrawn.parquet"}' (FORMAT parquet)""")
+        if newer:
+            return {}
+        counts = connection.execute("SELECT (SELECT count(*) FROM spared), (SELECT count(*) FROM missing)").fetchall()[
+            0
+        ]
+        return {"spared": counts[0], "withheld": counts[1] - counts[0] if unnamed else 0, "unnamed": unnamed}
 
     def _newer_full(self) -> Admission | None:
         """Return the newest full delivery of the data set if it is newer than this batch."""

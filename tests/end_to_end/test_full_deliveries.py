@@ -81,6 +81,33 @@ def test_nothing_is_withdrawn_while_a_refused_row_may_mean_any_record(office: Of
     assert set(balances(office)) == {1, 2}
 
 
+@pytest.mark.parametrize("kind", ["xml", "json", "csv", "jsonl"])
+def test_a_full_file_that_ends_in_the_middle_is_held(office: Office, kind: str) -> None:
+    rows = [arrears(n) for n in range(1, 9)]
+    headers = list(rows[0])
+    file = {"format": kind, **({"records": "D/R"} if kind == "xml" else {})}
+    whole = {
+        "xml": "<D>"
+        + "".join("<R>" + "".join(f"<{k}>{v}</{k}>" for k, v in r.items()) + "</R>" for r in rows)
+        + "</D>",
+        "json": json.dumps(rows, ensure_ascii=False),
+        "csv": "\n".join(",".join(map(str, r)) for r in (headers, *(r.values() for r in rows))),
+        "jsonl": "\n".join(json.dumps(r, ensure_ascii=False) for r in rows),
+    }[kind].encode()
+    office.contract("test_arrears", "tax_arrears", ARREARS, mode="full", file=file)
+    received = [office.folder / f"{n}.{kind}" for n in range(3)]
+    received[0].write_bytes(whole)
+    assert counts(office.ingest("test_arrears", received[0]))[1] == 0
+    before = balances(office)
+    for path, size in ((received[1], 30), (received[2], 18)):
+        path.write_bytes(whole[:-size])
+        account = office.ingest("test_arrears", path)
+        assert account["verdict"] == "hold"
+        said = json.loads((office.layout.validation("test_arrears", account["batch_id"]) / "verdict.json").read_text())
+        assert "在中间断开" in said["findings"][0]["message"]
+    assert balances(office) == before
+
+
 def test_a_late_older_notice_does_not_withdraw_what_the_newer_one_refused(office: Office) -> None:
     office.deliver("test_arrears", arrears(1), arrears(3), day=0)
     office.deliver("test_arrears", arrears(1), arrears(2, "不详"), day=5)

@@ -166,7 +166,7 @@ def csv_files() -> Iterator[Polluted]:
     yield made("amount_with_separators", text(changed(4, 3, '"50,50"')), "rows", "money.invalid")
     yield made("workbook_named_csv", xlsx(lambda _: None), "refused", "压缩包")
     yield made("web_page", "<html><body>请登录</body></html>", "refused", "缺少列")
-    yield made("cut_off", text()[:-20], "rows", "row.width|field.required|date")
+    yield made("cut_off", text()[:-20], "rows", "row.cut_off|field.required|date")
 
 
 def filled(book: openpyxl.Workbook) -> Any:
@@ -306,7 +306,7 @@ def json_files() -> Iterator[Polluted]:
     yield made("extra_key", whole.replace('"机关"', '"x":"1","机关"', 1), "refused", "未声明的列：x")
     yield made("keys_alike", whole.replace('"机关"', '"罚款：":"1","机关"', 1), "refused", "只差括号")
     yield made("key_twice", whole.replace('"罚款"', '"罚款":"9","罚款"', 1), "rows", "row.key_twice")
-    yield made("cut_off", whole[:-90], "rows", "row.not_a_record")
+    yield made("cut_off", whole[:-90], "rows", "row.cut_off")
     yield made("broken_element", whole.replace("}, {", "}, {{", 1), "rows", "row.not_a_record")
     yield made("nested_amount", whole.replace('"10.50"', '{"值":"10.50","单位":"万元"}'), "rows", "value.nested")
     name = json.dumps(TRUTH[2][1], ensure_ascii=False)
@@ -332,7 +332,7 @@ def xml_files() -> Iterator[Polluted]:
     yield made("two_kinds", f"<D>{rows}<S>{cells[0]}</S></D>", "refused", "还有 S", records="")
     yield made("other_path", f"<E>{rows.replace('R>', 'Q>')}</E>", "refused", "没有约定的记录|缺少列")
     yield made("extra_part", f"<D>{rows.replace('</R>', '<x>1</x></R>', 1)}</D>", "refused", "未声明的列：x")
-    yield made("cut_off", f"<D>{rows}</D>"[:-60], "rows", "row.not_a_record")
+    yield made("cut_off", f"<D>{rows}</D>"[:-60], "rows", "row.cut_off")
     yield made("entities", f'<!DOCTYPE D [<!ENTITY a "b">]><D>{rows}</D>', "refused", "DTD")
     yield made("part_twice", f"<D>{rows.replace('</罚款>', '</罚款><罚款>9</罚款>', 1)}</D>", "refused", "罚款_2")
 

@@ -262,8 +262,9 @@ def test_an_undecodable_line_inside_quotes_never_joins_what_surrounds_it(tmp_pat
 
 def test_a_file_cut_inside_its_last_line_loses_that_line(tmp_path):
     body = 'a,b\n1,"湖"\n2,"湖南'.encode()
-    assert of(body, tmp_path) == ([(2, ("1", "湖"))], [(3, "row.quote_unclosed")])
-    assert of(body[:-1], tmp_path) == ([(2, ("1", "湖"))], [(3, "row.undecodable")])
+    assert of(body, tmp_path) == ([(2, ("1", "湖"))], [(3, "row.cut_off")])
+    assert of(body[:-1], tmp_path) == ([(2, ("1", "湖"))], [(3, "row.cut_off")])
+    assert of(body + b"\n", tmp_path) == ([(2, ("1", "湖"))], [(3, "row.quote_unclosed")])
 
 
 @pytest.mark.parametrize(("first", "second"), [("utf-8", "gb18030"), ("gb18030", "utf-8")])

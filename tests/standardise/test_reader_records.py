@@ -111,7 +111,7 @@ def test_a_truncated_json_file_keeps_the_complete_elements_and_says_so(tmp_path,
     rows, damaged = of(whole[:-cut], tmp_path, format="json")
     complete = whole[:-cut].count("}")
     assert [values["a"] for _, values in rows] == [str(n) for n in range(complete)]
-    assert damaged == [(complete + 1, "row.not_a_record")]
+    assert damaged == [(complete + 1, "row.cut_off")]
 
 
 def test_json_far_larger_than_its_buffer_streams(tmp_path):
@@ -214,7 +214,7 @@ def test_a_truncated_xml_file_keeps_the_complete_rows_and_says_so(tmp_path):
     for cut, count in ((inside, 2), (between, 3)):
         rows, damaged = of(cut, tmp_path, format="xml")
         assert len(rows) == count
-        assert damaged == [(count + 1, "row.not_a_record")]
+        assert damaged == [(count + 1, "row.cut_off")]
 
 
 def test_undecodable_bytes_in_xml_cost_their_row(tmp_path):

@@ -18,7 +18,7 @@ from chengxin.standardise.reading.fixed import read_fixed
 from chengxin.standardise.reading.json_records import plan_json, read_json, read_jsonl
 from chengxin.standardise.reading.layout import Layout
 from chengxin.standardise.reading.number_formats import NumberFormat
-from chengxin.standardise.reading.shapes import Damaged, Piece, RawChunk
+from chengxin.standardise.reading.shapes import CUT_OFF, Damaged, Piece, RawChunk
 from chengxin.standardise.reading.sheets import (
     number_formats as sheet_formats,
 )
@@ -45,6 +45,8 @@ __all__ = [
     "rows_of_sheet",
 ]
 
+_CUT = frozenset({"row.width", "row.undecodable", "row.quote_unclosed", "row.not_a_record"})  # what a cut looks like
+
 
 def plan(path: Path, spec: FileSpec, *, piece_bytes: int = 32 << 20) -> list[Piece]:
     """Cut a file into pieces of about `piece_bytes`, at least one, in file order; only line formats are cut."""
@@ -66,9 +68,9 @@ def read(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     """
     match spec.format:
         case "csv" | "tsv":
-            return _read_delimited(piece, spec)
+            return _cut_told(_read_delimited(piece, spec), piece, Layout.of(spec).declared)
         case "jsonl":
-            return read_jsonl(piece)
+            return _cut_told(read_jsonl(piece), piece, "{")
         case "fixed":
             return read_fixed(piece, spec)
         case "json":
@@ -98,6 +100,32 @@ def _unended(data: bytes, layout: Layout, chunk: RawChunk) -> bool:
     if layout.trusted or not last or any(row.row > last for row in chunk.damaged):
         return False
     return not data.endswith((b"\n", b"\r", b"\x1a", layout.quote or b"\n"))
+
+
+def _cut_told(chunks: Iterator[RawChunk], piece: Piece, mark: str) -> Iterator[RawChunk]:
+    """Say of a last line that it was cut off: without line break, and a record as far as it goes (`mark` is in it)."""
+    before: RawChunk | None = None
+    for chunk in chunks:
+        if before:
+            yield before
+        before = chunk
+    if before is None:
+        return
+    last = before.damaged[-1] if before.damaged else None
+    rows = before.rows
+    if last and last.rule in _CUT and mark in last.raw and not (len(rows) and rows[-1].as_py() > last.row):
+        short = last.rule != "row.width" or last.raw.count(mark) < piece.width - 1
+        if short and _ends_within_line(piece):
+            before = replace(before, damaged=(*before.damaged[:-1], replace(last, rule=CUT_OFF)))
+    yield before
+
+
+def _ends_within_line(piece: Piece) -> bool:
+    with Path(piece.path).open("rb") as stream:
+        if stream.seek(0, 2) != piece.end:
+            return False
+        stream.seek(max(piece.end - 4, 0))
+        return stream.read().rstrip(b"\x00\x1a")[-1:] not in (b"\n", b"\r")
 
 
 def headers(path: Path, spec: FileSpec, pieces: Sequence[Piece] = ()) -> tuple[str, ...]:

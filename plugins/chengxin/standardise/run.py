@@ -19,7 +19,7 @@ from chengxin.clock import SHANGHAI
 from chengxin.contracts.derived import contract_for
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
-from chengxin.errors import DeliveryMismatch
+from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.handover import Batch, StandardBatch, as_json
 from chengxin.settings import Limits
 from chengxin.standardise.header_place import explained, refuse_header
@@ -28,6 +28,7 @@ from chengxin.standardise.mapper import Mapper
 from chengxin.standardise.quarantine import QUARANTINE
 from chengxin.standardise.reader import Piece, above, headers, number_formats, plan, read, rows_of_sheet
 from chengxin.standardise.reading.archives import Source, sources
+from chengxin.standardise.reading.shapes import CUT_OFF
 from chengxin.standardise.stated_units import check_formats, check_units
 from chengxin.standardise.worker import prepare
 from chengxin.store import atomic
@@ -70,7 +71,7 @@ def run(
         try:
             found = sources([payload / f.name for f in batch.files], form.file, limits or Limits(), scratch)
             summary = replace(_standardised(form, batch, found, folder, workers), digest=standard_digest(contract))
-        except DeliveryMismatch as error:
+        except (DeliveryMismatch, DeliveryCorrupt) as error:
             for stray in folder.iterdir():
                 stray.unlink()
             received = _count_rows(form, found)
@@ -99,9 +100,14 @@ def _standardised(
     tasks = list(_tasks(contract, batch, found, folder))
     rules: Counter[str] = Counter()
     passed = quarantined = 0
-    for done in _results(tasks, workers, sum(s.path.stat().st_size for s in found)):
+    for task, done in zip(tasks, _results(tasks, workers, sum(s.path.stat().st_size for s in found)), strict=True):
         passed, quarantined = passed + done[0], quarantined + done[1]
         rules.update(done[2])
+        if done[2][f"error:{CUT_OFF}"] and contract.delivery.mode == "full":
+            raise DeliveryMismatch(
+                f"文件 {task.file_name} 在中间断开，后面的记录没有收到；全量报送缺了它们会被当作撤回，故整批暂缓。"
+                "请核对传输是否完整，重新报送完整的文件"
+            )
     return StandardBatch(
         contract.id,
         batch.batch_id,
@@ -213,6 +219,8 @@ def _count_rows(contract: Contract, found: Sequence[Source]) -> int:
     except DeliveryMismatch:  # not even the encoding, or which sheet is meant, is as declared
         sheets = contract.file.format in {"xlsx", "xls"}
         return sum(rows_of_sheet(s.path, contract.file) if sheets else _count_lines(s.path) for s in found)
+    except DeliveryCorrupt:  # what cannot be read has no rows that could be counted
+        return 0
 
 
 def _count_lines(path: Path) -> int:

@@ -15,6 +15,7 @@ from chengxin.standardise.reading.record_rows import Gathering, Nested, Record, 
 from chengxin.standardise.reading.shapes import OVERSIZE, Piece, RawChunk
 from chengxin.standardise.reading.text_file import texts
 
+_BLANK = " \t\r\n\ufeff\x00\x1a"
 _SPACE = re.compile(r"[ \t\r\n\ufeff\x00\x1a]*")
 _NEXT = re.compile(r"[}\],\[\n]\s*(?=\{)")
 _FIRST_KEY = re.compile(r'\{\s*"([^"\\]*)"\s*:')
@@ -155,7 +156,7 @@ def _elements(window: _Window, gathering: Gathering, spec: FileSpec, name: str) 
             return
         if mark == "":
             if not broken:
-                gathering.damage(ordinal + 1, "row.not_a_record", "（文件在此中断，数组没有结束）")
+                gathering.damage(ordinal + 1, "row.cut_off", "（文件在此中断，数组没有结束）")
             return
         ordinal += 1
         found = window.take() if mark == "{" else None
@@ -212,13 +213,15 @@ def _set_aside(window: _Window, gathering: Gathering, ordinal: int, known: set[s
     """Set the broken element aside and go to the next place where an element with familiar keys begins."""
     if not known and (first := _FIRST_KEY.match(window.text, window.at)):
         known = {first[1]}
-    offset = 1
+    offset, is_cut = 1, False
     while True:
         match = _NEXT.search(window.text, window.at + offset)
         if match is None:
             offset = max(len(window.text) - window.at - 64, offset)
-            if len(window.text) - window.at > _MAX_ELEMENT or not window.grow():
+            too_long = len(window.text) - window.at > _MAX_ELEMENT
+            if too_long or not window.grow():
                 end = len(window.text) - window.at
+                is_cut = not too_long and not window.text.rstrip(_BLANK).endswith(("}", "]"))
                 break
             continue
         offset = match.end() - window.at
@@ -227,7 +230,8 @@ def _set_aside(window: _Window, gathering: Gathering, ordinal: int, known: set[s
             break
     raw = window.text[window.at : window.at + end].rstrip(", \t\r\n")
     window.at += end
-    gathering.damage(ordinal, "row.oversize" if len(raw) > OVERSIZE else "row.not_a_record", raw)
+    rule = "row.cut_off" if is_cut else "row.oversize" if len(raw) > OVERSIZE else "row.not_a_record"
+    gathering.damage(ordinal, rule, raw)
 
 
 def _is_familiar(found: tuple[Any, str] | None, known: set[str]) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from chengxin.standardise.reading.decode import is_damaged, original, visible
-from chengxin.standardise.reading.shapes import CHUNK_BYTES, OVERSIZE, Damaged, RawChunk, kept
+from chengxin.standardise.reading.shapes import CHUNK_BYTES, CUT_OFF, OVERSIZE, Damaged, RawChunk, kept
 
 Record = dict[str, str | None]
 #: Rows of a chunk; narrower than for delimited text because each is a Python object for a moment.
@@ -52,15 +52,15 @@ class Gathering:
             if isinstance(value, Nested):
                 self._nested.setdefault(name, []).append(done)
 
-    def undecodable(self, row: int, raw: str) -> None:
+    def undecodable(self, row: int, raw: str, rule: str = "row.undecodable") -> None:
         """Add a record whose bytes, or whose escapes, are no text."""
         shown = visible(raw).encode("utf-8", "backslashreplace").decode()
-        self._damaged.append(Damaged(row, "row.undecodable", kept(shown), original(raw, self.encoding)))
+        self._damaged.append(Damaged(row, rule, kept(shown), original(raw, self.encoding)))
 
     def damage(self, row: int, rule: str, raw: str) -> None:
-        """Add a damaged row; undecodable bytes in it are a fault of their own."""
+        """Add a damaged row; undecodable bytes in it are a fault of their own, but where a cut made them."""
         if is_damaged(raw):
-            self.undecodable(row, raw)
+            self.undecodable(row, raw, rule if rule == CUT_OFF else "row.undecodable")
         else:
             self._damaged.append(Damaged(row, rule, kept(raw.encode("utf-8", "backslashreplace").decode())))
 

@@ -15,6 +15,8 @@ OVERSIZE = 1 << 20
 #: A chunk holds about this much text and at most this many rows: it stays in the cache while it is decoded and split.
 CHUNK_BYTES = 8 << 20
 CHUNK_ROWS = 200_000
+#: The rule of the row within, or before, which a file ends that was not received whole.
+CUT_OFF = "row.cut_off"
 #: A damaged row longer than this is kept by its beginning only.
 RAW_KEPT = 64 << 10
 
@@ -25,7 +27,7 @@ class Damaged:
 
     row: 1-based line of the file (text formats), sheet row (xlsx, xls) or record ordinal (json, xml).
     rule: row.width, row.undecodable, row.quote_unclosed, row.quote_stray, row.oversize, row.formula_error, row.merged,
-        row.key_twice or row.not_a_record.
+        row.key_twice, row.cut_off (the file ends within or before it) or row.not_a_record.
     raw: the text; bytes that are no text stand as \xNN, so it never holds U+FFFD.
     raw_bytes: the exact bytes where the text cannot be decoded, else None. note: what was counted, for people.
     """

@@ -101,9 +101,9 @@ class _Rows:
         if self._start < 0 and not self._ordinal:
             self._look_elsewhere(root, tag)
         if self._start >= 0:
-            self._damage(self._text[self._start :])
+            self._damage(self._text[self._start :], "row.not_a_record" if self._is_whole else "row.cut_off")
         elif not self._is_whole:
-            self._damage("（文件在此中断，根元素没有结束）")
+            self._damage("（文件在此中断，根元素没有结束）", "row.cut_off")
 
     def _look_elsewhere(self, root: str, tag: str) -> None:
         """Raise DeliveryMismatch where no row was found, but another element repeats."""

@@ -1,0 +1,31 @@
+"""A delivery that cannot be read is held and answered: the department hears why, and no run fails on it again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chengxin import pipeline
+from chengxin.clock import Clock
+from deliveries import REGISTRATION, START, Office
+
+CASES = {
+    "cut.xlsx": (b"PK\x03\x04" + b"0" * 200, {"format": "xlsx"}, "已损坏"),
+    "page.xls": (b"<html><table><tr><td>1</td></tr></table></html>", {"format": "xls"}, "网页"),
+    "table.xlsx": (b"subject_name,uscc\n", {"format": "xlsx"}, "不是 Excel 工作簿"),
+    "dtd.xml": (b"<!DOCTYPE a [<!ENTITY x 'y'>]><D><R>&x;</R></D>", {"format": "xml", "records": "D/R"}, "DTD"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_delivery_that_cannot_be_read_is_held_and_answered(tmp_path: Path, name: str) -> None:
+    content, file, reason = CASES[name]
+    office = Office(tmp_path)
+    office.contract("test_reg", "registration", REGISTRATION, file=file)
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert office.ingest("test_reg", path)["verdict"] == "hold"
+    contract = office.contracts["test_reg"]
+    assert pipeline.pending(contract, office.settings) == []
+    (answered,) = pipeline.answer(contract, office.settings, Clock(START))
+    assert reason in json.dumps(answered.receipt["findings"], ensure_ascii=False)

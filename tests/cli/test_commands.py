@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pipeline_runs import LIST_COLUMNS, chengxin, command, contract
+from pipeline_runs import LIST_COLUMNS, chengxin, command, contract, told
 
 from deliveries import uscc
 
@@ -194,3 +194,15 @@ def test_summary_names_the_field_that_a_main_problem_is_about(place: tuple[Path,
     said = "".join(done.stdout.split())
     assert "“成立日期”不是一个存在的日期" in said
     assert "该项" not in said
+
+
+def test_a_run_without_a_usable_contract_is_an_error(tmp_path: Path) -> None:
+    broken = tmp_path / "contracts" / "commerce" / "commerce_list.yaml"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("format: 1\nid: other_name\n", "utf-8")
+    given = ["--home", str(tmp_path / "home"), "--contracts", str(tmp_path / "contracts"), "run"]
+    for named in ([], ["commerce_list"]):
+        done = told([*given, *named])
+        assert done.returncode == 2
+        assert "合同有误 commerce/commerce_list.yaml" in done.stderr
+        assert "没有一份可用的合同" in done.stderr

@@ -177,6 +177,19 @@ def test_a_manifest_that_names_other_files_is_a_problem(settings, announced):
     assert "欠税_20260301_C.csv" in said
 
 
+def test_a_manifest_of_single_files_waits_for_all_that_it_lists(settings, make_contract):
+    contract = make_contract(folder="a", pattern="欠税_{date}_{seq}.csv", complete={"manifest": "清单_{date}.txt"})
+    one, two = "欠税_20260301_001.csv", "欠税_20260301_002.csv"
+    drop(settings, "a", one, b"first")
+    both = f"{digest(b'first')}  {one}\n{digest(b'second')}  {two}\n".encode()
+    drop(settings, "a", "清单_20260301.txt", both)
+    said = refusal(contract, settings)
+    assert "没有到齐" in said
+    assert two in said
+    drop(settings, "a", two, b"second")
+    assert len(land_all(contract, settings)) == 2
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"\n", b"nonsense", b"a.csv\nb.csv\n", b"name,rows\na,3\n", b"{broken", b"\xff\xff", b"name,size\na,x\n"],

@@ -137,6 +137,8 @@ def run_command(context: Context, datasets: tuple[str, ...], as_json: bool) -> N
     from chengxin.cli.work import run_datasets
 
     known = context.contracts()
+    if not known:
+        raise click.UsageError("没有一份可用的合同，什么也没有处理；请更正上面列出的合同后重跑")
     unknown = [d for d in datasets if d not in known]
     if unknown:
         raise click.UsageError(f"没有名为 {'、'.join(unknown)} 的数据集；可用：{'、'.join(known) or '（无）'}")

@@ -120,13 +120,21 @@ class FileDrop:
         with _place_of(delivery, settings) as place:
             names = _copy_names([f["name"] for f in delivery.locator["files"]])
             manifest = _manifest(place, delivery)
+            beside = set() if manifest is None else self._beside(place, delivery, contract)
             for file, name in zip(delivery.locator["files"], names, strict=True):
                 entry = Entry(**file)
                 _check_size(entry, settings)
                 _copy(place, entry, target / name)
         if manifest is not None:
             _compare(delivery, dict(zip((f["name"] for f in delivery.locator["files"]), names, strict=True)), manifest,
-                     target)  # fmt: skip
+                     target, beside)  # fmt: skip
+
+    def _beside(self, place: Place, delivery: Delivery, contract: Contract) -> set[str] | None:
+        """Return the names of the files in the folder; None where a single file was given by hand."""
+        if delivery.locator.get("local"):
+            return None
+        deep = "/" in self.options(contract).pattern
+        return {entry.name.rpartition("/")[2] for entry in place.entries(deep=deep)}
 
 
 def inbox_delivery(contract: Contract, name: str, settings: Settings) -> Delivery:
@@ -321,16 +329,22 @@ def _manifest(place: Place, delivery: Delivery) -> list[Listed] | None:
         return read_manifest(stream.read(MANIFEST_BYTES + 1), entry.name)
 
 
-def _compare(delivery: Delivery, copies: dict[str, str], manifest: list[Listed], target: Path) -> None:
-    """Compare what came with what was announced, both ways where a delivery has several files."""
+def _compare(
+    delivery: Delivery, copies: dict[str, str], manifest: list[Listed], target: Path, beside: set[str] | None
+) -> None:
+    """Compare what came with what was announced, both ways.
+
+    A manifest may be about several deliveries; what it lists of others must lie there too (`beside`).
+    """
     shown = delivery.locator["manifest"]["name"]
     if len(copies) == 1 and len(manifest) == 1 and manifest[0].name is None:
         listed = dict.fromkeys(copies, manifest[0])
     else:
         announced = {x.name.replace("\\", "/").rpartition("/")[2]: x for x in manifest if x.name}
         listed = {n: announced.pop(n.rpartition("/")[2]) for n in copies if n.rpartition("/")[2] in announced}
-        if announced and delivery.name not in copies:
-            raise DeliveryCorrupt(f"清单“{shown}”列出的文件没有到齐：{_some(announced)}；请提供部门补投后重新放置清单")
+        absent = announced if delivery.name not in copies else set(announced) - (beside or set(announced))
+        if absent:
+            raise DeliveryCorrupt(f"清单“{shown}”列出的文件没有到齐：{_some(absent)}；请提供部门补投后重新放置清单")
     unlisted = [n for n in copies if n not in listed]
     if unlisted:
         raise DeliveryCorrupt(f"文件 {_some(unlisted)} 不在清单“{shown}”里；请提供部门核对后重新投递")

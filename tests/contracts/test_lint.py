@@ -149,3 +149,22 @@ def test_routes_of_one_group_are_of_one_kind_and_differ_in_precedence(tmp_path, 
     said = [p.message for p in found if p.message.startswith("delivery.route")]
     assert len(said) == (0 if message is None else 1)
     assert message is None or message in said[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"delivery": {"options": {"folder": "../../etc"}}},
+        {"delivery": {"options": {"folder": "/etc"}}},
+        {"feedback": {"to": "file", "folder": "../../outside"}},
+        {"feedback": {"to": "file", "folder": "/outside"}},
+        {"delivery": {"connector": "http_api", "options": {"connection": "x", "path": "http://10.0.0.1/a"}}},
+    ],
+)
+def test_a_place_that_leads_elsewhere_is_refused(tmp_path, changes):
+    (told,) = [m for m in messages(tmp_path, **changes) if "不是" in m]
+    assert "相对路径" in told or "不是地址" in told
+
+
+def test_a_folder_of_a_server_may_begin_at_its_root(tmp_path):
+    assert messages(tmp_path, delivery={"options": {"connection": "x", "folder": "/处罚"}}) == []

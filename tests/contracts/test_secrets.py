@@ -101,3 +101,18 @@ def test_options_that_do_not_fit_are_told_without_their_values():
     assert HIDDEN not in str(refused.value)
     with pytest.raises(ValidationError):
         HttpApiOptions.model_validate(API | {"query": {"pwd": "x"}})
+
+
+@pytest.mark.parametrize("options", [{"query": {"p": "Passw0rd!2026"}}, {"headers": {"X-Api": "9f8e7d6c5b4a3928" * 2}}])
+def test_a_value_that_looks_like_a_credential_is_refused_under_any_name(options):
+    (told,) = secrets(contract("http_api", API | options))
+    assert "不得写入合同" in told
+    assert "Passw0rd" not in told and "9f8e" not in told
+
+
+def test_a_resource_number_in_a_query_is_no_credential():
+    options = {
+        "query": {"resource": "9f8e7d6c5b4a3928" * 2, "area": "430000"},
+        "headers": {"Accept": "application/json"},
+    }
+    assert list(secrets(contract("http_api", API | options))) == []

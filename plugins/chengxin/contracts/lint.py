@@ -156,8 +156,26 @@ def _delivery(contract: Contract) -> Iterator[str]:
     for option in NEEDED_OPTIONS[delivery.connector]:
         if option not in delivery.options:
             yield f"delivery.options：{delivery.connector} 需要 {option} (required option)"
+    yield from _places(contract)
     if delivery.connector == "database" and contract.file not in (FileSpec(), FileSpec(format="jsonl")):
         yield "file：数据库表没有文件格式，请删去 file (a database table needs no `file`)"
+
+
+def _places(contract: Contract) -> Iterator[str]:
+    """Refuse folders that lead out of inbox and outbox, and addresses where only a path belongs."""
+    options = contract.delivery.options
+    local = contract.delivery.connector == "file_drop" and not options.get("connection")
+    for place, folder in (
+        ("delivery.options.folder", options.get("folder")),
+        ("feedback.folder", contract.feedback.folder),
+    ):
+        text = str(folder or "")
+        from_root = text.startswith("/") and (local or place != "delivery.options.folder")
+        if from_root or ".." in text.replace("\\", "/").split("/"):
+            yield f"{place}：{text} 不是收件箱、发件箱内的目录；请写其下的相对路径，不含 .. (a folder below it)"
+    for place, path in (("delivery.options.path", options.get("path")), ("feedback.path", contract.feedback.path)):
+        if "://" in str(path or ""):
+            yield f"{place}：应为路径，不是地址；地址写在环境变量 CHENGXIN_CONN_<名称> 中 (a path, not an address)"
 
 
 def _feedback(contract: Contract) -> Iterator[str]:

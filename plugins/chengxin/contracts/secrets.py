@@ -24,6 +24,10 @@ _IN_TEXT = re.compile(
 )
 _IN_ADDRESS = re.compile(r"://[^/\s:@]*:?[^/\s@]+@")
 _BEARER = re.compile(r"\b(?:bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
+# Values that look like one by themselves: a password by its kinds of characters; in a header, where no other long
+# number has a place, a key. In a query such a number may be the id of a resource.
+_PASSWORD = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)(?=.*[!@#$%^&*?])[\x21-\x7e]{8,64}")
+_KEY = re.compile(r"[0-9a-fA-F]{32,}|(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[\w+/-]{32,}={0,2}")
 # Options that hold names: of parameters, headers, variables and paths, and what stands for the connection itself.
 _NAMES = re.compile(r"(_env|_name|_param|_field|_format)$|^(auth|key|code|next|total|records|table|schema|watermark)$")
 
@@ -78,6 +82,13 @@ def _within(place: str, value: Any, name: str = "") -> Iterator[tuple[str, str]]
         for inner in value:
             yield from _within(place, inner, name)
     elif isinstance(value, str) and name != "connection":
-        what = name if value and is_secret_name(name) else secret_in(value)
+        what = name if (value and is_secret_name(name)) or _looks_secret(place, value) else secret_in(value)
         if what:
             yield place, what
+
+
+def _looks_secret(place: str, value: str) -> bool:
+    """Tell whether a parameter's or header's whole value looks like a credential, whatever its name."""
+    if ".headers." in place:
+        return bool(_KEY.fullmatch(value) or _PASSWORD.fullmatch(value))
+    return ".query." in place and "${" not in value and _PASSWORD.fullmatch(value) is not None

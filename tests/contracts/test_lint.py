@@ -158,7 +158,7 @@ def test_routes_of_one_group_are_of_one_kind_and_differ_in_precedence(tmp_path, 
         {"delivery": {"options": {"folder": "/etc"}}},
         {"feedback": {"to": "file", "folder": "../../outside"}},
         {"feedback": {"to": "file", "folder": "/outside"}},
-        {"delivery": {"connector": "http_api", "options": {"connection": "x", "path": "http://10.0.0.1/a"}}},
+        {"delivery": {"connector": "http_api", "options": {"connection": "x", "path": "http://tax.example/a"}}},
     ],
 )
 def test_a_place_that_leads_elsewhere_is_refused(tmp_path, changes):

@@ -86,6 +86,19 @@ def test_tells_counts_refused_rows_and_rows_that_wait_in_the_departments_own_wor
     assert "补填统一社会信用代码" in waiting[1]["处理办法"]
 
 
+def test_lists_every_value_that_was_not_taken_of_rows_that_were(office):
+    bad = [right(n, org_code="1234") for n in range(1, 9)]
+    office.deliver("pen", *bad, wrong(9, org_code="1234"), day=1)
+    (told,) = answer(office)
+    (folder,) = outbox(office)
+    assert "有 8 个值看不懂或不存在，未采用" in (folder / "回执.txt").read_text("utf-8-sig")
+    lost = sheet(folder, "未采用的值.csv")
+    assert [row["记录标识"] for row in lost] == [f"k{n}" for n in range(1, 9)]
+    assert {(row["问题字段"], row["规则代码"]) for row in lost} == {("org_code", "org_code.length")}
+    assert [row["行号"] for row in lost] == [str(n) for n in range(2, 10)]
+    assert told.receipt["untaken"] == 8
+
+
 def test_no_sentence_of_a_rule_breaks_off():
     texts = [text for rule in rules().values() for text in (rule.zh, rule.en, rule.mend_zh, rule.mend_en)]
     assert [text for text in texts if text.count("（") != text.count("）") or text.count("(") != text.count(")")] == []

@@ -28,7 +28,7 @@ from chengxin.store.lock import held
 
 log = logging.getLogger(__name__)
 SENT = "sent.json"
-_NUMBERED = ("id", "revision", "files", "problems")  # what a receipt has beyond its body
+_NUMBERED = ("id", "revision", "files", "problems", "untaken")  # what a receipt has beyond its body
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Build the answer to one batch: a folder that is the same whenever it is built from the same state.
 
-<home>/feedback/<dataset>/<batch>/<revision>/回执.txt 回执.json 需更正.csv 待关联.csv   for people
+<home>/feedback/<dataset>/<batch>/<revision>/回执.txt 回执.json 需更正.csv 待关联.csv 未采用的值.csv   for people
 rows.parquet                          for tables and callbacks
 sent.json                             when it was handed over, and where
 """
@@ -23,11 +23,13 @@ from chengxin.feedback import receipt as receipts
 from chengxin.feedback import words
 from chengxin.feedback.outcomes import Outcome
 from chengxin.feedback.spreadsheet import write_sheets
+from chengxin.feedback.untaken import untaken
 from chengxin.store import atomic
 
 PAGE, ROWS = "回执.txt", "rows.parquet"
 SCHEMA = pa.schema([(n, pa.int64() if n == "source_row" else pa.string()) for n in ROW_COLUMNS])
 _REFUSED_HEADS = ("来源文件", "行号", "记录标识", "问题字段", "问题说明", "更正办法", "规则代码")
+_UNTAKEN_HEADS = ("来源文件", "行号", "记录标识", "问题字段", "规则代码", "问题说明", "更正办法")
 _WAITING_HEADS = ("来源文件", "行号", "记录标识", "说明", "处理办法", "规则代码")
 _ISSUE = ("level", "rule", "element", "source_column")
 _FOLLOWS = pa.array(["subject.identifiers_invalid", "field.required_unusable"])  # what else is said of the row is why
@@ -57,9 +59,12 @@ def build(
                 files += _refused(folder, rows, batch_id, writer, codes)
             if rows is not None and outcome.account and outcome.account.unlinked:
                 files += _waiting(folder, rows, outcome, writer)
+            lost = Counter[str]()
+            if outcome.account:
+                files += _untaken(folder, issues, writer, codes, lost)
         made = {name: atomic.sha256_file(folder / name) for name in files}
         number = {"id": f"{batch_id}-r{revision}", "revision": revision, "files": made}
-        receipt = {**body, **number, "problems": problems(issues, codes)}
+        receipt = {**body, **number, "problems": problems(issues, codes), "untaken": lost.total()}
         atomic.write_json(folder / RECEIPT, receipt)
         text = receipts.page(receipt).replace("\n", "\r\n")
         atomic.write_bytes(folder / PAGE, b"\xef\xbb\xbf" + text.encode())
@@ -124,6 +129,21 @@ def _waiting(folder: Path, rows: OpenRefusals, outcome: Outcome, writer: pq.Parq
             yield pa.RecordBatch.from_arrays(columns, names=[str(n) for n in range(len(columns))])
 
     return write_sheets(explained(), _WAITING_HEADS, folder, words.WAITING)
+
+
+def _untaken(
+    folder: Path, issues: Sequence[Path], writer: pq.ParquetWriter, codes: words.Codes, lost: Counter[str]
+) -> tuple[str, ...]:
+    """Write every value that was not taken of rows that were; `lost` counts them by rule."""
+
+    def told() -> Iterator[pa.RecordBatch]:
+        for batch in untaken(issues, codes):
+            category = pa.repeat(words.UNTAKEN, batch.num_rows)
+            writer.write_table(pa.Table.from_arrays([category, *batch.columns], schema=SCHEMA))
+            lost.update(batch["rule"].to_pylist())
+            yield batch
+
+    return write_sheets(told(), _UNTAKEN_HEADS, folder, words.UNTAKEN)
 
 
 def _why_waiting(batch: pa.RecordBatch) -> list[pa.Array]:

@@ -71,7 +71,7 @@ def page(receipt: Mapping[str, Any]) -> str:
         *_counts(receipt),
         "",
         "二、需要贵单位做什么",
-        receipt["advice"],
+        *_todo(receipt),
     ]
     if receipt["files"]:
         lines.append("附表：" + "、".join(receipt["files"]))
@@ -119,6 +119,12 @@ def _counts(receipt: Mapping[str, Any]) -> list[str]:
     if refused["overtaken"]:
         lines.append("已收到更新的全量报送，本批疑问记录不必再更正；以新一期的回执为准。")
     return lines
+
+
+def _todo(receipt: Mapping[str, Any]) -> list[str]:
+    lost = receipt.get("untaken", 0)
+    told = [words.HOW_UNTAKEN.format(n=lost)] if lost else []
+    return told if told and receipt["advice"] == words.NOTHING else [receipt["advice"], *told]
 
 
 def _findings(receipt: Mapping[str, Any]) -> list[str]:

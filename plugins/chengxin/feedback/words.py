@@ -9,7 +9,7 @@ from chengxin.model.codelists import codelists
 from chengxin.model.elements import Element, elements
 from chengxin.model.rules import rules
 
-REFUSED, WAITING = "需更正", "待关联"
+REFUSED, WAITING, UNTAKEN = "需更正", "待关联", "未采用的值"
 SEVERITY = {"critical": "严重", "warning": "提醒", "info": "提示"}
 OUTCOME = {
     "accept": "已接收入库。",
@@ -53,6 +53,10 @@ HOW_HELD = (
     "请按“校验意见”核对后重新报送整批数据；属于数据约定需要修订的，请与平台联系，修订后平台会自动重新处理，不必重报。"
 )
 UNREAD = "收到 0 条：来文中没有能读出的记录（来文打不开或读不出时，其中的条数不详）"
+HOW_UNTAKEN = (
+    "有 {n} 个值看不懂或不存在，未采用（所在记录已入库），逐个列在“未采用的值”表中；"
+    "请在源系统中更正后重新报送这些记录。"
+)
 NOTHING = "无需处理。"
 #: Element -> what a department writes -> standard code, as in its contract.
 Codes = Mapping[str, Mapping[str, str]]

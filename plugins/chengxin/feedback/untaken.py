@@ -1,0 +1,47 @@
+"""Values that were not taken though their rows were: an amount that is none, a region that does not exist."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from chengxin.feedback import words
+
+#: Warnings after which nothing is stored of a value; every error is so.
+_ALSO = pa.array(
+    ["money.foreign_currency", "phone.invalid", "reg_no.is_uscc", "region.elsewhere", "region.unknown"], pa.string()
+)
+_COLUMNS = ["row_id", "source_file", "source_row", "element", "source_column", "rule", "level"]
+
+
+def untaken(issues: Sequence[Path], codes: words.Codes = words.NO_CODES) -> Iterator[pa.RecordBatch]:
+    """Yield one line a value: source_file, source_row, label, source_column, rule, problem, remedy; by row in a part.
+
+    issues: the issue parts of a batch, beside which its other parts lie. label: what the source calls the record.
+    """
+    for path in issues:
+        found = pq.read_table(path, columns=_COLUMNS)
+        lost = pc.or_(pc.equal(found["level"], "error"), pc.is_in(found["rule"], value_set=_ALSO))
+        found = found.filter(lost)
+        if not found.num_rows:
+            continue
+        passed = _labels(path)
+        found = found.join(passed, "row_id", join_type="inner").sort_by(
+            [(n, "ascending") for n in ("row_id", "source_column", "rule")]
+        )
+        reasons = set(zip(found["rule"].to_pylist(), found["element"].to_pylist(), strict=True))
+        told = {reason: words.sentences(*reason, codes) for reason in reasons}
+        pairs = [told[p] for p in zip(found["rule"].to_pylist(), found["element"].to_pylist(), strict=True)]
+        columns = {n: found[n] for n in ("source_file", "source_row", "label", "source_column", "rule")}
+        sentences = {"problem": [p for p, _ in pairs], "remedy": [r for _, r in pairs]}
+        yield from pa.table({**columns, **sentences}).combine_chunks().to_batches()
+
+
+def _labels(issues: Path) -> pa.Table:
+    """Return row_id and label of the rows that passed beside a part of issues."""
+    part = issues.with_name(issues.name.replace("issues-", "standard-", 1))
+    if not part.exists():
+        return pa.table({"row_id": pa.array([], pa.int64()), "label": pa.array([], pa.string())})
+    return pq.read_table(part, columns=["row_id", "source_record_id"]).rename_columns(["row_id", "label"])

@@ -334,7 +334,12 @@ def test_a_workbook_declared_as_csv_is_corrupt(tmp_path):
         plan(written(tmp_path / "f.csv", b"PK\x03\x04" + bytes(100)), FileSpec())
 
 
-FIELD = st.text(st.sampled_from('a1,"\n\r 湖南䶮𬭎（'), max_size=8)
+def _is_worn(value: str) -> bool:
+    """Tell whether a value wears quotes at both ends: row.quote_stray, not a value as meant."""
+    return value.strip()[:1] == '"' == value.strip()[-1:]
+
+
+FIELD = st.text(st.sampled_from('a1,"\n\r 湖南䶮𬭎（'), max_size=8).filter(lambda v: not _is_worn(v))
 WHOLE = st.lists(st.tuples(FIELD.map(lambda v: "x" + v), FIELD, FIELD), max_size=30)
 
 

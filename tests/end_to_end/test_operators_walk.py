@@ -143,8 +143,8 @@ def _replay(walk: Walk, contracts: Path) -> None:
     walk.page.get_by_role("button", name="重放疑问数据…").click()
     walk.shot("6-replay")
     walk.page.get_by_role("button", name="开始").click()
-    walk.page.get_by_text("运行成功").wait_for()
-    walk.page.wait_for_timeout(6000)  # the pages look at the home every five seconds
+    with walk.page.expect_event("load"):  # the page loads itself again once it can show what came of the run
+        walk.page.get_by_text("运行成功").wait_for()
     walk.ours(f"batches?dataset={ACCOUNTS}")
     assert walk.page.locator("tbody tr").count() == before + 1, "what passed is a batch of its own"
     walk.shot("7-replayed")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 SNAPSHOT, INGEST = "snapshot", "ingest__"
 FIRST = {"found": 0, "names": 1, "none": 2}
 LOOK_EVERY = 1.0
-AT_A_TIME = 6  # the scheduler looks at every run that goes on, again and again: more of them only cost more
+AT_A_TIME = 10  # as many as the scheduler looks at in a round: more of them only cost more
 TELL_EVERY = 15.0
 LIMIT_SECONDS = 3600
 # An answer that is there before the scheduler has noticed that the task waits fails the task, which then asks again.

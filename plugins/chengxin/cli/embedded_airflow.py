@@ -26,7 +26,7 @@ HOST, PORT, USER = "127.0.0.1", 8080, "admin"
 START_SECONDS = 240
 STOP_SECONDS = 20
 PORTS_TRIED = 10
-TASKS_AT_A_TIME = (os.cpu_count() or 1) + 2
+TASKS_AT_A_TIME = (os.cpu_count() or 1) + 4
 LOOK_AGAIN = 120  # seconds; with more contracts, a second for each
 BUSY_SECONDS = 120  # how long a process waits while another writes the metadata
 
@@ -227,9 +227,9 @@ def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int, execu
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{embedded.folder / 'airflow.db'}?timeout={BUSY_SECONDS}",
         # between two looks at all that runs; more tasks than cores go on, so that none of these waits for a look
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         # runs that wait for a place are looked at in vain: more of them a loop only cost what the tasks need
-        "AIRFLOW__SCHEDULER__MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": str(TASKS_AT_A_TIME + 2),
+        "AIRFLOW__SCHEDULER__MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": str(TASKS_AT_A_TIME + 4),
         # the first task after a start waits while the api-server builds its interface
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "CHENGXIN_CONTRACTS": str(settings.contracts),

@@ -59,12 +59,13 @@ def build(
                 files += _refused(folder, rows, batch_id, writer, codes)
             if rows is not None and outcome.account and outcome.account.unlinked:
                 files += _waiting(folder, rows, outcome, writer)
-            lost = Counter[str]()
+            lost = 0
             if outcome.account:
-                files += _untaken(folder, issues, writer, codes, lost)
+                listed, lost = _untaken(folder, issues, writer, codes)
+                files += listed
         made = {name: atomic.sha256_file(folder / name) for name in files}
         number = {"id": f"{batch_id}-r{revision}", "revision": revision, "files": made}
-        receipt = {**body, **number, "problems": problems(issues, codes), "untaken": lost.total()}
+        receipt = {**body, **number, "problems": problems(issues, codes), "untaken": lost}
         atomic.write_json(folder / RECEIPT, receipt)
         text = receipts.page(receipt).replace("\n", "\r\n")
         atomic.write_bytes(folder / PAGE, b"\xef\xbb\xbf" + text.encode())
@@ -132,18 +133,21 @@ def _waiting(folder: Path, rows: OpenRefusals, outcome: Outcome, writer: pq.Parq
 
 
 def _untaken(
-    folder: Path, issues: Sequence[Path], writer: pq.ParquetWriter, codes: words.Codes, lost: Counter[str]
-) -> tuple[str, ...]:
-    """Write every value that was not taken of rows that were; `lost` counts them by rule."""
+    folder: Path, issues: Sequence[Path], writer: pq.ParquetWriter, codes: words.Codes
+) -> tuple[tuple[str, ...], int]:
+    """Write every value that was not taken of rows that were; return the files and how many values."""
+    lost = 0
 
     def told() -> Iterator[pa.RecordBatch]:
+        nonlocal lost
         for batch in untaken(issues, codes):
             category = pa.repeat(words.UNTAKEN, batch.num_rows)
             writer.write_table(pa.Table.from_arrays([category, *batch.columns], schema=SCHEMA))
-            lost.update(batch["rule"].to_pylist())
+            lost += batch.num_rows
             yield batch
 
-    return write_sheets(told(), _UNTAKEN_HEADS, folder, words.UNTAKEN)
+    files = write_sheets(told(), _UNTAKEN_HEADS, folder, words.UNTAKEN)
+    return files, lost
 
 
 def _why_waiting(batch: pa.RecordBatch) -> list[pa.Array]:

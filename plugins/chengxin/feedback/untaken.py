@@ -31,11 +31,15 @@ def untaken(issues: Sequence[Path], codes: words.Codes = words.NO_CODES) -> Iter
         found = found.join(passed, "row_id", join_type="inner").sort_by(
             [(n, "ascending") for n in ("row_id", "source_column", "rule")]
         )
-        reasons = set(zip(found["rule"].to_pylist(), found["element"].to_pylist(), strict=True))
-        told = {reason: words.sentences(*reason, codes) for reason in reasons}
-        pairs = [told[p] for p in zip(found["rule"].to_pylist(), found["element"].to_pylist(), strict=True)]
+        pairs = pc.binary_join_element_wise(found["rule"], found["element"], " ", null_handling="replace")
+        reasons = pairs.combine_chunks().dictionary_encode()
+        distinct = (pair.split(" ") for pair in reasons.dictionary.to_pylist())
+        told = [words.sentences(rule, element, codes) for rule, element in distinct]
         columns = {n: found[n] for n in ("source_file", "source_row", "label", "source_column", "rule")}
-        sentences = {"problem": [p for p, _ in pairs], "remedy": [r for _, r in pairs]}
+        sentences = {
+            name: pa.array([both[n] for both in told], pa.string()).take(reasons.indices)
+            for n, name in enumerate(("problem", "remedy"))
+        }
         yield from pa.table({**columns, **sentences}).combine_chunks().to_batches()
 
 

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
-from chengxin.contracts.models import Contract
+from chengxin.contracts.models import Contract, Unit
 from chengxin.contracts.plan import fold_header
+from chengxin.contracts.units import unit_in
 from chengxin.model.declarations import read_yaml
 from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind
@@ -74,12 +76,11 @@ def _listed() -> dict[str, tuple[str, ...]]:
 
 def unit_of(header: str) -> str | None:
     """Return the unit of money that a header states: 罚款金额（万元） -> 万元."""
-    match = _UNIT.search(header) or _BARE_UNIT.search(header.strip(" ：:"))
-    if not match:
-        return None
-    return (
-        {"亿": "亿元", "万": "万元"}.get(match[1], match[1]) if match[1] in {"亿元", "万元", "元", "亿", "万"} else "元"
-    )
+    stated = unit_in(header)
+    if stated is None:
+        return "元" if _UNIT.search(header) else None  # （人民币）
+    plain = stated if stated.endswith("元") else f"{stated}元"
+    return plain if plain in get_args(Unit) else "元"
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,13 @@ class Stack:
     def log(self, service: str) -> str:
         return (self.folder / f"{service}.log").read_text(errors="replace")[-4000:]
 
+    def errors_of_tasks(self) -> str:
+        """Return what the tasks logged as errors, each with the path of its log, and the end of the scheduler's log."""
+        logs = sorted((self.airflow_home / "logs").rglob("attempt=*.log"))
+        lines = [(log, line) for log in logs for line in log.read_text(errors="replace").splitlines()]
+        found = [f"{log.parent}: {line[:6000]}" for log, line in lines if '"level":"error"' in line]
+        return "\n".join([*found, self.log("scheduler")])
+
     def stop(self) -> None:
         from chengxin.cli.embedded_guard import end_session
 

@@ -65,7 +65,7 @@ def test_ingests_go_through_the_services_of_docker_compose(stack: Stack) -> None
     for dag in dags:
         api.switch(dag, on=True)  # it starts the run that its schedule owes
     _until(lambda: {run.dag_id for run in api.runs() if run.state in ENDED} >= dags)
-    assert {run.state for run in api.runs() if run.state in ENDED} == {"success"}, stack.log("scheduler")
+    assert {run.state for run in api.runs() if run.state in ENDED} == {"success"}, stack.errors_of_tasks()
     assert len([name for name in stack.home_objects() if name.startswith("admissions/")]) == len(DATASETS)
     assert (stack.home / "copies/0/admissions").is_dir()
     for worker in ("worker", "second"):

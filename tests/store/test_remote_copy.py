@@ -1,6 +1,7 @@
 """Working copies of one home on several machines: whole stages, one winner, nothing of a killed one."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -439,3 +440,19 @@ def test_a_folder_is_the_copy_of_one_home_only(machine, url, tmp_path):
     machine("a")
     with pytest.raises(ContractError, match="CHENGXIN_WORK"):
         WorkingCopy(f"{url}-other", Path(tmp_path, "a"))
+
+
+def test_many_may_begin_at_once_where_nothing_is_yet(server, tmp_path):
+    """As the workers of a new stack do: neither the bucket nor the folder of the copies is there."""
+    for attempt in range(2):
+        start = threading.Barrier(6)
+
+        def begin(number: int, attempt: int = attempt, start: threading.Barrier = start) -> WorkingCopy:
+            start.wait()
+            return WorkingCopy(f"s3://bucket-{attempt}/home", tmp_path / f"{attempt}-{number % 2}")
+
+        with ThreadPoolExecutor(6) as pool:
+            copies = list(pool.map(begin, range(6)))
+        assert len({copy.home for copy in copies}) == 6
+        for copy in copies:
+            copy.close()

@@ -238,8 +238,9 @@ class WorkingCopy:
         if not mark.exists():
             for name in ("inbox", "outbox"):
                 (self._work / name).mkdir(parents=True, exist_ok=True)
-            self.objects.make_bucket()
-            atomic.write_bytes(mark, url.encode())
+            with FileLock(self._work / "home.lock"):  # the processes of a new machine all begin at once
+                self.objects.make_bucket()
+                atomic.write_bytes(mark, url.encode())
         if mark.read_text() != url:
             raise ContractError(f"{self._work} 是另一个数据目录的工作副本；请为 {url} 另设 CHENGXIN_WORK")
 

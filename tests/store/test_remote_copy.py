@@ -294,6 +294,19 @@ def test_copies_of_one_machine_share_their_bytes(server, machine):
     assert (first.home / "inbox").resolve() == (second.home / "inbox").resolve()
 
 
+def test_contents_nobody_holds_are_forgotten_but_not_a_download_under_way(machine, tmp_path):
+    a = machine("a")
+    put(a, x__y="1", x__z="2")
+    (a.home / "x/y").unlink()
+    contents = tmp_path / "a" / "contents"
+    part = contents / "ab" / ".building-abc-1"
+    part.parent.mkdir()
+    part.write_text("half")
+    assert a.forget_unused(timedelta(minutes=60)) == 0
+    assert a.forget_unused(NOW) == 2
+    assert [p.read_text() for p in contents.rglob("*") if p.is_file()] == ["2"]
+
+
 def test_a_sweep_takes_strays_and_nothing_else(server, machine):
     a = machine()
     put(a, published__open__current="p1", x__y="1")

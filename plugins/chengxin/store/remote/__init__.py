@@ -81,13 +81,13 @@ def followed(settings: Settings, scope: Scope, seconds: float = 10) -> Iterator[
 def sweep(settings: Settings) -> int:
     """Delete from the object store what killed runs left there; return how many objects.
 
-    CHENGXIN_STRAY_MINUTES: how long an upload may last before it counts as left behind.
+    CHENGXIN_STRAY_MINUTES: how long an upload or download may last before it counts as left behind.
     """
     if settings.origin is None:
         return 0
     copy = _copy(settings)
     young = timedelta(minutes=int(os.environ.get("CHENGXIN_STRAY_MINUTES", "60")))
-    return publishing.sweep(copy, {"what": "sweep"}, young) + copy.forget_unused()
+    return publishing.sweep(copy, {"what": "sweep"}, young) + copy.forget_unused(young)
 
 
 def anew(settings: Settings, pattern: str = "*") -> list[str]:

@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from threading import RLock
 from typing import TypeVar
@@ -157,7 +158,7 @@ class WorkingCopy:
     def _fetch(self, file: File, anew: bool) -> tuple[str, str, str] | None:
         """Put a file of the home into its place; return what to note of it, None when the store has it not."""
         content = self._content(file.sha256)
-        if anew or not content.exists() or content.stat().st_size != file.size:
+        if anew or _size_of(content) != file.size:
             content.parent.mkdir(parents=True, exist_ok=True)
             part = content.with_name(f"{atomic.BUILDING}{file.sha256}-{uuid.uuid4().hex}")
             try:
@@ -211,12 +212,19 @@ class WorkingCopy:
         with suppress(OSError):
             os.link(self.home / file.path, content)
 
-    def forget_unused(self) -> int:
-        """Delete contents that no working copy holds. Return how many."""
-        unused = [p for p in (self._work / "contents").glob("*/*") if p.stat().st_nlink == 1]
-        for path in unused:
-            path.unlink(missing_ok=True)
-        return len(unused)
+    def forget_unused(self, young: timedelta) -> int:
+        """Delete contents that no working copy holds, and downloads left in the middle. Return how many.
+
+        young: what came later than that may be what another process is just fetching.
+        """
+        old, count = time.time() - young.total_seconds(), 0
+        for path in (self._work / "contents").glob("*/*"):
+            with suppress(FileNotFoundError):
+                found = path.stat()
+                if found.st_nlink == 1 and found.st_mtime < old:
+                    path.unlink()
+                    count += 1
+        return count
 
     def close(self) -> None:
         """Let another process have this copy."""
@@ -298,6 +306,13 @@ def scan(home: Path, roots: Iterable[str] = ("",)) -> dict[str, str]:
 def _stamp_of(path: Path) -> str:
     found = path.stat()
     return f"{found.st_size}-{found.st_mtime_ns}-{found.st_ino}"
+
+
+def _size_of(path: Path) -> int | None:
+    """Return a file's size, None when it is not there (any more)."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return None
 
 
 def _within(path: str, roots: Iterable[str]) -> bool:

@@ -100,7 +100,9 @@ class Stack:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
         given = image_environment() | {k: str(v) for k, v in self.compose["services"][service]["environment"].items()}
         ours = {
+            "AIRFLOW_HOME": str(self._airflow_home(service)),
             "AIRFLOW__API__PORT": str(self.ports["api"]),
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.folder / "logs"),
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self.ports["health"]),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.ports["worker_logs"]),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self.ports["triggerer_logs"]),
@@ -109,6 +111,11 @@ class Stack:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
         return kept | {key: self.here(value) for key, value in given.items()} | ours | more
+
+    def _airflow_home(self, service: str) -> Path:
+        """Return Airflow's folder of a service: of its own, as in a container, unless it has the volume."""
+        has = any(mount.endswith(":/opt/airflow") for mount in self.compose["services"][service]["volumes"])
+        return self.airflow_home if has else self.folder / "containers" / service
 
     def here(self, text: str) -> str:
         """Replace what only exists in containers."""

@@ -50,7 +50,8 @@ def test_all_airflow_services_run_the_one_image_of_this_tree(compose):
 
 
 def test_only_what_compose_knows_is_written(compose):
-    assert set(compose) == {"x-airflow", "x-home", "services", "secrets", "volumes"}
+    parts = {"x-airflow", "x-metadata", "x-tokens", "x-logs", "x-queue", "x-home"}
+    assert set(compose) == {*parts, "services", "secrets", "volumes"}
     assert {name: set(s) - TREE for name, s in compose["services"].items() if set(s) - TREE} == {}
 
 
@@ -101,6 +102,24 @@ def test_the_home_lies_in_the_object_store_and_those_that_have_it_wait_for_that(
     assert "--uid 50000" in (PROJECT / "Dockerfile").read_text()
     made = load_compose({"CHENGXIN_HOME": "/var/lib/chengxin"})["services"]["worker"]
     assert made["environment"]["CHENGXIN_HOME"] == image_environment()["CHENGXIN_HOME"], "or in a folder"
+
+
+def test_a_task_can_reach_neither_airflows_database_nor_the_settings_of_the_others(compose):
+    having = {name for name, s in compose["services"].items() if "airflow_database" in s.get("secrets", [])}
+    assert having == AIRFLOW - {"worker"}
+    worker = compose["services"]["worker"]
+    assert set(worker["secrets"]) == {"celery_broker", "api_secret", "objects_credentials"}
+    assert not [key for key in worker["environment"] if "SQL_ALCHEMY" in key or "FERNET" in key or "JWT" in key]
+    assert {n for n, s in compose["services"].items() if "jwt_secret" in s["secrets"]} == {"api-server", "scheduler"}
+    mounts = {name: compose["services"][name]["volumes"] for name in AIRFLOW}
+    assert {name for name, m in mounts.items() if "logs:/opt/airflow/logs" in m} == AIRFLOW
+    assert {name for name, m in mounts.items() if "airflow:/opt/airflow" in m} == {"api-server"}
+
+
+def test_no_more_tasks_are_queued_than_the_workers_take(compose):
+    worker, scheduler = compose["services"]["worker"], compose["services"]["scheduler"]
+    slots = worker["deploy"]["replicas"] * int(worker["environment"]["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
+    assert int(scheduler["environment"]["AIRFLOW__CORE__PARALLELISM"]) == slots
 
 
 def test_what_is_referred_to_is_declared(compose):

@@ -165,3 +165,9 @@ def test_the_problems_dag_fails_with_the_file_and_the_message(airflow):
     assert ran.returncode != 0
     assert "commerce/commerce_broken.yaml" in ran.stdout
     assert airflow.states("contracts__problems", "report") == ["failed"]
+
+
+def test_only_the_problems_dag_which_nobody_can_expect_is_on_from_the_beginning(airflow):
+    with closing(sqlite3.connect(airflow.folder / "airflow" / "airflow.db")) as database:
+        on = {dag for (dag,) in database.execute("select dag_id from dag where not is_paused")}
+    assert on == {"contracts__problems"}

@@ -1,6 +1,7 @@
 """Which failure of which task is which cause, and what closes it."""
 
 import errno
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -74,7 +75,7 @@ def test_a_channel_that_is_set_up_wrongly_fails_no_task_and_is_named(book, monke
     assert len(book.open_entries()) == 1
 
 
-def test_every_task_tells_and_takes_back_and_the_empty_leaf_costs_no_process(monkeypatch):
+def test_every_task_has_a_chinese_name_tells_and_takes_back_and_the_empty_leaf_costs_no_process():
     from chengxin.contracts.loader import load
     from chengxin.settings import PROJECT
 
@@ -85,5 +86,8 @@ def test_every_task_tells_and_takes_back_and_the_empty_leaf_costs_no_process(mon
         for task in dag.tasks:
             assert list(task.on_failure_callback) == alerts.CALLBACKS["on_failure_callback"], task.task_id
             assert bool(task.on_success_callback) == (task.task_id != "all_ended")
+            word, _, name = task.task_display_name.partition(" ")
+            assert re.fullmatch(r"[\u4e00-\u9fff]+", word), "operators read Chinese"
+            assert name == task.task_id.rpartition(".")[2], "and find the task in the runbook"
     asked = snapshot.build(contracts).get_task("approve")
     assert [type(notifier) for notifier in asked.notifiers] == [alerts.Ask]

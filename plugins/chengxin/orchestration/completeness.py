@@ -55,7 +55,7 @@ def build(contracts: Iterable[Contract]) -> DAG:
         default_args={**RETRIES, **CALLBACKS, "owner": "信用中心"},
     ) as dag:
 
-        @task(outlets=[assets.MONTH])
+        @task(task_display_name="核对到件 tell", outlets=[assets.MONTH])
         def tell(*, dag_run: Any, outlet_events: Any, asset_state_store: Any) -> dict[str, Any]:
             found = tell_month(dag_run.partition_key, asset_state_store[assets.MONTH])
             outlet_events[assets.MONTH].extra = found

@@ -46,19 +46,19 @@ def build() -> DAG:
         default_args={**RETRIES, **CALLBACKS, "owner": "信用中心"},
     ) as dag:
 
-        @task
+        @task(task_display_name="逾期 overdue")
         def overdue() -> list[str]:
             return tell_overdue()
 
-        @task
+        @task(task_display_name="清理半成品 stray")
         def stray() -> int:
             return remove_stray()
 
-        @task
+        @task(task_display_name="复核来文 rehash")
         def rehash(*, task_state_store: Any) -> dict[str, int]:
             return check_slice(task_state_store)
 
-        @task(trigger_rule=TriggerRule.ALL_DONE)
+        @task(task_display_name="清除过期快照 expire", trigger_rule=TriggerRule.ALL_DONE)
         def expire() -> dict[str, Any]:
             return expire_snapshots()
 

@@ -64,20 +64,25 @@ def build(contract: Contract) -> DAG:
         default_args={**RETRIES, **CALLBACKS, "owner": contract.department.name, "weight_rule": WeightRule.UPSTREAM},
     ) as dag:
 
-        @task(pool=pool)
+        @task(task_display_name="查找新报送 discover", pool=pool)
         def discover(*, params: Any, dag_run: Any) -> list[dict[str, Any]]:
             return stages.discover(contract, params, stages.backfilled_from(dag_run), dag_run.triggering_user_name)
 
         expected = partitions.is_expected(contract)
 
-        @task(map_index_template=LABEL, pool=pool, outlets=[assets.DELIVERED] if expected else [])
+        @task(
+            task_display_name="接收 land",
+            map_index_template=LABEL,
+            pool=pool,
+            outlets=[assets.DELIVERED] if expected else [],
+        )
         def land(delivery: dict[str, Any], *, outlet_events: Any) -> str:
             _label(delivery["name"])
             if expected:
                 outlet_events[assets.DELIVERED].add_partitions(partitions.key_of(contract, delivery))
             return stages.land(contract, delivery)
 
-        @task(trigger_rule=TriggerRule.ALL_DONE)
+        @task(task_display_name="待处理批次 pending", trigger_rule=TriggerRule.ALL_DONE)
         def pending() -> list[str]:
             return stages.pending(contract)
 
@@ -86,13 +91,18 @@ def build(contract: Contract) -> DAG:
         landed >> waiting
         ended = _batch(contract).expand(batch_id=waiting)
 
-        @task(trigger_rule=TriggerRule.ALL_DONE, pool=pool)
+        @task(task_display_name="反馈 answer", trigger_rule=TriggerRule.ALL_DONE, pool=pool)
         def answer() -> list[str]:
             return stages.answer({contract.id: contract})
 
         # What cannot be landed, and a batch that failed, keep no other waiting; they fail the run by this leaf.
         # Without callbacks of its own, it costs no process.
-        leaf = EmptyOperator(task_id="all_ended", trigger_rule=TriggerRule.NONE_FAILED, on_success_callback=None)
+        leaf = EmptyOperator(
+            task_id="all_ended",
+            task_display_name="全部结束 all_ended",
+            trigger_rule=TriggerRule.NONE_FAILED,
+            on_success_callback=None,
+        )
         [landed, ended] >> leaf
         # Whatever became of the batches, the department hears of it.
         ended >> answer()
@@ -104,22 +114,22 @@ def build(contract: Contract) -> DAG:
 def _batch(contract: Contract) -> Any:
     outlet = assets.admitted(contract.id)
 
-    @task(map_index_template=LABEL)
+    @task(task_display_name="规范 standardise", map_index_template=LABEL)
     def standardise(batch_id: str) -> str:
         _label(batch_id)
         return stages.standardise(contract, batch_id)
 
-    @task(map_index_template=LABEL)
+    @task(task_display_name="校验 validate", map_index_template=LABEL)
     def validate(batch_id: str) -> str:
         _label(batch_id)
         return stages.validate(contract, batch_id)
 
-    @task(map_index_template=LABEL, outlets=[outlet])
+    @task(task_display_name="入库 admit", map_index_template=LABEL, outlets=[outlet])
     def admit(batch_id: str, *, outlet_events: Any, asset_state_store: Any) -> None:
         _label(batch_id)
         outlet_events[outlet].extra = stages.admit(contract, batch_id, asset_state_store[outlet])
 
-    @task_group
+    @task_group(group_display_name="逐批处理 batch")
     def batch(batch_id: str) -> None:
         admit(validate(standardise(batch_id)))
 

@@ -30,9 +30,12 @@ def build(problems: Iterable[Any]) -> DAG:
         start_date=START,
         catchup=False,
         max_active_runs=1,
+        # it comes and goes with the problems: nobody is there to switch it on
+        is_paused_upon_creation=False,
+        default_args={"owner": "信用中心"},
     ) as dag:
 
-        @task
+        @task(task_display_name="列出有误合同 report")
         def report() -> None:
             settle_contracts(problems)
             raise AirflowFailException("\n".join([TEXT, *lines]))

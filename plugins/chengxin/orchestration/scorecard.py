@@ -42,7 +42,7 @@ def build() -> DAG:
         default_args={**RETRIES, **CALLBACKS, "owner": "信用中心"},
     ) as dag:
 
-        @task(outlets=[assets.ISSUED])
+        @task(task_display_name="定稿 issue", outlets=[assets.ISSUED])
         def issue(*, dag_run: Any, outlet_events: Any) -> dict[str, Any]:
             issued = issue_month(dag_run.partition_key)
             outlet_events[assets.ISSUED].extra = issued

@@ -54,28 +54,32 @@ def build(datasets: Collection[str]) -> DAG:
         default_args={**RETRIES, **CALLBACKS, "owner": "信用中心"},
     ) as dag:
 
-        @task
+        @task(task_display_name="重新关联 retry_waiting")
         def retry_waiting() -> list[str]:
             return stages.retry_waiting(stages.contracts())
 
-        @task
+        @task(task_display_name="反馈 answer")
         def answer() -> list[str]:
             return stages.answer(stages.contracts())
 
-        @task
+        @task(task_display_name="核对 review")
         def review() -> dict[str, Any] | None:
             return stages.review(stages.contracts())
 
-        @task.branch
+        @task.branch(task_display_name="是否送审 ask_or_publish")
         def ask_or_publish(found: dict[str, Any] | None) -> str:
             return "approve" if found else "publish"
 
         hours = float(os.environ.get(HOURS, ANSWER_WITHIN))
-        approve = AskBeforePublishing(task_id="approve", hours=hours, notifiers=Ask())
+        approve = AskBeforePublishing(task_id="approve", task_display_name="审批 approve", hours=hours, notifiers=Ask())
 
         outlets = [assets.CURRENT, assets.SNAPSHOTS]
 
-        @task(outlets=outlets, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+        @task(
+            task_display_name="发布 publish",
+            outlets=outlets,
+            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+        )
         def publish(
             found: dict[str, Any] | None, said: dict[str, Any] | None, *, outlet_events: Any, asset_state_store: Any
         ) -> None:

@@ -38,7 +38,7 @@ def build() -> DAG:
         default_args={**RETRIES, **alerts.CALLBACKS, "owner": "信用中心"},
     ) as dag:
 
-        @task
+        @task(task_display_name="巡查 look")
         def look() -> dict[str, Any]:
             return look_round()
 

@@ -5,6 +5,7 @@ import os
 
 import pytest
 from airflow.sdk import Connection
+from airflow.sdk._shared.secrets_masker import redact
 
 from chengxin.connectors.database_session import Limits, reading
 from chengxin.connectors.file_places import Address
@@ -85,3 +86,25 @@ def test_the_variable_of_our_own_goes_first(staging, monkeypatch):
     monkeypatch.setenv("CHENGXIN_CONN_STAGING", "sqlite:///elsewhere.db")
     provide(staging)
     assert os.environ["CHENGXIN_CONN_STAGING"] == "sqlite:///elsewhere.db"
+
+
+def test_a_file_of_our_own_goes_before_a_connection_of_airflow(staging, monkeypatch, tmp_path):
+    (tmp_path / "CHENGXIN_CONN_STAGING").write_text("sqlite:///elsewhere.db")
+    monkeypatch.setenv("CHENGXIN_CREDENTIALS", str(tmp_path))
+    provide(staging)
+    assert "CHENGXIN_CONN_STAGING" not in os.environ
+
+
+def test_a_file_that_cannot_be_read_is_told_by_the_connector_of_that_contract(staging, monkeypatch, tmp_path):
+    monkeypatch.setenv("CHENGXIN_CONN_STAGING_FILE", str(tmp_path / "nowhere"))
+    provide(staging)
+    with pytest.raises(SourceUnavailable, match="读不到"), reading("staging", "t", Limits()):
+        pass
+
+
+def test_airflow_hides_our_secrets_in_logs(staging, monkeypatch):
+    monkeypatch.setenv("CHENGXIN_CONN_STAGING", "postgresql://reader:p%40ss-word@db/x")
+    monkeypatch.setenv("CHENGXIN_CONN_STAGING_SECRET", "s3cret-of-tests")
+    provide(staging)
+    said = redact("postgresql://reader:p%40ss-word@db/x refused p@ss-word and s3cret-of-tests")
+    assert said == "postgresql://reader:***@db/x refused *** and ***"

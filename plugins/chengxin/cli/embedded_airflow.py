@@ -218,6 +218,7 @@ def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int, execu
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{embedded.user}:admin",
         "AIRFLOW__API__BASE_URL": f"http://{HOST}:{port}",
         "AIRFLOW__API__HOST": HOST,
+        "AIRFLOW__API__INSTANCE_NAME": "诚信湖南",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),

@@ -1,39 +1,64 @@
 """Connections that Airflow keeps (its environment, a secrets backend, its database) for contracts that name them.
 
-What CHENGXIN_CONN_<NAME> says goes first. Else the connection of that name is put there, for this task's process only.
+What CHENGXIN_CONN_<NAME> or its file says goes first. Else the connection of that name is put there, for this task's
+process only. Airflow hides in logs what is secret in its own connections; here it is told of ours.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.secrets import is_connection_name
+from chengxin.errors import SourceUnavailable
 
 # Airflow's name of a type of connection -> our scheme; others are their own.
 _SCHEMES = {"postgres": "postgresql", "ssh": "sftp", "aws": "s3"}
 # What an HTTP connection may hold beside its address, see connectors.http_auth.
 _HTTP_PARTS = ("key", "secret", "token_url", "cert", "cert_key", "cert_password", "ca")
+_SECRET_PARTS = ("KEY", "SECRET", "CERT_PASSWORD")
 
 
 def provide(contract: Contract) -> None:
     """Put the connections that a contract names into the environment, where Airflow knows them and nobody else does."""
+    for name in sorted(_named(contract)):
+        with suppress(SourceUnavailable):  # a file that cannot be read: the connector says so, of this contract alone
+            _provide(name)
+
+
+def _provide(name: str) -> None:
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    from chengxin.connectors.base import connection_variable
+    from chengxin.connectors.base import connection_variable, given
 
-    for name in sorted(_named(contract)):
-        variable = connection_variable(name)
-        if os.environ.get(variable, "").strip():
-            continue
+    variable = connection_variable(name)
+    if not given(variable):
         try:
             found = Connection.get(name)
         except AirflowNotFoundException:
-            continue  # the connector says which variable it misses
+            return  # the connector says which variable it misses
         for part, value in variables(found).items():
             os.environ.setdefault(variable + part, value)
+    _hide([_password(given(variable) or ""), *(given(f"{variable}_{part}") for part in _SECRET_PARTS)])
+
+
+def _hide(values: Iterable[str | None]) -> None:
+    """Let Airflow write asterisks for secrets wherever they would stand in a log, as they are and as in a URL."""
+    from airflow.sdk.log import mask_secret
+
+    for value in filter(None, values):
+        for written in {value, quote(value, safe="")}:
+            mask_secret(written)
+
+
+def _password(url: str) -> str | None:
+    try:
+        return unquote(urlsplit(url).password or "")
+    except ValueError:
+        return None  # no URL; the connector says so
 
 
 def _named(contract: Contract) -> Iterator[str]:

@@ -47,7 +47,8 @@ def build(contract: Contract) -> DAG:
     """Build the ingest DAG of one contract.
 
     One batch at a time, depth first and oldest first (max_active_tasks with upstream weights): what a batch is
-    compared with and linked to is what came before it. A failing batch does not stop the next one.
+    compared with and linked to is what came before it. A failing batch does not stop the next one. Both bounds are
+    those of a run; beside runs of a backfill, which have a bound of their own, no task goes on twice.
     """
     pool = pool_of(contract)
     with DAG(
@@ -61,7 +62,13 @@ def build(contract: Contract) -> DAG:
         max_active_runs=1,
         max_active_tasks=1,
         deadline=deadlines(contract),
-        default_args={**RETRIES, **CALLBACKS, "owner": contract.department.name, "weight_rule": WeightRule.UPSTREAM},
+        default_args={
+            **RETRIES,
+            **CALLBACKS,
+            "owner": contract.department.name,
+            "weight_rule": WeightRule.UPSTREAM,
+            "max_active_tis_per_dag": 1,
+        },
     ) as dag:
 
         @task(task_display_name="查找新报送 discover", pool=pool)

@@ -236,11 +236,30 @@ def test_snapshots_differ_by_what_was_published_between(office):
     with index.reading(index.path_of(office.settings)) as connection:
         newest, before = snapshots.versions(connection, "government")
         changes = {c.name: c for c in snapshots.changes(connection, "government", newest["id"], newest["previous"])}
-        entered = snapshots.entered(connection, newest, before)
+        entered = snapshots.entered(connection, newest)
     assert newest["previous"] == before["id"]
     assert (changes["registration"].rows, changes["registration"].before) == (4, 3)
     assert [r["dataset"] for r in entered] == ["reg"]
     assert snapshots.current(office.layout, "government") == newest["id"]
+
+
+def test_a_source_left_out_enters_with_the_snapshot_that_has_it(office):
+    office.publish(day=2)
+    office.deliver("pen", penalty(60, uscc=uscc(1)), day=8)
+    office.deliver("reg", company(50), day=8)
+    without = pipeline.Approval("不含所选来源发布", "待核", "op", "2026-03-08T00:00:00+00:00", ("pen",))
+    pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=9)), without)
+    office.deliver("pen", penalty(61, uscc=uscc(2)), day=10)
+    office.publish(day=11)
+    following.refresh(office.settings)
+    with index.reading(index.path_of(office.settings)) as connection:
+        found = [
+            ([r["dataset"] for r in snapshots.entered(connection, row)], row["reason"].partition("：")[0][:8])
+            for row in snapshots.versions(connection, "government")
+        ]
+    assert found == [
+        (["pen", "pen"], "2 个批次入库或"), (["reg"], "1 个批次入库或"), (["reg", "pen"], "2 个批次入库或"),
+    ]  # fmt: skip
 
 
 def test_contracts_are_followed_as_they_change_and_a_broken_one_is_told(office):

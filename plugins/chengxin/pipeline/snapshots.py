@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from chengxin import __version__
@@ -114,7 +114,7 @@ def _publish_government(
     extra = {"last_order": everything[-1].order, "assembly": digest, "sealed": sorted(sealed)}
     extra |= {"left_out": sorted(left_out)} if left_out else {}
     extra |= told(approval, layout, now)
-    manifest = _checked(contracts, everything, base, draft, settings, clock, extra)
+    manifest = _checked(contracts, everything, (base, now), draft, settings, clock, extra)
     if manifest.same_content(now) or not (now or draft.tables):
         shutil.rmtree(draft.folder)
         return now, False
@@ -125,16 +125,18 @@ def _publish_government(
 def _checked(
     contracts: Mapping[str, Contract],
     everything: tuple[Admission, ...],
-    base: Manifest | None,
+    earlier: tuple[Manifest | None, Manifest | None],
     draft: Draft,
     settings: Settings,
     clock: Clock,
     extra: dict[str, Any],
 ) -> Manifest:
-    """Reconcile and gate a draft and return its manifest; a red check raises and the draft stays as evidence."""
-    layout = Layout(settings.home)
+    """Reconcile and gate a draft and return its manifest; a red check raises and the draft stays as evidence.
+
+    earlier: the snapshot that the draft builds on, and the one that readers have.
+    """
+    layout, (base, now) = Layout(settings.home), earlier
     accounts = journal.latest(everything)
-    last = base.extra["last_order"] if base else -1
     limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
     reconcile.check_draft(layout, draft, base, {a.dataset: a.kind for a in everything})
     reconcile.check_subjects(layout, draft, base, **limits)
@@ -148,7 +150,7 @@ def _checked(
         "government",
         clock.now(),
         clock.today(),
-        _reason(everything, last),
+        _reason(contracts, accounts.values(), now, extra["sealed"]),
         draft.tables,
         batches=[_batch_entry(a) for a in accounts.values()],
         sources=_sources(accounts.values(), base, draft),
@@ -162,9 +164,18 @@ def _checked(
     )
 
 
-def _reason(everything: Sequence[Admission], last: int) -> str:
-    fresh = [a for a in everything if a.order > last]
-    return f"{len(fresh)} 个批次入库或补关联：{'、'.join(sorted({a.dataset for a in fresh}))}"
+def _reason(
+    contracts: Mapping[str, Contract], accounts: Iterable[Admission], now: Manifest | None, sealed: Collection[str]
+) -> str:
+    """Return in Chinese how many batches are new or linked further than in the snapshot that readers have, and whose."""
+    known = {(b["dataset"], b["batch_id"]): b["revision"] for b in now.batches} if now else {}
+    fresh = [
+        a for a in accounts if a.dataset not in sealed and known.get((a.dataset, a.batch_id), -1) != a.revision
+    ]
+    if not fresh:
+        return "没有新批次，按现行规则重新汇编"
+    titles = {d: contracts[d].title if d in contracts else d for d in sorted({a.dataset for a in fresh})}
+    return f"{len(fresh)} 个批次入库或补关联：{'、'.join(titles.values())}"
 
 
 def _batch_entry(a: Admission) -> dict[str, Any]:

@@ -32,21 +32,21 @@ def snapshot_list(request: Request, reader: ReaderDep, home: OverviewDep, tier: 
 @router.get("/snapshots/{tier}/{name}")
 def snapshot(request: Request, reader: ReaderDep, home: OverviewDep, tier: str, name: str) -> Response:
     """Show one version and how it differs from the one before."""
-    from chengxin.serve.operators import snapshots
+    from chengxin.serve.operators import lists, snapshots
 
     with home.reading() as connection:
         row = snapshots.version(connection, tier, name)
         if row is None:
             raise HTTPException(404, "没有这个快照 (no such snapshot)")
-        before = snapshots.version(connection, tier, row["previous"]) if row["previous"] else None
         changes = snapshots.changes(connection, tier, name, row["previous"])
-        entered = snapshots.entered(connection, row, before)
+        entered = snapshots.entered(connection, row)
+        named = {r["dataset"]: r["title"] for r in lists.datasets(connection)}
     if reader.only is not None:
         entered = [r for r in entered if r["dataset"] in reader.only]
     return page(
-        request, reader, "snapshot.html.j2", section="snapshots", row=row, before=before, changes=changes,
+        request, reader, "snapshot.html.j2", section="snapshots", row=row, changes=changes,
         entered=entered, titles=_titles(), versions=json.loads(row["versions"]), tier=tier,
-        said=_said(row, reader.only),
+        said=_said(row, reader.only), named=named,
         current=snapshots.current(home.layout, tier),
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chengxin.settings import Settings
 
-VERSION = 3
+VERSION = 4
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE dataset (

@@ -91,18 +91,38 @@ def history(connection: sqlite3.Connection, tier: str, most: int = 8) -> dict[st
     return {"instants": instants, "series": {name: series[name] for name in largest}}
 
 
-def entered(
-    connection: sqlite3.Connection, row: sqlite3.Row, previous: sqlite3.Row | None, limit: int = 200
-) -> list[Any]:
-    """Return the batches whose first admission lies between the snapshot before and this one, in order."""
+def entered(connection: sqlite3.Connection, row: sqlite3.Row, limit: int = 200) -> list[Any]:
+    """Return the batches that readers have for the first time with this snapshot, in order.
+
+    None of a sealed data set, nor of one that was left out; those that the snapshots before left out are among them.
+    """
     if row["last_order"] is None:
         return []
-    first = previous["last_order"] if previous and previous["last_order"] is not None else -1
+    hidden = _said(row, "left_out") | _said(row, "sealed")
+    before = version(connection, row["tier"], row["previous"] or "")
+    first, absent, late = _upto(before), _said(before, "left_out"), {}
+    while absent:
+        before = version(connection, row["tier"], before["previous"] or "") if before else None
+        back = absent - _said(before, "left_out")
+        late |= dict.fromkeys(back, _upto(before))
+        absent -= back
     return connection.execute(
         """SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
-           WHERE first_order > ? AND first_order <= ? ORDER BY first_order LIMIT ?""",
-        (first, row["last_order"], limit),
+           WHERE b.first_order > ? AND b.first_order <= ? AND b.dataset NOT IN (SELECT value FROM json_each(?))
+             AND b.first_order > coalesce((SELECT value FROM json_each(?) WHERE key = b.dataset), ?)
+           ORDER BY b.first_order LIMIT ?""",
+        (min([first, *late.values()]), row["last_order"], json.dumps(sorted(hidden)), json.dumps(late), first, limit),
     ).fetchall()
+
+
+def _upto(row: sqlite3.Row | None) -> int:
+    """Return the last admission in a snapshot; -1 where there is no snapshot, or none that can be read."""
+    return -1 if row is None or row["last_order"] is None else int(row["last_order"])
+
+
+def _said(row: sqlite3.Row | None, key: str) -> set[str]:
+    """Return the data sets that a manifest names under a key; none where there is no snapshot."""
+    return set(json.loads(row["said"]).get(key, ())) if row else set()
 
 
 def manifest_path(layout: Layout, tier: str, name: str) -> Path:

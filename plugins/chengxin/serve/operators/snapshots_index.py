@@ -7,7 +7,7 @@ from chengxin.store import manifest, pointer
 from chengxin.store.layout import Layout
 
 TIERS = ("government", "open")
-SAID = ("approval", "rejected", "left_out")  # what of a manifest tells how people came to publish it
+SAID = ("approval", "rejected", "left_out", "sealed")  # what of a manifest tells what people let out, and why
 
 
 def follow(connection: sqlite3.Connection, layout: Layout) -> None:

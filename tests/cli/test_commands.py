@@ -178,7 +178,7 @@ def test_alerts_lists_what_is_open_and_closes_by_hand(place: tuple[Path, Path, P
     cause = Cause("held", "commerce_list", "列名不符", title="名单", department="测试部门")
     Book(Layout(home)).open(cause, datetime(2026, 11, 25, tzinfo=UTC))
     (shown,) = chengxin(home, contracts, "alerts", code=3)["open"]
-    assert (shown["id"], shown["name"], shown["cause"]["department"]) == (cause.id, "批次暂停", "测试部门")
+    assert (shown["id"], shown["name"], shown["cause"]["department"]) == (cause.id, "批次暂缓", "测试部门")
     assert "release" in shown["press"]
     assert chengxin(home, contracts, "alerts", "--close", cause.id, "--by", "甲")["open"] == []
     again = subprocess.run(command(home, contracts, "alerts", "--close", cause.id), capture_output=True, text=True)

@@ -54,7 +54,7 @@ def test_a_snapshot_that_a_person_refuses_is_a_failure(start):
                     api.answer(question, "不发布", {"reason": "测试：不发布"})
         time.sleep(1)
     assert run.process.poll() == 1, run.said
-    assert "快照未发布，审批未通过" in run.said
+    assert "快照未发布，审批答复为“不发布”" in run.said
     assert run.nothing_left(1)
 
 

@@ -119,7 +119,7 @@ class _Run:
         failures, was = self._all(f"第 {number} 轮 入库", ingests, number), _current(self._context)
         failures += self._all(f"第 {number} 轮 发布", [SNAPSHOT], number)
         if _current(self._context) == was and pipeline.review(self._contracts, self._context.settings):
-            failures.append(f"第 {number} 轮：快照未发布，审批未通过")
+            failures.append(f"第 {number} 轮：快照未发布，审批答复为“不发布”；再次送审：在页面触发流程 snapshot")
         return failures
 
     def _all(self, title: str, dag_ids: Sequence[str], number: int) -> list[str]:

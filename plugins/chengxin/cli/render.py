@@ -83,7 +83,7 @@ def _batches(console: Console, batches: list[dict[str, Any]], titles: dict[str, 
     table.add_section()
     table.add_row("合计", str(len(batches)), *(f"{sum(b[c] for b in batches):,}" for c, _ in COUNTS), "")
     console.print(table)
-    console.print("结论：[green]✓[/] 通过  [yellow]![/] 通过但有提示  [red]✗[/] 整批暂缓（其各行计入疑问）")
+    console.print("结论：[green]✓[/] 通过  [yellow]![/] 提醒（入库，请留意）  [red]✗[/] 整批暂缓（其各行计入疑问）")
 
 
 def _reasons(console: Console, batches: list[dict[str, Any]], settings: Settings) -> None:
@@ -99,8 +99,10 @@ def _reasons(console: Console, batches: list[dict[str, Any]], settings: Settings
     )
     table.add_column("次数", justify="right", no_wrap=True)
     table.add_column("问题与处理", overflow="fold")
-    for (rule, element), n in counted.most_common(8):
-        problem, remedy = sentences(rule, element)
+    told: Counter[tuple[str, str, str]] = Counter()  # several fields may share a sentence
+    for (rule, element), n in counted.items():
+        told[(*sentences(rule, element), rule)] += n
+    for (problem, remedy, rule), n in told.most_common(8):
         table.add_row(f"{n:,}", f"{problem}：{remedy} [dim]{rule}[/]")
     console.print(table)
 

@@ -70,6 +70,9 @@ class Plan:
                 c.source for c in self.columns if c.constant is None and not c.optional and c.element.id not in found
             )
         )
+        if missing and not any(header.strip() for header in headers):
+            told = f"{self.contract.id}：来文没有列名：文件是空的，或缺少表头。请提供部门核对后重新报送"
+            raise DeliveryMismatch(told, missing=missing)
         if missing or undeclared:
             raise self._mismatch(missing, undeclared)
         self._same_units(found)

@@ -44,7 +44,7 @@ class Ask(BaseNotifier):  # type: ignore[misc]
     def notify(self, context: Any) -> None:
         """Open it; answering the task closes it."""
         ti = context["ti"]
-        text = "有新批次待发布，其中有告警、全量骤减或暂停的批次，须由人核对后决定是否发布"
+        text = "有新批次待发布，其中有告警、全量骤减或暂缓的批次，须由人核对后决定是否发布"
         happened(Cause("approval", ti.dag_id, text, f"{ti.task_id}:", **_who(context), page=_page(ti)))
 
 
@@ -116,7 +116,7 @@ def held(contract: Contract, batch_id: str, verdict: Verdict) -> None:
     text = "；".join(finding.message for finding in why[:FEW]) or "未通过校验"
     page = f"/chengxin/batches/{contract.id}/{batch_id}"
     reason = "、".join(sorted({finding.rule for finding in why}))
-    happened(of_contract("held", contract, f"批次暂停入库：{text}", reason=reason, item=batch_id, page=page))
+    happened(of_contract("held", contract, f"整批暂缓：{text}", reason=reason, item=batch_id, page=page))
 
 
 def admitted(contract: Contract, batch_id: str) -> None:

@@ -23,7 +23,7 @@ _FORM: dict[str, tuple[str | None, str | None, dict[str, Any]]] = {
     "action": (NEW, None, {"title": "要做什么", "type": "string", "enum": list(ACTIONS), "values_display": ACTIONS}),
     "file": (
         None,
-        "仅用于“接收指定文件”：收件箱内的路径，如 demo/2026-10.csv",
+        "仅用于“接收指定文件”：收件箱内的路径，从投递总目录算起，如 tax/arrears/2026-10.csv",
         {"title": "文件", "type": ["null", "string"], "pattern": r"^[^\x00]{1,500}$"},
     ),
     "batch": (

@@ -157,6 +157,8 @@ def test_a_rejection_and_its_reason_stand_in_the_next_manifest_and_only_there(of
     pipeline.reject(no, office.settings)  # the task was tried again
     later = pipeline.Approval("不发布", "仍在等", "op", "2026-03-04T02:00:00+00:00")
     pipeline.reject(later, office.settings)
+    asked = pipeline.review(office.contracts, office.settings)
+    assert [r["reason"] for r in asked.rejected] == [no.reason, later.reason]
     publish(office, "发布", day=3)
     extra = manifest(office)["extra"]
     assert [(r["reason"], r["by"]) for r in extra["rejected"]] == [(no.reason, "op"), (later.reason, "op")]

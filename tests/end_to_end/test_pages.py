@@ -31,6 +31,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 SHOTS = PROJECT / "build" / "pages"
 BAD = uscc(9)[:-1] + ("0" if uscc(9)[-1] != "0" else "1")
 SECRET = "张某某"
+NO = "等市监局回复"
 ROUTES = """
 import json
 from chengxin.orchestration.pages.app import create_app
@@ -91,6 +92,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     office.deliver("test_reg", company(7), day=4)
     said = pipeline.Approval("发布", "已与市监局核实", "陈某", "2026-03-06T02:00:00+00:00")
     assert pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=5)), said)
+    office.deliver("test_reg", company(8), day=6)
+    pipeline.reject(pipeline.Approval("不发布", NO, "陈某", "2099-03-08T02:00:00+00:00"), office.settings)
     (came,) = [b for b, a in office.accounts().items() if a.dataset == "test_pen"]
     _alert(office, held["batch_id"])
     with _server(airflow) as base:
@@ -102,7 +105,7 @@ def _alert(office: Office, held: str) -> None:
     book, contract = Book(office.layout), office.contracts["test_pen"]
     page = f"/chengxin/batches/test_pen/{held}"
     for cause in (
-        of_contract("held", contract, "批次暂停入库：疑问数据过多", reason="quarantined", item=held, page=page),
+        of_contract("held", contract, "整批暂缓：疑问数据过多", reason="quarantined", item=held, page=page),
         of_contract("source", contract, "接口没有回应", reason="discover:", page="/dags/ingest__test_pen"),
     ):
         book.open(cause, START + timedelta(days=5))
@@ -165,6 +168,17 @@ def test_every_route_answers_401_without_a_session(served):
             assert served.held not in answer.text
 
 
+def test_a_browser_without_a_session_is_sent_to_log_in_and_back(served):
+    address = served.url("batches?state=held")
+    sent = requests.get(address, headers={"Accept": "text/html"}, allow_redirects=False, timeout=30)
+    assert (sent.status_code, sent.headers["Location"]) == (
+        307, "/api/v2/auth/login?next=%2Fchengxin%2Fbatches%3Fstate%3Dheld",
+    )  # fmt: skip
+    login = requests.get(address, headers={"Accept": "text/html"}, timeout=30)
+    assert login.status_code == 200
+    assert "next=%2Fchengxin%2Fbatches%3Fstate%3Dheld" in login.url
+
+
 def test_no_route_describes_the_app(served, admin):
     for path in ("docs", "redoc", "openapi.json"):
         assert admin.get(served.url(path), timeout=30).status_code == 404
@@ -181,7 +195,7 @@ def test_every_page_loads_nothing_from_outside_and_may_not(served, admin):
 def test_the_overview_names_the_held_batch_and_leads_to_it(served, admin):
     page = admin.get(served.url(), timeout=30).text
     assert f"/chengxin/batches/test_pen/{served.held}" in page
-    assert "暂缓的批次" in page
+    assert "待处理的暂缓批次" in page
 
 
 def test_the_overview_says_of_each_open_alert_what_to_press(served, admin):
@@ -196,6 +210,14 @@ def test_the_overview_says_of_each_open_alert_what_to_press(served, admin):
         assert 'data-airflow href="/dags/ingest__test_pen"' in needs
         assert needs.count(served.held) == 1, "a held batch stands there once: with its alert"
     admin.get(served.url("?lang=zh"), timeout=30)
+
+
+def test_the_overview_says_what_is_not_published_and_why(served, admin, looker):
+    page = admin.get(served.url(), timeout=30).text
+    (told,) = re.findall(r"已入库、尚未发布的批次</strong> <span[^>]*>(\d+)</span>", page)
+    assert told == "1"
+    assert f"不发布</span> {NO}" in page and '/dags/snapshot">' in page
+    assert "尚未发布" in looker.get(served.url(), timeout=30).text
 
 
 def test_the_account_on_the_page_adds_up(served, admin):

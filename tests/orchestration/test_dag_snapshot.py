@@ -50,6 +50,14 @@ def test_the_question_shows_counts_findings_and_a_link_and_survives_odd_titles()
     assert "另有 10 项" in text
 
 
+def test_the_question_tells_who_refused_before_and_why():
+    said = {"decision": "不发布", "reason": "等部门|回复", "by": "陈某", "at": "2026-11-26T01:20:36+00:00"}
+    assert review_text.rejections(()) == ""
+    told = review_text.rejections([{**said, "reason": "", "by": ""}, said])
+    assert told == "此前 2 次答复“不发布”；最近一次（陈某，2026-11-26 09:20）：等部门｜回复。\n\n"
+    assert "逾时无人作答" in review_text.rejections([{**said, "reason": "", "by": ""}])
+
+
 def test_the_answer_becomes_an_approval_with_name_time_and_what_is_left_out():
     said = review_text.said_of(FOUND, SAID)
     assert (said["decision"], said["reason"], said["by"]) == ("不含所选来源发布", "等待重报", "op")

@@ -88,8 +88,13 @@ def test_a_held_batch_counts_all_its_rows_as_refused_and_is_asked_about_until_a_
     assert held["verdict"] == "hold"
     found = read(office, lists.held_unresolved)
     assert [(r["batch_id"], r["received"], r["quarantined"]) for r in found] == [(held["batch_id"], 6, 6)]
-    office.deliver("pen", penalty(31, uscc=uscc(1)), day=5)
+    listed = lambda state: read(office, lambda c: lists.batches(c, lists.Filter(state=state))[0])  # noqa: E731
+    assert (listed("stopped"), listed("held")) == (1, 1)
+    good = office.deliver("pen", penalty(31, uscc=uscc(1)), day=5)
     assert read(office, lists.held_unresolved) == []
+    assert (listed("stopped"), listed("held")) == (0, 1)
+    row = read(office, lambda c: lists.batch(c, "pen", held["batch_id"]))
+    assert read(office, lambda c: lists.settled_by(c, row)) == good["batch_id"]
 
 
 def test_a_batch_is_seen_from_landing_on_and_followed_to_its_outcome(office):
@@ -260,6 +265,29 @@ def test_a_source_left_out_enters_with_the_snapshot_that_has_it(office):
     assert found == [
         (["pen", "pen"], "2 个批次入库或"), (["reg"], "1 个批次入库或"), (["reg", "pen"], "2 个批次入库或"),
     ]  # fmt: skip
+
+
+def test_what_is_admitted_and_not_published_is_counted_with_the_reason(office):
+    def told():
+        following.refresh(office.settings)
+        with index.reading(index.path_of(office.settings)) as connection:
+            (last, *_) = [*snapshots.versions(connection, "government"), None]
+            refusal = snapshots.refusal(office.layout, last)
+            return snapshots.unpublished(connection, last), refusal and (refusal["decision"], refusal["reason"])
+
+    assert told() == (2, None), "nothing was ever published"
+    office.publish(day=2)
+    assert told() == (0, None)
+    office.deliver("pen", penalty(60, uscc=uscc(1)), day=8)
+    later = "2099-03-03T00:00:00+00:00"
+    pipeline.reject(pipeline.Approval("不发布", "等部门回复", "op", later), office.settings)
+    assert told() == (1, ("不发布", "等部门回复"))
+
+
+def test_a_rule_without_a_field_is_told_without_quotes_around_none():
+    for rule in ("code.unknown", "field.required_missing", "date.invalid"):
+        assert "“该项”" not in rows.reason(rule, "", "").zh
+    assert rows.reason("field.required_missing", "", "").zh.startswith("必填项为空")
 
 
 def test_contracts_are_followed_as_they_change_and_a_broken_one_is_told(office):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from chengxin.clock import SHANGHAI
 from chengxin.errors import ContractError
 
 PUBLISH, WITHOUT, REJECT = "发布", "不含所选来源发布", "不发布"
@@ -45,6 +46,17 @@ def markdown(previous: str | None, fresh: int, rows: int, doubts: Sequence[Mappi
     if len(doubts) > MOST:
         lines += ["", f"另有 {len(doubts) - MOST} 项，见“批次”页。"]
     return "\n".join([*lines, "", "暂缓的批次不在发布之列；核实后可在其批次页“放行”。"])
+
+
+def rejections(said: Sequence[Mapping[str, Any]]) -> str:
+    """Return how often publication was refused since the last snapshot, and why; to stand before the question."""
+    if not said:
+        return ""
+    last = said[-1]
+    by = f"{_cell(last['by'])}，" if last["by"] else ""
+    at = datetime.fromisoformat(last["at"]).astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M")
+    reason = _cell(last["reason"]) if last["reason"] else "逾时无人作答"
+    return f"此前 {len(said)} 次答复“{REJECT}”；最近一次（{by}{at}）：{reason}。\n\n"
 
 
 def _findings(doubts: Sequence[Mapping[str, Any]], pages: str) -> list[str]:

@@ -209,7 +209,7 @@ def review(contracts: Mapping[str, Contract]) -> dict[str, Any] | None:
     plain = dict(as_json(found))
     text = review_text.markdown(found.previous, found.fresh, found.rows, plain["doubts"], base_path() + PREFIX)
     return {
-        "text": text,
+        "text": review_text.rejections(found.rejected) + text,
         "doubts": len(found.doubts),
         "held": found.held(),
         "choices": found.choices(),

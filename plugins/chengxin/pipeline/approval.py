@@ -50,7 +50,7 @@ class Review:
     """What is to be published and what is doubtful in it. previous: the snapshot that readers have now.
 
     upto: the last admission that is among it. separable: the doubtful data sets that may be left out; the others
-    register subjects, and records of all may be about these.
+    register subjects, and records of all may be about these. rejected: what was said of it before, oldest first.
     """
 
     previous: str | None
@@ -59,6 +59,7 @@ class Review:
     doubts: tuple[Doubt, ...]
     upto: int
     separable: tuple[str, ...]
+    rejected: tuple[Mapping[str, Any], ...] = ()
 
     def held(self) -> list[str]:
         """Return the batches that are held."""
@@ -112,7 +113,8 @@ def review(contracts: Mapping[str, Contract], settings: Settings) -> Review | No
         return None
     separable = sorted({d.dataset for d in doubts if kind_of(contracts[d.dataset]).registers == "none"})
     rows, upto = sum(a.received for a in fresh), max(a.order for a in everything.values())
-    return Review(now.snapshot_id if now else None, len(fresh), rows, tuple(doubts), upto, tuple(separable))
+    rejected = tuple(told(None, layout, now).get("rejected", ()))
+    return Review(now.snapshot_id if now else None, len(fresh), rows, tuple(doubts), upto, tuple(separable), rejected)
 
 
 def reject(approval: Approval, settings: Settings) -> None:

@@ -167,11 +167,9 @@ def _checked(
 def _reason(
     contracts: Mapping[str, Contract], accounts: Iterable[Admission], now: Manifest | None, sealed: Collection[str]
 ) -> str:
-    """Return in Chinese how many batches are new or linked further than in the snapshot that readers have, and whose."""
+    """Return in Chinese how many batches are new, or linked further, since the one that readers have; and whose."""
     known = {(b["dataset"], b["batch_id"]): b["revision"] for b in now.batches} if now else {}
-    fresh = [
-        a for a in accounts if a.dataset not in sealed and known.get((a.dataset, a.batch_id), -1) != a.revision
-    ]
+    fresh = [a for a in accounts if a.dataset not in sealed and known.get((a.dataset, a.batch_id), -1) != a.revision]
     if not fresh:
         return "没有新批次，按现行规则重新汇编"
     titles = {d: contracts[d].title if d in contracts else d for d in sorted({a.dataset for a in fresh})}

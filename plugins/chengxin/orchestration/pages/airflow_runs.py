@@ -59,11 +59,12 @@ class Question:
 
 @dataclass(frozen=True)
 class Publication:
-    """The newest finished run of the publication, questions that are open, and how many runs wait for the answer."""
+    """The newest publication if it failed; open questions, and how many runs wait for the answer; whether one runs."""
 
     failed_run: str | None
     asked: tuple[Question, ...]
     waiting: int
+    running: bool
 
 
 def publication(session: Any) -> Publication:
@@ -86,9 +87,12 @@ def publication(session: Any) -> Publication:
         Question(subject, since.isoformat(), f"{run_page(dag, run)}/tasks/{task}/required_actions")
         for dag, run, task, subject, since in asked
     )
-    queue = select(func.count()).select_from(DagRun).where(DagRun.dag_id == SNAPSHOT_DAG, DagRun.state == "queued")
-    queued = int(session.scalar(queue))
-    return Publication(last[0] if last and last[1] == "failed" else None, questions, queued if questions else 0)
+    going = select(DagRun.state, func.count()).where(
+        DagRun.dag_id == SNAPSHOT_DAG, DagRun.state.in_(("queued", "running"))
+    )
+    runs = {str(state): int(count) for state, count in session.execute(going.group_by(DagRun.state))}
+    failed = last[0] if last and last[1] == "failed" else None
+    return Publication(failed, questions, runs.get("queued", 0) if questions else 0, bool(runs))
 
 
 def is_paused(session: Any, dag: str) -> bool:

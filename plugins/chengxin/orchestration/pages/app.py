@@ -1,15 +1,17 @@
-"""The FastAPI app of the pages. Every route stands behind Airflow's session; there is no other route."""
+"""The FastAPI app of the pages. Every route stands behind Airflow's session; who has none is sent to log in."""
 
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlencode
 
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from chengxin.clock import Clock
 from chengxin.orchestration.pages import batches, home, published, queues, scorecards
 from chengxin.orchestration.pages.overview import Overview
+from chengxin.orchestration.pages.views import PREFIX
 from chengxin.settings import Settings
 from chengxin.store import remote
 
@@ -35,6 +37,10 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     @app.middleware("http")
     async def guarded(request: Request, call_next: Any) -> Response:
         response: Response = await call_next(request)
+        if response.status_code == 401 and request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            airflow = str(request.scope.get("root_path", "")).removesuffix(PREFIX)
+            response = RedirectResponse(f"{airflow}/api/v2/auth/login?{urlencode({'next': there})}")
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"

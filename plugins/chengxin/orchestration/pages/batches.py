@@ -65,6 +65,7 @@ def batch(
         contract = home.contract(connection, dataset)
         rules = lists.batch_rules(connection, dataset, batch_id)
         earlier = [dict(r) for r in lists.neighbours(connection, dataset, row["received_at"])]
+        settled_by = lists.settled_by(connection, row) if row["state"] == "held" else None
     refused, waiting = [], []
     if contract:
         with Rows(home.layout) as rows:
@@ -77,7 +78,7 @@ def batch(
     paused = bool(startable) and airflow_runs.is_paused(session, dag_of(dataset))
     return page(
         request, reader, "batch.html.j2", section="batches", actions=startable, paused=paused,
-        row=row, contract=contract, verdict=verdict,
+        row=row, contract=contract, verdict=verdict, settled_by=settled_by,
         receipt=_json(home.layout.landing(dataset, batch_id) / "receipt.json"), rules=_spelled(rules),
         refused=refused, waiting=waiting, rows_shown=ROWS, earlier=earlier, raw=raw,
         told=answers.refused(home.layout.home, dataset, batch_id),

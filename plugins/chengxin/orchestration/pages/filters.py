@@ -14,7 +14,7 @@ def wanted(
     reader: ReaderDep,
     dataset: _Name = "",
     department: _Name = "",
-    state: Annotated[str, Query(pattern="^(admitted|held|open|warn)?$")] = "",
+    state: Annotated[str, Query(pattern="^(admitted|held|stopped|open|warn)?$")] = "",
     rule: _Name = "",
     since: _Day = "",
     until: _Day = "",

@@ -40,8 +40,12 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
             "datasets": len(home.datasets()) if reader.only is None else len(reader.only),
             "daily": _every_day(lists.daily(connection, since, reader.only), since),
             "building": not index.meta(connection, "complete"),
+            "unpublished": snapshots.unpublished(connection, last, reader.only),
+            "refusal": snapshots.refusal(home.layout, last) if reader.only is None else None,
         }
     publication = airflow_runs.publication(session)
+    if publication.asked or publication.running:  # they are about to be published, or somebody is asked
+        values["unpublished"] = 0
     told = [a for a in alerts.open_alerts(home.layout, reader.only) if a.kind != "approval" or not publication.asked]
     untold = _Untold(told)
     stopped = [row for row in held if untold("held", row["dataset"], row["batch_id"])]
@@ -49,7 +53,7 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
     growing = [row for row in growing if untold("waiting", row["dataset"])]
     problems = [row for row in problems if untold("contracts", row["path"])]
     failed = publication.failed_run if untold("unpublished", SNAPSHOT_DAG) else None
-    needs = [told, problems, late, stopped, stuck, growing, publication.asked, failed]
+    needs = [told, problems, late, stopped, stuck, growing, publication.asked, failed, values["unpublished"]]
     reasons = {r["batch_id"]: _why_held(home, r) for r in stopped[:SHOWN]}
     return page(
         request,

@@ -11,11 +11,16 @@ PAGE = 50
 MOST = 10_000  # batches that a list counts and pages through; beyond them the filter has to say more
 SEARCHED = 92  # days that a search in names looks back when the filter says no day
 GROWING = (20, 1.5)  # waiting rows of a week worth a word, and by what factor more than the week before
+_UNSETTLED = """NOT EXISTS (SELECT 1 FROM batch n WHERE n.dataset = b.dataset
+  AND n.received_at > b.received_at AND n.state = 'admitted')"""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What a list is narrowed to; empty = everything. only: the data sets the reader may see, None = all of them."""
+    """What a list is narrowed to; empty = everything. only: the data sets the reader may see, None = all of them.
+
+    state: that of a batch, or `warn` (admitted with warnings), `stopped` (held, and none of its data set came after).
+    """
 
     dataset: str = ""
     department: str = ""
@@ -41,12 +46,14 @@ def _where(wanted: Filter) -> tuple[str, list[Any]]:
     if wanted.state == "warn":
         simple |= {"b.state =": "admitted", "b.verdict =": "warn"}
     else:
-        simple["b.state ="] = wanted.state
+        simple["b.state ="] = "held" if wanted.state == "stopped" else wanted.state
     for condition, value in simple.items():
         if value:
             parts.append(f"AND {condition} ?")
             bound.append(value)
-    if wanted.state in {"held", "open"}:
+    if wanted.state == "stopped":
+        parts.append(f"AND {_UNSETTLED}")
+    if wanted.state in {"held", "stopped", "open"}:
         parts.append("AND b.state <> 'admitted'")  # says it so that the partial index is used
     if wanted.department:
         parts.append("AND b.dataset IN (SELECT dataset FROM dataset WHERE department = ?)")
@@ -92,6 +99,14 @@ def batch(connection: sqlite3.Connection, dataset: str, batch_id: str) -> sqlite
            WHERE b.dataset = ? AND b.batch_id = ?""",
         (dataset, batch_id),
     ).fetchone()
+
+
+def settled_by(connection: sqlite3.Connection, row: sqlite3.Row) -> str | None:
+    """Return the first batch of its data set that was admitted although it came after this one; None without such."""
+    query = """SELECT batch_id FROM batch WHERE dataset = ? AND received_at > ? AND state = 'admitted'
+               ORDER BY received_at LIMIT 1"""
+    found = connection.execute(query, (row["dataset"], row["received_at"])).fetchone()
+    return str(found[0]) if found else None
 
 
 def batch_rules(connection: sqlite3.Connection, dataset: str, batch_id: str) -> list[sqlite3.Row]:
@@ -175,9 +190,7 @@ def held_unresolved(connection: sqlite3.Connection, only: Collection[str] | None
     clause, bound = allowed(only, "b.dataset")
     return connection.execute(
         f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
-            WHERE b.state = 'held' AND b.state <> 'admitted' {clause}
-              AND NOT EXISTS (SELECT 1 FROM batch n WHERE n.dataset = b.dataset
-              AND n.received_at > b.received_at AND n.state = 'admitted')
+            WHERE b.state = 'held' AND b.state <> 'admitted' {clause} AND {_UNSETTLED}
             ORDER BY b.received_at DESC, b.batch_id DESC""",
         bound,
     ).fetchall()

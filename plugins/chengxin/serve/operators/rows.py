@@ -64,6 +64,8 @@ def reason(rule_id: str, element: str, column: str) -> Reason:
         return Reason(rule_id, column, rule_id, rule_id)
     zh, en = (known.title, known.title_en) if known else NO_FIELD if column else ANY_FIELD
     words = f"{rule.zh.format(title=zh)}。{rule.mend_zh.format(title=zh)}".replace("。。", "。")
+    if (zh, en) == ANY_FIELD:  # no name to put between quotes
+        words = words.replace("必填项“该项”", "必填项").replace("“该项”", "该项")
     return Reason(rule_id, column, words, f"{rule.en.format(title=en)}: {rule.mend_en.format(title=en)}")
 
 

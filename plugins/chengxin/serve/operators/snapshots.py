@@ -2,11 +2,13 @@
 
 import json
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chengxin.errors import SnapshotDamaged
+from chengxin.serve.operators import lists
 from chengxin.store import manifest, pointer
 from chengxin.store.layout import Layout
 
@@ -98,21 +100,51 @@ def entered(connection: sqlite3.Connection, row: sqlite3.Row, limit: int = 200) 
     """
     if row["last_order"] is None:
         return []
-    hidden = _said(row, "left_out") | _said(row, "sealed")
-    before = version(connection, row["tier"], row["previous"] or "")
-    first, absent, late = _upto(before), _said(before, "left_out"), {}
+    new, bound = _new_since(connection, version(connection, row["tier"], row["previous"] or ""))
+    hidden = json.dumps(sorted(_said(row, "left_out") | _said(row, "sealed")))
+    return connection.execute(
+        f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
+            WHERE {new} AND b.first_order <= ? AND b.dataset NOT IN (SELECT value FROM json_each(?))
+            ORDER BY b.first_order LIMIT ?""",
+        [*bound, row["last_order"], hidden, limit],
+    ).fetchall()
+
+
+def unpublished(connection: sqlite3.Connection, last: sqlite3.Row | None, only: Collection[str] | None = None) -> int:
+    """Return how many admitted batches readers do not have with this snapshot, the last; None = there is none."""
+    new, bound = _new_since(connection, last)
+    permitted, names = lists.allowed(only, "b.dataset")
+    return int(
+        connection.execute(
+            f"""SELECT count(*) FROM batch b LEFT JOIN dataset d USING (dataset)
+                WHERE {new} AND b.dataset NOT IN (SELECT value FROM json_each(?))
+                  AND coalesce(d.share, '') <> '不予' {permitted}""",
+            [*bound, json.dumps(sorted(_said(last, "sealed"))), *names],
+        ).fetchone()[0]
+    )
+
+
+def refusal(layout: Layout, last: sqlite3.Row | None) -> dict[str, Any] | None:
+    """Return why something is not published: the newest rejection since the last snapshot, or what it leaves out."""
+    newest = max(layout.rejections.glob("[0-9]*.json"), default=None)
+    if newest and (found := json.loads(newest.read_bytes())) and (not last or found["at"] > last["created_at"]):
+        return dict(found)
+    return json.loads(last["said"]).get("approval") if last and _said(last, "left_out") else None
+
+
+def _new_since(connection: sqlite3.Connection, before: sqlite3.Row | None) -> tuple[str, list[Any]]:
+    """Return the SQL condition, with its values, for batches that a snapshot does not have, nor those before it.
+
+    A data set that it leaves out is new from the last snapshot on that had it.
+    """
+    first, absent, late = _upto(before), _said(before, "left_out"), dict[str, int]()
     while absent:
-        before = version(connection, row["tier"], before["previous"] or "") if before else None
+        before = version(connection, before["tier"], before["previous"] or "") if before else None
         back = absent - _said(before, "left_out")
         late |= dict.fromkeys(back, _upto(before))
         absent -= back
-    return connection.execute(
-        """SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
-           WHERE b.first_order > ? AND b.first_order <= ? AND b.dataset NOT IN (SELECT value FROM json_each(?))
-             AND b.first_order > coalesce((SELECT value FROM json_each(?) WHERE key = b.dataset), ?)
-           ORDER BY b.first_order LIMIT ?""",
-        (min([first, *late.values()]), row["last_order"], json.dumps(sorted(hidden)), json.dumps(late), first, limit),
-    ).fetchall()
+    own = "coalesce((SELECT value FROM json_each(?) WHERE key = b.dataset), ?)"
+    return f"b.first_order > ? AND b.first_order > {own}", [min([first, *late.values()]), json.dumps(late), first]
 
 
 def _upto(row: sqlite3.Row | None) -> int:

@@ -184,6 +184,11 @@ class Office:
             END, adm_order), max_by(CASE WHEN waiting THEN 'waits' ELSE rule END, adm_order)
             FROM read_parquet({files}) GROUP BY row_id ORDER BY 1""").fetchall()
 
+    def issues(self, dataset: str, n: int = 0) -> list[tuple[Any, ...]]:
+        """Return (source row, rule, element) of what was said of a batch's values."""
+        folder = self.layout.standard(dataset, self.account(dataset, n).batch_id)
+        return duckdb.sql(f"SELECT source_row, rule, element FROM '{folder}/issues-*.parquet' ORDER BY ALL").fetchall()
+
     def rules(self, dataset: str, n: int = 0) -> list[str]:
         """Return by which rule each row of a batch was linked, or 'waits'."""
         return [rule for _, _, rule in self.linked(dataset, n)]

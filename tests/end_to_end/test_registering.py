@@ -135,6 +135,27 @@ def test_an_old_code_and_the_new_one_around_it_are_one_subject(office: Office) -
     office.publish()
     assert office.table("subject", "subject_id, uscc") == [(1, uscc(1))]
     assert office.table("registration", "subject_id, uscc") == [(1, uscc(1))]
+    assert office.table("subject", "subject_type") == office.table("registration", "subject_type") == [("enterprise",)]
+
+
+def test_a_change_of_name_counts_until_the_register_says_otherwise(office: Office) -> None:
+    names = "name, is_current, CAST(valid_from_on AS VARCHAR), CAST(valid_to_on AS VARCHAR)"
+    office.deliver("test_reg", company(1, subject_name="湖南旧名有限公司"), day=0)
+    told = renaming(1, "湖南旧名有限公司", "湖南新名有限公司", changed_on="2026-03-05")
+    mistyped = renaming(1, "湖南新名有限公司", "湖南错日有限公司", changed_on="2096-03-05")
+    moves = [renaming(1, "甲路", "乙路", change_item_code="02", changed_on=f"2026-01-{n}") for n in range(10, 25)]
+    office.deliver("test_change", told, mistyped, *moves, day=5)
+    office.publish()
+    assert office.table("subject", "name") == [("湖南新名有限公司",)]
+    assert office.table("subject_name", names) == [
+        ("湖南新名有限公司", True, "2026-03-05", None),
+        ("湖南旧名有限公司", False, None, "2026-03-05"),
+        ("湖南错日有限公司", False, None, None),
+    ]
+    office.deliver("test_reg", company(1, subject_name="湖南又名有限公司"), day=9)
+    office.publish(day=9)
+    assert office.table("subject", "name") == [("湖南又名有限公司",)]
+    assert [(n, c) for n, c, *_ in office.table("subject_name", names) if c] == [("湖南又名有限公司", True)]
 
 
 def test_the_newest_version_by_the_source_s_time_describes_the_subject(office: Office) -> None:

@@ -71,6 +71,25 @@ def test_going_back_to_an_earlier_content_is_a_third_version(office: Office) -> 
     assert contents(office) == ["3", "甲"]
 
 
+@pytest.mark.parametrize(("first", "second"), [("100万美元", "200万美元"), ("约五万", "约九万"), ("5万", "6万")])
+def test_a_correction_of_an_amount_that_yields_no_yuan_is_a_new_version(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    office = Office(tmp_path)
+    office.contract("test_reg", "registration", (*REGISTRATION, "registered_capital"))
+    office.deliver("test_reg", company(1, registered_capital=first), day=0)
+    assert counts(office.deliver("test_reg", company(1, registered_capital=second), day=1)) == (1, 0, 0, 0)
+    office.publish()
+    assert office.table("registration", "registered_capital_raw") == [(second,)]
+
+
+def test_the_same_amount_in_another_spelling_is_a_repetition(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.contract("test_reg", "registration", (*REGISTRATION, "registered_capital"))
+    office.deliver("test_reg", company(1, registered_capital="50000"), day=0)
+    assert counts(office.deliver("test_reg", company(1, registered_capital="5万元"), day=1)) == (0, 0, 1, 0)
+
+
 def test_an_older_correction_that_arrives_late_does_not_win(office: Office) -> None:
     office.deliver("test_penalty", fine(1, "新", source_updated_at="2026-02-03 10:00:00"), day=1)
     office.deliver("test_penalty", fine(1, "旧", source_updated_at="2026-02-01 10:00:00"), day=2)

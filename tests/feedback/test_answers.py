@@ -16,7 +16,7 @@ from chengxin.clock import Clock
 from chengxin.connectors.answering import ROWS_A_POST
 from chengxin.contracts.lint import lint_contract
 from chengxin.model.rules import rules
-from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
+from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, uscc
 from servers import Answer, Api, postgres
 
 CLOCK = Clock(START)
@@ -84,6 +84,41 @@ def test_tells_counts_refused_rows_and_rows_that_wait_in_the_departments_own_wor
     waiting = sheet(folder, "待关联.csv")
     assert [(w["记录标识"], w["规则代码"]) for w in waiting] == [("k9", "link.unknown_code"), ("k8", "link.name_only")]
     assert "补填统一社会信用代码" in waiting[1]["处理办法"]
+
+
+def test_tells_that_a_document_is_somebody_elses(office):
+    office.contract("person", "person_base", PERSON)
+    office.deliver("person", {"person_name": "示例甲", "person_doc_no": person_doc(1)}, day=1)
+    about = {"uscc": "", "subject_name": "示例乙"}
+    office.deliver(
+        "pen", right(1, **about, person_doc_no=person_doc(1)), right(2, **about, person_doc_no=person_doc(2)), day=2
+    )
+    answer(office)
+    (folder,) = outbox(office)
+    waiting = sheet(folder, "待关联.csv")
+    assert [w["规则代码"] for w in waiting] == ["link.otherwise_named", "link.unknown_code"]
+
+
+def test_lists_the_rows_that_say_something_else_of_one_record_than_the_last(office):
+    at = {"source_updated_at": "2026-02-03 10:00:00"}
+    rows = [right(1, penalty_content="甲"), right(2), right(1, penalty_content="乙"), right(1, penalty_content="乙")]
+    rows += [
+        right(3, penalty_content="甲", **at),
+        right(3, penalty_content="乙"),
+        right(4),
+        right(4, penalty_content="丙"),
+    ]
+    office.deliver("pen", *rows, day=1)
+    (told,) = answer(office)
+    (folder,) = outbox(office)
+    lost = sheet(folder, "被取代.csv")
+    assert [(w["行号"], w["记录标识"], w["规则代码"]) for w in lost] == [
+        ("2", "k1", "record.overtaken"),
+        ("8", "k4", "record.overtaken"),
+    ]
+    assert "第 5 行" in lost[0]["问题说明"]
+    assert told.receipt["overtaken"] == 2
+    assert "“被取代”表" in (folder / "回执.txt").read_text("utf-8-sig")
 
 
 def test_lists_every_value_that_was_not_taken_of_rows_that_were(office):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from chengxin.dataset.tables import FIXED
+from chengxin.model.schema import PROVENANCE
 from chengxin.publish import tiers
 from chengxin.store.layout import Layout
 from publish.government_drafts import NOW, TODAY, add_companies, companies
@@ -41,6 +43,14 @@ def test_documented_line_reads_the_whole_table(snapshot, tool, tier):
         scope = {"folder": str(folder)}
         exec(code, scope)
         assert len(scope["rows"]) == 5, code
+
+
+def test_every_column_that_the_kinds_share_is_explained():
+    text = PAGE.read_text("utf-8")
+    common = [c.name for columns in FIXED.values() for c in columns] + ["subject_token"]
+    provenance = {c.name for c in PROVENANCE}
+    asked = [c for c in dict.fromkeys(common) if c not in provenance]
+    assert [c for c in asked if f"| `{c}`" not in text and f"`、`{c}`" not in text] == []
 
 
 def test_documented_way_to_the_current_snapshot(snapshot):

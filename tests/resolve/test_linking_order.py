@@ -77,6 +77,63 @@ def test_the_better_code_wins_where_two_disagree(office: Office) -> None:
     assert office.linked("test_penalty") == [(2, 1, "uscc")]
 
 
+def test_tells_of_a_code_that_is_not_the_one_inside_the_uscc(office: Office) -> None:
+    office.deliver("test_reg", company(1), day=0)
+    office.deliver(
+        "test_penalty",
+        penalty(1, uscc=uscc(1), org_code=org_code(1), tax_no="430102" + org_code(1)),
+        penalty(2, uscc=uscc(1), org_code=org_code(2)),
+        penalty(3, uscc=uscc(1), tax_no="430102" + org_code(2)),
+        penalty(4, uscc=uscc(1), tax_no=uscc(2)),
+        penalty(5, uscc=uscc(1), tax_no=uscc(1)),
+        penalty(6, uscc=uscc(1), tax_no=person_doc(1)),
+        penalty(7, org_code=org_code(2), tax_no=uscc(1)),
+        day=1,
+    )
+    assert office.issues("test_penalty") == [
+        (3, "subject.codes_differ", "org_code"),
+        (4, "subject.codes_differ", "tax_no"),
+        (5, "subject.codes_differ", "tax_no"),
+    ]
+
+
+def test_a_document_finds_its_bearer_only_under_a_name_of_his(office: Office) -> None:
+    """A mistyped number may be somebody's; the row of a household may hold nothing but its operator's."""
+    office.deliver(
+        "test_person",
+        {"person_name": "示例·甲", "person_doc_no": person_doc(1), "former_name": "示例旧", "region_code": "430102"},
+        day=0,
+    )
+    office.deliver(
+        "test_penalty",
+        penalty(1, person_doc_no=person_doc(1), subject_name="示例•甲"),
+        penalty(2, person_doc_no=person_doc(1), subject_name="示例旧"),
+        penalty(3, person_doc_no=person_doc(1), subject_name="示*"),
+        penalty(4, person_doc_no=person_doc(1)),
+        penalty(5, person_doc_no=person_doc(1), subject_name="示例乙"),
+        penalty(6, tax_no=person_doc(1), subject_name="示例小吃店"),
+        penalty(7, person_doc_no=person_doc(2), subject_name="示例乙"),
+        day=1,
+    )
+    assert office.rules("test_penalty") == ["person_doc"] * 4 + ["waits"] * 3
+    office.deliver(
+        "test_person", {"person_name": "示例乙", "person_doc_no": person_doc(1), "region_code": "430102"}, day=2
+    )
+    office.retry()
+    assert office.rules("test_penalty") == ["person_doc"] * 5 + ["waits"] * 2
+
+
+def test_a_registration_is_not_taken_for_the_person_whose_number_is_its_tax_number(office: Office) -> None:
+    office.contract("test_reg", "registration", (*REGISTRATION, "tax_no"))
+    office.deliver(
+        "test_person", {"person_name": "示例甲", "person_doc_no": person_doc(1), "region_code": "430102"}, day=0
+    )
+    shop = {"subject_name": "示例小吃店", "reg_no": reg_no(1, household=True), "tax_no": person_doc(1)}
+    office.deliver("test_reg", shop | {"region_code": "430102"}, day=1)
+    office.publish()
+    assert office.table("registration", "subject_id, subject_type") == [(2, "household")]
+
+
 WAITING = (
     ({"subject_name": "湖南同名有限公司"}, "two subjects of that name in the prefecture"),
     ({"subject_name": "湖南示例1有限公司", "uscc": uscc(99)}, "its own code is unknown, so it is somebody else"),

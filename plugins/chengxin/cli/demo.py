@@ -1,6 +1,7 @@
 """The demo: two rounds of invented deliveries through the whole pipeline."""
 
 import os
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from chengxin.cli.work import run_datasets
@@ -35,17 +36,20 @@ def run_demo(context: "Context", seed: int, *, quiet: bool) -> dict[str, Any]:
         with DemoServer(sources) as server:
             os.environ.update(server.environment)
             done = run_datasets(context, contracts, tuple(contracts))
+        if not quiet:
+            context.console.print(_round(number, done, earlier=batches.keys()), highlight=False, soft_wrap=True)
         batches |= {b["batch_id"]: b for b in done["batches"]}
         failures += done["failures"]
         result["snapshot"] = done["snapshot"] or result.get("snapshot")
-        if not quiet:
-            context.console.print(_round(number, done), highlight=False)
     return {"batches": list(batches.values()), "snapshot": result["snapshot"], "failures": failures}
 
 
-def _round(number: int, done: dict[str, Any]) -> str:
-    rows = sum(b["received"] for b in done["batches"])
+def _round(number: int, done: dict[str, Any], earlier: Collection[str]) -> str:
+    """Tell a round in one line. earlier: batches of the rounds before, some of which found subjects of theirs now."""
+    new = [b for b in done["batches"] if b["batch_id"] not in earlier]
+    again = len(done["batches"]) - len(new)
     held = [b["batch_id"] for b in done["batches"] if b["verdict"] == "hold"]
-    words = f"第 {number} 轮：{len(done['batches'])} 个批次，{rows:,} 行"
+    words = f"第 {number} 轮：收到 {len(new)} 个批次，{sum(b['received'] for b in new):,} 行"
+    words += f"，另有 {again} 个早先的批次补关联" if again else ""
     words += f"，暂缓 {'、'.join(held)}" if held else ""
     return words + (f"，快照 {done['snapshot']['id']}" if done["snapshot"] else "，没有变化，不发布")

@@ -103,7 +103,10 @@ def elements_page() -> str:
 
 def kinds_page() -> str:
     """Write the data dictionary: every record kind with the columns of its table."""
-    lines = _head("数据字典 Record kinds", "一个记录种类对应一张表。各表另有主体列和来源列，见文末。")
+    lines = _head(
+        "数据字典 Record kinds",
+        "一个记录种类对应一张表。各表另有来源列，见文末；主体列和各种类共用的表见 [怎样读取](../reading-the-data.md)。",
+    )
     lines += _table(("表", "中文名", "English", "目录类别"), [
         (f"[`{k.id}`](#{k.id})", k.title, k.title_en, k.catalogue_class) for k in kinds().values()
     ])  # fmt: skip

@@ -19,6 +19,7 @@ from chengxin.contracts.models import Contract
 from chengxin.dataset.mending import keys_of, work_out
 from chengxin.dataset.row_keys import RowKeys, json_text
 from chengxin.handover import Admission, Batch
+from chengxin.resolve.linker import OTHERWISE_NAMED
 from chengxin.resolve.session import literal, parquet, session
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
@@ -48,6 +49,15 @@ class Standing:
     def open(self) -> int:
         """How many still wait to be mended."""
         return self.refused - self.overtaken - self.again - sum(self.mended.values())
+
+
+@dataclass(frozen=True)
+class BatchParts:
+    """Where a batch's issues, passed rows and links lie; links: one folder a revision, none while it is held."""
+
+    issues: Sequence[Path]
+    standard: Sequence[Path]
+    links: Sequence[Path]
 
 
 def replay_name(source_file: str) -> str:
@@ -98,6 +108,13 @@ class Refusals:
     def files(self, batch_id: str, name: str) -> list[Path]:
         """Return the Parquet parts `name` of a batch."""
         return sorted(self.layout.standard(self.contract.id, batch_id).glob(f"{name}-*.parquet"))
+
+    def parts(self, batch_id: str) -> BatchParts:
+        """Return where the parts of a batch lie."""
+        account = self.admitted.get(batch_id)
+        revisions = range(account.revision + 1) if account else ()
+        links = [self.layout.links(self.contract.id, batch_id, r) for r in revisions]
+        return BatchParts(self.files(batch_id, "issues"), self.files(batch_id, "standard"), links)
 
     @contextmanager
     def opened(self) -> Iterator["OpenRefusals"]:
@@ -262,9 +279,10 @@ class OpenRefusals:
         ).to_arrow_reader(_STREAM)
 
     def waiting(self, account: Admission) -> pa.RecordBatchReader:
-        """Stream the rows of a batch that wait for a subject: row_id, source_file, source_row, label, code_given.
+        """Stream the rows of a batch that wait for a subject.
 
-        code_given: whether some identifier is given for a role whose subject is not known.
+        Columns: row_id, source_file, source_row, label, code_given (whether some identifier is given for a role whose
+        subject is not known), related (whether that role is the other one), otherwise_named (resolve.linker).
         """
         keys = self._all.keys
         links = self._all.layout.links(account.dataset, account.batch_id, account.revision) / "linked.parquet"
@@ -282,6 +300,7 @@ class OpenRefusals:
         return self._connection.sql(f"""SELECT row_id, s.source_file, s.source_row,
                 coalesce({own}, concat_ws('；', {", ".join(shown)})) AS label,
                 (l.subject_id IS NULL AND ({given["subject"]})) OR {related} AS code_given,
-                l.subject_id IS NOT NULL AS related
+                l.subject_id IS NOT NULL AS related,
+                coalesce(l.rule = {literal(OTHERWISE_NAMED)}, false) AS otherwise_named
             FROM {parquet([links])} l JOIN {parquet(self._all.files(account.batch_id, "standard"))} s USING (row_id)
             WHERE l.waiting ORDER BY row_id""").to_arrow_reader(_STREAM)

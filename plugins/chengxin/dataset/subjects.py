@@ -99,12 +99,22 @@ _SUBJECT_FIELDS = (
     "subject_type", "name", "uscc", "region_code", "status_code", "born_on", "origin", "source_row",
 )  # fmt: skip
 _NO_SOURCE = "NULL::VARCHAR AS source_record_id, NULL::TIMESTAMPTZ AS source_updated_at"
-_SUBJECT = f"""WITH several AS MATERIALIZED ({_SEVERAL})
-    SELECT *, {_NO_SOURCE} FROM (
-        SELECT subject_id, part, {", ".join(_SUBJECT_FIELDS)} FROM subjects_here ANTI JOIN several USING (subject_id)
+# A change of name counts from its day on, until the register itself says in a newer version how its subject is called.
+_RENAMED = """SELECT subject_id, max(valid_from_on) AS since,
+        arg_max(name, (valid_from_on, adm_order, row_id)) AS new_name,
+        arg_max(name_key, (valid_from_on, adm_order, row_id)) AS new_key
+    FROM names_here WHERE valid_from_on IS NOT NULL AND (valid_to_on IS NULL OR valid_to_on < valid_from_on)
+    GROUP BY subject_id"""
+_SINCE = "since > CAST(version_at AT TIME ZONE 'Asia/Shanghai' AS DATE)"
+_SUBJECT = f"""WITH several AS MATERIALIZED ({_SEVERAL}), renamed AS ({_RENAMED})
+    SELECT * REPLACE (CASE WHEN {_SINCE} THEN new_name ELSE name END AS name), {_NO_SOURCE} FROM (
+        SELECT subject_id, part, version_at, {", ".join(_SUBJECT_FIELDS)}
+        FROM subjects_here ANTI JOIN several USING (subject_id)
         UNION ALL BY NAME
-        SELECT subject_id, min(part) AS part, {", ".join(f"arg_max({f}, {_NEWEST}) AS {f}" for f in _SUBJECT_FIELDS)}
+        SELECT subject_id, min(part) AS part, max(version_at) AS version_at,
+            {", ".join(f"arg_max({f}, {_NEWEST}) AS {f}" for f in _SUBJECT_FIELDS)}
         FROM subjects_here SEMI JOIN several USING (subject_id) GROUP BY subject_id)
+    LEFT JOIN renamed USING (subject_id)
     ORDER BY part, subject_id"""
 _IDENTIFIER_KEY = "subject_id, identifier_type, identifier_value"
 _IDENTIFIER = f"""WITH several AS MATERIALIZED (
@@ -118,11 +128,14 @@ _IDENTIFIER = f"""WITH several AS MATERIALIZED (
         FROM identifiers_here SEMI JOIN several ON digest = hash({_IDENTIFIER_KEY}) GROUP BY {_IDENTIFIER_KEY})
     ORDER BY part, {_IDENTIFIER_KEY}"""
 _NAME = f"""WITH several AS MATERIALIZED ({_SEVERAL}),
+    renamed AS ({_RENAMED}),
     now AS (
-        SELECT subject_id, name_key FROM subjects_here ANTI JOIN several USING (subject_id)
-        UNION ALL
-        SELECT subject_id, arg_max(name_key, {_NEWEST})
-        FROM subjects_here SEMI JOIN several USING (subject_id) GROUP BY subject_id),
+        SELECT subject_id, CASE WHEN {_SINCE} THEN new_key ELSE name_key END AS name_key FROM (
+            SELECT subject_id, name_key, version_at FROM subjects_here ANTI JOIN several USING (subject_id)
+            UNION ALL
+            SELECT subject_id, arg_max(name_key, {_NEWEST}), max(version_at)
+            FROM subjects_here SEMI JOIN several USING (subject_id) GROUP BY subject_id)
+        LEFT JOIN renamed USING (subject_id)),
     repeated AS MATERIALIZED (
         SELECT hash(subject_id, name_key) AS digest FROM names_here GROUP BY digest HAVING count(*) > 1),
     names AS (

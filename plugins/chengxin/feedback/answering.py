@@ -28,7 +28,7 @@ from chengxin.store.lock import held
 
 log = logging.getLogger(__name__)
 SENT = "sent.json"
-_NUMBERED = ("id", "revision", "files", "problems", "untaken")  # what a receipt has beyond its body
+_NUMBERED = ("id", "revision", "files", "problems", "untaken", "overtaken")  # what a receipt has beyond its body
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,7 @@ def _build(contract: Contract, outcomes: Sequence[Outcome], settings: Settings) 
                 rows = stack.enter_context(all_refusals.opened())
             revision = int(last.name) + 1 if last else 0
             target = layout.home / "feedback" / contract.id / batch_id / f"{revision:04d}"
-            issues = all_refusals.files(batch_id, "issues")
-            package.build(target, now, revision, outcome, rows, issues, contract.codes)
+            package.build(target, now, revision, outcome, rows, all_refusals.parts(batch_id), contract.codes)
             fresh.add(batch_id)
     return fresh
 

@@ -1,6 +1,7 @@
 """Build the answer to one batch: a folder that is the same whenever it is built from the same state.
 
-<home>/feedback/<dataset>/<batch>/<revision>/回执.txt 回执.json 需更正.csv 待关联.csv 未采用的值.csv   for people
+<home>/feedback/<dataset>/<batch>/<revision>/
+回执.txt 回执.json 需更正.csv 待关联.csv 未采用的值.csv 被取代.csv   for people
 rows.parquet                          for tables and callbacks
 sent.json                             when it was handed over, and where
 """
@@ -8,7 +9,7 @@ sent.json                             when it was handed over, and where
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.connectors.answering import RECEIPT, ROW_COLUMNS, Answer
-from chengxin.dataset.refusals import OpenRefusals
+from chengxin.dataset.refusals import BatchParts, OpenRefusals
 from chengxin.feedback import receipt as receipts
 from chengxin.feedback import words
 from chengxin.feedback.outcomes import Outcome
+from chengxin.feedback.overtaken import overtaken
 from chengxin.feedback.spreadsheet import write_sheets
 from chengxin.feedback.untaken import untaken
 from chengxin.store import atomic
@@ -44,12 +46,12 @@ def build(
     revision: int,
     outcome: Outcome,
     rows: OpenRefusals | None,
-    issues: Sequence[Path],
+    parts: BatchParts,
     codes: words.Codes = words.NO_CODES,
 ) -> None:
     """Write the package of a batch's revision. rows: None when no row was refused and none waits.
 
-    issues: the issue parts of the batch. codes: those of the contract.
+    codes: those of the contract.
     """
     with atomic.building(target) as folder:
         files: tuple[str, ...] = ()
@@ -59,13 +61,19 @@ def build(
                 files += _refused(folder, rows, batch_id, writer, codes)
             if rows is not None and outcome.account and outcome.account.unlinked:
                 files += _waiting(folder, rows, outcome, writer)
-            lost = 0
+            lost = {words.UNTAKEN: 0, words.OVERTAKEN: 0}
             if outcome.account:
-                listed, lost = _untaken(folder, issues, writer, codes)
-                files += listed
+                lines = {
+                    words.UNTAKEN: untaken(parts.issues, codes),
+                    words.OVERTAKEN: overtaken(parts.links, parts.standard),
+                }
+                for category, told in lines.items():
+                    listed, lost[category] = _listed(folder, category, told, writer)
+                    files += listed
         made = {name: atomic.sha256_file(folder / name) for name in files}
         number = {"id": f"{batch_id}-r{revision}", "revision": revision, "files": made}
-        receipt = {**body, **number, "problems": problems(issues, codes), "untaken": lost}
+        receipt = {**body, **number, "problems": problems(parts.issues, codes)}
+        receipt |= {"untaken": lost[words.UNTAKEN], "overtaken": lost[words.OVERTAKEN]}
         atomic.write_json(folder / RECEIPT, receipt)
         text = receipts.page(receipt).replace("\n", "\r\n")
         atomic.write_bytes(folder / PAGE, b"\xef\xbb\xbf" + text.encode())
@@ -132,21 +140,21 @@ def _waiting(folder: Path, rows: OpenRefusals, outcome: Outcome, writer: pq.Parq
     return write_sheets(explained(), _WAITING_HEADS, folder, words.WAITING)
 
 
-def _untaken(
-    folder: Path, issues: Sequence[Path], writer: pq.ParquetWriter, codes: words.Codes
+def _listed(
+    folder: Path, category: str, lines: Iterable[pa.RecordBatch], writer: pq.ParquetWriter
 ) -> tuple[tuple[str, ...], int]:
-    """Write every value that was not taken of rows that were; return the files and how many values."""
+    """Write what was not taken though its row is accepted; return the files and how many lines."""
     lost = 0
 
     def told() -> Iterator[pa.RecordBatch]:
         nonlocal lost
-        for batch in untaken(issues, codes):
-            category = pa.repeat(words.UNTAKEN, batch.num_rows)
-            writer.write_table(pa.Table.from_arrays([category, *batch.columns], schema=SCHEMA))
+        for batch in lines:
+            repeated = pa.repeat(category, batch.num_rows)
+            writer.write_table(pa.Table.from_arrays([repeated, *batch.columns], schema=SCHEMA))
             lost += batch.num_rows
             yield batch
 
-    files = write_sheets(told(), _UNTAKEN_HEADS, folder, words.UNTAKEN)
+    files = write_sheets(told(), _UNTAKEN_HEADS, folder, category)
     return files, lost
 
 
@@ -157,7 +165,9 @@ def _why_waiting(batch: pa.RecordBatch) -> list[pa.Array]:
         pc.if_else(batch["related"], pa.scalar(2, pa.int64()), pa.scalar(0, pa.int64())),
     )
     cases = [(True, False), (False, False), (True, True), (False, True)]
-    return [pa.array([words.WAITS[c][n] for c in cases], pa.string()).take(which) for n in range(3)]
+    which = pc.if_else(batch["otherwise_named"], pa.scalar(len(cases), pa.int64()), which)
+    told = [*(words.WAITS[c] for c in cases), words.OTHERWISE_NAMED]
+    return [pa.array([t[n] for t in told], pa.string()).take(which) for n in range(3)]
 
 
 def read(folder: Path) -> Answer:

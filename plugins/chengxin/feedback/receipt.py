@@ -122,8 +122,8 @@ def _counts(receipt: Mapping[str, Any]) -> list[str]:
 
 
 def _todo(receipt: Mapping[str, Any]) -> list[str]:
-    lost = receipt.get("untaken", 0)
-    told = [words.HOW_UNTAKEN.format(n=lost)] if lost else []
+    counted = (("untaken", words.HOW_UNTAKEN), ("overtaken", words.HOW_OVERTAKEN))
+    told = [text.format(n=receipt[name]) for name, text in counted if receipt.get(name)]
     return told if told and receipt["advice"] == words.NOTHING else [receipt["advice"], *told]
 
 

@@ -9,14 +9,20 @@ from chengxin.model.codelists import codelists
 from chengxin.model.elements import Element, elements
 from chengxin.model.rules import rules
 
-REFUSED, WAITING, UNTAKEN = "需更正", "待关联", "未采用的值"
+REFUSED, WAITING, UNTAKEN, OVERTAKEN = "需更正", "待关联", "未采用的值", "被取代"
 SEVERITY = {"critical": "严重", "warning": "提醒", "info": "提示"}
 OUTCOME = {
     "accept": "已接收入库。",
     "warn": "已接收入库，但有需要留意的情况（见“校验意见”）。",
     "hold": "整批暂缓，本批数据尚未入库（原因见“校验意见”）。",
 }
-# (code given, the other subject of the row is meant) -> id, what is wrong, what to do
+# Why a row waits: id, what is wrong, what to do.
+OTHERWISE_NAMED = (
+    "link.otherwise_named",
+    "所填证件号码登记在另一个姓名之下，不能确定是哪一个主体",
+    "请对照身份证件核对姓名和证件号码后重新报送该记录；个体工商户请填写其统一社会信用代码，不要只填经营者的证件号码",
+)
+# (code given, the other subject of the row is meant) -> the same
 WAITS = {
     (True, False): (
         "link.unknown_code",
@@ -39,6 +45,13 @@ WAITS = {
         "请补填关联方的统一社会信用代码（自然人补填证件号码）后重新报送该记录",
     ),
 }
+# id, what is wrong before and after the place of the row that is shown, what to do
+OVERTAKEN_BY = (
+    "record.overtaken",
+    "同一份来文中，",
+    " 行是同一条记录（主体和主键相同）而内容不同，采用了该行，本行未公布",
+    "请核对以哪一行为准；本行正确的请重新报送本行，两行是不同记录的请补全文号、机关、日期、所属期等关键字段",
+)
 HOW_TO_MEND = """\
 1. 打开“需更正”表。每行是一条未被采用的记录：前几列说明问题和更正办法，其后是贵单位报送的原文。
 2. {again}
@@ -56,6 +69,9 @@ UNREAD = "收到 0 条：来文中没有能读出的记录（来文打不开或�
 HOW_UNTAKEN = (
     "有 {n} 个值看不懂或不存在，未采用（所在记录已入库），逐个列在“未采用的值”表中；"
     "请在源系统中更正后重新报送这些记录。"
+)
+HOW_OVERTAKEN = (
+    "有 {n} 条记录在这份来文中不止一次出现、内容不同，只采用了最后一行，其余各行列在“被取代”表中；请核对以哪一行为准。"
 )
 NOTHING = "无需处理。"
 #: Element -> what a department writes -> standard code, as in its contract.

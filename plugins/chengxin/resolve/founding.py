@@ -23,14 +23,15 @@ def found(connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink, nex
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE new_subject (subject_id BIGINT, part VARCHAR, subject_type VARCHAR)"
     )
-    link_role(connection, link, "rows", "linked_subject")
+    renames = kind.founds == "person"
+    link_role(connection, link, "rows", "linked_subject", renames=renames)
     founded = 0
     for code in FOUNDING_CODES[kind.founds or "organisation"]:
         if code in link.fields:
             added = _found_by(connection, kind, link, code, next_id + founded, founding)
             if added:
                 founded += added
-                link_role(connection, link, "rows", "linked_subject")
+                link_role(connection, link, "rows", "linked_subject", renames=renames)
     return founded
 
 
@@ -111,11 +112,7 @@ def type_of(kind: Kind, link: RoleLink) -> str:
     cases = []
     if "uscc" in link.fields:
         uscc = f"s.{link.fields['uscc']}"
-        cases += [
-            f"WHEN left({uscc}, 2) = '92' THEN 'household'",
-            f"WHEN left({uscc}, 1) = '9' THEN 'enterprise'",
-            f"WHEN {uscc} IS NOT NULL THEN 'organisation'",
-        ]
+        cases.append(f"WHEN {uscc} IS NOT NULL THEN {type_by_uscc(uscc)}")
     if "reg_no" in link.fields:
         reg_no = f"s.{link.fields['reg_no']}"
         cases += [
@@ -123,6 +120,12 @@ def type_of(kind: Kind, link: RoleLink) -> str:
             f"WHEN {reg_no} IS NOT NULL THEN 'enterprise'",
         ]
     return f"CASE {' '.join(cases)} ELSE 'organisation' END" if cases else "'organisation'"
+
+
+def type_by_uscc(uscc: str) -> str:
+    """Return SQL for the type of a subject with this USCC."""
+    return f"""CASE WHEN left({uscc}, 2) = '92' THEN 'household' WHEN left({uscc}, 1) = '9' THEN 'enterprise'
+        ELSE 'organisation' END"""
 
 
 def legal_rep(link: RoleLink) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from chengxin.handover import Batch, DeliveryMode
 from chengxin.model.kinds import Kind
-from chengxin.model.schema import kind_columns
+from chengxin.model.schema import ColumnSpec, kind_columns
 from chengxin.resolve.session import literal
 
 STATUS, DELETED = "delivery_status_code", "2"
@@ -28,12 +28,18 @@ def withdrawal(kind: Kind, columns: Collection[str]) -> str | None:
 
 
 def payload(kind: Kind) -> str:
-    """Return a 64-bit digest of what a row says, without where it came from and without raw texts of amounts.
+    """Return a 64-bit digest of what a row says, without where it came from.
 
-    DuckDB's hash(): cheap, but only comparable within one engine version, which every admission records.
+    An amount counts as what it is worth, however it was spelled; where that is not known (foreign, unreadable), its
+    text does. DuckDB's hash(): cheap, but only comparable within one engine version, which every admission records.
     """
-    columns = ", ".join(f"s.{c.name}" for c in kind_columns(kind) if not c.name.endswith("_raw"))
-    return f"hash({columns})"
+    return f"hash({', '.join(map(_said, kind_columns(kind)))})"
+
+
+def _said(column: ColumnSpec) -> str:
+    said = f"s.{column.name}"
+    amount = column.name.removesuffix("_raw")
+    return said if amount == column.name else f"CASE WHEN s.{amount}_yuan IS NULL THEN {said} END"
 
 
 def version_at(batch: Batch, mode: DeliveryMode) -> str:

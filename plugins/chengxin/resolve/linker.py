@@ -2,8 +2,9 @@
 
 In the order of law: USCC, organisation code, registration number, tax number, person document, loan card number; then
 what a judgement says (resolve.ledger); then a name, only where no code was given, the region or at least the legal
-representative fits, and one subject is left. A natural person is never found by name. Each step is one named SQL
-statement, and the steps narrow: whoever is found by the first is not asked for by the second.
+representative fits, and one subject is left. A natural person is never found by name, nor by a document whose bearer
+has another name than the row says: a mistyped number may be somebody's, a household's row may hold its operator's.
+Each step is one named SQL statement, and the steps narrow: who is found by the first is not asked for by the second.
 """
 
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _LOOKUPS: tuple[tuple[str, str, str, str], ...] = (
     ("loan_card_no", "loan_card_no", "{loan_card_no}", "loan_card_no"),
 )
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
+#: The rule of a row that waits because the bearer of its document has another name.
+OTHERWISE_NAMED = "otherwise_named"
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,13 @@ def prepare_lookup(connection: duckdb.DuckDBPyConnection) -> None:
         FROM lookup l JOIN subject_now n USING (subject_id) WHERE identifier_type = 'uscc'""")
 
 
-def link_role(connection: duckdb.DuckDBPyConnection, link: RoleLink, rows: str, into: str) -> None:
+def link_role(
+    connection: duckdb.DuckDBPyConnection, link: RoleLink, rows: str, into: str, *, renames: bool = False
+) -> None:
     """Create the temp table `into` (row_id, subject_id, rule) for rows of the view `rows` that are not found by USCC.
 
     Rows found by their USCC are left out: that lookup is a plain join, done where the rows are written.
+    renames: the rows themselves say how a person is called, so that a document finds its bearer whatever the name.
     """
     wanted = ["s.row_id"] + [f"s.{c}" for c in dict.fromkeys(link.fields.values())]
     by_uscc = f"LEFT JOIN lookup_uscc u ON s.{link.fields['uscc']} = u.uscc" if "uscc" in link.fields else ""
@@ -79,7 +85,7 @@ def link_role(connection: duckdb.DuckDBPyConnection, link: RoleLink, rows: str, 
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {into} (row_id BIGINT, subject_id BIGINT, rule VARCHAR)")
     for rule, needs, value, identifier_type in _LOOKUPS:
         if needs in link.fields and rule != "uscc":
-            connection.execute(_lookup_step(link, rule, value, identifier_type, into))
+            connection.execute(_lookup_step(link, rule, value, identifier_type, into, renames=renames))
     for part in link.fields:
         if part in {"name_key", *CODES}:
             connection.execute(_judgement_step(link, part, into))
@@ -87,11 +93,24 @@ def link_role(connection: duckdb.DuckDBPyConnection, link: RoleLink, rows: str, 
         connection.execute(_name_step(link, into))
 
 
-def _lookup_step(link: RoleLink, rule: str, value: str, identifier_type: str, into: str) -> str:
+def tell_otherwise_named(connection: duckdb.DuckDBPyConnection, link: RoleLink, into: str) -> None:
+    """Note in `into`, as made by `link_role`, the rows left whose document somebody of another name bears."""
+    for _, needs, value, identifier_type in _LOOKUPS:
+        if identifier_type == "person_doc" and needs in link.fields and "name_key" in link.fields:
+            connection.execute(f"""INSERT INTO {into} SELECT s.row_id, NULL, '{OTHERWISE_NAMED}' FROM unfound s
+                JOIN lookup l ON l.identifier_type = 'person_doc' AND l.identifier_value = {link.sql(value)}
+                WHERE s.{link.fields["name_key"]} IS NOT NULL AND s.row_id NOT IN (SELECT row_id FROM {into})""")
+
+
+def _lookup_step(link: RoleLink, rule: str, value: str, identifier_type: str, into: str, *, renames: bool) -> str:
     # A row that carries a USCC of its own must not be drawn by an older code to a subject that has another USCC.
     guard = ""
+    if identifier_type == "person_doc" and "name_key" in link.fields and not renames:
+        name = f"s.{link.fields['name_key']}"
+        guard = f"""AND ({name} IS NULL OR EXISTS (
+            SELECT 1 FROM registry_names b WHERE b.subject_id = l.subject_id AND b.name_key = {name}))"""
     if identifier_type != "uscc" and "uscc" in link.fields:
-        guard = f"""AND (s.{link.fields["uscc"]} IS NULL OR NOT EXISTS (
+        guard += f""" AND (s.{link.fields["uscc"]} IS NULL OR NOT EXISTS (
             SELECT 1 FROM lookup_uscc x WHERE x.subject_id = l.subject_id AND x.uscc <> s.{link.fields["uscc"]}))"""
     return f"""INSERT INTO {into}
         SELECT s.row_id, l.subject_id, '{rule}' FROM unfound s
@@ -101,8 +120,8 @@ def _lookup_step(link: RoleLink, rule: str, value: str, identifier_type: str, in
 
 def _judgement_step(link: RoleLink, part: str, into: str) -> str:
     # A name that was judged says nothing of a row with a USCC of its own; neither does another code.
-    uscc = link.fields.get("uscc")
-    guard = f"AND s.{uscc} IS NULL" if uscc and part != "uscc" else ""
+    others = CODES if part == "name_key" else ("uscc",)
+    guard = " ".join(f"AND s.{link.fields[c]} IS NULL" for c in others if c in link.fields and c != part)
     return f"""INSERT INTO {into}
         SELECT s.row_id, min(j.subject_id), 'judgement' FROM unfound s
         JOIN judged_for j ON j.part = '{part}' AND j.value = s.{link.fields[part]}

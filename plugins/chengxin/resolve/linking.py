@@ -6,6 +6,8 @@ Files of a links folder (one a revision of the batch):
                        place of the batch in the journal, adm_order that of this revision; a row without payload
                        withdraws its record (deleted at source, settled)
   duplicates.parquet   row_id, adm_order: rows that say what is already held
+  overtaken.parquet    row_id, by_row, adm_order: rows that say something else of their record than by_row, which has
+                       the same place in time, stands further below in the delivery and is shown
   disputed.parquet     record_id: records of this batch with more than one version, here or held before
   withdrawn.parquet    record_id, subject_id, part, version_at, batch_order, adm_order: records a full delivery does not
                        hold, with that delivery's place in time
@@ -30,9 +32,9 @@ from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, Batch
 from chengxin.model.kinds import Kind
 from chengxin.resolve import keys, ledger
-from chengxin.resolve.founding import found
+from chengxin.resolve.founding import found, type_by_uscc
 from chengxin.resolve.ledger import Judgement
-from chengxin.resolve.linker import RoleLink, link_role, prepare_lookup
+from chengxin.resolve.linker import OTHERWISE_NAMED, RoleLink, link_role, prepare_lookup, tell_otherwise_named
 from chengxin.resolve.registering import write_registry
 from chengxin.resolve.registry import Registry
 from chengxin.resolve.reopening import current, void
@@ -166,8 +168,10 @@ class Linking:
             founded = found(connection, self.kind, self.links["subject"], self.registry.founded() + 1, founding)
         else:
             link_role(connection, self.links["subject"], "rows", "linked_subject")
+            tell_otherwise_named(connection, self.links["subject"], "linked_subject")
         if "related" in self.links:
             link_role(connection, self.links["related"], "rows", "linked_related")
+            tell_otherwise_named(connection, self.links["related"], "linked_related")
         return founded
 
     def _write_linked(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -185,10 +189,16 @@ class Linking:
             if "uscc" in self.links["subject"].fields
             else "o.rule"
         )
+        if "related" in self.links:
+            told = f"{subject} IS NOT NULL AND p.rule = '{OTHERWISE_NAMED}'"
+            rule = f"CASE WHEN {told} THEN p.rule ELSE {rule} END"
         # The part and type come with the USCC lookup; only the few others need a second look.
         has_uscc = "uscc" in self.links["subject"].fields
         part = "coalesce(u.part, w.part)" if has_uscc else "w.part"
         kind_of_subject = "coalesce(u.subject_type, w.subject_type)" if has_uscc else "w.subject_type"
+        if self.kind.founds == "organisation" and has_uscc:  # an old code's bearer is what its USCC says once it comes
+            uscc = f"s.{self.links['subject'].fields['uscc']}"
+            kind_of_subject = f"CASE WHEN {uscc} IS NOT NULL THEN {type_by_uscc(uscc)} ELSE {kind_of_subject} END"
         connection.execute(f"""COPY (
             SELECT s.row_id, {subject} AS subject_id, {related} AS related_subject_id, {part} AS part,
                 {kind_of_subject} AS subject_type, {rule} AS rule, {missing} AS waiting,
@@ -249,6 +259,13 @@ class Linking:
             WHERE here AND (has_before AND payload IS NOT DISTINCT FROM before
                 OR payload IS NOT DISTINCT FROM after AND NOT after_here) ORDER BY row_id
         ) TO '{self.target / "duplicates.parquet"}' (FORMAT parquet)""")
+        connection.execute(f"""COPY (
+            SELECT row_id, by_row, {self.order} AS adm_order FROM (
+                SELECT *, max(row_id) OVER (PARTITION BY record_id, version_at, batch_order) AS by_row,
+                       lead(payload) OVER w AS after, lead(here) OVER w AS after_here
+                FROM mine WINDOW w AS (PARTITION BY record_id, version_at, batch_order ORDER BY row_id))
+            WHERE payload <> after AND (here OR after_here) ORDER BY row_id
+        ) TO '{self.target / "overtaken.parquet"}' (FORMAT parquet)""")
         connection.execute(f"""COPY (SELECT DISTINCT record_id FROM mine ORDER BY record_id)
             TO '{self.target / "disputed.parquet"}' (FORMAT parquet)""")
         connection.execute(f"""CREATE TEMP TABLE superseded AS

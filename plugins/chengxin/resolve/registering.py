@@ -28,7 +28,7 @@ def write_registry(
     if kind.registers == "found":
         _copy(connection, _subjects(kind, link, version_at), target / "subjects.parquet")
         _copy(connection, _identifiers(link), target / "identifiers.parquet")
-    _copy(connection, _names(kind, link), target / "names.parquet")
+    _copy(connection, _names(kind, link, version_at), target / "names.parquet")
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
@@ -63,7 +63,7 @@ def _identifiers(link: RoleLink) -> str:
         GROUP BY ALL ORDER BY 1, 3, 4"""
 
 
-def _names(kind: Kind, link: RoleLink) -> str:
+def _names(kind: Kind, link: RoleLink, version_at: str) -> str:
     selects, history = [], kind.name_history
     if kind.registers == "found" and "name" in link.fields:
         selects.append(
@@ -74,14 +74,17 @@ def _names(kind: Kind, link: RoleLink) -> str:
         about = (
             " AND ".join(f"{e} IN ({', '.join(map(literal, values))})" for e, values in history.when.items()) or "true"
         )
-        day = history.changed_on or "CAST(NULL AS DATE)"
+        day = "CAST(NULL AS DATE)"
+        if history.changed_on:  # a day that had not come when the change was told is mistyped
+            told = f"CAST(({version_at}) AT TIME ZONE 'Asia/Shanghai' AS DATE)"
+            day = f"CASE WHEN s.{history.changed_on} <= {told} THEN s.{history.changed_on} END"
         for which, element, start, end in (
             ("before", history.before, "CAST(NULL AS DATE)", day),
             ("after", history.after, day, "CAST(NULL AS DATE)"),
         ):
             selects.append(
                 f"SELECT subject_id, part, {element} AS name, {which}_name_key AS name_key, {start} AS valid_from_on,"
-                f" {end} AS valid_to_on, row_id FROM accepted WHERE {about}"
+                f" {end} AS valid_to_on, row_id FROM accepted s WHERE {about}"
             )
     return f"""SELECT subject_id, part, arg_min(name, row_id) AS name, name_key, max(valid_from_on) AS valid_from_on,
             max(valid_to_on) AS valid_to_on, min(row_id) AS row_id

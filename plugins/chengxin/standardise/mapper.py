@@ -89,6 +89,7 @@ class Mapper:
         work.clean_columns(from_1904)
         work.apply_currency()
         work.check_places()
+        work.check_codes()
         work.check_identity()
         work.check_dates()
         work.check_end()
@@ -228,6 +229,20 @@ class _Work:
             self.values["region_code"] = without(self.values["region_code"], hits)
             self.log.add("region.elsewhere", hits, column.element.id, self._source(column), raw)
 
+    def check_codes(self) -> None:
+        """Warn where an organisation code or tax number of a row is not that of its USCC, which is followed."""
+        for role in self.plan.kind.roles.values():
+            uscc = self.values.get(role.identity.get("uscc", ""))
+            for part in ("org_code", "tax_no"):
+                column = next((c for c in self.plan.columns if c.element.id == role.identity.get(part)), None)  # type: ignore[call-overload]
+                if uscc is None or column is None:
+                    continue
+                code = self.values[column.element.id]
+                rows = np.flatnonzero(valid(uscc) & valid(code))
+                differ = np.zeros(self.rows, dtype=bool)
+                differ[rows] = _differ(take(uscc, rows), take(code, rows))
+                self.log.add("subject.codes_differ", differ, column.element.id, self._source(column), self._raw(column))
+
     def check_identity(self) -> None:
         """Refuse rows in which a required role has nothing that could name its subject."""
         for name, role in self.plan.kind.roles.items():
@@ -323,13 +338,18 @@ class _Work:
         return pa.Table.from_arrays(list(columns.values()), schema=schema)
 
     def _name_key(self, role: Role) -> pa.Array:
-        """Match keys of names: for all rows of kinds that feed the registry, else only where no code is usable."""
+        """Match keys of names: for all rows of kinds that feed the registry, else only where they are asked for.
+
+        That is where no code is usable, and where one may be a person's: its bearer must have that name.
+        """
         name = self.values.get(role.identity["name"])
         if name is None:
             return pa.nulls(self.rows, pa.string())
         if self.plan.kind.registers == "none":
             usable, _ = self._codes_of(role)
-            rows = np.flatnonzero(~usable & valid(name))
+            person = self._filled(role.identity.get("person_doc")) | self._filled(role.identity.get("tax_no"))
+            person &= ~self._filled(role.identity.get("uscc"))
+            rows = np.flatnonzero((~usable | person) & valid(name))
             return scattered(name_key(take(name, rows)), rows, self.rows)
         return name_key(name)
 
@@ -343,6 +363,18 @@ def standardise_rows(
     chunk = RawChunk(table, pa.array(range(1, len(rows) + 1), pa.int64()), ())
     done = Mapper(contract, today=today, salt=contract.id).run(chunk, file_no=0, file_name="examples")
     return done.passed, done.quarantined, done.issues
+
+
+def _differ(uscc: pa.Array, code: pa.Array) -> np.ndarray:
+    """Tell which codes are not those of a USCC: its places 9 to 17, also behind six digits, or itself.
+
+    Of tax numbers with 18 characters only those of enterprises and households count: others may be a person's.
+    """
+    size = pc.utf8_length(code)
+    inside = pc.utf8_slice_codeunits(uscc, 8, 17)
+    old = pc.and_(pc.is_in(size, pa.array([9, 15], size.type)), pc.not_equal(pc.utf8_slice_codeunits(code, -9), inside))
+    new = pc.and_(pc.and_(pc.equal(size, 18), pc.match_substring_regex(code, "^9[123]")), pc.not_equal(code, uscc))
+    return _mask(pc.or_(old, new))
 
 
 def _mask(array: pa.Array) -> np.ndarray:

@@ -282,7 +282,7 @@ def _keys(contract: Contract, kind: Kind) -> list[Expectation]:
     by_id = {e.id: e for e in kind.element_list()}
     wanted = dict.fromkeys([*who, *(k for k in kind.key if k in given)])
     columns = [element_columns(by_id[e])[0].name for e in wanted if e in by_id]
-    note = "同一主体、同一业务主键在一批中出现多次；只保留一条，其余计为重复"
+    note = "同一主体、同一业务主键在一批中出现多次；内容相同的计为重复，不同的以最后一行为准，其余列入“被取代”表"
     unique, where = "expect_compound_columns_to_be_unique", {"column_list": columns, "mostly": 0.95}
     if len(columns) == 1:
         unique, where = "expect_column_values_to_be_unique", {"column": columns[0], "mostly": 0.95}

@@ -16,6 +16,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.model.elements import elements
 from chengxin.model.rules import rules
+from chengxin.resolve.linker import OTHERWISE_NAMED
 from chengxin.serve.operators.hiding import element_ways, hide, hide_row, ways
 from chengxin.store.layout import Layout
 
@@ -46,6 +47,13 @@ class Row:
     values: dict[str, str | None]
     reasons: tuple[Reason, ...] = ()
     linked_by: str | None = None
+
+    @property
+    def waits(self) -> str:
+        """Say why a waiting row waits."""
+        if self.linked_by == OTHERWISE_NAMED:
+            return "证件号码登记在另一个姓名之下"
+        return "关联主体尚未登记" if self.linked_by else "主体尚未登记"
 
 
 @dataclass

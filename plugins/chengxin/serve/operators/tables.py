@@ -21,14 +21,10 @@ def lines(rows: Iterable[Row]) -> Iterator[str]:
     """Give the CSV text, header first, a piece at a time."""
     yield "\ufeff" + _line(HEADER)
     for row in rows:
-        reasons = "；".join(r.zh for r in row.reasons) if row.reasons else _waits(row)
+        reasons = "；".join(r.zh for r in row.reasons) if row.reasons else row.waits
         content = "；".join(f"{name}：{value}" if name else str(value) for name, value in row.values.items() if value)
         broken = " ".join(r.rule for r in row.reasons)
         yield _line((row.dataset, row.batch_id, row.file, row.row, reasons, broken, content))
-
-
-def _waits(row: Row) -> str:
-    return "关联主体尚未登记" if row.linked_by else "主体尚未登记"
 
 
 def _line(cells: Iterable[object]) -> str:

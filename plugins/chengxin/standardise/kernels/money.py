@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from chengxin.standardise.kernels.buffers import Rows, as_mask, fixed_values, heads, parts, take, valid
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings, read_distinct
 from chengxin.standardise.kernels.decimals import Ints, decimal_array, numbers_at, plain_numbers, scaled
-from chengxin.standardise.kernels.money_forms import UNITS, read_money, read_words
+from chengxin.standardise.kernels.money_forms import UNITS, doubtful, read_money, read_words
 from chengxin.standardise.kernels.text import folded, prepare
 
 # A number and words around its end: 5,118(万元人民币). What has another shape is read one by one.
@@ -61,7 +61,10 @@ def clean_money(raw: pa.Array, options: CleanOptions) -> Cleaned:
 
 
 def _without_words(values: pa.StringArray, power: int) -> tuple[Ints, Ints, Ints]:
-    """Return where numbers begin and end without ￥ before and 元, 万 or 万元 behind, and the powers of their units."""
+    """Return where numbers begin and end without ￥ before and 元, 万 or 万元 behind, and the powers of their units.
+
+    ￥ stays before a number without a unit in a column of another unit than 元: such an amount is not read.
+    """
     offsets, data = parts(values)
     starts, ends = offsets[:-1].astype(np.int64), offsets[1:].astype(np.int64)
     powers: Ints = np.full(len(values), power, np.int64)
@@ -78,7 +81,7 @@ def _without_words(values: pa.StringArray, power: int) -> tuple[Ints, Ints, Ints
     for sign in ("￥", "¥"):
         code = sign.encode()
         rows = np.flatnonzero(first == code[0])
-        rows = rows[ends[rows] - starts[rows] > len(code)]
+        rows = rows[(ends[rows] - starts[rows] > len(code)) & ((ends[rows] < offsets[rows + 1]) | (power == 0))]
         for place in range(1, len(code)):
             rows = rows[data[starts[rows] + place] == code[place]]
         starts[rows] += len(code)
@@ -93,7 +96,10 @@ def _with_words(values: pa.StringArray, rows: Rows, power: int, amounts: _Amount
         return rows
     found = take(found, matched)
     words = pc.struct_field(found, "words").dictionary_encode()
-    readings = [read_words(text) for text in words.dictionary.to_pylist()]
+    readings = [
+        None if read and doubtful(text, read[0], power) else read
+        for text, read in ((text, read_words(text)) for text in words.dictionary.to_pylist())
+    ]
     codes = words.indices.to_numpy(zero_copy_only=False)
     powers = np.array([power if not r or r[0] is None else r[0] for r in readings], np.int64)[codes]
     currency = np.array([-1 if r is None else amounts.code(r[1]) for r in readings], np.int32)[codes]

@@ -95,10 +95,17 @@ def read_money(text: str, column_power: int) -> MoneyReading:
     if read is None:
         return _INVALID
     power, currency = read
+    if doubtful(before + after, power, column_power):
+        return _INVALID
     number = Decimal((found["number"] or found["negative"]).replace(",", "") + (found["power"] or ""))
     if found["negative"] or found["sign"] == "-":
         number = -number
     return _rounded(number, column_power if power is None else power, currency)
+
+
+def doubtful(words: str, power: int | None, column_power: int) -> bool:
+    """Tell of the words around a number whether they name the yuan, and no unit, in a column of another unit: ￥5."""
+    return power is None and column_power != 0 and "¥" in words
 
 
 def _balanced(text: str) -> bool:
@@ -137,9 +144,10 @@ def _from_written(text: str, column_power: int) -> MoneyReading:
     if whole is None or ((jiao or fen) and not yuan):
         return _INVALID
     parts = Decimal(whole) + Decimal(_DIGITS[jiao] if jiao else 0) / 10 + Decimal(_DIGITS[fen] if fen else 0) / 100
-    # 伍 in a column of 万元 is five of them; 伍万 and 伍元 say themselves what they are.
-    own_unit = yuan or any(c in _LARGE for c in digits)
-    return _rounded(parts, 0 if own_unit else column_power, "CNY")
+    # 伍万 and 伍元 say themselves what they are; 伍仟 in a column of 万元 may be 5,000 yuan or 万元.
+    if column_power and not yuan and not any(c in _LARGE for c in digits):
+        return _INVALID
+    return _rounded(parts, 0, "CNY")
 
 
 def _written_number(text: str) -> int | None:

@@ -1,0 +1,44 @@
+"""Rows that another row of the same delivery overtook: one record, one moment, two contents, and the last is shown."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from chengxin.feedback import words
+
+_PLACE = ["source_file", "source_row", "source_record_id"]
+
+
+def overtaken(links: Sequence[Path], standard: Sequence[Path]) -> Iterator[pa.RecordBatch]:
+    """Yield one line a row: source_file, source_row, label, source_column, rule, problem, remedy; by row.
+
+    links: the links folders of a batch, one a revision. standard: the parts of its passed rows.
+    """
+    files = [f for f in (folder / "overtaken.parquet" for folder in links) if f.exists()]
+    pairs = [t for t in (pq.read_table(f, columns=["row_id", "by_row"]) for f in files) if t.num_rows]
+    if not pairs:
+        return
+    pair = pa.concat_tables(pairs)
+    asked = pc.unique(pa.chunked_array([*pair["row_id"].chunks, *pair["by_row"].chunks]))
+    places = pa.concat_tables(
+        pq.read_table(p, columns=["row_id", *_PLACE], filters=pc.field("row_id").isin(asked)) for p in standard
+    )
+    shown = places.select(["row_id", *_PLACE[:2]]).rename_columns(["by_row", "by_file", "by_place"])
+    found = pair.join(places, "row_id", join_type="inner").join(shown, "by_row", join_type="inner").sort_by("row_id")
+    rule, before, after, remedy = words.OVERTAKEN_BY
+    place = found["by_place"].cast(pa.string())
+    elsewhere = pc.if_else(pc.equal(found["by_file"], found["source_file"]), "", found["by_file"])
+    n = found.num_rows
+    columns = {
+        "source_file": found["source_file"],
+        "source_row": found["source_row"],
+        "label": found["source_record_id"],
+        "source_column": pa.nulls(n, pa.string()),
+        "rule": pa.repeat(rule, n),
+        "problem": pc.binary_join_element_wise(before, elsewhere, "第 ", place, after, ""),
+        "remedy": pa.repeat(remedy, n),
+    }
+    yield from pa.table(columns).combine_chunks().to_batches()

@@ -37,14 +37,14 @@ def run_demo(context: "Context", seed: int, *, quiet: bool) -> dict[str, Any]:
             os.environ.update(server.environment)
             done = run_datasets(context, contracts, tuple(contracts))
         if not quiet:
-            context.console.print(_round(number, done, earlier=batches.keys()), highlight=False, soft_wrap=True)
+            context.console.print(round_line(number, done, earlier=batches.keys()), highlight=False, soft_wrap=True)
         batches |= {b["batch_id"]: b for b in done["batches"]}
         failures += done["failures"]
         result["snapshot"] = done["snapshot"] or result.get("snapshot")
     return {"batches": list(batches.values()), "snapshot": result["snapshot"], "failures": failures}
 
 
-def _round(number: int, done: dict[str, Any], earlier: Collection[str]) -> str:
+def round_line(number: int, done: dict[str, Any], earlier: Collection[str]) -> str:
     """Tell a round in one line. earlier: batches of the rounds before, some of which found subjects of theirs now."""
     new = [b for b in done["batches"] if b["batch_id"] not in earlier]
     again = len(done["batches"]) - len(new)

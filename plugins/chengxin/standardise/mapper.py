@@ -234,7 +234,7 @@ class _Work:
         for role in self.plan.kind.roles.values():
             uscc = self.values.get(role.identity.get("uscc", ""))
             for part in ("org_code", "tax_no"):
-                column = next((c for c in self.plan.columns if c.element.id == role.identity.get(part)), None)  # type: ignore[call-overload]
+                column = next((c for c in self.plan.columns if c.element.id == role.identity.get(part)), None)
                 if uscc is None or column is None:
                     continue
                 code = self.values[column.element.id]

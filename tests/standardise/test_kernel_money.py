@@ -54,6 +54,22 @@ def test_reads_amounts_as_exact_yuan(text: str, unit: str | None, yuan: str) -> 
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["5000 6000", "5000\n6000", "1 23", "12 34", "5000\u30006000", "5000 6000元", "三万五", "一千五", "二百五元"],
+)
+def test_two_numbers_and_amounts_that_read_in_two_ways_are_none(text: str) -> None:
+    assert one("money", text) == (None, ["money.invalid"])
+
+
+@pytest.mark.parametrize(
+    ("text", "yuan"), [("1 234 567.89", 1234567), ("5\xa0000 元", 5000), ("三万零五", 30005), ("一百一十五", 115)]
+)
+def test_groups_of_three_and_full_numerals_are_one_number(text: str, yuan: int) -> None:
+    value, rules = one("money", text)
+    assert (int(value), rules) == (yuan, [])
+
+
+@pytest.mark.parametrize(
     ("text", "code"), [("0万港币", "HKD"), ("1,500(万美元)", "USD"), ("$5", "USD"), ("3万欧元", "EUR")]
 )
 def test_foreign_amounts_are_not_converted(text: str, code: str) -> None:

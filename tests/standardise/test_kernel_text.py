@@ -103,6 +103,32 @@ def test_document_number_in_the_name_column_is_an_error(number: str) -> None:
     assert one("name", number) == (None, ["name.is_identifier"])
 
 
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        *((text, "name.no_letter") for text in ("12345", "234.50", "2020-01-01", "〃", "（2）", "同上", "----1")),
+        *(
+            (text, "name.markup")
+            for text in ("“示例公司”", "「示例公司」", "《示例公司》", '="示例公司"', "'示例公司'")
+        ),
+        *(
+            (text, "name.markup")
+            for text in ("示例&amp;公司", "示例&#31185;公司", "示例<br>公司", "\\u793a\\u4f8b公司")
+        ),
+        *((text, "text.replacement") for text in ("示?公司", "示□公司", "李？华")),
+    ],
+)
+def test_what_is_no_name_is_an_error(text: str, rule: str) -> None:
+    assert one("name", text) == (None, [rule])
+
+
+@pytest.mark.parametrize(
+    "text", ["“示例”饭店", "示例（长沙）公司", "《示例》杂志社", "A&B公司", "示例100%果汁店", "O'Neil", "买买提·艾力"]
+)
+def test_marks_inside_names_stay(text: str) -> None:
+    assert one("name", text) == (text, [])
+
+
 def test_names_that_begin_with_digits_are_names() -> None:
     assert one("name", "58同城信息技术有限公司") == ("58同城信息技术有限公司", [])
     assert one("name", "1234567890123456号店铺") == ("1234567890123456号店铺", [])

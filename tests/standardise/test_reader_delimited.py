@@ -1,6 +1,7 @@
 """Delimited files: encodings, line numbers, and every kind of damage that must cost only its own rows."""
 
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -243,21 +244,42 @@ def test_a_quote_open_over_thousands_of_lines_swallows_nothing(tmp_path):
     plain = "".join(f"{n},乙,丙,丁,戊\n" for n in range(10_000))
     body = f'a,b,c,d,e\n1,"甲,丙,丁,戊\n{plain}2,甲",丙,丁,戊\n'
     rows, damaged = of(body, tmp_path)
-    assert len(rows) == 10_001
-    assert damaged == [(2, "row.quote_unclosed")]
+    assert len(rows) == 10_000
+    assert damaged == [(2, "row.quote_unclosed"), (10_003, "row.quote_unclosed")]
 
 
 def test_a_quote_that_closes_a_few_full_rows_later_swallows_nothing(tmp_path):
     rows, damaged = of('a,b,c,d,e\n1,"甲,丙,丁,戊\n2,乙,丙,丁,戊\n3,甲",丙,丁,戊\n', tmp_path)
-    assert [line for line, _ in rows] == [3, 4]
-    assert damaged == [(2, "row.quote_unclosed")]
+    assert [line for line, _ in rows] == [3]
+    assert damaged == [(2, "row.quote_unclosed"), (4, "row.quote_unclosed")]
+
+
+@pytest.mark.parametrize(
+    ("header", "lines"),
+    [
+        ("a,b,c,d", ['1,"甲,丙,丁', "2,乙,丙,丁", '3,甲",丙,丁']),
+        ("a,b,c,d", ['"1,甲,丙,丁', '2,乙,丙,丁"']),
+        ("a,b,c", ['1,甲,"丙', "2,乙,丙", '3,甲,丙"']),
+        ("a,b", ['1,"甲', "2,乙", '3,甲"']),
+    ],
+)
+def test_a_value_over_lines_that_all_look_like_records_of_a_narrow_file_is_refused_with_them(tmp_path, header, lines):
+    body = "\n".join([header, *lines, ",".join("9" * (header.count(",") + 1)), ""])
+    rows, damaged = of(body, tmp_path)
+    assert [line for line, _ in rows] == [len(lines) + 2]
+    assert damaged == [(n + 2, "row.quote_unclosed") for n in range(len(lines))]
+
+
+def test_a_value_over_lines_of_a_narrow_file_that_are_no_records_is_read(tmp_path):
+    assert of('a,b,c\n1,2,"甲\n乙,丙,丁\n戊"\n', tmp_path) == ([(2, ("1", "2", "甲\n乙,丙,丁\n戊"))], [])
+    assert of('a,b\n1,"甲\n乙,丙"\n', tmp_path) == ([(2, ("1", "甲\n乙,丙"))], [])
 
 
 def test_an_undecodable_line_inside_quotes_never_joins_what_surrounds_it(tmp_path):
     body = b'a,b,c\n1,"x\n\xff\xff\ny",2\n3,4,5\n'
     rows, damaged = of(body, tmp_path)
     assert rows == [(5, ("3", "4", "5"))]
-    assert damaged == [(2, "row.quote_unclosed"), (3, "row.undecodable"), (4, "row.width")]
+    assert damaged == [(2, "row.quote_unclosed"), (3, "row.undecodable"), (4, "row.quote_unclosed")]
 
 
 def test_a_file_cut_inside_its_last_line_loses_that_line(tmp_path):
@@ -339,8 +361,15 @@ def _is_worn(value: str) -> bool:
     return value.strip()[:1] == '"' == value.strip()[-1:]
 
 
+def _is_doubtful(row: tuple[str, ...]) -> bool:
+    """Tell whether every line of a record over several lines looks like a record: it is refused with a reason."""
+    lines = re.split(r"\r\n|\r|\n", ",".join(row))
+    return len(lines) > 1 and all(line.count(",") == len(row) - 1 for line in lines)
+
+
 FIELD = st.text(st.sampled_from('a1,"\n\r 湖南䶮𬭎（'), max_size=8).filter(lambda v: not _is_worn(v))
-WHOLE = st.lists(st.tuples(FIELD.map(lambda v: "x" + v), FIELD, FIELD), max_size=30)
+ROW = st.tuples(FIELD.map(lambda v: "x" + v), FIELD, FIELD).filter(lambda row: not _is_doubtful(row))
+WHOLE = st.lists(ROW, max_size=30)
 
 
 def written_out(rows: list[tuple[str, ...]], ends: list[str]) -> tuple[str, list[int]]:

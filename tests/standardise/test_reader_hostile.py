@@ -72,6 +72,12 @@ def test_another_separator_than_declared_is_named(tmp_path, other):
         "制表人：某某,审核人：某某,",
         "打印日期：2026-10-01,,",
         "　小计,,1",
+        "长沙市小计,,1",
+        "合计30户,,435",
+        "Grand Total,,435",
+        "以下空白,,",
+        "第 1 页 共 2 页,,",
+        "填表人：某某,A1,435",
     ],
 )
 def test_totals_and_notes_are_no_records(tmp_path, footer):

@@ -4,7 +4,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.standardise.kernels.buffers import Rows, as_mask, fixed_values, heads, parts, take, valid
+from chengxin.standardise.kernels.buffers import (
+    Rows,
+    as_mask,
+    fixed_values,
+    heads,
+    matches,
+    parts,
+    take,
+    valid,
+    without,
+)
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings, read_distinct
 from chengxin.standardise.kernels.decimals import Ints, decimal_array, numbers_at, plain_numbers, scaled
 from chengxin.standardise.kernels.money_forms import UNITS, doubtful, read_money, read_words
@@ -12,6 +22,9 @@ from chengxin.standardise.kernels.text import folded, prepare
 
 # A number and words around its end: 5,118(万元人民币). What has another shape is read one by one.
 _NUMBER_AND_WORDS = r"^(?P<number>-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?)(?P<words>[^0-9.,E+-]*)$"
+_PARTED = (
+    r"[0-9０-９.,][\s\x{A0}\x{2000}-\x{200A}\x{202F}\x{3000}]+[0-9０-９.,]"  # 5 000 or two numbers: read one by one
+)
 _YUAN = "CNY"
 
 
@@ -90,7 +103,9 @@ def _without_words(values: pa.StringArray, power: int) -> tuple[Ints, Ints, Ints
 
 def _with_words(values: pa.StringArray, rows: Rows, power: int, amounts: _Amounts, findings: Findings) -> Rows:
     """Read numbers followed by a unit and a currency; return the rows that are left."""
-    found = pc.extract_regex(folded(take(values, rows)), _NUMBER_AND_WORDS)
+    texts = take(values, rows)
+    whole = without(folded(texts), matches(texts, _PARTED))
+    found = pc.extract_regex(whole, _NUMBER_AND_WORDS)
     matched = np.flatnonzero(as_mask(found.is_valid()))
     if len(matched) == 0:
         return rows

@@ -1,12 +1,12 @@
 """The shapes in which amounts of money arrive, one text at a time (domain: 4.7.4). Exact: Decimal throughout."""
 
 import re
-import unicodedata
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import cache, lru_cache
 from typing import NamedTuple
 
 from chengxin.model.codelists import codelists
+from chengxin.standardise.kernels.text import as_one_number
 
 # Power of ten of a unit, in yuan. None: no unit in the value, the column's unit counts.
 UNITS: dict[str, int | None] = {
@@ -31,6 +31,7 @@ _WRITTEN = re.compile(
     f"([{''.join((*_DIGITS, *_SMALL, *_LARGE))}]+)([元圆])?"
     f"(?:零?([{''.join(_DIGITS)}])角)?(?:零?([{''.join(_DIGITS)}])分)?[整正]?"
 )
+_CLIPPED = re.compile(f"[百佰千仟万萬亿億][{''.join(set(_DIGITS) - set('零〇'))}]$")
 _EXACT = Context(prec=100)
 _FEN = Decimal("0.01")
 LIMIT = Decimal(10) ** 16
@@ -45,11 +46,6 @@ class MoneyReading(NamedTuple):
 
 
 _INVALID = MoneyReading(None, None, ("money.invalid",))
-
-
-def plain(text: str) -> str:
-    """Bring an amount to one form: NFKC, no blanks, upper case."""
-    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text)).upper()
 
 
 @cache
@@ -86,7 +82,10 @@ def read_words(words: str) -> tuple[int | None, str] | None:
 @lru_cache(maxsize=200_000)
 def read_money(text: str, column_power: int) -> MoneyReading:
     """Read one amount; column_power: the power of ten of the column's unit (万元 = 4)."""
-    clean = plain(text).strip("'‘’`")
+    clean = as_one_number(text)
+    if clean is None:
+        return _INVALID
+    clean = clean.strip("'‘’`")
     found = _AMOUNT.fullmatch(clean)
     if found is None:
         return _from_written(clean, column_power)
@@ -151,7 +150,9 @@ def _from_written(text: str, column_power: int) -> MoneyReading:
 
 
 def _written_number(text: str) -> int | None:
-    """Read a Chinese integer: 伍万叁仟, 一亿零二百万, 十二; None if it makes no sense."""
+    """Read a Chinese integer: 伍万叁仟, 一亿零二百万, 十二; None if it makes no sense, or two (三万五, 35000?)."""
+    if _CLIPPED.search(text):
+        return None
     total = section = digit = 0
     for c in text:
         if c in _DIGITS:

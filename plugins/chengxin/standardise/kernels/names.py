@@ -1,4 +1,4 @@
-"""Match keys of names. The key is compared, never shown: the stored name stays as sent."""
+"""Names: what cannot be one, and match keys. The key is compared, never shown: the stored name stays as sent."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,8 +6,11 @@ import pyarrow.compute as pc
 
 from chengxin.standardise.kernels.buffers import (
     Bytes,
+    Mask,
     Rows,
+    as_mask,
     as_strings,
+    heads,
     matches,
     parts,
     replaced,
@@ -26,6 +29,37 @@ _DROPPED = (
 )
 
 
+_NUMBER = r"^[^\pL*＊]+$"
+_WORN = (
+    r"^(?:“[^”]*”|‘[^’]*’|「[^」]*」|『[^』]*』|《[^》]*》|＂[^＂]*＂|=?\"[^\"]*\"|'[^']*'|`[^`]*`)$"
+    r"|&(?:[A-Za-z]{2,6}|#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5});|</?[A-Za-z][^<>]*>"
+    r"|\\[uU][0-9A-Fa-f]{4}|\\[nrt]|(?:%[0-9A-Fa-f]{2}){3}"
+)
+_LOST = r"[?？□■]"
+_DITTO = pa.array(["同上", "同前", "同左"])
+
+
+def doubtful_names(values: pa.StringArray) -> dict[str, Mask]:
+    """Return by rule where something else than a name stands: a number or 同上, quotes or markup, lost characters."""
+    offsets, data = parts(values)
+    start, end = int(offsets[0]), int(offsets[-1])
+    odd = rows_at(offsets, changeable(data, start, end))
+    head = heads(values)
+    led = np.flatnonzero((head < 0x41) & (np.diff(offsets) > 0))
+    ditto = as_mask(pc.is_in(values, value_set=_DITTO))
+    found = {rule: np.zeros(len(values), np.bool_) for rule in ("name.no_letter", "name.markup", "text.replacement")}
+    for rule, rows, pattern in (
+        ("name.no_letter", np.union1d(odd, led), _NUMBER),
+        ("name.markup", odd, _WORN),
+        ("text.replacement", odd, _LOST),
+    ):
+        if len(rows):
+            found[rule][rows] = matches(take(values, rows), pattern)
+        found[rule] &= valid(values)
+    found["name.no_letter"] |= ditto & valid(values)
+    return found
+
+
 def name_key(raw: pa.Array) -> pa.StringArray:
     """Return the match key of each name: NFKC, upper case, without blanks, brackets and dots, without a status behind.
 
@@ -34,7 +68,7 @@ def name_key(raw: pa.Array) -> pa.StringArray:
     values = as_strings(raw)
     offsets, data = parts(values)
     values = without(values, np.diff(offsets) == 0)
-    rows: Rows = rows_at(offsets, _changeable(data, int(offsets[0]), int(offsets[-1])))
+    rows: Rows = rows_at(offsets, changeable(data, int(offsets[0]), int(offsets[-1])))
     if len(rows) == 0:
         return values
     part = pc.utf8_upper(pc.utf8_normalize(take(values, rows), form="NFKC"))
@@ -45,7 +79,7 @@ def name_key(raw: pa.Array) -> pa.StringArray:
     return replaced(values, rows, without(part, nameless))
 
 
-def _changeable(data: Bytes, start: int, end: int) -> Positions:
+def changeable(data: Bytes, start: int, end: int) -> Positions:
     """Return the bytes that no name has which is its own key.
 
     Such a name has digits, capitals, and Chinese characters of U+4000 to U+9FFF, which NFKC keeps.

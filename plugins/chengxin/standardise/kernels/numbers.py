@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from chengxin.standardise.kernels.buffers import Rows, take, valid
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, read_distinct
 from chengxin.standardise.kernels.decimals import decimal_array, plain_numbers, scaled
-from chengxin.standardise.kernels.text import folded, prepare, without_tokens
+from chengxin.standardise.kernels.text import as_one_number, folded, prepare, without_tokens
 
 # Thousands separators, an E-power, and what may be a measure word.
 _NUMBER = re.compile(r"([+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?(?:E[+-]?[0-9]{1,2})?)(\D*)")
@@ -65,7 +65,7 @@ def _distinct(values: pa.StringArray, read: Callable[[str], Any], kind: pa.DataT
 
 
 def _number(text: str, measures: tuple[str, ...]) -> Decimal | None:
-    found = _NUMBER.fullmatch(re.sub(r"\s+", "", unicodedata.normalize("NFKC", text)).upper())
+    found = _NUMBER.fullmatch(as_one_number(text) or "")
     is_bare = found and (not found[2] or found[2].strip("()") in measures)
     number = Decimal(found[1].replace(",", "")) if found and is_bare else None
     return number if number is not None and abs(number) < 10**18 else None

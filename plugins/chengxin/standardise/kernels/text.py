@@ -26,6 +26,7 @@ from chengxin.standardise.kernels.buffers import (
     without,
 )
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings
+from chengxin.standardise.kernels.names import doubtful_names
 from chengxin.standardise.kernels.survey import BLOCK, Survey, survey
 
 BLANKS = " \t\n\v\f\r\x85\xa0\xad\u1680\u180e" + "".join(map(chr, range(0x2000, 0x2010))) + (
@@ -47,6 +48,8 @@ GB18030_PRIVATE = {
     0xE81E: 0x9FB4, 0xE826: 0x9FB5, 0xE82B: 0x9FB6, 0xE82C: 0x9FB7, 0xE831: 0x215D7, 0xE832: 0x9FB8, 0xE83B: 0x2298F,
     0xE843: 0x9FB9, 0xE854: 0x9FBA, 0xE855: 0x241FE, 0xE864: 0x9FBB,
 }  # fmt: skip
+_GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?: [0-9]{3})+(?![0-9])")
+_PARTED = re.compile(r"[0-9.,]\s+[0-9.,]")
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
 
 
@@ -223,6 +226,12 @@ def fold(text: str) -> str:
     return re.sub("[\\s\u200b-\u200f\u2060\ufeff]+", "", unicodedata.normalize("NFKC", text)).upper()
 
 
+def as_one_number(text: str) -> str | None:
+    """Return a number in NFKC, upper case, without blanks (5 000 000 元); None where they part two (5000 6000)."""
+    text = _GROUPED.sub(lambda match: match[0].replace(" ", ""), unicodedata.normalize("NFKC", text))
+    return None if _PARTED.search(text) else re.sub(r"\s+", "", text).upper()
+
+
 def clean_text(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean free text: it is stored as sent but for blanks at the ends, control characters and damage."""
     prepared = prepare(raw)
@@ -230,7 +239,7 @@ def clean_text(raw: pa.Array, options: CleanOptions) -> Cleaned:
 
 
 def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
-    """Clean a name of an organisation or a person; a document number in its place is an error (name.is_identifier)."""
+    """Clean a name of an organisation or a person; what is no name, or has lost characters, becomes null."""
     prepared = prepare(raw, is_name=True)
     findings = prepared.findings
     values = _on_one_line(prepared.values, findings)
@@ -245,6 +254,9 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
         is_number &= valid(values)
         findings.add("name.is_identifier", is_number)
         values = without(values, is_number)
+        for rule, rows_with in doubtful_names(values).items():
+            findings.add(rule, rows_with)
+            values = without(values, rows_with)
         findings.add("name.masked", masked_names(values))
     return Cleaned(values, findings.issues())
 

@@ -14,15 +14,24 @@ from chengxin.standardise.kernels.buffers import as_mask
 
 _BLANK = " \t\r\n\u3000\xa0\ufeff"
 _TOTAL = re.compile(
-    r"(?:本页|本表|本月|本期|全省|以上)?(?:合计|总计|小计|共计|累计|总数)(?:数|金额)?(?:[(（].{0,12}[)）])?[:：]?"
+    r"(?:[^0-9]{0,10})(?:合计|总计|小计|共计|累计|总数)(?:数|金额)?(?:[(（].{0,12}[)）])?[:：]?"
+    r"|(?:合计|总计|小计|共计|以上|共)+[0-9]+(?:户|家|条|人|件|个|笔|起|宗|项)(?:企业|单位|记录|数据)?[。.]?"
+    r"|(?:Grand|Sub)?-?Total[:：]?|以下空白|[(（]?以下无正文[)）]?|第[0-9]+页[,，]?共[0-9]+页",
+    re.I,
+)
+_SIGNED = re.compile(  # who made the table and when: no subject is called so, whatever else the row holds
+    r"(?:制表|制表人|制表单位|审核|审核人|复核人|填报人|填表人|填报单位|报送单位|单位负责人|打印时间|打印日期|导出时间|导出日期|生成时间"
+    r"|统计时间|制表时间|制表日期|填报日期|数据来源|资料来源)(?:[(（].{0,6}[)）])?\s*[:：].*",
+    re.S,
 )
 _NOTE = re.compile(
     r"(?:注|备注|附注|说明|填表说明|填报说明|表格说明|制表|制表人|制表单位|审核|审核人|填报人|填表人|填报单位|单位负责人|负责人"
     r"|联系人|联系电话|数据来源|资料来源|打印时间|打印日期|导出时间|导出日期|生成时间|统计时间|制表时间|制表日期)\s*(?:[:：]|\d+[.、．]).*",
     re.S,
 )
-_MARKS = "合总小共累本全以注备附说填表制审单负联数资打导生统 \u3000\xa0\ufeff"
+_MARKS = "合总小共累本全以注备附说填表制审复报单负联数资打导生统第（(TtGgSs \u3000\xa0\ufeff"
 _BOM = "\ufeff"
+_LONGEST_LATIN = 30  # bytes of a mark in Latin letters or brackets, and its blanks
 _DEEP = 3  # columns in which the mark may stand
 
 
@@ -33,7 +42,9 @@ def not_records(table: pa.Table) -> npt.NDArray[np.bool_]:
     for column in table.columns[: min(_DEEP, max(table.num_columns - 1, 1))]:
         if not len(column) or not open_rows.any():
             break
-        marked, empty = _begins(column.chunk(0) if column.num_chunks == 1 else column.combine_chunks())
+        values = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        marked, empty = _begins(values)
+        marked |= as_mask(pc.or_(pc.ends_with(values, "小计"), pc.ends_with(values, "合计")))
         for row in np.flatnonzero(marked & open_rows).tolist():
             found[row] = _is_note(table, row)
         open_rows &= empty
@@ -86,7 +97,8 @@ def _begins(column: pa.Array) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.boo
         if len(buffer) >= 3:
             codes |= (buffer[at + 1].astype(np.int32) << 8) | buffer[at + 2]
         is_blank = (first[some] == 0x20) | (first[some] == 0xC2)
-        begins[some[np.isin(codes, _CODES) | is_blank]] = True
+        is_short = (first[some] < 0x80) & (lengths[some] <= _LONGEST_LATIN)
+        begins[some[np.isin(codes, _CODES) | is_blank | is_short]] = True
     return begins, lengths == 0
 
 
@@ -100,6 +112,6 @@ def _is_note(table: pa.Table, row: int) -> bool:
     filled = [cell for cell in cells if cell]
     if not filled:
         return False
-    if _TOTAL.fullmatch(re.sub(rf"[{_BLANK}]", "", filled[0])):
+    if _TOTAL.fullmatch(re.sub(rf"[{_BLANK}]", "", filled[0])) or _SIGNED.fullmatch(filled[0]):
         return True
     return all(_NOTE.fullmatch(cell) for cell in filled)

@@ -9,7 +9,8 @@ from chengxin.standardise.reading.layout import Ints, Layout, Lines
 #: A record may span this many lines and bytes; a quote that stays open longer was never closed.
 JOIN_LINES = 50
 JOIN_BYTES = 64 << 10
-#: From this width on, a continuation line with exactly the delimiters of a whole record is taken for a record.
+#: From this width on, a continuation line with exactly the delimiters of a whole record is taken for a record; below
+#: it, one line may have them by chance, and only a value none of whose lines lacks them is doubted.
 _TELLING_WIDTH = 5
 
 
@@ -65,10 +66,15 @@ def _well_formed(
         return Records(first[filled], last[filled])
     if ((last - first)[multi] >= JOIN_LINES).any() or (sizes[multi] > JOIN_BYTES).any():
         return None
-    if multi.any() and width >= _TELLING_WIDTH:
+    if multi.any() and width > 1:
         delimiters = np.flatnonzero(buffer == layout.delimiter[0])
         full = np.searchsorted(delimiters, lines.ends) - np.searchsorted(delimiters, lines.starts) == width - 1
-        if (full & inside & follows).any() or (full[first[multi]] & full[last[multi]]).any():
+        if width >= _TELLING_WIDTH:
+            doubtful = (full & inside & follows).any() or (full[first[multi]] & full[last[multi]]).any()
+        else:
+            lacking = np.concatenate([[0], np.cumsum(~full)])
+            doubtful = (lacking[last + 1] == lacking[first])[last - first >= _least(width)].any()
+        if doubtful:
             return None
     return Records(first[filled], last[filled])
 
@@ -90,8 +96,12 @@ def _line_by_line(
             continue
         candidates = quoted[place + 1 : place + 1 + JOIN_LINES].tolist()
         last = _closing_line(data, starts, ends, line, candidates, breaks, layout, width)
-        if last is None:
-            unclosed.append(line)
+        if last is None or _is_suspect(data, starts, ends, line, last, layout, width):
+            if last is not None and width < _TELLING_WIDTH:  # lines between may be text or records
+                unclosed += range(line, last + 1)
+                free = last + 1
+            else:
+                unclosed += (line, _other_half(data, starts, ends, line, candidates, layout))
         else:
             joined.append((line, last))
             free = last + 1
@@ -103,7 +113,7 @@ def _line_by_line(
     first = np.concatenate([alone, np.array([a for a, _ in joined], np.int64)])
     final = np.concatenate([alone, np.array([b for _, b in joined], np.int64)])
     order = np.argsort(first, kind="stable")
-    return Records(first[order], final[order], tuple(unclosed))
+    return Records(first[order], final[order], tuple(sorted(set(unclosed))))
 
 
 def _closing_line(
@@ -128,7 +138,7 @@ def _closing_line(
             continue
         if not walk.is_strict or walk.width != width or walk.end != len(record):
             return None
-        return None if _is_suspect(data, starts, ends, line, last, layout, width) else last
+        return last
     return None
 
 
@@ -136,7 +146,22 @@ def _is_suspect(
     data: bytes, starts: list[int], ends: list[int], line: int, last: int, layout: Layout, width: int
 ) -> bool:
     """Tell whether lines inside the quotes look like whole records themselves."""
-    if width < _TELLING_WIDTH:
-        return False
     full = [data.count(layout.delimiter, starts[n], ends[n]) == width - 1 for n in range(line, last + 1)]
+    if width < _TELLING_WIDTH:
+        return all(full) and last - line >= _least(width)
     return any(full[1:-1]) or (full[0] and full[-1])
+
+
+def _least(width: int) -> int:
+    """Return how many line breaks a value has that is doubted: with one delimiter a record, one may be chance."""
+    return 2 if width == 2 else 1
+
+
+def _other_half(
+    data: bytes, starts: list[int], ends: list[int], line: int, candidates: list[int], layout: Layout
+) -> int:
+    """Return the next line with an odd quote if it closes what `line` opened (a value would keep it), else `line`."""
+    for other in candidates:
+        if data.count(layout.quote, starts[other], ends[other]) % 2:
+            return line if layout.walk(data[starts[other] : ends[other]]).is_open else other
+    return line

@@ -124,7 +124,7 @@ class Plan:
             parts.append(f"缺少列：{'、'.join(missing)}")
         if undeclared:
             parts.append(f"合同未声明的列：{'、'.join(h[:40] for h in undeclared[:20])}")
-        advice = "请提供部门按合同重报，或在合同 columns/aliases/ignored 中声明后重跑"
+        advice = "请提供部门按合同重报，或由平台在合同 columns/aliases/ignored 中声明后重跑"
         return DeliveryMismatch(
             f"{self.contract.id}：{'；'.join(parts)}。{advice}", missing=missing, undeclared=undeclared
         )

@@ -47,6 +47,7 @@ def test_sound_contract_has_no_problem(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"region": "330009"}, "region：没有 330009 这个行政区划"),
         (
             {"columns": [*without("fine"), column("罚款（元）", "fine", unit="万元")]},
             "columns[6].unit：列名“罚款（元）”写明单位是 元，unit 却是 万元",

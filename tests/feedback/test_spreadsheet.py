@@ -55,7 +55,9 @@ def test_a_quote_that_belongs_to_the_text_stays(kind, kept):
     assert clean(pa.array([kept]), kind).values.to_pylist() == [kept]
 
 
-@pytest.mark.parametrize(("sent", "name"), [("' 甲", "甲"), ("'12", "12"), ("'李某", "李某"), ("‘甲公司", "甲公司")])
+@pytest.mark.parametrize(
+    ("sent", "name"), [("' 甲", "甲"), ("'12号店", "12号店"), ("'李某", "李某"), ("‘甲公司", "甲公司")]
+)
 def test_one_quote_before_a_name_is_a_mark_and_before_a_text_is_not(sent, name):
     assert clean(pa.array([sent]), "name").values.to_pylist() == [name]
     assert clean(pa.array([sent]), "text").values.to_pylist() == [sent]

@@ -72,7 +72,7 @@ def test_the_region_of_a_list_is_that_of_its_department(tmp_path):
     path = table(
         tmp_path / "名单.csv", ["企业名称", "地区"], [["示例一有限公司", "永定区"], ["示例二有限公司", "上杭县"]]
     )
-    for code, region in (("350000-XH", "350000"), ("430000-XH", "430000"), ("XH", "430000")):
+    for code, region in (("350000-XH", "350000"), ("430000-XH", "430000"), ("XH", "430000"), ("330009-XH", "430000")):
         text = as_yaml(drafted(path, Wishes(kind="registration", department=(code, "示例协会"))))
         assert as_contract(text, tmp_path).region == region
 

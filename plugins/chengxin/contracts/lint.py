@@ -13,6 +13,7 @@ from chengxin.contracts.units import contradicts
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import elements
 from chengxin.model.kinds import Kind, kinds
+from chengxin.model.regions import known_codes
 from chengxin.model.rules import rules
 from chengxin.model.schema import element_columns, kind_columns
 
@@ -37,6 +38,8 @@ def lint(contracts: Mapping[str, Contract], expectations: Path) -> tuple[Problem
 def lint_contract(contract: Contract) -> Iterator[str]:
     """Yield what is wrong with one contract on its own."""
     yield from _undecided(contract)
+    if contract.region not in known_codes():
+        yield f"region：没有 {contract.region} 这个行政区划，地名会认不出；请写 GB/T 2260 的代码 (unknown region)"
     kind = kinds().get(contract.kind)
     if kind is None:
         yield f"kind：没有名为 {contract.kind} 的记录种类，可用：{'、'.join(kinds())} (unknown kind)"

@@ -14,7 +14,7 @@ from chengxin.contracts.models import Contract, Unit
 from chengxin.errors import ContractError
 from chengxin.model.codelists import codelists
 from chengxin.model.kinds import Kind, kinds
-from chengxin.model.regions import HUNAN
+from chengxin.model.regions import HUNAN, known_codes
 from chengxin.onboarding.content import Evidence
 from chengxin.onboarding.invent import Inventor, broken
 from chengxin.onboarding.matching import Match, Proposal, proposal, propose
@@ -135,7 +135,7 @@ def _body(
         "title": wishes.title or _title(sample.name, kind),
         "department": {"code": code, "name": name},
         "domain": domain,
-        **({"region": code[:6]} if _OF_REGION.match(code) and code[:6] != HUNAN else {}),
+        **({"region": code[:6]} if _OF_REGION.match(code) and code[:6] in known_codes() - {HUNAN} else {}),
         "kind": kind.id,
         "basis": {"legal": UNDECIDED, "share": "不予"},
         "delivery": delivery,

@@ -269,24 +269,42 @@ def hide_first(book: Any) -> None:
 
 
 def xls_files() -> Iterator[Polluted]:
-    for name, outcome, words in (("clean", "right", ""), ("sheet_alike", "refused", "列名相同"),
-                                 ("merged_text", "right", ""), ("merged_amount", "rows", "row.merged")):  # fmt: skip
+    def made(name: str, outcome: str, words: str = "", *, shown: str = "General", from_1904: bool = False) -> Polluted:
         book = xlwt.Workbook()
+        book.dates_1904 = from_1904
+        style = xlwt.easyxf(num_format_str=shown)
         sheets = [book.add_sheet("一")] + ([book.add_sheet("二")] if name == "sheet_alike" else [])
+        blank = {"merged_text": (5, range(1, 13)), "merged_amount": (3, range(1, 4))}.get(name, (0, range(0)))
         for sheet in sheets:
             for n, row in enumerate((HEADER, *TRUTH)):
                 for m, value in enumerate(row):
-                    if not (
-                        n and ((name == "merged_text" and m == 5) or (name == "merged_amount" and m == 3 and n < 4))
-                    ):
-                        sheet.write(n, m, float(value) if n and m == 3 else value)
+                    if m == blank[0] and n in blank[1]:
+                        continue
+                    if n and m == 3:
+                        sheet.write(n, m, float(value), style)
+                    else:
+                        sheet.write(n, m, 43890 + n if n and m == 4 and from_1904 else value)
         if name == "merged_text":
             sheets[0].write_merge(1, 12, 5, 5, TRUTH[0][5])
         if name == "merged_amount":
             sheets[0].write_merge(1, 3, 3, 3, 10.5)
         out = io.BytesIO()
         book.save(out)
-        yield Polluted(f"xls_{name}", out.getvalue(), outcome, words, {"format": "xls"})
+        return Polluted(f"xls_{name}", out.getvalue(), outcome, words, {"format": "xls"})
+
+    yield made("clean", "right")
+    yield made("sheet_alike", "refused", "列名相同")
+    yield made("merged_text", "right")
+    yield made("merged_amount", "rows", "row.merged")
+    yield made("amount_shown_in_its_unit", "right", shown='#,##0.00"元"')
+    yield made("amount_as_accountants_write", "right", shown='_("¥"* #,##0.00_);_("¥"* "-"??_)')
+    yield made("amount_in_yuan_shown_in_wan", "right", shown='0!.0,"万"')
+    yield made("amount_in_qian_shown_in_wan", "refused", "数字格式.*显示 万", shown='0!.0"万"')
+    yield made("amount_in_wan", "refused", "数字格式.*单位 万元", shown='0.00"万元"')
+    yield made("amount_shown_in_thousands", "refused", "数字格式.*缩小", shown="#,##0,")
+    yield made("amount_as_percentage", "refused", "数字格式.*百分比", shown="0.00%")
+    yield made("amount_in_dollars", "refused", "数字格式.*USD", shown="[$$-409]#,##0.00")
+    yield made("days_from_1904", "rows", "date.ambiguous", from_1904=True)
 
 
 def json_files() -> Iterator[Polluted]:

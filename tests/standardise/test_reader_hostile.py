@@ -15,7 +15,7 @@ import xlwt
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
-from chengxin.standardise.reader import Damaged, headers, plan, read
+from chengxin.standardise.reader import Damaged, headers, number_formats, plan, read
 from chengxin.standardise.reading.fixed import pointed
 from chengxin.standardise.reading.likeness import ranked, words
 from chengxin.standardise.reading.xml_records import unwrapped
@@ -326,6 +326,26 @@ def test_both_date_systems_leading_zeros_and_lost_digits(tmp_path, kind):
     ((_, row),) = all_of(path, FileSpec(format=kind))[0]
     assert (row["a"], row["b"], row["d"]) == ("2019-09-01", "00123", "123456789012345")
     assert "E+17" in str(row["c"])
+
+
+def test_formats_of_every_kind_of_number_in_an_xls_sheet_are_seen_and_those_of_texts_and_headers_are_not(tmp_path):
+    book = xlwt.Workbook()
+    book.add_sheet("别的").write(1, 5, 1, xlwt.easyxf(num_format_str="0%"))
+    sheet = book.add_sheet("表")
+    values = (0.1, 7, 8, xlwt.Formula("B2"), xlwt.Formula('"a"'), "文字")
+    for n, value in enumerate(values):
+        style = xlwt.easyxf(num_format_str=f'0"万{"甲乙丙丁戊己"[n]}"')
+        sheet.write(0, n, 2020 + n, xlwt.easyxf(num_format_str='0"年"'))
+        sheet.write(1, n, value, style)
+    path = tmp_path / "f.xls"
+    book.save(str(path))
+    content = path.read_bytes()
+    at = content.index(struct.pack("<HH", 6, 27) + struct.pack("<HH", 1, 3)) + 10
+    path.write_bytes(content[:at] + struct.pack("<d", 5) + content[at + 8 :])  # xlwt leaves an empty text as result
+    spec = FileSpec(format="xls", sheet="表")
+    (piece,) = plan(path, spec)
+    found = {name: {form.words for form in forms} for name, forms in number_formats(piece, spec).items()}
+    assert found == {"2020": {"万甲"}, "2021": {"万乙"}, "2022": {"万丙"}, "2023": {"万丁"}}
 
 
 def test_totals_titles_and_empty_rows_of_a_sheet(tmp_path):

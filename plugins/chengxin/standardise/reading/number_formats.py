@@ -1,4 +1,4 @@
-"""What the number formats of an xlsx sheet say of its cells beside the value: a unit, scale, currency, percentage.
+"""What the number formats of a sheet say of its cells beside the value: a unit, scale, currency, percentage.
 
 The value of a cell is without them: 5000000 shown as `500.0万` is 5,000,000, and 0.5 shown as `50%` is 0.5. Most
 workbooks have no such format; then nothing but the styles is looked at.
@@ -19,7 +19,7 @@ _PARTS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 #: The built-in formats that tell something; those of accountants show the currency of the computer.
-_BUILT_IN = {9: "0%", 10: "0.00%"}
+BUILT_IN = {9: "0%", 10: "0.00%"}
 _OWN_SIGNS = " ()-+/?,.#0:"
 
 
@@ -102,7 +102,7 @@ def _codes(package: zipfile.ZipFile) -> dict[int, str]:
     codes = {}
     for n, node in enumerate(root.iterfind("{*}cellXfs/{*}xf")):
         number = node.get("numFmtId", "0")
-        codes[n] = str(own.get(number) or _BUILT_IN.get(int(number), ""))
+        codes[n] = str(own.get(number) or BUILT_IN.get(int(number), ""))
     return codes
 
 

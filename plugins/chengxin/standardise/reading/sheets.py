@@ -18,6 +18,7 @@ import python_calamine as calamine
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
+from chengxin.standardise.reading import workbook_zip, xls_formats
 from chengxin.standardise.reading.notes import inner_headers, not_records
 from chengxin.standardise.reading.number_formats import NumberFormat, formats_of
 from chengxin.standardise.reading.shapes import (
@@ -33,7 +34,6 @@ from chengxin.standardise.reading.shapes import (
 )
 from chengxin.standardise.reading.sheet_doubts import Merged, refuse_alike, refuse_hidden
 from chengxin.standardise.reading.workbook_stream import Rows, book, forget, merged_ranges, sheet_pieces
-from chengxin.standardise.reading.workbook_zip import counts_from_1904
 from chengxin.standardise.reading.xls_failures import failures
 
 #: What a failed formula leaves; #N/A is left out, because it is the word for "nothing found" and read as null.
@@ -71,7 +71,7 @@ def plan_sheet(path: Path, spec: FileSpec) -> list[Piece]:
             )
     if spec.sheet is None:
         _only_one(path, spec, names, expected)
-    old = counts_from_1904(path) if _is_package(path) else False
+    old = (workbook_zip if _is_package(path) else xls_formats).counts_from_1904(path)
     return [
         Piece(str(path), index, 0, size, _body(spec), "", head[0], head[1], n, old)
         for index, (n, head) in enumerate(filled.items())
@@ -101,12 +101,15 @@ def rows_below(path: Path, spec: FileSpec) -> int:
 
 
 def number_formats(piece: Piece, spec: FileSpec) -> dict[str, set[NumberFormat]]:
-    """Return column name -> what the number formats of its cells say beside the values; of xls nothing is known."""
+    """Return column name -> what the number formats of its cells say beside the values."""
     path = Path(piece.path)
-    if not piece.end or not _is_package(path):
+    if not piece.end:
         return {}
     columns = [n for n in range(piece.width) if n not in piece.blank]
-    found = formats_of(path, sheet_names(path, spec.format)[piece.sheet - 1], piece.line)
+    if _is_package(path):
+        found = formats_of(path, sheet_names(path, spec.format)[piece.sheet - 1], piece.line)
+    else:
+        found = xls_formats.formats_of(path, piece.sheet - 1, piece.line)
     return {name: found[n] for name, n in zip(piece.names, columns, strict=True) if n in found}
 
 

@@ -1,0 +1,67 @@
+"""The number formats of an xls sheet, and whether it counts from 1904: the calamine library tells neither."""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from chengxin.standardise.reading.number_formats import BUILT_IN, NumberFormat, telling
+from chengxin.standardise.reading.xls_records import FORMULA, Workbook, checked
+
+_DATEMODE, _MULRK, _XF, _NUMBER, _RK, _FORMAT = 0x22, 0xBD, 0xE0, 0x203, 0x27E, 0x41E
+_BIFF8 = b"\x00\x06"
+
+
+def counts_from_1904(path: Path) -> bool:
+    """Tell whether the days of a workbook are counted from 1904. Raises DeliveryCorrupt."""
+    with checked(path):
+        book = Workbook.of(path)
+        return any(kind == _DATEMODE and book.stream[at] == 1 for kind, at, _ in book.records())
+
+
+def formats_of(path: Path, sheet: int, first: int) -> dict[int, set[NumberFormat]]:
+    """Return the telling formats of the numbers of the n-th sheet from row `first` (1-based) on, by 0-based column."""
+    found: dict[int, set[NumberFormat]] = {}
+    with checked(path):
+        book = Workbook.of(path)
+        told = {n: forms for n, code in enumerate(_codes(book)) if (forms := telling(code))}
+        seen = {(column, style) for column, style in _numbers(book, sheet, first)} if told else set()
+        for column, style in seen:
+            found.setdefault(column, set()).update(told.get(style, ()))
+    return {column: forms for column, forms in found.items() if forms}
+
+
+def _codes(book: Workbook) -> list[str]:
+    """Return the format code of each style."""
+    own: dict[int, str] = {}
+    numbers: list[int] = []
+    for kind, at, size in book.records():
+        if kind == _XF:
+            numbers += struct.unpack_from("<H", book.stream, at + 2)
+        elif kind == _FORMAT:
+            number = struct.unpack_from("<H", book.stream, at)[0]
+            own[number] = _text(book.stream[at + 2 : at + size], wide=book.stream[4:6] >= _BIFF8)
+    return [own.get(number) or BUILT_IN.get(number, "") for number in numbers]
+
+
+def _text(raw: bytes, *, wide: bool) -> str:
+    """Read the text of a format: UTF-16 or its lower bytes; before Excel 97 the bytes of the writer's code page."""
+    if not wide:
+        return raw[1 : 1 + raw[0]].decode("gb18030", "replace")
+    length = struct.unpack_from("<H", raw)[0]
+    return raw[3 : 3 + 2 * length].decode("utf-16-le") if raw[2] & 1 else raw[3 : 3 + length].decode("latin-1")
+
+
+def _numbers(book: Workbook, sheet: int, first: int) -> Iterator[tuple[int, int]]:
+    """Yield column and style of each cell that holds a number."""
+    stream = book.stream
+    for kind, at, size in book.sheet(sheet):
+        if kind not in {_NUMBER, _RK, _MULRK, FORMULA}:
+            continue
+        row, column, style = struct.unpack_from("<HHH", stream, at)
+        if row + 1 < first:
+            continue
+        if kind == _MULRK:  # several numbers of one row: style and value of each, and the last column
+            styles = struct.iter_unpack("<HI", stream[at + 4 : at + size - 2])
+            yield from ((n, style) for n, (style, _) in enumerate(styles, column))
+        elif kind != FORMULA or stream[at + 12 : at + 14] != b"\xff\xff":
+            yield column, style

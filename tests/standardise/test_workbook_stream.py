@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt
-from chengxin.standardise.reader import plan, read
+from chengxin.standardise.reader import number_formats, plan, read
+from chengxin.standardise.reading.number_formats import telling
 from chengxin.standardise.reading.sheets import cell_text, sheet_rows
 from chengxin.standardise.reading.workbook_stream import sheet_pieces
 
@@ -55,11 +56,12 @@ _CELLS = st.one_of(
 )
 
 
-def made(path: Path, sheet: str, texts: Sequence[str] = TEXTS) -> Path:
+def made(path: Path, sheet: str, texts: Sequence[str] = TEXTS, styles: str = "") -> Path:
     """Write a workbook of one sheet, whose XML is given."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
         for name, part in _PARTS.items():
-            package.writestr(name, part)
+            given = styles and name.endswith("styles.xml")
+            package.writestr(name, f'<styleSheet xmlns="{_SPACE}">{styles}</styleSheet>' if given else part)
         package.writestr("xl/worksheets/s.xml", sheet)
         items = "".join(f"<si>{text}</si>" for text in texts)
         package.writestr("xl/sharedStrings.xml", f'<sst xmlns="{_SPACE}">{items}</sst>')
@@ -173,6 +175,41 @@ def test_a_far_cell_is_refused_however_it_is_written(tmp_path, place):
     )
     with pytest.raises(DeliveryCorrupt, match="无法放入内存"):
         streamed(path)
+
+
+def test_far_cells_that_do_not_say_their_place_are_refused_and_near_ones_read(tmp_path):
+    wide = '<row r="1">' + "<c><v>1</v></c>" * 400 + "</row>"
+    near = made(tmp_path / "near.xlsx", sheet_of(wide + '<row r="9"><c r="B9"><v>2</v></c><c><v>3</v></c></row>'))
+    assert streamed(near) == whole(near) == [["1"] * 400, *[[]] * 7, [None, "2", "3"]]
+    with pytest.raises(DeliveryCorrupt, match="无法放入内存"):
+        streamed(made(tmp_path / "far.xlsx", sheet_of(wide + '<row r="1048576"><c><v>1</v></c></row>')))
+
+
+def test_number_formats_of_cells_that_do_not_say_their_place_are_seen(tmp_path):
+    styles = '<numFmts><numFmt numFmtId="170" formatCode="0&quot;万&quot;"/></numFmts><cellXfs><xf numFmtId="0"/>'
+    styles += '<xf numFmtId="170"/><xf numFmtId="9"/></cellXfs>'
+    rows = '<row r="1"><c s="1"><v>5</v></c><c t="str"><v>金额</v></c><c t="str"><v>比例</v></c></row>'
+    rows += '<row><c t="str" s="1"><v>甲</v></c><c s="1"><v>1</v></c><c s="2"/></row>'
+    rows += '<row><c/><c r="C3" s="2"><v>1</v></c></row>'
+    path = made(tmp_path / "f.xlsx", sheet_of(rows), styles=styles)
+    spec = FileSpec(format="xlsx")
+    (piece,) = plan(path, spec)
+    found = {name: {form.code for form in forms} for name, forms in number_formats(piece, spec).items()}
+    assert found == {"金额": {'0"万"'}, "比例": {"0%"}}
+
+
+def test_built_in_formats_of_accountants_say_nothing_of_the_amount(tmp_path):
+    numbers = [5, 6, 7, 8, *range(37, 45)]
+    styles = "<cellXfs>" + "".join(f'<xf numFmtId="{n}"/>' for n in [0, *numbers]) + "</cellXfs>"
+    cells = "".join(f'<c s="{n}"><v>5</v></c>' for n in range(1, len(numbers) + 1))
+    head = "".join(f'<c t="str"><v>列{n}</v></c>' for n in numbers)
+    path = made(tmp_path / "f.xlsx", sheet_of(f"<row>{head}</row><row>{cells}</row>"), styles=styles)
+    spec = FileSpec(format="xlsx")
+    assert number_formats(plan(path, spec)[0], spec) == {}
+    assert (
+        telling('_ ¥* #,##0.00_ ;_ ¥* \\-#,##0.00_ ;_ ¥* "-"??_ ;_ @_ ')[0].words == "¥"
+    )  # 44 as a Chinese Excel states it
+    assert telling("#,##0.00_);[Red](#,##0.00)") == telling('_(* #,##0_);_(* \\(#,##0\\);_(* "-"_);_(@_)') == []
 
 
 def test_rows_out_of_order_beyond_a_piece_are_refused(tmp_path):

@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from chengxin.standardise.reading.workbook_zip import BROKEN, column_number, damaged, sheet_member, styles
+from chengxin.standardise.reading.workbook_zip import (
+    BROKEN,
+    column_number,
+    damaged,
+    placed_cells,
+    sheet_member,
+    styles,
+)
 
 _BLOCK = 4 << 20
 _PARTS = re.compile(
@@ -21,6 +28,7 @@ _PARTS = re.compile(
 #: The built-in formats that tell something; those of accountants show the currency of the computer.
 BUILT_IN = {9: "0%", 10: "0.00%"}
 _OWN_SIGNS = " ()-+/?,.#0:"
+_STYLE, _TYPE = re.compile(rb"""\bs=["'](\d+)"""), re.compile(rb"""\bt=["'](\w+)""")
 
 
 class NumberFormat(NamedTuple):
@@ -109,21 +117,45 @@ def _codes(package: zipfile.ZipFile) -> dict[int, str]:
 def _found(
     package: zipfile.ZipFile, member: str, told: dict[int, list[NumberFormat]], first: int
 ) -> dict[int, set[NumberFormat]]:
+    seen = _seen_by_reference(package, member, told, first)
+    if seen is None:
+        cells = (cell for cell in placed_cells(_xml(package, member)) if cell[0] >= first and _number(cell[2]))
+        seen = {(column, int(style[1])) for _, column, cell in cells if (style := _STYLE.search(cell))}
+    found: dict[int, set[NumberFormat]] = {}
+    for column, style in seen:
+        found.setdefault(column, set()).update(told.get(style, ()))
+    return {column: forms for column, forms in found.items() if forms}
+
+
+def _seen_by_reference(
+    package: zipfile.ZipFile, member: str, told: dict[int, list[NumberFormat]], first: int
+) -> set[tuple[int, int]] | None:
+    """Find column and style of the cells in question without a look at others; None if one does not say its place."""
     numbers = "|".join(map(str, sorted(told, reverse=True)))
-    cell = re.compile(rf"""<(?:\w+:)?c\s(?=[^<>]*\bs=["']({numbers})["'])([^<>]*[^/<>])>""".encode())
+    wanted = re.compile(rf"""<(?:\w+:)?c\s(?=[^<>]*\bs=["']({numbers})["'])([^<>]*[^/<>])>""".encode())
     seen: set[tuple[int, int]] = set()
+    for xml in _xml(package, member):
+        for style, cell in wanted.findall(xml):
+            place = re.search(rb"""\br=["']([A-Za-z]+)(\d+)""", cell)
+            if place is None:
+                return None
+            if int(place[2]) >= first and _number(cell):
+                seen.add((column_number(place[1].upper()), int(style)))
+    return seen
+
+
+def _number(cell: bytes) -> bool:
+    """Tell by the attributes of a cell whether it holds a number."""
+    kind = _TYPE.search(cell)
+    return not cell.endswith(b"/") and (kind is None or kind[1] == b"n")
+
+
+def _xml(package: zipfile.ZipFile, member: str) -> Iterator[bytes]:
+    """Yield a sheet's XML in parts that end with a tag."""
     with package.open(member) as file:
         rest = b""
         while block := file.read(_BLOCK):
             xml = rest + block
             end = xml.rfind(b">") + 1
-            for style, attributes in cell.findall(xml, 0, end):
-                kind = re.search(rb"""\bt=["'](\w+)""", attributes)
-                place = re.search(rb"""\br=["']([A-Za-z]+)(\d+)""", attributes)
-                if place and int(place[2]) >= first and (kind is None or kind[1] == b"n"):
-                    seen.add((column_number(place[1].upper()), int(style)))
+            yield xml[:end]
             rest = xml[end:]
-    found: dict[int, set[NumberFormat]] = {}
-    for column, style in seen:
-        found.setdefault(column, set()).update(told[style])
-    return found

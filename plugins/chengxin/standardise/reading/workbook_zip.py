@@ -6,6 +6,7 @@ for half a terabyte and ends the process; and it shows a failed formula as an em
 
 import re
 import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lxml import etree
@@ -21,6 +22,11 @@ _SMALL = 16 << 20
 #: The column of a cell, with its row where that is above a million; and a cell that is filled.
 _PLACE = re.compile(rb"""r\s*=\s*["']([A-Za-z]+(?:\d{7})?)""")
 _CELL = re.compile(rb"""<(?:\w+:)?c\s(?:[^>/]*?\s)?r\s*=\s*["']([A-Za-z]+)(\d+)["'][^>/]*>(?!\s*</)""")
+#: Rows and cells, and where they say to stand; a cell not written as nearly all programs do, and one without its place.
+_TAG = re.compile(rb"<(?:\w+:)?(row|c)(?=[\s/>])([^<>]*)>")
+_REFERENCE = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]*)(\d+)["']""")
+_ODD = re.compile(rb"c(?<=[<:]c)(?!\w| r=)")
+_BARE = re.compile(rb"<(?:\w+:)?c(?![^\s/>]|[^<>]*\sr\s*=)")
 _TYPE = re.compile(rb"""\st\s*=\s*(["'])(\w*)\1""")
 _FAILED = re.compile(rb"""(<(?:\w+:)?c\s(?:[^<>]*\s)?t\s*=\s*)["']e["']""")
 _FORMULA_ONLY = re.compile(
@@ -159,15 +165,32 @@ def refuse_far_cells(xml: bytes, path: Path, sheet: str) -> None:
     """Raise DeliveryCorrupt where the rectangle around the filled cells of a piece would not fit into memory."""
     places = set(_PLACE.findall(xml))
     width = max((column_number(name.rstrip(b"0123456789").upper()) + 1 for name in places), default=0)
-    if width * 10**6 <= MAX_CELLS and not any(name[-1:].isdigit() for name in places):
+    bare = _ODD.search(xml) is not None and _BARE.search(xml) is not None
+    if not bare and width * 10**6 <= MAX_CELLS and not any(name[-1:].isdigit() for name in places):
         return
-    filled = [(int(row), column_number(name.upper()) + 1) for name, row in _CELL.findall(xml)]
+    if bare:
+        filled = [(row, column + 1) for row, column, _ in placed_cells([xml])]
+    else:
+        filled = [(int(row), column_number(name.upper()) + 1) for name, row in _CELL.findall(xml)]
     rows, columns = [row for row, _ in filled], [column for _, column in filled]
     if filled and (max(rows) - min(rows) + 1) * max(columns) > MAX_CELLS:
         raise DeliveryCorrupt(
             f"文件 {path.name} 的工作表 {sheet!r} 有单元格远在第 {max(rows)} 行或第 {max(columns)} 列，"
             "整张表无法放入内存；请删去表格以外的内容，或改用 csv 报送"
         )
+
+
+def placed_cells(parts: Iterable[bytes]) -> Iterator[tuple[int, int, bytes]]:
+    """Yield row (from 1), column (from 0) and attributes of each cell; one without reference follows the last."""
+    row, column = 0, -1
+    for xml in parts:
+        for tag, attributes in _TAG.findall(xml):
+            place = _REFERENCE.search(attributes)
+            if tag == b"row":
+                row, column = int(place[2]) if place else row + 1, -1
+            else:
+                row, column = (int(place[2]), column_number(place[1].upper())) if place else (row, column + 1)
+                yield row, column, attributes
 
 
 def column_number(name: bytes) -> int:

@@ -1,11 +1,13 @@
 """A full delivery that shrank suspiciously waits for a person, who may let it in with a reason."""
 
+import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pipeline_runs import chengxin
 
-from deliveries import ARREARS, REGISTRATION, Office, company, counts, uscc
+from deliveries import ARREARS, REGISTRATION, START, Office, company, counts, uscc
 
 
 @pytest.fixture
@@ -110,3 +112,36 @@ def test_a_batch_without_a_usable_row_cannot_be_released(office: Office) -> None
     settings = office.settings
     chengxin(settings.home, settings.contracts, "release", "test_arrears", held, "--reason", "试", code=1)
     assert published(office) == 30
+
+
+ENDS_IN_WORDS = ("uscc", "tax_type_name", "arrears_balance", "published_on", "authority_name")
+
+
+def cut(office: Office, day: int, *, rows: int, within: int = 0) -> dict[str, object]:
+    """Deliver the list as it arrives when only so many rows come through, and of the last one not the end."""
+    path = office.write("test_arrears", [arrears(n) for n in range(1, rows + 1)], day=day, columns=ENDS_IN_WORDS)
+    path.write_bytes(path.read_bytes()[:-within] if within else path.read_bytes())
+    at = (START + timedelta(days=day)).timestamp()
+    os.utime(path, (at, at))
+    return office.ingest("test_arrears", path)
+
+
+def test_a_full_list_that_ends_within_its_last_value_as_none_before_and_lacks_rows_is_held(office: Office) -> None:
+    account = cut(office, 2, rows=29, within=5)
+    assert (account["verdict"], counts(account)) == ("hold", (0, 29, 0, 0))
+    said = findings(office, account)["row.last_unended"]
+    assert "没有以换行结束（上一次全量的有），并比上一次少 1 行" in said and "chengxin release" in said
+    assert published(office) == 30
+
+
+def test_a_list_that_never_ends_its_last_row_may_get_shorter(office: Office) -> None:
+    assert cut(office, 2, rows=30, within=2)["verdict"] == "accept"
+    assert cut(office, 3, rows=29, within=2)["verdict"] == "accept"
+    assert published(office) == 29
+
+
+def test_a_list_cut_off_at_the_end_of_a_row_is_seen_only_by_how_much_is_missing(office: Office) -> None:
+    assert cut(office, 2, rows=14)["verdict"] == "hold"
+    assert cut(office, 3, rows=26)["verdict"] == "warn"
+    assert cut(office, 4, rows=25)["verdict"] == "accept"
+    assert published(office) == 25

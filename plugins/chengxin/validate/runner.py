@@ -20,7 +20,7 @@ from chengxin.store import atomic
 from chengxin.validate import report, suites
 from chengxin.validate.metrics import ROWS, Need, Scalar, fill_need, needs_of
 from chengxin.validate.scan import DELIVERY_STATUS, Scan
-from chengxin.validate.verdict import Outcome, as_result, batch_findings, finding, outcome, status_of
+from chengxin.validate.verdict import Outcome, as_result, batch_findings, finding, outcome, status_of, unended
 
 # failing rows named in a result; the count is always complete
 _NAMED_ROWS = 5
@@ -51,7 +51,7 @@ def run(
     related = suites.relation(contract, kind) if registry else None
     suite["expectations"] += [related] if related else []
     bound = _usable(suite, today)
-    findings = batch_findings(contract, counts)
+    findings = batch_findings(contract, counts, history)
     outcomes: list[Outcome] = []
     fill: dict[str, float] = {}
     rows = 0
@@ -74,7 +74,7 @@ def run(
     verdict = Verdict(counts.dataset, counts.batch_id, status_of(findings), tuple(findings), digest_of(suite))
     facts = {
         "batch_id": counts.batch_id, "mode": contract.delivery.mode, "received": counts.received, "rows": rows,
-        "quarantined": counts.quarantined, "fill": fill,
+        "quarantined": counts.quarantined, "fill": fill, "unended": unended(counts),
     }  # fmt: skip
     _write(target, suite, outcomes, facts, verdict)
     titles = {c.name: c.title or c.name for c in kind_columns(kind)}

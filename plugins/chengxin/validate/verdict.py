@@ -1,6 +1,6 @@
 """From GX results and batch counts to findings in words, and from findings to accept, warn or hold."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,6 +10,8 @@ from chengxin.validate.scan import RowRef
 
 # observed_value of these is a share or a number of rows, never a value of a row
 _COUNTING = ("proportion", "unique_value_count", "table_")
+#: What is said of a last row without line break, and of a full delivery that is held for it.
+UNENDED = "row.last_unended"
 _KEPT = (
     "element_count", "unexpected_count", "unexpected_percent", "unexpected_percent_total",
     "unexpected_percent_nonmissing", "missing_count", "missing_percent", "details",
@@ -134,12 +136,43 @@ def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def batch_findings(contract: Contract, counts: StandardBatch) -> list[Finding]:
-    """Judge what the counts alone say: mismatch, empty delivery, share of rows in 疑问数据."""
+def batch_findings(
+    contract: Contract, counts: StandardBatch, history: Sequence[Mapping[str, Any]] = ()
+) -> list[Finding]:
+    """Judge what the counts say: mismatch, empty delivery, a file cut off, share of rows in 疑问数据.
+
+    history: facts of earlier admitted batches, oldest first.
+    """
     if counts.mismatch is not None:
         return [Finding("delivery.mismatch", "critical", f"交付与数据合同不符：{counts.mismatch}")]
     if counts.received == 0:
         return [_empty(contract)]
+    return [*_perhaps_cut(contract, counts, history), *_refused_share(contract, counts)]
+
+
+def unended(counts: StandardBatch) -> bool:
+    """Tell whether the last row of a file has no line break."""
+    return f"warning:{UNENDED}" in counts.rules
+
+
+def _perhaps_cut(contract: Contract, counts: StandardBatch, history: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Hold a full delivery whose last row has no line break, as the one before had, and which has fewer rows.
+
+    Either alone says little: some programs never end the last row, and lists get shorter.
+    """
+    before = next((f for f in reversed(history) if f.get("mode") == "full"), {})
+    less = int(before.get("received", 0)) - counts.received
+    if contract.delivery.mode == "full" and unended(counts) and before.get("unended") is False and less > 0:
+        yield Finding(
+            UNENDED,
+            "critical",
+            f"文件最后一行没有以换行结束（上一次全量的有），并比上一次少 {less} 行：多半没有传完，缺少的记录会被撤下，"
+            "故暂不采用。请向提供部门核实：没有传完的，请其重报；确是完整的，用 chengxin release 放行并写明理由",
+            str(less),
+        )
+
+
+def _refused_share(contract: Contract, counts: StandardBatch) -> list[Finding]:
     share = counts.quarantined / counts.received
     limits = contract.quality.quarantined
     words = f"疑问数据 {counts.quarantined} 行，占 {share:.1%}"

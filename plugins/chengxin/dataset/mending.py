@@ -1,5 +1,7 @@
 """Which refused rows a later batch has mended: by replay, by the source's own key, or by name and key fields.
 
+Lines that could not be split are known by their cells (damaged_lines.py).
+
 Also which came once more as they were and were refused again: the newest of these is the one to be mended.
 """
 
@@ -13,6 +15,7 @@ import duckdb
 from chengxin import __version__
 from chengxin.contracts.derived import replayed
 from chengxin.contracts.plan import contract_digest
+from chengxin.dataset import damaged_lines
 from chengxin.dataset.row_keys import RECORD_ID
 from chengxin.resolve.session import literal, parquet
 from chengxin.store.atomic import BUILDING
@@ -77,6 +80,7 @@ class _Mending:
             self._connection.execute(f"CREATE TEMP VIEW good AS {self._numbered(good)}")
             self._by_record_id()
             self._by_parts()
+            self._by_cells(candidates)
 
     def _numbered(self, files: Iterable[tuple[str, Path]]) -> str:
         pairs = [(self._number[b], str(p)) for b, p in files]
@@ -149,3 +153,13 @@ class _Mending:
                 JOIN come c ON c.key = a.key AND c.batch_no > a.batch_no
                 LEFT JOIN come o ON o.key = a.key AND o.batch_no = a.batch_no
                 WHERE c.n >= a.place + {own} GROUP BY ALL""")
+
+    def _by_cells(self, candidates: Sequence[str]) -> None:
+        """Match lines that could not be split, by all that names a record among their cells."""
+        files = {self._number[b]: self._all.files(b, "quarantine") for b in candidates}
+        lines = damaged_lines.lines_of(self._all.keys, files)
+        if lines is not None:
+            self._connection.register("lines", lines)
+            self._connection.execute(f"""INSERT INTO mends SELECT * FROM ({damaged_lines.mends(self._all.keys)})
+                WHERE (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)""")
+            self._connection.unregister("lines")

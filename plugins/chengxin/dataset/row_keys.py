@@ -148,8 +148,13 @@ class RowKeys:
     def _clean(self, rows: pa.Table, element: str) -> pa.Array:
         if f"v_{element}" not in rows.column_names:
             return pa.nulls(rows.num_rows, pa.string())
+        return self.cleaned(
+            pa.concat_arrays(rows[f"v_{element}"].cast(pa.string()).chunks or [pa.nulls(0, pa.string())]), element
+        )
+
+    def cleaned(self, raw: pa.Array, element: str) -> pa.Array:
+        """Return texts as an element's column would hold them, as text."""
         column = self._elements[element]
-        raw = pa.concat_arrays(rows[f"v_{element}"].cast(pa.string()).chunks or [pa.nulls(0, pa.string())])
         options = CleanOptions(
             unit=column.unit,
             codes=column.codes,

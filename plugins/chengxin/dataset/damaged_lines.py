@@ -1,0 +1,110 @@
+"""Lines that could not be split into fields, known again when they come mended: by whole cells that name a record.
+
+Which cell is which is not known where one is too many or too few. So a usable row counts as the mended line only if all
+that names it (the source's own key, every key field, the name) stands in the line, each as a whole cell.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from chengxin.contracts.models import FileSpec
+from chengxin.dataset.row_keys import RECORD_ID, RowKeys
+from chengxin.standardise.reading.layout import Layout
+
+_TABLES = frozenset({"csv", "tsv", "xlsx", "xls"})
+_BROKEN = pa.array(["row.width", "row.quote_unclosed", "row.quote_stray", "row.formula_error", "row.merged"])
+
+
+def lines_of(keys: RowKeys, batches: Mapping[int, Iterable[Path]]) -> pa.Table | None:
+    """Return the cells of the broken lines, each cleaned as everything that names a record.
+
+    batches: batch_no -> quarantine files. Columns: batch_no, row_id, raw, and those of what names a record; None
+    where there is no such line, or a line could not be told from one that holds names of others.
+    """
+    if keys.contract.file.format not in _TABLES or not _telling(keys):
+        return None
+    found = [
+        _cells(keys, number, table)
+        for number, files in batches.items()
+        for path in files
+        if (table := _broken(path)).num_rows
+    ]
+    return pa.concat_tables(found) if found else None
+
+
+def mends(keys: RowKeys) -> str:
+    """Return SQL for (batch_no, row_id, mended_by) of `lines` and `good`.
+
+    Lines of one batch with one key are told apart by their number: as many as come again are mended.
+    """
+    wanted = _wanted(keys)
+    anchor, *others = wanted
+    told = {e: (_text(keys, e, "l"), _text(keys, e, "g")) for e in wanted}
+    lists = "".join(f", list({told[e][0]}) AS {_column(keys, e)}" for e in others)
+    agree = "".join(f" AND ({told[e][1]} IS NULL OR list_contains(r.{_column(keys, e)}, {told[e][1]}))" for e in others)
+    key = ", ".join(told[e][1] for e in wanted)
+    return f"""WITH rows AS (
+            SELECT batch_no, row_id, raw, list_distinct(list({told[anchor][0]})) AS anchors{lists}
+            FROM lines l GROUP BY ALL),
+        anchored AS (SELECT *, unnest(anchors) AS anchor FROM rows),
+        come AS (
+            SELECT r.batch_no, r.row_id, r.raw, g.batch_no AS mended_by, concat_ws(chr(31), {key}) AS key,
+                count(*) AS n
+            FROM anchored r JOIN good g ON r.anchor = {told[anchor][1]} AND g.batch_no > r.batch_no
+            WHERE {" AND ".join(f"g.{c} IS NOT NULL" for c in _named(keys))}{agree} GROUP BY ALL),
+        numbered AS (
+            SELECT *, dense_rank() OVER (PARTITION BY batch_no, mended_by, key ORDER BY raw) AS place FROM come)
+        SELECT batch_no, row_id, min(mended_by) FROM numbered WHERE n >= place GROUP BY ALL"""
+
+
+def _broken(path: Path) -> pa.Table:
+    table = pq.read_table(path, columns=["row_id", "raw", "reasons"])
+    rules = pc.list_flatten(table["reasons"]).combine_chunks().field("rule")
+    rows = pc.list_parent_indices(table["reasons"]).combine_chunks()
+    return table.take(rows.filter(pc.is_in(rules, value_set=_BROKEN)).unique())
+
+
+def _cells(keys: RowKeys, number: int, table: pa.Table) -> pa.Table:
+    split = [_split(raw, keys.contract.file) for raw in table["raw"].to_pylist()]
+    rows = pa.array([n for n, cells in enumerate(split) for _ in cells], pa.int64())
+    cells = pa.array([cell for line in split for cell in line], pa.string())
+    lines = {"batch_no": pa.repeat(number, len(rows))} | {n: table[n].take(rows) for n in ("row_id", "raw")}
+    return pa.table(lines | {_column(keys, e): keys.cleaned(cells, e) for e in _wanted(keys)})
+
+
+def _column(keys: RowKeys, element: str) -> str:
+    return RECORD_ID if element == RECORD_ID else keys.column(element)
+
+
+def _split(raw: str, spec: FileSpec) -> list[str]:
+    if spec.format in {"xlsx", "xls"}:
+        return raw.split("\t")
+    layout = Layout.of(spec)
+    return layout.fields(layout.prepared(raw.encode()))
+
+
+def _wanted(keys: RowKeys) -> list[str]:
+    """Return what names a record, the most distinctive first."""
+    name = [p for p in keys.parts if p == keys.name]
+    return [*([RECORD_ID] if keys.has_record_id else []), *name, *(p for p in keys.parts if p != keys.name)]
+
+
+def _text(keys: RowKeys, element: str, alias: str) -> str:
+    return f"{alias}.{RECORD_ID}" if element == RECORD_ID else keys.text(element, alias)
+
+
+def _named(keys: RowKeys) -> list[str]:
+    """Return the columns that a usable row must have filled: a line may hold names of others, or their numbers."""
+    if keys.has_record_id:
+        return [RECORD_ID, *([keys.column(keys.name)] if keys.name in keys.parts else [])]
+    optional = keys.plan.kind.key_optional
+    return [keys.column(p) for p in keys.parts if p not in optional]
+
+
+def _telling(keys: RowKeys) -> bool:
+    """Tell whether more than a name, or a number, names a record."""
+    return len(_wanted(keys)) > 1 and (keys.has_record_id or (keys.name in keys.parts and bool(keys.plan.kind.key)))

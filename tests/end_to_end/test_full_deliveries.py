@@ -45,9 +45,15 @@ def test_a_returning_row_is_accepted_again(office: Office) -> None:
 
 
 def findings(office: Office) -> dict[str, str]:
-    """Return what the verdict of the newest batch of arrears says, by rule."""
+    """Return what the verdict of the newest batch of arrears says, by rule; the page says it too."""
     folder = office.layout.validation("test_arrears", office.account("test_arrears", -1).batch_id)
-    return {f["rule"]: f["message"] for f in json.loads((folder / "verdict.json").read_text("utf-8"))["findings"]}
+    said = json.loads((folder / "verdict.json").read_text("utf-8"))
+    page = (folder / "report.html").read_text("utf-8")
+    assert [page.count(f"{f['message']} <code>{f['rule']}</code>") for f in said["findings"]] == [1] * len(
+        said["findings"]
+    )
+    assert f'<div class="verdict {said["status"]}">' in page
+    return {f["rule"]: f["message"] for f in said["findings"]}
 
 
 def test_a_row_whose_new_version_is_unusable_keeps_its_record(office: Office) -> None:

@@ -20,6 +20,7 @@ from chengxin.resolve.linking import Outcome
 from chengxin.resolve.session import parquet
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
+from chengxin.validate import report
 
 SPARED, WITHHELD = "full.spared", "full.withheld"
 _TABLES = frozenset({"csv", "tsv", "xlsx", "xls"})  # whose row.not_a_record are totals, notes and headers
@@ -139,9 +140,11 @@ def noted(layout: Layout, before: Admission, outcome: Outcome) -> Admission:
         found.append(Finding(SPARED, "info", message, str(outcome.spared)))
     if not found:
         return before
-    path = layout.validation(before.dataset, before.batch_id) / "verdict.json"
+    folder = layout.validation(before.dataset, before.batch_id)
+    path, page = folder / "verdict.json", folder / "report.html"
     said = Verdict.from_json(atomic.read_json(path))
     others = [f for f in said.findings if f.rule not in {SPARED, WITHHELD}]
     status = "warn" if outcome.withheld else said.status
     atomic.write_json(path, as_json(replace(said, status=status, findings=(*others, *found))))
+    atomic.write_bytes(page, report.admitted(page.read_text("utf-8"), status, found).encode())
     return replace(before, verdict=status)

@@ -7,11 +7,12 @@ from typing import Any
 
 import jinja2
 
-from chengxin.handover import StandardBatch, Verdict
+from chengxin.handover import Finding, StandardBatch, Verdict
 from chengxin.validate.verdict import Outcome
 
 _STATUS = {"accept": "采用", "warn": "采用（有提醒）", "hold": "暂缓，待处理"}
 _SEVERITY = {"critical": "严重", "warning": "提醒", "info": "提示"}
+_ADMITTED = "<!-- 入库 -->"
 # columns of history on the page
 _SHOWN = 6
 
@@ -53,6 +54,22 @@ def render(
         earlier=[facts.get("batch_id", "") for facts in recent],
         earlier_rows=[facts.get("rows") for facts in recent],
     )
+
+
+def admitted(page: str, status: str, findings: Sequence[Finding]) -> str:
+    """Return the page with what was found when the batch was admitted; done again, it is equal."""
+    before, *_, after = page.split(_ADMITTED) if _ADMITTED in page else (page, "")
+    if not after:  # a page of an earlier version has no place for it
+        return page
+    told = "".join(
+        f'  <li><b class="{f.severity}">{_SEVERITY[f.severity]}</b>　{escape(f.message)} <code>{f.rule}</code></li>\n'
+        for f in findings
+    )
+    shown = f"{before}{_ADMITTED}\n<h2>入库时</h2>\n<ul>\n{told}</ul>\n{_ADMITTED}{after}"
+    if status == "warn":
+        shown = shown.replace('<div class="verdict accept">', '<div class="verdict warn">', 1)
+        shown = shown.replace(f"<strong>{_STATUS['accept']}</strong>", f"<strong>{_STATUS['warn']}</strong>", 1)
+    return shown
 
 
 def released(page: str, reason: str, when: str) -> str:

@@ -167,6 +167,38 @@ def test_a_manifest_that_disagrees_is_a_problem_and_nothing_lands(settings, anno
     assert len(land_all(announced, settings)) == 1
 
 
+def test_a_manifest_that_came_first_waits_for_the_rest_and_says_so(settings, make_contract, caplog):
+    contract = make_contract(folder="a", complete={"manifest": "清单.csv"}, pattern="欠税*.csv")
+    now = time.time()
+    drop(settings, "a", "清单.csv", "文件名,大小\n欠税1.csv,9\n欠税2.csv,3\n".encode(), at=now - 40)
+    drop(settings, "a", "欠税1.csv", b"12345", at=now - 30)
+    assert offered(contract, settings) == []
+    assert "“欠税1.csv”应有 9 字节，只到 5 字节；暂不接收" in caplog.text
+    drop(settings, "a", "欠税1.csv", b"123456789", at=now - 20)
+    assert offered(contract, settings) == []
+    assert "清单列出的 “欠税2.csv” 未到" in caplog.text
+    drop(settings, "a", "欠税2.csv", b"abc", at=now - 10)
+    assert len(land_all(contract, settings)) == 2
+
+
+def test_what_lacks_bytes_for_long_is_a_problem(settings, make_contract):
+    contract = make_contract(folder="a", complete={"manifest": "{name}.csv"}, pattern="欠税*.txt")
+    long_ago = time.time() - 700
+    drop(settings, "a", "欠税1.txt.csv", "文件名,大小\n欠税1.txt,9\n".encode(), at=long_ago)
+    drop(settings, "a", "欠税1.txt", b"12345", at=long_ago)
+    assert "大小为 5 字节，清单写的是 9 字节" in refusal(contract, settings)
+
+
+def test_a_file_whose_checksum_came_first_must_stand_still(settings, make_contract):
+    contract = make_contract(folder="a", checksum=".sha256")
+    now = time.time()
+    drop(settings, "a", "b.csv.sha256", digest(b"whole").encode(), at=now - 90)
+    drop(settings, "a", "b.csv", b"who", at=now - 20)
+    assert offered(contract, settings) == []
+    drop(settings, "a", "b.csv", b"whole", at=now - 70)
+    assert len(land_all(contract, settings)) == 1
+
+
 def test_a_manifest_that_names_other_files_is_a_problem(settings, announced):
     drop(settings, "a", "清单_20260301.txt", f"{digest(b'first')}  欠税_20260301_A.csv\n".encode())
     assert "不在清单" in refusal(announced, settings)

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 20
 _SECOND_LOOK = 1.0  # seconds
+_COMING = 600.0  # what changed within this time may still be on its way
+_UNSIZED = 60.0  # a file whose manifest came first and gives no size must stand still so long
 _OLD = 86_400.0  # a file that nobody touched for a day needs no second look
 
 
@@ -103,7 +105,7 @@ class FileDrop:
             for files in groups:
                 state = _state(files, entries, complete)
                 moving = moving or state == "look again"
-                if state:
+                if state and not _still_coming(place, files, entries, complete):
                     offered.append((files, state))
             if moving:
                 time.sleep(_SECOND_LOOK)
@@ -219,6 +221,32 @@ def _state(files: list[_Found], entries: dict[str, Entry], complete: Complete | 
     return "complete"
 
 
+def _still_coming(place: Place, files: list[_Found], entries: dict[str, Entry], complete: Complete | None) -> bool:
+    """Tell whether a manifest came before all that it lists, and say so; after a while `fetch` refuses what lacks."""
+    if complete is None or not complete.manifest:
+        return False
+    manifest = entries[_companion(files[0], complete) or ""]
+    age = Clock().now().timestamp() - max(manifest.changed, *(f.entry.changed for f in files))
+    if age > _COMING or manifest.size > MANIFEST_BYTES:
+        return False
+    try:
+        listed = _read_manifest(place, manifest)
+    except DeliveryCorrupt:
+        return False
+    sizes = {(x.name or files[0].entry.name).replace("\\", "/").rpartition("/")[2]: x.size for x in listed}
+    absent = sizes.keys() - {name.rpartition("/")[2] for name in entries}
+    words = f"清单列出的 {_some(absent)} 未到" if absent else ""
+    for file in files:
+        size, entry = sizes.get(file.entry.name.rpartition("/")[2]), file.entry
+        if size is not None and entry.size < size:
+            words = f"“{entry.name}”应有 {size} 字节，只到 {entry.size} 字节"
+        elif size is None and manifest.changed <= entry.changed and age < _UNSIZED:
+            words = words or f"“{entry.name}”在清单之后仍有变动"
+    if words:
+        log.warning("“%s”还没有传完：%s；暂不接收，下次运行再看", files[0].named.group, words)
+    return bool(words)
+
+
 def _unchanged(files: list[_Found], again: dict[str, Entry]) -> bool:
     return all(f.entry.name in again and again[f.entry.name].fingerprint == f.entry.fingerprint for f in files)
 
@@ -322,7 +350,10 @@ def _manifest(place: Place, delivery: Delivery) -> list[Listed] | None:
     announced = delivery.locator["manifest"]
     if announced is None:
         return None
-    entry = Entry(**announced)
+    return _read_manifest(place, Entry(**announced))
+
+
+def _read_manifest(place: Place, entry: Entry) -> list[Listed]:
     if entry.size > MANIFEST_BYTES:
         raise DeliveryCorrupt(f"清单“{entry.name}”过大，不像清单；请提供部门重新投递")
     with closing(place.open(entry, 0)) as stream:

@@ -325,6 +325,18 @@ def test_a_newer_full_delivery_overtakes_what_an_older_one_refused(office):
     assert (first.receipt["refused"]["open"], first.receipt["refused"]["overtaken"]) == (0, 1)
 
 
+def test_a_full_list_that_came_after_a_newer_one_is_told_that_it_changed_nothing(office):
+    office.contract("pen", "penalty", PENALTY, mode="full")
+    office.deliver("pen", bare(right(1)), bare(right(3)), day=1)
+    office.deliver("pen", bare(right(1)), bare(right(3)), bare(right(4)), day=5)
+    office.deliver("pen", bare(right(1)), bare(right(2)), bare(wrong(3)), day=3)
+    pages = [(a.folder / "回执.txt").read_text("utf-8-sig") for a in answer(office)]
+    late = pages[1]
+    assert "没有改变任何记录：本批到达时，平台已收到更新的一期全量（pen-003.csv）" in late
+    assert "收到 3 条 = 留存 1 + 疑问 1" in late and "无需处理。" in late
+    assert ["已接收入库。" in page for page in pages] == [True, False, True]  # one overtaken in its turn was in force
+
+
 def test_rows_that_waited_and_found_their_subject_are_told_in_a_new_receipt(office):
     office.deliver("pen", right(9), day=1)
     answer(office)

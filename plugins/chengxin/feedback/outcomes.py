@@ -1,6 +1,6 @@
 """What became of the batches of a data set, read from the journal and from the folders of the stages."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from chengxin.connectors import landing
@@ -16,13 +16,17 @@ COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a batch. account: None while it is held; counts: as of COUNTS, adding up."""
+    """What became of a batch. account: None while it is held; counts: as of COUNTS, adding up.
+
+    superseded: the newer full delivery that had been admitted before this one came late; None otherwise.
+    """
 
     batch: Batch
     account: Admission | None
     counts: Mapping[str, int]
     summary: StandardBatch
     verdict: Verdict
+    superseded: str | None = None
 
 
 def ended(contract: Contract, settings: Settings, judged: Callable[[Batch], Verdict | None]) -> list[Outcome]:
@@ -31,9 +35,12 @@ def ended(contract: Contract, settings: Settings, judged: Callable[[Batch], Verd
     judged: the verdict of a batch under the present contract; None when it is still to be judged.
     """
     layout = Layout(settings.home)
-    accounts = journal.latest(journal.admissions(layout))
+    admissions = journal.admissions(layout)
+    accounts = journal.latest(admissions)
+    batches = landing.batches(settings, contract.id)
+    superseded = _superseded(batches, [a for a in admissions if a.dataset == contract.id])
     found = []
-    for batch in landing.batches(settings, contract.id):
+    for batch in batches:
         account = accounts.get((contract.id, batch.batch_id))
         said = layout.validation(contract.id, batch.batch_id) / "verdict.json"
         verdict = Verdict.from_json(atomic.read_json(said)) if account else judged(batch)
@@ -42,5 +49,18 @@ def ended(contract: Contract, settings: Settings, judged: Callable[[Batch], Verd
         summary = StandardBatch(**atomic.read_json(layout.standard(contract.id, batch.batch_id) / "summary.json"))
         known = asdict(account) if account else {"received": summary.received, "quarantined": summary.received}
         counts = {name: int(known.get(name, 0)) for name in COUNTS}
-        found.append(Outcome(batch, account, counts, summary, verdict))
+        found.append(Outcome(batch, account, counts, summary, verdict, superseded.get(batch.batch_id)))
+    return found
+
+
+def _superseded(batches: Sequence[Batch], admissions: Sequence[Admission]) -> dict[str, str]:
+    """Return, for full batches that came after a newer full one, the delivery of the newest of those."""
+    place = {b.batch_id: (n, b.delivery) for n, b in enumerate(batches)}
+    newest = (-1, "")
+    found = {}
+    for account in admissions:
+        if account.revision == 0 and account.mode == "full" and account.batch_id in place:
+            if place[account.batch_id] < newest:
+                found[account.batch_id] = newest[1]
+            newest = max(newest, place[account.batch_id])
     return found

@@ -37,6 +37,7 @@ def body(contract: Contract, outcome: Outcome, standing: Standing) -> dict[str, 
         },
         "findings": [{"severity": words.SEVERITY[f.severity], "message": f.message} for f in outcome.verdict.findings],
         "advice": advice(contract, outcome, standing),
+        **({"superseded": outcome.superseded} if outcome.superseded else {}),
     }
 
 
@@ -44,6 +45,8 @@ def advice(contract: Contract, outcome: Outcome, standing: Standing) -> str:
     """Say in one sentence what the department should do."""
     if outcome.account is None:
         return words.HOW_HELD
+    if outcome.superseded:
+        return words.NOTHING
     todo = []
     if standing.open:
         todo.append(f"请更正“需更正”表中的 {standing.open} 条记录后重新报送")
@@ -67,7 +70,7 @@ def page(receipt: Mapping[str, Any]) -> str:
         f"反馈编号：{receipt['id']}（第 {receipt['revision'] + 1} 次反馈{_again(receipt)}）",
         "",
         "一、处理结果",
-        words.OUTCOME[receipt["verdict"]],
+        _outcome(receipt),
         *_counts(receipt),
         "",
         "二、需要贵单位做什么",
@@ -84,15 +87,21 @@ def page(receipt: Mapping[str, Any]) -> str:
 
 def summary(receipt: Mapping[str, Any]) -> str:
     """Return result and counts in one line."""
-    return words.OUTCOME[receipt["verdict"]] + _sum(receipt) + "。"
+    return _outcome(receipt) + _sum(receipt) + "。"
+
+
+def _outcome(receipt: Mapping[str, Any]) -> str:
+    by = receipt.get("superseded")
+    return words.SUPERSEDED.format(by=by) if by else words.OUTCOME[receipt["verdict"]]
 
 
 def _sum(receipt: Mapping[str, Any]) -> str:
     counts = receipt["counts"]
+    kept = "留存" if receipt.get("superseded") else "入库"
     if receipt["verdict"] == "hold" and not counts["received"]:
         return words.UNREAD
     return (
-        f"收到 {counts['received']} 条 = 入库 {counts['accepted']} + 疑问 {counts['quarantined']}"
+        f"收到 {counts['received']} 条 = {kept} {counts['accepted']} + 疑问 {counts['quarantined']}"
         f" + 重复 {counts['duplicate']} + 未关联 {counts['unlinked']}"
     )
 
@@ -122,6 +131,8 @@ def _counts(receipt: Mapping[str, Any]) -> list[str]:
 
 
 def _todo(receipt: Mapping[str, Any]) -> list[str]:
+    if receipt.get("superseded"):
+        return [receipt["advice"]]
     counted = (("untaken", words.HOW_UNTAKEN), ("overtaken", words.HOW_OVERTAKEN))
     told = [text.format(n=receipt[name]) for name, text in counted if receipt.get(name)]
     return told if told and receipt["advice"] == words.NOTHING else [receipt["advice"], *told]

@@ -16,6 +16,10 @@ OUTCOME = {
     "warn": "已接收入库，但有需要留意的情况（见“校验意见”）。",
     "hold": "整批暂缓，本批数据尚未入库（原因见“校验意见”）。",
 }
+SUPERSEDED = (
+    "已接收并留存备查，但没有改变任何记录：本批到达时，平台已收到更新的一期全量（{by}），以更新的一期为准。"
+    "确需以本批为准的，请按最新日期重新报送全量。"
+)
 # Why a row waits: id, what is wrong, what to do.
 OTHERWISE_NAMED = (
     "link.otherwise_named",

@@ -135,6 +135,15 @@ def test_lists_every_value_that_was_not_taken_of_rows_that_were(office):
     assert told.receipt["untaken"] == 8
 
 
+def test_values_not_taken_bear_name_and_key_fields_where_the_source_has_no_key(office):
+    office.contract("pen", "penalty", PENALTY)
+    office.deliver("pen", bare(right(1, org_code="1234")), bare(right(2, org_code="1234", subject_name="")), day=1)
+    (told,) = answer(office)
+    named = [row["记录标识"] for row in sheet(told.folder, "未采用的值.csv")]
+    key = "decision_no：湘示罚〔2026〕{}号；authority_name：示例市监局；decision_on：2026-01-15"
+    assert named == [key.format(1) + "；subject_name：湖南示例1有限公司", key.format(2)]
+
+
 def test_no_sentence_of_a_rule_breaks_off():
     texts = [text for rule in rules().values() for text in (rule.zh, rule.en, rule.mend_zh, rule.mend_en)]
     assert [text for text in texts if text.count("（") != text.count("）") or text.count("(") != text.count(")")] == []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.contracts.models import Contract
@@ -58,6 +59,22 @@ class RowKeys:
     def has_record_id(self) -> bool:
         """Whether the source has a key of its own."""
         return any(c.element.id == RECORD_ID for c in self.plan.columns)
+
+    @property
+    def naming(self) -> list[str]:
+        """The standard columns that `labels` reads."""
+        return [RECORD_ID, *map(self.column, self.parts)]
+
+    def labels(self, rows: pa.Table) -> pa.ChunkedArray:
+        """Return what people call rows that passed: the source's own key, else what is there of name and key fields."""
+        said = [
+            pc.binary_join_element_wise(f"{self._elements[p].source}：", rows[self.column(p)].cast(pa.string()), "")
+            for p in self.parts
+        ]
+        if not said:
+            return rows[RECORD_ID]
+        key = pc.binary_join_element_wise(*said, "；", null_handling="skip")
+        return pc.coalesce(rows[RECORD_ID], pc.if_else(pc.equal(key, ""), None, key))
 
     def enough(self, present: Sequence[str]) -> bool:
         """Tell whether these parts name a record: a name and a key field, or all key fields that must be there."""

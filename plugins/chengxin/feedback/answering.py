@@ -119,7 +119,7 @@ def _build(contract: Contract, outcomes: Sequence[Outcome], settings: Settings) 
                 rows = stack.enter_context(all_refusals.opened())
             revision = int(last.name) + 1 if last else 0
             target = layout.home / "feedback" / contract.id / batch_id / f"{revision:04d}"
-            package.build(target, now, revision, outcome, rows, all_refusals.parts(batch_id), contract.codes)
+            package.build(target, now, revision, outcome, rows, all_refusals.parts(batch_id), all_refusals.keys)
             fresh.add(batch_id)
     return fresh
 

@@ -7,12 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from chengxin.dataset.row_keys import RowKeys
 from chengxin.feedback import words
 
-_PLACE = ["source_file", "source_row", "source_record_id"]
+_PLACE = ["source_file", "source_row"]
 
 
-def overtaken(links: Sequence[Path], standard: Sequence[Path]) -> Iterator[pa.RecordBatch]:
+def overtaken(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) -> Iterator[pa.RecordBatch]:
     """Yield one line a row: source_file, source_row, label, source_column, rule, problem, remedy; by row.
 
     links: the links folders of a batch, one a revision. standard: the parts of its passed rows.
@@ -24,9 +25,11 @@ def overtaken(links: Sequence[Path], standard: Sequence[Path]) -> Iterator[pa.Re
     pair = pa.concat_tables(pairs)
     asked = pc.unique(pa.chunked_array([*pair["row_id"].chunks, *pair["by_row"].chunks]))
     places = pa.concat_tables(
-        pq.read_table(p, columns=["row_id", *_PLACE], filters=pc.field("row_id").isin(asked)) for p in standard
+        pq.read_table(p, columns=["row_id", *_PLACE, *keys.naming], filters=pc.field("row_id").isin(asked))
+        for p in standard
     )
-    shown = places.select(["row_id", *_PLACE[:2]]).rename_columns(["by_row", "by_file", "by_place"])
+    places = places.append_column("label", keys.labels(places)).select(["row_id", *_PLACE, "label"])
+    shown = places.select(["row_id", *_PLACE]).rename_columns(["by_row", "by_file", "by_place"])
     found = pair.join(places, "row_id", join_type="inner").join(shown, "by_row", join_type="inner").sort_by("row_id")
     rule, before, after, remedy = words.OVERTAKEN_BY
     place = found["by_place"].cast(pa.string())
@@ -35,7 +38,7 @@ def overtaken(links: Sequence[Path], standard: Sequence[Path]) -> Iterator[pa.Re
     columns = {
         "source_file": found["source_file"],
         "source_row": found["source_row"],
-        "label": found["source_record_id"],
+        "label": found["label"],
         "source_column": pa.nulls(n, pa.string()),
         "rule": pa.repeat(rule, n),
         "problem": pc.binary_join_element_wise(before, elsewhere, "第 ", place, after, ""),

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from chengxin.connectors.answering import RECEIPT, ROW_COLUMNS, Answer
 from chengxin.dataset.refusals import BatchParts, OpenRefusals
+from chengxin.dataset.row_keys import RowKeys
 from chengxin.feedback import receipt as receipts
 from chengxin.feedback import words
 from chengxin.feedback.outcomes import Outcome
@@ -47,12 +48,13 @@ def build(
     outcome: Outcome,
     rows: OpenRefusals | None,
     parts: BatchParts,
-    codes: words.Codes = words.NO_CODES,
+    keys: RowKeys,
 ) -> None:
     """Write the package of a batch's revision. rows: None when no row was refused and none waits.
 
-    codes: those of the contract.
+    keys: what names a record of the data set.
     """
+    codes = keys.contract.codes
     with atomic.building(target) as folder:
         files: tuple[str, ...] = ()
         batch_id = outcome.batch.batch_id
@@ -64,8 +66,8 @@ def build(
             lost = {words.UNTAKEN: 0, words.OVERTAKEN: 0}
             if outcome.account:
                 lines = {
-                    words.UNTAKEN: untaken(parts.issues, codes),
-                    words.OVERTAKEN: overtaken(parts.links, parts.standard),
+                    words.UNTAKEN: untaken(parts.issues, keys, codes),
+                    words.OVERTAKEN: overtaken(parts.links, parts.standard, keys),
                 }
                 for category, told in lines.items():
                     listed, lost[category] = _listed(folder, category, told, writer)

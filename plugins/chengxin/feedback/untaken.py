@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from chengxin.dataset.row_keys import RowKeys
 from chengxin.feedback import words
 
 #: Warnings after which nothing is stored of a value; every error is so.
@@ -16,10 +17,11 @@ _ALSO = pa.array(
 _COLUMNS = ["row_id", "source_file", "source_row", "element", "source_column", "rule", "level"]
 
 
-def untaken(issues: Sequence[Path], codes: words.Codes = words.NO_CODES) -> Iterator[pa.RecordBatch]:
+def untaken(issues: Sequence[Path], keys: RowKeys, codes: words.Codes = words.NO_CODES) -> Iterator[pa.RecordBatch]:
     """Yield one line a value: source_file, source_row, label, source_column, rule, problem, remedy; by row in a part.
 
-    issues: the issue parts of a batch, beside which its other parts lie. label: what the source calls the record.
+    issues: the issue parts of a batch, beside which its other parts lie. label: the source's own key of the
+    record, else what of name and key fields was taken.
     """
     for path in issues:
         found = pq.read_table(path, columns=_COLUMNS)
@@ -27,7 +29,7 @@ def untaken(issues: Sequence[Path], codes: words.Codes = words.NO_CODES) -> Iter
         found = found.filter(lost)
         if not found.num_rows:
             continue
-        passed = _labels(path)
+        passed = _labels(path, keys)
         found = found.join(passed, "row_id", join_type="inner").sort_by(
             [(n, "ascending") for n in ("row_id", "source_column", "rule")]
         )
@@ -43,9 +45,10 @@ def untaken(issues: Sequence[Path], codes: words.Codes = words.NO_CODES) -> Iter
         yield from pa.table({**columns, **sentences}).combine_chunks().to_batches()
 
 
-def _labels(issues: Path) -> pa.Table:
+def _labels(issues: Path, keys: RowKeys) -> pa.Table:
     """Return row_id and label of the rows that passed beside a part of issues."""
     part = issues.with_name(issues.name.replace("issues-", "standard-", 1))
     if not part.exists():
         return pa.table({"row_id": pa.array([], pa.int64()), "label": pa.array([], pa.string())})
-    return pq.read_table(part, columns=["row_id", "source_record_id"]).rename_columns(["row_id", "label"])
+    rows = pq.read_table(part, columns=["row_id", *keys.naming])
+    return pa.table({"row_id": rows["row_id"], "label": keys.labels(rows)})

@@ -252,6 +252,53 @@ def test_what_is_no_data_is_refused_in_words(tmp_path, name, content):
         look_at(str(tmp_path / name))
 
 
+PENALTY = Wishes(kind="penalty", department=("430000-T", "测试部门"))
+WIDTHS = {"示罚文号": 26, "名称": 30, "代码": 18, "类别": 8, "金额": 12, "日期": 8, "机关": 20, "更新": 19}
+
+
+def fixed(path: Path, *, names: bool = False, right: bool = False) -> Path:
+    """Write a list as a mainframe does: GB18030, fields padded to their width and not told apart by anything."""
+    rows = [
+        (f"示罚〔2026〕{n}号", f"湖南示例{n * n}有限公司", uscc(n), "罚款", f"{n * 70}.50", f"202601{n + 1:02d}",
+         "示例市监局", f"2026-02-01 08:00:{n:02d}")
+        for n in range(1, 21)
+    ]  # fmt: skip
+    lines = []
+    for row in [tuple(WIDTHS), *rows] if names else rows:
+        cells = [value.encode("gb18030") for value in row]
+        padded = [
+            cell.rjust(width) if right and n == 4 else cell.ljust(width)
+            for n, (cell, width) in enumerate(zip(cells, WIDTHS.values(), strict=True))
+        ]
+        lines.append(b"".join(padded) + b"\n")
+    path.write_bytes(b"".join(lines))
+    return path
+
+
+def test_a_fixed_width_file_is_drafted_with_its_places(tmp_path):
+    found = drafted(fixed(tmp_path / "处罚.txt"), PENALTY)
+    fields = found.body["file"]["fields"]
+    assert (found.body["file"]["format"], [f["length"] for f in fields]) == ("fixed", [*WIDTHS.values()])
+    assert [f["source"] for f in fields if not f["source"].startswith("字段")] == ["统一社会信用代码", "日期", "时间"]
+    contract = as_contract(as_yaml(found), tmp_path)
+    assert {c.source: c.element for c in contract.columns}["统一社会信用代码"] == "uscc"
+    named = drafted(fixed(tmp_path / "有列名.txt", names=True)).body["file"]["fields"]
+    assert [(f["source"], f["length"]) for f in named] == [*WIDTHS.items()]
+
+
+def test_places_that_are_not_sure_are_to_be_decided_and_refused_until_they_are(tmp_path):
+    text = as_yaml(drafted(fixed(tmp_path / "处罚.txt", right=True), PENALTY))
+    assert text.count("# 待办：起止位置没有把握") == 2
+    told = lint_contract(as_contract(text, tmp_path))
+    assert sum("undecided field" in line for line in told) == 2
+
+
+def test_columns_apart_by_one_blank_are_no_fixed_width(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("".join(f"{uscc(n)} 2026-01-{n:02d}\n" for n in range(1, 20)))
+    assert drafted(path).body["file"]["format"] == "csv"
+
+
 def test_bare_numbers_of_a_code_column_are_asked_for(tmp_path):
     rows = [["湘示罚〔2026〕1号", "2026-01-05", uscc(n), "示例局", str(n % 2)] for n in range(20)]
     path = table(tmp_path / "处罚.csv", ["处罚决定书文号", "处罚日期", "信用代码", "处罚机关", "处罚状态"], rows)

@@ -72,6 +72,9 @@ def _undecided(contract: Contract) -> Iterator[str]:
     ):
         if value == UNDECIDED:
             yield f"{place}：尚未决定，{advice} (undecided)"
+    for field in contract.file.fields:
+        if field.source.startswith(UNDECIDED):
+            yield f"file.fields.{field.source}：起止位置尚未决定，请按接口说明改好并写上列名 (undecided field)"
     for header, reason in contract.ignored.items():
         if reason == UNDECIDED:
             yield f"ignored.{header}：尚未决定，请移到 columns 并对应数据元，或写明不归集的理由 (undecided column)"

@@ -21,7 +21,7 @@ from chengxin.standardise.stated_units import stated_unit
 
 ROWS = 5_000  # of a sample
 _HEAD, _MIDDLE = 4 << 20, 1 << 20  # bytes of a large file that are looked at
-_LINES = ("csv", "tsv", "jsonl")
+_LINES = ("csv", "tsv", "jsonl", "fixed")
 _URL = ("http://", "https://")
 _NAMED = "connection:"
 
@@ -106,10 +106,6 @@ def _member_needed(path: Path, layout: str, suffix: str, scratch: Path) -> str |
 def _sampled(path: Path, name: str, delivery: dict[str, Any], scratch: Path, notes: tuple[str, ...] = ()) -> Sample:
     found = describe(path)
     chosen = found.spec()
-    if found.format == "fixed":
-        raise DeliveryCorrupt(
-            f"文件 {name} 像是定长文件：字段的起止位置只能按接口文档填写（file.format: fixed 与 fields），无法起草"
-        )
     notes = (*notes, *found.notes)
     if found.alternatives and found.confidence < 0.9:
         notes = (*notes, f"编码很可能是 {found.encoding}，也可能是 {'、'.join(found.alternatives)}：请看中文是否正常")

@@ -28,7 +28,7 @@ def as_yaml(draft: Draft) -> str:
     lines += _kind(draft)
     lines.append(f"basis: {_flow(body['basis'])}  # 待办：法定依据和共享属性无法推断。share：{_SHARES}")
     lines += _delivery(draft)
-    lines.append(f"file: {_flow(body['file'])}")
+    lines += _file(body["file"])
     lines += _columns(draft)
     lines += _codes(draft)
     lines += _ignored(draft)
@@ -80,6 +80,19 @@ def _delivery(draft: Draft) -> list[str]:
     lines.append(f"  options: {_flow(delivery['options'])}")
     lines.append("  mode: incremental  # 待办：核对，全量清单（下一期没有即撤下）写 full")
     lines.append("  cadence: monthly  # 待办：核对，hourly daily weekly monthly quarterly yearly irregular")
+    return lines
+
+
+def _file(file: Mapping[str, Any]) -> list[str]:
+    fields = file.get("fields", ())
+    if not fields:
+        return [f"file: {_flow(file)}"]
+    lines = ["file:", *(f"  {key}: {_text(value)}" for key, value in file.items() if key != "fields"), "  fields:"]
+    for field in fields:
+        unsure = (
+            "  # 待办：起止位置没有把握，按接口说明改好，并换上列名" if field["source"].startswith(UNDECIDED) else ""
+        )
+        lines.append(f"  - {_flow(field)}{unsure}")
     return lines
 
 

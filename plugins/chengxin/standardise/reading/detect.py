@@ -13,6 +13,7 @@ from typing import Any
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import ChengxinError, DeliveryCorrupt
 from chengxin.standardise.reading.encoding import BOMS, encoding_of, refuse_binary, utf16_order
+from chengxin.standardise.reading.fixed_places import UNSURE, places_of
 from chengxin.standardise.reading.foreign import foreign
 from chengxin.standardise.reading.json_records import plan_json, read_json, read_jsonl
 from chengxin.standardise.reading.layout import Layout, Lines
@@ -41,7 +42,8 @@ class SampleDialect:
     format, encoding, delimiter, quote, escape, header, header_rows, records, wrapped, sheet: as in FileSpec; encoding
     is "" for workbooks. confidence: 0..1, of the encoding; alternatives: other encodings that are possible.
     columns: the header as the readers name it (positions "1", "2", ... where there is none). rows: texts in the order
-    of `columns`. sheets: all sheets of a workbook. notes: in Chinese, what a person should look at.
+    of `columns`. sheets: all sheets of a workbook. fields: source, start and length, of fixed width. notes: in Chinese,
+    what a person should look at.
     """
 
     format: str
@@ -59,6 +61,7 @@ class SampleDialect:
     wrapped: str | None = None
     sheet: str | None = None
     sheets: tuple[str, ...] = ()
+    fields: tuple[tuple[str, int, int], ...] = ()
     notes: tuple[str, ...] = ()
 
     def spec(self) -> dict[str, Any]:
@@ -71,6 +74,8 @@ class SampleDialect:
             value = getattr(self, name)
             if value is not None and value != usual.get(name, ""):
                 chosen[name] = value
+        if self.fields:
+            chosen["fields"] = [{"source": name, "start": at, "length": size} for name, at, size in self.fields]
         return chosen
 
 
@@ -139,9 +144,10 @@ def _decodes(head: bytes, encoding: str) -> bool:
 
 def _delimited(found: SampleDialect, text: str, rows: int) -> SampleDialect:
     data = text.lstrip("\ufeff").encode("utf-8", "replace")
+    lines = _of_one_length(text, found.encoding)
     best: tuple[float, Layout, list[tuple[int, list[str]]]] | None = None
     for delimiter in _DELIMITERS:
-        if delimiter.encode() not in data:
+        if delimiter.encode() not in data or (lines and delimiter.isspace() and delimiter != "\t"):
             continue
         for quote, escape, weight in _QUOTES:
             needed = b"" if (quote, escape) == ('"', "") else (escape + quote).encode()
@@ -157,7 +163,7 @@ def _delimited(found: SampleDialect, text: str, rows: int) -> SampleDialect:
             if fair > 0.95 and quote.encode() in data and b'\\"' not in data:
                 break
     if best is None or best[0] < 0.2:
-        return _not_delimited(found, data, rows)
+        return _fixed(found, lines, rows) if lines else _one_column(found, data, rows)
     _, layout, records = best
     kind = "tsv" if layout.declared == "\t" else "csv"
     quote, escape = layout.quote.decode(), layout.escape.decode()
@@ -211,14 +217,42 @@ def _regularity(records: list[tuple[int, list[str]]]) -> float:
     return widths.count(usual) / len(widths) * (1 - 1 / usual) * (1 - empty / 2)
 
 
-def _not_delimited(found: SampleDialect, data: bytes, rows: int) -> SampleDialect:
+def _of_one_length(text: str, encoding: str) -> list[bytes]:
+    """Return the lines of a fixed-width file: nearly all of one length in bytes, padded; nothing of any other file."""
+    if encoding.startswith("utf-16"):
+        return []
+    lines = [line.encode(encoding, "replace") for line in text.splitlines()[:500] if line.strip()]
+    lengths = [len(line) for line in lines]
+    usual = _usual(lengths)
+    whole = [line for line in lines if len(line) == usual]
+    if len(lines) < 2 or usual < 12 or len(whole) < 0.9 * len(lines):
+        return []
+    one_blank = all(b"  " not in line.strip() and line == line.strip() and b" " in line for line in whole)
+    return [] if one_blank else whole
+
+
+def _fixed(found: SampleDialect, lines: list[bytes], rows: int) -> SampleDialect:
+    encoding = found.encoding
+    labels, below = (line.decode(encoding, "replace").split() for line in lines[:2])
+    header = lines[0] if len(labels) > 1 and _is_label_row(labels) and not _is_label_row(below) else None
+    body = lines[1:] if header else lines
+    places = places_of(body, encoding, header)
+    unsure = sum(name.startswith(UNSURE) for name, _, _ in places)
+    notes = [
+        f"每行都是 {len(lines[0])} 字节，像是定长文件（fixed）；起止位置由空白、列名和内容推断，请按接口说明逐个核对"
+    ]
+    notes.append("一段里可能还有几个字段（值都填满时看不出）；没有写小数点的金额请加 decimals")
+    notes += [f"有 {unsure} 个字段的起止位置没有把握，列名写作“{UNSURE}”，请改好"] if unsure else []
+    notes += ["第 1 行是列名：定长格式不跳过它，每次会有一行列为疑问数据"] if header else []
+    cut = [tuple(line[s - 1 : s - 1 + n].decode(encoding, "replace").strip() for _, s, n in places) for line in body]
+    return replace(
+        found, format="fixed", header=1, fields=tuple(places), columns=tuple(name for name, _, _ in places),
+        rows=tuple(cut[:rows]), notes=(*found.notes, *notes),
+    )  # fmt: skip
+
+
+def _one_column(found: SampleDialect, data: bytes, rows: int) -> SampleDialect:
     lines = [line for line in data.decode().splitlines() if line.strip()]
-    lengths = [len(line.encode(found.encoding or "utf-8", "replace")) for line in lines[:500]]
-    if len(lengths) > 1 and lengths.count(lengths[0]) >= 0.9 * len(lengths) and lengths[0] >= 12:
-        note = f"每行都是 {lengths[0]} 字节，像是定长文件（fixed）；字段的起止位置须按报送单位的说明填写"
-        return replace(
-            found, format="fixed", header=0, rows=tuple((x,) for x in lines[:rows]), notes=(*found.notes, note)
-        )
     note = "没有找到分隔符：可能只有一列，或不是表格"
     return _with_header(replace(found, notes=(*found.notes, note)), [(n, [x]) for n, x in enumerate(lines, 1)], rows)
 

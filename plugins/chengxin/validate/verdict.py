@@ -160,7 +160,7 @@ def _perhaps_cut(contract: Contract, counts: StandardBatch, history: Sequence[Ma
 
     Either alone says little: some programs never end the last row, and lists get shorter.
     """
-    before = next((f for f in reversed(history) if f.get("mode") == "full"), {})
+    before: Mapping[str, Any] = next((f for f in reversed(history) if f.get("mode") == "full"), {})
     less = int(before.get("received", 0)) - counts.received
     if contract.delivery.mode == "full" and unended(counts) and before.get("unended") is False and less > 0:
         yield Finding(

@@ -120,7 +120,7 @@ def _found(
     seen = _seen_by_reference(package, member, told, first)
     if seen is None:
         cells = (cell for cell in placed_cells(_xml(package, member)) if cell[0] >= first and _number(cell[2]))
-        seen = {(column, int(style[1])) for _, column, cell in cells if (style := _STYLE.search(cell))}
+        seen = {(column, int(match[1])) for _, column, cell in cells if (match := _STYLE.search(cell))}
     found: dict[int, set[NumberFormat]] = {}
     for column, style in seen:
         found.setdefault(column, set()).update(told.get(style, ()))

@@ -1,5 +1,6 @@
 """Which encoding a file really has, and whether it is the declared format at all."""
 
+import codecs
 import re
 from pathlib import Path
 
@@ -75,6 +76,8 @@ def _checked(path: Path, spec: FileSpec, declared: str, sample: bytes, found: st
 
 
 def _byte_encoding(path: Path, spec: FileSpec, declared: str, sample: bytes) -> str:
+    if declared == "utf-8" and spec.format != "xml" and _begins_as_utf8(sample):
+        return declared  # as most pages of interfaces are, one after the other
     units = _units(sample, spec)
     lines = [line for line in units if not line.isascii()]
     is_utf8 = 2 * sum(_decodes(line, "utf-8") for line in lines) > len(lines)
@@ -124,6 +127,14 @@ def _sample(path: Path) -> bytes:
             if not block.isascii():
                 return block.partition(b"\n")[2] or block
         return first
+
+
+def _begins_as_utf8(sample: bytes) -> bool:
+    try:
+        codecs.utf_8_decode(sample, "strict", False)
+    except UnicodeError:
+        return False
+    return True
 
 
 def _decodes(line: bytes, encoding: str) -> bool:

@@ -32,8 +32,8 @@ class Gathering:
 
     def add(self, row: int, record: Record, raw: str) -> None:
         """Add one record; a value with undecodable bytes or above 1 MiB makes it a damaged row."""
-        texts = (*record, *record.values())
-        if is_damaged(raw) or not all(text is None or _is_text(text) for text in texts):
+        texts = "".join(filter(None, (*record, *record.values())))
+        if is_damaged(raw) or not _is_text(texts):
             self.undecodable(row, raw)
             return
         if len(raw) > OVERSIZE // 4 and any(v is not None and len(v.encode()) > OVERSIZE for v in record.values()):
@@ -86,15 +86,15 @@ class Gathering:
         return chunk
 
 
-def _is_text(value: str) -> bool:
-    """Tell whether the value can be stored: no lone surrogate, no U+FFFD (JSON escapes can write both)."""
-    if value.isascii():
+def _is_text(values: str) -> bool:
+    """Tell whether the values can be stored: no lone surrogate, no U+FFFD (JSON escapes can write both)."""
+    if values.isascii():
         return True
     try:
-        value.encode()
+        values.encode()
     except UnicodeEncodeError:
         return False
-    return "\ufffd" not in value
+    return "\ufffd" not in values
 
 
 def chunked(gathering: Gathering, records: Iterator[None]) -> Iterator[RawChunk]:

@@ -24,6 +24,7 @@ from airflow_parse import LIMIT_S
 from generate import BUILD, generate
 from measure import Cost, run_child
 from readers import FORMATS, STREAMED, XLS_ROWS
+from sources import SOURCES, serving
 
 HERE = Path(__file__).resolve().parent
 RESULTS = BUILD.parent / "bench.json"
@@ -268,6 +269,28 @@ def bench_readers(bench: Bench) -> None:
     bench.target("GB18030 CSV CPU to its UTF-8 twin", ratio_of(found["csv_gb18030"], found["csv"]), 1.5)
 
 
+def bench_sources(bench: Bench) -> None:
+    """Measure pulling a database, an interface and an archive beside the bare library; the server is not counted."""
+    for source in SOURCES:
+        with serving(source, bench.rows, bench.files) as place:
+            if place is None:
+                bench.console.print(f"  {source}: left out, PostgreSQL is not installed")
+                continue
+            counted: set[str] = set()
+
+            def once(who: str, source: str = source, place: str = place, counted: set[str] = counted) -> Cost:
+                cost, rows = bench.child("sources.py", who, source, place)
+                counted.add(rows.strip())
+                return cost
+
+            bare, ours = bench.in_turns(lambda: once("bare"), lambda: once("ours"))
+        if counted != {str(bench.rows)}:
+            raise RuntimeError(f"{source}: {bench.rows} rows were served, {counted} came")
+        bench.note(f"bare:{source}", bare)
+        result = bench.note(f"source:{source}", ours, f"bare:{source}", ratio_of(ours, bare))
+        bench.console.print(f"    {bench.rows / result.wall_s:,.0f} rows/s")
+
+
 def bench_airflow(bench: Bench) -> None:
     """Measure Airflow's own share: parsing 20, 200 and 700 contracts, and 200 deliveries of 20 data sets at once."""
     for program in ("airflow_parse.py", "airflow_arrivals.py"):
@@ -329,6 +352,7 @@ BENCHES = {
     "cli": bench_cli,
     "encoding": bench_encoding,
     "readers": bench_readers,
+    "sources": bench_sources,
     "memory": bench_memory,
     "airflow": bench_airflow,
     "fleet": bench_fleet,

@@ -35,7 +35,9 @@ def money(unit: str | None, source: str = "金额", **file: object) -> Contract:
     return Contract.model_validate(made | {"columns": [*made["columns"], column]})
 
 
-def told(tmp_path: Path, lines: list[list[str]], agreed: Contract | None = None, **file: object) -> str | None:
+def told(
+    tmp_path: Path, lines: list[list[str]], agreed: Contract | None = None, sheet: str = "Sheet1", **file: object
+) -> str | None:
     kind = str(file.get("format", "csv"))
     path = tmp_path / "payload" / f"来文.{kind}"
     path.parent.mkdir(exist_ok=True)
@@ -44,6 +46,7 @@ def told(tmp_path: Path, lines: list[list[str]], agreed: Contract | None = None,
             csv.writer(stream).writerows(lines)
     else:
         book = openpyxl.Workbook()
+        book.active.title = sheet
         for line in lines:
             book.active.append(line)
         book.save(path)
@@ -114,6 +117,13 @@ def test_a_unit_stated_above_the_header_is_compared_with_the_contract(tmp_path, 
         assert "来文写明“单位：" in str(message)
     lines = [[*HEADER, source], *([*row, "5"] for row in ROWS), [f"注：{stated}"]]
     message = told(tmp_path, lines, money(unit, source, format=kind), format=kind)
+    assert bool(message) is held
+
+
+@pytest.mark.parametrize(("unit", "held"), [("元", True), ("万元", False)])
+def test_a_unit_in_the_name_of_a_sheet_is_compared_with_the_contract(tmp_path, unit, held):
+    lines = [[*HEADER, "金额"], *([*row, "5"] for row in ROWS)]
+    message = told(tmp_path, lines, money(unit, format="xlsx"), sheet="名单（单位：万元）", format="xlsx")
     assert bool(message) is held
 
 

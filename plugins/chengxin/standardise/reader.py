@@ -142,12 +142,12 @@ def headers(path: Path, spec: FileSpec, pieces: Sequence[Piece] = ()) -> tuple[s
 
 
 def above(path: Path, spec: FileSpec) -> list[str]:
-    """Return what stands above the header of a table, line by line."""
-    if spec.header < 2 or not path.stat().st_size:
+    """Return what stands above the header of a table, line by line; first the names of the sheets."""
+    if not path.stat().st_size:
         return []
     match spec.format:
         case "csv" | "tsv":
-            return lines_above(path, spec)
+            return lines_above(path, spec) if spec.header > 1 else []
         case "xlsx" | "xls":
             return rows_above(path, spec)
     return []

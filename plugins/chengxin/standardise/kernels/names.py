@@ -36,6 +36,7 @@ _WORN = (
     r"|\\[uU][0-9A-Fa-f]{4}|\\[nrt]|(?:%[0-9A-Fa-f]{2}){3}"
 )
 _LOST = r"[?？□■]"
+_MARKS = r"[?？□■“‘「『《＂\"'`&<\\%]"  # one of them stands in whatever the two look for
 _DITTO = pa.array(["同上", "同前", "同左"])
 
 
@@ -45,13 +46,14 @@ def doubtful_names(values: pa.StringArray) -> dict[str, Mask]:
     start, end = int(offsets[0]), int(offsets[-1])
     odd = rows_at(offsets, changeable(data, start, end))
     head = heads(values)
-    led = np.flatnonzero((head < 0x41) & (np.diff(offsets) > 0))
+    led = np.flatnonzero(((head < 0x41) | (head == 0xE2) | (head == 0xE3) | (head == 0xEF)) & (np.diff(offsets) > 0))
+    marked = odd[matches(take(values, odd), _MARKS)] if len(odd) else odd
     ditto = as_mask(pc.is_in(values, value_set=_DITTO))
     found = {rule: np.zeros(len(values), np.bool_) for rule in ("name.no_letter", "name.markup", "text.replacement")}
     for rule, rows, pattern in (
-        ("name.no_letter", np.union1d(odd, led), _NUMBER),
-        ("name.markup", odd, _WORN),
-        ("text.replacement", odd, _LOST),
+        ("name.no_letter", led, _NUMBER),
+        ("name.markup", marked, _WORN),
+        ("text.replacement", marked, _LOST),
     ):
         if len(rows):
             found[rule][rows] = matches(take(values, rows), pattern)

@@ -85,11 +85,11 @@ def sheet_header(path: Path, spec: FileSpec) -> tuple[str, ...]:
 
 
 def rows_above(path: Path, spec: FileSpec) -> list[str]:
-    """Return the rows that stand above the header of the first sheet that is read, each as one text."""
+    """Return the names of the sheets that are read and the rows above the header of the first, each as one text."""
     names = sheet_names(path, spec.format)
-    chosen = _chosen(path, spec, names)[:1] if names else []
-    found = (islice(sheet_rows(path, spec.format, names[n - 1]), spec.header - 1) for n in chosen)
-    return [_shown(cells) for rows in found for _, cells in rows]
+    chosen = [names[n - 1] for n in _chosen(path, spec, names)] if names else []
+    found = (islice(sheet_rows(path, spec.format, name), max(spec.header - 1, 0)) for name in chosen[:1])
+    return [*chosen, *(_shown(cells) for rows in found for _, cells in rows)]
 
 
 def rows_below(path: Path, spec: FileSpec) -> int:

@@ -129,6 +129,11 @@ def test_marks_inside_names_stay(text: str) -> None:
     assert one("name", text) == (text, [])
 
 
+@pytest.mark.parametrize("mark", ["\u200b", "\xad", "\u200e", "\u202e", "\u2060", "\ufeff"])
+def test_what_nobody_sees_inside_a_name_is_removed_with_a_warning(mark: str) -> None:
+    assert one("name", f"示例{mark}公司") == ("示例公司", ["text.control"])
+
+
 def test_names_that_begin_with_digits_are_names() -> None:
     assert one("name", "58同城信息技术有限公司") == ("58同城信息技术有限公司", [])
     assert one("name", "1234567890123456号店铺") == ("1234567890123456号店铺", [])

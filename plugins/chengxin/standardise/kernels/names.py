@@ -36,19 +36,23 @@ _WORN = (
     r"|\\[uU][0-9A-Fa-f]{4}|\\[nrt]|(?:%[0-9A-Fa-f]{2}){3}"
 )
 _LOST = r"[?？□■]"
-_MARKS = r"[?？□■“‘「『《＂\"'`&<\\%]"  # one of them stands in whatever the two look for
+INVISIBLE = r"[\x{AD}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}\x{FEFF}]"
+_MARKS = r"[?？□■“‘「『《＂\"'`&<\\%]|" + INVISIBLE  # one of them stands in whatever those look for
 _DITTO = pa.array(["同上", "同前", "同左"])
 
 
-def doubtful_names(values: pa.StringArray) -> dict[str, Mask]:
-    """Return by rule where something else than a name stands: a number or 同上, quotes or markup, lost characters."""
+def marked_names(values: pa.StringArray) -> Rows:
+    """Return the rows in which a sign stands that no name needs: a quote, part of a markup, or one that is not seen."""
     offsets, data = parts(values)
-    start, end = int(offsets[0]), int(offsets[-1])
-    odd = rows_at(offsets, changeable(data, start, end))
+    rows = rows_at(offsets, changeable(data, int(offsets[0]), int(offsets[-1])))
+    rows = rows[valid(values)[rows]]
+    return rows[matches(take(values, rows), _MARKS)] if len(rows) else rows
+
+
+def doubtful_names(values: pa.StringArray, marked: Rows) -> dict[str, Mask]:
+    """Return by rule where something else than a name stands: a number or 同上, quotes or markup, lost characters."""
     head = heads(values)
-    led = np.flatnonzero(((head < 0x41) | (head == 0xE2) | (head == 0xE3) | (head == 0xEF)) & (np.diff(offsets) > 0))
-    marked = odd[matches(take(values, odd), _MARKS)] if len(odd) else odd
-    ditto = as_mask(pc.is_in(values, value_set=_DITTO))
+    led: Rows = np.flatnonzero(((head < 0x41) | (head == 0xE2) | (head == 0xE3) | (head == 0xEF)) & valid(values))
     found = {rule: np.zeros(len(values), np.bool_) for rule in ("name.no_letter", "name.markup", "text.replacement")}
     for rule, rows, pattern in (
         ("name.no_letter", led, _NUMBER),
@@ -57,8 +61,7 @@ def doubtful_names(values: pa.StringArray) -> dict[str, Mask]:
     ):
         if len(rows):
             found[rule][rows] = matches(take(values, rows), pattern)
-        found[rule] &= valid(values)
-    found["name.no_letter"] |= ditto & valid(values)
+    found["name.no_letter"] |= as_mask(pc.is_in(values, value_set=_DITTO)) & valid(values)
     return found
 
 

@@ -26,7 +26,7 @@ from chengxin.standardise.kernels.buffers import (
     without,
 )
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings
-from chengxin.standardise.kernels.names import doubtful_names
+from chengxin.standardise.kernels.names import INVISIBLE, doubtful_names, marked_names
 from chengxin.standardise.kernels.survey import BLOCK, Survey, survey
 
 BLANKS = " \t\n\v\f\r\x85\xa0\xad\u1680\u180e" + "".join(map(chr, range(0x2000, 0x2010))) + (
@@ -243,6 +243,8 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
     prepared = prepare(raw, is_name=True)
     findings = prepared.findings
     values = _on_one_line(prepared.values, findings)
+    marked = marked_names(values)
+    values = _visible(values, marked, findings)
     offsets, data = parts(values)
     if data.size:
         head = heads(values)
@@ -254,7 +256,7 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
         is_number &= valid(values)
         findings.add("name.is_identifier", is_number)
         values = without(values, is_number)
-        for rule, rows_with in doubtful_names(values).items():
+        for rule, rows_with in doubtful_names(values, marked).items():
             findings.add(rule, rows_with)
             values = without(values, rows_with)
         findings.add("name.masked", masked_names(values))
@@ -276,6 +278,15 @@ def _on_one_line(values: pa.StringArray, findings: Findings) -> pa.StringArray:
     findings.add("text.control", rows)
     parted = pc.replace_substring_regex(take(values, rows), r"([A-Za-z0-9,.])\s*[\t\r\n]\s*([A-Za-z0-9])", r"\1 \2")
     return replaced(values, rows, pc.replace_substring_regex(parted, r"\s*[\t\r\n]\s*", ""))
+
+
+def _visible(values: pa.StringArray, marked: Rows, findings: Findings) -> pa.StringArray:
+    """Remove what nobody sees inside a name: zero-width blanks, soft hyphens, marks of direction, byte order marks."""
+    rows = marked[matches(take(values, marked), INVISIBLE)] if len(marked) else marked
+    if len(rows) == 0:
+        return values
+    findings.add("text.control", rows)
+    return replaced(values, rows, pc.replace_substring_regex(take(values, rows), INVISIBLE, ""))
 
 
 def masked_names(values: pa.StringArray) -> Mask:

@@ -16,7 +16,7 @@ from chengxin.clock import Clock
 from chengxin.connectors.answering import ROWS_A_POST
 from chengxin.contracts.lint import lint_contract
 from chengxin.model.rules import rules
-from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, uscc
+from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, reg_no, uscc
 from servers import Answer, Api, postgres
 
 CLOCK = Clock(START)
@@ -97,6 +97,15 @@ def test_tells_that_a_document_is_somebody_elses(office):
     (folder,) = outbox(office)
     waiting = sheet(folder, "待关联.csv")
     assert [w["规则代码"] for w in waiting] == ["link.otherwise_named", "link.unknown_code"]
+
+
+def test_tells_that_a_code_is_borne_by_several(office):
+    office.deliver("reg", company(6, reg_no=reg_no(1)), company(7, reg_no=reg_no(1)), day=1)
+    office.deliver("pen", right(1, uscc="", reg_no=reg_no(1)), right(2, uscc="", reg_no=reg_no(2)), day=2)
+    answer(office)
+    (folder,) = outbox(office)
+    waiting = sheet(folder, "待关联.csv")
+    assert [w["规则代码"] for w in waiting] == ["link.shared_code", "link.unknown_code"]
 
 
 def test_lists_the_rows_that_say_something_else_of_one_record_than_the_last(office):

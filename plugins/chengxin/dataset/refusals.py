@@ -19,7 +19,6 @@ from chengxin.contracts.models import Contract
 from chengxin.dataset.mending import keys_of, work_out
 from chengxin.dataset.row_keys import RowKeys, json_text
 from chengxin.handover import Admission, Batch
-from chengxin.resolve.linker import OTHERWISE_NAMED
 from chengxin.resolve.session import literal, parquet, session
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
@@ -282,7 +281,7 @@ class OpenRefusals:
         """Stream the rows of a batch that wait for a subject.
 
         Columns: row_id, source_file, source_row, label, code_given (whether some identifier is given for a role whose
-        subject is not known), related (whether that role is the other one), otherwise_named (resolve.linker).
+        subject is not known), related (whether that role is the other one), rule ('' or why, see resolve.linker).
         """
         keys = self._all.keys
         links = self._all.layout.links(account.dataset, account.batch_id, account.revision) / "linked.parquet"
@@ -301,6 +300,6 @@ class OpenRefusals:
                 coalesce({own}, concat_ws('；', {", ".join(shown)})) AS label,
                 (l.subject_id IS NULL AND ({given["subject"]})) OR {related} AS code_given,
                 l.subject_id IS NOT NULL AS related,
-                coalesce(l.rule = {literal(OTHERWISE_NAMED)}, false) AS otherwise_named
+                coalesce(l.rule, '') AS rule
             FROM {parquet([links])} l JOIN {parquet(self._all.files(account.batch_id, "standard"))} s USING (row_id)
             WHERE l.waiting ORDER BY row_id""").to_arrow_reader(_STREAM)

@@ -167,8 +167,9 @@ def _why_waiting(batch: pa.RecordBatch) -> list[pa.Array]:
         pc.if_else(batch["related"], pa.scalar(2, pa.int64()), pa.scalar(0, pa.int64())),
     )
     cases = [(True, False), (False, False), (True, True), (False, True)]
-    which = pc.if_else(batch["otherwise_named"], pa.scalar(len(cases), pa.int64()), which)
-    told = [*(words.WAITS[c] for c in cases), words.OTHERWISE_NAMED]
+    for place, rule in enumerate(words.CODE_KNOWN, len(cases)):
+        which = pc.if_else(pc.equal(batch["rule"], rule), pa.scalar(place, pa.int64()), which)
+    told = [*(words.WAITS[c] for c in cases), *words.CODE_KNOWN.values()]
     return [pa.array([t[n] for t in told], pa.string()).take(which) for n in range(3)]
 
 

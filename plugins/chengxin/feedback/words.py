@@ -8,6 +8,7 @@ import pyarrow as pa
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import Element, elements
 from chengxin.model.rules import rules
+from chengxin.resolve.linker import OTHERWISE_NAMED, SHARED_CODE
 
 REFUSED, WAITING, UNTAKEN, OVERTAKEN = "需更正", "待关联", "未采用的值", "被取代"
 SEVERITY = {"critical": "严重", "warning": "提醒", "info": "提示"}
@@ -21,11 +22,18 @@ SUPERSEDED = (
     "确需以本批为准的，请按最新日期重新报送全量。"
 )
 # Why a row waits: id, what is wrong, what to do.
-OTHERWISE_NAMED = (
-    "link.otherwise_named",
-    "所填证件号码登记在另一个姓名之下，不能确定是哪一个主体",
-    "请对照身份证件核对姓名和证件号码后重新报送该记录；个体工商户请填写其统一社会信用代码，不要只填经营者的证件号码",
-)
+CODE_KNOWN = {
+    OTHERWISE_NAMED: (
+        "link.otherwise_named",
+        "所填证件号码登记在另一个姓名之下，不能确定是哪一个主体",
+        "请对照身份证件核对姓名和证件号码后重新报送该记录；个体工商户请填写其统一社会信用代码，不要只填经营者的证件号码",
+    ),
+    SHARED_CODE: (
+        "link.shared_code",
+        "所填代码、证件号码在主体库中登记在不止一个主体之下，不能确定是哪一个",
+        "请对照营业执照核对代码，补填统一社会信用代码后重新报送该记录",
+    ),
+}
 # (code given, the other subject of the row is meant) -> the same
 WAITS = {
     (True, False): (

@@ -26,8 +26,8 @@ _LOOKUPS: tuple[tuple[str, str, str, str], ...] = (
     ("loan_card_no", "loan_card_no", "{loan_card_no}", "loan_card_no"),
 )
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
-#: The rule of a row that waits because the bearer of its document has another name.
-OTHERWISE_NAMED = "otherwise_named"
+#: The rules of rows that wait: the bearer of the document has another name; several subjects bear the code.
+OTHERWISE_NAMED, SHARED_CODE = "otherwise_named", "shared_code"
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,20 @@ def link_role(
         connection.execute(_name_step(link, into))
 
 
-def tell_otherwise_named(connection: duckdb.DuckDBPyConnection, link: RoleLink, into: str) -> None:
-    """Note in `into`, as made by `link_role`, the rows left whose document somebody of another name bears."""
+def tell_why(connection: duckdb.DuckDBPyConnection, link: RoleLink, into: str) -> None:
+    """Note in `into`, as made by `link_role`, why rows that are left wait though their code is known."""
+    connection.execute(f"""CREATE OR REPLACE TEMP TABLE waiting AS
+        SELECT * FROM unfound WHERE row_id NOT IN (SELECT row_id FROM {into})""")
     for _, needs, value, identifier_type in _LOOKUPS:
-        if identifier_type == "person_doc" and needs in link.fields and "name_key" in link.fields:
-            connection.execute(f"""INSERT INTO {into} SELECT s.row_id, NULL, '{OTHERWISE_NAMED}' FROM unfound s
-                JOIN lookup l ON l.identifier_type = 'person_doc' AND l.identifier_value = {link.sql(value)}
-                WHERE s.{link.fields["name_key"]} IS NOT NULL AND s.row_id NOT IN (SELECT row_id FROM {into})""")
+        if needs not in link.fields:
+            continue
+        known = [(SHARED_CODE, "ambiguous")]
+        if identifier_type == "person_doc" and "name_key" in link.fields:
+            known.append((OTHERWISE_NAMED, "lookup"))
+        for rule, bearers in known:
+            connection.execute(f"""INSERT INTO {into} SELECT s.row_id, NULL, '{rule}' FROM waiting s
+                JOIN {bearers} l ON l.identifier_type = '{identifier_type}' AND l.identifier_value = {link.sql(value)}
+                WHERE s.row_id NOT IN (SELECT row_id FROM {into})""")
 
 
 def _lookup_step(link: RoleLink, rule: str, value: str, identifier_type: str, into: str, *, renames: bool) -> str:

@@ -34,7 +34,7 @@ from chengxin.model.kinds import Kind
 from chengxin.resolve import keys, ledger
 from chengxin.resolve.founding import found, type_by_uscc
 from chengxin.resolve.ledger import Judgement
-from chengxin.resolve.linker import OTHERWISE_NAMED, RoleLink, link_role, prepare_lookup, tell_otherwise_named
+from chengxin.resolve.linker import RoleLink, link_role, prepare_lookup, tell_why
 from chengxin.resolve.registering import write_registry
 from chengxin.resolve.registry import Registry
 from chengxin.resolve.reopening import current, void
@@ -168,10 +168,10 @@ class Linking:
             founded = found(connection, self.kind, self.links["subject"], self.registry.founded() + 1, founding)
         else:
             link_role(connection, self.links["subject"], "rows", "linked_subject")
-            tell_otherwise_named(connection, self.links["subject"], "linked_subject")
+        tell_why(connection, self.links["subject"], "linked_subject")
         if "related" in self.links:
             link_role(connection, self.links["related"], "rows", "linked_related")
-            tell_otherwise_named(connection, self.links["related"], "linked_related")
+            tell_why(connection, self.links["related"], "linked_related")
         return founded
 
     def _write_linked(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -190,7 +190,7 @@ class Linking:
             else "o.rule"
         )
         if "related" in self.links:
-            told = f"{subject} IS NOT NULL AND p.rule = '{OTHERWISE_NAMED}'"
+            told = f"{subject} IS NOT NULL AND p.rule IS NOT NULL AND p.subject_id IS NULL"
             rule = f"CASE WHEN {told} THEN p.rule ELSE {rule} END"
         # The part and type come with the USCC lookup; only the few others need a second look.
         has_uscc = "uscc" in self.links["subject"].fields

@@ -16,12 +16,17 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.model.elements import elements
 from chengxin.model.rules import rules
-from chengxin.resolve.linker import OTHERWISE_NAMED
+from chengxin.resolve.linker import OTHERWISE_NAMED, SHARED_CODE
 from chengxin.serve.operators.hiding import element_ways, hide, hide_row, ways
 from chengxin.store.layout import Layout
 
 PATIENCE = 0.25  # seconds after which a page ends early and says where to go on
 NO_FIELD, ANY_FIELD = ("本行", "row"), ("该项", "field")
+_WAITS = {
+    None: "主体尚未登记",
+    OTHERWISE_NAMED: "证件号码登记在另一个姓名之下",
+    SHARED_CODE: "代码登记在不止一个主体之下",
+}
 _DAMAGED = "〔整行损坏，原文已隐去，共 {n} 字〕"
 
 
@@ -51,9 +56,7 @@ class Row:
     @property
     def waits(self) -> str:
         """Say why a waiting row waits."""
-        if self.linked_by == OTHERWISE_NAMED:
-            return "证件号码登记在另一个姓名之下"
-        return "关联主体尚未登记" if self.linked_by else "主体尚未登记"
+        return _WAITS.get(self.linked_by, "关联主体尚未登记")
 
 
 @dataclass

@@ -6,9 +6,10 @@ import pytest
 
 from chengxin.alerting.book import Book
 from chengxin.contracts.loader import load
-from chengxin.orchestration import deadlines
+from chengxin.orchestration import alerts, deadlines
 from chengxin.settings import PROJECT
 from chengxin.store.layout import Layout
+from deliveries import REGISTRATION, Office, company
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +58,21 @@ def test_a_delivery_that_is_not_overdue_after_all_is_not_told(tmp_path, monkeypa
     monkeypatch.setenv("CHENGXIN_HOME", str(tmp_path))
     deadlines.tell_overdue("tax_arrears")
     assert Book(Layout(tmp_path)).entries() == []
+
+
+def test_an_arrival_that_is_late_too_brings_the_alert_up_to_date_and_one_in_time_closes_it(tmp_path, monkeypatch):
+    office = Office(tmp_path)
+    office.contract("reg", "registration", REGISTRATION)
+    monkeypatch.setenv("CHENGXIN_HOME", str(office.settings.home))
+    monkeypatch.setenv("CHENGXIN_CONTRACTS", str(office.settings.contracts))
+    monkeypatch.setenv("CHENGXIN_NOW", "2026-05-20T04:00:00+00:00")
+    office.deliver("reg", company(1), day=0)
+    deadlines.tell_overdue("reg")
+    (before,) = Book(office.layout).open_entries()
+    office.deliver("reg", company(2), day=10)
+    alerts.arrived(office.contracts["reg"])
+    (after,) = Book(office.layout).open_entries()
+    assert "2026-03-02" in before.cause.text and "2026-03-12" in after.cause.text
+    monkeypatch.setenv("CHENGXIN_NOW", "2026-03-14T04:00:00+00:00")
+    alerts.arrived(office.contracts["reg"])
+    assert Book(office.layout).open_entries() == []

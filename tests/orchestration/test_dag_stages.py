@@ -119,6 +119,15 @@ def test_asking_again_offers_what_has_landed_and_makes_no_second_batch(contract,
     assert stages.discover(contract, {"action": "since", "since": later}) == []
 
 
+def test_the_same_content_under_another_name_is_said_to_be_known(contract, settings, caplog):
+    caplog.set_level("INFO")
+    land_all(contract, settings)
+    (settings.home / "inbox" / "demo" / "again.csv").write_text(ROWS, "utf-8")
+    (again,) = stages.discover(contract, {"action": "file", "file": "demo/again.csv"})
+    known = stages.land(contract, again)
+    assert f"来文 again.csv 的内容与已收到的 one.csv 相同，不另成批次（{known}）" in caplog.text
+
+
 def test_a_run_of_a_backfill_asks_again_from_its_day(contract, settings):
     class Run:
         run_type = "backfill"

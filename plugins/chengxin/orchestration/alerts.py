@@ -6,6 +6,7 @@ DAG processor of docker-compose.yml) only writes into its log. Nothing here may 
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow.sdk import BaseNotifier
@@ -137,15 +138,20 @@ def admitted(contract: Contract, batch_id: str) -> None:
 
 
 def arrived(contract: Contract) -> None:
-    """Close the alert of an overdue delivery, if there is one and the delivery came."""
+    """Close the alert of an overdue delivery, if there is one and the delivery came; name one that is late too."""
 
     def change(book: Book) -> None:
         from chengxin.publish import housekeeping
 
         is_mine = [e for e in book.open_entries() if e.cause.kind == "overdue" and e.cause.about == contract.id]
+        if not is_mine:
+            return
         settings, clock = remote.opened(Settings.from_environment()), Clock.from_environment()
-        if is_mine and not housekeeping.overdue({contract.id: contract}, settings, clock):
+        late = housekeeping.overdue({contract.id: contract}, settings, clock)
+        if not late:
             book.close(lambda e: e.id == is_mine[0].id, clock.now())
+        elif late[0].message != is_mine[0].cause.text:  # it names the arrival before this one
+            book.open(replace(is_mine[0].cause, text=late[0].message), clock.now())
 
     with_book(change, contract.id)
 

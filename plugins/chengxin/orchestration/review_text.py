@@ -45,7 +45,9 @@ def markdown(previous: str | None, fresh: int, rows: int, doubts: Sequence[Mappi
     lines += ["", *_findings(doubts[:MOST], pages)]
     if len(doubts) > MOST:
         lines += ["", f"另有 {len(doubts) - MOST} 项，见“批次”页。"]
-    return "\n".join([*lines, "", "暂缓的批次不在发布之列；核实后可在其批次页“放行”。"])
+    if any(doubt["why"] == "held" for doubt in doubts):
+        lines += ["", "暂缓的批次不在发布之列；核实后可在其批次页“放行”。"]
+    return "\n".join(lines)
 
 
 def rejections(said: Sequence[Mapping[str, Any]]) -> str:

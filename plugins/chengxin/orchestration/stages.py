@@ -83,6 +83,8 @@ def land(contract: Contract, delivery: Mapping[str, Any]) -> str:
     connections.provide(contract)
     offered = Delivery(**{**delivery, "offered_at": datetime.fromisoformat(delivery["offered_at"])})
     batch = pipeline.land(contract, offered, Settings.from_environment(), Clock.from_environment())
+    if batch.delivery != offered.name:
+        log.info("来文 %s 的内容与已收到的 %s 相同，不另成批次（%s）", offered.name, batch.delivery, batch.batch_id)
     alerts.arrived(contract)
     lineage.landed(contract, batch)
     return batch.batch_id

@@ -269,6 +269,16 @@ def test_one_row_that_comes_again_closes_no_more_than_one(office):
     assert next(a for a in answer(office) if a.receipt["refused"]["total"]).receipt["refused"]["open"] == 1
 
 
+def test_rows_of_other_subjects_close_no_nameless_row_whose_key_has_no_number(office):
+    names = ("subject_name", "uscc", "rating_year", "tax_grade_code")
+    office.contract("rat", "tax_rating", names)
+    rated = [{"subject_name": company(n)["subject_name"], "uscc": uscc(n), "rating_year": "2025"} for n in (1, 2, 3)]
+    nameless = {"uscc": uscc(1)[:-1] + "!", "rating_year": "2025", "tax_grade_code": "A"}
+    office.deliver("rat", nameless, {**rated[2], "tax_grade_code": "A"}, day=1)
+    office.deliver("rat", *({**r, "tax_grade_code": "B"} for r in rated), day=2)
+    assert [a.receipt["refused"]["open"] for a in answer(office, "rat") if a.receipt["refused"]["total"]] == [1]
+
+
 def test_a_refused_row_that_comes_again_as_it_was_is_to_be_mended_once(office):
     office.deliver("pen", wrong(1), wrong(1), wrong(2), wrong(3), right(4), day=1)
     office.deliver("pen", wrong(1), wrong(2), right(5), day=2)

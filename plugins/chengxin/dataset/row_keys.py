@@ -77,13 +77,17 @@ class RowKeys:
         return pc.coalesce(rows[RECORD_ID], pc.if_else(pc.equal(key, ""), None, key))
 
     def enough(self, present: Sequence[str]) -> bool:
-        """Tell whether these parts name a record: a name and a key field, or all key fields that must be there."""
+        """Tell whether these parts name a record: a name and a key field, or all key fields, a number among them.
+
+        A key names a record of one subject: tax and authority, or a year, are those of thousands.
+        """
         kind = self.plan.kind
         keys = [p for p in present if p != self.name]
         if self.name in present:
             return bool(keys) or not kind.key
         must = [p for p in self.parts if p != self.name and p not in kind.key_optional]
-        return bool(must) and set(must) <= set(keys)
+        numbered = any(self._elements[p].element.type == "document_no" for p in must)
+        return numbered and set(must) <= set(keys)
 
     def text(self, part: str, alias: str) -> str:
         """Return SQL for a part as compared text, NULL where it is empty."""

@@ -76,7 +76,11 @@ def test_nothing_comes_from_a_module_that_airflow_3_left_behind():
 
 
 def test_airflows_database_is_asked_in_the_present_style():
-    calls = {f"{path.relative_to(PROJECT)}:{n.lineno}" for path, n in _nodes(ast.Attribute) if n.attr == "query"}
+    calls = {
+        f"{path.relative_to(PROJECT)}:{node.lineno}"
+        for path, node in _nodes(ast.Call)
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "query"
+    }
     assert calls == set(), "select() instead of Session.query"
 
 

@@ -62,10 +62,13 @@ def mends(keys: RowKeys) -> str:
 
 
 def _broken(path: Path) -> pa.Table:
-    table = pq.read_table(path, columns=["row_id", "raw", "reasons"])
-    rules = pc.list_flatten(table["reasons"]).combine_chunks().field("rule")
-    rows = pc.list_parent_indices(table["reasons"]).combine_chunks()
-    return table.take(rows.filter(pc.is_in(rules, value_set=_BROKEN)).unique())
+    """Return row_id and raw of the broken lines of a part; the texts of a part without any are not read."""
+    reasons = pq.read_table(path, columns=["reasons"])["reasons"]
+    rules = pc.list_flatten(reasons).combine_chunks().field("rule")
+    rows = pc.list_parent_indices(reasons).combine_chunks()
+    broken = rows.filter(pc.is_in(rules, value_set=_BROKEN)).unique()
+    schema = pa.schema([("row_id", pa.int64()), ("raw", pa.string())])
+    return pq.read_table(path, columns=schema.names).take(broken) if len(broken) else schema.empty_table()
 
 
 def _cells(keys: RowKeys, number: int, table: pa.Table) -> pa.Table:

@@ -205,7 +205,7 @@ def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int, execu
     return kept | {
         "AIRFLOW_HOME": str(embedded.folder),
         "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-        # 700 contracts take four CPU seconds: many times as long beside other work
+        # 700 contracts take three CPU seconds: many times as long beside other work
         "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "240",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),

@@ -50,6 +50,7 @@ def lint_contract(contract: Contract) -> Iterator[str]:
     yield from _units(contract)
     yield from _codes(contract)
     yield from _delivery(contract)
+    yield from _versions(contract, kind)
     yield from _feedback(contract)
     yield from secrets(contract)
     yield from _fixed_fields(contract)
@@ -165,6 +166,18 @@ def _delivery(contract: Contract) -> Iterator[str]:
     yield from _places(contract)
     if delivery.connector == "database" and contract.file not in (FileSpec(), FileSpec(format="jsonl")):
         yield "file：数据库表没有文件格式，请删去 file (a database table needs no `file`)"
+
+
+def _versions(contract: Contract, kind: Kind) -> Iterator[str]:
+    if contract.delivery.versions_by == "key":
+        return
+    place = "delivery.versions_by：source_record_id"
+    if not any(c.element == "source_record_id" and c.required for c in contract.columns):
+        yield f"{place} 要求来源主键列写明 required: true，缺主键的记录无从更正 (the number must be required)"
+    if contract.delivery.route:
+        yield f"{place} 不能与 route 并用，各渠道的主键互不相同 (numbers differ between routes)"
+    if kind.registers != "none":
+        yield f"{place} 不能用于 {kind.id}，这类记录以主体为准，主体建立后不随主键改变 (the subject names the record)"
 
 
 def _places(contract: Contract) -> Iterator[str]:

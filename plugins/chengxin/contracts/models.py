@@ -64,6 +64,9 @@ class DeliverySpec(Part):
     mode: full = a record missing from the next delivery is withdrawn; incremental = missing means nothing.
     cadence: how often the department delivers; late_after: working days after which a delivery is overdue.
     route: set where the same records arrive by several contracts too. Declare it before the first delivery.
+    versions_by: what names a record within its data set. key = its subject and the kind's key fields.
+        source_record_id = the source's own number, where the source never gives it anew nor to another record: then a
+        correction of a key field, or of the subject, replaces the record. Declare it before the first delivery.
     """
 
     connector: Literal["file_drop", "http_api", "database"] = "file_drop"
@@ -72,6 +75,7 @@ class DeliverySpec(Part):
     cadence: Literal["hourly", "daily", "weekly", "monthly", "quarterly", "yearly", "irregular"] = "daily"
     late_after: Annotated[int, Field(ge=0)] = 7
     route: Route | None = None
+    versions_by: Literal["key", "source_record_id"] = "key"
 
 
 class FixedField(Part):

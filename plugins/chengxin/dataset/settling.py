@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from chengxin.contracts.models import Contract
 from chengxin.dataset import journal
-from chengxin.dataset.sparing import Sparing, noted
+from chengxin.dataset.after_linking import noted
+from chengxin.dataset.sparing import Sparing
 from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, Batch, as_json
 from chengxin.model.kinds import kinds
@@ -66,7 +67,8 @@ def link_batch(
     if revision and outcome.waiting == before.unlinked and not outcome.undone:
         shutil.rmtree(target)
         return None
-    before = noted(layout, before, outcome)
+    links = [layout.links(contract.id, landed.batch_id, r) for r in range(revision + 1)]
+    before = noted(layout, contract, before, outcome, links)
     admission = _account(before, outcome, revision, order, judgements)
     if not admission.adds_up():
         raise InvariantBroken(f"{landed.batch_id} 账目不平：{as_json(admission)}")

@@ -5,7 +5,7 @@ fields do not differ from what it has of them. Where it names nothing at all it 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,13 +14,12 @@ import duckdb
 
 from chengxin.contracts.models import Contract
 from chengxin.dataset.row_keys import RECORD_ID, RowKeys
-from chengxin.handover import Admission, Finding, Verdict, as_json
+from chengxin.handover import Admission, Finding
 from chengxin.resolve.linker import CODES
 from chengxin.resolve.linking import Outcome
 from chengxin.resolve.session import parquet
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
-from chengxin.validate import report
 
 SPARED, WITHHELD = "full.spared", "full.withheld"
 _TABLES = frozenset({"csv", "tsv", "xlsx", "xls"})  # whose row.not_a_record are totals, notes and headers
@@ -126,8 +125,8 @@ class Sparing:
         return f"({' OR '.join(said)})" if said else "false"
 
 
-def noted(layout: Layout, before: Admission, outcome: Outcome) -> Admission:
-    """Say in the verdict what was not withdrawn, and why; done again, it is said once. Return the account with it."""
+def findings(outcome: Outcome) -> list[Finding]:
+    """Say what was not withdrawn, and why."""
     found = []
     if outcome.withheld:
         message = (
@@ -138,13 +137,4 @@ def noted(layout: Layout, before: Admission, outcome: Outcome) -> Admission:
     if outcome.spared:
         message = f"本次拒收的行所指的原有记录共 {outcome.spared} 条，保留上一次的内容，未撤下；更正后以更正的为准"
         found.append(Finding(SPARED, "info", message, str(outcome.spared)))
-    if not found:
-        return before
-    folder = layout.validation(before.dataset, before.batch_id)
-    path, page = folder / "verdict.json", folder / "report.html"
-    said = Verdict.from_json(atomic.read_json(path))
-    others = [f for f in said.findings if f.rule not in {SPARED, WITHHELD}]
-    status = "warn" if outcome.withheld else said.status
-    atomic.write_json(path, as_json(replace(said, status=status, findings=(*others, *found))))
-    atomic.write_bytes(page, report.admitted(page.read_text("utf-8"), status, found).encode())
-    return replace(before, verdict=status)
+    return found

@@ -68,14 +68,16 @@ def _decide_dataset(
         SELECT h.adm_order, h.row_id FROM versions h JOIN decided d USING (record_id)
         WHERE h.{new} AND h.row_id >= 0
             AND (h.withdrawal OR d.gone OR d.adm_order <> h.adm_order OR d.row_id <> h.row_id)""")
-    connection.execute(f"""INSERT INTO displaced
-        SELECT record_id, part, {literal(dataset)} FROM decided WHERE {new}""")
+    # A record that its number names may have been another subject's before, in another part.
+    connection.execute(f"""INSERT INTO displaced SELECT DISTINCT record_id, v.part, {literal(dataset)}
+        FROM versions v JOIN decided d USING (record_id) WHERE d.{new}""")
     reopened = link_files(layout, fresh, "reopened")
     if reopened:
         connection.execute(f"""INSERT INTO losers
             SELECT l.adm_order, l.row_id FROM {parquet(link_files(layout, fresh, "linked"))} l
             WHERE NOT waiting AND {void(reopened, "l")}""")
-        connection.execute(f"INSERT INTO displaced SELECT record_id, part, {literal(dataset)} FROM {parquet(reopened)}")
+        connection.execute(f"""INSERT INTO displaced SELECT DISTINCT record_id, l.part, {literal(dataset)}
+            FROM {parquet(link_files(layout, mine, "linked"))} l JOIN {parquet(reopened)} USING (record_id)""")
     _count_fresh(connection, layout, fresh, dataset)
 
 

@@ -28,7 +28,8 @@ from chengxin.store.lock import held
 
 log = logging.getLogger(__name__)
 SENT = "sent.json"
-_NUMBERED = ("id", "revision", "files", "problems", "untaken", "overtaken")  # what a receipt has beyond its body
+#: What a receipt has beyond its body.
+_NUMBERED = ("id", "revision", "files", "problems", "untaken", "overtaken", "same_number")
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,11 @@ def _counts(receipt: Mapping[str, Any]) -> list[str]:
 def _todo(receipt: Mapping[str, Any]) -> list[str]:
     if receipt.get("superseded"):
         return [receipt["advice"]]
-    counted = (("untaken", words.HOW_UNTAKEN), ("overtaken", words.HOW_OVERTAKEN))
+    counted = (
+        ("untaken", words.HOW_UNTAKEN),
+        ("overtaken", words.HOW_OVERTAKEN),
+        ("same_number", words.HOW_SAME_NUMBER),
+    )
     told = [text.format(n=receipt[name]) for name, text in counted if receipt.get(name)]
     return told if told and receipt["advice"] == words.NOTHING else [receipt["advice"], *told]
 

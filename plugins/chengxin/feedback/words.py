@@ -11,6 +11,7 @@ from chengxin.model.rules import rules
 from chengxin.resolve.linker import OTHERWISE_NAMED, SHARED_CODE
 
 REFUSED, WAITING, UNTAKEN, OVERTAKEN = "需更正", "待关联", "未采用的值", "被取代"
+SAME_NUMBER = "主键相同"
 SEVERITY = {"critical": "严重", "warning": "提醒", "info": "提示"}
 OUTCOME = {
     "accept": "已接收入库。",
@@ -64,6 +65,22 @@ OVERTAKEN_BY = (
     " 行是同一条记录（主体和主键相同）而内容不同，采用了该行，本行未公布",
     "请核对以哪一行为准；本行正确的请重新报送本行，两行是不同记录的请补全文号、机关、日期、所属期等关键字段",
 )
+# (the number names the record, both are of one subject) -> id, what is wrong after the place of the other, what to do
+_STANDS = "属于更正的，请将原记录的旧内容以数据状态 2（删除）报送一次；本来就是两条记录的，请核对主键是否重用"
+SAME_NUMBER_AS = {
+    (False, True): ("record.same_number", " 相同，主体相同而关键字段不同：两条都保留，未作取代", _STANDS),
+    (False, False): ("record.same_number", " 相同，而主体不同：两条都保留，未作取代", _STANDS),
+    (True, True): (
+        "record.replaced",
+        " 相同，关键字段不同：已用本条取代原记录",
+        "属于更正的不用处理；原记录仍应保留的，请换用新的主键重报",
+    ),
+    (True, False): (
+        "record.number_reused",
+        " 相同，而主体不同：已用本条取代原记录",
+        "属于更正的不用处理；不是更正而是主键挪作他用的，请为本条换用新的主键重报，并重报原记录",
+    ),
+}
 HOW_TO_MEND = """\
 1. 打开“需更正”表。每行是一条未被采用的记录：前几列说明问题和更正办法，其后是贵单位报送的原文。
 2. {again}
@@ -84,6 +101,9 @@ HOW_UNTAKEN = (
 )
 HOW_OVERTAKEN = (
     "有 {n} 条记录在这份来文中不止一次出现、内容不同，只采用了最后一行，其余各行列在“被取代”表中；请核对以哪一行为准。"
+)
+HOW_SAME_NUMBER = (
+    "有 {n} 条记录的主键与此前另一条记录相同，而主体或关键字段不同，列在“主键相同”表中；请按表中的办法逐条核对。"
 )
 NOTHING = "无需处理。"
 #: Element -> what a department writes -> standard code, as in its contract.

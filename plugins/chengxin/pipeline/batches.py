@@ -18,7 +18,7 @@ from chengxin.dataset.settling import link_batch
 from chengxin.errors import ContractError, DeliveryCorrupt, InvariantBroken, NotReleasable
 from chengxin.handover import Admission, Batch, Delivery, Finding, StandardBatch, Verdict, as_json
 from chengxin.pipeline import at_home
-from chengxin.pipeline.versions import validation_digest, versions_of
+from chengxin.pipeline.versions import VERSIONS_BY, validation_digest, versions_of
 from chengxin.resolve.registry import Registry
 from chengxin.settings import Settings
 from chengxin.standardise import run as standardising
@@ -211,6 +211,7 @@ def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -
             next((f.message for f in verdict.findings if f.rule == RELEASED), None),
             _route(contract, everything),
         )
+        _same_versions(contract, before, everything)
         return link_batch(contract, landed, before, everything, settings)
 
 
@@ -224,6 +225,16 @@ def _route(contract: Contract, everything: Sequence[Admission]) -> str | None:
             "记录的编号由此而来，不能中途改变。请恢复原值，或清空数据目录中的 admissions 和 batches 后重新入库"
         )
     return group
+
+
+def _same_versions(contract: Contract, now: Admission, everything: Sequence[Admission]) -> None:
+    """Raise ContractError where earlier batches of the data set named their records by something else."""
+    before = next((a for a in everything if a.dataset == contract.id), now).versions.get(VERSIONS_BY, "key")
+    if before != contract.delivery.versions_by:
+        raise ContractError(
+            f"{contract.id}：已有批次按 delivery.versions_by = {before} 入库，现为 {contract.delivery.versions_by}；"
+            "记录的编号由此而来，不能中途改变。请恢复原值，或清空数据目录中的 admissions 和 batches 后重新入库"
+        )
 
 
 def counts_of(contract: Contract, landed: Batch, settings: Settings) -> dict[str, Any]:

@@ -22,6 +22,9 @@ def suites(folder: Path) -> dict[str, str]:
     return {p.stem: hashlib.sha256(p.read_bytes()).hexdigest()[:12] for p in sorted(folder.glob("*.json"))}
 
 
+VERSIONS_BY = "versions_by"  # in the versions of an account, where it is not the key
+
+
 def versions_of(contract: Contract, settings: Settings) -> dict[str, str]:
     """Return what an admission notes: versions of the library and the engines, digests of contract and suite."""
     return {
@@ -29,6 +32,7 @@ def versions_of(contract: Contract, settings: Settings) -> dict[str, str]:
         "contract": contract_digest(contract),
         "suite": validation_digest(contract, settings).rsplit("+", 1)[1],
         **engines(),
+        **({VERSIONS_BY: contract.delivery.versions_by} if contract.delivery.versions_by != "key" else {}),
     }
 
 

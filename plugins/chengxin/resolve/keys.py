@@ -8,6 +8,7 @@ from chengxin.model.schema import ColumnSpec, kind_columns
 from chengxin.resolve.session import literal
 
 STATUS, DELETED = "delivery_status_code", "2"
+RECORD_ID = "source_record_id"
 
 # By what the versions of one record are ordered. A row that waited takes the place of its batch.
 VERSION_ORDER = "version_at, batch_order, row_id"
@@ -18,6 +19,12 @@ def record_id(identity: str, kind: Kind, subject: str) -> str:
     columns = {c.element.id: c.name for c in reversed(kind_columns(kind)) if c.element}
     keys = [f"coalesce(CAST(s.{columns[e]} AS VARCHAR), '')" for e in kind.key]
     return f"md5(concat_ws(chr(31), {', '.join([literal(identity), subject, *keys])}))"
+
+
+def numbered_id(identity: str, natural: str) -> str:
+    """Return the id of a record that the source's own number names; where there is none, its natural id."""
+    named = f"concat_ws(chr(31), {literal(identity)}, {literal(RECORD_ID)}, s.{RECORD_ID})"
+    return f"CASE WHEN s.{RECORD_ID} IS NULL THEN {natural} ELSE md5({named}) END"
 
 
 def withdrawal(kind: Kind, columns: Collection[str]) -> str | None:

@@ -4,13 +4,14 @@ Files of a links folder (one a revision of the batch):
   linked.parquet       row_id, subject_id, related_subject_id, part, subject_type, rule, waiting, record_id, payload,
                        version_at, batch_order, adm_order: one row for each row that was tried; batch_order is the
                        place of the batch in the journal, adm_order that of this revision; a row without payload
-                       withdraws its record (deleted at source, settled)
+                       withdraws its record (deleted at source, settled); twin: see `_twin`
   duplicates.parquet   row_id, adm_order: rows that say what is already held
   overtaken.parquet    row_id, by_row, adm_order: rows that say something else of their record than by_row, which has
                        the same place in time, stands further below in the delivery and is shown
   disputed.parquet     record_id: records of this batch with more than one version, here or held before
   withdrawn.parquet    record_id, subject_id, part, version_at, batch_order, adm_order: records a full delivery does not
                        hold, with that delivery's place in time
+  same_number.parquet  see resolve.same_number
   reopened.parquet     record_id, part, adm_order: records that judgements are about: earlier versions, in all batches
                        of the data set, no longer count (resolve.reopening)
   subjects/identifiers/names.parquet   what a registering kind adds to the registry (resolve.registry)
@@ -38,6 +39,7 @@ from chengxin.resolve.linker import RoleLink, link_role, prepare_lookup, tell_wh
 from chengxin.resolve.registering import write_registry
 from chengxin.resolve.registry import Registry
 from chengxin.resolve.reopening import current, void
+from chengxin.resolve.same_number import TWIN, SameNumber
 from chengxin.resolve.session import parquet, session
 from chengxin.store.layout import Layout
 from chengxin.store.repeats import Digests, repeated
@@ -104,6 +106,7 @@ class Linking:
             founded = self._link(connection)
             self._write_linked(connection)
             self._write_duplicates(connection)
+            self._write_same_number(connection)
             kept = self._write_withdrawn(connection)
             if self.kind.registers != "none":
                 self.registry.of(self.contract.id).attach(connection, "own")
@@ -202,13 +205,46 @@ class Linking:
         connection.execute(f"""COPY (
             SELECT s.row_id, {subject} AS subject_id, {related} AS related_subject_id, {part} AS part,
                 {kind_of_subject} AS subject_type, {rule} AS rule, {missing} AS waiting,
-                CASE WHEN NOT {missing} THEN {keys.record_id(self.identity, self.kind, subject)} END AS record_id,
-                {self._payload()} AS payload,
+                CASE WHEN NOT {missing} THEN {self._record_id(subject)} END AS record_id,
+                {self._payload()} AS payload, {self._twin(subject)}
                 {keys.version_at(self.batch, self.contract.delivery.mode)} AS version_at,
                 {self.batch_order} AS batch_order, {self.order} AS adm_order
             FROM rows s {subject_join} {related_join} LEFT JOIN subject_now w ON w.subject_id = o.subject_id
         ) TO '{self.target / "linked.parquet"}' (FORMAT parquet, COMPRESSION uncompressed)""")
         connection.execute(f"CREATE TEMP VIEW linked AS SELECT * FROM {parquet([self.target / 'linked.parquet'])}")
+
+    def _record_id(self, subject: str) -> str:
+        natural = keys.record_id(self.identity, self.kind, subject)
+        return keys.numbered_id(self.identity, natural) if self._by_number else natural
+
+    def _twin(self, subject: str) -> str:
+        """Return a column by which a number is known that names two records; none where that cannot be told, or be.
+
+        It digests the number; where the number is the record, what the record would be without it. What a full delivery
+        names otherwise under its number, it lacks under the old key.
+        """
+        if self._by_number:
+            return f"hash({keys.record_id(self.identity, self.kind, subject)}) AS {TWIN},"
+        numbered = any(c.element == keys.RECORD_ID for c in self.contract.columns)
+        if not numbered or self.contract.delivery.mode == "full":
+            return ""
+        return f"CASE WHEN s.{keys.RECORD_ID} IS NOT NULL THEN hash(s.{keys.RECORD_ID}) END AS {TWIN},"
+
+    @property
+    def _by_number(self) -> bool:
+        return self.contract.delivery.versions_by == keys.RECORD_ID
+
+    def _write_same_number(self, connection: duckdb.DuckDBPyConnection) -> None:
+        if not self._twin("0"):
+            return
+        batches = {a.order: a.batch_id for a in self._mine if a.revision == 0} | {self.batch_order: self.batch.batch_id}
+        SameNumber(
+            self._by_number,
+            self._held_files("linked.parquet"),
+            batches,
+            lambda b: sorted(self.layout.standard(self.batch.dataset, b).glob("standard-*.parquet")),
+            lambda: self._repeated(connection, TWIN),
+        ).write(connection, self.target, self.order)
 
     def _payload(self) -> str:
         says = keys.payload(self.kind)
@@ -236,7 +272,7 @@ class Linking:
         order = keys.VERSION_ORDER
         # Narrow first: only records that occur twice here, or that are already held, can be duplicates.
         withdrawn_here = "OR payload IS NULL" if self.withdrawal else ""
-        twice = pa.table({"h": self._repeated(connection)})
+        twice = pa.table({"h": self._repeated(connection, "hash(record_id)")})
         connection.register("repeated", twice)
         connection.execute(f"""CREATE TEMP TABLE mine AS
             SELECT record_id, payload, version_at, batch_order, row_id, true AS here FROM linked
@@ -272,12 +308,14 @@ class Linking:
             SELECT row_id FROM (SELECT row_id, here, lead(row_id) OVER (PARTITION BY record_id ORDER BY {order}) AS next
             FROM mine) WHERE here AND next IS NOT NULL""")
 
-    def _repeated(self, connection: duckdb.DuckDBPyConnection) -> Digests:
-        """Return the digests of the record ids that more than one settled row of this batch has."""
+    def _repeated(self, connection: duckdb.DuckDBPyConnection, digest: str) -> Digests:
+        """Return the digests, by this SQL, that more than one settled row of this batch has."""
 
         def share(n: int, of: int) -> Iterator[Digests]:
-            mine = f"AND hash(record_id) % {of} = {n}" if of > 1 else ""
-            found_ids = connection.sql(f"SELECT hash(record_id) AS h FROM linked WHERE NOT waiting {mine}")
+            mine = f"AND {digest} % {of} = {n}" if of > 1 else ""
+            found_ids = connection.sql(
+                f"SELECT {digest} AS h FROM linked WHERE NOT waiting AND {digest} IS NOT NULL {mine}"
+            )
             yield from (batch.column(0).to_numpy() for batch in found_ids.to_arrow_reader(_AT_ONCE))
 
         return repeated(share, pq.read_metadata(self.target / "linked.parquet").num_rows)

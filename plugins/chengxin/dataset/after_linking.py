@@ -1,0 +1,60 @@
+"""What only linking can tell of a delivery, written into its verdict and its report before the account is entered."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from chengxin.contracts.models import Contract
+from chengxin.dataset import sparing
+from chengxin.handover import Admission, Finding, Verdict, as_json
+from chengxin.resolve.linking import Outcome
+from chengxin.resolve.same_number import told
+from chengxin.store import atomic
+from chengxin.store.layout import Layout
+from chengxin.validate import report
+
+BESIDE, REPLACED, REUSED = "record.same_number", "record.replaced", "record.number_reused"
+_OURS = {sparing.SPARED, sparing.WITHHELD, BESIDE, REPLACED, REUSED}
+
+
+def noted(layout: Layout, contract: Contract, before: Admission, outcome: Outcome, links: Sequence[Path]) -> Admission:
+    """Enter what was found into the verdict; done again, it is said once. Return the account with it.
+
+    links: the links folders of all revisions of the batch.
+    """
+    found = [*sparing.findings(outcome), *_same_number(contract, *told(links))]
+    if not found:
+        return before
+    folder = layout.validation(before.dataset, before.batch_id)
+    path, page = folder / "verdict.json", folder / "report.html"
+    said = Verdict.from_json(atomic.read_json(path))
+    if len(links) > 1:  # rows that waited say nothing of what was withdrawn
+        found += [f for f in said.findings if f.rule in {sparing.SPARED, sparing.WITHHELD}]
+    others = [f for f in said.findings if f.rule not in _OURS]
+    status = "warn" if any(f.severity == "warning" for f in found) else said.status
+    atomic.write_json(path, as_json(replace(said, status=status, findings=(*others, *found))))
+    atomic.write_bytes(page, report.admitted(page.read_text("utf-8"), status, found).encode())
+    return replace(before, verdict=status)
+
+
+def _same_number(contract: Contract, one: int, other: int) -> list[Finding]:
+    """Say that rows bear the source's number of other records: of the same subject (one), of another one (other)."""
+    header = next((c.source for c in contract.columns if c.element == "source_record_id"), "")
+    if contract.delivery.versions_by == "key":
+        rows = one + other
+        message = (
+            f"有 {rows} 行的“{header}”与已收到的另一条记录相同，而主体或关键字段不同：新旧两条都保留，未作取代。"
+            "属于更正的，请提供部门将旧内容以数据状态 2（删除）报送一次；各行与原记录的位置见反馈“主键相同”表"
+        )
+        return [Finding(BESIDE, "warning", message, str(rows), rows)] if rows else []
+    found = []
+    if one:
+        message = f"有 {one} 行按“{header}”取代了关键字段不同的原记录，各行与原记录的位置见反馈“主键相同”表"
+        found.append(Finding(REPLACED, "info", message, str(one), one))
+    if other:
+        message = (
+            f"有 {other} 行的“{header}”原属另一主体的记录，已按数据合同取代原记录；不是更正而是主键挪作他用的，"
+            "请提供部门换用新的主键重报，并重报原记录（见反馈“主键相同”表）"
+        )
+        found.append(Finding(REUSED, "warning", message, str(other), other))
+    return found

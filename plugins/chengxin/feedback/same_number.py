@@ -1,0 +1,46 @@
+"""Rows that bear the source's own number of another record: which they have replaced, or which stands beside them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from chengxin.dataset.row_keys import RECORD_ID, RowKeys
+from chengxin.feedback import words
+from chengxin.resolve.same_number import NAME
+
+_PLACE = ["source_file", "source_row"]
+
+
+def same_number(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) -> Iterator[pa.RecordBatch]:
+    """Yield one line a row: source_file, source_row, label, source_column, rule, problem, remedy; by row.
+
+    links: the links folders of a batch, one a revision. standard: the parts of its passed rows.
+    """
+    files = [f for f in (folder / NAME for folder in links) if f.exists()]
+    if not files:
+        return
+    told = pa.concat_tables(pq.read_table(f) for f in files)
+    asked = pc.unique(told["row_id"])
+    rows = pa.concat_tables(
+        pq.read_table(p, columns=["row_id", *_PLACE, *keys.naming], filters=pc.field("row_id").isin(asked))
+        for p in standard
+    )
+    rows = rows.append_column("label", keys.labels(rows)).select(["row_id", *_PLACE, "label"])
+    found = told.join(rows, "row_id", join_type="inner").sort_by("row_id")
+    replaces = keys.contract.delivery.versions_by == RECORD_ID
+    cases = [words.SAME_NUMBER_AS[replaces, one] for one in (True, False)]
+    which = pc.if_else(found["one_subject"], pa.scalar(0), pa.scalar(1))
+    rule, after, remedy = (pa.array([case[n] for case in cases], pa.string()).take(which) for n in range(3))
+    place = [found["other_batch"], " 批次 ", found["other_file"], " 第 ", found["other_row"].cast(pa.string()), " 行"]
+    header = next(c.source for c in keys.plan.columns if c.element.id == RECORD_ID)
+    columns = {
+        **{n: found[n] for n in (*_PLACE, "label")},
+        "source_column": pa.repeat(header, found.num_rows),
+        "rule": rule,
+        "problem": pc.binary_join_element_wise("主键与 ", *place, after, ""),
+        "remedy": remedy,
+    }
+    yield from pa.table(columns).combine_chunks().to_batches()

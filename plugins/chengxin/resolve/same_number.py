@@ -1,0 +1,116 @@
+"""Rows that bear the source's own number of another record: a key field was corrected, or the number was used again.
+
+Where the contract says that the number names the record (`delivery.versions_by`), the row has replaced what was held
+under it; elsewhere both records stand. Either is told: never is one record silently two, or one another's.
+
+File of a links folder:
+  same_number.parquet  row_id, other_batch, other_file, other_row, one_subject, adm_order: the row and the place of the
+                       row with the same number that it has replaced, or that stands beside it
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chengxin.resolve.keys import VERSION_ORDER
+from chengxin.resolve.session import literal, parquet
+from chengxin.store.repeats import Digests
+
+NAME = "same_number.parquet"
+TWIN = "twin"
+
+
+@dataclass(frozen=True)
+class SameNumber:
+    """What is told of one batch. replaces: whether the number names the record.
+
+    linked: the linked.parquet of the data set's earlier admissions; standard: the passed rows of a batch, by id.
+    batches: batch_order -> batch id. repeated: the digests that more than one settled row of this batch has.
+    """
+
+    replaces: bool
+    linked: Sequence[Path]
+    batches: Mapping[int, str]
+    standard: Callable[[str], list[Path]]
+    repeated: Callable[[], Digests]
+
+    def write(self, connection: duckdb.DuckDBPyConnection, target: Path, order: int) -> None:
+        """Write the file where there is something to tell. Needs the tables `linked`, `mine` and `held`."""
+        held = [p for p in self.linked if TWIN in pq.read_schema(p).names]
+        columns = f"record_id, {TWIN}, subject_id, version_at, batch_order, row_id, adm_order, payload"
+        before = f"UNION ALL SELECT {columns}, false FROM {parquet(held)} WHERE NOT waiting" if held else ""
+        connection.execute(f"""CREATE TEMP VIEW numbered AS
+            SELECT {columns}, true AS here FROM linked WHERE NOT waiting {before}""")
+        if self.replaces:
+            self._replaced(connection)
+        else:
+            self._beside(connection)
+        found = connection.execute("SELECT DISTINCT other_order FROM told").fetchall()
+        if not found:
+            return
+        places = " UNION ALL ".join(
+            f"""SELECT {n} AS other_order, row_id AS other_id, source_file, source_row AS place
+            FROM {parquet(self.standard(self.batches[n]))}
+            WHERE row_id IN (SELECT other_id FROM told WHERE other_order = {n})"""
+            for (n,) in found
+        )
+        named = ", ".join(f"({n}, {literal(self.batches[n])})" for (n,) in found)
+        connection.execute(f"""COPY (
+            SELECT t.row_id, b.name AS other_batch, p.source_file AS other_file, p.place AS other_row, t.one_subject,
+                {order} AS adm_order
+            FROM told t JOIN ({places}) p USING (other_order, other_id)
+            JOIN (VALUES {named}) b(other_order, name) USING (other_order) ORDER BY t.row_id
+        ) TO '{target / NAME}' (FORMAT parquet)""")
+
+    def _replaced(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Leave `told`: rows that replaced a version of another key, or subject, under their number."""
+        connection.execute(f"""CREATE TEMP TABLE told AS
+            SELECT row_id, other_order, other_id, subject_id = other_subject AS one_subject FROM (
+                SELECT *, lag({TWIN}) OVER w AS other_twin, lag(subject_id) OVER w AS other_subject,
+                    lag(batch_order) OVER w AS other_order, lag(row_id) OVER w AS other_id
+                FROM numbered WHERE payload IS NOT NULL AND record_id IN (SELECT record_id FROM mine)
+                WINDOW w AS (PARTITION BY record_id ORDER BY {VERSION_ORDER}))
+            WHERE here AND {TWIN} <> other_twin""")
+
+    def _beside(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Leave `told`: rows of new records whose number another record bears that is not withdrawn.
+
+        Of one delivery only rows of one subject count: a decision about several may bear one number.
+        """
+        # Of the records seen in this batch only those not known before may be a changed key.
+        connection.register("twice", pa.table({"h": self.repeated()}))
+        connection.execute(f"""CREATE TEMP TABLE fresh AS
+            SELECT record_id, {TWIN}, subject_id, version_at, batch_order, row_id FROM linked
+            WHERE NOT waiting AND {TWIN} IS NOT NULL
+            AND record_id NOT IN (SELECT record_id FROM mine WHERE NOT here)
+            AND ({TWIN} IN (SELECT h FROM twice)
+                OR {TWIN} IN (SELECT {TWIN} FROM numbered WHERE NOT here AND {TWIN} IS NOT NULL))""")
+        connection.unregister("twice")
+        connection.execute(f"""CREATE TEMP TABLE told AS
+            SELECT f.row_id, max_by(o.batch_order, (o.version_at, o.batch_order, o.row_id)) AS other_order,
+                max_by(o.row_id, (o.version_at, o.batch_order, o.row_id)) AS other_id,
+                max_by(o.subject_id = f.subject_id, (o.version_at, o.batch_order, o.row_id)) AS one_subject
+            FROM fresh f JOIN numbered o ON o.{TWIN} = f.{TWIN} AND o.record_id <> f.record_id
+            WHERE o.payload IS NOT NULL AND (NOT o.here OR o.subject_id = f.subject_id AND o.row_id < f.row_id)
+            AND o.record_id NOT IN (SELECT record_id FROM (
+                SELECT record_id, max_by(gone, (version_at, batch_order, row_id)) AS gone FROM (
+                    SELECT record_id, payload IS NULL AS gone, version_at, batch_order, row_id FROM held
+                    UNION ALL SELECT record_id, payload IS NULL, version_at, batch_order, row_id
+                    FROM linked WHERE NOT waiting)
+                WHERE record_id IN (SELECT p.record_id FROM numbered p JOIN fresh USING ({TWIN})) GROUP BY record_id)
+                WHERE gone)
+            GROUP BY f.row_id""")
+
+
+def told(folders: Sequence[Path]) -> tuple[int, int]:
+    """Return how many rows of a batch bear the number of another record: of the same subject, and of another one.
+
+    folders: the links folders of its revisions.
+    """
+    files = [f for f in (folder / NAME for folder in folders) if f.exists()]
+    same = [s for f in files for s in pq.read_table(f, columns=["one_subject"])["one_subject"].to_pylist()]
+    return sum(same), len(same) - sum(same)

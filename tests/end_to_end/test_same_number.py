@@ -1,0 +1,187 @@
+"""One number, two keys: where the source's number names the record it is replaced, elsewhere both rows are told."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chengxin import pipeline
+from chengxin.clock import Clock
+from chengxin.contracts.lint import lint_contract
+from chengxin.errors import ContractError
+from chengxin.handover import Verdict
+from chengxin.resolve import ledger
+from chengxin.store import atomic
+from deliveries import PENALTY, REGISTRATION, START, Office, company, counts, penalty, uscc
+
+NAMES = ("source_record_id", *PENALTY, "delivery_status_code")
+
+
+def office_by(folder: Path, versions_by: str, **delivery: Any) -> Office:
+    office = Office(folder)
+    office.contract("test_reg", "registration", REGISTRATION)
+    columns = [{"source": n, "element": n, "optional": n != "source_record_id"} for n in NAMES]
+    columns[0]["required"] = True
+    delivery = {"options": {"folder": "pen"}, "versions_by": versions_by} | delivery
+    office.contract("pen", "penalty", NAMES, columns=columns, delivery=delivery)
+    office.deliver("test_reg", company(1), company(2, region_code="430302"), day=0)
+    return office
+
+
+@pytest.fixture
+def numbered(tmp_path: Path) -> Office:
+    return office_by(tmp_path, "source_record_id")
+
+
+@pytest.fixture
+def keyed(tmp_path: Path) -> Office:
+    return office_by(tmp_path, "key")
+
+
+def fine(number: str, n: int, about: int = 1, **more: Any) -> dict[str, Any]:
+    return penalty(n, source_record_id=number, uscc=uscc(about), **more)
+
+
+def shown(office: Office) -> list[tuple[str, str]]:
+    office.publish()
+    found = office.table("penalty", "source_record_id, regexp_extract(decision_no, '(\\d+)号', 1)")
+    assert len(office.table("credit_record", "record_id")) == len(found) + 2
+    return found
+
+
+def findings(office: Office, n: int = 0) -> dict[str, str]:
+    folder = office.layout.validation("pen", office.account("pen", n).batch_id)
+    verdict = Verdict.from_json(atomic.read_json(folder / "verdict.json"))
+    page = (folder / "report.html").read_text("utf-8")
+    said = {f.rule: f.message for f in verdict.findings if f.rule.startswith("record.")}
+    assert all(message in page for message in said.values())
+    return said
+
+
+def told(office: Office) -> list[tuple[str, str, str]]:
+    answers = pipeline.answer(office.contracts["pen"], office.settings, Clock(START))
+    path = answers[-1].folder / "主键相同.csv"
+    if not path.exists():
+        return []
+    lines = list(csv.reader(path.read_text("utf-8-sig").splitlines()))[1:]
+    return [(line[1], line[4], line[5]) for line in lines]
+
+
+def test_a_corrected_key_field_replaces_the_record_of_its_number(numbered: Office) -> None:
+    numbered.deliver("pen", fine("k1", 1), fine("k2", 2), day=1)
+    assert shown(numbered) == [("k1", "1"), ("k2", "2")]
+    assert counts(numbered.deliver("pen", fine("k1", 11), day=2)) == (1, 0, 0, 0)
+    assert shown(numbered) == [("k1", "11"), ("k2", "2")]
+    assert list(findings(numbered, 1)) == ["record.replaced"]
+    first = numbered.account("pen", 0).batch_id
+    assert [(row, rule, first in words) for row, rule, words in told(numbered)] == [("2", "record.replaced", True)]
+
+
+def test_another_subject_under_the_number_replaces_it_in_its_own_part_and_is_told(numbered: Office) -> None:
+    numbered.deliver("pen", fine("k1", 1), day=1)
+    assert shown(numbered) == [("k1", "1")]
+    numbered.deliver("pen", fine("k1", 1, about=2), day=2)
+    assert shown(numbered) == [("k1", "1")]
+    by_name = {number: name for name, number in numbered.table("subject", "name, subject_id")}
+    assert [by_name[s] for (s,) in numbered.table("penalty", "subject_id")] == ["湖南示例2有限公司"]
+    assert list(findings(numbered, 1)) == ["record.number_reused"]
+    assert numbered.account("pen", 1).verdict == "warn"
+
+
+def test_the_old_key_is_deleted_and_sent_again_by_its_number(numbered: Office) -> None:
+    numbered.deliver("pen", fine("k1", 1), day=1)
+    numbered.deliver("pen", fine("k1", 11, delivery_status_code="2"), day=2)
+    assert shown(numbered) == []
+    assert counts(numbered.deliver("pen", fine("k1", 12), day=3)) == (1, 0, 0, 0)
+    assert counts(numbered.deliver("pen", fine("k1", 12), fine("k3", 3), day=4)) == (1, 0, 1, 0)
+    assert shown(numbered) == [("k1", "12"), ("k3", "3")]
+    assert [findings(numbered, n) for n in (0, 1, 3)] == [{}, {}, {}]
+
+
+def test_an_older_version_that_comes_late_replaces_nothing(numbered: Office) -> None:
+    numbered.deliver("pen", fine("k1", 2, source_updated_at="2026-02-05 10:00:00"), day=1)
+    numbered.deliver("pen", fine("k1", 1, source_updated_at="2026-02-01 10:00:00"), day=2)
+    assert shown(numbered) == [("k1", "2")]
+
+
+def test_a_full_delivery_withdraws_by_number(tmp_path: Path) -> None:
+    office = office_by(tmp_path, "source_record_id", mode="full")
+    office.deliver("pen", fine("k1", 1), fine("k2", 2), fine("k3", 3), day=1)
+    office.deliver("pen", fine("k1", 1), fine("k2", 22), day=2)
+    assert shown(office) == [("k1", "1"), ("k2", "22")]
+    assert office.account("pen", 1).withdrawn == 1
+
+
+def test_a_correction_that_waits_for_its_subject_replaces_once_it_is_known(numbered: Office) -> None:
+    numbered.deliver("pen", fine("k1", 1), day=1)
+    assert counts(numbered.deliver("pen", fine("k1", 1, about=7), day=2)) == (0, 0, 0, 1)
+    assert shown(numbered) == [("k1", "1")]
+    numbered.deliver("test_reg", company(7), day=3)
+    numbered.publish()
+    assert len(numbered.table("penalty")) == 1
+    assert list(findings(numbered, 1)) == ["record.number_reused"]
+
+
+def test_a_judgement_moves_a_record_whose_versions_lie_in_several_parts(numbered: Office) -> None:
+    numbered.deliver("pen", penalty(1, source_record_id="k1", org_code="", subject_name="某某示例厂"), day=1)
+    numbered.deliver("pen", fine("k1", 1, about=2, source_updated_at="2026-01-20 10:00:00"), day=2)
+    assert shown(numbered) == [("k1", "1")]
+    subject = dict(numbered.table("subject", "uscc, subject_id"))[uscc(1)]
+    ledger.judge(numbered.layout, at=START, author="a", subject_id=subject, part="name_key", value="某某示例厂",
+        verdict="positive", reason="r")  # fmt: skip
+    numbered.publish()
+    assert [s for (s,) in numbered.table("penalty", "subject_id")] == [subject]
+    ledger.undo(numbered.layout, 0, at=START, author="a", reason="r")
+    numbered.publish()
+    assert len(numbered.table("penalty")) == 1
+
+
+def test_without_it_both_stand_and_both_are_named(keyed: Office) -> None:
+    keyed.deliver("pen", fine("k1", 1), fine("k2", 2), day=1)
+    account = keyed.deliver("pen", fine("k1", 11), fine("k2", 2), fine("k3", 3), day=2)
+    assert (counts(account), account["verdict"]) == ((2, 0, 1, 0), "warn")
+    assert shown(keyed) == [("k1", "1"), ("k1", "11"), ("k2", "2"), ("k3", "3")]
+    assert "有 1 行" in findings(keyed, 1)["record.same_number"]
+    first = keyed.account("pen", 0).batch_id
+    [(row, rule, words)] = told(keyed)
+    assert (row, rule) == ("2", "record.same_number")
+    assert first in words and "第 2 行" in words and "关键字段不同" in words
+
+
+def test_what_was_deleted_beside_it_is_no_second_record(keyed: Office) -> None:
+    keyed.deliver("pen", fine("k1", 1), day=1)
+    keyed.deliver("pen", fine("k1", 1, delivery_status_code="2"), fine("k1", 11), day=2)
+    assert (shown(keyed), findings(keyed, 1)) == ([("k1", "11")], {})
+
+
+def test_several_subjects_of_one_decision_are_not_told_and_two_keys_of_one_are(keyed: Office) -> None:
+    keyed.deliver("pen", fine("k1", 1), fine("k1", 1, about=2), day=1)
+    assert findings(keyed) == {}
+    keyed.deliver("pen", fine("k5", 5), fine("k5", 6), day=2)
+    assert list(findings(keyed, 1)) == ["record.same_number"]
+
+
+def test_what_names_the_records_cannot_change_once_there_are_any(keyed: Office) -> None:
+    keyed.deliver("pen", fine("k1", 1), day=1)
+    other = office_by(keyed.folder / "other", "source_record_id")
+    keyed.contracts["pen"] = other.contracts["pen"]
+    with pytest.raises(ContractError, match=r"delivery\.versions_by"):
+        keyed.deliver("pen", fine("k1", 2), day=2)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "kind", "more"),
+    [("pen", "penalty", {"route": {"group": "penalties", "precedence": 1}}), ("reg", "registration", {})],
+)
+def test_the_linter_refuses_numbers_that_cannot_name_a_record(
+    tmp_path: Path, dataset: str, kind: str, more: dict[str, Any]
+) -> None:
+    names = ("source_record_id", *(PENALTY if kind == "penalty" else REGISTRATION))
+    columns = [{"source": n, "element": n, "required": n == "source_record_id" or None} for n in names]
+    delivery = {"options": {"folder": "x"}, "versions_by": "source_record_id"} | more
+    office = Office(tmp_path)
+    office.contract(dataset, kind, names, columns=columns, delivery=delivery)
+    assert any("versions_by" in m for m in lint_contract(office.contracts[dataset]))
+    office.contract("pen", "penalty", names[:1] + PENALTY, delivery={k: v for k, v in delivery.items() if k != "route"})
+    assert any("required: true" in m for m in lint_contract(office.contracts["pen"]))

@@ -24,6 +24,7 @@ RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-
     && python -m compileall -q plugins
 COPY dags dags
 COPY expectations expectations
+COPY deploy/accounts.py deploy/
 
 USER chengxin
 CMD ["chengxin", "--help"]

@@ -143,6 +143,18 @@ class Stack:
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
+    def airflow(self, *words: str) -> None:
+        """Run a command of Airflow's where its database is reached, as `docker compose run migrate` does."""
+        done = subprocess.run(
+            ["airflow", *words],
+            env=self.environment("migrate"),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def start(self, service: str, **more: str) -> None:
         environment = self.environment(service, **more) if "environment" in self.compose["services"][service] else None
         self._start(service, shlex.split(self.here(self.compose["services"][service]["command"])), environment)

@@ -26,11 +26,12 @@ class Delivery:
 
 @dataclass(frozen=True)
 class LandedFile:
-    """One received file, unchanged: name within payload/, size in bytes, sha256 in hex."""
+    """One received file, unchanged: name within payload/, size in bytes, sha256 in hex; rows: as its manifest says."""
 
     name: str
     size: int
     sha256: str
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,23 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class StatedRows:
+    """A file that holds another number of records than is stated. by: `manifest`, or `total` (a row of the file)."""
+
+    file: str
+    by: str
+    stated: int
+    read: int
+
+
+@dataclass(frozen=True)
 class StandardBatch:
     """The counts of a standardised batch. received = passed + quarantined.
 
     rules: issue rows per 'level:rule'. digest: contract + library digest under which it was made.
     mismatch: message when the whole delivery does not fit the contract (then passed = 0).
     sources: the names that `source_file` holds, by file number: received files, or members of archives.
+    stated: where another number of records is stated than was read.
     """
 
     dataset: str
@@ -70,9 +82,12 @@ class StandardBatch:
     digest: str
     mismatch: str | None = None
     sources: tuple[str, ...] = ()
+    stated: tuple[StatedRows, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sources", tuple(self.sources))  # JSON gives a list
+        said = tuple(s if isinstance(s, StatedRows) else StatedRows(**s) for s in self.stated)
+        object.__setattr__(self, "stated", said)
 
 
 @dataclass(frozen=True)

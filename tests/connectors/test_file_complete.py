@@ -224,7 +224,7 @@ def test_a_manifest_of_single_files_waits_for_all_that_it_lists(settings, make_c
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\n", b"nonsense", b"a.csv\nb.csv\n", b"name,rows\na,3\n", b"{broken", b"\xff\xff", b"name,size\na,x\n"],
+    [b"", b"\n", b"nonsense", b"a.csv\nb.csv\n", b"name,owner\na,3\n", b"{broken", b"\xff\xff", b"name,size\na,x\n"],
 )
 def test_a_manifest_that_says_nothing_is_a_problem(data):
     with pytest.raises(DeliveryCorrupt, match="清单“m”无法识别"):

@@ -41,9 +41,12 @@ class Connector(Protocol):
         Raises SourceUnavailable.
         """
 
-    def fetch(self, delivery: Delivery, contract: Contract, settings: Settings, target: Path) -> None:
+    def fetch(
+        self, delivery: Delivery, contract: Contract, settings: Settings, target: Path
+    ) -> Mapping[str, int] | None:
         """Stream the delivery's bytes, unchanged, into files directly under `target`.
 
+        Return how many rows the source says that a file has, by its name, where it says so.
         Raises SourceUnavailable (try again) or DeliveryCorrupt (not the bytes that were announced).
         """
 

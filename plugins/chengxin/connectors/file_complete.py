@@ -24,6 +24,18 @@ _HEADERS = {
     "size": ("size", "bytes", "length", "大小", "字节数", "文件大小"),
     "sha256": ("sha256", "sha-256"),
     "md5": ("md5",),
+    "rows": (
+        "rows",
+        "records",
+        "row_count",
+        "record_count",
+        "行数",
+        "记录数",
+        "条数",
+        "数据条数",
+        "记录条数",
+        "数据行数",
+    ),
     "digest": ("digest", "checksum", "hash", "校验值", "校验码", "摘要"),
 }
 _SUM = re.compile(r"^\\?([0-9a-fA-F]{64}|[0-9a-fA-F]{32})(?:\s+\*?(.+))?$")
@@ -57,12 +69,16 @@ class Complete(Options):
 
 @dataclass(frozen=True)
 class Listed:
-    """One line of a manifest. name: None where the manifest belongs to one file and only says its checksum."""
+    """One line of a manifest. name: None where the manifest belongs to one file and only says its checksum.
+
+    rows: how many records the file holds, without header and totals.
+    """
 
     name: str | None
     size: int | None = None
     sha256: str | None = None
     md5: str | None = None
+    rows: int | None = None
 
 
 def read_manifest(data: bytes, shown: str) -> list[Listed]:
@@ -75,9 +91,9 @@ def read_manifest(data: bytes, shown: str) -> list[Listed]:
         listed = _from_json(text) if text.lstrip()[:1] in ("{", "[") else _from_sums(text) or _from_table(text)
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
         listed = []
-    if not listed or any(x.size is None and not (x.sha256 or x.md5) for x in listed):
+    if not listed or any(x.size is None and x.rows is None and not (x.sha256 or x.md5) for x in listed):
         raise DeliveryCorrupt(
-            f"清单“{shown}”无法识别：每行应写明文件名，以及大小或校验值（sha256、md5）；请提供部门重新投递"
+            f"清单“{shown}”无法识别：每行应写明文件名，以及大小、校验值（sha256、md5）或记录数；请提供部门重新投递"
         )
     return listed
 
@@ -151,4 +167,5 @@ def _listed(**said: Any) -> Listed:
         said[name] = value
     named: str | None = said.get("name")
     size = int(said["size"]) if said.get("size") is not None else None
-    return Listed(named.removeprefix("./") if named else None, size, said["sha256"], said["md5"])
+    rows = int(said["rows"].replace(",", "")) if said.get("rows") is not None else None
+    return Listed(named.removeprefix("./") if named else None, size, said["sha256"], said["md5"], rows)

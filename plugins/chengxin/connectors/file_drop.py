@@ -114,10 +114,11 @@ class FileDrop:
         found = [_delivery(contract, options, files, entries, complete) for files, _ in offered]
         return sorted(found, key=lambda d: (d.offered_at, d.name))
 
-    def fetch(self, delivery: Delivery, contract: Contract, settings: Settings, target: Path) -> None:
+    def fetch(self, delivery: Delivery, contract: Contract, settings: Settings, target: Path) -> dict[str, int]:
         """Copy the files, going on where a lost connection broke off; check size, fingerprint and manifest.
 
-        Raises DeliveryCorrupt when a file changed since it was found, is too large or is not what the manifest says.
+        Return the numbers of rows that the manifest gives. Raises DeliveryCorrupt when a file changed since it was
+        found, is too large or is not what the manifest says.
         """
         with _place_of(delivery, settings) as place:
             names = _copy_names([f["name"] for f in delivery.locator["files"]])
@@ -127,9 +128,10 @@ class FileDrop:
                 entry = Entry(**file)
                 _check_size(entry, settings)
                 _copy(place, entry, target / name)
-        if manifest is not None:
-            _compare(delivery, dict(zip((f["name"] for f in delivery.locator["files"]), names, strict=True)), manifest,
-                     target, beside)  # fmt: skip
+        if manifest is None:
+            return {}
+        copies = dict(zip((f["name"] for f in delivery.locator["files"]), names, strict=True))
+        return _compare(delivery, copies, manifest, target, beside)
 
     def _beside(self, place: Place, delivery: Delivery, contract: Contract) -> set[str] | None:
         """Return the names of the files in the folder; None where a single file was given by hand."""
@@ -362,8 +364,8 @@ def _read_manifest(place: Place, entry: Entry) -> list[Listed]:
 
 def _compare(
     delivery: Delivery, copies: dict[str, str], manifest: list[Listed], target: Path, beside: set[str] | None
-) -> None:
-    """Compare what came with what was announced, both ways.
+) -> dict[str, int]:
+    """Compare what came with what was announced, both ways; return the announced numbers of rows by copy.
 
     A manifest may be about several deliveries; what it lists of others must lie there too (`beside`).
     """
@@ -383,6 +385,8 @@ def _compare(
         wrong = disagreement(target / copy, listed[name])
         if wrong:
             raise DeliveryCorrupt(f"文件“{name}”{wrong}（清单“{shown}”）；请提供部门重新投递")
+    rows = {copy: listed[name].rows for name, copy in copies.items()}
+    return {copy: n for copy, n in rows.items() if n is not None}
 
 
 def _some(names: Iterable[str]) -> str:

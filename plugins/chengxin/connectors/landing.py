@@ -165,8 +165,10 @@ def payload_digest(files: tuple[LandedFile, ...]) -> str:
 
 def _fetch(contract: Contract, delivery: Delivery, settings: Settings, target: Path) -> tuple[LandedFile, ...]:
     target.mkdir(parents=True)
-    connector_named(delivery.locator["connector"]).fetch(delivery, contract, settings, target)
-    files = tuple(LandedFile(p.name, p.stat().st_size, sha256_file(p)) for p in sorted(target.iterdir()))
+    rows = connector_named(delivery.locator["connector"]).fetch(delivery, contract, settings, target) or {}
+    files = tuple(
+        LandedFile(p.name, p.stat().st_size, sha256_file(p), rows.get(p.name)) for p in sorted(target.iterdir())
+    )
     if not files:
         raise DeliveryCorrupt(f"“{delivery.name}”没有收到任何文件")
     return files

@@ -29,6 +29,7 @@ from chengxin.standardise.quarantine import QUARANTINE
 from chengxin.standardise.reader import Piece, above, headers, number_formats, plan, read, rows_of_sheet
 from chengxin.standardise.reading.archives import Source, sources
 from chengxin.standardise.reading.shapes import CUT_OFF
+from chengxin.standardise.stated_rows import differing, totals
 from chengxin.standardise.stated_units import check_formats, check_units
 from chengxin.standardise.worker import prepare
 from chengxin.store import atomic
@@ -36,6 +37,7 @@ from chengxin.store import atomic
 POOL_BYTES = 64 << 20  # below this, starting processes costs more than it saves
 ROW_NUMBERS = ("row_id", "source_row")
 SAMPLE = 2_048  # rows
+_TABLES = frozenset({"csv", "tsv", "xlsx", "xls"})  # whose rows that are no records are totals, notes and headers
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,14 @@ def _standardised(
     tasks = list(_tasks(contract, batch, found, folder))
     rules: Counter[str] = Counter()
     passed = quarantined = 0
+    records = [0] * len(found)
+    table = contract.file.format in _TABLES
+    stated = [totals(above(s.path, contract.file)) if table else [] for s in found]
     for task, done in zip(tasks, _results(tasks, workers, sum(s.path.stat().st_size for s in found)), strict=True):
         passed, quarantined = passed + done[0], quarantined + done[1]
         rules.update(done[2])
+        records[task.file_no] += done[0] + done[1] - (done[2]["error:row.not_a_record"] if table else 0)
+        stated[task.file_no] += done[3]
         if done[2][f"error:{CUT_OFF}"] and contract.delivery.mode == "full":
             raise DeliveryMismatch(
                 f"文件 {task.file_name} 在中间断开，后面的记录没有收到；全量报送缺了它们会被当作撤回，故整批暂缓。"
@@ -117,6 +124,7 @@ def _standardised(
         dict(sorted(rules.items())),
         standard_digest(contract),
         sources=tuple(s.name for s in found),
+        stated=differing(batch, [s.name for s in found], records, stated),
     )
 
 
@@ -143,7 +151,7 @@ def _tasks(contract: Contract, batch: Batch, found: Sequence[Source], folder: Pa
             number += 1
 
 
-def _results(tasks: Sequence[Task], workers: int, size: int) -> Iterator[tuple[int, int, Counter[str]]]:
+def _results(tasks: Sequence[Task], workers: int, size: int) -> Iterator[tuple[int, int, Counter[str], list[int]]]:
     if workers > 1 and len(tasks) > 1 and size >= POOL_BYTES:
         context = get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=prepare) as pool:
@@ -152,11 +160,15 @@ def _results(tasks: Sequence[Task], workers: int, size: int) -> Iterator[tuple[i
         yield from map(standardise_piece, tasks)
 
 
-def standardise_piece(task: Task) -> tuple[int, int, Counter[str]]:
-    """Standardise one piece into its part files. Return rows passed, rows quarantined, issues per 'level:rule'."""
+def standardise_piece(task: Task) -> tuple[int, int, Counter[str], list[int]]:
+    """Standardise one piece into its part files.
+
+    Return rows passed, rows quarantined, issues per 'level:rule', and the numbers of records that totals state.
+    """
     mapper = Mapper(task.contract, today=task.today, salt=task.salt)
     passed = quarantined = 0
     rules: Counter[str] = Counter()
+    stated: list[int] = []
     for n, chunk in enumerate(read(task.piece, task.contract.file)):
         done = mapper.run(chunk, file_no=task.file_no, file_name=task.file_name, from_1904=task.piece.from_1904)
         stem = f"{task.number:05d}-{n:03d}"
@@ -165,7 +177,9 @@ def standardise_piece(task: Task) -> tuple[int, int, Counter[str]]:
                 write_part(table, task.target / f"{kind}-{stem}.parquet")
         passed, quarantined = passed + done.passed.num_rows, quarantined + done.quarantined.num_rows
         rules.update(_count_rules(done.issues))
-    return passed, quarantined, rules
+        if task.contract.file.format in _TABLES:
+            stated += totals(d.raw for d in chunk.damaged if d.rule == "row.not_a_record")
+    return passed, quarantined, rules, stated
 
 
 def write_part(table: pa.Table, path: Path) -> None:

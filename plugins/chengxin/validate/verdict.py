@@ -12,6 +12,7 @@ from chengxin.validate.scan import RowRef
 _COUNTING = ("proportion", "unique_value_count", "table_")
 #: What is said of a last row without line break, and of a full delivery that is held for it.
 UNENDED = "row.last_unended"
+CUT_OFF = "row.cut_off"
 _KEPT = (
     "element_count", "unexpected_count", "unexpected_percent", "unexpected_percent_total",
     "unexpected_percent_nonmissing", "missing_count", "missing_percent", "details",
@@ -147,7 +148,7 @@ def batch_findings(
         return [Finding("delivery.mismatch", "critical", f"交付与数据合同不符：{counts.mismatch}")]
     if counts.received == 0:
         return [_empty(contract)]
-    return [*_perhaps_cut(contract, counts, history), *_refused_share(contract, counts)]
+    return [*_stated(contract, counts), *_perhaps_cut(contract, counts, history), *_refused_share(contract, counts)]
 
 
 def unended(counts: StandardBatch) -> bool:
@@ -155,14 +156,34 @@ def unended(counts: StandardBatch) -> bool:
     return f"warning:{UNENDED}" in counts.rules
 
 
+def _stated(contract: Contract, counts: StandardBatch) -> Iterator[Finding]:
+    """Hold what has another number of records than its manifest says, or a full list fewer than its own total."""
+    ask = "请向提供部门核实：没有传完的，请其重报；数字写错的，用 chengxin release 放行并写明理由"
+    for said in counts.stated:
+        read = f"实际读到 {said.read} 条（不计列名、合计和说明）"
+        if said.by == "manifest":
+            message = f"清单写明“{said.file}”有 {said.stated} 条记录，{read}，故暂不采用。{ask}"
+            yield Finding("rows.manifest", "critical", message, str(said.read))
+        elif contract.delivery.mode == "full" and said.read < said.stated:
+            message = f"“{said.file}”写明共 {said.stated} 条，{read}，缺少的记录会被撤下，故暂不采用。{ask}"
+            yield Finding("rows.total", "critical", message, str(said.read))
+        else:
+            message = f"“{said.file}”写明共 {said.stated} 条，{read}。请与提供部门核对是否有缺失"
+            yield Finding("rows.total", "warning", message, str(said.read))
+
+
 def _perhaps_cut(contract: Contract, counts: StandardBatch, history: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     """Hold a full delivery whose last row has no line break, as the one before had, and which has fewer rows.
 
-    Either alone says little: some programs never end the last row, and lists get shorter.
+    Either alone says little: some programs never end the last row, and lists get shorter. An increment is taken with a
+    warning where its last row is torn, or lacks the line break that the one before had.
     """
+    if contract.delivery.mode != "full":
+        yield from _torn_increment(counts, history)
+        return
     before: Mapping[str, Any] = next((f for f in reversed(history) if f.get("mode") == "full"), {})
     less = int(before.get("received", 0)) - counts.received
-    if contract.delivery.mode == "full" and unended(counts) and before.get("unended") is False and less > 0:
+    if unended(counts) and before.get("unended") is False and less > 0:
         yield Finding(
             UNENDED,
             "critical",
@@ -170,6 +191,17 @@ def _perhaps_cut(contract: Contract, counts: StandardBatch, history: Sequence[Ma
             "故暂不采用。请向提供部门核实：没有传完的，请其重报；确是完整的，用 chengxin release 放行并写明理由",
             str(less),
         )
+
+
+def _torn_increment(counts: StandardBatch, history: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    torn = counts.rules.get(f"error:{CUT_OFF}", 0)
+    after = "已读出的记录照常采用；请提供部门核对是否有缺失，重新报送完整的文件（已采用的不会重复入库）"
+    if torn:
+        message = f"文件在中间断开，最后一条记录不完整，其后的记录没有收到。{after}"
+        yield Finding(CUT_OFF, "warning", message, str(torn), torn)
+    elif unended(counts) and history and history[-1].get("unended") is False:
+        message = f"文件最后一行没有以换行结束（上一次的有）：可能没有传完，最后一个值可能不完整。{after}"
+        yield Finding(UNENDED, "warning", message)
 
 
 def _refused_share(contract: Contract, counts: StandardBatch) -> list[Finding]:

@@ -1,6 +1,7 @@
 """Rows of a table that are no records: totals, notes and further headers below (or between) the data."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
@@ -15,7 +16,8 @@ from chengxin.standardise.kernels.buffers import as_mask
 _BLANK = " \t\r\n\u3000\xa0\ufeff"
 _TOTAL = re.compile(
     r"(?:[^0-9]{0,10})(?:合计|总计|小计|共计|累计|总数)(?:数|金额)?(?:[(（].{0,12}[)）])?[:：]?"
-    r"|(?:合计|总计|小计|共计|以上|共)+[0-9]+(?:户|家|条|人|件|个|笔|起|宗|项)(?:企业|单位|记录|数据)?[。.]?"
+    r"|(?:合计|总计|小计|共计|共有|总数|记录数|以上|共)+[:：]?[0-9,，]+(?:户|家|条|人|件|个|笔|起|宗|项|行)"
+    r"(?:企业|单位|记录|数据|信息)?[。.]?|(?:记录数|条数|总行数)[:：][0-9,，]+"
     r"|(?:Grand|Sub)?-?Total[:：]?|以下空白|[(（]?以下无正文[)）]?|第[0-9]+页[,，]?共[0-9]+页",
     re.I,
 )
@@ -29,7 +31,7 @@ _NOTE = re.compile(
     r"|联系人|联系电话|数据来源|资料来源|打印时间|打印日期|导出时间|导出日期|生成时间|统计时间|制表时间|制表日期)\s*(?:[:：]|\d+[.、．]).*",
     re.S,
 )
-_MARKS = "合总小共累本全以注备附说填表制审复报单负联数资打导生统第（(TtGgSs \u3000\xa0\ufeff"
+_MARKS = "合总小共累记条本全以注备附说填表制审复报单负联数资打导生统第（(TtGgSs \u3000\xa0\ufeff"
 _BOM = "\ufeff"
 _LONGEST_LATIN = 30  # bytes of a mark in Latin letters or brackets, and its blanks
 _DEEP = 3  # columns in which the mark may stand
@@ -108,8 +110,12 @@ _CODES = np.array([int.from_bytes(m.encode()) for m in _MARKS if len(m.encode())
 
 
 def _is_note(table: pa.Table, row: int) -> bool:
-    cells = [(column[row].as_py() or "").strip(_BLANK) for column in table.columns]
-    filled = [cell for cell in cells if cell]
+    return is_note([column[row].as_py() or "" for column in table.columns])
+
+
+def is_note(cells: Iterable[str]) -> bool:
+    """Tell whether the cells of a row are those of a total or a note."""
+    filled = [cell for cell in (cell.strip(_BLANK) for cell in cells) if cell]
     if not filled:
         return False
     if _TOTAL.fullmatch(re.sub(rf"[{_BLANK}]", "", filled[0])) or _SIGNED.fullmatch(filled[0]):

@@ -1,0 +1,123 @@
+"""What a manifest or a total row says of the number of records is compared with what was read; a torn end is told."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from chengxin import pipeline
+from chengxin.clock import Clock
+from chengxin.handover import Verdict
+from chengxin.store import atomic
+from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
+
+NAMES = ("uscc", "decision_no", "decision_on", "authority_name", "penalty_content")
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    office = Office(tmp_path)
+    office.contract("test_reg", "registration", REGISTRATION)
+    office.deliver("test_reg", company(1), day=0)
+    declare(office)
+    return office
+
+
+def declare(office: Office, mode: str = "incremental", form: str = "csv", **options: Any) -> None:
+    columns = [{"source": n, "element": n} for n in NAMES]
+    delivery = {"mode": mode, "options": {"folder": "pen", "pattern": f"*.{form}", **options}}
+    office.contract("pen", "penalty", PENALTY, columns=columns, delivery=delivery, file={"format": form})
+
+
+def lines(count: int) -> list[str]:
+    rows = [penalty(n, uscc=uscc(1)) for n in range(1, count + 1)]
+    return [",".join(NAMES), *(",".join(str(row[n]) for n in NAMES) for row in rows)]
+
+
+def send(office: Office, text: str, name: str = "罚.csv", manifest: str = "") -> dict[str, Any]:
+    folder = office.settings.home / "inbox" / "pen"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text, "utf-8")
+    if manifest:
+        (folder / f"{name}.清单").write_text(manifest, "utf-8")
+    at = START.timestamp() + 60 * len(list(folder.iterdir()))
+    for path in folder.glob(f"{name}*"):
+        os.utime(path, (at, at))
+    [found] = pipeline.discover(office.contracts["pen"], office.settings)
+    clock = Clock(START)
+    landed = pipeline.land(office.contracts["pen"], found, office.settings, clock)
+    (folder / name).unlink()
+    return pipeline.ingest(office.contracts["pen"], landed, office.settings, clock)
+
+
+def findings(office: Office, account: dict[str, Any]) -> dict[str, str]:
+    path = office.layout.validation("pen", account["batch_id"]) / "verdict.json"
+    return {f.rule: f.message for f in Verdict.from_json(atomic.read_json(path)).findings}
+
+
+@pytest.mark.parametrize("listed", ["文件名,记录数\n罚.csv,5\n", '[{"name": "罚.csv", "rows": 5}]'])
+@pytest.mark.parametrize(("rows", "verdict"), [(5, "accept"), (4, "hold"), (6, "hold")])
+def test_what_the_manifest_counts_is_what_must_be_read(office: Office, listed: str, rows: int, verdict: str) -> None:
+    declare(office, complete={"manifest": "{name}.清单"})
+    account = send(office, "\n".join([*lines(rows), "合计,,,,", ""]), manifest=listed)
+    assert account["verdict"] == verdict
+    said = findings(office, account).get("rows.manifest", "")
+    assert (f"有 5 条记录，实际读到 {rows} 条" in said) == (verdict == "hold")
+
+
+@pytest.mark.parametrize("total", ["合计 5 条,,,,", "共5条记录", "合计：5条,,,,", "合计,5条,,,", '"总计： 5 条",,,,',
+    "记录数：5,,,,", "注：共有5条，其中市局2条,,,,"])  # fmt: skip
+def test_a_total_that_agrees_says_nothing_and_one_that_does_not_is_told(office: Office, total: str) -> None:
+    account = send(office, "\n".join([*lines(5), total, ""]))
+    assert (account["verdict"], account["accepted"]) == ("warn" if findings(office, account) else "accept", 5)
+    assert "rows.total" not in findings(office, account)
+    account = send(office, "\n".join([*lines(4), total, ""]), "又.csv")
+    assert account["verdict"] == "warn"
+    assert "“又.csv”写明共 5 条，实际读到 4 条" in findings(office, account)["rows.total"]
+
+
+def test_a_full_list_that_is_shorter_than_its_own_total_is_held(office: Office) -> None:
+    declare(office, mode="full")
+    account = send(office, "\n".join([*lines(20), "合计 20 条,,,,", ""]))
+    assert account["verdict"] == "accept"
+    account = send(office, "\n".join([*lines(19), "合计 20 条,,,,", ""]), "又.csv")
+    assert account["verdict"] == "hold"
+    assert "写明共 20 条，实际读到 19 条" in findings(office, account)["rows.total"]
+
+
+@pytest.mark.parametrize(
+    "total", ["合计 30 户,,,,", "合计,,,,30", "小计 2 条,,,,", "第1页共3页,,,,", "备注：罚款30万元,,,,"]
+)
+def test_what_counts_something_else_is_no_number_of_records(office: Office, total: str) -> None:
+    account = send(office, "\n".join([*lines(5), total, ""]))
+    assert "rows.total" not in findings(office, account)
+
+
+def test_several_totals_in_one_sheet_are_added_up(office: Office, tmp_path: Path) -> None:
+    declare(office, form="xlsx")
+    head, *rows = [line.split(",") for line in lines(6)]
+    agrees, differs = [head, *rows[:4], ["共4条"], *rows[4:], ["共2条"]], [head, *rows, ["共7条"]]
+    for name, sheet in (("真.xlsx", agrees), ("假.xlsx", differs)):
+        book = openpyxl.Workbook()
+        for row in sheet:
+            book.active.append(row)
+        book.save(tmp_path / name)
+        account = office.ingest("pen", tmp_path / name)
+        assert ("rows.total" in findings(office, account)) == (sheet is differs)
+
+
+def test_an_increment_that_ends_within_a_row_says_so_in_its_verdict(office: Office) -> None:
+    account = send(office, "\n".join(lines(5))[:-12])
+    assert (account["verdict"], account["quarantined"]) == ("warn", 1)
+    assert "最后一条记录不完整" in findings(office, account)["row.cut_off"]
+    review = pipeline.review(office.contracts, office.settings)
+    assert any("最后一条记录不完整" in f for d in review.doubts for f in d.findings)
+
+
+def test_an_increment_whose_last_row_lacks_the_line_break_of_the_one_before_is_told(office: Office) -> None:
+    assert send(office, "\n".join([*lines(5), ""]))["verdict"] == "accept"
+    account = send(office, "\n".join(lines(6)), "又.csv")
+    assert (account["verdict"], list(findings(office, account))) == ("warn", ["row.last_unended"])
+    assert send(office, "\n".join(lines(7)), "三.csv")["verdict"] == "accept"

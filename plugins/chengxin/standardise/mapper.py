@@ -30,6 +30,7 @@ from chengxin.standardise.kernels.buffers import (
 )
 from chengxin.standardise.quarantine import damaged_table, quarantine_table
 from chengxin.standardise.reader import Damaged, RawChunk
+from chengxin.standardise.reading.torn import perhaps_cut
 from chengxin.standardise.stated_units import check_units
 
 ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
@@ -93,6 +94,7 @@ class Mapper:
         work.check_identity()
         work.check_dates()
         work.check_end()
+        work.check_torn()
         return work.result()
 
 
@@ -300,6 +302,23 @@ class _Work:
             last = np.zeros(self.rows, dtype=bool)
             last[-1] = True
             self.log.add("row.last_unended", last, "", "", pa.nulls(self.rows, pa.string()))
+
+    def check_torn(self) -> None:
+        """Refuse rows beside half a line whose last, or first, value may be the other half and does not show it."""
+        lines = np.array([d.row for d in self.chunk.damaged if d.fragment], np.int64)
+        if not len(lines) or not self.rows:
+            return
+        names, rows = self.chunk.table.column_names, self.source_row.to_numpy()
+        for header, beside in ((names[-1], lines - 1), (names[0], lines + 1)):
+            column = next((c for c in self.plan.columns if self.headers.get(c.element.id) == header), None)
+            if column is None:
+                continue
+            raw = self._raw(column)
+            hits = np.isin(rows, beside) & valid(raw)
+            for row in np.flatnonzero(hits).tolist():
+                hits[row] = perhaps_cut(column.element.type, raw[row].as_py())
+            self.log.add("value.beside_torn", hits, column.element.id, self._source(column), raw, refuses=True)
+            self.refused |= hits
 
     def result(self) -> StandardChunk:
         """Split the rows and build the three tables."""

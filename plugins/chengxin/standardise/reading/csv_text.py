@@ -7,7 +7,7 @@ import pyarrow.csv
 
 from chengxin.standardise.reading.decode import Text
 from chengxin.standardise.reading.layout import Ints, Layout, Lines
-from chengxin.standardise.reading.notes import inner_headers, is_note, not_records
+from chengxin.standardise.reading.notes import inner_headers, is_note, is_remark, not_records
 from chengxin.standardise.reading.quotes import misquoted, wrapped
 from chengxin.standardise.reading.salvage import Records, find_records
 from chengxin.standardise.reading.shapes import OVERSIZE, Damaged, RawChunk, kept, miscounted, row_numbers
@@ -50,7 +50,7 @@ def read_text(
     damaged = text.damage(first)
     damaged += [Damaged(first + n, "row.quote_unclosed", _line(text, source, n, n)) for n in records.unclosed]
     damaged += [
-        _misfit(first + a, source, (a, b), text, layout, miscounted(width, fields))
+        _misfit(first + a, source, (a, b), text, layout, width, fields)
         for a, b, fields in zip(records.first[lost].tolist(), records.last[lost].tolist(), wrong.values(), strict=True)
     ]
     whole = Records(np.delete(records.first, lost), np.delete(records.last, lost))
@@ -69,14 +69,16 @@ def _salvaged(
     return records, table, wrong
 
 
-def _misfit(row: int, lines: Lines, of: tuple[int, int], text: Text, layout: Layout, note: str) -> Damaged:
+def _misfit(
+    row: int, lines: Lines, of: tuple[int, int], text: Text, layout: Layout, width: int, fields: int
+) -> Damaged:
     size = int(lines.ends[of[1]] - lines.starts[of[0]])
     raw = _line(text, lines, *of)
     if size > OVERSIZE:
         return Damaged(row, "row.oversize", raw)
     if size <= _NOTE and is_note(layout.fields(layout.prepared(raw.encode()))):  # 共 120 条 without its separators
         return Damaged(row, "row.not_a_record", raw)
-    return Damaged(row, "row.width", raw, note=note)
+    return Damaged(row, "row.width", raw, note=miscounted(width, fields), fragment=fields == 1 and not is_remark(raw))
 
 
 def _filled_lines(data: bytes, text: Text) -> int | None:

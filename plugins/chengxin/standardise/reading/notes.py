@@ -31,6 +31,11 @@ _NOTE = re.compile(
     r"|联系人|联系电话|数据来源|资料来源|打印时间|打印日期|导出时间|导出日期|生成时间|统计时间|制表时间|制表日期)\s*(?:[:：]|\d+[.、．]).*",
     re.S,
 )
+_REMARK = re.compile(  # what stands alone on a line and is half of no value
+    r"[（(【\[].*[）)】\]]|(?:金额|计量)?单位\s*[:：].*|.{0,12}(?:日期|时间|年度|期间)\s*[:：].*|截[至止].*"
+    r"|[-=*_—－…·#.。~\s]+|EOF|END|.{0,8}(?:结束|完毕|完)[。.]?",
+    re.I,
+)
 _MARKS = "合总小共累记条本全以注备附说填表制审复报单负联数资打导生统第（(TtGgSs \u3000\xa0\ufeff"
 _BOM = "\ufeff"
 _LONGEST_LATIN = 30  # bytes of a mark in Latin letters or brackets, and its blanks
@@ -51,6 +56,11 @@ def not_records(table: pa.Table) -> npt.NDArray[np.bool_]:
             found[row] = _is_note(table, row)
         open_rows &= empty
     return found
+
+
+def is_remark(line: str) -> bool:
+    """Tell whether a line with a single cell is evidently a remark or a rule, not half of a value."""
+    return _REMARK.fullmatch(line.strip(_BLANK + ",;|\"'")) is not None
 
 
 def inner_headers(table: pa.Table, names: tuple[str, ...], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

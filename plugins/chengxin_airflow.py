@@ -16,4 +16,5 @@ class ChengxinPlugin(AirflowPlugin):
     partition_mappers = [partitions.MonthOfDelivery]  # noqa: RUF012
     windows = [partitions.ExpectedDeliveries]  # noqa: RUF012
     fastapi_apps = views.apps()
+    fastapi_root_middlewares = views.root_middlewares()
     external_views = views.external_views()

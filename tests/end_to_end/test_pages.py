@@ -179,6 +179,29 @@ def test_a_browser_without_a_session_is_sent_to_log_in_and_back(served):
     assert "next=%2Fchengxin%2Fbatches%3Fstate%3Dheld" in login.url
 
 
+@pytest.mark.parametrize(
+    ("path", "who", "status", "zh", "en"),
+    [
+        ("batches/test_pen/no-such", "admin", 404, "没有这个批次", "no such batch"),
+        ("no/such/page", "admin", 404, "没有这个页面", "No such page"),
+        ("refused.csv?dataset=test_pen&raw=true", "looker", 403, "无权查看原始取值", "not permitted"),
+        ("refused.csv?raw=true", "admin", 400, "须先选定一个数据集", "choose one data set"),
+        ("batches?since=yesterday", "admin", 422, "since", "since"),
+    ],
+)
+def test_a_person_is_told_why_not_in_a_page_and_a_program_in_json(served, path, who, status, zh, en):
+    session = served.session(who)
+    for language, words, back in (("zh", zh, "回到总览"), ("en", en, "Back to the overview")):
+        there = served.url(path + ("&" if "?" in path else "?") + f"lang={language}")
+        answer = session.get(there, headers={"Accept": "text/html,*/*;q=0.8"}, timeout=30)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+        assert words in answer.text and back in answer.text
+        assert 'href="/chengxin/"' in answer.text
+    answer = session.get(served.url(path), timeout=30)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/json")
+    assert "detail" in answer.json()
+
+
 def test_no_route_describes_the_app(served, admin):
     for path in ("docs", "redoc", "openapi.json"):
         assert admin.get(served.url(path), timeout=30).status_code == 404

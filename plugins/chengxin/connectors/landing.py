@@ -67,7 +67,7 @@ def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Cloc
 
     A pull from a live source whose whole state is delivered (mode full) is compared with the newest batch only: a
     source that returns to an earlier state says something new, a file that is sent again does not.
-    clock: dates pulls from sources that have no time of their own.
+    clock: dates pulls from sources that have no time of their own, and says in the receipt when we took it (landed_at).
     Raises SourceUnavailable, DeliveryCorrupt; then nothing is left behind.
     """
     layout = Layout(settings.home)
@@ -192,7 +192,8 @@ def _as_batch(
     batch_id = _batch_id(folder, contract.id, received, digest)
     batch = Batch(contract.id, batch_id, contract.delivery.mode, delivery.origin, delivery.name, received, files)
     locator = {k: v for k, v in delivery.locator.items() if k not in _PRIVATE}
-    write_json(building / RECEIPT, {**as_json(batch), "payload_sha256": digest, "locator": locator})
+    more = {"payload_sha256": digest, "landed_at": clock.now().isoformat(), "locator": locator}
+    write_json(building / RECEIPT, {**as_json(batch), **more})
     sync_tree(building)
     building.rename(folder / batch_id)
     fsync_folder(folder)

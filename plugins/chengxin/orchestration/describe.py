@@ -1,6 +1,7 @@
 """What a contract's DAG says of itself, in Chinese, from the contract alone."""
 
 from chengxin.contracts.models import Contract
+from chengxin.model.elements import ElementType
 from chengxin.model.regions import name_of
 
 CADENCES = {
@@ -14,6 +15,28 @@ CADENCES = {
 }
 CONNECTORS = {"file_drop": "文件投递", "http_api": "接口", "database": "数据库表"}
 MODES = {"full": "全量（下次未出现即撤回）", "incremental": "增量"}
+
+TYPES: dict[ElementType, str] = {
+    "text": "文本",
+    "name": "名称",
+    "uscc": "统一社会信用代码",
+    "org_code": "组织机构代码",
+    "reg_no": "工商注册号",
+    "tax_no": "纳税人识别号",
+    "person_doc": "证件号码",
+    "loan_card_no": "中征码",
+    "document_no": "文号",
+    "code": "代码（有码表）",
+    "region": "行政区划代码",
+    "date": "日期",
+    "instant": "日期和时间",
+    "money": "金额（折合元）",
+    "integer": "整数",
+    "decimal": "小数",
+    "year": "年份",
+    "phone": "电话",
+    "flag": "是/否",
+}
 
 
 def dag_tags(contract: Contract) -> list[str]:

@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from chengxin.clock import Clock
-from chengxin.orchestration.pages import batches, home, published, queues, scorecards
+from chengxin.orchestration.pages import batches, failures, home, published, queues, rendering, scorecards
 from chengxin.orchestration.pages.overview import Overview
 from chengxin.orchestration.pages.views import PREFIX
 from chengxin.settings import Settings
@@ -28,6 +28,16 @@ POLICY = (
 )
 
 
+def warm(app: FastAPI) -> None:
+    """Import what the pages import when asked, compile the templates, and begin to look at the home."""
+    from chengxin.model.kinds import kinds
+    from chengxin.serve.operators import answers, arrivals, rows, scorecards, snapshots, tables  # noqa: F401
+
+    kinds()
+    rendering.warm()
+    app.state.overview.datasets()
+
+
 def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
     """Build the app over a home; without arguments over the one of the environment."""
     app = FastAPI(title="诚信湖南", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
@@ -37,7 +47,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     @app.middleware("http")
     async def guarded(request: Request, call_next: Any) -> Response:
         response: Response = await call_next(request)
-        if response.status_code == 401 and request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        if response.status_code == 401 and failures.wants_page(request):
             there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             airflow = str(request.scope.get("root_path", "")).removesuffix(PREFIX)
             response = RedirectResponse(f"{airflow}/api/v2/auth/login?{urlencode({'next': there})}")
@@ -54,6 +64,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         body = files("chengxin.orchestration.pages").joinpath("static", name).read_bytes()
         return Response(body, media_type=STATIC[name], headers={"Cache-Control": "private, max-age=86400"})
 
+    failures.install(app)
     for part in (home, batches, queues, published, scorecards):
         app.include_router(part.router)
     return app

@@ -22,7 +22,7 @@ SHOWN = 8
 @router.get("/")
 def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep) -> Response:
     """Show the overview."""
-    from chengxin.serve.operators import arrivals, index, lists, snapshots
+    from chengxin.serve.operators import arrivals, lists, snapshots
 
     today, now = home.clock.today(), home.clock.now()
     since = today - timedelta(days=DAYS - 1)
@@ -39,7 +39,6 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
             "totals": lists.totals(connection, reader.only),
             "datasets": len(home.datasets()) if reader.only is None else len(reader.only),
             "daily": _every_day(lists.daily(connection, since, reader.only), since),
-            "building": not index.meta(connection, "complete"),
             "unpublished": snapshots.unpublished(connection, last, reader.only),
             "refusal": snapshots.refusal(home.layout, last) if reader.only is None else None,
         }

@@ -1,7 +1,10 @@
 """The home as the pages see it: the index, kept fresh in the background, and the contracts in it."""
 
 import logging
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -9,10 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookLonger
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException
 
+import chengxin
 from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import StoreUnavailable
@@ -23,6 +28,7 @@ from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
 INTERVAL = 5.0  # seconds between two looks at the home
+MANY = 1000  # batches that the index may lack before it is brought up to date in a process of its own
 PATIENCE = 0.15  # seconds a page waits for a look that has begun; then it shows what the index has
 
 
@@ -36,24 +42,26 @@ class Overview:
         self._lock = threading.Lock()
         self._began = -INTERVAL
         self._running: Future[Any] | None = None
+        self.building: str | None = ""  # how far a first index is, `done / of`; None when it is whole
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Open the index, after a look at what is new in the home."""
+        """Open the index, after a look at what is new in the home; a first index is shown while it is being filled."""
         from chengxin.serve.operators import index
 
         path = index.path_of(self.settings)
         running = self._look()
         try:
             with suppress(TookLonger):
-                running.result(PATIENCE)
-            while not index.made(path):  # a first one is filled for minutes, and shown meanwhile
-                time.sleep(PATIENCE / 10)
-                with suppress(TookLonger):
-                    running.result(PATIENCE)
+                running.result(0 if self.building else PATIENCE)
+            if not index.made(path):
+                with index.writing(path):  # its empty tables, at once
+                    pass
         except OSError as error:
             raise HTTPException(503, f"索引无处可写，请把 CHENGXIN_CACHE 设为可写的目录：{error.strerror}") from error
         with index.reading(path) as connection:
+            if self.building is not None:
+                self.building = index.progress(connection)
             yield connection
 
     def _look(self) -> Future[Any]:
@@ -78,13 +86,29 @@ class Overview:
 
 def _follow(settings: Settings) -> None:
     """Bring the copy of a far home up to date, then the index; without the store the pages show what was there."""
-    from chengxin.serve.operators.following import refresh
+    from chengxin.serve.operators import following
 
     try:
         remote.here(settings, scopes.PAGES)
     except StoreUnavailable as error:
         log.warning("%s", error)
-    refresh(settings)
+    if following.behind(settings, MANY):
+        _follow_aside(settings)
+    else:
+        following.refresh(settings)
+
+
+def _follow_aside(settings: Settings) -> None:
+    """Do the work of minutes in another process: a thread of this one would keep every page waiting for its turn."""
+    known = [str(Path(chengxin.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(  # noqa: S603  ourselves
+        [sys.executable, "-m", "chengxin.serve.operators", settings.home, settings.contracts],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(known)},
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode:
+        log.warning("索引没有建成（退出码 %d），稍后再试", done.returncode)
 
 
 @lru_cache(maxsize=1024)

@@ -87,7 +87,7 @@ def catalogue(
 def entry(request: Request, reader: ReaderDep, home: OverviewDep, dataset: str) -> Response:
     """Show one data set: whose, on which basis, how it comes, which columns become what."""
     from chengxin.model.elements import elements
-    from chengxin.orchestration.describe import CADENCES, CONNECTORS, MODES
+    from chengxin.orchestration.describe import CADENCES, CONNECTORS, MODES, TYPES
     from chengxin.serve.operators import lists
 
     reader.require(dataset)
@@ -97,7 +97,7 @@ def entry(request: Request, reader: ReaderDep, home: OverviewDep, dataset: str) 
         raise HTTPException(404, "没有这个数据集 (no such data set)")
     return page(
         request, reader, "dataset.html.j2", section="catalogue", row=row, contract=contract, elements=elements(),
-        kind=_kinds().get(contract.kind), words={**CADENCES, **CONNECTORS, **MODES},
+        kind=_kinds().get(contract.kind), words={**CADENCES, **CONNECTORS, **MODES}, types=TYPES,
     )  # fmt: skip
 
 

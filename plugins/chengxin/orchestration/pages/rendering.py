@@ -48,6 +48,13 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
+def warm() -> None:
+    """Compile all templates and read the English words."""
+    for name in _environment().list_templates():
+        _environment().get_template(name)
+    english("")
+
+
 def number(value: Any) -> str:
     """Return a count with separators; nothing known = a dash."""
     return "–" if value is None else f"{value:,}"
@@ -74,8 +81,10 @@ def data(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
 
 
-def page(request: Request, reader: Reader, template: str, *, section: str, **values: Any) -> HTMLResponse:
-    """Render a template for a reader."""
+def page(
+    request: Request, reader: Reader | None, template: str, *, section: str | None, status: int = 200, **values: Any
+) -> HTMLResponse:
+    """Render a template for a reader; None where nobody is known, as when a request failed."""
     lang = language(request)
     base = str(request.scope.get("root_path", ""))
 
@@ -98,11 +107,13 @@ def page(request: Request, reader: Reader, template: str, *, section: str, **val
             menu=MENU,
             section=section,
             reader=reader,
+            building=request.app.state.overview.building if reader else None,
+            status=status,
             version=__version__,
             **values,
         )
     )
-    response = HTMLResponse(html)
+    response = HTMLResponse(html, status)
     if request.query_params.get("lang") in {"zh", "en"}:
         secure = request.url.scheme == "https"
         response.set_cookie(

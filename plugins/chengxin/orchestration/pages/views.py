@@ -1,5 +1,7 @@
 """What the plugin registers with Airflow: one app and entries in the navigation. Cheap to import: every task does."""
 
+import asyncio
+import logging
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -11,7 +13,7 @@ _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class LazyApp:
-    """The ASGI app, built when the first request comes: only the API server pays for it, not every task process."""
+    """The ASGI app, built when it is needed: only the API server pays for it, not every task process."""
 
     def __init__(self) -> None:
         self._app: Any = None
@@ -19,18 +21,44 @@ class LazyApp:
 
     async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
         """Hand the request to the app."""
-        if self._app is None:
-            with self._building:
-                if self._app is None:
-                    from chengxin.orchestration.pages.app import create_app
+        await (self._app or await asyncio.to_thread(self.built))(scope, receive, send)
 
-                    self._app = create_app()
-        await self._app(scope, receive, send)
+    def built(self) -> Any:
+        """Return the app, building it the first time."""
+        with self._building:
+            if self._app is None:
+                from chengxin.orchestration.pages.app import create_app
+
+                self._app = create_app()
+            return self._app
+
+
+PAGES = LazyApp()
 
 
 def apps() -> list[dict[str, Any]]:
     """Return the plugin's FastAPI apps."""
-    return [{"app": LazyApp(), "url_prefix": PREFIX, "name": "诚信湖南"}]
+    return [{"app": PAGES, "url_prefix": PREFIX, "name": "诚信湖南"}]
+
+
+def root_middlewares() -> list[dict[str, Any]]:
+    """Return a middleware that adds nothing: Airflow makes it when an API server starts, and nowhere else."""
+    return [{"name": "诚信湖南", "middleware": _starting}]
+
+
+def _starting(app: Any) -> Any:
+    threading.Thread(target=_warm, name="chengxin-warm", daemon=True).start()
+    return app
+
+
+def _warm() -> None:
+    """Load what the first page needs, and look at the home, before somebody waits for it."""
+    try:
+        from chengxin.orchestration.pages.app import warm
+
+        warm(PAGES.built())
+    except Exception:
+        logging.getLogger(__name__).exception("页面未能预先载入；首个请求时再载入")
 
 
 def external_views() -> list[dict[str, Any]]:

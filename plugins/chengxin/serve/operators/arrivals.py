@@ -1,7 +1,7 @@
 """What arrived and what is late, from cadence and `late_after`. Days are those of Shanghai; public holidays are known.
 
 A data set is late from the day after `last arrival + one period + late_after working days` until it arrives. A data set
-that never arrived, or that delivers irregularly, is never late.
+that never arrived, or that delivers irregularly, is never late. A replay of refused rows is no delivery.
 """
 
 import sqlite3
@@ -121,9 +121,11 @@ def _arrivals(
 ) -> tuple[npt.NDArray[np.int64], Days, npt.NDArray[np.int64]]:
     """Return data set (by number), day and counts of each arrival, from the last before the window on, in order."""
     cursor = connection.execute(
-        """SELECT dataset, day, batches, held, open FROM dataset_day INDEXED BY day_dataset WHERE day >= :first
+        """SELECT dataset, day, batches, held, open FROM dataset_day INDEXED BY day_dataset
+           WHERE day >= :first AND batches > 0
            UNION ALL
-           SELECT dataset, (SELECT max(day) FROM dataset_day x WHERE x.dataset = t.dataset AND day < :first), 0, 0, 0
+           SELECT dataset, (SELECT max(day) FROM dataset_day x
+             WHERE x.dataset = t.dataset AND day < :first AND batches > 0), 0, 0, 0
            FROM dataset_total t""",
         {"first": first.isoformat()},
     )

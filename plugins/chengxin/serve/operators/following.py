@@ -2,28 +2,29 @@
 
 Journal entries are numbered without gaps, so the next ones are asked for by name. A data set's landing folder changes
 its time when a batch arrives. Only batches without an admission are looked at again; admitted ones never change but by
-a new entry of the journal. Snapshots are immutable.
+a new entry of the journal, or a new answer to their department. Snapshots are immutable.
 """
 
-import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from chengxin.clock import SHANGHAI
-from chengxin.serve.operators import contracts_index, index, snapshots_index
+from chengxin.serve.operators import answers_index, batches_index, contracts_index, index, snapshots_index
+from chengxin.serve.operators.files import folders, read_json, read_stamped, stamp
+from chengxin.serve.operators.totals_index import sum_up
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 
-CHUNK = 2000  # batches between two commits, so that pages fill while a first index is made
+CHUNK = 10_000  # batches between two commits, so that pages fill while a first index is made
 SETTLED_NS = 2_000_000_000  # a folder that changed less than this before it was read is read again next time
-COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked", "withdrawn", "new_subjects")
 
 
 @dataclass
@@ -50,6 +51,14 @@ def refresh(settings: Settings) -> Refreshed:
     return done
 
 
+def behind(settings: Settings, many: int) -> bool:
+    """Tell whether the index lacks so many admissions."""
+    last = -1
+    with suppress(sqlite3.DatabaseError), index.reading(index.path_of(settings)) as connection:
+        last = int(index.meta(connection, "last_order", "-1"))
+    return (Layout(settings.home).journal / f"{last + many:08d}.json").exists()
+
+
 def _refresh(settings: Settings, path: Path) -> Refreshed:
     layout = Layout(settings.home)
     try:
@@ -64,171 +73,129 @@ def _refresh(settings: Settings, path: Path) -> Refreshed:
         index.remember(connection, home=layout.home)
         contracts_index.follow(connection, settings.contracts)
         connection.commit()
-        _follow_landing(connection, layout, done)
-        _follow_journal(connection, layout, done)
-        _follow_open(connection, layout, done)
-        _sum_up(connection, done)
         snapshots_index.follow(connection, layout)
+        connection.commit()
+        _follow_journal(connection, layout, done)
+        _follow_landing(connection, layout, done)
+        _follow_open(connection, layout, done)
+        done.touched |= answers_index.follow(connection, layout.home)
+        _commit(connection, done)
         if done.changed or not index.meta(connection, "complete"):
             index.remember(connection, complete=1)
             connection.execute("PRAGMA optimize")
     return done
 
 
+def _commit(connection: sqlite3.Connection, done: Refreshed) -> None:
+    sum_up(connection, done.touched)
+    connection.commit()
+    done.touched.clear()
+
+
 def _belongs(connection: sqlite3.Connection, layout: Layout) -> bool:
     """Tell whether the index is of this home and of its present past (a restored backup may have a shorter journal)."""
     known = index.meta(connection, "home")
     last = int(index.meta(connection, "last_order", "-1"))
-    stamp = index.meta(connection, "last_stamp")
-    return known in {"", str(layout.home)} and (last < 0 or _stamp(layout.journal / f"{last:08d}.json") == stamp)
+    told = index.meta(connection, "last_stamp")
+    return known in {"", str(layout.home)} and (last < 0 or stamp(_entry(layout, last)) == told)
 
 
-def _stamp(path: Path) -> str:
-    try:
-        found = path.stat()
-    except OSError:
-        return ""
-    return f"{found.st_mtime_ns}-{found.st_size}"
+def _entry(layout: Layout, number: int) -> str:
+    return f"{layout.journal}/{number:08d}.json"
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """Read a JSON object; None when it is not there or cannot be read (the stage that owns it will say so)."""
-    try:
-        body = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return body if isinstance(body, dict) else None
+def _entries(layout: Layout, after: int) -> Iterator[tuple[int, dict[str, Any], str]]:
+    """Give the journal's entries with their number and stamp, as far as they are there and can be read."""
+    number = after + 1
+    while (read := read_stamped(_entry(layout, number)))[0] is not None:
+        yield number, read[0], read[1]
+        number += 1  # at a damaged one we stop: whoever publishes will stop too, and say so
+
+
+def _follow_journal(connection: sqlite3.Connection, layout: Layout, done: Refreshed) -> None:
+    home, last = str(layout.home), int(index.meta(connection, "last_order", "-1"))
+    if not index.meta(connection, "complete"):
+        index.remember(connection, batches=len(os.listdir(layout.journal)) if layout.journal.is_dir() else 0)  # noqa: PTH208
+        connection.commit()
+    while entries := list(islice(_entries(layout, last), CHUNK)):
+        query = "SELECT dataset, batch_id FROM batch WHERE state <> 'admitted'"
+        open_ones = {(dataset, batch_id) for dataset, batch_id in connection.execute(query)}
+        rows: list[tuple[Any, ...]] = []
+        broken: dict[bool, list[tuple[str, str, str, Any]]] = {True: [], False: []}
+        for number, entry, told in entries:
+            dataset, batch_id, first = entry["dataset"], entry["batch_id"], entry["revision"] == 0
+            receipt = read_json(f"{home}/landing/{dataset}/{batch_id}/receipt.json") if first else None
+            row, on = batches_index.admitted(entry, number, _written(told), receipt)
+            rows.append(row)
+            if first:
+                summary = read_json(f"{home}/batches/{dataset}/{batch_id}/standard/summary.json")
+                anew = (dataset, batch_id) not in open_ones
+                broken[anew].append((dataset, batch_id, row[3], summary))
+                done.touched.add((dataset, on))
+            else:
+                done.touched |= _day_of(connection, dataset, batch_id) or {(dataset, on)}
+        connection.executemany(batches_index.ADMIT, rows)
+        for anew, found in broken.items():
+            batches_index.rules(connection, found, anew=anew)
+        done.changed += len(entries)
+        last = entries[-1][0]
+        index.remember(connection, last_order=last, last_stamp=entries[-1][2])
+        _commit(connection, done)
+
+
+def _day_of(connection: sqlite3.Connection, dataset: str, batch_id: str) -> set[tuple[str, str]]:
+    query = "SELECT dataset, day FROM batch WHERE dataset = ? AND batch_id = ?"
+    return {(d, on) for d, on in connection.execute(query, (dataset, batch_id))}
+
+
+def _written(told: str) -> str:
+    """Return the time in a stamp as an instant."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(int(told.partition("-")[0]) // 1_000_000_000))
 
 
 def _follow_landing(connection: sqlite3.Connection, layout: Layout, done: Refreshed) -> None:
     known = dict(connection.execute("SELECT dataset, stamp FROM folder").fetchall())
-    root = layout.home / "landing"
-    for folder in sorted(root.iterdir()) if root.is_dir() else ():
-        stamp = _stamp(folder)
-        if not folder.is_dir() or known.get(folder.name) == stamp:
+    root = f"{layout.home}/landing"
+    for dataset in folders(root):
+        told = stamp(f"{root}/{dataset}")
+        if known.get(dataset) == told:
             continue
-        fresh = int(stamp.split("-")[0]) > time.time_ns() - SETTLED_NS
-        _scan(connection, layout, folder, done)
-        connection.execute("INSERT OR REPLACE INTO folder VALUES (?, ?)", (folder.name, "" if fresh else stamp))
+        fresh = int(told.split("-")[0]) > time.time_ns() - SETTLED_NS
+        _scan(connection, f"{root}/{dataset}", dataset, done)
+        connection.execute("INSERT OR REPLACE INTO folder VALUES (?, ?)", (dataset, "" if fresh else told))
         if len(done.touched) >= CHUNK:
-            _sum_up(connection, done)
+            _commit(connection, done)
 
 
-def _scan(connection: sqlite3.Connection, layout: Layout, folder: Path, done: Refreshed) -> None:
-    dataset = folder.name
+def _scan(connection: sqlite3.Connection, folder: str, dataset: str, done: Refreshed) -> None:
     rows = connection.execute("SELECT batch_id, day, first_order FROM batch WHERE dataset = ?", (dataset,)).fetchall()
-    known = {batch_id: (day, order) for batch_id, day, order in rows}
-    present = {p.name for p in folder.iterdir() if not p.name.startswith(".") and p.is_dir()}
+    known = {batch_id: (on, order) for batch_id, on, order in rows}
+    present = set(folders(folder))
     for batch_id in sorted(present - known.keys()):
-        receipt = _read(folder / batch_id / "receipt.json")
+        receipt = read_json(f"{folder}/{batch_id}/receipt.json")
         if receipt and "received_at" in receipt:
-            _insert(connection, dataset, batch_id, receipt)
-            done.touched.add((dataset, _day(receipt["received_at"])))
+            row = batches_index.received(dataset, batch_id, receipt)
+            connection.execute(batches_index.INSERT, row)
+            done.touched.add((dataset, row[5]))
             done.changed += 1
     for batch_id in known.keys() - present:
-        day, order = known[batch_id]
+        on, order = known[batch_id]
         if order is None:  # admitted batches stay in the account even when their bytes have expired
             connection.execute("DELETE FROM batch WHERE dataset = ? AND batch_id = ?", (dataset, batch_id))
             connection.execute("DELETE FROM batch_rule WHERE dataset = ? AND batch_id = ?", (dataset, batch_id))
-            done.touched.add((dataset, day))
-
-
-def _insert(connection: sqlite3.Connection, dataset: str, batch_id: str, receipt: dict[str, Any]) -> None:
-    files = receipt.get("files") or []
-    connection.execute(
-        "INSERT OR IGNORE INTO batch (dataset, batch_id, received_at, day, delivery, origin, mode, files, bytes, state)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')",
-        (
-            dataset,
-            batch_id,
-            _instant(receipt["received_at"]),
-            _day(receipt["received_at"]),
-            receipt.get("delivery", ""),
-            receipt.get("origin", ""),
-            receipt.get("mode", ""),
-            len(files),
-            sum(f["size"] for f in files if isinstance(f, dict)),
-        ),
-    )
-
-
-def _instant(text: str) -> str:
-    """Return an instant in UTC, in the one form that sorts as text."""
-    return datetime.fromisoformat(text).astimezone(UTC).isoformat(timespec="seconds")
-
-
-def _day(text: str) -> str:
-    return datetime.fromisoformat(text).astimezone(SHANGHAI).date().isoformat()
-
-
-def _entries(layout: Layout, after: int) -> Iterator[tuple[int, Path]]:
-    number = after + 1
-    while (path := layout.journal / f"{number:08d}.json").exists():
-        yield number, path
-        number += 1
-
-
-def _follow_journal(connection: sqlite3.Connection, layout: Layout, done: Refreshed) -> None:
-    for number, path in _entries(layout, int(index.meta(connection, "last_order", "-1"))):
-        entry = _read(path)
-        if entry is None:
-            return  # damaged: whoever publishes will stop and say so
-        _admit(connection, layout, entry, number, path)
-        done.touched.add((entry["dataset"], _day(entry["received_at"])))
-        done.changed += 1
-        index.remember(connection, last_order=number, last_stamp=_stamp(path))
-        if len(done.touched) >= CHUNK:
-            _sum_up(connection, done)
-
-
-def _admit(connection: sqlite3.Connection, layout: Layout, entry: dict[str, Any], number: int, path: Path) -> None:
-    dataset, batch_id = entry["dataset"], entry["batch_id"]
-    written = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
-    receipt = {"received_at": entry["received_at"], "mode": entry["mode"], "delivery": "，".join(entry["files"])}
-    _insert(connection, dataset, batch_id, receipt)
-    counts = ", ".join(f"{name} = ?" for name in COUNTS)
-    connection.execute(
-        f"UPDATE batch SET {counts}, state = 'admitted', verdict = ?, revision = ?, last_order = ?, mismatch = NULL,"
-        " first_order = coalesce(first_order, ?), admitted_at = coalesce(admitted_at, ?)"
-        " WHERE dataset = ? AND batch_id = ?",
-        (
-            *[entry[name] for name in COUNTS],
-            entry["verdict"],
-            entry["revision"],
-            number,
-            number,
-            written,
-            dataset,
-            batch_id,
-        ),
-    )
-    if entry["revision"] == 0:
-        _rules(connection, dataset, batch_id, _read(layout.standard(dataset, batch_id) / "summary.json"))
-
-
-def _rules(connection: sqlite3.Connection, dataset: str, batch_id: str, summary: dict[str, Any] | None) -> None:
-    connection.execute("DELETE FROM batch_rule WHERE dataset = ? AND batch_id = ?", (dataset, batch_id))
-    found = [(*name.split(":", 1), n) for name, n in ((summary or {}).get("rules") or {}).items()]
-    connection.executemany(
-        """INSERT INTO batch_rule SELECT dataset, batch_id, ?, ?, ?, received_at FROM batch
-           WHERE dataset = ? AND batch_id = ?
-           ON CONFLICT DO UPDATE SET rows = rows + excluded.rows, level = min(level, excluded.level)""",
-        [(rule, level, n, dataset, batch_id) for level, rule, n in found],
-    )
+            done.touched.add((dataset, on))
 
 
 def _follow_open(connection: sqlite3.Connection, layout: Layout, done: Refreshed) -> None:
     """Look again at batches that are not admitted: how far they are, and whether they are held."""
-    found = connection.execute("SELECT dataset, batch_id, day, stamp FROM batch WHERE state <> 'admitted'").fetchall()
-    for dataset, batch_id, day, stamp in found:
-        summary, verdict = (
-            layout.standard(dataset, batch_id) / "summary.json",
-            layout.validation(dataset, batch_id) / "verdict.json",
-        )
-        now = f"{_stamp(summary)} {_stamp(verdict)}"
-        if now == (stamp or " "):
+    query = "SELECT dataset, batch_id, day, arrived_at, stamp FROM batch WHERE state <> 'admitted'"
+    for dataset, batch_id, on, arrived, before in connection.execute(query).fetchall():
+        folder = f"{layout.home}/batches/{dataset}/{batch_id}"
+        summary, verdict = f"{folder}/standard/summary.json", f"{folder}/validation/verdict.json"
+        now = f"{stamp(summary)} {stamp(verdict)}"
+        if now == (before or " "):
             continue
-        counts, judged = _read(summary), _read(verdict)
+        counts, judged = read_json(summary), read_json(verdict)
         status = judged["status"] if judged else None
         received = counts["received"] if counts else 0
         held = status == "hold"
@@ -246,33 +213,6 @@ def _follow_open(connection: sqlite3.Connection, layout: Layout, done: Refreshed
                 batch_id,
             ),
         )
-        _rules(connection, dataset, batch_id, counts)
-        done.touched.add((dataset, day))
+        batches_index.rules(connection, [(dataset, batch_id, arrived, counts)], anew=False)
+        done.touched.add((dataset, on))
         done.changed += 1
-
-
-def _sum_up(connection: sqlite3.Connection, done: Refreshed) -> None:
-    """Add up the days and data sets that changed, and commit."""
-    days, datasets = sorted(done.touched), sorted({(d,) for d, _ in done.touched})
-    for table in ("dataset_day", "rule_day"):
-        connection.executemany(f"DELETE FROM {table} WHERE dataset = ? AND day = ?", days)
-    connection.executemany(
-        """INSERT INTO dataset_day SELECT dataset, day, count(*), sum(state = 'held'), sum(verdict = 'warn'),
-             sum(state = 'open'), sum(received), sum(accepted), sum(quarantined), sum(duplicate), sum(unlinked)
-           FROM batch WHERE dataset = ? AND day = ? GROUP BY dataset, day""",
-        days,
-    )
-    connection.executemany(
-        """INSERT INTO rule_day SELECT r.dataset, b.day, r.rule, r.level, sum(r.rows) FROM batch b
-           JOIN batch_rule r USING (dataset, batch_id) WHERE b.dataset = ? AND b.day = ? GROUP BY 1, 2, 3, 4""",
-        days,
-    )
-    connection.executemany(
-        """INSERT OR REPLACE INTO dataset_total SELECT dataset, sum(batches), sum(held), sum(open), sum(received),
-             sum(accepted), sum(quarantined), sum(duplicate), sum(unlinked),
-             (SELECT max(received_at) FROM batch b WHERE b.dataset = d.dataset), max(day)
-           FROM dataset_day d WHERE dataset = ? GROUP BY dataset""",
-        datasets,
-    )
-    connection.commit()
-    done.touched.clear()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chengxin.settings import Settings
 
-VERSION = 4
+VERSION = 5
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE dataset (
@@ -17,37 +17,41 @@ CREATE TABLE dataset (
 ) WITHOUT ROWID;
 CREATE TABLE problem (path TEXT PRIMARY KEY, stamp TEXT, message TEXT) WITHOUT ROWID;
 CREATE TABLE folder (dataset TEXT PRIMARY KEY, stamp TEXT) WITHOUT ROWID;
+CREATE TABLE answered (dataset TEXT PRIMARY KEY, stamp TEXT, digest TEXT) WITHOUT ROWID;
 CREATE TABLE batch (
-  dataset TEXT, batch_id TEXT, received_at TEXT, day TEXT, delivery TEXT, origin TEXT, mode TEXT, files INTEGER,
-  bytes INTEGER, state TEXT, verdict TEXT, received INTEGER DEFAULT 0, accepted INTEGER DEFAULT 0,
-  quarantined INTEGER DEFAULT 0, duplicate INTEGER DEFAULT 0, unlinked INTEGER DEFAULT 0, withdrawn INTEGER DEFAULT 0,
-  new_subjects INTEGER DEFAULT 0, revision INTEGER, first_order INTEGER, last_order INTEGER, admitted_at TEXT,
-  mismatch TEXT, stamp TEXT, PRIMARY KEY (dataset, batch_id)
+  dataset TEXT, batch_id TEXT, received_at TEXT, arrived_at TEXT, landed_at TEXT, day TEXT, delivery TEXT, origin TEXT,
+  replay_of TEXT, mode TEXT, files INTEGER, bytes INTEGER, state TEXT, verdict TEXT, received INTEGER DEFAULT 0,
+  accepted INTEGER DEFAULT 0, quarantined INTEGER DEFAULT 0, duplicate INTEGER DEFAULT 0, unlinked INTEGER DEFAULT 0,
+  withdrawn INTEGER DEFAULT 0, new_subjects INTEGER DEFAULT 0, revision INTEGER, first_order INTEGER,
+  last_order INTEGER, admitted_at TEXT, mismatch TEXT, stamp TEXT, answer TEXT, answered_open INTEGER,
+  PRIMARY KEY (dataset, batch_id)
 ) WITHOUT ROWID;
-CREATE INDEX batch_time ON batch (received_at DESC, batch_id DESC, delivery, state, verdict, day);
-CREATE INDEX batch_dataset_time ON batch (dataset, received_at DESC, batch_id DESC);
+CREATE INDEX batch_time ON batch (arrived_at DESC, batch_id DESC, delivery, state, verdict, day);
+CREATE INDEX batch_dataset_time ON batch (dataset, arrived_at DESC, batch_id DESC);
+CREATE INDEX batch_dataset_order ON batch (dataset, received_at, state);
 CREATE INDEX batch_day ON batch (dataset, day);
-CREATE INDEX batch_open ON batch (state, received_at DESC) WHERE state <> 'admitted';
-CREATE INDEX batch_refused ON batch (received_at DESC, batch_id DESC) WHERE quarantined > 0;
-CREATE INDEX batch_waiting ON batch (received_at DESC, batch_id DESC) WHERE unlinked > 0;
+CREATE INDEX batch_open ON batch (state, arrived_at DESC) WHERE state <> 'admitted';
+CREATE INDEX batch_refused ON batch (arrived_at DESC, batch_id DESC) WHERE quarantined > 0;
+CREATE INDEX batch_waiting ON batch (arrived_at DESC, batch_id DESC) WHERE unlinked > 0;
 CREATE INDEX batch_order ON batch (first_order);
 CREATE TABLE batch_rule (
-  dataset TEXT, batch_id TEXT, rule TEXT, level TEXT, rows INTEGER, received_at TEXT,
+  dataset TEXT, batch_id TEXT, rule TEXT, level TEXT, rows INTEGER, arrived_at TEXT,
   PRIMARY KEY (dataset, batch_id, rule)
 ) WITHOUT ROWID;
-CREATE INDEX rule_time ON batch_rule (rule, received_at DESC, batch_id DESC);
+CREATE INDEX rule_time ON batch_rule (rule, arrived_at DESC, batch_id DESC);
 CREATE TABLE rule_day (
   dataset TEXT, day TEXT, rule TEXT, level TEXT, rows INTEGER, PRIMARY KEY (day, dataset, rule, level)
 ) WITHOUT ROWID;
 CREATE INDEX rule_day_dataset ON rule_day (dataset, day);
 CREATE TABLE dataset_day (
   dataset TEXT, day TEXT, batches INTEGER, held INTEGER, warned INTEGER, open INTEGER, received INTEGER,
-  accepted INTEGER, quarantined INTEGER, duplicate INTEGER, unlinked INTEGER, PRIMARY KEY (dataset, day)
+  accepted INTEGER, quarantined INTEGER, duplicate INTEGER, unlinked INTEGER, replays INTEGER, replayed INTEGER,
+  replay_unlinked INTEGER, open_refused INTEGER, PRIMARY KEY (dataset, day)
 ) WITHOUT ROWID;
 CREATE INDEX day_dataset ON dataset_day (day, dataset, batches, held, open);
 CREATE TABLE dataset_total (
   dataset TEXT PRIMARY KEY, batches INTEGER, held INTEGER, open INTEGER, received INTEGER, accepted INTEGER,
-  quarantined INTEGER, duplicate INTEGER, unlinked INTEGER, last_received_at TEXT, last_day TEXT
+  quarantined INTEGER, duplicate INTEGER, unlinked INTEGER, open_refused INTEGER, last_arrived_at TEXT, last_day TEXT
 ) WITHOUT ROWID;
 CREATE TABLE snapshot (
   tier TEXT, id TEXT, sequence INTEGER, previous TEXT, created_at TEXT, as_of TEXT, reason TEXT, rows INTEGER,
@@ -86,7 +90,7 @@ def made(path: Path) -> bool:
     try:
         with reading(path) as connection:
             return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
-    except sqlite3.OperationalError:
+    except sqlite3.DatabaseError:
         return False
 
 
@@ -99,10 +103,28 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # a lost index is made anew
         connection.execute("PRAGMA cache_size = -65536")
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
-            connection.executescript("BEGIN;" + SCHEMA + "COMMIT;")
+        _make(connection)
         yield connection
         connection.commit()
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    """Make the tables where there are none; of two processes that do so at once, one finds them made."""
+    made_already = "SELECT 1 FROM sqlite_master WHERE name = 'meta'"
+    if not connection.execute(made_already).fetchone():
+        connection.execute("BEGIN IMMEDIATE")
+        if not connection.execute(made_already).fetchone():
+            for statement in SCHEMA.split(";"):
+                connection.execute(statement)
+        connection.commit()
+
+
+def progress(connection: sqlite3.Connection) -> str | None:
+    """Say how far a first index is: `done / of`, empty while that is not known; None when it is whole."""
+    if meta(connection, "complete"):
+        return None
+    last, batches = int(meta(connection, "last_order", "-1")) + 1, meta(connection, "batches")
+    return f"{last:,} / {int(batches):,}" if batches else ""
 
 
 def meta(connection: sqlite3.Connection, key: str, default: str = "") -> str:

@@ -60,7 +60,7 @@ def _where(wanted: Filter) -> tuple[str, list[Any]]:
         bound.append(wanted.department)
     if wanted.text:
         if not wanted.since:
-            parts.append("AND b.received_at >= date((SELECT max(received_at) FROM batch), ?)")
+            parts.append("AND b.arrived_at >= date((SELECT max(arrived_at) FROM batch), ?)")
             bound.append(f"-{SEARCHED} days")
         parts.append("AND (b.batch_id LIKE ? ESCAPE '~' OR b.delivery LIKE ? ESCAPE '~')")
         escaped = wanted.text.replace("~", "~~").replace("%", "~%").replace("_", "~_")
@@ -72,9 +72,9 @@ def _source(wanted: Filter) -> tuple[str, list[Any], str]:
     """Return FROM ... WHERE with its values, and the order, newest first; a rule is looked up in its own index."""
     where, bound = _where(wanted)
     if not wanted.rule:
-        return f"batch b WHERE 1 {where}", bound, "b.received_at DESC, b.batch_id DESC"
+        return f"batch b WHERE 1 {where}", bound, "b.arrived_at DESC, b.batch_id DESC"
     source = "batch_rule r CROSS JOIN batch b ON b.dataset = r.dataset AND b.batch_id = r.batch_id"
-    return f"{source} WHERE r.rule = ? {where}", [wanted.rule, *bound], "r.received_at DESC, r.batch_id DESC"
+    return f"{source} WHERE r.rule = ? {where}", [wanted.rule, *bound], "r.arrived_at DESC, r.batch_id DESC"
 
 
 def batches(connection: sqlite3.Connection, wanted: Filter, page: int = 1) -> tuple[int, list[sqlite3.Row]]:
@@ -86,7 +86,7 @@ def batches(connection: sqlite3.Connection, wanted: Filter, page: int = 1) -> tu
         f"""SELECT b.*, d.title, d.department_name
             FROM (SELECT b.dataset, b.batch_id FROM {source} ORDER BY {order} LIMIT ? OFFSET ?)
             JOIN batch b USING (dataset, batch_id) LEFT JOIN dataset d USING (dataset)
-            ORDER BY b.received_at DESC, b.batch_id DESC""",
+            ORDER BY b.arrived_at DESC, b.batch_id DESC""",
         [*bound, PAGE, (min(max(page, 1), MOST // PAGE) - 1) * PAGE],
     ).fetchall()
     return total, rows
@@ -132,14 +132,19 @@ def queued(connection: sqlite3.Connection, kind: str, wanted: Filter, skip: int 
 
 
 def queue_by_dataset(connection: sqlite3.Connection, kind: str, wanted: Filter) -> list[sqlite3.Row]:
-    """Return the queue's rows by data set, most first; period and rule of the filter do not count here."""
+    """Return the queue's rows by data set, most first; period and rule of the filter do not count here.
+
+    waiting: those that are open now; ever: with those that were closed since (unlinked: none, they leave the queue).
+    """
     clause, bound = allowed(wanted.only, "t.dataset")
     for column, value in (("t.dataset", wanted.dataset), ("d.department", wanted.department)):
         if value:
             clause, bound = f"{clause} AND {column} = ?", [*bound, value]
+    waiting = "t.open_refused" if kind == "quarantined" else "t.unlinked"
     return connection.execute(
-        f"""SELECT t.dataset, d.title, d.department_name, t.{_queue(kind)} AS waiting, t.received FROM dataset_total t
-            LEFT JOIN dataset d USING (dataset) WHERE t.{_queue(kind)} > 0 {clause} ORDER BY waiting DESC, t.dataset""",
+        f"""SELECT t.dataset, d.title, d.department_name, {waiting} AS waiting, t.{_queue(kind)} AS ever, t.received
+            FROM dataset_total t LEFT JOIN dataset d USING (dataset) WHERE ever > 0 {clause}
+            ORDER BY waiting DESC, ever DESC, t.dataset""",
         bound,
     ).fetchall()
 
@@ -171,7 +176,8 @@ def totals(connection: sqlite3.Connection, only: Collection[str] | None = None) 
               coalesce(sum(open), 0) AS open, coalesce(sum(received), 0) AS received,
               coalesce(sum(accepted), 0) AS accepted, coalesce(sum(quarantined), 0) AS quarantined,
               coalesce(sum(duplicate), 0) AS duplicate, coalesce(sum(unlinked), 0) AS unlinked,
-              max(last_received_at) AS last_received_at FROM dataset_total WHERE 1 {clause}""",
+              coalesce(sum(open_refused), 0) AS open_refused,
+              max(last_arrived_at) AS last_arrived_at FROM dataset_total WHERE 1 {clause}""",
         bound,
     ).fetchone()
 
@@ -191,7 +197,7 @@ def held_unresolved(connection: sqlite3.Connection, only: Collection[str] | None
     return connection.execute(
         f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
             WHERE b.state = 'held' AND b.state <> 'admitted' {clause} AND {_UNSETTLED}
-            ORDER BY b.received_at DESC, b.batch_id DESC""",
+            ORDER BY b.arrived_at DESC, b.batch_id DESC""",
         bound,
     ).fetchall()
 
@@ -201,8 +207,8 @@ def stuck(connection: sqlite3.Connection, before: str, only: Collection[str] | N
     clause, bound = allowed(only, "b.dataset")
     return connection.execute(
         f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
-            WHERE b.state = 'open' AND b.state <> 'admitted' AND b.received_at < ? {clause}
-            ORDER BY b.received_at LIMIT 200""",
+            WHERE b.state = 'open' AND b.state <> 'admitted' AND coalesce(b.landed_at, b.arrived_at) < ? {clause}
+            ORDER BY b.arrived_at LIMIT 200""",
         [before, *bound],
     ).fetchall()
 
@@ -231,7 +237,7 @@ def datasets(connection: sqlite3.Connection, only: Collection[str] | None = None
     clause, bound = allowed(only, "d.dataset")
     return connection.execute(
         f"""SELECT d.dataset, d.title, d.department, d.department_name, d.region, d.domain, d.kind, d.cadence,
-              d.late_after, d.mode, d.share, t.batches, t.accepted, t.last_received_at FROM dataset d
+              d.late_after, d.mode, d.share, t.batches, t.accepted, t.last_arrived_at FROM dataset d
             LEFT JOIN dataset_total t USING (dataset) WHERE 1 {clause} ORDER BY d.department, d.dataset""",
         bound,
     ).fetchall()
@@ -239,7 +245,7 @@ def datasets(connection: sqlite3.Connection, only: Collection[str] | None = None
 
 def dataset(connection: sqlite3.Connection, name: str) -> sqlite3.Row | None:
     """Return one data set with its contract and its sums."""
-    query = "SELECT d.*, t.batches, t.accepted, t.last_received_at FROM dataset d LEFT JOIN dataset_total t"
+    query = "SELECT d.*, t.batches, t.accepted, t.last_arrived_at FROM dataset d LEFT JOIN dataset_total t"
     return connection.execute(f"{query} USING (dataset) WHERE d.dataset = ?", (name,)).fetchone()  # type: ignore[no-any-return]
 
 

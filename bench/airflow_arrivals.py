@@ -82,7 +82,8 @@ def through_airflow(folder: Path) -> tuple[dict[str, float], float, float, int]:
 
     settings = Settings.from_environment(home=str(folder / "airflow"), contracts=str(folder / "contracts"))
     wanted = {f"ingest__{path.stem}" for path in (folder / "contracts").rglob("*.yaml")}
-    with EmbeddedAirflow(settings, {}) as airflow:
+    with EmbeddedAirflow(settings) as airflow:
+        airflow.start({})
         api = airflow.api()
         until(lambda: api.dag_ids() >= wanted)
         with Watch(os.getpid()) as watch:
@@ -126,7 +127,7 @@ def usage() -> dict[str, float]:
 def shares(pid: int) -> Iterator[tuple[str, float]]:
     """Yield the component of a process with its own seconds and those of the children that it has waited for."""
     try:
-        title = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").replace("_", "-")
+        title = " ".join(Path(f"/proc/{pid}/{name}").read_text() for name in ("comm", "cmdline")).replace("_", "-")
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except OSError:
         return

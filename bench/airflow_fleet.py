@@ -94,7 +94,8 @@ def measure(given: argparse.Namespace) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         with Watch(os.getpid()) as watch, ExitStack() as up:
             with phase("read", found, watch):
-                airflow = up.enter_context(EmbeddedAirflow(settings, {}))
+                airflow = up.enter_context(EmbeddedAirflow(settings))
+                airflow.start({})
                 api = airflow.api()
                 until(lambda: api.dag_ids() >= wanted)
             with Visitor(airflow.url, api._token, min(wanted)) as visitor:

@@ -135,7 +135,8 @@ def running(tmp_path_factory):
     (inbox / "good.csv").write_text(GOOD, "utf-8")
     (inbox / "held.csv").write_text(HELD, "utf-8")
     settings = Settings(home=home, contracts=contracts, expectations=PROJECT / "expectations")
-    with EmbeddedAirflow(settings, {HOURS: str(WAIT / 3600)}) as airflow:
+    with EmbeddedAirflow(settings) as airflow:
+        airflow.start({HOURS: str(WAIT / 3600)})
         running = Running(airflow, home)
         wanted = {INGEST, FINES, "snapshot"}
         running.until(lambda: wanted <= {d["dag_id"] for d in running.get("dags?limit=100")["dags"]})

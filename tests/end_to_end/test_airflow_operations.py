@@ -97,7 +97,8 @@ def operated(tmp_path_factory):
             "CHENGXIN_APPROVAL": "never",
         }
         settings = Settings(home=home, contracts=contracts, expectations=PROJECT / "expectations")
-        with EmbeddedAirflow(settings, environment) as airflow:
+        with EmbeddedAirflow(settings) as airflow:
+            airflow.start(environment)
             operated = Operated(airflow, home)
             operated.contracts, operated.sink = contracts, sink
             wanted = {INGEST, OTHER, "snapshot", "scorecard", "completeness", "housekeeping", "downstream_of_chengxin"}

@@ -101,8 +101,8 @@ def test_a_component_that_dies_ends_the_run_with_its_name(start):
     run.until("密码")
     scheduler = next(
         p
-        for p in psutil.process_iter(["cmdline"])
-        if p.info["cmdline"] and p.info["cmdline"][-1] == "scheduler" and _home(p) == str(run.home / "airflow")
+        for p in psutil.process_iter(["name"])
+        if p.info["name"] == "scheduler" and _home(p) == str(run.home / "airflow")
     )
     scheduler.kill()
     assert run.process.wait(90) == 1
@@ -112,8 +112,8 @@ def test_a_component_that_dies_ends_the_run_with_its_name(start):
 
 def test_two_on_one_home_are_refused(tmp_path):
     settings = Settings(home=tmp_path)
-    first = EmbeddedAirflow(settings, {})
-    with first._lock.acquire(), pytest.raises(AirflowFailed, match="已有一个"), EmbeddedAirflow(settings, {}):
+    first = EmbeddedAirflow(settings)
+    with first._lock.acquire(), pytest.raises(AirflowFailed, match="已有一个"), EmbeddedAirflow(settings):
         pass
 
 

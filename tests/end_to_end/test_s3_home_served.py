@@ -100,7 +100,8 @@ def test_airflow_the_pages_and_serve_work_on_one_store(server, tmp_path, monkeyp
         home=tmp_path / "one", contracts=tmp_path / "contracts", origin=URL, work=tmp_path / "one", workers=1
     )
     serve_copies = told | {"CHENGXIN_WORK": str(tmp_path / "other")}
-    with EmbeddedAirflow(work, told) as airflow, serving(serve_copies) as address:
+    with EmbeddedAirflow(work) as airflow, serving(serve_copies) as address:
+        airflow.start(told)
         page = pages_of(airflow)
         until(lambda: httpx.get(f"{address}/health", timeout=60).status_code == 200)
         assert httpx.get(f"{address}/health", timeout=60).json()["tiers"]["open"]["snapshot"] is None

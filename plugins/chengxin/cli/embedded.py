@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 SNAPSHOT, INGEST = "snapshot", "ingest__"
 FIRST = {"found": 0, "names": 1, "none": 2}
-LOOK_EVERY = 1.0
+LOOK_EVERY = 0.5
 AT_A_TIME = 10  # as many as the scheduler looks at in a round: more of them only cost more
 TELL_EVERY = 15.0
 LIMIT_SECONDS = 3600
 # An answer that is there before the scheduler has noticed that the task waits fails the task, which then asks again.
-SETTLES_WITHIN = 4.0
+SETTLES_WITHIN = 3.0
 NOTE = "chengxin demo --airflow"
 REASON = "演示：由 chengxin demo 自动作答"
 
@@ -61,17 +61,17 @@ def run_embedded(context: "Context", mode: Mode, tell: Callable[[dict[str, Any]]
     """
     contracts = context.contracts()
     before = {b["batch_id"] for b in _accounts(context, contracts)}
-    sources = make_demo(context.settings.home, contracts.values(), seed=mode.seed, round=ROUNDS[0])
-    with DemoServer(sources) as server:
-        _say(context, mode, "正在启动 Airflow（约半分钟）……")
-        with EmbeddedAirflow(context.settings, server.environment) as airflow:
-            _say(context, mode, _door(airflow))
-            failures = _rounds(context, mode, airflow, contracts, sources)
-            made = [b for b in _accounts(context, contracts) if b["batch_id"] not in before]
-            result = {"batches": made, "snapshot": _current(context), "failures": failures}
-            tell(result)
-            if not mode.once:
-                _stay(context, airflow)
+    _say(context, mode, "正在启动 Airflow（约半分钟）……")
+    with ExitStack() as served, EmbeddedAirflow(context.settings) as airflow:
+        sources = make_demo(context.settings.home, contracts.values(), seed=mode.seed, round=ROUNDS[0])
+        airflow.start(served.enter_context(DemoServer(sources)).environment)
+        _say(context, mode, _door(airflow))
+        failures = _rounds(context, mode, airflow, contracts, sources)
+        made = [b for b in _accounts(context, contracts) if b["batch_id"] not in before]
+        result = {"batches": made, "snapshot": _current(context), "failures": failures}
+        tell(result)
+        if not mode.once:
+            _stay(context, airflow)
     return result
 
 

@@ -17,7 +17,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from chengxin.cli.embedded_api import AirflowApi, answers
-from chengxin.cli.embedded_guard import airflow, end_session
+from chengxin.cli.embedded_guard import end_session
 from chengxin.contracts import loader
 from chengxin.errors import ChengxinError
 from chengxin.settings import PROJECT, Settings
@@ -36,19 +36,20 @@ class AirflowFailed(ChengxinError):
 
 
 class EmbeddedAirflow:
-    """Airflow over a home while the `with` block lasts.
+    """Airflow over a home: the `with` block takes the home and begins to make its database, `start` starts Airflow.
 
-    environment: what the tasks need besides, for example the connections. Everything it writes lies in
-    `<home>/airflow`: the metadata database, the logs of tasks and processes, the password file (readable by its owner).
-    Raises AirflowFailed when it does not come up, or runs already on this home.
+    It ends with the block. Everything it writes lies in `<home>/airflow`: the metadata database, the logs of tasks and
+    processes, the password file (readable by its owner). Raises AirflowFailed when it does not come up, or runs
+    already on this home.
     """
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.folder = settings.home / "airflow"
         self.user, self.password, self.url = USER, "", ""
-        self._settings, self._given = settings, environment
+        self._settings = settings
         self._lock = FileLock(settings.home / "airflow.lock")
         self._ports: list[FileLock] = []
+        self._execution = 0
         self._guard: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -58,7 +59,9 @@ class EmbeddedAirflow:
         except Timeout as error:
             raise AirflowFailed(f"{self.folder} 上已有一个 Airflow 在运行；请先停止它") from error
         try:
-            self._start()
+            self.logs.mkdir(parents=True, exist_ok=True)
+            self.password = _password(self.folder / "password.json", self.user)
+            self._launch(PORT)
         except BaseException:
             self._stop()
             raise
@@ -74,6 +77,17 @@ class EmbeddedAirflow:
         """Return the folder with one log for each Airflow process."""
         return self.folder / "processes"
 
+    def start(self, environment: Mapping[str, str]) -> None:
+        """Start all components and wait until they are healthy.
+
+        environment: what the tasks need besides, for example the connections.
+        """
+        if not self._up(environment):
+            self._end()  # somebody was quicker to take the port
+            self._launch(0)
+            if not self._up(environment):
+                raise AirflowFailed(f"{HOST} 上没有可用端口；日志：{self.logs}")
+
     def check(self) -> None:
         """Raise AirflowFailed when one of the processes has ended."""
         ended = self.logs / "ended"  # the guard writes it before it stops the others
@@ -87,52 +101,47 @@ class EmbeddedAirflow:
         """Return a client that is logged in."""
         return AirflowApi(self.url, self.user, self.password)
 
-    def _start(self) -> None:
-        self.logs.mkdir(parents=True, exist_ok=True)
-        self.password = _password(self.folder / "password.json", self.user)
-        self._migrate()
-        for wanted in (PORT, 0):
-            port, execution = (self._reserved(one) for one in (wanted, 0))
-            self._launch(port, execution)
-            if self._ours(execution):
-                return
-            self._end()  # somebody was quicker to take this port
-        raise AirflowFailed(f"{HOST} 上没有可用端口；日志：{self.logs}")
-
     def _reserved(self, wanted: int) -> int:
         port, lock = reserved_port(wanted)
         self._ports.append(lock)
         return port
 
-    def _migrate(self) -> None:
-        with (self.logs / "migrate.log").open("wb") as log:
-            environment = _environment(self, self._settings, PORT, PORT)
-            migrated = subprocess.run(  # noqa: S603  our own words
-                airflow("db", "migrate"), env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
-            )
-        if migrated.returncode:
-            raise AirflowFailed(f"Airflow 的元数据库建不起来；日志：{self.logs / 'migrate.log'}")
-
-    def _launch(self, port: int, execution: int) -> None:
+    def _launch(self, wanted: int) -> None:
+        """Start the guard, which makes the database; 0 = any port for the pages."""
+        port, self._execution = self._reserved(wanted), self._reserved(0)
         self.url = f"http://{HOST}:{port}"
         (self.logs / "ended").unlink(missing_ok=True)
-        command = [sys.executable, "-m", "chengxin.cli.embedded_guard", str(self.logs), str(execution)]
-        self._guard = subprocess.Popen(  # noqa: S603  our own words
-            command,
-            env=_environment(self, self._settings, port, execution) | dict(self._given),
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
+        command = [sys.executable, "-m", "chengxin.cli.embedded_guard", str(self.logs), str(self._execution)]
+        environment = _environment(self, self._settings, port, self._execution)
+        with (self.logs / "guard.log").open("ab") as log:
+            self._guard = subprocess.Popen(  # noqa: S603  our own words
+                command,
+                env=environment,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
-    def _ours(self, execution: int) -> bool:
-        """Wait until all is healthy; return False when another Airflow answers at our address."""
+    def _up(self, environment: Mapping[str, str]) -> bool:
+        """Let the guard start the components, and wait; return False when another Airflow answers at our address."""
+        assert self._guard is not None
+        assert self._guard.stdin is not None
+        try:
+            self._guard.stdin.write(f"{json.dumps(dict(environment))}\n".encode())
+        except BrokenPipeError:  # it has ended: why, `check` says
+            self._guard.wait()
+        return self._ours()
+
+    def _ours(self) -> bool:
         api = self.api()
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
             if api.refused():
                 return False
             self.check()
-            if api.healthy() and answers(f"http://{HOST}:{execution}/execution/health"):
+            if api.healthy() and answers(f"http://{HOST}:{self._execution}/execution/health"):
                 return True
             time.sleep(0.5)
         raise AirflowFailed(f"Airflow 在 {START_SECONDS} 秒内没有就绪；日志：{self.logs}")
@@ -233,6 +242,10 @@ def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int, execu
         "AIRFLOW__SCHEDULER__MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": str(TASKS_AT_A_TIME + 4),
         # the first task after a start waits while the api-server builds its interface
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+        # One task in four closes its sockets a moment before it exits. Its supervisor then looks again only after this
+        # time, five seconds if not set, and keeps its place among those at work until then. Patience stays the same.
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "15",
         "CHENGXIN_CONTRACTS": str(settings.contracts),
         "CHENGXIN_EXPECTATIONS": str(settings.expectations),
         "CHENGXIN_HOME": settings.origin or str(settings.home),

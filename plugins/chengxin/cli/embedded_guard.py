@@ -1,22 +1,28 @@
 """Keeps the processes of an embedded Airflow and ends them all, also when whoever started it was killed.
 
-`python -m chengxin.cli.embedded_guard FOLDER PORT` runs in a session of its own. It ends what it started when its
-standard input closes (the starter is gone, however it went), on SIGTERM, or when one of the processes ends by itself.
-Airflow's task processes have process groups of their own, so the session is what tells which processes are ours.
+`python -m chengxin.cli.embedded_guard FOLDER PORT` runs in a session of its own. It imports Airflow, which takes more
+than a second, once for all: every command is a fork. First it makes the database; then it waits for a line on its
+standard input, what the tasks' environment holds besides, as JSON; then it runs all components. It ends what it
+started when its standard input closes (the starter is gone, however it went), on SIGTERM, or when one of the processes
+ends by itself. Airflow's task processes have process groups of their own, so the session tells which are ours.
 """
 
+import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from runpy import run_module
 
 import psutil
 
+MIGRATE = ("db", "migrate")
 # Two API servers. Airflow 3.3 writes its audit log on the event loop: while such a request waits for SQLite's one
 # writer nothing else of that server goes on, not even the task's request that it waits for, until both time out.
 COMPONENTS = {
@@ -27,6 +33,8 @@ COMPONENTS = {
     "triggerer": ("triggerer",),
 }
 ENDED_BY_ITSELF = 1
+# What they have in common. Airflow opens its database and reads its plugins later.
+LOADED = ("airflow.cli.cli_parser", "airflow.jobs.scheduler_job_runner", "airflow.api_fastapi.app")
 PATIENCE = 8.0
 LOOK_EVERY = 0.3
 
@@ -37,17 +45,26 @@ def airflow(*words: str) -> list[str]:
 
 
 def main(folder: Path, port: str) -> int:
-    """Run all components until told to stop; return 1 when one of them ended by itself."""
+    """Make the database, then run all components until told to stop; return 1 when one of them ended by itself."""
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in LOADED:
+        import_module(name)
+    if _fork(folder / "migrate.log", *MIGRATE).wait():
+        (folder / "ended").write_text(" ".join(MIGRATE))
+        return ENDED_BY_ITSELF
+    told = sys.stdin.readline()
+    if not told:
+        return 0
+    os.environ.update(json.loads(told))
     running = {
-        name: _start(name, folder, *words, *([port] if words[-1] == "--port" else ()))
+        name: _fork(folder / f"{name}.log", *words, *([port] if words[-1] == "--port" else ()))
         for name, words in COMPONENTS.items()
     }
     try:
         while not asked and not _closed(LOOK_EVERY):
-            gone = [name for name, process in running.items() if process.poll() is not None]
+            gone = [name for name, process in running.items() if _has_ended(process)]
             if gone:
                 (folder / "ended").write_text("\n".join(gone))
                 return ENDED_BY_ITSELF
@@ -56,9 +73,37 @@ def main(folder: Path, port: str) -> int:
         _stop(running)
 
 
-def _start(name: str, folder: Path, *words: str) -> "subprocess.Popen[bytes]":
-    with (folder / f"{name}.log").open("ab") as log:
-        return subprocess.Popen(airflow(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603  our own words
+def _fork(log: Path, *words: str) -> psutil.Process:
+    """Run an Airflow command in a child of this process, of which nothing else goes on in the child."""
+    child = os.fork()
+    if child:
+        return psutil.Process(child)
+    code = 1
+    try:
+        code = _run(log, words)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _run(log: Path, words: tuple[str, ...]) -> int:
+    """Do what `python -m airflow words` does, its output in a file; return its exit code."""
+    from setproctitle import setthreadtitle
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Ctrl-C stays ignored: it is meant for the starter
+    nothing, written = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for here, there in ((nothing, 0), (written, 1), (written, 2)):
+        os.dup2(here, there)
+    sys.argv = ["airflow", *words]
+    setthreadtitle(words[0])  # what `top` and `ps -o comm` show
+    try:
+        run_module("airflow", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    return 0
 
 
 def _closed(seconds: float) -> bool:
@@ -67,13 +112,19 @@ def _closed(seconds: float) -> bool:
     return bool(readable) and not os.read(sys.stdin.fileno(), 1)
 
 
-def _stop(running: Mapping[str, "subprocess.Popen[bytes]"]) -> None:
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        process.wait(0)
+    except psutil.TimeoutExpired:
+        return False
+    return True
+
+
+def _stop(running: Mapping[str, psutil.Process]) -> None:
     for process in running.values():
-        process.terminate()
-    until = time.monotonic() + PATIENCE
-    for process in running.values():
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(max(0.0, until - time.monotonic()))
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    psutil.wait_procs(running.values(), timeout=PATIENCE)
     end_session(os.getpid(), spare=os.getpid())
 
 

@@ -46,6 +46,8 @@ def test_what_else_an_object_says_beside_the_records_does_not_matter(tmp_path, b
             [{"a": "1"}],
         ),
         ("<m><Add><D><R><a>1</a></R></D></Add><Delete><D><R><a>2</a></R></D></Delete></m>", "D/R", "两处记录"),
+        ("<D><R><a>1</a></R><组><R><a>2</a></R></组></D>", "D/R", "另有一处记录 D/组/R"),
+        ("<D><组><R><a>2</a></R></组><R><a>1</a></R></D>", "D/R", "另有一处记录 D/组/R"),
         ("<m><企业><a>1</a></企业><个体户><a>2</a></个体户></m>", "", "还有 个体户"),
         ("<m><R><a>1</a></R><r><a>2</a></r></m>", "m/R", "还有 r"),
         ('<m><R><罚款 unit="万元">5</罚款></R></m>', "R", [{"罚款": "5", "罚款@unit": "万元"}]),
@@ -63,3 +65,22 @@ def test_nothing_of_an_xml_file_is_left_out_unsaid(tmp_path, body, records, expe
         return
     found = [row for chunk in read(plan(path, spec)[0], spec) for row in chunk.table.to_pylist()]
     assert [{name: value for name, value in row.items() if value} for row in found] == expected
+
+
+@pytest.mark.parametrize("wrapped", ["cdata", "escaped"])
+@pytest.mark.parametrize(
+    ("inner", "damaged"),
+    [
+        ("<D><R><a>1</a></R></D>", []),
+        ("<D><R><a>1</a></R>", [(2, "row.cut_off")]),
+        ("<D><R><a>1</a></R><R><a>2", [(2, "row.cut_off")]),
+    ],
+)
+def test_a_wrapped_message_that_was_cut_off_says_so_though_the_outer_one_is_whole(tmp_path, wrapped, inner, damaged):
+    inside = f"<![CDATA[{inner}]]>" if wrapped == "cdata" else inner.replace("<", "&lt;").replace(">", "&gt;")
+    path = tmp_path / "f.xml"
+    path.write_text(f"<m><Body>{inside}</Body></m>", "utf-8")
+    spec = FileSpec(format="xml", records="D/R", wrapped=wrapped)
+    chunks = list(read(plan(path, spec)[0], spec))
+    assert [row for chunk in chunks for row in chunk.table.to_pylist()] == [{"a": "1"}]
+    assert [(item.row, item.rule) for chunk in chunks for item in chunk.damaged] == damaged

@@ -26,6 +26,9 @@ from chengxin.standardise.reading.shapes import (
 )
 from chengxin.standardise.reading.text_file import mapped, release
 
+#: After a value of a field with unwritten decimals whose digits are not written as agreed.
+UNCLEAR = "（小数位不明）"
+
 
 def read_fixed(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     """Yield the lines as columns, blanks around values trimmed.
@@ -141,9 +144,15 @@ def _field(buffer: npt.NDArray[np.uint8], starts: Ints, length: int, encoding: s
 def pointed(column: pa.Array, decimals: int) -> pa.Array:
     """Write the point that a fixed field leaves out: 000012345 with 2 is 123.45, 12345- is -123.45.
 
-    What is no plain number of digits is left as it is, so that it is seen as no amount; blank stays blank.
+    What has a point or no digit stays as it is. Other digits (12 345, 1E5, 5元) would pass for whole yuan: they are
+    marked, so that they are no amount.
     """
-    signed = pc.replace_substring_regex(column, r"^(\d+)([+-])$", r"\2\1")
+    plain = pc.utf8_normalize(column, form="NFKC")
+    signed = pc.replace_substring_regex(plain, r"^(\d+)([+-])$", r"\2\1")
+    agreed = pc.match_substring_regex(signed, r"^[+-]?\d+$")
     short = rf"^([+-]?)(\d{{1,{decimals}}})$"
     padded = pc.replace_substring_regex(signed, short, rf"\1{'0' * decimals}\2")
-    return pc.replace_substring_regex(padded, rf"^([+-]?\d+)(\d{{{decimals}}})$", r"\1.\2")
+    values = pc.replace_substring_regex(padded, rf"^([+-]?\d+)(\d{{{decimals}}})$", r"\1.\2")
+    unclear = pc.match_substring_regex(plain, r"^[^.]*\d[^.]*$")
+    marked = pc.if_else(unclear, pc.binary_join_element_wise(column, UNCLEAR, ""), column)
+    return pc.if_else(agreed, values, marked)

@@ -68,6 +68,8 @@ class _Rows:
         self._prefixes = ""
         self._shown = ""  # the beginning, to say where the records are if not where they should be
         self._is_whole = False
+        self._is_wrapped = spec.wrapped is not None
+        self._is_torn = False  # the inner message ended before its elements did
         self._envelope = spec.envelope
         self._before = ""  # what stands before the first row, as long as the envelope is looked for
         self._head: Record = {}
@@ -101,8 +103,9 @@ class _Rows:
         if self._start < 0 and not self._ordinal:
             self._look_elsewhere(root, tag)
         if self._start >= 0:
-            self._damage(self._text[self._start :], "row.not_a_record" if self._is_whole else "row.cut_off")
-        elif not self._is_whole:
+            is_cut = self._is_wrapped or not self._is_whole
+            self._damage(self._text[self._start :], "row.cut_off" if is_cut else "row.not_a_record")
+        elif self._is_torn or not self._is_whole:
             self._damage("（文件在此中断，根元素没有结束）", "row.cut_off")
 
     def _look_elsewhere(self, root: str, tag: str) -> None:
@@ -122,7 +125,7 @@ class _Rows:
         if match["end"]:
             if name in self._open_elements:
                 while self._open_elements.pop() != name:
-                    pass
+                    self._is_torn = self._is_wrapped
             self._is_whole = self._is_whole or not self._open_elements
         elif name == tag and self._holds_rows():
             self._check_place()
@@ -130,6 +133,8 @@ class _Rows:
                 self._read_envelope(self._text[: match.start()])
             self._begin(match)
         else:
+            if name == tag:
+                self._check_depth(tag)
             self._check_sibling(name, tag)
             if not match["empty"]:
                 self._open_elements.append(name)
@@ -148,6 +153,15 @@ class _Rows:
             one, other = ("/".join((*place, *self._path[-1:])) for place in (self._place, here))
             raise DeliveryMismatch(
                 f"文件 {self._name} 里有两处记录：{one} 与 {other}；请在合同 file.records 中写明完整路径"
+            )
+
+    def _check_depth(self, tag: str) -> None:
+        """Raise DeliveryMismatch for rows below an element that stands where rows do, as in groups."""
+        parents, here = self._path[:-1], self._open_elements
+        if any(here[n : n + len(parents)] == parents for n in range(len(here))):
+            raise DeliveryMismatch(
+                f"文件 {self._name} 里另有一处记录 {'/'.join((*here, tag))}，不在约定的 {'/'.join(self._path)}；"
+                "请在合同 file.records 中写明完整路径，或请提供部门把记录放在同一层"
             )
 
     def _check_sibling(self, name: str, tag: str) -> None:

@@ -116,7 +116,8 @@ def _in_form(text: str, form: str) -> DateReading:
     whole, _, tail = text.partition(".")
     if form.startswith("epoch"):
         number = int(whole) if len(whole) <= _LONGEST and not tail.strip("0") else None
-        return _INVALID if number is None else _at(number / 1000 if form == "epoch_ms" else number)
+        reading = _INVALID if number is None else _at(number / 1000 if form == "epoch_ms" else number)
+        return _AMBIGUOUS if _is_of_another_form(whole, form) and not _is_midnight(reading) else reading
     if form == "excel" and len(whole) == 5 and whole.isdigit():
         return _from_excel(int(whole))
     if len(whole) == 6 and whole.isdigit() and not tail.strip("0"):
@@ -125,7 +126,17 @@ def _in_form(text: str, form: str) -> DateReading:
         if form == "yymmdd":
             century = "19" if int(whole[:2]) >= _PIVOT else "20"
             return _assembled({"year": century + whole[:2], "month": whole[2:4], "day": whole[4:]})
+    if form == "yymmdd" and whole.isdigit() and len(whole) < 6 and int(whole):  # 50101 was 050101, no day number
+        return _AMBIGUOUS
     return _from_number(text)
+
+
+def _is_of_another_form(digits: str, form: str) -> bool:
+    """Tell whether a number in an epoch column may be a day (20240105), or seconds among milliseconds."""
+    if form == "epoch_ms" and len(digits) == 10 and digits.isdigit():
+        return True
+    day = _COMPACT.fullmatch(digits) if len(digits) == 8 else None
+    return day is not None and _assembled(day.groupdict()).value is not None
 
 
 def _from_number(text: str) -> DateReading:

@@ -48,6 +48,23 @@ def test_by_offset_also_where_the_server_gives_smaller_pages(desk: Desk, cap):
     assert [a.query["offset"] for a in server.asked] == [str(n) for n in range(0, 25, cap)]
 
 
+@pytest.mark.parametrize(
+    ("rows", "asked"), [(ROWS, ["0", "5", "10", "15", "20", "25"]), (ROWS[:5], ["0", "5"]), (ROWS[:4], ["0"])]
+)
+def test_a_server_that_gives_fewer_rows_than_asked_for_and_tells_no_total_is_read_to_its_end(desk: Desk, rows, asked):
+    server = desk.serve(lambda a: rows_answer(rows[int(a.query["offset"]) :][:5]))
+    [batch] = desk.pull(desk.contract(**OFFSET, total=None))
+    assert desk.rows(batch) == rows
+    assert [a.query["offset"] for a in server.asked] == asked
+
+
+def test_a_server_that_knows_no_pages_and_answers_the_same_again_gave_all_at_once(desk: Desk):
+    server = desk.serve(lambda asked: rows_answer(ROWS[:5]))
+    [batch] = desk.pull(desk.contract(total=None))
+    assert desk.rows(batch) == ROWS[:5]
+    assert len(server.asked) == 2
+
+
 def test_by_offset_with_an_overlap_that_shows_that_nothing_moved(desk: Desk):
     server = desk.serve(by_offset(ROWS))
     [batch] = desk.pull(desk.contract(**OFFSET, overlap_rows=1))

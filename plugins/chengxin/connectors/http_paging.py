@@ -18,6 +18,9 @@ from chengxin.connectors.http_auth import spelled_instant
 from chengxin.connectors.http_pages import Facts
 from chengxin.errors import DeliveryCorrupt
 
+#: Without a total, a first page that is short by a round number may be all that the server gives at once.
+_ROUND = 5
+
 PagingStyle = Literal["page", "offset", "cursor", "link", "time", "none"]
 
 
@@ -90,11 +93,15 @@ class Walk:
         """Return the address of the next page, None where it is told by parameters."""
         return self._state.link()
 
-    def advance(self, facts: Facts) -> None:
-        """Take note of the page that was asked for; raise DeliveryCorrupt where going on makes no sense."""
+    def advance(self, facts: Facts) -> bool:
+        """Take note of the page that was asked for; tell whether it brought rows.
+
+        Raises DeliveryCorrupt where going on makes no sense.
+        """
         self.pages += 1
-        self.rows += len(facts.rows)
-        if self._state.take(facts):
+        repeats = self._state.repeats(facts)
+        self.rows += 0 if repeats else len(facts.rows)
+        if repeats or self._state.take(facts):
             self._past.append(self._state)
             following = next(self._windows, None)
             self.is_done = following is None
@@ -102,6 +109,7 @@ class Walk:
                 self._state = _Window(self._paging, *following)
         if not self.is_done and self.pages >= self._paging.max_pages:
             raise DeliveryCorrupt(f"接口“{self._paging.label}”超过 {self._paging.max_pages} 页仍未结束")
+        return bool(facts.rows) and not repeats
 
     def trouble(self) -> Trouble | None:
         """Return what is wrong with a finished pass, the first thing that cannot be forgiven before others."""
@@ -127,6 +135,7 @@ class _Window:
         self._cursor: str | None = None
         self._cursors: set[str] = set()
         self._shifted = False
+        self._full = paging.size  # rows of a full page
 
     def parameters(self) -> dict[str, str | int]:
         paging, made = self._paging, {}
@@ -152,6 +161,11 @@ class _Window:
 
     def link(self) -> str | None:
         return self._cursor if self._paging.style == "link" else None
+
+    def repeats(self, facts: Facts) -> bool:
+        """Tell whether this page was asked for only to see if more was to come, and is the first one once more."""
+        is_second = self._full < self._paging.size and len(self._breaks) == 1
+        return is_second and self._last is not None and facts.rows == self._last.rows
 
     def take(self, facts: Facts) -> bool:
         """Add a page; tell whether it was the last."""
@@ -184,7 +198,10 @@ class _Window:
         # A total tells the end; without one a short page does. A server may cap the page size, so short is not
         # the end where a total says that more is to come. Rows that came twice do not count.
         if facts.total is None:
-            return len(facts.rows) < size
+            if not self._breaks and len(new) < size and len(new) % _ROUND == 0:
+                self._full = len(new)  # of a server that caps? the next page shows
+                return False
+            return len(facts.rows) < self._full
         return len(self._rows) + len(new) >= facts.total and self._counted(new) >= facts.total
 
     def _cursor_ends(self, following: str | None) -> bool:

@@ -103,10 +103,10 @@ class Pull:
         while not walk.is_done:
             path, facts = self._page(folder, walk, ask)
             try:
-                walk.advance(facts)
+                is_new = walk.advance(facts)
             except DeliveryCorrupt as error:
                 raise _InconsistentError(str(error)) from None
-            if facts.rows or not pages:
+            if is_new or not pages:
                 pages.append((path, len(facts.rows)))
             size += path.stat().st_size
             if size > self._limits.mib << 20:

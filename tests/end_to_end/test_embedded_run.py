@@ -58,6 +58,7 @@ def test_a_snapshot_that_a_person_refuses_is_a_failure(start):
     assert run.nothing_left(1)
 
 
+@pytest.mark.slow  # `.ci/run` does the same by `make run ONCE=1`
 def test_once_ends_with_0_when_the_snapshot_is_published(start, folder):
     run = start("--once")
     assert run.process.wait(600) == 0, run.said

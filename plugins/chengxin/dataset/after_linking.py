@@ -7,6 +7,7 @@ from pathlib import Path
 from chengxin.contracts.models import Contract
 from chengxin.dataset import sparing
 from chengxin.handover import Admission, Finding, Verdict, as_json
+from chengxin.resolve import misnamed
 from chengxin.resolve.linking import Outcome
 from chengxin.resolve.same_number import told
 from chengxin.store import atomic
@@ -14,7 +15,8 @@ from chengxin.store.layout import Layout
 from chengxin.validate import report
 
 BESIDE, REPLACED, REUSED = "record.same_number", "record.replaced", "record.number_reused"
-_OURS = {sparing.SPARED, sparing.WITHHELD, BESIDE, REPLACED, REUSED}
+MISNAMED = "subject.named_otherwise"
+_OURS = {sparing.SPARED, sparing.WITHHELD, BESIDE, REPLACED, REUSED, MISNAMED}
 
 
 def noted(layout: Layout, contract: Contract, before: Admission, outcome: Outcome, links: Sequence[Path]) -> Admission:
@@ -22,7 +24,7 @@ def noted(layout: Layout, contract: Contract, before: Admission, outcome: Outcom
 
     links: the links folders of all revisions of the batch.
     """
-    found = [*sparing.findings(outcome), *_same_number(contract, *told(links))]
+    found = [*sparing.findings(outcome), *_same_number(contract, *told(links)), *_misnamed(links)]
     if not found:
         return before
     folder = layout.validation(before.dataset, before.batch_id)
@@ -35,6 +37,15 @@ def noted(layout: Layout, contract: Contract, before: Admission, outcome: Outcom
     atomic.write_json(path, as_json(replace(said, status=status, findings=(*others, *found))))
     atomic.write_bytes(page, report.admitted(page.read_text("utf-8"), status, found).encode())
     return replace(before, verdict=status)
+
+
+def _misnamed(links: Sequence[Path]) -> list[Finding]:
+    rows = len(misnamed.rows_of(links))
+    message = (
+        f"有 {rows} 行的统一社会信用代码登记的是一个主体，名称却是主体库中另一主体的：已按代码关联。"
+        "请提供部门对照营业执照核对代码和名称，填错的更正后重报；各行位置见反馈“名称不符”表"
+    )
+    return [Finding(MISNAMED, "warning", message, str(rows), rows)] if rows else []
 
 
 def _same_number(contract: Contract, one: int, other: int) -> list[Finding]:

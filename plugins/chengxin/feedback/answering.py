@@ -29,7 +29,7 @@ from chengxin.store.lock import held
 log = logging.getLogger(__name__)
 SENT = "sent.json"
 #: What a receipt has beyond its body.
-_NUMBERED = ("id", "revision", "files", "problems", "untaken", "overtaken", "same_number")
+_NUMBERED = ("id", "revision", "files", "problems", "untaken", "overtaken", "same_number", "misnamed")
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,7 @@ def _todo(receipt: Mapping[str, Any]) -> list[str]:
         ("untaken", words.HOW_UNTAKEN),
         ("overtaken", words.HOW_OVERTAKEN),
         ("same_number", words.HOW_SAME_NUMBER),
+        ("misnamed", words.HOW_MISNAMED),
     )
     told = [text.format(n=receipt[name]) for name, text in counted if receipt.get(name)]
     return told if told and receipt["advice"] == words.NOTHING else [receipt["advice"], *told]

@@ -11,7 +11,7 @@ from chengxin.model.rules import rules
 from chengxin.resolve.linker import OTHERWISE_NAMED, SHARED_CODE
 
 REFUSED, WAITING, UNTAKEN, OVERTAKEN = "需更正", "待关联", "未采用的值", "被取代"
-SAME_NUMBER = "主键相同"
+SAME_NUMBER, MISNAMED = "主键相同", "名称不符"
 SEVERITY = {"critical": "严重", "warning": "提醒", "info": "提示"}
 OUTCOME = {
     "accept": "已接收入库。",
@@ -81,6 +81,12 @@ SAME_NUMBER_AS = {
         "属于更正的不用处理；不是更正而是主键挪作他用的，请为本条换用新的主键重报，并重报原记录",
     ),
 }
+NAMED_OTHERWISE = (
+    "subject.named_otherwise",
+    "所填统一社会信用代码登记的主体不叫这个名称，而主体库中另有一个主体叫这个名称：已按代码关联",
+    "请对照营业执照核对代码和名称；代码填错的，以数据状态 2（删除）报送一次本行，再报送更正后的记录；名称填错的，"
+    "更正后重新报送",
+)
 HOW_TO_MEND = """\
 1. 打开“需更正”表。每行是一条未被采用的记录：前几列说明问题和更正办法，其后是贵单位报送的原文。
 2. {again}
@@ -105,6 +111,7 @@ HOW_OVERTAKEN = (
 HOW_SAME_NUMBER = (
     "有 {n} 条记录的主键与此前另一条记录相同，而主体或关键字段不同，列在“主键相同”表中；请按表中的办法逐条核对。"
 )
+HOW_MISNAMED = "有 {n} 条记录的代码与名称分属两个主体，已按代码入库，列在“名称不符”表中；请逐条核对。"
 NOTHING = "无需处理。"
 #: Element -> what a department writes -> standard code, as in its contract.
 Codes = Mapping[str, Mapping[str, str]]

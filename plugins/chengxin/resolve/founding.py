@@ -51,7 +51,9 @@ def _found_by(
                {legal_rep(link)} AS legal_rep, f.row_id
         FROM founders f JOIN unfound s USING (row_id)""")
     connection.execute("INSERT INTO new_subject SELECT subject_id, part, subject_type FROM founded_now")
-    connection.execute("INSERT INTO subject_now SELECT subject_id, part, subject_type, legal_rep FROM founded_now")
+    connection.execute(
+        "INSERT INTO subject_now SELECT subject_id, part, subject_type, legal_rep, NULL FROM founded_now"
+    )
     found_rows = "founders f JOIN unfound s USING (row_id)"
     connection.execute(f"""CREATE OR REPLACE TEMP TABLE came AS
         SELECT identifier_type, identifier_value, min(subject_id) AS low, max(subject_id) AS high
@@ -59,7 +61,7 @@ def _found_by(
     _look_up_too(connection)
     if "uscc" in link.fields:
         connection.execute(f"""INSERT INTO lookup_uscc
-            SELECT s.{link.fields["uscc"]}, f.subject_id, n.part, n.subject_type
+            SELECT s.{link.fields["uscc"]}, f.subject_id, n.part, n.subject_type, NULL
             FROM {found_rows} JOIN founded_now n USING (subject_id) WHERE s.{link.fields["uscc"]} IS NOT NULL""")
     return int(connection.execute("SELECT count(*) FROM founders").fetchall()[0][0])
 

@@ -55,7 +55,8 @@ def prepare_lookup(connection: duckdb.DuckDBPyConnection) -> None:
     # Equal instants are decided by the text: which is arbitrary, but the same in every run.
     connection.execute("""CREATE OR REPLACE TEMP TABLE subject_now AS
         SELECT subject_id, min(part) AS part, arg_max(subject_type, (version_at, row_id, subject_type)) AS subject_type,
-               arg_max(legal_rep, (version_at, row_id, legal_rep)) AS legal_rep
+               arg_max(legal_rep, (version_at, row_id, legal_rep)) AS legal_rep,
+               arg_max(hash(name), (version_at, row_id, name)) AS name_hash
         FROM registry_subjects GROUP BY subject_id""")
     connection.execute("""CREATE OR REPLACE TEMP TABLE lookup AS
         SELECT identifier_type, identifier_value, min(subject_id) AS subject_id
@@ -64,7 +65,7 @@ def prepare_lookup(connection: duckdb.DuckDBPyConnection) -> None:
         SELECT identifier_type, identifier_value
         FROM registry_identifiers GROUP BY ALL HAVING min(subject_id) < max(subject_id)""")
     connection.execute("""CREATE OR REPLACE TEMP TABLE lookup_uscc AS
-        SELECT l.identifier_value AS uscc, l.subject_id, n.part, n.subject_type
+        SELECT l.identifier_value AS uscc, l.subject_id, n.part, n.subject_type, n.name_hash
         FROM lookup l JOIN subject_now n USING (subject_id) WHERE identifier_type = 'uscc'""")
 
 

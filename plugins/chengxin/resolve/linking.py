@@ -12,6 +12,7 @@ Files of a links folder (one a revision of the batch):
   withdrawn.parquet    record_id, subject_id, part, version_at, batch_order, adm_order: records a full delivery does not
                        hold, with that delivery's place in time
   same_number.parquet  see resolve.same_number
+  misnamed.parquet     see resolve.misnamed
   reopened.parquet     record_id, part, adm_order: records that judgements are about: earlier versions, in all batches
                        of the data set, no longer count (resolve.reopening)
   subjects/identifiers/names.parquet   what a registering kind adds to the registry (resolve.registry)
@@ -32,7 +33,7 @@ from chengxin.contracts.plan import plan_of
 from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, Batch
 from chengxin.model.kinds import Kind
-from chengxin.resolve import keys, ledger
+from chengxin.resolve import keys, ledger, misnamed
 from chengxin.resolve.founding import found, type_by_uscc
 from chengxin.resolve.ledger import Judgement
 from chengxin.resolve.linker import RoleLink, link_role, prepare_lookup, tell_why
@@ -107,8 +108,10 @@ class Linking:
             self._write_linked(connection)
             self._write_duplicates(connection)
             self._write_same_number(connection)
+            registers = self.kind.registers != "none"
+            misnamed.write(connection, self.links["subject"], self.target, self.order, registers=registers)
             kept = self._write_withdrawn(connection)
-            if self.kind.registers != "none":
+            if registers:
                 self.registry.of(self.contract.id).attach(connection, "own")
                 version_at = keys.version_at(self.batch, self.contract.delivery.mode)
                 write_registry(connection, self.kind, self.links["subject"], version_at, self.target)
@@ -207,6 +210,7 @@ class Linking:
                 {kind_of_subject} AS subject_type, {rule} AS rule, {missing} AS waiting,
                 CASE WHEN NOT {missing} THEN {self._record_id(subject)} END AS record_id,
                 {self._payload()} AS payload, {self._twin(subject)}
+                {misnamed.renamed(self.links["subject"], "u")} AS renamed,
                 {keys.version_at(self.batch, self.contract.delivery.mode)} AS version_at,
                 {self.batch_order} AS batch_order, {self.order} AS adm_order
             FROM rows s {subject_join} {related_join} LEFT JOIN subject_now w ON w.subject_id = o.subject_id

@@ -17,13 +17,14 @@ def write_registry(
 ) -> None:
     """Write the registry files of a batch from its accepted rows (`rows`, `linked`, `superseded`; duplicates.parquet).
 
-    own_identifiers and own_names are what its data set has added before.
+    own_identifiers and own_names are what its data set has added before. A row in `misnamed` adds nothing: its name and
+    numbers are somebody else's.
 
     A version that a newer one had overtaken when it came says nothing of its subject today; its names and codes count.
     """
     connection.execute(f"""CREATE TEMP VIEW accepted AS
         SELECT s.*, l.subject_id, l.part, l.subject_type FROM rows s JOIN linked l USING (row_id)
-        WHERE NOT l.waiting AND l.payload IS NOT NULL
+        WHERE NOT l.waiting AND l.payload IS NOT NULL AND s.row_id NOT IN (SELECT row_id FROM misnamed)
             AND s.row_id NOT IN (SELECT row_id FROM {parquet([target / "duplicates.parquet"])})""")
     if kind.registers == "found":
         _copy(connection, _subjects(kind, link, version_at), target / "subjects.parquet")

@@ -1,4 +1,4 @@
-"""Rows that bear the source's own number of another record: which they have replaced, or which stands beside them."""
+"""Rows that contradict what is known: the source's own number of another record, the name of another subject."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from chengxin.dataset.row_keys import RECORD_ID, RowKeys
 from chengxin.feedback import words
+from chengxin.resolve import misnamed
 from chengxin.resolve.same_number import NAME
 
 _PLACE = ["source_file", "source_row"]
@@ -23,12 +24,7 @@ def same_number(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) 
     if not files:
         return
     told = pa.concat_tables(pq.read_table(f) for f in files)
-    asked = pc.unique(told["row_id"])
-    rows = pa.concat_tables(
-        pq.read_table(p, columns=["row_id", *_PLACE, *keys.naming], filters=pc.field("row_id").isin(asked))
-        for p in standard
-    )
-    rows = rows.append_column("label", keys.labels(rows)).select(["row_id", *_PLACE, "label"])
+    rows = _places(told["row_id"], standard, keys)
     found = told.join(rows, "row_id", join_type="inner").sort_by("row_id")
     replaces = keys.contract.delivery.versions_by == RECORD_ID
     cases = [words.SAME_NUMBER_AS[replaces, one] for one in (True, False)]
@@ -44,3 +40,25 @@ def same_number(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) 
         "remedy": remedy,
     }
     yield from pa.table(columns).combine_chunks().to_batches()
+
+
+def named_otherwise(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) -> Iterator[pa.RecordBatch]:
+    """Yield one line a row with the USCC of one subject and the name of another; as `same_number`."""
+    asked = misnamed.rows_of(links)
+    if not asked:
+        return
+    rows = _places(pa.chunked_array([pa.array(asked, pa.int64())]), standard, keys).sort_by("row_id")
+    identity = keys.plan.kind.roles["subject"].identity
+    header = next(c.source for c in keys.plan.columns if c.element.id == identity["name"])
+    said = zip(("rule", "problem", "remedy"), words.NAMED_OTHERWISE, strict=True)
+    same = {"source_column": header, **dict(said)}
+    columns = {n: rows[n] for n in (*_PLACE, "label")} | {n: pa.repeat(t, rows.num_rows) for n, t in same.items()}
+    yield from pa.table(columns).combine_chunks().to_batches()
+
+
+def _places(asked: pa.ChunkedArray, standard: Sequence[Path], keys: RowKeys) -> pa.Table:
+    """Return row_id, source_file, source_row and label of these rows."""
+    wanted = pc.field("row_id").isin(pc.unique(asked))
+    columns = ["row_id", *_PLACE, *keys.naming]
+    rows = pa.concat_tables(pq.read_table(p, columns=columns, filters=wanted) for p in standard)
+    return rows.append_column("label", keys.labels(rows)).select(["row_id", *_PLACE, "label"])

@@ -185,3 +185,11 @@ def test_the_linter_refuses_numbers_that_cannot_name_a_record(
     assert any("versions_by" in m for m in lint_contract(office.contracts[dataset]))
     office.contract("pen", "penalty", names[:1] + PENALTY, delivery={k: v for k, v in delivery.items() if k != "route"})
     assert any("required: true" in m for m in lint_contract(office.contracts["pen"]))
+
+
+def test_an_authority_in_brackets_of_either_width_makes_one_record(keyed: Office) -> None:
+    keyed.deliver("pen", fine("k1", 1, authority_name="示例市（高新区）市监局"), day=1)
+    account = keyed.deliver("pen", fine("k1", 1, authority_name="示例市(高新区)市监局"), day=2)
+    assert counts(account) == (1, 0, 0, 0)
+    assert (shown(keyed), findings(keyed, 1)) == ([("k1", "1")], {})
+    assert keyed.table("penalty", "authority_name") == [("示例市(高新区)市监局",)]

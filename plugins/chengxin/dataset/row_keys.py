@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import ColumnPlan, Plan, fold_header, plan_of
 from chengxin.model.schema import element_columns
+from chengxin.resolve.keys import compared
 from chengxin.resolve.session import literal, parquet
 from chengxin.standardise.kernels import CleanOptions, clean
 
@@ -91,8 +92,9 @@ class RowKeys:
 
     def text(self, part: str, alias: str) -> str:
         """Return SQL for a part as compared text, NULL where it is empty."""
-        column = f"{alias}.{self.column(part)}"
-        return _NAME.format(column) if part == self.name else f"CAST({column} AS VARCHAR)"
+        if part == self.name:
+            return _NAME.format(f"{alias}.{self.column(part)}")
+        return compared(element_columns(self._elements[part].element)[0], alias)
 
     def column(self, part: str) -> str:
         """Return the standard column of a part."""

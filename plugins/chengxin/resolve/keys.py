@@ -16,9 +16,16 @@ VERSION_ORDER = "version_at, batch_order, row_id"
 
 def record_id(identity: str, kind: Kind, subject: str) -> str:
     """Return the record's id: md5 over data set (or group of routes), subject and the kind's key, in hex."""
-    columns = {c.element.id: c.name for c in reversed(kind_columns(kind)) if c.element}
-    keys = [f"coalesce(CAST(s.{columns[e]} AS VARCHAR), '')" for e in kind.key]
+    columns = {c.element.id: c for c in reversed(kind_columns(kind)) if c.element}
+    keys = [f"coalesce({compared(columns[e], 's')}, '')" for e in kind.key]
     return f"md5(concat_ws(chr(31), {', '.join([literal(identity), subject, *keys])}))"
+
+
+def compared(column: ColumnSpec, alias: str) -> str:
+    """Return SQL for a key column as text: brackets are typed in half or full width, so in texts they are one."""
+    text = f"CAST({alias}.{column.name} AS VARCHAR)"
+    written = column.element is not None and column.element.type in {"text", "name"}
+    return f"translate({text}, '（）', '()')" if written else text
 
 
 def numbered_id(identity: str, natural: str) -> str:

@@ -30,10 +30,13 @@ POLICY = (
 
 def warm(app: FastAPI) -> None:
     """Import what the pages import when asked, compile the templates, and begin to look at the home."""
+    from sqlalchemy.orm import configure_mappers
+
     from chengxin.model.kinds import kinds
     from chengxin.serve.operators import answers, arrivals, rows, scorecards, snapshots, tables  # noqa: F401
 
     kinds()
+    configure_mappers()  # Airflow's, else for the first query
     rendering.warm()
     app.state.overview.datasets()
 

@@ -51,7 +51,7 @@ def batch(
     waited: int = -1,
 ) -> Response:
     """Show one batch; with raw the rows as sent, for those who may see them, and that is noted."""
-    from chengxin.serve.operators import answers, lists
+    from chengxin.serve.operators import answers, lists, whereabouts
     from chengxin.serve.operators.rows import Rows
 
     reader.require(dataset)
@@ -65,6 +65,7 @@ def batch(
         contract = home.contract(connection, dataset)
         rules = lists.batch_rules(connection, dataset, batch_id)
         earlier = [dict(r) for r in lists.neighbours(connection, dataset, row["received_at"])]
+        where = whereabouts.of_batch(connection, home.layout, row, contract.kind) if contract else None
         settled_by = lists.settled_by(connection, row) if row["state"] == "held" else None
     refused, waiting = [], []
     if contract:
@@ -78,7 +79,7 @@ def batch(
     paused = bool(startable) and airflow_runs.is_paused(session, dag_of(dataset))
     return page(
         request, reader, "batch.html.j2", section="batches", actions=startable, paused=paused,
-        row=row, contract=contract, verdict=verdict, settled_by=settled_by,
+        row=row, contract=contract, verdict=verdict, settled_by=settled_by, where=where,
         receipt=_json(home.layout.landing(dataset, batch_id) / "receipt.json"), rules=_spelled(rules),
         refused=refused, waiting=waiting, rows_shown=ROWS, earlier=earlier, raw=raw,
         told=answers.refused(home.layout.home, dataset, batch_id),

@@ -32,7 +32,7 @@ def snapshot_list(request: Request, reader: ReaderDep, home: OverviewDep, tier: 
 @router.get("/snapshots/{tier}/{name}")
 def snapshot(request: Request, reader: ReaderDep, home: OverviewDep, tier: str, name: str) -> Response:
     """Show one version and how it differs from the one before."""
-    from chengxin.serve.operators import lists, snapshots
+    from chengxin.serve.operators import lists, snapshots, whereabouts
 
     with home.reading() as connection:
         row = snapshots.version(connection, tier, name)
@@ -40,6 +40,7 @@ def snapshot(request: Request, reader: ReaderDep, home: OverviewDep, tier: str, 
             raise HTTPException(404, "没有这个快照 (no such snapshot)")
         changes = snapshots.changes(connection, tier, name, row["previous"])
         entered = snapshots.entered(connection, row)
+        government = snapshots.version(connection, "government", json.loads(row["said"]).get("government") or "")
         named = {r["dataset"]: r["title"] for r in lists.datasets(connection)}
     if reader.only is not None:
         entered = [r for r in entered if r["dataset"] in reader.only]
@@ -47,7 +48,11 @@ def snapshot(request: Request, reader: ReaderDep, home: OverviewDep, tier: str, 
         request, reader, "snapshot.html.j2", section="snapshots", row=row, changes=changes,
         entered=entered, titles=_titles(), versions=json.loads(row["versions"]), tier=tier,
         said=_said(row, reader.only), named=named,
-        current=snapshots.current(home.layout, tier),
+        current=snapshots.current(home.layout, tier), government=government,
+        sources=[
+            s for s in (whereabouts.of_snapshot(row) if tier == "government" else [])
+            if reader.only is None or s.dataset in reader.only
+        ],
     )  # fmt: skip
 
 

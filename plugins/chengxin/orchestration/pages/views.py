@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 PREFIX = "/chengxin"
+START_SECONDS = 10.0  # the API server waits so long at most until the pages are loaded
 _Scope = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -47,7 +48,9 @@ def root_middlewares() -> list[dict[str, Any]]:
 
 
 def _starting(app: Any) -> Any:
-    threading.Thread(target=_warm, name="chengxin-warm", daemon=True).start()
+    warming = threading.Thread(target=_warm, name="chengxin-warm", daemon=True)
+    warming.start()
+    warming.join(START_SECONDS)  # a store that does not answer must not keep Airflow from starting
     return app
 
 

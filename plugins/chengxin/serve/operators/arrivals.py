@@ -132,7 +132,9 @@ def _arrivals(
     cursor.row_factory = None
     rows = [row for row in cursor.fetchall() if row[1] and row[0] in number]
     which = np.array([number[row[0]] for row in rows], "int64")
-    day = np.array([row[1] for row in rows], "datetime64[D]")
+    texts = {row[1] for row in rows}
+    known = dict(zip(texts, np.array(list(texts), "datetime64[D]").astype("int64").tolist(), strict=True))
+    day = np.array([known[row[1]] for row in rows], "int64").astype("datetime64[D]")
     counts = np.array([row[2:] for row in rows], "int64").reshape(-1, 3)
     order = np.lexsort((day, which))
     return which[order], day[order], counts[order]

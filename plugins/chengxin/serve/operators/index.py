@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chengxin.settings import Settings
 
-VERSION = 5
+VERSION = 6
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE dataset (
@@ -30,7 +30,8 @@ CREATE INDEX batch_time ON batch (arrived_at DESC, batch_id DESC, delivery, stat
 CREATE INDEX batch_dataset_time ON batch (dataset, arrived_at DESC, batch_id DESC);
 CREATE INDEX batch_dataset_order ON batch (dataset, received_at, state);
 CREATE INDEX batch_day ON batch (dataset, day);
-CREATE INDEX batch_open ON batch (state, arrived_at DESC) WHERE state <> 'admitted';
+CREATE INDEX batch_open ON batch (state, arrived_at DESC, batch_id DESC, received_at) WHERE state <> 'admitted';
+CREATE INDEX batch_warned ON batch (arrived_at DESC, batch_id DESC) WHERE state = 'admitted' AND verdict = 'warn';
 CREATE INDEX batch_refused ON batch (arrived_at DESC, batch_id DESC) WHERE quarantined > 0;
 CREATE INDEX batch_waiting ON batch (arrived_at DESC, batch_id DESC) WHERE unlinked > 0;
 CREATE INDEX batch_order ON batch (first_order);
@@ -48,14 +49,17 @@ CREATE TABLE dataset_day (
   accepted INTEGER, quarantined INTEGER, duplicate INTEGER, unlinked INTEGER, replays INTEGER, replayed INTEGER,
   replay_unlinked INTEGER, open_refused INTEGER, PRIMARY KEY (dataset, day)
 ) WITHOUT ROWID;
-CREATE INDEX day_dataset ON dataset_day (day, dataset, batches, held, open);
+CREATE INDEX day_dataset ON dataset_day (
+  day, dataset, batches, held, open, received, accepted, quarantined, duplicate, unlinked
+);
 CREATE TABLE dataset_total (
   dataset TEXT PRIMARY KEY, batches INTEGER, held INTEGER, open INTEGER, received INTEGER, accepted INTEGER,
-  quarantined INTEGER, duplicate INTEGER, unlinked INTEGER, open_refused INTEGER, last_arrived_at TEXT, last_day TEXT
+  quarantined INTEGER, duplicate INTEGER, unlinked INTEGER, open_refused INTEGER, last_arrived_at TEXT, last_day TEXT,
+  last_admitted TEXT
 ) WITHOUT ROWID;
 CREATE TABLE snapshot (
   tier TEXT, id TEXT, sequence INTEGER, previous TEXT, created_at TEXT, as_of TEXT, reason TEXT, rows INTEGER,
-  bytes INTEGER, last_order INTEGER, sources TEXT, versions TEXT, said TEXT, stamp TEXT,
+  records INTEGER, bytes INTEGER, last_order INTEGER, sources TEXT, versions TEXT, said TEXT, stamp TEXT,
   PRIMARY KEY (tier, id)
 ) WITHOUT ROWID;
 CREATE TABLE snapshot_table (

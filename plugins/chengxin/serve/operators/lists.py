@@ -4,15 +4,16 @@ import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+
+from chengxin.clock import SHANGHAI
 
 PAGE = 50
 MOST = 10_000  # batches that a list counts and pages through; beyond them the filter has to say more
 SEARCHED = 92  # days that a search in names looks back when the filter says no day
 GROWING = (20, 1.5)  # waiting rows of a week worth a word, and by what factor more than the week before
-_UNSETTLED = """NOT EXISTS (SELECT 1 FROM batch n WHERE n.dataset = b.dataset
-  AND n.received_at > b.received_at AND n.state = 'admitted')"""
+_UNSETTLED = "b.received_at >= coalesce((SELECT last_admitted FROM dataset_total t WHERE t.dataset = b.dataset), '')"
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,16 @@ def allowed(only: Collection[str] | None, column: str) -> tuple[str, list[str]]:
 def _where(wanted: Filter) -> tuple[str, list[Any]]:
     clause, bound = allowed(wanted.only, "b.dataset")
     parts: list[str] = [clause] if clause else []
-    simple = {"b.dataset =": wanted.dataset, "b.day >=": wanted.since, "b.day <=": wanted.until}
-    if wanted.state == "warn":
-        simple |= {"b.state =": "admitted", "b.verdict =": "warn"}
-    else:
+    simple = {"b.dataset =": wanted.dataset, "b.arrived_at >=": _midnight(wanted.since, 0)}
+    simple["b.arrived_at <"] = _midnight(wanted.until, 1)
+    if wanted.state != "warn":
         simple["b.state ="] = "held" if wanted.state == "stopped" else wanted.state
     for condition, value in simple.items():
         if value:
             parts.append(f"AND {condition} ?")
             bound.append(value)
+    if wanted.state == "warn":
+        parts.append("AND b.state = 'admitted' AND b.verdict = 'warn'")  # as the partial index says it
     if wanted.state == "stopped":
         parts.append(f"AND {_UNSETTLED}")
     if wanted.state in {"held", "stopped", "open"}:
@@ -66,6 +68,15 @@ def _where(wanted: Filter) -> tuple[str, list[Any]]:
         escaped = wanted.text.replace("~", "~~").replace("%", "~%").replace("_", "~_")
         bound += [f"%{escaped}%"] * 2
     return " ".join(parts), bound
+
+
+def _midnight(day: str, more: int) -> str:
+    """Return the instant at which a Shanghai day begins, or one `more` days later; nothing for no day, or none."""
+    try:
+        at = datetime.combine(date.fromisoformat(day) + timedelta(days=more), time(), SHANGHAI) if day else None
+    except (ValueError, OverflowError):  # 31 February: nothing is after it, nothing before
+        return "0" if more else "9"
+    return at.astimezone(UTC).isoformat(timespec="seconds") if at else ""
 
 
 def _source(wanted: Filter) -> tuple[str, list[Any], str]:

@@ -234,3 +234,5 @@ def every(read: Any, contracts: Any, batches: Sequence[Any], *, most: int, chunk
                 break
             yield from rows
             given, after = given + len(rows), rows[-1].row_id
+            if len(rows) < chunk:
+                break

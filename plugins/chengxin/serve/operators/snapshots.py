@@ -101,7 +101,7 @@ def entered(connection: sqlite3.Connection, row: sqlite3.Row, limit: int = 200) 
     if row["last_order"] is None:
         return []
     new, bound = _new_since(connection, version(connection, row["tier"], row["previous"] or ""))
-    hidden = json.dumps(sorted(_said(row, "left_out") | _said(row, "sealed")))
+    hidden = json.dumps(sorted(said(row, "left_out") | said(row, "sealed")))
     return connection.execute(
         f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
             WHERE {new} AND b.first_order <= ? AND b.dataset NOT IN (SELECT value FROM json_each(?))
@@ -119,7 +119,7 @@ def unpublished(connection: sqlite3.Connection, last: sqlite3.Row | None, only: 
             f"""SELECT count(*) FROM batch b LEFT JOIN dataset d USING (dataset)
                 WHERE {new} AND b.dataset NOT IN (SELECT value FROM json_each(?))
                   AND coalesce(d.share, '') <> '不予' {permitted}""",
-            [*bound, json.dumps(sorted(_said(last, "sealed"))), *names],
+            [*bound, json.dumps(sorted(said(last, "sealed"))), *names],
         ).fetchone()[0]
     )
 
@@ -129,7 +129,7 @@ def refusal(layout: Layout, last: sqlite3.Row | None) -> dict[str, Any] | None:
     newest = max(layout.rejections.glob("[0-9]*.json"), default=None)
     if newest and (found := json.loads(newest.read_bytes())) and (not last or found["at"] > last["created_at"]):
         return dict(found)
-    return json.loads(last["said"]).get("approval") if last and _said(last, "left_out") else None
+    return json.loads(last["said"]).get("approval") if last and said(last, "left_out") else None
 
 
 def _new_since(connection: sqlite3.Connection, before: sqlite3.Row | None) -> tuple[str, list[Any]]:
@@ -137,14 +137,31 @@ def _new_since(connection: sqlite3.Connection, before: sqlite3.Row | None) -> tu
 
     A data set that it leaves out is new from the last snapshot on that had it.
     """
-    first, absent, late = _upto(before), _said(before, "left_out"), dict[str, int]()
-    while absent:
-        before = version(connection, before["tier"], before["previous"] or "") if before else None
-        back = absent - _said(before, "left_out")
-        late |= dict.fromkeys(back, _upto(before))
-        absent -= back
+    first, late = _upto(before), _left_behind(connection, before)
     own = "coalesce((SELECT value FROM json_each(?) WHERE key = b.dataset), ?)"
     return f"b.first_order > ? AND b.first_order > {own}", [min([first, *late.values()]), json.dumps(late), first]
+
+
+def _left_behind(connection: sqlite3.Connection, row: sqlite3.Row | None) -> dict[str, int]:
+    """Return for each data set that a snapshot leaves out the last admission that readers have of it."""
+    absent, late = said(row, "left_out"), dict[str, int]()
+    while absent:
+        row = version(connection, row["tier"], row["previous"] or "") if row else None
+        back = absent - said(row, "left_out")
+        late |= dict.fromkeys(back, _upto(row))
+        absent -= back
+    return late
+
+
+def upto(connection: sqlite3.Connection, row: sqlite3.Row, dataset: str) -> int:
+    """Return the last admission that readers of a snapshot may have of a data set; -1 = none."""
+    return _left_behind(connection, row).get(dataset, _upto(row))
+
+
+def table(connection: sqlite3.Connection, row: sqlite3.Row, name: str) -> sqlite3.Row | None:
+    """Return what the index knows of one table of a snapshot."""
+    query = "SELECT * FROM snapshot_table WHERE tier = ? AND id = ? AND name = ?"
+    return connection.execute(query, (row["tier"], row["id"], name)).fetchone()  # type: ignore[no-any-return]
 
 
 def _upto(row: sqlite3.Row | None) -> int:
@@ -152,8 +169,8 @@ def _upto(row: sqlite3.Row | None) -> int:
     return -1 if row is None or row["last_order"] is None else int(row["last_order"])
 
 
-def _said(row: sqlite3.Row | None, key: str) -> set[str]:
-    """Return the data sets that a manifest names under a key; none where there is no snapshot."""
+def said(row: sqlite3.Row | None, key: str) -> set[str]:
+    """Return the data sets that a manifest names under a key (left_out, sealed); none where there is no snapshot."""
     return set(json.loads(row["said"]).get(key, ())) if row else set()
 
 

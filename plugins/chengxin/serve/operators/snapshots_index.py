@@ -7,7 +7,13 @@ from chengxin.store import manifest, pointer
 from chengxin.store.layout import Layout
 
 TIERS = ("government", "open")
-SAID = ("approval", "rejected", "left_out", "sealed")  # what of a manifest tells what people let out, and why
+SAID = (
+    "approval",
+    "rejected",
+    "left_out",
+    "sealed",
+    "government",
+)  # what of a manifest tells what people let out, and why
 
 
 def follow(connection: sqlite3.Connection, layout: Layout) -> None:
@@ -49,6 +55,7 @@ def _read(connection: sqlite3.Connection, layout: Layout, tier: str, name: str, 
             body["as_of"],
             body["reason"],
             sum(t[3] for t in tables),
+            sum(t[3] for t in tables if t[2] == "credit_record"),
             sum(t[4] for t in tables),
             body["extra"].get("last_order"),
             json.dumps(body["sources"], ensure_ascii=False),
@@ -58,6 +65,6 @@ def _read(connection: sqlite3.Connection, layout: Layout, tier: str, name: str, 
         )
     except (OSError, ValueError, KeyError, TypeError):
         tables = []
-        row = (tier, name, 0, None, None, None, None, 0, 0, None, "{}", "{}", "{}", mark)
-    connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        row = (tier, name, 0, None, None, None, None, 0, 0, 0, None, "{}", "{}", "{}", mark)
+    connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     connection.executemany("INSERT OR REPLACE INTO snapshot_table VALUES (?, ?, ?, ?, ?, ?, ?)", tables)

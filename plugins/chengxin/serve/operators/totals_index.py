@@ -32,7 +32,8 @@ TOTALS = """INSERT OR REPLACE INTO dataset_total
     SELECT d.dataset, sum(batches + replays), sum(held), sum(open), sum(received), sum(accepted + replayed),
       sum(quarantined), sum(duplicate), sum(unlinked + replay_unlinked), sum(open_refused),
       (SELECT arrived_at FROM batch b WHERE b.dataset = d.dataset AND replay_of = '' ORDER BY arrived_at DESC LIMIT 1),
-      max(d.day) FILTER (WHERE d.batches > 0)
+      max(d.day) FILTER (WHERE d.batches > 0),
+      (SELECT max(received_at) FROM batch b WHERE b.dataset = d.dataset AND b.state = 'admitted')
     FROM (SELECT DISTINCT dataset FROM touched) t CROSS JOIN dataset_day d USING (dataset) GROUP BY d.dataset"""
 
 

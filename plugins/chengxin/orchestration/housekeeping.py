@@ -43,6 +43,7 @@ def build() -> DAG:
         start_date=START,
         catchup=False,
         max_active_runs=1,
+        is_paused_upon_creation=False,  # nobody misses it until it is needed
         default_args={**RETRIES, **CALLBACKS, "owner": "信用中心"},
     ) as dag:
 

@@ -12,6 +12,7 @@ from chengxin.standardise.reader import plan, read
     [
         ('{"rows":[{"a":1}]}\n{"rows":[{"a":2}]}', "rows", "几个 JSON 文档"),
         ('{"data":{"rows":[{"a":1}],"total":1},"code":0}\n{"x":1}', "data.rows", "几个 JSON 文档"),
+        ('{"data":{"rows":[{"a":1}],"rows":[{"a":2}]}}', "data.rows", "data.rows 出现两次"),
         ('{"企业":[{"a":1}],"个体户":[{"a":2}]}', "", "后面还有 个体户"),
     ],
 )
@@ -48,6 +49,7 @@ def test_what_else_an_object_says_beside_the_records_does_not_matter(tmp_path, b
         ("<m><Add><D><R><a>1</a></R></D></Add><Delete><D><R><a>2</a></R></D></Delete></m>", "D/R", "两处记录"),
         ("<D><R><a>1</a></R><组><R><a>2</a></R></组></D>", "D/R", "另有一处记录 D/组/R"),
         ("<D><组><R><a>2</a></R></组><R><a>1</a></R></D>", "D/R", "另有一处记录 D/组/R"),
+        ("<D><R><a>1</a></R><R><a>2</a></R></D>", "E/R", "实际记录很可能是 D/R"),
         ("<m><企业><a>1</a></企业><个体户><a>2</a></个体户></m>", "", "还有 个体户"),
         ("<m><R><a>1</a></R><r><a>2</a></r></m>", "m/R", "还有 r"),
         ('<m><R><罚款 unit="万元">5</罚款></R></m>', "R", [{"罚款": "5", "罚款@unit": "万元"}]),

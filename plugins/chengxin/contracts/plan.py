@@ -71,12 +71,19 @@ class Plan:
             )
         )
         if missing and not any(header.strip() for header in headers):
-            told = f"{self.contract.id}：来文没有列名：文件是空的，或缺少表头。请提供部门核对后重新报送"
-            raise DeliveryMismatch(told, missing=missing)
+            raise DeliveryMismatch(f"{self.contract.id}：{self._nothing()}。请提供部门核对后重新报送", missing=missing)
         if missing or undeclared:
             raise self._mismatch(missing, undeclared)
         self._same_units(found)
         return found
+
+    def _nothing(self) -> str:
+        """Say what a delivery lacks that has no names at all."""
+        if self.contract.file.format in {"json", "jsonl"}:
+            return "来文中没有能读出的记录：文件是空的，数组是空的，或各条不是完整的 JSON 对象（jsonl 每行一个）"
+        if self.contract.file.format == "xml":
+            return "来文中没有能读出的记录：文件是空的，没有约定的记录元素（records），或报文的包法不同（wrapped）"
+        return "来文没有列名：文件是空的，或缺少表头"
 
     def _same_units(self, found: dict[str, str]) -> None:
         """Raise DeliveryMismatch where a header states another unit of money than the contract: 10,000 times wrong."""

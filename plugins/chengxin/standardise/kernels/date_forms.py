@@ -31,7 +31,7 @@ _PIVOT = 50  # two-digit years from here on are of the last century
 _TIME = (
     r"(?:[T ]*(?P<hour>\d{1,2})[:时](?P<minute>\d{1,2})"
     r"(?:[:分](?P<second>\d{1,2})(?:[.,](?P<fraction>\d{1,9}))?)?[秒分]?"
-    r" *(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?)?"
+    r" *(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?)?"
 )
 _DASHED = re.compile(r"(?P<year>\d{4})[-/.年 ](?P<month>\d{1,2})[-/.月 ](?P<day>\d{1,2})[日号]?" + _TIME)
 _COMPACT = re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})" + _TIME)
@@ -250,7 +250,7 @@ def _zone(text: str | None) -> tzinfo:
         return SHANGHAI
     if text[0] not in "+-":
         return UTC
-    minutes = int(text[1:3]) * 60 + int(text[-2:])
+    minutes = int(text[1:3]) * 60 + int(text[3:].lstrip(":") or 0)
     return timezone(timedelta(minutes=minutes if text[0] == "+" else -minutes))
 
 

@@ -174,8 +174,10 @@ def _elements(window: _Window, gathering: Gathering, spec: FileSpec, name: str) 
 
 def _refuse_more(window: _Window, spec: FileSpec, name: str) -> None:
     """Raise DeliveryMismatch where records that nobody declared follow the array: another array, another document."""
+    inside = True  # the object that holds the array
     while (mark := window.skip(_SPACE)) in {'"', "}", ","}:
         if mark != '"':
+            inside &= mark != "}"
             window.at += 1
             continue
         key = window.take()
@@ -188,6 +190,8 @@ def _refuse_more(window: _Window, spec: FileSpec, name: str) -> None:
             raise DeliveryMismatch(
                 f"文件 {name} 里有几个记录数组（后面还有 {key[0]}），合同没有说明读哪一个；请在 file.records 中写明"
             )
+        if inside and spec.records and key[0] == spec.records.rpartition(".")[2]:
+            raise DeliveryMismatch(f"文件 {name} 里 {spec.records} 出现两次，分不清读哪一个；请合成一个数组后重新报送")
         if found is None:
             return
     if mark in {"{", "["}:

@@ -101,17 +101,18 @@ class _Rows:
             if self._ordinal > before:
                 yield None
         if self._start < 0 and not self._ordinal:
-            self._look_elsewhere(root, tag)
+            self._look_elsewhere(root)
         if self._start >= 0:
             is_cut = self._is_wrapped or not self._is_whole
             self._damage(self._text[self._start :], "row.cut_off" if is_cut else "row.not_a_record")
         elif self._is_torn or not self._is_whole:
             self._damage("（文件在此中断，根元素没有结束）", "row.cut_off")
 
-    def _look_elsewhere(self, root: str, tag: str) -> None:
+    def _look_elsewhere(self, root: str) -> None:
         """Raise DeliveryMismatch where no row was found, but another element repeats."""
         likely = xml_outline(f"<{root}>{self._shown}")
-        if likely.records and not likely.is_single and not likely.records.endswith(f"/{tag}"):
+        is_other = likely.records.split("/")[-len(self._path) :] != self._path
+        if likely.records and not likely.is_single and is_other:
             raise DeliveryMismatch(
                 f"文件 {self._name} 里没有约定的记录 {'/'.join(self._path)}，"
                 f"实际记录很可能是 {likely.records}；请核对约定的 records"

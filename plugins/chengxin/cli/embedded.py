@@ -61,7 +61,7 @@ def run_embedded(context: "Context", mode: Mode, tell: Callable[[dict[str, Any]]
     """
     contracts = context.contracts()
     before = {b["batch_id"] for b in _accounts(context, contracts)}
-    _say(context, mode, "正在启动 Airflow（约半分钟）……")
+    _say(context, mode, "正在启动 Airflow（约二十秒）……")
     with ExitStack() as served, EmbeddedAirflow(context.settings) as airflow:
         sources = make_demo(context.settings.home, contracts.values(), seed=mode.seed, round=ROUNDS[0])
         airflow.start(served.enter_context(DemoServer(sources)).environment)

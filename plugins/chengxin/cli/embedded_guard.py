@@ -35,7 +35,8 @@ COMPONENTS = {
 ENDED_BY_ITSELF = 1
 # What they have in common. Airflow opens its database and reads its plugins later.
 LOADED = ("airflow.cli.cli_parser", "airflow.jobs.scheduler_job_runner", "airflow.api_fastapi.app")
-PATIENCE = 8.0
+PATIENCE = 8.0  # with the scheduler, which waits for its tasks
+PATIENCE_WITH_OTHERS = 1.0  # they have nothing to finish; the triggerer sometimes waits ten seconds for its own child
 LOOK_EVERY = 0.3
 
 
@@ -124,7 +125,8 @@ def _stop(running: Mapping[str, psutil.Process]) -> None:
     for process in running.values():
         with suppress(psutil.NoSuchProcess):
             process.terminate()
-    psutil.wait_procs(running.values(), timeout=PATIENCE)
+    psutil.wait_procs([running["scheduler"]], timeout=PATIENCE)
+    psutil.wait_procs(running.values(), timeout=PATIENCE_WITH_OTHERS)
     end_session(os.getpid(), spare=os.getpid())
 
 

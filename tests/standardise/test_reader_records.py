@@ -362,6 +362,16 @@ def test_fixed_width_fields_are_bytes_of_the_encoding(tmp_path):
     assert headers(path, FIXED) == ("名称", "金额", "类")
 
 
+@pytest.mark.parametrize("header", ["名称    金额类", "名称 金额 类", "名称\t金额\t类  "])
+def test_a_fixed_width_line_of_field_names_is_no_row(tmp_path, header):
+    lines = [header.encode("gb18030"), fixed_line("湖南", "1", "A"), fixed_line("湘", "2", "B")]
+    rows, damaged = everything(_file(tmp_path / "f.txt", b"\n".join(lines) + b"\n"), FIXED)
+    assert ([number for number, _ in rows], damaged) == ([2, 3], [])
+    other = "名称    金额乙".encode("gb18030")
+    rows, damaged = everything(_file(tmp_path / "g.txt", b"\n".join([other, *lines[1:]]) + b"\n"), FIXED)
+    assert [number for number, _ in rows] + [d.row for d in damaged] == [1, 2, 3]
+
+
 def test_fixed_width_damage_costs_its_line(tmp_path):
     good = fixed_line("湖南", "1", "A")
     cut_character = "湖南甲乙".encode("gb18030")[:7] + b"0" + b"0001" + b"A "

@@ -63,6 +63,8 @@ def _chunk(data: bytes, first: int, length: int, piece: Piece, spec: FileSpec) -
     unended = not data.endswith((b"\n", b"\r", b"\x1a"))
     data, lines = _untrimmed(data, length)
     sizes = lines.ends - lines.starts
+    if first == 1 and _is_header(data, lines, piece, spec):
+        sizes[0] = 0  # no record: as a blank line
     fits = sizes == length
     damaged: list[Damaged] = []
     for n in np.flatnonzero((sizes > 0) & ~fits).tolist():
@@ -76,6 +78,14 @@ def _chunk(data: bytes, first: int, length: int, piece: Piece, spec: FileSpec) -
     chunk = _columns(data, np.flatnonzero(fits), damaged, first, piece, spec, lines)
     last = chunk.rows[-1].as_py() if len(chunk.rows) else 0
     return replace(chunk, unended=unended and last == first + len(lines) - 1)
+
+
+def _is_header(data: bytes, lines: Lines, piece: Piece, spec: FileSpec) -> bool:
+    """Tell whether the first line holds the names of the fields and nothing else, wherever in it they stand."""
+    if not len(lines):
+        return False
+    shown = _shown(data[lines.starts[0] : lines.ends[0]], piece.encoding)
+    return "".join(shown.split()) == "".join("".join(field.source for field in spec.fields).split())
 
 
 def _untrimmed(data: bytes, length: int) -> tuple[bytes, Lines]:

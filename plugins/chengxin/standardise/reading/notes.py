@@ -31,12 +31,14 @@ _NOTE = re.compile(
     r"|联系人|联系电话|数据来源|资料来源|打印时间|打印日期|导出时间|导出日期|生成时间|统计时间|制表时间|制表日期)\s*(?:[:：]|\d+[.、．]).*",
     re.S,
 )
+_FILLING = re.compile(r"[(（]?(?:必填|选填|非必填|必填项|选填项|必填/选填)[)）]?")  # rows of a template, all cells
+_SAMPLE = re.compile(r"[(（]?(?:示例|样例|填写示例|填报示例|示例行|示例数据)[)）]?[:：]?")  # its first cell
 _REMARK = re.compile(  # what stands alone on a line and is half of no value
     r"[（(【\[].*[）)】\]]|(?:金额|计量)?单位\s*[:：].*|.{0,12}(?:日期|时间|年度|期间)\s*[:：].*|截[至止].*"
     r"|[-=*_—－…·#.。~\s]+|EOF|END|.{0,8}(?:结束|完毕|完)[。.]?",
     re.I,
 )
-_MARKS = "合总小共累记条本全以注备附说填表制审复报单负联数资打导生统第（(TtGgSs \u3000\xa0\ufeff"
+_MARKS = "必选非示样合总小共累记条本全以注备附说填表制审复报单负联数资打导生统第（(TtGgSs \u3000\xa0\ufeff"
 _BOM = "\ufeff"
 _LONGEST_LATIN = 30  # bytes of a mark in Latin letters or brackets, and its blanks
 _DEEP = 3  # columns in which the mark may stand
@@ -130,4 +132,6 @@ def is_note(cells: Iterable[str]) -> bool:
         return False
     if _TOTAL.fullmatch(re.sub(rf"[{_BLANK}]", "", filled[0])) or _SIGNED.fullmatch(filled[0]):
         return True
-    return all(_NOTE.fullmatch(cell) for cell in filled)
+    if len(filled) > 1 and _SAMPLE.fullmatch(filled[0]):
+        return True
+    return all(_NOTE.fullmatch(cell) for cell in filled) or all(_FILLING.fullmatch(cell) for cell in filled)

@@ -55,19 +55,19 @@ def build(
 
     keys: what names a record of the data set.
     """
-    codes = keys.contract.codes
+    own = words.OwnWords.of(keys.contract)
     with atomic.building(target) as folder:
         files: tuple[str, ...] = ()
         batch_id = outcome.batch.batch_id
         with pq.ParquetWriter(folder / ROWS, SCHEMA) as writer:
             if rows is not None and body["refused"]["open"]:
-                files += _refused(folder, rows, batch_id, writer, codes)
+                files += _refused(folder, rows, batch_id, writer, own)
             if rows is not None and outcome.account and outcome.account.unlinked:
                 files += _waiting(folder, rows, outcome, writer)
             lost = {words.UNTAKEN: 0, words.OVERTAKEN: 0, words.SAME_NUMBER: 0, words.MISNAMED: 0}
             if outcome.account:
                 lines = {
-                    words.UNTAKEN: untaken(parts.issues, keys, codes),
+                    words.UNTAKEN: untaken(parts.issues, keys, own),
                     words.OVERTAKEN: overtaken(parts.links, parts.standard, keys),
                     words.SAME_NUMBER: same_number(parts.links, parts.standard, keys),
                     words.MISNAMED: named_otherwise(parts.links, parts.standard, keys),
@@ -77,7 +77,7 @@ def build(
                     files += listed
         made = {name: atomic.sha256_file(folder / name) for name in files}
         number = {"id": f"{batch_id}-r{revision}", "revision": revision, "files": made}
-        receipt = {**body, **number, "problems": problems(parts.issues, codes)}
+        receipt = {**body, **number, "problems": problems(parts.issues, own)}
         receipt |= {"untaken": lost[words.UNTAKEN], "overtaken": lost[words.OVERTAKEN]}
         receipt |= {"same_number": lost[words.SAME_NUMBER], "misnamed": lost[words.MISNAMED]}
         atomic.write_json(folder / RECEIPT, receipt)
@@ -85,7 +85,7 @@ def build(
         atomic.write_bytes(folder / PAGE, b"\xef\xbb\xbf" + text.encode())
 
 
-def problems(issues: Sequence[Path], codes: words.Codes = words.NO_CODES) -> list[dict[str, Any]]:
+def problems(issues: Sequence[Path], own: words.OwnWords = words.OURS) -> list[dict[str, Any]]:
     """Count by rule and field what was said of the values of a batch, most frequent first, with the first places."""
     counted: Counter[tuple[str, ...]] = Counter()
     places: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
@@ -99,7 +99,7 @@ def problems(issues: Sequence[Path], codes: words.Codes = words.NO_CODES) -> lis
     found = []
     for key, n in sorted(counted.items(), key=lambda p: (-p[1], p[0])):
         level, rule, element, column = key
-        problem, remedy = words.sentences(rule, element, codes)
+        problem, remedy = words.sentences(rule, element, own)
         told = {"rule": rule, "level": level, "column": column, "times": n, "problem": problem, "remedy": remedy}
         found.append({**told, "places": places[key]})
     return found
@@ -114,9 +114,9 @@ def _grouped(table: pa.Table) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
 
 
 def _refused(
-    folder: Path, rows: OpenRefusals, batch_id: str, writer: pq.ParquetWriter, codes: words.Codes
+    folder: Path, rows: OpenRefusals, batch_id: str, writer: pq.ParquetWriter, own: words.OwnWords
 ) -> tuple[str, ...]:
-    told = words.explained(rows.reasons(batch_id), codes)
+    told = words.explained(rows.reasons(batch_id), own)
     for batch in rows.explained(batch_id, told):
         category = pa.repeat(words.REFUSED, batch.num_rows)
         writer.write_table(pa.Table.from_arrays([category, *batch.columns], schema=SCHEMA))

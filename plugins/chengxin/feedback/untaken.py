@@ -17,7 +17,7 @@ _ALSO = pa.array(
 _COLUMNS = ["row_id", "source_file", "source_row", "element", "source_column", "rule", "level"]
 
 
-def untaken(issues: Sequence[Path], keys: RowKeys, codes: words.Codes = words.NO_CODES) -> Iterator[pa.RecordBatch]:
+def untaken(issues: Sequence[Path], keys: RowKeys, own: words.OwnWords = words.OURS) -> Iterator[pa.RecordBatch]:
     """Yield one line a value: source_file, source_row, label, source_column, rule, problem, remedy; by row in a part.
 
     issues: the issue parts of a batch, beside which its other parts lie. label: the source's own key of the
@@ -36,7 +36,7 @@ def untaken(issues: Sequence[Path], keys: RowKeys, codes: words.Codes = words.NO
         pairs = pc.binary_join_element_wise(found["rule"], found["element"], " ", null_handling="replace")
         reasons = pairs.combine_chunks().dictionary_encode()
         distinct = (pair.split(" ") for pair in reasons.dictionary.to_pylist())
-        told = [words.sentences(rule, element, codes) for rule, element in distinct]
+        told = [words.sentences(rule, element, own) for rule, element in distinct]
         columns = {n: found[n] for n in ("source_file", "source_row", "label", "source_column", "rule")}
         sentences = {
             name: pa.array([both[n] for both in told], pa.string()).take(reasons.indices)

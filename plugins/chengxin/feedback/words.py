@@ -1,10 +1,12 @@
 """The sentences of an answer: Chinese, for a clerk who knows the own table and nothing of our rules."""
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from dataclasses import dataclass, field
+from typing import Self
 
 import pyarrow as pa
 
+from chengxin.contracts.models import Contract
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import Element, elements
 from chengxin.model.rules import rules
@@ -113,25 +115,38 @@ HOW_SAME_NUMBER = (
 )
 HOW_MISNAMED = "有 {n} 条记录的代码与名称分属两个主体，已按代码入库，列在“名称不符”表中；请逐条核对。"
 NOTHING = "无需处理。"
-#: Element -> what a department writes -> standard code, as in its contract.
-Codes = Mapping[str, Mapping[str, str]]
-NO_CODES: Codes = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class OwnWords:
+    """What a department calls things: element -> header; element -> what it writes -> standard code."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, contract: Contract) -> Self:
+        """Take them from a contract; of headers those that a clerk knows: an interface's field names are none."""
+        return cls({c.element: c.source for c in contract.columns if not c.source.isascii()}, contract.codes)
+
+
+OURS = OwnWords()
 _MOST_CHOICES = 12
 
 
-def explained(reasons: Iterable[tuple[str, str]], codes: Codes = NO_CODES) -> pa.Table:
-    """Return rule, element, problem, remedy of these (rule, element). codes: of the contract."""
-    found = [(rule, element, *sentences(rule, element, codes)) for rule, element in reasons]
+def explained(reasons: Iterable[tuple[str, str]], own: OwnWords = OURS) -> pa.Table:
+    """Return rule, element, problem, remedy of these (rule, element), in the department's own words."""
+    found = [(rule, element, *sentences(rule, element, own)) for rule, element in reasons]
     names = ("rule", "element", "problem", "remedy")
     return pa.table({n: pa.array([row[i] for row in found], pa.string()) for i, n in enumerate(names)})
 
 
-def sentences(rule: str, element: str = "", codes: Codes = NO_CODES) -> tuple[str, str]:
-    """Return what is wrong and how to mend it; the element gives the title of the field and what may stand in it."""
+def sentences(rule: str, element: str = "", own: OwnWords = OURS) -> tuple[str, str]:
+    """Return what is wrong and how to mend it; the element gives the name of the field and what may stand in it."""
     known = elements().get(element)
-    title = known.title if known else "该项"
+    title = own.headers.get(element) or (known.title if known else "该项")
     words = rules()[rule]
-    choices = _choices(known, codes.get(element, {})) if known and rule == "code.unknown" else ""
+    choices = _choices(known, own.codes.get(element, {})) if known and rule == "code.unknown" else ""
     return words.zh.format(title=title), words.mend_zh.format(title=title) + choices
 
 

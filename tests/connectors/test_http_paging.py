@@ -48,19 +48,93 @@ def test_by_offset_also_where_the_server_gives_smaller_pages(desk: Desk, cap):
     assert [a.query["offset"] for a in server.asked] == [str(n) for n in range(0, 25, cap)]
 
 
-@pytest.mark.parametrize(
-    ("rows", "asked"), [(ROWS, ["0", "5", "10", "15", "20", "25"]), (ROWS[:5], ["0", "5"]), (ROWS[:4], ["0"])]
-)
-def test_a_server_that_gives_fewer_rows_than_asked_for_and_tells_no_total_is_read_to_its_end(desk: Desk, rows, asked):
-    server = desk.serve(lambda a: rows_answer(rows[int(a.query["offset"]) :][:5]))
-    [batch] = desk.pull(desk.contract(**OFFSET, total=None))
+@pytest.mark.parametrize("rows", [ROWS[:23], ROWS[:3], ROWS[:2], []])
+def test_by_offset_without_a_total_a_server_that_gives_fewer_rows_than_asked_for_is_read_to_its_end(desk: Desk, rows):
+    server = desk.serve(lambda a: rows_answer(rows[int(a.query["offset"]) :][:3]))
+    [batch] = desk.pull(desk.contract(**OFFSET, total=None, page_size=5))
     assert desk.rows(batch) == rows
-    assert [a.query["offset"] for a in server.asked] == asked
+    # from where the rows that came end, until nothing comes
+    starts = [*range(0, len(rows), 3), len(rows)]
+    assert [a.query["offset"] for a in server.asked] == [str(n) for n in starts]
 
 
-def test_a_server_that_knows_no_pages_and_answers_the_same_again_gave_all_at_once(desk: Desk):
-    server = desk.serve(lambda asked: rows_answer(ROWS[:5]))
-    [batch] = desk.pull(desk.contract(total=None))
+def by_number(rows, size, total=None):
+    """Page by number, `size` rows at once whatever was asked for; total: of a page."""
+
+    def behave(asked: Asked) -> Answer:
+        start = (int(asked.query["page"]) - 1) * size
+        page = rows[start : start + size]
+        return rows_answer(page, total(page) if total else None)
+
+    return behave
+
+
+def test_by_page_without_a_total_a_server_that_gives_fewer_rows_than_asked_for_is_read_to_its_end(desk: Desk):
+    server = desk.serve(by_number(ROWS[:23], 3))
+    [batch] = desk.pull(desk.contract(total=None, page_size=5))
+    assert desk.rows(batch) == ROWS[:23]
+    assert len(server.asked) == 9
+
+
+def test_without_a_total_a_short_page_in_the_middle_is_not_the_end(desk: Desk):
+    pages = [ROWS[:5], ROWS[5:8], ROWS[8:13], ROWS[13:18], ROWS[18:23]]
+    desk.serve(lambda asked: rows_answer(dict(enumerate(pages, 1)).get(int(asked.query["page"]), [])))
+    [batch] = desk.pull(desk.contract(total=None, page_size=5))
+    assert desk.rows(batch) == ROWS[:23]
+
+
+@pytest.mark.parametrize("rows", [ROWS[:4], ROWS[:10], ROWS])
+@pytest.mark.parametrize("beyond", ["last page", "first page", "from the start"])
+def test_a_server_that_repeats_pages_beyond_its_end_is_read_once(desk: Desk, rows, beyond):
+    pages = [rows[n : n + 5] for n in range(0, len(rows), 5)]
+
+    def behave(asked: Asked) -> Answer:
+        number = int(asked.query["page"]) - 1
+        if number < len(pages):
+            return rows_answer(pages[number])
+        return rows_answer(pages[{"last page": -1, "first page": 0}.get(beyond, number % len(pages))])
+
+    server = desk.serve(behave)
+    [batch] = desk.pull(desk.contract(total=None, page_size=5))
+    assert desk.rows(batch) == rows
+    assert len(server.asked) == len(pages) + 2
+
+
+def test_a_page_that_is_repeated_once_before_others_follow_is_no_end(desk: Desk):
+    pages = [ROWS[:3], ROWS[3:6], ROWS[3:6], ROWS[9:12]]  # the third came out of a cache
+    desk.serve(lambda asked: rows_answer(dict(enumerate(pages, 1)).get(int(asked.query["page"]), [])))
+    with pytest.raises(DeliveryCorrupt, match="重复返回"):
+        desk.pull(desk.contract(total=None, page_size=5))
+    assert desk.leftovers() == []
+
+
+@pytest.mark.parametrize("rows", [ROWS[:2], ROWS[:3], ROWS])
+def test_an_overlap_without_a_total_ends_where_nothing_new_comes(desk: Desk, rows):
+    desk.serve(lambda a: rows_answer(rows[int(a.query["offset"]) :][:7]))
+    [batch] = desk.pull(desk.contract(**OFFSET, total=None, overlap_rows=3))
+    assert {row["id"] for row in desk.rows(batch)} == {row["id"] for row in rows}
+
+
+def test_an_overlap_as_large_as_what_the_server_gives_at_once_is_refused(desk: Desk):
+    desk.serve(lambda a: rows_answer(ROWS[int(a.query["offset"]) :][:3]))
+    with pytest.raises(DeliveryCorrupt, match="重复返回"):
+        desk.pull(desk.contract(**OFFSET, total=None, overlap_rows=3))
+
+
+@pytest.mark.parametrize("total", [len, lambda page: 5])
+def test_a_total_that_counts_the_rows_of_its_page_is_not_believed(desk: Desk, total):
+    server = desk.serve(by_number(ROWS, 5, total))
+    with pytest.raises(DeliveryCorrupt, match=r"本页的行数.*total"):
+        desk.pull(desk.contract(page_size=5, passes=1))
+    assert len(server.asked) == 2
+    assert desk.leftovers() == []
+
+
+@pytest.mark.parametrize("beyond", [{"rows": [], "total": 5}, {"rows": [], "total": 0}, {"rows": ROWS[:5], "total": 5}])
+def test_a_total_of_exactly_one_page_is_believed_when_the_next_brings_nothing_else(desk: Desk, beyond):
+    answers = {"1": {"rows": ROWS[:5], "total": 5}, "2": beyond}
+    server = desk.serve(lambda asked: Answer(json.dumps({"data": answers[asked.query["page"]]}).encode()))
+    [batch] = desk.pull(desk.contract(page_size=5))
     assert desk.rows(batch) == ROWS[:5]
     assert len(server.asked) == 2
 
@@ -88,10 +162,11 @@ def test_rows_that_move_between_pages_are_seen_by_the_overlap_and_pulled_anew(de
     assert [a.query["offset"] for a in server.asked] == ["0", "9", "0", "9", "18"]
 
 
-def test_by_cursor_until_there_is_no_next(desk: Desk):
+@pytest.mark.parametrize("last", [None, False, "", 0])
+def test_by_cursor_until_there_is_no_next(desk: Desk, last):
     def behave(asked: Asked) -> Answer:
         start = int(asked.query.get("cursor", "c0")[1:])
-        following = f"c{start + 10}" if start + 10 < len(ROWS) else None
+        following = f"c{start + 10}" if start + 10 < len(ROWS) else last
         return Answer(json.dumps({"data": {"rows": ROWS[start : start + 10], "next": following}}).encode())
 
     server = desk.serve(behave)
@@ -274,10 +349,10 @@ def test_equal_rows_on_two_pages_are_taken_when_a_second_pass_shows_them_again(d
 
 def test_overlapping_pages_without_a_total_are_taken_when_they_come_again(desk: Desk):
     pages = {1: ROWS[:10], 2: ROWS[9:15]}
-    server = desk.serve(lambda asked: rows_answer(pages[int(asked.query["page"])]))
+    server = desk.serve(lambda asked: rows_answer(pages.get(int(asked.query["page"]), [])))
     [batch] = desk.pull(desk.contract(total=None))
     assert len(desk.rows(batch)) == 16
-    assert len(server.asked) == 4
+    assert len(server.asked) == 6
 
 
 def test_a_pull_has_bounds(desk: Desk):

@@ -101,7 +101,8 @@ def read_body(body: bytes, shape: Shape) -> Facts:
         _check_usual_codes(outer, shape)
     prints = array("Q", (_fingerprint(row, inner, shape) for row in rows))
     times = tuple(_text(inner.field(row, shape.time_field)) for row in rows) if shape.time_field else ()
-    following = _text(_either(outer, inner, shape.next)) if shape.next else ""
+    # null, false and 0 are no cursor, nor is an empty text
+    following = _text(_either(outer, inner, shape.next) or None) if shape.next else ""
     return Facts(prints, _total(outer, inner, shape), following or None, times)
 
 

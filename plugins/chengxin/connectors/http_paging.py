@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Literal
 from urllib.parse import urljoin
@@ -18,8 +19,8 @@ from chengxin.connectors.http_auth import spelled_instant
 from chengxin.connectors.http_pages import Facts
 from chengxin.errors import DeliveryCorrupt
 
-#: Without a total, a first page that is short by a round number may be all that the server gives at once.
-_ROUND = 5
+#: Answers that repeat a page which end a pull. One alone may be a cache's mistake; no source stands still twice.
+_REPEATS = 2
 
 PagingStyle = Literal["page", "offset", "cursor", "link", "time", "none"]
 
@@ -99,9 +100,9 @@ class Walk:
         Raises DeliveryCorrupt where going on makes no sense.
         """
         self.pages += 1
-        repeats = self._state.repeats(facts)
-        self.rows += 0 if repeats else len(facts.rows)
-        if repeats or self._state.take(facts):
+        is_new = not self._state.repeats(facts)
+        self.rows += len(facts.rows) if is_new else 0
+        if self._state.take(facts) if is_new else self._state.stands_still(facts):
             self._past.append(self._state)
             following = next(self._windows, None)
             self.is_done = following is None
@@ -109,7 +110,7 @@ class Walk:
                 self._state = _Window(self._paging, *following)
         if not self.is_done and self.pages >= self._paging.max_pages:
             raise DeliveryCorrupt(f"接口“{self._paging.label}”超过 {self._paging.max_pages} 页仍未结束")
-        return bool(facts.rows) and not repeats
+        return bool(facts.rows) and is_new
 
     def trouble(self) -> Trouble | None:
         """Return what is wrong with a finished pass, the first thing that cannot be forgiven before others."""
@@ -135,16 +136,18 @@ class _Window:
         self._cursor: str | None = None
         self._cursors: set[str] = set()
         self._shifted = False
-        self._full = paging.size  # rows of a full page
+        self._prints: set[bytes] = set()  # of the pages so far
+        self._repeated: list[int] = []  # rows of the answers that repeated a page, since the last new one
+        self._own = True  # every total so far was the number of rows on its page
 
     def parameters(self) -> dict[str, str | int]:
         paging, made = self._paging, {}
         parameters: dict[str, str | int] = {}
         match paging.style if paging.size else "none":
             case "page":
-                made = {paging.page_param: paging.first_page + len(self._breaks)}
+                made = {paging.page_param: paging.first_page + len(self._breaks) + len(self._repeated)}
             case "offset":
-                made = {paging.offset_param: len(self._rows) - self._overlap()}
+                made = {paging.offset_param: len(self._rows) + sum(self._repeated) - self._overlap()}
             case "cursor" if self._cursor:
                 parameters[paging.cursor_param] = self._cursor
             case _:
@@ -163,23 +166,50 @@ class _Window:
         return self._cursor if self._paging.style == "link" else None
 
     def repeats(self, facts: Facts) -> bool:
-        """Tell whether this page was asked for only to see if more was to come, and is the first one once more."""
-        is_second = self._full < self._paging.size and len(self._breaks) == 1
-        return is_second and self._last is not None and facts.rows == self._last.rows
+        """Tell whether an answer shows a page once more although it was asked for what follows.
+
+        Some servers give their last page, or the first, for any page beyond the end. Where a total says that more is
+        to come, that is no such place.
+        """
+        if self._paging.style not in ("page", "offset") or not self._looks_beyond(facts):
+            return False
+        return _print(facts) in self._prints
+
+    def stands_still(self, facts: Facts) -> bool:
+        """Take note of an answer that repeats a page; tell whether it ends the pull."""
+        if self._totals:
+            return True
+        if len(self._breaks) == 1 and len(facts.rows) == self._paging.size:
+            raise self._standstill()  # as many rows as asked for, and the next ones cannot be asked for
+        self._repeated.append(len(facts.rows))
+        return len(self._repeated) == _REPEATS
+
+    def _looks_beyond(self, facts: Facts) -> bool:
+        """Tell whether nothing said that the page just asked for has to bring rows."""
+        if not facts.rows or self._last is None:
+            return False
+        return len(self._rows) >= self._totals[-1] if self._totals else facts.total is None
+
+    def _standstill(self) -> DeliveryCorrupt:
+        number = len(self._breaks) + len(self._repeated) + 1
+        return DeliveryCorrupt(f"接口“{self._paging.label}”重复返回第 {number} 页，分页参数可能无效")
 
     def take(self, facts: Facts) -> bool:
         """Add a page; tell whether it was the last."""
-        if facts.rows and self._last and facts.rows == self._last.rows:
-            raise DeliveryCorrupt(f"接口“{self._paging.label}”重复返回第 {len(self._breaks) + 1} 页，分页参数可能无效")
-        overlap = self._overlap() if self._last else 0
+        if facts.rows and (self._repeated or (self._last and facts.rows == self._last.rows)):
+            raise self._standstill()
+        overlap = self._overlap() if self._last and not self._repeated else 0
         known, new = facts.rows[:overlap], facts.rows[overlap:]
         self._shifted |= known != self._rows[len(self._rows) - overlap :]
         ended = self._is_last(facts, new)
         self._last = facts
         self._rows.extend(facts.rows if self._shifted else new)
         self._breaks.append(len(self._rows))
-        if facts.total is not None:
+        self._prints.add(_print(facts))
+        # A page without rows beyond the end may say anything.
+        if facts.total is not None and (facts.rows or not self._totals):
             self._totals.append(facts.total)
+            self._own &= facts.total == len(facts.rows)
         return ended
 
     def _overlap(self) -> int:
@@ -195,13 +225,11 @@ class _Window:
             return True
         if style == "time":
             return self._time_ends(facts)
-        # A total tells the end; without one a short page does. A server may cap the page size, so short is not
-        # the end where a total says that more is to come. Rows that came twice do not count.
-        if facts.total is None:
-            if not self._breaks and len(new) < size and len(new) % _ROUND == 0:
-                self._full = len(new)  # of a server that caps? the next page shows
-                return False
-            return len(facts.rows) < self._full
+        # A total tells the end; without one an empty page does: a short one may be all that the server gives at once,
+        # or have lost rows to a filter. Rows that came twice do not count. A full first page whose total is its own
+        # number of rows leaves open what that number counts: the next page shows.
+        if facts.total is None or (not self._breaks and facts.total == len(new) >= size):
+            return False
         return len(self._rows) + len(new) >= facts.total and self._counted(new) >= facts.total
 
     def _cursor_ends(self, following: str | None) -> bool:
@@ -245,6 +273,10 @@ class _Window:
             return None
         if self._shifted:
             return Trouble(f"接口“{label}”的记录在拉取过程中移位，前后页接不上", False)
+        if self._own and len(self._totals) > 1:
+            return Trouble(
+                f"接口“{label}”的总行数总是等于本页的行数，不能作为全部记录的行数；请核对合同中的 total", False
+            )
         if len(set(self._totals)) > 1:
             steps = f"{self._totals[0]} 变为 {self._totals[-1]}"
             return Trouble(f"接口“{label}”的总行数在拉取过程中由 {steps}，数据一直在变化", False)
@@ -264,6 +296,10 @@ class _Window:
     def seen(self) -> tuple[bytes, tuple[int, ...], tuple[int, ...]]:
         """Return what a second pass is compared by."""
         return self._rows.tobytes(), tuple(self._breaks), tuple(self._totals)
+
+
+def _print(facts: Facts) -> bytes:
+    return blake2b(facts.rows.tobytes(), digest_size=16).digest()
 
 
 def _numbers(rows: "array[int]") -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":

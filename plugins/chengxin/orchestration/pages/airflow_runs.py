@@ -9,6 +9,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
 from sqlalchemy import func, select
+from sqlalchemy.orm import configure_mappers
 
 from chengxin.orchestration.ingest import dag_id
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
@@ -22,6 +23,11 @@ class TaskLink:
     task_id: str
     state: str
     href: str
+
+
+def warm() -> None:
+    """Prepare Airflow's tables for queries, which the first one would wait for."""
+    configure_mappers()
 
 
 def tasks_of_batch(session: Any, dataset: str, batch_id: str) -> list[TaskLink]:

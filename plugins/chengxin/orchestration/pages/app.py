@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from chengxin.clock import Clock
-from chengxin.orchestration.pages import batches, failures, home, published, queues, rendering, scorecards
+from chengxin.orchestration.pages import airflow_runs, batches, failures, home, published, queues, rendering, scorecards
 from chengxin.orchestration.pages.overview import Overview
 from chengxin.orchestration.pages.views import PREFIX
 from chengxin.settings import Settings
@@ -30,13 +30,11 @@ POLICY = (
 
 def warm(app: FastAPI) -> None:
     """Import what the pages import when asked, compile the templates, and begin to look at the home."""
-    from sqlalchemy.orm import configure_mappers
-
     from chengxin.model.kinds import kinds
     from chengxin.serve.operators import answers, arrivals, rows, scorecards, snapshots, tables  # noqa: F401
 
     kinds()
-    configure_mappers()  # Airflow's, else for the first query
+    airflow_runs.warm()
     rendering.warm()
     app.state.overview.datasets()
 

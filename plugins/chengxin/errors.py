@@ -4,7 +4,7 @@ ChengxinError                 root; carries a Chinese sentence for the operator
 ├── ContractError             contracts.loader, contracts.plan: the file is wrong; fix the file
 ├── SourceUnavailable         connectors: the source does not answer; try again later
 ├── DeliveryCorrupt           connectors.landing, standardise.reader: bytes are not what was announced; ask again
-├── DeliveryMismatch          standardise: columns are not those of the contract; the whole batch is held
+├── DeliveryMismatch          standardise, connectors.database: columns are not those of the contract; nothing is taken
 ├── StoreUnavailable          store.remote: the object store that holds the home does not answer; try again later
 ├── CommitConflict            publish.snapshot, store: somebody else moved the pointer or took the place; try again
 ├── CommitUnknown             publish.snapshot, store.remote: the outcome of a commit is not known; look first
@@ -43,7 +43,10 @@ class DeliveryCorrupt(ChengxinError):
 
 
 class DeliveryMismatch(ChengxinError):
-    """Raised by standardise when the columns are not those of the contract. The batch is held; tell the department."""
+    """Raised when the columns are not those of the contract. The batch is held; tell the department.
+
+    By standardise; by connectors.database before anything lands, where the type of a column cannot be taken.
+    """
 
     def __init__(self, message: str, *, missing: tuple[str, ...] = (), undeclared: tuple[str, ...] = ()) -> None:
         super().__init__(message)

@@ -1,13 +1,15 @@
 """Lines that could not be split into fields, and the rows that mend them."""
 
+import json
 import os
+import re
 
 import openpyxl
 import pytest
-from test_answers import answer, bare, right, sheet
+from test_answers import answer, bare, outbox, right, sheet
 from test_answers import office as office
 
-from deliveries import PENALTY, Office
+from deliveries import PENALTY, START, Office, uscc
 
 
 def broken(office: Office, *lines: str, day: int, keyed: bool = True):
@@ -60,3 +62,98 @@ def test_a_line_is_not_closed_by_another_record_of_its_subject_nor_by_a_number_a
     office.deliver("pen", other, right(4, source_record_id="7"), day=2)
     first = next(a for a in answer(office) if a.receipt["refused"]["total"])
     assert first.receipt["refused"]["open"] == 2
+
+
+def refused(office: Office) -> tuple:
+    """Return how many rows of the first batch were refused, are open, and are mended by which batch."""
+    answer(office)
+    told = [json.loads((folder / "回执.json").read_text("utf-8")) for folder in outbox(office)]
+    newest = max((t for t in told if t["refused"]["total"]), key=lambda t: t["id"])["refused"]
+    return newest["total"], newest["open"], newest["mended"]
+
+
+NAMES = ("source_record_id", "subject_name", "decision_no", "decision_on", "item_name", "authority_name")
+WIDTHS = (6, 40, 24, 10, 12, 10)
+
+
+def fixed(row: dict) -> str:
+    """Return a line of GB18030 bytes, decoded byte by byte."""
+    cells = [str(row[n]).encode("gb18030") for n in NAMES]
+    return b"".join(c.ljust(w) for c, w in zip(cells, WIDTHS, strict=True)).decode("gb18030")
+
+
+def tagged(row: dict) -> str:
+    return "<row>" + "".join(f"<{n}>{row[n]}</{n}>" for n in NAMES) + "</row>"
+
+
+def spoil(kind: str, row: dict) -> str:
+    """Return a record that cannot be read, as whole as such faults leave one."""
+    said = json.dumps({n: row[n] for n in NAMES}, ensure_ascii=False)
+    return {
+        "json": said.replace("示例案", '"示例"案'),
+        "jsonl": said[:-1],
+        "json_number": re.sub(r'"(\d+)"', r"\1", said, count=1).replace('", "item', '" "item'),
+        "xml": tagged(row).replace("示例案", "示例<案"),
+        "fixed": fixed(row).replace("示例案", "示例案案案"),
+        "fixed_short": fixed(row).replace("2026-01-15", "2026-1-15"),
+    }[kind]
+
+
+def file_of(kind: str, records: list[str]) -> bytes:
+    match kind:
+        case "json" | "json_number":
+            return ("[" + ",\n".join(records) + "]").encode()
+        case "xml":
+            return ("<rows>" + "\n".join(records) + "</rows>").encode()
+        case "fixed" | "fixed_short":
+            return ("\n".join(records) + "\n").encode("gb18030")
+    return ("\n".join(records) + "\n").encode()
+
+
+def whole(kind: str, row: dict) -> str:
+    if kind.startswith("fixed"):
+        return fixed(row)
+    return tagged(row) if kind == "xml" else json.dumps({n: row[n] for n in NAMES}, ensure_ascii=False)
+
+
+def spec_of(kind: str) -> dict:
+    if not kind.startswith("fixed"):
+        return {"format": kind.removesuffix("_number")}
+    starts = [1 + sum(WIDTHS[:n]) for n in range(len(WIDTHS))]
+    fields = [{"source": n, "start": s, "length": w} for n, s, w in zip(NAMES, starts, WIDTHS, strict=True)]
+    return {"format": "fixed", "encoding": "gb18030", "fields": fields}
+
+
+def numbered(number: str, **more) -> dict:
+    """Return a record of one company, whatever its number."""
+    return right(1, source_record_id=number, decision_no=f"湘示罚〔2026〕{number}号") | more
+
+
+def sent(office: Office, kind: str, *records: str, day: int) -> str:
+    path = office.folder / f"{day}.{kind}"
+    path.write_bytes(file_of(kind, [*records, whole(kind, right(2, source_record_id=f"9{day}"))]))
+    at = START.timestamp() + day * 86400
+    os.utime(path, (at, at))
+    return office.ingest("pen", path)["batch_id"]
+
+
+@pytest.mark.parametrize("kind", ["json", "json_number", "jsonl", "xml", "fixed", "fixed_short"])
+def test_a_record_that_cannot_be_read_is_closed_by_the_one_that_names_it_and_by_no_other(office, kind):
+    office.contract("pen", "penalty", NAMES, file=spec_of(kind))
+    between = whole(kind, right(2, source_record_id="90"))  # an array's faults side by side are set aside as one
+    sent(office, kind, spoil(kind, numbered("123")), *[between] * 3, spoil(kind, numbered("77")), day=1)
+    others = [numbered(n) for n in ("12", "1234", "23", "7", "777")]
+    elsewhere = numbered("77", subject_name="湖南示例3有限公司", uscc=uscc(3))
+    sent(office, kind, *(whole(kind, r) for r in (*others, elsewhere)), day=2)
+    assert refused(office) == (2, 2, {})
+    mending = sent(office, kind, whole(kind, numbered("123")), day=3)
+    assert refused(office) == (2, 1, {mending: 1})
+
+
+@pytest.mark.parametrize(("kind", "other"), [("jsonl", "{}{}"), ("xml", "<row>{}{}"), ("fixed", "{}{}")])
+def test_what_may_hold_two_records_is_not_closed_by_one_of_them(office, kind, other):
+    office.contract("pen", "penalty", NAMES, file=spec_of(kind))
+    inner = [whole(kind, numbered(n)).removeprefix("<row>").removesuffix("</row>") for n in ("12", "13")]
+    sent(office, kind, other.format(*inner), day=1)
+    sent(office, kind, whole(kind, numbered("12")), day=2)
+    assert refused(office) == (1, 1, {})

@@ -1,22 +1,25 @@
-"""Lines that could not be split into fields, known again when they come mended: by whole cells that name a record.
+"""Rows that could not be read into fields, known again when they come mended: by whole values that name a record.
 
 Which cell is which is not known where one is too many or too few. So a usable row counts as the mended line only if all
-that names it (the source's own key, every key field, the name) stands in the line, each as a whole cell.
+that names it (the source's own key, every key field, the name) stands in the line, each as a whole value, and under its
+own name where names stand there (JSON, XML). Where one of these names stands there twice, it may be two records.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.contracts.models import FileSpec
+from chengxin.contracts.plan import fold_header
+from chengxin.dataset.damaged_values import Value, values_of
 from chengxin.dataset.row_keys import RECORD_ID, RowKeys
-from chengxin.standardise.reading.layout import Layout
 
-_TABLES = frozenset({"csv", "tsv", "xlsx", "xls"})
-_BROKEN = pa.array(["row.width", "row.quote_unclosed", "row.quote_stray", "row.formula_error", "row.merged"])
+_BROKEN = ["row.width", "row.quote_unclosed", "row.quote_stray", "row.formula_error", "row.merged"]
+_BROKEN_RECORD = ["row.not_a_record", "row.key_twice"]
+_NAMED = frozenset({"json", "jsonl", "xml"})
 
 
 def lines_of(keys: RowKeys, batches: Mapping[int, Iterable[Path]]) -> pa.Table | None:
@@ -25,13 +28,14 @@ def lines_of(keys: RowKeys, batches: Mapping[int, Iterable[Path]]) -> pa.Table |
     batches: batch_no -> quarantine files. Columns: batch_no, row_id, raw, and those of what names a record; None
     where there is no such line, or a line could not be told from one that holds names of others.
     """
-    if keys.contract.file.format not in _TABLES or not _telling(keys):
+    if not _telling(keys):
         return None
+    rules = pa.array(_BROKEN_RECORD if keys.contract.file.format in _NAMED else _BROKEN)
     found = [
         _cells(keys, number, table)
         for number, files in batches.items()
         for path in files
-        if (table := _broken(path)).num_rows
+        if (table := _broken(path, rules)).num_rows
     ]
     return pa.concat_tables(found) if found else None
 
@@ -61,33 +65,45 @@ def mends(keys: RowKeys) -> str:
         SELECT batch_no, row_id, min(mended_by) FROM numbered WHERE n >= place GROUP BY ALL"""
 
 
-def _broken(path: Path) -> pa.Table:
+def _broken(path: Path, broken_by: pa.Array) -> pa.Table:
     """Return row_id and raw of the broken lines of a part; the texts of a part without any are not read."""
     reasons = pq.read_table(path, columns=["reasons"])["reasons"]
     rules = pc.list_flatten(reasons).combine_chunks().field("rule")
     rows = pc.list_parent_indices(reasons).combine_chunks()
-    broken = rows.filter(pc.is_in(rules, value_set=_BROKEN)).unique()
+    broken = rows.filter(pc.is_in(rules, value_set=broken_by)).unique()
     schema = pa.schema([("row_id", pa.int64()), ("raw", pa.string())])
     return pq.read_table(path, columns=schema.names).take(broken) if len(broken) else schema.empty_table()
 
 
 def _cells(keys: RowKeys, number: int, table: pa.Table) -> pa.Table:
-    split = [_split(raw, keys.contract.file) for raw in table["raw"].to_pylist()]
-    rows = pa.array([n for n, cells in enumerate(split) for _ in cells], pa.int64())
-    cells = pa.array([cell for line in split for cell in line], pa.string())
+    under = {e: _names(keys, e) for e in _wanted(keys)}
+    spec = keys.contract.file
+    split = [values_of(raw, spec) for raw in table["raw"].to_pylist()]
+    if spec.format in _NAMED:
+        split = [values if _is_single(values, under) else [] for values in split]
+    rows = pa.array([n for n, values in enumerate(split) for _ in values], pa.int64())
     lines = {"batch_no": pa.repeat(number, len(rows))} | {n: table[n].take(rows) for n in ("row_id", "raw")}
-    return pa.table(lines | {_column(keys, e): keys.cleaned(cells, e) for e in _wanted(keys)})
+    cells = [(name and fold_header(name), value) for values in split for name, value in values]
+    columns = {
+        e: pa.array([v if name is None or name in names else None for name, v in cells], pa.string())
+        for e, names in under.items()
+    }
+    return pa.table(lines | {_column(keys, e): keys.cleaned(texts, e) for e, texts in columns.items()})
+
+
+def _names(keys: RowKeys, element: str) -> frozenset[str]:
+    """Return the folded headers of an element, without the path before them."""
+    return frozenset(re.split("[/@]", header)[-1] for header in keys.folded(element))
+
+
+def _is_single(values: Sequence[Value], under: Mapping[str, frozenset[str]]) -> bool:
+    """Tell whether each name that names the record stands there once, or again with the same value."""
+    found = [{v for name, v in values if name is not None and fold_header(name) in names} for names in under.values()]
+    return all(len(texts) <= 1 for texts in found)
 
 
 def _column(keys: RowKeys, element: str) -> str:
     return RECORD_ID if element == RECORD_ID else keys.column(element)
-
-
-def _split(raw: str, spec: FileSpec) -> list[str]:
-    if spec.format in {"xlsx", "xls"}:
-        return raw.split("\t")
-    layout = Layout.of(spec)
-    return layout.fields(layout.prepared(raw.encode()))
 
 
 def _wanted(keys: RowKeys) -> list[str]:

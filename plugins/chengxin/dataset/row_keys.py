@@ -100,6 +100,10 @@ class RowKeys:
         """Return the standard column of a part."""
         return element_columns(self._elements[part].element)[0].name
 
+    def folded(self, element: str) -> tuple[str, ...]:
+        """Return the headers of an element as they are compared."""
+        return self._elements[element].folded
+
     @cached_property
     def _elements(self) -> Mapping[str, ColumnPlan]:
         return {c.element.id: c for c in self.plan.columns}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -206,3 +207,20 @@ def test_a_run_without_a_usable_contract_is_an_error(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert "合同有误 commerce/commerce_list.yaml" in done.stderr
         assert "没有一份可用的合同" in done.stderr
+
+
+def test_a_table_that_cannot_be_taken_does_not_keep_other_departments_waiting(tmp_path: Path) -> None:
+    home, contracts, inbox = tmp_path / "home", tmp_path / "contracts", tmp_path / "inbox"
+    options = {"connection": "staging", "table": "list"}
+    contract(contracts, "banking_list", "registration", LIST_COLUMNS, file={"format": "csv"},
+        delivery={"connector": "database", "mode": "full", "options": options})  # fmt: skip
+    contract(contracts, "commerce_list", "registration", LIST_COLUMNS, file={"format": "csv"})
+    with sqlite3.connect(tmp_path / "staging.db") as table:
+        table.execute(f"CREATE TABLE list ({', '.join(f'{name} JSON' for name in LIST_COLUMNS)})")
+    (inbox / "commerce_list").mkdir(parents=True)
+    (inbox / "commerce_list" / "名单.csv").write_text("\n".join([HEADER, GOOD]) + "\n", "utf-8")
+    where = {"CHENGXIN_INBOX": str(inbox), "CHENGXIN_CONN_STAGING": f"sqlite:///{tmp_path / 'staging.db'}"}
+    done = told(["--home", str(home), "--contracts", str(contracts), "run"], **where)
+    assert done.returncode == 1
+    assert "“企业名称”是 JSON 类型" in done.stderr
+    assert [p.parent.name for p in home.glob("landing/*/commerce_list-*")] == ["commerce_list"]

@@ -11,7 +11,7 @@ from chengxin.alerting.book import Book
 from chengxin.connectors.file_drop import file_delivery
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
-from chengxin.errors import DeliveryCorrupt, SourceUnavailable
+from chengxin.errors import DeliveryCorrupt, DeliveryMismatch, SourceUnavailable
 from chengxin.feedback.answering import Answered
 from chengxin.handover import as_json
 from chengxin.store import remote
@@ -21,6 +21,7 @@ from chengxin.store.remote import scopes
 if TYPE_CHECKING:
     from chengxin.cli.commands import Context
 
+_NOT_TAKEN = (SourceUnavailable, DeliveryCorrupt, DeliveryMismatch)
 _FIRST = {"found": 0, "names": 1, "none": 2}
 
 
@@ -48,13 +49,13 @@ def _receive(context: "Context", contract: Contract, failures: list[str]) -> Non
     """Land what is new; a delivery that cannot be landed does not keep the others waiting."""
     try:
         offered = pipeline.discover(contract, context.settings)
-    except (SourceUnavailable, DeliveryCorrupt) as error:
+    except _NOT_TAKEN as error:
         failures.append(f"{contract.id}：{error}")
         return
     for delivery in offered:
         try:
             pipeline.land(contract, delivery, context.settings, context.clock)
-        except (SourceUnavailable, DeliveryCorrupt) as error:
+        except _NOT_TAKEN as error:
             failures.append(f"{contract.id} / {delivery.name}：{error}")
 
 

@@ -11,19 +11,20 @@ from chengxin.standardise.reading.shapes import RAW_KEPT
 #: (name or None where none is known, value or None where it does not stand whole).
 Value = tuple[str | None, str | None]
 _BLANKS = " \t\x00"
+# possessive, since damaged text may be anything
 # a value of JSON ends where the object does or another name follows; a bare one may be torn where the text ends
-_NEXT = r'\s*(?:,?\s*[}\]]|,?\s*"[^"\\:]{0,99}"?\s*:|,\s*[^\s",:]{1,99}"\s*:)'
+_NEXT = r'\s*+(?:,?\s*+[}\]]|,?\s*+"[^"\\:]{0,99}"?\s*+:|,\s*+[^\s",:]{1,99}"\s*+:)'
 _JSON = re.compile(
-    r'(?:"(?P<quoted>[^"\\]{0,99})"?|(?P<plain>[^"\s{}\[\],:]{1,99})"?)\s*:(?:\s*(?:'
-    rf'"(?P<text>(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{{4}})*)"(?={_NEXT}|\s*,?\s*\Z)'
-    rf'|(?P<bare>[^\s",:{{}}\[\]\\]+)(?={_NEXT})))?'
+    r'(?:"(?P<quoted>[^"\\]{0,99})"?|(?P<plain>[^"\s{}\[\],:]{1,99})"?)\s*+:(?:\s*+(?:'
+    rf'"(?P<text>(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{{4}})*+)"(?={_NEXT}|\s*+,?\s*+\Z)'
+    rf'|(?P<bare>[^\s",:{{}}\[\]\\]++)(?={_NEXT})))?'
 )
 _XML = re.compile(
-    r"<(?P<tag>[^\s<>/!?=\"']+)(?:(?P<attributes>[^<>]*)>"
-    r"(?:\s*(?:<!\[CDATA\[(?P<cdata>(?:(?!\]\]>).)*)\]\]>|(?P<text>[^<]*))\s*</)?)?",
+    r"<(?P<tag>[^\s<>/!?=\"']++)(?:(?P<attributes>[^<>]*+)>"
+    r"(?:(?:\s*+<!\[CDATA\[(?P<cdata>(?:(?!\]\]>|<!\[CDATA\[).)*+)\]\]>\s*+|(?P<text>[^<]*+))</)?)?",
     re.S,
 )
-_ATTRIBUTE = re.compile(r"([^\s=<>\"'/]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')(?=[\s/]|\Z)")
+_ATTRIBUTE = re.compile(r"([^\s=<>\"'/]{1,99})\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)')(?=[\s/]|\Z)")
 
 
 def values_of(raw: str, spec: FileSpec) -> list[Value]:

@@ -66,7 +66,12 @@ class Operated(Running):
     def backfill(self, dag_id, first, last):
         body = {"dag_id": dag_id, "from_date": first, "to_date": last, "max_active_runs": 1}
         self.client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
-        made = self.client.post("/api/v2/backfills", json=body).raise_for_status().json()
+
+        def asked():  # where SQLite is locked, Airflow answers 503: try again
+            answer = self.client.post("/api/v2/backfills", json=body)
+            return answer if answer.status_code != 503 else None
+
+        made = self.until(asked).raise_for_status().json()
         self.until(lambda: self.get(f"backfills/{made['id']}")["completed_at"])
         return [r for r in self.runs(dag_id) if r["run_type"] == "backfill"]
 

@@ -152,7 +152,7 @@ def test_a_snapshot_that_nobody_heard_of_is_announced_by_the_next_run(operated):
     operated.client.delete(f"/api/v2/assets/{asset}/state-store/announced").raise_for_status()  # as if it had died
     operated.run("snapshot", "again")
     assert operated.ended("snapshot", "again") == "success"
-    assert operated.task("snapshot", "again", "publish")["state"] == "success"
+    # by this run, or by one that the assets had started just before it; once
     assert operated.get(f"assets/events?asset_id={asset}")["total_entries"] == before + 1
     operated.run("snapshot", "third")
     assert operated.ended("snapshot", "third") == "success"

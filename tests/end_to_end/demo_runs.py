@@ -48,9 +48,9 @@ class Started:
     def said(self) -> str:
         return self.said_in.read_text("utf-8", errors="replace")
 
-    def until(self, words: str, seconds: float = 600) -> str:
+    def until(self, words: str, seconds: float = 600, *, times: int = 1) -> str:
         ends = time.monotonic() + seconds
-        while words not in self.said:
+        while self.said.count(words) < times:
             assert self.process.poll() is None, self.said
             assert time.monotonic() < ends, self.said
             time.sleep(0.5)

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from chengxin.contracts.plan import fold_header
 from chengxin.dataset.damaged_values import Value, values_of
-from chengxin.dataset.row_keys import RECORD_ID, RowKeys
+from chengxin.dataset.row_keys import RowKeys
+from chengxin.resolve.keys import RECORD_ID
 
 _BROKEN = ["row.width", "row.quote_unclosed", "row.quote_stray", "row.formula_error", "row.merged"]
 _BROKEN_RECORD = ["row.not_a_record", "row.key_twice"]

@@ -16,7 +16,7 @@ from chengxin import __version__
 from chengxin.contracts.derived import replayed
 from chengxin.contracts.plan import contract_digest
 from chengxin.dataset import damaged_lines
-from chengxin.dataset.row_keys import RECORD_ID
+from chengxin.resolve.keys import RECORD_ID
 from chengxin.resolve.session import literal, parquet
 from chengxin.store.atomic import BUILDING
 

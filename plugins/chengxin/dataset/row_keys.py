@@ -17,11 +17,10 @@ import pyarrow.parquet as pq
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import ColumnPlan, Plan, fold_header, plan_of
 from chengxin.model.schema import element_columns
-from chengxin.resolve.keys import compared
+from chengxin.resolve.keys import RECORD_ID, compared
 from chengxin.resolve.session import literal, parquet
 from chengxin.standardise.kernels import CleanOptions, clean
 
-RECORD_ID = "source_record_id"
 _ROWS = 100_000
 # Names are compared without what people write now one way, now another.
 _NAME = r"upper(regexp_replace({0}, '[\s　（）()〔〕\[\]·•・.。]', '', 'g'))"

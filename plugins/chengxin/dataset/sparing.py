@@ -13,16 +13,17 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from chengxin.contracts.models import Contract
-from chengxin.dataset.row_keys import RECORD_ID, RowKeys
+from chengxin.dataset.row_keys import RowKeys
 from chengxin.handover import Admission, Finding
+from chengxin.resolve.keys import RECORD_ID
 from chengxin.resolve.linker import CODES
 from chengxin.resolve.linking import Outcome
 from chengxin.resolve.session import parquet
+from chengxin.standardise.reading.notes import TABLES
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
 
 SPARED, WITHHELD = "full.spared", "full.withheld"
-_TABLES = frozenset({"csv", "tsv", "xlsx", "xls"})  # whose row.not_a_record are totals, notes and headers
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Sparing:
 
     def _meant(self) -> str:
         """Return SQL that tells whether a refused row means a record: totals and notes of a table do not."""
-        if self.contract.file.format not in _TABLES:
+        if self.contract.file.format not in TABLES:
             return "true"
         return "NOT coalesce(list_bool_or(list_transform(reasons, lambda x: x.rule = 'row.not_a_record')), false)"
 

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.dataset.row_keys import RECORD_ID, RowKeys
+from chengxin.dataset.row_keys import RowKeys
 from chengxin.feedback import words
 from chengxin.resolve import misnamed
+from chengxin.resolve.keys import RECORD_ID
 from chengxin.resolve.same_number import NAME
 
 _PLACE = ["source_file", "source_row"]

@@ -28,6 +28,7 @@ from chengxin.standardise.mapper import Mapper
 from chengxin.standardise.quarantine import QUARANTINE
 from chengxin.standardise.reader import Piece, above, headers, number_formats, plan, read, rows_of_sheet
 from chengxin.standardise.reading.archives import Source, sources
+from chengxin.standardise.reading.notes import TABLES
 from chengxin.standardise.reading.shapes import CUT_OFF
 from chengxin.standardise.stated_rows import differing, totals
 from chengxin.standardise.stated_units import check_formats, check_units
@@ -37,7 +38,6 @@ from chengxin.store import atomic
 POOL_BYTES = 64 << 20  # below this, starting processes costs more than it saves
 ROW_NUMBERS = ("row_id", "source_row")
 SAMPLE = 2_048  # rows
-_TABLES = frozenset({"csv", "tsv", "xlsx", "xls"})  # whose rows that are no records are totals, notes and headers
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _standardised(
     rules: Counter[str] = Counter()
     passed = quarantined = 0
     records = [0] * len(found)
-    table = contract.file.format in _TABLES
+    table = contract.file.format in TABLES
     stated = [totals(above(s.path, contract.file)) if table else [] for s in found]
     for task, done in zip(tasks, _results(tasks, workers, sum(s.path.stat().st_size for s in found)), strict=True):
         passed, quarantined = passed + done[0], quarantined + done[1]
@@ -177,7 +177,7 @@ def standardise_piece(task: Task) -> tuple[int, int, Counter[str], list[int]]:
                 write_part(table, task.target / f"{kind}-{stem}.parquet")
         passed, quarantined = passed + done.passed.num_rows, quarantined + done.quarantined.num_rows
         rules.update(_count_rules(done.issues))
-        if task.contract.file.format in _TABLES:
+        if task.contract.file.format in TABLES:
             stated += totals(d.raw for d in chunk.damaged if d.rule == "row.not_a_record")
     return passed, quarantined, rules, stated
 

@@ -7,13 +7,8 @@ from chengxin.store import manifest, pointer
 from chengxin.store.layout import Layout
 
 TIERS = ("government", "open")
-SAID = (
-    "approval",
-    "rejected",
-    "left_out",
-    "sealed",
-    "government",
-)  # what of a manifest tells what people let out, and why
+#: What of a manifest tells what people let out, and why; and the snapshot that an open one was made from.
+SAID = ("approval", "rejected", "left_out", "sealed", "government")
 
 
 def follow(connection: sqlite3.Connection, layout: Layout) -> None:

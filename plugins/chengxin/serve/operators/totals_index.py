@@ -46,7 +46,7 @@ def sum_up(connection: sqlite3.Connection, touched: Collection[tuple[str, str]])
     connection.executemany("INSERT OR IGNORE INTO touched VALUES (?, ?)", touched)
     # What is held is settled by a batch of another day.
     connection.execute("""INSERT OR IGNORE INTO touched SELECT dataset, day FROM batch
-        WHERE state = 'held' AND state <> 'admitted' AND dataset IN (SELECT dataset FROM touched)""")
+        WHERE state = 'held' AND dataset IN (SELECT dataset FROM touched)""")
     for table in ("dataset_day", "rule_day"):
         connection.execute(f"DELETE FROM {table} WHERE (dataset, day) IN (SELECT dataset, day FROM touched)")
     connection.execute("DELETE FROM dataset_total WHERE dataset IN (SELECT dataset FROM touched)")

@@ -6,10 +6,12 @@ Accepted counts rows, published counts records: of the rows about one record onl
 import json
 import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from chengxin.resolve.session import parquet
 from chengxin.serve.operators import snapshots
 from chengxin.store.layout import Layout
 
@@ -53,19 +55,19 @@ def of_batch(connection: sqlite3.Connection, layout: Layout, row: Any, kind: str
         return Whereabouts(accepted, last["id"], later=accepted)
     table = snapshots.table(connection, last, kind)
     folder = layout.snapshot("government", last["id"]) / kind
-    files = [str(folder / name) for name in json.loads(table["names"])] if table else []
+    files = [folder / name for name in json.loads(table["names"])] if table else []
     with duckdb.connect(config={"threads": 1, "memory_limit": "512MiB"}) as engine:
         return _counted(engine, layout, row, upto, files, table["rows"] if table else 0, last["id"])
 
 
 def _counted(
-    engine: duckdb.DuckDBPyConnection, layout: Layout, row: Any, upto: int, files: list[str], records: int, name: str
+    engine: duckdb.DuckDBPyConnection, layout: Layout, row: Any, upto: int, files: list[Path], records: int, name: str
 ) -> Whereabouts:
     accepted, own = row["accepted"], row["batch_id"]
-    links = [str(p) for p in sorted(layout.batch(row["dataset"], own).glob("links-*/linked.parquet"))]
-    repeats = [str(p) for p in sorted(layout.batch(row["dataset"], own).glob("links-*/duplicates.parquet"))]
+    links = sorted(layout.batch(row["dataset"], own).glob("links-*/linked.parquet"))
+    repeats = sorted(layout.batch(row["dataset"], own).glob("links-*/duplicates.parquet"))
     if files:
-        engine.execute(f"CREATE VIEW published AS SELECT record_id, batch_id FROM read_parquet({_list(files)})")
+        engine.execute(f"CREATE VIEW published AS SELECT record_id, batch_id FROM {parquet(files)}")
     else:
         engine.execute("CREATE TABLE published (record_id VARCHAR, batch_id VARCHAR)")
     shown = _one(engine, "SELECT count(*) FROM published WHERE batch_id = ?", own)
@@ -74,8 +76,8 @@ def _counted(
     engine.execute(f"""CREATE TABLE mine AS
         SELECT record_id, adm_order FROM (
             SELECT row_id, max(adm_order) AS adm_order, arg_max(waiting, adm_order) AS waiting,
-              arg_max(record_id, adm_order) AS record_id FROM read_parquet({_list(links)}) GROUP BY row_id)
-        ANTI JOIN read_parquet({_list(repeats)}) USING (row_id, adm_order) WHERE NOT waiting""")
+              arg_max(record_id, adm_order) AS record_id FROM {parquet(links)} GROUP BY row_id)
+        ANTI JOIN {parquet(repeats)} USING (row_id, adm_order) WHERE NOT waiting""")
     later = _one(engine, "SELECT count(*) FROM mine WHERE adm_order > ?", upto)
     repeated = _one(engine, "SELECT count(*) - count(DISTINCT record_id) FROM mine WHERE adm_order <= ?", upto)
     newer = _one(engine, """SELECT count(*) FROM (SELECT DISTINCT record_id FROM mine WHERE adm_order <= ?)
@@ -84,10 +86,6 @@ def _counted(
     if gone < 0:  # the index and the home are of two moments
         return Whereabouts(accepted, name, shown, unsplit=accepted - shown)
     return Whereabouts(accepted, name, shown, repeated, newer, gone, later=later)
-
-
-def _list(paths: list[str]) -> str:
-    return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"
 
 
 def _one(engine: duckdb.DuckDBPyConnection, query: str, *values: Any) -> int:

@@ -13,6 +13,8 @@ from chengxin.errors import DeliveryMismatch
 from chengxin.model.elements import elements
 from chengxin.standardise.kernels.buffers import as_mask
 
+#: Formats whose rows that are no records (row.not_a_record) are totals, notes and headers.
+TABLES = frozenset({"csv", "tsv", "xlsx", "xls"})
 _BLANK = " \t\r\n\u3000\xa0\ufeff"
 _TOTAL = re.compile(
     r"(?:[^0-9]{0,10})(?:合计|总计|小计|共计|累计|总数)(?:数|金额)?(?:[(（].{0,12}[)）])?[:：]?"

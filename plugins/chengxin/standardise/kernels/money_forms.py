@@ -17,6 +17,8 @@ UNITS: dict[str, int | None] = {
 _SYMBOLS = {"RMB": "CNY", "人民币": "CNY", "¥": "CNY", "US$": "USD", "USD": "USD", "HK$": "HKD", "$": "USD"}
 _SYMBOLS |= {"€": "EUR", "£": "GBP", "日圆": "JPY", "德国马克": "DEM", "欧": "EUR"}
 _BRACKETS = re.compile(r"[()\[\]{}〔〕【】:]")
+_NOTED = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|【[^【】]*】")
+_YUAN_WORDS = ("人民币", "RMB", "CNY")
 _PAIRS = {")": "(", "]": "[", "}": "{", "〕": "〔", "】": "【"}
 _NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
 _AMOUNT = re.compile(
@@ -103,8 +105,14 @@ def read_money(text: str, column_power: int) -> MoneyReading:
 
 
 def doubtful(words: str, power: int | None, column_power: int) -> bool:
-    """Tell of the words around a number whether they name the yuan, and no unit, in a column of another unit: ￥5."""
-    return power is None and column_power != 0 and "¥" in words
+    """Tell of the words around a number whether they name the yuan, and no unit, in a column of another unit: ￥5.
+
+    A currency in brackets behind the number, 50(人民币), names no amount of yuan: the unit stays the column's.
+    """
+    if power is not None or column_power == 0:
+        return False
+    bare = _NOTED.sub("", words)
+    return "¥" in words or any(word in bare for word in _YUAN_WORDS)
 
 
 def _balanced(text: str) -> bool:

@@ -89,8 +89,8 @@ def test_what_is_no_amount_is_an_error(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "￥5", "￥50,000.00", "¥ 5", "5￥", "伍仟", "人民币伍佰", "十", "两千", "人民币50", "RMB 50", "50人民币", "CNY50",
-        "人民币：50",
+        "￥5", "￥50,000.00", "¥ 5", "5￥", "伍仟", "人民币伍佰", "十", "两千", "人民币50", "RMB 50", "50人民币",
+        "CNY50", "人民币：50",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("unit", ["万元", "亿元"])
@@ -102,8 +102,8 @@ def test_an_amount_that_may_be_in_yuan_is_not_taken_in_a_column_of_another_unit(
 @pytest.mark.parametrize(
     "text",
     [
-        "￥5万", "￥50000元", "伍万", "5万￥", "¥5万元", "伍万元整", "人民币5万", "人民币50000元", "5万(人民币)", "RMB5万元",
-        "5(人民币)", "5（人民币）", "5[RMB]",
+        "￥5万", "￥50000元", "伍万", "5万￥", "¥5万元", "伍万元整", "人民币5万", "人民币50000元", "5万(人民币)",
+        "RMB5万元", "5(人民币)", "5（人民币）", "5[RMB]",
     ],
 )  # fmt: skip
 def test_a_unit_of_its_own_or_the_columns_settles_what_an_amount_is(text: str) -> None:

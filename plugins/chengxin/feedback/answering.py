@@ -28,8 +28,6 @@ from chengxin.store.lock import held
 
 log = logging.getLogger(__name__)
 SENT = "sent.json"
-#: What a receipt has beyond its body.
-_NUMBERED = ("id", "revision", "files", "problems", "untaken", "overtaken", "same_number", "misnamed")
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def _build(contract: Contract, outcomes: Sequence[Outcome], settings: Settings) 
                 continue
             now = body(contract, outcome, standing.get(batch_id, Standing()))
             last = newest(layout, contract.id, batch_id)
-            if last and _numberless(atomic.read_json(last / RECEIPT)) == now:
+            if last and atomic.read_json(last / RECEIPT).get("made_of") == package.made_of(now):
                 continue
             if rows is None and outcome.account and outcome.account.unlinked:
                 rows = stack.enter_context(all_refusals.opened())
@@ -123,10 +121,6 @@ def _build(contract: Contract, outcomes: Sequence[Outcome], settings: Settings) 
             package.build(target, now, revision, outcome, rows, all_refusals.parts(batch_id), all_refusals.keys)
             fresh.add(batch_id)
     return fresh
-
-
-def _numberless(receipt: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in receipt.items() if k not in _NUMBERED}
 
 
 def _send(contract: Contract, folder: Path, settings: Settings, clock: Clock) -> Answered:

@@ -7,6 +7,7 @@ sent.json                             when it was handed over, and where
 """
 
 import hashlib
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -80,9 +81,16 @@ def build(
         receipt = {**body, **number, "problems": problems(parts.issues, own)}
         receipt |= {"untaken": lost[words.UNTAKEN], "overtaken": lost[words.OVERTAKEN]}
         receipt |= {"same_number": lost[words.SAME_NUMBER], "misnamed": lost[words.MISNAMED]}
+        todo = receipts.todo(receipt)
+        receipt |= {"made_of": made_of(body), "todo": todo, "advice": "".join(todo)}
         atomic.write_json(folder / RECEIPT, receipt)
         text = receipts.page(receipt).replace("\n", "\r\n")
         atomic.write_bytes(folder / PAGE, b"\xef\xbb\xbf" + text.encode())
+
+
+def made_of(body: Mapping[str, Any]) -> str:
+    """Return a digest of a receipt's body: while it stays the same, the receipt does."""
+    return hashlib.sha256(json.dumps(body, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
 
 
 def problems(issues: Sequence[Path], own: words.OwnWords = words.OURS) -> list[dict[str, Any]]:

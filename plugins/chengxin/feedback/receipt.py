@@ -11,6 +11,12 @@ from chengxin.feedback import words
 from chengxin.feedback.outcomes import COUNTS, Outcome
 
 _TOP = 20  # kinds of problems on the page
+_COUNTED = (
+    ("untaken", words.HOW_UNTAKEN),
+    ("overtaken", words.HOW_OVERTAKEN),
+    ("same_number", words.HOW_SAME_NUMBER),
+    ("misnamed", words.HOW_MISNAMED),
+)
 
 
 def body(contract: Contract, outcome: Outcome, standing: Standing) -> dict[str, Any]:
@@ -42,7 +48,7 @@ def body(contract: Contract, outcome: Outcome, standing: Standing) -> dict[str, 
 
 
 def advice(contract: Contract, outcome: Outcome, standing: Standing) -> str:
-    """Say in one sentence what the department should do."""
+    """Say in one sentence what the department should do, as far as account and verdict tell."""
     if outcome.account is None:
         return words.HOW_HELD
     if outcome.superseded:
@@ -52,9 +58,26 @@ def advice(contract: Contract, outcome: Outcome, standing: Standing) -> str:
         todo.append(f"请更正“需更正”表中的 {standing.open} 条记录后重新报送")
     if outcome.counts["unlinked"]:
         todo.append(f"请核对“待关联”表中的 {outcome.counts['unlinked']} 条记录的主体代码")
-    if not todo:
-        return words.NOTHING
-    return "；".join(todo) + "。" + (words.HOW_FULL if contract.delivery.mode == "full" and standing.open else "")
+    said = "；".join(todo) + "。" if todo else ""
+    said += words.HOW_FULL if contract.delivery.mode == "full" and standing.open else ""
+    warned = sum(f.severity == "warning" and f.rule not in words.SAID_ELSEWHERE for f in outcome.verdict.findings)
+    return said + (words.HOW_WARNED.format(n=warned) if warned else "") or words.NOTHING
+
+
+def todo(receipt: Mapping[str, Any]) -> list[str]:
+    """Return the sentences that say what the department should do, all lists considered.
+
+    receipt: with the advice of `body` and the counts of `package.build`.
+    """
+    if receipt.get("superseded"):
+        return [receipt["advice"]]
+    told = [text.format(n=receipt[name]) for name, text in _COUNTED if receipt.get(name)]
+    if receipt["advice"] != words.NOTHING:
+        return [receipt["advice"], *told]
+    doubts = sum(p["times"] for p in receipt["problems"] if p["level"] == "warning")
+    if not told and doubts:
+        return [words.HOW_DOUBTED.format(n=doubts)]
+    return told or [receipt["advice"]]
 
 
 def page(receipt: Mapping[str, Any]) -> str:
@@ -74,7 +97,7 @@ def page(receipt: Mapping[str, Any]) -> str:
         *_counts(receipt),
         "",
         "二、需要贵单位做什么",
-        *_todo(receipt),
+        *receipt["todo"],
     ]
     if receipt["files"]:
         lines.append("附表：" + "、".join(receipt["files"]))
@@ -128,19 +151,6 @@ def _counts(receipt: Mapping[str, Any]) -> list[str]:
     if refused["overtaken"]:
         lines.append("已收到更新的全量报送，本批疑问记录不必再更正；以新一期的回执为准。")
     return lines
-
-
-def _todo(receipt: Mapping[str, Any]) -> list[str]:
-    if receipt.get("superseded"):
-        return [receipt["advice"]]
-    counted = (
-        ("untaken", words.HOW_UNTAKEN),
-        ("overtaken", words.HOW_OVERTAKEN),
-        ("same_number", words.HOW_SAME_NUMBER),
-        ("misnamed", words.HOW_MISNAMED),
-    )
-    told = [text.format(n=receipt[name]) for name, text in counted if receipt.get(name)]
-    return told if told and receipt["advice"] == words.NOTHING else [receipt["advice"], *told]
 
 
 def _findings(receipt: Mapping[str, Any]) -> list[str]:

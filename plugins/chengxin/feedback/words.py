@@ -114,7 +114,13 @@ HOW_SAME_NUMBER = (
     "有 {n} 条记录的主键与此前另一条记录相同，而主体或关键字段不同，列在“主键相同”表中；请按表中的办法逐条核对。"
 )
 HOW_MISNAMED = "有 {n} 条记录的代码与名称分属两个主体，已按代码入库，列在“名称不符”表中；请逐条核对。"
+HOW_WARNED = "请看“校验意见”中的 {n} 条提醒，与源系统核对；有缺失或错误的更正后重新报送，核对无误的不必再报。"
+HOW_DOUBTED = "不必重新报送；“本批各类问题”列出了已采用但需留意的值（{n} 处），请抽查核对，有误的更正后重新报送。"
 NOTHING = "无需处理。"
+#: Findings for which another sentence says what to do.
+SAID_ELSEWHERE = frozenset(
+    {"quarantine.share", "record.same_number", "record.number_reused", "subject.named_otherwise"}
+)
 
 
 @dataclass(frozen=True)

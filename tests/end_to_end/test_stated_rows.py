@@ -1,5 +1,6 @@
 """What a manifest or a total row says of the number of records is compared with what was read; a torn end is told."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from chengxin.clock import Clock
 from chengxin.handover import Verdict
 from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
+from servers import Answer, Api
 
 NAMES = ("uscc", "decision_no", "decision_on", "authority_name", "penalty_content")
 
@@ -28,7 +30,8 @@ def office(tmp_path: Path) -> Office:
 def declare(office: Office, mode: str = "incremental", form: str = "csv", **options: Any) -> None:
     columns = [{"source": n, "element": n} for n in NAMES]
     delivery = {"mode": mode, "options": {"folder": "pen", "pattern": f"*.{form}", **options}}
-    office.contract("pen", "penalty", PENALTY, columns=columns, delivery=delivery, file={"format": form})
+    file = {"format": form} | ({"records": "rows"} if form == "json" else {})
+    office.contract("pen", "penalty", PENALTY, columns=columns, delivery=delivery, file=file)
 
 
 def lines(count: int) -> list[str]:
@@ -93,6 +96,48 @@ def test_a_full_list_that_is_shorter_than_its_own_total_is_held(office: Office) 
 def test_what_counts_something_else_is_no_number_of_records(office: Office, total: str) -> None:
     account = send(office, "\n".join([*lines(5), total, ""]))
     assert "rows.total" not in findings(office, account)
+
+
+def test_the_total_of_a_json_file_is_compared_with_its_rows_and_that_of_a_longer_list_is_not(office: Office) -> None:
+    rows = [{name: str(row[name]) for name in NAMES} for row in (penalty(n, uscc=uscc(1)) for n in range(1, 6))]
+    declare(office, form="json", mode="full")
+    account = send(office, json.dumps({"total": 5, "rows": rows}), "一.json")
+    assert (account["verdict"], account["accepted"]) == ("accept", 5)
+    paged = send(office, json.dumps({"total": 900, "page": 1, "pageSize": 5, "rows": rows}), "二.json")
+    assert paged["verdict"] == "accept"
+    short = send(office, json.dumps({"rows": rows[:4], "total": 5}), "三.json")
+    assert short["verdict"] == "hold"
+    assert "“三.json”写明共 5 条，实际读到 4 条" in findings(office, short)["rows.total"]
+
+
+@pytest.mark.server
+def test_the_total_that_every_page_of_an_interface_repeats_is_that_of_the_pull(
+    office: Office, monkeypatch: Any
+) -> None:
+    rows = [{name: str(row[name]) for name in NAMES} for row in (penalty(n, uscc=uscc(1)) for n in range(1, 6))]
+
+    def page(query: dict[str, str], _headers: Any, _number: int) -> Answer:
+        start = 2 * (int(query["page"]) - 1)
+        return Answer(json.dumps({"total": 5, "rows": rows[start : start + 2]}).encode())
+
+    server = Api(page)
+    monkeypatch.setenv("CHENGXIN_CONN_PAGES", server.url)
+    options = {"connection": "pages", "path": "p", "page_size": 2, "total": "total", "key": ["decision_no"]}
+    office.contract(
+        "pages", "penalty", PENALTY, columns=[{"source": n, "element": n} for n in NAMES],
+        delivery={"connector": "http_api", "mode": "full", "options": options},
+        file={"format": "json", "records": "rows"},
+    )  # fmt: skip
+    try:
+        source, clock = office.contracts["pages"], Clock(START)
+        [found] = pipeline.discover(source, office.settings)
+        landed = pipeline.land(source, found, office.settings, clock)
+        account = pipeline.ingest(source, landed, office.settings, clock)
+    finally:
+        server.close()
+    path = office.layout.validation("pages", account["batch_id"]) / "verdict.json"
+    assert (account["verdict"], account["accepted"]) == ("accept", 5)
+    assert "rows.total" not in {f.rule for f in Verdict.from_json(atomic.read_json(path)).findings}
 
 
 def test_several_totals_in_one_sheet_are_added_up(office: Office, tmp_path: Path) -> None:

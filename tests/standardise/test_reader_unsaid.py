@@ -14,6 +14,8 @@ from chengxin.standardise.reader import plan, read
         ('{"data":{"rows":[{"a":1}],"total":1},"code":0}\n{"x":1}', "data.rows", "几个 JSON 文档"),
         ('{"data":{"rows":[{"a":1}],"rows":[{"a":2}]}}', "data.rows", "data.rows 出现两次"),
         ('{"企业":[{"a":1}],"个体户":[{"a":2}]}', "", "后面还有 个体户"),
+        ('{"rows":[{"a":1,"b":1}],"rows2":[{"a":2,"b":2}]}', "rows", "除了 rows 还有 rows2"),
+        ('{"old":[{"a":2,"b":2}],"rows":[{"a":1,"b":1}]}', "rows", "除了 rows 还有 old"),
     ],
 )
 def test_records_that_would_be_left_unread_are_a_mismatch(tmp_path, body, records, words):
@@ -28,6 +30,7 @@ def test_records_that_would_be_left_unread_are_a_mismatch(tmp_path, body, record
     ("body", "records"),
     [
         ('{"rows":[{"a":"1"}],"total":1,"names":["a","b"]}', ""),
+        ('{"rows":[{"a":"1"}],"total":1,"footer":[{"a":"9"}]}', "rows"),
         ('{"code":0,"data":{"rows":[{"a":"1"}],"more":[{"b":2}]},"msg":{"rows":[{"a":3}]}}', "data.rows"),
     ],
 )
@@ -52,6 +55,22 @@ def test_what_else_an_object_says_beside_the_records_does_not_matter(tmp_path, b
         ("<D><R><a>1</a></R><R><a>2</a></R></D>", "E/R", "实际记录很可能是 D/R"),
         ("<m><企业><a>1</a></企业><个体户><a>2</a></个体户></m>", "", "还有 个体户"),
         ("<m><R><a>1</a></R><r><a>2</a></r></m>", "m/R", "还有 r"),
+        ("<m><r><a>2</a></r><R><a>1</a></R></m>", "m/R", "还有 r"),
+        ("<m><ROW><a>1</a></ROW><ROW2><b>2</b></ROW2></m>", "m/ROW", "还有 ROW2"),
+        ("<m><row><a>1</a><b>1</b></row><record><a>2</a><c>3</c></record></m>", "m/row", "还有 record"),
+        ("<m><企业><a>1</a><b>1</b></企业><个体户><a>2</a><b>2</b></个体户></m>", "m/企业", "还有 个体户"),
+        ('<m><R a="1" b="1"/><S a="2" b="2"/></m>', "m/R", "还有 S"),
+        ('<m><R><COL name="a">1</COL></R><S><COL name="a">2</COL></S></m>', "m/R", "还有 S"),
+        ("<m><R><a>1</a></R></m><m><R><a>2</a></R></m>", "m/R", "几个 XML 文档"),
+        ("<m><R><a>1</a></R></m><?xml version='1.0'?><n/>", "m/R", "几个 XML 文档"),
+        ("<m/><m><R><a>2</a></R></m>", "m/R", "其后还有内容"),
+        (
+            "<m><head><a>1</a><b>2</b></head><total>1</total><R><a>1</a><b>2</b></R><注>说明</注></m>",
+            "m/R",
+            [{"a": "1", "b": "2"}],
+        ),
+        ("<m><R><a>1</a><b>2</b></R><total><a>1</a><b>9</b></total></m>", "m/R", [{"a": "1", "b": "2"}]),
+        ("<m><统计><a>1</a><时间>2</时间></统计><R><a>1</a><b>2</b></R></m>", "m/R", [{"a": "1", "b": "2"}]),
         ('<m><R><罚款 unit="万元">5</罚款></R></m>', "R", [{"罚款": "5", "罚款@unit": "万元"}]),
         ("<m><R><罚款>5<单位>万元</单位></罚款></R></m>", "R", [{"罚款": "5", "罚款/单位": "万元"}]),
         ('<m><R><COL name="a" value="1"/><COL name="b">2</COL></R></m>', "R", [{"a": "1", "b": "2"}]),
@@ -86,3 +105,44 @@ def test_a_wrapped_message_that_was_cut_off_says_so_though_the_outer_one_is_whol
     chunks = list(read(plan(path, spec)[0], spec))
     assert [row for chunk in chunks for row in chunk.table.to_pylist()] == [{"a": "1"}]
     assert [(item.row, item.rule) for chunk in chunks for item in chunk.damaged] == damaged
+
+
+@pytest.mark.parametrize("size", [1 << 20, 7])
+@pytest.mark.parametrize(
+    ("body", "damaged"),
+    [
+        ("<D>\n<R><a>1</a></R>甲公司,2\n<R><a>3</a></R></D>\n", [(2, "甲公司,2")]),
+        ("<D>甲公司<R><a>1</a></R><R><a>3</a></R><!-- 完 --></D>", [(1, "甲公司")]),
+        ("<D><R><a>1</a></R><![CDATA[<R>2]]><R><a>3</a></R></D>", [(2, "<R>2")]),
+        ("<D><R><a>1</a></R><R><a>3</a></R></D>\n甲公司,2", [(3, "甲公司,2")]),
+        ("<D><n>说 明</n><R><a>1</a></R><R><a>3</a></R>\u3000<t>2</t></D>\n\x1a", []),
+    ],
+)
+def test_text_between_the_rows_of_an_xml_file_is_set_aside(tmp_path, monkeypatch, body, damaged, size):
+    monkeypatch.setattr("chengxin.standardise.reading.decode._BLOCK", size)
+    path = tmp_path / "f.xml"
+    path.write_text(body, "utf-8")
+    spec = FileSpec(format="xml", records="D/R")
+    chunks = list(read(plan(path, spec)[0], spec))
+    assert [row["a"] for chunk in chunks for row in chunk.table.to_pylist()] == ["1", "3"]
+    assert [(item.row, item.raw) for chunk in chunks for item in chunk.damaged] == damaged
+    assert all(item.rule == "row.not_a_record" for chunk in chunks for item in chunk.damaged)
+
+
+@pytest.mark.parametrize(
+    ("body", "damaged"),
+    [
+        ('{"rows":[{"a":"1"}]} 完', [(2, "row.not_a_record", "完")]),
+        ('{"rows":[{"a":"1"}],"t":x}', [(2, "row.not_a_record", "x}")]),
+        ('{"rows":[{"a":"1"}]', [(2, "row.cut_off", "（文件在此中断，最外层的对象没有结束）")]),
+        ('{"rows":[{"a":"1"}],"to', [(2, "row.not_a_record", '"to')]),
+        ('{"rows":[{"a":"1"}]}\n\x1a', []),
+    ],
+)
+def test_what_follows_the_records_of_a_json_file_and_is_none_is_told(tmp_path, body, damaged):
+    path = tmp_path / "f.json"
+    path.write_text(body, "utf-8")
+    spec = FileSpec(format="json", records="rows")
+    chunks = list(read(plan(path, spec)[0], spec))
+    assert [row for chunk in chunks for row in chunk.table.to_pylist()] == [{"a": "1"}]
+    assert [(item.row, item.rule, item.raw) for chunk in chunks for item in chunk.damaged] == damaged

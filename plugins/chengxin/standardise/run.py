@@ -104,12 +104,15 @@ def _standardised(
     passed = quarantined = 0
     records = [0] * len(found)
     table = contract.file.format in TABLES
+    paged = contract.delivery.connector == "http_api"  # pages as they came: what one states, the connector has compared
     stated = [totals(above(s.path, contract.file)) if table else [] for s in found]
     for task, done in zip(tasks, _results(tasks, workers, sum(s.path.stat().st_size for s in found)), strict=True):
         passed, quarantined = passed + done[0], quarantined + done[1]
         rules.update(done[2])
-        records[task.file_no] += done[0] + done[1] - (done[2]["error:row.not_a_record"] if table else 0)
-        stated[task.file_no] += done[3]
+        records[task.file_no] += (
+            done[0] + done[1] - (done[2]["error:row.not_a_record"] if table or contract.file.format == "fixed" else 0)
+        )
+        stated[task.file_no] += [] if paged else done[3]
         if done[2][f"error:{CUT_OFF}"] and contract.delivery.mode == "full":
             raise DeliveryMismatch(
                 f"文件 {task.file_name} 在中间断开，后面的记录没有收到；全量报送缺了它们会被当作撤回，故整批暂缓。"
@@ -179,6 +182,7 @@ def standardise_piece(task: Task) -> tuple[int, int, Counter[str], list[int]]:
         rules.update(_count_rules(done.issues))
         if task.contract.file.format in TABLES:
             stated += totals(d.raw for d in chunk.damaged if d.rule == "row.not_a_record")
+        stated += chunk.stated
     return passed, quarantined, rules, stated
 
 

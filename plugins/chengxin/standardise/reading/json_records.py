@@ -11,6 +11,8 @@ from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.standardise.reading.decode import stream
 from chengxin.standardise.reading.encoding import encoding_of
+from chengxin.standardise.reading.outline import SUMS
+from chengxin.standardise.reading.record_count import count_beside, members
 from chengxin.standardise.reading.record_rows import Gathering, Nested, Record, chunked
 from chengxin.standardise.reading.shapes import OVERSIZE, Piece, RawChunk
 from chengxin.standardise.reading.text_file import texts
@@ -145,14 +147,18 @@ def _elements(window: _Window, gathering: Gathering, spec: FileSpec, name: str) 
     if window.skip(_SPACE) == "":
         return
     is_bare = window.text[window.at] == "["
-    _enter(window, spec.records, name)
+    around = _Around(_enter(window, spec.records, name))
     ordinal = 0
     known: set[str] = set()
     closed = broken = False
     while True:
         closed, mark = _to_next(window, closed)
         if closed and (mark == "" or (mark != "{" and not is_bare)):
-            _refuse_more(window, spec, name)  # what is left belongs to the object around the array
+            rest = around.read(window, spec, name, known)  # what is left belongs to the object around the array
+            if rest:
+                ordinal += 1
+                gathering.damage(ordinal, *rest)
+            gathering.stated = count_beside(around.values, ordinal)
             return
         if mark == "":
             if not broken:
@@ -172,31 +178,70 @@ def _elements(window: _Window, gathering: Gathering, spec: FileSpec, name: str) 
         yield None
 
 
-def _refuse_more(window: _Window, spec: FileSpec, name: str) -> None:
-    """Raise DeliveryMismatch where records that nobody declared follow the array: another array, another document."""
-    inside = True  # the object that holds the array
-    while (mark := window.skip(_SPACE)) in {'"', "}", ","}:
-        if mark != '"':
-            inside &= mark != "}"
+class _Around:
+    """The objects around the array of records: what they say before it and behind it.
+
+    before: of each object on the way to the array, the members that stand before the one that leads to it.
+    """
+
+    def __init__(self, before: list[dict[str, Any]]) -> None:
+        self._before = before
+        self.values = [v for n, found in enumerate(before) for v in members(found, beside=n == len(before) - 1)]
+
+    def read(self, window: _Window, spec: FileSpec, name: str, known: set[str]) -> tuple[str, str] | None:
+        """Read on behind the array to the end; return rule and text of what is not JSON.
+
+        Raises DeliveryMismatch where records that nobody declared stand beside the array: another array, another
+        document. known: keys of the records.
+        """
+        for key, value in self._before[-1].items() if self._before else ():
+            _refuse_other(key, value, known, spec, name, inside=True)
+        depth = len(self._before)  # objects that are still open
+        while (mark := window.skip(_SPACE)) in {'"', "}", ","}:
+            if mark != '"':
+                depth -= mark == "}"
+                window.at += 1
+                continue
+            word = window.take()
+            if word is None or window.skip(_SPACE) != ":":
+                break
             window.at += 1
-            continue
-        key = window.take()
-        if key is None or window.skip(_SPACE) != ":":
-            return
-        window.at += 1
-        is_list = window.skip(_SPACE) == "["
-        found = window.take()
-        if is_list and not spec.records and (found is None or any(isinstance(item, dict) for item in found[0])):
+            window.skip(_SPACE)
+            found = window.take()
+            inside = depth == len(self._before)
+            _refuse_other(word[0], found and found[0], known, spec, name, inside=inside)
+            if found is None:
+                break
+            self.values += members({word[0]: found[0]}, beside=inside)
+        mark = window.skip(_SPACE)
+        if mark in {"{", "["} and depth <= 0:
             raise DeliveryMismatch(
-                f"文件 {name} 里有几个记录数组（后面还有 {key[0]}），合同没有说明读哪一个；请在 file.records 中写明"
+                f"文件 {name} 里有几个 JSON 文档，第一个之后还有内容；请合成一个报送，或每行一条记录（format: jsonl）"
             )
-        if inside and spec.records and key[0] == spec.records.rpartition(".")[2]:
-            raise DeliveryMismatch(f"文件 {name} 里 {spec.records} 出现两次，分不清读哪一个；请合成一个数组后重新报送")
-        if found is None:
-            return
-    if mark in {"{", "["}:
+        if mark == "" and depth > 0:
+            return "row.cut_off", "（文件在此中断，最外层的对象没有结束）"
+        return ("row.not_a_record", _rest(window)) if mark else None
+
+
+def _rest(window: _Window) -> str:
+    while len(window.text) - window.at < OVERSIZE and window.grow():
+        pass
+    return window.text[window.at :].rstrip(_BLANK)
+
+
+def _refuse_other(key: str, value: Any, known: set[str], spec: FileSpec, name: str, *, inside: bool) -> None:
+    """Raise DeliveryMismatch for a member around the array that may hold records too."""
+    items = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    if items and not spec.records:
         raise DeliveryMismatch(
-            f"文件 {name} 里有几个 JSON 文档，第一个之后还有内容；请合成一个报送，或每行一条记录（format: jsonl）"
+            f"文件 {name} 里有几个记录数组（后面还有 {key}），合同没有说明读哪一个；请在 file.records 中写明"
+        )
+    if inside and spec.records and key == spec.records.rpartition(".")[2]:
+        raise DeliveryMismatch(f"文件 {name} 里 {spec.records} 出现两次，分不清读哪一个；请合成一个数组后重新报送")
+    shared = known & set(items[0]) if items and key.lower() not in SUMS else set()
+    if inside and (len(shared) > 1 or shared == known != set()) and _is_familiar((items[0], ""), known):
+        raise DeliveryMismatch(
+            f"文件 {name} 里除了 {spec.records} 还有 {key}，其中的记录字段相同，却没有约定读取；请合成一个数组后重报"
         )
 
 
@@ -245,36 +290,48 @@ def _is_familiar(found: tuple[Any, str] | None, known: set[str]) -> bool:
     return not known or 2 * len(known & set(found[0])) >= min(len(found[0]), len(known))
 
 
-def _enter(window: _Window, path: str, name: str) -> None:
-    """Go to just after the `[` of the records. A bare array is taken whatever path is declared."""
+def _enter(window: _Window, path: str, name: str) -> list[dict[str, Any]]:
+    """Go to just after the `[` of the records. A bare array is taken whatever path is declared.
+
+    Return what stands before it in each object on the way, the outermost first.
+    """
     keys = [key for key in path.split(".") if key]
     mark = window.skip(_SPACE)
+    before: list[dict[str, Any]] = []
     if mark not in {"{", "["}:
         raise DeliveryCorrupt(f"文件 {name} 声明为 json，但开头不是 {{ 或 [；请按约定格式重新报送")
     while mark == "{":
-        found = _find_key(window, keys.pop(0) if keys else None)
-        mark = window.skip(_SPACE) if found else ""
+        passed = _find_key(window, keys.pop(0) if keys else None)
+        mark = window.skip(_SPACE) if passed is not None else ""
         if mark not in {"{", "["}:
             where = path or "顶层的数组"
             raise DeliveryMismatch(f"文件 {name} 里找不到记录数组（{where}）；请核对约定的 records")
+        before.append(passed or {})
     window.at += 1
+    return before
 
 
-def _find_key(window: _Window, wanted: str | None) -> bool:
-    """Inside an object, go to the value of the key (None: of the first key that holds an array)."""
+def _find_key(window: _Window, wanted: str | None) -> dict[str, Any] | None:
+    """Inside an object, go to the value of the key (None: of the first key that holds an array).
+
+    Return the members before it, or None where there is no such key.
+    """
     window.at += 1
+    passed: dict[str, Any] = {}
     while window.skip(_SPACE) == '"':
         key = window.take()
         if key is None or window.skip(_SPACE) != ":":
-            return False
+            return None
         window.at += 1
         mark = window.skip(_SPACE)
         if key[0] == wanted or (wanted is None and mark == "["):
-            return True
-        if window.take() is None or window.skip(_SPACE) != ",":
-            return False
+            return passed
+        value = window.take()
+        if value is None or window.skip(_SPACE) != ",":
+            return None
+        passed[key[0]] = value[0]
         window.at += 1
-    return False
+    return None
 
 
 def read_jsonl(piece: Piece) -> Iterator[RawChunk]:

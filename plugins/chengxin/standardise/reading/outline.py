@@ -8,7 +8,8 @@ from dataclasses import dataclass
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]')
 _XML_TOKEN = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?\?>|<(/?)([^\s/>!?]+)([^<>]*?)(/?)>", re.S)
 _TOKENS = 20_000
-_HEADS = frozenset({"head", "header", "messageheader", "msghead", "报文头"})
+#: Names of the part of a message that speaks of it as a whole.
+HEADS = frozenset({"head", "header", "messageheader", "msghead", "报文头"})
 
 
 def json_records_path(text: str) -> str:
@@ -40,6 +41,12 @@ def json_records_path(text: str) -> str:
             key = ""
         last = mark
     return ""
+
+
+#: Names of what sums the records up; it may have their fields.
+SUMS = frozenset(
+    {"foot", "footer", "summary", "sum", "sums", "total", "totals", "totalrow", "合计", "总计", "小计", "汇总"}
+)
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,7 @@ def _outline(text: str) -> XmlOutline:
         shallowest = min(repeated, key=len)
         return XmlOutline("/".join(shallowest))
     holders = {p[:-1] for p in leaves if p}  # of elements that have parts themselves
-    parents = [p for p in leaves if p and p not in holders and p[-1].lower() not in _HEADS]
+    parents = [p for p in leaves if p and p not in holders and p[-1].lower() not in HEADS]
     deepest = max(parents, key=lambda p: (leaves[p], len(p)), default=())
     return XmlOutline("/".join(deepest), is_single=True)
 

@@ -24,6 +24,7 @@ class Gathering:
     """Collects records until a chunk is full. encoding: of the file, to give damaged records their bytes back."""
 
     encoding: str
+    stated: tuple[int, ...] = ()  # how many records the file says it holds; for the last chunk
     _columns: dict[str, list[str | None]] = field(default_factory=dict)
     _rows: list[int] = field(default_factory=list)
     _damaged: list[Damaged] = field(default_factory=list)
@@ -51,6 +52,11 @@ class Gathering:
             column.append(value)
             if isinstance(value, Nested):
                 self._nested.setdefault(name, []).append(done)
+
+    @property
+    def names(self) -> list[str]:
+        """Return the columns seen so far."""
+        return list(self._columns)
 
     def undecodable(self, row: int, raw: str, rule: str = "row.undecodable") -> None:
         """Add a record whose bytes, or whose escapes, are no text."""
@@ -80,7 +86,7 @@ class Gathering:
         names = list(self._columns)
         table = pa.table({n: pa.array(self._columns[n], pa.string()) for n in names})
         damaged = tuple(sorted(self._damaged, key=lambda d: d.row))
-        chunk = RawChunk(table, pa.array(self._rows, pa.int64()), damaged, self._nested)
+        chunk = RawChunk(table, pa.array(self._rows, pa.int64()), damaged, self._nested, stated=self.stated)
         self._columns = {name: [] for name in names}
         self._rows, self._damaged, self._nested, self._size = [], [], {}, 0
         return chunk

@@ -48,7 +48,8 @@ class RawChunk:
     table: all columns string, named by the source headers (trimmed, doubles suffixed _2, _3), one Arrow chunk a column.
     rows: int64, the 1-based source row of each table row, ascending. damaged: ascending by row. nested: column ->
     indices of rows where an array or an object stands as its value. unended: the last row is the file's
-    and has no line break.
+    and has no line break. stated: how many records the file says it holds, beside its rows. filled: column -> indices
+    of rows whose text goes to the end of its field, where it may have been cut.
     """
 
     table: pa.Table
@@ -56,6 +57,8 @@ class RawChunk:
     damaged: tuple[Damaged, ...] = ()
     nested: Mapping[str, Sequence[int]] = field(default_factory=dict)
     unended: bool = False
+    stated: tuple[int, ...] = ()
+    filled: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

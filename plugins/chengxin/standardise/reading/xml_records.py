@@ -15,8 +15,10 @@ from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.standardise.reading.decode import stream
 from chengxin.standardise.reading.outline import xml_outline
+from chengxin.standardise.reading.record_count import count_beside
 from chengxin.standardise.reading.record_rows import Gathering, Record, chunked
 from chengxin.standardise.reading.shapes import Piece, RawChunk
+from chengxin.standardise.reading.xml_beside import BLANK, Beside
 
 _PROLOG = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|\s)*", re.S)
 _ROOT = re.compile(r"<([^\s/>!?]+)([^>]*)>")
@@ -76,6 +78,9 @@ class _Rows:
         self._open_elements: list[str] = []  # outside rows
         self._place: tuple[str, ...] = ()  # of the first row
         self._lost = False  # within a row that was too large
+        self._root: tuple[str, ...] = ()
+        self._beside = Beside()
+        self._between = ""  # text outside rows that left the window
 
     def _grow(self) -> bool:
         for block in self._blocks:
@@ -89,11 +94,12 @@ class _Rows:
         tag, root = self._open()
         if not tag:
             return
-        self._open_elements = [root.rpartition(":")[2]]
         within = _tokens(tag, root)
         while match := self._next(within if self._start >= 0 or self._lost else _TAG):
             before = self._ordinal
-            self._at = match.end()
+            if match.re is _TAG:
+                self._take_text(self._between + self._text[self._at : match.start()])
+            self._at, self._between = match.end(), ""
             if match.re is _TAG:
                 self._take_tag(match, tag)
             else:
@@ -102,6 +108,9 @@ class _Rows:
                 yield None
         if self._start < 0 and not self._ordinal:
             self._look_elsewhere(root)
+        if self._start < 0 and not self._open_elements:
+            self._take_text(self._between + self._text[self._at :])
+        self._check_beside(tag)
         if self._start >= 0:
             is_cut = self._is_wrapped or not self._is_whole
             self._damage(self._text[self._start :], "row.cut_off" if is_cut else "row.not_a_record")
@@ -121,6 +130,8 @@ class _Rows:
     def _take_tag(self, match: re.Match[str], tag: str) -> None:
         """Act on a tag between rows."""
         if match["skip"]:
+            if match["skip"].startswith("!["):
+                self._take_text(match["skip"][8:].removesuffix("]]>"))
             return
         name = match["name"].rpartition(":")[2]
         if match["end"]:
@@ -128,17 +139,31 @@ class _Rows:
                 while self._open_elements.pop() != name:
                     self._is_torn = self._is_wrapped
             self._is_whole = self._is_whole or not self._open_elements
-        elif name == tag and self._holds_rows():
+        elif name == tag and self._open_elements and self._holds_rows():
             self._check_place()
             if self._envelope and not self._head:
                 self._read_envelope(self._text[: match.start()])
             self._begin(match)
         else:
+            if not self._open_elements:
+                raise DeliveryMismatch(
+                    f"文件 {self._name} 里有几个 XML 文档，第一个的根元素结束之后还有 {name}；请每个文件只报送一个文档"
+                )
             if name == tag:
                 self._check_depth(tag)
-            self._check_sibling(name, tag)
+            self._beside.element(self._open_elements, name, match[0])
             if not match["empty"]:
                 self._open_elements.append(name)
+
+    def _take_text(self, text: str) -> None:
+        """Set text aside that stands between the rows, or behind the root: perhaps a row that lost its tags."""
+        text = text.strip(BLANK)
+        if not text:
+            return
+        if not self._open_elements or tuple(self._open_elements) == self._place:
+            self._damage(text)
+        else:
+            self._beside.text(self._open_elements, text)
 
     def _holds_rows(self) -> bool:
         parents = self._path[:-1]
@@ -149,7 +174,10 @@ class _Rows:
     def _check_place(self) -> None:
         """Raise DeliveryMismatch where rows stand in two places: one may hold what was deleted."""
         here = tuple(self._open_elements)
-        self._place = self._place or here
+        if not self._place:
+            self._place = here
+            for text in self._beside.loose(here):
+                self._damage(text)
         if here != self._place:
             one, other = ("/".join((*place, *self._path[-1:])) for place in (self._place, here))
             raise DeliveryMismatch(
@@ -165,13 +193,16 @@ class _Rows:
                 "请在合同 file.records 中写明完整路径，或请提供部门把记录放在同一层"
             )
 
-    def _check_sibling(self, name: str, tag: str) -> None:
-        """Raise DeliveryMismatch for an element beside the rows that may be a row too."""
-        beside = tuple(self._open_elements) == self._place or (not self._path and len(self._open_elements) == 1)
-        if beside and (not self._path or name.lower() == tag.lower()):
+    def _check_beside(self, tag: str) -> None:
+        """Raise DeliveryMismatch for an element beside the rows that may be a row too; take the count stated there."""
+        place = self._place or tuple(self._path[:-1]) or self._root
+        other = self._beside.like_a_row(place, tag, self._gathering.names if self._path else None)
+        if other:
             raise DeliveryMismatch(
-                f"文件 {self._name} 里除了记录 {tag} 还有 {name}，分不清是不是记录；请在合同 file.records 中写明路径"
+                f"文件 {self._name} 里除了记录 {tag} 还有 {other}，分不清是不是记录；请在合同 file.records 中写明路径，"
+                "或请提供部门统一记录的元素名后重报"
             )
+        self._gathering.stated = count_beside(self._beside.near(place), self._ordinal)
 
     def _take(self, match: re.Match[str]) -> None:
         """Act on a tag within a row: its end, or one that can only come after it."""
@@ -207,6 +238,8 @@ class _Rows:
                 keep = 0
             elif match is None:
                 keep = max(self._at, self._text.rfind("<", self._at))
+                if not self._lost and len(self._between) < _MAX_ROW:
+                    self._between += self._text[self._at : keep]
             self._text, self._at = self._text[keep:], max(self._at - keep, 0)
             self._start = min(self._start, 0)
             if not self._grow():
@@ -241,15 +274,20 @@ class _Rows:
         root = _ROOT.match(self._text, at)
         if root is None:
             raise DeliveryCorrupt(f"文件 {self._name} 声明为 xml，但开头不是 XML 元素；请按约定格式重新报送")
+        name = root[1].rpartition(":")[2]
         if root[2].endswith("/"):
+            if self._text[root.end() :].strip(BLANK) or self._grow():
+                raise DeliveryMismatch(f"文件 {self._name} 的根元素 {name} 是空的，其后还有内容；请核对后重新报送")
             return "", ""
+        self._open_elements, self._root = [name], (name,)
+        self._beside.element((), name, root[0])
         self._prefixes = "".join(m[0] for m in _NAMESPACE.finditer(root[2]))
         self._text = self._text[root.end() :]
         self._shown = self._text[:_LOOKED_AT]
-        name = self._path[-1] if self._path else self._first_child()
-        if not name and not re.match(r"(?:\s|<!--.*?-->|<\?.*?\?>)*(?:</|\Z)", self._text, re.S):
+        tag = self._path[-1] if self._path else self._first_child()
+        if not tag and not re.match(r"(?:\s|<!--.*?-->|<\?.*?\?>)*(?:</|\Z)", self._text, re.S):
             raise DeliveryCorrupt(f"文件 {self._name} 的根元素里不是 XML 元素；请按约定格式重新报送")
-        return name, root[1]
+        return tag, root[1]
 
     def _prolog(self) -> int:
         match = _PROLOG.match(self._text, 1 if self._text.startswith("\ufeff") else 0)

@@ -1,0 +1,85 @@
+"""What an XML file holds beside its rows: text, values that count them, and elements that may be rows themselves."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from chengxin.standardise.reading.outline import HEADS, SUMS
+
+Place = tuple[str, ...]
+BLANK = " \t\r\n\u3000\xa0\ufeff\x00\x1a"
+_ATTRIBUTE = re.compile(r"""\s([^\s=<>"'/]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_MOST = 2_000  # elements and values that are remembered
+_LONGEST = 64 << 10  # characters of a text that are kept
+_ROW_LIKE = frozenset({"row", "record", "rec", "item", "entry", "记录", "行", "条"})
+
+
+@dataclass
+class Beside:
+    """Remembers the elements outside rows, whether they stand before or behind the first row."""
+
+    _parts: dict[Place, set[str]] = field(default_factory=dict)  # element -> names of its attributes and parts
+    _values: list[tuple[Place, str]] = field(default_factory=list)
+    _texts: list[tuple[Place, str]] = field(default_factory=list)  # before the first row: where, and what
+
+    def element(self, within: Sequence[str], name: str, tag: str) -> None:
+        """Note the start tag of an element outside rows."""
+        if len(self._parts) >= _MOST:
+            return
+        place = (*within, name)
+        parts = self._parts.setdefault(place, set())
+        given = name
+        for attribute, double, single in _ATTRIBUTE.findall(tag):
+            local = attribute.rpartition(":")[2]
+            if attribute.startswith(("xmlns", "xsi:")):
+                continue
+            given = (double or single) if local.lower() == "name" else given
+            parts.add(local)
+            if len(self._values) < _MOST:
+                self._values.append(((*place, local), double or single))
+        if (above := self._parts.get(place[:-1])) is not None:
+            above.add(given)
+
+    def text(self, within: Sequence[str], text: str) -> None:
+        """Note text outside rows: the value of an element, or text that belongs to none."""
+        if len(self._values) < _MOST:
+            self._values.append((tuple(within), text))
+            self._texts.append((tuple(within), text[:_LONGEST]))
+
+    def loose(self, place: Place) -> list[str]:
+        """Return what stands between the elements of the place, of what was noted up to now."""
+        found = [text for where, text in self._texts if where == place]
+        self._texts.clear()
+        return found
+
+    def like_a_row(self, place: Place, row: str, columns: Sequence[str] | None) -> str | None:
+        """Return the name of an element at the rows' place that may be a row under another name, or None.
+
+        Its name says so, or it has the columns of the rows: all of them, or two that are half of its own. columns: None
+        where nobody said how the rows are called, so that any may be one.
+        """
+        known = {re.split("[/@]", column)[0] for column in columns or ()}
+        for where, parts in self._parts.items():
+            if where[:-1] != place or where[-1] == row:
+                continue
+            if columns is None:
+                return where[-1]
+            if where[-1].lower() in HEADS | SUMS:
+                continue
+            shared = len(parts & known)
+            named = _stem(where[-1]) == _stem(row) or (_stem(where[-1]) in _ROW_LIKE and len(parts) > 1)
+            if named or (parts and parts == known) or (shared > 1 and 2 * shared >= len(parts)):
+                return where[-1]
+        return None
+
+    def near(self, place: Place) -> Iterator[tuple[str, str, bool]]:
+        """Yield name and text of the values beside the rows, above them and in a head, and whether beside."""
+        for (*within, name), text in self._values:
+            head = bool(within) and within[-1].lower() in HEADS
+            holder = within[:-1] if head else within
+            if tuple(holder) == place[: len(holder)]:
+                yield name, text, tuple(within) == place
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"[\W\d_]+$", "", name.lower())

@@ -1,0 +1,81 @@
+"""A number of records that a file states beside its rows is found where its meaning is sure, and nowhere else."""
+
+from typing import Any
+
+import pytest
+
+from chengxin.contracts.models import FileSpec
+from chengxin.standardise.reader import plan, read
+
+
+def stated(tmp_path: Any, body: bytes, **spec: Any) -> tuple[int, ...]:
+    path = tmp_path / f"f.{spec['format']}"
+    path.write_bytes(body)
+    found = FileSpec.model_validate(spec)
+    return tuple(n for piece in plan(path, found) for chunk in read(piece, found) for n in chunk.stated)
+
+
+@pytest.mark.parametrize(
+    ("beside", "expected"),
+    [
+        ('"total":3', (3,)),
+        ('"totalCount":"3"', (3,)),
+        ('"record_count":3', (3,)),
+        ('"条数":3', (3,)),
+        ('"总数":"3条"', (3,)),
+        ('"本次报送条数":3', (3,)),
+        ('"num":3', (3,)),
+        ('"head":{"recordNum":3}', (3,)),
+        ('"报文头":{"记录数":"1,003"}', (1003,)),
+        ('"total":3,"count":2', (2,)),  # one of the two agrees: the other may be of the whole list
+        ('"total":3,"page":1,"pageSize":20', (3,)),  # all on one page
+        ('"total":300,"page":1,"pageSize":20', ()),
+        ('"total":300,"pageNo":1', ()),
+        ('"total":300,"hasNext":true', ()),
+        ('"page":{"total":300,"size":2,"current":1}', ()),
+        ('"count":2,"total":300,"limit":2,"offset":4', ()),
+        ('"num":3,"size":2', ()),
+        ('"code":200', ()),
+        ('"page":3', ()),
+        ('"totalPage":3', ()),
+        ('"totalAmount":300', ()),
+        ('"total":3.5', ()),
+        ('"成功条数":1', ()),
+        ('"batch":{"total":3}', ()),
+        ('"total":null', ()),
+    ],
+)
+@pytest.mark.parametrize("form", ['{%s,"rows":%s}', '{"rows":%s,%s}'])
+def test_numbers_beside_the_rows_of_a_json_file(tmp_path, beside, expected, form):
+    rows = '[{"a":"1"},{"a":"2"}]'
+    body = form % ((beside, rows) if form.startswith("{%s") else (rows, beside))
+    assert stated(tmp_path, body.encode(), format="json", records="rows") == expected
+
+
+def test_the_total_of_an_object_around_counts_but_num_does_only_beside_the_rows(tmp_path):
+    body = '{"num":7,"data":{"rows":[{"a":"1"}]},"total":9}'
+    assert stated(tmp_path, body.encode(), format="json", records="data.rows") == (9,)
+    assert stated(tmp_path, body.replace("total", "x").encode(), format="json", records="data.rows") == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("<D><count>3</count><R><a>1</a></R></D>", (3,)),
+        ("<D><R><a>1</a></R><条数>3</条数></D>", (3,)),
+        ('<D total="3"><R><a>1</a></R></D>', (3,)),
+        ("<D><head><recordCount>3</recordCount></head><R><a>1</a></R></D>", (3,)),
+        ("<D><total><![CDATA[3]]></total><R><a>1</a></R></D>", (3,)),
+        ("<D><total>3</total><pageNum>1</pageNum><R><a>1</a></R></D>", ()),
+        ("<D><E><count>3</count><R><a>2</a></R></E><R><a>1</a></R></D>", "另有一处"),
+        ("<D><E><count>3</count></E><R><a>1</a></R></D>", ()),
+        ("<D><code>3</code><page>3</page><R><total>5</total></R></D>", ()),
+        ("<D><total>3</total></D>", (3,)),
+    ],
+)
+def test_numbers_beside_the_rows_of_an_xml_file(tmp_path, body, expected):
+    if isinstance(expected, str):
+        with pytest.raises(Exception, match=expected):
+            stated(tmp_path, body.encode(), format="xml", records="D/R")
+        return
+    assert stated(tmp_path, body.encode(), format="xml", records="D/R") == expected

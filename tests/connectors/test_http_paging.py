@@ -191,7 +191,7 @@ def test_by_time_stamp_in_epoch_milliseconds(desk: Desk):
     [batch] = desk.pull(desk.contract(**TIME))
     # The rows of the last moment of a page come again at the head of the next; none is missing.
     assert {row["id"] for row in desk.rows(batch)} == set(range(25))
-    assert [a.query.get("since") for a in server.asked] == [None, *(str(TIMED[n]["updated"]) for n in (9, 18))]
+    assert [a.query.get("since") for a in server.asked] == [None, *(str(TIMED[n]["updated"]) for n in (9, 18, 24))]
 
 
 @pytest.mark.parametrize(

@@ -59,13 +59,14 @@ class HttpApi:
         header: dict[str, Any] = {**wanted, "until": until}
         folder = new_folder(landing)
         pull = _pull(folder, contract, options, header)
-        with HttpSession(options) as session:
+        with HttpSession(options, options.status_end) as session:
             last: list[CaseInsensitiveDict[str]] = []
-            has_rows = pull.begin(
+            walk = pull.begin(
                 _ask(session, contract, options, last), lambda: header.update(_times(last[0], until)) or header
             )
         modified = header["modified"]
-        if since and (not has_rows or (modified and modified <= since)):
+        is_old = since and (not walk.rows or (modified and modified <= since))
+        if is_old or (incremental and not walk.rows and not walk.has_list):
             pull.discard()
             return []
         return [_delivery(contract, options, folder.name, header)]
@@ -74,7 +75,7 @@ class HttpApi:
         """Write each page's body to page-00001.json ...; raise DeliveryCorrupt when rows are missing."""
         options = self.options(contract)
         folder = Layout(settings.home).landing(contract.id, "") / delivery.locator["pull"]
-        with HttpSession(options) as session:
+        with HttpSession(options, options.status_end) as session:
             _pull(folder, contract, options, delivery.locator).finish(_ask(session, contract, options, []), target)
 
 
@@ -139,6 +140,7 @@ def _pull(folder: Path, contract: Contract, options: HttpApiOptions, window: dic
         overlap_rows=options.overlap_rows,
         max_pages=options.max_pages,
         has_key=bool(options.key),
+        next=options.next,
         since=since,
         until=until,
         window=timedelta(hours=options.window_hours) if options.window_hours else None,
@@ -158,6 +160,9 @@ def _shape(contract: Contract, options: HttpApiOptions) -> Shape:
         time_field=options.time_field,
         total=options.total,
         next=options.next,
+        status_end=options.status_end,
+        code_end=options.code_end,
+        not_paging=options.not_paging,
         link_header=options.paging == "link" and not options.next,
         code=options.code,
         code_ok=options.code_ok,

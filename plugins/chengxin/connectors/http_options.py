@@ -10,6 +10,8 @@ from chengxin.connectors.http_paging import PagingStyle
 from chengxin.connectors.http_session import HttpConnection
 from chengxin.contracts.secrets import INSTEAD, is_secret_name, secret_in
 
+_NO_END = (401, 403, 407, 429, 502, 503, 504)
+
 
 class HttpApiOptions(HttpConnection):
     """Options of an interface; those of the connection itself come on top (HttpConnection).
@@ -20,7 +22,9 @@ class HttpApiOptions(HttpConnection):
         and body_env; each value escaped for JSON or XML. content_type: of the body, default by its kind.
     records: where the rows lie in a page, default the contract's file.records. total: where the number of all rows
         stands; the pull must then yield exactly that many. key: fields that name a row, to tell rows that came twice.
-    code, code_ok: where a business code stands and what it is when all is well; code_busy: worth another try.
+    code, code_ok: where a business code stands and what it is when all is well; code_busy: worth another try; code_end:
+        there are no (more) rows. status_end: HTTP statuses that say so, beyond the first page.
+    not_paging: fields beside the rows that look as if they counted rows or pages, and do not.
     unwrap (XML): the element whose text is the XML that holds the rows.
     paging: page, offset, cursor (`next` = where the next one stands), link (`next` = where the address of the next page
         stands; without it, in the header Link), time (`time_field` of the last row becomes since_param) or none;
@@ -48,6 +52,9 @@ class HttpApiOptions(HttpConnection):
     code: str | None = None
     code_ok: tuple[str, ...] = ("0", "00", "200")
     code_busy: tuple[str, ...] = ("429", "500", "502", "503", "504")
+    code_end: tuple[str, ...] = ()
+    status_end: tuple[Annotated[int, Field(ge=204, le=599)], ...] = ()
+    not_paging: tuple[str, ...] = ()
     unwrap: str | None = None
     paging: PagingStyle = "page"
     page_param: str = "page"
@@ -98,6 +105,16 @@ class HttpApiOptions(HttpConnection):
                 bool(self.window_hours) and not (self.since_param and self.until_param and self.start),
                 "window_hours 需要 since_param、until_param 与 start",
             ),
+            (bool(self.code_end) and not self.code, "code_end 需要 code（业务码所在的路径）"),
+            (
+                bool({*self.code_end} & {*self.code_ok, *self.code_busy}),
+                "code_end 与 code_ok、code_busy 不能有相同的业务码",
+            ),
+            (
+                any(s in _NO_END or 204 < s < 400 for s in self.status_end),
+                f"status_end 只能是 204 或 400 以上，不能是与权限、频率、停机有关的 {'、'.join(map(str, _NO_END))}",
+            ),
+            (bool(self.status_end) and self.paging == "none", "status_end 用于第一页之后，paging: none 没有下一页"),
             (bool(found), f"{'、'.join(found)} 像是密钥，不得写入合同；{INSTEAD}"),
             (bool(self._unknown()), f"body 模板中有未知的占位符 {self._unknown()}"),
         ]

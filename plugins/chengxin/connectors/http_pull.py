@@ -3,6 +3,7 @@
     landing/<dataset>/.pull-<id>/pull.json              what is pulled; there once the first page is
     landing/<dataset>/.pull-<id>/pass-1/page-00001.json each written whole or not at all; the numbers are the journal
     landing/<dataset>/.pull-<id>/pass-1/page-00001.next the link to the next page, where the page itself does not say it
+    landing/<dataset>/.pull-<id>/pass-1/page-00002.end  instead of a page that the server refused, being at its end
 
 A pass that shows that the source changed under it is kept for comparison and followed by another. Landing removes the
 folder once its batch is there.
@@ -19,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from chengxin.clock import Clock, instant_of_timestamp
-from chengxin.connectors.http_pages import Facts, Shape, read_body, unwrapped
-from chengxin.connectors.http_paging import Paging, Walk
-from chengxin.errors import DeliveryCorrupt
+from chengxin.connectors.http_pages import Facts, NoRowsError, Shape, read_body, unwrapped
+from chengxin.connectors.http_paging import Paging
+from chengxin.connectors.http_session import RefusedError
+from chengxin.connectors.http_walk import Walk
+from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 from chengxin.store.atomic import building, fsync_folder, read_json, write_bytes, write_json
 
 PULL = ".pull-"
@@ -51,18 +54,22 @@ class Pull:
         self._paging, self._shape, self._limits = paging, shape, limits
         self._suffix = "xml" if shape.is_xml else "json"
 
-    def begin(self, ask: Ask, header: Callable[[], dict[str, Any]]) -> bool:
-        """Ask until there are rows; keep the pull unless there are none at all. Return whether there are rows.
+    def begin(self, ask: Ask, header: Callable[[], dict[str, Any]]) -> Walk:
+        """Ask until there are rows; keep the pull and return the walk so far.
 
         header: called after the first page, when the server has said what time it is.
+        Raises DeliveryCorrupt where nothing follows although the answer speaks of more.
         """
         walk = Walk(self._paging)
         with building(self.folder) as folder:
             (folder / "pass-1").mkdir()
             while not walk.is_done and not walk.rows:
                 walk.advance(self._page(folder / "pass-1", walk, ask)[1])
+            trouble = walk.trouble() if walk.is_done else None
+            if trouble and not trouble.forgiven:
+                raise DeliveryCorrupt(trouble.message)
             write_json(folder / _HEADER, header())
-        return walk.rows > 0
+        return walk
 
     def finish(self, ask: Ask, target: Path) -> None:
         """Ask for the pages that are not there yet and put all that hold rows into `target`: page-00001 ...
@@ -119,16 +126,34 @@ class Pull:
     def _page(self, folder: Path, walk: Walk, ask: Ask) -> tuple[Path, Facts]:
         """Return the next page, kept or asked for."""
         path = folder / f"page-{walk.pages + 1:05d}.{self._suffix}"
-        following = path.with_suffix(".next")
+        following, end = path.with_suffix(".next"), path.with_suffix(".end")
+        if end.exists():
+            return end, Facts()
         if path.exists():
             facts = read_body(path.read_bytes(), self._shape)
             told = following.exists() and self._shape.link_header
             return path, replace(facts, next=following.read_text()) if told else facts
-        body, facts = ask(walk.parameters(), walk.link())
+        try:
+            body, facts = ask(walk.parameters(), walk.link())
+        except (RefusedError, NoRowsError) as refusal:
+            self._check_end(walk, refusal)
+            write_bytes(end, b"")
+            return end, Facts()
         if self._shape.link_header and facts.next:
             write_bytes(following, facts.next.encode())
         write_bytes(path, body)
         return path, facts
+
+    def _check_end(self, walk: Walk, refusal: RefusedError | NoRowsError) -> None:
+        """Raise where an answer without a page is not the end: on the first page it never is."""
+        declared = isinstance(refusal, RefusedError) and refusal.status in self._shape.status_end
+        if walk.pages and (declared or walk.is_satisfied()):
+            return
+        if isinstance(refusal, RefusedError) and walk.pages:
+            raise SourceUnavailable(
+                f"{refusal}；这是第 {walk.pages + 1} 页，若对方以此表示没有更多记录，请在合同中声明 {refusal.advice}"
+            ) from None
+        raise refusal
 
 
 class _InconsistentError(Exception):

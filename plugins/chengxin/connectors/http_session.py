@@ -5,7 +5,7 @@ Nothing that it raises or keeps shows a query, a header, a user name, a password
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -32,6 +32,7 @@ _CHUNK = 2**16
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
 _MOVED = (301, 302, 303, 307, 308)
 _SUCCESS = (200, 201, 202, 204)
+_RIGHTS = (401, 403, 407)
 
 T = TypeVar("T")
 
@@ -75,14 +76,26 @@ class TryAgainError(Exception):
         self.final, self.wait = final, wait
 
 
+class RefusedError(SourceUnavailable):
+    """The server answered, and gives no page: an error, or its way of saying that there are no more.
+
+    status: of HTTP, None where a business code says so. advice: the options that would declare it for the latter.
+    """
+
+    def __init__(self, message: str, advice: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.advice, self.status = advice, status
+
+
 class HttpSession:
     """Requests below the base URL of one connection, each tried `attempts` times.
 
+    final: statuses that are not worth another try, though others like them are.
     Proxies and netrc of the environment are not used. Raises SourceUnavailable at once where a variable is missing.
     """
 
-    def __init__(self, options: HttpConnection) -> None:
-        self._options, self._label = options, options.connection
+    def __init__(self, options: HttpConnection, final: Collection[int] = ()) -> None:
+        self._options, self._label, self._final = options, options.connection, final
         base = connection_url(options.connection)
         parts = urlsplit(base)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -113,7 +126,8 @@ class HttpSession:
     def ask(self, request: Request, read: Callable[[Reply], T]) -> T:
         """Send a request and return what `read` makes of the answer; `read` may raise TryAgainError.
 
-        Raises SourceUnavailable (no answer, an error status) or DeliveryCorrupt (cut off, too large).
+        Raises SourceUnavailable (no answer, an error status; RefusedError where it is the server's last word) or
+        DeliveryCorrupt (cut off, too large).
         """
         pauses = wait_exponential_jitter(
             multiplier=self._options.backoff_seconds,
@@ -253,8 +267,13 @@ class HttpSession:
 
     def _read(self, answer: requests.Response) -> Reply:
         status = answer.status_code
+        if status in self._final:
+            raise self._refused(status)
         if status in _BUSY:
-            problem = SourceUnavailable(f"接口“{self._label}”暂时不可用（HTTP {status}）")
+            said = f"接口“{self._label}”暂时不可用（HTTP {status}）"
+            # Some programs fail in this way when they are asked for what lies beyond their end.
+            is_error = status == HTTPStatus.INTERNAL_SERVER_ERROR
+            problem = RefusedError(said, f"status_end: [{status}]", status) if is_error else SourceUnavailable(said)
             wait = _retry_after(answer.headers.get("Retry-After"))
             if wait is not None and wait > self._options.longest_wait_seconds:
                 raise SourceUnavailable(f"接口“{self._label}”要求 {wait:.0f} 秒后再来（HTTP {status}）；下次运行继续")
@@ -263,8 +282,12 @@ class HttpSession:
             self._token = None
             raise TryAgainError(SourceUnavailable(f"接口“{self._label}”不接受访问令牌（HTTP 401）；请检查授权"))
         if status not in _SUCCESS:
-            raise SourceUnavailable(f"接口“{self._label}”拒绝了请求（HTTP {status}）；请检查地址与授权")
+            raise self._refused(status)
         return Reply(status, answer.headers, self._body(answer))
+
+    def _refused(self, status: int) -> SourceUnavailable:
+        said = f"接口“{self._label}”拒绝了请求（HTTP {status}）；请检查地址与授权"
+        return SourceUnavailable(said) if status in _RIGHTS else RefusedError(said, f"status_end: [{status}]", status)
 
     def _body(self, answer: requests.Response) -> bytes:
         seconds, mib = self._options.page_seconds, self._options.page_mib

@@ -1,0 +1,124 @@
+"""What an answer says of its pages beside the rows, whatever the contract declares: `totalCount: 57`, `hasNext: true`.
+
+Read to contradict only: a pull never ends because of such a field, but one that seems to be whole is not believed
+where the answer itself says that there is more.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: Objects and elements in which such fields stand, beside those around the rows.
+AROUND = frozenset({"page", "pages", "pageinfo", "pagination", "paging", "pager", "meta", "links"})
+
+_TOTAL = frozenset(
+    {
+        "total", "totalcount", "totalnum", "totalnumber", "totalrow", "totalrows", "totalrecord", "totalrecords",
+        "totalrecordcount", "totalelements", "totalitems", "totalsize", "totalhits", "totalcnt", "recordcount",
+        "recordtotal", "recordstotal", "recordsfiltered", "rowcount", "rowtotal", "allcount", "count", "总数", "总条数",
+        "总记录数", "总行数", "记录总数", "数据总数",
+    }
+)  # fmt: skip
+_PAGES = frozenset(
+    {
+        "pages", "totalpage", "totalpages", "totalpagecount", "pagetotal", "lastpage", "总页数",
+    }
+)  # fmt: skip
+_MORE = frozenset(
+    {
+        "hasnext", "hasmore", "hasnextpage", "more",
+    }
+)  # fmt: skip
+_LAST = frozenset(
+    {
+        "last", "islast", "islastpage", "lastpage", "isend", "end",
+    }
+)  # fmt: skip
+_NEXT = frozenset(
+    {
+        "next", "nextpage", "nextcursor", "nexttoken", "nextpagetoken", "nexturl", "nextlink", "nexthref",
+        "nextpageurl", "odatanextlink", "nextid", "nextoffset", "nextmarker", "continuationtoken",
+    }
+)  # fmt: skip
+_NOTHING = frozenset({"", "false", "0", "-1", "null", "none"})
+_NUMBER = re.compile(r"[0-9]{1,15}")
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What was found. total, pages: (name, number) of all rows, of all pages.
+
+    more: what says that more follows, as `name=value`; done: something says that nothing follows.
+    """
+
+    total: tuple[str, int] | None = None
+    pages: tuple[str, int] | None = None
+    more: str | None = None
+    done: bool = False
+
+
+def hints_of(found: Iterable[tuple[str, Any]], unrelated: Collection[str] = ()) -> Hints:
+    """Read fields by their names. unrelated: names that the contract says mean something else."""
+    totals: list[tuple[str, int]] = []
+    pages: list[tuple[str, int]] = []
+    more, done = None, False
+    for name, value in found:
+        folded = fold(name)
+        if name in unrelated or isinstance(value, list):
+            continue
+        text = _text(value)
+        if folded in _TOTAL and (number := _number(value)) is not None:
+            totals.append((name, number))
+        elif folded in _PAGES and (number := _number(value)) is not None:
+            pages.append((name, number))
+            done |= number <= 1
+        elif folded in _MORE | _LAST and text in {"true", "false"}:
+            follows = (text == "true") == (folded in _MORE)
+            more, done = (more or f"{name}={text}" if follows else more), done or not follows
+        elif folded in _NEXT:
+            # its value is not shown: it may be a number that names a person
+            more, done = (more or name if text not in _NOTHING else more), done or text in _NOTHING
+    return Hints(_greatest(totals), _greatest(pages), more, done)
+
+
+def merged(hints: Sequence[Hints]) -> Hints:
+    """Return what several pages say: the greatest numbers, and of the last page whether more follows."""
+    totals = [h.total for h in hints if h.total]
+    pages = [h.pages for h in hints if h.pages]
+    last = hints[-1] if hints else Hints()
+    return Hints(_greatest(totals), _greatest(pages), last.more, last.done)
+
+
+def levels(documents: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of JSON objects that lie around the rows, those of paging objects in them too."""
+    for document in documents:
+        for name, value in document.items():
+            yield name, value
+            if isinstance(value, dict) and fold(name) in AROUND:
+                yield from value.items()
+
+
+def fold(name: str) -> str:
+    """Return a field's name in small letters alone."""
+    return re.sub(r"[^a-z\u4e00-\u9fff]", "", name.rpartition("}")[2].lower())
+
+
+def _greatest(told: list[tuple[str, int]]) -> tuple[str, int] | None:
+    return max(told, key=lambda pair: pair[1], default=None)
+
+
+def _number(value: Any) -> int | None:
+    if isinstance(value, bool | dict):
+        return None
+    text = str(value).strip()
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):  # HAL: {"next": {"href": ...}}
+        value = value.get("href") or ""
+    text = "" if value is None else str(value).strip()
+    return text.lower() if text.lower() in _NOTHING | {"true"} else text

@@ -110,6 +110,41 @@ def test_the_total_of_a_json_file_is_compared_with_its_rows_and_that_of_a_longer
     assert "“三.json”写明共 5 条，实际读到 4 条" in findings(office, short)["rows.total"]
 
 
+def test_a_fixed_width_file_is_compared_with_its_last_line_and_texts_that_fill_their_field_are_told(
+    office: Office,
+) -> None:
+    widths = (18, 30, 8, 24, 40)
+    fields = [{"source": n, "start": 1 + sum(widths[:i]), "length": widths[i]} for i, n in enumerate(NAMES)]
+    office.contract(
+        "pen", "penalty", PENALTY, columns=[{"source": n, "element": n} for n in NAMES],
+        delivery={"mode": "full", "options": {"folder": "pen", "pattern": "*.txt"}},
+        file={"format": "fixed", "encoding": "utf-8", "fields": fields},
+    )  # fmt: skip
+    rows = [
+        {
+            **penalty(n, uscc=uscc(1)),
+            "decision_on": f"202401{n:02d}",
+            "authority_name": "示例局" if n < 5 else "示例市场监管局一",
+        }
+        for n in range(1, 6)
+    ]
+
+    def laid(count: int, last: str) -> str:
+        lines = [
+            "".join(str(row[n]) + " " * (w - len(str(row[n]).encode())) for n, w in zip(NAMES, widths, strict=True))
+            for row in rows[:count]
+        ]
+        return "\n".join([*lines, last, ""])
+
+    account = send(office, laid(5, "T00000005"), "一.txt")
+    assert (account["verdict"], account["accepted"]) == ("accept", 5)
+    told = [issue for issue in office.issues("pen") if issue[1] == "value.fills_field"]
+    assert told == [(5, "value.fills_field", "authority_name")]
+    short = send(office, laid(4, "T00000005"), "二.txt")
+    assert short["verdict"] == "hold"
+    assert "“二.txt”写明共 5 条，实际读到 4 条" in findings(office, short)["rows.total"]
+
+
 @pytest.mark.server
 def test_the_total_that_every_page_of_an_interface_repeats_is_that_of_the_pull(
     office: Office, monkeypatch: Any

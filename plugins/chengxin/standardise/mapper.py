@@ -146,10 +146,19 @@ class _Work:
             self._store(column, cleaned)
             given_bad = self._note(column, raw, cleaned)
             self.invalid[column.element.id] = given_bad
+            self._check_filled(column, raw)
             if column.element.id == STATUS:
                 self.deletes = _mask(pc.equal(cleaned.values, DELETED))
             if column.required:
                 self._require(column, raw, cleaned, given_bad)
+
+    def _check_filled(self, column: ColumnPlan, raw: pa.Array) -> None:
+        """Warn of a name or text that goes to the end of its fixed-width field."""
+        rows = self.chunk.filled.get(self.headers.get(column.element.id, ""), ())
+        if rows and column.element.type in {"name", "text"}:
+            hits = np.zeros(self.rows, dtype=bool)
+            hits[list(rows)] = True
+            self.log.add("value.fills_field", hits, column.element.id, self._source(column), raw)
 
     def _cleaned(self, column: ColumnPlan, raw: pa.Array, options: CleanOptions) -> Cleaned:
         """Clean a column; an array or an object where one value belongs is none, whatever the column holds."""

@@ -29,8 +29,9 @@ from chengxin.standardise.quarantine import QUARANTINE
 from chengxin.standardise.reader import Piece, above, headers, number_formats, plan, read, rows_of_sheet
 from chengxin.standardise.reading.archives import Source, sources
 from chengxin.standardise.reading.notes import TABLES
+from chengxin.standardise.reading.record_count import totals
 from chengxin.standardise.reading.shapes import CUT_OFF
-from chengxin.standardise.stated_rows import differing, totals
+from chengxin.standardise.stated_rows import differing
 from chengxin.standardise.stated_units import check_formats, check_units
 from chengxin.standardise.worker import prepare
 from chengxin.store import atomic

@@ -10,12 +10,17 @@ import pyarrow.compute as pc
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import ContractError
+from chengxin.standardise.kernels.buffers import as_mask
 from chengxin.standardise.reading.cutting import GIANT, spans
 from chengxin.standardise.reading.decode import to_utf8
+from chengxin.standardise.reading.fixed_shifts import shifts
 from chengxin.standardise.reading.layout import Ints, Lines
+from chengxin.standardise.reading.notes import is_note, is_remark
+from chengxin.standardise.reading.record_count import count_line, totals
 from chengxin.standardise.reading.shapes import (
     CHUNK_BYTES,
     CHUNK_ROWS,
+    CUT_OFF,
     OVERSIZE,
     Damaged,
     Piece,
@@ -28,13 +33,15 @@ from chengxin.standardise.reading.text_file import mapped, release
 
 #: After a value of a field with unwritten decimals whose digits are not written as agreed.
 UNCLEAR = "（小数位不明）"
+_ODD = 100  # lines of another length in a chunk that are looked at for totals and notes
+_LONG = 12  # bytes; texts of one length in a shorter field are words of a list, or names of people
 
 
 def read_fixed(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     """Yield the lines as columns, blanks around values trimmed.
 
-    A line must be as long as the last field's end; more, or less in a file trimmed throughout, is accepted where it is
-    blank. Raises ContractError for UTF-16,
+    A line must be as long as the last field's end; blanks behind it are accepted where most lines have them, and lines
+    without their own in a file trimmed throughout. Raises ContractError for UTF-16,
     whose lines are not counted in these bytes.
     """
     if piece.encoding.startswith("utf-16"):
@@ -65,19 +72,70 @@ def _chunk(data: bytes, first: int, length: int, piece: Piece, spec: FileSpec) -
     sizes = lines.ends - lines.starts
     if first == 1 and _is_header(data, lines, piece, spec):
         sizes[0] = 0  # no record: as a blank line
+    damaged, stated = _around(data, lines, sizes, first, piece)
     fits = sizes == length
-    damaged: list[Damaged] = []
+    # blanks behind most lines are the sender's way; behind a few, something within moved the rest
+    blanks_behind = 2 * int(np.count_nonzero(sizes > length)) >= int(np.count_nonzero(sizes))
     for n in np.flatnonzero((sizes > 0) & ~fits).tolist():
         raw = data[lines.starts[n] : lines.ends[n]]
-        if len(raw) > length and not raw[length:].strip(b" \t\x1a"):
+        if blanks_behind and len(raw) > length and not raw[length:].strip(b" \t\x1a"):
             fits[n] = True
         elif raw.strip(b" \t\x1a\x00"):
             rule = "row.oversize" if len(raw) > OVERSIZE else "row.width"
             note = miscounted(length, len(raw), "个字节") if rule == "row.width" else ""
-            damaged.append(Damaged(first + n, rule, _shown(raw, piece.encoding), note=note))
-    chunk = _columns(data, np.flatnonzero(fits), damaged, first, piece, spec, lines)
+            shown = _shown(raw, piece.encoding)
+            if unended and n == len(lines) - 1 and len(raw) < length and not is_remark(shown):
+                rule, note = CUT_OFF, ""
+            damaged.append(Damaged(first + n, rule, shown, note=note))
+    index = np.flatnonzero(fits)
+    index = _unshifted(data, lines, index, damaged, first, length, piece, spec)
+    chunk = _columns(data, index, damaged, first, piece, spec, lines)
     last = chunk.rows[-1].as_py() if len(chunk.rows) else 0
-    return replace(chunk, unended=unended and last == first + len(lines) - 1)
+    return replace(chunk, unended=unended and last == first + len(lines) - 1, stated=stated)
+
+
+def _around(data: bytes, lines: Lines, sizes: Ints, first: int, piece: Piece) -> tuple[list[Damaged], tuple[int, ...]]:
+    """Take out lines before and behind the rows that count them, and notes; their size becomes 0.
+
+    Return them as damaged rows, and the numbers of records that they state.
+    """
+    damaged: list[Damaged] = []
+    stated: tuple[int, ...] = ()
+    filled = np.flatnonzero(sizes)
+    odd = filled[sizes[filled] != np.median(sizes[filled])] if len(filled) else filled
+    for n in sorted({*filled[:1].tolist(), *filled[-1:].tolist(), *odd[:_ODD].tolist()}):
+        raw = data[lines.starts[n] : lines.ends[n]]
+        if len(raw) > OVERSIZE:
+            continue
+        shown = _shown(raw, piece.encoding).strip()
+        counted = count_line(shown)
+        if counted is not None or is_note([shown]):
+            damaged.append(Damaged(first + n, "row.not_a_record", shown))
+            stated += tuple(totals([shown])) or counted or ()
+            sizes[n] = 0
+    return damaged, stated
+
+
+def _unshifted(
+    data: bytes,
+    lines: Lines,
+    index: Ints,
+    damaged: list[Damaged],
+    first: int,
+    length: int,
+    piece: Piece,
+    spec: FileSpec,
+) -> Ints:
+    """Return the lines without those in which fields are shifted, which become damaged rows."""
+    if not len(index):
+        return index
+    found = shifts(_cells(np.frombuffer(data, np.uint8), lines.starts[index], length), spec.fields)
+    for n, (name, by) in found.items():
+        line = int(index[n])
+        raw = data[lines.starts[line] : lines.ends[line]]
+        note = f"到“{name}”处，内容已比约定的位置偏{'后' if by > 0 else '前'} {abs(by)} 个字节"
+        damaged.append(Damaged(first + line, "row.width", _shown(raw, piece.encoding), note=note))
+    return np.delete(index, list(found))
 
 
 def _is_header(data: bytes, lines: Lines, piece: Piece, spec: FileSpec) -> bool:
@@ -119,28 +177,45 @@ def _columns(
     buffer = np.frombuffer(data, np.uint8)
     bad: set[int] = set()
     columns: dict[str, pa.Array] = {}
+    ends: dict[str, npt.NDArray[np.bool_]] = {}
     for field in spec.fields:
-        column, faulty = _field(buffer, starts + field.start - 1, field.length, piece.encoding)
+        column, faulty, touched = _field(buffer, starts + field.start - 1, field.length, piece.encoding)
         columns[field.source] = pointed(column, field.decimals) if field.decimals else column
+        ends[field.source] = _filled(column, touched, field.length)
         bad |= faulty
     table = pa.table(columns)
     rows = index + first
+    keep = np.ones(len(rows), bool)
     if bad and lines is not None:
         for n in sorted(bad):
             raw = data[lines.starts[index[n]] : lines.ends[index[n]]]
             damaged.append(Damaged(int(rows[n]), "row.undecodable", _shown(raw, piece.encoding), raw))
-        keep = np.ones(len(rows), bool)
         keep[list(bad)] = False
         table, rows = table.filter(pa.array(keep)).combine_chunks(), rows[keep]
-    return RawChunk(table, row_numbers(rows), tuple(sorted(damaged, key=lambda item: item.row)))
+    filled = {name: np.flatnonzero(found[keep]).tolist() for name, found in ends.items() if found.any()}
+    found_damage = tuple(sorted(damaged, key=lambda item: item.row))
+    return RawChunk(table, row_numbers(rows), found_damage, filled=filled)
 
 
-def _field(buffer: npt.NDArray[np.uint8], starts: Ints, length: int, encoding: str) -> tuple[pa.Array, set[int]]:
-    """Return one field of all lines as text, and the lines where it is no text."""
+def _cells(buffer: npt.NDArray[np.uint8], starts: Ints, length: int) -> npt.NDArray[np.uint8]:
+    """Return the bytes from each start on, as rows; without a copy where the starts are evenly spaced."""
+    step = int(starts[1] - starts[0]) if len(starts) > 1 else length
+    if len(starts) and (np.diff(starts) == step).all():
+        rows: npt.NDArray[np.uint8] = np.lib.stride_tricks.as_strided(
+            buffer[starts[0] :], (len(starts), length), (step, 1), writeable=False
+        )
+        return rows
+    return np.asarray(buffer[starts[:, None] + np.arange(length)])
+
+
+def _field(
+    buffer: npt.NDArray[np.uint8], starts: Ints, length: int, encoding: str
+) -> tuple[pa.Array, set[int], npt.NDArray[np.bool_]]:
+    """Return one field of all lines as text, the lines where it is no text, and those where it has no blank behind."""
     if not len(starts):
-        return pa.array([], pa.string()), set()
+        return pa.array([], pa.string()), set(), np.zeros(0, bool)
     cells = np.empty((len(starts), length + 1), np.uint8)
-    cells[:, :length] = buffer[starts[:, None] + np.arange(length)]
+    cells[:, :length] = _cells(buffer, starts, length)
     cells[:, length] = 10
     text = to_utf8(cells.tobytes(), encoding)
     ends = np.flatnonzero(np.frombuffer(text.data, np.uint8) == 10)
@@ -148,7 +223,25 @@ def _field(buffer: npt.NDArray[np.uint8], starts: Ints, length: int, encoding: s
     joined = text.data.replace(b"\n", b"")
     offsets = np.concatenate([[0], ends - np.arange(len(ends))]).astype(np.int32)
     values = pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(joined))
-    return pc.utf8_trim(values, " \t\x00"), {line for line, _, _ in text.bad}
+    return pc.utf8_trim(values, " \t\x00"), {line for line, _, _ in text.bad}, cells[:, length - 1] > 32
+
+
+def _filled(column: pa.Array, touched: npt.NDArray[np.bool_], length: int) -> npt.NDArray[np.bool_]:
+    """Mark texts that go to the end of their field, where a longer one would have been cut.
+
+    Codes and numbers do so as a rule, and words of one length; many different long texts do not.
+    """
+    found = np.zeros(len(column), bool)
+    rows = np.flatnonzero(touched)
+    if not len(rows):
+        return found
+    texts = column.take(pa.array(rows))
+    found[rows] = as_mask(pc.match_substring_regex(texts, r"[^\x00-\x7f]$"))
+    many = int(np.count_nonzero(found))
+    if many and 2 * many > pc.sum(pc.not_equal(column, "")).as_py():
+        distinct = pc.count_distinct(column.filter(pa.array(found))).as_py()
+        found &= length >= _LONG and 2 * distinct > many
+    return found
 
 
 def pointed(column: pa.Array, decimals: int) -> pa.Array:

@@ -1,4 +1,4 @@
-"""How many records a file says it holds: in a value beside the rows of JSON and XML, in a line around fixed-width rows.
+"""How many records a file says it holds: in a total or note, in a value beside the rows of JSON and XML.
 
 Only where the meaning is sure: `total` and its like near the rows, and not in one page of a longer list.
 """
@@ -28,6 +28,18 @@ _LINE = re.compile(
     r"(\d{1,10})|[TZ]\s*(0\d{2,9}))",
     re.I,
 )
+
+_TOLD = re.compile(
+    r"(?:合计|总计|共计|共有|总数|记录数|共)[^0-9条笔行小]{0,20}?(\d{1,3}(?:[,，]\d{3})+|\d+)[\s\"”]*(?:条|笔|行)"
+    r"|(?:记录数|条数|总行数)[\s:：,，\"“]{1,4}(\d{1,3}(?:[,，]\d{3})+|\d+)(?![\d.])"
+)
+_LONGEST = 200  # characters; a note that is longer tells of more than its number
+
+
+def totals(lines: Iterable[str]) -> list[int]:
+    """Return the numbers of records that totals and notes of a table state: 合计 120 条, 共120条记录, 记录数：120."""
+    said = (_TOLD.search(line) for line in lines if len(line) <= _LONGEST)
+    return [int(re.sub("[,，]", "", match[1] or match[2])) for match in said if match]
 
 
 def fold(name: str) -> str:

@@ -4,6 +4,7 @@ ChengxinError                 root; carries a Chinese sentence for the operator
 ├── ContractError             contracts.loader, contracts.plan: the file is wrong; fix the file
 ├── SourceUnavailable         connectors: the source does not answer; try again later
 ├── DeliveryCorrupt           connectors.landing, standardise.reader: bytes are not what was announced; ask again
+├── NotClosable               dataset.closings: rows to be settled by hand are no refused rows; check their numbers
 ├── DeliveryMismatch          standardise, connectors.database: columns are not those of the contract; nothing is taken
 ├── StoreUnavailable          store.remote: the object store that holds the home does not answer; try again later
 ├── CommitConflict            publish.snapshot, store: somebody else moved the pointer or took the place; try again
@@ -56,6 +57,10 @@ class DeliveryMismatch(ChengxinError):
 
 class NotReleasable(ChengxinError):
     """Raised by pipeline.release when a held batch has nothing usable. Mend the contract or ask for it again."""
+
+
+class NotClosable(ChengxinError):
+    """Raised by dataset.closings when rows that somebody wants to settle are no refused rows. Check the numbers."""
 
 
 class CommitConflict(ChengxinError):

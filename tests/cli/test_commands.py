@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from pipeline_runs import LIST_COLUMNS, chengxin, command, contract, told
+from pipeline_runs import words as arguments
 
 from deliveries import uscc
 
@@ -77,6 +78,27 @@ def test_refused_rows_are_exported_and_replayed_after_the_contract_was_mended(tm
     assert [one["passed"] for one in done["replays"]] == [1]
     assert done["snapshot"] is not None
     assert chengxin(home, contracts, "quarantine", "commerce_list")["open"] == 0
+
+
+def test_a_refused_row_is_settled_by_hand_and_undone(tmp_path: Path, place: tuple[Path, Path, Path]) -> None:
+    _, contracts, file = place
+    home = tmp_path / "home"
+    (batch,) = chengxin(home, contracts, "ingest", "commerce_list", "--file", str(file))["batches"]
+    at = ("commerce_list", "--batch", batch["batch_id"], "--rows", "3", "--by", "王科")
+    said = told(arguments(home, contracts, "quarantine", "close", *at, "--reason", "重复件"))
+    assert "办结 1 行" in said.stdout
+    done = chengxin(home, contracts, "quarantine", "close", *at, "--reason", "重复件")
+    assert (done["changed"], done["already"], done["open"], done["total"]) == (0, 1, 0, 1)
+    shown = chengxin(home, contracts, "quarantine", "commerce_list")
+    assert shown["batches"][0]["closed"] == {"重复件": 1} and "王科" in shown["rows"][0]["closed"]
+    assert "1 行经人工办结" in told(arguments(home, contracts, "status")).stdout
+    (answer,) = chengxin(home, contracts, "feedback", "commerce_list")["answers"]
+    assert answer["refused"]["open"] == 0
+    chengxin(home, contracts, "quarantine", "close", "commerce_list", "--batch", batch["batch_id"], "--rows", "2",
+        "--reason", "x", code=1)  # fmt: skip
+    chengxin(home, contracts, "quarantine", "close", *at, "--reason", " ", code=2)
+    undone = chengxin(home, contracts, "quarantine", "close", *at, "--reason", "弄错", "--reopen")
+    assert (undone["changed"], undone["open"]) == (1, 1)
 
 
 def test_show_finds_a_subject_by_code_name_and_number(place: tuple[Path, Path, Path]) -> None:

@@ -251,6 +251,15 @@ def test_the_account_on_the_page_adds_up(served, admin):
     assert "主体尚未登记" in page
 
 
+def test_a_refused_row_has_a_button_to_settle_it_for_those_who_may_start(served, admin, looker):
+    for path in (f"batches/test_pen/{served.ran}", "refused?dataset=test_pen"):
+        page = admin.get(served.url(path), timeout=30).text
+        fills = [json.loads(f.replace("&#34;", '"')) for f in re.findall(r"data-fills='([^']*)'", page)]
+        assert fills == [{"batch": served.ran, "rows": "来文.csv:3"}]  # none of the held batch: it is released, or not
+        assert page.count('id="start-close"') == 1 and 'name="rows"' in page
+        assert "start-close" not in looker.get(served.url(path), timeout=30).text
+
+
 def test_a_batch_leads_to_its_run_in_airflow_and_the_run_back(served, admin):
     page = admin.get(served.url(f"batches/test_pen/{served.ran}"), timeout=30).text
     run = re.search(r'href="/dags/ingest__test_pen/runs/([^"/]+)"', page)

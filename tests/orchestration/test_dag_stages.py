@@ -11,7 +11,7 @@ import pytest
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.contracts.loader import load
-from chengxin.errors import ContractError, DeliveryCorrupt
+from chengxin.errors import ContractError, DeliveryCorrupt, NotClosable
 from chengxin.orchestration import stages
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
@@ -165,6 +165,27 @@ def test_a_held_batch_is_released_with_the_reason_and_the_name_and_the_run_goes_
 def test_nothing_is_released_without_a_batch_and_a_reason(contract, settings, asked):
     with pytest.raises(ContractError, match="批次号和理由"):
         stages.discover(contract, {"action": "release", **asked})
+
+
+def test_a_refused_row_is_settled_with_reason_and_name_and_waits_again_when_that_is_undone(settings):
+    file = settings.contracts / "commerce" / "commerce_demo.yaml"
+    file.write_text(CONTRACT + "quality: {quarantined: {warn: 0.9, hold: 0.95}}\n", "utf-8")
+    contract = load(settings.contracts).contracts["commerce_demo"]
+    land_all(contract, settings)
+    (batch,) = [p.name for p in (settings.home / "landing" / contract.id).iterdir()]
+    folder = Layout(settings.home).closings(contract.id)
+    asked = {"batch": batch, "rows": "4", "reason": "名称确无"}
+    with pytest.raises(NotClosable, match="没有这些行：1"):
+        stages.discover(contract, {"action": "close", **asked, "rows": "1"}, by="zhang")
+    for action, by in (("close", "zhang"), ("reopen", "li")):
+        assert stages.discover(contract, {"action": action, **asked}, by=by) == []
+    told = [json.loads(p.read_text("utf-8")) for p in sorted(folder.iterdir())]
+    assert [(t["by"], t["reopens"], t["reason"]) for t in told] == [
+        ("zhang", False, "名称确无"),
+        ("li", True, "名称确无"),
+    ]
+    with pytest.raises(ContractError, match="批次号、行号和理由"):
+        stages.discover(contract, {"action": "close", "batch": batch, "reason": "名称确无"}, by="zhang")
 
 
 def test_replay_lands_the_refused_rows_that_pass_now_and_the_run_goes_on_with_them(contract, settings):

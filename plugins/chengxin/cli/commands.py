@@ -1,5 +1,6 @@
 """The commands. Each reads its arguments, calls the pipeline and renders; nothing is decided here."""
 
+import getpass
 import json
 import logging
 import os
@@ -270,7 +271,53 @@ def verify_command(context: Context, snapshot: str | None, as_json: bool) -> Non
     sys.exit(FAILED if result["problems"] else 0)
 
 
-@main.command(name="quarantine")
+class Quarantine(click.Group):
+    """`quarantine DATASET` shows, as ever; `quarantine close DATASET` settles."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take what is no command's name for options and data set of `show`, in whatever order they stand."""
+        asks = {"-h", "--help"} & set(args)
+        return super().parse_args(ctx, args if not args or asks or args[0] in self.commands else ["show", *args])
+
+
+@main.group(name="quarantine", cls=Quarantine)
+def quarantine_group() -> None:
+    """疑问数据：查看、导出、重放；人工办结用 quarantine close (refused rows; settle them with `close`)."""
+
+
+@quarantine_group.command(name="close")
+@click.argument("dataset")
+@click.option("--batch", "batch_id", required=True, help="批次号")
+@click.option("--rows", "rows", multiple=True, required=True, help="来文中的行号，如 12,15-18；有多个文件的：文件名:12")
+@click.option("--reason", required=True, help="为何不必再更正、如何核实；写入回执和办结记录，请勿写个人信息")
+@click.option("--by", "by", help="由谁办结，缺省为当前用户")
+@click.option("--reopen", is_flag=True, help="撤销办结，重新列为待更正")
+@as_json_option
+@click.pass_obj
+def quarantine_close_command(
+    context: Context,
+    dataset: str,
+    batch_id: str,
+    rows: tuple[str, ...],
+    reason: str,
+    by: str | None,
+    reopen: bool,
+    as_json: bool,
+) -> None:
+    """人工办结疑问数据，或撤销 (settle refused rows by hand, or undo it)."""
+    from chengxin.cli import quarantine
+    from chengxin.cli.render import show_closed
+
+    if not reason.strip():
+        raise click.UsageError("--reason 不能为空：请写明为何办结、如何核实")
+    contract = context.contract(dataset)
+    result = quarantine.close(
+        context, contract, batch_id, rows, by=by or getpass.getuser(), reason=reason, reopen=reopen
+    )
+    show_json(result) if as_json else show_closed(Console(), result)
+
+
+@quarantine_group.command(name="show")
 @click.argument("dataset")
 @click.option("--batch", "batch_id", help="批次号，缺省为全部批次")
 @click.option("--limit", default=100, show_default=True, help="最多显示多少行；0 = 全部")

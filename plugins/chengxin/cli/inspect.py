@@ -9,7 +9,7 @@ from chengxin import pipeline
 from chengxin.connectors import landing, options_problem
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
-from chengxin.dataset import journal, reader, reconcile
+from chengxin.dataset import closings, journal, reader, reconcile
 from chengxin.errors import ChengxinError, InvariantBroken, SnapshotDamaged
 from chengxin.model.schema import kind_columns
 from chengxin.publish import snapshot as snapshots
@@ -56,6 +56,7 @@ def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, A
                 "last_received_at": landed[-1].received_at.isoformat() if landed else None,
                 **{n: sum(a[n] for a in accounts) for n in COUNTS},
                 "held": [a["batch_id"] for a in accounts if a["verdict"] == "hold"],
+                "closed": sum(map(len, closings.in_force(closings.read(layout, contract.id)).values())),
                 "gaps": landing.missing(contract, settings),
                 "pending": sum((contract.id, b.batch_id) not in admitted for b in landed),
             }

@@ -1,7 +1,7 @@
 """The quarantine command: refused rows, what became of them, export, and replay after a contract was mended."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,19 @@ from chengxin.store.layout import Layout
 if TYPE_CHECKING:
     from chengxin.cli.commands import Context
 
-_HEADS = ("批次", "来源文件", "行号", "记录标识", "问题字段", "问题说明", "更正办法", "规则代码", "更正批次", "原文")
+_HEADS = (
+    "批次",
+    "来源文件",
+    "行号",
+    "记录标识",
+    "问题字段",
+    "问题说明",
+    "更正办法",
+    "规则代码",
+    "更正批次",
+    "人工办结",
+    "原文",
+)
 _NAMES = (
     "batch_id",
     "source_file",
@@ -37,6 +49,7 @@ _NAMES = (
     "remedy",
     "rules",
     "mended_by",
+    "closed",
     "raw",
 )
 
@@ -62,14 +75,17 @@ def quarantine(
                 continue
             states.append(state)
             told = {"refused": state.refused, "open": state.open, "overtaken": state.overtaken, "again": state.again}
-            batches.append({"batch_id": batch.batch_id, **told, "mended": dict(state.mended)})
+            batches.append(
+                {"batch_id": batch.batch_id, **told, "mended": dict(state.mended), "closed": dict(state.closed)}
+            )
             mended = dict(zip(*(c.to_pylist() for c in rows.where(batch.batch_id).columns), strict=True))
+            by_hand = rows.by_hand(batch.batch_id)
             for path in sorted(
                 Layout(settings.home).standard(contract.id, batch.batch_id).glob("quarantine-*.parquet")
             ):
                 wanted = None if not limit else limit - len(shown)
                 if wanted is None or wanted > 0:
-                    shown += _rows(batch.batch_id, pq.read_table(path).slice(0, wanted), mended, raw)
+                    shown += _rows(batch.batch_id, pq.read_table(path).slice(0, wanted), (mended, by_hand), raw)
     total, still = sum(s.refused for s in states), sum(s.open for s in states)
     return {
         "dataset": contract.id,
@@ -92,7 +108,10 @@ def _looked_up(
     return found, rows, rows.standing()
 
 
-def _rows(batch_id: str, table: pa.Table, mended: Mapping[int, str], raw: bool) -> list[dict[str, Any]]:
+def _rows(
+    batch_id: str, table: pa.Table, settled: tuple[Mapping[int, str], Mapping[int, str]], raw: bool
+) -> list[dict[str, Any]]:
+    mended, by_hand = settled
     rows = []
     for row in table.to_pylist():
         entry = {
@@ -100,6 +119,7 @@ def _rows(batch_id: str, table: pa.Table, mended: Mapping[int, str], raw: bool) 
             "file": row["source_file"],
             "row": row["source_row"],
             "mended_by": mended.get(row["row_id"]),
+            "closed": by_hand.get(row["row_id"]),
             "reasons": [reason_in_words(r) for r in row["reasons"]],
         }
         rows.append({**entry, "raw": row["raw"]} if raw else entry)
@@ -168,6 +188,18 @@ def _to_parquet(batches: Iterator[pa.RecordBatch], target: Path) -> list[Path]:
         for batch in batches:
             writer.write_table(pa.Table.from_batches([batch]).cast(schema))
     return [target]
+
+
+def close(
+    context: "Context", contract: Contract, batch_id: str, rows: Sequence[str], *, by: str, reason: str, reopen: bool
+) -> dict[str, Any]:
+    """Settle refused rows by hand (reopen: let them wait again), and tell the department."""
+    landed = pipeline.batch(context.settings, contract.id, batch_id)
+    done = pipeline.close(contract, landed, context.settings, context.clock, rows, by=by, reason=reason, reopen=reopen)
+    pipeline.answer(contract, context.settings, context.clock)
+    state = quarantine(context.settings, contract, batch_id, 1, raw=False)
+    counts = {"changed": done.changed, "already": done.already, "total": state["total"], "open": state["open"]}
+    return {"dataset": contract.id, "batch_id": batch_id, "reopened": reopen, **counts}
 
 
 def replay(context: "Context", contract: Contract, batch_id: str | None) -> dict[str, Any]:

@@ -172,6 +172,10 @@ def show_status(console: Console, result: dict[str, Any]) -> None:
             console.print(f"[red]暂缓[/] {batch_id}", highlight=False)
         for gap in row["gaps"]:
             console.print(f"[yellow]序号不连续[/] {row['dataset']}：{gap}", highlight=False)
+        if row["closed"]:
+            console.print(
+                f"[dim]{row['dataset']}：疑问数据中 {row['closed']:,} 行经人工办结[/]", highlight=False, soft_wrap=True
+            )
         if row["pending"] > len(row["held"]):
             console.print(
                 f"[yellow]待处理[/] {row['dataset']}：{row['pending'] - len(row['held'])} 个批次", highlight=False
@@ -187,7 +191,8 @@ def show_quarantine(console: Console, result: dict[str, Any]) -> None:
         by = "；".join(f"{n:,} 行由 {b} 更正" for b, n in batch["mended"].items())
         overtaken = f"{batch['overtaken']:,} 行已被新的全量取代" if batch["overtaken"] else ""
         again = f"{batch['again']:,} 行又原样报来" if batch["again"] else ""
-        more = "；".join(t for t in (by, again, overtaken) if t)
+        closed = "；".join(f"{n:,} 行人工办结（{reason}）" for reason, n in batch["closed"].items())
+        more = "；".join(t for t in (by, again, overtaken, closed) if t)
         console.print(
             f"  {batch['batch_id']}：{batch['refused']:,} 行，待更正 {batch['open']:,} 行{'；' + more if more else ''}",
             highlight=False,
@@ -200,6 +205,7 @@ def show_quarantine(console: Console, result: dict[str, Any]) -> None:
             console.print(f"\n[bold]{shown}[/]", highlight=False)
         place = f"{row['file']} 第 {row['row']} 行" if row["row"] else "整批暂缓"
         place += "（已更正）" if row.get("mended_by") else ""
+        place += f"（人工办结：{row['closed']}）" if row.get("closed") else ""
         for reason in row["reasons"]:
             column = f"【{reason['column']}】" if reason.get("column") else ""
             console.print(f"  {place} {column}{reason['zh']}", highlight=False, markup=False, soft_wrap=True)
@@ -215,6 +221,18 @@ def show_export(console: Console, result: dict[str, Any]) -> None:
         f"已导出 {result['rows']:,} 行疑问数据：{'、'.join(result['files'])}", highlight=False, soft_wrap=True
     )
     console.print("文件含报送原文，可能有个人信息，只可交给报送部门。", highlight=False)
+
+
+def show_closed(console: Console, result: dict[str, Any]) -> None:
+    """Say what was settled by hand, or waits again."""
+    did, so = ("重新列为待更正", "本来就待更正") if result["reopened"] else ("办结", "此前已办结")
+    already = f"；{result['already']:,} 行{so}" if result["already"] else ""
+    console.print(
+        f"{result['batch_id']}：{did} {result['changed']:,} 行{already}。"
+        f"疑问 {result['total']:,} 行，待更正 {result['open']:,} 行。",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def show_replays(console: Console, replays: list[dict[str, Any]]) -> None:

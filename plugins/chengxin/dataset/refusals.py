@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 
 from chengxin.contracts.derived import mode_for, replayed
 from chengxin.contracts.models import Contract
+from chengxin.dataset import closings
+from chengxin.dataset.closings import Closing
 from chengxin.dataset.mending import keys_of, work_out
 from chengxin.dataset.row_keys import RowKeys, json_text
 from chengxin.handover import Admission, Batch
@@ -36,18 +38,20 @@ _NOTE = r"""CASE WHEN rule LIKE 'row.%' THEN '：' || nullif(source_column, '')
 class Standing:
     """How many rows of a batch were refused, and what became of them.
 
-    mended: by batch id. again: came once more as they were, so that a later refusal stands for them.
+    mended: by batch id. again: came once more as they were, so that a later refusal stands for them. closed: how many
+    of those that nothing else has settled a person did, by reason.
     """
 
     refused: int = 0
     mended: Mapping[str, int] = field(default_factory=dict)
     overtaken: int = 0
     again: int = 0
+    closed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def open(self) -> int:
         """How many still wait to be mended."""
-        return self.refused - self.overtaken - self.again - sum(self.mended.values())
+        return self.refused - self.overtaken - self.again - sum(self.mended.values()) - sum(self.closed.values())
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,11 @@ class Refusals:
         last = max(full, default=0)
         return frozenset(b.batch_id for b in self.batches[:last] if replayed(b) is None)
 
+    @cached_property
+    def closed(self) -> dict[str, dict[int, Closing]]:
+        """The rows that people have settled by hand, by batch."""
+        return closings.in_force(closings.read(self.layout, self.contract.id))
+
     def files(self, batch_id: str, name: str) -> list[Path]:
         """Return the Parquet parts `name` of a batch."""
         return sorted(self.layout.standard(self.contract.id, batch_id).glob(f"{name}-*.parquet"))
@@ -130,6 +139,23 @@ class OpenRefusals:
         self._all, self._connection = refusals, connection
         self._number = {b.batch_id: n for n, b in enumerate(refusals.batches)}
         work_out(refusals, connection, self._number)
+        self._by_hand()
+
+    def _by_hand(self) -> None:
+        """Leave the table `closed` (batch_no, row_id, reason, told): settled by a person and by nothing else."""
+        rows = [
+            (self._number[b], row, c.reason, c.told)
+            for b, settled in self._all.closed.items()
+            if b in self._number and b not in self._all.overtaken
+            for row, c in settled.items()
+        ]
+        names = ("batch_no", "row_id", "reason", "told")
+        types = (pa.int32(), pa.int64(), pa.string(), pa.string())
+        said = {n: pa.array([r[i] for r in rows], t) for i, (n, t) in enumerate(zip(names, types, strict=True))}
+        self._connection.register("closed_by_hand", pa.table(said))
+        self._connection.execute("""CREATE TABLE closed AS SELECT * FROM closed_by_hand
+            WHERE (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)
+            AND (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM again)""")
 
     def standing(self) -> dict[str, Standing]:
         """Return the standing of every batch that refused rows, by batch id."""
@@ -143,10 +169,20 @@ class OpenRefusals:
             ids[n]: rows
             for n, rows in self._connection.execute("SELECT batch_no, count(*) FROM again GROUP BY ALL").fetchall()
         }
+        closed: dict[str, dict[str, int]] = {}
+        for n, reason, rows in self._connection.execute(
+            "SELECT batch_no, reason, count(*) FROM closed GROUP BY ALL ORDER BY ALL"
+        ).fetchall():
+            closed.setdefault(ids[n], {})[reason] = rows
         return {
-            b: Standing(n, mended.get(b, {}), n if b in self._all.overtaken else 0, again.get(b, 0))
+            b: Standing(n, mended.get(b, {}), n if b in self._all.overtaken else 0, again.get(b, 0), closed.get(b, {}))
             for b, n in self._all.refused.items()
         }
+
+    def by_hand(self, batch_id: str) -> dict[int, str]:
+        """Return who settled which rows of a batch by hand, when and why, by row_id."""
+        found = self._connection.execute(f"SELECT row_id, told FROM closed WHERE batch_no = {self._number[batch_id]}")
+        return dict(found.fetchall())
 
     def where(self, batch_id: str) -> pa.Table:
         """Return (row_id, mended_by) of a batch's mended rows; mended_by is a batch id."""
@@ -212,7 +248,8 @@ class OpenRefusals:
     def everything(self, batch_id: str, words: pa.Table) -> pa.RecordBatchReader:
         """Stream all refused rows of a batch, mended ones too.
 
-        Columns: source_file, source_row, label, fields, problem, remedy, rules, mended_by (a batch id), raw.
+        Columns: source_file, source_row, label, fields, problem, remedy, rules, mended_by (a batch id), closed (who
+        settled it by hand, when and why), raw.
         """
         self._take(batch_id, also_closed=True)
         self._connection.register("words", words)
@@ -221,11 +258,14 @@ class OpenRefusals:
             "CREATE OR REPLACE TEMP TABLE named AS SELECT batch_id, row_number() OVER () - 1 AS n FROM batch_names"
         )
         return self._connection.sql(f"""{self._by_row()}
-            SELECT source_file, source_row, label, fields, problem, remedy, rules, named.batch_id AS mended_by, raw
+            SELECT source_file, source_row, label, fields, problem, remedy, rules, named.batch_id AS mended_by,
+                closed.told AS closed, raw
             FROM taken JOIN by_row USING (row_id)
             LEFT JOIN (SELECT row_id, mended_by AS n FROM mends WHERE batch_no = {self._number[batch_id]})
                 USING (row_id)
-            LEFT JOIN named USING (n) ORDER BY row_id""").to_arrow_reader(_STREAM)
+            LEFT JOIN named USING (n)
+            LEFT JOIN (SELECT row_id, told FROM closed WHERE batch_no = {self._number[batch_id]}) closed USING (row_id)
+            ORDER BY row_id""").to_arrow_reader(_STREAM)
 
     def damaged(self, batch_id: str) -> bool:
         """Tell whether some open row of a batch could not be split into fields."""
@@ -244,7 +284,11 @@ class OpenRefusals:
         files = self._all.files(batch_id, "quarantine")
         gone = "true" if batch_id in self._all.overtaken and not also_closed else "false"
         mine = f"WHERE batch_no = {self._number[batch_id]}"
-        closed = "" if also_closed else f"SELECT row_id FROM mends {mine} UNION ALL SELECT row_id FROM again {mine}"
+        closed = (
+            ""
+            if also_closed
+            else " UNION ALL ".join(f"SELECT row_id FROM {settled} {mine}" for settled in ("mends", "again", "closed"))
+        )
         self._connection.execute(f"""CREATE OR REPLACE TEMP VIEW taken AS
             SELECT q.*, k.damaged, k.label FROM {parquet(files)} q
             JOIN {parquet([keys_of(self._all, self._connection, batch_id)])} k USING (row_id)

@@ -16,6 +16,7 @@ from chengxin.connectors.answering import RECEIPT, hand_over
 from chengxin.contracts.derived import replayed
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
+from chengxin.dataset import closings
 from chengxin.dataset.refusals import OpenRefusals, Refusals, Standing
 from chengxin.errors import ChengxinError
 from chengxin.feedback import package
@@ -57,14 +58,15 @@ def answer(
     """
     layout = Layout(settings.home)
     with held(layout, f"feedback-{contract.id}"):
-        fresh = set() if _unchanged(layout, contract, outcomes) else _build(contract, outcomes, settings)
+        settled = closings.digest(closings.in_force(closings.read(layout, contract.id)))
+        fresh = set() if _unchanged(layout, contract, outcomes, settled) else _build(contract, outcomes, settings)
         due = [o.batch.batch_id for o in outcomes if replayed(o.batch) is None]
         done = []
         for batch_id in due:
             folder = newest(layout, contract.id, batch_id)
             if folder and (batch_id in again or batch_id in fresh or not (folder / SENT).exists()):
                 done.append(_send(contract, folder, settings, clock))
-        atomic.write_json(_mark(layout, contract), _state(contract, outcomes))
+        atomic.write_json(_mark(layout, contract), _state(contract, outcomes, settled))
         return done
 
 
@@ -73,14 +75,14 @@ def _mark(layout: Layout, contract: Contract) -> Path:
     return layout.home / "feedback" / contract.id / "answered.json"
 
 
-def _state(contract: Contract, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _state(contract: Contract, outcomes: Sequence[Outcome], settled: list[Any]) -> dict[str, Any]:
     accounts = [[o.batch.batch_id, o.account.revision if o.account else None, o.verdict.digest] for o in outcomes]
-    return {"library": __version__, "contract": contract_digest(contract), "accounts": accounts}
+    return {"library": __version__, "contract": contract_digest(contract), "accounts": accounts, "settled": settled}
 
 
-def _unchanged(layout: Layout, contract: Contract, outcomes: Sequence[Outcome]) -> bool:
+def _unchanged(layout: Layout, contract: Contract, outcomes: Sequence[Outcome], settled: list[Any]) -> bool:
     mark = _mark(layout, contract)
-    return mark.exists() and bool(atomic.read_json(mark) == _state(contract, outcomes))
+    return mark.exists() and bool(atomic.read_json(mark) == _state(contract, outcomes, settled))
 
 
 def newest(layout: Layout, dataset: str, batch_id: str) -> Path | None:

@@ -40,6 +40,7 @@ def body(contract: Contract, outcome: Outcome, standing: Standing) -> dict[str, 
             "mended": dict(standing.mended),
             "overtaken": standing.overtaken,
             "again": standing.again,
+            **({"closed": dict(standing.closed)} if standing.closed else {}),
         },
         "findings": [{"severity": words.SEVERITY[f.severity], "message": f.message} for f in outcome.verdict.findings],
         "advice": advice(contract, outcome, standing),
@@ -148,6 +149,12 @@ def _counts(receipt: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"疑问 {refused['total']} 条中，{refused['again']} 条此后又原样报来、仍然有误，以新批次的回执为准。"
         )
+    if refused.get("closed"):
+        settled = sum(refused["closed"].values())
+        lines.append(
+            f"疑问 {refused['total']} 条中，{settled} 条经平台核实办结，不必再更正，尚待更正 {refused['open']} 条。"
+        )
+        lines += [f"　其中 {n} 条：{reason}" for reason, n in refused["closed"].items()]
     if refused["overtaken"]:
         lines.append("已收到更新的全量报送，本批疑问记录不必再更正；以新一期的回执为准。")
     return lines

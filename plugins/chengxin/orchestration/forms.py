@@ -8,13 +8,15 @@ from airflow.sdk import Param, ParamsDict  # type: ignore[attr-defined]  # Airfl
 from chengxin.clock import SHANGHAI
 from chengxin.errors import ContractError
 
-NEW, FILE, REPLAY, RELEASE, SINCE = "new", "file", "replay", "release", "since"
+NEW, FILE, REPLAY, RELEASE, CLOSE, REOPEN, SINCE = "new", "file", "replay", "release", "close", "reopen", "since"
 
 ACTIONS = {
     NEW: "接收新报送（与定时运行相同）",
     FILE: "接收指定文件",
     REPLAY: "重放疑问数据（合同修订后）",
     RELEASE: "放行暂缓批次（核实后）",
+    CLOSE: "办结疑问数据（核实后不必再更正）",
+    REOPEN: "撤销办结，重新列为待更正",
     SINCE: "从指定时间起重新拉取",
 }
 
@@ -28,12 +30,18 @@ _FORM: dict[str, tuple[str | None, str | None, dict[str, Any]]] = {
     ),
     "batch": (
         None,
-        "用于“重放疑问数据”（只重放这一批次，留空为全部）和“放行暂缓批次”",
+        "用于“重放疑问数据”（只重放这一批次，留空为全部）、“放行暂缓批次”、“办结疑问数据”和撤销办结",
         {"title": "批次号", "type": ["null", "string"], "pattern": r"^[a-z0-9_]+-\d{8}-[0-9a-f]{12}$"},
+    ),
+    "rows": (
+        None,
+        "用于“办结疑问数据”和撤销办结：来文中的行号，如 12,15-18；一批有多个文件的，写 文件名:12",
+        {"title": "行号", "type": ["null", "string"], "minLength": 1, "maxLength": 2000},
     ),
     "reason": (
         None,
-        "仅用于“放行暂缓批次”：核实的情况，写入校验结论与快照清单，请勿写个人信息",
+        "用于“放行暂缓批次”“办结疑问数据”和撤销办结：核实的情况。放行的写入校验结论与快照清单，办结的写入给部门的回执，"
+        "请勿写个人信息",
         {"title": "理由", "type": ["null", "string"], "minLength": 2, "maxLength": 500},
     ),
     "since": (
@@ -55,6 +63,14 @@ def asked_release(params: dict[str, Any], by: str | None) -> tuple[str, str]:
     if not batch or not reason:
         raise ContractError("放行须在表单中填写批次号和理由")
     return batch, f"{reason}（{by}）" if by else reason
+
+
+def asked_rows(params: dict[str, Any], by: str | None) -> tuple[str, list[str], str, str]:
+    """Return batch, rows, by whom and why of a demand to settle refused rows; raise ContractError in words."""
+    batch, rows, reason = (str(params.get(n) or "").strip() for n in ("batch", "rows", "reason"))
+    if not (batch and rows and reason):
+        raise ContractError("办结疑问数据须在表单中填写批次号、行号和理由")
+    return batch, rows.splitlines(), by or "（未署名）", reason
 
 
 def asked_since(params: dict[str, Any]) -> datetime:

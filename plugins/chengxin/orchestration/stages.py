@@ -61,6 +61,13 @@ def discover(
         verdict = pipeline.release(contract, landed, settings, Clock.from_environment(), reason)
         log.info("%s：校验结论 %s", batch_id, verdict.status)
         return []
+    if action in {forms.CLOSE, forms.REOPEN}:
+        batch_id, rows, who, reason = forms.asked_rows(asked, by)
+        landed, clock = pipeline.batch(settings, contract.id, batch_id), Clock.from_environment()
+        reopen = action == forms.REOPEN
+        done = pipeline.close(contract, landed, settings, clock, rows, by=who, reason=reason, reopen=reopen)
+        log.info("%s：%s %d 行，%d 行本已如此", batch_id, "撤销办结" if reopen else "办结", done.changed, done.already)
+        return []
     if action == forms.FILE:
         if not asked.get("file"):
             raise ContractError("请在表单中填写要接收的文件（收件箱内的路径）")

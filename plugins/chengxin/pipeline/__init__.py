@@ -4,7 +4,7 @@ discover -> land -> standardise -> validate -> admit (link and account) -> answe
 retry_waiting -> publish (assemble, reconcile, gate, commit, derive)                   for a snapshot
 """
 
-from chengxin.pipeline.answers import answer, outcomes, replay
+from chengxin.pipeline.answers import answer, close, outcomes, replay
 from chengxin.pipeline.approval import Approval, Review, reject, review
 from chengxin.pipeline.batches import (
     admit,
@@ -28,6 +28,7 @@ __all__ = [
     "admit",
     "answer",
     "batch",
+    "close",
     "counts_of",
     "current",
     "discover",

@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 
 from chengxin.clock import Clock
+from chengxin.contracts.derived import replayed
 from chengxin.contracts.models import Contract
+from chengxin.dataset import closings
+from chengxin.dataset.closings import Asked
+from chengxin.errors import NotClosable
 from chengxin.feedback import answering
 from chengxin.feedback import replay as replaying
 from chengxin.feedback.answering import Answered
@@ -31,6 +35,33 @@ def answer(contract: Contract, settings: Settings, clock: Clock, *, again: Seque
 def replay(contract: Contract, settings: Settings, only: str | None = None) -> list[tuple[str, int, Batch | None]]:
     """Land the refused rows that pass under the present contract as batches of their own; see feedback.replay."""
     return replaying.replay(contract, outcomes(contract, settings), settings, only)
+
+
+@at_home.batch_stage
+def close(
+    contract: Contract,
+    landed: Batch,
+    settings: Settings,
+    clock: Clock,
+    rows: Sequence[str],
+    *,
+    by: str,
+    reason: str,
+    reopen: bool = False,
+) -> Asked:
+    """Settle refused rows of an admitted batch by hand, or let them wait again; see dataset.closings.enter.
+
+    What has been settled in any other way stays so: the account does not change. Raise NotClosable where the batch is
+    held, or a replay.
+    """
+    layout = Layout(settings.home)
+    if replayed(landed) is not None or not layout.links(contract.id, landed.batch_id, 0).is_dir():
+        raise NotClosable(
+            f"{landed.batch_id} 没有可以逐行办结的疑问数据：整批暂缓的请放行或请部门重报，重放的请在原批次办结"
+        )
+    return closings.enter(
+        layout, contract.id, landed.batch_id, rows, at=clock.now(), by=by, reason=reason, reopens=reopen
+    )
 
 
 def outcomes(contract: Contract, settings: Settings) -> list[Outcome]:

@@ -40,6 +40,10 @@ class Layout:
         """Publications that a person rejected, one numbered JSON file each; the next manifest tells of them."""
         return self.home / "rejections"
 
+    def closings(self, dataset: str) -> Path:
+        """Refused rows that a person settled, one numbered JSON file each."""
+        return self.home / "closings" / dataset
+
     @property
     def judgements(self) -> Path:
         """The ledger of judgements on identity, one numbered JSON file each."""

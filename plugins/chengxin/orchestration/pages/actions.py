@@ -12,7 +12,10 @@ from chengxin.orchestration.ingest import dag_id
 
 @dataclass(frozen=True)
 class Action:
-    """One button with its dialog. conf: what the run is told, as in the DAG's form; reason: it must be given one."""
+    """One button with its dialog. conf: what the run is told, as in the DAG's form; reason, rows: it must be told.
+
+    Where `rows` are asked for, the buttons beside the rows open the same dialog with the row, and its batch, filled in.
+    """
 
     name: str
     title: str
@@ -20,6 +23,7 @@ class Action:
     dag: str
     conf: dict[str, str] = field(default_factory=dict)
     reason: bool = False
+    rows: bool = False
 
 
 def replay(dataset: str, batch_id: str | None = None) -> Action:
@@ -35,12 +39,30 @@ def release(dataset: str, batch_id: str) -> Action:
     return Action("release", "放行", text, dag_id(dataset), {"action": forms.RELEASE, "batch": batch_id}, reason=True)
 
 
-def of_batch(row: Any, verdict: dict[str, Any], passed: int) -> list[Action]:
-    """Return what may be started about one batch: a held one is released, an admitted one's refused rows replayed.
+def close(dataset: str, batch_id: str = "") -> Action:
+    """Settle refused rows that need no mending any more. batch_id: '' where the buttons beside the rows name it."""
+    text = "逐行办结核实后不必再更正的疑问数据；收到的条数不变，理由写入给部门的回执"
+    conf = {"action": forms.CLOSE, "batch": batch_id}
+    return Action("close", "办结疑问数据", text, dag_id(dataset), conf, reason=True, rows=True)
 
-    passed: its usable rows. A batch without any, or whose columns do not fit, cannot be released.
+
+def reopen(dataset: str, batch_id: str) -> Action:
+    """Let settled rows wait again."""
+    text = "把已办结的疑问数据重新列为待更正"
+    conf = {"action": forms.REOPEN, "batch": batch_id}
+    return Action("reopen", "撤销办结", text, dag_id(dataset), conf, reason=True, rows=True)
+
+
+def of_batch(row: Any, verdict: dict[str, Any], passed: int, *, settled: bool = False) -> list[Action]:
+    """Return what may be started about one batch: a held one is released; refused rows are replayed, or settled.
+
+    passed: its usable rows. A batch without any, or whose columns do not fit, cannot be released. settled: whether some
+    of its refused rows were settled by hand.
     """
     if row["state"] == "held":
         usable = verdict and passed and not row["mismatch"]
         return [release(row["dataset"], row["batch_id"])] if usable else []
-    return [replay(row["dataset"], row["batch_id"])] if row["quarantined"] and row["state"] == "admitted" else []
+    if not row["quarantined"] or row["state"] != "admitted":
+        return []
+    name = (row["dataset"], row["batch_id"])
+    return [replay(*name), close(*name), *([reopen(*name)] if settled else [])]

@@ -72,17 +72,19 @@ def batch(
         with Rows(home.layout) as rows:
             refused = rows.refused(contract, batch_id, after=after, limit=ROWS + 1, raw=raw)
             waiting = rows.waiting(contract, batch_id, after=waited, limit=ROWS + 1, raw=raw)
+    told = answers.refused(home.layout.home, dataset, batch_id)
     verdict = _json(home.layout.validation(dataset, batch_id) / "verdict.json")
     verdict.get("findings", []).sort(key=lambda f: SEVERITIES.index(f["severity"]))
     passed = _json(home.layout.standard(dataset, batch_id) / "summary.json").get("passed", 0)
-    startable = actions.of_batch(row, verdict, passed) if reader.may_start(dataset) else []
+    settled = told is not None and bool(told.closed)
+    startable = actions.of_batch(row, verdict, passed, settled=settled) if reader.may_start(dataset) else []
     paused = bool(startable) and airflow_runs.is_paused(session, dag_of(dataset))
     return page(
         request, reader, "batch.html.j2", section="batches", actions=startable, paused=paused,
         row=row, contract=contract, verdict=verdict, settled_by=settled_by, where=where,
         receipt=_json(home.layout.landing(dataset, batch_id) / "receipt.json"), rules=_spelled(rules),
         refused=refused, waiting=waiting, rows_shown=ROWS, earlier=earlier, raw=raw,
-        told=answers.refused(home.layout.home, dataset, batch_id),
+        told=told,
         may_see_values=reader.may_see_values(dataset), feedback=_feedback(home.layout.home, dataset, batch_id),
         has_report=(home.layout.validation(dataset, batch_id) / "report.html").is_file(),
         tasks=airflow_runs.tasks_of_batch(session, dataset, batch_id), dag=dag_of(dataset),

@@ -98,11 +98,11 @@ def _queue(
 
 
 def _startable(kind: str, reader: Any, session: Any, wanted: Any) -> dict[str, Any]:
-    """Return what may be started here: refused rows of one data set may be tried again."""
+    """Return what may be started here: refused rows of one data set may be tried again, or settled."""
     if kind != "refused" or not wanted.dataset or not reader.may_start(wanted.dataset):
         return {"actions": [], "paused": False}
-    found = actions.replay(wanted.dataset)
-    return {"actions": [found], "paused": airflow_runs.is_paused(session, found.dag)}
+    found = [actions.replay(wanted.dataset), actions.close(wanted.dataset)]
+    return {"actions": found, "paused": airflow_runs.is_paused(session, found[0].dag)}
 
 
 def _titles(datasets: list[Any]) -> dict[str, str]:

@@ -10,11 +10,12 @@ RECEIPT = "回执.json"
 
 @dataclass(frozen=True)
 class Refused:
-    """How many rows were refused, are still open, and were mended by which batches; the rest was overtaken."""
+    """How many rows were refused, are still open, mended by which batches, settled by hand; the rest was overtaken."""
 
     total: int
     open: int
     mended: Mapping[str, int]
+    closed: int = 0
 
 
 def refused(home: Path, dataset: str, batch_id: str) -> Refused | None:
@@ -26,7 +27,9 @@ def refused(home: Path, dataset: str, batch_id: str) -> Refused | None:
         told = json.loads(max(answers, key=lambda path: int(path.parent.name)).read_bytes()).get("refused") or {}
     except (OSError, ValueError):
         return None  # whoever sends answers will say so; the pages go on
-    return Refused(told["total"], told["open"], told["mended"]) if told.get("total") else None
+    if not told.get("total"):
+        return None
+    return Refused(told["total"], told["open"], told["mended"], sum(told.get("closed", {}).values()))
 
 
 def mended(home: Path, batches: Iterable[tuple[str, str]]) -> dict[str, Refused]:

@@ -138,7 +138,8 @@ def neighbours(connection: sqlite3.Connection, dataset: str, received_at: str, c
 def queued(connection: sqlite3.Connection, kind: str, wanted: Filter, skip: int = 0, limit: int = 200) -> list[Any]:
     """Return batches with rows in a queue (`quarantined` or `unlinked`), newest first."""
     source, bound, order = _source(wanted)
-    query = f"SELECT b.dataset, b.batch_id FROM {source} AND b.{_queue(kind)} > 0 ORDER BY {order} LIMIT ? OFFSET ?"
+    query = f"""SELECT b.dataset, b.batch_id, b.state FROM {source} AND b.{_queue(kind)} > 0
+        ORDER BY {order} LIMIT ? OFFSET ?"""
     return connection.execute(query, [*bound, limit, skip]).fetchall()
 
 

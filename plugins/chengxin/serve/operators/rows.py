@@ -14,6 +14,7 @@ import duckdb
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
+from chengxin.dataset import closings
 from chengxin.model.elements import elements
 from chengxin.model.rules import rules
 from chengxin.resolve.linker import OTHERWISE_NAMED, SHARED_CODE
@@ -42,7 +43,10 @@ class Reason:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a queue. values: header (or element) -> text, hidden unless permitted. linked_by: how far it came."""
+    """One row of a queue. values: header (or element) -> text, hidden unless permitted. linked_by: how far it came.
+
+    closed: who settled it by hand, when and why.
+    """
 
     dataset: str
     batch_id: str
@@ -52,6 +56,7 @@ class Row:
     values: dict[str, str | None]
     reasons: tuple[Reason, ...] = ()
     linked_by: str | None = None
+    closed: str | None = None
 
     @property
     def waits(self) -> str:
@@ -85,6 +90,7 @@ class Rows:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._closed: dict[str, dict[str, dict[int, closings.Closing]]] = {}
         self._engine = duckdb.connect(config={"threads": 1, "memory_limit": "512MiB"})
         self._engine.execute("SET TimeZone = 'Asia/Shanghai'")
 
@@ -107,7 +113,7 @@ class Rows:
                 ORDER BY row_id LIMIT ?""",
             [_texts(files), after, *([rule] if rule else []), limit],
         ).fetchall()
-        how = ways(contract)
+        how, by_hand = ways(contract), self._by_hand(contract.id).get(batch_id, {})
         return [
             Row(
                 contract.id,
@@ -117,9 +123,15 @@ class Rows:
                 row,
                 _as_sent(text, how, raw),
                 tuple(reason(r["rule"], r["element"], r["source_column"]) for r in reasons),
+                closed=by_hand[row_id].told if row_id in by_hand else None,
             )
             for row_id, file, row, text, reasons in found
         ]
+
+    def _by_hand(self, dataset: str) -> dict[str, dict[int, closings.Closing]]:
+        if dataset not in self._closed:
+            self._closed[dataset] = closings.in_force(closings.read(self._layout, dataset))
+        return self._closed[dataset]
 
     def waiting(
         self, contract: Contract, batch_id: str, *, after: int = -1, limit: int = 50, raw: bool = False

@@ -59,12 +59,19 @@ def batch(dataset: str, batch_id: str) -> Scope:
 
 
 def _of_dataset(dataset: str, more: tuple[str, ...], but: tuple[str, ...]) -> Scope:
-    own = tuple(f"{top}/{dataset}/*" for top in ("landing", "batches", "feedback"))
+    own = tuple(f"{top}/{dataset}/*" for top in ("landing", "batches", "feedback", "closings"))
     return Scope((*own, "admissions/*", "registry/*", *more), but, _roots(dataset))
 
 
 def _roots(dataset: str) -> tuple[str, ...]:
-    return (f"landing/{dataset}", f"batches/{dataset}", f"feedback/{dataset}", "admissions", "registry")
+    return (
+        f"landing/{dataset}",
+        f"batches/{dataset}",
+        f"feedback/{dataset}",
+        f"closings/{dataset}",
+        "admissions",
+        "registry",
+    )
 
 
 def belongs(path: str) -> bool:
@@ -80,7 +87,7 @@ def areas(paths: set[str]) -> Iterator[str]:
         parts = path.split("/")
         if parts[0] in {"admissions", "registry"} or (parts[0] == "batches" and _is_link(parts[3:])):
             yield "registry"
-        elif parts[0] in {"landing", "batches", "feedback"}:
+        elif parts[0] in {"landing", "batches", "feedback", "closings"}:
             yield "/".join(parts[:2])
         elif parts[0] == "alerts":
             yield path

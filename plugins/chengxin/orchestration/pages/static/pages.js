@@ -50,7 +50,7 @@
     addEventListener("resize", () => charts.forEach((chart) => chart.drawn.resize()));
     for (const table of document.querySelectorAll("[data-newest]")) table.parentElement.scrollLeft = table.scrollWidth;
     for (const button of document.querySelectorAll("[data-opens]")) {
-      button.addEventListener("click", () => document.getElementById(button.dataset.opens).showModal());
+      button.addEventListener("click", () => open(document.getElementById(button.dataset.opens), button.dataset.fills));
     }
     for (const button of document.querySelectorAll("[data-closes]")) {
       button.addEventListener("click", () => button.closest("dialog").close());
@@ -60,6 +60,17 @@
       field.addEventListener("change", () => field.form.requestSubmit());
     }
   });
+
+  // A button beside a row brings its batch and its place along.
+  function open(dialog, fills) {
+    const form = dialog.querySelector("form"), given = JSON.parse(fills ?? "{}");
+    if (given.batch) {
+      form.dataset.conf = JSON.stringify({ ...JSON.parse(form.dataset.conf), batch: given.batch });
+      form.querySelector("[data-filled=batch]").textContent = given.batch;
+    }
+    if (given.rows) form.elements.rows.value = given.rows;
+    dialog.showModal();
+  }
 
   async function ask(method, address, body) {
     const headers = body ? { "Content-Type": "application/json" } : {};
@@ -73,7 +84,8 @@
     const press = form.querySelector("button.main");
     const tell = (text) => { said.hidden = false; said.textContent = text; };
     press.disabled = true;
-    const conf = { ...JSON.parse(form.dataset.conf), ...(form.reason ? { reason: form.reason.value } : {}) };
+    const conf = JSON.parse(form.dataset.conf);
+    for (const name of ["rows", "reason"]) if (form.elements[name]) conf[name] = form.elements[name].value;
     if (form.unpause?.checked) await ask("PATCH", form.dataset.dag, { is_paused: false });
     const answer = await ask("POST", `${form.dataset.dag}/dagRuns`, { logical_date: null, conf });
     const run = await answer.json().catch(() => ({}));

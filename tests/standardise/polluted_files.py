@@ -333,6 +333,10 @@ def json_files() -> Iterator[Polluted]:
     name = json.dumps(TRUTH[2][1], ensure_ascii=False)
     yield made("array_as_name", whole.replace(name, f'[{name}, "示例"]'), "rows", "value.nested")
     yield made("object_as_name", whole.replace(name, f'{{"name": {name}}}'), "rows", "value.nested")
+    for word in ("true", "false"):
+        yield made(f"{word}_as_name", whole.replace(name, word), "rows", "value.nested")
+        yield made(f"{word}_as_amount", whole.replace('"10.50"', word), "rows", "value.nested")
+    yield made("object_word_as_name", whole.replace(name, '"[object Object]"'), "rows", "value.lost")
     lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     yield Polluted("jsonl_clean", lines.encode(), "right", "", {"format": "jsonl"})
     broken = lines + "\n" + one[:-9] + "\n"

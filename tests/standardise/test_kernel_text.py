@@ -58,10 +58,50 @@ def test_stored_text_is_never_normalised() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "/", "／", "无", "-", "--", "null", "NULL", "暂无", "（空）", "Ｎ／Ａ", "空", " / "]
+    "text",
+    [
+        "",
+        "/",
+        "／",
+        "无",
+        "-",
+        "--",
+        "null",
+        "NULL",
+        "暂无",
+        "（空）",
+        "Ｎ／Ａ",
+        "空",
+        " / ",
+        "undefined",
+        "[null]",
+        "NaN",
+        "nil",
+    ],
 )
 def test_words_for_nothing_are_absent_without_an_issue(text: str) -> None:
     assert one("text", text) == (None, [])
+
+
+@pytest.mark.parametrize("kind", ["text", "name", "document_no"])
+@pytest.mark.parametrize(
+    "text", ["#REF!", "#NAME?", "#DIV/0!", "########", "[object Object]", "1.#QNAN", "System.Data.DataRowView"]
+)
+def test_marks_of_a_program_are_no_values(kind: str, text: str) -> None:
+    assert one(kind, text) == (None, ["value.lost"])
+
+
+@pytest.mark.parametrize("text", ["true", "FALSE", "True"])
+def test_truth_is_no_name_and_may_be_a_text(text: str) -> None:
+    assert one("name", text) == one("document_no", text) == (None, ["value.lost"])
+    assert one("text", text) == (text, [])
+    assert one("flag", text) == (text.lower() == "true", [])
+    assert one("money", text, unit="元") == (None, ["money.invalid"])
+
+
+@pytest.mark.parametrize("text", ["#1楼业主委员会", "True North 公司", "TRUST", "com.pany", "[示例]公司", "Systems"])
+def test_names_that_look_like_a_mark_are_names(text: str) -> None:
+    assert one("name", text) == (text, [])
 
 
 def test_replacement_characters_make_the_value_unusable() -> None:

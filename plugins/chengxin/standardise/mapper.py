@@ -37,6 +37,7 @@ ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 ALWAYS_QUARANTINED = frozenset({"text.replacement"})
 NOTE = 80  # characters; a line set aside that is no longer may be a note on the whole table
+TRUTHS = frozenset({"flag", "code"})  # types of elements that JSON's true and false may be values of
 STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whether it deletes is refused
 
 
@@ -161,12 +162,14 @@ class _Work:
             self.log.add("value.fills_field", hits, column.element.id, self._source(column), raw)
 
     def _cleaned(self, column: ColumnPlan, raw: pa.Array, options: CleanOptions) -> Cleaned:
-        """Clean a column; an array or an object where one value belongs is none, whatever the column holds."""
+        """Clean a column; an array or an object where one value belongs is none, nor is true where no truth belongs."""
         rows = self.chunk.nested.get(self.headers.get(column.element.id, ""), ())
         if not rows:
             return clean(raw, column.element.type, options=options)
         nested = np.zeros(self.rows, dtype=bool)
         nested[list(rows)] = True
+        if column.element.type in TRUTHS:
+            nested &= ~_mask(pc.is_in(raw, pa.array(["true", "false"])))
         cleaned = clean(without(as_strings(raw), nested), column.element.type, options=options)
         return replace(cleaned, issues=(*cleaned.issues, ("value.nested", booleans(nested))))
 

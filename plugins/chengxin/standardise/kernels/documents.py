@@ -17,7 +17,7 @@ from chengxin.standardise.kernels.buffers import (
 )
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions
 from chengxin.standardise.kernels.survey import BLOCK, Positions
-from chengxin.standardise.kernels.text import prepare
+from chengxin.standardise.kernels.text import prepare, without_lost
 
 _OPENING, _CLOSING = np.frombuffer("〔".encode(), np.uint8), np.frombuffer("〕".encode(), np.uint8)
 _WIDE = {"〔": False, "【": False, "（": False, "［": False, "｛": False}
@@ -28,7 +28,7 @@ _BLANK = r"[\s\x{200B}-\x{200F}\x{2060}\x{FEFF}]+"
 def clean_document_no(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean decision, case and certificate numbers: half width, no blanks, every bracket as 〔 or 〕."""
     prepared = prepare(raw, excel_prefix=True)
-    values = prepared.values
+    values = without_lost(prepared.values, prepared.findings)
     offsets, data = parts(values)
     start, end = int(offsets[0]), int(offsets[-1])
     used, shifted = data[start:end], offsets - np.int32(start)

@@ -26,6 +26,7 @@ from chengxin.standardise.kernels.buffers import (
     without,
 )
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings
+from chengxin.standardise.kernels.lost import lost_values
 from chengxin.standardise.kernels.names import INVISIBLE, doubtful_names, marked_names
 from chengxin.standardise.kernels.survey import BLOCK, Survey, survey
 
@@ -235,14 +236,24 @@ def as_one_number(text: str) -> str | None:
 def clean_text(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean free text: it is stored as sent but for blanks at the ends, control characters and damage."""
     prepared = prepare(raw)
-    return Cleaned(prepared.values, prepared.findings.issues())
+    values = without_lost(prepared.values, prepared.findings, booleans=False)
+    return Cleaned(values, prepared.findings.issues())
+
+
+def without_lost(values: pa.StringArray, findings: Findings, *, booleans: bool = True) -> pa.StringArray:
+    """Make words of a program null that stand in a value's place (#REF!, [object Object], true), with an issue."""
+    lost = lost_values(values, booleans=booleans)
+    if not lost.any():
+        return values
+    findings.add("value.lost", lost)
+    return without(values, lost)
 
 
 def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean a name of an organisation or a person; what is no name, or has lost characters, becomes null."""
     prepared = prepare(raw, is_name=True)
     findings = prepared.findings
-    values = _on_one_line(prepared.values, findings)
+    values = _on_one_line(without_lost(prepared.values, findings), findings)
     marked = marked_names(values)
     values = _visible(values, marked, findings)
     offsets, data = parts(values)

@@ -63,7 +63,7 @@ def _text(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return Nested("true" if value else "false")
     if isinstance(value, str):
         return str(value)
     return Nested(_compact(value)) if value else None  # an empty array or object holds nothing

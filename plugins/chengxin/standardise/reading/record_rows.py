@@ -14,7 +14,7 @@ _ROWS = 50_000
 
 
 class Nested(str):
-    """The JSON text of an array or an object that stands where one value belongs."""
+    """The JSON text of an array, an object or a truth value that stands where a text or a number belongs."""
 
     __slots__ = ()
 

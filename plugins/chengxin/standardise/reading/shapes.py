@@ -47,7 +47,7 @@ class RawChunk:
 
     table: all columns string, named by the source headers (trimmed, doubles suffixed _2, _3), one Arrow chunk a column.
     rows: int64, the 1-based source row of each table row, ascending. damaged: ascending by row. nested: column ->
-    indices of rows where an array or an object stands as its value. unended: the last row is the file's
+    indices of rows where an array, an object, true or false stands as its value. unended: the last row is the file's
     and has no line break. stated: how many records the file says it holds, beside its rows. filled: column -> indices
     of rows whose text goes to the end of its field, where it may have been cut.
     """

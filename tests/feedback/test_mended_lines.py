@@ -157,3 +157,67 @@ def test_what_may_hold_two_records_is_not_closed_by_one_of_them(office, kind, ot
     sent(office, kind, other.format(*inner), day=1)
     sent(office, kind, whole(kind, numbered("12")), day=2)
     assert refused(office) == (1, 1, {})
+
+
+@pytest.mark.parametrize(
+    ("after", "closed"),
+    [
+        ('湘示罚〔2026〕123号","', 1),  # number and name
+        ('湖南示例1有限公司","', 1),  # key and name
+        ("湖南示例", 0),  # a key of three digits alone may be anything
+    ],
+)
+def test_a_line_that_the_file_cuts_off_is_closed_by_the_record_that_its_rest_names(office, after, closed):
+    names = ",".join(NAMES)
+    kept = '"123","湖南示例1有限公司","湘示罚〔2026〕123号","2026-01-15"'
+    text = f"{names}\n" + ",".join(f'"{right(2)[n]}"' for n in NAMES) + "\n" + kept[: kept.index(after) + len(after)]
+    path = office.folder / "cut.csv"
+    path.write_text(text, "utf-8")
+    os.utime(path, (START.timestamp() + 86400,) * 2)
+    office.ingest("pen", path)
+    assert refused(office) == (1, 1, {})
+    office.deliver("pen", numbered("12"), numbered("1234"), right(3, source_record_id="124"), day=2)
+    assert refused(office) == (1, 1, {})
+    mending = office.deliver("pen", numbered("123"), day=3)["batch_id"]
+    assert refused(office) == ((1, 0, {mending: 1}) if closed else (1, 1, {}))
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "xml"])
+def test_a_record_that_the_file_cuts_off_is_closed_by_its_own_key_under_its_name(office, kind):
+    office.contract("pen", "penalty", NAMES, file=spec_of(kind))
+    torn = whole(kind, numbered("1234567"))
+    torn = torn[: torn.index("2026-01-15") + 6]
+    data = file_of(kind, [whole(kind, right(2, source_record_id="92")), torn])
+    path = office.folder / f"cut.{kind}"
+    path.write_bytes(data[: data.rindex(b"2026-0") + 6])
+    os.utime(path, (START.timestamp() + 86400,) * 2)
+    office.ingest("pen", path)
+    assert refused(office) == (1, 1, {})
+    other = numbered("1234567", subject_name="湖南示例3有限公司", uscc=uscc(3))  # under the name stands another one
+    sent(office, kind, whole(kind, numbered("123456")), whole(kind, other), day=2)
+    assert refused(office) == (1, 1, {})
+    mending = sent(office, kind, whole(kind, numbered("1234567", item_name="改")), day=3)
+    assert refused(office) == (1, 0, {mending: 1})
+
+
+@pytest.mark.parametrize(
+    ("keyed", "spoiled", "closed"),
+    [(True, "示例案", True), (True, "湖南示例1有限公司", True), (False, "示例案", True),
+     (False, "湖南示例1有限公司", False), (True, "k1", False), (False, "湘示罚〔2026〕1号", False)],
+)  # fmt: skip
+def test_a_line_with_bytes_that_are_no_text_is_closed_by_what_its_whole_cells_name(office, keyed, spoiled, closed):
+    office.contract("pen", "penalty", ("source_record_id", *PENALTY) if keyed else PENALTY)
+    row = right(1) if keyed else bare(right(1))
+    path = office.write("pen", [right(2) if keyed else bare(right(2)), row], day=1)
+    at = path.stat().st_mtime
+    head, _, tail = path.read_bytes().rpartition(spoiled.encode())
+    path.write_bytes(head + b"\xff\xfe" + tail)
+    os.utime(path, (at, at))
+    assert office.ingest("pen", path)["quarantined"] == 1
+    office.deliver("pen", right(3) if keyed else bare(right(3)), day=2)
+    other = {"subject_name": "湖南示例4有限公司", "uscc": uscc(4)}  # another party of the decision
+    if not keyed:
+        office.deliver("pen", row | other, day=3)
+    assert refused(office) == (1, 1, {})
+    mending = office.deliver("pen", row, day=4)["batch_id"]
+    assert refused(office) == ((1, 0, {mending: 1}) if closed else (1, 1, {}))

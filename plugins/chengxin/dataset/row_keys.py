@@ -76,6 +76,10 @@ class RowKeys:
         key = pc.binary_join_element_wise(*said, "；", null_handling="skip")
         return pc.coalesce(rows[RECORD_ID], pc.if_else(pc.equal(key, ""), None, key))
 
+    def is_number(self, part: str) -> bool:
+        """Tell whether a part is a number of documents."""
+        return self._elements[part].element.type == "document_no"
+
     def enough(self, present: Sequence[str]) -> bool:
         """Tell whether these parts name a record: a name and a key field, or all key fields, a number among them.
 
@@ -86,7 +90,7 @@ class RowKeys:
         if self.name in present:
             return bool(keys) or not kind.key
         must = [p for p in self.parts if p != self.name and p not in kind.key_optional]
-        numbered = any(self._elements[p].element.type == "document_no" for p in must)
+        numbered = any(map(self.is_number, must))
         return numbered and set(must) <= set(keys)
 
     def text(self, part: str, alias: str) -> str:

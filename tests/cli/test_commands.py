@@ -231,18 +231,29 @@ def test_a_run_without_a_usable_contract_is_an_error(tmp_path: Path) -> None:
         assert "没有一份可用的合同" in done.stderr
 
 
-def test_a_table_that_cannot_be_taken_does_not_keep_other_departments_waiting(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "more", "words"),
+    [
+        ("JSON", {}, "“企业名称”是 JSON 类型"),
+        ("TEXT", {"key": "编号"}, "表“list”没有合同所写的列：编号"),
+        ("TEXT", {"watermark": "更新时间"}, "表“list”没有合同所写的列：更新时间"),
+        ("TEXT", {"watermarks": "更新时间"}, "delivery.options 不正确"),
+    ],
+)
+def test_a_table_that_cannot_be_taken_does_not_keep_other_departments_waiting(
+    tmp_path: Path, kind: str, more: dict, words: str
+) -> None:
     home, contracts, inbox = tmp_path / "home", tmp_path / "contracts", tmp_path / "inbox"
-    options = {"connection": "staging", "table": "list"}
+    options = {"connection": "staging", "table": "list"} | more
     contract(contracts, "banking_list", "registration", LIST_COLUMNS, file={"format": "csv"},
         delivery={"connector": "database", "mode": "full", "options": options})  # fmt: skip
     contract(contracts, "commerce_list", "registration", LIST_COLUMNS, file={"format": "csv"})
     with sqlite3.connect(tmp_path / "staging.db") as table:
-        table.execute(f"CREATE TABLE list ({', '.join(f'{name} JSON' for name in LIST_COLUMNS)})")
+        table.execute(f"CREATE TABLE list ({', '.join(f'{name} {kind}' for name in LIST_COLUMNS)})")
     (inbox / "commerce_list").mkdir(parents=True)
     (inbox / "commerce_list" / "名单.csv").write_text("\n".join([HEADER, GOOD]) + "\n", "utf-8")
     where = {"CHENGXIN_INBOX": str(inbox), "CHENGXIN_CONN_STAGING": f"sqlite:///{tmp_path / 'staging.db'}"}
     done = told(["--home", str(home), "--contracts", str(contracts), "run"], **where)
     assert done.returncode == 1
-    assert "“企业名称”是 JSON 类型" in done.stderr
+    assert words in done.stderr
     assert [p.parent.name for p in home.glob("landing/*/commerce_list-*")] == ["commerce_list"]

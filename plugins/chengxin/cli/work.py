@@ -11,7 +11,7 @@ from chengxin.alerting.book import Book
 from chengxin.connectors.file_drop import file_delivery
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
-from chengxin.errors import DeliveryCorrupt, DeliveryMismatch, SourceUnavailable
+from chengxin.errors import ContractError, DeliveryCorrupt, DeliveryMismatch, SourceUnavailable
 from chengxin.feedback.answering import Answered
 from chengxin.handover import as_json
 from chengxin.store import remote
@@ -21,7 +21,8 @@ from chengxin.store.remote import scopes
 if TYPE_CHECKING:
     from chengxin.cli.commands import Context
 
-_NOT_TAKEN = (SourceUnavailable, DeliveryCorrupt, DeliveryMismatch)
+# a contract that does not fit its source is trouble of one department as well
+_NOT_TAKEN = (SourceUnavailable, DeliveryCorrupt, DeliveryMismatch, ContractError)
 _FIRST = {"found": 0, "names": 1, "none": 2}
 
 
@@ -150,7 +151,7 @@ def _ingest(
 
     try:
         return pipeline.ingest(contract, landed, context.settings, context.clock, step)
-    except DeliveryCorrupt as error:
+    except (DeliveryCorrupt, ContractError) as error:
         failures.append(f"{contract.id} / {landed.delivery}：{error}")
         return {}
 

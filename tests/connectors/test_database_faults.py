@@ -13,7 +13,7 @@ import sqlalchemy
 from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.connectors.database_session import Limits, reading
-from chengxin.errors import DeliveryMismatch, SourceUnavailable
+from chengxin.errors import SourceUnavailable
 from servers import postgres_cluster
 
 pytestmark = pytest.mark.server
@@ -194,32 +194,3 @@ def test_a_table_of_one_column_keeps_its_empty_rows(engine, make_contract, setti
     contract = make_contract("database", "full", connection="staging", table="rows", key="k")
     [batch] = pull(contract, settings)
     assert landing.payload(settings, batch)[0].read_text() == 'k\n""\n"a"\n""\n'
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "named"),
-    [
-        ("text[]", "'{甲,乙}'", "TEXT[]"),
-        ("json", """'{"a": 1}'""", "JSON"),
-        ("jsonb", """'{"a": 1}'""", "JSONB"),
-        ("bytea", r"'\xe7bdb0'", "BYTEA"),
-        ("int4range", "'[1,5)'", "INT4RANGE"),
-        ("several_names", "'{甲,乙}'", "several_names"),
-    ],
-)
-def test_a_column_whose_values_are_no_single_ones_is_refused_by_name_where_the_contract_uses_it(
-    engine, make_contract, settings, kind, value, named
-):
-    run(engine, "DROP DOMAIN IF EXISTS several_names", "CREATE DOMAIN several_names AS text[]")
-    run(
-        engine,
-        f'CREATE TABLE rows (k VARCHAR(255), t VARCHAR(255), "纳税人 名称" {kind})',
-        f"INSERT INTO rows VALUES ('a', '2026-11-01 08:00:00', CAST({value} AS {kind}))",
-    )
-    contract = make_contract("database", "full", **OPTIONS)
-    with pytest.raises(DeliveryMismatch) as told:
-        pull(contract, settings)
-    assert f"“纳税人 名称”是 {named} 类型" in str(told.value)
-    assert landing.batches(settings, "tax_arrears") == []
-    run(engine, 'ALTER TABLE rows RENAME COLUMN "纳税人 名称" TO 别的')
-    assert len(pull(contract, settings)) == 1

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
-from sqlalchemy import ARRAY, JSON, Column, Connection, LargeBinary, MetaData, Table, func, select
-from sqlalchemy.dialects.postgresql import DOMAIN, HSTORE
-from sqlalchemy.dialects.postgresql.ranges import AbstractRange
+from sqlalchemy import Column, Connection, MetaData, Table, func, select
 from sqlalchemy.exc import NoSuchTableError
 
 from chengxin.clock import Clock
 from chengxin.connectors.base import Options, read_options
 from chengxin.connectors.database_rows import write_rows
 from chengxin.connectors.database_session import Limits, reading
+from chengxin.connectors.database_types import refuse_nested
 from chengxin.connectors.database_watermark import (
     Bound,
     Edge,
@@ -30,7 +29,7 @@ from chengxin.connectors.database_watermark import (
 )
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import fold_header
-from chengxin.errors import ContractError, DeliveryMismatch, SourceUnavailable
+from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.handover import Delivery
 from chengxin.settings import Settings
 
@@ -104,7 +103,7 @@ class _Source:
     def __init__(self, connection: Connection, contract: Contract, options: DatabaseOptions, now: datetime) -> None:
         self._connection, self._contract, self._options, self._now = connection, contract, options, now
         self.table = _table(connection, options)
-        _refuse_nested(connection, self.table, contract)
+        refuse_nested(connection, self.table, contract)
         wanted = (*filter(None, (options.watermark,)), *options.keys)
         found = {name: _column(self.table, contract, name) for name in wanted}
         missing = [name for name, column in found.items() if column is None]
@@ -176,25 +175,6 @@ def _table(connection: Connection, options: DatabaseOptions) -> Table:
         return Table(options.table, MetaData(), schema=options.schema_name, autoload_with=connection, resolve_fks=False)
     except NoSuchTableError:
         raise SourceUnavailable(f"连接“{options.connection}”中没有表“{options.table}”") from None
-
-
-def _refuse_nested(connection: Connection, table: Table, contract: Contract) -> None:
-    r"""Raise DeliveryMismatch where a column that the contract uses holds no single values.
-
-    As text they would be `{甲,乙}`, `{"a": 1}` or, bytes on PostgreSQL, `\xe7bdb0`: plausible, and wrong.
-    """
-    refused: list[type] = [ARRAY, JSON, HSTORE, AbstractRange]
-    if connection.dialect.name == "postgresql":
-        refused.append(LargeBinary)
-    used = {fold_header(header) for column in contract.columns for header in (column.source, *column.aliases)}
-    for column in table.columns:
-        held = column.type.data_type if isinstance(column.type, DOMAIN) else column.type
-        if isinstance(held, tuple(refused)) and fold_header(column.name) in used:
-            kind = column.type.compile(dialect=connection.dialect)
-            raise DeliveryMismatch(
-                f"{contract.id}：表“{table.name}”的列“{column.name}”是 {kind} 类型，不是单个的文字、数字或日期；"
-                "请提供部门改用视图给出文本，或在合同中改写（该列不用则移入 ignored）"
-            )
 
 
 def _column(table: Table, contract: Contract, name: str) -> Column[Any] | None:

@@ -6,11 +6,12 @@ is damaged at the source stays as it is. Others are fetched in parts, turned int
 
 import csv
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.csv
@@ -23,13 +24,14 @@ from sqlalchemy import (
     Select,
     String,
     Table,
-    Text,
-    cast,
     collate,
     func,
     select,
 )
 from sqlalchemy.dialects.postgresql import dialect as postgresql_dialect
+
+from chengxin.connectors.database_types import text_columns
+from chengxin.errors import DeliveryMismatch
 
 ROWS = "rows.csv"
 Rows: TypeAlias = Select[*tuple[Any, ...]]
@@ -77,7 +79,7 @@ def _statement(
     columns: list[ColumnElement[Any]] = list(table.columns)
     in_text = connection.dialect.name in ("postgresql", "sqlite")
     if in_text:
-        columns = [cast(column, Text) for column in columns]
+        columns = [*text_columns(connection, table)]
     if in_text and len(columns) == 1:
         # NULL alone in its line would be an empty line, which is no record
         columns = [func.coalesce(columns[0], "")]
@@ -132,7 +134,10 @@ def _texts(values: Sequence[object]) -> pa.Array:
 
 
 def _as_text(value: object) -> str | None:
-    """Write a value as PostgreSQL would, as far as other drivers give something else than text."""
+    """Write a value as PostgreSQL would, as far as other drivers give something else than text.
+
+    Raises DeliveryMismatch for what is no single value, or for bytes, of which nobody says what text they are.
+    """
     match value:
         case None | str():
             return value
@@ -144,7 +149,11 @@ def _as_text(value: object) -> str | None:
             return value.isoformat()
         case Decimal():
             return f"{value:f}"
-        case bytes() | bytearray() | memoryview():
-            return bytes(value).decode("utf-8", "replace")
-        case _:
+        case int() | float() | UUID():
             return str(value)
+        case timedelta():  # a time of day on MySQL
+            minutes, seconds = divmod(round(abs(value.total_seconds())), 60)
+            return f"{'-' * (value < timedelta())}{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
+        case _:
+            kind = type(value).__name__
+            raise DeliveryMismatch(f"表中有 {kind} 类型的值，不是单个的文字、数字或日期；请提供部门改用视图给出文本")

@@ -67,6 +67,7 @@ def _opened(name: str, failure: str, limits: Limits) -> Iterator[Connection]:
 def _limit(connection: Connection, limits: Limits) -> None:
     connection.execute(text("SET LOCAL TimeZone = 'Asia/Shanghai'"))
     connection.execute(text("SET LOCAL DateStyle = 'ISO, YMD'"))
+    connection.execute(text("SET LOCAL IntervalStyle = 'postgres'"))
     connection.execute(text("SET LOCAL extra_float_digits = 1"))
     connection.execute(text(f"SET LOCAL statement_timeout = {limits.statement_seconds * 1000}"))
 

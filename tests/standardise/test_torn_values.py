@@ -8,6 +8,8 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.contracts.models import FileSpec
+from chengxin.standardise.reader import plan, read
 from deliveries import PENALTY, REGISTRATION, START, Office, company, counts, penalty, uscc
 
 BY_CONTENT = ("uscc", "decision_no", "decision_on", "authority_name", "penalty_content")
@@ -70,6 +72,32 @@ def test_a_row_broken_in_the_middle_costs_only_itself(office: Office) -> None:
     names = ("uscc", "decision_no", "authority_name", "penalty_content", "decision_on")
     assert counts(send(office, names, "示例2市监局", "示例2\n市监局")) == (2, 2, 0, 0)
     assert refused(office) == [(3, "row.width"), (4, "row.width")]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("torn", [["湖南三,3,罚", "款3元"], ["湖南", "三,3,罚款3元"], ["湖南三,3,罚", "款", "3元"]])
+def test_half_a_line_is_read_with_the_lines_beside_it_wherever_pieces_and_chunks_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: list[str], quoted: bool, end: str
+) -> None:
+    lines = ["名称,序号,内容", *(f"湖南{c},{n},罚款{n}元" for n, c in enumerate("一二", 1)), *torn]
+    lines += [f"湖南{c},{n},罚款{n}元" for n, c in enumerate("四五", 4)]
+    lines += ['"湖南六",6,"罚款6元"'] if quoted else ["湖南六,6,罚款6元"]
+    path = tmp_path / "f.csv"
+    path.write_text(end.join([*lines, ""]), "utf-8", newline="")
+    beside = {4 + n for n in range(len(torn)) if "," in torn[n]}
+    for size in range(1, path.stat().st_size + 1):
+        monkeypatch.setattr("chengxin.standardise.reading.text_file._chunk_size", lambda _, size=size: size)
+        spec = FileSpec(format="csv")
+        for pieces in (plan(path, spec), plan(path, spec, piece_bytes=size)):
+            chunks = [chunk for piece in pieces for chunk in read(piece, spec)]
+            assert sorted(n for c in chunks for n in [*c.rows.to_pylist(), *(d.row for d in c.damaged)]) == list(
+                range(2, len(lines) + 1)
+            )
+            for chunk in chunks:
+                for damaged in chunk.damaged:
+                    if damaged.fragment:
+                        assert beside <= {*chunk.rows.to_pylist(), *(d.row for d in chunk.damaged)}
 
 
 def test_the_row_sent_again_as_one_line_closes_what_was_refused_and_the_feedback_says_how(office: Office) -> None:

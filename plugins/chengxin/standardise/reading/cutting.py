@@ -75,15 +75,34 @@ def _cut(data: Buffer, start: int, target: int, end: int, parity: int, layout: L
     ends = _line_ends(window, target + len(window) == end)
     if not ends:
         return _around_giant(data, start, target, end)
-    if layout is None or not layout.quote or (not parity and layout.quote not in window):
+    if layout is None:
         return target + ends[0]
     candidates = ends[: JOIN_LINES + 1]
-    balanced = [place for place in candidates if (parity + window.count(layout.quote, 0, place)) % 2 == 0]
-    # The first that is balanced and readable, else readable, else balanced; as a rule the very first one is.
-    for place in (*balanced, *candidates):
-        if _reads(window, place, layout, width):
+    if not layout.quote or (not parity and layout.quote not in window):
+        fitting = iter(candidates)
+    else:
+        balanced = [place for place in candidates if (parity + window.count(layout.quote, 0, place)) % 2 == 0]
+        # The first that is balanced and readable, else readable, else balanced; as a rule the very first one is.
+        fitting = (place for place in (*balanced, *candidates) if _reads(window, place, layout, width))
+        candidates = balanced or candidates
+    first = None
+    for place in fitting:
+        if _between_whole_lines(data, start, target + place, end, layout, width):
             return target + place
-    return target + (balanced or candidates)[0]
+        first = place if first is None else first
+    return target + (candidates[0] if first is None else first)
+
+
+def _between_whole_lines(data: Buffer, start: int, place: int, end: int, layout: Layout, width: int) -> bool:
+    """Tell whether a line with all its delimiters stands on each side: half a line stays with those beside it."""
+    delimiter = layout.declared.encode()
+    if width < 2 or not layout.declared.strip(" "):
+        return True
+    last = place - (2 if data[place - 2 : place] == b"\r\n" else 1)
+    near = max(start, last - JOIN_BYTES)
+    before = data[max(data.rfind(b"\n", near, last), data.rfind(b"\r", near, last), near - 1) + 1 : last]
+    after = next(iter(data[place : min(place + JOIN_BYTES, end)].splitlines()), b"")
+    return all(line.count(delimiter) >= width - 1 for line in (before, after) if line or place < end)
 
 
 def _line_ends(window: bytes, is_last: bool) -> list[int]:

@@ -63,9 +63,43 @@ def test_of_dates_only_one_that_may_be_half_is_refused(office: Office, day: str,
     assert counts(account) == (passed, 4 - passed, 0, 0)
 
 
-@pytest.mark.parametrize("line", ["（截至2026年3月）", "单位：元", "----------", "合计", "END", "导出完毕"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "（截至2026年3月）",
+        "单位：元",
+        "----------",
+        "合计",
+        "END",
+        "导出完毕",
+        "本表由系统自动生成",
+        "以上数据来源于示例平台",
+    ],
+)
 def test_a_line_that_is_a_remark_costs_no_row(office: Office, line: str) -> None:
     assert counts(send(office, BY_CONTENT, "罚款3万元整\n", f"罚款3万元整\n{line}\n")) == (3, 1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "passed"),
+    [
+        (["罚款9万元整"] * 6, 6),  # seen before, and nowhere longer
+        (["警告", "警告", "警告并处罚款", "罚款", "罚款", "警告"], 5),
+        ([f"罚款{n}万元整" for n in range(1, 7)], 6),  # all end alike
+        ([f"罚款{n}万元整" for n in range(1, 6)] + ["罚款6万"], 5),
+        ([f"{n}00" for n in range(1, 7)], 5),  # digits show nothing
+        ([f"罚款{n}万元整" for n in range(1, 4)], 2),  # too few
+    ],
+)
+def test_an_unknown_line_below_the_last_row_costs_it_only_where_its_last_value_may_be_half(
+    office: Office, values: list[str], passed: int
+) -> None:
+    rows = [row(n) | {"penalty_content": value} for n, value in enumerate(values, 1)]
+    path = office.write("pen", rows, day=1, columns=BY_CONTENT)
+    at = path.stat().st_mtime
+    path.write_text(path.read_text("utf-8") + "示例省信用信息中心汇编\n", "utf-8")
+    os.utime(path, (at, at))
+    assert counts(office.ingest("pen", path)) == (passed, len(values) - passed + 1, 0, 0)
 
 
 def test_a_row_broken_in_the_middle_costs_only_itself(office: Office) -> None:

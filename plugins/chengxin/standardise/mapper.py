@@ -30,7 +30,7 @@ from chengxin.standardise.kernels.buffers import (
 )
 from chengxin.standardise.quarantine import damaged_table, quarantine_table
 from chengxin.standardise.reader import Damaged, RawChunk
-from chengxin.standardise.reading.torn import perhaps_cut
+from chengxin.standardise.reading.torn import as_others, perhaps_cut
 from chengxin.standardise.stated_units import check_units
 
 ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
@@ -328,7 +328,8 @@ class _Work:
             raw = self._raw(column)
             hits = np.isin(rows, beside) & valid(raw)
             for row in np.flatnonzero(hits).tolist():
-                hits[row] = perhaps_cut(column.element.type, raw[row].as_py())
+                is_last = header == names[-1] and row == self.rows - 1
+                hits[row] = perhaps_cut(column.element.type, raw[row].as_py()) and not (is_last and as_others(raw))
             self.log.add("value.beside_torn", hits, column.element.id, self._source(column), raw, refuses=True)
             self.refused |= hits
 

@@ -2,6 +2,10 @@
 
 import re
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_FEW = 5  # values; fewer show nothing in common
 #: Codes with a check character, and words of a list: half of one is none, and is told as such.
 _CHECKED = frozenset({"uscc", "org_code", "reg_no", "person_doc", "loan_card_no", "code", "flag", "region", "year"})
 _WHOLE_DAY = re.compile(r"\d{4}([-/.]?)\d{2}\1\d{2}(?:[ T].*)?|.*日.*")
@@ -15,3 +19,18 @@ def perhaps_cut(element_type: str, value: str) -> bool:
     if element_type in {"date", "instant"}:
         return _WHOLE_DAY.fullmatch(value) is None
     return True
+
+
+def as_others(column: pa.Array) -> bool:
+    """Tell whether the last value is whole by those before it: one of them is the same, or all end with its character.
+
+    The same one counts only where none goes on behind it, and a digit at the end is nothing to go by.
+    """
+    last, before = column[-1].as_py().strip(), pc.drop_null(column[:-1])
+    if len(before) < _FEW:
+        return False
+    before = pc.utf8_trim_whitespace(before)
+    goes_on = pc.and_(pc.starts_with(before, last), pc.not_equal(before, last))
+    if pc.any(pc.equal(before, last)).as_py() and not pc.any(goes_on).as_py():
+        return True
+    return not last[-1].isdigit() and bool(pc.all(pc.ends_with(before, last[-1])).as_py())

@@ -83,6 +83,69 @@ def test_words_for_nothing_are_absent_without_an_issue(text: str) -> None:
     assert one("text", text) == (None, [])
 
 
+@pytest.mark.parametrize("kind", ["money", "integer", "decimal", "year", "phone", "date", "tax_no", "person_doc"])
+@pytest.mark.parametrize("mark", ["①", "²", "₃", "⑴", "⒈", "⑳"])
+def test_the_mark_of_a_footnote_is_no_digit(kind: str, mark: str) -> None:
+    sent = {
+        "year": "202",
+        "phone": "0731888888",
+        "date": "2024-01-1",
+        "tax_no": "43010271219440",
+        "person_doc": "E1234567",
+    }
+    value, told = one(kind, sent.get(kind, "50") + mark, unit="元")
+    assert value is None
+    assert told
+
+
+def test_a_number_with_the_mark_of_a_footnote_is_kept_as_sent() -> None:
+    assert one("document_no", "示罚（２０２４）５号①") == ("示罚〔2024〕5号①", [])
+    assert one("document_no", "示罚（２０２４）５号") == ("示罚〔2024〕5号", [])
+
+
+@pytest.mark.parametrize("kind", ["text", "name", "document_no", "uscc"])
+def test_a_text_that_a_spreadsheet_keeps_as_a_formula_is_that_text(kind: str) -> None:
+    assert one(kind, '="91430100MAXY000595"') == one(kind, "91430100MAXY000595")
+    assert one("text", '="示例"&"公司"') == ('="示例"&"公司"', [])
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("5.00001E+12", "identifier.scientific"),
+        ("示罚〔2024〕5号&nbsp;", "name.markup"),
+        ("示罚<br>5号", "name.markup"),
+        ("示罚〔2024〕5号?", "text.replacement"),
+        ("同上", "value.lost"),
+        ("〃", "value.lost"),
+    ],
+)
+def test_a_spoiled_number_of_a_document_is_none(text: str, rule: str) -> None:
+    assert one("document_no", text) == (None, [rule])
+    assert one("document_no", "E1+5") == ("E1+5", [])
+
+
+def test_as_above_is_no_text_and_unknown_is_no_name() -> None:
+    assert one("text", "同上") == (None, ["value.lost"])
+    assert one("text", "同上级单位") == ("同上级单位", [])
+    for word in ("未知", "不详", "（空白）"):
+        assert one("name", word) == (None, [])
+    assert one("name", "未知星球公司") == ("未知星球公司", [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "张某430102199003077214",
+        "示例公司91430100MAXY000595",
+        "示例公司（91430100MAXY000595）",
+        "430102199003077214张某",
+    ],
+)
+def test_a_name_with_a_code_or_a_document_number_in_it_is_refused(text: str) -> None:
+    assert one("name", text) == (None, ["name.is_identifier"])
+
+
 @pytest.mark.parametrize("kind", ["text", "name", "document_no"])
 @pytest.mark.parametrize(
     "text", ["#REF!", "#NAME?", "#DIV/0!", "########", "[object Object]", "1.#QNAN", "System.Data.DataRowView"]
@@ -149,7 +212,7 @@ def test_document_number_in_the_name_column_is_an_error(number: str) -> None:
         *((text, "name.no_letter") for text in ("12345", "234.50", "2020-01-01", "〃", "（2）", "同上", "----1")),
         *(
             (text, "name.markup")
-            for text in ("“示例公司”", "「示例公司」", "《示例公司》", '="示例公司"', "'示例公司'")
+            for text in ("“示例公司”", "「示例公司」", "《示例公司》", '["示例公司"]', "'示例公司'")
         ),
         *(
             (text, "name.markup")

@@ -63,9 +63,24 @@ class Reading(NamedTuple):
     rules: tuple[str, ...] = ()
 
 
+def _is_note_mark(char: str) -> bool:
+    plain = unicodedata.normalize("NFKC", char)
+    return plain != char and re.fullmatch(r"\(?[0-9]+\)?\.?", plain) is not None
+
+
+#: ², ₃, ①, ⑴, ⒈ and their like: what stands behind a value to point at a note, and would become a digit of it in NFKC.
+NOTE_MARKS = "".join(char for char in map(chr, range(0xA0, 0x3300)) if _is_note_mark(char))
+_UNMARKED = re.compile(f"[^{NOTE_MARKS}]+")
+
+
+def narrow(text: str) -> str:
+    """Bring a text to half width (NFKC); marks of notes stay what they are, so that 50① is no 501."""
+    return text if text.isascii() else _UNMARKED.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+
+
 def hygiene(raw: str) -> str:
     """Bring an identifier to one form: NFKC, without Excel's text prefix, blanks, zero-width marks, hyphens; upper."""
-    text = unicodedata.normalize("NFKC", raw)
+    text = narrow(raw)
     return DROPPED.sub("", text).strip(EXCEL_PREFIX).upper()
 
 

@@ -9,13 +9,12 @@ Open-ended validity (长期, 2099-12-31, 2999-12-31, 9999-12-31) is the date 999
 """
 
 import re
-import unicodedata
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
 from chengxin.clock import SHANGHAI
-from chengxin.model.identifiers import EXCEL_PREFIX
+from chengxin.model.identifiers import EXCEL_PREFIX, narrow
 
 OPEN_ENDED = date(9999, 12, 31)
 OLDEST, NEWEST = 1800, 2200
@@ -87,7 +86,7 @@ def read_instant(text: str, form: str | None = None) -> DateReading:
 
 
 def _read(raw: str, form: str | None) -> DateReading:
-    text = unicodedata.normalize("NFKC", raw).strip().strip(EXCEL_PREFIX).upper()
+    text = narrow(raw).strip().strip(EXCEL_PREFIX).upper()
     text = re.sub(r"\s+", " ", text)
     if _OPEN_WORDS.fullmatch(text):
         return DateReading(OPEN_ENDED)

@@ -8,27 +8,36 @@ from chengxin.standardise.kernels.buffers import (
     Bytes,
     Mask,
     Offsets,
+    matches,
     parts,
     replaced,
     rows_at,
     strings,
     take,
     valid,
+    without,
 )
-from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions
+from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings
+from chengxin.standardise.kernels.names import LOST, MARKUP
+from chengxin.standardise.kernels.narrow import narrowed
 from chengxin.standardise.kernels.survey import BLOCK, Positions
 from chengxin.standardise.kernels.text import prepare, without_lost
 
 _OPENING, _CLOSING = np.frombuffer("〔".encode(), np.uint8), np.frombuffer("〕".encode(), np.uint8)
 _WIDE = {"〔": False, "【": False, "（": False, "［": False, "｛": False}
 _WIDE |= {"〕": True, "】": True, "）": True, "］": True, "｝": True}
+_SPOILED = (
+    ("identifier.scientific", r"^[0-9](?:\.[0-9]+)?E\+[0-9]+$"),
+    ("name.markup", MARKUP),
+    ("text.replacement", LOST),
+)
 _BLANK = r"[\s\x{200B}-\x{200F}\x{2060}\x{FEFF}]+"
 
 
 def clean_document_no(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean decision, case and certificate numbers: half width, no blanks, every bracket as 〔 or 〕."""
     prepared = prepare(raw, excel_prefix=True)
-    values = without_lost(prepared.values, prepared.findings)
+    values = _doubtless(without_lost(prepared.values, prepared.findings, of="document_no"), prepared.findings)
     offsets, data = parts(values)
     start, end = int(offsets[0]), int(offsets[-1])
     used, shifted = data[start:end], offsets - np.int32(start)
@@ -37,6 +46,18 @@ def clean_document_no(raw: pa.Array, options: CleanOptions) -> Cleaned:
     rest = rows_at(shifted, left)
     made = _narrow_exchanged(values, used, shifted, narrow)
     return Cleaned(replaced(made, rest, _by_pattern(take(values, rest))), prepared.findings.issues())
+
+
+def _doubtless(values: pa.StringArray, findings: Findings) -> pa.StringArray:
+    """Make numbers null that a spreadsheet or a web page spoiled, with an issue: 5.00001E+12, &nbsp;, a lost sign."""
+    doubts = matches(values, r"[?？□■&<]|E\+") & valid(values)
+    if not doubts.any():
+        return values
+    for rule, pattern in _SPOILED:
+        found = doubts & matches(values, pattern)
+        findings.add(rule, found)
+        values = without(values, found)
+    return values
 
 
 def _positions(used: Bytes) -> tuple[Positions, Positions]:
@@ -97,5 +118,5 @@ def _narrow_exchanged(values: pa.StringArray, used: Bytes, offsets: Offsets, nar
 
 
 def _by_pattern(values: pa.StringArray) -> pa.StringArray:
-    plain = pc.replace_substring_regex(pc.utf8_normalize(values, form="NFKC"), _BLANK, "")
+    plain = pc.replace_substring_regex(narrowed(values), _BLANK, "")
     return pc.replace_substring_regex(pc.replace_substring_regex(plain, r"[(\[{【]", "〔"), r"[)\]}】]", "〕")

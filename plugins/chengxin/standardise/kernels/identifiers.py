@@ -28,6 +28,7 @@ from chengxin.standardise.kernels.buffers import (
     without,
 )
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings, read_distinct
+from chengxin.standardise.kernels.narrow import narrowed
 from chengxin.standardise.kernels.text import prepare, without_tokens
 
 # The twin of model.identifiers.DROPPED: RE2 writes code points its own way and counts fewer of them as blank.
@@ -167,7 +168,7 @@ def clean_identifier(raw: pa.Array, kind: str, options: CleanOptions) -> Cleaned
 
 
 def _hygiene(values: pa.StringArray) -> pa.StringArray:
-    plain = pc.replace_substring_regex(pc.utf8_normalize(values, form="NFKC"), _DROPPED, "")
+    plain = pc.replace_substring_regex(narrowed(values), _DROPPED, "")
     return without_tokens(pc.utf8_upper(pc.utf8_trim(plain, characters=EXCEL_PREFIX)))
 
 

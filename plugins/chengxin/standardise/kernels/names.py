@@ -30,12 +30,17 @@ _DROPPED = (
 
 
 _NUMBER = r"^[^\pL*＊]+$"
+MARKUP = r"&(?:[A-Za-z]{2,6}|#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5});|</?[A-Za-z][^<>]*>"
+#: A resident id or a USCC within a name.
+NUMBER_WITHIN = (
+    r"(?:^|[^0-9])[1-9][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx](?:[^0-9Xx]|$)"
+    r"|(?:^|[^0-9A-Z])[0-9ANY][0-9]{7}[0-9A-HJ-NPQRTUWXY]{10}(?:[^0-9A-Z]|$)"
+)
 _WORN = (
     r"^(?:“[^”]*”|‘[^’]*’|「[^」]*」|『[^』]*』|《[^》]*》|＂[^＂]*＂|=?\"[^\"]*\"|'[^']*'|`[^`]*`)$"
-    r"|&(?:[A-Za-z]{2,6}|#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5});|</?[A-Za-z][^<>]*>"
-    r"|\\[uU][0-9A-Fa-f]{4}|\\[nrt]|(?:%[0-9A-Fa-f]{2}){3}"
+    r"|^\[\s*['\"].*['\"]\s*\]$|" + MARKUP + r"|\\[uU][0-9A-Fa-f]{4}|\\[nrt]|(?:%[0-9A-Fa-f]{2}){3}"
 )
-_LOST = r"[?？□■]"
+LOST = r"[?？□■]"
 INVISIBLE = r"[\x{AD}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}\x{FEFF}]"
 _MARKS = r"[?？□■“‘「『《＂\"'`&<\\%]|" + INVISIBLE  # one of them stands in whatever those look for
 _DITTO = pa.array(["同上", "同前", "同左"])
@@ -57,12 +62,26 @@ def doubtful_names(values: pa.StringArray, marked: Rows) -> dict[str, Mask]:
     for rule, rows, pattern in (
         ("name.no_letter", led, _NUMBER),
         ("name.markup", marked, _WORN),
-        ("text.replacement", marked, _LOST),
+        ("text.replacement", marked, LOST),
     ):
         if len(rows):
             found[rule][rows] = matches(take(values, rows), pattern)
     found["name.no_letter"] |= as_mask(pc.is_in(values, value_set=_DITTO)) & valid(values)
     return found
+
+
+def with_long_numbers(values: pa.StringArray) -> Rows:
+    """Return the rows in which eight digits stand in a row."""
+    offsets, data = parts(values)
+    start, end = int(offsets[0]), int(offsets[-1])
+    found = [np.zeros(0, np.int64)]
+    for at in range(start, end, BLOCK):
+        run = (data[at : min(at + BLOCK + 7, end)] - np.uint8(0x30)) < 10
+        for step in (1, 2, 4):
+            run = run[:-step] & run[step:]
+        found.append(np.flatnonzero(run) + at)
+    rows = rows_at(offsets, np.concatenate(found))
+    return rows[valid(values)[rows]]
 
 
 def name_key(raw: pa.Array) -> pa.StringArray:

@@ -1,7 +1,6 @@
 """Integers, decimals, years, yes/no and telephone numbers."""
 
 import re
-import unicodedata
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import partial
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chengxin.model.identifiers import narrow
 from chengxin.standardise.kernels.buffers import Rows, take, valid
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, read_distinct
 from chengxin.standardise.kernels.decimals import decimal_array, plain_numbers, scaled
@@ -119,7 +119,7 @@ def clean_phone(raw: pa.Array, options: CleanOptions) -> Cleaned:
 
 
 def _read_phone(text: str) -> tuple[str | None, bool]:
-    plain = re.sub(r"\s+", "", unicodedata.normalize("NFKC", text)).upper()
+    plain = re.sub(r"\s+", "", narrow(text)).upper()
     candidates = [part for part in re.split(_SEVERAL, plain) if part]
     for candidate in candidates:
         main, _, extension = re.sub(r"(?:转|EXT\.?|#)", "#", candidate).partition("#")

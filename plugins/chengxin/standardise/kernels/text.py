@@ -1,15 +1,15 @@
 """Characters: blanks at the ends, null tokens, damage, private use; free text and names as they are stored."""
 
 import re
-import unicodedata
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.model.identifiers import EXCEL_PREFIX, NULL_TOKENS
+from chengxin.model.identifiers import EXCEL_PREFIX, NULL_TOKENS, narrow
 from chengxin.standardise.kernels.buffers import (
     Bytes,
     Mask,
@@ -27,7 +27,14 @@ from chengxin.standardise.kernels.buffers import (
 )
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings
 from chengxin.standardise.kernels.lost import lost_values
-from chengxin.standardise.kernels.names import INVISIBLE, doubtful_names, marked_names
+from chengxin.standardise.kernels.names import (
+    INVISIBLE,
+    NUMBER_WITHIN,
+    doubtful_names,
+    marked_names,
+    with_long_numbers,
+)
+from chengxin.standardise.kernels.narrow import narrowed
 from chengxin.standardise.kernels.survey import BLOCK, Survey, survey
 
 BLANKS = " \t\n\v\f\r\x85\xa0\xad\u1680\u180e" + "".join(map(chr, range(0x2000, 0x2010))) + (
@@ -51,6 +58,7 @@ GB18030_PRIVATE = {
 }  # fmt: skip
 _GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?: [0-9]{3})+(?![0-9])")
 _PARTED = re.compile(r"[0-9.,]\s+[0-9.,]")
+_UNKNOWN = pa.array(["未知", "不详", "空白", "(空白)", "（空白）", "待定", "待补充", "未提供", "暂缺"])
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
 
 
@@ -75,7 +83,7 @@ def prepare(raw: pa.Array, *, tokens: bool = True, excel_prefix: bool = False, i
     clean = _without_damage(values, seen, findings)
     if clean is not values:
         values, seen = clean, survey(clean)
-    values = trimmed(values, seen)
+    values = _without_formula(trimmed(values, seen))
     first = heads(values)
     clean = _without_guard(values, first, is_name=is_name)
     if clean is not values:
@@ -144,6 +152,15 @@ def trimmed(values: pa.StringArray, seen: Survey | None = None) -> pa.StringArra
     if len(rows) == 0:
         return values
     return replaced(values, rows, pc.utf8_trim(take(values, rows), characters=BLANKS))
+
+
+def _without_formula(values: pa.StringArray) -> pa.StringArray:
+    """Take the text out of ="0012", which keeps a spreadsheet from reading it as a number."""
+    rows: Rows = np.flatnonzero((heads(values) == 0x3D) & (np.diff(parts(values)[0]) > 2))
+    rows = rows[matches(take(values, rows), r'^="[^"]*"$')] if len(rows) else rows
+    if len(rows) == 0:
+        return values
+    return replaced(values, rows, pc.utf8_trim(pc.utf8_slice_codeunits(take(values, rows), 2, -1), characters=BLANKS))
 
 
 def _without_guard(values: pa.StringArray, first: Bytes, *, is_name: bool) -> pa.StringArray:
@@ -218,31 +235,33 @@ def _is_ascii(values: pa.StringArray) -> bool:
 
 def folded(values: pa.StringArray) -> pa.StringArray:
     """Return values in NFKC without inner blanks, upper case: the form in which codes and keys are compared."""
-    plain = values if _is_ascii(values) else pc.utf8_normalize(values, form="NFKC")
+    plain = values if _is_ascii(values) else narrowed(values)
     return pc.utf8_upper(pc.replace_substring_regex(plain, r"[\s\x{200B}-\x{200F}\x{2060}\x{FEFF}]+", ""))
 
 
 def fold(text: str) -> str:
     """Do to one text what `folded` does to a column."""
-    return re.sub("[\\s\u200b-\u200f\u2060\ufeff]+", "", unicodedata.normalize("NFKC", text)).upper()
+    return re.sub("[\\s\u200b-\u200f\u2060\ufeff]+", "", narrow(text)).upper()
 
 
 def as_one_number(text: str) -> str | None:
     """Return a number in NFKC, upper case, without blanks (5 000 000 元); None where they part two (5000 6000)."""
-    text = _GROUPED.sub(lambda match: match[0].replace(" ", ""), unicodedata.normalize("NFKC", text))
+    text = _GROUPED.sub(lambda match: match[0].replace(" ", ""), narrow(text))
     return None if _PARTED.search(text) else re.sub(r"\s+", "", text).upper()
 
 
 def clean_text(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean free text: it is stored as sent but for blanks at the ends, control characters and damage."""
     prepared = prepare(raw)
-    values = without_lost(prepared.values, prepared.findings, booleans=False)
+    values = without_lost(prepared.values, prepared.findings, of="text")
     return Cleaned(values, prepared.findings.issues())
 
 
-def without_lost(values: pa.StringArray, findings: Findings, *, booleans: bool = True) -> pa.StringArray:
-    """Make words of a program null that stand in a value's place (#REF!, [object Object], true), with an issue."""
-    lost = lost_values(values, booleans=booleans)
+def without_lost(
+    values: pa.StringArray, findings: Findings, *, of: Literal["text", "name", "document_no"]
+) -> pa.StringArray:
+    """Make words null that stand in a value's place (#REF!, [object Object], true, 同上), with an issue."""
+    lost = lost_values(values, booleans=of != "text", ditto=of != "name")
     if not lost.any():
         return values
     findings.add("value.lost", lost)
@@ -253,7 +272,8 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean a name of an organisation or a person; what is no name, or has lost characters, becomes null."""
     prepared = prepare(raw, is_name=True)
     findings = prepared.findings
-    values = _on_one_line(without_lost(prepared.values, findings), findings)
+    values = without_lost(prepared.values, findings, of="name")
+    values = _on_one_line(without(values, _is_unknown(values)), findings)
     marked = marked_names(values)
     values = _visible(values, marked, findings)
     offsets, data = parts(values)
@@ -265,6 +285,8 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
         is_number = np.zeros(len(values), np.bool_)
         is_number[rows] = matches(part, r"^[0-9]{8}[0-9A-Z*]{6,11}$")
         is_number &= valid(values)
+        rows = with_long_numbers(values)
+        is_number[rows] |= matches(take(values, rows), NUMBER_WITHIN) if len(rows) else False
         findings.add("name.is_identifier", is_number)
         values = without(values, is_number)
         for rule, rows_with in doubtful_names(values, marked).items():
@@ -272,6 +294,14 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
             values = without(values, rows_with)
         findings.add("name.masked", masked_names(values))
     return Cleaned(values, findings.issues())
+
+
+def _is_unknown(values: pa.StringArray) -> Mask:
+    """Tell where a name says that there is none: 未知 and 不详, which in other columns are words of their own."""
+    found = np.zeros(len(values), np.bool_)
+    rows: Rows = np.flatnonzero(np.diff(parts(values)[0]) <= 15)
+    found[rows] = as_mask(pc.is_in(take(values, rows), value_set=_UNKNOWN)) if len(rows) else False
+    return found & valid(values)
 
 
 def _on_one_line(values: pa.StringArray, findings: Findings) -> pa.StringArray:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import ContractError
 from chengxin.standardise.kernels.buffers import as_mask
+from chengxin.standardise.kernels.narrow import narrowed
 from chengxin.standardise.reading.cutting import GIANT, spans
 from chengxin.standardise.reading.decode import to_utf8
 from chengxin.standardise.reading.fixed_shifts import shifts
@@ -250,7 +251,7 @@ def pointed(column: pa.Array, decimals: int) -> pa.Array:
     What has a point or no digit stays as it is. Other digits (12 345, 1E5, 5元) would pass for whole yuan: they are
     marked, so that they are no amount.
     """
-    plain = pc.utf8_normalize(column, form="NFKC")
+    plain = narrowed(column)
     signed = pc.replace_substring_regex(plain, r"^(\d+)([+-])$", r"\2\1")
     agreed = pc.match_substring_regex(signed, r"^[+-]?\d+$")
     short = rf"^([+-]?)(\d{{1,{decimals}}})$"

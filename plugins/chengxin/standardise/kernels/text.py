@@ -83,8 +83,11 @@ def prepare(raw: pa.Array, *, tokens: bool = True, excel_prefix: bool = False, i
     clean = _without_damage(values, seen, findings)
     if clean is not values:
         values, seen = clean, survey(clean)
-    values = _without_formula(trimmed(values, seen))
+    values = trimmed(values, seen)
     first = heads(values)
+    clean = _without_formula(values, first)
+    if clean is not values:
+        values, first = clean, heads(clean)
     clean = _without_guard(values, first, is_name=is_name)
     if clean is not values:
         values, first = clean, heads(clean)
@@ -154,9 +157,9 @@ def trimmed(values: pa.StringArray, seen: Survey | None = None) -> pa.StringArra
     return replaced(values, rows, pc.utf8_trim(take(values, rows), characters=BLANKS))
 
 
-def _without_formula(values: pa.StringArray) -> pa.StringArray:
+def _without_formula(values: pa.StringArray, first: Bytes) -> pa.StringArray:
     """Take the text out of ="0012", which keeps a spreadsheet from reading it as a number."""
-    rows: Rows = np.flatnonzero((heads(values) == 0x3D) & (np.diff(parts(values)[0]) > 2))
+    rows: Rows = np.flatnonzero(first == 0x3D)
     rows = rows[matches(take(values, rows), r'^="[^"]*"$')] if len(rows) else rows
     if len(rows) == 0:
         return values

@@ -125,23 +125,27 @@ class Assembly:
         folder: Path,
     ) -> Iterator[tuple[str, pa.Table]]:
         """Give the rows of the touched parts in their final order: kept ones that nothing displaced, fresh winners."""
-        shape = rows.Shape(self._present(kind, [*fresh, *restored], kept), "related" in kind.roles, tuple(parts))
+        columns = self._present(kind, [*fresh, *restored], kept)
+        texts = set(rows.repeating(self._standard(fresh[0])[0]))
+        shape = rows.Shape(columns, "related" in kind.roles, tuple(parts), tuple(c for c in columns if c in texts))
         counts, sample = steps.sample_of_subjects(connection, self.layout, fresh, parts)
         for file in kept.values():
             counts[parts.index(file.part)] += file.rows
         windows = [rows.kept({p: f.part for p, f in kept.items()}, shape, origins, steps.displaced(connection))]
         for a in (*fresh, *restored):
-            standard = sorted(self.layout.standard(a.dataset, a.batch_id).glob("standard-*.parquet"))
             linked = steps.link_files(self.layout, [a], "linked")
             first = origins.first[a.dataset, a.batch_id]
             gone, only = steps.gone(connection, self.layout, a), None
             if a in restored:
                 gone, only = gone[:0], steps.restored_rows(connection, a)
-            windows.append(rows.fresh(standard, linked, shape, first, gone, only))
+            windows.append(rows.fresh(self._standard(a), linked, shape, first, gone, only))
         begins = ordering.borders(counts, sample)
         memory = self.memory_limit_mib << 19  # half of it: the engine holds the other
         ordered = ordering.in_order(chain(*windows), begins, folder, memory_bytes=memory, threads=self.threads)
         yield from ((parts[part], table) for part, table in ordered)
+
+    def _standard(self, admission: Admission) -> list[Path]:
+        return sorted(self.layout.standard(admission.dataset, admission.batch_id).glob("standard-*.parquet"))
 
     def _present(self, kind: Kind, fresh: Sequence[Admission], kept: Mapping[Path, FileEntry]) -> tuple[str, ...]:
         """Return the columns that may hold values: those the contracts fill; all where older files are taken along."""

@@ -39,11 +39,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Shape:
-    """What is carried of each row. columns: those of the kind that may hold a value. parts: touched ones, sorted."""
+    """What is carried of each row. columns: those of the kind that may hold a value. parts: touched ones, sorted.
+
+    repeating: texts among the columns that are carried as places in a dictionary.
+    """
 
     columns: tuple[str, ...]
     related: bool
     parts: tuple[str, ...]
+    repeating: tuple[str, ...] = ()
 
     @property
     def head(self) -> list[str]:
@@ -70,30 +74,41 @@ def fresh(
 ) -> Iterator[Window]:
     """Read the settled rows of one revision of a batch: all but those `gone`, or those of `only`; both ascending."""
     links = _Links(linked, shape.related)
-    for files in _windows(standard):
-        names = ["row_id", *shape.columns, *_SOURCE]
-        rows = pa.concat_tables([pq.ParquetFile(f).read(columns=names) for f in files])
+    names = ["row_id", *shape.columns, *_SOURCE]
+    for path in standard:
+        rows = pq.ParquetFile(path, read_dictionary=shape.repeating).read(columns=names)
         ids = rows.column("row_id").to_numpy()
         if not len(ids):
             continue
         mine = links.between(int(ids[0]), int(ids[-1]))
         wanted = mine.column("row_id").to_numpy()
         if only is not None or len(gone):
-            kept = ~_among(wanted, gone) if only is None else _among(wanted, only)
-            mine, wanted = mine.filter(pa.array(kept)), wanted[kept]
+            stays = ~_among(wanted, gone) if only is None else _among(wanted, only)
+            mine, wanted = mine.filter(pa.array(stays)), wanted[stays]
         at = np.searchsorted(ids, wanted)
         if len(wanted) and not (at[-1] < len(ids) and np.array_equal(ids[at], wanted)):
-            raise InvariantBroken(f"{files[0].parent}：关联结果与标准化行对不上；停止发布")
+            raise InvariantBroken(f"{path.parent}：关联结果与标准化行对不上；停止发布")
         more = mine.select(shape.head).append_column("origin", pa.array(first_origin + (wanted >> FILES_BITS)))
         part, subject = shape.places(mine.column("part")), mine.column("subject_id").to_numpy()
         yield Window(rows.drop_columns(["row_id"]), at, part, subject, more)
+
+
+def repeating(standard: Path) -> tuple[str, ...]:
+    """Return the texts that a standard file holds as places in a dictionary."""
+    with pq.ParquetFile(standard) as file:
+        if not file.metadata.num_row_groups:
+            return ()
+        group = file.metadata.row_group(0)
+        columns = [group.column(n) for n in range(group.num_columns)]
+    return tuple(c.path_in_schema for c in columns if c.physical_type == "BYTE_ARRAY" and c.has_dictionary_page)
 
 
 def kept(files: Mapping[Path, str], shape: Shape, origins: Origins, displaced: pa.Array) -> Iterator[Window]:
     """Read the rows of older data files that nothing displaced. files: path -> part."""
     numbers = {(batch, file): n for n, (_, _, batch, file, _) in enumerate(origins.rows)}
     for path, part in files.items():
-        file = pq.ParquetFile(path, read_dictionary=["batch_id", "source_file", "subject_type"])
+        texts = ["batch_id", "source_file", "subject_type", *shape.repeating]
+        file = pq.ParquetFile(path, read_dictionary=texts)
         for batch in file.iter_batches(WINDOW, columns=[*shape.names, "batch_id", "source_file"]):
             rows = pa.Table.from_batches([batch])
             stays = pc.invert(pc.is_in(rows.column("record_id"), value_set=displaced)).to_numpy()
@@ -102,20 +117,6 @@ def kept(files: Mapping[Path, str], shape: Shape, origins: Origins, displaced: p
             subject = rows.column("subject_id").to_numpy()[at]
             here = np.full(len(at), shape.parts.index(part), np.int64)
             yield Window(rows.select(shape.names), at, here, subject, more)
-
-
-def _windows(standard: Sequence[Path]) -> Iterator[list[Path]]:
-    held: list[Path] = []
-    count = 0
-    for path in standard:
-        rows = pq.read_metadata(path).num_rows
-        if held and count + rows > WINDOW:
-            yield held
-            held, count = [], 0
-        held.append(path)
-        count += rows
-    if held:
-        yield held
 
 
 class _Links:
@@ -139,26 +140,26 @@ class _Links:
         self._loaded = {key: self._loaded.get(key) or self._read(*key) for key in needed}
         pieces = []
         for table in self._loaded.values():
-            ids = table.column("row_id").to_numpy()
-            inside = (ids >= low) & (ids <= high)
-            pieces.append(table if inside.all() else table.filter(pa.array(inside)))
+            first, behind = np.searchsorted(table.column("row_id").to_numpy(), (low, high + 1))
+            pieces.append(table.slice(first, behind - first))
         if not pieces:
             return self._empty()
-        found = pa.concat_tables(pieces).unify_dictionaries()
-        ids = found.column("row_id").to_numpy()
-        return found if _ascends(ids) else found.take(pa.array(np.argsort(ids)))
+        found = pa.concat_tables(pieces).unify_dictionaries() if len(pieces) > 1 else pieces[0]
+        return _by_row(found)
 
     def _read(self, path: Path, group: int) -> pa.Table:
         table = self._files[path].read_row_group(group, columns=self._names)
-        return table.filter(pc.invert(table.column("waiting"))).drop_columns(["waiting"])
+        settled = table.filter(pc.invert(table.column("waiting"))).drop_columns(["waiting"])
+        return _by_row(settled.combine_chunks())
 
     def _empty(self) -> pa.Table:
         path = next(iter(self._files))
         return self._files[path].schema_arrow.empty_table().select([n for n in self._names if n != "waiting"])
 
 
-def _ascends(ids: Numbers) -> bool:
-    return bool((ids[1:] > ids[:-1]).all())
+def _by_row(links: pa.Table) -> pa.Table:
+    ids = links.column("row_id").to_numpy()
+    return links if (ids[1:] > ids[:-1]).all() else links.take(pa.array(np.argsort(ids)))
 
 
 def _among(ids: Numbers, sorted_values: Numbers) -> npt.NDArray[np.bool_]:

@@ -25,7 +25,7 @@ def compared(column: ColumnSpec, alias: str) -> str:
     """Return SQL for a key column as text: brackets are typed in half or full width, so in texts they are one."""
     text = f"CAST({alias}.{column.name} AS VARCHAR)"
     written = column.element is not None and column.element.type in {"text", "name"}
-    return f"translate({text}, '（）', '()')" if written else text
+    return f"replace(replace({text}, '（', '('), '）', ')')" if written else text  # translate() takes 20 times as long
 
 
 def numbered_id(identity: str, natural: str) -> str:

@@ -157,9 +157,9 @@ def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespac
 def main() -> None:
     """Parse the arguments and run."""
     from chengxin.settings import Settings
-    from chengxin.store.memory import keep_freed_memory
+    from chengxin.store.memory import expect_short_life
 
-    keep_freed_memory()  # as the command line does
+    expect_short_life()  # as the command line does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["land", "run", "gx"])
     parser.add_argument("--home", required=True)

@@ -22,7 +22,7 @@ from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, no_room
 from chengxin.settings import Settings
 from chengxin.store import remote
-from chengxin.store.memory import keep_freed_memory
+from chengxin.store.memory import expect_short_life
 from chengxin.store.remote import scopes
 
 HELD, FAILED, USAGE = 3, 1, 2
@@ -86,7 +86,7 @@ def main(ctx: click.Context, home: str | None, contracts: str | None, verbose: b
     """诚信湖南：把各部门报送的信用信息变成一份可信、可追溯的数据集 (credit-information exchange)."""
     # Spawned workers and Airflow read the same home.
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
-    keep_freed_memory()
+    expect_short_life()
     console = Console(stderr=True)
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)])

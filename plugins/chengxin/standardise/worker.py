@@ -10,7 +10,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from chengxin.store.memory import keep_freed_memory
+from chengxin.store.memory import expect_short_life
 
 
 class _NoPandas(MetaPathFinder):
@@ -47,4 +47,4 @@ def prepare() -> None:
     """Prepare a worker process; its memory goes back when it ends."""
     end_with_parent()
     leave_pandas_out()
-    keep_freed_memory()
+    expect_short_life()

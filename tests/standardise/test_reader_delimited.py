@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chengxin.contracts.models import FileSpec
@@ -389,6 +389,7 @@ def written_out(rows: list[tuple[str, ...]], ends: list[str]) -> tuple[str, list
     size=st.integers(1, 400),
     codec=st.sampled_from(["utf-8", "gb18030"]),
 )
+@example(rows=[("x,", "\r,1", "\r")], ends=["\n"], size=1, codec="utf-8")
 def test_pieces_of_any_size_give_the_same_rows_and_line_numbers(tmp_path_factory, rows, ends, size, codec):
     text, lines = written_out(rows, ends)
     path = written(tmp_path_factory.mktemp("p") / "f.csv", text.encode(codec))

@@ -78,19 +78,20 @@ def _cut(data: Buffer, start: int, target: int, end: int, parity: int, layout: L
     if layout is None:
         return target + ends[0]
     candidates = ends[: JOIN_LINES + 1]
-    if not layout.quote or (not parity and layout.quote not in window):
-        fitting = iter(candidates)
-    else:
+    groups = [candidates]
+    is_quoted = bool(layout.quote) and (parity == 1 or layout.quote in window)
+    if is_quoted:
         balanced = [place for place in candidates if (parity + window.count(layout.quote, 0, place)) % 2 == 0]
-        # The first that is balanced and readable, else readable, else balanced; as a rule the very first one is.
-        fitting = (place for place in (*balanced, *candidates) if _reads(window, place, layout, width))
-        candidates = balanced or candidates
-    first = None
-    for place in fitting:
-        if _between_whole_lines(data, start, target + place, end, layout, width):
-            return target + place
-        first = place if first is None else first
-    return target + (candidates[0] if first is None else first)
+        groups = [group for group in (balanced, candidates) if group]
+    # The first that is balanced and readable, else readable, else balanced; as a rule the very first one is.
+    for group in groups:
+        fitting = [place for place in group if _reads(window, place, layout, width)] if is_quoted else group
+        if fitting:
+            whole = (
+                place for place in fitting if _between_whole_lines(data, start, target + place, end, layout, width)
+            )
+            return target + next(whole, fitting[0])
+    return target + groups[0][0]
 
 
 def _between_whole_lines(data: Buffer, start: int, place: int, end: int, layout: Layout, width: int) -> bool:

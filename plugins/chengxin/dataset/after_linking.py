@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import plan_of
 from chengxin.dataset import sparing
 from chengxin.handover import Admission, Finding, Verdict, as_json
-from chengxin.resolve import misnamed
+from chengxin.resolve import misnamed, missed
 from chengxin.resolve.linking import Outcome
 from chengxin.resolve.same_number import told
 from chengxin.store import atomic
@@ -16,7 +17,9 @@ from chengxin.validate import report
 
 BESIDE, REPLACED, REUSED = "record.same_number", "record.replaced", "record.number_reused"
 MISNAMED = "subject.named_otherwise"
-_OURS = {sparing.SPARED, sparing.WITHHELD, BESIDE, REPLACED, REUSED, MISNAMED}
+MISSED = "deletion.missed"
+_OURS = {sparing.SPARED, sparing.WITHHELD, BESIDE, REPLACED, REUSED, MISNAMED, MISSED}
+_SHOWN = 5  # rows that are named in a sentence
 
 
 def noted(layout: Layout, contract: Contract, before: Admission, outcome: Outcome, links: Sequence[Path]) -> Admission:
@@ -24,7 +27,12 @@ def noted(layout: Layout, contract: Contract, before: Admission, outcome: Outcom
 
     links: the links folders of all revisions of the batch.
     """
-    found = [*sparing.findings(outcome), *_same_number(contract, *told(links)), *_misnamed(links)]
+    found = [
+        *sparing.findings(outcome),
+        *_same_number(contract, *told(links)),
+        *_misnamed(links),
+        *_missed(contract, links),
+    ]
     if not found:
         return before
     folder = layout.validation(before.dataset, before.batch_id)
@@ -46,6 +54,25 @@ def _misnamed(links: Sequence[Path]) -> list[Finding]:
         "请提供部门对照营业执照核对代码和名称，填错的更正后重报；各行位置见反馈“名称不符”表"
     )
     return [Finding(MISNAMED, "warning", message, str(rows), rows)] if rows else []
+
+
+def _missed(contract: Contract, links: Sequence[Path]) -> list[Finding]:
+    """Say which deletions found no record, and one that each may mean."""
+    rows = missed.rows_of(links)
+    if not rows:
+        return []
+    headers = {c.element: c.source for c in contract.columns}
+    key = "".join(f"“{headers[element]}”" for element in plan_of(contract).kind.key if element in headers)
+    places = [
+        f"{r['source_file']} 第 {r['source_row']} 行"
+        f"（可能指 {r['other_batch']} 批次 {r['other_file']} 第 {r['other_row']} 行）"
+        for r in rows[:_SHOWN]
+    ] + ["……"] * (len(rows) > _SHOWN)
+    message = (
+        f"有 {len(rows)} 行删除（数据状态 2）没有找到要删除的记录，该记录仍然有效：{'；'.join(places)}。"
+        f"删除凭主体和关键字段{key}找记录，这些行的关键字段为空，或与原记录不同。请提供部门按原记录填写后重报这些删除"
+    )
+    return [Finding(MISSED, "warning", message, str(len(rows)), len(rows))]
 
 
 def _same_number(contract: Contract, one: int, other: int) -> list[Finding]:

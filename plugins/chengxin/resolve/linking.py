@@ -11,7 +11,7 @@ Files of a links folder (one a revision of the batch):
   disputed.parquet     record_id: records of this batch with more than one version, here or held before
   withdrawn.parquet    record_id, subject_id, part, version_at, batch_order, adm_order: records a full delivery does not
                        hold, with that delivery's place in time
-  same_number.parquet  see resolve.same_number
+  same_number.parquet  see resolve.same_number; missed.parquet  see resolve.missed
   misnamed.parquet     see resolve.misnamed
   reopened.parquet     record_id, part, adm_order: records that judgements are about: earlier versions, in all batches
                        of the data set, no longer count (resolve.reopening)
@@ -33,7 +33,8 @@ from chengxin.contracts.plan import plan_of
 from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, Batch
 from chengxin.model.kinds import Kind
-from chengxin.resolve import keys, ledger, misnamed
+from chengxin.model.schema import kind_columns
+from chengxin.resolve import keys, ledger, misnamed, missed
 from chengxin.resolve.founding import found, type_by_uscc
 from chengxin.resolve.ledger import Judgement
 from chengxin.resolve.linker import RoleLink, link_role, prepare_lookup, tell_why
@@ -107,6 +108,7 @@ class Linking:
             founded = self._link(connection)
             self._write_linked(connection)
             self._write_duplicates(connection)
+            self._write_missed(connection)
             self._write_same_number(connection)
             registers = self.kind.registers != "none"
             misnamed.write(connection, self.links["subject"], self.target, self.order, registers=registers)
@@ -238,17 +240,30 @@ class Linking:
     def _by_number(self) -> bool:
         return self.contract.delivery.versions_by == keys.RECORD_ID
 
+    def _write_missed(self, connection: duckdb.DuckDBPyConnection) -> None:
+        missed.create(connection)
+        # The number names the record, or what a full delivery lacks is withdrawn: then no deletion misses its record.
+        no_key = self._by_number or self.contract.delivery.mode == "full"
+        mapped = {c.element for c in self.contract.columns} & {*self.kind.key}
+        if no_key or keys.STATUS not in pq.read_schema(self._standard[0]).names:
+            return
+        columns = [c for c in kind_columns(self.kind) if c.element and c.element.id in mapped]
+        missed.Missed(columns, self._batches, self._standard_of).write(connection, self.target, self.order)
+
+    @property
+    def _batches(self) -> dict[int, str]:
+        mine = {a.order: a.batch_id for a in self._mine if a.revision == 0}
+        return mine | {self.batch_order: self.batch.batch_id}
+
+    def _standard_of(self, batch_id: str) -> list[Path]:
+        return sorted(self.layout.standard(self.batch.dataset, batch_id).glob("standard-*.parquet"))
+
     def _write_same_number(self, connection: duckdb.DuckDBPyConnection) -> None:
         if not self._twin("0"):
             return
-        batches = {a.order: a.batch_id for a in self._mine if a.revision == 0} | {self.batch_order: self.batch.batch_id}
-        SameNumber(
-            self._by_number,
-            self._held_files("linked.parquet"),
-            batches,
-            lambda b: sorted(self.layout.standard(self.batch.dataset, b).glob("standard-*.parquet")),
-            lambda: self._repeated(connection, TWIN),
-        ).write(connection, self.target, self.order)
+        linked, repeated = self._held_files("linked.parquet"), lambda: self._repeated(connection, TWIN)
+        same = SameNumber(self._by_number, linked, self._batches, self._standard_of, repeated)
+        same.write(connection, self.target, self.order)
 
     def _payload(self) -> str:
         says = keys.payload(self.kind)

@@ -39,7 +39,7 @@ class SameNumber:
     repeated: Callable[[], Digests]
 
     def write(self, connection: duckdb.DuckDBPyConnection, target: Path, order: int) -> None:
-        """Write the file where there is something to tell. Needs the tables `linked`, `mine` and `held`."""
+        """Write the file where there is something to tell. Needs the tables `linked`, `mine`, `held`, `missed`."""
         held = [p for p in self.linked if TWIN in pq.read_schema(p).names]
         columns = f"record_id, {TWIN}, subject_id, version_at, batch_order, row_id, adm_order, payload"
         before = f"UNION ALL SELECT {columns}, false FROM {parquet(held)} WHERE NOT waiting" if held else ""
@@ -85,7 +85,7 @@ class SameNumber:
         connection.register("twice", pa.table({"h": self.repeated()}))
         connection.execute(f"""CREATE TEMP TABLE fresh AS
             SELECT record_id, {TWIN}, subject_id, version_at, batch_order, row_id FROM linked
-            WHERE NOT waiting AND {TWIN} IS NOT NULL
+            WHERE NOT waiting AND {TWIN} IS NOT NULL AND row_id NOT IN (SELECT row_id FROM missed)
             AND record_id NOT IN (SELECT record_id FROM mine WHERE NOT here)
             AND ({TWIN} IN (SELECT h FROM twice)
                 OR {TWIN} IN (SELECT {TWIN} FROM numbered WHERE NOT here AND {TWIN} IS NOT NULL))""")

@@ -64,7 +64,9 @@ class _Json:
     def rows(self, path: str) -> list[Any] | None:
         found = self.value(path)
         if not path and isinstance(found, dict):
-            found = next((value for value in found.values() if isinstance(value, list)), None)
+            lists = [value for value in found.values() if isinstance(value, list)]
+            filled = [value for value in lists if any(isinstance(item, dict) for item in value)]
+            found = None if len(filled) > 1 else next(iter(filled or lists), None)
         if found is None and path:
             return [] if self._is_left_empty(path) else None
         return found if isinstance(found, list) else None

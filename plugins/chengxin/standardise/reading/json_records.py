@@ -209,6 +209,10 @@ class _Around:
             window.skip(_SPACE)
             found = window.take()
             inside = depth == len(self._before)
+            if spec.records.split(".")[max(depth - 1, 0) : depth] == [word[0]]:  # a key on the way to the array
+                raise DeliveryMismatch(
+                    f"文件 {name} 里 {spec.records} 出现两次，分不清读哪一个；请合成一个数组后重新报送"
+                )
             _refuse_other(word[0], found and found[0], known, spec, name, inside=inside)
             if found is None:
                 break
@@ -236,8 +240,6 @@ def _refuse_other(key: str, value: Any, known: set[str], spec: FileSpec, name: s
         raise DeliveryMismatch(
             f"文件 {name} 里有几个记录数组（后面还有 {key}），合同没有说明读哪一个；请在 file.records 中写明"
         )
-    if inside and spec.records and key == spec.records.rpartition(".")[2]:
-        raise DeliveryMismatch(f"文件 {name} 里 {spec.records} 出现两次，分不清读哪一个；请合成一个数组后重新报送")
     shared = known & set(items[0]) if items and key.lower() not in SUMS else set()
     if inside and (len(shared) > 1 or shared == known != set()) and _is_familiar((items[0], ""), known):
         raise DeliveryMismatch(

@@ -108,6 +108,11 @@ def csv_files() -> Iterator[Polluted]:
     yield made("quoted_all", quoted('"'), "right")
     yield made("other_quote_in_a_row", between(",".join(f"'{v}'" for v in second[0]) + "\n"), "rows", "row.quote_stray")
     yield made("text_behind_quotes", text(changed(4, 1, '"示例"第5有限公司')), "rows", "row.quote_unclosed")
+    yield made("quote_only_behind", text(changed(4, 5, '示例市场监管局"')), "rows", "row.quote_unclosed")
+    yield made("measure_in_inches", text(changed(4, 1, '示例5"管件公司')), "right", meant=('示例5"管件公司',))
+    inches = [(*r[:1], f'"{r[1]},分店"', *r[2:5], '示例管15"') for r in TRUTH]
+    meant = ('示例管15"', *(f"{r[1]},分店" for r in TRUTH))
+    yield made("measure_in_inches_behind_quotes", text(inches), "right", meant=meant)
     yield made("undeclared_escape", text(changed(4, 1, '"示例\\"第5\\"有限公司"')), "rows", "row.quote_unclosed")
     yield made("unclosed_quote", text(changed(4, 1, '"示例第5有限公司')), "rows", "row.quote_unclosed")
     yield made("line_break_in_quotes", text(changed(4, 5, '"示例市场\n监管局"')), "right", meant=("示例市场\n监管局",))

@@ -103,6 +103,10 @@ def test_a_header_in_its_place_with_other_names_is_told_as_before(tmp_path):
         ("元", "金额", "（计量单位:人民币万元）", True),
         ("万元", "金额", "单位：万元", False),
         ("万元", "金额", "单位：元", True),
+        (None, "金额", "金额均以万元为单位", True),
+        (None, "金额", "罚款按万元计", True),
+        ("万元", "金额", "以万元为单位", False),
+        (None, "金额", "以5万元为限", False),
         (None, "金额", "单位：元江示例公司", False),
         (None, "金额", "填报单位：测试部门", False),
         (None, "金额（元）", "单位：万元", False),  # the header itself says otherwise
@@ -118,6 +122,31 @@ def test_a_unit_stated_above_the_header_is_compared_with_the_contract(tmp_path, 
     lines = [[*HEADER, source], *([*row, "5"] for row in ROWS), [f"注：{stated}"]]
     message = told(tmp_path, lines, money(unit, source, format=kind), format=kind)
     assert bool(message) is held
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.parametrize(
+    ("unit", "cell", "held"),
+    [
+        (None, "（万元）", True),
+        (None, "万元", True),
+        (None, "元", False),
+        ("万元", "(单位：万元)", False),
+        (None, "5万元", False),
+    ],
+)
+def test_a_line_of_units_below_the_header_is_compared_with_the_contract(tmp_path, kind, unit, cell, held):
+    lines = [[*HEADER, "金额"], [*[""] * len(HEADER), cell], *([*row, "5"] for row in ROWS)]
+    message = told(tmp_path, lines, money(unit, format=kind), format=kind)
+    assert bool(message) is held
+    if held:
+        assert "有一格只写单位 万元" in str(message)
+
+
+def test_a_note_that_was_no_note_by_its_beginning_states_a_unit_too(tmp_path):
+    lines = [[*HEADER, "金额"], *([*row, "5"] for row in ROWS), ["2. 金额单位为万元", "", "", "", ""]]
+    assert "来文写明“单位：万元”" in str(told(tmp_path, lines, money(None)))
+    assert told(tmp_path, lines, money("万元")) is None
 
 
 @pytest.mark.parametrize(("unit", "held"), [("元", True), ("万元", False)])

@@ -125,6 +125,29 @@ def test_a_spoiled_number_of_a_document_is_none(text: str, rule: str) -> None:
     assert one("document_no", "E1+5") == ("E1+5", [])
 
 
+@pytest.mark.parametrize("kind", ["name", "document_no"])
+@pytest.mark.parametrize("text", ["Ê¾ÀýÓÐÏÞ¹«Ë¾", "示例第五有限...", "示例第五有限…"])
+def test_a_garbled_or_cut_name_or_number_has_lost_characters(kind: str, text: str) -> None:
+    assert one(kind, text) == (None, ["text.replacement"])
+
+
+@pytest.mark.parametrize("kind", ["name", "text", "document_no"])
+def test_utf8_that_was_read_as_gb18030_is_lost(kind: str) -> None:
+    for text in ("湖南示例贸易有限公司", "长沙市市场监督管理局"):
+        assert one(kind, text.encode().decode("gb18030")) == (None, ["text.replacement"])
+    assert one(kind, "王\ue000某某") == ("王\ue000某某", ["text.private_use"])
+
+
+@pytest.mark.parametrize("text", ["Société Générale 长沙代表处", "Müller & Söhne", "Ørsted", "A.B.C. 公司"])
+def test_western_letters_and_points_are_of_names(text: str) -> None:
+    assert one("name", text) == (text, [])
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
+def test_line_ends_of_other_kinds_within_a_name_are_removed(end: str) -> None:
+    assert one("name", f"示例{end}公司") == ("示例公司", ["text.control"])
+
+
 def test_as_above_is_no_text_and_unknown_is_no_name() -> None:
     assert one("text", "同上") == (None, ["value.lost"])
     assert one("text", "同上级单位") == ("同上级单位", [])

@@ -31,7 +31,7 @@ from chengxin.standardise.kernels.buffers import (
 from chengxin.standardise.quarantine import damaged_table, quarantine_table
 from chengxin.standardise.reader import Damaged, RawChunk
 from chengxin.standardise.reading.torn import as_others, perhaps_cut
-from chengxin.standardise.stated_units import check_units
+from chengxin.standardise.stated_units import check_unit_cells, check_units
 
 ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
@@ -96,6 +96,7 @@ class Mapper:
         work.check_dates()
         work.check_end()
         work.check_torn()
+        check_units(self.plan, work.notes())
         return work.result()
 
 
@@ -147,6 +148,8 @@ class _Work:
             self._store(column, cleaned)
             given_bad = self._note(column, raw, cleaned)
             self.invalid[column.element.id] = given_bad
+            if column.element.type == "money" and given_bad.any():
+                check_unit_cells(self.plan, column, pc.unique(raw.filter(booleans(given_bad))).to_pylist())
             self._check_filled(column, raw)
             if column.element.id == STATUS:
                 self.deletes = _mask(pc.equal(cleaned.values, DELETED))
@@ -314,6 +317,18 @@ class _Work:
             last = np.zeros(self.rows, dtype=bool)
             last[-1] = True
             self.log.add("row.last_unended", last, "", "", pa.nulls(self.rows, pa.string()))
+
+    def notes(self) -> list[str]:
+        """Return what refused rows hold that have a single value, which speaks of a unit: notes on the whole table."""
+        found: list[str] = []
+        rows = np.flatnonzero(self.refused)
+        for column in self.chunk.table.columns[:3]:
+            texts = take(_one_chunk(column), rows)
+            for n in np.flatnonzero(_mask(pc.match_substring_regex(texts, "单位|元(?:计|填)")) & valid(texts)).tolist():
+                row = self.chunk.table.slice(int(rows[n]), 1).to_pylist()[0]
+                if sum(bool(value and value.strip()) for value in row.values()) == 1 and len(texts[n].as_py()) < NOTE:
+                    found.append(texts[n].as_py())
+        return found
 
     def check_torn(self) -> None:
         """Refuse rows beside half a line whose last, or first, value may be the other half and does not show it."""

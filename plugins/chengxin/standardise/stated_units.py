@@ -9,15 +9,32 @@ from chengxin.errors import DeliveryMismatch
 from chengxin.standardise.kernels.money_forms import UNITS, read_words
 from chengxin.standardise.reading.number_formats import NumberFormat
 
+_MONEY = "百万元|十万元|千万元|万元|亿元|千元|元"
 _STATED = re.compile(
-    r"单位\s*(?:[:：为是]|均为|都是)?\s*[(（【\[]?\s*(?:人民币)?\s*(百万元|十万元|千万元|万元|亿元|千元|元)(?![\u4e00-\u9fff])"
+    rf"单位\s*(?:[:：为是]|均为|都是)?\s*[(（【\[]?\s*(?:人民币)?\s*({_MONEY})(?![\u4e00-\u9fff])"
+    rf"|(?:以|按)\s*[“\"]?(?:人民币)?({_MONEY})[”\"]?\s*(?:为(?:计量)?单位|计[算量]?|填[写报列]|列示)"
 )
+_CELL = re.compile(rf"[(（【\[]?\s*(?:单位\s*[:：]?)?\s*(?:人民币)?({_MONEY}|万|亿|千)\s*[)）】\]]?")
 
 
 def stated_unit(text: str) -> str | None:
     """Return the unit of money that a line states (计量单位：人民币万元), or None."""
     found = _STATED.search(text)
-    return found[1] if found else None
+    return (found[1] or found[2]) if found else None
+
+
+def check_unit_cells(plan: Plan, column: ColumnPlan, texts: Iterable[str]) -> None:
+    """Raise DeliveryMismatch where a cell of a money column holds another unit than the contract's, and no amount.
+
+    A line of units below the column names (（万元）) speaks of all rows.
+    """
+    for text in texts:
+        found = _CELL.fullmatch(text.strip())
+        if found and found[1].removesuffix("元") != (column.unit or "元").removesuffix("元"):
+            raise DeliveryMismatch(
+                f"{plan.contract.id}：“{column.source}”栏有一格只写单位 {found[1]}，合同中该列的单位却是"
+                f" {column.unit or '元'}；请核对合同 columns 的 unit，或请提供部门按约定的单位重报"
+            )
 
 
 def check_units(plan: Plan, lines: Iterable[str]) -> None:

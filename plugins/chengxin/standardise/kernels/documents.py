@@ -26,8 +26,10 @@ from chengxin.standardise.kernels.text import prepare, without_lost
 _OPENING, _CLOSING = np.frombuffer("〔".encode(), np.uint8), np.frombuffer("〕".encode(), np.uint8)
 _WIDE = {"〔": False, "【": False, "（": False, "［": False, "｛": False}
 _WIDE |= {"〕": True, "】": True, "）": True, "］": True, "｝": True}
-_SIGNS = np.zeros(256, np.bool_)  # what those have in common: ? & < + and the last bytes of ？ □ ■
-_SIGNS[[*b"?&<+", 0x9F, 0xA1, 0xA0]] = True
+_SIGNS = np.zeros(
+    256, np.bool_
+)  # what those have in common: ? & < + . and the last bytes of ？ □ ■ …, the first of Western letters
+_SIGNS[[*b"?&<+.", 0x9F, 0xA1, 0xA0, 0xA6, 0xC2, 0xC3]] = True
 _SPOILED = (
     ("identifier.scientific", r"^[0-9](?:\.[0-9]+)?E\+[0-9]+$"),
     ("name.markup", MARKUP),

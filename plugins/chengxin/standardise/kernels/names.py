@@ -40,9 +40,10 @@ _WORN = (
     r"^(?:“[^”]*”|‘[^’]*’|「[^」]*」|『[^』]*』|《[^》]*》|＂[^＂]*＂|=?\"[^\"]*\"|'[^']*'|`[^`]*`)$"
     r"|^\[\s*['\"].*['\"]\s*\]$|" + MARKUP + r"|\\[uU][0-9A-Fa-f]{4}|\\[nrt]|(?:%[0-9A-Fa-f]{2}){3}"
 )
-LOST = r"[?？□■]"
-INVISIBLE = r"[\x{AD}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}\x{FEFF}]"
-_MARKS = r"[?？□■“‘「『《＂\"'`&<\\%]|" + INVISIBLE  # one of them stands in whatever those look for
+# a lost character, Chinese bytes read as Western ones (Ê¾Àý), the rest of a name that was cut (示例有限...)
+LOST = r"[?？□■]|[\x{A1}-\x{FF}]{3}|(?:\.{3}|…|。{3})$"
+INVISIBLE = r"[\x{85}\x{AD}\x{2028}\x{2029}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}\x{FEFF}]"
+_MARKS = r"[“‘「『《＂\"'`&<\\%]|" + LOST + "|" + INVISIBLE  # one of them stands in whatever those look for
 _DITTO = pa.array(["同上", "同前", "同左"])
 
 

@@ -135,10 +135,25 @@ def _without_damage(values: pa.StringArray, seen: Survey, findings: Findings) ->
     if private.size == 0:
         return values
     rows = rows_at(offsets, private)
-    texts = [None if text is None else text.translate(GB18030_PRIVATE) for text in take(values, rows).to_pylist()]
+    sent = take(values, rows).to_pylist()
+    garbled = np.array([text is not None and _is_misread(text) for text in sent], np.bool_)
+    findings.add("text.replacement", rows[garbled])
+    texts = [
+        None if text is None or lost else text.translate(GB18030_PRIVATE)
+        for text, lost in zip(sent, garbled.tolist(), strict=True)
+    ]
     left = np.array([text is not None and _PRIVATE.search(text) is not None for text in texts], np.bool_)
     findings.add("text.private_use", rows[left])
     return replaced(values, rows, pa.array(texts, pa.string()))
+
+
+def _is_misread(text: str) -> bool:
+    """Tell whether a text is UTF-8 that was read as GB18030: its bytes there are Chinese text in UTF-8."""
+    try:
+        meant = text.encode("gb18030").decode()
+    except UnicodeError:
+        return False
+    return sum("\u4e00" <= char <= "\u9fff" for char in meant) > 2
 
 
 def trimmed(values: pa.StringArray, seen: Survey | None = None) -> pa.StringArray:

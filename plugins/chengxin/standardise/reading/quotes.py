@@ -30,14 +30,45 @@ def misquoted(data: bytes, places: Ints, layout: Layout) -> Mask:
         return hit
     text = layout.prepared(data)
     at = _interior(text, layout)
+    lines = Lines.of(text)
+    for line in _odd_lines(text, lines, layout):
+        row = int(np.searchsorted(places, line, "left"))
+        if row < len(places) and places[row] == line:
+            hit[row] = _ends_in_stray(text[lines.starts[line] : lines.ends[line]], layout)
     if not len(at):
         return hit
-    lines = Lines.of(text)
     for line in np.unique(np.searchsorted(lines.nexts, at, "right")).tolist():
         if not layout.fair_line.fullmatch(text, int(lines.starts[line]), int(lines.ends[line])):
             row = int(np.searchsorted(places, line, "right")) - 1
             hit[row] |= row >= 0
     return hit
+
+
+def _odd_lines(data: bytes, lines: Lines, layout: Layout) -> list[int]:
+    """Return the lines with an odd number of quotes, where the file has more quotes at ends than at beginnings."""
+    buffer = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(buffer == layout.quote[0])
+    edge = np.zeros(256, bool)
+    edge[[10, 13, layout.delimiter[0]]] = True
+    opens = edge[buffer[np.maximum(quotes - 1, 0)]] | (quotes == 0)
+    closes = edge[buffer[np.minimum(quotes + 1, len(buffer) - 1)]] | (quotes == len(buffer) - 1)
+    if np.count_nonzero(opens) >= np.count_nonzero(closes):
+        return []
+    counted = np.bincount(np.searchsorted(lines.nexts, quotes, "right"), minlength=len(lines))
+    found: list[int] = np.flatnonzero(counted % 2).tolist()
+    return found
+
+
+def _ends_in_stray(line: bytes, layout: Layout) -> bool:
+    """Tell whether a field of a line that reads well ends in a quote that none opened; 15" is a measure."""
+    if not layout.fair_line.fullmatch(line):
+        return False
+    quote, mark = re.escape(layout.quote), re.escape(layout.delimiter)
+    line = re.sub(rb"(^|%b)%b(?:[^%b]|%b%b)*+%b[ \t]*(?=%b|$)" % (mark, *[quote] * 5, mark), rb"\1", line)
+    return any(
+        field.endswith(layout.quote) and not field.startswith(layout.quote) and not field[-2:-1].isdigit()
+        for field in line.split(layout.delimiter)
+    )
 
 
 def _interior(data: bytes, layout: Layout) -> Ints:

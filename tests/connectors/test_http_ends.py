@@ -120,7 +120,7 @@ def test_what_a_server_answers_beyond_its_last_page_can_be_declared(desk: Desk, 
     server.asked.clear()
     [batch] = desk.pull(desk.contract(**common, **options))
     assert desk.rows(batch) == ROWS
-    assert len(server.asked) == 4
+    assert [a.query["page"] for a in server.asked] == ["1", "2", "3", "4", "0"]
     assert desk.leftovers() == []
 
 
@@ -136,10 +136,10 @@ def test_the_end_that_was_refused_is_not_asked_for_again(desk: Desk, monkeypatch
         patch.setattr(http_pull, "fsync_folder", die)  # killed when all pages are there
         with pytest.raises(KeyboardInterrupt):
             desk.pull(contract)
-    assert len(server.asked) == 2
+    assert [a.query["page"] for a in server.asked] == ["1", "2", "0"]
     [batch] = desk.pull(contract)
     assert desk.rows(batch) == ROWS[:4]
-    assert len(server.asked) == 2
+    assert [a.query["page"] for a in server.asked[3:]] == ["0"]
     assert desk.leftovers() == []
 
 
@@ -254,6 +254,40 @@ def test_pages_that_begin_at_nought_where_the_contract_begins_at_one_are_noticed
         desk.pull(desk.contract(total=None))
     [batch] = desk.pull(desk.contract(total=None, first_page=0))
     assert desk.rows(batch) == ROWS
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS[:4]])
+@pytest.mark.parametrize("mode", ["full", "incremental"])
+def test_pages_that_begin_at_nought_are_noticed_where_the_answer_counts_nothing(desk: Desk, rows, mode):
+    desk.serve(lambda a: rows_answer(rows[(start := int(a.query["page"]) * 10) : start + 10]))
+    with pytest.raises(DeliveryCorrupt, match=rf"第 0 页另有 {min(10, len(rows))} 行.*first_page: 0"):
+        desk.pull(desk.contract(mode, total=None))
+    assert desk.leftovers() == []
+    [batch] = desk.pull(desk.contract(mode, total=None, first_page=0))
+    assert desk.rows(batch) == rows
+
+
+@pytest.mark.parametrize(
+    "nought",
+    [
+        Answer(b"", status=400),
+        Answer(b"", status=403),
+        Answer(b"<html>blocked</html>", headers={"Content-Type": "text/html"}),
+        rows_answer(ROWS[:10]),
+        rows_answer(ROWS[15:]),
+        rows_answer(ROWS),
+        rows_answer([]),
+        answer({"code": 500, "msg": "error"}),
+    ],
+)
+def test_whatever_a_server_answers_to_page_nought_beside_rows_of_its_own_does_no_harm(desk: Desk, nought):
+    server = desk.serve(lambda a: nought if a.query["page"] == "0" else capped(ROWS, 10)(a))
+    contract = desk.contract("incremental", total=None, since_param="since")
+    [batch] = desk.pull(contract)
+    assert desk.rows(batch) == ROWS
+    server.asked.clear()
+    desk.pull(contract)  # the numbers of its pages are known by now
+    assert "0" not in [a.query["page"] for a in server.asked]
 
 
 def test_no_row_where_the_answer_counts_some_is_not_nothing_new(desk: Desk):

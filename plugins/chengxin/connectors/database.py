@@ -4,10 +4,11 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
+from warnings import catch_warnings, simplefilter
 
 from pydantic import Field
 from sqlalchemy import Column, Connection, MetaData, Table, func, select
-from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.exc import NoSuchTableError, SAWarning
 
 from chengxin.clock import Clock
 from chengxin.connectors.base import Options, read_options
@@ -172,7 +173,12 @@ def _went_back(watermark: Bound | None, last: Bound) -> bool:
 
 def _table(connection: Connection, options: DatabaseOptions) -> Table:
     try:
-        return Table(options.table, MetaData(), schema=options.schema_name, autoload_with=connection, resolve_fks=False)
+        with catch_warnings():
+            # a type that SQLAlchemy does not know is judged by `database_types`
+            simplefilter("ignore", SAWarning)
+            return Table(
+                options.table, MetaData(), schema=options.schema_name, autoload_with=connection, resolve_fks=False
+            )
     except NoSuchTableError:
         raise SourceUnavailable(f"连接“{options.connection}”中没有表“{options.table}”") from None
 

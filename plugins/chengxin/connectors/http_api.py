@@ -141,6 +141,9 @@ def _pull(folder: Path, contract: Contract, options: HttpApiOptions, window: dic
         max_pages=options.max_pages,
         has_key=bool(options.key),
         next=options.next,
+        checks_start=options.paging == "page"
+        and options.first_page == 1
+        and bool(options.page_size and not window["since"]),
         since=since,
         until=until,
         window=timedelta(hours=options.window_hours) if options.window_hours else None,

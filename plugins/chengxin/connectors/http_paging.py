@@ -15,6 +15,7 @@ class Paging:
     """How an interface is walked through; see HttpApiOptions for each.
 
     path: of the first page, which the link to the next one may be relative to. next: where a page tells of the next.
+    checks_start: ask once for the page before the first, which is not there if the contract counts as the server does.
     has_key: rows are told apart by their key; else rows with equal content may be two.
     since, until: of the whole pull, aware; window: length of the stretches that it is cut into; overlap: how far
     before `since` to ask again.
@@ -36,6 +37,7 @@ class Paging:
     max_pages: int
     has_key: bool
     next: str | None = None
+    checks_start: bool = False
     since: datetime | None = None
     until: datetime | None = None
     window: timedelta | None = None

@@ -24,7 +24,7 @@ from chengxin.connectors.http_pages import Facts, NoRowsError, Shape, read_body,
 from chengxin.connectors.http_paging import Paging
 from chengxin.connectors.http_session import RefusedError
 from chengxin.connectors.http_walk import Walk
-from chengxin.errors import DeliveryCorrupt, SourceUnavailable
+from chengxin.errors import ChengxinError, DeliveryCorrupt, SourceUnavailable
 from chengxin.store.atomic import building, fsync_folder, read_json, write_bytes, write_json
 
 PULL = ".pull-"
@@ -68,6 +68,8 @@ class Pull:
             trouble = walk.trouble() if walk.is_done else None
             if trouble and not trouble.forgiven:
                 raise DeliveryCorrupt(trouble.message)
+            if walk.is_done and not walk.rows:
+                self._check_start(walk, ask)
             write_json(folder / _HEADER, header())
         return walk
 
@@ -99,6 +101,7 @@ class Pull:
             walk, pages = self._pass(folder, ask)
             trouble = walk.trouble()
             if trouble is None or (trouble.forgiven and before and walk.same_rows(before)):
+                self._check_start(walk, ask)
                 return pages
             before = walk
         assert trouble is not None
@@ -144,6 +147,21 @@ class Pull:
         write_bytes(path, body)
         return path, facts
 
+    def _check_start(self, walk: Walk, ask: Ask) -> None:
+        """Raise where the page before the first one has rows of its own: the server counts its pages from another."""
+        parameters = walk.before()
+        if parameters is None:
+            return
+        try:
+            facts = ask(parameters, None)[1]
+        except ChengxinError:
+            return  # as it should be: there is no such page
+        if walk.lacks(facts):
+            raise _InconsistentError(
+                f"接口“{self._shape.label}”的第 0 页另有 {len(facts.rows)} 行，页码应从 0 数起；"
+                "请在合同中声明 first_page: 0"
+            )
+
     def _check_end(self, walk: Walk, refusal: RefusedError | NoRowsError) -> None:
         """Raise where an answer without a page is not the end: on the first page it never is."""
         declared = isinstance(refusal, RefusedError) and refusal.status in self._shape.status_end
@@ -156,7 +174,7 @@ class Pull:
         raise refusal
 
 
-class _InconsistentError(Exception):
+class _InconsistentError(DeliveryCorrupt):
     """What was pulled cannot be relied on, and going on with it would not help."""
 
 

@@ -53,6 +53,14 @@ class Walk:
             raise DeliveryCorrupt(f"接口“{self._paging.label}”超过 {self._paging.max_pages} 页仍未结束")
         return is_new
 
+    def before(self) -> dict[str, str | int] | None:
+        """Return the parameters of the page before the first one, None where it need not be asked for."""
+        return self._past[0].before()
+
+    def lacks(self, facts: Facts) -> bool:
+        """Tell whether the page before the first one brings rows, and none of those that came."""
+        return self._past[0].lacks(facts)
+
     def is_satisfied(self) -> bool:
         """Tell whether all rows that were announced came, so that a refusal of the next page shows the end."""
         return self._state.is_satisfied()

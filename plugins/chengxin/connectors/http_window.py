@@ -47,6 +47,16 @@ class Window:
         self._own = True  # every total so far was the number of rows on its page
         self._running = True  # or that of all rows up to it
 
+    def before(self) -> dict[str, str | int] | None:
+        """Return the parameters of the page before the first; None where it need not be asked for."""
+        if not self._paging.checks_start or self._totals or self._hints.total or self._hints.pages:
+            return None
+        return self.parameters() | {self._paging.page_param: self._paging.first_page - 1}
+
+    def lacks(self, facts: Facts) -> bool:
+        """Tell whether these rows are others than all that came."""
+        return bool(facts.rows) and not {*facts.rows} & {*self._rows}
+
     def parameters(self) -> dict[str, str | int]:
         """Return the paging parameters of the next request."""
         paging, made = self._paging, {}
@@ -265,7 +275,8 @@ class Window:
 
 
 def _print(facts: Facts) -> bytes:
-    return blake2b(facts.rows.tobytes(), digest_size=16).digest()
+    """Digest a page whatever the order of its rows: asked for beyond the end, it may be given in another."""
+    return blake2b(np.sort(_numbers(facts.rows)).tobytes(), digest_size=16).digest()
 
 
 def _numbers(rows: "array[int]") -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":

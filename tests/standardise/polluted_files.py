@@ -227,6 +227,10 @@ def xlsx_files() -> Iterator[Polluted]:
     yield made("sheet_hidden", hide_first, "refused", "隐藏")
     yield made("merged_text", merge("F2:F13"), "right")
     yield made("merged_amount", merge("D2:D4"), "rows", "row.merged")
+    yield made("merged_columns", merge("B3:C3"), "rows", "row.merged")
+    yield made("merged_block", merge("B3:C4"), "rows", "row.merged")
+    yield made("merged_footer", footer_merged, "rows", "^row.not_a_record$")
+    yield made("sheet_alike_below_a_title", another(("补充名单",), (), HEADER, more), "refused", "列名相同或相连")
     yield made("formula_not_computed", put(D5="=1+1"), "rows", "row.formula_error")
     yield made("month_as_number", put(E5=2024.1), "rows", "date.ambiguous")
     yield made("code_as_number", put(C5=914301000000000000), "rows", "identifier.scientific")
@@ -243,6 +247,14 @@ def xlsx_files() -> Iterator[Polluted]:
     yield made("csv_named_xlsx", lambda _: None, "right")
     yield Polluted("xlsx_text_inside", text().encode(), "refused", "不是 Excel", {"format": "xlsx"})
     yield Polluted("xlsx_cut_off", xlsx(lambda _: None)[:3000], "refused", "损坏", {"format": "xlsx"})
+
+
+def footer_merged(book: Any) -> None:
+    for n, value in enumerate(("合计", None, None, 999.5, None, "示例"), 1):
+        book.active.cell(14, n, value)
+    book.active.merge_cells("A14:C14")
+    book.active.cell(15, 1, "注：示例")
+    book.active.merge_cells("A15:F15")
 
 
 def another_header(book: Any) -> None:

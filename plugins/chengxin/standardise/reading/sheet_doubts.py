@@ -11,6 +11,7 @@ from python_calamine import SheetVisibleEnum
 from chengxin.contracts.models import FileSpec
 from chengxin.contracts.plan import fold_header
 from chengxin.errors import DeliveryMismatch
+from chengxin.standardise.reading.notes import is_note
 
 _NUMBER = re.compile(r"[-+]?[\d,.]+(?:E[-+]?\d+)?")
 _DATA = re.compile(r"\d{6}|\d{4}\D\d{1,2}\D\d{1,2}")
@@ -30,18 +31,18 @@ def refuse_hidden(path: Path, spec: FileSpec, book: Any, chosen: Sequence[str]) 
 
 
 def refuse_alike(
-    path: Path, first: str, header: Sequence[str], others: Mapping[str, tuple[Sequence[str], Cells]]
+    path: Path, first: str, header: Sequence[str], others: Mapping[str, tuple[Sequence[Sequence[str]], Cells]]
 ) -> None:
     """Raise DeliveryMismatch where another sheet looks like a part of the list: nobody said which are meant.
 
-    others: sheet -> its header, and the row in the header's place. A sheet is alike if half of the names are the same,
-    or if data of the same width stand where its header should.
+    others: sheet -> rows that may be its header, and the row in the header's place. A sheet is alike if half of the
+    names are the same, or if data of the same width stand where its header should.
     """
     own = {fold_header(name) for name in header}
     alike = [first]
-    for sheet, (names, top) in others.items():
+    for sheet, (heads, top) in others.items():
         filled = [cell for cell in top if cell]
-        shared = own & {fold_header(name) for name in names}
+        shared = max((own & {fold_header(name) for name in names} for names in heads), key=len, default=set())
         goes_on = len(filled) == len(header) and any(_DATA.search(cell) for cell in filled)
         if 2 * len(shared) >= len(own) or goes_on:
             alike.append(sheet)
@@ -54,24 +55,34 @@ def refuse_alike(
 
 @dataclass
 class Merged:
-    """Cells merged over several rows: what stands in the first belongs to all, unless it is a number."""
+    """Cells merged over several rows: what stands in the first belongs to all, unless it is a number.
+
+    A cell merged over several columns hides what belongs in the others.
+    """
 
     _spans: dict[int, list[tuple[int, bool]]] = field(default_factory=dict)  # sheet row -> (column, begins here)
     _values: dict[int, str | None] = field(default_factory=dict)
+    _across: set[int] = field(default_factory=set)  # sheet rows
 
     @classmethod
-    def of(cls, ranges: Iterable[Range], body: int, width: int) -> "Merged":
-        """Take the merged ranges of a sheet from row `body` (1-based) on; the ranges' own places are 0-based."""
+    def of(cls, ranges: Iterable[Range], body: int, width: int, blank: Sequence[int] = ()) -> "Merged":
+        """Take the merged ranges of a sheet from row `body` (1-based) on; the ranges' own places are 0-based.
+
+        blank: columns without a name.
+        """
         found = cls()
-        for (top, left), (bottom, _) in ranges:
+        for (top, left), (bottom, right) in ranges:
+            if len(set(range(left, min(right + 1, width))) - set(blank)) > 1:
+                found._across.update(range(max(top + 1, body), bottom + 2))
             if bottom > top and left < width:
                 for row in range(max(top + 1, body), bottom + 2):
                     found._spans.setdefault(row, []).append((left, row == max(top + 1, body)))
         return found
 
     def fill(self, number: int, cells: Cells) -> bool:
-        """Fill a row's merged cells in place; return whether one is a number, perhaps the sum of all rows."""
-        doubtful = False
+        """Fill a row's merged cells in place; return whether what belongs to the row and its columns is in doubt."""
+        given = [cell for cell in cells if cell is not None]
+        doubtful = number in self._across and len(given) > 2 and not is_note(given)
         for column, begins in self._spans.get(number, ()):
             cells.extend([None] * (column + 1 - len(cells)))
             if begins:

@@ -41,6 +41,8 @@ _FAILED = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!",
 #: The xls sheet opened last: planning and reading it would each unpack it. Forgotten when it has been read.
 _last: dict[tuple[str, str, int, int], Any] = {}
 _SAMPLE = 1_000  # rows below the header that tell whether a column without a name is empty
+_HEAD_ROWS = 10
+_SAMPLE_SHEET = re.compile("示例|样例|样表|说明")
 _ROWS = 20_000
 _EXACT = 10**15  # a double holds whole numbers of 15 digits for sure
 #: Rows of the n-th sheet (n > 1) are numbered from n times this on, so that no two rows of a file have one number.
@@ -139,8 +141,11 @@ def _only_one(path: Path, spec: FileSpec, names: tuple[str, ...], expected: tupl
         return
     others = {}
     for name in names[1:]:
-        top = next((cells for row, cells in sheet_rows(path, spec.format, name) if row >= spec.header), [])
-        others[name] = (_head(path, spec, name)[0], top)
+        rows = list(islice(sheet_rows(path, spec.format, name), spec.header + _HEAD_ROWS))
+        top = next((cells for row, cells in rows if row >= spec.header), [])
+        below = () if _SAMPLE_SHEET.search(name) else rows  # a title may stand above the same header
+        heads = [_head(path, spec, name)[0], *([cell for cell in cells if cell] for _, cells in below)]
+        others[name] = (heads, top)
     refuse_alike(path, names[0], expected[0], others)
 
 
@@ -226,7 +231,7 @@ def _opened(path: Path, kind: str, name: str) -> Any:
 
 def _merged(path: Path, spec: FileSpec, name: str, piece: Piece) -> Merged:
     ranges = merged_ranges(path, name) if _is_package(path) else _opened(path, spec.format, name).merged_cell_ranges
-    return Merged.of(ranges or (), piece.line, piece.width)
+    return Merged.of(ranges or (), piece.line, piece.width, piece.blank)
 
 
 def cell_text(value: object) -> str | None:

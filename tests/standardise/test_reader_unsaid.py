@@ -16,6 +16,7 @@ from chengxin.standardise.reader import plan, read
         ('{"data":{"rows":[{"a":1}]},"data":{"rows":[{"a":2}]}}', "data.rows", "data.rows 出现两次"),
         ('{"企业":[{"a":1}],"个体户":[{"a":2}]}', "", "后面还有 个体户"),
         ('{"rows":[{"a":1,"b":1}],"rows2":[{"a":2,"b":2}]}', "rows", "除了 rows 还有 rows2"),
+        ('{"rows":[{"a":1,"b":1}],"data":{"more":{"list":[{"a":2,"b":2}]}}}', "rows", "除了 rows 还有 data"),
         ('{"old":[{"a":2,"b":2}],"rows":[{"a":1,"b":1}]}', "rows", "除了 rows 还有 old"),
     ],
 )

@@ -233,6 +233,22 @@ def _rest(window: _Window) -> str:
     return window.text[window.at :].rstrip(_BLANK)
 
 
+def _listed(key: str, value: Any, deep: int = 3) -> Iterator[dict[str, Any]]:
+    """Yield the first object of each list in a member, but for those that sum up."""
+    if key.lower() in SUMS or not deep:
+        return
+    if isinstance(value, list):
+        yield from (item for item in value[:1] if isinstance(item, dict))
+    elif isinstance(value, dict):
+        for inner, part in value.items():
+            yield from _listed(inner, part, deep - 1)
+
+
+def _may_be_records(item: dict[str, Any], known: set[str]) -> bool:
+    shared = known & set(item)
+    return (len(shared) > 1 or shared == known != set()) and _is_familiar((item, ""), known)
+
+
 def _refuse_other(key: str, value: Any, known: set[str], spec: FileSpec, name: str, *, inside: bool) -> None:
     """Raise DeliveryMismatch for a member around the array that may hold records too."""
     items = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
@@ -240,8 +256,7 @@ def _refuse_other(key: str, value: Any, known: set[str], spec: FileSpec, name: s
         raise DeliveryMismatch(
             f"文件 {name} 里有几个记录数组（后面还有 {key}），合同没有说明读哪一个；请在 file.records 中写明"
         )
-    shared = known & set(items[0]) if items and key.lower() not in SUMS else set()
-    if inside and (len(shared) > 1 or shared == known != set()) and _is_familiar((items[0], ""), known):
+    if inside and spec.records and any(_may_be_records(item, known) for item in _listed(key, value)):
         raise DeliveryMismatch(
             f"文件 {name} 里除了 {spec.records} 还有 {key}，其中的记录字段相同，却没有约定读取；请合成一个数组后重报"
         )

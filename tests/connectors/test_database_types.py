@@ -129,6 +129,26 @@ def test_bytes_and_json_of_sqlite_are_refused(tmp_path, monkeypatch, make_contra
         pull(make_contract("database", "full", connection="staging", table="rows"), settings)
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (12345678901234.56, "12345678901234.56"),
+        ("12345678901234.56", "12345678901234.56"),
+        (-98765432109876.5, "-98765432109876.5"),
+        (1234567.89, "1234567.89"),
+        (0.1, "0.1"),
+        (10, "10"),
+        (None, ""),
+    ],
+)
+def test_an_amount_in_sqlite_keeps_its_fen(tmp_path, monkeypatch, make_contract, settings, value, text):
+    monkeypatch.setenv("CHENGXIN_CONN_STAGING", f"sqlite:///{tmp_path / 'staging.db'}")
+    with sqlite3.connect(tmp_path / "staging.db") as table:
+        table.execute(f'CREATE TABLE rows (k INTEGER, "{NAME}" NUMERIC(18,2))')
+        table.execute("INSERT INTO rows VALUES (1, ?)", [value])
+    assert pull(make_contract("database", "full", connection="staging", table="rows"), settings) == [text]
+
+
 class Inventive(SQLiteDialect_pysqlite):
     """A dialect whose driver makes Python values of its own; reflected types as the test says."""
 

@@ -4,8 +4,23 @@ As text a list would be `{甲,乙}`, a composite `(甲,乙)`, JSON `{"a": 1}`, b
 """
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import ARRAY, JSON, Connection, LargeBinary, Numeric, Table, Text, cast, text
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Column,
+    Connection,
+    LargeBinary,
+    Numeric,
+    String,
+    Table,
+    Text,
+    case,
+    cast,
+    func,
+    text,
+)
 from sqlalchemy.dialects.mysql import BIT, SET
 from sqlalchemy.sql import ColumnElement
 
@@ -16,6 +31,7 @@ from chengxin.errors import DeliveryMismatch
 # Texts, numbers, dates and times, booleans, enumerations, intervals, bits, network addresses.
 _SINGLE = frozenset("SNDBETVI")
 _MONEY = "money"
+_LARGE = 10.0**13  # from here on, two decimals make 16 digits
 _TYPES = text("""
     WITH RECURSIVE told AS (
         SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS shown,
@@ -45,7 +61,18 @@ def text_columns(connection: Connection, table: Table) -> list[ColumnElement[str
     money = set()
     if connection.dialect.name == "postgresql":
         money = {name for name, _, kind, _ in _told(connection, table) if kind == _MONEY}
+    if connection.dialect.name == "sqlite":
+        return [_text_sqlite(column) for column in table.columns]
     return [cast(cast(c, Numeric) if c.name in money else c, Text) for c in table.columns]
+
+
+def _text_sqlite(column: Column[Any]) -> ColumnElement[str]:
+    """Write a column as text; SQLite itself gives 15 digits of a large number, which is an amount without its fen."""
+    text_of = cast(column, Text)
+    if isinstance(column.type, String):
+        return text_of
+    is_large = (func.typeof(column) == "real") & (func.abs(column).between(_LARGE, 10 * _LARGE))
+    return case((is_large, func.printf("%!.16g", column, type_=String())), else_=text_of)
 
 
 def _nested(connection: Connection, table: Table) -> Iterator[tuple[str, str]]:

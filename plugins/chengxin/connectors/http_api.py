@@ -17,8 +17,9 @@ from chengxin.connectors.http_options import HttpApiOptions
 from chengxin.connectors.http_pages import Facts, Shape, read_reply
 from chengxin.connectors.http_paging import Paging
 from chengxin.connectors.http_pull import Ask, Limits, Pull, new_folder, open_pull
+from chengxin.connectors.http_replies import Reply
 from chengxin.connectors.http_requests import bare_link, linked_request, request_for
-from chengxin.connectors.http_session import HttpSession, Reply
+from chengxin.connectors.http_session import HttpSession
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError
 from chengxin.handover import Delivery

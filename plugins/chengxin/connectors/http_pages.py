@@ -16,7 +16,7 @@ from requests.utils import parse_header_links
 
 from chengxin.connectors.http_documents import Document, parse, text_of
 from chengxin.connectors.http_hints import Hints, hints_of
-from chengxin.connectors.http_session import RefusedError, Reply, TryAgainError
+from chengxin.connectors.http_replies import RefusedError, Reply, TryAgainError
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 
 _FINE = {"", "0", "00", "000", "0000", "200", "ok", "success", "true", "none"}

@@ -22,7 +22,7 @@ from typing import Any
 from chengxin.clock import Clock, instant_of_timestamp
 from chengxin.connectors.http_pages import Facts, NoRowsError, Shape, read_body, unwrapped
 from chengxin.connectors.http_paging import Paging
-from chengxin.connectors.http_session import RefusedError
+from chengxin.connectors.http_replies import RefusedError
 from chengxin.connectors.http_walk import Walk
 from chengxin.errors import ChengxinError, DeliveryCorrupt, SourceUnavailable
 from chengxin.store.atomic import building, fsync_folder, read_json, write_bytes, write_json

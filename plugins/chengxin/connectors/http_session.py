@@ -7,26 +7,23 @@ import json
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import requests
 from pydantic import Field
-from requests.structures import CaseInsensitiveDict
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 from urllib3 import encode_multipart_formdata
 from urllib3.exceptions import HTTPError
 
-from chengxin.clock import Clock
 from chengxin.connectors.base import Options, connection_url, given, masked
 from chengxin.connectors.http_auth import Auth, Request, environment_secret, optional_secret, signed
+from chengxin.connectors.http_replies import RefusedError, Reply, TryAgainError, retry_after
 from chengxin.connectors.http_tls import authorities, client_certificate
-from chengxin.errors import ChengxinError, DeliveryCorrupt, SourceUnavailable
+from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 
 _CHUNK = 2**16
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
@@ -58,33 +55,6 @@ class HttpConnection(Options):
     backoff_seconds: Annotated[float, Field(ge=0)] = 1.0
     longest_wait_seconds: Annotated[float, Field(ge=0)] = 120
     requests_per_second: Annotated[float, Field(ge=0)] = 0
-
-
-class Reply(NamedTuple):
-    """One answer: status, headers, and the body unchanged (a transfer compression is undone)."""
-
-    status: int
-    headers: CaseInsensitiveDict[str]
-    body: bytes
-
-
-class TryAgainError(Exception):
-    """An answer that may be better next time: what to raise in the end, and how long the server asks us to wait."""
-
-    def __init__(self, final: ChengxinError, wait: float | None = None) -> None:
-        super().__init__(str(final))
-        self.final, self.wait = final, wait
-
-
-class RefusedError(SourceUnavailable):
-    """The server answered, and gives no page: an error, or its way of saying that there are no more.
-
-    status: of HTTP, None where a business code says so. advice: the options that would declare it for the latter.
-    """
-
-    def __init__(self, message: str, advice: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.advice, self.status = advice, status
 
 
 class HttpSession:
@@ -274,7 +244,7 @@ class HttpSession:
             # Some programs fail in this way when they are asked for what lies beyond their end.
             is_error = status == HTTPStatus.INTERNAL_SERVER_ERROR
             problem = RefusedError(said, f"status_end: [{status}]", status) if is_error else SourceUnavailable(said)
-            wait = _retry_after(answer.headers.get("Retry-After"))
+            wait = retry_after(answer.headers.get("Retry-After"))
             if wait is not None and wait > self._options.longest_wait_seconds:
                 raise SourceUnavailable(f"接口“{self._label}”要求 {wait:.0f} 秒后再来（HTTP {status}）；下次运行继续")
             raise TryAgainError(problem, wait)
@@ -326,14 +296,3 @@ def _same_house(old: SplitResult, new: SplitResult) -> bool:
     # The one harmless move: the same host turns plain HTTP into HTTPS on the usual ports.
     upgraded = (old.scheme, new.scheme) == ("http", "https") and old.hostname == new.hostname
     return upgraded and old.port in (None, 80) and new.port in (None, 443)
-
-
-def _retry_after(header: str | None) -> float | None:
-    if not header:
-        return None
-    if header.strip().isdigit():
-        return float(header)
-    try:
-        return max(0.0, (parsedate_to_datetime(header).astimezone(UTC) - Clock().now()).total_seconds())
-    except ValueError:
-        return None

@@ -162,6 +162,46 @@ def test_several_subjects_of_one_decision_are_not_told_and_two_keys_of_one_are(k
     assert list(findings(keyed, 1)) == ["record.same_number"]
 
 
+def test_two_records_with_one_number_in_one_delivery_are_kept_and_told(keyed: Office) -> None:
+    account = keyed.deliver("pen", fine("k1", 1), fine("k1", 2, about=2), fine("k2", 3), day=1)
+    assert (counts(account), account["verdict"]) == ((3, 0, 0, 0), "warn")
+    [(row, rule, words)] = told(keyed)
+    assert (row, rule) == ("3", "record.same_number") and "第 2 行" in words and "主体不同" in words
+    assert shown(keyed) == [("k1", "1"), ("k1", "2"), ("k2", "3")]
+
+
+def test_a_full_delivery_tells_of_one_number_on_two_of_its_records_and_of_none_it_corrected(tmp_path: Path) -> None:
+    office = office_by(tmp_path, "key", mode="full")
+    joint = (fine("k3", 3), fine("k3", 3, about=2))
+    office.deliver("pen", fine("k1", 1), fine("k1", 2), fine("k2", 4), *joint, day=1)
+    assert "有 1 行" in findings(office)["record.same_number"]
+    assert [row for row, _, _ in told(office)] == ["3"]
+    office.deliver("pen", fine("k1", 1), fine("k2", 5), *joint, day=2)
+    assert findings(office, 1) == {}
+    assert shown(office) == [("k1", "1"), ("k2", "5"), ("k3", "3"), ("k3", "3")]
+
+
+@pytest.mark.parametrize("days", [(1, 1), (1, 2)])
+def test_one_decision_number_with_two_dates_is_told_where_the_source_has_no_key(
+    tmp_path: Path, days: tuple[int, int]
+) -> None:
+    office = office_by(tmp_path, "key")
+    office.contract("pen", "penalty", NAMES[1:])
+    rows = [penalty(1, uscc=uscc(1)), penalty(1, uscc=uscc(1), decision_on="2026-01-16")]
+    others = [penalty(1, uscc=uscc(2)), penalty(1, uscc=uscc(1), authority_name="示例税务局"), penalty(2, uscc=uscc(1))]
+    if days == (1, 1):
+        office.deliver("pen", *rows, *others, day=1)
+    else:
+        office.deliver("pen", rows[0], day=1)
+        office.deliver("pen", rows[1], *others, day=2)
+    last = days[1] - 1
+    assert "decision_no" in findings(office, last)["record.same_number"]
+    [(row, rule, words)] = told(office)
+    assert (row, rule, words[:3]) == ({1: "3", 2: "2"}[days[1]], "record.same_number", "文号与")
+    office.publish()
+    assert len(office.table("penalty")) == 5
+
+
 def test_what_names_the_records_cannot_change_once_there_are_any(keyed: Office) -> None:
     keyed.deliver("pen", fine("k1", 1), day=1)
     other = office_by(keyed.folder / "other", "source_record_id")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from chengxin.contracts.models import Contract
-from chengxin.contracts.plan import plan_of
+from chengxin.contracts.plan import kind_of, plan_of
 from chengxin.dataset import sparing
 from chengxin.handover import Admission, Finding, Verdict, as_json
 from chengxin.resolve import misnamed, missed
@@ -75,14 +75,22 @@ def _missed(contract: Contract, links: Sequence[Path]) -> list[Finding]:
     return [Finding(MISSED, "warning", message, str(len(rows)), len(rows))]
 
 
+def number_of(contract: Contract) -> str:
+    """Return the header of what should name one record: the source's own key, else the kind's number."""
+    wanted = ("source_record_id", *kind_of(contract).one_number)
+    headers = {c.element: c.source for c in contract.columns}
+    return next((headers[e] for e in wanted if e in headers), "")
+
+
 def _same_number(contract: Contract, one: int, other: int) -> list[Finding]:
     """Say that rows bear the source's number of other records: of the same subject (one), of another one (other)."""
-    header = next((c.source for c in contract.columns if c.element == "source_record_id"), "")
+    header = number_of(contract)
     if contract.delivery.versions_by == "key":
         rows = one + other
         message = (
-            f"有 {rows} 行的“{header}”与已收到的另一条记录相同，而主体或关键字段不同：新旧两条都保留，未作取代。"
-            "属于更正的，请提供部门将旧内容以数据状态 2（删除）报送一次；各行与原记录的位置见反馈“主键相同”表"
+            f"有 {rows} 行的“{header}”与另一条记录（此前收到的，或本批中的）相同，而主体或关键字段不同："
+            "两条都保留，未作取代。属于更正的，请提供部门将错误的一条以数据状态 2（删除）"
+            "报送一次；各行与另一条的位置见反馈“主键相同”表"
         )
         return [Finding(BESIDE, "warning", message, str(rows), rows)] if rows else []
     found = []

@@ -14,6 +14,7 @@ import pyarrow as pa
 from chengxin.contracts.models import Contract
 from chengxin.dataset import journal
 from chengxin.dataset.after_linking import noted
+from chengxin.dataset.correcting import Correcting
 from chengxin.dataset.sparing import Sparing
 from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, Batch, as_json
@@ -38,10 +39,11 @@ def link_batch(
     everything: tuple[Admission, ...],
     settings: Settings,
     reopen: pa.Table | None = None,
+    corrected: pa.Table | None = None,
 ) -> Admission | None:
     """Link the rows that wait in the account `before` and enter the new account; None when nothing changed.
 
-    reopen: records to reopen in the whole data set, see resolve.reopening.
+    reopen: records to reopen in the whole data set, see resolve.reopening. corrected: see dataset.correcting.
     """
     layout = Layout(settings.home)
     judgements = ledger.read(layout)
@@ -60,6 +62,7 @@ def link_batch(
             again,
             judgements,
             reopen,
+            corrected,
             Sparing(contract, layout, order, landed.batch_id, everything),
             settings.memory_limit_mib,
             settings.workers,
@@ -109,6 +112,8 @@ class Settling:
         if self.judgements:
             for dataset in sorted({a.dataset for a in self.everything if not _registers(a)}):
                 self._reopen(dataset)
+        for dataset in sorted({a.dataset for a in self.everything if not _registers(a)}):
+            self._correct(dataset)
         before = -1
         while before < len(self.everything):  # what one row adds to the registry may be what another waits for
             before = len(self.everything)
@@ -148,13 +153,36 @@ class Settling:
             orders = reopening.batches_to_reopen(connection, self._files(mine, "linked"), reopened, records)
         for account in sorted((a for a in accounts if first[a.batch_id] in orders), key=lambda a: first[a.batch_id]):
             self._link(account, records)
+            self._write(account, {"sought": -1})
             records = records.slice(0, 0)  # the first revision voids them in the whole data set
         for account in new:
             self._write(account, {"followed": len(self.judgements)})
 
-    def _link(self, account: Admission, reopen: pa.Table | None = None) -> bool:
+    def _correct(self, dataset: str) -> None:
+        """Settle waiting rows whose mended record has come since it was looked for last."""
+        mine = [a for a in self.everything if a.dataset == dataset]
+        accounts = {a.batch_id: a for a in mine}  # the newest one each
+        sought = {b: self._note(a).get("sought") for b, a in accounts.items() if a.unlinked}
+        due = [accounts[b] for b, at in sought.items() if at is None or at < mine[-1].order]
+        if not due or dataset not in self.contracts:
+            return
+        search = Correcting(self.contracts[dataset], self.layout, mine)
+        first = {a.batch_id: a.order for a in reversed(mine)}
+        fresh = (-1 if search.timed else first[a.batch_id] - 1 for a in due if sought[a.batch_id] is None)
+        since = min([*fresh, *(at for a in due if (at := sought[a.batch_id]) is not None)])
+        found: dict[str, pa.Table] = {}
+        if search.possible:
+            limits = {"memory_limit_mib": self.settings.memory_limit_mib, "threads": self.settings.workers}
+            with session(self.layout.work, **limits) as connection:
+                found = search.found(connection, due, since)
+        for account in due:
+            if account.batch_id in found:
+                self._link(account, corrected=found[account.batch_id])
+            self._write(account, {"sought": mine[-1].order})
+
+    def _link(self, account: Admission, reopen: pa.Table | None = None, corrected: pa.Table | None = None) -> bool:
         contract, landed = self.contracts[account.dataset], self.landed(account.dataset, account.batch_id)
-        again = link_batch(contract, landed, account, self.everything, self.settings, reopen)
+        again = link_batch(contract, landed, account, self.everything, self.settings, reopen, corrected)
         if again:
             self.everything = (*self.everything, again)
             self.changed[again.dataset, again.batch_id] = again

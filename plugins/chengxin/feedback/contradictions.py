@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from chengxin.dataset.after_linking import number_of
 from chengxin.dataset.row_keys import RowKeys
 from chengxin.feedback import words
 from chengxin.resolve import misnamed
@@ -32,12 +33,11 @@ def same_number(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) 
     which = pc.if_else(found["one_subject"], pa.scalar(0), pa.scalar(1))
     rule, after, remedy = (pa.array([case[n] for case in cases], pa.string()).take(which) for n in range(3))
     place = [found["other_batch"], " 批次 ", found["other_file"], " 第 ", found["other_row"].cast(pa.string()), " 行"]
-    header = next(c.source for c in keys.plan.columns if c.element.id == RECORD_ID)
     columns = {
         **{n: found[n] for n in (*_PLACE, "label")},
-        "source_column": pa.repeat(header, found.num_rows),
+        "source_column": pa.repeat(number_of(keys.contract), found.num_rows),
         "rule": rule,
-        "problem": pc.binary_join_element_wise("主键与 ", *place, after, ""),
+        "problem": pc.binary_join_element_wise("主键与 " if keys.has_record_id else "文号与 ", *place, after, ""),
         "remedy": remedy,
     }
     yield from pa.table(columns).combine_chunks().to_batches()

@@ -1,4 +1,4 @@
-"""Rows that another row of the same delivery overtook: one record, one moment, two contents, and the last is shown."""
+"""Rows that another row overtook: of the same delivery, one record with two contents; or a later one that mended it."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +11,26 @@ from chengxin.dataset.row_keys import RowKeys
 from chengxin.feedback import words
 
 _PLACE = ["source_file", "source_row"]
+
+
+def corrected(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) -> Iterator[pa.RecordBatch]:
+    """Yield one line a row that waited until its record came again, mended; as `overtaken`."""
+    files = [f for f in (folder / "corrected.parquet" for folder in links) if f.exists()]
+    if not files:
+        return
+    told = pa.concat_tables(pq.read_table(f) for f in files)
+    asked = pc.field("row_id").isin(told["row_id"].combine_chunks())
+    rows = pa.concat_tables(
+        pq.read_table(p, columns=["row_id", *_PLACE, *keys.naming], filters=asked) for p in standard
+    )
+    rows = rows.append_column("label", keys.labels(rows)).select(["row_id", *_PLACE, "label"])
+    found = rows.join(told, "row_id", join_type="inner").sort_by("row_id")
+    rule, before, after, remedy = words.CORRECTED_BY
+    place = [before, found["by_batch"], " ", found["by_file"], " 第 ", found["by_row"].cast(pa.string()), " 行", after]
+    same = {"source_column": pa.nulls(found.num_rows, pa.string()), "rule": pa.repeat(rule, found.num_rows)}
+    columns = {n: found[n] for n in (*_PLACE, "label")} | same
+    columns |= {"problem": pc.binary_join_element_wise(*place, ""), "remedy": pa.repeat(remedy, found.num_rows)}
+    yield from pa.table(columns).combine_chunks().to_batches()
 
 
 def overtaken(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) -> Iterator[pa.RecordBatch]:

@@ -1,7 +1,7 @@
 """Build the answer to one batch: a folder that is the same whenever it is built from the same state.
 
 <home>/feedback/<dataset>/<batch>/<revision>/
-回执.txt 回执.json 需更正.csv 待关联.csv 未采用的值.csv 被取代.csv 主键相同.csv 名称不符.csv   for people
+回执.txt 回执.json 需更正.csv 待关联.csv 未采用的值.csv 被取代.csv 主键相同.csv 名称不符.csv 已更正.csv   for people
 rows.parquet                          for tables and callbacks
 sent.json                             when it was handed over, and where
 """
@@ -26,7 +26,7 @@ from chengxin.feedback import receipt as receipts
 from chengxin.feedback import words
 from chengxin.feedback.contradictions import named_otherwise, same_number
 from chengxin.feedback.outcomes import Outcome
-from chengxin.feedback.overtaken import overtaken
+from chengxin.feedback.overtaken import corrected, overtaken
 from chengxin.feedback.spreadsheet import write_sheets
 from chengxin.feedback.untaken import untaken
 from chengxin.store import atomic
@@ -65,13 +65,14 @@ def build(
                 files += _refused(folder, rows, batch_id, writer, own)
             if rows is not None and outcome.account and outcome.account.unlinked:
                 files += _waiting(folder, rows, outcome, writer)
-            lost = {words.UNTAKEN: 0, words.OVERTAKEN: 0, words.SAME_NUMBER: 0, words.MISNAMED: 0}
+            lost = {words.UNTAKEN: 0, words.OVERTAKEN: 0, words.SAME_NUMBER: 0, words.MISNAMED: 0, words.CORRECTED: 0}
             if outcome.account:
                 lines = {
                     words.UNTAKEN: untaken(parts.issues, keys, own),
                     words.OVERTAKEN: overtaken(parts.links, parts.standard, keys),
                     words.SAME_NUMBER: same_number(parts.links, parts.standard, keys),
                     words.MISNAMED: named_otherwise(parts.links, parts.standard, keys),
+                    words.CORRECTED: corrected(parts.links, parts.standard, keys),
                 }
                 for category, told in lines.items():
                     listed, lost[category] = _listed(folder, category, told, writer)
@@ -81,6 +82,7 @@ def build(
         receipt = {**body, **number, "problems": problems(parts.issues, own)}
         receipt |= {"untaken": lost[words.UNTAKEN], "overtaken": lost[words.OVERTAKEN]}
         receipt |= {"same_number": lost[words.SAME_NUMBER], "misnamed": lost[words.MISNAMED]}
+        receipt |= {"corrected": lost[words.CORRECTED]} if lost[words.CORRECTED] else {}
         todo = receipts.todo(receipt)
         receipt |= {"made_of": made_of(body), "todo": todo, "advice": "".join(todo)}
         atomic.write_json(folder / RECEIPT, receipt)

@@ -141,6 +141,10 @@ def _counts(receipt: Mapping[str, Any]) -> list[str]:
         "unlinked": "未关联：记录可用，但还不知道是哪一个主体，见“待关联”表；登记信息到达后自动入库",
     }
     lines += [f"　{text}" for name, text in meaning.items() if counts[name] and receipt["verdict"] != "hold"]
+    if receipt.get("corrected"):
+        lines.append(
+            f"入库的记录中，{receipt['corrected']} 条曾等待关联，此后由更正的记录取代，见“已更正”表，无需处理。"
+        )
     mended = sum(refused["mended"].values())
     if mended:
         lines.append(f"疑问 {refused['total']} 条中，已更正 {mended} 条，尚待更正 {refused['open']} 条。")

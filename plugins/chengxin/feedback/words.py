@@ -13,7 +13,7 @@ from chengxin.model.rules import rules
 from chengxin.resolve.linker import OTHERWISE_NAMED, SHARED_CODE
 
 REFUSED, WAITING, UNTAKEN, OVERTAKEN = "需更正", "待关联", "未采用的值", "被取代"
-SAME_NUMBER, MISNAMED = "主键相同", "名称不符"
+SAME_NUMBER, MISNAMED, CORRECTED = "主键相同", "名称不符", "已更正"
 SEVERITY = {"critical": "严重", "warning": "提醒", "info": "提示"}
 OUTCOME = {
     "accept": "已接收入库。",
@@ -67,8 +67,18 @@ OVERTAKEN_BY = (
     " 行是同一条记录（主体和主键相同）而内容不同，采用了该行，本行未公布",
     "请核对以哪一行为准；本行正确的请重新报送本行，两行是不同记录的请补全文号、机关、日期、所属期等关键字段",
 )
+# id, what became of it before, between and after batch and place of the other, what to do
+CORRECTED_BY = (
+    "record.corrected",
+    "本行曾因主体不明等待关联；同一条记录此后由批次 ",
+    " 更正后报来并已采用，以该行为准，本行不再等待",
+    "不用处理；两行是不同记录的，请换用不同的主键（没有主键的补全文号、机关、日期等关键字段）重新报送本行",
+)
 # (the number names the record, both are of one subject) -> id, what is wrong after the place of the other, what to do
-_STANDS = "属于更正的，请将原记录的旧内容以数据状态 2（删除）报送一次；本来就是两条记录的，请核对主键是否重用"
+_STANDS = (
+    "属于更正的，请将错误的一条以数据状态 2（删除）报送一次（全量报送的，下一期不再报送它）；"
+    "本来就是两条记录的，请核对主键、文号是否重用"
+)
 SAME_NUMBER_AS = {
     (False, True): ("record.same_number", " 相同，主体相同而关键字段不同：两条都保留，未作取代", _STANDS),
     (False, False): ("record.same_number", " 相同，而主体不同：两条都保留，未作取代", _STANDS),
@@ -111,7 +121,8 @@ HOW_OVERTAKEN = (
     "有 {n} 条记录在这份来文中不止一次出现、内容不同，只采用了最后一行，其余各行列在“被取代”表中；请核对以哪一行为准。"
 )
 HOW_SAME_NUMBER = (
-    "有 {n} 条记录的主键与此前另一条记录相同，而主体或关键字段不同，列在“主键相同”表中；请按表中的办法逐条核对。"
+    "有 {n} 条记录的主键（没有主键的：文号）与另一条记录相同，而主体或关键字段不同，列在“主键相同”表中；"
+    "请按表中的办法逐条核对。"
 )
 HOW_MISNAMED = "有 {n} 条记录的代码与名称分属两个主体，已按代码入库，列在“名称不符”表中；请逐条核对。"
 HOW_WARNED = "请看“校验意见”中的 {n} 条提醒，与源系统核对；有缺失或错误的更正后重新报送，核对无误的不必再报。"

@@ -21,6 +21,14 @@ def record_id(identity: str, kind: Kind, subject: str) -> str:
     return f"md5(concat_ws(chr(31), {', '.join([literal(identity), subject, *keys])}))"
 
 
+def one_number(kind: Kind, subject: str) -> str:
+    """Return SQL that digests what alone should name one record of a subject; NULL where a part of it is missing."""
+    columns = {c.element.id: c for c in reversed(kind_columns(kind)) if c.element}
+    parts = [compared(columns[e], "s") for e in kind.one_number]
+    given = " AND ".join(f"{p} IS NOT NULL" for p in parts)
+    return f"CASE WHEN {given} THEN hash({', '.join([subject, *parts])}) END"
+
+
 def compared(column: ColumnSpec, alias: str) -> str:
     """Return SQL for a key column as text: brackets are typed in half or full width, so in texts they are one."""
     text = f"CAST({alias}.{column.name} AS VARCHAR)"

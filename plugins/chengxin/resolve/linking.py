@@ -11,6 +11,8 @@ Files of a links folder (one a revision of the batch):
   disputed.parquet     record_id: records of this batch with more than one version, here or held before
   withdrawn.parquet    record_id, subject_id, part, version_at, batch_order, adm_order: records a full delivery does not
                        hold, with that delivery's place in time
+  corrected.parquet    row_id, by_batch, by_file, by_row, adm_order: rows that waited until their record came again,
+                       mended: their subject is that of this row
   same_number.parquet  see resolve.same_number; missed.parquet  see resolve.missed
   misnamed.parquet     see resolve.misnamed
   reopened.parquet     record_id, part, adm_order: records that judgements are about: earlier versions, in all batches
@@ -47,6 +49,7 @@ from chengxin.store.layout import Layout
 from chengxin.store.repeats import Digests, repeated
 
 _AT_ONCE = 122_880  # rows
+CORRECTED = "corrected"  # the rule of a row that waited until its record came again, mended
 #: Given a batch id, leaves the table `spared` (record_id) of those in `missing` (record_id, held_in, row_id) that the
 #: batch's refused rows name, and returns how many of them name nothing.
 Spare = Callable[[duckdb.DuckDBPyConnection, str], int]
@@ -84,7 +87,9 @@ class Linking:
 
     identity: what record ids are made of besides subject and key: the data set, or its group of routes.
     again: links folder of the revision before, whose waiting rows are tried, and settled ones of reopened records; None
-    = all passed rows. reopen: (record_id, part) of records to reopen in the whole data set. spare: see Spare.
+    = all passed rows. reopen: (record_id, part) of records to reopen in the whole data set. corrected: row_id,
+    subject_id, related_subject_id, by_batch, by_file, by_row: waiting rows whose record came again, mended. spare: see
+    Spare.
     """
 
     contract: Contract
@@ -97,6 +102,7 @@ class Linking:
     again: Path | None
     judgements: tuple[Judgement, ...]
     reopen: pa.Table | None
+    corrected: pa.Table | None
     spare: Spare
     memory_limit_mib: int
     threads: int
@@ -200,6 +206,16 @@ class Linking:
         if "related" in self.links:
             told = f"{subject} IS NOT NULL AND p.rule IS NOT NULL AND p.subject_id IS NULL"
             rule = f"CASE WHEN {told} THEN p.rule ELSE {rule} END"
+        forced, renamed = "", misnamed.renamed(self.links["subject"], "u")
+        if self.corrected is not None:
+            self._write_corrected(connection, self.corrected)
+            forced = (
+                "LEFT JOIN corrected k ON k.row_id = s.row_id LEFT JOIN subject_now n ON n.subject_id = k.subject_id"
+            )
+            subject, related = f"coalesce(k.subject_id, {subject})", f"coalesce(k.related_subject_id, {related})"
+            missing = f"(k.row_id IS NULL AND {missing})"
+            rule = f"CASE WHEN k.row_id IS NOT NULL THEN '{CORRECTED}' ELSE {rule} END"
+            renamed = f"(k.row_id IS NULL AND {renamed})"
         # The part and type come with the USCC lookup; only the few others need a second look.
         has_uscc = "uscc" in self.links["subject"].fields
         part = "coalesce(u.part, w.part)" if has_uscc else "w.part"
@@ -207,17 +223,27 @@ class Linking:
         if self.kind.founds == "organisation" and has_uscc:  # an old code's bearer is what its USCC says once it comes
             uscc = f"s.{self.links['subject'].fields['uscc']}"
             kind_of_subject = f"CASE WHEN {uscc} IS NOT NULL THEN {type_by_uscc(uscc)} ELSE {kind_of_subject} END"
+        if self.corrected is not None:
+            part, kind_of_subject = f"coalesce(n.part, {part})", f"coalesce(n.subject_type, {kind_of_subject})"
         connection.execute(f"""COPY (
             SELECT s.row_id, {subject} AS subject_id, {related} AS related_subject_id, {part} AS part,
                 {kind_of_subject} AS subject_type, {rule} AS rule, {missing} AS waiting,
                 CASE WHEN NOT {missing} THEN {self._record_id(subject)} END AS record_id,
                 {self._payload()} AS payload, {self._twin(subject)}
-                {misnamed.renamed(self.links["subject"], "u")} AS renamed,
+                {renamed} AS renamed,
                 {keys.version_at(self.batch, self.contract.delivery.mode)} AS version_at,
                 {self.batch_order} AS batch_order, {self.order} AS adm_order
-            FROM rows s {subject_join} {related_join} LEFT JOIN subject_now w ON w.subject_id = o.subject_id
+            FROM rows s {subject_join} {related_join} {forced} LEFT JOIN subject_now w ON w.subject_id = o.subject_id
         ) TO '{self.target / "linked.parquet"}' (FORMAT parquet, COMPRESSION uncompressed)""")
         connection.execute(f"CREATE TEMP VIEW linked AS SELECT * FROM {parquet([self.target / 'linked.parquet'])}")
+
+    def _write_corrected(self, connection: duckdb.DuckDBPyConnection, corrected: pa.Table) -> None:
+        """Leave the table `corrected`, and the file."""
+        connection.register("corrected_rows", corrected)
+        connection.execute("CREATE TEMP TABLE corrected AS SELECT * FROM corrected_rows")
+        connection.unregister("corrected_rows")
+        connection.execute(f"""COPY (SELECT row_id, by_batch, by_file, by_row, {self.order} AS adm_order FROM corrected
+            ORDER BY row_id) TO '{self.target / "corrected.parquet"}' (FORMAT parquet)""")
 
     def _record_id(self, subject: str) -> str:
         natural = keys.record_id(self.identity, self.kind, subject)
@@ -226,15 +252,17 @@ class Linking:
     def _twin(self, subject: str) -> str:
         """Return a column by which a number is known that names two records; none where that cannot be told, or be.
 
-        It digests the number; where the number is the record, what the record would be without it. What a full delivery
-        names otherwise under its number, it lacks under the old key.
+        It digests the number; where the number is the record, what the record would be without it.
         """
         if self._by_number:
             return f"hash({keys.record_id(self.identity, self.kind, subject)}) AS {TWIN},"
-        numbered = any(c.element == keys.RECORD_ID for c in self.contract.columns)
-        if not numbered or self.contract.delivery.mode == "full":
-            return ""
-        return f"CASE WHEN s.{keys.RECORD_ID} IS NOT NULL THEN hash(s.{keys.RECORD_ID}) END AS {TWIN},"
+        filled = {c.element for c in self.contract.columns}
+        numbers = []
+        if keys.RECORD_ID in filled:
+            numbers.append(f"CASE WHEN s.{keys.RECORD_ID} IS NOT NULL THEN hash(s.{keys.RECORD_ID}) END")
+        if self.kind.one_number and filled.issuperset(self.kind.one_number):
+            numbers.append(keys.one_number(self.kind, subject))
+        return f"coalesce({', '.join(numbers)}) AS {TWIN}," if numbers else ""
 
     @property
     def _by_number(self) -> bool:
@@ -261,8 +289,11 @@ class Linking:
     def _write_same_number(self, connection: duckdb.DuckDBPyConnection) -> None:
         if not self._twin("0"):
             return
-        linked, repeated = self._held_files("linked.parquet"), lambda: self._repeated(connection, TWIN)
-        same = SameNumber(self._by_number, linked, self._batches, self._standard_of, repeated)
+        linked = self._held_files("linked.parquet") if self._by_number or self.contract.delivery.mode != "full" else []
+        key = keys.record_id(self.identity, self.kind, "''") if self.kind.key else None
+        same = SameNumber(
+            self._by_number, key, linked, self._batches, self._standard_of, lambda: self._repeated(connection, TWIN)
+        )
         same.write(connection, self.target, self.order)
 
     def _payload(self) -> str:

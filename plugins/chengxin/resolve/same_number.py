@@ -1,4 +1,6 @@
-"""Rows that bear the source's own number of another record: a key field was corrected, or the number was used again.
+"""Rows that bear the number of another record: a key field was corrected, or the number was used again.
+
+The number is the source's own key; where a row has none, what the kind says alone names one record of a subject.
 
 Where the contract says that the number names the record (`delivery.versions_by`), the row has replaced what was held
 under it; elsewhere both records stand. Either is told: never is one record silently two, or one another's.
@@ -28,11 +30,14 @@ TWIN = "twin"
 class SameNumber:
     """What is told of one batch. replaces: whether the number names the record.
 
-    linked: the linked.parquet of the data set's earlier admissions; standard: the passed rows of a batch, by id.
+    key: SQL that digests the key fields of a row `s`, whoever it is about; None where the kind has none.
+    linked: the linked.parquet of the data set's earlier admissions (none for full deliveries: what one names otherwise,
+    it lacks under the old key); standard: the passed rows of a batch, by id.
     batches: batch_order -> batch id. repeated: the digests that more than one settled row of this batch has.
     """
 
     replaces: bool
+    key: str | None
     linked: Sequence[Path]
     batches: Mapping[int, str]
     standard: Callable[[str], list[Path]]
@@ -79,7 +84,8 @@ class SameNumber:
     def _beside(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Leave `told`: rows of new records whose number another record bears that is not withdrawn.
 
-        Of one delivery only rows of one subject count: a decision about several may bear one number.
+        Of one delivery, rows about several subjects may be one decision with one number: they count where their key
+        fields differ, or where there are none.
         """
         # Of the records seen in this batch only those not known before may be a changed key.
         connection.register("twice", pa.table({"h": self.repeated()}))
@@ -90,12 +96,17 @@ class SameNumber:
             AND ({TWIN} IN (SELECT h FROM twice)
                 OR {TWIN} IN (SELECT {TWIN} FROM numbered WHERE NOT here AND {TWIN} IS NOT NULL))""")
         connection.unregister("twice")
+        connection.execute(f"""CREATE TEMP TABLE keyed AS SELECT row_id, {self.key or "row_id"} AS key FROM rows s
+            WHERE row_id IN (SELECT l.row_id FROM linked l JOIN fresh f USING ({TWIN}))""")
         connection.execute(f"""CREATE TEMP TABLE told AS
             SELECT f.row_id, max_by(o.batch_order, (o.version_at, o.batch_order, o.row_id)) AS other_order,
                 max_by(o.row_id, (o.version_at, o.batch_order, o.row_id)) AS other_id,
                 max_by(o.subject_id = f.subject_id, (o.version_at, o.batch_order, o.row_id)) AS one_subject
             FROM fresh f JOIN numbered o ON o.{TWIN} = f.{TWIN} AND o.record_id <> f.record_id
-            WHERE o.payload IS NOT NULL AND (NOT o.here OR o.subject_id = f.subject_id AND o.row_id < f.row_id)
+            LEFT JOIN keyed a ON a.row_id = f.row_id
+            LEFT JOIN keyed b ON o.here AND b.row_id = o.row_id
+            WHERE o.payload IS NOT NULL AND (NOT o.here
+                OR o.row_id < f.row_id AND (o.subject_id = f.subject_id OR a.key <> b.key))
             AND o.record_id NOT IN (SELECT record_id FROM (
                 SELECT record_id, max_by(gone, (version_at, batch_order, row_id)) AS gone FROM (
                     SELECT record_id, payload IS NULL AS gone, version_at, batch_order, row_id FROM held

@@ -1,0 +1,154 @@
+"""Waiting rows whose record came again, mended, and was taken: they are its older versions, and wait for nobody.
+
+Which row is which is known as refused rows are (mending.py), with more care, since what waits is usable: by the
+source's own number where it names the record; else by that number and all key fields, under the same name or as a
+record not known before; else, where a number of documents is a key field, by these and the name, as a record not known
+before.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chengxin.contracts.models import Contract
+from chengxin.dataset.row_keys import RowKeys
+from chengxin.handover import Admission
+from chengxin.resolve.keys import RECORD_ID
+from chengxin.resolve.reopening import void
+from chengxin.resolve.session import literal, parquet
+from chengxin.store.layout import Layout
+
+
+@dataclass(frozen=True)
+class Correcting:
+    """The search in one data set. mine: all its admissions, in order."""
+
+    contract: Contract
+    layout: Layout
+    mine: Sequence[Admission]
+
+    @cached_property
+    def _keys(self) -> RowKeys:
+        return RowKeys(self.contract)
+
+    @cached_property
+    def _numbers(self) -> list[str]:
+        return [p for p in self._keys.parts if p != self._keys.name and self._keys.is_number(p)]
+
+    @property
+    def possible(self) -> bool:
+        """Tell whether rows of this data set can be known again at all."""
+        return self._keys.has_record_id or (bool(self._numbers) and self._keys.name in self._keys.parts)
+
+    @property
+    def timed(self) -> bool:
+        """Tell whether a row may be older than one that came before it."""
+        return self.contract.delivery.mode != "full" and any(
+            c.element == "source_updated_at" for c in self.contract.columns
+        )
+
+    def found(
+        self, connection: duckdb.DuckDBPyConnection, waiting: Sequence[Admission], since: int
+    ) -> dict[str, pa.Table]:
+        """Return, by batch, row_id, subject_id, related_subject_id, by_batch, by_file and by_row of corrected rows.
+
+        waiting: present accounts with rows that wait. since: batches without an admission after it are not looked at.
+        """
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE wait AS {' UNION ALL '.join(self._waiting(waiting))}")
+        fresh = {a.batch_id for a in self.mine if a.order > since}
+        come = list(self._come(fresh))
+        if not come or not connection.execute("SELECT count(*) FROM wait").fetchall()[0][0]:
+            return {}
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE come AS {' UNION ALL '.join(come)}")
+        links = self._links(self.mine)
+        connection.execute(f"""CREATE OR REPLACE TEMP TABLE known AS
+            SELECT record_id, min(batch_order) AS since FROM {parquet(links)}
+            WHERE NOT waiting AND record_id IN (SELECT record_id FROM come) GROUP BY record_id""")
+        names = {a.order: a.batch_id for a in self.mine if a.revision == 0}
+        batches = ", ".join(f"({n}, {literal(b)})" for n, b in names.items())
+        rows = connection.sql(f"""SELECT v.name AS batch_id, p.* FROM (
+                SELECT w.batch_order AS own, w.row_id, max_by(g.subject_id, {_of("g")}) AS subject_id,
+                    max_by(g.related_subject_id, {_of("g")}) AS related_subject_id,
+                    max_by(b.name, {_of("g")}) AS by_batch, max_by(g.source_file, {_of("g")}) AS by_file,
+                    max_by(g.source_row, {_of("g")}) AS by_row
+                FROM wait w JOIN come g ON {self._same()} AND {_of("g")} > {_of("w")}
+                JOIN known k USING (record_id) JOIN (VALUES {batches}) b(n, name) ON b.n = g.batch_order
+                WHERE {self._surely()} GROUP BY w.batch_order, w.row_id) p
+            JOIN (VALUES {batches}) v(n, name) ON v.n = p.own ORDER BY ALL""").to_arrow_table()
+        ids = pc.unique(rows["batch_id"]).to_pylist()
+        columns = [n for n in rows.column_names if n not in {"batch_id", "own"}]
+        return {b: rows.filter(pc.equal(rows["batch_id"], b)).select(columns) for b in ids}
+
+    def _named(self) -> str:
+        shown = dict.fromkeys([RECORD_ID, *map(self._keys.column, self._keys.parts)])
+        return ", ".join(f"s.{c}" for c in shown)
+
+    def _standard(self, batch_id: str) -> list[Path]:
+        return sorted(self.layout.standard(self.contract.id, batch_id).glob("standard-*.parquet"))
+
+    def _links(self, admissions: Sequence[Admission]) -> list[Path]:
+        folders = (self.layout.links(a.dataset, a.batch_id, a.revision) for a in admissions)
+        return [p for f in folders if (p := f / "linked.parquet").exists()]
+
+    def _waiting(self, accounts: Sequence[Admission]) -> Iterator[str]:
+        for a in accounts:
+            yield f"""SELECT l.row_id, l.subject_id, l.version_at, l.batch_order, {self._named()}
+                FROM {parquet(self._links([a]))} l JOIN {parquet(self._standard(a.batch_id))} s USING (row_id)
+                WHERE l.waiting"""
+
+    def _come(self, batches: set[str]) -> Iterator[str]:
+        """Yield SQL for the settled rows of these batches that may be one that waits."""
+        reopened = [p.with_name("reopened.parquet") for p in self._links(self.mine)]
+        gone = void([p for p in reopened if p.exists()], "l")
+        asked = [f"s.{RECORD_ID} IN (SELECT {RECORD_ID} FROM wait)"] if self._keys.has_record_id else []
+        asked += [
+            f"{self._keys.text(p, 's')} IN (SELECT {self._keys.text(p, 'wait')} FROM wait)" for p in self._numbers
+        ]
+        by_batch: dict[str, list[Admission]] = {}
+        for a in self.mine:
+            if a.batch_id in batches:
+                by_batch.setdefault(a.batch_id, []).append(a)
+        for batch_id, revisions in by_batch.items():
+            links, standard = self._links(revisions), self._standard(batch_id)
+            if links and standard:
+                yield f"""SELECT l.row_id, l.subject_id, l.related_subject_id, l.record_id, l.version_at, l.batch_order,
+                        s.source_file, s.source_row, {self._named()}
+                    FROM (SELECT * FROM {parquet(links)} l WHERE NOT waiting AND NOT {gone}) l
+                    JOIN (SELECT * FROM {parquet(standard)} s WHERE {" OR ".join(asked)}) s USING (row_id)"""
+
+    def _same(self) -> str:
+        """Return SQL that joins a waiting row `w` with a settled row `g`, with an equality."""
+        number = f"w.{RECORD_ID} = g.{RECORD_ID}"
+        if self.contract.delivery.versions_by == RECORD_ID:
+            return number
+        fields = [p for p in self._keys.parts if p != self._keys.name]
+        said = [f"{self._keys.text(p, 'w')} IS NOT DISTINCT FROM {self._keys.text(p, 'g')}" for p in fields]
+        said.append("(w.subject_id IS NULL OR w.subject_id = g.subject_id)")
+        return " AND ".join(said)
+
+    def _surely(self) -> str:
+        """Return SQL that tells whether `g` is what `w` should have been."""
+        number = f"coalesce(w.{RECORD_ID} = g.{RECORD_ID}, false)"
+        if self.contract.delivery.versions_by == RECORD_ID:
+            return number
+        named = self._keys.name in self._keys.parts
+        name = f"coalesce({self._text('w')} = {self._text('g')}, false)" if named else "false"
+        new = "k.since > w.batch_order"
+        ways = [f"{number} AND ({name} OR {new})"]
+        if self._numbers and named:
+            given = " AND ".join(f"{self._keys.text(p, 'w')} IS NOT NULL" for p in self._numbers)
+            ways.append(f"(w.{RECORD_ID} IS NULL OR g.{RECORD_ID} IS NULL) AND {name} AND {given} AND {new}")
+        return " OR ".join(f"({w})" for w in ways)
+
+    def _text(self, alias: str) -> str:
+        assert self._keys.name is not None
+        return self._keys.text(self._keys.name, alias)
+
+
+def _of(alias: str) -> str:
+    return "(" + ", ".join(f"{alias}.{c}" for c in ("version_at", "batch_order", "row_id")) + ")"

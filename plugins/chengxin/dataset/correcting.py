@@ -6,7 +6,7 @@ record not known before; else, where a number of documents is a key field, by th
 before.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,18 +59,17 @@ class Correcting:
 
         waiting: present accounts with rows that wait. since: batches without an admission after it are not looked at.
         """
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE wait AS {' UNION ALL '.join(self._waiting(waiting))}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE wait AS {self._waiting(waiting)}")
         fresh = {a.batch_id for a in self.mine if a.order > since}
-        come = list(self._come(fresh))
+        come = self._come(fresh)
         if not come or not connection.execute("SELECT count(*) FROM wait").fetchall()[0][0]:
             return {}
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE come AS {' UNION ALL '.join(come)}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE come AS {come}")
         links = self._links(self.mine)
         connection.execute(f"""CREATE OR REPLACE TEMP TABLE known AS
             SELECT record_id, min(batch_order) AS since FROM {parquet(links)}
             WHERE NOT waiting AND record_id IN (SELECT record_id FROM come) GROUP BY record_id""")
-        names = {a.order: a.batch_id for a in self.mine if a.revision == 0}
-        batches = ", ".join(f"({n}, {literal(b)})" for n, b in names.items())
+        batches = ", ".join(f"({n}, {literal(b)})" for b, n in self._first.items())
         rows = connection.sql(f"""SELECT v.name AS batch_id, p.* FROM (
                 SELECT w.batch_order AS own, w.row_id, max_by(g.subject_id, {_of("g")}) AS subject_id,
                     max_by(g.related_subject_id, {_of("g")}) AS related_subject_id,
@@ -88,38 +87,52 @@ class Correcting:
         shown = dict.fromkeys([RECORD_ID, *map(self._keys.column, self._keys.parts)])
         return ", ".join(f"s.{c}" for c in shown)
 
-    def _standard(self, batch_id: str) -> list[Path]:
-        return sorted(self.layout.standard(self.contract.id, batch_id).glob("standard-*.parquet"))
+    @cached_property
+    def _first(self) -> dict[str, int]:
+        """The place in the journal of each batch, by id."""
+        return {a.batch_id: a.order for a in reversed(self.mine)}
 
-    def _links(self, admissions: Sequence[Admission]) -> list[Path]:
+    def _standard(self, batches: Iterable[str]) -> str | None:
+        """Return SQL for the passed rows of these batches with their batch_order; None where there are none."""
+        pairs = [
+            (self._first[b], str(p))
+            for b in batches
+            for p in sorted(self.layout.standard(self.contract.id, b).glob("standard-*.parquet"))
+        ]
+        if not pairs:
+            return None
+        places = ", ".join(f"({n}, {literal(p)})" for n, p in pairs)
+        names = ", ".join(literal(p) for _, p in pairs)
+        return f"""(SELECT n.batch_order, f.* EXCLUDE (filename)
+            FROM read_parquet([{names}], union_by_name = true, filename = true) f
+            JOIN (VALUES {places}) AS n(batch_order, filename) USING (filename))"""
+
+    def _links(self, admissions: Iterable[Admission]) -> list[Path]:
         folders = (self.layout.links(a.dataset, a.batch_id, a.revision) for a in admissions)
         return [p for f in folders if (p := f / "linked.parquet").exists()]
 
-    def _waiting(self, accounts: Sequence[Admission]) -> Iterator[str]:
-        for a in accounts:
-            yield f"""SELECT l.row_id, l.subject_id, l.version_at, l.batch_order, {self._named()}
-                FROM {parquet(self._links([a]))} l JOIN {parquet(self._standard(a.batch_id))} s USING (row_id)
-                WHERE l.waiting"""
+    def _waiting(self, accounts: Sequence[Admission]) -> str:
+        """Return SQL for the rows that wait in these accounts."""
+        return f"""SELECT l.row_id, l.subject_id, l.version_at, l.batch_order, {self._named()}
+            FROM {parquet(self._links(accounts))} l JOIN {self._standard(a.batch_id for a in accounts)} s
+            USING (batch_order, row_id) WHERE l.waiting"""
 
-    def _come(self, batches: set[str]) -> Iterator[str]:
-        """Yield SQL for the settled rows of these batches that may be one that waits."""
+    def _come(self, batches: set[str]) -> str | None:
+        """Return SQL for the settled rows of these batches that may be one that waits."""
+        revisions = [a for a in self.mine if a.batch_id in batches]
+        links, standard = self._links(revisions), self._standard(sorted(batches))
+        if not links or standard is None:
+            return None
         reopened = [p.with_name("reopened.parquet") for p in self._links(self.mine)]
         gone = void([p for p in reopened if p.exists()], "l")
         asked = [f"s.{RECORD_ID} IN (SELECT {RECORD_ID} FROM wait)"] if self._keys.has_record_id else []
         asked += [
             f"{self._keys.text(p, 's')} IN (SELECT {self._keys.text(p, 'wait')} FROM wait)" for p in self._numbers
         ]
-        by_batch: dict[str, list[Admission]] = {}
-        for a in self.mine:
-            if a.batch_id in batches:
-                by_batch.setdefault(a.batch_id, []).append(a)
-        for batch_id, revisions in by_batch.items():
-            links, standard = self._links(revisions), self._standard(batch_id)
-            if links and standard:
-                yield f"""SELECT l.row_id, l.subject_id, l.related_subject_id, l.record_id, l.version_at, l.batch_order,
-                        s.source_file, s.source_row, {self._named()}
-                    FROM (SELECT * FROM {parquet(links)} l WHERE NOT waiting AND NOT {gone}) l
-                    JOIN (SELECT * FROM {parquet(standard)} s WHERE {" OR ".join(asked)}) s USING (row_id)"""
+        return f"""SELECT l.row_id, l.subject_id, l.related_subject_id, l.record_id, l.version_at, l.batch_order,
+                s.source_file, s.source_row, {self._named()}
+            FROM (SELECT * FROM {parquet(links)} l WHERE NOT waiting AND NOT {gone}) l
+            JOIN (SELECT * FROM {standard} s WHERE {" OR ".join(asked)}) s USING (batch_order, row_id)"""
 
     def _same(self) -> str:
         """Return SQL that joins a waiting row `w` with a settled row `g`, with an equality."""

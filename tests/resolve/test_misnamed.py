@@ -75,3 +75,54 @@ def test_a_registration_that_takes_a_name_of_another_keeps_its_own_number(office
     assert findings(office, "test_reg", 1) == []
     office.publish()
     assert office.table("subject", "name") == [("湖南示例2有限公司",), ("湖南示例2有限公司",)]
+
+
+NEW = (company(5, reg_no=reg_no(5)), company(6, reg_no=reg_no(6)))
+MIXED = company(5, subject_name="湖南示例6有限公司", reg_no=reg_no(6))
+
+
+@pytest.mark.parametrize("rows", [(*NEW, MIXED), (MIXED, *NEW), (NEW[0], MIXED, NEW[1])])
+def test_it_is_told_in_the_very_batch_that_founds_both(office: Office, rows: tuple[dict[str, Any], ...]) -> None:
+    office.deliver("test_reg", *rows, day=1)
+    assert "有 1 行" in findings(office, "test_reg", 1)[0]
+    office.deliver("pen", penalty(1, reg_no=reg_no(6)), penalty(2, reg_no=reg_no(5)), day=2)
+    by_number = [subject for _, subject, _ in office.linked("pen")]
+    office.publish()
+    names = dict(office.table("subject", "subject_id, name"))
+    assert [names[s] for s in by_number] == ["湖南示例6有限公司", "湖南示例5有限公司"]
+    told = pipeline.answer(office.contracts["test_reg"], office.settings, Clock(START))[-1]
+    (line,) = (told.folder / "名称不符.csv").read_text("utf-8-sig").splitlines()[1:]
+    assert f'"{2 + rows.index(MIXED)}"' in line
+
+
+def test_a_known_company_with_name_and_number_of_one_that_the_batch_founds_is_told(office: Office) -> None:
+    mixed = company(1, subject_name="湖南示例6有限公司", reg_no=reg_no(6))
+    office.deliver("test_reg", NEW[1], mixed, day=1)
+    assert "有 1 行" in findings(office, "test_reg", 1)[0]
+    office.publish()
+    assert ("湖南示例1有限公司",) in office.table("subject", "name")
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_two_codes_with_one_name_and_number_are_told_and_both_are_founded(office: Office, together: bool) -> None:
+    if together:
+        office.deliver("test_reg", MIXED, NEW[1], day=1)
+    else:
+        office.deliver("test_reg", MIXED, day=1)
+        office.deliver("test_reg", NEW[1], day=2)
+    path = office.layout.validation("test_reg", office.account("test_reg", 2 - together).batch_id) / "verdict.json"
+    said = {f.rule: f.message for f in Verdict.from_json(atomic.read_json(path)).findings}
+    assert f"有 {1 + together} 行的名称和注册号" in said["subject.same_named"]
+    office.publish()
+    assert office.table("subject", "name").count(("湖南示例6有限公司",)) == 2
+
+
+def test_ordinary_registrations_are_not_told(office: Office) -> None:
+    renamed = company(5, subject_name="湖南新名有限公司", reg_no=reg_no(5))
+    chain = [company(n, subject_name="老街小吃店", reg_no=reg_no(n)) for n in (7, 8)]
+    office.deliver("test_reg", *NEW, *chain, company(9, subject_name="老街小吃店"), renamed, day=1)
+    office.deliver("test_reg", *NEW, *chain, renamed, company(10, reg_no=reg_no(10)), day=2)
+    for n in (1, 2):
+        path = office.layout.validation("test_reg", office.account("test_reg", n).batch_id) / "verdict.json"
+        rules = {f.rule for f in Verdict.from_json(atomic.read_json(path)).findings}
+        assert not rules & {"subject.same_named", "subject.named_otherwise"}

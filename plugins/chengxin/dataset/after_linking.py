@@ -16,9 +16,9 @@ from chengxin.store.layout import Layout
 from chengxin.validate import report
 
 BESIDE, REPLACED, REUSED = "record.same_number", "record.replaced", "record.number_reused"
-MISNAMED = "subject.named_otherwise"
+MISNAMED, SAME_NAMED = "subject.named_otherwise", "subject.same_named"
 MISSED = "deletion.missed"
-_OURS = {sparing.SPARED, sparing.WITHHELD, BESIDE, REPLACED, REUSED, MISNAMED, MISSED}
+_OURS = {sparing.SPARED, sparing.WITHHELD, BESIDE, REPLACED, REUSED, MISNAMED, SAME_NAMED, MISSED}
 _SHOWN = 5  # rows that are named in a sentence
 
 
@@ -48,12 +48,20 @@ def noted(layout: Layout, contract: Contract, before: Admission, outcome: Outcom
 
 
 def _misnamed(links: Sequence[Path]) -> list[Finding]:
-    rows = len(misnamed.rows_of(links))
+    told = misnamed.rows_of(links)
+    same, rows = sum(told.values()), len(told) - sum(told.values())
     message = (
         f"有 {rows} 行的统一社会信用代码登记的是一个主体，名称却是主体库中另一主体的：已按代码关联。"
         "请提供部门对照营业执照核对代码和名称，填错的更正后重报；各行位置见反馈“名称不符”表"
     )
-    return [Finding(MISNAMED, "warning", message, str(rows), rows)] if rows else []
+    found = [Finding(MISNAMED, "warning", message, str(rows), rows)] if rows else []
+    if same:
+        message = (
+            f"有 {same} 行的名称和注册号与另一个统一社会信用代码的主体完全相同：两个代码中可能有一个填错，"
+            "均已按代码登记。请提供部门对照营业执照核对代码，填错的更正后重报；各行位置见反馈“名称不符”表"
+        )
+        found.append(Finding(SAME_NAMED, "warning", message, str(same), same))
+    return found
 
 
 def _missed(contract: Contract, links: Sequence[Path]) -> list[Finding]:

@@ -48,12 +48,14 @@ def named_otherwise(links: Sequence[Path], standard: Sequence[Path], keys: RowKe
     asked = misnamed.rows_of(links)
     if not asked:
         return
-    rows = _places(pa.chunked_array([pa.array(asked, pa.int64())]), standard, keys).sort_by("row_id")
+    rows = _places(pa.chunked_array([pa.array(list(asked), pa.int64())]), standard, keys).sort_by("row_id")
+    cases = (words.NAMED_OTHERWISE, words.SAME_NAMED)
+    which = pa.array([int(asked[row]) for row in rows["row_id"].to_pylist()], pa.int8())
     identity = keys.plan.kind.roles["subject"].identity
     header = next(c.source for c in keys.plan.columns if c.element.id == identity["name"])
-    said = zip(("rule", "problem", "remedy"), words.NAMED_OTHERWISE, strict=True)
-    same = {"source_column": header, **dict(said)}
-    columns = {n: rows[n] for n in (*_PLACE, "label")} | {n: pa.repeat(t, rows.num_rows) for n, t in same.items()}
+    columns = {n: rows[n] for n in (*_PLACE, "label")} | {"source_column": pa.repeat(header, rows.num_rows)}
+    for n, name in enumerate(("rule", "problem", "remedy")):
+        columns[name] = pa.array([case[n] for case in cases], pa.string()).take(which)
     yield from pa.table(columns).combine_chunks().to_batches()
 
 

@@ -117,7 +117,10 @@ class Linking:
             self._write_missed(connection)
             self._write_same_number(connection)
             registers = self.kind.registers != "none"
-            misnamed.write(connection, self.links["subject"], self.target, self.order, registers=registers)
+            founds = self.kind.registers == "found"
+            misnamed.write(
+                connection, self.links["subject"], self.target, self.order, registers=registers, founds=founds
+            )
             kept = self._write_withdrawn(connection)
             if registers:
                 self.registry.of(self.contract.id).attach(connection, "own")

@@ -1,8 +1,9 @@
 """Rows with the USCC of one subject and the name of another: the code counts, and the contradiction is told.
 
 File of a links folder:
-  misnamed.parquet  row_id, other_id, adm_order: rows found by their USCC that bear a name which is none of their
-                    subject's and is that of exactly one other organisation
+  misnamed.parquet  row_id, other_id, taken, adm_order: rows found by their USCC that bear a name which is none of their
+                    subject's and is that of exactly one other organisation; taken: whose name and registration number
+                    are those of another USCC, and nothing tells which of the two codes is mistyped
 """
 
 from collections.abc import Sequence
@@ -25,13 +26,16 @@ def renamed(link: RoleLink, alias: str) -> str:
     return f"coalesce({alias}.name_hash <> hash(s.{link.fields['name']}), false)"
 
 
-def write(connection: duckdb.DuckDBPyConnection, link: RoleLink, target: Path, order: int, *, registers: bool) -> None:
+def write(
+    connection: duckdb.DuckDBPyConnection, link: RoleLink, target: Path, order: int, *, registers: bool, founds: bool
+) -> None:
     """Leave the table `misnamed` (row_id) and the file, where there is any. Needs `rows`, `linked` and the lookups.
 
     registers: rows of a registering kind may tell a new name; they count only where their registration number is the
-    other's as well.
+    other's as well. founds: rows may found subjects, so that the other, or their own, may be of this very batch.
     """
     connection.execute("CREATE OR REPLACE TEMP TABLE misnamed (row_id BIGINT, other_id BIGINT)")
+    connection.execute("CREATE OR REPLACE TEMP TABLE same_named (row_id BIGINT, other_id BIGINT)")
     if "name" not in link.fields or "uscc" not in link.fields:
         return
     name = _KEY.format(f"s.{link.fields['name']}")
@@ -49,12 +53,66 @@ def write(connection: duckdb.DuckDBPyConnection, link: RoleLink, target: Path, o
         WHERE NOT EXISTS (SELECT 1 FROM registry_names a
             WHERE a.subject_id = c.subject_id AND a.name_key = c.name_key) {also}
         GROUP BY c.row_id HAVING min(b.subject_id) = max(b.subject_id)""")
-    if connection.execute("SELECT count(*) FROM misnamed").fetchall()[0][0]:
-        connection.execute(f"""COPY (SELECT *, {order} AS adm_order FROM misnamed ORDER BY row_id)
+    if founds and "reg_no" in link.fields:
+        _of_this_batch(connection, name, number)
+    told = """SELECT *, false AS taken FROM misnamed UNION ALL SELECT *, true FROM same_named
+        WHERE row_id NOT IN (SELECT row_id FROM misnamed)"""
+    if connection.execute(f"SELECT count(*) FROM ({told})").fetchall()[0][0]:
+        connection.execute(f"""COPY (SELECT *, {order} AS adm_order FROM ({told}) ORDER BY row_id)
             TO '{target / NAME}' (FORMAT parquet)""")
 
 
-def rows_of(folders: Sequence[Path]) -> list[int]:
-    """Return the row ids of a batch that are so named, ascending."""
+def _of_this_batch(connection: duckdb.DuckDBPyConnection, name: str, number: str) -> None:
+    """Add rows that share name and registration number with another subject, where one of the two is of this batch.
+
+    A subject that has another name, in the registry or, if it is new, on another row, is the one that is misnamed.
+    """
+    new = "SELECT subject_id FROM new_subject"
+    connection.execute(f"""CREATE OR REPLACE TEMP TABLE claims AS
+        WITH suspect AS (
+            SELECT {number} AS reg_no FROM rows s WHERE {number} IS NOT NULL GROUP BY 1 HAVING count(*) > 1
+            UNION SELECT {number} FROM rows s JOIN linked l USING (row_id) JOIN registry_identifiers x
+                ON x.identifier_type = 'reg_no' AND x.identifier_value = {number} AND x.subject_id <> l.subject_id
+            WHERE l.subject_id IN ({new}))
+        SELECT l.row_id, l.subject_id, {name} AS name_key, {number} AS reg_no, l.rule = 'uscc' AS by_uscc
+        FROM rows s JOIN linked l USING (row_id)
+        WHERE NOT l.waiting AND {name} <> '' AND {number} IN (SELECT reg_no FROM suspect)""")
+    if not connection.execute("SELECT count(*) FROM claims").fetchall()[0][0]:
+        return
+    connection.execute(f"""CREATE OR REPLACE TEMP TABLE bearers AS
+        WITH borne AS (
+            SELECT subject_id, name_key, reg_no FROM claims
+            UNION SELECT x.subject_id, b.name_key, x.identifier_value FROM registry_identifiers x
+                JOIN registry_names b USING (subject_id)
+                WHERE x.identifier_type = 'reg_no' AND x.identifier_value IN (SELECT reg_no FROM claims)),
+        called AS (
+            SELECT subject_id, name_key, true AS known FROM registry_names
+                WHERE subject_id IN (SELECT subject_id FROM borne)
+            UNION SELECT l.subject_id, {name}, false FROM linked l JOIN rows s USING (row_id)
+                WHERE NOT l.waiting AND {name} <> '' AND l.subject_id IN (SELECT subject_id FROM borne))
+        SELECT *, CASE WHEN EXISTS (SELECT 1 FROM called c WHERE c.subject_id = b.subject_id AND c.known)
+                THEN NOT EXISTS (SELECT 1 FROM called c
+                    WHERE c.subject_id = b.subject_id AND c.known AND c.name_key = b.name_key)
+                ELSE EXISTS (SELECT 1 FROM called c WHERE c.subject_id = b.subject_id AND c.name_key <> b.name_key)
+            END AS otherwise
+        FROM borne b""")
+    pairs = """SELECT c.row_id, min(o.subject_id) AS subject, bool_and(o.otherwise) AS others_are
+        FROM claims c JOIN bearers b USING (subject_id, name_key, reg_no)
+        JOIN bearers o ON o.name_key = c.name_key AND o.reg_no = c.reg_no AND o.subject_id <> c.subject_id"""
+    connection.execute(f"""INSERT INTO misnamed SELECT row_id, subject FROM (
+            {pairs}
+            WHERE c.by_uscc AND b.otherwise GROUP BY c.row_id)
+        WHERE row_id NOT IN (SELECT row_id FROM misnamed)""")
+    connection.execute(f"""INSERT INTO same_named SELECT row_id, subject FROM (
+            {pairs}
+            WHERE c.subject_id IN ({new}) AND NOT b.otherwise GROUP BY c.row_id)
+        WHERE NOT others_are""")
+
+
+def rows_of(folders: Sequence[Path]) -> dict[int, bool]:
+    """Return the row ids of a batch that are so named, ascending, each with `taken`."""
     files = [f for f in (folder / NAME for folder in folders) if f.exists()]
-    return sorted({row for f in files for row in pq.read_table(f, columns=["row_id"])["row_id"].to_pylist()})
+    told: dict[int, bool] = {}
+    for table in (pq.read_table(f, columns=["row_id", "taken"]) for f in files):
+        told |= dict(zip(table["row_id"].to_pylist(), table["taken"].to_pylist(), strict=True))
+    return dict(sorted(told.items()))

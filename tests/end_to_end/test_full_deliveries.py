@@ -67,6 +67,20 @@ def test_a_row_whose_new_version_is_unusable_keeps_its_record(office: Office) ->
     assert set(balances(office)) == {1, 2}
 
 
+def test_a_row_whose_new_version_waits_for_its_subject_keeps_its_record(office: Office) -> None:
+    named = [arrears(n) | {"subject_name": f"湖南示例{n}有限公司"} for n in range(1, 5)]
+    office.deliver("test_arrears", *named, day=1)
+    mistyped = named[2] | {"uscc": uscc(77), "arrears_balance": 300}
+    account = office.deliver("test_arrears", *named[:2], mistyped, named[0] | {"uscc": uscc(78)}, day=2)
+    assert counts(account) == (0, 0, 2, 2)
+    assert balances(office) == {1: 100, 2: 100, 3: 100}
+    assert "待关联" in findings(office)["full.spared"]
+    office.deliver("test_arrears", *named[:2], mistyped | {"uscc": uscc(3)}, day=3)
+    assert balances(office) == {1: 100, 2: 100, 3: 300}
+    office.deliver("test_arrears", *named[:2], arrears(79), day=4)  # a new subject names no record
+    assert balances(office) == {1: 100, 2: 100}
+
+
 def test_another_record_of_a_refused_rows_subject_is_withdrawn(office: Office) -> None:
     other = arrears(3) | {"tax_type_name": "企业所得税"}
     office.deliver("test_arrears", *[arrears(n) for n in range(1, 4)], other, day=1)

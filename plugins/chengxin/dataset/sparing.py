@@ -1,4 +1,6 @@
-"""What the refused rows of a full delivery mean: a record is not withdrawn because its new version is unusable.
+"""What the refused and waiting rows of a full delivery mean: their records are not withdrawn.
+
+The new version of such a record is unusable, or waits for a subject that is not known.
 
 A refused row names the records with its own key; else those with its name, or an identifier of its subject, whose key
 fields do not differ from what it has of them. Where it names nothing at all it may mean any record.
@@ -37,25 +39,47 @@ class Sparing:
     everything: Sequence[Admission]
 
     def __call__(self, connection: duckdb.DuckDBPyConnection, batch_id: str) -> int:
-        """Leave `spared`: the records in `missing` that refused rows of the batch name. Count those that name none."""
+        """Leave `spared`: the records in `missing` that refused or waiting rows of the batch name.
+
+        Count the refused rows that name none.
+        """
         connection.execute("CREATE TEMP TABLE spared (record_id VARCHAR)")
         quarantine = sorted(self.layout.standard(self.contract.id, batch_id).glob("quarantine-*.parquet"))
         refused = connection.execute(f"SELECT count(*) FROM {parquet(quarantine)} WHERE {self._meant()}").fetchall()
         missing = connection.execute("SELECT DISTINCT held_in FROM missing ORDER BY 1").fetchall()
-        if not refused[0][0] or not missing:
+        waiting = self._waiting(batch_id)
+        some = connection.execute(f"SELECT count(*) FROM ({waiting})").fetchall()[0][0] if waiting else 0
+        if not (refused[0][0] or some) or not missing:
             return 0
         with TemporaryDirectory(prefix=atomic.BUILDING, dir=self.layout.work) as folder:
             written = Path(folder) / "keys.parquet"
             self.keys.write(connection, quarantine, written)
             connection.execute(f"""CREATE TEMP TABLE refused_keys AS SELECT k.* FROM {parquet([written])} k
                 JOIN (SELECT row_id FROM {parquet(quarantine)} WHERE {self._meant()}) USING (row_id)""")
+        unnamed = connection.execute(f"SELECT count(*) FROM refused_keys r WHERE NOT {self._named()}").fetchall()[0][0]
+        if some:
+            shown = ", ".join(f"CAST(s.{c} AS VARCHAR) AS {c}" for c in self._columns())
+            standard = sorted(self.layout.standard(self.contract.id, batch_id).glob("standard-*.parquet"))
+            connection.execute(f"""INSERT INTO refused_keys BY NAME SELECT row_id, {shown}
+                FROM {parquet(standard)} s JOIN ({waiting}) USING (row_id)""")
         connection.execute(f"CREATE TEMP TABLE meant AS {' UNION ALL '.join(self._versions([n for (n,) in missing]))}")
         for anchor in self._anchors():
             connection.execute(f"""INSERT INTO spared SELECT DISTINCT m.record_id FROM meant m
                 JOIN refused_keys r ON {anchor} WHERE m.record_id NOT IN (SELECT record_id FROM spared)""")
-        return int(
-            connection.execute(f"SELECT count(*) FROM refused_keys r WHERE NOT {self._named()}").fetchall()[0][0]
-        )
+        return int(unnamed)
+
+    def _waiting(self, batch_id: str) -> str:
+        """Return SQL for the row_id of the batch's rows that wait: of the one that is linked, or as last tried."""
+        if batch_id == self.batch_id:
+            return "SELECT row_id FROM linked WHERE waiting"
+        newest = max((a.revision for a in self.everything if a.batch_id == batch_id), default=-1)
+        path = self.layout.links(self.contract.id, batch_id, newest) / "linked.parquet"
+        return f"SELECT row_id FROM {parquet([path])} WHERE waiting" if path.exists() else ""
+
+    def _columns(self) -> list[str]:
+        """Return the standard columns that name a record, and its subject."""
+        own = [RECORD_ID] if self.keys.has_record_id else []
+        return list(dict.fromkeys([*own, *map(self.keys.column, (*self.keys.parts, *self.codes))]))
 
     @cached_property
     def codes(self) -> tuple[str, ...]:
@@ -78,11 +102,7 @@ class Sparing:
 
     def _versions(self, orders: Sequence[int]) -> Iterator[str]:
         """Yield SQL for the standard rows of the missing records, batch by batch."""
-        shown = [
-            *([RECORD_ID] if self.keys.has_record_id else []),
-            *map(self.keys.column, (*self.keys.parts, *self.codes)),
-        ]
-        columns = "".join(f", s.{c}" for c in shown)
+        columns = "".join(f", s.{c}" for c in self._columns())
         names = {self.order: self.batch_id}
         for a in self.everything:
             if a.dataset == self.contract.id and a.revision == 0:
@@ -136,6 +156,8 @@ def findings(outcome: Outcome) -> list[Finding]:
         )
         found.append(Finding(WITHHELD, "warning", message, str(outcome.withheld), outcome.unnamed))
     if outcome.spared:
-        message = f"本次拒收的行所指的原有记录共 {outcome.spared} 条，保留上一次的内容，未撤下；更正后以更正的为准"
+        message = (
+            f"本次拒收或待关联的行所指的原有记录共 {outcome.spared} 条，保留上一次的内容，未撤下；更正后以更正的为准"
+        )
         found.append(Finding(SPARED, "info", message, str(outcome.spared)))
     return found

@@ -9,6 +9,7 @@ The receipts are the only memory: what to ask a source for next is read from the
 """
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import fields
@@ -26,6 +27,8 @@ from chengxin.settings import Settings
 from chengxin.store.atomic import BUILDING, fsync_folder, read_json, sha256_file, sync_tree, write_json
 from chengxin.store.layout import Layout
 from chengxin.store.lock import held
+
+log = logging.getLogger(__name__)
 
 PAYLOAD = "payload"
 RECEIPT = "receipt.json"
@@ -66,7 +69,8 @@ def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Cloc
     """Fetch a delivery and make it a batch; return the earlier batch when its bytes have landed before.
 
     A pull from a live source whose whole state is delivered (mode full) is compared with the newest batch only: a
-    source that returns to an earlier state says something new, a file that is sent again does not.
+    source that returns to an earlier state says something new, a file that is sent again does not, but where its name
+    says that it is the list of a later period.
     clock: dates pulls from sources that have no time of their own, and says in the receipt when we took it (landed_at).
     Raises SourceUnavailable, DeliveryCorrupt; then nothing is left behind.
     """
@@ -181,7 +185,11 @@ def _as_batch(
     full, live = contract.delivery.mode == "full", bool(delivery.locator.get("live"))
     newest = max(_receipts(folder), key=lambda b: b.received_at, default=None) if live else None
     twin = newest if live and full else _with_digest(folder, digest)
-    if twin and payload_digest(twin.files) == digest:
+    if (
+        twin
+        and payload_digest(twin.files) == digest
+        and not (full and not live and _restated(folder, delivery, digest))
+    ):
         return twin
     received = clock.now() if delivery.locator.get("undated") else delivery.offered_at
     if newest and received <= newest.received_at:
@@ -198,6 +206,26 @@ def _as_batch(
     building.rename(folder / batch_id)
     fsync_folder(folder)
     return batch
+
+
+def _restated(folder: Path, delivery: Delivery, digest: str) -> bool:
+    """Tell whether a full list that has landed before is that of a later period, after one with other content.
+
+    A list without a period in its name may as well be an old one that somebody copied: it is said, and not taken.
+    """
+    receipts = list(_receipts(folder))
+    if any(b.delivery == delivery.name and payload_digest(b.files) == digest for b in receipts):
+        return False
+    last = max(b.received_at for b in receipts if payload_digest(b.files) == digest)
+    between = [b for b in receipts if last < b.received_at < delivery.offered_at]
+    if between and not delivery.locator.get("period"):
+        log.warning(
+            "%s：来文 %s 的内容与较早的一期相同，而其后已收到别的全量：按重复报送处理，不另成批次；确是最新一期的，"
+            "请提供部门在文件名中写明日期（合同 delivery.options.pattern 的 {date}）后重报",
+            delivery.dataset,
+            delivery.name,
+        )
+    return bool(between) and bool(delivery.locator.get("period"))
 
 
 def _after_namesakes(folder: Path, delivery: Delivery, received: datetime) -> datetime:

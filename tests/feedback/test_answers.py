@@ -15,6 +15,7 @@ from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.connectors.answering import ROWS_A_POST
 from chengxin.contracts.lint import lint_contract
+from chengxin.feedback import words
 from chengxin.model.rules import rules
 from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, reg_no, uscc
 from servers import Answer, Api, postgres
@@ -491,3 +492,30 @@ def test_lint_asks_for_a_connection_to_answer_by(office, to, missing):
     office.contract("pen", "penalty", PENALTY, feedback={"to": to})
     told = [m for m in lint_contract(office.contracts["pen"]) if m.startswith("feedback.connection")]
     assert bool(told) is missing
+
+
+def test_findings_are_said_to_the_department_itself_without_our_commands(office):
+    office.contract("pen", "penalty", PENALTY, mode="full")
+    many = [bare(right(5, decision_no=f"湘示罚〔2026〕{n}号")) for n in range(10, 40)]
+    office.deliver("pen", *many, day=1)
+    held = office.deliver("pen", *many[:3], day=2)
+    assert held["verdict"] == "hold"
+    told = next(a for a in answer(office) if a.batch_id == held["batch_id"])
+    page = (told.folder / "回执.txt").read_text("utf-8-sig")
+    assert "交付不完整的，请重新报送；确属减少的，请书面告知平台，由平台核实后放行" in page
+    assert not any(word in page for word in ("chengxin", "提供部门", "合同 "))
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("缺少列：甲。请提供部门按合同重报，或由平台在合同 columns/aliases/ignored 中声明后重跑",
+         "缺少列：甲。请贵单位按合同重报；数据约定需要修订的，请与平台联系"),
+        ("请核对合同 columns 的 unit，或请提供部门按约定的单位重报", "请贵单位按约定的单位重报"),
+        ("请提供部门带上表头重报；如来文本来没有表头，请在合同中写 file.header: 0 并按文件顺序列出 columns",
+         "请贵单位带上表头重报"),
+        ("疑问数据 3 行，占 30.0%，高于提醒线 5.0%", "疑问数据 3 行，占 30.0%，高于提醒线 5.0%"),
+    ],
+)  # fmt: skip
+def test_what_operators_are_told_is_put_into_words_for_departments(message, said):
+    assert words.for_department(message) == said

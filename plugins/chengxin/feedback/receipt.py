@@ -42,7 +42,10 @@ def body(contract: Contract, outcome: Outcome, standing: Standing) -> dict[str, 
             "again": standing.again,
             **({"closed": dict(standing.closed)} if standing.closed else {}),
         },
-        "findings": [{"severity": words.SEVERITY[f.severity], "message": f.message} for f in outcome.verdict.findings],
+        "findings": [
+            {"severity": words.SEVERITY[f.severity], "message": words.for_department(f.message)}
+            for f in outcome.verdict.findings
+        ],
         "advice": advice(contract, outcome, standing),
         **({"superseded": outcome.superseded} if outcome.superseded else {}),
     }
@@ -58,7 +61,7 @@ def advice(contract: Contract, outcome: Outcome, standing: Standing) -> str:
     if standing.open:
         todo.append(f"请更正“需更正”表中的 {standing.open} 条记录后重新报送")
     if outcome.counts["unlinked"]:
-        todo.append(f"请核对“待关联”表中的 {outcome.counts['unlinked']} 条记录的主体代码")
+        todo.append(f"请核对“待关联”表中的 {outcome.counts['unlinked']} 条记录的主体代码，有误的更正后重新报送")
     said = "；".join(todo) + "。" if todo else ""
     said += words.HOW_FULL if contract.delivery.mode == "full" and standing.open else ""
     warned = sum(f.severity == "warning" and f.rule not in words.SAID_ELSEWHERE for f in outcome.verdict.findings)

@@ -1,5 +1,6 @@
 """The sentences of an answer: Chinese, for a clerk who knows the own table and nothing of our rules."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -153,7 +154,26 @@ class OwnWords:
 
 
 OURS = OwnWords()
+# What findings say to operators -> what it is to a department. In order.
+_TO_DEPARTMENTS = (
+    (r"请(?:在|核对)合同 [^，；。]*，或请提供部门", "请贵单位"),
+    (r"，或核对合同 [^，；。]*", ""),
+    (r"；如[^；。]*合同[^；。]*", ""),
+    (r"，或由平台在合同 [^，；。]*", "；数据约定需要修订的，请与平台联系"),
+    (r"请向提供部门核实", "请核实"),
+    (r"请与提供部门核对", "请核对"),
+    (r"请其重报", "请重新报送"),
+    (r"用 chengxin release 放行并写明理由", "请书面告知平台，由平台核实后放行"),
+    (r"请提供部门", "请贵单位"),
+)
 _MOST_CHOICES = 12
+
+
+def for_department(message: str) -> str:
+    """Return the message of a finding as it is said to the department itself."""
+    for told, said in _TO_DEPARTMENTS:
+        message = re.sub(told, said, message)
+    return message
 
 
 def explained(reasons: Iterable[tuple[str, str]], own: OwnWords = OURS) -> pa.Table:

@@ -9,7 +9,6 @@ The receipts are the only memory: what to ask a source for next is read from the
 """
 
 import hashlib
-import logging
 import shutil
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import fields
@@ -27,8 +26,6 @@ from chengxin.settings import Settings
 from chengxin.store.atomic import BUILDING, fsync_folder, read_json, sha256_file, sync_tree, write_json
 from chengxin.store.layout import Layout
 from chengxin.store.lock import held
-
-log = logging.getLogger(__name__)
 
 PAYLOAD = "payload"
 RECEIPT = "receipt.json"
@@ -69,8 +66,8 @@ def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Cloc
     """Fetch a delivery and make it a batch; return the earlier batch when its bytes have landed before.
 
     A pull from a live source whose whole state is delivered (mode full) is compared with the newest batch only: a
-    source that returns to an earlier state says something new, a file that is sent again does not, but where its name
-    says that it is the list of a later period.
+    source that returns to an earlier state says something new, a file that is sent again does not, but where it is a
+    full list and another one came in between.
     clock: dates pulls from sources that have no time of their own, and says in the receipt when we took it (landed_at).
     Raises SourceUnavailable, DeliveryCorrupt; then nothing is left behind.
     """
@@ -209,23 +206,18 @@ def _as_batch(
 
 
 def _restated(folder: Path, delivery: Delivery, digest: str) -> bool:
-    """Tell whether a full list that has landed before is that of a later period, after one with other content.
+    """Tell whether a full list is, later, what an earlier one was, after one with other content: A, B, A again.
 
-    A list without a period in its name may as well be an old one that somebody copied: it is said, and not taken.
+    A file that was only touched is not: what landed last under its name are these bytes.
     """
-    receipts = list(_receipts(folder))
-    if any(b.delivery == delivery.name and payload_digest(b.files) == digest for b in receipts):
+    receipts = {b.batch_id: b for b in _receipts(folder)}
+    namesakes = [b for b in receipts.values() if b.delivery == delivery.name]
+    seen = receipts.get(_seen(folder).get(delivery.name, {}).get("batch_id", ""))
+    last = seen or max(namesakes, key=lambda b: b.received_at, default=None)
+    if last and payload_digest(last.files) == digest:
         return False
-    last = max(b.received_at for b in receipts if payload_digest(b.files) == digest)
-    between = [b for b in receipts if last < b.received_at < delivery.offered_at]
-    if between and not delivery.locator.get("period"):
-        log.warning(
-            "%s：来文 %s 的内容与较早的一期相同，而其后已收到别的全量：按重复报送处理，不另成批次；确是最新一期的，"
-            "请提供部门在文件名中写明日期（合同 delivery.options.pattern 的 {date}）后重报",
-            delivery.dataset,
-            delivery.name,
-        )
-    return bool(between) and bool(delivery.locator.get("period"))
+    known = max(b.received_at for b in receipts.values() if payload_digest(b.files) == digest)
+    return any(known < b.received_at < delivery.offered_at for b in receipts.values())
 
 
 def _after_namesakes(folder: Path, delivery: Delivery, received: datetime) -> datetime:

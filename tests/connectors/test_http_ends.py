@@ -120,8 +120,37 @@ def test_what_a_server_answers_beyond_its_last_page_can_be_declared(desk: Desk, 
     server.asked.clear()
     [batch] = desk.pull(desk.contract(**common, **options))
     assert desk.rows(batch) == ROWS
-    assert [a.query["page"] for a in server.asked] == ["1", "2", "3", "4", "0"]
+    asked = [int(a.query["page"]) for a in server.asked]
+    # a status is believed when it comes twice, a code at once
+    assert list(dict.fromkeys(asked)) == [1, 2, 3, 4, *([5] if "status_end" in options else []), 0]
     assert desk.leftovers() == []
+
+
+@pytest.mark.parametrize("paging", ["page", "offset"])
+@pytest.mark.parametrize("status", [404, 500])
+def test_one_page_that_a_server_fails_at_is_no_end_whatever_is_declared(desk: Desk, status, paging):
+    def behave(asked: Asked) -> Answer:
+        start = int(asked.query.get("offset", (int(asked.query.get("page", 1)) - 1) * 10))
+        return Answer(b"", status=status) if start == 10 else rows_answer(ROWS[start : start + 10])
+
+    desk.serve(behave)
+    with pytest.raises(DeliveryCorrupt, match="拒绝了一页，其后的页却还有记录"):
+        desk.pull(desk.contract(total=None, status_end=[status], paging=paging, size_param="limit"))
+    assert desk.leftovers() == []
+
+
+def test_a_passing_error_is_tried_again_though_it_is_declared_as_the_end(desk: Desk):
+    failed: list[str] = []
+
+    def behave(asked: Asked) -> Answer:
+        if asked.query["page"] == "2" and not failed:
+            failed.append("2")
+            return Answer(b"", status=500)
+        return capped(ROWS, 10, beyond=Answer(b"", status=500))(asked)
+
+    desk.serve(behave)
+    [batch] = desk.pull(desk.contract(total=None, status_end=[500]))
+    assert desk.rows(batch) == ROWS
 
 
 def test_the_end_that_was_refused_is_not_asked_for_again(desk: Desk, monkeypatch: pytest.MonkeyPatch):
@@ -136,10 +165,10 @@ def test_the_end_that_was_refused_is_not_asked_for_again(desk: Desk, monkeypatch
         patch.setattr(http_pull, "fsync_folder", die)  # killed when all pages are there
         with pytest.raises(KeyboardInterrupt):
             desk.pull(contract)
-    assert [a.query["page"] for a in server.asked] == ["1", "2", "0"]
+    assert [a.query["page"] for a in server.asked] == ["1", "2", "3", "0"]
     [batch] = desk.pull(contract)
     assert desk.rows(batch) == ROWS[:4]
-    assert [a.query["page"] for a in server.asked[3:]] == ["0"]
+    assert [a.query["page"] for a in server.asked[4:]] == ["0"]
     assert desk.leftovers() == []
 
 
@@ -191,6 +220,7 @@ def test_ends_that_mean_something_else_are_refused(desk: Desk, options, words):
         ({"data": {"rows": ROWS[:10]}, "next_cursor": "c2"}, "next_cursor"),
         ({"data": {"rows": ROWS[:10]}, "_links": {"next": {"href": "/a?p=2"}}}, "next"),
         ({"data": {"rows": ROWS[:10]}, "总数": 25}, "总数=25"),
+        ({"data": {"rows": ROWS[:10], "total": {"value": 25, "relation": "eq"}}}, "total=25"),
     ],
 )
 @pytest.mark.parametrize("paging", [{"paging": "none"}, {"page_size": 0}])

@@ -60,7 +60,7 @@ class HttpApi:
         header: dict[str, Any] = {**wanted, "until": until}
         folder = new_folder(landing)
         pull = _pull(folder, contract, options, header)
-        with HttpSession(options, options.status_end) as session:
+        with HttpSession(options) as session:
             last: list[CaseInsensitiveDict[str]] = []
             walk = pull.begin(
                 _ask(session, contract, options, last), lambda: header.update(_times(last[0], until)) or header
@@ -76,7 +76,7 @@ class HttpApi:
         """Write each page's body to page-00001.json ...; raise DeliveryCorrupt when rows are missing."""
         options = self.options(contract)
         folder = Layout(settings.home).landing(contract.id, "") / delivery.locator["pull"]
-        with HttpSession(options, options.status_end) as session:
+        with HttpSession(options) as session:
             _pull(folder, contract, options, delivery.locator).finish(_ask(session, contract, options, []), target)
 
 

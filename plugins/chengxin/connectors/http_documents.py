@@ -127,7 +127,7 @@ class _Xml:
         while above is not None:
             yield from ((str(name), value) for name, value in above.attrib.items())
             for child in above if path else ():
-                if isinstance(child.tag, str):
+                if isinstance(child.tag, str) and (row is None or child.tag != row.tag):
                     yield child.tag, child.text
                     if fold(child.tag) in AROUND:
                         yield from ((part.tag, part.text) for part in child if isinstance(part.tag, str))

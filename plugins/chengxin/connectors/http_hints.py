@@ -109,7 +109,9 @@ def _greatest(told: list[tuple[str, int]]) -> tuple[str, int] | None:
 
 
 def _number(value: Any) -> int | None:
-    if isinstance(value, bool | dict):
+    if isinstance(value, dict):  # search engines: {"total": {"value": 57}}
+        value = value.get("value")
+    if isinstance(value, bool):
         return None
     text = str(value).strip()
     return int(text) if _NUMBER.fullmatch(text) else None

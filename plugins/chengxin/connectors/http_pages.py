@@ -58,6 +58,7 @@ class Facts:
 
     next: where the next page is; has_next: its place is there, be it empty. hints: see `http_hints`.
     has_list: there is a list of rows, be it empty; no null, and no code that says that there are none.
+    refused: the server gave an error instead of a page.
     """
 
     rows: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -66,6 +67,7 @@ class Facts:
     times: tuple[str, ...] = ()
     has_next: bool = True
     has_list: bool = True
+    refused: bool = False
     hints: Hints = field(default_factory=Hints)
 
 
@@ -114,7 +116,7 @@ def read_body(body: bytes, shape: Shape) -> Facts:
     )
     hints = hints_of(around, shape.not_paging)
     has_list = bool(rows) or inner.has_list(shape.records)
-    return Facts(prints, _total(outer, inner, shape), following or None, times, has_next, has_list, hints)
+    return Facts(prints, _total(outer, inner, shape), following or None, times, has_next, has_list, hints=hints)
 
 
 def unwrapped(body: bytes, shape: Shape) -> bytes:

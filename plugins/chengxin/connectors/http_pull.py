@@ -131,7 +131,7 @@ class Pull:
         path = folder / f"page-{walk.pages + 1:05d}.{self._suffix}"
         following, end = path.with_suffix(".next"), path.with_suffix(".end")
         if end.exists():
-            return end, Facts()
+            return end, Facts(refused=True)
         if path.exists():
             facts = read_body(path.read_bytes(), self._shape)
             told = following.exists() and self._shape.link_header
@@ -141,7 +141,7 @@ class Pull:
         except (RefusedError, NoRowsError) as refusal:
             self._check_end(walk, refusal)
             write_bytes(end, b"")
-            return end, Facts()
+            return end, Facts(refused=True)
         if self._shape.link_header and facts.next:
             write_bytes(following, facts.next.encode())
         write_bytes(path, body)

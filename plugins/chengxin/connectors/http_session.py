@@ -5,7 +5,7 @@ Nothing that it raises or keeps shows a query, a header, a user name, a password
 
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
@@ -60,12 +60,11 @@ class HttpConnection(Options):
 class HttpSession:
     """Requests below the base URL of one connection, each tried `attempts` times.
 
-    final: statuses that are not worth another try, though others like them are.
     Proxies and netrc of the environment are not used. Raises SourceUnavailable at once where a variable is missing.
     """
 
-    def __init__(self, options: HttpConnection, final: Collection[int] = ()) -> None:
-        self._options, self._label, self._final = options, options.connection, final
+    def __init__(self, options: HttpConnection) -> None:
+        self._options, self._label = options, options.connection
         base = connection_url(options.connection)
         parts = urlsplit(base)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -237,8 +236,6 @@ class HttpSession:
 
     def _read(self, answer: requests.Response) -> Reply:
         status = answer.status_code
-        if status in self._final:
-            raise self._refused(status)
         if status in _BUSY:
             said = f"接口“{self._label}”暂时不可用（HTTP {status}）"
             # Some programs fail in this way when they are asked for what lies beyond their end.

@@ -18,7 +18,7 @@ from chengxin.connectors.http_pages import Facts
 from chengxin.connectors.http_paging import USUAL_SIZES, Paging, Trouble
 from chengxin.errors import DeliveryCorrupt
 
-#: Answers that repeat a page which end a pull. One alone may be a cache's mistake; no source stands still twice.
+#: Answers that repeat a page, or refuse one, which end a pull: one alone may be a mistake, of a cache or a program.
 _REPEATS = 2
 #: Search engines count so far and no further, and refuse what lies beyond.
 _COUNTED_TO = 10_000
@@ -44,6 +44,7 @@ class Window:
         self._largest = 0  # rows of a page
         self._prints: set[bytes] = set()  # of the pages so far
         self._repeated: list[int] = []  # rows of the answers that repeated a page, since the last new one
+        self._refusals = 0  # in a row, the last answers
         self._own = True  # every total so far was the number of rows on its page
         self._running = True  # or that of all rows up to it
 
@@ -63,9 +64,14 @@ class Window:
         parameters: dict[str, str | int] = {}
         match "none" if paging.is_single else paging.style:
             case "page":
-                made = {paging.page_param: paging.first_page + len(self._breaks) + len(self._repeated)}
+                made = {paging.page_param: paging.first_page + len(self._breaks) + len(self._repeated) + self._refusals}
             case "offset":
-                made = {paging.offset_param: len(self._rows) + sum(self._repeated) - self._overlap()}
+                made = {
+                    paging.offset_param: len(self._rows)
+                    + sum(self._repeated)
+                    - self._overlap()
+                    + self._refusals * paging.size
+                }
             case "cursor" if self._cursor:
                 parameters[paging.cursor_param] = self._cursor
             case _:
@@ -89,6 +95,14 @@ class Window:
 
         Raises DeliveryCorrupt where going on makes no sense.
         """
+        if facts.refused and self._paging.style in ("page", "offset") and not self.is_satisfied():
+            # One page that the server fails at is not the end.
+            self._refusals += 1
+            return False, self._refusals == _REPEATS
+        if self._refusals and facts.rows:
+            raise DeliveryCorrupt(
+                f"接口“{self._paging.label}”拒绝了一页，其后的页却还有记录；声明为 status_end 的是故障，请向对方核实"
+            )
         if self._repeats(facts):
             return False, self._stands_still(facts)
         if self._paging.style == "time":

@@ -90,6 +90,12 @@ def test_lines_that_all_end_in_blanks_are_taken(tmp_path):
     assert of(tmp_path, [row + b"   " for row in lines()])[0] == [1, 2, 3, 4, 5, 6]
 
 
+def test_lines_of_blanks_are_no_rows_and_wide_blanks_fill_no_field(tmp_path):
+    assert of(tmp_path, [*lines(3), b" " * WIDTH, line(5), b"\0" * WIDTH])[:2] == ([1, 2, 3, 5], [])
+    padded = [line(n, 名称="示例公司\u3000\u3000\u3000\u3000\u3000\u3000") for n in range(1, 7)]
+    assert of(tmp_path, padded)[3] == set()
+
+
 def test_a_text_that_fills_its_field_is_told_and_codes_and_words_are_not(tmp_path):
     rows, damaged, _, filled = of(tmp_path, [*lines(3), line(4, 名称="示例第四有限责任公司"), *lines(6)[4:]])
     assert (rows, damaged, filled) == ([1, 2, 3, 4, 5, 6], [], {4})

@@ -71,6 +71,11 @@ def test_what_else_an_object_says_beside_the_records_does_not_matter(tmp_path, b
             "m/R",
             [{"a": "1", "b": "2"}],
         ),
+        (
+            "<m><sender><a>9</a><b>9</b></sender><R><a>1</a><b>2</b><c>3</c><d>4</d><e>5</e></R></m>",
+            "m/R",
+            [{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5"}],
+        ),
         ("<m><R><a>1</a><b>2</b></R><total><a>1</a><b>9</b></total></m>", "m/R", [{"a": "1", "b": "2"}]),
         ("<m><统计><a>1</a><时间>2</时间></统计><R><a>1</a><b>2</b></R></m>", "m/R", [{"a": "1", "b": "2"}]),
         ('<m><R><罚款 unit="万元">5</罚款></R></m>', "R", [{"罚款": "5", "罚款@unit": "万元"}]),

@@ -127,10 +127,14 @@ def _unshifted(
     piece: Piece,
     spec: FileSpec,
 ) -> Ints:
-    """Return the lines without those in which fields are shifted, which become damaged rows."""
+    """Return the filled lines without those in which fields are shifted, which become damaged rows."""
     if not len(index):
         return index
-    found = shifts(_cells(np.frombuffer(data, np.uint8), lines.starts[index], length), spec.fields)
+    cells = _cells(np.frombuffer(data, np.uint8), lines.starts[index], length)
+    filled = (cells > 32).any(axis=1)
+    if not filled.all():  # lines of blanks are blank lines
+        index, cells = index[filled], cells[filled]
+    found = shifts(cells, spec.fields)
     for n, (name, by) in found.items():
         line = int(index[n])
         raw = data[lines.starts[line] : lines.ends[line]]
@@ -237,7 +241,7 @@ def _filled(column: pa.Array, touched: npt.NDArray[np.bool_], length: int) -> np
     if not len(rows):
         return found
     texts = column.take(pa.array(rows))
-    found[rows] = as_mask(pc.match_substring_regex(texts, r"[^\x00-\x7f]$"))
+    found[rows] = as_mask(pc.match_substring_regex(texts, r"[^\x00-\x7f\x{3000}]$"))
     many = int(np.count_nonzero(found))
     if many and 2 * many > pc.sum(pc.not_equal(column, "")).as_py():
         distinct = pc.count_distinct(column.filter(pa.array(found))).as_py()

@@ -55,7 +55,7 @@ class Beside:
     def like_a_row(self, place: Place, row: str, columns: Sequence[str] | None) -> str | None:
         """Return the name of an element at the rows' place that may be a row under another name, or None.
 
-        Its name says so, or it has the columns of the rows: all of them, or two that are half of its own. columns: None
+        Its name says so, or it has the columns of the rows: two at least, half of theirs and of its own. columns: None
         where nobody said how the rows are called, so that any may be one.
         """
         known = {re.split("[/@]", column)[0] for column in columns or ()}
@@ -68,7 +68,7 @@ class Beside:
                 continue
             shared = len(parts & known)
             named = _stem(where[-1]) == _stem(row) or (_stem(where[-1]) in _ROW_LIKE and len(parts) > 1)
-            if named or (parts and parts == known) or (shared > 1 and 2 * shared >= len(parts)):
+            if named or (parts and parts == known) or (shared > 1 and 2 * shared >= max(len(parts), len(known))):
                 return where[-1]
         return None
 

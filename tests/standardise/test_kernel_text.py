@@ -177,6 +177,12 @@ def test_marks_of_a_program_are_no_values(kind: str, text: str) -> None:
     assert one(kind, text) == (None, ["value.lost"])
 
 
+@pytest.mark.parametrize("text", ["??????", "？？", "??"])
+def test_question_marks_alone_are_no_text(text: str) -> None:
+    assert one("text", text) == (None, ["value.lost"])
+    assert one("text", "是否公开?") == ("是否公开?", [])
+
+
 @pytest.mark.parametrize("text", ["true", "FALSE", "True"])
 def test_truth_is_no_name_and_may_be_a_text(text: str) -> None:
     assert one("name", text) == one("document_no", text) == (None, ["value.lost"])

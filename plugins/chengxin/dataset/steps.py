@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from chengxin.contracts.models import Contract
 from chengxin.handover import Admission
+from chengxin.resolve.held import create_held
 from chengxin.resolve.keys import VERSION_ORDER
-from chengxin.resolve.linking import create_held
 from chengxin.resolve.reopening import void
 from chengxin.resolve.session import literal, parquet
 from chengxin.store.layout import Layout

@@ -20,7 +20,7 @@ Files of a links folder (one a revision of the batch):
   subjects/identifiers/names.parquet   what a registering kind adds to the registry (resolve.registry)
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -38,6 +38,7 @@ from chengxin.model.kinds import Kind
 from chengxin.model.schema import kind_columns
 from chengxin.resolve import keys, ledger, misnamed, missed
 from chengxin.resolve.founding import found, type_by_uscc
+from chengxin.resolve.held import create_held
 from chengxin.resolve.ledger import Judgement
 from chengxin.resolve.linker import RoleLink, link_role, prepare_lookup, tell_why
 from chengxin.resolve.registering import write_registry
@@ -456,38 +457,6 @@ def roles_of(contract: Contract) -> dict[str, RoleLink]:
     plan = plan_of(contract)
     filled = {c.element.id for c in plan.columns}
     return {role: RoleLink.of(role, declared, filled) for role, declared in plan.kind.roles.items()}
-
-
-def create_held(
-    connection: duckdb.DuckDBPyConnection,
-    linked: Sequence[Path],
-    duplicates: Sequence[Path],
-    withdrawn: Sequence[Path],
-    reopened: Sequence[Path],
-) -> None:
-    """Create the view `held`: every version and withdrawal (payload NULL) of a data set's records ever admitted.
-
-    Duplicates are in it, marked: they tell that a content still held at their time. Reopened versions are not.
-    """
-    columns = "record_id, payload, version_at, batch_order, adm_order, row_id, subject_id, part"
-    selects = []
-    if linked:
-        marked, repeats = "false", ""
-        valid = f"AND NOT {void(reopened, 'l')}" if reopened else ""
-        if duplicates:
-            marked = "d.is_duplicate IS NOT NULL"
-            repeats = f"""LEFT JOIN (SELECT row_id, adm_order, true AS is_duplicate FROM {parquet(duplicates)}) d
-                USING (row_id, adm_order)"""
-        selects.append(
-            f"SELECT {columns}, {marked} AS duplicate FROM {parquet(linked)} l {repeats} WHERE NOT waiting {valid}"
-        )
-    if withdrawn:
-        selects.append(f"""SELECT record_id, CAST(NULL AS UBIGINT), version_at, batch_order, adm_order,
-            CAST(-1 AS BIGINT), subject_id, part, false FROM {parquet(withdrawn)}""")
-    empty = """SELECT '' AS record_id, CAST(0 AS UBIGINT) AS payload, TIMESTAMPTZ 'epoch' AS version_at,
-        0 AS batch_order, 0 AS adm_order, CAST(0 AS BIGINT) AS row_id, CAST(0 AS BIGINT) AS subject_id, '' AS part,
-        false AS duplicate WHERE false"""
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW held AS {' UNION ALL '.join(selects) or empty}")
 
 
 def _joined(link: RoleLink, others: str, by_uscc: str, by_other: str) -> tuple[str, str]:

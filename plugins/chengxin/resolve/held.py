@@ -1,0 +1,41 @@
+"""Every version of a data set's records that was ever admitted, as one view."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from chengxin.resolve.reopening import void
+from chengxin.resolve.session import parquet
+
+
+def create_held(
+    connection: duckdb.DuckDBPyConnection,
+    linked: Sequence[Path],
+    duplicates: Sequence[Path],
+    withdrawn: Sequence[Path],
+    reopened: Sequence[Path],
+) -> None:
+    """Create the view `held`: every version and withdrawal (payload NULL) of a data set's records ever admitted.
+
+    Duplicates are in it, marked: they tell that a content still held at their time. Reopened versions are not.
+    """
+    columns = "record_id, payload, version_at, batch_order, adm_order, row_id, subject_id, part"
+    selects = []
+    if linked:
+        marked, repeats = "false", ""
+        valid = f"AND NOT {void(reopened, 'l')}" if reopened else ""
+        if duplicates:
+            marked = "d.is_duplicate IS NOT NULL"
+            repeats = f"""LEFT JOIN (SELECT row_id, adm_order, true AS is_duplicate FROM {parquet(duplicates)}) d
+                USING (row_id, adm_order)"""
+        selects.append(
+            f"SELECT {columns}, {marked} AS duplicate FROM {parquet(linked)} l {repeats} WHERE NOT waiting {valid}"
+        )
+    if withdrawn:
+        selects.append(f"""SELECT record_id, CAST(NULL AS UBIGINT), version_at, batch_order, adm_order,
+            CAST(-1 AS BIGINT), subject_id, part, false FROM {parquet(withdrawn)}""")
+    empty = """SELECT '' AS record_id, CAST(0 AS UBIGINT) AS payload, TIMESTAMPTZ 'epoch' AS version_at,
+        0 AS batch_order, 0 AS adm_order, CAST(0 AS BIGINT) AS row_id, CAST(0 AS BIGINT) AS subject_id, '' AS part,
+        false AS duplicate WHERE false"""
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW held AS {' UNION ALL '.join(selects) or empty}")

@@ -9,13 +9,14 @@ import pyarrow.parquet as pq
 
 from chengxin.dataset.row_keys import RowKeys
 from chengxin.feedback import words
+from chengxin.resolve.corrected import NAME
 
 _PLACE = ["source_file", "source_row"]
 
 
 def corrected(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) -> Iterator[pa.RecordBatch]:
     """Yield one line a row that waited until its record came again, mended; as `overtaken`."""
-    files = [f for f in (folder / "corrected.parquet" for folder in links) if f.exists()]
+    files = [f for f in (folder / NAME for folder in links) if f.exists()]
     if not files:
         return
     told = pa.concat_tables(pq.read_table(f) for f in files)

@@ -11,8 +11,7 @@ Files of a links folder (one a revision of the batch):
   disputed.parquet     record_id: records of this batch with more than one version, here or held before
   withdrawn.parquet    record_id, subject_id, part, version_at, batch_order, adm_order: records a full delivery does not
                        hold, with that delivery's place in time
-  corrected.parquet    row_id, by_batch, by_file, by_row, adm_order: rows that waited until their record came again,
-                       mended: their subject is that of this row
+  corrected.parquet    see resolve.corrected
   same_number.parquet  see resolve.same_number; missed.parquet  see resolve.missed
   misnamed.parquet     see resolve.misnamed
   reopened.parquet     record_id, part, adm_order: records that judgements are about: earlier versions, in all batches
@@ -36,7 +35,7 @@ from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, Batch
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import kind_columns
-from chengxin.resolve import keys, ledger, misnamed, missed
+from chengxin.resolve import corrected, keys, ledger, misnamed, missed
 from chengxin.resolve.founding import found, type_by_uscc
 from chengxin.resolve.held import create_held
 from chengxin.resolve.ledger import Judgement
@@ -50,7 +49,6 @@ from chengxin.store.layout import Layout
 from chengxin.store.repeats import Digests, repeated
 
 _AT_ONCE = 122_880  # rows
-CORRECTED = "corrected"  # the rule of a row that waited until its record came again, mended
 #: Given a batch id, leaves the table `spared` (record_id) of those in `missing` (record_id, held_in, row_id) that the
 #: batch's refused rows name, and returns how many of them name nothing.
 Spare = Callable[[duckdb.DuckDBPyConnection, str], int]
@@ -212,13 +210,11 @@ class Linking:
             rule = f"CASE WHEN {told} THEN p.rule ELSE {rule} END"
         forced, renamed = "", misnamed.renamed(self.links["subject"], "u")
         if self.corrected is not None:
-            self._write_corrected(connection, self.corrected)
-            forced = (
-                "LEFT JOIN corrected k ON k.row_id = s.row_id LEFT JOIN subject_now n ON n.subject_id = k.subject_id"
-            )
+            corrected.write(connection, self.corrected, self.target, self.order)
+            forced = corrected.JOIN
             subject, related = f"coalesce(k.subject_id, {subject})", f"coalesce(k.related_subject_id, {related})"
             missing = f"(k.row_id IS NULL AND {missing})"
-            rule = f"CASE WHEN k.row_id IS NOT NULL THEN '{CORRECTED}' ELSE {rule} END"
+            rule = f"CASE WHEN k.row_id IS NOT NULL THEN '{corrected.RULE}' ELSE {rule} END"
             renamed = f"(k.row_id IS NULL AND {renamed})"
         # The part and type come with the USCC lookup; only the few others need a second look.
         has_uscc = "uscc" in self.links["subject"].fields
@@ -240,14 +236,6 @@ class Linking:
             FROM rows s {subject_join} {related_join} {forced} LEFT JOIN subject_now w ON w.subject_id = o.subject_id
         ) TO '{self.target / "linked.parquet"}' (FORMAT parquet, COMPRESSION uncompressed)""")
         connection.execute(f"CREATE TEMP VIEW linked AS SELECT * FROM {parquet([self.target / 'linked.parquet'])}")
-
-    def _write_corrected(self, connection: duckdb.DuckDBPyConnection, corrected: pa.Table) -> None:
-        """Leave the table `corrected`, and the file."""
-        connection.register("corrected_rows", corrected)
-        connection.execute("CREATE TEMP TABLE corrected AS SELECT * FROM corrected_rows")
-        connection.unregister("corrected_rows")
-        connection.execute(f"""COPY (SELECT row_id, by_batch, by_file, by_row, {self.order} AS adm_order FROM corrected
-            ORDER BY row_id) TO '{self.target / "corrected.parquet"}' (FORMAT parquet)""")
 
     def _record_id(self, subject: str) -> str:
         natural = keys.record_id(self.identity, self.kind, subject)

@@ -108,13 +108,29 @@ def test_asks_only_for_what_is_new_since_the_last_pull(api, contract, settings):
 
     server = api(behave)
     incremental = contract("incremental", since_param="updated_since", overlap_seconds=60)
-    assert len(pull(incremental, settings)) == 1
+    first = pull(incremental, settings)
+    assert pull(incremental, settings) == first, "the rows of the overlap are the same bytes: no other batch"
+    state["rows"] = []
     assert pull(incremental, settings) == []
     state.update(modified="Fri, 20 Nov 2026 02:00:00 GMT", rows=ROWS[3:5])
     [second] = pull(incremental, settings)
     assert rows_of(settings, second) == ROWS[3:5]
     assert server.requests[-1][1]["updated_since"] == "2026-11-20T08:59:00+08:00"
     assert second.received_at == datetime(2026, 11, 20, 2, tzinfo=UTC)
+
+
+def test_rows_are_taken_though_the_server_says_that_nothing_was_modified(api, contract, settings):
+    state = {"rows": ROWS[:3]}
+
+    def behave(query, headers, number):
+        return paged(state["rows"], **{"Last-Modified": "Fri, 20 Nov 2026 01:00:00 GMT"})(query, headers, number)
+
+    api(behave)
+    incremental = contract("incremental", since_param="updated_since")
+    pull(incremental, settings)
+    state["rows"] = ROWS[3:5]
+    [second] = pull(incremental, settings)
+    assert rows_of(settings, second) == ROWS[3:5]
 
 
 def test_tries_again_after_errors_and_heeds_retry_after(api, contract, settings):

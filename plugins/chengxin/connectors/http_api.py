@@ -42,7 +42,7 @@ class HttpApi:
         return options
 
     def discover(self, contract: Contract, settings: Settings, cursor: dict[str, Any]) -> list[Delivery]:
-        """Offer the pull that was cut short, else begin one; nothing when the server says that nothing is new.
+        """Offer the pull that was cut short, else begin one; nothing when the server has nothing since then.
 
         A pull that begins keeps its first page below landing/<dataset>/.pull-*, so that no page is asked for twice.
         offered_at is the server's Last-Modified, else its Date: its clock, not ours, is the one that the next `since`
@@ -65,9 +65,8 @@ class HttpApi:
             walk = pull.begin(
                 _ask(session, contract, options, last), lambda: header.update(_times(last[0], until)) or header
             )
-        modified = header["modified"]
-        is_old = since and (not walk.rows or (modified and modified <= since))
-        if is_old or (incremental and not walk.rows and not walk.has_list):
+        # Rows count, whatever the server's headers say of them: a gateway may send one Last-Modified for ever.
+        if not walk.rows and (since or (incremental and not walk.has_list)):
             pull.discard()
             return []
         return [_delivery(contract, options, folder.name, header)]
@@ -115,7 +114,6 @@ def _times(headers: CaseInsensitiveDict[str], until: str | None) -> dict[str, st
     modified, now = _instant(headers.get("Last-Modified")), _instant(headers.get("Date"))
     server_time = until or (modified or now or "") or None
     return {
-        "modified": modified,
         "server_time": server_time,
         "offered": modified or now or until or Clock.from_environment().now().isoformat(),
     }

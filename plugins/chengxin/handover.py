@@ -36,7 +36,10 @@ class LandedFile:
 
 @dataclass(frozen=True)
 class Batch:
-    """A delivery whose bytes are on our disk. Written as receipt.json."""
+    """A delivery whose bytes are on our disk. Written as receipt.json.
+
+    restates: the batch with the same bytes that a full list may be a mere copy of, where another one came in between.
+    """
 
     dataset: str
     batch_id: str
@@ -45,6 +48,7 @@ class Batch:
     delivery: str
     received_at: datetime
     files: tuple[LandedFile, ...]
+    restates: str | None = None
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

@@ -60,8 +60,11 @@ def test_a_full_list_that_returns_to_an_earlier_content_is_the_list_of_its_day(s
     for day, data in ((1, b"A"), (2, b"B"), (3, b"A"), (4, b"A"), (5, b"B")):
         drop(settings, "a", f"list_2026090{day}.csv", data, at=DAY + 86_400 * day)
         land_all(contract, settings)
-    told = [b.delivery for b in landing.batches(settings, "tax_arrears")]
+    batches = landing.batches(settings, "tax_arrears")
+    told = [b.delivery for b in batches]
     assert told == [f"list_2026090{n}.csv" for n in (1, 2, 3, 5)], "the fourth says nothing new"
+    doubtful = [None, None, batches[0].batch_id, batches[1].batch_id]
+    assert [b.restates for b in batches] == (doubtful if pattern == "*.csv" else [None] * 4)
     time.sleep(2.1)  # what was dropped a moment ago is not remembered by its time
     land_all(contract, settings)
     for n in range(1, 6):  # touched, not sent
@@ -75,7 +78,8 @@ def test_one_full_list_that_is_overwritten_each_day_returns_to_an_earlier_conten
     for day, data in enumerate((b"A", b"B", b"A", b"A")):
         path = drop(settings, "a", "list.csv", data, at=DAY + 86_400 * day)
         land_all(contract, settings)
-    assert len(landing.batches(settings, "tax_arrears")) == 3
+    batches = landing.batches(settings, "tax_arrears")
+    assert [b.restates for b in batches] == [None] * 3
     old = drop(settings, "a", "copy of an old one.csv", b"B", at=DAY + 86_400)  # with its own time
     assert path.exists() and old.exists()
     land_all(contract, settings)

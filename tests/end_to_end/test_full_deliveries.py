@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from deliveries import ARREARS, REGISTRATION, Office, company, counts, uscc
+from chengxin import pipeline
+from chengxin.clock import Clock
+from deliveries import ARREARS, REGISTRATION, START, Office, company, counts, uscc
 
 
 @pytest.fixture
@@ -227,4 +229,24 @@ def test_balances_of_several_periods_and_taxes_are_records_of_their_own(office: 
 def test_an_older_notice_without_a_balance_does_not_settle_a_newer_one(office: Office) -> None:
     office.deliver("test_arrears", arrears(1), arrears(2), day=5)
     office.deliver("test_arrears", arrears(1, 0), arrears(2), day=4)
+    assert balances(office) == {1: 100, 2: 100}
+
+
+def test_an_old_list_that_comes_again_is_held_until_somebody_says_that_it_holds(office: Office) -> None:
+    first = office.write("test_arrears", (arrears(1), arrears(2)), day=1)
+    office.ingest("test_arrears", first)
+    office.deliver("test_arrears", arrears(1), arrears(2), arrears(3), day=2)
+    again = first.with_name(f"copy-{first.name}")
+    again.write_bytes(first.read_bytes())  # of now
+    account = office.ingest("test_arrears", again)
+    said = json.loads(
+        (office.layout.validation("test_arrears", account["batch_id"]) / "verdict.json").read_text("utf-8")
+    )
+    assert (said["status"], said["findings"][0]["rule"]) == ("hold", "delivery.restated")
+    assert balances(office) == {1: 100, 2: 100, 3: 100}
+    contract = office.contracts["test_arrears"]
+    landed = pipeline.batch(office.settings, "test_arrears", account["batch_id"])
+    assert landed.restates == office.account("test_arrears").batch_id
+    pipeline.release(contract, landed, office.settings, Clock(START), "部门确认名单已恢复原样")
+    pipeline.admit(contract, landed, office.settings, Clock(START))
     assert balances(office) == {1: 100, 2: 100}

@@ -14,7 +14,7 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import connector_for, connector_named
@@ -67,7 +67,7 @@ def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Cloc
 
     A pull from a live source whose whole state is delivered (mode full) is compared with the newest batch only: a
     source that returns to an earlier state says something new, a file that is sent again does not, but where it is a
-    full list and another one came in between.
+    full list and another one came in between; where nothing tells which of the two it is, it is landed to be held.
     clock: dates pulls from sources that have no time of their own, and says in the receipt when we took it (landed_at).
     Raises SourceUnavailable, DeliveryCorrupt; then nothing is left behind.
     """
@@ -182,12 +182,10 @@ def _as_batch(
     full, live = contract.delivery.mode == "full", bool(delivery.locator.get("live"))
     newest = max(_receipts(folder), key=lambda b: b.received_at, default=None) if live else None
     twin = newest if live and full else _with_digest(folder, digest)
-    if (
-        twin
-        and payload_digest(twin.files) == digest
-        and not (full and not live and _restated(folder, delivery, digest))
-    ):
+    restated = full and not live and _restated(folder, delivery, digest)
+    if twin and payload_digest(twin.files) == digest and not restated:
         return twin
+    restates = twin.batch_id if twin and restated == "perhaps" else None
     received = clock.now() if delivery.locator.get("undated") else delivery.offered_at
     if newest and received <= newest.received_at:
         # Two pulls are in the order in which they were made, whatever the source's clock or watermark says.
@@ -195,7 +193,9 @@ def _as_batch(
     if delivery.locator.get("period"):
         received = _after_namesakes(folder, delivery, received)
     batch_id = _batch_id(folder, contract.id, received, digest)
-    batch = Batch(contract.id, batch_id, contract.delivery.mode, delivery.origin, delivery.name, received, files)
+    batch = Batch(
+        contract.id, batch_id, contract.delivery.mode, delivery.origin, delivery.name, received, files, restates
+    )
     locator = {k: v for k, v in delivery.locator.items() if k not in _PRIVATE}
     more = {"payload_sha256": digest, "landed_at": clock.now().isoformat(), "locator": locator}
     write_json(building / RECEIPT, {**as_json(batch), **more})
@@ -205,19 +205,23 @@ def _as_batch(
     return batch
 
 
-def _restated(folder: Path, delivery: Delivery, digest: str) -> bool:
+def _restated(folder: Path, delivery: Delivery, digest: str) -> Literal["", "perhaps", "surely"]:
     """Tell whether a full list is, later, what an earlier one was, after one with other content: A, B, A again.
 
-    A file that was only touched is not: what landed last under its name are these bytes.
+    A file that was only touched is not: what landed last under its name are these bytes. One that replaces another
+    content under its name is, and one with a later period in its name. Under another name it may be an old file that
+    was sent by mistake.
     """
     receipts = {b.batch_id: b for b in _receipts(folder)}
     namesakes = [b for b in receipts.values() if b.delivery == delivery.name]
     seen = receipts.get(_seen(folder).get(delivery.name, {}).get("batch_id", ""))
     last = seen or max(namesakes, key=lambda b: b.received_at, default=None)
     if last and payload_digest(last.files) == digest:
-        return False
-    known = max(b.received_at for b in receipts.values() if payload_digest(b.files) == digest)
-    return any(known < b.received_at < delivery.offered_at for b in receipts.values())
+        return ""
+    known = max((b.received_at for b in receipts.values() if payload_digest(b.files) == digest), default=None)
+    if known is None or not any(known < b.received_at < delivery.offered_at for b in receipts.values()):
+        return ""
+    return "surely" if last or delivery.locator.get("period") else "perhaps"
 
 
 def _after_namesakes(folder: Path, delivery: Delivery, received: datetime) -> datetime:

@@ -128,6 +128,7 @@ def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock
                 threads=settings.workers,
                 today=landed.received_at.astimezone(SHANGHAI).date(),
                 registry=Registry(layout, journal.admissions(layout)).files("identifiers"),
+                restates=landed.restates,
             )
             atomic.write_json(folder / "made_under.json", {"digest": validation_digest(contract, settings)})
     return verdict

@@ -40,18 +40,20 @@ def run(
     threads: int,
     today: date,
     registry: Sequence[Path] = (),
+    restates: str | None = None,
 ) -> Verdict:
     """Judge a batch and fill `target` with suite.json, result.json, facts.json, verdict.json and report.html.
 
     parts: standard-*.parquet. history: facts of earlier admitted batches, oldest first. registry: identifier files of
-    the subject registry, for the relation to other data sets. Equal input gives equal files.
+    the subject registry, for the relation to other data sets. restates: see handover.Batch. Equal input gives
+    equal files.
     Raises ContractError for a rule that cannot be used and InvariantBroken for a failure of the engine.
     """
     suite = suites.compose(contract, kind, expectations, history)
     related = suites.relation(contract, kind) if registry else None
     suite["expectations"] += [related] if related else []
     bound = _usable(suite, today)
-    findings = batch_findings(contract, counts, history)
+    findings = batch_findings(contract, counts, history, restates)
     outcomes: list[Outcome] = []
     fill: dict[str, float] = {}
     rows = 0

@@ -138,17 +138,35 @@ def _text(value: Any) -> str:
 
 
 def batch_findings(
-    contract: Contract, counts: StandardBatch, history: Sequence[Mapping[str, Any]] = ()
+    contract: Contract, counts: StandardBatch, history: Sequence[Mapping[str, Any]] = (), restates: str | None = None
 ) -> list[Finding]:
-    """Judge what the counts say: mismatch, empty delivery, a file cut off, share of rows in 疑问数据.
+    """Judge what the counts say: mismatch, empty delivery, a file cut off, share of rows in 疑问数据; an old list.
 
-    history: facts of earlier admitted batches, oldest first.
+    history: facts of earlier admitted batches, oldest first. restates: see handover.Batch.
     """
     if counts.mismatch is not None:
         return [Finding("delivery.mismatch", "critical", f"交付与数据合同不符：{counts.mismatch}")]
     if counts.received == 0:
         return [_empty(contract)]
-    return [*_stated(contract, counts), *_perhaps_cut(contract, counts, history), *_refused_share(contract, counts)]
+    return [
+        *_restated(restates),
+        *_stated(contract, counts),
+        *_perhaps_cut(contract, counts, history),
+        *_refused_share(contract, counts),
+    ]
+
+
+def _restated(batch_id: str | None) -> Iterator[Finding]:
+    """Hold a full list that may be an old one sent by mistake: it would take back what came since."""
+    if batch_id:
+        yield Finding(
+            "delivery.restated",
+            "critical",
+            f"本次的名单与以前收到的 {batch_id} 一字不差，而其后还收到过内容不同的名单；采用它会撤回其后的变化，"
+            "故暂不采用。请向提供部门核实：误报了旧文件的，不必再报；"
+            "名单确已恢复原样的，用 chengxin release 放行并写明理由",
+            batch_id,
+        )
 
 
 def unended(counts: StandardBatch) -> bool:

@@ -93,6 +93,7 @@ class Running:
             return found if all(self.task("snapshot", r, "approve")["state"] == "awaiting_input" for r in runs) else []
 
         (question,) = self.until(asked)
+        time.sleep(6)  # the scheduler has to hear that the process which asked has ended, else it takes it for killed
         return question
 
     def answer(self, question, option, **params):

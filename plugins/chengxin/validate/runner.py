@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from importlib import import_module
@@ -17,7 +17,7 @@ from chengxin.handover import StandardBatch, Verdict, as_json
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import ColumnSpec, kind_columns
 from chengxin.store import atomic
-from chengxin.validate import report, suites
+from chengxin.validate import plausible, report, suites
 from chengxin.validate.metrics import ROWS, Need, Scalar, fill_need, needs_of
 from chengxin.validate.scan import DELIVERY_STATUS, Scan
 from chengxin.validate.verdict import Outcome, as_result, batch_findings, finding, outcome, status_of, unended
@@ -56,6 +56,7 @@ def run(
     findings = batch_findings(contract, counts, history, restates)
     outcomes: list[Outcome] = []
     fill: dict[str, float] = {}
+    found: dict[str, Any] = {}
     rows = 0
     if counts.passed > 0 and counts.mismatch is None:
         columns = kind_columns(kind)
@@ -66,17 +67,21 @@ def run(
             tempfile.TemporaryDirectory(prefix=atomic.BUILDING, dir=_existing(target.parent)) as spill,
             Scan(parts, spill=Path(spill), registry=other, without_deletions=deletions, **limits) as scan,
         ):
-            rows, fill = _fill(scan, bound, columns)
+            asked = plausible.needs(contract, kind, scan.types)
+            rows, fill = _fill(scan, bound, columns, asked.values())
+            found = dict(zip(asked, scan.ask(asked.values()).values(), strict=True)) if rows else {}
             if rows > counts.passed or (rows < counts.passed and not deletions):
                 raise InvariantBroken(f"标准化文件有 {rows} 行，而账上通过 {counts.passed} 行")
             outcomes = _judge(bound, scan, rows, _shown(columns)) if rows else []
     failed = {str(done.rule["meta"]["rule"]) for done in outcomes if done.failed}
     said = {f"{rule}.warn" for rule in failed}  # the graver of two bounds on the same says it all
     findings += [finding(done) for done in outcomes if done.failed and done.rule["meta"]["rule"] not in said]
+    findings += plausible.findings(found, history, kind)
     verdict = Verdict(counts.dataset, counts.batch_id, status_of(findings), tuple(findings), digest_of(suite))
     facts = {
         "batch_id": counts.batch_id, "mode": contract.delivery.mode, "received": counts.received, "rows": rows,
         "quarantined": counts.quarantined, "fill": fill, "unended": unended(counts),
+        "sizes": plausible.sizes(found),
     }  # fmt: skip
     _write(target, suite, outcomes, facts, verdict)
     titles = {c.name: c.title or c.name for c in kind_columns(kind)}
@@ -125,10 +130,12 @@ def _plan(bound: Mapping[str, Any], scan: Scan) -> list[Need]:
     return [need for rule in bound["expectations"] for need in needs_of(rule, scan.types)]
 
 
-def _fill(scan: Scan, bound: Mapping[str, Any], columns: Sequence[ColumnSpec]) -> tuple[int, dict[str, float]]:
+def _fill(
+    scan: Scan, bound: Mapping[str, Any], columns: Sequence[ColumnSpec], more: Iterable[Need]
+) -> tuple[int, dict[str, float]]:
     """Ask everything the suite needs and the filled values of every column, in one scan; return rows and shares."""
     filled: dict[str, Scalar] = {c.name: fill_need(c.name, scan.types) for c in columns}
-    known = scan.ask([ROWS, *filled.values(), *_plan(bound, scan)])
+    known = scan.ask([ROWS, *filled.values(), *more, *_plan(bound, scan)])
     rows = int(known[ROWS])
     return rows, {name: round(known[need] / rows, 6) for name, need in filled.items() if rows}
 

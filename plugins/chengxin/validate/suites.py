@@ -20,6 +20,7 @@ from chengxin.model import kinds as kinds_module
 from chengxin.model.elements import Element
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import element_columns, kind_columns
+from chengxin.validate import plausible
 from chengxin.validate.conditions import unsupported_regex
 from chengxin.validate.metrics import SUPPORTED
 
@@ -43,7 +44,7 @@ def compose(contract: Contract, kind: Kind, pack: Path, history: Sequence[Facts]
     """
     recent = list(history)[-HISTORY:]
     derived = [*_volume(contract, recent), *_fill(contract, kind, recent), *_codes(contract, kind)]
-    derived += [*_keys(contract, kind), *_freshness(contract, kind)]
+    derived += [*_keys(contract, kind), *_freshness(contract, kind), *plausible.shapes(contract, kind)]
     absent = _absent_columns(contract, kind)
     rules, left_out = [], []
     for rule in load_pack(pack, kind.id):

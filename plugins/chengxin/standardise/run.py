@@ -32,7 +32,7 @@ from chengxin.standardise.reading.notes import TABLES
 from chengxin.standardise.reading.record_count import totals
 from chengxin.standardise.reading.shapes import CUT_OFF
 from chengxin.standardise.stated_rows import differing
-from chengxin.standardise.stated_units import check_formats, check_units
+from chengxin.standardise.stated_units import check_formats, check_units, unit_above
 from chengxin.standardise.worker import prepare
 from chengxin.store import atomic
 
@@ -146,7 +146,7 @@ def _tasks(contract: Contract, batch: Batch, found: Sequence[Source], folder: Pa
                 matched = mapper.plan.match(sent)
             except DeliveryMismatch as error:
                 raise explained(error, path, contract.file, mapper.plan, sent) from None
-            check_units(mapper.plan, above(path, contract.file))
+            check_units(mapper.plan, [*above(path, contract.file), source.name], unit_above)
             refuse_header(path, contract.file, mapper.plan)
             for piece in pieces:
                 check_formats(mapper.plan, matched, number_formats(piece, contract.file))

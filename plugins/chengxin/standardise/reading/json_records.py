@@ -12,7 +12,7 @@ from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.standardise.reading.decode import stream
 from chengxin.standardise.reading.encoding import encoding_of
 from chengxin.standardise.reading.outline import SUMS
-from chengxin.standardise.reading.record_count import count_beside, members
+from chengxin.standardise.reading.record_count import count_beside, members, units_beside
 from chengxin.standardise.reading.record_rows import Gathering, Nested, Record, chunked
 from chengxin.standardise.reading.shapes import OVERSIZE, Piece, RawChunk
 from chengxin.standardise.reading.text_file import texts
@@ -159,6 +159,7 @@ def _elements(window: _Window, gathering: Gathering, spec: FileSpec, name: str) 
                 ordinal += 1
                 gathering.damage(ordinal, *rest)
             gathering.stated = count_beside(around.values, ordinal)
+            gathering.units = units_beside(around.values)
             return
         if mark == "":
             if not broken:

@@ -1,4 +1,4 @@
-"""How many records a file says it holds: in a total or note, in a value beside the rows of JSON and XML.
+"""How many records a file says it holds: in a total or note, in a value beside the rows of JSON and XML; units too.
 
 Only where the meaning is sure: `total` and its like near the rows, and not in one page of a longer list.
 """
@@ -33,6 +33,7 @@ _TOLD = re.compile(
     r"(?:合计|总计|共计|共有|总数|记录数|共)[^0-9条笔行小]{0,20}?(\d{1,3}(?:[,，]\d{3})+|\d+)[\s\"”]*(?:条|笔|行)"
     r"|(?:记录数|条数|总行数)[\s:：,，\"“]{1,4}(\d{1,3}(?:[,，]\d{3})+|\d+)(?![\d.])"
 )
+_UNIT_NAME = re.compile(r"(?:money|amount|amt|currency|je|jl|jldw|jedw)?(?:unit|dw)|(?:金额|计量|货币)?单位")
 _LONGEST = 200  # characters; a note that is longer tells of more than its number
 
 
@@ -69,6 +70,17 @@ def count_beside(values: Iterable[tuple[str, str, bool]], read: int) -> tuple[in
     if not found or (is_paged and not (sizes and max(found) <= min(sizes))):
         return ()
     return (read,) if read in found else (max(found),)
+
+
+def units_beside(values: Iterable[tuple[str, str, bool]]) -> tuple[str, ...]:
+    """Return what the values near the rows say of the unit of amounts, as notes: 单位：万元."""
+    notes = []
+    for name, text, _ in values:
+        if _UNIT_NAME.fullmatch(fold(name)) and text.strip().endswith("元"):
+            notes.append(f"单位：{text.strip()}")
+        elif "单位" in text and len(text) <= _LONGEST:
+            notes.append(text)
+    return tuple(notes)
 
 
 def members(found: Mapping[str, Any], *, beside: bool) -> Iterator[tuple[str, str, bool]]:

@@ -15,7 +15,7 @@ from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.standardise.reading.decode import stream
 from chengxin.standardise.reading.outline import xml_outline
-from chengxin.standardise.reading.record_count import count_beside
+from chengxin.standardise.reading.record_count import count_beside, units_beside
 from chengxin.standardise.reading.record_rows import Gathering, Record, chunked
 from chengxin.standardise.reading.shapes import Piece, RawChunk
 from chengxin.standardise.reading.xml_beside import BLANK, Beside
@@ -202,7 +202,8 @@ class _Rows:
                 f"文件 {self._name} 里除了记录 {tag} 还有 {other}，分不清是不是记录；请在合同 file.records 中写明路径，"
                 "或请提供部门统一记录的元素名后重报"
             )
-        self._gathering.stated = count_beside(self._beside.near(place), self._ordinal)
+        near = list(self._beside.near(place))
+        self._gathering.stated, self._gathering.units = count_beside(near, self._ordinal), units_beside(near)
 
     def _take(self, match: re.Match[str]) -> None:
         """Act on a tag within a row: its end, or one that can only come after it."""

@@ -1,0 +1,72 @@
+"""Units of money that are stated beside the table: in titles, in names of files, beside the rows of JSON and XML."""
+
+import json
+
+import pytest
+
+from chengxin.standardise.stated_units import unit_above
+from deliveries import Office, penalty, uscc
+
+NAMES = ("subject_name", "uscc", "decision_no", "decision_on", "fine", "authority_name")
+ROWS = [
+    {n: penalty(k, subject_name=f"湖南示例{k}有限公司", uscc=uscc(k), fine="5000")[n] for n in NAMES} for k in range(3)
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "unit"),
+    [
+        ("欠税公告,,,万元,,", "万元"),
+        ("欠税公告\t\t（元）", "元"),
+        ("处罚台账（金额：万）", "万元"),
+        ("金额：千元", "千元"),
+        ("计量单位：户、万元", "万元"),
+        ("单位：人民币百元", "百元"),
+        ("欠税公告（万元）.xlsx", "万元"),
+        ("欠税公告（单位：元）.csv", "元"),
+        ("单位：示例市市场监督管理局", None),
+        ("累计罚款120万元", None),
+        ("元,万元,,", None),  # units of single columns
+        ("新纪元公司（元旦）张元.csv", None),
+        ("处罚_20260301_007.csv", None),
+        ("填报单位：示例局,,填报人：张某元", None),
+    ],
+)
+def test_units_in_titles_and_names(line, unit):
+    assert unit_above(line) == unit
+
+
+def delivered(tmp_path, form, name, text, **more):
+    """Return the mismatch of a delivery of three rows whose contract says yuan; None where it is taken."""
+    office = Office(tmp_path)
+    office.contract("notes", "penalty", NAMES, file={"format": form, **more}, quality={})
+    path = tmp_path / name
+    path.write_text(text, "utf-8")
+    account = office.ingest("notes", path)
+    verdict = office.layout.validation("notes", account["batch_id"]) / "verdict.json"
+    found = [f["message"] for f in json.loads(verdict.read_text("utf-8"))["findings"] if f["severity"] == "critical"]
+    assert bool(found) == (account["verdict"] == "hold")
+    return found[0] if found else None
+
+
+def csv_text():
+    """Return the rows as a table."""
+    return "\n".join([",".join(NAMES), *(",".join(r.values()) for r in ROWS)]) + "\n"
+
+
+@pytest.mark.parametrize(("unit", "held"), [("万元", True), ("元", False)])
+def test_units_beside_the_rows_are_compared(tmp_path, unit, held):
+    rows = "".join(f"<ROW>{''.join(f'<{k}>{v}</{k}>' for k, v in r.items())}</ROW>" for r in ROWS)
+    told = [
+        delivered(tmp_path / "csv", "csv", f"处罚（{unit}）.csv", csv_text()),
+        delivered(tmp_path / "top", "json", "a.json", json.dumps({"amountUnit": unit, "rows": ROWS}), records="rows"),
+        delivered(tmp_path / "end", "json", "a.json", json.dumps({"rows": ROWS, "单位": unit}), records="rows"),
+        delivered(tmp_path / "xml", "xml", "a.xml", f"<D><unit>{unit}</unit>{rows}</D>", records="D/ROW"),
+        delivered(tmp_path / "attr", "xml", "a.xml", f'<D unit="{unit}">{rows}</D>', records="D/ROW"),
+    ]
+    assert [bool(words and f"单位：{unit}" in words) for words in told] == [held] * 5
+
+
+def test_other_values_beside_the_rows_say_nothing(tmp_path):
+    beside = {"unit": "示例市市场监督管理局", "dw": "长沙", "remark": "报送单位：示例局", "rows": ROWS}
+    assert delivered(tmp_path, "json", "a.json", json.dumps(beside), records="rows") is None

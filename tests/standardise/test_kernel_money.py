@@ -80,7 +80,8 @@ def test_foreign_amounts_are_not_converted(text: str, code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["abc", "5斤", "1,00", "1.2.3", "5万3千元", "99999999999999999999", "元", "5e99", "约5万"]
+    "text",
+    ["abc", "5斤", "1,00", "1.2.3", "5万3千元", "99999999999999999999", "元", "5e99", "约5万", "千元", "百万元", "仟"],
 )
 def test_what_is_no_amount_is_an_error(text: str) -> None:
     assert one("money", text) == (None, ["money.invalid"])

@@ -18,17 +18,27 @@ from chengxin.validate import report
 BESIDE, REPLACED, REUSED = "record.same_number", "record.replaced", "record.number_reused"
 MISNAMED, SAME_NAMED = "subject.named_otherwise", "subject.same_named"
 MISSED = "deletion.missed"
-_OURS = {sparing.SPARED, sparing.WITHHELD, BESIDE, REPLACED, REUSED, MISNAMED, SAME_NAMED, MISSED}
+OTHER_LIST = "full.other_list"
+_OURS = {sparing.SPARED, sparing.WITHHELD, BESIDE, REPLACED, REUSED, MISNAMED, SAME_NAMED, MISSED, OTHER_LIST}
+_FEW = 20  # records; of fewer, most may well be replaced
 _SHOWN = 5  # rows that are named in a sentence
 
 
-def noted(layout: Layout, contract: Contract, before: Admission, outcome: Outcome, links: Sequence[Path]) -> Admission:
+def noted(
+    layout: Layout,
+    contract: Contract,
+    before: Admission,
+    outcome: Outcome,
+    links: Sequence[Path],
+    everything: Sequence[Admission] = (),
+) -> Admission:
     """Enter what was found into the verdict; done again, it is said once. Return the account with it.
 
-    links: the links folders of all revisions of the batch.
+    links: the links folders of all revisions of the batch. everything: the journal.
     """
     found = [
         *sparing.findings(outcome),
+        *_other_list(contract, before, outcome, everything),
         *_same_number(contract, *told(links)),
         *_misnamed(links),
         *_missed(contract, links),
@@ -39,12 +49,31 @@ def noted(layout: Layout, contract: Contract, before: Admission, outcome: Outcom
     path, page = folder / "verdict.json", folder / "report.html"
     said = Verdict.from_json(atomic.read_json(path))
     if len(links) > 1:  # rows that waited say nothing of what was withdrawn
-        found += [f for f in said.findings if f.rule in {sparing.SPARED, sparing.WITHHELD}]
+        found += [f for f in said.findings if f.rule in {sparing.SPARED, sparing.WITHHELD, OTHER_LIST}]
     others = [f for f in said.findings if f.rule not in _OURS]
     status = "warn" if any(f.severity == "warning" for f in found) else said.status
     atomic.write_json(path, as_json(replace(said, status=status, findings=(*others, *found))))
     atomic.write_bytes(page, report.admitted(page.read_text("utf-8"), status, found).encode())
     return replace(before, verdict=status)
+
+
+def _other_list(
+    contract: Contract, before: Admission, outcome: Outcome, everything: Sequence[Admission]
+) -> list[Finding]:
+    """Say that a full delivery lacks most records of the one before, though it may have as many rows.
+
+    It is another list, or its keys are written otherwise.
+    """
+    earlier = [a for a in everything if a.dataset == contract.id and a.batch_id != before.batch_id and a.mode == "full"]
+    held = earlier[-1].accepted + earlier[-1].duplicate if earlier else 0
+    limit = contract.quality.shrink.hold
+    if before.mode != "full" or held < _FEW or limit >= 1 or outcome.withdrawn <= held * limit:
+        return []
+    message = (
+        f"全量交付撤下 {outcome.withdrawn} 条记录，上一次全量有 {held} 条：多半不是同一份清单，或关键字段换了写法。"
+        "请与提供部门核实：报错了的，请其重报；确属如此的，不必处理"
+    )
+    return [Finding(OTHER_LIST, "warning", message, str(outcome.withdrawn), outcome.withdrawn)]
 
 
 def _misnamed(links: Sequence[Path]) -> list[Finding]:

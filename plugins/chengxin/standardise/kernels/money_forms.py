@@ -147,6 +147,8 @@ def _from_written(text: str, column_power: int) -> MoneyReading:
     if found is None:
         return _INVALID
     digits, yuan, jiao, fen = found.groups()
+    if digits[0] in "百佰千仟":  # a unit that lost its number; 十 and 拾 are numbers of their own
+        return _INVALID
     whole = _written_number(digits)
     if whole is None or ((jiao or fen) and not yuan):
         return _INVALID

@@ -18,7 +18,8 @@ from chengxin.settings import Limits
 from chengxin.standardise.reading.archives import RATIO_FLOOR, sources
 
 CSV = FileSpec()
-ROWS = "名称\n某某公司\n".encode()
+SELECTED = FileSpec(member="数据_*.csv")
+ROWS = "单位名称,文号\n某某公司,1\n".encode()
 SMALL = Limits(unpacked_bytes=1 << 20)
 
 
@@ -110,6 +111,40 @@ def test_the_contract_says_which_members_are_data(tmp_path):
     path = zipped(tmp_path / "a.zip", ("数据_1.csv", b"1"), ("说明.csv", b"no"), ("附件.zip", b"PK"))
     assert unpack(tmp_path, path, FileSpec(member="数据_*.csv")) == {"a.zip!数据_1.csv": b"1"}
     assert "没有可读的数据文件" in refusal(tmp_path, path, FileSpec(member="*.tsv"))
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("数据_2.CSV", ROWS),
+        ("数据2.csv", ROWS + b"x\n"),
+        ("补充/数据_2.txt", b"\xef\xbb\xbf" + ROWS),
+        ("数据_2.csv.bak", ROWS),
+        ("数据_2.xlsx", b"PK\x03\x04"),
+        ("数据_2.zip", b"PK\x03\x04"),
+    ],
+)
+def test_a_member_that_is_left_out_and_is_like_those_read_holds_the_delivery(tmp_path, pack, name, data):
+    told = refusal(tmp_path, pack(tmp_path / "a.tar.gz", ("数据_1.csv", ROWS), (name, data)) if pack is tarred
+                   else pack(tmp_path / "a.zip", ("数据_1.csv", ROWS), (name, data)), SELECTED)  # fmt: skip
+    assert name in told and "file.member（数据_*.csv）" in told
+
+
+def test_other_members_may_be_left_out(tmp_path):
+    others = [
+        ("许可_1.csv", "名称,许可编号\n某某公司,1\n".encode()),
+        ("说明.xlsx", b"PK\x03\x04"),
+        ("数据_说明.docx", b"PK\x03\x04"),
+        ("数据_说明.txt", "说明\n".encode()),
+        ("数据_1.xlsx", b"PK\x03\x04"),  # the same once more
+        ("空.csv", b""),
+        ("~$数据_1.csv", ROWS),
+    ]
+    found = unpack(tmp_path, zipped(tmp_path / "a.zip", ("数据_1.csv", ROWS), *others), SELECTED)
+    assert list(found) == ["a.zip!数据_1.csv"]
+    found = unpack(tmp_path, zipped(tmp_path / "b.zip", ("a.csv", ROWS), ("说明.xls", b"x")), FileSpec(member="*.csv"))
+    assert list(found) == ["b.zip!a.csv"]
 
 
 def test_a_member_that_nobody_declared_holds_the_delivery(tmp_path):

@@ -13,7 +13,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -37,7 +37,10 @@ RATIO_FLOOR = 64 << 20
 #: A workbook is held in memory by its reader, so its parts together may not be larger than this.
 WORKBOOK_BYTES = 2 << 30
 
+#: Forms of data other than text, in which a member may come that was agreed as text.
+_OTHER_FORMS = (*PACKED, *UNREAD, ".xlsx", ".xls", ".json", ".xml")
 _BLOCK = 1 << 20
+_BEGINNING = 8192  # bytes of a member that is left out, to see whether it is data after all
 _HEADERS = 4 << 20  # what the headers between two tar members may take; a long name takes some kilobytes
 _MAGIC = (b"PK\x03\x04", b"\x1f\x8b", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"BZh", b"\xfd7zXZ\x00")
 _NOISE = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._[^/]*$|~\$[^/]*$)", re.IGNORECASE)
@@ -89,6 +92,8 @@ class _Unpacking:
     scratch: Path
     found: list[Source] = field(default_factory=list)
     spent: int = 0
+    headers: set[bytes] = field(default_factory=set)
+    left_out: dict[str, bytes] = field(default_factory=dict)
 
     def write(self, archive: str, member: str, stream: _Readable, meter: _Meter) -> None:
         """Stream one member into a folder of its own."""
@@ -102,8 +107,33 @@ class _Unpacking:
                 if not head:
                     head = block[:512]
                     self._refuse_nested(archive, member, head)
+                    self.headers.add(_header_of(block, self.spec))
                 out.write(block)
         self.found.append(Source(f"{archive}!{member}", path))
+
+    def leave_out(self, member: str, head: bytes) -> None:
+        """Remember how a member begins that the contract does not choose."""
+        if not _NOISE.search(member):
+            self.left_out[member] = _header_of(head, self.spec)
+
+    def refuse_left_out(self, archive: str) -> None:
+        """Raise DeliveryMismatch where a member that is left out is named, or begins, as those that are read."""
+        wanted = (self.spec.member or "").lower()
+        read = {source.name.rsplit("!", 1)[-1].lower().rpartition(".")[0] for source in self.found}
+        for member, header in self.left_out.items():
+            lower = member.lower()
+            stem, _, suffix = lower.rpartition(".")
+            like = any(fnmatchcase(name, wanted) for name in (lower, lower.rsplit("/", 1)[-1]))
+            if f".{suffix}" in _OTHER_FORMS and stem not in read:
+                like |= _is_telling(wanted) and fnmatchcase(stem.rsplit("/", 1)[-1], wanted.rpartition(".")[0])
+            if like or (header and header in self.headers):
+                raise _refused(
+                    archive,
+                    f"里面的“{_shown(member)}”与要读的文件列名相同或名称相近，却不在合同 "
+                    f"file.member（{self.spec.member}）之列，其中的记录会漏读；"
+                    "请按约定的文件名和格式重新打包报送，或修改合同 file.member",
+                )
+        self.left_out, self.headers = {}, set()
 
     def _refuse_nested(self, archive: str, member: str, head: bytes) -> None:
         workbook = self.spec.format == "xlsx" and head.startswith(_MAGIC[0])
@@ -131,7 +161,9 @@ def sources(files: Sequence[Path], spec: FileSpec, limits: Limits, scratch: Path
         meter = _Meter(path.name, max(1, path.stat().st_size), limits, work.spent)
         with _broken_is_told(path.name):
             _unpacker(lower)(path, work, meter)
-        if len(work.found) == before:
+        if len(work.found) > before:
+            work.refuse_left_out(path.name)
+        else:
             raise _refused(path.name, "里面没有可读的数据文件；请核对合同 file.member 与压缩包内容")
         work.spent += meter.out
         plain += sorted(work.found[before:], key=lambda s: s.name)
@@ -189,6 +221,8 @@ def _unzip(path: Path, work: _Unpacking, meter: _Meter) -> None:
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                 raise _refused(path.name, f"里面的“{_shown(name)}”是链接或设备，不是普通文件；{_REPORT}")
             if not _chosen(path.name, name, work.spec):
+                with suppress(*_BROKEN, RuntimeError), archive.open(info) as stream:
+                    work.leave_out(name, stream.read(_BEGINNING))
                 continue
             if name in chosen:
                 raise _refused(path.name, f"里面有两个同名文件“{_shown(name)}”；{_REPORT}")
@@ -304,8 +338,11 @@ def _take_tar_member(
     if content is None:
         raise _refused(name, f"里面的“{_shown(member)}”无法读取；{_REPORT}")
     if not _chosen(name, member, work.spec):
+        head = b""
         while block := content.read(_BLOCK):
             meter.take(len(block))
+            head = head or block[:_BEGINNING]
+        work.leave_out(member, head)
         return
     if member in seen:
         raise _refused(name, f"里面有两个同名文件“{_shown(member)}”；{_REPORT}")
@@ -319,6 +356,19 @@ def _gunzip(path: Path, work: _Unpacking, meter: _Meter) -> None:
 
 
 # -- names and reasons
+
+
+def _is_telling(pattern: str) -> bool:
+    """Tell whether a pattern says more of a name than its suffix: 数据_*.csv does, *.csv does not."""
+    return len(re.sub(r"[*?\[\]]", "", pattern.rpartition(".")[0])) >= 2
+
+
+def _header_of(head: bytes, spec: FileSpec) -> bytes:
+    """Return the lines of a delimited text down to its column names, as bytes; empty where there are none."""
+    if spec.format not in {"csv", "tsv"} or not spec.header:
+        return b""
+    lines = head.removeprefix(b"\xef\xbb\xbf").splitlines()[: spec.header + spec.header_rows - 1]
+    return b"\n".join(line.strip() for line in lines) if lines and len(lines[-1]) > 8 else b""
 
 
 def _chosen(archive: str, name: str, spec: FileSpec) -> bool:

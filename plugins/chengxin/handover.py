@@ -74,7 +74,8 @@ class StandardBatch:
     rules: issue rows per 'level:rule'. digest: contract + library digest under which it was made.
     mismatch: message when the whole delivery does not fit the contract (then passed = 0).
     sources: the names that `source_file` holds, by file number: received files, or members of archives.
-    stated: where another number of records is stated than was read.
+    stated: where another number of records is stated than was read. unfinished: what the file says beside its rows that
+    makes it no whole list (hasMore=true).
     """
 
     dataset: str
@@ -87,9 +88,11 @@ class StandardBatch:
     mismatch: str | None = None
     sources: tuple[str, ...] = ()
     stated: tuple[StatedRows, ...] = ()
+    unfinished: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sources", tuple(self.sources))  # JSON gives a list
+        object.__setattr__(self, "unfinished", tuple(self.unfinished))
         said = tuple(s if isinstance(s, StatedRows) else StatedRows(**s) for s in self.stated)
         object.__setattr__(self, "stated", said)
 

@@ -201,3 +201,15 @@ def test_an_increment_whose_last_row_lacks_the_line_break_of_the_one_before_is_t
     account = send(office, "\n".join(lines(6)), "又.csv")
     assert (account["verdict"], list(findings(office, account))) == ("warn", ["row.last_unended"])
     assert send(office, "\n".join(lines(7)), "三.csv")["verdict"] == "accept"
+
+
+@pytest.mark.parametrize(
+    ("beside", "verdict"), [({"hasMore": True, "next": "/a"}, "hold"), ({"hasMore": False}, "accept")]
+)
+def test_a_file_that_says_that_it_is_one_page_is_held(office: Office, beside: dict[str, Any], verdict: str) -> None:
+    declare(office, form="json")
+    rows = [{n: str(penalty(k, uscc=uscc(1))[n]) for n in NAMES} for k in range(1, 3)]
+    account = send(office, json.dumps({"rows": rows, **beside}), "罚.json")
+    assert (account["verdict"], account["received"]) == (verdict, 2)
+    told = findings(office, account).get("delivery.unfinished", "")
+    assert ("hasMore=true、next" in told) == (verdict == "hold")

@@ -79,3 +79,37 @@ def test_numbers_beside_the_rows_of_an_xml_file(tmp_path, body, expected):
             stated(tmp_path, body.encode(), format="xml", records="D/R")
         return
     assert stated(tmp_path, body.encode(), format="xml", records="D/R") == expected
+
+
+def unfinished(tmp_path: Any, body: str, **spec: Any) -> tuple[str, ...]:
+    path = tmp_path / f"f.{spec['format']}"
+    path.write_text(body, "utf-8")
+    found = FileSpec.model_validate(spec)
+    return tuple(n for piece in plan(path, found) for chunk in read(piece, found) for n in chunk.unfinished)
+
+
+@pytest.mark.parametrize(
+    ("beside", "expected"),
+    [
+        ('"hasMore":true', ("hasMore=true",)),
+        ('"truncated":"true"', ("truncated=true",)),
+        ('"isLastPage":false', ("isLastPage=false",)),
+        ('"success":false,"code":500', ("success=false", "code=500")),
+        ('"next":"https://gov.example/a?id=43"', ("next",)),
+        ('"page":{"hasNext":true}', ("hasNext=true",)),
+        ('"hasMore":false,"next":null,"nextCursor":"","success":true', ()),
+        ('"code":200,"status":"ok","errorCode":"0000"', ()),
+        ('"code":430000,"message":"OK","isLast":true', ()),
+    ],
+)
+@pytest.mark.parametrize("form", ['{%s,"rows":%s}', '{"rows":%s,%s}'])
+def test_a_file_that_says_that_it_is_not_all_is_heard(tmp_path, beside, expected, form):
+    rows = '[{"a":"1","code":"500","next":"x"}]'
+    body = form % ((beside, rows) if form.startswith("{%s") else (rows, beside))
+    assert unfinished(tmp_path, body, format="json", records="rows") == expected
+
+
+def test_the_head_of_a_message_says_that_the_answer_failed(tmp_path):
+    body = "<msg><head><code>%s</code></head><body><row><a>1</a></row></body></msg>"
+    assert unfinished(tmp_path, body % "500", format="xml", records="msg/body/row") == ("code=500",)
+    assert unfinished(tmp_path, body % "0", format="xml", records="msg/body/row") == ()

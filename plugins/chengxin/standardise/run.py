@@ -55,6 +55,11 @@ class Task:
     target: Path
 
 
+#: Rows passed, rows quarantined, issues per 'level:rule', the numbers of records that totals state, and what says
+#: beside the rows that they are not all.
+Done = tuple[int, int, Counter[str], list[int], list[str]]
+
+
 def standard_digest(contract: Contract) -> str:
     """Return what decides the standardised bytes: the contract and the library."""
     return f"{contract_digest(contract)}+{__version__}"
@@ -104,6 +109,7 @@ def _standardised(
     rules: Counter[str] = Counter()
     passed = quarantined = 0
     records = [0] * len(found)
+    unfinished: list[str] = []
     table = contract.file.format in TABLES
     paged = contract.delivery.connector == "http_api"  # pages as they came: what one states, the connector has compared
     stated = [totals(above(s.path, contract.file)) if table else [] for s in found]
@@ -114,6 +120,7 @@ def _standardised(
             done[0] + done[1] - (done[2]["error:row.not_a_record"] if table or contract.file.format == "fixed" else 0)
         )
         stated[task.file_no] += [] if paged else done[3]
+        unfinished += done[4]
         if done[2][f"error:{CUT_OFF}"] and contract.delivery.mode == "full":
             raise DeliveryMismatch(
                 f"文件 {task.file_name} 在中间断开，后面的记录没有收到；全量报送缺了它们会被当作撤回，故整批暂缓。"
@@ -129,6 +136,8 @@ def _standardised(
         standard_digest(contract),
         sources=tuple(s.name for s in found),
         stated=differing(batch, [s.name for s in found], records, stated),
+        # Several files may be the pages of one list.
+        unfinished=() if paged or len(found) > 1 else tuple(unfinished),
     )
 
 
@@ -155,7 +164,7 @@ def _tasks(contract: Contract, batch: Batch, found: Sequence[Source], folder: Pa
             number += 1
 
 
-def _results(tasks: Sequence[Task], workers: int, size: int) -> Iterator[tuple[int, int, Counter[str], list[int]]]:
+def _results(tasks: Sequence[Task], workers: int, size: int) -> Iterator[Done]:
     if workers > 1 and len(tasks) > 1 and size >= POOL_BYTES:
         context = get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=prepare) as pool:
@@ -164,15 +173,13 @@ def _results(tasks: Sequence[Task], workers: int, size: int) -> Iterator[tuple[i
         yield from map(standardise_piece, tasks)
 
 
-def standardise_piece(task: Task) -> tuple[int, int, Counter[str], list[int]]:
-    """Standardise one piece into its part files.
-
-    Return rows passed, rows quarantined, issues per 'level:rule', and the numbers of records that totals state.
-    """
+def standardise_piece(task: Task) -> Done:
+    """Standardise one piece into its part files."""
     mapper = Mapper(task.contract, today=task.today, salt=task.salt)
     passed = quarantined = 0
     rules: Counter[str] = Counter()
     stated: list[int] = []
+    unfinished: list[str] = []
     for n, chunk in enumerate(read(task.piece, task.contract.file)):
         done = mapper.run(chunk, file_no=task.file_no, file_name=task.file_name, from_1904=task.piece.from_1904)
         stem = f"{task.number:05d}-{n:03d}"
@@ -184,7 +191,8 @@ def standardise_piece(task: Task) -> tuple[int, int, Counter[str], list[int]]:
         if task.contract.file.format in TABLES:
             stated += totals(d.raw for d in chunk.damaged if d.rule == "row.not_a_record")
         stated += chunk.stated
-    return passed, quarantined, rules, stated
+        unfinished += chunk.unfinished
+    return passed, quarantined, rules, stated, unfinished
 
 
 def write_part(table: pa.Table, path: Path) -> None:

@@ -150,10 +150,23 @@ def batch_findings(
         return [_empty(contract)]
     return [
         *_restated(restates),
+        *_unfinished(counts),
         *_stated(contract, counts),
         *_perhaps_cut(contract, counts, history),
         *_refused_share(contract, counts),
     ]
+
+
+def _unfinished(counts: StandardBatch) -> Iterator[Finding]:
+    """Hold a file that says itself that it is one page of a list, or an answer that failed."""
+    if counts.unfinished:
+        told = "、".join(counts.unfinished)
+        yield Finding(
+            "delivery.unfinished",
+            "critical",
+            f"文件在记录之外写明 {told}：多半只是接口的一页，或一次失败的应答，不是完整的清单，故暂不采用。"
+            "请向提供部门核实：没有导完的，请其重报；确是全部记录的，用 chengxin release 放行并写明理由",
+        )
 
 
 def _restated(batch_id: str | None) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from chengxin.standardise.reading.record_count import count_beside, members, uni
 from chengxin.standardise.reading.record_rows import Gathering, Nested, Record, chunked
 from chengxin.standardise.reading.shapes import OVERSIZE, Piece, RawChunk
 from chengxin.standardise.reading.text_file import texts
+from chengxin.standardise.reading.unfinished import unfinished
 
 _BLANK = " \t\r\n\ufeff\x00\x1a"
 _SPACE = re.compile(r"[ \t\r\n\ufeff\x00\x1a]*")
@@ -160,6 +161,7 @@ def _elements(window: _Window, gathering: Gathering, spec: FileSpec, name: str) 
                 gathering.damage(ordinal, *rest)
             gathering.stated = count_beside(around.values, ordinal)
             gathering.units = units_beside(around.values)
+            gathering.unfinished = unfinished(around.values)
             return
         if mark == "":
             if not broken:

@@ -88,10 +88,10 @@ def members(found: Mapping[str, Any], *, beside: bool) -> Iterator[tuple[str, st
     for name, value in found.items():
         if isinstance(value, str):
             yield name, value, beside
-        elif isinstance(value, bool) and _PAGE.fullmatch(fold(name)):
-            yield name, "", beside
+        elif isinstance(value, bool):
+            yield name, str(value).lower(), beside
         elif isinstance(value, dict) and (name.lower() in HEADS or "page" in name.lower() or "paging" in name.lower()):
-            yield from ((inner, text, False) for inner, text in value.items() if isinstance(text, str))
+            yield from members({n: v for n, v in value.items() if not isinstance(v, dict)}, beside=False)
 
 
 def count_line(line: str) -> tuple[int, ...] | None:

@@ -26,6 +26,7 @@ class Gathering:
     encoding: str
     stated: tuple[int, ...] = ()  # how many records the file says it holds; for the last chunk
     units: tuple[str, ...] = ()  # notes beside the rows on the unit of their amounts; for the last chunk
+    unfinished: tuple[str, ...] = ()  # what says there that the rows are not all; for the last chunk
     _columns: dict[str, list[str | None]] = field(default_factory=dict)
     _rows: list[int] = field(default_factory=list)
     _damaged: list[Damaged] = field(default_factory=list)
@@ -88,7 +89,15 @@ class Gathering:
         table = pa.table({n: pa.array(self._columns[n], pa.string()) for n in names})
         damaged = tuple(sorted(self._damaged, key=lambda d: d.row))
         rows = pa.array(self._rows, pa.int64())
-        chunk = RawChunk(table, rows, damaged, self._nested, stated=self.stated, units=self.units)
+        chunk = RawChunk(
+            table,
+            rows,
+            damaged,
+            self._nested,
+            stated=self.stated,
+            units=self.units,
+            unfinished=self.unfinished,
+        )
         self._columns = {name: [] for name in names}
         self._rows, self._damaged, self._nested, self._size = [], [], {}, 0
         return chunk

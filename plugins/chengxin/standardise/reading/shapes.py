@@ -49,7 +49,8 @@ class RawChunk:
     rows: int64, the 1-based source row of each table row, ascending. damaged: ascending by row. nested: column ->
     indices of rows where an array, an object, true or false stands as its value. unended: the last row is the file's
     and has no line break. stated: how many records the file says it holds, beside its rows; units: what it says of the
-    unit there. filled: column -> indices of rows whose text goes to the end of its field, where it may have been cut.
+    unit there; unfinished: values there that say that these are not all rows.
+    filled: column -> indices of rows whose text goes to the end of its field, where it may have been cut.
     """
 
     table: pa.Table
@@ -59,6 +60,7 @@ class RawChunk:
     unended: bool = False
     stated: tuple[int, ...] = ()
     units: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
     filled: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 

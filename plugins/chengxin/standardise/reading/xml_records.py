@@ -18,6 +18,7 @@ from chengxin.standardise.reading.outline import xml_outline
 from chengxin.standardise.reading.record_count import count_beside, units_beside
 from chengxin.standardise.reading.record_rows import Gathering, Record, chunked
 from chengxin.standardise.reading.shapes import Piece, RawChunk
+from chengxin.standardise.reading.unfinished import unfinished
 from chengxin.standardise.reading.xml_beside import BLANK, Beside
 
 _PROLOG = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|\s)*", re.S)
@@ -204,6 +205,7 @@ class _Rows:
             )
         near = list(self._beside.near(place))
         self._gathering.stated, self._gathering.units = count_beside(near, self._ordinal), units_beside(near)
+        self._gathering.unfinished = unfinished(near)
 
     def _take(self, match: re.Match[str]) -> None:
         """Act on a tag within a row: its end, or one that can only come after it."""

@@ -300,7 +300,7 @@ class _Work:
         return valid(self.values[element])
 
     def check_dates(self) -> None:
-        """Warn where a period ends before it begins and where an event lies in the future."""
+        """Warn where a period ends before it begins, an event lies in the future, or birthdays differ."""
         kind = self.plan.kind
         none = pa.nulls(self.rows, pa.string())
         start, end = self.values.get(kind.effective_from_on or ""), self.values.get(kind.effective_to_on or "")
@@ -310,6 +310,11 @@ class _Work:
         if event is not None and pa.types.is_date32(event.type):
             future = _mask(pc.greater(event, pa.scalar(self.mapper.today, pa.date32())))
             self.log.add("dates.future", future, str(kind.event_on), "", none)
+        born, number = self.values.get("born_on"), self.values.get(kind.roles["subject"].identity.get("person_doc", ""))
+        if born is not None and number is not None:
+            is_resident = pc.match_substring_regex(number, "^[1-6][0-9]{16}[0-9X]$")  # GB 11643: the birthday within
+            told = pc.not_equal(pc.utf8_slice_codeunits(number, 6, 14), pc.strftime(born, format="%Y%m%d"))
+            self.log.add("person.born_differs", _mask(pc.and_(is_resident, told)), "born_on", "", none)
 
     def check_end(self) -> None:
         """Warn where the file ends within its last row: its last value may be cut off."""

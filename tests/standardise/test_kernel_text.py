@@ -113,6 +113,7 @@ def test_a_text_that_a_spreadsheet_keeps_as_a_formula_is_that_text(kind: str) ->
     ("text", "rule"),
     [
         ("5.00001E+12", "identifier.scientific"),
+        ("1.2345678901234568e+29", "identifier.scientific"),  # as JSON writes it
         ("示罚〔2024〕5号&nbsp;", "name.markup"),
         ("示罚<br>5号", "name.markup"),
         ("示罚〔2024〕5号?", "text.replacement"),

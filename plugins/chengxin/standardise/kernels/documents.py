@@ -31,7 +31,7 @@ _SIGNS = np.zeros(
 )  # what those have in common: ? & < + . and the last bytes of ？ □ ■ …, the first of Western letters
 _SIGNS[[*b"?&<+.", 0x9F, 0xA1, 0xA0, 0xA6, 0xC2, 0xC3]] = True
 _SPOILED = (
-    ("identifier.scientific", r"^[0-9](?:\.[0-9]+)?E\+[0-9]+$"),
+    ("identifier.scientific", r"^[0-9](?:\.[0-9]+)?[Ee]\+[0-9]+$"),
     ("name.markup", MARKUP),
     ("text.replacement", LOST),
 )

@@ -14,8 +14,7 @@ from chengxin.model.elements import elements
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import element_columns
 from chengxin.validate.conditions import ident
-from chengxin.validate.metrics import Listing, Need, Scalar
-from chengxin.validate.scan import BATCH
+from chengxin.validate.metrics import BATCH, Listing, Need, Scalar
 
 # Fewer rows say nothing of a column.
 _FEW = 20

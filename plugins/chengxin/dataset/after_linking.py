@@ -30,7 +30,7 @@ def noted(
     before: Admission,
     outcome: Outcome,
     links: Sequence[Path],
-    everything: Sequence[Admission] = (),
+    everything: Sequence[Admission],
 ) -> Admission:
     """Enter what was found into the verdict; done again, it is said once. Return the account with it.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
@@ -22,6 +23,7 @@ from chengxin.handover import Admission
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns
 from chengxin.resolve.session import session
+from chengxin.store.columns import coded
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest, TableEntry
 from chengxin.store.parquet import column_entries
@@ -126,7 +128,7 @@ class Assembly:
     ) -> Iterator[tuple[str, pa.Table]]:
         """Give the rows of the touched parts in their final order: kept ones that nothing displaced, fresh winners."""
         columns = self._present(kind, [*fresh, *restored], kept)
-        texts = set(rows.repeating(self._standard(fresh[0])[0]))
+        texts = set(coded(pq.read_metadata(self._standard(fresh[0])[0])))
         shape = rows.Shape(columns, "related" in kind.roles, tuple(parts), tuple(c for c in columns if c in texts))
         counts, sample = steps.sample_of_subjects(connection, self.layout, fresh, parts)
         for file in kept.values():

@@ -93,16 +93,6 @@ def fresh(
         yield Window(rows.drop_columns(["row_id"]), at, part, subject, more)
 
 
-def repeating(standard: Path) -> tuple[str, ...]:
-    """Return the texts that a standard file holds as places in a dictionary."""
-    with pq.ParquetFile(standard) as file:
-        if not file.metadata.num_row_groups:
-            return ()
-        group = file.metadata.row_group(0)
-        columns = [group.column(n) for n in range(group.num_columns)]
-    return tuple(c.path_in_schema for c in columns if c.physical_type == "BYTE_ARRAY" and c.has_dictionary_page)
-
-
 def kept(files: Mapping[Path, str], shape: Shape, origins: Origins, displaced: pa.Array) -> Iterator[Window]:
     """Read the rows of older data files that nothing displaced. files: path -> part."""
     numbers = {(batch, file): n for n, (_, _, batch, file, _) in enumerate(origins.rows)}

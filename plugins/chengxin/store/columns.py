@@ -16,6 +16,16 @@ import pyarrow.parquet as pq
 Mask = npt.NDArray[np.bool_]
 
 
+def coded(metadata: pq.FileMetaData) -> list[str]:
+    """Return the texts that a file holds as places in a dictionary, by its first row group."""
+    first = metadata.row_group(0) if metadata.num_row_groups else None
+    return [
+        field.name
+        for n, field in enumerate(metadata.schema.to_arrow_schema())
+        if first and pa.types.is_string(field.type) and first.column(n).has_dictionary_page
+    ]
+
+
 class DataFile:
     """One open data file; a context manager. names: its columns."""
 
@@ -23,13 +33,7 @@ class DataFile:
         self.metadata = pq.read_metadata(path)
         schema = self.metadata.schema.to_arrow_schema()
         self.names: list[str] = schema.names
-        first = self.metadata.row_group(0) if self.metadata.num_row_groups else None
-        coded = [
-            field.name
-            for n, field in enumerate(schema)
-            if first and pa.types.is_string(field.type) and first.column(n).has_dictionary_page
-        ]
-        self._file = pq.ParquetFile(path, metadata=self.metadata, read_dictionary=coded)
+        self._file = pq.ParquetFile(path, metadata=self.metadata, read_dictionary=coded(self.metadata))
 
     def __enter__(self) -> Self:
         return self

@@ -63,9 +63,7 @@ def shapes(contract: Contract, kind: Kind) -> list[dict[str, Any]]:
 def needs(contract: Contract, kind: Kind, types: Mapping[str, str], rows: int) -> dict[str, Need]:
     """Return what has to be asked of a batch, by name: amounts by size, different values of two columns.
 
-    Bounded in memory, and equal for equal rows.
-
-    rows: of the batch; of many, every so manieth tells as much as all.
+    Bounded in memory, and equal for equal rows. rows: of the batch; of many, a sample tells as much as all.
     """
     asked: dict[str, Need] = {}
     step = max(1, rows // _ENOUGH)

@@ -59,7 +59,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class StatedRows:
-    """A file that holds another number of records than is stated. by: `manifest`, or `total` (a row of the file)."""
+    """A file that holds another number of records than is stated.
+
+    by: `manifest`; `total` (a row of the file); `least`: how many subjects of one record at least (共 25 户).
+    """
 
     file: str
     by: str

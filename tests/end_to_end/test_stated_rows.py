@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ def office(tmp_path: Path) -> Office:
     return office
 
 
-def declare(office: Office, mode: str = "incremental", form: str = "csv", **options: Any) -> None:
+def declare(
+    office: Office, mode: str = "incremental", form: str = "csv", file: dict[str, Any] | None = None, **options: Any
+) -> None:
     columns = [{"source": n, "element": n} for n in NAMES]
     delivery = {"mode": mode, "options": {"folder": "pen", "pattern": f"*.{form}", **options}}
-    file = {"format": form} | ({"records": "rows"} if form == "json" else {})
+    file = file or {"format": form} | ({"records": "rows"} if form == "json" else {})
     office.contract("pen", "penalty", PENALTY, columns=columns, delivery=delivery, file=file)
 
 
@@ -71,7 +74,8 @@ def test_what_the_manifest_counts_is_what_must_be_read(office: Office, listed: s
 
 
 @pytest.mark.parametrize("total", ["合计 5 条,,,,", "共5条记录", "合计：5条,,,,", "合计,5条,,,", '"总计： 5 条",,,,',
-    "记录数：5,,,,", "注：共有5条，其中市局2条,,,,"])  # fmt: skip
+    "记录数：5,,,,", "注：共有5条，其中市局2条,,,,", "(5 rows)", "5 rows selected.,,,,", "（5 行受影响）", "TRAILER,5",
+    "T|5,,,,", "T,20260302,5"])  # fmt: skip
 def test_a_total_that_agrees_says_nothing_and_one_that_does_not_is_told(office: Office, total: str) -> None:
     account = send(office, "\n".join([*lines(5), total, ""]))
     assert (account["verdict"], account["accepted"]) == ("warn" if findings(office, account) else "accept", 5)
@@ -90,8 +94,25 @@ def test_a_full_list_that_is_shorter_than_its_own_total_is_held(office: Office) 
     assert "写明共 20 条，实际读到 19 条" in findings(office, account)["rows.total"]
 
 
+@pytest.mark.parametrize("total", ["合计 4 户,,,,", "共计：5", "合计7人,,,,"])
+def test_subjects_have_one_record_each_at_least(office: Office, total: str) -> None:
+    account = send(office, "\n".join([*lines(5), total, ""]))
+    said = findings(office, account).get("rows.total", "")
+    assert ("写明共 7（户、人或件），实际读到 5 条" in said) == (total == "合计7人,,,,")
+    assert account["verdict"] == ("warn" if said else "accept")
+
+
 @pytest.mark.parametrize(
-    "total", ["合计 30 户,,,,", "合计,,,,30", "小计 2 条,,,,", "第1页共3页,,,,", "备注：罚款30万元,,,,"]
+    "total",
+    [
+        "合计,,,,30",
+        "小计 2 条,,,,",
+        "第1页共3页,,,,",
+        "备注：罚款30万元,,,,",
+        "合计：250000",
+        "总数,,30,,",
+        "T00000007",
+    ],
 )
 def test_what_counts_something_else_is_no_number_of_records(office: Office, total: str) -> None:
     account = send(office, "\n".join([*lines(5), total, ""]))
@@ -104,10 +125,51 @@ def test_the_total_of_a_json_file_is_compared_with_its_rows_and_that_of_a_longer
     account = send(office, json.dumps({"total": 5, "rows": rows}), "一.json")
     assert (account["verdict"], account["accepted"]) == ("accept", 5)
     paged = send(office, json.dumps({"total": 900, "page": 1, "pageSize": 5, "rows": rows}), "二.json")
-    assert paged["verdict"] == "accept"
+    assert (paged["verdict"], "total=900" in findings(office, paged)["delivery.unfinished"]) == ("hold", True)
     short = send(office, json.dumps({"rows": rows[:4], "total": 5}), "三.json")
     assert short["verdict"] == "hold"
     assert "“三.json”写明共 5 条，实际读到 4 条" in findings(office, short)["rows.total"]
+
+
+@pytest.mark.parametrize(
+    ("behind", "told"),
+    [
+        ("未完待续", "未完待续"),
+        ("（未完，接下表）,,,,", "未完待续"),
+        ("转下页,,,,", "未完待续"),
+        ("<!DOCTYPE html><html><body>504 Gateway Time-out</body></html>", "网页（HTML）"),
+        ("ORA-01555: snapshot too old: rollback segment number", "数据库或程序的报错"),
+        ("ERROR:  canceling statement due to user request", "数据库或程序的报错"),
+        ("java.sql.SQLException: Connection reset", "数据库或程序的报错"),
+    ],
+)
+def test_what_shows_below_the_rows_that_the_export_broke_off_holds_the_file(
+    office: Office, behind: str, told: str
+) -> None:
+    account = send(office, "\n".join([*lines(5), behind, ""]))
+    assert account["verdict"] == "hold"
+    assert f"文件在记录之外有 {told}：" in findings(office, account)["delivery.unfinished"]
+
+
+@pytest.mark.parametrize("behind", ["完", "第1页，共1页", "错误,,,,", "转让,见下,,,", "EOF", "Error,,,,"])
+def test_other_ends_do_not(office: Office, behind: str) -> None:
+    account = send(office, "\n".join([*lines(5), behind, ""]))
+    assert account["verdict"] == "accept"
+
+
+def test_pages_of_one_list_in_several_files_are_the_list_if_their_rows_are_as_many(
+    office: Office, tmp_path: Path
+) -> None:
+    declare(office, form="json", mode="full", file={"format": "json", "records": "rows", "member": "*.json"})
+    rows = [{name: str(row[name]) for name in NAMES} for row in (penalty(n, uscc=uscc(1)) for n in range(1, 6))]
+    for total, verdict in ((5, "accept"), (6, "hold")):
+        path = tmp_path / f"{total}.zip"
+        with zipfile.ZipFile(path, "w") as package:
+            for page, part in enumerate((rows[:3], rows[3:]), 1):
+                package.writestr(f"{page}.json", json.dumps({"total": total, "page": page, "rows": part}))
+        account = office.ingest("pen", path)
+        assert account["verdict"] == verdict
+        assert ("total=6" in findings(office, account).get("delivery.unfinished", "")) == (total == 6)
 
 
 def test_a_fixed_width_file_is_compared_with_its_last_line_and_texts_that_fill_their_field_are_told(

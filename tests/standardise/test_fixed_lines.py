@@ -35,7 +35,7 @@ def of(tmp_path: Path, body: list[bytes] | bytes) -> tuple[list[int], list[Damag
     chunks = [chunk for piece in plan(path, spec()) for chunk in read(piece, spec())]
     filled = {chunk.rows[n].as_py() for chunk in chunks for rows in chunk.filled.values() for n in rows}
     rows = [row for chunk in chunks for row in chunk.rows.to_pylist()]
-    return rows, [d for c in chunks for d in c.damaged], tuple(n for c in chunks for n in c.stated), filled
+    return rows, [d for c in chunks for d in c.damaged], tuple(n for c in chunks for n in c.told.stated), filled
 
 
 @pytest.mark.parametrize("extra", [b"x", b"  ", b"\xa3\xa3", b"abc"])

@@ -12,7 +12,7 @@ def stated(tmp_path: Any, body: bytes, **spec: Any) -> tuple[int, ...]:
     path = tmp_path / f"f.{spec['format']}"
     path.write_bytes(body)
     found = FileSpec.model_validate(spec)
-    return tuple(n for piece in plan(path, found) for chunk in read(piece, found) for n in chunk.stated)
+    return tuple(n for piece in plan(path, found) for chunk in read(piece, found) for n in chunk.told.stated)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,9 @@ def stated(tmp_path: Any, body: bytes, **spec: Any) -> tuple[int, ...]:
         ('"本次报送条数":3', (3,)),
         ('"num":3', (3,)),
         ('"head":{"recordNum":3}', (3,)),
+        ('"trailer":{"count":3}', (3,)),
+        ('"meta":{"total":3}', (3,)),
+        ('"total":3,"start":"2026-01-01","end":"2026-01-31"', (3,)),  # a period, no paging
         ('"报文头":{"记录数":"1,003"}', (1003,)),
         ('"total":3,"count":2', (2,)),  # one of the two agrees: the other may be of the whole list
         ('"total":3,"page":1,"pageSize":20', (3,)),  # all on one page
@@ -65,6 +68,8 @@ def test_the_total_of_an_object_around_counts_but_num_does_only_beside_the_rows(
         ("<D><R><a>1</a></R><条数>3</条数></D>", (3,)),
         ('<D total="3"><R><a>1</a></R></D>', (3,)),
         ("<D><head><recordCount>3</recordCount></head><R><a>1</a></R></D>", (3,)),
+        ("<D><R><a>1</a></R><Trailer><count>3</count></Trailer></D>", (3,)),
+        ('<D><R><a>1</a></R><footer total="3"/></D>', (3,)),
         ("<D><total><![CDATA[3]]></total><R><a>1</a></R></D>", (3,)),
         ("<D><total>3</total><pageNum>1</pageNum><R><a>1</a></R></D>", ()),
         ("<D><E><count>3</count><R><a>2</a></R></E><R><a>1</a></R></D>", "另有一处"),
@@ -85,7 +90,7 @@ def unfinished(tmp_path: Any, body: str, **spec: Any) -> tuple[str, ...]:
     path = tmp_path / f"f.{spec['format']}"
     path.write_text(body, "utf-8")
     found = FileSpec.model_validate(spec)
-    return tuple(n for piece in plan(path, found) for chunk in read(piece, found) for n in chunk.unfinished)
+    return tuple(n for piece in plan(path, found) for chunk in read(piece, found) for n in chunk.told.unfinished)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +102,10 @@ def unfinished(tmp_path: Any, body: str, **spec: Any) -> tuple[str, ...]:
         ('"success":false,"code":500', ("success=false", "code=500")),
         ('"next":"https://gov.example/a?id=43"', ("next",)),
         ('"page":{"hasNext":true}', ("hasNext=true",)),
+        ('"pageNo":1,"totalPages":38', ("totalPages=38",)),
+        ('"pageNo":1,"totalPages":1', ()),
+        ('"pageNo":1,"totalPages":3,"total":1', ()),  # all rows are here, whatever pages they came in
+        ('"pages":38', ()),  # of paper, perhaps
         ('"hasMore":false,"next":null,"nextCursor":"","success":true', ()),
         ('"code":200,"status":"ok","errorCode":"0000"', ()),
         ('"code":430000,"message":"OK","isLast":true', ()),

@@ -6,8 +6,9 @@ from typing import Any, Protocol
 
 from lxml import etree
 
-from chengxin.connectors.http_hints import AROUND, fold, levels
+from chengxin.connectors.http_hints import levels
 from chengxin.errors import DeliveryCorrupt
+from chengxin.model.paging import AROUND, fold
 
 #: Roots of XML answers that hold no data whatever the contract looks for.
 _NO_DATA = frozenset({"fault", "error", "errors", "exception", "html"})

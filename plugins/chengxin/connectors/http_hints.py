@@ -9,39 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: Objects and elements in which such fields stand, beside those around the rows.
-AROUND = frozenset({"page", "pages", "pageinfo", "pagination", "paging", "pager", "meta", "links"})
+from chengxin.model.paging import AROUND, LAST, MORE, NEXT, NOTHING, PAGES, TOTAL, fold
 
-_TOTAL = frozenset(
-    {
-        "total", "totalcount", "totalnum", "totalnumber", "totalrow", "totalrows", "totalrecord", "totalrecords",
-        "totalrecordcount", "totalelements", "totalitems", "totalsize", "totalhits", "totalcnt", "recordcount",
-        "recordtotal", "recordstotal", "recordsfiltered", "rowcount", "rowtotal", "allcount", "count", "总数", "总条数",
-        "总记录数", "总行数", "记录总数", "数据总数",
-    }
-)  # fmt: skip
-_PAGES = frozenset(
-    {
-        "pages", "totalpage", "totalpages", "totalpagecount", "pagetotal", "lastpage", "总页数",
-    }
-)  # fmt: skip
-_MORE = frozenset(
-    {
-        "hasnext", "hasmore", "hasnextpage", "more",
-    }
-)  # fmt: skip
-_LAST = frozenset(
-    {
-        "last", "islast", "islastpage", "lastpage", "isend", "end",
-    }
-)  # fmt: skip
-_NEXT = frozenset(
-    {
-        "next", "nextpage", "nextcursor", "nexttoken", "nextpagetoken", "nexturl", "nextlink", "nexthref",
-        "nextpageurl", "odatanextlink", "nextid", "nextoffset", "nextmarker", "continuationtoken",
-    }
-)  # fmt: skip
-_NOTHING = frozenset({"", "false", "0", "-1", "null", "none"})
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
@@ -68,17 +37,17 @@ def hints_of(found: Iterable[tuple[str, Any]], unrelated: Collection[str] = ()) 
         if name in unrelated or isinstance(value, list):
             continue
         text = _text(value)
-        if folded in _TOTAL and (number := _number(value)) is not None:
+        if folded in TOTAL and (number := _number(value)) is not None:
             totals.append((name, number))
-        elif folded in _PAGES and (number := _number(value)) is not None:
+        elif folded in PAGES and (number := _number(value)) is not None:
             pages.append((name, number))
             done |= number <= 1
-        elif folded in _MORE | _LAST and text in {"true", "false"}:
-            follows = (text == "true") == (folded in _MORE)
+        elif folded in MORE | LAST and text in {"true", "false"}:
+            follows = (text == "true") == (folded in MORE)
             more, done = (more or f"{name}={text}" if follows else more), done or not follows
-        elif folded in _NEXT:
+        elif folded in NEXT:
             # its value is not shown: it may be a number that names a person
-            more, done = (more or name if text not in _NOTHING else more), done or text in _NOTHING
+            more, done = (more or name if text not in NOTHING else more), done or text in NOTHING
     return Hints(_greatest(totals), _greatest(pages), more, done)
 
 
@@ -97,11 +66,6 @@ def levels(documents: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
             yield name, value
             if isinstance(value, dict) and fold(name) in AROUND:
                 yield from value.items()
-
-
-def fold(name: str) -> str:
-    """Return a field's name in small letters alone."""
-    return re.sub(r"[^a-z\u4e00-\u9fff]", "", name.rpartition("}")[2].lower())
 
 
 def _greatest(told: list[tuple[str, int]]) -> tuple[str, int] | None:
@@ -123,4 +87,4 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):  # HAL: {"next": {"href": ...}}
         value = value.get("href") or ""
     text = "" if value is None else str(value).strip()
-    return text.lower() if text.lower() in _NOTHING | {"true"} else text
+    return text.lower() if text.lower() in NOTHING | {"true"} else text

@@ -86,7 +86,7 @@ class Mapper:
 
         from_1904: the chunk is of a workbook that counts days from 1904.
         """
-        check_units(self.plan, (*(d.raw for d in chunk.damaged if len(d.raw) < NOTE), *chunk.units))
+        check_units(self.plan, (*(d.raw for d in chunk.damaged if len(d.raw) < NOTE), *chunk.told.units))
         work = _Work(self, chunk, file_no, file_name)
         work.clean_columns(from_1904)
         work.apply_currency()

@@ -29,9 +29,9 @@ from chengxin.standardise.quarantine import QUARANTINE
 from chengxin.standardise.reader import Piece, above, headers, number_formats, plan, read, rows_of_sheet
 from chengxin.standardise.reading.archives import Source, sources
 from chengxin.standardise.reading.notes import TABLES
-from chengxin.standardise.reading.record_count import totals
-from chengxin.standardise.reading.shapes import CUT_OFF
-from chengxin.standardise.stated_rows import differing
+from chengxin.standardise.reading.shapes import CUT_OFF, Damaged, Told
+from chengxin.standardise.reading.told_lines import noted, torn
+from chengxin.standardise.stated_rows import differing, unfinished
 from chengxin.standardise.stated_units import check_formats, check_units, unit_above
 from chengxin.standardise.worker import prepare
 from chengxin.store import atomic
@@ -55,9 +55,8 @@ class Task:
     target: Path
 
 
-#: Rows passed, rows quarantined, issues per 'level:rule', the numbers of records that totals state, and what says
-#: beside the rows that they are not all.
-Done = tuple[int, int, Counter[str], list[int], list[str]]
+#: Rows passed, rows quarantined, issues per 'level:rule', and what the file says of its rows outside them.
+Done = tuple[int, int, Counter[str], Told]
 
 
 def standard_digest(contract: Contract) -> str:
@@ -109,23 +108,22 @@ def _standardised(
     rules: Counter[str] = Counter()
     passed = quarantined = 0
     records = [0] * len(found)
-    unfinished: list[str] = []
     table = contract.file.format in TABLES
-    paged = contract.delivery.connector == "http_api"  # pages as they came: what one states, the connector has compared
-    stated = [totals(above(s.path, contract.file)) if table else [] for s in found]
+    told = [noted(above(s.path, contract.file)) if table else Told() for s in found]
     for task, done in zip(tasks, _results(tasks, workers, sum(s.path.stat().st_size for s in found)), strict=True):
         passed, quarantined = passed + done[0], quarantined + done[1]
         rules.update(done[2])
         records[task.file_no] += (
             done[0] + done[1] - (done[2]["error:row.not_a_record"] if table or contract.file.format == "fixed" else 0)
         )
-        stated[task.file_no] += [] if paged else done[3]
-        unfinished += done[4]
+        told[task.file_no] += done[3]
         if done[2][f"error:{CUT_OFF}"] and contract.delivery.mode == "full":
             raise DeliveryMismatch(
                 f"文件 {task.file_name} 在中间断开，后面的记录没有收到；全量报送缺了它们会被当作撤回，故整批暂缓。"
                 "请核对传输是否完整，重新报送完整的文件"
             )
+    if contract.delivery.connector == "http_api":  # pages as they came: what one says, the connector has compared
+        told = [Told()] * len(found)
     return StandardBatch(
         contract.id,
         batch.batch_id,
@@ -135,9 +133,8 @@ def _standardised(
         dict(sorted(rules.items())),
         standard_digest(contract),
         sources=tuple(s.name for s in found),
-        stated=differing(batch, [s.name for s in found], records, stated),
-        # Several files may be the pages of one list.
-        unfinished=() if paged or len(found) > 1 else tuple(unfinished),
+        stated=differing(batch, [s.name for s in found], records, told),
+        unfinished=unfinished(records, told),
     )
 
 
@@ -178,8 +175,7 @@ def standardise_piece(task: Task) -> Done:
     mapper = Mapper(task.contract, today=task.today, salt=task.salt)
     passed = quarantined = 0
     rules: Counter[str] = Counter()
-    stated: list[int] = []
-    unfinished: list[str] = []
+    told = Told()
     for n, chunk in enumerate(read(task.piece, task.contract.file)):
         done = mapper.run(chunk, file_no=task.file_no, file_name=task.file_name, from_1904=task.piece.from_1904)
         stem = f"{task.number:05d}-{n:03d}"
@@ -188,11 +184,17 @@ def standardise_piece(task: Task) -> Done:
                 write_part(table, task.target / f"{kind}-{stem}.parquet")
         passed, quarantined = passed + done.passed.num_rows, quarantined + done.quarantined.num_rows
         rules.update(_count_rules(done.issues))
-        if task.contract.file.format in TABLES:
-            stated += totals(d.raw for d in chunk.damaged if d.rule == "row.not_a_record")
-        stated += chunk.stated
-        unfinished += chunk.unfinished
-    return passed, quarantined, rules, stated, unfinished
+        told += chunk.told + _of_lines(chunk.damaged, task.contract.file.format)
+    return passed, quarantined, rules, told
+
+
+def _of_lines(damaged: Sequence[Damaged], form: str) -> Told:
+    """Return what lines that are no records say of the file."""
+    notes = [d.raw for d in damaged if d.rule == "row.not_a_record"]
+    others = [d.raw for d in damaged if d.rule == "row.width"]
+    if form in TABLES:
+        return noted(notes) + Told(torn=torn(others))
+    return Told(torn=torn(notes))  # of fixed width the reader has read them
 
 
 def write_part(table: pa.Table, path: Path) -> None:

@@ -158,13 +158,13 @@ def batch_findings(
 
 
 def _unfinished(counts: StandardBatch) -> Iterator[Finding]:
-    """Hold a file that says itself that it is one page of a list, or an answer that failed."""
+    """Hold a file that says itself that it is one page of a list, an answer that failed, or not written to its end."""
     if counts.unfinished:
         told = "、".join(counts.unfinished)
         yield Finding(
             "delivery.unfinished",
             "critical",
-            f"文件在记录之外写明 {told}：多半只是接口的一页，或一次失败的应答，不是完整的清单，故暂不采用。"
+            f"文件在记录之外有 {told}：多半只是接口的一页，没有导完，或是一次失败的应答，不是完整的清单，故暂不采用。"
             "请向提供部门核实：没有导完的，请其重报；确是全部记录的，用 chengxin release 放行并写明理由",
         )
 
@@ -195,11 +195,12 @@ def _stated(contract: Contract, counts: StandardBatch) -> Iterator[Finding]:
         if said.by == "manifest":
             message = f"清单写明“{said.file}”有 {said.stated} 条记录，{read}，故暂不采用。{ask}"
             yield Finding("rows.manifest", "critical", message, str(said.read))
-        elif contract.delivery.mode == "full" and said.read < said.stated:
+        elif said.by == "total" and contract.delivery.mode == "full" and said.read < said.stated:
             message = f"“{said.file}”写明共 {said.stated} 条，{read}，缺少的记录会被撤下，故暂不采用。{ask}"
             yield Finding("rows.total", "critical", message, str(said.read))
         else:
-            message = f"“{said.file}”写明共 {said.stated} 条，{read}。请与提供部门核对是否有缺失"
+            count = f"{said.stated} 条" if said.by == "total" else f"{said.stated}（户、人或件）"
+            message = f"“{said.file}”写明共 {count}，{read}。请与提供部门核对是否有缺失"
             yield Finding("rows.total", "warning", message, str(said.read))
 
 

@@ -11,6 +11,7 @@ from chengxin.standardise.reading.notes import inner_headers, is_note, is_remark
 from chengxin.standardise.reading.quotes import misquoted, wrapped
 from chengxin.standardise.reading.salvage import Records, find_records
 from chengxin.standardise.reading.shapes import OVERSIZE, Damaged, RawChunk, kept, miscounted, row_numbers
+from chengxin.standardise.reading.told_lines import is_counting
 
 _BLANKS = " \t\u3000\xa0\ufeff"
 _NOTE = 300  # bytes of a line that may be a total or a note
@@ -76,8 +77,10 @@ def _misfit(
     raw = _line(text, lines, *of)
     if size > OVERSIZE:
         return Damaged(row, "row.oversize", raw)
-    if size <= _NOTE and is_note(layout.fields(layout.prepared(raw.encode()))):  # 共 120 条 without its separators
-        return Damaged(row, "row.not_a_record", raw)
+    if size <= _NOTE:  # 共 120 条 without its separators
+        cells = layout.fields(layout.prepared(raw.encode()))
+        if is_note(cells) or is_counting("|".join(cells)):
+            return Damaged(row, "row.not_a_record", raw)
     return Damaged(row, "row.width", raw, note=miscounted(width, fields), fragment=fields == 1 and not is_remark(raw))
 
 

@@ -17,7 +17,6 @@ from chengxin.standardise.reading.decode import to_utf8
 from chengxin.standardise.reading.fixed_shifts import shifts
 from chengxin.standardise.reading.layout import Ints, Lines
 from chengxin.standardise.reading.notes import is_note, is_remark
-from chengxin.standardise.reading.record_count import count_line, totals
 from chengxin.standardise.reading.shapes import (
     CHUNK_BYTES,
     CHUNK_ROWS,
@@ -26,11 +25,13 @@ from chengxin.standardise.reading.shapes import (
     Damaged,
     Piece,
     RawChunk,
+    Told,
     kept,
     miscounted,
     row_numbers,
 )
 from chengxin.standardise.reading.text_file import mapped, release
+from chengxin.standardise.reading.told_lines import is_counting, noted
 
 #: After a value of a field with unwritten decimals whose digits are not written as agreed.
 UNCLEAR = "（小数位不明）"
@@ -73,7 +74,7 @@ def _chunk(data: bytes, first: int, length: int, piece: Piece, spec: FileSpec) -
     sizes = lines.ends - lines.starts
     if first == 1 and _is_header(data, lines, piece, spec):
         sizes[0] = 0  # no record: as a blank line
-    damaged, stated = _around(data, lines, sizes, first, piece)
+    damaged, told = _around(data, lines, sizes, first, piece)
     fits = sizes == length
     # blanks behind most lines are the sender's way; behind a few, something within moved the rest
     blanks_behind = 2 * int(np.count_nonzero(sizes > length)) >= int(np.count_nonzero(sizes))
@@ -92,16 +93,16 @@ def _chunk(data: bytes, first: int, length: int, piece: Piece, spec: FileSpec) -
     index = _unshifted(data, lines, index, damaged, first, length, piece, spec)
     chunk = _columns(data, index, damaged, first, piece, spec, lines)
     last = chunk.rows[-1].as_py() if len(chunk.rows) else 0
-    return replace(chunk, unended=unended and last == first + len(lines) - 1, stated=stated)
+    return replace(chunk, unended=unended and last == first + len(lines) - 1, told=told)
 
 
-def _around(data: bytes, lines: Lines, sizes: Ints, first: int, piece: Piece) -> tuple[list[Damaged], tuple[int, ...]]:
+def _around(data: bytes, lines: Lines, sizes: Ints, first: int, piece: Piece) -> tuple[list[Damaged], Told]:
     """Take out lines before and behind the rows that count them, and notes; their size becomes 0.
 
-    Return them as damaged rows, and the numbers of records that they state.
+    Return them as damaged rows, and what they tell.
     """
     damaged: list[Damaged] = []
-    stated: tuple[int, ...] = ()
+    told = Told()
     filled = np.flatnonzero(sizes)
     odd = filled[sizes[filled] != np.median(sizes[filled])] if len(filled) else filled
     for n in sorted({*filled[:1].tolist(), *filled[-1:].tolist(), *odd[:_ODD].tolist()}):
@@ -109,12 +110,11 @@ def _around(data: bytes, lines: Lines, sizes: Ints, first: int, piece: Piece) ->
         if len(raw) > OVERSIZE:
             continue
         shown = _shown(raw, piece.encoding).strip()
-        counted = count_line(shown)
-        if counted is not None or is_note([shown]):
+        if is_counting(shown, padded=True) or is_note([shown]):
             damaged.append(Damaged(first + n, "row.not_a_record", shown))
-            stated += tuple(totals([shown])) or counted or ()
+            told += noted([shown], padded=True)
             sizes[n] = 0
-    return damaged, stated
+    return damaged, told
 
 
 def _unshifted(

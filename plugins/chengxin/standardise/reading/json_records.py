@@ -12,11 +12,10 @@ from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.standardise.reading.decode import stream
 from chengxin.standardise.reading.encoding import encoding_of
 from chengxin.standardise.reading.outline import SUMS
-from chengxin.standardise.reading.record_count import count_beside, members, units_beside
+from chengxin.standardise.reading.record_count import members, told
 from chengxin.standardise.reading.record_rows import Gathering, Nested, Record, chunked
 from chengxin.standardise.reading.shapes import OVERSIZE, Piece, RawChunk
 from chengxin.standardise.reading.text_file import texts
-from chengxin.standardise.reading.unfinished import unfinished
 
 _BLANK = " \t\r\n\ufeff\x00\x1a"
 _SPACE = re.compile(r"[ \t\r\n\ufeff\x00\x1a]*")
@@ -159,9 +158,7 @@ def _elements(window: _Window, gathering: Gathering, spec: FileSpec, name: str) 
             if rest:
                 ordinal += 1
                 gathering.damage(ordinal, *rest)
-            gathering.stated = count_beside(around.values, ordinal)
-            gathering.units = units_beside(around.values)
-            gathering.unfinished = unfinished(around.values)
+            gathering.told = told(around.values, ordinal)
             return
         if mark == "":
             if not broken:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from chengxin.errors import DeliveryMismatch
 from chengxin.model.elements import elements
 from chengxin.standardise.kernels.buffers import as_mask
+from chengxin.standardise.reading.told_lines import is_counting
 
 #: Formats whose rows that are no records (row.not_a_record) are totals, notes and headers.
 TABLES = frozenset({"csv", "tsv", "xlsx", "xls"})
@@ -41,7 +42,7 @@ _REMARK = re.compile(  # what stands alone on a line and is half of no value
     r"|.{0,30}(?:自动生成|系统导出|版权所有|仅供(?:内部)?参考)[。.!！]?|(?:以上|本)(?:表|名单|清单|文件|数据|信息)(?:由|为|系|仅|共|来源|截).{0,60}",
     re.I,
 )
-_MARKS = "必选非示样合总小共累记条本全以注备附说填表制审复报单负联数资打导生统第（(TtGgSs \u3000\xa0\ufeff"
+_MARKS = "未待转接见必选非示样合总小共累记条本全以注备附说填表制审复报单负联数资打导生统第（(TtGgSs \u3000\xa0\ufeff"
 _BOM = "\ufeff"
 _LONGEST_LATIN = 30  # bytes of a mark in Latin letters or brackets, and its blanks
 _DEEP = 3  # columns in which the mark may stand
@@ -51,6 +52,8 @@ def not_records(table: pa.Table) -> npt.NDArray[np.bool_]:
     """Mark rows that begin with 合计 and its like, and rows that hold a note (注：, 制表人：) and nothing else."""
     found = np.zeros(table.num_rows, bool)
     open_rows = np.ones(table.num_rows, bool)  # nothing stands before this column
+    if table.num_rows:  # what programs write below their rows begins in many ways
+        found[-1] = _is_note(table, table.num_rows - 1)
     for column in table.columns[: min(_DEEP, max(table.num_columns - 1, 1))]:
         if not len(column) or not open_rows.any():
             break
@@ -130,9 +133,12 @@ def _is_note(table: pa.Table, row: int) -> bool:
 
 def is_note(cells: Iterable[str]) -> bool:
     """Tell whether the cells of a row are those of a total or a note."""
-    filled = [cell for cell in (cell.strip(_BLANK) for cell in cells) if cell]
+    given = list(cells)
+    filled = [cell for cell in (cell.strip(_BLANK) for cell in given) if cell]
     if not filled:
         return False
+    if len(filled) < min(len(given), 4) and is_counting("|".join(filled)):  # T|12 may be all of a narrower table
+        return True
     if _TOTAL.fullmatch(re.sub(rf"[{_BLANK}]", "", filled[0])) or _SIGNED.fullmatch(filled[0]):
         return True
     if len(filled) > 1 and _SAMPLE.fullmatch(filled[0]):

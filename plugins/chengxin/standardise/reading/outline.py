@@ -10,6 +10,10 @@ _XML_TOKEN = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?\?>|<(/?)(
 _TOKENS = 20_000
 #: Names of the part of a message that speaks of it as a whole.
 HEADS = frozenset({"head", "header", "messageheader", "msghead", "报文头"})
+#: Names of parts behind the rows, or beside them, that speak of them; unlike heads they may be rows of their own.
+FEET = frozenset(
+    {"foot", "footer", "trailer", "tail", "meta", "metadata", "summary", "msgtail", "报文尾", "文件尾", "汇总"}
+)
 
 
 def json_records_path(text: str) -> str:

@@ -1,104 +1,90 @@
-"""How many records a file says it holds: in a total or note, in a value beside the rows of JSON and XML; units too.
+"""What values beside the rows of JSON and XML say of them: how many there are, the unit of amounts, that more follow.
 
 Only where the meaning is sure: `total` and its like near the rows, and not in one page of a longer list.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from chengxin.standardise.reading.outline import HEADS
+from chengxin.model.paging import AROUND, PAGES, TOTAL, fold, is_paging, is_place, is_size
+from chengxin.standardise.reading.outline import FEET, HEADS
+from chengxin.standardise.reading.shapes import Told
+from chengxin.standardise.reading.unfinished import unfinished
 
-_COUNT = re.compile(
-    r"total(?:count|num|number|rows?|records?|size|items?)?|allcount"
-    r"|(?:records?|rows?|data|items?|lines?|list)(?:count|total|number|cnt)|(?:record|data)s?num|count|cnt|num"
+_COUNT = re.compile(  # beside model.paging.TOTAL
+    r"(?:records?|rows?|data|items?|lines?|list)(?:count|total|number|cnt)|(?:record|data)s?num|cnt|num"
     r"|(?:本次|本批|本文件|文件|报送|上报|上传|传输|发送|推送|数据|记录|明细|信息|总)*(?:总数|条数|笔数|行数|记录数|总记录数)"
 )
-_PAGE = re.compile(
-    r"(?:cur|current|this|start)?page(?:no|num|number|index|count|s|size|rows|total|info)?|pages|total(?:page|pages)|per_?page"
-    r"|size|limit|offset|skip|start|rows?perpage|hasnext(?:page)?|hasmore|nextpage|next|cursor|islastpage|last|current"
-    r"|(?:当前|起始|每)?页(?:码|号|数|大小|条数)|总页数|每页(?:条数|记录数)|是否末页"
-)
-_SIZE = re.compile(r"(?:page)?size|limit|(?:rows?)?perpage|pagerows|每页(?:条数|记录数)|页大小")
 _UNSURE = frozenset({"num", "cnt"})  # said of much else: only right beside the rows, where nothing is paged
 _NUMBER = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,10})(?:\.0)?\s*(?:条|笔|行)?")
-_LINE = re.compile(
-    r"(?:(?:TRAILER|TRAIL|TRL|TAIL|FOOTER|FOOT|END|EOF|RECORDS|RECORD_?COUNT|COUNT|TOTAL|ROWS)[\s:：=|,_-]*"
-    r"(\d{1,10})|[TZ]\s*(0\d{2,9}))",
-    re.I,
-)
-
-_TOLD = re.compile(
-    r"(?:合计|总计|共计|共有|总数|记录数|共)[^0-9条笔行小]{0,20}?(\d{1,3}(?:[,，]\d{3})+|\d+)[\s\"”]*(?:条|笔|行)"
-    r"|(?:记录数|条数|总行数)[\s:：,，\"“]{1,4}(\d{1,3}(?:[,，]\d{3})+|\d+)(?![\d.])"
-)
 _UNIT_NAME = re.compile(r"(?:money|amount|amt|currency|je|jl|jldw|jedw)?(?:unit|dw)|(?:金额|计量|货币)?单位")
-_LONGEST = 200  # characters; a note that is longer tells of more than its number
+_LONGEST = 200  # characters; a text that is longer tells of more than a unit
 
 
-def totals(lines: Iterable[str]) -> list[int]:
-    """Return the numbers of records that totals and notes of a table state: 合计 120 条, 共120条记录, 记录数：120."""
-    said = (_TOLD.search(line) for line in lines if len(line) <= _LONGEST)
-    return [int(re.sub("[,，]", "", match[1] or match[2])) for match in said if match]
+def told(values: Iterable[tuple[str, str, bool]], read: int) -> Told:
+    """Read the values near the rows: name, text, and whether it stands right beside the rows. read: how many rows."""
+    near = [(fold(name), name, text.strip(), beside) for name, text, beside in values]
+    paged = any(is_paging(plain, text) for plain, _, text, _ in near)
+    totals = list(_totals(near, paged=paged))
+    sizes = [int(text) for plain, _, text, _ in near if is_size(plain, text)]
+    stated: tuple[int, ...] = ()
+    longer: tuple[tuple[str, int], ...] = ()
+    name, most = max(totals, key=lambda item: item[1], default=("", 0))
+    if totals and not (paged and not (sizes and most <= min(sizes))):
+        # of several numbers that differ, one that agrees is believed: a total of the list beside the count of the file
+        stated = (read,) if read in {number for _, number in totals} else (most,)
+    elif totals:
+        longer = ((name, most),)
+    pages = () if totals else _pages(near)
+    return Told(stated=stated, longer=longer, units=_units(near), unfinished=(*unfinished(near), *pages))
 
 
-def fold(name: str) -> str:
-    """Return a name in lower case without signs: Total_Count is totalcount."""
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name)).lower()
+_Near = Sequence[tuple[str, str, str, bool]]
 
 
-def count_beside(values: Iterable[tuple[str, str, bool]], read: int) -> tuple[int, ...]:
-    """Return the number of records that the values near the rows state; nothing where none does for sure.
+def _totals(near: _Near, *, paged: bool) -> Iterator[tuple[str, int]]:
+    """Yield name and number of what is surely a number of rows."""
+    found, unsure = [], []
+    for plain, name, text, beside in near:
+        number = _NUMBER.fullmatch(text)
+        if number and not is_size(plain, text) and (plain in TOTAL or _COUNT.fullmatch(plain)):
+            value = int(number[1].replace(",", ""))
+            if plain not in _UNSURE:
+                found.append((name, value))
+            elif beside:
+                unsure.append((name, value))
+    yield from found or ([] if paged else unsure)
 
-    values: name, text, and whether it stands right beside the rows. read: what was read; of several numbers that
-    differ, one that agrees is believed (a total of the list beside the count of the file).
-    """
-    found: list[int] = []
-    unsure: list[int] = []
-    sizes: list[int] = []
-    is_paged = False
-    for name, text, beside in values:
-        plain, number = fold(name), _NUMBER.fullmatch(text.strip())
-        value = int(number[1].replace(",", "")) if number else -1
-        is_paged |= _PAGE.fullmatch(plain) is not None
-        if number and _SIZE.fullmatch(plain):
-            sizes.append(value)
-        elif number and _COUNT.fullmatch(plain) and (beside or plain not in _UNSURE):
-            (unsure if plain in _UNSURE else found).append(value)
-    found += unsure if not is_paged and not found else []
-    if not found or (is_paged and not (sizes and max(found) <= min(sizes))):
+
+def _pages(near: _Near) -> tuple[str, ...]:
+    """Return what says that there are more pages than this one, where a value says which this is."""
+    if not any(is_place(plain, text) for plain, _, text, _ in near):
         return ()
-    return (read,) if read in found else (max(found),)
+    return tuple(
+        f"{name}={text}" for plain, name, text, _ in near if plain in PAGES and text.isdecimal() and int(text) > 1
+    )
 
 
-def units_beside(values: Iterable[tuple[str, str, bool]]) -> tuple[str, ...]:
-    """Return what the values near the rows say of the unit of amounts, as notes: 单位：万元."""
+def _units(near: _Near) -> tuple[str, ...]:
+    """Return what is said of the unit of amounts, as notes: 单位：万元."""
     notes = []
-    for name, text, _ in values:
-        if _UNIT_NAME.fullmatch(fold(name)) and text.strip().endswith("元"):
-            notes.append(f"单位：{text.strip()}")
+    for plain, _, text, _ in near:
+        if _UNIT_NAME.fullmatch(plain) and text.endswith("元"):
+            notes.append(f"单位：{text}")
         elif "单位" in text and len(text) <= _LONGEST:
             notes.append(text)
     return tuple(notes)
 
 
 def members(found: Mapping[str, Any], *, beside: bool) -> Iterator[tuple[str, str, bool]]:
-    """Yield the plain values of a JSON object, and those of a head or of paging within it, as `count_beside` takes."""
+    """Yield the plain values of a JSON object, and those of a head, a foot or paging within it, as `told` takes."""
     for name, value in found.items():
         if isinstance(value, str):
             yield name, value, beside
         elif isinstance(value, bool):
             yield name, str(value).lower(), beside
-        elif isinstance(value, dict) and (name.lower() in HEADS or "page" in name.lower() or "paging" in name.lower()):
+        elif isinstance(value, dict) and (
+            name.lower() in HEADS | FEET or fold(name) in AROUND or "page" in name.lower()
+        ):
             yield from members({n: v for n, v in value.items() if not isinstance(v, dict)}, beside=False)
-
-
-def count_line(line: str) -> tuple[int, ...] | None:
-    """Return what a line before or behind fixed-width rows states (T00000012, TRAILER 12); None where it is none."""
-    match = _LINE.fullmatch(line.strip())
-    if match is None:
-        return None
-    digits = match[1] or match[2]
-    is_day = re.fullmatch(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d\d)?", digits)
-    return () if is_day else (int(digits),)

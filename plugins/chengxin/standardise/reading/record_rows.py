@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from chengxin.standardise.reading.decode import is_damaged, original, visible
-from chengxin.standardise.reading.shapes import CHUNK_BYTES, CUT_OFF, OVERSIZE, Damaged, RawChunk, kept
+from chengxin.standardise.reading.shapes import CHUNK_BYTES, CUT_OFF, OVERSIZE, Damaged, RawChunk, Told, kept
 
 Record = dict[str, str | None]
 #: Rows of a chunk; narrower than for delimited text because each is a Python object for a moment.
@@ -24,9 +24,7 @@ class Gathering:
     """Collects records until a chunk is full. encoding: of the file, to give damaged records their bytes back."""
 
     encoding: str
-    stated: tuple[int, ...] = ()  # how many records the file says it holds; for the last chunk
-    units: tuple[str, ...] = ()  # notes beside the rows on the unit of their amounts; for the last chunk
-    unfinished: tuple[str, ...] = ()  # what says there that the rows are not all; for the last chunk
+    told: Told = field(default_factory=Told)  # what the file says beside its rows; for the last chunk
     _columns: dict[str, list[str | None]] = field(default_factory=dict)
     _rows: list[int] = field(default_factory=list)
     _damaged: list[Damaged] = field(default_factory=list)
@@ -89,15 +87,7 @@ class Gathering:
         table = pa.table({n: pa.array(self._columns[n], pa.string()) for n in names})
         damaged = tuple(sorted(self._damaged, key=lambda d: d.row))
         rows = pa.array(self._rows, pa.int64())
-        chunk = RawChunk(
-            table,
-            rows,
-            damaged,
-            self._nested,
-            stated=self.stated,
-            units=self.units,
-            unfinished=self.unfinished,
-        )
+        chunk = RawChunk(table, rows, damaged, self._nested, told=self.told)
         self._columns = {name: [] for name in names}
         self._rows, self._damaged, self._nested, self._size = [], [], {}, 0
         return chunk

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 
 import numpy as np
@@ -42,14 +42,34 @@ class Damaged:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What a file says of its rows outside them.
+
+    stated: how many it holds; least: how many at least. longer: name and number of all rows of a list of which it is a
+    page. units: notes on the unit of its amounts. unfinished: what says that it is one page, or a failed answer; torn:
+    what says that it was not written to its end.
+    """
+
+    stated: tuple[int, ...] = ()
+    least: tuple[int, ...] = ()
+    longer: tuple[tuple[str, int], ...] = ()
+    units: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    torn: tuple[str, ...] = ()
+
+    def __add__(self, other: "Told") -> "Told":
+        """Return what both say."""
+        return Told(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
+
+@dataclass(frozen=True)
 class RawChunk:
     """Some consecutive rows of a file.
 
     table: all columns string, named by the source headers (trimmed, doubles suffixed _2, _3), one Arrow chunk a column.
     rows: int64, the 1-based source row of each table row, ascending. damaged: ascending by row. nested: column ->
     indices of rows where an array, an object, true or false stands as its value. unended: the last row is the file's
-    and has no line break. stated: how many records the file says it holds, beside its rows; units: what it says of the
-    unit there; unfinished: values there that say that these are not all rows.
+    and has no line break. told: what the file says of its rows beside them, where it is known with this chunk.
     filled: column -> indices of rows whose text goes to the end of its field, where it may have been cut.
     """
 
@@ -58,9 +78,7 @@ class RawChunk:
     damaged: tuple[Damaged, ...] = ()
     nested: Mapping[str, Sequence[int]] = field(default_factory=dict)
     unended: bool = False
-    stated: tuple[int, ...] = ()
-    units: tuple[str, ...] = ()
-    unfinished: tuple[str, ...] = ()
+    told: Told = Told()
     filled: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 

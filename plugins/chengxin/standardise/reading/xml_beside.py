@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from chengxin.standardise.reading.outline import HEADS, SUMS
+from chengxin.model.paging import AROUND, fold
+from chengxin.standardise.reading.outline import FEET, HEADS, SUMS
 
 Place = tuple[str, ...]
 BLANK = " \t\r\n\u3000\xa0\ufeff\x00\x1a"
@@ -73,9 +74,9 @@ class Beside:
         return None
 
     def near(self, place: Place) -> Iterator[tuple[str, str, bool]]:
-        """Yield name and text of the values beside the rows, above them and in a head, and whether beside."""
+        """Yield name and text of the values beside the rows, above them and in a head or foot, and whether beside."""
         for (*within, name), text in self._values:
-            head = bool(within) and within[-1].lower() in HEADS
+            head = bool(within) and (within[-1].lower() in HEADS | FEET or fold(within[-1]) in AROUND)
             holder = within[:-1] if head else within
             if tuple(holder) == place[: len(holder)]:
                 yield name, text, tuple(within) == place

@@ -15,10 +15,9 @@ from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.standardise.reading.decode import stream
 from chengxin.standardise.reading.outline import xml_outline
-from chengxin.standardise.reading.record_count import count_beside, units_beside
+from chengxin.standardise.reading.record_count import told
 from chengxin.standardise.reading.record_rows import Gathering, Record, chunked
 from chengxin.standardise.reading.shapes import Piece, RawChunk
-from chengxin.standardise.reading.unfinished import unfinished
 from chengxin.standardise.reading.xml_beside import BLANK, Beside
 
 _PROLOG = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|\s)*", re.S)
@@ -195,7 +194,7 @@ class _Rows:
             )
 
     def _check_beside(self, tag: str) -> None:
-        """Raise DeliveryMismatch for an element beside the rows that may be a row too; take the count stated there."""
+        """Raise DeliveryMismatch for an element beside the rows that may be a row too; take what is told there."""
         place = self._place or tuple(self._path[:-1]) or self._root
         other = self._beside.like_a_row(place, tag, self._gathering.names if self._path else None)
         if other:
@@ -203,9 +202,7 @@ class _Rows:
                 f"文件 {self._name} 里除了记录 {tag} 还有 {other}，分不清是不是记录；请在合同 file.records 中写明路径，"
                 "或请提供部门统一记录的元素名后重报"
             )
-        near = list(self._beside.near(place))
-        self._gathering.stated, self._gathering.units = count_beside(near, self._ordinal), units_beside(near)
-        self._gathering.unfinished = unfinished(near)
+        self._gathering.told = told(self._beside.near(place), self._ordinal)
 
     def _take(self, match: re.Match[str]) -> None:
         """Act on a tag within a row: its end, or one that can only come after it."""

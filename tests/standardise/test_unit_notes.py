@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chengxin.standardise.stated_units import unit_above
+from chengxin.standardise.unit_words import unit_above
 from deliveries import Office, penalty, uscc
 
 NAMES = ("subject_name", "uscc", "decision_no", "decision_on", "fine", "authority_name")
@@ -16,16 +16,34 @@ ROWS = [
 @pytest.mark.parametrize(
     ("line", "unit"),
     [
-        ("欠税公告,,,万元,,", "万元"),
-        ("欠税公告\t\t（元）", "元"),
-        ("处罚台账（金额：万）", "万元"),
-        ("金额：千元", "千元"),
-        ("计量单位：户、万元", "万元"),
-        ("单位：人民币百元", "百元"),
-        ("欠税公告（万元）.xlsx", "万元"),
-        ("欠税公告（单位：元）.csv", "元"),
+        ("欠税公告,,,万元,,", (4, "CNY")),
+        ("欠税公告\t\t（元）", (0, "CNY")),
+        ("处罚台账（金额：万）", (4, "CNY")),
+        ("金额：千元", (3, "CNY")),
+        ("计量单位：户、万元", (4, "CNY")),
+        ("单位：人民币百元", (2, "CNY")),
+        ("欠税公告（万元）.xlsx", (4, "CNY")),
+        ("欠税公告（单位：元）.csv", (0, "CNY")),
         ("单位：示例市市场监督管理局", None),
         ("累计罚款120万元", None),
+        ("单位：美元", (0, "USD")),
+        ("金额单位：万美元,,", (4, "USD")),
+        ("注：金额单位为美元", (0, "USD")),
+        ("币种：美元", (None, "USD")),
+        ("Currency: USD,,,", (None, "USD")),
+        ("处罚台账（美元）.csv", (0, "USD")),
+        ("Unit: 10k yuan", (4, "CNY")),
+        ("unit: thousand yuan,,", (3, "CNY")),
+        ("Unit: RMB 10,000", (4, "CNY")),
+        ("(in RMB thousands)", (3, "CNY")),
+        ("Amounts in millions of yuan", (6, "CNY")),
+        ("Unit: the office", None),
+        ("Units: 25", None),
+        ("单位：千", None),
+        ("填报单位：元达公司", None),
+        ("单位负责人：张某", None),
+        ("金额：5000元", None),
+        ("币种：见附表", None),
         ("元,万元,,", None),  # units of single columns
         ("新纪元公司（元旦）张元.csv", None),
         ("处罚_20260301_007.csv", None),
@@ -33,7 +51,8 @@ ROWS = [
     ],
 )
 def test_units_in_titles_and_names(line, unit):
-    assert unit_above(line) == unit
+    found = unit_above(line)
+    assert (found and (found.power, found.currency)) == unit
 
 
 def delivered(tmp_path, form, name, text, **more):
@@ -65,6 +84,33 @@ def test_units_beside_the_rows_are_compared(tmp_path, unit, held):
         delivered(tmp_path / "attr", "xml", "a.xml", f'<D unit="{unit}">{rows}</D>', records="D/ROW"),
     ]
     assert [bool(words and f"单位：{unit}" in words) for words in told] == [held] * 5
+
+
+@pytest.mark.parametrize(
+    ("beside", "word"),
+    [
+        ({"meta": {"amountUnit": "万元"}}, "万元"),
+        ({"meta": {"unit": "千元"}}, "千元"),
+        ({"fineUnit": "万元"}, "万元"),
+        ({"units": {"fine": "万元"}}, "万元"),
+        ({"amountUnit": "USD"}, "USD"),
+        ({"currency": "USD"}, "USD"),
+        ({"unit": "10k yuan"}, "10k yuan"),
+        ({"unit": "thousand"}, "thousand"),
+        ({"currency": "CNY", "amount_unit": "yuan", "unit": "RMB"}, None),
+        ({"reportUnit": "示例局", "unit": "户", "币种": "人民币"}, None),
+    ],
+)
+def test_units_and_currencies_in_any_words(tmp_path, beside, word):
+    told = delivered(tmp_path, "json", "a.json", json.dumps({**beside, "rows": ROWS}), records="rows")
+    assert (told and f"单位：{word}" in told) == (None if word is None else True)
+
+
+@pytest.mark.parametrize(
+    "note", ["单位：美元", "Unit: 10k yuan", "币种：美元,,,,,", "(in RMB thousands),,,,,", "单位:千元,,,,,"]
+)
+def test_units_below_the_rows_are_compared(tmp_path, note):
+    assert delivered(tmp_path, "csv", "a.csv", csv_text() + note + "\n")
 
 
 def test_other_values_beside_the_rows_say_nothing(tmp_path):

@@ -17,7 +17,7 @@ from chengxin.settings import Limits
 from chengxin.standardise.reader import above, plan, read
 from chengxin.standardise.reading.archives import PACKED, SUFFIXES, sources
 from chengxin.standardise.reading.detect import describe
-from chengxin.standardise.stated_units import stated_unit
+from chengxin.standardise.unit_words import stated_unit
 
 ROWS = 5_000  # of a sample
 _HEAD, _MIDDLE = 4 << 20, 1 << 20  # bytes of a large file that are looked at
@@ -123,7 +123,7 @@ def _sampled(path: Path, name: str, delivery: dict[str, Any], scratch: Path, not
     if table.num_rows == 0 or not kept:
         raise DeliveryCorrupt(f"文件 {name} 里没有读到数据行，无法起草")
     stated = [stated_unit(line) for line in above(path, spec)]
-    unit = next((unit for unit in stated if unit), None)
+    unit = next((unit.declared for unit in stated if unit and unit.declared), None)
     return Sample(name, chosen, delivery, table.select(kept).combine_chunks(), whole, damaged, notes, unit)
 
 

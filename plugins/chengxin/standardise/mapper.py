@@ -37,6 +37,7 @@ ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 ALWAYS_QUARANTINED = frozenset({"text.replacement"})
 NOTE = 80  # characters; a line set aside that is no longer may be a note on the whole table
+_UNIT_NOTE = r"(?i)单位|元(?:计|填)|币种|币别|货币|\bunits?\b|currency|[(（]in "
 TRUTHS = frozenset({"flag", "code"})  # types of elements that JSON's true and false may be values of
 STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whether it deletes is refused
 
@@ -329,7 +330,7 @@ class _Work:
         rows = np.flatnonzero(self.refused)
         for column in self.chunk.table.columns[:3]:
             texts = take(_one_chunk(column), rows)
-            for n in np.flatnonzero(_mask(pc.match_substring_regex(texts, "单位|元(?:计|填)")) & valid(texts)).tolist():
+            for n in np.flatnonzero(_mask(pc.match_substring_regex(texts, _UNIT_NOTE)) & valid(texts)).tolist():
                 row = self.chunk.table.slice(int(rows[n]), 1).to_pylist()[0]
                 if sum(bool(value and value.strip()) for value in row.values()) == 1 and len(texts[n].as_py()) < NOTE:
                     found.append(texts[n].as_py())

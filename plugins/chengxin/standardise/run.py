@@ -32,7 +32,8 @@ from chengxin.standardise.reading.notes import TABLES
 from chengxin.standardise.reading.shapes import CUT_OFF, Damaged, Told
 from chengxin.standardise.reading.told_lines import noted, torn
 from chengxin.standardise.stated_rows import differing, unfinished
-from chengxin.standardise.stated_units import check_formats, check_units, unit_above
+from chengxin.standardise.stated_units import check_formats, check_units
+from chengxin.standardise.unit_words import unit_above
 from chengxin.standardise.worker import prepare
 from chengxin.store import atomic
 

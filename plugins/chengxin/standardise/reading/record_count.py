@@ -18,7 +18,9 @@ _COUNT = re.compile(  # beside model.paging.TOTAL
 )
 _UNSURE = frozenset({"num", "cnt"})  # said of much else: only right beside the rows, where nothing is paged
 _NUMBER = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,10})(?:\.0)?\s*(?:条|笔|行)?")
-_UNIT_NAME = re.compile(r"(?:money|amount|amt|currency|je|jl|jldw|jedw)?(?:unit|dw)|(?:金额|计量|货币)?单位")
+_UNIT_NAME = re.compile(r"[a-z]*(?:unit|dw)|[\u4e00-\u9fff]{0,6}单位")
+_UNITS = frozenset({"unit", "units", "amountunits", "单位"})  # an object of them, by field
+_CURRENCY_NAME = re.compile(r"currency(?:code|name|type)?|ccy|币种|币别|货币(?:代码|种类)?")
 _LONGEST = 200  # characters; a text that is longer tells of more than a unit
 
 
@@ -67,12 +69,16 @@ def _pages(near: _Near) -> tuple[str, ...]:
 
 
 def _units(near: _Near) -> tuple[str, ...]:
-    """Return what is said of the unit of amounts, as notes: 单位：万元."""
+    """Return what may be said of the unit of amounts, as notes: 单位：万元, 币种：USD."""
     notes = []
     for plain, _, text, _ in near:
-        if _UNIT_NAME.fullmatch(plain) and text.endswith("元"):
+        if len(text) > _LONGEST:
+            continue
+        if _UNIT_NAME.fullmatch(plain):
             notes.append(f"单位：{text}")
-        elif "单位" in text and len(text) <= _LONGEST:
+        elif _CURRENCY_NAME.fullmatch(plain):
+            notes.append(f"币种：{text}")
+        elif "单位" in text:
             notes.append(text)
     return tuple(notes)
 
@@ -84,6 +90,8 @@ def members(found: Mapping[str, Any], *, beside: bool) -> Iterator[tuple[str, st
             yield name, value, beside
         elif isinstance(value, bool):
             yield name, str(value).lower(), beside
+        elif isinstance(value, dict) and fold(name) in _UNITS:
+            yield from ((f"{element}_unit", str(unit), False) for element, unit in value.items())
         elif isinstance(value, dict) and (
             name.lower() in HEADS | FEET or fold(name) in AROUND or "page" in name.lower()
         ):

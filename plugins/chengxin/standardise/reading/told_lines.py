@@ -30,7 +30,7 @@ _SCREEN = re.compile(  # what programs of databases write below their rows
 _SUBJECTS = re.compile(rf"(?:合计|总计|共计|共有|总数|共)\s*[:：]?\s*({_GROUPED}|\d{{1,10}})\s*[户家人名]")
 _BARE = re.compile(rf"(?:合计|总计|共计|总数[,\t|]?)\s*[:：]?\s*({_GROUPED}|\d{{1,10}})")
 _NOT_ALL = re.compile(r"[(（]?(?:未完[,，、]?(?:待续|[接转见]下[页表])?|待续|[接转见]下[页表]|下[页表]续)[)）]?[.。…]*")
-_PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body|title|script)\b.*", re.I | re.S)
+_PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body|script)\b.*", re.I | re.S)
 _FAILURE = re.compile(  # of the database, or the program, that wrote the rows
     r"(?:ORA|SP2|PLS)-\d{4,5}\b.*|SQLSTATE\b.*|Traceback \(most recent call last\).*"
     r"|(?:ERROR|FATAL|PANIC)\s*(?:\d+\s*\(\w+\))?\s*:.*|Msg \d+, Level \d+.*"

@@ -24,6 +24,7 @@ _PLACEHOLDER_DATES = {(0, 0, 0), (1, 1, 1), (1900, 1, 1), (1900, 1, 0), (1899, 1
 _EXCEL_DAY_ZERO = date(1899, 12, 30)
 _EPOCHS = (-5_364_662_400, 7_258_118_400)  # seconds: from 1800 to 2200
 _STAMPS_FROM = 1_900_000_000  # as seconds 2030; from here on ten digits may be year, month, day and hour
+_STAMPS_TO = 2100  # twelve digits of a later year, 215107200000, are milliseconds: a midnight of 1976
 _LONGEST = 15  # digits of an epoch number
 _PIVOT = 50  # two-digit years from here on are of the last century
 
@@ -155,7 +156,7 @@ def _from_number(text: str) -> DateReading:
         return _assembled(found.groupdict())
     if size in (12, 14) and (found := _STAMP.fullmatch(digits)):
         reading = _assembled(found.groupdict())
-        if reading.value is not None or size == 14:
+        if size == 14 or (reading.value is not None and reading.value.year <= _STAMPS_TO):
             return reading
     if size == 6:
         return _from_six(digits)

@@ -188,7 +188,8 @@ def test_one_decision_number_with_two_dates_is_told_where_the_source_has_no_key(
     office = office_by(tmp_path, "key")
     office.contract("pen", "penalty", NAMES[1:])
     rows = [penalty(1, uscc=uscc(1)), penalty(1, uscc=uscc(1), decision_on="2026-01-16")]
-    others = [penalty(1, uscc=uscc(2)), penalty(1, uscc=uscc(1), authority_name="示例税务局"), penalty(2, uscc=uscc(1))]
+    another = penalty(1, uscc=uscc(1), authority_name="示例税务局", decision_on="2026-01-17")
+    others = [penalty(1, uscc=uscc(2)), another, penalty(2, uscc=uscc(1))]
     if days == (1, 1):
         office.deliver("pen", *rows, *others, day=1)
     else:

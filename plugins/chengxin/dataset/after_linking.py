@@ -8,7 +8,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of, plan_of
 from chengxin.dataset import sparing
 from chengxin.handover import Admission, Finding, Verdict, as_json
-from chengxin.resolve import misnamed, missed
+from chengxin.resolve import alike, misnamed, missed
 from chengxin.resolve.linking import Outcome
 from chengxin.resolve.same_number import told
 from chengxin.store import atomic
@@ -16,10 +16,12 @@ from chengxin.store.layout import Layout
 from chengxin.validate import report
 
 BESIDE, REPLACED, REUSED = "record.same_number", "record.replaced", "record.number_reused"
+TWIN, EXCHANGED = "record.twin", "record.exchanged"
 MISNAMED, SAME_NAMED = "subject.named_otherwise", "subject.same_named"
 MISSED = "deletion.missed"
 OTHER_LIST = "full.other_list"
 _OURS = {sparing.SPARED, sparing.WITHHELD, BESIDE, REPLACED, REUSED, MISNAMED, SAME_NAMED, MISSED, OTHER_LIST}
+_OURS |= {TWIN, EXCHANGED}
 _FEW = 20  # records; of fewer, most may well be replaced
 _SHOWN = 5  # rows that are named in a sentence
 
@@ -40,6 +42,7 @@ def noted(
         *sparing.findings(outcome),
         *_other_list(contract, before, outcome, everything),
         *_same_number(contract, *told(links)),
+        *_alike(contract, *alike.told(links)),
         *_misnamed(links),
         *_missed(contract, links),
     ]
@@ -110,6 +113,26 @@ def _missed(contract: Contract, links: Sequence[Path]) -> list[Finding]:
         f"删除凭主体和关键字段{key}找记录，这些行的关键字段为空，或与原记录不同。请提供部门按原记录填写后重报这些删除"
     )
     return [Finding(MISSED, "warning", message, str(len(rows)), len(rows))]
+
+
+def _alike(contract: Contract, rows: int, exchanged: int) -> list[Finding]:
+    """Say that rows made second records of what is held already: written otherwise, or with exchanged roles."""
+    found, twins = [], rows - exchanged
+    if twins:
+        message = (
+            f"有 {twins} 行与另一条记录（此前收到的，或本批中的）主体、日期和号码相同，只是补零、标点、机关写法"
+            "或主键不同：多半是同一条记录换了写法，现两条都保留。请提供部门统一写法；确属重复的，"
+            "将多出的一条以数据状态 2（删除）报送一次；各行与另一条的位置见反馈“主键相同”表"
+        )
+        found.append(Finding(TWIN, "warning", message, str(twins), twins))
+    if exchanged:
+        one, other = (role.title for role in kind_of(contract).roles.values())
+        message = (
+            f"有 {exchanged} 行与此前收到的记录号码相同，而{one}与{other}对调：多半是两栏填反，现两条都保留。"
+            "请提供部门核对；填反的一条以数据状态 2（删除）报送一次；各行与另一条的位置见反馈“主键相同”表"
+        )
+        found.append(Finding(EXCHANGED, "warning", message, str(exchanged), exchanged))
+    return found
 
 
 def number_of(contract: Contract) -> str:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from chengxin.dataset.after_linking import number_of
 from chengxin.dataset.row_keys import RowKeys
 from chengxin.feedback import words
-from chengxin.resolve import misnamed
+from chengxin.resolve import alike, misnamed
 from chengxin.resolve.keys import RECORD_ID
 from chengxin.resolve.same_number import NAME
 
@@ -22,22 +22,38 @@ def same_number(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) 
 
     links: the links folders of a batch, one a revision. standard: the parts of its passed rows.
     """
-    files = [f for f in (folder / NAME for folder in links) if f.exists()]
+    replaces = keys.contract.delivery.versions_by == RECORD_ID
+    number = "主键与 " if keys.has_record_id else "文号与 "
+    cases = [words.SAME_NUMBER_AS[replaces, one] for one in (True, False)]
+    yield from _beside(links, NAME, standard, keys, number, "one_subject", cases)
+    cases = [words.ALIKE_AS[exchanged] for exchanged in (True, False)]
+    yield from _beside(links, alike.NAME, standard, keys, "与 ", "exchanged", cases)
+
+
+def _beside(
+    links: Sequence[Path],
+    name: str,
+    standard: Sequence[Path],
+    keys: RowKeys,
+    before: str,
+    by: str,
+    cases: Sequence[tuple[str, str, str]],
+) -> Iterator[pa.RecordBatch]:
+    """Yield the lines of rows that stand beside another one. name: of the files that tell; cases: if `by`, if not."""
+    files = [f for f in (folder / name for folder in links) if f.exists()]
     if not files:
         return
     told = pa.concat_tables(pq.read_table(f) for f in files)
     rows = _places(told["row_id"], standard, keys)
     found = told.join(rows, "row_id", join_type="inner").sort_by("row_id")
-    replaces = keys.contract.delivery.versions_by == RECORD_ID
-    cases = [words.SAME_NUMBER_AS[replaces, one] for one in (True, False)]
-    which = pc.if_else(found["one_subject"], pa.scalar(0), pa.scalar(1))
+    which = pc.if_else(found[by], pa.scalar(0), pa.scalar(1))
     rule, after, remedy = (pa.array([case[n] for case in cases], pa.string()).take(which) for n in range(3))
     place = [found["other_batch"], " 批次 ", found["other_file"], " 第 ", found["other_row"].cast(pa.string()), " 行"]
     columns = {
         **{n: found[n] for n in (*_PLACE, "label")},
         "source_column": pa.repeat(number_of(keys.contract), found.num_rows),
         "rule": rule,
-        "problem": pc.binary_join_element_wise("主键与 " if keys.has_record_id else "文号与 ", *place, after, ""),
+        "problem": pc.binary_join_element_wise(before, *place, after, ""),
         "remedy": remedy,
     }
     yield from pa.table(columns).combine_chunks().to_batches()

@@ -94,6 +94,20 @@ SAME_NUMBER_AS = {
         "属于更正的不用处理；不是更正而是主键挪作他用的，请为本条换用新的主键重报，并重报原记录",
     ),
 }
+# exchanged roles -> id, what is wrong after the place of the other, what to do
+ALIKE_AS = {
+    False: (
+        "record.twin",
+        " 主体、日期和号码相同，只是补零、标点、机关写法或主键不同：多半是同一条记录，两条都保留",
+        "确属重复的，请统一写法，并将多出的一条以数据状态 2（删除）报送一次（全量报送的，下一期不再报送它）；"
+        "本来就是两条记录的不用处理",
+    ),
+    True: (
+        "record.exchanged",
+        " 号码相同，而两个主体的角色对调：两条都保留",
+        "填反的一条请以数据状态 2（删除）报送一次；两条都对的不用处理",
+    ),
+}
 NAMED_OTHERWISE = (
     "subject.named_otherwise",
     "所填统一社会信用代码登记的主体不叫这个名称，而主体库中另有一个主体叫这个名称：已按代码关联",
@@ -127,7 +141,8 @@ HOW_OVERTAKEN = (
     "有 {n} 条记录在这份来文中不止一次出现、内容不同，只采用了最后一行，其余各行列在“被取代”表中；请核对以哪一行为准。"
 )
 HOW_SAME_NUMBER = (
-    "有 {n} 条记录的主键（没有主键的：文号）与另一条记录相同，而主体或关键字段不同，列在“主键相同”表中；"
+    "有 {n} 条记录的主键（没有主键的：文号）与另一条记录相同，而主体或关键字段不同，或写法不同而多半是同一条，"
+    "列在“主键相同”表中；"
     "请按表中的办法逐条核对。"
 )
 HOW_MISNAMED = "有 {n} 条记录的代码与名称、注册号分属两个主体，已按代码入库，列在“名称不符”表中；请逐条核对。"
@@ -137,6 +152,7 @@ NOTHING = "无需处理。"
 #: Findings for which another sentence says what to do.
 SAID_ELSEWHERE = frozenset(
     {"quarantine.share", "record.same_number", "record.number_reused", "subject.named_otherwise", "subject.same_named"}
+    | {rule for rule, _, _ in ALIKE_AS.values()}
 )
 
 

@@ -12,7 +12,7 @@ Files of a links folder (one a revision of the batch):
   withdrawn.parquet    record_id, subject_id, part, version_at, batch_order, adm_order: records a full delivery does not
                        hold, with that delivery's place in time
   corrected.parquet    see resolve.corrected
-  same_number.parquet  see resolve.same_number; missed.parquet  see resolve.missed
+  same_number.parquet  see resolve.same_number; missed.parquet  see resolve.missed; alike.parquet  see resolve.alike
   misnamed.parquet     see resolve.misnamed
   reopened.parquet     record_id, part, adm_order: records that judgements are about: earlier versions, in all batches
                        of the data set, no longer count (resolve.reopening)
@@ -35,7 +35,7 @@ from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, Batch
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import kind_columns
-from chengxin.resolve import corrected, keys, ledger, misnamed, missed
+from chengxin.resolve import alike, corrected, keys, ledger, misnamed, missed, same_number
 from chengxin.resolve.founding import found, type_by_uscc
 from chengxin.resolve.held import create_held
 from chengxin.resolve.ledger import Judgement
@@ -115,6 +115,7 @@ class Linking:
             self._write_duplicates(connection)
             self._write_missed(connection)
             self._write_same_number(connection)
+            self._write_alike(connection)
             registers = self.kind.registers != "none"
             founds = self.kind.registers == "found"
             misnamed.write(
@@ -229,7 +230,7 @@ class Linking:
             SELECT s.row_id, {subject} AS subject_id, {related} AS related_subject_id, {part} AS part,
                 {kind_of_subject} AS subject_type, {rule} AS rule, {missing} AS waiting,
                 CASE WHEN NOT {missing} THEN {self._record_id(subject)} END AS record_id,
-                {self._payload()} AS payload, {self._twin(subject)}
+                {self._payload()} AS payload, {self._twin(subject)} {self._near(subject, related)}
                 {renamed} AS renamed,
                 {keys.version_at(self.batch, self.contract.delivery.mode)} AS version_at,
                 {self.batch_order} AS batch_order, {self.order} AS adm_order
@@ -255,6 +256,10 @@ class Linking:
         if self.kind.one_number and filled.issuperset(self.kind.one_number):
             numbers.append(keys.one_number(self.kind, subject))
         return f"coalesce({', '.join(numbers)}) AS {TWIN}," if numbers else ""
+
+    def _near(self, subject: str, related: str) -> str:
+        near = alike.near(self.kind, {c.element for c in self.contract.columns}, subject, related)
+        return f"{near} AS {alike.NEAR}," if near else ""
 
     @property
     def _by_number(self) -> bool:
@@ -287,6 +292,21 @@ class Linking:
             self._by_number, key, linked, self._batches, self._standard_of, lambda: self._repeated(connection, TWIN)
         )
         same.write(connection, self.target, self.order)
+
+    def _write_alike(self, connection: duckdb.DuckDBPyConnection) -> None:
+        if not self._near("0", "0"):
+            return
+        linked = self._held_files("linked.parquet") if self.contract.delivery.mode != "full" else []
+        found = alike.Alike(
+            self.kind,
+            self._by_number,
+            linked,
+            self._batches,
+            self._standard_of,
+            lambda: self._repeated(connection, alike.NEAR),
+        )
+        told = self.target / same_number.NAME
+        found.write(connection, self.target, self.order, [told] if told.exists() else [])
 
     def _payload(self) -> str:
         says = keys.payload(self.kind)

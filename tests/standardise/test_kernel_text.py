@@ -119,11 +119,63 @@ def test_a_text_that_a_spreadsheet_keeps_as_a_formula_is_that_text(kind: str) ->
         ("示罚〔2024〕5号?", "text.replacement"),
         ("同上", "value.lost"),
         ("〃", "value.lost"),
+        ("见上", "value.lost"),
+        ("详见附件", "value.lost"),
+        ("测试", "value.lost"),
+        ("test01", "value.lost"),
+        ("Jan-14", "identifier.date"),
+        ("14-Jan", "identifier.date"),
+        ("1月14日", "identifier.date"),
+        ("2026年1月14日", "identifier.date"),
+        ("〔2025〕号", "document_no.no_number"),
+        ("示罚（2025）第 号", "document_no.no_number"),
+        ("示罚[2025]XX号", "document_no.no_number"),
+        ("第号", "document_no.no_number"),
     ],
 )
 def test_a_spoiled_number_of_a_document_is_none(text: str, rule: str) -> None:
     assert one("document_no", text) == (None, [rule])
-    assert one("document_no", "E1+5") == ("E1+5", [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["E1+5", "1-14", "Mar-2026-3", "示罚〔2026〕第五号", "示罚〔2026〕甲号", "示罚〔2026〕3XX号", "测试中心3号"],
+)  # fmt: skip
+def test_numbers_of_documents_that_look_like_a_spoiled_one_stay(text: str) -> None:
+    assert one("document_no", text) == (text, [])
+
+
+@pytest.mark.parametrize("text", ["待定", "待补", "未知", "不详", "无", "暂无"])
+def test_a_number_of_a_document_that_says_that_there_is_none_is_absent(text: str) -> None:
+    assert one("document_no", text) == (None, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["湖南甲有限公司、湖南乙有限公司", "湖南甲有限公司/湖南乙有限公司", "甲公司；乙厂", "湖南甲有限公司 湖南乙有限公司",
+     "甲公司、乙公司、丙经营部"],
+)  # fmt: skip
+def test_several_organisations_in_one_cell_are_told(text: str) -> None:
+    assert one("name", text) == (text, ["name.several"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["湖南甲有限公司 长沙分公司", "湖南甲有限公司,第一分店", "湖南甲有限公司（原湖南乙有限公司）",
+     "长沙市张三、李四合伙企业", "甲、乙公司", "A/B公司", "Müller, Söhne & Co"],
+)  # fmt: skip
+def test_one_organisation_with_signs_in_its_name_is_one(text: str) -> None:
+    assert one("name", text) == (text, [])
+
+
+@pytest.mark.parametrize("text", ["罚款?千元", "李?某", "示例?监局", "罚??款"])
+def test_a_question_mark_within_chinese_text_is_told(text: str) -> None:
+    assert one("text", text) == (text, ["text.question_mark"])
+
+
+@pytest.mark.parametrize("text", ["是否公开?有", "何时?今日", "为什么?因为", "A?B", "http://示例/?号", "结束?", "？是"])
+def test_a_question_mark_that_asks_is_not(text: str) -> None:
+    assert one("text", text) == (text, [])
 
 
 @pytest.mark.parametrize("kind", ["name", "document_no"])
@@ -152,8 +204,11 @@ def test_line_ends_of_other_kinds_within_a_name_are_removed(end: str) -> None:
 def test_as_above_is_no_text_and_unknown_is_no_name() -> None:
     assert one("text", "同上") == (None, ["value.lost"])
     assert one("text", "同上级单位") == ("同上级单位", [])
+    assert one("text", "见附件") == ("见附件", [])
     for word in ("未知", "不详", "（空白）"):
         assert one("name", word) == (None, [])
+    for word in ("同上", "见上", "详见附件", "测试", "测试公司", "test"):
+        assert one("name", word) == (None, ["name.no_letter"])
     assert one("name", "未知星球公司") == ("未知星球公司", [])
 
 
@@ -178,7 +233,7 @@ def test_marks_of_a_program_are_no_values(kind: str, text: str) -> None:
     assert one(kind, text) == (None, ["value.lost"])
 
 
-@pytest.mark.parametrize("text", ["??????", "？？", "??"])
+@pytest.mark.parametrize("text", ["??????", "？？", "??", "?"])
 def test_question_marks_alone_are_no_text(text: str) -> None:
     assert one("text", text) == (None, ["value.lost"])
     assert one("text", "是否公开?") == ("是否公开?", [])

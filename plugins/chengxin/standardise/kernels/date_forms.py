@@ -157,7 +157,8 @@ def _from_number(text: str) -> DateReading:
     if size in (12, 14) and (found := _STAMP.fullmatch(digits)):
         reading = _assembled(found.groupdict())
         if size == 14 or (reading.value is not None and reading.value.year <= _STAMPS_TO):
-            return reading
+            is_both = size == 12 and _is_midnight(_at(int(digits) / 1000))
+            return _AMBIGUOUS if is_both else reading
     if size == 6:
         return _from_six(digits)
     if size == 4:

@@ -8,6 +8,7 @@ from chengxin.standardise.kernels.buffers import (
     Bytes,
     Mask,
     Offsets,
+    Rows,
     matches,
     parts,
     replaced,
@@ -21,7 +22,7 @@ from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings
 from chengxin.standardise.kernels.names import LOST, MARKUP
 from chengxin.standardise.kernels.narrow import narrowed
 from chengxin.standardise.kernels.survey import BLOCK, Positions
-from chengxin.standardise.kernels.text import prepare, without_lost
+from chengxin.standardise.kernels.text import prepare, without_lost, without_unknown
 
 _OPENING, _CLOSING = np.frombuffer("〔".encode(), np.uint8), np.frombuffer("〕".encode(), np.uint8)
 _WIDE = {"〔": False, "【": False, "（": False, "［": False, "｛": False}
@@ -35,13 +36,23 @@ _SPOILED = (
     ("name.markup", MARKUP),
     ("text.replacement", LOST),
 )
+# what a spreadsheet makes of 1-14, and a template or a program of a number that is missing
+_NO_NUMBER = (
+    (
+        "identifier.date",
+        r"(?i)^(?:(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)-[0-9]{1,2}"
+        r"|[0-9]{1,2}-(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|(?:[0-9]{4}年)?[0-9]{1,2}月[0-9]{1,2}日)$",
+    ),
+    ("document_no.no_number", r"(?:^|〕)第?_*号$|[^A-Za-z0-9][Xx×]{2,}号$"),
+)
 _BLANK = r"[\s\x{200B}-\x{200F}\x{2060}\x{FEFF}]+"
 
 
 def clean_document_no(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean decision, case and certificate numbers: half width, no blanks, every bracket as 〔 or 〕."""
     prepared = prepare(raw, excel_prefix=True)
-    values = _doubtless(without_lost(prepared.values, prepared.findings, of="document_no"), prepared.findings)
+    values = without_unknown(without_lost(prepared.values, prepared.findings, of="document_no"))
+    values = _doubtless(values, prepared.findings)
     offsets, data = parts(values)
     start, end = int(offsets[0]), int(offsets[-1])
     used, shifted = data[start:end], offsets - np.int32(start)
@@ -49,7 +60,8 @@ def clean_document_no(raw: pa.Array, options: CleanOptions) -> Cleaned:
     used, left = _wide_exchanged(used, odd)
     rest = rows_at(shifted, left)
     made = _narrow_exchanged(values, used, shifted, narrow)
-    return Cleaned(replaced(made, rest, _by_pattern(take(values, rest))), prepared.findings.issues())
+    made = _numbered(replaced(made, rest, _by_pattern(take(values, rest))), prepared.findings)
+    return Cleaned(made, prepared.findings.issues())
 
 
 def _doubtless(values: pa.StringArray, findings: Findings) -> pa.StringArray:
@@ -63,6 +75,29 @@ def _doubtless(values: pa.StringArray, findings: Findings) -> pa.StringArray:
     rows = rows[valid(values)[rows]]
     part = take(values, rows)
     for rule, pattern in _SPOILED if len(rows) else ():
+        found = np.zeros(len(values), np.bool_)
+        found[rows] = matches(part, pattern)
+        findings.add(rule, found)
+        values = without(values, found)
+    return values
+
+
+def _numbered(values: pa.StringArray, findings: Findings) -> pa.StringArray:
+    """Make null what became a date in a spreadsheet (Jan-14), or lacks its number: 〔2025〕号."""
+    offsets, data = parts(values)
+    lengths, ends = np.diff(offsets), offsets[1:]
+    if not data.size:
+        return values
+    last, before = (data.take(ends - place, mode="clip") for place in (1, 4))
+    suspects = ((last == 0xB7) & ((before > 0x7F) | ((before | 0x20) == 0x78) | (before == 0x5F))) | (
+        last == 0xA5
+    )  # 号, 日
+    short = np.flatnonzero((lengths == 5) | (lengths == 6))
+    for place in (1, 2, 3):
+        suspects[short[data.take(offsets[short] + place, mode="clip") == 0x2D]] = True
+    rows: Rows = np.flatnonzero(suspects & valid(values))
+    part = take(values, rows)
+    for rule, pattern in _NO_NUMBER if len(rows) else ():
         found = np.zeros(len(values), np.bool_)
         found[rows] = matches(part, pattern)
         findings.add(rule, found)

@@ -19,6 +19,7 @@ from chengxin.standardise.kernels.buffers import (
     valid,
     without,
 )
+from chengxin.standardise.kernels.lost import ELSEWHERE
 from chengxin.standardise.kernels.survey import BLOCK, Positions
 
 _STATUS = r"[(\[〔【<](?:已注销|注销|已吊销|吊销|已?吊销,?未注销)[)\]〕】>]$"
@@ -43,8 +44,20 @@ _WORN = (
 # a lost character, Chinese bytes read as Western ones (Ê¾Àý), the rest of a name that was cut (示例有限...)
 LOST = r"[?？□■]|[\x{A1}-\x{FF}]{3}|(?:\.{3}|…|。{3})$"
 INVISIBLE = r"[\x{85}\x{AD}\x{2028}\x{2029}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}\x{FEFF}]"
-_MARKS = r"[“‘「『《＂\"'`&<\\%]|" + LOST + "|" + INVISIBLE  # one of them stands in whatever those look for
-_DITTO = pa.array(["同上", "同前", "同左"])
+_MARKS = (
+    r"[“‘「『《＂\"'`&<\\%、/／;；,，|+\s]|" + LOST + "|" + INVISIBLE
+)  # one of them stands in whatever those look for
+_NONE = pa.array(
+    ["同上", "同前", "同左", "见上", "见上行", *ELSEWHERE, "测试", "test", "Test", "TEST"]
+    + [f"测试{word}{n}" for word in ("", "公司", "企业", "单位", "数据", "用户") for n in ("", *range(1, 10))]
+)
+# one organisation behind another; a branch is named behind its company, so that 公司 长沙分公司 is one
+_BODY = "(?:公司|厂|店|合作社|商行|事务所|经营部|中心|合伙企业)"
+_BRANCH = r"(?:分公司|分店|分厂|分社|分中心|营业部|门店)[)）]?$"
+_SEVERAL = (
+    rf"{_BODY}[)）]?\s*[、/／;；,，|+]\s*.+{_BODY}[)）]?$"
+    r"|(?:有限公司|有限责任公司|股份公司|集团公司)\s+[^\s]{2,}(?:有限公司|有限责任公司|股份公司|集团公司)$"
+)
 
 
 def marked_names(values: pa.StringArray) -> Rows:
@@ -67,8 +80,16 @@ def doubtful_names(values: pa.StringArray, marked: Rows) -> dict[str, Mask]:
     ):
         if len(rows):
             found[rule][rows] = matches(take(values, rows), pattern)
-    found["name.no_letter"] |= as_mask(pc.is_in(values, value_set=_DITTO)) & valid(values)
+    found["name.no_letter"] |= as_mask(pc.is_in(values, value_set=_NONE)) & valid(values)
     return found
+
+
+def several_names(values: pa.StringArray, marked: Rows) -> Rows:
+    """Return the rows in which the names of several organisations stand."""
+    if not len(marked):
+        return marked
+    part = take(values, marked)
+    return marked[matches(part, _SEVERAL) & ~matches(part, _BRANCH)]
 
 
 def with_long_numbers(values: pa.StringArray) -> Rows:

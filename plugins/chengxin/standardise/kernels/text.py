@@ -32,6 +32,7 @@ from chengxin.standardise.kernels.names import (
     NUMBER_WITHIN,
     doubtful_names,
     marked_names,
+    several_names,
     with_long_numbers,
 )
 from chengxin.standardise.kernels.narrow import narrowed
@@ -58,7 +59,9 @@ GB18030_PRIVATE = {
 }  # fmt: skip
 _GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?: [0-9]{3})+(?![0-9])")
 _PARTED = re.compile(r"[0-9.,]\s+[0-9.,]")
-_UNKNOWN = pa.array(["未知", "不详", "空白", "(空白)", "（空白）", "待定", "待补充", "未提供", "暂缺"])
+_UNKNOWN = pa.array(["未知", "不详", "空白", "(空白)", "（空白）", "待定", "待补", "待补充", "未提供", "暂缺", "未定"])
+_HIDDEN = r"\p{Han}\?+\p{Han}"
+_QUESTION = r"[吗呢么谁哪何几否怎]|为什|多少|是不是|能不能"
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
 
 
@@ -272,14 +275,28 @@ def clean_text(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean free text: it is stored as sent but for blanks at the ends, control characters and damage."""
     prepared = prepare(raw)
     values = without_lost(prepared.values, prepared.findings, of="text")
+    prepared.findings.add("text.question_mark", _questioned(values))
     return Cleaned(values, prepared.findings.issues())
+
+
+def _questioned(values: pa.StringArray) -> Rows:
+    """Return the rows in which a ? stands between Chinese characters, and which ask nothing."""
+    offsets, data = parts(values)
+    start, end = int(offsets[0]), int(offsets[-1])
+    found = [np.flatnonzero(data[at : min(at + BLOCK, end)] == 0x3F) + at for at in range(start, end, BLOCK)]
+    rows = rows_at(offsets, np.concatenate(found)) if found else np.zeros(0, np.int64)
+    rows = rows[valid(values)[rows]]
+    if not len(rows):
+        return rows
+    asked = take(values, rows)
+    return rows[matches(asked, _HIDDEN) & ~matches(asked, _QUESTION)]
 
 
 def without_lost(
     values: pa.StringArray, findings: Findings, *, of: Literal["text", "name", "document_no"]
 ) -> pa.StringArray:
     """Make words null that stand in a value's place (#REF!, [object Object], true, 同上), with an issue."""
-    lost = lost_values(values, booleans=of != "text", ditto=of != "name")
+    lost = lost_values(values, booleans=of != "text", ditto=of != "name", elsewhere=of == "document_no")
     if not lost.any():
         return values
     findings.add("value.lost", lost)
@@ -291,7 +308,7 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
     prepared = prepare(raw, is_name=True)
     findings = prepared.findings
     values = without_lost(prepared.values, findings, of="name")
-    values = _on_one_line(without(values, _is_unknown(values)), findings)
+    values = _on_one_line(without_unknown(values), findings)
     marked = marked_names(values)
     values = _visible(values, marked, findings)
     offsets, data = parts(values)
@@ -310,16 +327,17 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
         for rule, rows_with in doubtful_names(values, marked).items():
             findings.add(rule, rows_with)
             values = without(values, rows_with)
+        findings.add("name.several", several_names(values, marked))
         findings.add("name.masked", masked_names(values))
     return Cleaned(values, findings.issues())
 
 
-def _is_unknown(values: pa.StringArray) -> Mask:
-    """Tell where a name says that there is none: 未知 and 不详, which in other columns are words of their own."""
+def without_unknown(values: pa.StringArray) -> pa.StringArray:
+    """Make null what says that there is no name or number, 未知, 待定: in other columns a word of its own."""
     found = np.zeros(len(values), np.bool_)
-    rows: Rows = np.flatnonzero(np.diff(parts(values)[0]) <= 15)
+    rows: Rows = np.flatnonzero((np.diff(parts(values)[0]) <= 15) & (heads(values) > 0x7F))
     found[rows] = as_mask(pc.is_in(take(values, rows), value_set=_UNKNOWN)) if len(rows) else False
-    return found & valid(values)
+    return without(values, found & valid(values))
 
 
 def _on_one_line(values: pa.StringArray, findings: Findings) -> pa.StringArray:

@@ -35,6 +35,7 @@ from chengxin.standardise.reading.shapes import (
 from chengxin.standardise.reading.sheet_doubts import Merged, refuse_alike, refuse_hidden
 from chengxin.standardise.reading.workbook_stream import Rows, book, forget, merged_ranges, sheet_pieces
 from chengxin.standardise.reading.xls_failures import failures
+from chengxin.standardise.reading.xls_whole import refuse_torn
 
 #: What a failed formula leaves; #N/A is left out, because it is the word for "nothing found" and read as null.
 _FAILED = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
@@ -207,7 +208,10 @@ def _book(path: Path, kind: str) -> Any:
     if magic.startswith(b"PK"):
         return book(path)
     try:
+        refuse_torn(path)
         return calamine.load_workbook(str(path))
+    except DeliveryCorrupt:
+        raise
     except calamine.PasswordError:
         raise DeliveryCorrupt(f"文件 {path.name} 带有密码，无法读取；请去掉密码后重新报送") from None
     except Exception as fault:  # the library raises its own, OSError and ValueError for broken books

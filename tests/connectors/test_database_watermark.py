@@ -130,6 +130,23 @@ def test_rows_that_say_no_time_are_asked_for_always_and_move_nothing(engine, pul
     assert pull() is None
 
 
+@pytest.mark.parametrize("at", ["2026-11-03 01:00:00 PM", "2026/11/3 下午 1:00:00", "2026-11-03 1:00 p.m."])
+def test_hours_of_a_half_day_clock_are_no_place_and_no_row_is_missed(engine, pull, at):
+    adding(engine, ("a", "2026-11-03 11:30:00"))
+    assert pull() == ["a"]
+    adding(engine, ("b", at))
+    assert set(pull()) == {"a", "b"}
+    assert moment_of(at) is None
+
+
+def test_a_day_without_a_time_among_times_may_be_any_time_of_that_day(engine, pull):
+    adding(engine, ("a", "2026-11-02 23:30:00"), ("b", "2026-11-03 11:30:00"))
+    assert pull() == ["a", "b"]
+    adding(engine, ("c", "2026-11-03"), ("d", "2026-11-02"))
+    assert set(pull()) == {"b", "c"}
+    assert pull() is None
+
+
 def test_a_counter_is_a_watermark_too(engine, pull):
     make(engine, "INTEGER")
     adding(engine, ("a", 1), ("b", 2))

@@ -45,6 +45,8 @@ AHEAD = timedelta(days=1)
 _SQLITE_MOMENT = "chengxin_moment"
 _DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})(?!\d)(?:\D*(\d{1,2})(?:\D+(\d{1,2})(?:\D+(\d{1,2}))?)?)?")
 _COMPACT = re.compile(r"(?:19|20)\d{6}(?:\d{4}|\d{6,})?")
+#: Hours of a clock that begins anew at noon; which half is meant stands beside them in many ways.
+_HALF_DAY = "[ap]\\.?m\\.?|[上下中]午|晚|凌晨|早"
 _EPOCH = re.compile(r"(\d{10}|\d{13})(?:\.\d*)?")
 _MODULUS = 1 << 256
 
@@ -93,8 +95,15 @@ class Scale:
         return case((self.placed(now), 0), else_=1) == 1
 
     def window(self, since: Bound, now: datetime) -> ColumnElement[bool]:
-        """Return the rows placed at or after an instant, and all rows that have no place."""
-        return or_(and_(self.placed(now), self.value >= self.bound(since)), self.unplaced(now))
+        """Return the rows placed at or after an instant, and all rows that have no place.
+
+        A text that reads as midnight may be a day without its time: it counts as any time of that day.
+        """
+        after = self.value >= self.bound(since)
+        if self.kind == "digits" and isinstance(since, datetime):
+            midnight = since.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
+            after = and_(self.value >= self.bound(midnight), or_(after, self.value.like("%000000")))
+        return or_(and_(self.placed(now), after), self.unplaced(now))
 
 
 @dataclass(frozen=True)
@@ -199,6 +208,8 @@ def moment_of(value: object) -> str | None:
     if value is None:
         return None
     text = (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
+    if re.search(_HALF_DAY, text, re.IGNORECASE):
+        return None
     if day := _DAY.match(text):
         year, *rest = day.groups("0")
         return year + "".join(part.zfill(2) for part in rest)
@@ -236,6 +247,7 @@ def _moment_sqlite(column: Column[Any]) -> ColumnElement[str]:
     text = cast(column, Text)
     iso = text.op("GLOB")("[12][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*")
     parts = [func.substr(text, at, size) for at, size in ((1, 4), (6, 2), (9, 2), (12, 2), (15, 2), (18, 2))]
+    iso = and_(iso, text.op("GLOB")("*[0-9]"))  # no AM or PM behind it
     return case((iso, _joined(parts)), else_=getattr(func, _SQLITE_MOMENT)(cast(text, LargeBinary), type_=String()))
 
 
@@ -257,8 +269,11 @@ def _moment_postgresql(table: Table, column: Column[Any]) -> tuple[ColumnElement
         moment = func.timezone("Asia/Shanghai", func.to_timestamp(cast(text, Numeric) / unit))
         return func.to_char(moment, "YYYYMMDDHH24MISS", type_=String())
 
+    usual = cast(column, Text).like("____-__-__ __:__:__%")
+    ends_in_digit = func.ascii(func.right(cast(column, Text), 1)).between(48, 57)  # and not in AM or PM
     moment: ColumnElement[str] = case(
-        (cast(column, Text).like("____-__-__ __:__:__%"), func.translate(func.left(cast(column, Text), 19), "- :", "")),
+        (and_(usual, ends_in_digit), func.translate(func.left(cast(column, Text), 19), "- :", "")),
+        (text.op("~*", is_comparison=True)(_HALF_DAY), None),
         (like("^[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}([^0-9]|$)"), _joined(parts)),
         (like("^(19|20)[0-9]{6}([0-9]{4}|[0-9]{6,})?$"), func.rpad(func.left(text, 14), 14, "0")),
         (like("^[0-9]{13}([.][0-9]*)?$"), epoch(1000)),

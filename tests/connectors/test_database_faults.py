@@ -194,3 +194,23 @@ def test_a_table_of_one_column_keeps_its_empty_rows(engine, make_contract, setti
     contract = make_contract("database", "full", connection="staging", table="rows", key="k")
     [batch] = pull(contract, settings)
     assert landing.payload(settings, batch)[0].read_text() == 'k\n""\n"a"\n""\n'
+
+
+@pytest.mark.parametrize("encoding", ["EUC_CN", "SQL_ASCII", "UTF8"])
+def test_databases_in_any_encoding_are_read_as_utf8(cluster, engine, make_contract, settings, monkeypatch, encoding):
+    name = f"staging_{encoding.lower()}"
+    make = f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sqlalchemy.text(make))
+    url = cluster.url.rpartition("/")[0] + f"/{name}"
+    monkeypatch.setenv("CHENGXIN_CONN_STAGING", url)
+    other = sqlalchemy.create_engine(url, connect_args={"client_encoding": "UTF8"})
+    run(other, 'CREATE TABLE "行" (k VARCHAR(255), t VARCHAR(255))', "INSERT INTO \"行\" VALUES ('湖南', '2026-11-01')")
+    contract = make_contract("database", "incremental", **OPTIONS | {"table": "行"})
+    [batch] = pull(contract, settings)
+    assert keys(settings, batch) == ["湖南"]
+    if encoding == "SQL_ASCII":  # which takes any bytes
+        run(other, "INSERT INTO \"行\" VALUES (convert_from('\\xbafec4cf', 'SQL_ASCII'), '2026-11-02')")
+        with pytest.raises(SourceUnavailable, match="字符集不符"):
+            pull(contract, settings)
+    other.dispose()

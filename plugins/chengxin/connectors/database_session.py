@@ -15,6 +15,7 @@ from chengxin.errors import SourceUnavailable
 
 APPLICATION = "chengxin"
 _LOST = "；连接中断，稍后会自动重试"
+_GARBLED = "；库中文字与其字符集不符（SQL_ASCII 库里常见）。请提供部门核对字符集，改用 UTF-8 的库，或用视图转换后给出"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def _opened(name: str, failure: str, limits: Limits) -> Iterator[Connection]:
             yield connection
     except (SQLAlchemyError, UnicodeError, engine.dialect.loaded_dbapi.Error) as error:
         # The driver's own text may quote a row or a connection string.
-        raise SourceUnavailable(f"{failure}（{_kind(error)}）{_LOST if _was_lost(error) else ''}") from None
+        more = _LOST if _was_lost(error) else _GARBLED if _is_garbled(error) else ""
+        raise SourceUnavailable(f"{failure}（{_kind(error)}）{more}") from None
     finally:
         engine.dispose()
 
@@ -76,6 +78,12 @@ def _kind(error: Exception) -> str:
     origin = getattr(error, "orig", None) or error
     state = getattr(origin, "sqlstate", None)
     return type(origin).__name__ + (f" {state}" if state else "")
+
+
+def _is_garbled(error: Exception) -> bool:
+    """Tell whether a text could not be turned into UTF-8, by us or by PostgreSQL."""
+    origin = getattr(error, "orig", None) or error
+    return isinstance(origin, UnicodeError) or getattr(origin, "sqlstate", None) in {"22021", "22P05"}
 
 
 def _was_lost(error: Exception) -> bool:
@@ -113,7 +121,7 @@ def _created(url: URL, limits: Limits) -> Engine:
         return engine
     if url.get_backend_name() != "postgresql":
         return create_engine(url, hide_parameters=True)
-    named: dict[str, Any] = {"connect_timeout": limits.connect_seconds}
+    named: dict[str, Any] = {"connect_timeout": limits.connect_seconds, "client_encoding": "UTF8"}
     # TLS options (sslmode, sslrootcert, ...) and another application_name stand in the URL and go first.
     named |= {"application_name": APPLICATION, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
     named = {key: value for key, value in named.items() if key not in url.query}

@@ -247,8 +247,9 @@ def _moment_sqlite(column: Column[Any]) -> ColumnElement[str]:
     text = cast(column, Text)
     iso = text.op("GLOB")("[12][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*")
     parts = [func.substr(text, at, size) for at, size in ((1, 4), (6, 2), (9, 2), (12, 2), (15, 2), (18, 2))]
-    iso = and_(iso, text.op("GLOB")("*[0-9]"))  # no AM or PM behind it
-    return case((iso, _joined(parts)), else_=getattr(func, _SQLITE_MOMENT)(cast(text, LargeBinary), type_=String()))
+    is_whole = and_(iso, text.op("GLOB")("*[0-9]"))  # no AM or PM behind it
+    other = getattr(func, _SQLITE_MOMENT)(cast(text, LargeBinary), type_=String())
+    return case((is_whole, _joined(parts)), else_=other)
 
 
 def _moment_postgresql(table: Table, column: Column[Any]) -> tuple[ColumnElement[str], FromClause]:

@@ -27,10 +27,8 @@ from chengxin.standardise.kernels.text import prepare, without_lost, without_unk
 _OPENING, _CLOSING = np.frombuffer("〔".encode(), np.uint8), np.frombuffer("〕".encode(), np.uint8)
 _WIDE = {"〔": False, "【": False, "（": False, "［": False, "｛": False}
 _WIDE |= {"〕": True, "】": True, "）": True, "］": True, "｝": True}
-_SIGNS = np.zeros(
-    256, np.bool_
-)  # what those have in common: ? & < + . and the last bytes of ？ □ ■ …, the first of Western letters
-_SIGNS[[*b"?&<+.", 0x9F, 0xA1, 0xA0, 0xA6, 0xC2, 0xC3]] = True
+_SIGNS = b"?&<+.\xc2\xc3\xe2"  # signs, and the first bytes of Western letters, of □ ■ and …
+_PAIRS = (b"\xbc\x9f", b"\x80\x82")  # the last bytes of ？ and 。
 _SPOILED = (
     ("identifier.scientific", r"^[0-9](?:\.[0-9]+)?[Ee]\+[0-9]+$"),
     ("name.markup", MARKUP),
@@ -69,8 +67,13 @@ def _doubtless(values: pa.StringArray, findings: Findings) -> pa.StringArray:
     offsets, data = parts(values)
     signs = [np.zeros(0, np.int64)]
     for at in range(int(offsets[0]), int(offsets[-1]), BLOCK):
-        block = data[at : min(at + BLOCK, int(offsets[-1]))]
-        signs.append(np.flatnonzero(_SIGNS[block]) + at)
+        block = data[at : min(at + BLOCK + 1, int(offsets[-1]))]
+        found = block == _SIGNS[0]
+        for sign in _SIGNS[1:]:
+            found |= block == sign
+        for first, second in _PAIRS:
+            found[:-1] |= (block[:-1] == first) & (block[1:] == second)
+        signs.append(np.flatnonzero(found) + at)
     rows = rows_at(offsets, np.concatenate(signs))
     rows = rows[valid(values)[rows]]
     part = take(values, rows)

@@ -147,13 +147,15 @@ def _is_big5(line: bytes) -> bool:
 
 def _lines_with(raw: bytes, places: npt.NDArray[np.int64], least: int) -> Iterator[bytes]:
     """Yield the lines that hold at least so many of the places (ascending)."""
-    if len(places) < least:
-        return
-    breaks = _places(raw, lambda block: block[:-1] == 10)
-    starts, ends = np.concatenate([[0], breaks + 1]), np.append(breaks, len(raw))
-    hits = np.diff(np.searchsorted(places, ends), prepend=0)
-    for n in np.flatnonzero(hits >= least).tolist():
-        yield raw[starts[n] : ends[n]]
+    at = 0
+    while at < len(places):
+        place = int(places[at])
+        start, end = raw.rfind(b"\n", 0, place) + 1, raw.find(b"\n", place)
+        end = end if end >= 0 else len(raw)
+        behind = int(np.searchsorted(places, end))
+        if behind - at >= least:
+            yield raw[start:end]
+        at = max(behind, at + 1)
 
 
 def _places(raw: bytes, test: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.bool_]]) -> npt.NDArray[np.int64]:

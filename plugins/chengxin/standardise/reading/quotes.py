@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chengxin.standardise.reading.layout import Ints, Layout, Lines
+from chengxin.standardise.reading.layout import Ints, Layout, Lines, places_of
 
 Mask = npt.NDArray[np.bool_]
 _MARKS = ("'", '"', "`")
@@ -29,34 +29,38 @@ def misquoted(data: bytes, places: Ints, layout: Layout) -> Mask:
     if layout.trusted or not layout.quote or not len(places) or layout.quote not in data:
         return hit
     text = layout.prepared(data)
-    at = _interior(text, layout)
-    lines = Lines.of(text)
-    for line in _odd_lines(text, lines, layout):
-        row = int(np.searchsorted(places, line, "left"))
-        if row < len(places) and places[row] == line:
-            hit[row] = _ends_in_stray(text[lines.starts[line] : lines.ends[line]], layout)
-    if not len(at):
+    quotes = places_of(text, layout.quote[0])
+    inner, more_close = _read_quotes(text, quotes, layout)
+    if not (len(inner) or more_close):
         return hit
-    for line in np.unique(np.searchsorted(lines.nexts, at, "right")).tolist():
+    lines = Lines.of(text)
+    if more_close:
+        counted = np.bincount(np.searchsorted(lines.nexts, quotes, "right"), minlength=len(lines))
+        for line in np.flatnonzero(counted % 2).tolist():
+            row = int(np.searchsorted(places, line, "left"))
+            if row < len(places) and places[row] == line:
+                hit[row] = _ends_in_stray(text[lines.starts[line] : lines.ends[line]], layout)
+    for line in np.unique(np.searchsorted(lines.nexts, inner, "right")).tolist():
         if not layout.fair_line.fullmatch(text, int(lines.starts[line]), int(lines.ends[line])):
             row = int(np.searchsorted(places, line, "right")) - 1
             hit[row] |= row >= 0
     return hit
 
 
-def _odd_lines(data: bytes, lines: Lines, layout: Layout) -> list[int]:
-    """Return the lines with an odd number of quotes, where the file has more quotes at ends than at beginnings."""
+def _read_quotes(data: bytes, quotes: Ints, layout: Layout) -> tuple[Ints, bool]:
+    r"""Return the quotes within a value, and whether more quotes close a field than open one.
+
+    Those within a value neither begin nor end a field nor are doubled, or stand behind a backslash.
+    """
     buffer = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(buffer == layout.quote[0])
     edge = np.zeros(256, bool)
     edge[[10, 13, layout.delimiter[0]]] = True
-    opens = edge[buffer[np.maximum(quotes - 1, 0)]] | (quotes == 0)
-    closes = edge[buffer[np.minimum(quotes + 1, len(buffer) - 1)]] | (quotes == len(buffer) - 1)
-    if np.count_nonzero(opens) >= np.count_nonzero(closes):
-        return []
-    counted = np.bincount(np.searchsorted(lines.nexts, quotes, "right"), minlength=len(lines))
-    found: list[int] = np.flatnonzero(counted % 2).tolist()
-    return found
+    before, after = buffer[np.maximum(quotes - 1, 0)], buffer[np.minimum(quotes + 1, len(buffer) - 1)]
+    opens, closes = edge[before] | (quotes == 0), edge[after] | (quotes == len(buffer) - 1)
+    inner = ~(opens | closes | (before == layout.quote[0]) | (after == layout.quote[0]))
+    if not layout.escape:
+        inner |= before == 0x5C
+    return quotes[inner], np.count_nonzero(opens) < np.count_nonzero(closes)
 
 
 def _ends_in_stray(line: bytes, layout: Layout) -> bool:
@@ -69,23 +73,6 @@ def _ends_in_stray(line: bytes, layout: Layout) -> bool:
         field.endswith(layout.quote) and not field.startswith(layout.quote) and not field[-2:-1].isdigit()
         for field in line.split(layout.delimiter)
     )
-
-
-def _interior(data: bytes, layout: Layout) -> Ints:
-    r"""Return the quotes that neither begin nor end a field nor are doubled, and those behind a backslash."""
-    buffer = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(buffer == layout.quote[0])
-    edge = np.zeros(256, bool)
-    edge[[10, 13, layout.quote[0], layout.delimiter[0]]] = True
-    before = buffer[np.maximum(quotes - 1, 0)]
-    after = buffer[np.minimum(quotes + 1, len(buffer) - 1)]
-    opens = edge[before] | (quotes == 0)
-    closes = edge[after] | (quotes == len(buffer) - 1)
-    inner = ~(opens | closes)
-    if not layout.escape:
-        inner |= before == 0x5C
-    found: Ints = quotes[inner]
-    return found
 
 
 def wrapped(table: pa.Table, data: bytes, layout: Layout) -> Mask:

@@ -170,6 +170,12 @@ def test_two_records_with_one_number_in_one_delivery_are_kept_and_told(keyed: Of
     assert shown(keyed) == [("k1", "1"), ("k1", "2"), ("k2", "3")]
 
 
+def test_a_number_on_very_many_records_is_told_of_each_without_comparing_all_with_all(keyed: Office) -> None:
+    keyed.deliver("pen", *(fine("n", n) for n in range(1, 3001)), day=1)
+    assert findings(keyed)["record.same_number"].count("2999") == 1
+    assert [row for row, _, _ in told(keyed)] == [str(n) for n in range(3, 3002)]
+
+
 def test_a_full_delivery_tells_of_one_number_on_two_of_its_records_and_of_none_it_corrected(tmp_path: Path) -> None:
     office = office_by(tmp_path, "key", mode="full")
     joint = (fine("k3", 3), fine("k3", 3, about=2))

@@ -24,6 +24,8 @@ from chengxin.store.repeats import Digests
 
 NAME = "same_number.parquet"
 TWIN = "twin"
+#: With so many rows of each, this batch and earlier ones, a row is compared that has their number: thousands may.
+_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -96,25 +98,31 @@ class SameNumber:
             AND ({TWIN} IN (SELECT h FROM twice)
                 OR {TWIN} IN (SELECT {TWIN} FROM numbered WHERE NOT here AND {TWIN} IS NOT NULL))""")
         connection.unregister("twice")
+        # Withdrawn is a record whose newest version withdraws it; few have one that does.
+        versions = """SELECT record_id, payload IS NULL AS gone, version_at, batch_order, row_id FROM held
+            UNION ALL
+            SELECT record_id, payload IS NULL, version_at, batch_order, row_id FROM linked WHERE NOT waiting"""
+        connection.execute(f"""CREATE TEMP TABLE near AS
+            SELECT record_id, {TWIN}, subject_id, version_at, batch_order, row_id, here FROM numbered
+            WHERE payload IS NOT NULL AND {TWIN} IN (SELECT {TWIN} FROM fresh) AND record_id NOT IN (
+                SELECT record_id FROM ({versions})
+                WHERE record_id IN (SELECT record_id FROM ({versions}) WHERE gone)
+                GROUP BY record_id HAVING max_by(gone, (version_at, batch_order, row_id)))
+            QUALIFY row_number() OVER (PARTITION BY {TWIN}, here
+                ORDER BY CASE WHEN here THEN row_id END, version_at DESC, batch_order DESC, row_id DESC) <= {_NAMED}""")
+        connection.execute(f"""CREATE TEMP TABLE pairs AS
+            SELECT f.row_id, o.row_id AS other_id, o.batch_order AS other_order, o.version_at, o.here,
+                o.subject_id = f.subject_id AS one_subject
+            FROM fresh f JOIN near o ON o.{TWIN} = f.{TWIN} AND o.record_id <> f.record_id
+                AND (NOT o.here OR o.row_id < f.row_id)""")
         connection.execute(f"""CREATE TEMP TABLE keyed AS SELECT row_id, {self.key or "row_id"} AS key FROM rows s
-            WHERE row_id IN (SELECT l.row_id FROM linked l JOIN fresh f USING ({TWIN}))""")
-        connection.execute(f"""CREATE TEMP TABLE told AS
-            SELECT f.row_id, max_by(o.batch_order, (o.version_at, o.batch_order, o.row_id)) AS other_order,
-                max_by(o.row_id, (o.version_at, o.batch_order, o.row_id)) AS other_id,
-                max_by(o.subject_id = f.subject_id, (o.version_at, o.batch_order, o.row_id)) AS one_subject
-            FROM fresh f JOIN numbered o ON o.{TWIN} = f.{TWIN} AND o.record_id <> f.record_id
-            LEFT JOIN keyed a ON a.row_id = f.row_id
-            LEFT JOIN keyed b ON o.here AND b.row_id = o.row_id
-            WHERE o.payload IS NOT NULL AND (NOT o.here
-                OR o.row_id < f.row_id AND (o.subject_id = f.subject_id OR a.key <> b.key))
-            AND o.record_id NOT IN (SELECT record_id FROM (
-                SELECT record_id, max_by(gone, (version_at, batch_order, row_id)) AS gone FROM (
-                    SELECT record_id, payload IS NULL AS gone, version_at, batch_order, row_id FROM held
-                    UNION ALL SELECT record_id, payload IS NULL, version_at, batch_order, row_id
-                    FROM linked WHERE NOT waiting)
-                WHERE record_id IN (SELECT p.record_id FROM numbered p JOIN fresh USING ({TWIN})) GROUP BY record_id)
-                WHERE gone)
-            GROUP BY f.row_id""")
+            WHERE row_id IN (SELECT unnest([row_id, other_id]) FROM pairs WHERE here AND NOT one_subject)""")
+        connection.execute("""CREATE TEMP TABLE told AS
+            SELECT p.row_id, max_by(other_order, (version_at, other_order, other_id)) AS other_order,
+                max_by(other_id, (version_at, other_order, other_id)) AS other_id,
+                max_by(one_subject, (version_at, other_order, other_id)) AS one_subject
+            FROM pairs p LEFT JOIN keyed a ON a.row_id = p.row_id LEFT JOIN keyed b ON here AND b.row_id = other_id
+            WHERE NOT here OR one_subject OR a.key <> b.key GROUP BY p.row_id""")
 
 
 def told(folders: Sequence[Path]) -> tuple[int, int]:

@@ -60,7 +60,7 @@ def _read_quotes(data: bytes, quotes: Ints, layout: Layout) -> tuple[Ints, bool]
     inner = ~(opens | closes | (before == layout.quote[0]) | (after == layout.quote[0]))
     if not layout.escape:
         inner |= before == 0x5C
-    return quotes[inner], np.count_nonzero(opens) < np.count_nonzero(closes)
+    return quotes[inner], bool(np.count_nonzero(opens) < np.count_nonzero(closes))
 
 
 def _ends_in_stray(line: bytes, layout: Layout) -> bool:

@@ -38,10 +38,21 @@ ElementType = Literal[
 Sensitivity = Literal["open", "name", "person_name", "identifier", "restricted", "free_text"]
 
 
+class ColumnLook(BaseModel):
+    """What the values of a column look like, or do not (model.looks). share: of the values, at least."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    like: str | None = None
+    unlike: str | None = None
+    share: float = 1.0
+
+
 class Element(BaseModel):
     """One data element. `id` is its column name in Parquet (money yields three columns).
 
     measures: words that may stand behind a count; behind a number of anything else (90天 as 逾期期数) it is no count.
+    looks: what a column of it looks like; where it does not, columns have changed places.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,6 +65,7 @@ class Element(BaseModel):
     codelist: str | None = None
     max_length: int | None = None
     measures: tuple[str, ...] = ()
+    looks: tuple[ColumnLook, ...] = ()
     source: str | None = None
     note: str | None = None
 

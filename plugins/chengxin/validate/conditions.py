@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from chengxin.errors import ContractError
+from chengxin.model.looks import by_regex
 
 Types = Mapping[str, str]
 Kwargs = Mapping[str, Any]
@@ -195,7 +196,13 @@ def _matches(column: str, sql_type: str, regex: str) -> str:
     if unsupported_regex(regex):
         raise ContractError("正则表达式使用了校验引擎不支持的写法（前后断言或反向引用）")
     text = column if sql_type == "VARCHAR" else f"CAST({column} AS VARCHAR)"
-    return f"regexp_matches({text}, {text_literal(regex)})"
+    found = f"regexp_matches({text}, {text_literal(regex)})"
+    look = by_regex().get(regex)  # of most values their end or length tells, in a fifth of the time
+    if look is None or not (look.ends or look.shortest):
+        return found
+    known = [f"WHEN suffix({text}, {text_literal(end)}) THEN {str(says).upper()}" for end, says in look.ends.items()]
+    short = [f"WHEN strlen({text}) < {look.shortest} THEN FALSE"] if look.shortest else []
+    return f"CASE {' '.join([*short, *known])} ELSE {found} END"
 
 
 def unsupported_regex(regex: str) -> bool:

@@ -67,7 +67,7 @@ def run(
             tempfile.TemporaryDirectory(prefix=atomic.BUILDING, dir=_existing(target.parent)) as spill,
             Scan(parts, spill=Path(spill), registry=other, without_deletions=deletions, **limits) as scan,
         ):
-            asked = plausible.needs(contract, kind, scan.types, counts.passed)
+            asked = plausible.needs(contract, kind, scan.types, parts)
             rows, fill = _fill(scan, bound, columns, asked.values())
             found = dict(zip(asked, scan.ask(asked.values()).values(), strict=True)) if rows else {}
             if rows > counts.passed or (rows < counts.passed and not deletions):

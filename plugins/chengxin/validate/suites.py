@@ -220,7 +220,7 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
     def guard(suffix: str, severity: str, notes: str, few: int = 0, **bounds: Any) -> Expectation:
         kind_of = "expect_column_proportion_of_non_null_values_to_be_between"
         title = f"字段『{element.title}』填充率"
-        return _rule(kind_of, f"fill.{column}{suffix}", title, severity, notes, {"column": column, **bounds}, few)
+        return _rule(kind_of, f"fill.{column}{suffix}", title, severity, notes, {"column": column} | bounds, few)
 
     stated = contract.quality.fill.get(element.id)
     if stated is not None:
@@ -236,6 +236,9 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
     if (element.id == kind.effective_from_on and not optional) or (usual is not None and usual >= 0.5):
         note = "起始日期或历来多有值的字段不得整列为空"
         found.append(guard("", "critical", note, FEW_ROWS, min_value=0, strict_min=True))
+    if element.id in kind.amounts and not optional and usual is None:
+        note = "这类记录都有金额，两成以上没有，多半是导出不全；确实可能没有的，在数据合同中写明 optional"
+        found.append(guard(".amount", "warning", note, FEW_ROWS, column=f"{element.id}_raw", min_value=0.8))
     if usual:
         note = f"最近 {len(shares)} 批填充率的中位数为 {usual:.1%}，不得低于其一半"
         found.append(guard(".history", "warning", note, min_value=round(usual / 2, 6)))

@@ -25,11 +25,13 @@ class Role(KindPart):
     """Somebody a record is about: which elements carry his identity.
 
     identity: identity part -> element id. required: without a subject in this role the record waits (未关联).
+    other_when: element -> values with which he cannot be the main subject: nobody is surety for himself.
     """
 
     title: str
     identity: dict[IdentityPart, str]
     required: bool = True
+    other_when: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class OpenRule(KindPart):

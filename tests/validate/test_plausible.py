@@ -131,10 +131,17 @@ def test_numbers_of_rows_are_no_amounts(tmp_path, direction):
 
 
 @pytest.mark.parametrize(
-    "fine", [lambda n: 500 + 2 * n, lambda n: 1000, lambda n: 500 + n % 12, lambda n: n if n < 12 else 7 * n]
+    "fine",
+    [
+        lambda n: 500 + 2 * n,
+        lambda n: 1000,
+        lambda n: 500 + n % 12,
+        lambda n: n if n < 12 else 7 * n,
+        lambda n: 800 * n if n % 2 else "5000元",
+    ],
 )
 def test_amounts_that_rise_otherwise_are_ordinary(tmp_path, fine):
-    assert found(tmp_path, [row(n, fine=str(fine(n))) for n in range(ROWS)]) == ("accept", set())
+    assert found(tmp_path, [row(n, fine=str(fine(n))) for n in range(2 * ROWS)]) == ("accept", set())
 
 
 GUARANTEE = ("subject_name", "uscc", "related_name", "related_uscc", "institution_code", "contract_no",

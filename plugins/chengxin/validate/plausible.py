@@ -87,11 +87,12 @@ def _sample(parts: Sequence[Path]) -> str:
 
 def _running(column: str, rows: str) -> str:
     """Return SQL for two counts: amounts among the first, and those that count the rows up, or down, by one."""
-    return f"""WITH said AS (SELECT try_cast({ident(column)} AS DECIMAL(18, 2)) AS n, source_row
-            FROM {rows} WHERE {ident(column)} IS NOT NULL LIMIT {_RUN}),
+    return f"""WITH said AS (SELECT n, source_row FROM (
+            SELECT try_cast({ident(column)} AS DECIMAL(18, 2)) AS n, source_row
+            FROM {rows} WHERE {ident(column)} IS NOT NULL LIMIT {_RUN}) WHERE n IS NOT NULL),
         runs AS (SELECT count(*) AS n FROM said GROUP BY n - source_row UNION ALL
             SELECT count(*) FROM said GROUP BY n + source_row)
-        SELECT unnest([(SELECT count(*) FROM said WHERE n IS NOT NULL), (SELECT max(n) FROM runs)])"""
+        SELECT unnest([(SELECT count(*) FROM said), (SELECT max(n) FROM runs)])"""
 
 
 def _crossed(name: str, code: str, rows: str) -> str:

@@ -3,7 +3,7 @@
 Which row is which is known as refused rows are (mending.py), with more care, since what waits is usable: by the
 source's own number where it names the record; else by that number and all key fields, under the same name or as a
 record not known before; else, where a number of documents is a key field, by these and the name, as a record not known
-before.
+before. A change of a name is known by its day, what it says and the name before.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,10 +40,18 @@ class Correcting:
     def _numbers(self) -> list[str]:
         return [p for p in self._keys.parts if p != self._keys.name and self._keys.is_number(p)]
 
+    @cached_property
+    def _telling(self) -> list[str]:
+        """The parts that, with the name, name one record: numbers; of a change of names, all that it says."""
+        history = self._keys.plan.kind.name_history
+        if self._keys.plan.kind.registers != "names" or history is None or history.after not in self._keys.parts:
+            return self._numbers
+        return [p for p in self._keys.parts if p != self._keys.name]
+
     @property
     def possible(self) -> bool:
         """Tell whether rows of this data set can be known again at all."""
-        return self._keys.has_record_id or (bool(self._numbers) and self._keys.name in self._keys.parts)
+        return self._keys.has_record_id or (bool(self._telling) and self._keys.name in self._keys.parts)
 
     @property
     def timed(self) -> bool:
@@ -127,7 +135,7 @@ class Correcting:
         gone = void([p for p in reopened if p.exists()], "l")
         asked = [f"s.{RECORD_ID} IN (SELECT {RECORD_ID} FROM wait)"] if self._keys.has_record_id else []
         asked += [
-            f"{self._keys.text(p, 's')} IN (SELECT {self._keys.text(p, 'wait')} FROM wait)" for p in self._numbers
+            f"{self._keys.text(p, 's')} IN (SELECT {self._keys.text(p, 'wait')} FROM wait)" for p in self._telling
         ]
         return f"""SELECT l.row_id, l.subject_id, l.related_subject_id, l.record_id, l.version_at, l.batch_order,
                 s.source_file, s.source_row, {self._named()}
@@ -153,8 +161,8 @@ class Correcting:
         name = f"coalesce({self._text('w')} = {self._text('g')}, false)" if named else "false"
         new = "k.since > w.batch_order"
         ways = [f"{number} AND ({name} OR {new})"]
-        if self._numbers and named:
-            given = " AND ".join(f"{self._keys.text(p, 'w')} IS NOT NULL" for p in self._numbers)
+        if self._telling and named:
+            given = " AND ".join(f"{self._keys.text(p, 'w')} IS NOT NULL" for p in self._telling)
             ways.append(f"(w.{RECORD_ID} IS NULL OR g.{RECORD_ID} IS NULL) AND {name} AND {given} AND {new}")
         return " OR ".join(f"({w})" for w in ways)
 

@@ -112,7 +112,7 @@ class Settling:
         if self.judgements:
             for dataset in sorted({a.dataset for a in self.everything if not _registers(a)}):
                 self._reopen(dataset)
-        for dataset in sorted({a.dataset for a in self.everything if not _registers(a)}):
+        for dataset in sorted({a.dataset for a in self.everything}):
             self._correct(dataset)
         before = -1
         while before < len(self.everything):  # what one row adds to the registry may be what another waits for

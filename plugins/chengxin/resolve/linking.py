@@ -125,7 +125,8 @@ class Linking:
             if registers:
                 self.registry.of(self.contract.id).attach(connection, "own")
                 version_at = keys.version_at(self.batch, self.contract.delivery.mode)
-                write_registry(connection, self.kind, self.links["subject"], version_at, self.target)
+                mended = self.corrected is not None
+                write_registry(connection, self.kind, self.links["subject"], version_at, self.target, corrected=mended)
             return replace(self._count(connection, founded), **kept)
 
     @cached_property

@@ -13,18 +13,25 @@ STATUS = ("reg_status_code", "person_status_code")
 
 
 def write_registry(
-    connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink, version_at: str, target: Path
+    connection: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    link: RoleLink,
+    version_at: str,
+    target: Path,
+    *,
+    corrected: bool = False,
 ) -> None:
     """Write the registry files of a batch from its accepted rows (`rows`, `linked`, `superseded`; duplicates.parquet).
 
     own_identifiers and own_names are what its data set has added before. A row in `misnamed` adds nothing: its name and
-    numbers are somebody else's.
+    numbers are somebody else's. Nor does one in `corrected` (corrected: there is such a table): they were wrong.
 
     A version that a newer one had overtaken when it came says nothing of its subject today; its names and codes count.
     """
+    wrong = "AND s.row_id NOT IN (SELECT row_id FROM corrected)" if corrected else ""
     connection.execute(f"""CREATE TEMP VIEW accepted AS
         SELECT s.*, l.subject_id, l.part, l.subject_type FROM rows s JOIN linked l USING (row_id)
-        WHERE NOT l.waiting AND l.payload IS NOT NULL AND s.row_id NOT IN (SELECT row_id FROM misnamed)
+        WHERE NOT l.waiting AND l.payload IS NOT NULL AND s.row_id NOT IN (SELECT row_id FROM misnamed) {wrong}
             AND s.row_id NOT IN (SELECT row_id FROM {parquet([target / "duplicates.parquet"])})""")
     if kind.registers == "found":
         _copy(connection, _subjects(kind, link, version_at), target / "subjects.parquet")

@@ -338,3 +338,22 @@ def test_a_workbook_that_unpacks_without_end_is_refused(tmp_path):
     outer = zipped(tmp_path / "b.zip", ("1.xlsx", path.read_bytes()), method=zipfile.ZIP_STORED)
     with pytest.raises(DeliveryMismatch, match=r"b\.zip!1\.xlsx"):
         unpack(tmp_path / "t", outer, spec)
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        (b"Rar!\x1a\x07\x01\x00", "实际是 RAR"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "实际是 7z"),
+        (b"BZh91AY&SY", "实际是 bzip2"),
+        (b"%PDF-1.4", "实际是 PDF"),
+        (b"<!DOCTYPE html>", "实际是 网页（HTML）"),
+        (b"\x1f\x8b\x08", "实际是 gzip"),
+        (b"PK\x03\x04", "已损坏"),
+        (b"MZ", "已损坏"),
+    ],
+)
+def test_a_file_that_is_only_called_zip_says_what_it_is(tmp_path, head, told):
+    path = tmp_path / "a.zip"
+    path.write_bytes(head + bytes(600))
+    assert told in refusal(tmp_path, path)

@@ -52,6 +52,40 @@ def test_foreign_text_is_refused_with_what_it_looks_like(tmp_path, text, codec, 
         describe(path)
 
 
+@pytest.mark.parametrize("count", [20, 300])
+def test_one_line_of_big5_does_not_make_a_file_korean(tmp_path, count):
+    path = tmp_path / "f.csv"
+    lines = [f"湖南示例{n}有限公司,市监局\n".encode("gb18030") for n in range(count)]
+    lines[5] = "湖南臺灣實業股份有限公司,罰款國際貿易\n".encode("big5")
+    path.write_bytes("名称,机关\n".encode("gb18030") + b"".join(lines))
+    rows, damaged = read_all(path, encoding="gb18030")
+    assert (len(rows), damaged) == (count - 1, [(7, "row.undecodable")])
+
+
+@pytest.mark.parametrize(
+    ("form", "codec", "declared", "note"),
+    [
+        ("csv", "gb18030", "utf-8", "按 gb18030 能读出中文"),
+        ("csv", "utf-8", "gb18030", "按 utf-8 能读出中文"),
+        ("json", "gb18030", "utf-8", "按 gb18030 能读出中文"),
+        ("jsonl", "gb18030", "utf-8", "按 gb18030 能读出中文"),
+        ("csv", "latin-1", "utf-8", ""),
+    ],
+)
+def test_a_row_in_another_encoding_says_in_which_it_reads_as_chinese(tmp_path, form, codec, declared, note):
+    text = "Société Générale" if codec == "latin-1" else "湖南示例贸易有限公司"
+    shape = "%s" if form == "csv" else '{"a":"%s"}'
+    rows = [(shape % f"示例{'甲乙丙丁戊己庚辛壬癸'[n % 10]}字第{n}号商行").encode(declared) for n in range(30)]
+    rows[20] = (shape % text).encode(codec)
+    body = b"[" + b",".join(rows) + b"]" if form == "json" else b"\n".join(([b"a"] if form == "csv" else []) + rows)
+    path = tmp_path / f"f.{form}"
+    path.write_bytes(body)
+    spec = FileSpec(format=form, encoding=declared)
+    damaged = [item for piece in plan(path, spec) for chunk in read(piece, spec) for item in chunk.damaged]
+    assert [item.rule for item in damaged] == ["row.undecodable"]
+    assert damaged[0].note.startswith(note) if note else not damaged[0].note
+
+
 def test_under_auto_one_western_name_is_enough_where_nothing_speaks_for_chinese(tmp_path):
     path = tmp_path / "f.csv"
     path.write_bytes("name,n\nMüller,1\nSmith,2\n".encode("latin-1"))

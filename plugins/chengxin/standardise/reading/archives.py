@@ -22,6 +22,7 @@ from typing import BinaryIO, Protocol
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryMismatch
 from chengxin.settings import Limits
+from chengxin.standardise.reading.encoding import MAGIC
 
 TARS = (".tar", ".tar.gz", ".tgz")
 PACKED = (".zip", ".gz", *TARS)
@@ -42,7 +43,10 @@ _OTHER_FORMS = (*PACKED, *UNREAD, ".xlsx", ".xls", ".json", ".xml")
 _BLOCK = 1 << 20
 _BEGINNING = 8192  # bytes of a member that is left out, to see whether it is data after all
 _HEADERS = 4 << 20  # what the headers between two tar members may take; a long name takes some kilobytes
-_MAGIC = (b"PK\x03\x04", b"\x1f\x8b", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"BZh", b"\xfd7zXZ\x00")
+_PACKERS = frozenset({"zip / xlsx", "gzip", "RAR", "7z", "bzip2", "xz"})
+_MAGIC = tuple(magic for magic, name in MAGIC if name in _PACKERS)
+_ZIP = b"PK\x03\x04"
+_PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.I)
 _NOISE = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._[^/]*$|~\$[^/]*$)", re.IGNORECASE)
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, struct.error, EOFError, ValueError,
@@ -136,7 +140,7 @@ class _Unpacking:
         self.left_out, self.headers = {}, set()
 
     def _refuse_nested(self, archive: str, member: str, head: bytes) -> None:
-        workbook = self.spec.format == "xlsx" and head.startswith(_MAGIC[0])
+        workbook = self.spec.format == "xlsx" and head.startswith(_ZIP)
         if is_packed(head) and not workbook:
             raise _refused(archive, f"里面的“{_shown(member)}”又是一个压缩包；请只压缩一层")
 
@@ -159,6 +163,7 @@ def sources(files: Sequence[Path], spec: FileSpec, limits: Limits, scratch: Path
             continue
         before = len(work.found)
         meter = _Meter(path.name, max(1, path.stat().st_size), limits, work.spent)
+        _check_packer(path)
         with _broken_is_told(path.name):
             _unpacker(lower)(path, work, meter)
         if len(work.found) > before:
@@ -184,6 +189,20 @@ def _unpacker(lower: str) -> Callable[[Path, _Unpacking, _Meter], None]:
     return _untar if lower.endswith(TARS) else _gunzip
 
 
+def _check_packer(path: Path) -> None:
+    """Raise DeliveryMismatch where a file is packed by another packer than its name says, or not packed at all."""
+    with path.open("rb") as stream:
+        head = stream.read(512)
+    lower = path.name.lower()
+    wanted = "zip / xlsx" if lower.endswith(".zip") else "tar" if lower.endswith(".tar") else "gzip"
+    page = "网页（HTML）" if _PAGE.match(head) else None
+    real = next((name for magic, name in MAGIC if head.startswith(magic)), page)
+    if real and real != wanted:
+        suffix = next(end for end in (*TARS, *PACKED) if lower.endswith(end))
+        told = f"名为 {suffix}，实际是 {real.partition(' /')[0]}（只改文件名并不改变格式）"
+        raise _refused(path.name, f"{told}；请改用 zip 或 tar.gz 打包重报")
+
+
 def _check_plain(path: Path, spec: FileSpec, limits: Limits) -> None:
     if spec.format in {"xlsx", "xls"}:
         return
@@ -196,7 +215,7 @@ def _check_workbook(source: Source, limits: Limits) -> None:
     """Inflate a workbook's parts once without keeping them: its reader would hold them all in memory."""
     size = source.path.stat().st_size
     with source.path.open("rb") as stream:
-        if size * 1032 <= RATIO_FLOOR or stream.read(4) != _MAGIC[0]:  # deflate packs 1032:1 at most
+        if size * 1032 <= RATIO_FLOOR or stream.read(4) != _ZIP:  # deflate packs 1032:1 at most
             return
     most = Limits(limits.file_bytes, min(limits.unpacked_bytes, WORKBOOK_BYTES), limits.ratio, limits.members)
     meter = _Meter(source.name, size, most)

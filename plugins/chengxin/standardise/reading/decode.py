@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chengxin.standardise.reading.likeness import clearly_other
+from chengxin.standardise.reading.likeness import clearly_other, reads_as
 from chengxin.standardise.reading.shapes import Damaged, kept
 
 _EOL = re.compile(rb"\r\n|\n|\r")
@@ -43,7 +43,13 @@ class Text:
 
     def damage(self, first: int) -> list[Damaged]:
         """Return the emptied lines as damaged rows; `first` is the 1-based number of line 0."""
-        return [Damaged(first + line, "row.undecodable", kept(text), raw) for line, raw, text in self.bad]
+        return [undecodable(first + line, kept(text), raw) for line, raw, text in self.bad]
+
+
+def undecodable(row: int, text: str, raw: bytes | None, rule: str = "row.undecodable") -> Damaged:
+    """Return a row that is no text in the file's encoding, with the encoding in which it reads as Chinese, if any."""
+    other = reads_as(raw) if raw else None
+    return Damaged(row, rule, text, raw, f"按 {other} 能读出中文，与文件的编码不同" if other else "")
 
 
 def count_lines(data: bytes) -> int:

@@ -18,13 +18,16 @@ BOMS = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
-_MAGIC = (
+#: How files of other formats begin, and their names.
+MAGIC = (
     (b"PK\x03\x04", "zip / xlsx"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "xls"),
     (b"%PDF-", "PDF"),
     (b"\x1f\x8b\x08", "gzip"),
     (b"Rar!\x1a\x07", "RAR"),
     (b"7z\xbc\xaf\x27\x1c", "7z"),
+    (b"BZh91AY&SY", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
 )
 _SHOWN = {"utf-16-le": "utf-16", "utf-16-be": "utf-16"}
 _XML_DECLARATION = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)""")
@@ -160,7 +163,7 @@ def utf16_order(sample: bytes) -> str | None:
 
 def refuse_binary(path: Path, sample: bytes, declared: str) -> None:
     """Raise DeliveryCorrupt where the bytes begin like another format than the declared one."""
-    for magic, name in _MAGIC:
+    for magic, name in MAGIC:
         if sample.startswith(magic):
             raise DeliveryCorrupt(f"文件 {path.name} 声明为 {declared}，实际内容是 {name}；请按约定格式重新报送")
 

@@ -13,7 +13,7 @@ from chengxin.errors import ContractError
 from chengxin.standardise.kernels.buffers import as_mask
 from chengxin.standardise.kernels.narrow import narrowed
 from chengxin.standardise.reading.cutting import GIANT, spans
-from chengxin.standardise.reading.decode import to_utf8
+from chengxin.standardise.reading.decode import to_utf8, undecodable
 from chengxin.standardise.reading.fixed_shifts import shifts
 from chengxin.standardise.reading.layout import Ints, Lines
 from chengxin.standardise.reading.notes import is_note, is_remark
@@ -194,7 +194,7 @@ def _columns(
     if bad and lines is not None:
         for n in sorted(bad):
             raw = data[lines.starts[index[n]] : lines.ends[index[n]]]
-            damaged.append(Damaged(int(rows[n]), "row.undecodable", _shown(raw, piece.encoding), raw))
+            damaged.append(undecodable(int(rows[n]), _shown(raw, piece.encoding), raw))
         keep[list(bad)] = False
         table, rows = table.filter(pa.array(keep)).combine_chunks(), rows[keep]
     filled = {name: np.flatnonzero(found[keep]).tolist() for name, found in ends.items() if found.any()}

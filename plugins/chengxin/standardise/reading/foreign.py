@@ -37,9 +37,15 @@ def foreign(sample: bytes, encoding: str, certain: bool = True) -> str | None:
         return "日文（Shift-JIS）"
     # Korean differs in little but which characters there are, so each counts once
     singles = list(codes(found, encoding))
-    if _score(_KOREAN, singles, _korean) - likeness(singles, encoding) > CLEAR:
+    if _score(_KOREAN, singles, _korean) - likeness(singles, encoding) > CLEAR and _is_mostly_korean(found, encoding):
         return "韩文（EUC-KR）"
     return _WESTERN if not certain and high == letters else None
+
+
+def _is_mostly_korean(found: list[bytes], encoding: str) -> bool:
+    """Tell whether most words speak for it: in a file of few characters one line of Big5 has many that seem Korean."""
+    like = sum(_score(_KOREAN, [word], _korean) > likeness([word], encoding) for word in found)
+    return 2 * like > len(found)
 
 
 def _score(grammar: re.Pattern[bytes], found: list[bytes], value: Callable[[bytes], float]) -> float:

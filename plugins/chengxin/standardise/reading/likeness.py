@@ -79,6 +79,18 @@ def clearly_other(sample: bytes, encoding: str) -> str | None:
     return other if likeness(found, other) - likeness(found, encoding) > CLEAR else None
 
 
+def reads_as(raw: bytes) -> str | None:
+    """Return the encoding in which bytes read as common Chinese, or None."""
+    for other in ("utf-8", "gb18030", "big5"):
+        text = raw.decode(other, "ignore")
+        han = [char for char in text if "\u4e00" <= char <= "\u9fff"]
+        lost = len(raw) - len(text.encode(other))
+        common = sum(_utf8_class(char) == "first" for char in han)
+        if len(han) > 1 and not lost and 10 * common >= 9 * len(han):
+            return other
+    return None
+
+
 def misread(text: str) -> str | None:
     """Tell how a text that decodes well was garbled before it was stored, or None.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from chengxin.standardise.reading.decode import is_damaged, original, visible
+from chengxin.standardise.reading.decode import is_damaged, original, undecodable, visible
 from chengxin.standardise.reading.shapes import CHUNK_BYTES, CUT_OFF, OVERSIZE, Damaged, RawChunk, Told, kept
 
 Record = dict[str, str | None]
@@ -61,7 +61,7 @@ class Gathering:
     def undecodable(self, row: int, raw: str, rule: str = "row.undecodable") -> None:
         """Add a record whose bytes, or whose escapes, are no text."""
         shown = visible(raw).encode("utf-8", "backslashreplace").decode()
-        self._damaged.append(Damaged(row, rule, kept(shown), original(raw, self.encoding)))
+        self._damaged.append(undecodable(row, kept(shown), original(raw, self.encoding), rule))
 
     def damage(self, row: int, rule: str, raw: str) -> None:
         """Add a damaged row; undecodable bytes in it are a fault of their own, but where a cut made them."""

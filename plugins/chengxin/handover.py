@@ -78,7 +78,8 @@ class StandardBatch:
     mismatch: message when the whole delivery does not fit the contract (then passed = 0).
     sources: the names that `source_file` holds, by file number: received files, or members of archives.
     stated: where another number of records is stated than was read. unfinished: what the file says beside its rows that
-    makes it no whole list (hasMore=true).
+    makes it no whole list (hasMore=true). unseen, merged: rows of workbooks that are hidden or struck through, and rows
+    that were read with what stands in a merged cell above, in words.
     """
 
     dataset: str
@@ -92,10 +93,12 @@ class StandardBatch:
     sources: tuple[str, ...] = ()
     stated: tuple[StatedRows, ...] = ()
     unfinished: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sources", tuple(self.sources))  # JSON gives a list
-        object.__setattr__(self, "unfinished", tuple(self.unfinished))
+        for name in ("sources", "unfinished", "unseen", "merged"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON gives a list
         said = tuple(s if isinstance(s, StatedRows) else StatedRows(**s) for s in self.stated)
         object.__setattr__(self, "stated", said)
 

@@ -21,6 +21,7 @@ from chengxin.standardise.kernels.buffers import (
     as_mask,
     as_strings,
     booleans,
+    heads,
     parts,
     repeated,
     scattered,
@@ -39,6 +40,7 @@ ALWAYS_QUARANTINED = frozenset({"text.replacement"})
 _LONG = 4  # characters; longer names are no persons' of this country
 NOTE = 80  # characters; a line set aside that is no longer may be a note on the whole table
 _UNIT_NOTE = r"(?i)单位|元(?:计|填)|币种|币别|货币|\bunits?\b|currency|[(（]in "
+_FEW = 5  # one in so many at most; else they may be the numbers that the source has for names
 TRUTHS = frozenset({"flag", "code"})  # types of elements that JSON's true and false may be values of
 STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whether it deletes is refused
 
@@ -154,6 +156,7 @@ class _Work:
             if column.element.type == "money" and given_bad.any():
                 check_unit_cells(self.plan, column, pc.unique(raw.filter(booleans(given_bad))).to_pylist())
             self._check_filled(column, raw)
+            self._check_numbers(column, cleaned.values)
             if column.element.id == STATUS:
                 self.deletes = _mask(pc.equal(cleaned.values, DELETED))
             if column.required:
@@ -163,21 +166,38 @@ class _Work:
         """Warn of a name or text that goes to the end of its fixed-width field."""
         rows = self.chunk.filled.get(self.headers.get(column.element.id, ""), ())
         if rows and column.element.type in {"name", "text"}:
+            self.log.add("value.fills_field", self._places(rows), column.element.id, self._source(column), raw)
+
+    def _check_numbers(self, column: ColumnPlan, values: pa.Array) -> None:
+        """Warn of the few numbers in a column of names: 0 as the kind of a tax."""
+        if column.element.type != "text" or not column.element.id.endswith("_name"):
+            return
+        rows = np.flatnonzero((heads(values) - np.uint8(0x30) < 10) & valid(values))
+        if len(rows) and _FEW * len(rows) <= self.rows:
             hits = np.zeros(self.rows, dtype=bool)
-            hits[list(rows)] = True
-            self.log.add("value.fills_field", hits, column.element.id, self._source(column), raw)
+            hits[rows] = _mask(pc.match_substring_regex(take(values, rows), r"^[0-9]+(\.[0-9]+)?$"))
+            self.log.add("value.number", hits, column.element.id, self._source(column), values)
 
     def _cleaned(self, column: ColumnPlan, raw: pa.Array, options: CleanOptions) -> Cleaned:
-        """Clean a column; an array or an object where one value belongs is none, nor is true where no truth belongs."""
-        rows = self.chunk.nested.get(self.headers.get(column.element.id, ""), ())
-        if not rows:
-            return clean(raw, column.element.type, options=options)
-        nested = np.zeros(self.rows, dtype=bool)
-        nested[list(rows)] = True
-        if column.element.type in TRUTHS:
-            nested &= ~_mask(pc.is_in(raw, pa.array(["true", "false"])))
-        cleaned = clean(without(as_strings(raw), nested), column.element.type, options=options)
-        return replace(cleaned, issues=(*cleaned.issues, ("value.nested", booleans(nested))))
+        """Clean a column. An array where one value belongs is none, nor is true where no truth does, or a day as name."""
+        header, element = self.headers.get(column.element.id, ""), column.element
+        none: dict[str, np.ndarray] = {}
+        if nested := self.chunk.nested.get(header):
+            none["value.nested"] = self._places(nested)
+            if element.type in TRUTHS:
+                none["value.nested"] &= ~_mask(pc.is_in(raw, pa.array(["true", "false"])))
+        is_named = element.type in {"document_no", "name"} or (element.type == "text" and element.id.endswith("_name"))
+        if is_named and (dated := self.chunk.dated.get(header)):
+            none["value.date"] = self._places(dated)
+        for hits in none.values():
+            raw = without(as_strings(raw), hits)
+        cleaned = clean(raw, element.type, options=options)
+        return replace(cleaned, issues=(*cleaned.issues, *((rule, booleans(hits)) for rule, hits in none.items())))
+
+    def _places(self, rows: Sequence[int]) -> np.ndarray:
+        found = np.zeros(self.rows, dtype=bool)
+        found[list(rows)] = True
+        return found
 
     def _store(self, column: ColumnPlan, cleaned: Cleaned) -> None:
         specs = element_columns(column.element)

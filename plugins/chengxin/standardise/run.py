@@ -136,6 +136,8 @@ def _standardised(
         sources=tuple(s.name for s in found),
         stated=differing(batch, [s.name for s in found], records, told),
         unfinished=unfinished(records, told),
+        unseen=tuple(text for says in told for text in says.unseen),
+        merged=tuple(text for says in told for text in says.merged),
     )
 
 

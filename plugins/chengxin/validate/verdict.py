@@ -152,6 +152,7 @@ def batch_findings(
         *_restated(restates),
         *_unfinished(counts),
         *_stated(contract, counts),
+        *_looks(counts),
         *_perhaps_cut(contract, counts, history),
         *_refused_share(contract, counts),
     ]
@@ -167,6 +168,15 @@ def _unfinished(counts: StandardBatch) -> Iterator[Finding]:
             f"文件在记录之外有 {told}：多半只是接口的一页，没有导完，或是一次失败的应答，不是完整的清单，故暂不采用。"
             "请向提供部门核实：没有导完的，请其重报；确是全部记录的，用 chengxin release 放行并写明理由",
         )
+
+
+def _looks(counts: StandardBatch) -> Iterator[Finding]:
+    """Tell of rows of a workbook that whoever looks at it may take otherwise than they were read."""
+    if counts.unseen:
+        message = f"{'；'.join(counts.unseen)}，已照常读取。请与提供部门核对：不应报送的，请其删去这些行后重报"
+        yield Finding("rows.unseen", "warning", message)
+    if counts.merged:
+        yield Finding("rows.merged", "info", "；".join(counts.merged))
 
 
 def _restated(batch_id: str | None) -> Iterator[Finding]:

@@ -37,7 +37,7 @@ _SPOILED = (
 # what a spreadsheet makes of 1-14, and a template or a program of a number that is missing
 _NO_NUMBER = (
     (
-        "identifier.date",
+        "value.date",
         r"(?i)^(?:(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)-[0-9]{1,2}"
         r"|[0-9]{1,2}-(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|(?:[0-9]{4}年)?[0-9]{1,2}月[0-9]{1,2}日)$",
     ),

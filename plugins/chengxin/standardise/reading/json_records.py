@@ -13,8 +13,8 @@ from chengxin.standardise.reading.decode import stream
 from chengxin.standardise.reading.encoding import encoding_of
 from chengxin.standardise.reading.outline import SUMS
 from chengxin.standardise.reading.record_count import members, told
-from chengxin.standardise.reading.record_rows import Gathering, Nested, Record, chunked
-from chengxin.standardise.reading.shapes import OVERSIZE, Piece, RawChunk
+from chengxin.standardise.reading.record_rows import Gathering, Record, chunked
+from chengxin.standardise.reading.shapes import OVERSIZE, Nested, Piece, RawChunk
 from chengxin.standardise.reading.text_file import texts
 
 _BLANK = " \t\r\n\ufeff\x00\x1a"

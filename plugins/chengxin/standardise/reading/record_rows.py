@@ -6,17 +6,11 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from chengxin.standardise.reading.decode import is_damaged, original, undecodable, visible
-from chengxin.standardise.reading.shapes import CHUNK_BYTES, CUT_OFF, OVERSIZE, Damaged, RawChunk, Told, kept
+from chengxin.standardise.reading.shapes import CHUNK_BYTES, CUT_OFF, OVERSIZE, Damaged, Nested, RawChunk, Told, kept
 
 Record = dict[str, str | None]
 #: Rows of a chunk; narrower than for delimited text because each is a Python object for a moment.
 _ROWS = 50_000
-
-
-class Nested(str):
-    """The JSON text of an array, an object or a truth value that stands where a text or a number belongs."""
-
-    __slots__ = ()
 
 
 @dataclass

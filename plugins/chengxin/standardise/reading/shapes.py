@@ -21,6 +21,18 @@ CUT_OFF = "row.cut_off"
 RAW_KEPT = 64 << 10
 
 
+class Nested(str):
+    """The text of an array, an object or a truth value that stands where a text or a number belongs."""
+
+    __slots__ = ()
+
+
+class Dated(str):
+    """The text of a day that a workbook holds as such."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Damaged:
     r"""A row that could not be read into fields.
@@ -47,7 +59,8 @@ class Told:
 
     stated: how many it holds; least: how many at least. longer: name and number of all rows of a list of which it is a
     page. units: notes on the unit of its amounts. unfinished: what says that it is one page, or a failed answer; torn:
-    what says that it was not written to its end.
+    what says that it was not written to its end. unseen: rows of a workbook that whoever looks at it does not take for
+    records, in words; merged: rows that were read with what stands in a merged cell above, in words.
     """
 
     stated: tuple[int, ...] = ()
@@ -56,6 +69,8 @@ class Told:
     units: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
     torn: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
 
     def __add__(self, other: "Told") -> "Told":
         """Return what both say."""
@@ -68,8 +83,9 @@ class RawChunk:
 
     table: all columns string, named by the source headers (trimmed, doubles suffixed _2, _3), one Arrow chunk a column.
     rows: int64, the 1-based source row of each table row, ascending. damaged: ascending by row. nested: column ->
-    indices of rows where an array, an object, true or false stands as its value. unended: the last row is the file's
-    and has no line break. told: what the file says of its rows beside them, where it is known with this chunk.
+    indices of rows where an array, an object, true or false stands as its value. dated: the same of days in cells
+    of a workbook. unended: the last row is the file's and has no line break. told: what the file says of its rows
+    beside them, where it is known with this chunk.
     filled: column -> indices of rows whose text goes to the end of its field, where it may have been cut.
     """
 
@@ -77,6 +93,7 @@ class RawChunk:
     rows: pa.Array
     damaged: tuple[Damaged, ...] = ()
     nested: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    dated: Mapping[str, Sequence[int]] = field(default_factory=dict)
     unended: bool = False
     told: Told = Told()
     filled: Mapping[str, Sequence[int]] = field(default_factory=dict)

@@ -63,6 +63,7 @@ class Merged:
     _spans: dict[int, list[tuple[int, bool]]] = field(default_factory=dict)  # sheet row -> (column, begins here)
     _values: dict[int, str | None] = field(default_factory=dict)
     _across: set[int] = field(default_factory=set)  # sheet rows
+    filled: set[int] = field(default_factory=set)  # sheet rows that took a value from above
 
     @classmethod
     def of(cls, ranges: Iterable[Range], body: int, width: int, blank: Sequence[int] = ()) -> "Merged":
@@ -90,4 +91,6 @@ class Merged:
             value = self._values.get(column)
             doubtful |= value is not None and _NUMBER.fullmatch(value) is not None
             cells[column] = value
+            if value is not None and not begins:
+                self.filled.add(number)
         return doubtful

@@ -7,12 +7,14 @@ calamine library unpacks it at once; it has at most 65,536 rows.
 import datetime as dt
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import python_calamine as calamine
 
@@ -25,14 +27,18 @@ from chengxin.standardise.reading.shapes import (
     CHUNK_BYTES,
     OVERSIZE,
     Damaged,
+    Dated,
+    Nested,
     Piece,
     RawChunk,
+    Told,
     joined_header,
     kept,
     row_numbers,
     unique_names,
 )
 from chengxin.standardise.reading.sheet_doubts import Merged, refuse_alike, refuse_hidden
+from chengxin.standardise.reading.unseen_rows import told_rows
 from chengxin.standardise.reading.workbook_stream import Rows, book, forget, merged_ranges, sheet_pieces
 from chengxin.standardise.reading.xls_failures import failures
 from chengxin.standardise.reading.xls_whole import refuse_torn
@@ -155,16 +161,29 @@ def sheet_names(path: Path, kind: str) -> tuple[str, ...]:
     return tuple(_book(path, kind).sheet_names) if path.stat().st_size else ()
 
 
-def sheet_rows(path: Path, kind: str, name: str) -> Iterator[tuple[int, list[str | None]]]:
+@dataclass
+class _Unseen:
+    """Numbers of rows that are hidden, or struck through, as far as a sheet has been read."""
+
+    hidden: set[int] = field(default_factory=set)
+    crossed: set[int] = field(default_factory=set)
+
+
+def sheet_rows(
+    path: Path, kind: str, name: str, unseen: _Unseen | None = None
+) -> Iterator[tuple[int, list[str | None]]]:
     """Yield (sheet row, cells as text) of one sheet, from row 1 on; blank cells behind the last may be missing.
 
-    Blank cells are null; a failed formula is its error text (#N/A).
+    Blank cells are null; a failed formula is its error text (#N/A). unseen: learns which rows are not seen, of xlsx.
     """
     end = 0
     for part in _parts(path, kind, name):
         margin: list[str | None] = [None] * part.left
         texts = part.texts
         gap = ((row, ()) for row in range(end, part.top))
+        if unseen:
+            unseen.hidden.update(part.hidden)
+            unseen.crossed.update(part.crossed)
         for row, found in chain(gap, enumerate(part.cells, part.top)):
             if texts is None:
                 cells = margin + [cell if type(cell) is str and cell else cell_text(cell) for cell in found]
@@ -249,12 +268,12 @@ def cell_text(value: object) -> str | None:
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return Nested("true" if value else "false")
     if isinstance(value, (int, float)):
         return _number_text(value)
     if isinstance(value, dt.datetime):
-        return value.date().isoformat() if value.time() == dt.time() else value.isoformat(" ", "seconds")
-    return value.isoformat() if isinstance(value, (dt.date, dt.time)) else str(value)
+        return Dated(value.date().isoformat() if value.time() == dt.time() else value.isoformat(" ", "seconds"))
+    return Dated(value.isoformat()) if isinstance(value, (dt.date, dt.time)) else str(value)
 
 
 def _number_text(value: float) -> str | None:
@@ -306,7 +325,8 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     path = Path(piece.path)
     name = sheet_names(path, spec.format)[piece.sheet - 1] if piece.end else ""
     merged = _merged(path, spec, name, piece) if piece.end else Merged()
-    for number, cells in sheet_rows(path, spec.format, name) if piece.end else ():
+    unseen, read = _Unseen(), _Unseen()
+    for number, cells in sheet_rows(path, spec.format, name, unseen) if piece.end else ():
         if number < piece.line or not any(cell is not None for cell in cells):
             continue
         rule = "row.merged" if merged.fill(number, cells) else _fault(cells, piece)
@@ -314,13 +334,21 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
             note = _unnamed(cells, piece) if rule == "row.width" else ""
             damaged.append(Damaged(number + offset, rule, _shown(cells), note=note))
             continue
+        if number in unseen.hidden:
+            read.hidden.add(number)
+        if number in unseen.crossed:
+            read.crossed.add(number)
         rows.append(number + offset)
         kept_cells.append(cells)
         size += sum([len(cell) for cell in cells if cell])
         if len(rows) >= _ROWS or size >= CHUNK_BYTES:
             yield _chunk(piece.names, columns, rows, kept_cells, damaged)
             rows, kept_cells, damaged, size = [], [], [], 0
-    yield _chunk(piece.names, columns, rows, kept_cells, damaged)
+    told = Told(
+        unseen=told_rows(name, read.hidden, "是隐藏的") + told_rows(name, read.crossed, "有删除线"),
+        merged=told_rows(name, merged.filled, "的单元格与上面的行合并，按同一内容读取"),
+    )
+    yield replace(_chunk(piece.names, columns, rows, kept_cells, damaged), told=told)
     _last.clear()
     forget()
 
@@ -363,16 +391,24 @@ def _chunk(
     damaged: list[Damaged],
 ) -> RawChunk:
     """Turn rows into columns; notes and totals are set aside."""
-    table = pa.table(
-        {
-            name: pa.array([row[n] if n < len(row) else None for row in cells], pa.string())
-            for name, n in zip(names, columns, strict=True)
-        }
-    )
+    values = {name: [row[n] if n < len(row) else None for row in cells] for name, n in zip(names, columns, strict=True)}
+    table = pa.table({name: pa.array(column, pa.string()) for name, column in values.items()})
     numbers = np.array(rows, np.int64)
     out = not_records(table) | inner_headers(table, names, numbers % ROWS_PER_SHEET)
     if out.any():
         noted = [Damaged(rows[n], "row.not_a_record", _shown(cells[n])) for n in np.flatnonzero(out).tolist()]
         damaged = sorted([*damaged, *noted], key=lambda item: item.row)
         table, numbers = table.filter(pa.array(~out)).combine_chunks(), numbers[~out]
-    return RawChunk(table, row_numbers(numbers), tuple(damaged))
+    nested, dated = _places(values, out, Nested), _places(values, out, Dated)
+    return RawChunk(table, row_numbers(numbers), tuple(damaged), nested=nested, dated=dated)
+
+
+def _places(values: dict[str, list[str | None]], out: npt.NDArray[np.bool_], kind: type[str]) -> dict[str, list[int]]:
+    """Return column -> places of the values of a kind, counted without the rows that are left out."""
+    found = {}
+    kept_rows = np.cumsum(~out) - 1
+    for name, column in values.items():
+        if kind in set(map(type, column)):
+            rows = [n for n, value in enumerate(column) if type(value) is kind and not out[n]]
+            found[name] = kept_rows[rows].tolist()
+    return found

@@ -10,7 +10,7 @@ import io
 import re
 import secrets
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -18,6 +18,7 @@ from typing import IO, Any, TypeVar
 import pyarrow as pa
 import python_calamine as calamine
 
+from chengxin.standardise.reading.unseen_rows import Unseen
 from chengxin.standardise.reading.workbook_zip import (
     BROKEN,
     bounded,
@@ -52,12 +53,15 @@ class Rows:
     """Consecutive rows of a sheet.
 
     top, left: 0-based place of the first cell. texts: what the strings among the cells stand for; None: for themselves.
+    hidden, crossed: numbers (from 1) of rows that nobody sees, or that are struck through.
     """
 
     top: int
     left: int
     cells: Iterable[Row]
     texts: Mapping[str, str | None] | None = None
+    hidden: Collection[int] = ()
+    crossed: Collection[int] = ()
 
 
 class _Uncuttable(ValueError):
@@ -90,6 +94,7 @@ def sheet_pieces(path: Path, sheet: str, block: int = _BLOCK) -> Iterator[Rows]:
     end = 0
     try:
         with _Opened(path, sheet) as opened, opened.package.open(opened.member) as file:
+            unseen = Unseen.of(opened.package)
             for xml in _cut(file, block):
                 refuse_far_cells(xml, path, sheet)
                 plain = failures_as_texts(xml)
@@ -101,7 +106,8 @@ def sheet_pieces(path: Path, sheet: str, block: int = _BLOCK) -> Iterator[Rows]:
                     raise irregular(path)
                 end = found.end[0] + 1
                 texts = None if marked is plain else _Meant(path)
-                yield Rows(found.start[0], found.start[1], found.to_python(), texts)
+                top, left = found.start
+                yield Rows(top, left, found.to_python(), texts, unseen.hidden(xml), unseen.crossed(xml))
     except _Uncuttable as fault:
         raise irregular(path) from fault
     except (*BROKEN, calamine.CalamineError) as fault:

@@ -152,3 +152,43 @@ def test_a_line_that_counts_the_rows_is_no_row(tmp_path, text, expected, is_padd
 def test_other_lines_of_another_width_state_no_number(tmp_path, text):
     rows, damaged, stated, _ = of(tmp_path, [*lines(), text.encode()])
     assert (len(rows), [d.rule for d in damaged], stated) == (6, ["row.width"], ())
+
+
+DIGITS = FileSpec.model_validate(
+    {
+        "format": "fixed",
+        "encoding": "gb18030",
+        "fields": [
+            {"source": "文号", "start": 1, "length": 12},
+            {"source": "金额", "start": 13, "length": 12, "decimals": 2},
+            {"source": "名称", "start": 25, "length": 30},
+        ],
+    }
+)
+
+
+def digits(n, name=None, cents=None):
+    """Return a line in which only digits stand before the name."""
+    amount = 500_000 + 3_700 * n if cents is None else cents
+    return f"20260000{n:04d}{amount:012d}".encode() + (name or f"示例{n}公司").encode("gb18030").ljust(30)
+
+
+@pytest.mark.parametrize("at", [0, 3, 11, 12])
+def test_a_digit_too_many_among_digits_shifts_the_fields_behind_it(tmp_path, at):
+    lines = [digits(n) for n in range(60)]
+    lines[7] = (lines[7][:at] + b"7" + lines[7][at:])[:54]
+    path = tmp_path / "f.txt"
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    [chunk] = read(plan(path, DIGITS)[0], DIGITS)
+    assert [(d.row, d.rule) for d in chunk.damaged] == [(8, "row.width")]
+    assert "内容已比约定的位置偏后 1 个字节" in chunk.damaged[0].note
+
+
+@pytest.mark.parametrize(
+    "odd", [{"name": "7示例公司"}, {"cents": 700_000_500_000}, {"name": "7示例公司", "cents": 700_000_500_000}]
+)
+def test_a_large_amount_and_a_name_that_begins_with_a_digit_are_no_shift(tmp_path, odd):
+    path = tmp_path / "f.txt"
+    path.write_bytes(b"".join((digits(n) if n != 7 else digits(n, **odd)) + b"\n" for n in range(60)))
+    [chunk] = read(plan(path, DIGITS)[0], DIGITS)
+    assert (chunk.table.num_rows, chunk.damaged) == (60, ())

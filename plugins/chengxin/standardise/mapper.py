@@ -179,7 +179,7 @@ class _Work:
             self.log.add("value.number", hits, column.element.id, self._source(column), values)
 
     def _cleaned(self, column: ColumnPlan, raw: pa.Array, options: CleanOptions) -> Cleaned:
-        """Clean a column. An array where one value belongs is none, nor is true where no truth does, or a day as name."""
+        """Clean a column: an array is no value, true is none where no truth belongs, and a day is no name."""
         header, element = self.headers.get(column.element.id, ""), column.element
         none: dict[str, np.ndarray] = {}
         if nested := self.chunk.nested.get(header):

@@ -18,6 +18,7 @@ Cells = npt.NDArray[np.uint8]  # rows x bytes
 _MOST = 2 / 3  # of the lines that fill a field tell what it looks like
 _FEW = 3  # lines; fewer tell nothing
 _FURTHEST = 4  # bytes
+_RARE = 20  # one line in so many
 _SAMPLE = 4_000  # lines of a chunk
 
 
@@ -84,7 +85,50 @@ def shifts(lines: Cells, fields: Sequence[FixedField]) -> dict[int, tuple[str, i
         for n in np.flatnonzero(enough & (here | there).all(axis=1)).tolist():
             if _hangs_together(here[n], there[n], strong):
                 found.setdefault(int(rows[n]), (fields[int(np.flatnonzero(~here[n])[0])].source, by))
+    found |= {row: told for row, told in _inserted(lines, fields, places, forms).items() if row not in found}
     return found
+
+
+def _inserted(
+    lines: Cells, fields: Sequence[FixedField], places: Sequence[tuple[int, int]], forms: Sequence[_Form]
+) -> dict[int, tuple[str, int]]:
+    """Return lines in which a digit too many moved others that all look like digits as well: row -> field, 1.
+
+    It stands before a text that begins with none in the other lines, and a field of digits before it begins as those of
+    nearly all lines do (00000, 2026) one place further on, and not where it should.
+    """
+    found: dict[int, tuple[str, int]] = {}
+    for at, (start, end) in enumerate(places):
+        if at == 0 or end - start < 2 or forms[at].is_strong or not forms[at].left:
+            continue
+        head = lines[:, start]
+        rows = np.flatnonzero(((head - np.uint8(48)) < 10) & (lines[:, start + 1] > 0x7F))
+        if not len(rows) or _RARE * len(rows) > len(lines):
+            continue
+        moved: Mask = np.zeros(len(rows), bool)
+        first = np.full(len(rows), at)
+        for before in range(at - 1, -1, -1):
+            if not forms[before].digits or places[before][1] != places[before + 1][0]:
+                break
+            begin = places[before][0]
+            usual = _beginning(lines[:_SAMPLE, begin : places[before][1]])
+            here = (lines[rows, begin : begin + len(usual)] == usual).all(axis=1)
+            there = (lines[rows, begin + 1 : begin + 1 + len(usual)] == usual).all(axis=1)
+            moved |= ~here & there
+            first[~here & there] = before
+        found |= {int(row): (fields[n].source, 1) for row, n in zip(rows[moved], first[moved], strict=True)}
+    return found
+
+
+def _beginning(cells: Cells) -> Cells:
+    """Return the bytes with which the field begins in nearly all lines."""
+    found: list[int] = []
+    for column in cells.T:
+        usual = int(np.bincount(column).argmax())
+        if _RARE * np.count_nonzero(column == usual) < (_RARE - 1) * len(cells):
+            break
+        found.append(usual)
+    return np.array(found, np.uint8)
 
 
 def _fitting(cells: Cells, places: Sequence[tuple[int, int]], forms: Sequence[_Form]) -> Mask:

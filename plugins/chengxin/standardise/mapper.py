@@ -32,6 +32,7 @@ from chengxin.standardise.kernels.buffers import (
 from chengxin.standardise.quarantine import damaged_table, quarantine_table
 from chengxin.standardise.reader import Damaged, RawChunk
 from chengxin.standardise.reading.torn import as_others, perhaps_cut
+from chengxin.standardise.serial_days import serial_days
 from chengxin.standardise.stated_units import check_unit_cells, check_units
 
 ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
@@ -99,6 +100,7 @@ class Mapper:
         work.check_roles()
         work.check_identity()
         work.check_dates()
+        work.check_serial_days()
         work.check_end()
         work.check_torn()
         check_units(self.plan, work.notes())
@@ -362,6 +364,18 @@ class _Work:
             is_resident = pc.match_substring_regex(number, "^[1-6][0-9]{16}[0-9X]$")  # GB 11643: the birthday within
             told = pc.not_equal(pc.utf8_slice_codeunits(number, 6, 14), pc.strftime(born, format="%Y%m%d"))
             self.log.add("person.born_differs", _mask(pc.and_(is_resident, told)), "born_on", "", none)
+
+    def check_serial_days(self) -> None:
+        """Warn of day numbers of a spreadsheet where days written out make them doubtful."""
+        if self.chunk.dated:  # a workbook says itself what its days are
+            return
+        columns = [c for c in self.plan.columns if c.element.type == "date" and c.constant is None]
+        raw = {c.element.id: self._raw(c) for c in columns}
+        doubtful = serial_days(raw, {c.element.id: self.values[c.element.id] for c in columns})
+        for column in columns:
+            if column.date_form != "excel" and column.element.id in doubtful:
+                hits = doubtful[column.element.id]
+                self.log.add("date.serial", hits, column.element.id, self._source(column), raw[column.element.id])
 
     def check_end(self) -> None:
         """Warn where the file ends within its last row: its last value may be cut off."""

@@ -1,0 +1,56 @@
+"""Days that stand as numbers of a spreadsheet among, or beside, days that are written out.
+
+Such a number counts from 1900 or, out of old Macintosh workbooks, from 1904: in a text nothing says from which.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chengxin.standardise.kernels.buffers import Mask, Rows, as_strings, heads, matches, parts, take, valid
+
+_APART = 1462  # days between the two beginnings
+_NEAR, _FAR = 31, 365  # days
+_ROWS = 1_000  # that are compared
+
+
+def serial_days(raw: Mapping[str, pa.Array], read: Mapping[str, pa.Array]) -> dict[str, Mask]:
+    """Return by element where such numbers are in doubt: days of the same column are written out, or the days beside.
+
+    raw, read: by element, the values as sent and the days they were read as (date32). Days beside tell where they lie
+    about four years after most of the numbers, and near them if those count from 1904.
+    """
+    masks = {element: _numbers(as_strings(values)) for element, values in raw.items()}
+    found = {}
+    for element, mask in masks.items():
+        if not mask.any():
+            continue
+        written = valid(read[element]) & ~mask
+        beside = (read[other] for other in read if other != element and not masks[other].any())
+        if written.any() or any(_is_four_years_later(read[element], days, mask) for days in beside):
+            found[element] = mask
+    return found
+
+
+def _numbers(values: pa.StringArray) -> Mask:
+    found = np.zeros(len(values), np.bool_)
+    offsets, _ = parts(values)
+    rows: Rows = np.flatnonzero((np.diff(offsets) == 5) & (heads(values) - np.uint8(0x30) < 10) & valid(values))
+    if len(rows):
+        found[rows] = matches(take(values, rows), "^[0-9]{5}$")
+    return found
+
+
+def _is_four_years_later(days: pa.Array, others: pa.Array, mask: Mask) -> bool:
+    rows = np.flatnonzero(mask & valid(days) & valid(others))[:_ROWS]
+    if not len(rows):
+        return False
+    apart = np.abs(_numbers_of(others, rows) - _numbers_of(days, rows))
+    shifted = np.abs(_numbers_of(others, rows) - _numbers_of(days, rows) - _APART)
+    return bool(np.median(shifted) <= _NEAR and np.median(apart) > _FAR)
+
+
+def _numbers_of(days: pa.Array, rows: Rows) -> np.ndarray:
+    return np.asarray(pc.cast(take(days, rows), pa.int32()).to_numpy(zero_copy_only=False), np.int64)

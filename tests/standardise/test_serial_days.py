@@ -1,0 +1,59 @@
+"""Day numbers of a spreadsheet in a text are told where days written out beside them make them doubtful."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from chengxin.contracts.models import Contract
+from chengxin.standardise.mapper import standardise_rows
+from deliveries import Office, penalty, uscc
+
+NAMES = ("subject_name", "uscc", "decision_no", "decision_on", "valid_to_on", "authority_name", "penalty_content")
+ZERO = date(1899, 12, 30)
+
+
+@pytest.fixture
+def contract(tmp_path) -> Contract:
+    office = Office(tmp_path)
+    office.contract("test_pen", "penalty", NAMES)
+    return office.contracts["test_pen"]
+
+
+def number(day: date, from_1904: bool = False) -> str:
+    """Return the number of a day."""
+    return str((day - ZERO).days - 1462 * from_1904)
+
+
+def doubtful(contract: Contract, days: list[str], beside: list[str]) -> list[tuple[int, str]]:
+    """Return row and element of the days that are told."""
+    rows = [
+        {k: str(v) for k, v in penalty(n, subject_name=f"湖南示例{n}有限公司", uscc=uscc(n)).items() if k in NAMES}
+        | {"decision_on": day, "valid_to_on": other}
+        for n, (day, other) in enumerate(zip(days, beside, strict=True), 1)
+    ]
+    issues = standardise_rows(contract, rows)[2].to_pylist()
+    return [(i["source_row"], i["element"]) for i in issues if i["rule"] == "date.serial"]
+
+
+DAYS = [date(2026, 1, 1) + timedelta(7 * n) for n in range(6)]
+
+
+@pytest.mark.parametrize("from_1904", [False, True])
+def test_a_number_among_days_is_told(contract, from_1904):
+    days = [day.isoformat() for day in DAYS]
+    days[2] = number(DAYS[2], from_1904)
+    assert doubtful(contract, days, [""] * 6) == [(3, "decision_on")]
+
+
+def test_numbers_are_told_where_the_days_beside_say_that_they_count_from_1904(contract):
+    near = [(day + timedelta(10)).isoformat() for day in DAYS]
+    assert len(doubtful(contract, [number(day, True) for day in DAYS], near)) == 6
+    assert doubtful(contract, [number(day) for day in DAYS], near) == []
+
+
+def test_numbers_alone_are_taken_as_they_are(contract):
+    numbers = [number(day) for day in DAYS]
+    assert doubtful(contract, numbers, [""] * 6) == []
+    assert doubtful(contract, numbers, numbers) == []
+    later = [date(day.year + 3, day.month, day.day).isoformat() for day in DAYS]
+    assert doubtful(contract, numbers, later) == []

@@ -83,7 +83,7 @@ class Alike:
     def write(
         self, connection: duckdb.DuckDBPyConnection, target: Path, order: int, said_already: Sequence[Path]
     ) -> None:
-        """Write the file where there is something to tell. Needs the tables `linked`, `mine`, `held`, `missed`.
+        """Write the file where there is something to tell. Needs the tables `linked`, `mine`, `gone`, `missed`.
 
         said_already: files whose rows (row_id) are told of otherwise.
         """
@@ -143,12 +143,6 @@ class Alike:
             for batch, here in batches
         )
         connection.execute(f"CREATE TEMP TABLE spelled AS {texts}")
-        connection.execute("""CREATE TEMP TABLE withdrawn_now AS SELECT record_id FROM (
-                SELECT record_id, payload IS NULL AS gone, version_at, batch_order, row_id FROM held
-                UNION ALL SELECT record_id, payload IS NULL, version_at, batch_order, row_id
-                FROM linked WHERE NOT waiting)
-            WHERE record_id IN (SELECT record_id FROM spelled)
-            GROUP BY record_id HAVING max_by(gone, (version_at, batch_order, row_id))""")
         # Numbers of the source's own that name records: of one key several may be meant, but not with the same content.
         ways = [("said", "concat(exact, chr(31), subject_id)")] + (
             [("payload::VARCHAR", "record_id")] if self.by_number else []
@@ -163,7 +157,7 @@ class Alike:
                             record_id := record_id, subject_id := subject_id, batch_order := batch_order,
                             row_id := row_id)) OVER (PARTITION BY {NEAR}, {content}
                         ORDER BY here, version_at, batch_order, row_id) AS first
-                    FROM spelled WHERE record_id NOT IN (SELECT record_id FROM withdrawn_now))
+                    FROM spelled WHERE record_id NOT IN (SELECT record_id FROM gone))
                 WHERE fresh AND identity <> first.identity AND record_id <> first.record_id
                 AND (subject_id = first.subject_id OR NOT first.here)
                 AND row_id NOT IN (SELECT row_id FROM likened)""")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from chengxin.resolve.keys import VERSION_ORDER
 from chengxin.resolve.reopening import void
 from chengxin.resolve.session import parquet
 
@@ -39,3 +40,13 @@ def create_held(
         0 AS batch_order, 0 AS adm_order, CAST(0 AS BIGINT) AS row_id, CAST(0 AS BIGINT) AS subject_id, '' AS part,
         false AS duplicate WHERE false"""
     connection.execute(f"CREATE OR REPLACE TEMP VIEW held AS {' UNION ALL '.join(selects) or empty}")
+
+
+def create_gone(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the temp table `gone` (record_id): records whose newest version, in `held` or `linked`, withdraws them."""
+    versions = """(SELECT record_id, payload IS NULL AS withdraws, version_at, batch_order, row_id FROM held
+        UNION ALL SELECT record_id, payload IS NULL, version_at, batch_order, row_id FROM linked WHERE NOT waiting)"""
+    # Few have a version that does: the others are not gathered.
+    connection.execute(f"""CREATE OR REPLACE TEMP TABLE gone AS SELECT record_id FROM {versions}
+        WHERE record_id IN (SELECT record_id FROM {versions} WHERE withdraws)
+        GROUP BY record_id HAVING max_by(withdraws, ({VERSION_ORDER}))""")

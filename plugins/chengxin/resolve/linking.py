@@ -37,7 +37,7 @@ from chengxin.model.kinds import Kind
 from chengxin.model.schema import kind_columns
 from chengxin.resolve import alike, corrected, keys, ledger, misnamed, missed, same_number
 from chengxin.resolve.founding import found, type_by_uscc
-from chengxin.resolve.held import create_held
+from chengxin.resolve.held import create_gone, create_held
 from chengxin.resolve.ledger import Judgement
 from chengxin.resolve.linker import RoleLink, link_role, prepare_lookup, tell_why
 from chengxin.resolve.registering import write_registry
@@ -113,6 +113,7 @@ class Linking:
             founded = self._link(connection)
             self._write_linked(connection)
             self._write_duplicates(connection)
+            create_gone(connection)
             self._write_missed(connection)
             self._write_same_number(connection)
             self._write_alike(connection)

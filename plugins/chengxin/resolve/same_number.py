@@ -46,7 +46,7 @@ class SameNumber:
     repeated: Callable[[], Digests]
 
     def write(self, connection: duckdb.DuckDBPyConnection, target: Path, order: int) -> None:
-        """Write the file where there is something to tell. Needs the tables `linked`, `mine`, `held`, `missed`."""
+        """Write the file where there is something to tell. Needs `linked`, `mine`, `gone` and `missed`."""
         held = [p for p in self.linked if TWIN in pq.read_schema(p).names]
         columns = f"record_id, {TWIN}, subject_id, version_at, batch_order, row_id, adm_order, payload"
         before = f"UNION ALL SELECT {columns}, false FROM {parquet(held)} WHERE NOT waiting" if held else ""
@@ -98,16 +98,10 @@ class SameNumber:
             AND ({TWIN} IN (SELECT h FROM twice)
                 OR {TWIN} IN (SELECT {TWIN} FROM numbered WHERE NOT here AND {TWIN} IS NOT NULL))""")
         connection.unregister("twice")
-        # Withdrawn is a record whose newest version withdraws it; few have one that does.
-        versions = """SELECT record_id, payload IS NULL AS gone, version_at, batch_order, row_id FROM held
-            UNION ALL
-            SELECT record_id, payload IS NULL, version_at, batch_order, row_id FROM linked WHERE NOT waiting"""
         connection.execute(f"""CREATE TEMP TABLE near AS
             SELECT record_id, {TWIN}, subject_id, version_at, batch_order, row_id, here FROM numbered
-            WHERE payload IS NOT NULL AND {TWIN} IN (SELECT {TWIN} FROM fresh) AND record_id NOT IN (
-                SELECT record_id FROM ({versions})
-                WHERE record_id IN (SELECT record_id FROM ({versions}) WHERE gone)
-                GROUP BY record_id HAVING max_by(gone, (version_at, batch_order, row_id)))
+            WHERE payload IS NOT NULL AND {TWIN} IN (SELECT {TWIN} FROM fresh)
+                AND record_id NOT IN (SELECT record_id FROM gone)
             QUALIFY row_number() OVER (PARTITION BY {TWIN}, here
                 ORDER BY CASE WHEN here THEN row_id END, version_at DESC, batch_order DESC, row_id DESC) <= {_NAMED}""")
         connection.execute(f"""CREATE TEMP TABLE pairs AS

@@ -422,3 +422,29 @@ def test_by_time_stamp_a_filter_that_leaves_the_moment_out_is_refused_on_the_las
     )
     with pytest.raises(DeliveryCorrupt, match="不早于"):
         desk.pull(desk.contract(**TIME, page_size=50))
+
+
+@pytest.mark.parametrize("empty", [[], None])
+def test_an_empty_page_before_others_is_no_end(desk: Desk, empty):
+    def behave(asked: Asked) -> Answer:
+        page = int(asked.query["page"])
+        rows = empty if page == 2 else ROWS[(page - 1) * 10 : page * 10] if page else []
+        return Answer(json.dumps({"data": {"rows": rows}}, ensure_ascii=False).encode())
+
+    desk.serve(behave)
+    with pytest.raises(DeliveryCorrupt, match="有一页是空的，其后的一页却还有 5 行"):
+        desk.pull(desk.contract(total=None))
+
+
+@pytest.mark.parametrize("said", [{"partial": True}, {"timed_out": True}, {"success": False}])
+def test_a_page_that_says_that_it_is_only_a_part_is_not_taken(desk: Desk, said):
+    def behave(asked: Asked) -> Answer:
+        page = int(asked.query["page"])
+        rows = ROWS[(page - 1) * 10 : page * 10] if page else []
+        more = said if page == 2 else {}
+        return Answer(json.dumps({"data": {"rows": rows}, **more}, ensure_ascii=False).encode())
+
+    desk.serve(behave)
+    with pytest.raises(DeliveryCorrupt, match="没有给全"):
+        desk.pull(desk.contract(total=None, passes=1))
+    assert len(desk.pull(desk.contract(total=None, not_paging=list(said)))) == 1

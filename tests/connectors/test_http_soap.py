@@ -120,3 +120,15 @@ def test_an_answer_that_is_no_page_is_named_and_nothing_lands(soap: Desk, case):
     with pytest.raises(error, match=words):
         soap.pull(soap.contract(file=FILE, **OPTIONS))
     assert not list((soap.settings.home / "landing").rglob("*.xml"))
+
+
+def test_rows_under_another_name_on_a_page_do_not_end_the_pull(soap: Desk):
+    server = soap.serve(lambda asked: turned(behaving()(asked), server))
+    with pytest.raises(DeliveryCorrupt, match="没有记录列表“ROWDATA/ROW”"):
+        soap.pull(soap.contract(file=FILE, **OPTIONS | {"total": None}))
+
+
+def turned(answer: Answer, server) -> Answer:
+    """Name the rows of the second page otherwise, and say no total."""
+    body = answer.body.replace(b"ROW>", b"Row>") if len(server.asked) == 2 else answer.body
+    return Answer(body.replace(b"<total>25</total>", b""), headers=answer.headers)

@@ -141,8 +141,11 @@ class _Xml:
             return [child for child in self._root if isinstance(child.tag, str)]
         rows = list(self._found(path))
         around = path.rpartition("/")[0]
-        # Without a row the element around them must at least be there.
-        return rows if rows or not around or next(self._found(around), None) is not None else None
+        if rows or not around:
+            return rows
+        # Without a row the element around them must at least be there, and hold nothing that may be rows.
+        above = next(self._found(around), None)
+        return [] if above is not None and not any(map(_may_be_row, above)) else None
 
     def has_list(self, path: str) -> bool:
         return True
@@ -153,6 +156,11 @@ class _Xml:
 
     def whole(self, row: etree._Element) -> bytes:
         return bytes(etree.tostring(row, method="c14n", with_tail=False))
+
+
+def _may_be_row(element: etree._Element) -> bool:
+    """Tell whether an element beside no rows has values of its own: rows under another name, perhaps."""
+    return isinstance(element.tag, str) and fold(element.tag) not in AROUND and (len(element) > 1)
 
 
 def parse(body: bytes, *, is_xml: bool) -> Document:

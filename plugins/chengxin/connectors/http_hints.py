@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chengxin.model.paging import AROUND, LAST, MORE, NEXT, NOTHING, PAGES, TOTAL, fold
+from chengxin.model.paging import AROUND, LAST, MORE, NEXT, NOTHING, PAGES, PART, TOTAL, fold
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
@@ -19,19 +19,21 @@ class Hints:
     """What was found. total, pages: (name, number) of all rows, of all pages.
 
     more: what says that more follows, as `name=value`; done: something says that nothing follows.
+    part: what says that the answer is only a part of the page, or a failure in spite of its rows.
     """
 
     total: tuple[str, int] | None = None
     pages: tuple[str, int] | None = None
     more: str | None = None
     done: bool = False
+    part: str | None = None
 
 
 def hints_of(found: Iterable[tuple[str, Any]], unrelated: Collection[str] = ()) -> Hints:
     """Read fields by their names. unrelated: names that the contract says mean something else."""
     totals: list[tuple[str, int]] = []
     pages: list[tuple[str, int]] = []
-    more, done = None, False
+    more, done, part = None, False, None
     for name, value in found:
         folded = fold(name)
         if name in unrelated or isinstance(value, list):
@@ -42,21 +44,24 @@ def hints_of(found: Iterable[tuple[str, Any]], unrelated: Collection[str] = ()) 
         elif folded in PAGES and (number := _number(value)) is not None:
             pages.append((name, number))
             done |= number <= 1
+        elif (folded in PART and text == "true") or (folded == "success" and text == "false"):
+            part = part or f"{name}={text}"
         elif folded in MORE | LAST and text in {"true", "false"}:
             follows = (text == "true") == (folded in MORE)
             more, done = (more or f"{name}={text}" if follows else more), done or not follows
         elif folded in NEXT:
             # its value is not shown: it may be a number that names a person
             more, done = (more or name if text not in NOTHING else more), done or text in NOTHING
-    return Hints(_greatest(totals), _greatest(pages), more, done)
+    return Hints(_greatest(totals), _greatest(pages), more, done, part)
 
 
 def merged(hints: Sequence[Hints]) -> Hints:
-    """Return what several pages say: the greatest numbers, and of the last page whether more follows."""
+    """Return what several pages say: the greatest numbers, that one is a part, and of the last whether more follows."""
     totals = [h.total for h in hints if h.total]
     pages = [h.pages for h in hints if h.pages]
     last = hints[-1] if hints else Hints()
-    return Hints(_greatest(totals), _greatest(pages), last.more, last.done)
+    part = next((h.part for h in hints if h.part), None)
+    return Hints(_greatest(totals), _greatest(pages), last.more, last.done, part)
 
 
 def levels(documents: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Any]]:

@@ -58,7 +58,7 @@ class Facts:
 
     next: where the next page is; has_next: its place is there, be it empty. hints: see `http_hints`.
     has_list: there is a list of rows, be it empty; no null, and no code that says that there are none.
-    refused: the server gave an error instead of a page.
+    refused: the server gave an error instead of a page. is_end: a code said that there are no more rows.
     """
 
     rows: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -68,6 +68,7 @@ class Facts:
     has_next: bool = True
     has_list: bool = True
     refused: bool = False
+    is_end: bool = False
     hints: Hints = field(default_factory=Hints)
 
 
@@ -99,7 +100,7 @@ def read_body(body: bytes, shape: Shape) -> Facts:
     """Read the body of a page; as `read_reply`."""
     outer = _parsed(body, shape)
     if _check_code(outer, shape) and not _has_rows(outer, shape):
-        return Facts(has_list=False)
+        return Facts(has_list=False, is_end=True)
     inner = _parsed(_inner(outer, shape), shape) if shape.unwrap else outer
     rows = inner.rows(shape.records)
     if rows is None:

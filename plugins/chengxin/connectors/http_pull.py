@@ -102,6 +102,7 @@ class Pull:
             trouble = walk.trouble()
             if trouble is None or (trouble.forgiven and before and walk.same_rows(before)):
                 self._check_start(walk, ask)
+                self._check_beyond(walk, ask)
                 return pages
             before = walk
         assert trouble is not None
@@ -161,6 +162,19 @@ class Pull:
                 f"接口“{self._shape.label}”的第 0 页另有 {len(facts.rows)} 行，页码应从 0 数起；"
                 "请在合同中声明 first_page: 0"
             )
+
+    def _check_beyond(self, walk: Walk, ask: Ask) -> None:
+        """Raise where rows of their own stand behind an empty page: it was none that ends the list."""
+        for window, parameters in walk.after():
+            try:
+                facts = ask(parameters, None)[1]
+            except ChengxinError:
+                continue  # as it should be
+            if window.lacks(facts):
+                raise _InconsistentError(
+                    f"接口“{self._shape.label}”有一页是空的，其后的一页却还有 {len(facts.rows)} 行，不能当作取完；"
+                    "请稍后重试，或向对方核实（能给出总行数的，请在合同中声明 total）"
+                )
 
     def _check_end(self, walk: Walk, refusal: RefusedError | NoRowsError) -> None:
         """Raise where an answer without a page is not the end: on the first page it never is."""

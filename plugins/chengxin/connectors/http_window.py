@@ -54,6 +54,15 @@ class Window:
             return None
         return self.parameters() | {self._paging.page_param: self._paging.first_page - 1}
 
+    def after(self) -> dict[str, str | int] | None:
+        """Return the parameters of the page behind an empty one that ended the pages alone, else None."""
+        said = self._totals or self._hints.total or self._hints.pages
+        last = self._last
+        ended = last and not last.rows and not last.is_end and not self._repeated and not self._refusals
+        if said or not ended or not self._filled or self._paging.is_single or self._paging.style != "page":
+            return None
+        return self.parameters()
+
     def lacks(self, facts: Facts) -> bool:
         """Tell whether these rows are others than all that came."""
         return bool(facts.rows) and not {*facts.rows} & {*self._rows}
@@ -236,6 +245,11 @@ class Window:
     def trouble(self) -> Trouble | None:
         """Say why the rows may not be all, or not those of one moment."""
         label, received, counted = self._paging.label, len(self._rows), self._counted()
+        if part := self._hints.part:
+            said = (
+                f"接口“{label}”的回答带有 {part}，说明没有给全；请稍后重试或向对方核实，若它另有所指，请列入 not_paging"
+            )
+            return Trouble(said, False)
         if self._shifted:
             return Trouble(f"接口“{label}”的记录在拉取过程中移位，前后页接不上", False)
         if self._paging.style == "time":

@@ -19,6 +19,8 @@ TOTAL = frozenset(
 PAGES = frozenset({"pages", "totalpage", "totalpages", "totalpagecount", "pagetotal", "lastpage", "总页数"})
 #: True where more follows.
 MORE = frozenset({"hasnext", "hasmore", "hasnextpage", "more", "truncated", "istruncated"})
+#: True where the answer itself is only a part of what was asked for.
+PART = frozenset({"partial", "ispartial", "partialresult", "incomplete", "timedout", "部分数据"})
 #: True where nothing follows.
 LAST = frozenset({"last", "islast", "islastpage", "lastpage", "isend", "end", "是否末页"})
 #: Where more is to be had; empty at the end.

@@ -6,11 +6,11 @@ Somebody saved one answer of an interface, and dropped it. A pull knows its page
 import re
 from collections.abc import Sequence
 
-from chengxin.model.paging import LAST, MORE, NEXT, NOTHING
+from chengxin.model.paging import LAST, MORE, NEXT, NOTHING, PART
 
 _YES = frozenset({"true", "yes", "y", "是"})
 _NO = frozenset({"false", "no", "n", "否"})
-_PART = MORE | {"partial", "ispartial", "incomplete"}
+_PART = MORE | PART
 _ALL = LAST | {"complete", "iscomplete", "finished", "success"}
 _CODE = frozenset({"code", "status", "statuscode", "errcode", "errorcode", "retcode", "returncode", "resultcode"})
 

@@ -1,5 +1,6 @@
 """Free text, names and match keys."""
 
+import base64
 import unicodedata
 
 import pyarrow as pa
@@ -301,8 +302,14 @@ def test_document_number_in_the_name_column_is_an_error(number: str) -> None:
         ),
         *(
             (text, "name.markup")
-            for text in ("示例&amp;公司", "示例&#31185;公司", "示例<br>公司", "\\u793a\\u4f8b公司")
+            for text in ("示例&amp;公司", "示例&#31185;公司", "示例<br>公司", "\\u793a\\u4f8b公司", "u793au4f8b公司")
         ),
+        *((text, "name.markup") for text in ('"示例公司', '示例公司"', "“示例公司", "示例公司”", "示例公司_x000D_")),
+        *(
+            (base64.b64encode(text.encode()).decode(), "name.markup")
+            for text in ("示例科技有限公司", "湖南示例有限公司", "欧阳示例员")
+        ),
+        *((text, "text.replacement") for text in ("示\ufffe公司", "示例\uffff")),
         *((text, "text.replacement") for text in ("示?公司", "示□公司", "李？华")),
     ],
 )
@@ -368,3 +375,10 @@ def test_any_text_passes_through_without_loss_of_rows(texts: list[str | None]) -
     assert len(prepare(array).values) == len(texts)
     assert len(name_key(array)) == len(texts)
     prepare(array).values.validate(full=True)
+
+
+@pytest.mark.parametrize(
+    "text", ['示例管15"', "示例“老字号”饭店", "58示例信息技术公司", "Example Trading Co Ltd", "MUHAMMADABDULLAH"]
+)
+def test_quotes_within_and_latin_names_are_names(text: str) -> None:
+    assert one("name", text) == (text, [])

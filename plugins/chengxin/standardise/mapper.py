@@ -43,6 +43,8 @@ NOTE = 80  # characters; a line set aside that is no longer may be a note on the
 _UNIT_NOTE = r"(?i)单位|元(?:计|填)|币种|币别|货币|\bunits?\b|currency|[(（]in "
 _FEW = 5  # one in so many at most; else they may be the numbers that the source has for names
 TRUTHS = frozenset({"flag", "code"})  # types of elements that JSON's true and false may be values of
+MISPLACED = frozenset({"name.is_identifier", "name.no_letter"})  # what shows that a name's field holds another's value
+SHIFTED = 3  # unusable values of a row with such a name that make it a row whose fields are shifted
 STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whether it deletes is refused
 
 
@@ -99,6 +101,7 @@ class Mapper:
         work.check_codes()
         work.check_roles()
         work.check_identity()
+        work.check_shifted()
         work.check_dates()
         work.check_serial_days()
         work.check_end()
@@ -121,6 +124,7 @@ class _Work:
         self.log = IssueLog(mapper.salt)
         self.refused = np.zeros(self.rows, dtype=bool)
         self.deletes = np.zeros(self.rows, dtype=bool)  # rows that need not say more than which record they mean
+        self.misplaced = np.zeros(self.rows, dtype=bool)  # rows in which a number or date stands as a name
 
     def _match(self) -> dict[str, str]:
         names = self.chunk.table.column_names
@@ -219,6 +223,8 @@ class _Work:
                 self.refused |= hits
             if level == "error":
                 bad |= hits
+            if rule in MISPLACED:
+                self.misplaced |= hits
         limit = column.element.max_length
         if limit and pa.types.is_string(cleaned.values.type) and _longest(cleaned.values) > limit:
             long = _mask(pc.greater(pc.utf8_length(cleaned.values), limit))
@@ -347,6 +353,20 @@ class _Work:
         if element is None or element not in self.values:
             return np.zeros(self.rows, dtype=bool)
         return valid(self.values[element])
+
+    def check_shifted(self) -> None:
+        """Refuse rows whose fields have slipped: no name in a name's place, and other values that are unusable as well.
+
+        What is left of such a row looks usable and stands in the wrong columns. Two exchanged values are no slip.
+        """
+        if not self.misplaced.any():
+            return
+        unusable = np.zeros(self.rows, dtype=np.int16)
+        for bad in self.invalid.values():
+            unusable += bad
+        hits = self.misplaced & (unusable >= SHIFTED)
+        self.log.add("field.shifted", hits, "", "", pa.nulls(self.rows, pa.string()), refuses=True)
+        self.refused |= hits
 
     def check_dates(self) -> None:
         """Warn where a period ends before it begins, an event lies in the future, or birthdays differ."""

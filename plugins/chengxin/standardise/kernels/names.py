@@ -37,15 +37,19 @@ NUMBER_WITHIN = (
     r"(?:^|[^0-9])[1-9][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx](?:[^0-9Xx]|$)"
     r"|(?:^|[^0-9A-Z])[0-9ANY][0-9]{7}[0-9A-HJ-NPQRTUWXY]{10}(?:[^0-9A-Z]|$)"
 )
+# Chinese in Base64, three bytes in four letters of which the first is one of these; and \\u4e2d without its backslashes
+_CODED = r"^(?:[567][0-9A-Za-z+/]{3}){3,}(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?$|(?:u[4-9][0-9a-f]{3}){2}"
 _WORN = (
     r"^(?:“[^”]*”|‘[^’]*’|「[^」]*」|『[^』]*』|《[^》]*》|＂[^＂]*＂|=?\"[^\"]*\"|'[^']*'|`[^`]*`)$"
+    r"|^(?:\"[^\"]*|＂[^＂]*|“[^”]*)$|^[^\"]*[^\"0-9]\"$|^[^“]*”$"  # half of a pair; 15\" behind a number are inches
     r"|^\[\s*['\"].*['\"]\s*\]$|" + MARKUP + r"|\\[uU][0-9A-Fa-f]{4}|\\[nrt]|(?:%[0-9A-Fa-f]{2}){3}"
+    r"|_x[0-9A-F]{4}_|" + _CODED
 )
 # a lost character, Chinese bytes read as Western ones (Ê¾Àý), the rest of a name that was cut (示例有限...)
 LOST = r"[?？□■]|[\x{A1}-\x{FF}]{3}|(?:\.{3}|…|。{3})$"
 INVISIBLE = r"[\x{85}\x{AD}\x{2028}\x{2029}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}\x{FEFF}]"
 _MARKS = (
-    r"[“‘「『《＂\"'`&<\\%、/／;；,，|+\s]|" + LOST + "|" + INVISIBLE
+    r"[“”‘「『《＂\"'`&<\\%、/／;；,，|+\s]|_x|" + _CODED + "|" + LOST + "|" + INVISIBLE
 )  # one of them stands in whatever those look for
 _NONE = pa.array(
     ["同上", "同前", "同左", "见上", "见上行", *ELSEWHERE, "测试", "test", "Test", "TEST"]

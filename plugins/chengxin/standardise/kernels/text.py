@@ -125,7 +125,7 @@ def _without_damage(values: pa.StringArray, seen: Survey, findings: Findings) ->
         return values
     offsets, data = parts(values)
     first, second, third = data[high], data[high + 1], data[high + 2]
-    lost = high[(first == 0xEF) & (second == 0xBF) & (third == 0xBD)]
+    lost = high[(first == 0xEF) & (second == 0xBF) & (third >= 0xBD)]  # U+FFFD, and U+FFFE and U+FFFF, which are none
     if lost.size:
         rows = rows_at(offsets, lost)
         findings.add("text.replacement", rows)

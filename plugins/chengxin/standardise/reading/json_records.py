@@ -36,9 +36,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return _Twice(found)
 
 
-# numbers keep the digits that were sent: no float, no rounding; NaN and Infinity say that there is no number
+def _constant(word: str) -> str | None:
+    """Take NaN for no number; Infinity is a failed one, which no column takes."""
+    return None if word == "NaN" else word
+
+
+# numbers keep the digits that were sent: no float, no rounding
 _DECODER = json.JSONDecoder(
-    parse_float=str, parse_int=str, parse_constant=lambda _: None, strict=False, object_pairs_hook=_object
+    parse_float=str, parse_int=str, parse_constant=_constant, strict=False, object_pairs_hook=_object
 )
 
 
@@ -48,7 +53,7 @@ class _Number(str):
     __slots__ = ()
 
 
-_NESTED = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=lambda _: None, strict=False)
+_NESTED = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_constant, strict=False)
 
 
 def record_of(element: dict[str, Any], raw: str) -> Record:

@@ -21,8 +21,9 @@ from chengxin.standardise.kernels.buffers import (
     as_mask,
     as_strings,
     booleans,
+    has_text,
     heads,
-    parts,
+    longest,
     repeated,
     scattered,
     take,
@@ -32,6 +33,7 @@ from chengxin.standardise.kernels.buffers import (
 from chengxin.standardise.quarantine import damaged_table, quarantine_table
 from chengxin.standardise.reader import Damaged, RawChunk
 from chengxin.standardise.reading.torn import as_others, perhaps_cut
+from chengxin.standardise.row_agreement import MISPLACED, born_otherwise, other_subjects, slipped
 from chengxin.standardise.serial_days import serial_days
 from chengxin.standardise.stated_units import check_unit_cells, check_units
 
@@ -43,8 +45,6 @@ NOTE = 80  # characters; a line set aside that is no longer may be a note on the
 _UNIT_NOTE = r"(?i)单位|元(?:计|填)|币种|币别|货币|\bunits?\b|currency|[(（]in "
 _FEW = 5  # one in so many at most; else they may be the numbers that the source has for names
 TRUTHS = frozenset({"flag", "code"})  # types of elements that JSON's true and false may be values of
-MISPLACED = frozenset({"name.is_identifier", "name.no_letter"})  # what shows that a name's field holds another's value
-SHIFTED = 3  # unusable values of a row with such a name that make it a row whose fields are shifted
 STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whether it deletes is refused
 
 
@@ -128,7 +128,7 @@ class _Work:
 
     def _match(self) -> dict[str, str]:
         names = self.chunk.table.column_names
-        blank = [n for n in names if not n.strip() and not _has_text(self.chunk.table[n])]
+        blank = [n for n in names if not n.strip() and not has_text(self.chunk.table[n])]
         if self.rows == 0 and not names:
             return {}
         return self.plan.match([n for n in names if n not in blank], partial=self.mapper.partial)
@@ -226,7 +226,7 @@ class _Work:
             if rule in MISPLACED:
                 self.misplaced |= hits
         limit = column.element.max_length
-        if limit and pa.types.is_string(cleaned.values.type) and _longest(cleaned.values) > limit:
+        if limit and pa.types.is_string(cleaned.values.type) and longest(cleaned.values) > limit:
             long = _mask(pc.greater(pc.utf8_length(cleaned.values), limit))
             self.log.add("text.too_long", long, column.element.id, self._source(column), raw)
         return bad
@@ -288,7 +288,7 @@ class _Work:
                 code = self.values[column.element.id]
                 rows = np.flatnonzero(valid(uscc) & valid(code))
                 differ = np.zeros(self.rows, dtype=bool)
-                differ[rows] = _differ(take(uscc, rows), take(code, rows))
+                differ[rows] = other_subjects(take(uscc, rows), take(code, rows))
                 self.log.add("subject.codes_differ", differ, column.element.id, self._source(column), self._raw(column))
 
     def check_roles(self) -> None:
@@ -355,16 +355,8 @@ class _Work:
         return valid(self.values[element])
 
     def check_shifted(self) -> None:
-        """Refuse rows whose fields have slipped: no name in a name's place, and other values that are unusable as well.
-
-        What is left of such a row looks usable and stands in the wrong columns. Two exchanged values are no slip.
-        """
-        if not self.misplaced.any():
-            return
-        unusable = np.zeros(self.rows, dtype=np.int16)
-        for bad in self.invalid.values():
-            unusable += bad
-        hits = self.misplaced & (unusable >= SHIFTED)
+        """Refuse rows whose fields have slipped."""
+        hits = slipped(self.misplaced, self.invalid.values())
         self.log.add("field.shifted", hits, "", "", pa.nulls(self.rows, pa.string()), refuses=True)
         self.refused |= hits
 
@@ -381,9 +373,7 @@ class _Work:
             self.log.add("dates.future", future, str(kind.event_on), "", none)
         born, number = self.values.get("born_on"), self.values.get(kind.roles["subject"].identity.get("person_doc", ""))
         if born is not None and number is not None:
-            is_resident = pc.match_substring_regex(number, "^[1-6][0-9]{16}[0-9X]$")  # GB 11643: the birthday within
-            told = pc.not_equal(pc.utf8_slice_codeunits(number, 6, 14), pc.strftime(born, format="%Y%m%d"))
-            self.log.add("person.born_differs", _mask(pc.and_(is_resident, told)), "born_on", "", none)
+            self.log.add("person.born_differs", born_otherwise(born, number), "born_on", "", none)
 
     def check_serial_days(self) -> None:
         """Warn of day numbers of a spreadsheet where days written out make them doubtful."""
@@ -498,34 +488,12 @@ def standardise_rows(
     return done.passed, done.quarantined, done.issues
 
 
-def _differ(uscc: pa.Array, code: pa.Array) -> np.ndarray:
-    """Tell which codes are not those of a USCC: its places 9 to 17, also behind six digits, or itself.
-
-    Of tax numbers with 18 characters only those of enterprises and households count: others may be a person's.
-    """
-    size = pc.utf8_length(code)
-    inside = pc.utf8_slice_codeunits(uscc, 8, 17)
-    old = pc.and_(pc.is_in(size, pa.array([9, 15], size.type)), pc.not_equal(pc.utf8_slice_codeunits(code, -9), inside))
-    new = pc.and_(pc.and_(pc.equal(size, 18), pc.match_substring_regex(code, "^9[123]")), pc.not_equal(code, uscc))
-    return _mask(pc.or_(old, new))
-
-
 def _mask(array: pa.Array) -> np.ndarray:
     return as_mask(array)
 
 
-def _longest(texts: pa.Array) -> int:
-    """Return the length in bytes of the longest text; it has at most as many characters."""
-    offsets, _ = parts(texts)
-    return int(np.diff(offsets).max()) if len(texts) else 0
-
-
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _has_text(column: pa.ChunkedArray) -> bool:
-    return bool(pc.any(pc.greater(pc.utf8_length(pc.fill_null(column, "")), 0)).as_py())
 
 
 __all__ = ["ISSUES", "Damaged", "DeliveryMismatch", "Mapper", "StandardChunk", "standardise_rows"]

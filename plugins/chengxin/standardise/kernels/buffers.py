@@ -148,3 +148,14 @@ def matches(values: pa.StringArray, patterns: Iterable[str] | str) -> Mask:
     """Return where a value holds a match of the RE2 pattern."""
     pattern = patterns if isinstance(patterns, str) else "|".join(patterns)
     return as_mask(pc.match_substring_regex(values, pattern))
+
+
+def longest(texts: pa.Array) -> int:
+    """Return the length in bytes of the longest text; it has at most as many characters."""
+    offsets, _ = parts(texts)
+    return int(np.diff(offsets).max()) if len(texts) else 0
+
+
+def has_text(column: pa.ChunkedArray) -> bool:
+    """Tell whether a column holds anything but empty texts."""
+    return bool(pc.any(pc.greater(pc.utf8_length(pc.fill_null(column, "")), 0)).as_py())

@@ -79,7 +79,8 @@ class StandardBatch:
     sources: the names that `source_file` holds, by file number: received files, or members of archives.
     stated: where another number of records is stated than was read. unfinished: what the file says beside its rows that
     makes it no whole list (hasMore=true). unseen, merged: rows of workbooks that are hidden or struck through, and rows
-    that were read with what stands in a merged cell above, in words.
+    that were read with what stands in a merged cell above, in words. sums: the one line of a
+    file that adds its amounts up, by file.
     """
 
     dataset: str
@@ -95,6 +96,7 @@ class StandardBatch:
     unfinished: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
+    sums: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("sources", "unfinished", "unseen", "merged"):

@@ -138,6 +138,7 @@ def _standardised(
         unfinished=unfinished(records, told),
         unseen=tuple(text for says in told for text in says.unseen),
         merged=tuple(text for says in told for text in says.merged),
+        sums={s.name: says.sums[0] for s, says in zip(found, told, strict=True) if len(says.sums) == 1},
     )
 
 

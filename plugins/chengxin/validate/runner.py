@@ -17,7 +17,7 @@ from chengxin.handover import StandardBatch, Verdict, as_json
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import ColumnSpec, kind_columns
 from chengxin.store import atomic
-from chengxin.validate import plausible, report, suites
+from chengxin.validate import plausible, report, suites, sums
 from chengxin.validate.metrics import ROWS, Need, Scalar, fill_need, needs_of
 from chengxin.validate.scan import DELIVERY_STATUS, Scan
 from chengxin.validate.verdict import Outcome, as_result, batch_findings, finding, outcome, status_of, unended
@@ -68,6 +68,7 @@ def run(
             Scan(parts, spill=Path(spill), registry=other, without_deletions=deletions, **limits) as scan,
         ):
             asked = plausible.needs(contract, kind, scan.types, parts)
+            asked |= sums.needs(contract, kind, scan.types, counts)
             rows, fill = _fill(scan, bound, columns, asked.values())
             found = dict(zip(asked, scan.ask(asked.values()).values(), strict=True)) if rows else {}
             if rows > counts.passed or (rows < counts.passed and not deletions):
@@ -76,7 +77,7 @@ def run(
     failed = {str(done.rule["meta"]["rule"]) for done in outcomes if done.failed}
     said = {f"{rule}.warn" for rule in failed}  # the graver of two bounds on the same says it all
     findings += [finding(done) for done in outcomes if done.failed and done.rule["meta"]["rule"] not in said]
-    findings += plausible.findings(found, history, kind)
+    findings += [*plausible.findings(found, history, kind), *sums.findings(found, counts)]
     verdict = Verdict(counts.dataset, counts.batch_id, status_of(findings), tuple(findings), digest_of(suite))
     facts = {
         "batch_id": counts.batch_id, "mode": contract.delivery.mode, "received": counts.received, "rows": rows,

@@ -58,8 +58,8 @@ class Told:
     """What a file says of its rows outside them.
 
     stated: how many it holds; least: how many at least. longer: name and number of all rows of a list of which it is a
-    page. units: notes on the unit of its amounts. unfinished: what says that it is one page, or a failed answer; torn:
-    what says that it was not written to its end. unseen: rows of a workbook that whoever looks at it does not take for
+    page. units: notes on the unit of its amounts; sums: lines that add them up. unfinished: what says that it is one
+    page, or a failed answer; torn: what says that it was not written to its end. unseen: rows of a workbook that whoever looks at it does not take for
     records, in words; merged: rows that were read with what stands in a merged cell above, in words.
     """
 
@@ -71,6 +71,7 @@ class Told:
     torn: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
+    sums: tuple[str, ...] = ()
 
     def __add__(self, other: "Told") -> "Told":
         """Return what both say."""

@@ -41,6 +41,8 @@ _FAILURE = re.compile(  # of the database, or the program, that wrote the rows
 )
 #: What shows that the rows were not written to their end: how it is called, and how it looks.
 _TORN = (("未完待续", _NOT_ALL), ("网页（HTML）", _PAGE), ("数据库或程序的报错", _FAILURE))
+_SUM = re.compile(r"[\s,;|^~\"'（(]{0,9}(?:本表|全部|金额|总)*(?:合计|总计|共计)")  # of all rows: no 小计, no 本页合计
+_DECIMAL = re.compile(r"\d\.\d|\d\s*[万亿]?元")
 _LONGEST = 200  # characters; a note that is longer tells of more than its number
 _EDGES = " \t\r\n\u3000\xa0\ufeff,;|^~\"'"
 
@@ -53,6 +55,7 @@ def noted(lines: Sequence[str], *, padded: bool = False) -> Told:
     """
     stated: list[int] = []
     least: list[int] = []
+    sums: list[str] = []
     for line in (line.strip(_EDGES) for line in lines):
         if len(line) > _LONGEST:
             continue
@@ -62,7 +65,9 @@ def noted(lines: Sequence[str], *, padded: bool = False) -> Told:
             stated += counted
         elif match := _SUBJECTS.search(line) or _BARE.fullmatch(line):
             least.append(int(re.sub("[,，]", "", match[1])))
-    return Told(tuple(stated), tuple(least), torn=torn(lines))
+        if _SUM.match(line) and _DECIMAL.search(line):
+            sums.append(line)
+    return Told(tuple(stated), tuple(least), torn=torn(lines), sums=tuple(sums))
 
 
 def torn(lines: Sequence[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from chengxin.errors import DeliveryMismatch
 from chengxin.model.kinds import Role
 from chengxin.model.rules import rules
 from chengxin.model.schema import arrow_type, element_columns, kind_columns
+from chengxin.standardise.both_roles import both_roles
 from chengxin.standardise.issues import ISSUES, IssueLog
 from chengxin.standardise.kernels import Cleaned, CleanOptions, abroad, clean, name_key
 from chengxin.standardise.kernels.buffers import (
@@ -40,7 +41,6 @@ from chengxin.standardise.stated_units import check_unit_cells, check_units
 ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 ALWAYS_QUARANTINED = frozenset({"text.replacement"})
-_LONG = 4  # characters; longer names are no persons' of this country
 NOTE = 80  # characters; a line set aside that is no longer may be a note on the whole table
 _UNIT_NOTE = r"(?i)单位|元(?:计|填)|币种|币别|货币|\bunits?\b|currency|[(（]in "
 _FEW = 5  # one in so many at most; else they may be the numbers that the source has for names
@@ -293,27 +293,9 @@ class _Work:
 
     def check_roles(self) -> None:
         """Warn where both parties are one subject though the record says that they cannot be."""
-        subject, other = self.plan.kind.roles["subject"], self.plan.kind.roles.get("related")
-        if other is None:
-            return
-        for element, values in other.other_when.items():
-            if element not in self.values:
-                continue
-            rows = np.flatnonzero(_mask(pc.is_in(self.values[element], value_set=pa.array(values, pa.string()))))
-            one, two = ({p: self._of(role, p, rows) for p in (*CODES, "name")} for role in (subject, other))
-            same, apart = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
-            for part in CODES:
-                same |= _mask(pc.equal(one[part], two[part]))
-                apart |= _mask(pc.not_equal(one[part], two[part]))
-            long = _mask(pc.greater(pc.utf8_length(one["name"]), _LONG))  # persons of one name are many
-            same |= _mask(pc.equal(one["name"], two["name"])) & ~apart & long
-            hits = np.zeros(self.rows, dtype=bool)
-            hits[rows] = same
-            self.log.add("subject.both_roles", hits, other.identity["name"], "", pa.nulls(self.rows, pa.string()))
-
-    def _of(self, role: Role, part: str, rows: np.ndarray) -> pa.Array:
-        values = self.values.get(role.identity.get(part, ""))  # type: ignore[call-overload]
-        return pa.nulls(len(rows), pa.string()) if values is None else take(values, rows)
+        told, other = both_roles(self.plan.kind, self.values, CODES), self.plan.kind.roles.get("related")
+        if told is not None and other is not None:
+            self.log.add("subject.both_roles", told, other.identity["name"], "", pa.nulls(self.rows, pa.string()))
 
     def check_identity(self) -> None:
         """Refuse rows in which a required role has nothing that could name its subject."""

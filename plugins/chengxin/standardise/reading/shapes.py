@@ -59,8 +59,9 @@ class Told:
 
     stated: how many it holds; least: how many at least. longer: name and number of all rows of a list of which it is a
     page. units: notes on the unit of its amounts; sums: lines that add them up. unfinished: what says that it is one
-    page, or a failed answer; torn: what says that it was not written to its end. unseen: rows of a workbook that whoever looks at it does not take for
-    records, in words; merged: rows that were read with what stands in a merged cell above, in words.
+    page, or a failed answer; torn: what says that it was not written to its end. unseen: rows of a workbook that
+    whoever looks at it does not take for records, in words; merged: rows that were read with what stands in a merged
+    cell above, in words.
     """
 
     stated: tuple[int, ...] = ()

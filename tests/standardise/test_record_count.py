@@ -28,6 +28,8 @@ def stated(tmp_path: Any, body: bytes, **spec: Any) -> tuple[int, ...]:
         ('"head":{"recordNum":3}', (3,)),
         ('"trailer":{"count":3}', (3,)),
         ('"meta":{"total":3}', (3,)),
+        ('"summary":{"total":120000}', ()),
+        ('"summary":{"total":120000,"recordCount":3}', (3,)),
         ('"total":3,"start":"2026-01-01","end":"2026-01-31"', (3,)),  # a period, no paging
         ('"报文头":{"记录数":"1,003"}', (1003,)),
         ('"total":3,"count":2', (2,)),  # one of the two agrees: the other may be of the whole list
@@ -69,7 +71,8 @@ def test_the_total_of_an_object_around_counts_but_num_does_only_beside_the_rows(
         ('<D total="3"><R><a>1</a></R></D>', (3,)),
         ("<D><head><recordCount>3</recordCount></head><R><a>1</a></R></D>", (3,)),
         ("<D><R><a>1</a></R><Trailer><count>3</count></Trailer></D>", (3,)),
-        ('<D><R><a>1</a></R><footer total="3"/></D>', (3,)),
+        ('<D><R><a>1</a></R><footer count="3" total="120000"/></D>', (3,)),
+        ("<D><R><a>1</a></R><summary><total>120000</total></summary></D>", ()),  # of amounts
         ("<D><total><![CDATA[3]]></total><R><a>1</a></R></D>", (3,)),
         ("<D><total>3</total><pageNum>1</pageNum><R><a>1</a></R></D>", ()),
         ("<D><E><count>3</count><R><a>2</a></R></E><R><a>1</a></R></D>", "另有一处"),

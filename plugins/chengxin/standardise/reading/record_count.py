@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chengxin.model.paging import AROUND, PAGES, TOTAL, fold, is_paging, is_place, is_size
-from chengxin.standardise.reading.outline import FEET, HEADS
+from chengxin.standardise.reading.outline import FEET, HEADS, is_sum
 from chengxin.standardise.reading.shapes import Told
 from chengxin.standardise.reading.unfinished import unfinished
 
@@ -95,4 +95,5 @@ def members(found: Mapping[str, Any], *, beside: bool) -> Iterator[tuple[str, st
         elif isinstance(value, dict) and (
             name.lower() in HEADS | FEET or fold(name) in AROUND or "page" in name.lower()
         ):
-            yield from members({n: v for n, v in value.items() if not isinstance(v, dict)}, beside=False)
+            inner = {n: v for n, v in value.items() if not isinstance(v, dict) and not is_sum(name, n)}
+            yield from members(inner, beside=False)

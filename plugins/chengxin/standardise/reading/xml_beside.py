@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from chengxin.model.paging import AROUND, fold
-from chengxin.standardise.reading.outline import FEET, HEADS, SUMS
+from chengxin.standardise.reading.outline import FEET, HEADS, SUMS, is_sum
 
 Place = tuple[str, ...]
 BLANK = " \t\r\n\u3000\xa0\ufeff\x00\x1a"
@@ -78,7 +78,7 @@ class Beside:
         for (*within, name), text in self._values:
             head = bool(within) and (within[-1].lower() in HEADS | FEET or fold(within[-1]) in AROUND)
             holder = within[:-1] if head else within
-            if tuple(holder) == place[: len(holder)]:
+            if tuple(holder) == place[: len(holder)] and not (head and is_sum(within[-1], name)):
                 yield name, text, tuple(within) == place
 
 

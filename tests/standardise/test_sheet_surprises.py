@@ -6,6 +6,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+import xlwt
 from openpyxl.styles import Font
 
 from chengxin.handover import Verdict
@@ -25,12 +26,12 @@ def sheet() -> openpyxl.Workbook:
     return book
 
 
-def taken(tmp_path: Path, book: openpyxl.Workbook) -> tuple[list[Any], dict[str, tuple[str, str]]]:
+def taken(tmp_path: Path, book: Any, form: str = "xlsx") -> tuple[list[Any], dict[str, tuple[str, str]]]:
     """Return issues and findings of the workbook's batch."""
     office = Office(tmp_path)
-    office.contract("test_pen", "penalty", NAMES, file={"format": "xlsx"})
-    book.save(tmp_path / "罚.xlsx")
-    account = office.ingest("test_pen", tmp_path / "罚.xlsx")
+    office.contract("test_pen", "penalty", NAMES, file={"format": form})
+    book.save(tmp_path / f"罚.{form}")
+    account = office.ingest("test_pen", tmp_path / f"罚.{form}")
     verdict = Verdict.from_json(
         atomic.read_json(office.layout.validation("test_pen", account["batch_id"]) / "verdict.json")
     )
@@ -76,6 +77,17 @@ def test_hidden_and_struck_rows_are_told_and_read(tmp_path):
     severity, message = findings["rows.unseen"]
     assert severity == "warning"
     assert message.startswith("工作表“Sheet”第 3、7 行是隐藏的；工作表“Sheet”第 5 行有删除线，已照常读取")
+
+
+def test_hidden_rows_of_an_old_workbook_are_told(tmp_path):
+    book = xlwt.Workbook()
+    page = book.add_sheet("罚")
+    for row, values in enumerate(sheet().active.iter_rows(values_only=True)):
+        for column, value in enumerate(values):
+            page.write(row, column, value)
+    page.row(4).hidden = True
+    issues, findings = taken(tmp_path, book, "xls")
+    assert (issues, findings["rows.unseen"][1][:15]) == ([], "工作表“罚”第 5 行是隐藏的")
 
 
 def test_a_name_that_is_merged_over_rows_is_told_and_weighs_nothing(tmp_path):

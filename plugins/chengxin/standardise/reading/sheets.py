@@ -174,8 +174,10 @@ def sheet_rows(
 ) -> Iterator[tuple[int, list[str | None]]]:
     """Yield (sheet row, cells as text) of one sheet, from row 1 on; blank cells behind the last may be missing.
 
-    Blank cells are null; a failed formula is its error text (#N/A). unseen: learns which rows are not seen, of xlsx.
+    Blank cells are null; a failed formula is its error text (#N/A). unseen: learns which rows are not seen.
     """
+    if unseen and not _is_package(path):
+        unseen.hidden.update(xls_formats.hidden_rows(path, sheet_names(path, kind).index(name)))
     end = 0
     for part in _parts(path, kind, name):
         margin: list[str | None] = [None] * part.left

@@ -1,4 +1,4 @@
-"""The number formats of an xls sheet, and whether it counts from 1904: the calamine library tells neither."""
+"""Number formats and hidden rows of an xls sheet, and whether it counts from 1904: the calamine library tells none."""
 
 import struct
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from chengxin.standardise.reading.number_formats import BUILT_IN, NumberFormat, 
 from chengxin.standardise.reading.xls_records import FORMULA, Workbook, checked
 
 _DATEMODE, _MULRK, _XF, _NUMBER, _RK, _FORMAT = 0x22, 0xBD, 0xE0, 0x203, 0x27E, 0x41E
+_ROW, _HIDDEN = 0x208, 0x20
 _BIFF8 = b"\x00\x06"
 
 
@@ -28,6 +29,14 @@ def formats_of(path: Path, sheet: int, first: int) -> dict[int, set[NumberFormat
         for column, style in seen:
             found.setdefault(column, set()).update(told.get(style, ()))
     return {column: forms for column, forms in found.items() if forms}
+
+
+def hidden_rows(path: Path, sheet: int) -> set[int]:
+    """Return the numbers (from 1) of the rows of the n-th sheet that are hidden, or have no height."""
+    with checked(path):
+        book = Workbook.of(path)
+        rows = (struct.unpack_from("<H10xH", book.stream, at) for kind, at, _ in book.sheet(sheet) if kind == _ROW)
+        return {row + 1 for row, options in rows if options & _HIDDEN}
 
 
 def _codes(book: Workbook) -> list[str]:

@@ -23,7 +23,6 @@ from chengxin.standardise.kernels.buffers import (
     as_strings,
     booleans,
     has_text,
-    heads,
     longest,
     repeated,
     scattered,
@@ -31,19 +30,16 @@ from chengxin.standardise.kernels.buffers import (
     valid,
     without,
 )
+from chengxin.standardise.odd_numbers import numbers_among_names, serial_days
 from chengxin.standardise.quarantine import damaged_table, quarantine_table
 from chengxin.standardise.reader import Damaged, RawChunk
 from chengxin.standardise.reading.torn import as_others, perhaps_cut
 from chengxin.standardise.row_agreement import MISPLACED, born_otherwise, other_subjects, slipped
-from chengxin.standardise.serial_days import serial_days
-from chengxin.standardise.stated_units import check_unit_cells, check_units
+from chengxin.standardise.stated_units import NOTE, check_unit_cells, check_units, notes_in
 
 ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 ALWAYS_QUARANTINED = frozenset({"text.replacement"})
-NOTE = 80  # characters; a line set aside that is no longer may be a note on the whole table
-_UNIT_NOTE = r"(?i)单位|元(?:计|填)|币种|币别|货币|\bunits?\b|currency|[(（]in "
-_FEW = 5  # one in so many at most; else they may be the numbers that the source has for names
 TRUTHS = frozenset({"flag", "code"})  # types of elements that JSON's true and false may be values of
 STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whether it deletes is refused
 
@@ -106,7 +102,7 @@ class Mapper:
         work.check_serial_days()
         work.check_end()
         work.check_torn()
-        check_units(self.plan, work.notes())
+        check_units(self.plan, notes_in(chunk.table, np.flatnonzero(work.refused)))
         return work.result()
 
 
@@ -162,7 +158,9 @@ class _Work:
             if column.element.type == "money" and given_bad.any():
                 check_unit_cells(self.plan, column, pc.unique(raw.filter(booleans(given_bad))).to_pylist())
             self._check_filled(column, raw)
-            self._check_numbers(column, cleaned.values)
+            if column.element.type == "text" and column.element.id.endswith("_name"):
+                odd = numbers_among_names(cleaned.values)
+                self.log.add("value.number", odd, column.element.id, self._source(column), raw)
             if column.element.id == STATUS:
                 self.deletes = _mask(pc.equal(cleaned.values, DELETED))
             if column.required:
@@ -173,16 +171,6 @@ class _Work:
         rows = self.chunk.filled.get(self.headers.get(column.element.id, ""), ())
         if rows and column.element.type in {"name", "text"}:
             self.log.add("value.fills_field", self._places(rows), column.element.id, self._source(column), raw)
-
-    def _check_numbers(self, column: ColumnPlan, values: pa.Array) -> None:
-        """Warn of the few numbers in a column of names: 0 as the kind of a tax."""
-        if column.element.type != "text" or not column.element.id.endswith("_name"):
-            return
-        rows = np.flatnonzero((heads(values) - np.uint8(0x30) < 10) & valid(values))
-        if len(rows) and _FEW * len(rows) <= self.rows:
-            hits = np.zeros(self.rows, dtype=bool)
-            hits[rows] = _mask(pc.match_substring_regex(take(values, rows), r"^[0-9]+(\.[0-9]+)?$"))
-            self.log.add("value.number", hits, column.element.id, self._source(column), values)
 
     def _cleaned(self, column: ColumnPlan, raw: pa.Array, options: CleanOptions) -> Cleaned:
         """Clean a column: an array is no value, true is none where no truth belongs, and a day is no name."""
@@ -375,18 +363,6 @@ class _Work:
             last = np.zeros(self.rows, dtype=bool)
             last[-1] = True
             self.log.add("row.last_unended", last, "", "", pa.nulls(self.rows, pa.string()))
-
-    def notes(self) -> list[str]:
-        """Return what refused rows hold that have a single value, which speaks of a unit: notes on the whole table."""
-        found: list[str] = []
-        rows = np.flatnonzero(self.refused)
-        for column in self.chunk.table.columns[:3]:
-            texts = take(_one_chunk(column), rows)
-            for n in np.flatnonzero(_mask(pc.match_substring_regex(texts, _UNIT_NOTE)) & valid(texts)).tolist():
-                row = self.chunk.table.slice(int(rows[n]), 1).to_pylist()[0]
-                if sum(bool(value and value.strip()) for value in row.values()) == 1 and len(texts[n].as_py()) < NOTE:
-                    found.append(texts[n].as_py())
-        return found
 
     def check_torn(self) -> None:
         """Refuse rows beside half a line whose last, or first, value may be the other half and does not show it."""

@@ -2,12 +2,34 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from chengxin.contracts.plan import ColumnPlan, Plan
 from chengxin.contracts.units import unit_in
 from chengxin.errors import DeliveryMismatch
+from chengxin.standardise.kernels.buffers import Rows, as_mask, take, valid
 from chengxin.standardise.kernels.money_forms import UNITS, read_words
 from chengxin.standardise.reading.number_formats import NumberFormat
 from chengxin.standardise.unit_words import Unit, read_unit, stated_unit
+
+#: Characters; a line set aside that is no longer may be a note on the whole table.
+NOTE = 80
+_SPEAKS_OF_UNIT = r"(?i)单位|元(?:计|填)|币种|币别|货币|\bunits?\b|currency|[(（]in "
+
+
+def notes_in(table: pa.Table, rows: Rows) -> list[str]:
+    """Return what rows hold that have a single value, which speaks of a unit: notes on the whole table."""
+    found: list[str] = []
+    for column in table.columns[:3] if len(rows) else ():
+        texts = take(column.chunk(0) if column.num_chunks == 1 else column.combine_chunks(), rows)
+        hits = as_mask(pc.match_substring_regex(texts, _SPEAKS_OF_UNIT)) & valid(texts)
+        for n in np.flatnonzero(hits).tolist():
+            row = table.slice(int(rows[n]), 1).to_pylist()[0]
+            if sum(bool(value and value.strip()) for value in row.values()) == 1 and len(texts[n].as_py()) < NOTE:
+                found.append(texts[n].as_py())
+    return found
 
 
 def check_unit_cells(plan: Plan, column: ColumnPlan, texts: Iterable[str]) -> None:

@@ -1,6 +1,6 @@
-"""Days that stand as numbers of a spreadsheet among, or beside, days that are written out.
+"""Numbers where others have something else: a day as the number of a spreadsheet, 0 as a name.
 
-Such a number counts from 1900 or, out of old Macintosh workbooks, from 1904: in a text nothing says from which.
+The number of a day counts from 1900 or, out of old Macintosh workbooks, from 1904: in a text nothing says from which.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,16 @@ from chengxin.standardise.kernels.buffers import Mask, Rows, as_strings, heads, 
 _APART = 1462  # days between the two beginnings
 _NEAR, _FAR = 31, 365  # days
 _ROWS = 1_000  # that are compared
+_FEW = 5  # one in so many at most; else they may be the numbers that the source has for names
+
+
+def numbers_among_names(values: pa.StringArray) -> Mask:
+    """Mark the few values that are nothing but a number."""
+    hits = np.zeros(len(values), np.bool_)
+    rows = np.flatnonzero((heads(values) - np.uint8(0x30) < 10) & valid(values))
+    if len(rows) and _FEW * len(rows) <= len(values):
+        hits[rows] = matches(take(values, rows), r"^[0-9]+(\.[0-9]+)?$")
+    return hits
 
 
 def serial_days(raw: Mapping[str, pa.Array], read: Mapping[str, pa.Array]) -> dict[str, Mask]:

@@ -143,6 +143,7 @@ def csv_files() -> Iterator[Polluted]:
     yield made("utf8_though_gb18030_agreed", text(), "refused", "utf-8", encoding="gb18030")
     yield made("gb18030", text().encode("gb18030"), "right", encoding="auto")
     yield made("utf16", text().encode("utf-16"), "right", encoding="auto")
+    yield from utf16_files(made)
     mixed = text().encode() + ",".join(second[0]).encode("gb18030") + b"\n"
     yield made("gb18030_row_in_utf8", mixed, "rows", "row.undecodable")
     mixed = text().encode("gb18030") + ",".join(second[0]).encode() + b"\n"
@@ -172,6 +173,23 @@ def csv_files() -> Iterator[Polluted]:
     yield made("workbook_named_csv", xlsx(lambda _: None), "refused", "压缩包")
     yield made("web_page", "<html><body>请登录</body></html>", "refused", "缺少列")
     yield made("cut_off", text()[:-20], "rows", "row.cut_off|field.required|date")
+
+
+def utf16_files(made: Callable[..., Polluted]) -> Iterator[Polluted]:
+    """Lost, added and foreign bytes: all that follows reads as one row of nonsense, or as none."""
+    for order, mark in (("le", b"\xff\xfe"), ("be", b"\xfe\xff")):
+        whole, other = text().encode(f"utf-16-{order}"), text().encode("utf-16-be" if order == "le" else "utf-16-le")
+        half = len("".join(text().splitlines(keepends=True)[:6]).encode("utf-16-le"))
+        bodies = {
+            "byte_lost": whole[: half + 21] + whole[half + 22 :],
+            "byte_added": whole[: half + 21] + b"\0" + whole[half + 21 :],
+            "other_order": whole[:half] + other[half:],
+        }
+        if order == "le":  # in the other order a lone line feed may be half of a Chinese character
+            bodies["utf8_row"] = whole[:half] + ",".join(TRUTH[0]).encode() + b"\n" + whole[half:]
+        for name, body in bodies.items():
+            yield made(f"utf16_{order}_{name}", mark + body, "refused", "字节错位", encoding="utf-16")
+        yield made(f"utf16_{order}_wrong_mark", mark + other, "refused", "字节序标记", encoding="utf-16")
 
 
 def filled(book: openpyxl.Workbook) -> Any:

@@ -1,6 +1,7 @@
 """Text files in lines: opening, column names, pieces, and decoded chunks with the number of their first line."""
 
 import mmap
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryMismatch
-from chengxin.standardise.reading.cutting import GIANT, spans
+from chengxin.standardise.reading.cutting import GIANT, Span, spans
 from chengxin.standardise.reading.decode import Text, count_lines, stream, strike, to_utf8
 from chengxin.standardise.reading.encoding import encoding_of
 from chengxin.standardise.reading.layout import Layout, Lines
@@ -28,6 +29,8 @@ from chengxin.standardise.reading.shapes import (
 
 _HEAD = 1 << 20
 _WIDTH_SAMPLE = 50
+_ORDERS = {"utf-16-le": "utf-16-be", "utf-16-be": "utf-16-le"}
+_FEED_WITHIN = re.compile(rb"\xe0[\xa8-\xab]")
 _EMPTY = " \t\r\n\u3000\xa0\ufeff\u200b"
 
 
@@ -105,6 +108,10 @@ def _header(path: Path, spec: FileSpec, layout: Layout, encoding: str, bom: int)
     text = _decoded_head(raw, encoding)
     data = text.data
     lines = Lines.of(data)
+    if encoding in _ORDERS and not _feeds(raw, encoding) and _feeds(raw, _ORDERS[encoding]):
+        raise DeliveryMismatch(
+            f"文件 {path.name} 的字节序标记（BOM）与内容的字节序不符，读不出各行；请从源系统按约定编码重新导出"
+        )
     if spec.header == 0:
         return _Head(tuple(str(n) for n in range(1, _usual_width(data, lines, layout) + 1)), (), bom, 1)
     at = spec.header - 1
@@ -194,6 +201,11 @@ def _decoded_head(raw: bytes, encoding: str) -> Text:
     return strike(Text(raw[: len(raw) // 2 * 2].decode(encoding, "chengxin.escape").encode()), None, encoding)
 
 
+def _feeds(raw: bytes, encoding: str) -> int:
+    text = raw.decode(encoding, "ignore")
+    return text.count("\n") + text.count("\r")
+
+
 def _source_length(raw: bytes, lines: int) -> int:
     """Return how many bytes the first lines take in the source encoding."""
     found = Lines.of(raw)
@@ -251,9 +263,25 @@ def _utf16_texts(piece: Piece, layout: Layout | None) -> Iterator[tuple[Text, in
         cuts = list(spans(carry, 0, len(carry), size, layout, piece.width))
         held = cuts.pop() if block is not None else None
         for cut in cuts:
+            _refuse_slipped(carry, cut, line, Path(piece.path))
             yield strike(Text(carry[cut.start : cut.end]), None, piece.encoding), line + cut.lines, []
         line += held.lines if held else count_lines(carry)
         carry = carry[held.start :] if held else b""
+
+
+def _refuse_slipped(data: bytes, cut: Span, line: int, path: Path) -> None:
+    """Raise DeliveryMismatch where a line feed shares a pair of bytes with another character: U+0A00 to U+0AFF.
+
+    Such characters (Gurmukhi, Gujarati) stand in no text of ours. A byte is missing or too many, or a line is in
+    another encoding: what follows may read as one row of nonsense up to the end of the file.
+    """
+    found = _FEED_WITHIN.search(data, cut.start, cut.end)
+    if found:
+        at = line + cut.lines + count_lines(data[cut.start : found.start()])
+        raise DeliveryMismatch(
+            f"文件 {path.name} 第 {at} 行或其后字节错位：少了或多了一个字节，或混有不是 UTF-16 的行，其后的内容读不准；"
+            "请核对传输是否完整，从源系统重新导出整个文件后报送"
+        )
 
 
 def _with_end(blocks: Iterator[str]) -> Iterator[str | None]:

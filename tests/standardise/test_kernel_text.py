@@ -116,6 +116,7 @@ def test_a_text_that_a_spreadsheet_keeps_as_a_formula_is_that_text(kind: str) ->
         ("5.00001E+12", "identifier.scientific"),
         ("1.2345678901234568e+29", "identifier.scientific"),  # as JSON writes it
         ("示罚〔2024〕5号&nbsp;", "name.markup"),
+        ('示罚〔2024〕5号"', "name.markup"),
         ("示罚<br>5号", "name.markup"),
         ("示罚〔2024〕5号?", "text.replacement"),
         ("同上", "value.lost"),
@@ -304,7 +305,10 @@ def test_document_number_in_the_name_column_is_an_error(number: str) -> None:
             (text, "name.markup")
             for text in ("示例&amp;公司", "示例&#31185;公司", "示例<br>公司", "\\u793a\\u4f8b公司", "u793au4f8b公司")
         ),
-        *((text, "name.markup") for text in ('"示例公司', '示例公司"', "“示例公司", "示例公司”", "示例公司_x000D_")),
+        *(
+            (text, "name.markup")
+            for text in ('"示例公司', '示例公司"', '示例"公司', "“示例公司", "示例公司”", "示例公司_x000D_")
+        ),
         *(
             (base64.b64encode(text.encode()).decode(), "name.markup")
             for text in ("示例科技有限公司", "湖南示例有限公司", "欧阳示例员")

@@ -48,6 +48,7 @@ def taken(tmp_path: Path, book: Any, form: str = "xlsx") -> tuple[list[Any], dic
         ("A4", date(2026, 1, 14), "value.date", "subject_name"),
         ("E4", 0, "value.number", "authority_name"),
         ("E4", 46036, "value.number", "authority_name"),
+        ("E4", "2024-12-02 08:01:00", "value.number", "authority_name"),
         ("F4", date(2026, 1, 14), None, ""),  # a text may be a day
         ("D4", date(2026, 1, 14), None, ""),
         ("E4", "12345热线办", None, ""),

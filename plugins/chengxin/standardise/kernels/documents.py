@@ -27,11 +27,11 @@ from chengxin.standardise.kernels.text import prepare, without_lost, without_unk
 _OPENING, _CLOSING = np.frombuffer("〔".encode(), np.uint8), np.frombuffer("〕".encode(), np.uint8)
 _WIDE = {"〔": False, "【": False, "（": False, "［": False, "｛": False}
 _WIDE |= {"〕": True, "】": True, "）": True, "］": True, "｝": True}
-_SIGNS = b"?&<+.\xc2\xc3\xe2"  # signs, and the first bytes of Western letters, of □ ■ and …
+_SIGNS = b'"?&<+.\xc2\xc3\xe2'  # signs, and the first bytes of Western letters, of □ ■ and …
 _PAIRS = (b"\xbc\x9f", b"\x80\x82")  # the last bytes of ？ and 。
 _SPOILED = (
     ("identifier.scientific", r"^[0-9](?:\.[0-9]+)?[Ee]\+[0-9]+$"),
-    ("name.markup", MARKUP),
+    ("name.markup", MARKUP + '|"'),
     ("text.replacement", LOST),
 )
 # what a spreadsheet makes of 1-14, and a template or a program of a number that is missing

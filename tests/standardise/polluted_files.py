@@ -258,6 +258,7 @@ def xlsx_files() -> Iterator[Polluted]:
     yield made("amount_in_wan", shown('0.00"万元"'), "refused", "数字格式.*单位 万元")
     yield made("amount_shown_in_thousands", shown("#,##0,"), "refused", "数字格式.*缩小")
     yield made("amount_as_percentage", shown("0%"), "refused", "数字格式.*百分比")
+    yield made("document_numbers_in_their_format", numbered('"示罚〔2024〕"0"号"'), "refused", "显示的文字")
     yield made("amount_in_dollars", shown("[$$-409]#,##0.00"), "refused", "数字格式.*USD")
     escaped = xlsx(put(B5="示例第4_x000D_\n有限公司"))
     yield Polluted("xlsx_escaped_line_break", escaped, "rows", "text.control", {"format": "xlsx"})
@@ -287,6 +288,16 @@ def shown(code: str) -> Callable[[Any], None]:
     def change(book: Any) -> None:
         for cell in book.active["D"][1:]:
             cell.number_format = code
+
+    return change
+
+
+def numbered(code: str) -> Callable[[Any], None]:
+    """Put numbers in place of the document numbers, shown by a format."""
+
+    def change(book: Any) -> None:
+        for n, cell in enumerate(book.active["A"][1:], 1):
+            cell.value, cell.number_format = n, code
 
     return change
 

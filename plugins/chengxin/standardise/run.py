@@ -32,7 +32,7 @@ from chengxin.standardise.reading.notes import TABLES
 from chengxin.standardise.reading.shapes import CUT_OFF, Damaged, Told
 from chengxin.standardise.reading.told_lines import noted, torn
 from chengxin.standardise.stated_rows import differing, unfinished
-from chengxin.standardise.stated_units import check_formats, check_units
+from chengxin.standardise.stated_units import check_affixes, check_formats, check_units
 from chengxin.standardise.unit_words import unit_above
 from chengxin.standardise.worker import prepare
 from chengxin.store import atomic
@@ -159,7 +159,9 @@ def _tasks(contract: Contract, batch: Batch, found: Sequence[Source], folder: Pa
             check_units(mapper.plan, [*above(path, contract.file), source.name], unit_above)
             refuse_header(path, contract.file, mapper.plan)
             for piece in pieces:
-                check_formats(mapper.plan, matched, number_formats(piece, contract.file))
+                formats = number_formats(piece, contract.file)
+                check_formats(mapper.plan, matched, formats)
+                check_affixes(mapper.plan, matched, formats)
         for piece in pieces:
             yield Task(contract, piece, number, file_no, source.name, today, batch.batch_id, folder)
             number += 1

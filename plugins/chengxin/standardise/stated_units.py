@@ -86,6 +86,22 @@ def check_formats(plan: Plan, headers: Mapping[str, str], formats: Mapping[str, 
                 )
 
 
+def check_affixes(plan: Plan, headers: Mapping[str, str], formats: Mapping[str, Iterable[NumberFormat]]) -> None:
+    """Raise DeliveryMismatch where the cells of a number that names something are shown with words around them.
+
+    `"示罚〔2024〕"0"号"` shows a whole document number, and the cell holds 12. headers, formats: as in `check_formats`.
+    """
+    for column in plan.columns:
+        header = headers.get(column.element.id, "")
+        numbered = column.element.type == "document_no" or column.element.id.endswith(("_no", "_id"))
+        worded = next((form for form in formats.get(header, ()) if form.words), None) if numbered else None
+        if worded and column.constant is None:
+            raise DeliveryMismatch(
+                f"{plan.contract.id}：列“{header[:40]}”的单元格数字格式是 {worded.code[:40]}，"
+                f"显示的文字（{worded.words[:20]}）不在单元格里，读到的只是其中的数；请提供部门把该列设为“文本”格式、写全号码后重报"
+            )
+
+
 def _money(plan: Plan) -> list[ColumnPlan]:
     return [c for c in plan.columns if c.element.type == "money" and c.constant is None]
 

@@ -3,9 +3,13 @@
 import json
 import re
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from chengxin.model.kinds import kinds
 from chengxin.model.looks import looks
+from chengxin.validate import plausible
 from deliveries import Office, penalty, uscc
 
 ROWS = 24
@@ -187,6 +191,26 @@ def test_amounts_that_half_of_the_rows_lack_are_told_at_once(tmp_path):
     assert guarantees(tmp_path / "said", half, optional=True) == ("accept", set())
     foreign = [guarantee(n, guaranteed_amount=f"USD {50000 + 900 * n}") for n in range(ROWS)]
     assert "fill.guaranteed_amount_yuan.amount" not in guarantees(tmp_path / "foreign", foreign)[1]
+
+
+def test_of_a_large_batch_parts_from_its_beginning_to_its_end_are_looked_at(tmp_path):
+    office = Office(tmp_path)
+    office.contract("penalty_list", "penalty", NAMES)
+    types = dict.fromkeys((*NAMES, "fine_yuan"), "VARCHAR")
+    parts = [tmp_path / f"standard-{n:05d}.parquet" for n in range(40)]
+    for part in parts:
+        pq.write_table(pa.table({"row_id": pa.nulls(25_000, pa.int64())}), part)
+
+    def read(given):
+        needs = plausible.needs(office.contracts["penalty_list"], kinds()["penalty"], types, given)
+        return [n for n, part in enumerate(given) if all(str(part) in need.sql for need in needs.values())], needs
+
+    chosen, needs = read(parts)
+    assert len(chosen) * 25_000 >= 100_000 and len(chosen) < 20
+    assert chosen[0] < 5 and chosen[-1] >= 35
+    assert {"size.fine_yuan", "running.fine", "distinct.subject_name.uscc", "crossed.subject_name.uscc"} <= needs.keys()
+    few, needs = read(parts[:4])
+    assert few == [] and all("FROM batch" in need.sql for need in needs.values())
 
 
 @pytest.mark.parametrize(("name", "look"), looks().items())

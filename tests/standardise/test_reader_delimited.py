@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.standardise.reader import Damaged, headers, plan, read
+from chengxin.standardise.reading import csv_text
+from chengxin.standardise.reading.decode import Text
+from chengxin.standardise.reading.layout import Layout
 
 HEADER = "企业名称,统一社会信用代码,金额"
 ROWS = [
@@ -430,3 +433,44 @@ def test_cutting_survives_a_quote_that_never_closes(tmp_path_factory, bad, size,
     found, damaged = everything(path, FileSpec(), piece_bytes=size)
     assert [values[0] for _, values in found] == [str(n) for n in range(60)]
     assert [item.row for item in damaged] == [bad + 2]
+
+
+_FIELDS = (
+    "a",
+    "bb",
+    "",
+    "甲乙",
+    '"x"',
+    '"a,b"',
+    '"li\nne"',
+    '"o',
+    'q"',
+    '"d""d"',
+    '1"',
+    'x"y',
+    '"',
+    '""',
+    '"a"b',
+    " ",
+    "\r",
+)
+_records = st.lists(
+    st.lists(st.sampled_from(_FIELDS[:5]) | st.sampled_from(_FIELDS), min_size=1, max_size=4).map(",".join),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(_records, st.sampled_from(["\n", "\r\n"]), st.sampled_from(['"', ""]), st.integers(8, 40))
+@settings(max_examples=400, deadline=None)
+def test_where_text_is_sliced_for_splitting_makes_no_difference(
+    records: list[str], end: str, quote: str, size: int
+) -> None:
+    def outcome(slices_of: int) -> object:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(csv_text, "_SLICE", slices_of)
+            layout = Layout.of(FileSpec(quote=quote))
+            chunk = csv_text.read_text(Text(end.join(records).encode()), 1, layout, ("x", "y", "z"), has_header=False)
+        return chunk.table.to_pylist(), chunk.rows.to_pylist(), chunk.damaged
+
+    assert outcome(size) == outcome(1 << 20)

@@ -1,5 +1,8 @@
 """Delimited text -> Arrow columns and line numbers: Arrow's CSV reader for the good lines, salvage for the rest."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -16,6 +19,7 @@ from chengxin.standardise.reading.told_lines import is_counting
 _BLANKS = " \t\u3000\xa0\ufeff"
 _NOTE = 300  # bytes of a line that may be a total or a note
 _BLOCK = 1 << 16  # bytes whose temporary arrays stay in the cache
+_SLICE = 2 << 20  # bytes; Arrow's buffers grow by being moved, so that 8 MiB at once take it twice the time
 
 
 def read_text(
@@ -34,16 +38,14 @@ def read_text(
     """
     data = layout.prepared(text.data)
     width = len(names) + len(blank)
-    table, wrong = _split(data, layout, width)
-    count = len(table) + len(wrong)
-    closed = not _is_open_at_end(data, layout)
-    if closed and not wrong and count == _filled_lines(data, text):
-        each = np.arange(count, dtype=np.int64)
-        return _finished(table, Records(each, each), names, [], text, first, has_header, layout, blank)
+    found = _line_by_line(data, layout, width)
+    if found and not (found.wrong or found.has_gaps or text.bad):
+        each = np.arange(len(found.table), dtype=np.int64)
+        return _finished(found.table, Records(each, each), names, [], text, first, has_header, layout, blank)
     lines = Lines.of(data)
-    filled = np.flatnonzero(lines.ends > lines.starts)
-    if closed and count == len(filled):
-        records = Records(filled, filled)
+    if found:
+        filled = np.flatnonzero(lines.ends > lines.starts)
+        records, table, wrong = Records(filled, filled), found.table, found.wrong
     else:
         records, table, wrong = _salvaged(data, lines, frozenset(line for line, _, _ in text.bad), layout, width)
     source = lines if data is text.data else Lines.of(text.data)
@@ -84,9 +86,51 @@ def _misfit(
     return Damaged(row, "row.width", raw, note=miscounted(width, fields), fragment=fields == 1 and not is_remark(raw))
 
 
-def _filled_lines(data: bytes, text: Text) -> int | None:
+@dataclass(frozen=True)
+class _Lines:
+    """Text in which each filled line is a record. wrong: ordinal -> width of those that `table` lacks for theirs.
+
+    has_gaps: whether there may be empty lines.
+    """
+
+    table: pa.Table
+    wrong: dict[int, int]
+    has_gaps: bool
+
+
+def _line_by_line(data: bytes, layout: Layout, width: int) -> _Lines | None:
+    """Split text slice by slice if each filled line is a record of its own, else return None."""
+    tables: list[pa.Table] = []
+    wrong: dict[int, int] = {}
+    count, has_gaps = 0, False
+    for part in _slices(data):
+        table, lost = _split(part, layout, width)
+        filled = _filled_lines(part)
+        if filled is None:
+            has_gaps = True
+            lines = Lines.of(part)
+            filled = int(np.count_nonzero(lines.ends > lines.starts))
+        if len(table) + len(lost) != filled or _is_open_at_end(part, layout):
+            return None
+        tables.append(table)
+        wrong |= {count + n: fields for n, fields in lost.items()}
+        count += filled
+    return _Lines(pa.concat_tables(tables).combine_chunks() if len(tables) > 1 else tables[0], wrong, has_gaps)
+
+
+def _slices(data: bytes) -> Iterator[bytes]:
+    """Cut text behind line breaks into slices of about `_SLICE`; one at least."""
+    start = 0
+    while len(data) - start > _SLICE and (end := data.rfind(b"\n", start, start + _SLICE) + 1) > start:
+        yield data[start:end]
+        start = end
+    if start < len(data) or not data:
+        yield data[start:] if start else data
+
+
+def _filled_lines(data: bytes) -> int | None:
     """Return the number of lines that are not empty if none is, else None: then the lines must be looked up."""
-    if text.bad or data.startswith((b"\n", b"\r")):
+    if data.startswith((b"\n", b"\r")):
         return None
     buffer = np.frombuffer(data, np.uint8)
     with_returns = b"\r" in data

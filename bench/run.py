@@ -178,6 +178,20 @@ def bench_pipeline(bench: Bench) -> None:
     bench.target("pipeline peak MiB", whole.peak_mib, 4096)
 
 
+def bench_floor(bench: Bench) -> None:
+    """Measure what the bare libraries take for what no pipeline of this kind can leave out."""
+    if bench.built is None:
+        pipeline_once(bench)
+    assert bench.built
+    files = ("--gb18030", bench.files / "penalty.gb18030.csv", "--utf8", bench.files / "penalty.utf8.csv")
+    copy = duckdb_once(bench)
+    steps = json.loads(bench.child("floor.py", "--home", bench.built[0], *files)[1])
+    costs = {name: Cost(**cost) for name, cost in steps.items()}
+    costs["all"] = Cost(sum(c.cpu_s for c in costs.values()), sum(c.wall_s for c in costs.values()), 0)
+    for name, cost in costs.items():
+        bench.note(f"floor:{name}", [cost], "duckdb_copy", ratio_of([cost], [copy]))
+
+
 def bench_cli(bench: Bench) -> None:
     """Measure the same through the command line in another process, as an operator runs it."""
     cost, _, _ = pipeline_once(bench, "cli")
@@ -346,6 +360,7 @@ def bench_memory(bench: Bench) -> None:
 
 BENCHES = {
     "pipeline": bench_pipeline,
+    "floor": bench_floor,
     "delta": bench_delta,
     "gx": bench_gx,
     "pandas": bench_pandas,

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chengxin.contracts.models import FileSpec
@@ -462,7 +462,7 @@ _records = st.lists(
 
 
 @given(_records, st.sampled_from(["\n", "\r\n"]), st.sampled_from(['"', ""]), st.integers(8, 40))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_where_text_is_sliced_for_splitting_makes_no_difference(
     records: list[str], end: str, quote: str, size: int
 ) -> None:

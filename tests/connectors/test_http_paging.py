@@ -307,6 +307,17 @@ def test_a_source_that_never_comes_to_rest_is_given_up(desk: Desk):
     assert desk.leftovers() == []
 
 
+def test_a_total_that_goes_and_comes_back_is_named_with_what_it_was_between(desk: Desk):
+    def behave(asked: Asked) -> Answer:
+        return rows_answer(
+            ROWS[:30][(int(asked.query["page"]) - 1) * 10 :][:10], 31 if asked.query["page"] == "2" else 25
+        )
+
+    desk.serve(behave)
+    with pytest.raises(DeliveryCorrupt, match="由 25 变为 31 变为 25"):
+        desk.pull(desk.contract(passes=1))
+
+
 def overlapping(rows, step=7, size=10):
     """Pages that begin before the one before them ended."""
 

@@ -7,6 +7,7 @@ total, and ignore parameters: a total and a page that is not full, or one page m
 from array import array
 from datetime import datetime
 from hashlib import blake2b
+from itertools import groupby
 from urllib.parse import urljoin
 
 import numpy as np
@@ -255,7 +256,8 @@ class Window:
         if self._paging.style == "time":
             return self._short(max(self._totals, default=0), counted) or self._contradicted(counted)
         if len(set(self._totals)) > 1:
-            steps = f"由 {self._totals[0]} 变为 {self._totals[-1]}"
+            changes = [str(total) for total, _ in groupby(self._totals)]
+            steps = "由 " + " 变为 ".join(changes if len(changes) < 5 else [*changes[:2], "…", changes[-1]])
             if self._running:
                 return Trouble(f"接口“{label}”的总行数{steps}，总是等于已收到的行数；请核对合同中的 total", False)
             return Trouble(f"接口“{label}”的总行数在拉取过程中{steps}，数据一直在变化", False)

@@ -21,8 +21,9 @@ import pyarrow.parquet as pq
 
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import ColumnSpec, kind_columns
+from chengxin.resolve import places
 from chengxin.resolve.keys import compared
-from chengxin.resolve.session import literal, parquet
+from chengxin.resolve.session import parquet
 from chengxin.store.repeats import Digests
 
 NAME = "alike.parquet"
@@ -91,22 +92,9 @@ class Alike:
         if not self._candidates(connection, earlier, said_already):
             return
         self._tell(connection)
-        found = connection.execute("SELECT DISTINCT other_order FROM likened").fetchall()
-        if not found:
-            return
-        places = " UNION ALL ".join(
-            f"""SELECT {n} AS other_order, row_id AS other_id, source_file, source_row AS place
-            FROM {parquet(self.standard(self.batches[n]))}
-            WHERE row_id IN (SELECT other_id FROM likened WHERE other_order = {n})"""
-            for (n,) in found
+        places.write(
+            connection, "likened", "exchanged", target / NAME, batches=self.batches, standard=self.standard, order=order
         )
-        named = ", ".join(f"({n}, {literal(self.batches[n])})" for (n,) in found)
-        connection.execute(f"""COPY (
-            SELECT t.row_id, b.name AS other_batch, p.source_file AS other_file, p.place AS other_row, t.exchanged,
-                {order} AS adm_order
-            FROM likened t JOIN ({places}) p USING (other_order, other_id)
-            JOIN (VALUES {named}) b(other_order, name) USING (other_order) ORDER BY t.row_id
-        ) TO '{target / NAME}' (FORMAT parquet)""")
 
     def _candidates(
         self, connection: duckdb.DuckDBPyConnection, earlier: Sequence[Path], said_already: Sequence[Path]

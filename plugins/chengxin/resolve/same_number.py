@@ -18,8 +18,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from chengxin.resolve import places
 from chengxin.resolve.keys import VERSION_ORDER
-from chengxin.resolve.session import literal, parquet
+from chengxin.resolve.session import parquet
 from chengxin.store.repeats import Digests
 
 NAME = "same_number.parquet"
@@ -56,22 +57,9 @@ class SameNumber:
             self._replaced(connection)
         else:
             self._beside(connection)
-        found = connection.execute("SELECT DISTINCT other_order FROM told").fetchall()
-        if not found:
-            return
-        places = " UNION ALL ".join(
-            f"""SELECT {n} AS other_order, row_id AS other_id, source_file, source_row AS place
-            FROM {parquet(self.standard(self.batches[n]))}
-            WHERE row_id IN (SELECT other_id FROM told WHERE other_order = {n})"""
-            for (n,) in found
+        places.write(
+            connection, "told", "one_subject", target / NAME, batches=self.batches, standard=self.standard, order=order
         )
-        named = ", ".join(f"({n}, {literal(self.batches[n])})" for (n,) in found)
-        connection.execute(f"""COPY (
-            SELECT t.row_id, b.name AS other_batch, p.source_file AS other_file, p.place AS other_row, t.one_subject,
-                {order} AS adm_order
-            FROM told t JOIN ({places}) p USING (other_order, other_id)
-            JOIN (VALUES {named}) b(other_order, name) USING (other_order) ORDER BY t.row_id
-        ) TO '{target / NAME}' (FORMAT parquet)""")
 
     def _replaced(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Leave `told`: rows that replaced a version of another key, or subject, under their number."""

@@ -1,0 +1,41 @@
+"""The places of rows that other rows are told of: in which batch and file, and on which line, the other one stands."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+
+from chengxin.resolve.session import literal, parquet
+
+
+def write(
+    connection: duckdb.DuckDBPyConnection,
+    told: str,
+    flag: str,
+    target: Path,
+    *,
+    batches: Mapping[int, str],
+    standard: Callable[[str], Sequence[Path]],
+    order: int,
+) -> None:
+    """Write row_id, other_batch, other_file, other_row, `flag` and adm_order of the table `told`, if it has a row.
+
+    told: row_id, other_order (place of the other row's batch in the journal), other_id (its row_id) and `flag`.
+    batches: batch_order -> batch id. standard: the passed rows of a batch, by id.
+    """
+    found = connection.execute(f"SELECT DISTINCT other_order FROM {told}").fetchall()
+    if not found:
+        return
+    others = " UNION ALL ".join(
+        f"""SELECT {n} AS other_order, row_id AS other_id, source_file, source_row AS place
+        FROM {parquet(standard(batches[n]))}
+        WHERE row_id IN (SELECT other_id FROM {told} WHERE other_order = {n})"""
+        for (n,) in found
+    )
+    named = ", ".join(f"({n}, {literal(batches[n])})" for (n,) in found)
+    connection.execute(f"""COPY (
+        SELECT t.row_id, b.name AS other_batch, p.source_file AS other_file, p.place AS other_row, t.{flag},
+            {order} AS adm_order
+        FROM {told} t JOIN ({others}) p USING (other_order, other_id)
+        JOIN (VALUES {named}) b(other_order, name) USING (other_order) ORDER BY t.row_id
+    ) TO '{target}' (FORMAT parquet)""")

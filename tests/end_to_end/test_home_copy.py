@@ -107,6 +107,7 @@ def test_every_file_of_the_home_arrives_and_machines_work_on_with_it(server, off
     assert copying.at(tmp_path / "other", "publish")["snapshot"] is None, "nothing changed by moving"
 
 
+@pytest.mark.slow
 def test_a_copy_that_is_killed_shows_nothing_and_goes_on_when_run_again(server, office, tmp_path):
     copying = Copying(server, office, tmp_path, "killed")
     lay = 0

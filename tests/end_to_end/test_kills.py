@@ -111,7 +111,7 @@ def test_the_undisturbed_run_takes_everything_in(stages: Stages) -> None:
     assert chengxin(home, stages.folder / "contracts", "verify")["problems"] == []
 
 
-@pytest.mark.parametrize(("stage", "wanted"), few_and_many((0, 3), (1, 3), many=[(0, 18 * MANY), (1, 18 * MANY)]))
+@pytest.mark.parametrize(("stage", "wanted"), few_and_many((0, 3), many=[(0, 18 * MANY), (1, 18 * MANY)]))
 def test_killed_at_random_times(stages: Stages, server: Server, stage: int, wanted: int) -> None:
     draw, kills, homes = random.Random(f"{stage} {wanted}"), 0, 0
     while kills < wanted:
@@ -122,7 +122,7 @@ def test_killed_at_random_times(stages: Stages, server: Server, stage: int, want
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-@pytest.mark.parametrize(("stage", "wanted"), few_and_many((0, 2), (1, 2), many=[(0, 12 * MANY), (1, 12 * MANY)]))
+@pytest.mark.parametrize(("stage", "wanted"), few_and_many((1, 2), many=[(0, 12 * MANY), (1, 12 * MANY)]))
 def test_killed_at_system_calls_that_change_the_disk(stages: Stages, server: Server, stage: int, wanted: int) -> None:
     home = stages.copy(stage, f"traced-{stage}")
     end, log = server.trace(home, "-e", "trace=" + ",".join(CALLS))

@@ -74,6 +74,7 @@ def two_rounds(office: Office) -> list[dict[str, Any]]:
     return done
 
 
+@pytest.mark.slow
 def test_the_same_bytes_come_out_whichever_machine_does_which_stage(server, tmp_path, monkeypatch):
     use(server, monkeypatch)
     monkeypatch.setenv("CHENGXIN_NOW", NOW)

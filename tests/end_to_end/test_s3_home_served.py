@@ -84,6 +84,7 @@ def server() -> Iterator[Server]:
         yield running
 
 
+@pytest.mark.slow
 def test_airflow_the_pages_and_serve_work_on_one_store(server, tmp_path, monkeypatch):
     use(server, monkeypatch)
     office = Office(tmp_path)

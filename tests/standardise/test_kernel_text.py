@@ -175,6 +175,16 @@ def test_a_question_mark_within_chinese_text_is_told(text: str) -> None:
     assert one("text", text) == (text, ["text.question_mark"])
 
 
+@pytest.mark.parametrize("text", ['示例"监局', 'CF00001"', '"逗号', '逗号"', '甲"乙"丙"', '5"管"', '称""甲""乙""'])
+def test_half_a_pair_of_quotes_in_a_text_is_told(text: str) -> None:
+    assert one("text", text) == (text, ["text.half_quoted"])
+
+
+@pytest.mark.parametrize("text", ['称"甲"乙', '"甲"', '15"', '5" 与 6" 管', "甲'乙", "“甲"])
+def test_pairs_of_quotes_and_measures_are_not(text: str) -> None:
+    assert one("text", text) == (text, [])
+
+
 @pytest.mark.parametrize("text", ["是否公开?有", "何时?今日", "为什么?因为", "A?B", "http://示例/?号", "结束?", "？是"])
 def test_a_question_mark_that_asks_is_not(text: str) -> None:
     assert one("text", text) == (text, [])

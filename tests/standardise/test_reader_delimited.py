@@ -190,6 +190,7 @@ def test_rows_with_odd_but_harmless_quotes_are_kept(tmp_path):
         ("8,'甲',丙,丁,戊", "row.quote_stray"),
         ('8, "甲",丙,丁,戊', "row.quote_stray"),
         ('8,"""甲""","""丙""",丁,戊', "row.quote_stray"),
+        ('8, "称""甲""乙",丙,丁,戊', "row.quote_stray"),
     ],
 )
 def test_rows_whose_quotes_would_be_kept_or_lost_unsaid_are_damaged(tmp_path, bad, rule):

@@ -58,6 +58,7 @@ GB18030_PRIVATE = {
     0xE843: 0x9FB9, 0xE854: 0x9FBA, 0xE855: 0x241FE, 0xE864: 0x9FBB,
 }  # fmt: skip
 _GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?: [0-9]{3})+(?![0-9])")
+_INCHES = r"((?:^|[^0-9A-Za-z.])[0-9]{1,3}(?:\.[0-9]+)?)\""
 _PARTED = re.compile(r"[0-9.,]\s+[0-9.,]")
 _UNKNOWN = pa.array(["未知", "不详", "空白", "(空白)", "（空白）", "待定", "待补", "待补充", "未提供", "暂缺", "未定"])
 _HIDDEN = r"\p{Han}\?+\p{Han}"
@@ -276,20 +277,36 @@ def clean_text(raw: pa.Array, options: CleanOptions) -> Cleaned:
     prepared = prepare(raw)
     values = without_lost(prepared.values, prepared.findings, of="text")
     prepared.findings.add("text.question_mark", _questioned(values))
+    prepared.findings.add("text.half_quoted", _half_quoted(values))
     return Cleaned(values, prepared.findings.issues())
+
+
+def _places_of(values: pa.StringArray, byte: int) -> npt.NDArray[np.int64]:
+    offsets, data = parts(values)
+    start, end = int(offsets[0]), int(offsets[-1])
+    found = [np.flatnonzero(data[at : min(at + BLOCK, end)] == byte) + at for at in range(start, end, BLOCK)]
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
 def _questioned(values: pa.StringArray) -> Rows:
     """Return the rows in which a ? stands between Chinese characters, and which ask nothing."""
-    offsets, data = parts(values)
-    start, end = int(offsets[0]), int(offsets[-1])
-    found = [np.flatnonzero(data[at : min(at + BLOCK, end)] == 0x3F) + at for at in range(start, end, BLOCK)]
-    rows = rows_at(offsets, np.concatenate(found)) if found else np.zeros(0, np.int64)
+    rows = rows_at(parts(values)[0], _places_of(values, 0x3F))
     rows = rows[valid(values)[rows]]
     if not len(rows):
         return rows
     asked = take(values, rows)
     return rows[matches(asked, _HIDDEN) & ~matches(asked, _QUESTION)]
+
+
+def _half_quoted(values: pa.StringArray) -> Rows:
+    """Return the rows with an odd number of quotes, those of measures in inches not counted, or with doubled ones."""
+    rows = rows_at(parts(values)[0], _places_of(values, 0x22))
+    rows = rows[valid(values)[rows]]
+    if not len(rows):
+        return rows
+    left = pc.replace_substring_regex(take(values, rows), _INCHES, r"\1")
+    odd: Rows = rows[(np.asarray(pc.count_substring(left, '"')) % 2 == 1) | as_mask(pc.match_substring(left, '""'))]
+    return odd
 
 
 def without_lost(

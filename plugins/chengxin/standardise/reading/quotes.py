@@ -11,6 +11,7 @@ from chengxin.standardise.reading.layout import Ints, Layout, Lines, places_of
 Mask = npt.NDArray[np.bool_]
 _MARKS = ("'", '"', "`")
 _WRAPPED = re.compile(r"""[ \t\u3000]*(['"`])(?:(?!\1).)+\1[ \t\u3000]*""", re.S)
+_DOUBLED = re.compile(r"""[ \t\u3000]*(['"`])(?:(?!\1).)*(?:\1\1(?:(?!\1).)*)+\1[ \t\u3000]*""", re.S)  # never unpacked
 _BLANK_FIRST = re.compile(r"""[ \t\u3000]+['"`]""")
 
 
@@ -90,6 +91,7 @@ def wrapped(table: pa.Table, data: bytes, layout: Layout) -> Mask:
             if match := _WRAPPED.fullmatch(text):
                 worn[row] += 1
                 found[row] |= match[1].encode() != layout.quote or bool(_BLANK_FIRST.match(text))
+            found[row] |= bool(_DOUBLED.fullmatch(text))
     return found | (worn > 1)
 
 

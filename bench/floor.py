@@ -10,7 +10,6 @@ receipts, fsync and every import are missing.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -30,18 +29,12 @@ from chengxin.store.atomic import read_json
 from chengxin.store.layout import Layout
 from chengxin.validate.scan import plain_sql
 from chengxin.validate.suites import bind
-from measure import Cost
+from measure import Cost, cpu_s
 
 DATASET, KIND = "bench_penalty", "penalty"
 ROW_GROUP = 20_480
 MEMORY_MIB, THREADS = 1536, 2
 KEY = "md5(concat_ws(chr(31), s.subject_name, s.decision_no, s.authority_name, s.decision_on))"
-
-
-def cpu_s() -> float:
-    """Return the CPU seconds of this process and its finished children."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 def decode(gb18030: Path) -> None:
@@ -91,20 +84,18 @@ def connected() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def write(tables: Sequence[tuple[pa.Table, Path]]) -> None:
+def write(table: pa.Table, path: Path) -> None:
     """Write sorted rows to zstd Parquet."""
-    for table, path in tables:
-        told = [f.name for f in table.schema if not pa.types.is_string(f.type)]
-        repeated = [f.name for f in table.schema if f.name.endswith(("_code", "_type", "_name", "_id", "set", "file"))]
-        pq.write_table(
-            table,
-            path,
-            compression="zstd",
-            compression_level=1,
-            row_group_size=ROW_GROUP,
-            use_dictionary=[n for n in repeated if n not in ("record_id", "subject_id", "subject_name")],
-            write_statistics=told,
-        )
+    repeated = [name for name in table.column_names if name.endswith(("_code", "_type", "_name", "_id", "set", "file"))]
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=1,
+        row_group_size=ROW_GROUP,
+        use_dictionary=[n for n in repeated if n not in ("record_id", "subject_id", "subject_name")],
+        write_statistics=[f.name for f in table.schema if not pa.types.is_string(f.type)],
+    )
 
 
 def main() -> None:
@@ -142,7 +133,7 @@ def main() -> None:
             snapshot = layout.snapshot(tier, json.loads(layout.pointer(tier).read_text())["snapshot_id"])
             for path in [*snapshot.glob(f"{KIND}/*.parquet"), *snapshot.glob(f"credit_record/{KIND}-*.parquet")]:
                 table = pq.read_table(path, partitioning=None).combine_chunks()
-                run("write", lambda table=table: write([(table, folder / "written.parquet")]))  # type: ignore[misc]
+                run("write", lambda table=table: write(table, folder / "written.parquet"))  # type: ignore[misc]
     print(json.dumps({name: asdict(cost) for name, cost in costs.items()}))
 
 

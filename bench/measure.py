@@ -1,6 +1,7 @@
 """Cost of a child process and all its descendants: CPU and wall seconds, peak memory."""
 
 import os
+import resource
 import subprocess
 import threading
 import time
@@ -18,6 +19,12 @@ class Cost:
     cpu_s: float
     wall_s: float
     peak_mib: float
+
+
+def cpu_s() -> float:
+    """Return the CPU seconds of this process and its finished children."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 def family(pid: int) -> list[int]:

@@ -14,7 +14,6 @@ again.
 import argparse
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from measure import Cost, Watch, private_mib
+from measure import Cost, Watch, cpu_s, private_mib
 
 if TYPE_CHECKING:
     from chengxin.contracts.models import Contract
@@ -31,12 +30,6 @@ if TYPE_CHECKING:
 CONTRACTS = Path(__file__).with_name("contracts")
 GX_ROUNDS = 3
 STATES = ("received", "accepted", "quarantined", "duplicate", "unlinked")
-
-
-def cpu_s() -> float:
-    """Return the CPU seconds of this process and its finished children."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 class Stages:

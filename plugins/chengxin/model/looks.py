@@ -22,7 +22,13 @@ class Look(BaseModel):
 @cache
 def looks() -> dict[str, Look]:
     """Return all looks by name."""
-    return {name: Look(**body) for name, body in read_yaml(Path(__file__).with_name("looks.yaml")).items()}
+    found: dict[str, Look] = {}
+    for name, body in read_yaml(Path(__file__).with_name("looks.yaml")).items():
+        look = Look(**body)
+        for earlier, known in found.items():
+            look = look.model_copy(update={"regex": look.regex.replace(f"<{earlier}>", known.regex)})
+        found[name] = look
+    return found
 
 
 @cache

@@ -1,5 +1,7 @@
 """Document numbers. Brackets, the one thing that differs in most of them, are exchanged in the bytes of the column."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -76,13 +78,7 @@ def _doubtless(values: pa.StringArray, findings: Findings) -> pa.StringArray:
         signs.append(np.flatnonzero(found) + at)
     rows = rows_at(offsets, np.concatenate(signs))
     rows = rows[valid(values)[rows]]
-    part = take(values, rows)
-    for rule, pattern in _SPOILED if len(rows) else ():
-        found = np.zeros(len(values), np.bool_)
-        found[rows] = matches(part, pattern)
-        findings.add(rule, found)
-        values = without(values, found)
-    return values
+    return _without_broken(values, rows, _SPOILED, findings)
 
 
 def _numbered(values: pa.StringArray, findings: Findings) -> pa.StringArray:
@@ -99,8 +95,15 @@ def _numbered(values: pa.StringArray, findings: Findings) -> pa.StringArray:
     for place in (1, 2, 3):
         suspects[short[data.take(offsets[short] + place, mode="clip") == 0x2D]] = True
     rows: Rows = np.flatnonzero(suspects & valid(values))
+    return _without_broken(values, rows, _NO_NUMBER, findings)
+
+
+def _without_broken(
+    values: pa.StringArray, rows: Rows, rules: Sequence[tuple[str, str]], findings: Findings
+) -> pa.StringArray:
+    """Make those of the given rows null that match a rule's pattern, with its issue."""
     part = take(values, rows)
-    for rule, pattern in _NO_NUMBER if len(rows) else ():
+    for rule, pattern in rules if len(rows) else ():
         found = np.zeros(len(values), np.bool_)
         found[rows] = matches(part, pattern)
         findings.add(rule, found)

@@ -17,7 +17,7 @@ from chengxin.settings import Limits
 from chengxin.standardise.reader import above, plan, read
 from chengxin.standardise.reading.archives import PACKED, SUFFIXES, sources
 from chengxin.standardise.reading.detect import describe
-from chengxin.standardise.unit_words import stated_unit
+from chengxin.standardise.stated.unit_words import stated_unit
 
 ROWS = 5_000  # of a sample
 _HEAD, _MIDDLE = 4 << 20, 1 << 20  # bytes of a large file that are looked at

@@ -15,7 +15,6 @@ from chengxin.errors import DeliveryMismatch
 from chengxin.model.kinds import Role
 from chengxin.model.rules import rules
 from chengxin.model.schema import arrow_type, element_columns, kind_columns
-from chengxin.standardise.both_roles import both_roles
 from chengxin.standardise.issues import ISSUES, IssueLog
 from chengxin.standardise.kernels import Cleaned, CleanOptions, abroad, clean, name_key
 from chengxin.standardise.kernels.buffers import (
@@ -30,12 +29,13 @@ from chengxin.standardise.kernels.buffers import (
     valid,
     without,
 )
-from chengxin.standardise.odd_numbers import numbers_among_names, serial_days
 from chengxin.standardise.quarantine import damaged_table, quarantine_table
 from chengxin.standardise.reader import Damaged, RawChunk
 from chengxin.standardise.reading.torn import as_others, perhaps_cut
-from chengxin.standardise.row_agreement import MISPLACED, born_otherwise, other_subjects, slipped
-from chengxin.standardise.stated_units import NOTE, check_unit_cells, check_units, notes_in
+from chengxin.standardise.row_checks.agreement import MISPLACED, born_otherwise, other_subjects, slipped
+from chengxin.standardise.row_checks.odd_numbers import numbers_among_names, serial_days
+from chengxin.standardise.row_checks.roles import both_roles
+from chengxin.standardise.stated.units import NOTE, check_unit_cells, check_units, notes_in
 
 ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")

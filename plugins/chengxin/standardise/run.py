@@ -31,9 +31,9 @@ from chengxin.standardise.reading.archives import Source, sources
 from chengxin.standardise.reading.notes import TABLES
 from chengxin.standardise.reading.shapes import CUT_OFF, Damaged, Told
 from chengxin.standardise.reading.told_lines import noted, torn
-from chengxin.standardise.stated_rows import differing, unfinished
-from chengxin.standardise.stated_units import check_affixes, check_formats, check_units
-from chengxin.standardise.unit_words import unit_above
+from chengxin.standardise.stated.rows import differing, unfinished
+from chengxin.standardise.stated.unit_words import unit_above
+from chengxin.standardise.stated.units import check_affixes, check_formats, check_units
 from chengxin.standardise.worker import prepare
 from chengxin.store import atomic
 

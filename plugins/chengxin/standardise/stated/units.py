@@ -12,7 +12,7 @@ from chengxin.errors import DeliveryMismatch
 from chengxin.standardise.kernels.buffers import Rows, as_mask, take, valid
 from chengxin.standardise.kernels.money_forms import UNITS, read_words
 from chengxin.standardise.reading.number_formats import NumberFormat
-from chengxin.standardise.unit_words import Unit, read_unit, stated_unit
+from chengxin.standardise.stated.unit_words import Unit, read_unit, stated_unit
 
 #: Characters; a line set aside that is no longer may be a note on the whole table.
 NOTE = 80

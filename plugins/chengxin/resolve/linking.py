@@ -5,13 +5,8 @@ Files of a links folder (one a revision of the batch):
                        version_at, batch_order, adm_order: one row for each row that was tried; batch_order is the
                        place of the batch in the journal, adm_order that of this revision; a row without payload
                        withdraws its record (deleted at source, settled); twin: see `_twin`
-  duplicates.parquet   row_id, adm_order: rows that say what is already held
-  overtaken.parquet    row_id, by_row, adm_order: rows that say something else of their record than by_row, which has
-                       the same place in time, stands further below in the delivery and is shown
-  disputed.parquet     record_id: records of this batch with more than one version, here or held before
-  withdrawn.parquet    record_id, subject_id, part, version_at, batch_order, adm_order: records a full delivery does not
-                       hold, with that delivery's place in time
-  corrected.parquet    see resolve.corrected
+  duplicates.parquet, overtaken.parquet, disputed.parquet   see resolve.duplicates
+  withdrawn.parquet    see resolve.withdrawn; corrected.parquet  see resolve.corrected
   same_number.parquet  see resolve.same_number; missed.parquet  see resolve.missed; alike.parquet  see resolve.alike
   misnamed.parquet     see resolve.misnamed
   reopened.parquet     record_id, part, adm_order: records that judgements are about: earlier versions, in all batches
@@ -22,7 +17,7 @@ Files of a links folder (one a revision of the batch):
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import duckdb
@@ -35,7 +30,7 @@ from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, Batch
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import kind_columns
-from chengxin.resolve import alike, corrected, keys, ledger, misnamed, missed, same_number
+from chengxin.resolve import alike, corrected, duplicates, keys, ledger, misnamed, missed, same_number, withdrawn
 from chengxin.resolve.founding import found, type_by_uscc
 from chengxin.resolve.held import create_gone, create_held
 from chengxin.resolve.ledger import Judgement
@@ -329,48 +324,11 @@ class Linking:
         return [f for f in found_files if f.exists()]
 
     def _write_duplicates(self, connection: duckdb.DuckDBPyConnection) -> None:
-        linked, duplicates, withdrawn = (
-            self._held_files(f"{n}.parquet") for n in ("linked", "duplicates", "withdrawn")
-        )
-        create_held(connection, linked, duplicates, withdrawn, self._reopened())
-        order = keys.VERSION_ORDER
-        # Narrow first: only records that occur twice here, or that are already held, can be duplicates.
-        withdrawn_here = "OR payload IS NULL" if self.withdrawal else ""
-        twice = pa.table({"h": self._repeated(connection, "hash(record_id)")})
-        connection.register("repeated", twice)
-        connection.execute(f"""CREATE TEMP TABLE mine AS
-            SELECT record_id, payload, version_at, batch_order, row_id, true AS here FROM linked
-            WHERE NOT waiting AND (hash(record_id) IN (SELECT h FROM repeated) {withdrawn_here})""")
-        connection.unregister("repeated")
-        if self._held_files("linked.parquet"):
-            connection.execute("""CREATE TEMP TABLE known AS
-                SELECT record_id, payload, version_at, batch_order, row_id, false AS here FROM held
-                WHERE record_id IN (SELECT record_id FROM linked WHERE NOT waiting)""")
-            connection.execute("""INSERT INTO mine
-                SELECT record_id, payload, version_at, batch_order, row_id, true FROM linked
-                WHERE NOT waiting AND record_id IN (SELECT record_id FROM known)
-                AND row_id NOT IN (SELECT row_id FROM mine)""")
-            connection.execute("INSERT INTO mine SELECT * FROM known")
-        connection.execute(f"""COPY (
-            SELECT row_id, {self.order} AS adm_order FROM (
-                SELECT *, lag(payload) OVER w AS before, lag(true) OVER w AS has_before, lead(payload) OVER w AS after,
-                       lead(here) OVER w AS after_here
-                FROM mine WINDOW w AS (PARTITION BY record_id ORDER BY {order}))
-            WHERE here AND (has_before AND payload IS NOT DISTINCT FROM before
-                OR payload IS NOT DISTINCT FROM after AND NOT after_here) ORDER BY row_id
-        ) TO '{self.target / "duplicates.parquet"}' (FORMAT parquet)""")
-        connection.execute(f"""COPY (
-            SELECT row_id, by_row, {self.order} AS adm_order FROM (
-                SELECT *, max(row_id) OVER (PARTITION BY record_id, version_at, batch_order) AS by_row,
-                       lead(payload) OVER w AS after, lead(here) OVER w AS after_here
-                FROM mine WINDOW w AS (PARTITION BY record_id, version_at, batch_order ORDER BY row_id))
-            WHERE payload <> after AND (here OR after_here) ORDER BY row_id
-        ) TO '{self.target / "overtaken.parquet"}' (FORMAT parquet)""")
-        connection.execute(f"""COPY (SELECT DISTINCT record_id FROM mine ORDER BY record_id)
-            TO '{self.target / "disputed.parquet"}' (FORMAT parquet)""")
-        connection.execute(f"""CREATE TEMP TABLE superseded AS
-            SELECT row_id FROM (SELECT row_id, here, lead(row_id) OVER (PARTITION BY record_id ORDER BY {order}) AS next
-            FROM mine) WHERE here AND next IS NOT NULL""")
+        linked, said, gone = (self._held_files(f"{n}.parquet") for n in ("linked", "duplicates", "withdrawn"))
+        create_held(connection, linked, said, gone, self._reopened())
+        twice = self._repeated(connection, "hash(record_id)")
+        any_held, withdraws = bool(linked), self.withdrawal is not None
+        duplicates.write(connection, twice, self.target, self.order, any_held=any_held, withdraws=withdraws)
 
     def _repeated(self, connection: duckdb.DuckDBPyConnection, digest: str) -> Digests:
         """Return the digests, by this SQL, that more than one settled row of this batch has."""
@@ -385,42 +343,19 @@ class Linking:
         return repeated(share, pq.read_metadata(self.target / "linked.parquet").num_rows)
 
     def _write_withdrawn(self, connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-        """Withdraw what a full delivery lacks, but for what its refused rows may mean; count what is kept for them."""
+        """Withdraw what a full delivery lacks; return what is kept for its refused rows."""
         if self.contract.delivery.mode != "full" or not self._held_files("linked.parquet"):
             return {}
         newer = self._newer_full()
-        if newer:  # an older truth, or a row of one that found its subject late: the newer one has the word
-            # Its versions and its withdrawals bear its place in time.
-            place = f"TIMESTAMPTZ '{newer.received_at}' AS version_at, {newer.order} AS batch_order"
-            missing = f"""SELECT DISTINCT ON (record_id) record_id, subject_id, part, {place},
-                    linked.batch_order AS held_in, row_id
-                FROM linked WHERE NOT waiting AND record_id NOT IN (
-                    SELECT record_id FROM held WHERE batch_order = {newer.order} AND payload IS NOT NULL)
-                ORDER BY record_id, row_id DESC"""
+        if newer:
+            missing = withdrawn.overtaken(newer)
         elif not self.again and self.batch.mode == "full":  # replayed rows are no whole list
-            order = f"({keys.VERSION_ORDER})"
-            missing = f"""SELECT record_id, subject_id, part,
-                    TIMESTAMPTZ '{self.batch.received_at.isoformat()}' AS version_at, {self.order} AS batch_order,
-                    held_in, row_id
-                FROM (SELECT record_id, max_by(subject_id, {order}) AS subject_id, max_by(part, {order}) AS part,
-                             max_by(payload IS NULL, {order}) AS gone, max_by(batch_order, {order}) AS held_in,
-                             max_by(row_id, {order}) AS row_id
-                      FROM held GROUP BY record_id)
-                WHERE NOT gone AND record_id NOT IN (SELECT record_id FROM linked WHERE NOT waiting)"""
+            missing = withdrawn.lacking(self.batch, self.order)
         else:
             return {}
-        connection.execute(f"CREATE TEMP TABLE missing AS {missing}")
-        unnamed = self.spare(connection, newer.batch_id if newer else self.batch.batch_id)
-        kept = "missing" if unnamed else "spared"
-        connection.execute(f"""COPY (SELECT * EXCLUDE (held_in, row_id), {self.order} AS adm_order FROM missing
-                WHERE record_id NOT IN (SELECT record_id FROM {kept}) ORDER BY record_id)
-            TO '{self.target / "withdrawn.parquet"}' (FORMAT parquet)""")
-        if newer:
-            return {}
-        counts = connection.execute("SELECT (SELECT count(*) FROM spared), (SELECT count(*) FROM missing)").fetchall()[
-            0
-        ]
-        return {"spared": counts[0], "withheld": counts[1] - counts[0] if unnamed else 0, "unnamed": unnamed}
+        spare = partial(self.spare, connection, newer.batch_id if newer else self.batch.batch_id)
+        kept = withdrawn.write(connection, missing, spare, self.target, self.order)
+        return {} if newer else kept
 
     def _newer_full(self) -> Admission | None:
         """Return the newest full delivery of the data set if it is newer than this batch."""

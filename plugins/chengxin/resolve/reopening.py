@@ -47,7 +47,7 @@ def records_judged(
         for j in judgements
         if j.part in link.fields
     ]
-    return connection.execute(f"""SELECT DISTINCT c.record_id, c.part FROM {current(linked)} c
+    return connection.sql(f"""SELECT DISTINCT c.record_id, c.part FROM {current(linked)} c
         JOIN {parquet(standard)} s USING (row_id)
         WHERE ({" OR ".join(said) or "false"}) AND NOT {void(reopened, "c")}""").to_arrow_table()
 

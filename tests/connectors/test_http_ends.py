@@ -436,7 +436,18 @@ def test_an_empty_page_before_others_is_no_end(desk: Desk, empty):
         desk.pull(desk.contract(total=None))
 
 
-@pytest.mark.parametrize("said", [{"partial": True}, {"timed_out": True}, {"success": False}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"partial": True},
+        {"timed_out": True},
+        {"success": False},
+        {"errors": ["4 rows skipped"]},
+        {"error": {"id": 7}},
+        {"msg": "数据量过大，仅返回前 10 条"},
+        {"warning": "超时，仅返回部分数据"},
+    ],
+)
 def test_a_page_that_says_that_it_is_only_a_part_is_not_taken(desk: Desk, said):
     def behave(asked: Asked) -> Answer:
         page = int(asked.query["page"])
@@ -448,3 +459,14 @@ def test_a_page_that_says_that_it_is_only_a_part_is_not_taken(desk: Desk, said):
     with pytest.raises(DeliveryCorrupt, match="没有给全"):
         desk.pull(desk.contract(total=None, passes=1))
     assert len(desk.pull(desk.contract(total=None, not_paging=list(said)))) == 1
+
+
+@pytest.mark.parametrize("said", [{"errors": []}, {"error": None}, {"msg": "返回全部数据，部分字段已脱敏"}])
+def test_a_page_that_says_that_nothing_failed_is_taken(desk: Desk, said):
+    def behave(asked: Asked) -> Answer:
+        page = int(asked.query["page"])
+        rows = ROWS[(page - 1) * 10 : page * 10] if page else []
+        return Answer(json.dumps({"data": {"rows": rows}, **said}, ensure_ascii=False).encode())
+
+    desk.serve(behave)
+    assert len(desk.pull(desk.contract(total=None))) == 1

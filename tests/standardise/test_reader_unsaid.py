@@ -18,6 +18,11 @@ from chengxin.standardise.reader import plan, read
         ('{"rows":[{"a":1,"b":1}],"rows2":[{"a":2,"b":2}]}', "rows", "除了 rows 还有 rows2"),
         ('{"rows":[{"a":1,"b":1}],"data":{"more":{"list":[{"a":2,"b":2}]}}}', "rows", "除了 rows 还有 data"),
         ('{"old":[{"a":2,"b":2}],"rows":[{"a":1,"b":1}]}', "rows", "除了 rows 还有 old"),
+        ('{"old":{"d":[{"a":"2026","b":2}]},"new":{"d":[{"a":1,"b":1}]}}', "new.d", "除了 new.d 还有 old"),
+        ('{"new":{"d":[{"a":1,"b":1}]},"old":{"d":[{"a":"2026","b":2}]}}', "new.d", "除了 new.d 还有 old"),
+        ('{"rows":[{"a":1,"b":1}],"x":{"d":[{"a":"2026","b":2}]}}', "", "除了 记录数组 还有 x"),
+        ('{"rows":[{"a":1,"b":1}],"last":{"a":"2026","b":2}}', "rows", "除了 rows 还有 last"),
+        ('{"rows":[{"a":1,"b":1}],"more":{"7":{"a":"2026","b":2}}}', "rows", "除了 rows 还有 more"),
     ],
 )
 def test_records_that_would_be_left_unread_are_a_mismatch(tmp_path, body, records, words):
@@ -34,13 +39,15 @@ def test_records_that_would_be_left_unread_are_a_mismatch(tmp_path, body, record
         ('{"rows":[{"a":"1"}],"total":1,"names":["a","b"]}', ""),
         ('{"rows":[{"a":"1"}],"total":1,"footer":[{"a":"9"}]}', "rows"),
         ('{"code":0,"data":{"rows":[{"a":"1"}],"more":[{"b":2}]},"msg":{"rows":[{"a":3}]}}', "data.rows"),
+        ('{"rows":[{"a":"1","b":2}],"labels":{"a":"文号","b":"代码_1"},"asked":{"a":"2026","c":"","d":""}}', "rows"),
+        ('{"head":{"a":"2026","b":2},"rows":[{"a":"1","b":2}],"page":{"a":"2026","b":2}}', "rows"),
     ],
 )
 def test_what_else_an_object_says_beside_the_records_does_not_matter(tmp_path, body, records):
     path = tmp_path / "f.json"
     path.write_text(body, "utf-8")
     spec = FileSpec(format="json", records=records)
-    assert [chunk.table.to_pylist() for chunk in read(plan(path, spec)[0], spec)] == [[{"a": "1"}]]
+    assert [chunk.table["a"].to_pylist() for chunk in read(plan(path, spec)[0], spec)] == [["1"]]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +61,23 @@ def test_what_else_an_object_says_beside_the_records_does_not_matter(tmp_path, b
         ("<m><Add><D><R><a>1</a></R></D></Add><Delete><D><R><a>2</a></R></D></Delete></m>", "D/R", "两处记录"),
         ("<D><R><a>1</a></R><组><R><a>2</a></R></组></D>", "D/R", "另有一处记录 D/组/R"),
         ("<D><组><R><a>2</a></R></组><R><a>1</a></R></D>", "D/R", "另有一处记录 D/组/R"),
+        ("<m><D><R><a>1</a></R></D><R><a>2</a></R></m>", "D/R", "还有 m/R，"),
+        ("<m><R><a>2</a></R><D><R><a>1</a></R></D></m>", "D/R", "还有 m/R，"),
+        ("<m><D><R><a>1</a></R></D><R><a>2</a></R></m>", "m/D/R", "还有 m/R，"),
+        ("<m><D/><R><a>2</a><b>2</b></R></m>", "D/R", "还有 m/R，"),
+        ("<m><D><R><a>1</a></R></D><E><R><a>2</a></R></E></m>", "D/R", "还有 m/E/R，"),
+        ('<m><D><R a="1"/></D><E><R a="2"/></E></m>', "D/R", "还有 m/E/R，"),
+        (
+            "<m><D><R><a>1</a><b>1</b><c>1</c></R></D><E><S><a>2</a><b>2026-01-01</b><c>2</c></S></E></m>",
+            "D/R",
+            "还有 m/E/S，",
+        ),
+        (
+            "<m><E><S><a>名称</a><b>代码_1</b><c>日期</c></S></E><head><R><a>1</a></R></head><R>1</R>"
+            "<D><R><a>1</a><b>1</b><c>1</c></R></D></m>",
+            "D/R",
+            [{"a": "1", "b": "1", "c": "1"}],
+        ),
         ("<D><R><a>1</a></R><R><a>2</a></R></D>", "E/R", "实际记录很可能是 D/R"),
         ("<m><企业><a>1</a></企业><个体户><a>2</a></个体户></m>", "", "还有 个体户"),
         ("<m><R><a>1</a></R><r><a>2</a></r></m>", "m/R", "还有 r"),

@@ -112,6 +112,9 @@ def unfinished(tmp_path: Any, body: str, **spec: Any) -> tuple[str, ...]:
         ('"hasMore":false,"next":null,"nextCursor":"","success":true', ()),
         ('"code":200,"status":"ok","errorCode":"0000"', ()),
         ('"code":430000,"message":"OK","isLast":true', ()),
+        ('"errors":[{"message":"x"}]', ("errors=true",)),
+        ('"error":[],"errors":null', ()),
+        ('"msg":"结果过多，最多显示 1000 条"', ("msg=最多显示 1000 条",)),
     ],
 )
 @pytest.mark.parametrize("form", ['{%s,"rows":%s}', '{"rows":%s,%s}'])

@@ -9,7 +9,20 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chengxin.model.paging import AROUND, LAST, MORE, NEXT, NOTHING, PAGES, PART, TOTAL, fold
+from chengxin.model.paging import (
+    AROUND,
+    CUT_SHORT,
+    FAULTS,
+    LAST,
+    MESSAGES,
+    MORE,
+    NEXT,
+    NOTHING,
+    PAGES,
+    PART,
+    TOTAL,
+    fold,
+)
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
@@ -36,7 +49,13 @@ def hints_of(found: Iterable[tuple[str, Any]], unrelated: Collection[str] = ()) 
     more, done, part = None, False, None
     for name, value in found:
         folded = fold(name)
-        if name in unrelated or isinstance(value, list):
+        if name in unrelated:
+            continue
+        if folded in FAULTS and isinstance(value, list | dict) and value:
+            part = part or name
+        if isinstance(value, str) and folded in MESSAGES and (said := CUT_SHORT.search(value)):
+            part = part or f"{name}={said[0]}"
+        if isinstance(value, list):
             continue
         text = _text(value)
         if folded in TOTAL and (number := _number(value)) is not None:

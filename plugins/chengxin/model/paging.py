@@ -21,6 +21,15 @@ PAGES = frozenset({"pages", "totalpage", "totalpages", "totalpagecount", "pageto
 MORE = frozenset({"hasnext", "hasmore", "hasnextpage", "more", "truncated", "istruncated"})
 #: True where the answer itself is only a part of what was asked for.
 PART = frozenset({"partial", "ispartial", "partialresult", "incomplete", "timedout", "部分数据"})
+#: Lists and objects that are empty unless something failed, in spite of the rows (GraphQL's `errors`).
+FAULTS = frozenset({"errors", "error", "failures", "exceptions", "错误"})
+#: Texts for people that an answer bears beside its rows, and what they say of rows that are not all.
+MESSAGES = frozenset({"msg", "message", "warning", "warnings", "notice", "remark", "提示", "说明", "备注", "警告"})
+CUT_SHORT = re.compile(
+    r"(?i)(?:仅|只|最多)[能可]?(?:返回|显示|导出|展示|查询|取)[了出]?(?:前|最近)?\s*[0-9]+\s*[条行笔]|(?:返回|加载)了?部分"
+    r"|部分(?:数据|记录|结果)(?:超时|失败|丢失|缺失|未)|(?:数据|结果|记录)(?:已?被?截断|不完整)"
+    r"|partial (?:result|data)|results? (?:was |were )?truncated"
+)
 #: True where nothing follows.
 LAST = frozenset({"last", "islast", "islastpage", "lastpage", "isend", "end", "是否末页"})
 #: Where more is to be had; empty at the end.

@@ -9,9 +9,10 @@ from typing import Any
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
+from chengxin.model.paging import AROUND, fold
 from chengxin.standardise.reading.decode import stream
 from chengxin.standardise.reading.encoding import encoding_of
-from chengxin.standardise.reading.outline import SUMS
+from chengxin.standardise.reading.outline import FEET, HEADS, NUMBER, SUMS
 from chengxin.standardise.reading.record_count import members, told
 from chengxin.standardise.reading.record_rows import Gathering, Record, chunked
 from chengxin.standardise.reading.shapes import OVERSIZE, Nested, Piece, RawChunk
@@ -199,8 +200,9 @@ class _Around:
         Raises DeliveryMismatch where records that nobody declared stand beside the array: another array, another
         document. known: keys of the records.
         """
-        for key, value in self._before[-1].items() if self._before else ():
-            _refuse_other(key, value, known, spec, name, inside=True)
+        for level, passed in enumerate(self._before, 1):
+            for key, value in passed.items():
+                _refuse_other(key, value, known, spec, name, inside=level == len(self._before))
         depth = len(self._before)  # objects that are still open
         while (mark := window.skip(_SPACE)) in {'"', "}", ","}:
             if mark != '"':
@@ -238,20 +240,32 @@ def _rest(window: _Window) -> str:
     return window.text[window.at :].rstrip(_BLANK)
 
 
-def _listed(key: str, value: Any, deep: int = 3) -> Iterator[dict[str, Any]]:
-    """Yield the first object of each list in a member, but for those that sum up."""
+def _listed(key: str, value: Any, deep: int = 3) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Yield the first object of each list in a member, and the objects themselves, but for those that sum up.
+
+    With each goes whether it stands in a list.
+    """
     if key.lower() in SUMS or not deep:
         return
     if isinstance(value, list):
-        yield from (item for item in value[:1] if isinstance(item, dict))
+        yield from ((item, True) for item in value[:1] if isinstance(item, dict))
     elif isinstance(value, dict):
+        if key.lower() not in HEADS | FEET and fold(key) not in AROUND:
+            yield value, False
         for inner, part in value.items():
             yield from _listed(inner, part, deep - 1)
 
 
-def _may_be_records(item: dict[str, Any], known: set[str]) -> bool:
+def _may_be_records(item: dict[str, Any], known: set[str], *, near: bool) -> bool:
+    """Tell whether an object may be a record. near: it stands in a list right beside the records.
+
+    Others must have half of the fields, and a number: labels of fields and an echoed question have none.
+    """
     shared = known & set(item)
-    return (len(shared) > 1 or shared == known != set()) and _is_familiar((item, ""), known)
+    if near:
+        return (len(shared) > 1 or shared == known != set()) and _is_familiar((item, ""), known)
+    is_alike = len(shared) > 1 and 2 * len(shared) >= max(len(item), len(known))
+    return is_alike and any(isinstance(item[key], str) and NUMBER.search(item[key]) for key in shared)
 
 
 def _refuse_other(key: str, value: Any, known: set[str], spec: FileSpec, name: str, *, inside: bool) -> None:
@@ -261,9 +275,10 @@ def _refuse_other(key: str, value: Any, known: set[str], spec: FileSpec, name: s
         raise DeliveryMismatch(
             f"文件 {name} 里有几个记录数组（后面还有 {key}），合同没有说明读哪一个；请在 file.records 中写明"
         )
-    if inside and spec.records and any(_may_be_records(item, known) for item in _listed(key, value)):
+    if any(_may_be_records(item, known, near=inside and in_list) for item, in_list in _listed(key, value)):
         raise DeliveryMismatch(
-            f"文件 {name} 里除了 {spec.records} 还有 {key}，其中的记录字段相同，却没有约定读取；请合成一个数组后重报"
+            f"文件 {name} 里除了 {spec.records or '记录数组'} 还有 {key}，其中的记录字段相同，却没有约定读取；"
+            "请合成一个数组后重报"
         )
 
 

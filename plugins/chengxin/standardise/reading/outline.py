@@ -51,6 +51,8 @@ def json_records_path(text: str) -> str:
 SUMS = frozenset(
     {"foot", "footer", "summary", "sum", "sums", "total", "totals", "totalrow", "合计", "总计", "小计", "汇总"}
 )
+#: A day, a code, a document number: what a record has somewhere, and the labels of its fields do not.
+NUMBER = re.compile(r"\d{4}")
 
 
 @dataclass(frozen=True)

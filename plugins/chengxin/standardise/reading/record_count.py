@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from chengxin.model.paging import AROUND, PAGES, TOTAL, fold, is_paging, is_place, is_size
+from chengxin.model.paging import AROUND, FAULTS, PAGES, TOTAL, fold, is_paging, is_place, is_size
 from chengxin.standardise.reading.outline import FEET, HEADS, is_sum
 from chengxin.standardise.reading.shapes import Told
 from chengxin.standardise.reading.unfinished import unfinished
@@ -90,6 +90,8 @@ def members(found: Mapping[str, Any], *, beside: bool) -> Iterator[tuple[str, st
             yield name, value, beside
         elif isinstance(value, bool):
             yield name, str(value).lower(), beside
+        elif fold(name) in FAULTS and value:  # what they say may name somebody
+            yield name, "true", beside
         elif isinstance(value, dict) and fold(name) in _UNITS:
             yield from ((f"{element}_unit", str(unit), False) for element, unit in value.items())
         elif isinstance(value, dict) and (

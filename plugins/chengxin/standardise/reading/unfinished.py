@@ -6,11 +6,11 @@ Somebody saved one answer of an interface, and dropped it. A pull knows its page
 import re
 from collections.abc import Sequence
 
-from chengxin.model.paging import LAST, MORE, NEXT, NOTHING, PART
+from chengxin.model.paging import CUT_SHORT, FAULTS, LAST, MESSAGES, MORE, NEXT, NOTHING, PART
 
 _YES = frozenset({"true", "yes", "y", "是"})
 _NO = frozenset({"false", "no", "n", "否"})
-_PART = MORE | PART
+_PART = MORE | PART | FAULTS
 _ALL = LAST | {"complete", "iscomplete", "finished", "success"}
 _CODE = frozenset({"code", "status", "statuscode", "errcode", "errorcode", "retcode", "returncode", "resultcode"})
 
@@ -25,4 +25,6 @@ def unfinished(near: Sequence[tuple[str, str, str, bool]]) -> tuple[str, ...]:
             found.append(f"{name}={text}")
         elif plain in NEXT and text not in NOTHING | _NO:
             found.append(name)  # its value may hold a number that names somebody
+        elif plain in MESSAGES and (said := CUT_SHORT.search(value)):
+            found.append(f"{name}={said[0]}")
     return tuple(found)

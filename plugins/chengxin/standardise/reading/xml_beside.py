@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from chengxin.model.paging import AROUND, fold
-from chengxin.standardise.reading.outline import FEET, HEADS, SUMS, is_sum
+from chengxin.standardise.reading.outline import FEET, HEADS, NUMBER, SUMS, is_sum
 
 Place = tuple[str, ...]
 BLANK = " \t\r\n\u3000\xa0\ufeff\x00\x1a"
@@ -73,6 +73,30 @@ class Beside:
                 return where[-1]
         return None
 
+    def elsewhere(self, place: Place, path: Sequence[str], columns: Sequence[str]) -> str | None:
+        """Return the path of an element away from the rows that may be one of them, or None.
+
+        One of the row's own name that has a column, unless `path` names a place that was chosen among such; or one of
+        another name with half of the columns and a number in it: labels of columns and an echoed question have none.
+        """
+        known = {re.split("[/@]", column)[0] for column in columns}
+        row, chosen = path[-1], path[-2:-1] if len(path) > 2 else [""]
+        for where, parts in self._parts.items():
+            within = where[:-1]
+            if within == place or where == place[: len(where)] or not parts or any(map(_speaks_of_rows, within)):
+                continue
+            shared = len(parts & known)
+            if where[-1] == row:
+                is_row = list(within[-1:]) != chosen and bool(shared or not known)
+            else:
+                is_row = shared > 2 and 2 * shared >= max(len(parts), len(known)) and self._has_number(where)
+            if is_row and not _speaks_of_rows(where[-1]):
+                return "/".join(where)
+        return None
+
+    def _has_number(self, place: Place) -> bool:
+        return any(where[: len(place)] == place and NUMBER.search(text) for where, text in self._values)
+
     def near(self, place: Place) -> Iterator[tuple[str, str, bool]]:
         """Yield name and text of the values beside the rows, above them and in a head or foot, and whether beside."""
         for (*within, name), text in self._values:
@@ -80,6 +104,10 @@ class Beside:
             holder = within[:-1] if head else within
             if tuple(holder) == place[: len(holder)] and not (head and is_sum(within[-1], name)):
                 yield name, text, tuple(within) == place
+
+
+def _speaks_of_rows(name: str) -> bool:
+    return name.lower() in HEADS | FEET | SUMS or fold(name) in AROUND
 
 
 def _stem(name: str) -> str:

@@ -202,6 +202,11 @@ class _Rows:
                 f"文件 {self._name} 里除了记录 {tag} 还有 {other}，分不清是不是记录；请在合同 file.records 中写明路径，"
                 "或请提供部门统一记录的元素名后重报"
             )
+        if self._path and (other := self._beside.elsewhere(place, self._path, self._gathering.names)):
+            raise DeliveryMismatch(
+                f"文件 {self._name} 里在约定的记录 {'/'.join(self._path)} 之外还有 {other}，"
+                "其中的字段像是记录，却没有约定读取；请提供部门把记录放在同一处后重报"
+            )
         self._gathering.told = told(self._beside.near(place), self._ordinal)
 
     def _take(self, match: re.Match[str]) -> None:

@@ -33,7 +33,7 @@ from chengxin.standardise.reading.shapes import CUT_OFF, Damaged, Told
 from chengxin.standardise.reading.told_lines import noted, torn
 from chengxin.standardise.stated.rows import differing, unfinished
 from chengxin.standardise.stated.unit_words import unit_above
-from chengxin.standardise.stated.units import check_affixes, check_formats, check_units
+from chengxin.standardise.stated.units import check_formats, check_units, shown_columns
 from chengxin.standardise.worker import prepare
 from chengxin.store import atomic
 
@@ -158,10 +158,10 @@ def _tasks(contract: Contract, batch: Batch, found: Sequence[Source], folder: Pa
                 raise explained(error, path, contract.file, mapper.plan, sent) from None
             check_units(mapper.plan, [*above(path, contract.file), source.name], unit_above)
             refuse_header(path, contract.file, mapper.plan)
-            for piece in pieces:
-                formats = number_formats(piece, contract.file)
-                check_formats(mapper.plan, matched, formats)
-                check_affixes(mapper.plan, matched, formats)
+            for n, piece in enumerate(pieces):
+                if formats := number_formats(piece, contract.file):
+                    check_formats(mapper.plan, matched, formats)
+                    pieces[n] = replace(piece, shown=shown_columns(mapper.plan, matched, formats))
         for piece in pieces:
             yield Task(contract, piece, number, file_no, source.name, today, batch.batch_id, folder)
             number += 1

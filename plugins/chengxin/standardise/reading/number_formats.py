@@ -1,12 +1,13 @@
-"""What the number formats of a sheet say of its cells beside the value: a unit, scale, currency, percentage.
+"""What the number formats of a sheet say of its cells beside the value: a unit, scale, currency, percentage, zeros.
 
-The value of a cell is without them: 5000000 shown as `500.0万` is 5,000,000, and 0.5 shown as `50%` is 0.5. Most
-workbooks have no such format; then nothing but the styles is looked at.
+The value of a cell is without them: 5000000 shown as `500.0万` is 5,000,000, 0.5 shown as `50%` is 0.5, and 12 shown
+as `00000012` or `湘0012` is 12. Most workbooks have no such format; then nothing but the styles is looked at.
 """
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,25 +30,41 @@ _PARTS = re.compile(
 BUILT_IN = {9: "0%", 10: "0.00%"}
 _OWN_SIGNS = " ()-+/?,.#0:"
 _STYLE, _TYPE = re.compile(rb"""\bs=["'](\d+)"""), re.compile(rb"""\bt=["'](\w+)""")
+_PLACE = re.compile(rb"""\br=["']([A-Za-z]+)(\d+)""")
+#: Row (from 1), column (from 0) and style of a cell, and whether it holds a text.
+Cell = tuple[int, int, int, bool]
 
 
 class NumberFormat(NamedTuple):
-    """One section of a format. words: its letters and signs; scale: the power of ten by which less is shown."""
+    """One section of a format. words: its letters and signs; scale: the power of ten by which less is shown.
+
+    zeros: digits that a number always shows before its point. of_text: whether it is about texts, not numbers.
+    parts: what is shown of a whole number, from left to right: "0" and "#" for its digits, and texts behind "="; of a
+    text: "@" and texts. None where more than that is done.
+    """
 
     code: str
     words: str
     scale: int
     percent: bool
+    zeros: int = 0
+    of_text: bool = False
+    parts: tuple[str, ...] | None = None
+
+    @property
+    def tells(self) -> bool:
+        """Tell whether a cell is shown otherwise than its value is written."""
+        return bool(self.words or self.scale or self.percent or self.zeros > 1)
 
 
 def telling(code: str) -> list[NumberFormat]:
     """Return the sections of a format code that say something of the value beside it; none of a date's."""
-    found = []
-    for section in _sections(code):
-        form = _read(section)
-        if form and (form.words or form.scale or form.percent):
-            found.append(form)
-    return found
+    return [form for form in forms_of(code) if form and form.tells]
+
+
+def forms_of(code: str) -> list[NumberFormat | None]:
+    """Return the sections of a format code; None for that of a date."""
+    return [_read(section) for section in _sections(code)]
 
 
 def _sections(code: str) -> Iterator[str]:
@@ -63,7 +80,9 @@ def _sections(code: str) -> Iterator[str]:
 
 def _read(section: str) -> NumberFormat | None:
     """Read a section: its words, and its digits as 0 with commas and points; a point only written (`!.`) is `!`."""
-    words, digits, percent = "", "", False
+    words, digits, percent, of_text = "", "", False, False
+    shown: list[str] = []
+    simple = True
     for part in _PARTS.finditer(section):
         written = part["quoted"] or part["escaped"] or part["marked"] or part["money"] or ""
         plain = part["plain"] or ""
@@ -73,81 +92,107 @@ def _read(section: str) -> NumberFormat | None:
             digits += "0" if plain in "0#?" else plain
         elif part["general"]:
             digits += "0"
-        elif plain.lower() and plain.lower() in "ymdhsb@":
+        elif plain == "@":
+            of_text = True
+        elif plain.lower() and plain.lower() in "ymdhsb":
             return None
         elif plain.lower() == "e" and digits:
+            simple = False
             break
         elif plain == "%":
             percent = True
         else:
             words += written or plain
+        simple &= not (plain and plain in ",.%/") and not re.match(r"(?i)\[(?:DBNum|[<>=])", part[0])
+        sign = "0" if part["general"] else {"?": "#"}.get(plain, plain)
+        shown += [sign] if sign and sign in "0#@" else ["=" + written + plain] if written or plain else []
     words = "".join(c for c in words if c not in _OWN_SIGNS)
     whole, _, _ = digits.partition(".")
     _, point, behind = whole.partition("!")
     scale = 3 * (len(digits) - len(digits.rstrip(","))) + (behind.count("0") if point else 0)
     if "." in digits:
         scale += 3 * (len(whole) - len(whole.rstrip(",")))
-    return NumberFormat(section, words, scale, percent)
+    zeros = (shown if "." not in digits else shown[: shown.index("=.")]).count("0")
+    return NumberFormat(section, words, scale, percent, zeros, of_text, tuple(shown) if simple else None)
 
 
 def formats_of(path: Path, sheet: str, first: int) -> dict[int, set[NumberFormat]]:
-    """Return the telling formats of the numbers from sheet row `first` on, by 0-based column."""
+    """Return the telling formats of the cells from sheet row `first` on, by 0-based column."""
     try:
         with zipfile.ZipFile(path) as package:
-            told = {n: forms for n, code in _codes(package).items() if (forms := telling(code))}
+            told = {n: forms for n, code in codes(package).items() if (forms := telling(code))}
             member = sheet_member(package, sheet)
-            return _found(package, member, told, first) if told and member else {}
+            if not told or not member:
+                return {}
+            seen: set[tuple[int, int, bool]] = set()
+            for xml in _xml(package, member):
+                cells = styled_cells(xml, told)
+                if cells is None:
+                    seen = {cell[1:] for cell in placed(_xml(package, member), told) if cell[0] >= first}
+                    break
+                seen.update(cell[1:] for cell in cells if cell[0] >= first)
+            return by_column(seen, told)
     except BROKEN as fault:
         raise damaged(path) from fault
 
 
-def _codes(package: zipfile.ZipFile) -> dict[int, str]:
+def by_column(
+    seen: Iterable[tuple[int, int, bool]], told: Mapping[int, Sequence[NumberFormat]]
+) -> dict[int, set[NumberFormat]]:
+    """Return by column what the formats of cells (column, style, whether a text) say of them."""
+    found: dict[int, set[NumberFormat]] = {}
+    for column, style, is_text in seen:
+        found.setdefault(column, set()).update(form for form in told.get(style, ()) if form.of_text == is_text)
+    return {column: forms for column, forms in found.items() if forms}
+
+
+def codes(package: zipfile.ZipFile) -> dict[int, str]:
     """Return style number -> format code."""
     root = styles(package)
     if root is None:
         return {}
     own = {node.get("numFmtId"): node.get("formatCode", "") for node in root.iterfind("{*}numFmts/{*}numFmt")}
-    codes = {}
+    found = {}
     for n, node in enumerate(root.iterfind("{*}cellXfs/{*}xf")):
         number = node.get("numFmtId", "0")
-        codes[n] = str(own.get(number) or BUILT_IN.get(int(number), ""))
-    return codes
+        found[n] = str(own.get(number) or BUILT_IN.get(int(number), ""))
+    return found
 
 
-def _found(
-    package: zipfile.ZipFile, member: str, told: dict[int, list[NumberFormat]], first: int
-) -> dict[int, set[NumberFormat]]:
-    seen = _seen_by_reference(package, member, told, first)
-    if seen is None:
-        cells = (cell for cell in placed_cells(_xml(package, member)) if cell[0] >= first and _number(cell[2]))
-        seen = {(column, int(match[1])) for _, column, cell in cells if (match := _STYLE.search(cell))}
-    found: dict[int, set[NumberFormat]] = {}
-    for column, style in seen:
-        found.setdefault(column, set()).update(told.get(style, ()))
-    return {column: forms for column, forms in found.items() if forms}
+def styled_cells(xml: bytes, wanted: Collection[int]) -> list[Cell] | None:
+    """Return the filled cells of some styles without a look at others; None if one does not say its place."""
+    found: list[Cell] = []
+    for style, cell in _of_styles(tuple(sorted(wanted, reverse=True))).findall(xml):
+        place = _PLACE.search(cell)
+        if place is None:
+            return None
+        kind = _is_text(cell)
+        if kind is not None:
+            found.append((int(place[2]), column_number(place[1].upper()), int(style), kind))
+    return found
 
 
-def _seen_by_reference(
-    package: zipfile.ZipFile, member: str, told: dict[int, list[NumberFormat]], first: int
-) -> set[tuple[int, int]] | None:
-    """Find column and style of the cells in question without a look at others; None if one does not say its place."""
-    numbers = "|".join(map(str, sorted(told, reverse=True)))
-    wanted = re.compile(rf"""<(?:\w+:)?c\s(?=[^<>]*\bs=["']({numbers})["'])([^<>]*[^/<>])>""".encode())
-    seen: set[tuple[int, int]] = set()
-    for xml in _xml(package, member):
-        for style, cell in wanted.findall(xml):
-            place = re.search(rb"""\br=["']([A-Za-z]+)(\d+)""", cell)
-            if place is None:
-                return None
-            if int(place[2]) >= first and _number(cell):
-                seen.add((column_number(place[1].upper()), int(style)))
-    return seen
+@lru_cache(maxsize=8)
+def _of_styles(wanted: tuple[int, ...]) -> re.Pattern[bytes]:
+    numbers = "|".join(map(str, wanted))
+    return re.compile(rf"""<(?:\w+:)?c\s(?=[^<>]*\bs=["']({numbers})["'])([^<>]*[^/<>])>""".encode())
 
 
-def _number(cell: bytes) -> bool:
-    """Tell by the attributes of a cell whether it holds a number."""
+def placed(parts: Iterable[bytes], wanted: Collection[int]) -> Iterator[Cell]:
+    """Yield the filled cells of some styles, whether they say their place or follow the last."""
+    for row, column, cell in placed_cells(parts):
+        style = _STYLE.search(cell)
+        kind = _is_text(cell)
+        if style and int(style[1]) in wanted and kind is not None:
+            yield row, column, int(style[1]), kind
+
+
+def _is_text(cell: bytes) -> bool | None:
+    """Tell by the attributes of a cell whether it holds a text (or a number); None: neither."""
     kind = _TYPE.search(cell)
-    return not cell.endswith(b"/") and (kind is None or kind[1] == b"n")
+    if cell.endswith(b"/"):
+        return None
+    return {b"n": False, b"s": True, b"str": True, b"inlineStr": True}.get(kind[1]) if kind else False
 
 
 def _xml(package: zipfile.ZipFile, member: str) -> Iterator[bytes]:

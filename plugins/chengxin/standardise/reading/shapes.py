@@ -107,7 +107,8 @@ class Piece:
 
     encoding: the one found, never "auto". names: the columns, empty where each record names its own. blank: positions
     (0-based) of columns without name and content, which are left out. sheet: the 1-based number of a workbook's sheet.
-    from_1904: whether its bare numbers of days count from 1904.
+    from_1904: whether its bare numbers of days count from 1904. shown: columns whose cells are read as the sheet shows
+    them.
     """
 
     path: str
@@ -120,6 +121,7 @@ class Piece:
     blank: tuple[int, ...] = ()
     sheet: int = 1
     from_1904: bool = False
+    shown: frozenset[str] = frozenset()
 
     @property
     def width(self) -> int:

@@ -6,7 +6,7 @@ calamine library unpacks it at once; it has at most 65,536 rows.
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import chain, islice
@@ -170,16 +170,17 @@ class _Unseen:
 
 
 def sheet_rows(
-    path: Path, kind: str, name: str, unseen: _Unseen | None = None
+    path: Path, kind: str, name: str, unseen: _Unseen | None = None, shown: Collection[int] = ()
 ) -> Iterator[tuple[int, list[str | None]]]:
     """Yield (sheet row, cells as text) of one sheet, from row 1 on; blank cells behind the last may be missing.
 
     Blank cells are null; a failed formula is its error text (#N/A). unseen: learns which rows are not seen.
+    shown: columns (from 0) whose cells are read as the sheet shows them. Raises DeliveryMismatch where one cannot be.
     """
     if unseen and not _is_package(path):
         unseen.hidden.update(xls_formats.hidden_rows(path, sheet_names(path, kind).index(name)))
     end = 0
-    for part in _parts(path, kind, name):
+    for part in _parts(path, kind, name, shown):
         margin: list[str | None] = [None] * part.left
         texts = part.texts
         gap = ((row, ()) for row in range(end, part.top))
@@ -192,16 +193,20 @@ def sheet_rows(
             else:
                 cells = margin + [texts[cell] if type(cell) is str else cell_text(cell) for cell in found]
             end = row + 1
+            for column, (form, is_text) in part.shown.get(end, {}).items():
+                place = f"文件 {path.name} 第 {end} 行{_column(column)}"
+                cells[column] = form.written(cells[column], is_text=is_text, place=place)
             yield end, cells
 
 
-def _parts(path: Path, kind: str, name: str) -> Iterator[Rows]:
+def _parts(path: Path, kind: str, name: str, shown: Collection[int]) -> Iterator[Rows]:
     if _is_package(path):
-        yield from sheet_pieces(path, name)
+        yield from sheet_pieces(path, name, shown=shown)
         return
     sheet = _opened(path, kind, name)
     if sheet.start is not None:
-        yield Rows(sheet.start[0], sheet.start[1], _with_failures(path, kind, name, sheet))
+        forms = xls_formats.shown(path, sheet_names(path, kind).index(name), shown) if shown else {}
+        yield Rows(sheet.start[0], sheet.start[1], _with_failures(path, kind, name, sheet), shown=forms)
 
 
 def _with_failures(path: Path, kind: str, name: str, sheet: Any) -> Iterator[list[Any]]:
@@ -328,7 +333,8 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     name = sheet_names(path, spec.format)[piece.sheet - 1] if piece.end else ""
     merged = _merged(path, spec, name, piece) if piece.end else Merged()
     unseen, read = _Unseen(), _Unseen()
-    for number, cells in sheet_rows(path, spec.format, name, unseen) if piece.end else ():
+    shown = {n for n, head in zip(columns, piece.names, strict=True) if head in piece.shown}
+    for number, cells in sheet_rows(path, spec.format, name, unseen, shown) if piece.end else ():
         if number < piece.line or not any(cell is not None for cell in cells):
             continue
         rule = "row.merged" if merged.fill(number, cells) else _fault(cells, piece)
@@ -366,8 +372,13 @@ def _unnamed(cells: list[str | None], piece: Piece) -> str:
         for n, cell in enumerate(cells)
         if (n >= piece.width and cell is not None) or (n in piece.blank and (cell or "").strip())
     )
+    return f"{_column(at)}没有列名却有内容"
+
+
+def _column(at: int) -> str:
+    """Name a column (from 0) as people find it: 第 28 列（AB）."""
     letters = (chr(64 + at // 26) if at >= 26 else "") + chr(65 + at % 26)
-    return f"第 {at + 1} 列（{letters}）没有列名却有内容" if at < 702 else f"第 {at + 1} 列没有列名却有内容"
+    return f"第 {at + 1} 列（{letters}）" if at < 702 else f"第 {at + 1} 列"
 
 
 def _fault(cells: list[str | None], piece: Piece) -> str | None:

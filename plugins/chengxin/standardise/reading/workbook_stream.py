@@ -11,13 +11,15 @@ import re
 import secrets
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import pyarrow as pa
 import python_calamine as calamine
 
+from chengxin.standardise.reading.number_formats import codes, placed, styled_cells
+from chengxin.standardise.reading.shown_cells import Places, Shown, gathered
 from chengxin.standardise.reading.unseen_rows import Unseen
 from chengxin.standardise.reading.workbook_zip import (
     BROKEN,
@@ -53,7 +55,8 @@ class Rows:
     """Consecutive rows of a sheet.
 
     top, left: 0-based place of the first cell. texts: what the strings among the cells stand for; None: for themselves.
-    hidden, crossed: numbers (from 1) of rows that nobody sees, or that are struck through.
+    hidden, crossed: numbers (from 1) of rows that nobody sees, or that are struck through. shown: cells that are read
+    as the sheet shows them.
     """
 
     top: int
@@ -62,6 +65,7 @@ class Rows:
     texts: Mapping[str, str | None] | None = None
     hidden: Collection[int] = ()
     crossed: Collection[int] = ()
+    shown: Places = field(default_factory=dict)
 
 
 class _Uncuttable(ValueError):
@@ -89,12 +93,16 @@ def merged_ranges(path: Path, sheet: str) -> list[tuple[tuple[int, int], tuple[i
         raise damaged(path) from fault
 
 
-def sheet_pieces(path: Path, sheet: str, block: int = _BLOCK) -> Iterator[Rows]:
-    """Yield all rows of a sheet that hold anything, in order. Raises DeliveryCorrupt."""
+def sheet_pieces(path: Path, sheet: str, block: int = _BLOCK, shown: Collection[int] = ()) -> Iterator[Rows]:
+    """Yield all rows of a sheet that hold anything, in order. Raises DeliveryCorrupt.
+
+    shown: columns (from 0) of which it is said how the sheet shows their cells.
+    """
     end = 0
     try:
         with _Opened(path, sheet) as opened, opened.package.open(opened.member) as file:
             unseen = Unseen.of(opened.package)
+            styles = {n: form for n, code in codes(opened.package).items() if (form := Shown.of(code))} if shown else {}
             for xml in _cut(file, block):
                 refuse_far_cells(xml, path, sheet)
                 plain = failures_as_texts(xml)
@@ -107,11 +115,19 @@ def sheet_pieces(path: Path, sheet: str, block: int = _BLOCK) -> Iterator[Rows]:
                 end = found.end[0] + 1
                 texts = None if marked is plain else _Meant(path)
                 top, left = found.start
-                yield Rows(top, left, found.to_python(), texts, unseen.hidden(xml), unseen.crossed(xml))
+                yield Rows(
+                    *(top, left, found.to_python(), texts, unseen.hidden(xml), unseen.crossed(xml)),
+                    shown=_shown(xml, styles, shown) if styles else {},
+                )
     except _Uncuttable as fault:
         raise irregular(path) from fault
     except (*BROKEN, calamine.CalamineError) as fault:
         raise damaged(path) from fault
+
+
+def _shown(xml: bytes, styles: Mapping[int, Shown], columns: Collection[int]) -> Places:
+    cells = styled_cells(xml, styles)
+    return gathered(placed([xml], styles) if cells is None else cells, styles, columns)
 
 
 class _Opened:

@@ -1,14 +1,17 @@
 """Number formats and hidden rows of an xls sheet, and whether it counts from 1904: the calamine library tells none."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from chengxin.standardise.reading.number_formats import BUILT_IN, NumberFormat, telling
+from chengxin.standardise.reading.number_formats import BUILT_IN, Cell, NumberFormat, by_column, telling
+from chengxin.standardise.reading.shown_cells import Places, Shown, gathered
 from chengxin.standardise.reading.xls_records import FORMULA, Workbook, checked
 
 _DATEMODE, _MULRK, _XF, _NUMBER, _RK, _FORMAT = 0x22, 0xBD, 0xE0, 0x203, 0x27E, 0x41E
 _ROW, _HIDDEN = 0x208, 0x20
+_TEXTS = frozenset({0x204, 0xD6, 0xFD})
+_FILLED = _TEXTS | {_NUMBER, _RK, _MULRK, FORMULA}
 _BIFF8 = b"\x00\x06"
 
 
@@ -20,15 +23,20 @@ def counts_from_1904(path: Path) -> bool:
 
 
 def formats_of(path: Path, sheet: int, first: int) -> dict[int, set[NumberFormat]]:
-    """Return the telling formats of the numbers of the n-th sheet from row `first` (1-based) on, by 0-based column."""
-    found: dict[int, set[NumberFormat]] = {}
+    """Return the telling formats of the cells of the n-th sheet from row `first` (1-based) on, by 0-based column."""
     with checked(path):
         book = Workbook.of(path)
         told = {n: forms for n, code in enumerate(_codes(book)) if (forms := telling(code))}
-        seen = {(column, style) for column, style in _numbers(book, sheet, first)} if told else set()
-        for column, style in seen:
-            found.setdefault(column, set()).update(told.get(style, ()))
-    return {column: forms for column, forms in found.items() if forms}
+        seen = {cell[1:] for cell in _cells(book, sheet) if cell[0] >= first} if told else set()
+        return by_column(seen, told)
+
+
+def shown(path: Path, sheet: int, columns: Collection[int]) -> Places:
+    """Return how cells of some columns of the n-th sheet are shown, where that is not as they are."""
+    with checked(path):
+        book = Workbook.of(path)
+        styles = {n: form for n, code in enumerate(_codes(book)) if (form := Shown.of(code))}
+        return gathered(_cells(book, sheet), styles, columns) if styles else {}
 
 
 def hidden_rows(path: Path, sheet: int) -> set[int]:
@@ -60,17 +68,17 @@ def _text(raw: bytes, *, wide: bool) -> str:
     return raw[3 : 3 + 2 * length].decode("utf-16-le") if raw[2] & 1 else raw[3 : 3 + length].decode("latin-1")
 
 
-def _numbers(book: Workbook, sheet: int, first: int) -> Iterator[tuple[int, int]]:
-    """Yield column and style of each cell that holds a number."""
+def _cells(book: Workbook, sheet: int) -> Iterator[Cell]:
+    """Yield the cells that hold a number or a text."""
     stream = book.stream
     for kind, at, size in book.sheet(sheet):
-        if kind not in {_NUMBER, _RK, _MULRK, FORMULA}:
+        if kind not in _FILLED:
             continue
         row, column, style = struct.unpack_from("<HHH", stream, at)
-        if row + 1 < first:
-            continue
         if kind == _MULRK:  # several numbers of one row: style and value of each, and the last column
             styles = struct.iter_unpack("<HI", stream[at + 4 : at + size - 2])
-            yield from ((n, style) for n, (style, _) in enumerate(styles, column))
+            yield from ((row + 1, n, style, False) for n, (style, _) in enumerate(styles, column))
         elif kind != FORMULA or stream[at + 12 : at + 14] != b"\xff\xff":
-            yield column, style
+            yield row + 1, column, style, kind in _TEXTS
+        elif not stream[at + 6]:
+            yield row + 1, column, style, True

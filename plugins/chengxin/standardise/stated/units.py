@@ -1,5 +1,6 @@
 """Units of money that a delivery states outside its columns' names: above the header, in a note, in number formats."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
@@ -16,6 +17,8 @@ from chengxin.standardise.stated.unit_words import Unit, read_unit, stated_unit
 
 #: Characters; a line set aside that is no longer may be a note on the whole table.
 NOTE = 80
+_VALUES = frozenset({"money", "date", "instant", "flag"})  # types whose value is meant, however it is shown
+_COUNTS = frozenset({"integer", "year"})
 _SPEAKS_OF_UNIT = r"(?i)单位|元(?:计|填)|币种|币别|货币|\bunits?\b|currency|[(（]in "
 
 
@@ -86,20 +89,34 @@ def check_formats(plan: Plan, headers: Mapping[str, str], formats: Mapping[str, 
                 )
 
 
-def check_affixes(plan: Plan, headers: Mapping[str, str], formats: Mapping[str, Iterable[NumberFormat]]) -> None:
-    """Raise DeliveryMismatch where the cells of a number that names something are shown with words around them.
+def shown_columns(
+    plan: Plan, headers: Mapping[str, str], formats: Mapping[str, Iterable[NumberFormat]]
+) -> frozenset[str]:
+    """Return the headers of columns whose cells have to be read as they are shown, zeros and words included.
 
-    `"示罚〔2024〕"0"号"` shows a whole document number, and the cell holds 12. headers, formats: as in `check_formats`.
+    `000000` over 12 names 000012, `"示罚〔2024〕"0"号"` a whole document number. Raises DeliveryMismatch where what is
+    shown is more than that, as with conditions and percentages. headers, formats: as in `check_formats`.
     """
+    found = set()
     for column in plan.columns:
+        kind = column.element.type
         header = headers.get(column.element.id, "")
-        numbered = column.element.type == "document_no" or column.element.id.endswith(("_no", "_id"))
-        worded = next((form for form in formats.get(header, ()) if form.words), None) if numbered else None
-        if worded and column.constant is None:
-            raise DeliveryMismatch(
-                f"{plan.contract.id}：列“{header[:40]}”的单元格数字格式是 {worded.code[:40]}，"
-                f"显示的文字（{worded.words[:20]}）不在单元格里，读到的只是其中的数；请提供部门把该列设为“文本”格式、写全号码后重报"
-            )
+        forms = [] if kind in _VALUES or column.constant is not None else list(formats.get(header, ()))
+        for form in forms:
+            if form.parts is None if kind not in _COUNTS else _scaled(form):
+                if kind == "text" and form.words and not form.scale and read_words(form.words.upper()):
+                    continue  # a sum of money within a text
+                raise DeliveryMismatch(
+                    f"{plan.contract.id}：列“{header[:40]}”的单元格数字格式是 {form.code[:40]}，"
+                    "显示的内容与单元格里的数不同，读到的只是其中的数；请提供部门把该列设为“文本”格式、写全内容后重报"
+                )
+        if forms and kind not in _COUNTS:
+            found.add(header)
+    return frozenset(found)
+
+
+def _scaled(form: NumberFormat) -> bool:
+    return bool(form.percent or form.scale or re.search("[百千万亿]", form.words))
 
 
 def _money(plan: Plan) -> list[ColumnPlan]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import cleaned, one
 
-from chengxin.standardise.kernels import name_key
+from chengxin.standardise.kernels import clean, name_key
 from chengxin.standardise.kernels.text import GB18030_PRIVATE, prepare, trimmed
 
 TWO_BYTE_CODES = [
@@ -396,3 +396,38 @@ def test_any_text_passes_through_without_loss_of_rows(texts: list[str | None]) -
 )
 def test_quotes_within_and_latin_names_are_names(text: str) -> None:
     assert one("name", text) == (text, [])
+
+
+def test_what_a_program_wrote_around_a_text_is_told():
+    worn = [
+        "<p>罚款</p>",
+        "罚款<br/>二",
+        "甲&nbsp;乙",
+        '{"a": 1}',
+        '["甲", "乙"]',
+        "data:image/png;base64,AA",
+        "iVBORw0KG" * 40,
+    ]
+    honest = [
+        "见<合同>",
+        "<A公司>",
+        "R&D",
+        "[2024]1号",
+        "{甲}",
+        "1<2且3>2",
+        "号" * 200,
+        "abcd efgh " * 40,
+        None,
+        "A&B;C",
+    ]
+    done = clean(pa.array([*worn, *honest]), "text")
+    told = dict(done.issues).get("text.coded")
+    assert told is not None
+    assert told.to_pylist() == [True] * len(worn) + [False] * len(honest)
+    assert done.values.to_pylist()[:2] == worn[:2]
+
+
+def test_answers_are_no_names():
+    done = clean(pa.array(["否", "是", "N", "没有", "NA", "未知", "有利", "否定"]), "name")
+    assert done.values.to_pylist() == [None] * 6 + ["有利", "否定"]
+    assert dict(done.issues)["name.no_letter"].to_pylist() == [True] * 4 + [False] * 4

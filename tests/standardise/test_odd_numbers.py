@@ -57,3 +57,16 @@ def test_numbers_alone_are_taken_as_they_are(contract):
     assert doubtful(contract, numbers, numbers) == []
     later = [date(day.year + 3, day.month, day.day).isoformat() for day in DAYS]
     assert doubtful(contract, numbers, later) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "rule"),
+    [("否", "name.no_letter"), ("是", "name.no_letter"), ("未知", None), ("NA", None), ("-", None), ("示例否决局", "")],
+)
+def test_a_word_for_nothing_is_no_authority(contract, word, rule):
+    row = penalty(1, subject_name="湖南示例有限公司", uscc=uscc(1), valid_to_on="")
+    row = {name: row[name] for name in NAMES}
+    passed, refused, issues = standardise_rows(contract, [row, row | {"authority_name": word}])
+    found = {rule for rule in issues["rule"].to_pylist() if not rule.startswith("field.")}
+    assert passed["authority_name"].to_pylist() == ["示例市监局", word if rule == "" else None]
+    assert (refused.num_rows, found) == (0, {rule} if rule else set())

@@ -30,7 +30,7 @@ USCC_CATEGORIES = {
 # Compared after NFKC and upper-casing.
 NULL_TOKENS = frozenset({
     "", "/", "//", "\\", "-", "--", "---", "–", "—", "——", "NULL", "(NULL)", "<NULL>", "[NULL]",
-    "NIL", "NONE", "UNDEFINED", "NAN", "NAT", "<NA>", "N/A", "#N/A", "\\N",
+    "NIL", "NONE", "UNDEFINED", "NAN", "NAT", "<NA>", "NA", "N.A.", "N/A", "#N/A", "\\N",
     "无", "(无)", "暂无", "空", "(空)", "未填", "未填写", "不适用", "无数据",
 })  # fmt: skip
 DROPPED = re.compile("[\\s\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060\ufeff\\-\u2010-\u2015\u2212]+")

@@ -16,7 +16,7 @@ from chengxin.model.kinds import Role
 from chengxin.model.rules import rules
 from chengxin.model.schema import arrow_type, element_columns, kind_columns
 from chengxin.standardise.issues import ISSUES, IssueLog
-from chengxin.standardise.kernels import Cleaned, CleanOptions, abroad, clean, name_key
+from chengxin.standardise.kernels import Cleaned, CleanOptions, abroad, answers, clean, name_key, without_unknown
 from chengxin.standardise.kernels.buffers import (
     as_mask,
     as_strings,
@@ -186,6 +186,10 @@ class _Work:
         for hits in none.values():
             raw = without(as_strings(raw), hits)
         cleaned = clean(raw, element.type, options=options)
+        if element.type == "text" and is_named:
+            values = without_unknown(cleaned.values)
+            none["name.no_letter"] = answers(values)
+            cleaned = replace(cleaned, values=without(values, none["name.no_letter"]))
         return replace(cleaned, issues=(*cleaned.issues, *((rule, booleans(hits)) for rule, hits in none.items())))
 
     def _places(self, rows: Sequence[int]) -> np.ndarray:

@@ -26,6 +26,7 @@ from chengxin.standardise.kernels.buffers import (
     without,
 )
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings
+from chengxin.standardise.kernels.coded import coded
 from chengxin.standardise.kernels.lost import lost_values
 from chengxin.standardise.kernels.names import (
     INVISIBLE,
@@ -61,6 +62,7 @@ _GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?: [0-9]{3})+(?![0-9])")
 _INCHES = r"((?:^|[^0-9A-Za-z.])[0-9]{1,3}(?:\.[0-9]+)?)\""
 _PARTED = re.compile(r"[0-9.,]\s+[0-9.,]")
 _UNKNOWN = pa.array(["未知", "不详", "空白", "(空白)", "（空白）", "待定", "待补", "待补充", "未提供", "暂缺", "未定"])
+_ANSWERS = pa.array(["是", "否", "有", "没有", "Y", "N", "y", "n", "yes", "no", "Yes", "No", "YES", "NO"])
 _HIDDEN = r"\p{Han}\?+\p{Han}"
 _QUESTION = r"[吗呢么谁哪何几否怎]|为什|多少|是不是|能不能"
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
@@ -276,32 +278,38 @@ def clean_text(raw: pa.Array, options: CleanOptions) -> Cleaned:
     """Clean free text: it is stored as sent but for blanks at the ends, control characters and damage."""
     prepared = prepare(raw)
     values = without_lost(prepared.values, prepared.findings, of="text")
-    prepared.findings.add("text.question_mark", _questioned(values))
-    prepared.findings.add("text.half_quoted", _half_quoted(values))
+    quoted, escaped, angled, asked = _rows_with(values, 0x22, 0x26, 0x3C, 0x3F)
+    prepared.findings.add("text.question_mark", _questioned(values, asked))
+    prepared.findings.add("text.half_quoted", _half_quoted(values, quoted))
+    prepared.findings.add("text.coded", coded(values, angled, escaped))
     return Cleaned(values, prepared.findings.issues())
 
 
-def _places_of(values: pa.StringArray, byte: int) -> npt.NDArray[np.int64]:
+def _rows_with(values: pa.StringArray, *signs: int) -> list[Rows]:
+    """Return for each of some ASCII signs the rows in which it stands."""
     offsets, data = parts(values)
     start, end = int(offsets[0]), int(offsets[-1])
-    found = [np.flatnonzero(data[at : min(at + BLOCK, end)] == byte) + at for at in range(start, end, BLOCK)]
-    return np.concatenate(found) if found else np.zeros(0, np.int64)
+    found = [np.zeros(0, np.int64)]
+    for at in range(start, end, BLOCK):
+        block = data[at : min(at + BLOCK, end)]
+        found.append(np.flatnonzero(np.logical_or.reduce([block == sign for sign in signs])) + at)
+    places = np.concatenate(found)
+    of = data[places]
+    rows = [rows_at(offsets, places[of == sign]) for sign in signs]
+    given = valid(values)
+    return [each[given[each]] for each in rows]
 
 
-def _questioned(values: pa.StringArray) -> Rows:
-    """Return the rows in which a ? stands between Chinese characters, and which ask nothing."""
-    rows = rows_at(parts(values)[0], _places_of(values, 0x3F))
-    rows = rows[valid(values)[rows]]
+def _questioned(values: pa.StringArray, rows: Rows) -> Rows:
+    """Return of the rows with a ? those in which it stands between Chinese characters, and which ask nothing."""
     if not len(rows):
         return rows
     asked = take(values, rows)
     return rows[matches(asked, _HIDDEN) & ~matches(asked, _QUESTION)]
 
 
-def _half_quoted(values: pa.StringArray) -> Rows:
-    """Return the rows with an odd number of quotes, those of measures in inches not counted, or with doubled ones."""
-    rows = rows_at(parts(values)[0], _places_of(values, 0x22))
-    rows = rows[valid(values)[rows]]
+def _half_quoted(values: pa.StringArray, rows: Rows) -> Rows:
+    """Return of the rows with quotes those with an odd number, inches not counted, or with doubled ones."""
     if not len(rows):
         return rows
     left = pc.replace_substring_regex(take(values, rows), _INCHES, r"\1")
@@ -341,7 +349,7 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
         is_number[rows] |= matches(take(values, rows), NUMBER_WITHIN) if len(rows) else False
         findings.add("name.is_identifier", is_number)
         values = without(values, is_number)
-        for rule, rows_with in doubtful_names(values, marked).items():
+        for rule, rows_with in (*doubtful_names(values, marked).items(), ("name.no_letter", answers(values))):
             findings.add(rule, rows_with)
             values = without(values, rows_with)
         findings.add("name.several", several_names(values, marked))
@@ -351,10 +359,20 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
 
 def without_unknown(values: pa.StringArray) -> pa.StringArray:
     """Make null what says that there is no name or number, 未知, 待定: in other columns a word of its own."""
+    return without(values, _among(values, _UNKNOWN))
+
+
+def answers(values: pa.StringArray) -> Mask:
+    """Mark what answers a question, 否, where a name belongs."""
+    return _among(values, _ANSWERS)
+
+
+def _among(values: pa.StringArray, words: pa.StringArray) -> Mask:
+    longest = max(len(word.encode()) for word in words.to_pylist())
     found = np.zeros(len(values), np.bool_)
-    rows: Rows = np.flatnonzero((np.diff(parts(values)[0]) <= 15) & (heads(values) > 0x7F))
-    found[rows] = as_mask(pc.is_in(take(values, rows), value_set=_UNKNOWN)) if len(rows) else False
-    return without(values, found & valid(values))
+    rows: Rows = np.flatnonzero((np.diff(parts(values)[0]) <= longest) & valid(values))
+    found[rows] = as_mask(pc.is_in(take(values, rows), value_set=words)) if len(rows) else False
+    return found
 
 
 def _on_one_line(values: pa.StringArray, findings: Findings) -> pa.StringArray:

@@ -17,6 +17,7 @@ from chengxin.model.elements import ColumnLook, Element, elements
 from chengxin.model.kinds import Kind
 from chengxin.model.looks import looks
 from chengxin.model.schema import element_columns
+from chengxin.validate import rounded
 from chengxin.validate.conditions import ident, text_literal
 from chengxin.validate.metrics import BATCH, Listing, Need
 
@@ -58,7 +59,7 @@ def needs(contract: Contract, kind: Kind, types: Mapping[str, str], parts: Seque
     parts: of the batch. Of many rows whole parts of them tell as much as all: what lies beside each other stays so.
     """
     rows, given = _sample(parts), {c.element for c in contract.columns}
-    asked: dict[str, Need] = {}
+    asked = rounded.needs(contract, kind, types, rows)
     for element in kind.element_list():
         column = element_columns(element)[0].name
         if element.type == "money" and element.id in given and column in types:
@@ -128,7 +129,8 @@ def sizes(found: Mapping[str, Any]) -> dict[str, float]:
 
 def findings(found: Mapping[str, Any], history: Sequence[Mapping[str, Any]], kind: Kind) -> list[Finding]:
     """Say what the answers to `needs` show. history: facts of earlier admitted batches, oldest first."""
-    return [*_units(sizes(found), history), *_repeated(found, kind), *_row_numbers(found), *_misplaced(found)]
+    columns = [*_repeated(found, kind), *_row_numbers(found), *_misplaced(found)]
+    return [*_units(sizes(found), history), *columns, *rounded.findings(found)]
 
 
 def _row_numbers(found: Mapping[str, Any]) -> Iterator[Finding]:

@@ -63,3 +63,41 @@ def test_the_unit_of_the_column_counts_and_refused_rows_leave_it_open(tmp_path):
     assert said(tmp_path / "other", "合计,,,,,3400.75,", unit="万元") == {"sum.total": "3,400.75"}
     assert said(tmp_path / "refused", "合计,,,,,4300.75,", refused=True) == {}
     assert said(tmp_path / "two tables", "合计：1000.50", "合计：2300.25") == {}
+
+
+def said_beside(tmp_path, beside, *, both=False):
+    """Return what is said of a JSON list of three fines beside which this stands."""
+    office = Office(tmp_path)
+    columns = [{"source": n, "element": n, **({"unit": "元"} if n in {"fine", "confiscated"} else {})} for n in NAMES]
+    file = {"format": "json", "records": "rows"}
+    office.contract("list", "penalty", NAMES, columns=columns, file=file)
+    rows = [penalty(n, subject_name=f"湖南示例{n}有限公司", uscc=uscc(n), fine=fine) for n, fine in enumerate(FINES)]
+    rows = [{n: r.get(n) for n in NAMES} | {"confiscated": "7" if both else None} for r in rows]
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps({"rows": rows, **beside}, ensure_ascii=False), "utf-8")
+    account = office.ingest("list", path)
+    assert account["unlinked"] == len(FINES)
+    verdict = json.loads((office.layout.validation("list", account["batch_id"]) / "verdict.json").read_text("utf-8"))
+    return {f["rule"]: f["observed"] for f in verdict["findings"] if f["rule"] == "sum.total"}
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"total_amount": 3300.75},
+        {"合计金额": "0.330075万元"},
+        {"data": {"totalAmount": 9}},
+        {"totalAmount": 0},
+        {"totalAmount": 9000, "pageNo": 1},
+        {"totalAmount": 9000, "sumAmount": 3300.75},
+        {"amount": 9000},
+    ],
+)
+def test_an_amount_beside_json_that_adds_up_or_means_something_else_is_not_told(tmp_path, beside):
+    assert said_beside(tmp_path, beside) == {}
+
+
+def test_an_amount_beside_json_that_does_not_add_up_is_told_where_it_is_of_one_column(tmp_path):
+    assert said_beside(tmp_path / "a", {"total_amount": 4300}) == {"sum.total": "4,300"}
+    assert said_beside(tmp_path / "b", {"summary": {"罚款合计": "4,300.75"}}) == {"sum.total": "4,300.75"}
+    assert said_beside(tmp_path / "c", {"total_amount": 4300}, both=True) == {}

@@ -77,7 +77,8 @@ def run(
     failed = {str(done.rule["meta"]["rule"]) for done in outcomes if done.failed}
     said = {f"{rule}.warn" for rule in failed}  # the graver of two bounds on the same says it all
     findings += [finding(done) for done in outcomes if done.failed and done.rule["meta"]["rule"] not in said]
-    findings += [*plausible.findings(found, history, kind), *sums.findings(found, counts)]
+    findings += plausible.findings(found, history, kind)
+    findings += sums.findings(found, counts, is_placed=contract.file.format not in {"json", "xml"})
     verdict = Verdict(counts.dataset, counts.batch_id, status_of(findings), tuple(findings), digest_of(suite))
     facts = {
         "batch_id": counts.batch_id, "mode": contract.delivery.mode, "received": counts.received, "rows": rows,

@@ -1,4 +1,7 @@
-"""Lines of a file that add its amounts up (合计,,1234.56), compared with the amounts that were read."""
+"""What a file says that its amounts come to, compared with those that were read.
+
+It says so in a line (合计,,1234.56) or in a value beside its records ("total_amount": 1234.56).
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -41,13 +44,19 @@ def needs(contract: Contract, kind: Kind, types: Mapping[str, str], counts: Stan
     return {f"sum.{name}": Listing(asked + text_literal(name)) for name in counts.sums}
 
 
-def findings(found: Mapping[str, Any], counts: StandardBatch) -> Iterator[Finding]:
-    """Tell of an amount in such a line that no column comes to. An amount that could not be read settles nothing."""
+def findings(found: Mapping[str, Any], counts: StandardBatch, *, is_placed: bool) -> Iterator[Finding]:
+    """Tell of an amount in such a line that no column comes to. An amount that could not be read settles nothing.
+
+    is_placed: it stands in a line below the columns; a value beside the records of JSON or XML says not of which
+    column it is, and is compared where there is but one.
+    """
     for name in [n.removeprefix("sum.") for n in found if n.startswith("sum.")]:
         *sums, rows = found[f"sum.{name}"]
         if "" in sums or not any(sums):
             continue
         columns = [Decimal(s) for s in sums if s is not None]
+        if len(columns) > 1 and not is_placed:
+            continue
         plain, grouped = (_numbers(reading, counts.sums[name]) for reading in _READINGS)
         agree = sum(any(_same(n, s, int(rows)) for n in (*plain, *grouped)) for s in columns)
         if agree < min(len(columns), len(plain)):

@@ -21,6 +21,11 @@ _NUMBER = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,10})(?:\.0)?\s*(?:条|笔|行)?"
 _UNIT_NAME = re.compile(r"[a-z]*(?:unit|dw)|[\u4e00-\u9fff]{0,6}单位")
 _UNITS = frozenset({"unit", "units", "amountunits", "单位"})  # an object of them, by field
 _CURRENCY_NAME = re.compile(r"currency(?:code|name|type)?|ccy|币种|币别|货币(?:代码|种类)?")
+_AMOUNT_NAME = re.compile(  # of all amounts together
+    r"(?:total|sum)(?:amounts?|money|amt|fees?)|(?:amounts?|money|amt|fees?)(?:total|sum)"
+    r"|(?:合计|总计?|汇总)(?:金额|款额|罚款|罚没款|欠税)(?:总额)?|(?:金额|款额|罚款|罚没款|欠税)(?:合计|总[计额和])"
+)
+_AMOUNT = re.compile(r"(?!0+(?:\.0+)?(?!\d))(?:\d{1,3}(?:,\d{3})+|\d{1,15})(?:\.\d+)?\s*(?:[万亿]?元)?")
 _LONGEST = 200  # characters; a text that is longer tells of more than a unit
 
 
@@ -39,7 +44,8 @@ def told(values: Iterable[tuple[str, str, bool]], read: int) -> Told:
     elif totals:
         longer = ((name, most),)
     pages = () if totals else _pages(near)
-    return Told(stated=stated, longer=longer, units=_units(near), unfinished=(*unfinished(near), *pages))
+    sums = () if paged else _sums(near)
+    return Told(stated=stated, longer=longer, units=_units(near), unfinished=(*unfinished(near), *pages), sums=sums)
 
 
 _Near = Sequence[tuple[str, str, str, bool]]
@@ -57,6 +63,12 @@ def _totals(near: _Near, *, paged: bool) -> Iterator[tuple[str, int]]:
             elif beside:
                 unsure.append((name, value))
     yield from found or ([] if paged else unsure)
+
+
+def _sums(near: _Near) -> tuple[str, ...]:
+    """Return what all amounts come to, where one value says it. Zero is what a program leaves that adds nothing up."""
+    found = {text for plain, _, text, _ in near if _AMOUNT_NAME.fullmatch(plain) and _AMOUNT.fullmatch(text)}
+    return tuple(text if text.endswith("元") else f"{text}元" for text in found) if len(found) == 1 else ()
 
 
 def _pages(near: _Near) -> tuple[str, ...]:

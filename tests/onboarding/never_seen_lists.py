@@ -162,6 +162,41 @@ LISTS: dict[str, tuple[str, str]] = {
         相关法律依据及税务处理处罚情况 | handling | 样本
         案件上报期 | report_period_name | 2024年3月""",
     ),
+    "统计严重失信企业.xls": (
+        "serious_violation",
+        """序号 | - | {i}
+        企业名称 | subject_name | {company}
+        统一社会信用代码 | uscc | {uscc}
+        法定代表人 | legal_rep_name | {person}
+        统计违法行为 | - | 提供不真实统计资料
+        认定文书号 | decision_no | 株统认〔2024〕{i}号
+        认定机关 | authority_name | 株洲市样本统计局
+        认定日期 | listed_on | {y}-{m}-{d}
+        公示期限截止 | publicity_until_on | 2027-{m}-{d}""",
+    ),
+    "股权出质登记.csv": (
+        "equity_pledge",
+        """质权登记编号 | pledge_no | 430200{i:06d}
+        出质股权所在公司名称 | subject_name | {company}
+        出质股权所在公司统一社会信用代码 | uscc | {uscc}
+        出质人姓名(名称) | pledgor_name | {person}
+        出质人证件号码 | pledgor_id_no | {doc}
+        质权人姓名(名称) | pledgee_name | {other}
+        质权人证件号码 | pledgee_id_no | {other_uscc}
+        登记日期 | pledge_registered_on | {y}-{m}-{d}""",
+    ),
+    "药品经营许可.csv": (
+        "licence",
+        """许可证编号 | certificate_no | 湘CB7{i:05d}
+        企业名称 | subject_name | {company}
+        社会信用代码 | uscc | {uscc}
+        法定代表人 | legal_rep_name | {person}
+        质量负责人 | - | {person}
+        有效期至 | valid_to_on | 2029-{m}-{d}
+        发证机关 | authority_name | 株洲市样本市场监督管理局
+        许可文号 | decision_no | 株药许〔2024〕{i}号
+        批准时间 | decision_on | {y}-{m}-{d}""",
+    ),
 }
 
 

@@ -7,6 +7,7 @@ import zipfile
 from contextlib import closing
 from pathlib import Path
 
+import openpyxl
 import pytest
 import yaml
 from never_seen_lists import LISTS, expected, values, write
@@ -14,7 +15,7 @@ from never_seen_lists import LISTS, expected, values, write
 from chengxin.contracts.lint import lint_contract
 from chengxin.contracts.loader import load, read_contract
 from chengxin.contracts.models import Contract
-from chengxin.errors import DeliveryCorrupt, SourceUnavailable
+from chengxin.errors import DeliveryCorrupt, DeliveryMismatch, SourceUnavailable
 from chengxin.model.codelists import codelists
 from chengxin.model.regions import code_of_name
 from chengxin.onboarding.drafting import Draft, Wishes, draft
@@ -26,6 +27,7 @@ from servers import Answer, Api, postgres
 
 KNOWN = load(Path(__file__).resolve().parents[2] / "dags" / "contracts").contracts
 WISHES = Wishes(department=("430000-T", "测试部门"))
+PENALTY = Wishes(kind="penalty", department=("430000-T", "测试部门"))
 
 
 def drafted(path: Path, wishes: Wishes = WISHES) -> Draft:
@@ -185,6 +187,71 @@ def test_a_zip_is_looked_into(tmp_path):
     assert body["delivery"]["options"]["pattern"] == "*.zip"
 
 
+def test_members_of_an_archive_with_other_columns_are_named(tmp_path):
+    packed = tmp_path / "来文.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.write(write("A级纳税人.csv", tmp_path), "a.csv")
+        archive.write(write("失信被执行人.csv", tmp_path), "b.csv")
+    assert "其中 b.csv 的列名不同" in as_yaml(drafted(packed))
+
+
+def test_an_archive_within_an_archive_is_named_in_the_refusal(tmp_path):
+    packed = tmp_path / "来文.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("inner.zip", b"PK\x03\x04")
+    with pytest.raises(DeliveryMismatch, match=r"只有“inner\.zip”"):
+        look_at(str(packed))
+
+
+def workbook(path: Path, **sheets: list[list[object]]) -> Path:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+        sheet.sheet_state = "hidden" if name.startswith("旧") else "visible"
+    book.save(path)
+    return path
+
+
+TAXED: list[list[object]] = [["纳税人识别号", "纳税人名称", "评价年度", "等级"],
+    *([uscc(n), f"样本{n}公司", "2024", "A"] for n in range(9))]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sheets", "expected"),
+    [
+        ({"封面": [["纳税信用等级"], ["填报单位：样本局"]], "数据": TAXED}, "数据"),
+        ({"一月": TAXED, "二月": TAXED}, "*"),
+        ({"一月": TAXED, "二月": TAXED, "字典": [["代码", "名称"], ["A", "甲"]]}, ("一月", "二月")),
+        ({"旧表": TAXED[:3], "新表": TAXED}, "新表"),
+    ],
+)
+def test_the_sheets_that_hold_the_list_are_chosen_and_read(tmp_path, sheets, expected):
+    found = drafted(workbook(tmp_path / "等级.xlsx", **sheets))
+    contract = as_contract(as_yaml(found), tmp_path)
+    assert (contract.file.sheet, contract.kind) == (expected, "tax_rating")
+
+
+def test_groups_above_the_column_names_are_read_as_a_header_of_two_rows(tmp_path):
+    rows = [[f"示罚〔2026〕{n}号", f"2026-01-{n + 1:02d}", f"样本{n}公司", uscc(n)] for n in range(9)]
+    path = table(tmp_path / "处罚.csv", ["决定", "", "当事人", ""], [["处罚文号", "处罚日期", "名称", "代码"], *rows])
+    contract = as_contract(as_yaml(drafted(path, PENALTY)), tmp_path)
+    assert contract.file.header_rows == 2
+    assert {c.source: c.element for c in contract.columns} == {
+        "决定_处罚文号": "decision_no", "决定_处罚日期": "decision_on", "当事人_名称": "subject_name",
+        "当事人_代码": "uscc",
+    }  # fmt: skip
+
+
+def test_a_kind_that_is_not_sure_is_to_be_looked_at(tmp_path):
+    rows = [[f"样本{n}公司", uscc(n), f"湘CB{n:05d}", "样本局"] for n in range(9)]
+    path = table(tmp_path / "经营许可.csv", ["企业名称", "信用代码", "许可证编号", "发证机关"], rows)
+    assert "# 请核对 kind：缺少必需的列" in as_yaml(drafted(path))
+    assert "请核对 kind" not in as_yaml(drafted(path, Wishes(kind="licence")))
+
+
 def test_a_table_is_looked_at_through_its_connection(tmp_path, monkeypatch):
     database = tmp_path / "front.db"
     with sqlite3.connect(database) as connection:
@@ -244,7 +311,12 @@ def test_a_page_of_an_interface_is_looked_at_without_keeping_its_parameters(tmp_
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("空.csv", b""), ("x.pdf", b"%PDF-1.7\n..."), ("网页.xls", b"<html><body><table></table></body></html>")],
+    [
+        ("空.csv", b""),
+        ("x.pdf", b"%PDF-1.7\n..."),
+        ("网页.xls", b"<html><body><table></table></body></html>"),
+        ("图.csv", b"\x89PNG\r\n\x1a\n" + bytes(range(64))),
+    ],
 )
 def test_what_is_no_data_is_refused_in_words(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
@@ -252,7 +324,6 @@ def test_what_is_no_data_is_refused_in_words(tmp_path, name, content):
         look_at(str(tmp_path / name))
 
 
-PENALTY = Wishes(kind="penalty", department=("430000-T", "测试部门"))
 WIDTHS = {"示罚文号": 26, "名称": 30, "代码": 18, "类别": 8, "金额": 12, "日期": 8, "机关": 20, "更新": 19}
 
 

@@ -10,8 +10,8 @@ from chengxin.contracts.loader import load
 from chengxin.model.elements import elements
 from chengxin.model.kinds import kinds
 from chengxin.onboarding.content import Evidence
-from chengxin.onboarding.drafting import Draft, Wishes, draft
-from chengxin.onboarding.matching import Match, percent, proposal
+from chengxin.onboarding.drafting import CLEAR, Draft, Wishes, draft
+from chengxin.onboarding.matching import Match, percent, proposal, propose
 from chengxin.onboarding.sample import look_at
 from chengxin.onboarding.vocabulary import Vocabulary, unit_of
 from deliveries import person_doc, uscc
@@ -99,6 +99,67 @@ def test_the_code_of_an_authority_is_not_taken_for_the_subject():
 def test_what_belongs_to_somebody_or_something_else_is_not_taken(kind, header):
     (found,) = matched(kind, **{header: [f"某{n}" for n in range(9)]}).values()
     assert found.element is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "values"),
+    [
+        ("penalty", "受害人(名称)", [f"样本{n}公司" for n in range(9)]),
+        ("penalty", "举报人(证件号码)", [person_doc(n) for n in range(9)]),
+        ("penalty", "统一社会信用代码（法定代表人所在单位）", [uscc(n) for n in range(9)]),
+        ("overdue_loan", "担保人", [f"样本{n}公司" for n in range(9)]),
+        ("overdue_loan", "担保人代码", [uscc(n) for n in range(9)]),
+        ("guarantee", "借款人", [f"样本{n}公司" for n in range(9)]),
+        ("registration", "股东证件号码", [person_doc(n) for n in range(9)]),
+        ("dishonest_person", "申请执行人证件号码", [person_doc(n) for n in range(9)]),
+    ],
+)
+def test_a_party_of_another_role_is_not_the_subject_however_well_the_values_pass(kind, header, values):
+    assert element_of(matched(kind, **{header: values})[header]) is None
+
+
+def test_digits_that_are_days_in_one_form_only_get_that_form_and_are_to_be_looked_at():
+    found = matched("penalty", 处罚日期=[f"2401{n + 14:02d}" for n in range(12)])["处罚日期"]
+    assert (element_of(found), found.date_form, found.sure) == ("decision_on", "yymmdd", False)
+    months = matched("penalty", 处罚日期=["201101", "201202", "201211"] * 4)["处罚日期"]  # 2011-01 or 2020-11-01
+    assert (element_of(months), months.date_form) == (None, None)
+    plain = matched("penalty", 处罚日期=[f"202401{n + 14:02d}" for n in range(12)])["处罚日期"]
+    assert (plain.date_form, plain.sure) == (None, True)
+
+
+def test_days_and_months_that_could_change_places_are_left_to_the_department():
+    found = matched("penalty", 处罚日期=[f"{n + 1:02d}/05/2024" for n in range(9)])["处罚日期"]
+    assert element_of(found) is None
+    assert "看不出先后" in found.why
+
+
+def test_objects_of_json_are_no_values():
+    found = matched("penalty", 当事人=['{"名称":"样本公司"}'] * 9)["当事人"]
+    assert element_of(found) is None
+    assert "JSON" in found.why
+
+
+CUSTOMS = {
+    "海关编码": [f"43049{n:05d}" for n in range(20)],
+    "企业名称": [f"样本{n}公司" for n in range(20)],
+    "统一社会信用代码": [uscc(n) for n in range(20)],
+    "认定时间": [f"2024/1/{n + 1}" for n in range(20)],
+}
+
+
+def kinds_of(title: str, columns: dict[str, list[str]]) -> list[str]:
+    evidence = {name: Evidence(pa.array(values, pa.string())) for name, values in columns.items()}
+    found = propose(evidence, Vocabulary(), title=title)
+    return [p.kind.id for p in found if p.score >= CLEAR]
+
+
+def test_a_kind_of_one_business_is_not_proposed_where_nothing_speaks_of_that_business():
+    assert kinds_of("海关认证企业", CUSTOMS) == []
+    assert kinds_of("非正常户认定", CUSTOMS) == ["tax_non_normal"]
+    licences = {"许可证编号": [f"甲{n}" for n in range(9)], "名称": [f"样本{n}公司" for n in range(9)],
+                "发证日期": [f"2024-01-0{n + 1}" for n in range(9)], "发证机关": ["样本局"] * 9}  # fmt: skip
+    assert "special_industry_licence" not in kinds_of("许可证", licences)
+    assert kinds_of("许可证", licences | {"发证机关": ["样本市公安局"] * 9})[0] == "special_industry_licence"
 
 
 def test_of_two_columns_with_one_meaning_the_second_is_left_to_a_person():

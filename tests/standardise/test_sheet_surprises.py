@@ -1,5 +1,6 @@
 """What a workbook shows otherwise than it is read: true, days as names, hidden and struck rows, merged names."""
 
+import zipfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ import pytest
 import xlwt
 from openpyxl.styles import Font
 
+from chengxin.contracts.models import FileSpec
+from chengxin.errors import DeliveryCorrupt
 from chengxin.handover import Verdict
+from chengxin.standardise.reader import plan
 from chengxin.store import atomic
 from deliveries import Office, penalty, uscc
 
@@ -105,3 +109,12 @@ def test_an_ordinary_sheet_has_no_surprises(tmp_path):
     book.active.row_dimensions[1].hidden = True
     book.active.column_dimensions["B"].hidden = True
     assert taken(tmp_path, book) == ([], {})
+
+
+@pytest.mark.parametrize(("part", "told"), [("word/document.xml", "Word 文档"), ("data.csv", "压缩包")])
+def test_another_document_that_is_only_called_a_workbook_is_told_by_what_it_is(tmp_path, part, told):
+    path = tmp_path / "名单.xlsx"
+    with zipfile.ZipFile(path, "w") as package:
+        package.writestr(part, "<x/>")
+    with pytest.raises(DeliveryCorrupt, match=f"不是 Excel 工作簿，实际是{told}"):
+        plan(path, FileSpec(format="xlsx"))

@@ -88,6 +88,8 @@ def _tell(found: Any, target: Path | None, console: Console) -> None:
         console.print(words, highlight=False, markup=False, soft_wrap=True)
     if not found.clear:
         console.print("[red]没有一种明显符合：请选定后用 --kind 重新起草[/]")
+    elif found.kind_doubts:
+        console.print(f"[yellow]请核对记录种类：{'、'.join(found.kind_doubts)}[/]", highlight=False)
     console.print(
         f"{len(columns)} 列：已对应 {sure}，已对应待核对 {check}，待定 {len(found.undecided)}", highlight=False
     )

@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +28,10 @@ _CODE = r"^[A-Za-z]?[0-9]{0,12}$"
 _MASKED = r"[*×●•■□]"
 _SILENT = ("identifier.masked", "identifier.placeholder")
 _DOCUMENT = r"[0-9〇一二三四五六七八九十○]"
+# Forms of bare digits, as contracts.models.Column.date_form, and how many digits they have.
+_FORMS = {"yymmdd": "6", "yyyymm": "6", "excel": "5", "epoch_s": "9,10", "epoch_ms": "12,13"}
+_DAYS = (date(1949, 10, 1), date(2099, 12, 30))  # of plausible days: of 190905 read as a month none is left
+_PLAIN = 0.9  # from here no form of bare digits is looked for
 
 
 @dataclass
@@ -67,7 +73,9 @@ class Evidence:
             return self._residents()
         if element.type in CHECKED:
             # 元 is stated, so that bare numbers count as amounts whatever the unit will be.
-            cleaned = clean(self.values, element.type, options=CleanOptions(unit="元", codelist=element.codelist))
+            form = self.date_form if element.type in {"date", "instant"} else None
+            options = CleanOptions(unit="元", codelist=element.codelist, date_form=form)
+            cleaned = clean(self.values, element.type, options=options)
             good, given = valid(cleaned.values), self.filled
             for rule, hits in cleaned.issues:  # masked and filler values say nothing about the column
                 given = given & ~as_mask(hits) if rule in _SILENT else given
@@ -80,6 +88,20 @@ class Evidence:
         if element.type == "document_no":
             return self.matching(_DOCUMENT)
         return -1.0
+
+    @cached_property
+    def date_form(self) -> str | None:
+        """Return the one form that makes days of values, mostly bare digits; None: none needed, or several fit."""
+        lengths = {form: self.matching(rf"^\s*[0-9]{{{digits}}}\s*$") for form, digits in _FORMS.items()}
+        if self.given < ENOUGH or max(lengths.values()) < _PLAIN or self._days(None) >= _PLAIN:
+            return None
+        fitting = [form for form, share in lengths.items() if share >= _PLAIN and self._days(form) >= _PLAIN]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def _days(self, form: str | None) -> float:
+        days = clean(self.values, "date", options=CleanOptions(date_form=form)).values
+        good = valid(days) & as_mask(pc.and_(pc.greater_equal(days, _DAYS[0]), pc.less_equal(days, _DAYS[1])))
+        return float(np.count_nonzero(good & self.filled)) / self.given
 
     def _residents(self) -> float:
         """Return the share of resident ids and permits with a check character: passports look like anything."""

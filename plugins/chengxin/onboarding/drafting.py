@@ -48,8 +48,8 @@ class Draft:
     """A proposed contract and why it is as it is.
 
     body: the contract as plain values (kind 待定 where none fits). proposals: all kinds, best first; chosen: the one
-    taken. clear: a kind could be proposed. refused: share of the sample that would be 疑问数据. lacks: what lint misses
-    beside what is undecided, in words.
+    taken. clear: a kind could be proposed. given: a person has named the kind. refused: share of the sample that would
+    be 疑问数据. lacks: what lint misses beside what is undecided, in words.
     units: element -> (unit, where it was found). words: element -> the source's own code words; 待定 where a
     person must say what they mean.
     """
@@ -61,9 +61,22 @@ class Draft:
     clear: bool
     units: Mapping[str, tuple[str, str]]
     words: Mapping[str, Mapping[str, str]]
+    given: bool = False
     refused: float | None = None
     notes: tuple[str, ...] = field(default_factory=tuple)
     lacks: tuple[str, ...] = ()
+
+    @property
+    def kind_doubts(self) -> tuple[str, ...]:
+        """Say in Chinese why a person should look at the proposed kind; none where somebody has chosen it."""
+        first, *others = self.proposals
+        if not self.clear or self.given:
+            return ()
+        matched = len(self.chosen.matches) - len(self.undecided)
+        doubts = ["前两种的得分接近"] if others and first.score - others[0].score < CLOSE else []
+        doubts += ["缺少必需的列"] if self.chosen.missing else []
+        doubts += ["过半的列没有对应"] if 2 * matched < len(self.chosen.matches) else []
+        return tuple(doubts)
 
     @property
     def undecided(self) -> tuple[Match, ...]:
@@ -98,7 +111,7 @@ def draft(sample: Sample, contracts: Mapping[str, Contract], wishes: Wishes) -> 
     if not clear:
         body["kind"] = UNDECIDED
     notes = _siblings(chosen, contracts)
-    return Draft(body, sample, chosen, tuple(ranked), clear, units, words, refused, notes, lacks)
+    return Draft(body, sample, chosen, tuple(ranked), clear, units, words, bool(wishes.kind), refused, notes, lacks)
 
 
 def _siblings(chosen: Proposal, contracts: Mapping[str, Contract]) -> tuple[str, ...]:
@@ -128,7 +141,8 @@ def _body(
     for match in chosen.matches:
         if match.element:
             unit = units.get(match.element.id)
-            columns.append({"source": match.header, "element": match.element.id} | ({"unit": unit[0]} if unit else {}))
+            more = ({"unit": unit[0]} if unit else {}) | ({"date_form": match.date_form} if match.date_form else {})
+            columns.append({"source": match.header, "element": match.element.id} | more)
     return {
         "format": 1,
         "id": dataset,

@@ -9,18 +9,25 @@ from chengxin.contracts.plan import ENVELOPE, fold_header
 from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind, kinds
 from chengxin.onboarding.content import CHECKED, ENOUGH, TELLING, Evidence
-from chengxin.onboarding.vocabulary import EXACT, Vocabulary, has_role
+from chengxin.onboarding.vocabulary import EXACT, GENERIC, Vocabulary, has_role, is_other_party, kind_words
 
 REFUTED = 0.5  # fewer values than this pass: the header says one thing, the values another
 CONFIRMED = 0.9
 _ALIKE = 0.62  # likeness of headers that is worth a proposal when the values confirm it
 _ALIKE_UNCHECKED = 0.66  # and where no check can confirm it
+_IN_HEADERS = 0.5  # where a header says what the list is of: 处罚日期
+_NOT_ITS_OWN = 2.0  # most that a kind scores whose own business is nowhere named: too little to be proposed
+_DAY_OR_MONTH_FIRST = r"^\s*\d{1,2}[/.-]\d{1,2}[/.-](?:19|20)\d\d\b"
+_NESTED = r"(?s)^\s*(\{.*\}|\[.*\])\s*$"
 _CODE_TYPES = ("uscc", "person_doc")
 
 
 @dataclass(frozen=True)
 class Match:
-    """One column's proposal. element None = undecided; sure False = a person should look; hints: elements it may be."""
+    """One column's proposal. element None = undecided; sure False = a person should look; hints: elements it may be.
+
+    date_form: of bare digits, where only one reading gives days.
+    """
 
     header: str
     element: Element | None
@@ -29,6 +36,7 @@ class Match:
     why: str
     sure: bool
     hints: tuple[str, ...] = ()
+    date_form: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ def propose(columns: Mapping[str, Evidence], vocabulary: Vocabulary, *, title: s
 def proposal(columns: Mapping[str, Evidence], kind: Kind, vocabulary: Vocabulary, *, title: str = "") -> Proposal:
     """Match the columns under one kind."""
     matches = _match(columns, kind, vocabulary)
-    score, reasons = _score(kind, matches, title)
+    score, reasons = _score(kind, matches, columns, title)
     return Proposal(kind, matches, score, reasons)
 
 
@@ -95,7 +103,7 @@ def _match(columns: Mapping[str, Evidence], kind: Kind, vocabulary: Vocabulary) 
     order = {element.id: n for n, element in enumerate(members)}
     pairs: list[_Pair] = []
     for header, evidence in columns.items():
-        for element in members:
+        for element in () if _is_nested(evidence) else members:
             likeness = vocabulary.likeness(header, element, kind)
             if likeness.score:
                 enough = evidence.given >= ENOUGH
@@ -138,7 +146,8 @@ def _by_content(
         fitting = [
             header
             for header, evidence in columns.items()
-            if header not in by_header and not has_role(header) and evidence.given >= ENOUGH
+            if header not in by_header and not has_role(header) and not is_other_party(header, kind)
+            and evidence.given >= ENOUGH
             and (evidence.passing(element) or 0) >= CONFIRMED and evidence.distinct() * 3 > evidence.given
         ]  # fmt: skip
         if len(fitting) == 1:
@@ -147,16 +156,25 @@ def _by_content(
             taken[name] = fitting[0]
 
 
+def _is_nested(evidence: Evidence) -> bool:
+    return evidence.matching(_NESTED) > REFUTED
+
+
 def _decided(pair: _Pair, evidence: Evidence) -> Match:
-    sure = pair.likeness > EXACT and (pair.passing is None or pair.passing >= EXACT)
-    return Match(pair.header, pair.element, pair.rank, evidence.passing(pair.element), pair.why, sure)
+    form = evidence.date_form if pair.element.type in {"date", "instant"} else None
+    sure = pair.likeness > EXACT and (pair.passing is None or pair.passing >= EXACT) and not form
+    return Match(pair.header, pair.element, pair.rank, evidence.passing(pair.element), pair.why, sure, date_form=form)
 
 
 def _undecided(header: str, evidence: Evidence, pairs: Sequence[_Pair], taken: Mapping[str, str], kind: Kind) -> Match:
     named = [p for p in pairs if p.likeness >= EXACT]
+    if _is_nested(evidence):
+        return Match(header, None, 0.0, None, "值是 JSON 的对象或数组，不是一个值：请部门展开成单独的字段", False)
     if named and named[0].is_refuted:
         first = named[0]
         why = f"列名像 {first.element.id}（{first.element.title}），但只有 {percent(first.passing)} 通过校验"
+        if first.element.type == "date" and evidence.matching(_DAY_OR_MONTH_FIRST) > REFUTED:
+            why += "：像“月/日/年”或“日/月/年”，看不出先后，请部门改按 2024-01-31 报送"
         return Match(header, None, 0.0, first.passing, why, False, _hints(evidence, kind, taken))
     if named and named[0].element.id in taken:
         first = named[0]
@@ -184,9 +202,17 @@ def _weight(element: str) -> float:
     return 0.3 + math.log(1 + len(kinds()) / having)
 
 
-def _score(kind: Kind, matches: Sequence[Match], title: str) -> tuple[float, tuple[str, ...]]:
+def _telling(match: Match) -> float:
+    """Return what a match tells about the kind: 日期 and 金额 mean something only because a kind was supposed."""
+    assert match.element is not None
+    return min(_weight(match.element.id), 1.0 if match.why == GENERIC else math.inf)
+
+
+def _score(
+    kind: Kind, matches: Sequence[Match], columns: Mapping[str, Evidence], title: str
+) -> tuple[float, tuple[str, ...]]:
     found = [m for m in matches if m.element and m.element.id not in ENVELOPE]
-    score = sum(_weight(m.element.id) * min(m.score, 1.0) for m in found if m.element)
+    score = sum(_telling(m) * min(m.score, 1.0) for m in found)
     score -= 0.4 * sum(m.element is None for m in matches)
     given = {m.element.id for m in found if m.element}
     missing = [elements()[name].title for name in kind.required if name not in given]
@@ -196,10 +222,7 @@ def _score(kind: Kind, matches: Sequence[Match], title: str) -> tuple[float, tup
     if not identity & given:
         score -= 1.5
     reasons = [f"{len(found)}/{len(matches)} 列有对应"]
-    own = sorted(
-        (m for m in found if m.element and _weight(m.element.id) > 1.5),
-        key=lambda m: -_weight(m.element.id if m.element else ""),
-    )
+    own = sorted((m for m in found if _telling(m) > 1.5), key=lambda m: -_telling(m))
     if own:
         reasons.append(f"特征列：{'、'.join(m.header for m in own[:4])}")
     reasons.append(f"缺少必需的 {'、'.join(missing)}" if missing else "必需数据元齐全")
@@ -207,23 +230,32 @@ def _score(kind: Kind, matches: Sequence[Match], title: str) -> tuple[float, tup
     if words:
         score += 1.5 * len(words)
         reasons.append(f"名称含“{'”“'.join(words)}”")
+    score += _IN_HEADERS if any(w in fold_header(h) for h in columns for w in kind_words(kind.id).title) else 0.0
+    lacking = _lacks_its_own(kind, columns, given, title)
+    if lacking:
+        score = min(score / 2, _NOT_ITS_OWN)
+        reasons.append(lacking)
     return round(score, 3), tuple(reasons)
-
-
-_KIND_WORDS = {
-    "registration": ("登记", "注册", "名录"), "licence": ("许可", "审批"), "penalty": ("处罚",),
-    "abnormal_operation": ("异常",), "serious_violation": ("严重违法",), "dishonest_person": ("失信", "被执行"),
-    "tax_arrears": ("欠税",), "tax_non_normal": ("非正常户",), "tax_rating": ("信用等级", "信用级别", "纳税信用"),
-    "tax_major_violation": ("重大税收", "税收违法"), "equity_pledge": ("出质",), "guarantee": ("担保",),
-    "overdue_loan": ("逾期", "贷款"), "bounced_cheque": ("空头", "退票"), "settlement_account": ("账户", "开户"),
-    "registration_change": ("变更",), "person_base": ("人口", "户籍"), "identity_check": ("核验",),
-    "security_penalty": ("治安",), "special_industry_licence": ("特种行业",),
-}  # fmt: skip
 
 
 def _title_words(kind: Kind, title: str) -> list[str]:
     folded = fold_header(title)
-    return [word for word in _KIND_WORDS.get(kind.id, ()) if word in folded]
+    return [word for word in kind_words(kind.id).title if word in folded]
+
+
+def _lacks_its_own(kind: Kind, columns: Mapping[str, Evidence], given: set[str], title: str) -> str:
+    """Return what a kind of one business must show and this source does not; empty = nothing lacks.
+
+    A rare column that happens to fit is no reason to take a list of chemists' licences for one of the police.
+    """
+    words = kind_words(kind.id)
+    if not words.own and not words.marks:
+        return ""
+    if words.marks:
+        shown = bool(given & set(words.marks)) or bool(_title_words(kind, title))
+        return "" if shown else f"没有{'、'.join(elements()[name].title for name in words.marks[:3])}等列"
+    seen = fold_header(" ".join([title, *columns, *(v for e in columns.values() for v in e.words(longest=30))]))
+    return "" if any(word in seen for word in words.own) else f"没有提到“{'”“'.join(words.own[:3])}”等"
 
 
 def percent(share: float | None) -> str:

@@ -65,8 +65,11 @@ def _file(path: Path, scratch: Path) -> Sample:
         return _sampled(path, path.name, delivery, scratch)
     inside, member = _unpacked(path, scratch)
     names = [source.name.partition("!")[2] for source in inside]
-    note = f"压缩包内有 {len(inside)} 个数据文件，样本取自 {names[0]}"
-    found = _sampled(inside[0].path, path.name, delivery, scratch, (note,))
+    notes = [f"压缩包内有 {len(inside)} 个数据文件，样本取自 {names[0]}"]
+    columns = describe(inside[0].path).columns
+    if other := [n for n, one in zip(names, inside, strict=True) if describe(one.path).columns != columns]:
+        notes.append(f"其中 {'、'.join(other[:5])} 的列名不同：请用 member 只留同一种文件，其余另写合同，否则整批暂停")
+    found = _sampled(inside[0].path, path.name, delivery, scratch, tuple(notes))
     return Sample(
         found.name, found.spec | ({"member": member} if member else {}), delivery, found.table,
         found.whole and len(inside) == 1, found.damaged, found.notes, found.unit,
@@ -121,7 +124,8 @@ def _sampled(path: Path, name: str, delivery: dict[str, Any], scratch: Path, not
     table = pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
     kept = [n for n in table.column_names if n.strip()]
     if table.num_rows == 0 or not kept:
-        raise DeliveryCorrupt(f"文件 {name} 里没有读到数据行，无法起草")
+        told = "；JSON 的记录应写成对象的数组：[{列名: 值}, ...]" if spec.format == "json" else ""
+        raise DeliveryCorrupt(f"文件 {name} 里没有读到数据行，无法起草{told}")
     stated = [stated_unit(line) for line in above(path, spec)]
     unit = next((unit.declared for unit in stated if unit and unit.declared), None)
     return Sample(name, chosen, delivery, table.select(kept).combine_chunks(), whole, damaged, notes, unit)

@@ -17,6 +17,7 @@ from chengxin.model.kinds import Kind
 EXACT = 0.8  # from here a header names the element; below it is only like one that does
 _SAME_KIND, _SPELLED, _IDENTIFIER, _OTHER_KIND, _GENERIC = 1.0, 0.95, 0.9, 0.85, 0.8
 _SAME_MEANING = 0.88
+GENERIC = "通用列名，按记录种类判断"
 _LIKE = 0.5  # bigrams in common, below which two headers are not alike at all
 _UNIT = re.compile(
     r"[（(\[【]\s*(?:单位)?\s*[:：]?\s*(?:人民币)?\s*(亿元|万元|元|亿|万|人民币|RMB)\s*[)）\]】]", re.IGNORECASE
@@ -43,16 +44,19 @@ _ROLES = {
     "source": ("来源", "报送", "填报"),
     "former": ("曾用", "变更前", "原名"),
     "parent": ("隶属", "上级", "母公司", "总公司", "总部"),
-    "other party": ("申请执行", "原告", "举报", "投诉", "受害"),
+    "other party": ("申请执行", "原告", "举报", "投诉", "受害", "招标人", "共同", "配偶", "责任人"),
     "paid": ("实缴", "实收", "已缴", "应缴"),
     "intermediary": ("中介", "代理"),
     "removal": ("移出", "移除", "解除", "退出", "注销", "吊销", "修复"),
 }
 # Authorities that only some record kinds come from: elsewhere such a column is about something else.
 _AUTHORITIES = {"税务": "tax_", "法院": "dishonest_"}
+# Who is the subject of one record kind only: elsewhere such a column is about another party.
+_PARTIES = {"被担保": "", "担保": "guarantee", "保证人": "guarantee", "借款": "overdue_loan", "出票": "bounced_cheque",
+    "存款人": "settlement_account", "出质人": "", "质权": ""}  # fmt: skip
 # Words that mean something only once the record kind is known.
 _GENERIC_WORDS = {
-    "name": ("名称", "name", "mc", "单位", "企业", "公司", "对象", "title"),
+    "name": ("名称", "name", "mc", "单位", "企业", "公司", "对象", "title", "姓名"),
     "event": ("日期", "时间", "date", "rq", "day"),
     "authority": ("机关", "部门", "法院", "机关名称", "部门名称"),
     "number": ("文号", "编号", "号码", "no", "number", "文书编号"),
@@ -72,6 +76,22 @@ def _listed() -> dict[str, tuple[str, ...]]:
     if unknown:
         raise ValueError(f"vocabulary.yaml names elements that do not exist: {', '.join(unknown)}")
     return {element: tuple(headers) for element, headers in listed.items()}
+
+
+@dataclass(frozen=True)
+class KindWords:
+    """What shows that a source is of a kind; see kind_words.yaml."""
+
+    title: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+
+
+@cache
+def kind_words(kind: str) -> KindWords:
+    """Return the words that show a record kind."""
+    listed: dict[str, dict[str, list[str]]] = read_yaml(Path(__file__).with_name("kind_words.yaml"))
+    return KindWords(**{name: tuple(words) for name, words in listed.get(kind, {}).items()})
 
 
 def unit_of(header: str) -> str | None:
@@ -125,6 +145,8 @@ class Vocabulary:
         foreign = any(word in header and not kind.id.startswith(start) for word, start in _AUTHORITIES.items())
         used = (kind.id, element.id) in self._used.get(fold_header(header), ())
         if foreign and element.id == "authority_name" and not used:
+            return _NONE
+        if not used and element.id in kind.roles["subject"].identity.values() and is_other_party(header, kind):
             return _NONE
         for form, weight in _forms(header):
             exact = self._exact(form, element.id, kind)
@@ -181,8 +203,12 @@ def _forms(header: str) -> list[tuple[str, float]]:
     forms.append((fold_header(_BARE_UNIT.sub("", without_unit.strip(" ：:"))), 0.97))
     inner = " ".join(_BRACKETED.findall(without_unit))
     if inner:
-        forms.append((fold_header(_BRACKETED.sub("", without_unit)), 0.95))
-        forms.append((fold_header(inner), 0.94))
+        # 受害人(名称) is no name of the subject: a part that does not say whose it is says nothing.
+        parts = ((fold_header(_BRACKETED.sub("", without_unit)), 0.95), (fold_header(inner), 0.94))
+        forms += [(part, weight) for part, weight in parts if _roles(part) == _roles(forms[1][0])]
+    group, _, name = without_unit.rpartition("_")  # of a header over two rows: 当事人_名称
+    if group and _HAN.search(name) and _roles(name) == _roles(forms[1][0]):
+        forms.append((fold_header(name), 0.82))
     forms += [(_plain(form), weight * 0.95) for form, weight in forms]
     return [(form, weight) for form, weight in forms if form]
 
@@ -208,13 +234,20 @@ def has_role(header: str) -> bool:
     return bool(_roles(fold_header(header)))
 
 
+def is_other_party(header: str, kind: Kind) -> bool:
+    """Tell whether a header names a party that is the subject of records of another kind: 担保人 of a loan."""
+    named = next((word for word in _PARTIES if word in header), None)
+    return named is not None and _PARTIES[named] != kind.id
+
+
 def _generic(header: str, element: str, kind: Kind) -> Likeness:
     folded = fold_header(_UNIT.sub("", _MARKS.sub("", header)))
     for meaning, words in _GENERIC_WORDS.items():
         if folded in words and element in _meant(meaning, kind):
-            return Likeness(_GENERIC, "通用列名，按记录种类判断")
+            return Likeness(_GENERIC, GENERIC)
     documents = [name for name in kind.elements if elements()[name].type == "person_doc"]
-    if ("身份证" in folded or "证件号" in folded) and documents == [element]:
+    is_its_own = _roles(folded) <= _roles(fold_header(elements()[element].title))
+    if ("身份证" in folded or "证件号" in folded) and documents == [element] and is_its_own:
         return Likeness(_GENERIC, "该种类只有这一项证件号码")
     return _NONE
 

@@ -7,7 +7,7 @@ import yaml
 
 from chengxin.contracts.lint import UNDECIDED
 from chengxin.model.elements import elements
-from chengxin.onboarding.drafting import CLOSE, Draft
+from chengxin.onboarding.drafting import Draft
 from chengxin.onboarding.matching import Match, percent
 
 _SHARES = "无条件 | 有条件（另写 condition）| 不予；未定之前按最严的 不予 填写"
@@ -56,13 +56,12 @@ def _head(draft: Draft) -> list[str]:
 
 def _kind(draft: Draft) -> list[str]:
     lines = []
-    first, *others = draft.proposals
     if not draft.clear:
         lines.append(
             "# 待办：没有一种记录种类明显符合，请按 docs/reference/kinds.md 选定后用 --kind 重新起草。最接近的是："
         )
-    elif draft.chosen.kind.id == first.kind.id and others and first.score - others[0].score < CLOSE:
-        lines.append("# 请核对 kind：前两种的得分接近。")
+    elif draft.kind_doubts:
+        lines.append(f"# 请核对 kind：{'、'.join(draft.kind_doubts)}；不对的，用 --kind 重新起草。")
     for rank, proposal in enumerate(draft.proposals[:3], 1):
         words = "；".join(proposal.reasons)
         lines.append(

@@ -169,7 +169,9 @@ def sources(files: Sequence[Path], spec: FileSpec, limits: Limits, scratch: Path
         if len(work.found) > before:
             work.refuse_left_out(path.name)
         else:
-            raise _refused(path.name, "里面没有可读的数据文件；请核对合同 file.member 与压缩包内容")
+            inside = "、".join(f"“{_shown(name)}”" for name in list(work.left_out)[:3])
+            only = f"，只有{inside}" if inside else ""
+            raise _refused(path.name, f"里面没有可读的数据文件{only}；请核对合同 file.member 与压缩包内容")
         work.spent += meter.out
         plain += sorted(work.found[before:], key=lambda s: s.name)
     if spec.format == "xlsx":

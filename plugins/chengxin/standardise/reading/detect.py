@@ -20,7 +20,7 @@ from chengxin.standardise.reading.layout import Layout, Lines
 from chengxin.standardise.reading.likeness import misread, ranked
 from chengxin.standardise.reading.outline import json_records_path, xml_outline
 from chengxin.standardise.reading.shapes import Piece, joined_header, unique_names
-from chengxin.standardise.reading.sheets import sheet_names, sheet_rows
+from chengxin.standardise.reading.sheets import seen_sheets, sheet_names, sheet_rows
 from chengxin.standardise.reading.xml_records import read_xml
 
 _SHOWN = {"utf-16-le": "utf-16", "utf-16-be": "utf-16"}
@@ -59,7 +59,7 @@ class SampleDialect:
     rows: tuple[tuple[str | None, ...], ...] = ()
     records: str = ""
     wrapped: str | None = None
-    sheet: str | None = None
+    sheet: str | tuple[str, ...] | None = None
     sheets: tuple[str, ...] = ()
     fields: tuple[tuple[str, int, int], ...] = ()
     notes: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class SampleDialect:
         for name in ("delimiter", "quote", "escape", "header", "header_rows", "records", "wrapped", "sheet"):
             value = getattr(self, name)
             if value is not None and value != usual.get(name, ""):
-                chosen[name] = value
+                chosen[name] = list(value) if isinstance(value, tuple) else value
         if self.fields:
             chosen["fields"] = [{"source": name, "start": at, "length": size} for name, at, size in self.fields]
         return chosen
@@ -307,7 +307,9 @@ def find_header(records: Sequence[Sequence[str | None]]) -> tuple[int | None, in
         if len(filled) < usual and place + 1 < len(records) and len(records[place + 1]) == usual:
             below = [(c or "").strip() for c in records[place + 1]]
             gaps = [n for n, t in enumerate(texts) if not t]
-            if all(below[n] for n in gaps) and _is_label_row([t for t in below if t]) and not all(below):
+            under = [c for c in records[place + 2] if c] if place + 2 < len(records) else []
+            is_group = len(gaps) > 1 and not _is_label_row(under)  # 当事人 above 名称 and 代码, all names below
+            if all(below[n] for n in gaps) and _is_label_row([t for t in below if t]) and (is_group or not all(below)):
                 return place, 2
         return place, 1
     return None, 1
@@ -354,19 +356,34 @@ def _with_sample(found: SampleDialect, chunks: Any, rows: int) -> SampleDialect:
 
 
 def _workbook(path: Path, kind: str, rows: int) -> SampleDialect:
+    """Describe the first sheet that holds a table (a cover sheet is none), and those with the same column names."""
     names = sheet_names(path, kind)
-    found = SampleDialect(kind, sheets=names)
-    for number, name in enumerate(names):
-        cells = list(islice(sheet_rows(path, kind, name), rows + _SEARCHED))
-        filled = [(row, list(c)) for row, c in cells if any(c)]
-        if not filled:
-            continue
-        width = max(len(c) - next((n for n, x in enumerate(reversed(c)) if x), len(c)) for _, c in filled)
-        shaped = [(row, [x or "" for x in c[:width]]) for row, c in filled]
-        found = replace(found, sheet=name if number else None)
-        if len(names) > 1:
-            found = replace(
-                found, notes=(f'工作簿有 {len(names)} 张表：{"、".join(names)}；所有表列名相同时可写 sheet: "*"',)
-            )
-        return _with_header(found, shaped, rows)
-    return found
+    seen = seen_sheets(path, kind)
+    tables = {name: found for name in seen or names if (found := _sheet(path, kind, name, rows))}
+    if not tables:
+        return SampleDialect(kind, sheets=names)
+    lists = [name for name, found in tables.items() if found.header and len(found.columns) > 1 and found.rows]
+    first = (lists or list(tables))[0]
+    alike = [
+        n for n in lists if tables[n].columns == tables[first].columns and tables[n].header == tables[first].header
+    ]
+    found, notes = replace(tables[first], sheets=names), []
+    if len(alike) > 1:
+        found = replace(found, sheet="*" if len(alike) == len(names) else tuple(alike))
+        notes = [f"{'、'.join(alike)} 这 {len(alike)} 张表列名相同，暂定全部读取，请核对 sheet"]
+    elif first != names[0]:
+        found = replace(found, sheet=first)
+    if len(names) > 1:
+        others = f"，其中 {'、'.join(n for n in names if n not in seen)} 是隐藏的" if len(seen) < len(names) else ""
+        notes.append(f'工作簿有 {len(names)} 张表：{"、".join(names)}{others}；所有表列名相同时可写 sheet: "*"')
+    return replace(found, notes=(*notes, *found.notes))
+
+
+def _sheet(path: Path, kind: str, name: str, rows: int) -> SampleDialect | None:
+    cells = list(islice(sheet_rows(path, kind, name), rows + _SEARCHED))
+    filled = [(row, list(c)) for row, c in cells if any(c)]
+    if not filled:
+        return None
+    width = max(len(c) - next((n for n, x in enumerate(reversed(c)) if x), len(c)) for _, c in filled)
+    shaped = [(row, [x or "" for x in c[:width]]) for row, c in filled]
+    return _with_header(SampleDialect(kind), shaped, rows)

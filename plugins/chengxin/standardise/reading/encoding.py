@@ -28,6 +28,8 @@ MAGIC = (
     (b"7z\xbc\xaf\x27\x1c", "7z"),
     (b"BZh91AY&SY", "bzip2"),
     (b"\xfd7zXZ\x00", "xz"),
+    (b"\x89PNG\r\n", "图片（PNG）"),
+    (b"\xff\xd8\xff", "图片（JPEG）"),
 )
 _SHOWN = {"utf-16-le": "utf-16", "utf-16-be": "utf-16"}
 _XML_DECLARATION = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)""")

@@ -19,9 +19,14 @@ Cells = list[str | None]
 Range = tuple[tuple[int, int], tuple[int, int]]
 
 
+def hidden_sheets(book: Any) -> set[str]:
+    """Return the names of the sheets that nobody sees."""
+    return {sheet.name for sheet in book.sheets_metadata if sheet.visible != SheetVisibleEnum.Visible}
+
+
 def refuse_hidden(path: Path, spec: FileSpec, book: Any, chosen: Sequence[str]) -> None:
     """Raise DeliveryMismatch where a sheet would be read that nobody sees and the contract does not name."""
-    hidden = {sheet.name for sheet in book.sheets_metadata if sheet.visible != SheetVisibleEnum.Visible}
+    hidden = hidden_sheets(book)
     found = [name for name in chosen if name in hidden]
     if found and (spec.sheet is None or spec.sheet == "*"):
         raise DeliveryMismatch(

@@ -37,7 +37,7 @@ from chengxin.standardise.reading.shapes import (
     row_numbers,
     unique_names,
 )
-from chengxin.standardise.reading.sheet_doubts import Merged, refuse_alike, refuse_hidden
+from chengxin.standardise.reading.sheet_doubts import Merged, hidden_sheets, refuse_alike, refuse_hidden
 from chengxin.standardise.reading.unseen_rows import told_rows
 from chengxin.standardise.reading.workbook_stream import Rows, book, forget, merged_ranges, sheet_pieces
 from chengxin.standardise.reading.xls_failures import failures
@@ -159,6 +159,13 @@ def _only_one(path: Path, spec: FileSpec, names: tuple[str, ...], expected: tupl
 def sheet_names(path: Path, kind: str) -> tuple[str, ...]:
     """Return the names of all sheets. Raises DeliveryCorrupt where the file is no workbook."""
     return tuple(_book(path, kind).sheet_names) if path.stat().st_size else ()
+
+
+def seen_sheets(path: Path, kind: str) -> tuple[str, ...]:
+    """Return the names of the sheets that are not hidden. Raises DeliveryCorrupt where the file is no workbook."""
+    opened = _book(path, kind)
+    hidden = hidden_sheets(opened)
+    return tuple(name for name in opened.sheet_names if name not in hidden)
 
 
 @dataclass

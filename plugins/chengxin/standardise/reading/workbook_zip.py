@@ -7,6 +7,7 @@ for half a terabyte and ends the process; and it shows a failed formula as an em
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from lxml import etree
@@ -33,6 +34,8 @@ _FORMULA_ONLY = re.compile(
     rb"<(?P<p>(?:\w+:)?)c\b(?P<attributes>[^<>]*)>\s*<(?P=p)f\b[^<>]*(?:/>|>[^<]*</(?P=p)f>)\s*"
     rb"(?:<(?P=p)v\s*(?:/>|></(?P=p)v>)\s*)?</(?P=p)c>"
 )
+#: Folders of the other documents that are zip packages as well.
+_OTHERS = {"word/": "Word 文档", "ppt/": "PowerPoint 文档", "content.xml": " OpenDocument 文档（ods、odt）"}
 #: What stands for a formula that was written by a program and never worked out.
 UNCOMPUTED = "#CALC!"
 #: What the modules of zip and XML raise for a broken package.
@@ -40,7 +43,16 @@ BROKEN = (zipfile.BadZipFile, EOFError, etree.XMLSyntaxError, NotImplementedErro
 
 
 def damaged(path: Path) -> DeliveryCorrupt:
-    """Return the error for a package that cannot be read."""
+    """Return the error for a package that cannot be read, or is no workbook but another kind of document."""
+    with suppress(*BROKEN), zipfile.ZipFile(path) as package:
+        names = package.namelist()
+        if not any(name.startswith("xl/") for name in names):
+            real = next(
+                (what for folder, what in _OTHERS.items() if any(n.startswith(folder) for n in names)), "压缩包"
+            )
+            return DeliveryCorrupt(
+                f"文件 {path.name} 不是 Excel 工作簿，实际是{real}（只改文件名并不改变格式）；请按约定格式重新报送"
+            )
     return DeliveryCorrupt(f"文件 {path.name} 已损坏，无法作为 xlsx 打开；请重新报送")
 
 

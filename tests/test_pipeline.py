@@ -7,7 +7,7 @@ import pytest
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.connectors.file_drop import file_delivery
-from chengxin.errors import CommitConflict, DeliveryCorrupt, InvariantBroken
+from chengxin.errors import CommitConflict, ContractError, DeliveryCorrupt, InvariantBroken
 from chengxin.store import journal, lock
 from chengxin.store.scratch import scratch, sweep
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
@@ -46,6 +46,27 @@ def test_stages_out_of_turn_are_refused(office: Office) -> None:
         pipeline.admit(contract, landed, settings, clock)
     with pytest.raises(DeliveryCorrupt, match="没有名为"):
         pipeline.batch(settings, "test_reg", "test_reg-20260101-000000000000")
+
+
+@pytest.mark.parametrize(
+    ("columns", "ignored", "told"),
+    [
+        (("subject_name", "uscc", "decision_no"), {}, "必需的数据元 decision_on"),
+        (("decision_no", "decision_on"), {}, "没有任何标识"),
+        (PENALTY, {"案件": "待定"}, "ignored.案件：尚未决定"),
+    ],
+)
+def test_a_contract_that_nobody_has_finished_takes_no_delivery_in(office: Office, columns, ignored, told) -> None:
+    office.contract("test_draft", "penalty", columns, ignored=ignored)
+    contract = office.contracts["test_draft"]
+    path = office.write("test_draft", [], day=0)
+    for stage in (
+        lambda: pipeline.land(contract, file_delivery(contract, path), office.settings, Clock()),
+        lambda: pipeline.discover(contract, office.settings),
+    ):
+        with pytest.raises(ContractError, match=told):
+            stage()
+    assert not list(office.settings.home.rglob("receipt.json"))
 
 
 def test_a_batch_that_is_held_is_pending_again_under_another_contract(office: Office) -> None:

@@ -10,6 +10,7 @@ from chengxin.contracts.models import Contract, FileSpec
 from chengxin.contracts.plan import ENVELOPE, fold_header
 from chengxin.contracts.secrets import secrets
 from chengxin.contracts.units import contradicts
+from chengxin.errors import ContractError
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import elements
 from chengxin.model.kinds import Kind, kinds
@@ -46,6 +47,7 @@ def lint_contract(contract: Contract) -> Iterator[str]:
         return
     yield from _mapped_elements(contract, kind)
     yield from _needed_elements(contract, kind)
+    yield from _key_elements(contract, kind)
     yield from _headers(contract)
     yield from _units(contract)
     yield from _codes(contract)
@@ -57,6 +59,21 @@ def lint_contract(contract: Contract) -> Iterator[str]:
     yield from _examples(contract, kind)
     if kind.sealed and contract.basis.share != "不予":
         yield f"basis.share：{contract.kind} 依法封存，应为 不予 (sealed kind)"
+
+
+def refuse_unfinished(contract: Contract) -> None:
+    """Raise ContractError where a contract may not run: a draft nobody has finished, or without what each record needs.
+
+    What is still 待定 would be left out of the data without anybody's decision; a licence without its number would be
+    published as one.
+    """
+    kind = kinds().get(contract.kind)
+    wrong = [*_undecided(contract), *(_needed_elements(contract, kind) if kind else ())]
+    wrong += [f"codes.{name}：尚未决定" for name, words in contract.codes.items() if UNDECIDED in words.values()]
+    if wrong:
+        more = f"等 {len(wrong)} 处" if len(wrong) > 3 else ""
+        told = "；".join(wrong[:3]) + more
+        raise ContractError(f"数据合同 {contract.id} 尚未完成，未接收来文：{told}；请按 chengxin contracts lint 改好")
 
 
 def _path(contract: Contract) -> str:
@@ -112,14 +129,18 @@ def _needed_elements(contract: Contract, kind: Kind) -> Iterator[str]:
     for name in kind.required:
         if name not in given:
             yield f"columns：缺少 {kind.id} 必需的数据元 {name}（{elements()[name].title}） (required, not mapped)"
-    for name in kind.key:
-        if name not in given and name not in kind.required and name not in kind.key_optional:
-            yield f"columns：缺少 {kind.id} 的主键数据元 {name}（{elements()[name].title}） (key element not mapped)"
     for role in kind.roles.values():
         parts = set(role.identity.values()) - {role.identity.get("legal_rep"), role.identity.get("region")}
         if role.required and not parts & given:
             names = "、".join(n for n in kind.elements if n in parts)
             yield f"columns：{role.title}没有任何标识，至少对应其中之一：{names} (no identity mapped)"
+
+
+def _key_elements(contract: Contract, kind: Kind) -> Iterator[str]:
+    given = _given(contract)
+    for name in kind.key:
+        if name not in given and name not in kind.required and name not in kind.key_optional:
+            yield f"columns：缺少 {kind.id} 的主键数据元 {name}（{elements()[name].title}） (key element not mapped)"
 
 
 def _headers(contract: Contract) -> Iterator[str]:

@@ -11,6 +11,7 @@ from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import landing
 from chengxin.connectors.file_drop import inbox_delivery
 from chengxin.contracts.derived import contract_for, mode_for, replayed
+from chengxin.contracts.lint import refuse_unfinished
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.dataset import journal
@@ -37,6 +38,7 @@ def discover(contract: Contract, settings: Settings, since: datetime | None = No
 
     A pull goes on from the newest one that was admitted: the rows of a held one, which may never be let in, come again.
     """
+    refuse_unfinished(contract)
     admitted = journal.latest(journal.admissions(Layout(settings.home)))
     counted = {batch_id for dataset, batch_id in admitted if dataset == contract.id}
     offered = landing.offered(contract, settings, since, counted)
@@ -52,7 +54,8 @@ def given(contract: Contract, path: str, settings: Settings) -> Delivery:
 
 @at_home.landing
 def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Clock) -> Batch:
-    """Fetch a delivery; the same bytes twice are the same batch."""
+    """Fetch a delivery; the same bytes twice are the same batch. Raises ContractError for an unfinished contract."""
+    refuse_unfinished(contract)
     return landing.land(contract, delivery, settings, clock)
 
 

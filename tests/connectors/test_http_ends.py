@@ -432,7 +432,7 @@ def test_an_empty_page_before_others_is_no_end(desk: Desk, empty):
         return Answer(json.dumps({"data": {"rows": rows}}, ensure_ascii=False).encode())
 
     desk.serve(behave)
-    with pytest.raises(DeliveryCorrupt, match="有一页是空的，其后的一页却还有 5 行"):
+    with pytest.raises(DeliveryCorrupt, match="有一页是空的或不完整，再问它或其后的一页却有 5 行"):
         desk.pull(desk.contract(total=None))
 
 

@@ -134,9 +134,14 @@ def test_a_byte_order_mark_and_a_number_that_is_none_do_no_harm(desk: Desk, body
 
 
 def test_an_object_that_stands_twice_in_an_answer_is_refused(desk: Desk):
-    desk.serve(pages(b'{"data": {"rows": [{"id": 1}]}, "data": {"rows": [{"id": 2}, {"id": 3}]}}'))
-    with pytest.raises(DeliveryMismatch, match="出现两次"):
-        rows_of(desk, desk.contract(total=None, paging="none"))
+    for body in (
+        b'{"data": {"rows": [{"id": 1}]}, "data": {"rows": [{"id": 2}, {"id": 3}]}}',
+        b'{"data": {"rows": [{"id": 1}], "rows": []}}',
+        b'{"data": {"rows": [{"id": 1}], "next": "2", "next": null}}',
+    ):
+        desk.serve(pages(body))
+        with pytest.raises(DeliveryCorrupt, match="出现两次"):
+            rows_of(desk, desk.contract(total=None, paging="none"))
 
 
 def test_an_empty_list_of_errors_before_the_rows_is_not_the_rows(desk: Desk):

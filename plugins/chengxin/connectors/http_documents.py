@@ -14,6 +14,10 @@ from chengxin.model.paging import AROUND, fold
 _NO_DATA = frozenset({"fault", "error", "errors", "exception", "html"})
 
 
+class AmbiguousError(ValueError):
+    """What stands around the rows says two things at once."""
+
+
 class Document(Protocol):
     """An answer that was parsed."""
 
@@ -39,17 +43,32 @@ class Document(Protocol):
         """Return a row in one canonical spelling."""
 
 
+class _Twice(dict[str, Any]):
+    """An object that gave one key two different values."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    is_sure = len(found) == len(pairs) or all(found[key] == value for key, value in pairs)
+    return found if is_sure else _Twice(found)
+
+
 class _Json:
     def __init__(self, body: bytes) -> None:
         try:
-            self._document = json.loads(body, parse_float=str)
+            self._document = json.loads(body, parse_float=str, object_pairs_hook=_object)
         except UnicodeDecodeError:
-            self._document = json.loads(body.decode("gb18030"), parse_float=str)
+            self._document = json.loads(body.decode("gb18030"), parse_float=str, object_pairs_hook=_object)
 
     def value(self, path: str) -> Any:
+        """As Document. Raises AmbiguousError for a key on the way that stands there twice."""
         document = self._document
         for key in path.split(".") if path else []:
             document = document.get(key) if isinstance(document, dict) else None
+            if isinstance(document, _Twice):
+                raise AmbiguousError(path)
+        if isinstance(self._document, _Twice):
+            raise AmbiguousError(path)
         return document
 
     def has(self, path: str) -> bool:

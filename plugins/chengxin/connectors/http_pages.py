@@ -14,7 +14,7 @@ from typing import Any
 from lxml import etree
 from requests.utils import parse_header_links
 
-from chengxin.connectors.http_documents import Document, parse, text_of
+from chengxin.connectors.http_documents import AmbiguousError, Document, parse, text_of
 from chengxin.connectors.http_hints import Hints, hints_of
 from chengxin.connectors.http_replies import RefusedError, Reply, TryAgainError
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
@@ -98,6 +98,15 @@ def read_reply(reply: Reply, shape: Shape) -> Facts:
 
 def read_body(body: bytes, shape: Shape) -> Facts:
     """Read the body of a page; as `read_reply`."""
+    try:
+        return _facts(body, shape)
+    except AmbiguousError:
+        raise DeliveryCorrupt(
+            f"接口“{shape.label}”的返回内容中，记录之外有一个字段出现两次且内容不同，分不清以哪个为准；请向对方核实"
+        ) from None
+
+
+def _facts(body: bytes, shape: Shape) -> Facts:
     outer = _parsed(body, shape)
     if _check_code(outer, shape) and not _has_rows(outer, shape):
         return Facts(has_list=False, is_end=True)

@@ -164,16 +164,16 @@ class Pull:
             )
 
     def _check_beyond(self, walk: Walk, ask: Ask) -> None:
-        """Raise where rows of their own stand behind an empty page: it was none that ends the list."""
-        for window, parameters in walk.after():
+        """Raise where an empty page, or one that does not say where the next one is, did not end the list."""
+        for window, parameters, link in walk.after():
             try:
-                facts = ask(parameters, None)[1]
+                facts = ask(parameters, link)[1]
             except ChengxinError:
                 continue  # as it should be
-            if window.lacks(facts):
+            if window.was_not_the_end(facts):
                 raise _InconsistentError(
-                    f"接口“{self._shape.label}”有一页是空的，其后的一页却还有 {len(facts.rows)} 行，不能当作取完；"
-                    "请稍后重试，或向对方核实（能给出总行数的，请在合同中声明 total）"
+                    f"接口“{self._shape.label}”有一页是空的或不完整，再问它或其后的一页却有 {len(facts.rows)} 行，"
+                    "不能当作取完；请稍后重试，或向对方核实（能给出总行数的，请在合同中声明 total）"
                 )
 
     def _check_end(self, walk: Walk, refusal: RefusedError | NoRowsError) -> None:

@@ -57,9 +57,9 @@ class Walk:
         """Return the parameters of the page before the first one, None where it need not be asked for."""
         return self._past[0].before()
 
-    def after(self) -> Iterator[tuple[Window, dict[str, str | int]]]:
-        """Yield the parameters of pages behind empty ones that ended a stretch without another witness."""
-        return ((window, beyond) for window in self._past if (beyond := window.after()) is not None)
+    def after(self) -> Iterator[tuple[Window, dict[str, str | int], str | None]]:
+        """Yield how to ask again where nothing but a page itself told that a stretch was at its end."""
+        return ((window, *again) for window in self._past for again in window.after())
 
     def lacks(self, facts: Facts) -> bool:
         """Tell whether the page before the first one brings rows, and none of those that came."""

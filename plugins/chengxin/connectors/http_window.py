@@ -5,6 +5,7 @@ total, and ignore parameters: a total and a page that is not full, or one page m
 """
 
 from array import array
+from collections.abc import Iterator
 from datetime import datetime
 from hashlib import blake2b
 from itertools import groupby
@@ -39,11 +40,15 @@ class Window:
         self._hints = Hints()
         self._last: Facts | None = None
         self._cursor: str | None = None
+        self._came_by: str | None = None  # the cursor, or link, of the last page
+        self._told_next = False  # a page told where the next one is
         self._cursors: set[str] = set()
         self._shifted = False
         self._filled = 0  # pages with rows
         self._largest = 0  # rows of a page
         self._prints: set[bytes] = set()  # of the pages so far
+        self._ends = (b"", b"")  # prints of the first and the last page with rows
+        self._again = False  # a page had the rows of another one
         self._repeated: list[int] = []  # rows of the answers that repeated a page, since the last new one
         self._refusals = 0  # in a row, the last answers
         self._own = True  # every total so far was the number of rows on its page
@@ -55,14 +60,39 @@ class Window:
             return None
         return self.parameters() | {self._paging.page_param: self._paging.first_page - 1}
 
-    def after(self) -> dict[str, str | int] | None:
-        """Return the parameters of the page behind an empty one that ended the pages alone, else None."""
-        said = self._totals or self._hints.total or self._hints.pages
-        last = self._last
-        ended = last and not last.rows and not last.is_end and not self._repeated and not self._refusals
-        if said or not ended or not self._filled or self._paging.is_single or self._paging.style != "page":
-            return None
-        return self.parameters()
+    def after(self) -> Iterator[tuple[dict[str, str | int], str | None]]:
+        """Yield how to ask again for a page that alone ended the pages, and for the one behind it: parameters, link.
+
+        That is an empty one, or by cursor one that is full, or lacks the place of the next page, which others had.
+        """
+        last, paging, asked = self._last, self._paging, self.parameters()
+        if last is None or last.is_end or paging.is_single or self._repeated or self._refusals or self._is_told():
+            return
+        if paging.style == "page" and self._filled and not last.rows:
+            yield asked | {paging.page_param: int(asked[paging.page_param]) - 1}, None
+            yield asked, None
+        elif paging.style == "offset" and self._filled and not last.rows:
+            yield asked, None
+            yield asked | {paging.offset_param: int(asked[paging.offset_param]) + paging.size}, None
+        elif paging.style in ("cursor", "link") and self._came_by and self._ends_oddly(last):
+            is_link = paging.style == "link"
+            yield (asked, self._came_by) if is_link else (asked | {paging.cursor_param: self._came_by}, None)
+
+    def _ends_oddly(self, last: Facts) -> bool:
+        return len(last.rows) in (0, self._largest) or (self._told_next and not last.has_next)
+
+    def _is_told(self) -> bool:
+        """Tell whether anything but the end of the pages says that these are all."""
+        total, pages = self._hints.total, self._hints.pages
+        return bool(
+            self._totals or (total and total[1] >= len(self._rows)) or (pages and pages[1] >= max(1, self._filled))
+        )
+
+    def was_not_the_end(self, facts: Facts) -> bool:
+        """Tell whether an answer to what `after` asks shows that more rows are there."""
+        if self._last and self._last.rows:
+            return len(facts.rows) > len(self._last.rows) or facts.next is not None
+        return self.lacks(facts)
 
     def lacks(self, facts: Facts) -> bool:
         """Tell whether these rows are others than all that came."""
@@ -156,6 +186,8 @@ class Window:
                 f"接口“{self._paging.label}”重复返回同样的 {rows} 行，可能每次只给 {rows} 行而不理会分页参数；"
                 "请核对分页参数，若这就是全部记录请改用 paging: none"
             )
+        if not self._repeated and _print(facts) not in self._ends:
+            raise self._standstill()  # what lies beyond the end is the first page, or the last: this is neither
         self._repeated.append(rows)
         return len(self._repeated) == _REPEATS
 
@@ -178,11 +210,17 @@ class Window:
         self._breaks.append(len(self._rows))
         self._filled += bool(facts.rows)
         self._largest = max(self._largest, len(facts.rows))
-        self._prints.add(_print(facts))
+        self._note_print(facts, is_timed=is_timed)
         # A page without rows beyond the end may say anything.
         if facts.total is not None and (facts.rows or not self._totals):
             self._note_total(facts.total, len(facts.rows))
         return ended
+
+    def _note_print(self, facts: Facts, *, is_timed: bool) -> None:
+        made = _print(facts)
+        self._again |= made in self._prints and len({*facts.rows}) > 1 and not is_timed
+        self._prints.add(made)
+        self._ends = (self._ends[0] or made, made) if facts.rows else self._ends
 
     def _note_total(self, total: int, rows: int) -> None:
         self._totals.append(total)
@@ -222,6 +260,7 @@ class Window:
                 f"接口“{paging.label}”的第一页已满 {len(facts.rows)} 行，回答中却没有下一页{what}“{paging.next}”；"
                 "请核对合同中的 next；若对方在最后一页省去它，请声明 total"
             )
+        self._came_by, self._told_next = self._cursor, self._told_next or following is not None
         self._cursors |= {following} if following else set()
         self._cursor = following
         return following is None
@@ -261,6 +300,10 @@ class Window:
             if self._running:
                 return Trouble(f"接口“{label}”的总行数{steps}，总是等于已收到的行数；请核对合同中的 total", False)
             return Trouble(f"接口“{label}”的总行数在拉取过程中{steps}，数据一直在变化", False)
+        if self._repeated and self._last and not self._last.rows and not self._paging.overlap_rows:
+            return Trouble(f"接口“{label}”重复了前面的一页，其后的一页却是空的，可能来自缓存，缺的记录没有收到", False)
+        if self._again and counted not in self._totals[-1:]:
+            return Trouble(f"接口“{label}”有两页的记录完全相同，可能来自缓存，缺的记录没有收到", False)
         twice = received - counted
         if not self._totals:
             again = Trouble(f"接口“{label}”有 {twice} 行在不同页重复出现，可能另有遗漏", True) if twice else None

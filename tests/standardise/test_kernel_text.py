@@ -431,3 +431,45 @@ def test_answers_are_no_names():
     done = clean(pa.array(["否", "是", "N", "没有", "NA", "未知", "有利", "否定"]), "name")
     assert done.values.to_pylist() == [None] * 6 + ["有利", "否定"]
     assert dict(done.issues)["name.no_letter"].to_pylist() == [True] * 4 + [False] * 4
+
+
+def told(kind, rule, texts):
+    """Return which of some texts a rule speaks of."""
+    return [text for text, (_, rules) in zip(texts, cleaned(kind, texts), strict=True) if rule in rules]
+
+
+def test_texts_that_were_cut_are_told():
+    cut = ["经查当事人...", "经查……", "甲" * 255, "经" * 4000]
+    assert told("text", "text.cut", [*cut, "经查。", "甲" * 254 + "。", "甲" * 257, "1..2", None, ""]) == cut
+
+
+def test_question_marks_and_boxes_in_the_place_of_words_are_told():
+    assert told("text", "text.question_mark", ["经查，??人于", "是否合格??", "甲??"]) == ["经查，??人于"]
+    assert told("text", "value.lost", ["□□□", "□是 ■否"]) == ["□□□"]
+
+
+def test_names_behind_their_number_in_a_list_are_told():
+    numbered = ["1、甲公司", "1.甲公司", "(2)甲公司", "（3）甲公司", "①甲公司", "12 岳阳假设养殖合作社"]
+    honest = ["58同城信息", "7.11便利店", "1.5度设计公司", "3M中国有限公司", "（香港）甲公司", "360 安全公司", "1号店"]
+    assert told("name", "name.numbered", [*numbered, *honest]) == numbered
+
+
+def test_one_of_several_names_is_told():
+    several = ["甲有限公司等3家", "甲商行等五户", "甲有限公司等"]
+    assert told("name", "name.several", [*several, "示例之家", "甲等奖公司", "平等"]) == several
+
+
+def test_a_telephone_number_is_no_part_of_a_name():
+    texts = ["张某甲13900000000", "139 示例公司", "13900000000001示例"]
+    assert told("name", "name.is_identifier", texts) == texts[:1]
+
+
+@pytest.mark.parametrize("word", ["本局", "我单位", "市局", "该公司"])
+def test_what_names_an_office_to_itself_is_no_name(word):
+    assert one("name", word) == (None, ["name.no_letter"])
+
+
+def test_several_document_numbers_in_one_field_are_told():
+    several = ["示罚〔2024〕1号、2号", "示罚〔2024〕1号;示罚〔2024〕2号", "示罚〔2024〕1号，2号"]
+    honest = ["示罚〔2024〕1号", "示罚〔2024〕 1 号", "（2024）湘01执1号之一", "示罚〔2024〕1、2号"]
+    assert told("document_no", "document_no.several", [*several, *honest]) == several

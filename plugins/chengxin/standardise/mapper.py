@@ -16,7 +16,7 @@ from chengxin.model.kinds import Role
 from chengxin.model.rules import rules
 from chengxin.model.schema import arrow_type, element_columns, kind_columns
 from chengxin.standardise.issues import ISSUES, IssueLog
-from chengxin.standardise.kernels import Cleaned, CleanOptions, abroad, answers, clean, name_key, without_unknown
+from chengxin.standardise.kernels import Cleaned, CleanOptions, abroad, clean, name_key, no_names, without_unknown
 from chengxin.standardise.kernels.buffers import (
     as_mask,
     as_strings,
@@ -40,6 +40,8 @@ from chengxin.standardise.stated.units import NOTE, check_unit_cells, check_unit
 ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 ALWAYS_QUARANTINED = frozenset({"text.replacement"})
+# ids of elements whose values are words, with or without a number; certificates may be numbers alone
+WORDED = ("_name", "_facts", "_basis", "_reason", "decision_no", "case_no", "basis_no")
 TRUTHS = frozenset({"flag", "code"})  # types of elements that JSON's true and false may be values of
 STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whether it deletes is refused
 
@@ -158,7 +160,7 @@ class _Work:
             if column.element.type == "money" and given_bad.any():
                 check_unit_cells(self.plan, column, pc.unique(raw.filter(booleans(given_bad))).to_pylist())
             self._check_filled(column, raw)
-            if column.element.type == "text" and column.element.id.endswith("_name"):
+            if column.element.id.endswith(WORDED) and column.element.type in {"text", "document_no"}:
                 odd = numbers_among_names(cleaned.values)
                 self.log.add("value.number", odd, column.element.id, self._source(column), raw)
             if column.element.id == STATUS:
@@ -188,7 +190,7 @@ class _Work:
         cleaned = clean(raw, element.type, options=options)
         if element.type == "text" and is_named:
             values = without_unknown(cleaned.values)
-            none["name.no_letter"] = answers(values)
+            none["name.no_letter"] = no_names(values)
             cleaned = replace(cleaned, values=without(values, none["name.no_letter"]))
         return replace(cleaned, issues=(*cleaned.issues, *((rule, booleans(hits)) for rule, hits in none.items())))
 

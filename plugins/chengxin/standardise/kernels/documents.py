@@ -45,6 +45,7 @@ _NO_NUMBER = (
     ),
     ("document_no.no_number", r"(?:^|〕)第?_*号$|[^A-Za-z0-9][Xx×]{2,}号$"),
 )
+_SEVERAL = r"[0-9]号\s*[、,，;；/\s]\s*.*[0-9]号$"
 _BLANK = r"[\s\x{200B}-\x{200F}\x{2060}\x{FEFF}]+"
 
 
@@ -59,6 +60,8 @@ def clean_document_no(raw: pa.Array, options: CleanOptions) -> Cleaned:
     odd, narrow = _positions(used)
     used, left = _wide_exchanged(used, odd)
     rest = rows_at(shifted, left)
+    if len(rest):
+        prepared.findings.add("document_no.several", rest[matches(take(values, rest), _SEVERAL)])
     made = _narrow_exchanged(values, used, shifted, narrow)
     made = _numbered(replaced(made, rest, _by_pattern(take(values, rest))), prepared.findings)
     return Cleaned(made, prepared.findings.issues())
@@ -119,7 +122,7 @@ def _positions(used: Bytes) -> tuple[Positions, Positions]:
     odd, narrow = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for at in range(0, used.size, BLOCK):
         block = used[at : at + BLOCK]
-        lead = (block - np.uint8(0xC0)) < 0x24
+        lead = ((block - np.uint8(0xC0)) < 0x24) | (block == 0x2C) | (block == 0x3B)  # commas and semicolons as well
         odd.append(np.flatnonzero(lead | (block > 0xE9) | (block <= 0x20) | (block == 0x7F)) + at)
         bracket = _opens(block) | _closes(block)
         narrow.append(np.flatnonzero(bracket) + at)

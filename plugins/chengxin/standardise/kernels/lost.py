@@ -19,7 +19,7 @@ TEST = r"(?:测试|(?i:test))(?:数据|公司|企业|单位|用户|案件|文号
 _HEADS = np.zeros(256, np.bool_)
 _HEADS[[*b"#[-1SjocOJC<tfTF=?"]] = True
 _SHORT = 18  # bytes of the longest of those words in Chinese
-_CODES = np.array([int.from_bytes(c.encode()[:2]) for c in "同〃见详测＂″"], np.int32)
+_CODES = np.array([int.from_bytes(c.encode()[:2]) for c in "同〃见详测＂″□■"], np.int32)
 
 
 def lost_values(values: pa.StringArray, *, booleans: bool, ditto: bool, elsewhere: bool) -> Mask:

@@ -1,6 +1,7 @@
 """Names: what cannot be one, and match keys. The key is compared, never shown: the stored name stays as sent."""
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -32,10 +33,11 @@ _DROPPED = (
 
 _NUMBER = r"^[^\pL*＊]+$"
 MARKUP = r"&(?:[A-Za-z]{2,6}|#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5});|</?[A-Za-z][^<>]*>"
-#: A resident id or a USCC within a name.
+#: A resident id, a USCC or the number of a mobile phone within a name.
 NUMBER_WITHIN = (
     r"(?:^|[^0-9])[1-9][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx](?:[^0-9Xx]|$)"
     r"|(?:^|[^0-9A-Z])[0-9ANY][0-9]{7}[0-9A-HJ-NPQRTUWXY]{10}(?:[^0-9A-Z]|$)"
+    r"|(?:^|[^0-9])1[3-9][0-9]{9}(?:[^0-9]|$)"
 )
 # Chinese in Base64, three bytes in four letters of which the first is one of these; and \\u4e2d without its backslashes
 _CODED = r"^(?:[567][0-9A-Za-z+/]{3}){3,}(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?$|(?:u[4-9][0-9a-f]{3}){2}"
@@ -62,6 +64,11 @@ _SEVERAL = (
     rf"{_BODY}[)）]?\s*[、/／;；,，|+]\s*.+{_BODY}[)）]?$"
     r"|(?:有限公司|有限责任公司|股份公司|集团公司)\s+[^\s]{2,}(?:有限公司|有限责任公司|股份公司|集团公司)$"
 )
+
+
+_COUNTED = np.array([int.from_bytes(c.encode()) for c in "家户人名个等"], np.int32)
+_AND_OTHERS = _BODY + r"[)）]?等(?:[0-9一二三四五六七八九十两百]+[家户人名个])?$"
+_NUMBERED = r"^(?:[0-9]{1,4}[.、．)）]|[(（][0-9]{1,3}[)）]|[①-⑳])\s*\p{Han}|^[0-9]{1,3}\s+\p{Han}{6}"
 
 
 def marked_names(values: pa.StringArray) -> Rows:
@@ -94,6 +101,33 @@ def several_names(values: pa.StringArray, marked: Rows) -> Rows:
         return marked
     part = take(values, marked)
     return marked[matches(part, _SEVERAL) & ~matches(part, _BRANCH)]
+
+
+def and_others(values: pa.StringArray) -> Rows:
+    """Return the rows in which one of several is named: 甲公司等3家."""
+    last = _tails(values)
+    rows: Rows = np.flatnonzero(np.isin(last, _COUNTED) & valid(values))
+    return rows[matches(take(values, rows), _AND_OTHERS)] if len(rows) else rows
+
+
+def _tails(values: pa.StringArray) -> npt.NDArray[np.int32]:
+    """Return the last three bytes of each value as one number: a Chinese character."""
+    offsets, data = parts(values)
+    ends = offsets[1:]
+    if not data.size:
+        return np.zeros(len(values), np.int32)
+    bytes_ = (data.take(ends - place, mode="clip").astype(np.int32) for place in (3, 2, 1))
+    first, second, third = bytes_
+    return np.where(np.diff(offsets) >= 3, (first << 16) | (second << 8) | third, 0).astype(np.int32)
+
+
+def numbered_names(values: pa.StringArray) -> Rows:
+    """Return the rows whose name stands behind its number in a list: 1、甲公司."""
+    head = heads(values)
+    led: Rows = np.flatnonzero(
+        (((head - np.uint8(0x30)) < 10) | (head == 0x28) | (head == 0xE2) | (head == 0xEF)) & valid(values)
+    )
+    return led[matches(take(values, led), _NUMBERED)] if len(led) else led
 
 
 def with_long_numbers(values: pa.StringArray) -> Rows:

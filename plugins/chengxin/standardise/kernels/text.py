@@ -27,12 +27,15 @@ from chengxin.standardise.kernels.buffers import (
 )
 from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions, Findings
 from chengxin.standardise.kernels.coded import coded
+from chengxin.standardise.kernels.cut import cut_texts
 from chengxin.standardise.kernels.lost import lost_values
 from chengxin.standardise.kernels.names import (
     INVISIBLE,
     NUMBER_WITHIN,
+    and_others,
     doubtful_names,
     marked_names,
+    numbered_names,
     several_names,
     with_long_numbers,
 )
@@ -62,8 +65,17 @@ _GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?: [0-9]{3})+(?![0-9])")
 _INCHES = r"((?:^|[^0-9A-Za-z.])[0-9]{1,3}(?:\.[0-9]+)?)\""
 _PARTED = re.compile(r"[0-9.,]\s+[0-9.,]")
 _UNKNOWN = pa.array(["未知", "不详", "空白", "(空白)", "（空白）", "待定", "待补", "待补充", "未提供", "暂缺", "未定"])
-_ANSWERS = pa.array(["是", "否", "有", "没有", "Y", "N", "y", "n", "yes", "no", "Yes", "No", "YES", "NO"])
-_HIDDEN = r"\p{Han}\?+\p{Han}"
+# What answers a question, or names an office only to those within it
+_NO_NAMES = pa.array(
+    ["是", "否", "有", "没有", "Y", "N", "y", "n", "yes", "no", "Yes", "No", "YES", "NO"]
+    + [
+        f"{of}{office}"
+        for of in ("本", "我", "该")
+        for office in ("局", "机关", "单位", "院", "委", "厅", "部门", "公司")
+    ]
+    + ["市局", "县局", "区局", "省局", "总局", "分局"]
+)
+_HIDDEN = r"\p{Han}\?+\p{Han}|\?{2,}[\p{Han}，。、；]"
 _QUESTION = r"[吗呢么谁哪何几否怎]|为什|多少|是不是|能不能"
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
 
@@ -282,6 +294,7 @@ def clean_text(raw: pa.Array, options: CleanOptions) -> Cleaned:
     prepared.findings.add("text.question_mark", _questioned(values, asked))
     prepared.findings.add("text.half_quoted", _half_quoted(values, quoted))
     prepared.findings.add("text.coded", coded(values, angled, escaped))
+    prepared.findings.add("text.cut", cut_texts(values))
     return Cleaned(values, prepared.findings.issues())
 
 
@@ -349,10 +362,11 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
         is_number[rows] |= matches(take(values, rows), NUMBER_WITHIN) if len(rows) else False
         findings.add("name.is_identifier", is_number)
         values = without(values, is_number)
-        for rule, rows_with in (*doubtful_names(values, marked).items(), ("name.no_letter", answers(values))):
+        for rule, rows_with in (*doubtful_names(values, marked).items(), ("name.no_letter", no_names(values))):
             findings.add(rule, rows_with)
             values = without(values, rows_with)
-        findings.add("name.several", several_names(values, marked))
+        findings.add("name.several", np.union1d(several_names(values, marked), and_others(values)))
+        findings.add("name.numbered", numbered_names(values))
         findings.add("name.masked", masked_names(values))
     return Cleaned(values, findings.issues())
 
@@ -362,9 +376,9 @@ def without_unknown(values: pa.StringArray) -> pa.StringArray:
     return without(values, _among(values, _UNKNOWN))
 
 
-def answers(values: pa.StringArray) -> Mask:
-    """Mark what answers a question, 否, where a name belongs."""
-    return _among(values, _ANSWERS)
+def no_names(values: pa.StringArray) -> Mask:
+    """Mark what answers a question, 否, or names nobody, 本局, where a name belongs."""
+    return _among(values, _NO_NAMES)
 
 
 def _among(values: pa.StringArray, words: pa.StringArray) -> Mask:

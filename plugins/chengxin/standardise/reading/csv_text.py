@@ -16,7 +16,7 @@ from chengxin.standardise.reading.salvage import Records, find_records
 from chengxin.standardise.reading.shapes import OVERSIZE, Damaged, RawChunk, kept, miscounted, row_numbers
 from chengxin.standardise.reading.told_lines import is_counting
 
-_BLANKS = " \t\u3000\xa0\ufeff"
+_BLANKS = " \t\u3000\xa0\ufeff\x1a"
 _NOTE = 300  # bytes of a line that may be a total or a note
 _BLOCK = 1 << 16  # bytes whose temporary arrays stay in the cache
 _SLICE = 2 << 20  # bytes; Arrow's buffers grow by being moved, so that 8 MiB at once take it twice the time

@@ -51,6 +51,7 @@ _SAMPLE = 1_000  # rows below the header that tell whether a column without a na
 _HEAD_ROWS = 10
 _SAMPLE_SHEET = re.compile("示例|样例|样表|说明")
 _ROWS = 20_000
+_BLANKS = " \t\r\n\u3000\xa0\ufeff"
 _EXACT = 10**15  # a double holds whole numbers of 15 digits for sure
 #: Rows of the n-th sheet (n > 1) are numbered from n times this on, so that no two rows of a file have one number.
 ROWS_PER_SHEET = 10_000_000
@@ -342,7 +343,7 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     unseen, read = _Unseen(), _Unseen()
     shown = {n for n, head in zip(columns, piece.names, strict=True) if head in piece.shown}
     for number, cells in sheet_rows(path, spec.format, name, unseen, shown) if piece.end else ():
-        if number < piece.line or not any(cell is not None for cell in cells):
+        if number < piece.line or all(cell is None or not cell.strip(_BLANKS) for cell in cells):
             continue
         rule = "row.merged" if merged.fill(number, cells) else _fault(cells, piece)
         if rule:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from chengxin.standardise.reading.workbook_zip import styles
 
-_ROW = re.compile(rb"""<(?:\w+:)?row\s(?=[^<>]*\shidden=["'](?:1|true)["'])(?:[^<>]*?\s)?r=["'](\d+)["'][^<>]*>""")
+_ROW = re.compile(
+    rb"""<(?:\w+:)?row\s(?=[^<>]*\s(?:hidden=["'](?:1|true)|ht=["']0(?:\.0+)?)["'])(?:[^<>]*?\s)?r=["'](\d+)["'][^<>]*>"""
+)
 _SHOWN = 10  # numbers of rows that are named
 _NO = {"0", "false"}
 
@@ -38,7 +40,7 @@ class Unseen:
 
     def hidden(self, xml: bytes) -> set[int]:
         """Return the numbers of the hidden rows."""
-        return {int(number) for number in _ROW.findall(xml)} if b" hidden=" in xml else set()
+        return {int(number) for number in _ROW.findall(xml)} if b" hidden=" in xml or b' ht="0' in xml else set()
 
     def crossed(self, xml: bytes) -> set[int]:
         """Return the numbers of the rows with a cell that is struck through."""

@@ -14,12 +14,12 @@ from chengxin.standardise.kernels.buffers import Mask, Rows, as_strings, heads, 
 _APART = 1462  # days between the two beginnings
 _NEAR, _FAR = 31, 365  # days
 _ROWS = 1_000  # that are compared
-_DIGITS = r"^[0-9][0-9 .,:/年月日时分秒TZ+-]*$"
+_DIGITS = r"^[0-9][0-9 .,:/年月日时分秒TZ+-]*$|^[0-9][0-9A-Z]{14,17}$"
 _FEW = 5  # one in so many at most; else they may be the numbers that the source has for names
 
 
 def numbers_among_names(values: pa.StringArray) -> Mask:
-    """Mark the few values that are nothing but a number, a day or a time."""
+    """Mark the few values that are nothing but a number, a code, a day or a time."""
     hits = np.zeros(len(values), np.bool_)
     rows = np.flatnonzero((heads(values) - np.uint8(0x30) < 10) & valid(values))
     if len(rows) and _FEW * len(rows) <= len(values):

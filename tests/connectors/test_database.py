@@ -232,9 +232,22 @@ def test_a_poll_that_finds_nothing_new_goes_over_the_table_once(source, settings
     sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
     try:
         assert landing.offered(contract(), settings) == []
-        assert len(passes) == 1
+        assert len([s for s in passes if not s.startswith("SELECT count(*)")]) == 1  # and one that only counts
+        assert len(passes) == 2
         source.run("UPDATE staging SET \"姓名\" = '某乙', \"更新时间\" = '2026-11-01 07:30:00' WHERE \"主键\" = 'k1'")
         source.add("k3", at="2026-11-01 07:59:00")
         assert len(landing.offered(contract(), settings)) == 1  # came late, within the overlap
     finally:
         sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("at", ["2026-11-01 08:00:00", None])
+def test_a_row_that_changes_without_its_watermark_is_seen_within_the_overlap(source, settings, contract, at):
+    source.add("k1", at="2026-11-01 08:00:00")
+    source.add("k2", at=at)
+    pull(contract(), settings)
+    assert landing.offered(contract(), settings) == []
+    source.run("UPDATE staging SET \"姓名\" = '某乙' WHERE \"主键\" = 'k2'")
+    [batch] = pull(contract(), settings)
+    assert "某乙" in landing.payload(settings, batch)[0].read_text("utf-8")
+    assert landing.offered(contract(), settings) == []

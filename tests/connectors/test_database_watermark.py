@@ -23,6 +23,11 @@ SPELLINGS = [
     ("1793664000000", "20261103080000"),
     ("1793664000", "20261103080000"),
     (" 2026-11-04 09:00:00 ", "20261104090000"),
+    ("2026-11-04T01:00:00Z", "20261104090000"),
+    ("2026-11-04 01:00:00.25+00", "20261104090000"),
+    ("2026-11-04T09:00:00+08:00", "20261104090000"),
+    ("2026-11-03 19:30:00-0530", "20261104090000"),
+    ("2026-12-31T20:00:00Z", "20270101040000"),
 ]
 
 
@@ -63,6 +68,12 @@ def adding(engine, *rows):
             add(connection, key, at)
 
 
+def changing(engine, key, at):
+    with engine.begin() as connection:
+        statement = sqlalchemy.text('UPDATE "前置 (表)" SET "时间" = :t WHERE "主键" = :k')
+        connection.execute(statement, {"k": key, "t": at})
+
+
 @pytest.fixture
 def pull(make_contract, settings):
     def pull(**options):
@@ -94,9 +105,35 @@ def test_a_row_whose_transaction_ends_late_is_not_missed(engine, pull, kind):
     adding(engine, ("next", "2026-11-02 08:30:00"))
     assert pull() == ["late", "early", "next"]
     assert pull() is None
-    adding(engine, ("beyond", "2026-11-02 07:00:00"))
+
+
+@pytest.mark.parametrize("at", ["2026-11-02 07:00:00", "2026-10-02"])
+def test_rows_that_appear_further_back_than_the_overlap_are_pulled_with_all_others(engine, pull, at):
+    adding(engine, ("a", "2026-11-01 08:00:00"), ("b", "2026-11-02 08:30:00"))
+    assert pull() == ["a", "b"]
+    for key in ("late", "later"):  # of two pulls with one watermark the later one counts
+        adding(engine, (key, at))
+        assert {*pull()} >= {"a", "b", key}
+        assert pull() is None
+    changing(engine, "b", "2026-11-01 09:00:00")
+    assert {*pull()} == {"a", "b", "late", "later"}  # what was newest is dated back
     assert pull() is None
-    assert pull(overlap=120) == ["beyond", "next"]
+    adding(engine, ("c", "2026-11-03 08:00:00"), ("back", "2026-10-01 08:00:00"))
+    assert {*pull()} == {"a", "b", "late", "later", "c", "back"}
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM \"前置 (表)\" WHERE \"主键\" IN ('a', 'late')")
+    assert pull() is None
+    adding(engine, ("d", "2026-11-03 08:10:00"))
+    assert pull() == ["c", "d"]
+
+
+def test_texts_with_offsets_are_placed_by_the_time_they_mean(engine, pull):
+    adding(engine, ("a", "2026-11-01T18:00:00+08:00"), ("b", "2026-11-01 18:30:00+0800"))
+    assert {*pull()} == {"a", "b"}
+    adding(engine, ("c", "2026-11-01T11:00:00.5Z"), ("d", "2026-11-01 13:00:00-05:30"))
+    assert {*pull()} == {"a", "b", "c", "d"}  # 19:00, and 02:30 of the next day
+    adding(engine, ("e", "2026-11-02T02:40:00"))
+    assert {*pull()} == {"d", "e"}
 
 
 def test_every_spelling_of_a_time_is_placed_alike(engine):
@@ -143,7 +180,9 @@ def test_a_day_without_a_time_among_times_may_be_any_time_of_that_day(engine, pu
     adding(engine, ("a", "2026-11-02 23:30:00"), ("b", "2026-11-03 11:30:00"))
     assert pull() == ["a", "b"]
     adding(engine, ("c", "2026-11-03"), ("d", "2026-11-02"))
-    assert set(pull()) == {"b", "c"}
+    assert set(pull()) == {"a", "b", "c", "d"}  # the day before is further back than the last pull began
+    adding(engine, ("e", "2026-11-03"))
+    assert set(pull()) == {"b", "c", "e"}
     assert pull() is None
 
 

@@ -21,12 +21,12 @@ from chengxin.connectors.database_watermark import (
     Scale,
     before,
     digest,
+    edge_of,
     instant_of,
     kept,
     measure,
     scale_of,
     shown,
-    unchanged,
 )
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import fold_header
@@ -41,7 +41,8 @@ class DatabaseOptions(Options):
     connection: its URL is in CHENGXIN_CONN_<NAME>, e.g. sqlite:///path or postgresql+psycopg://user@host/db?sslmode=...
     table, schema: what to read. key: columns that order the rows (and name them). watermark: column that grows with
         every change; a pull (mode incremental) starts `overlap` minutes before the last value seen, so that rows
-        whose transaction ended late are not missed. They come twice, and are told as duplicates.
+        whose transaction ended late are not missed. They come twice, and are told as duplicates. Where rows appear
+        further back than that, the next pull is of all rows.
     chunk: rows held in memory at a time. connect_seconds, statement_seconds: limits of PostgreSQL.
     """
 
@@ -118,30 +119,43 @@ class _Source:
     def whole(self) -> Delivery:
         """Offer the whole table."""
         if self.scale is None:
-            rows = self._connection.scalar(select(func.count()).select_from(self.table))
-            return self._delivery(f"全量-{rows}", None, {})
+            return self._delivery(f"全量-{self._rows()}", None, {})
         rows, watermark = measure(self._connection, self.scale, self._now)
         return self._delivery(f"全量-{shown(watermark) or rows}", watermark, {"watermark": shown(watermark)})
 
     def beyond(self, cursor: dict[str, Any], scale: Scale) -> list[Delivery]:
-        """Offer what lies beyond the watermark in `cursor`; nothing when nothing has changed there."""
-        last = kept(cursor.get("watermark"), scale)
-        if last is not None and cursor.get("seen"):
-            begin, edge = before(last, self._options.overlap), Edge(last, cursor["seen"])
-            if unchanged(self._connection, scale, self._told_apart(), self._now, begin, edge):
+        """Offer what lies beyond the watermark in `cursor`; nothing when nothing has changed there.
+
+        All is offered once more where rows have appeared before the beginning of the last pull: they were committed
+        later than the overlap allows, or are dated back.
+        """
+        last, is_late = kept(cursor.get("watermark"), scale), False
+        begin = None if last is None else before(last, self._options.overlap)
+        if begin is not None and cursor.get("seen"):
+            edge, seen_now = edge_of(self._connection, scale, self._told_apart(), self._now, begin)
+            is_late = "behind" in cursor and self._rows() - seen_now > int(cursor["behind"])
+            if edge == Edge(last, cursor["seen"]) and not is_late:
                 return []
         rows, watermark = measure(self._connection, scale, self._now)
         if rows == 0:
             return []
-        seen = self._seen(scale, watermark)
-        if (shown(watermark), seen[1]) == (cursor.get("watermark"), cursor.get("seen")):
+        count, seen = self._seen(scale, watermark)
+        if (shown(watermark), seen) == (cursor.get("watermark"), cursor.get("seen")) and not is_late:
             return []
-        since = None if last is None else before(last, self._options.overlap)
-        if last is not None and _went_back(watermark, last) and not self._seen(scale, last)[0]:
+        since = None if is_late else begin
+        if last is not None and not is_late and _went_back(watermark, last) and not self._seen(scale, last)[0]:
             return []  # what was newest is gone, and nothing has taken its place
-        window = f"{shown(last) or '最初'}至{shown(watermark) or self._now.isoformat()}"
-        locator = {"since": shown(since), "watermark": shown(watermark), "seen": seen[1]}
+        behind = rows - count
+        window = (
+            f"{(shown(last) if since is not None else None) or '最初'}至{shown(watermark) or self._now.isoformat()}"
+        )
+        # of two with one watermark the one with more counts as the later one
+        window += f"，补收迟到（{behind:010d}）" if is_late else ""
+        locator = {"since": shown(since), "watermark": shown(watermark), "seen": seen, "behind": behind}
         return [self._delivery(window, watermark, locator)]
+
+    def _rows(self) -> int:
+        return self._connection.scalar(select(func.count()).select_from(self.table)) or 0
 
     def _seen(self, scale: Scale, watermark: Bound | None) -> tuple[int, str]:
         """Return number and digest of the rows that the next pull after this watermark would see as well."""
@@ -150,7 +164,13 @@ class _Source:
         return digest(self._connection, scale.source, self._told_apart(), where)
 
     def _told_apart(self) -> list[Column[Any]]:
-        return self.order if self._options.keys else list(self.table.columns)
+        """Return the columns by which a change is seen: all but those that the contract ignores.
+
+        A row may change again within the second of its watermark, or without one.
+        """
+        ignored = {fold_header(header) for header in self._contract.ignored} if self._options.keys else set()
+        ordering = {column.name for column in self.order}
+        return [c for c in self.table.columns if c.name in ordering or fold_header(c.name) not in ignored]
 
     def _delivery(self, name: str, watermark: Bound | None, locator: dict[str, Any]) -> Delivery:
         options = self._options

@@ -47,6 +47,9 @@ _DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})(?!\d)(?:\D*(\d{1,2
 _COMPACT = re.compile(r"(?:19|20)\d{6}(?:\d{4}|\d{6,})?")
 #: Hours of a clock that begins anew at noon; which half is meant stands beside them in many ways.
 _HALF_DAY = "[ap]\\.?m\\.?|[上下中]午|晚|凌晨|早"
+#: Behind a time of day. What is written in Shanghai's own is as good as none.
+_OFFSET = re.compile(r":\d\d(?:[.,]\d+)?\s*(?:Z|([+-])(\d\d)(?::?(\d\d))?)$", re.IGNORECASE)
+_WITH_OFFSET = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.,][0-9]+)? ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 _EPOCH = re.compile(r"(\d{10}|\d{13})(?:\.\d*)?")
 _MODULUS = 1 << 256
 
@@ -141,12 +144,12 @@ def _digest(count: int, total: int) -> str:
     return f"{count}-{total % _MODULUS:064x}"
 
 
-def unchanged(
-    connection: Connection, scale: Scale, columns: Sequence[ColumnElement[Any]], now: datetime, since: Bound, edge: Edge
-) -> bool:
-    """Tell whether a table still reaches as far as it did, in one pass over it: measuring it first would be another.
+def edge_of(
+    connection: Connection, scale: Scale, columns: Sequence[ColumnElement[Any]], now: datetime, since: Bound
+) -> tuple[Edge, int]:
+    """Return how far a table reaches and how many rows its window has, in one pass: measuring first is another.
 
-    since: where the window begins that `edge` tells of.
+    since: where the window begins.
     """
     places = select(*(cast(column, Text) for column in columns), case((scale.placed(now), scale.value)))
     statement = places.select_from(scale.source).where(scale.window(since, now))
@@ -158,7 +161,7 @@ def unchanged(
             total += _number(row)
             if place is not None and (newest is None or place > newest):
                 newest = place
-    return Edge(_read(scale, newest), _digest(count, total)) == edge
+    return Edge(_read(scale, newest), _digest(count, total)), count
 
 
 def before(watermark: Bound, minutes: int) -> Bound:
@@ -212,6 +215,13 @@ def moment_of(value: object) -> str | None:
         return None
     if day := _DAY.match(text):
         year, *rest = day.groups("0")
+        if offset := _OFFSET.search(text):
+            sign, hours, minutes = offset.groups("0")
+            east = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1)
+            month, dom, hour, minute, second = map(int, rest)
+            with suppress(ValueError):
+                moment = datetime(int(year), month, dom, hour, minute, second, tzinfo=UTC) - east
+                return moment.astimezone(SHANGHAI).strftime("%Y%m%d%H%M%S")
         return year + "".join(part.zfill(2) for part in rest)
     if _COMPACT.fullmatch(text):
         return text[:14].ljust(14, "0")
@@ -247,7 +257,8 @@ def _moment_sqlite(column: Column[Any]) -> ColumnElement[str]:
     text = cast(column, Text)
     iso = text.op("GLOB")("[12][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*")
     parts = [func.substr(text, at, size) for at, size in ((1, 4), (6, 2), (9, 2), (12, 2), (15, 2), (18, 2))]
-    is_whole = and_(iso, text.op("GLOB")("*[0-9]"))  # no AM or PM behind it
+    offsets = (text.op("NOT GLOB")(f"*[+-][0-9][0-9]{more}") for more in ("", "[0-9][0-9]", ":[0-9][0-9]"))
+    is_whole = and_(iso, text.op("GLOB")("*[0-9]"), *offsets)  # no AM, PM or Z behind it
     other = getattr(func, _SQLITE_MOMENT)(cast(text, LargeBinary), type_=String())
     return case((is_whole, _joined(parts)), else_=other)
 
@@ -271,10 +282,12 @@ def _moment_postgresql(table: Table, column: Column[Any]) -> tuple[ColumnElement
         return func.to_char(moment, "YYYYMMDDHH24MISS", type_=String())
 
     usual = cast(column, Text).like("____-__-__ __:__:__%")
-    ends_in_digit = func.ascii(func.right(cast(column, Text), 1)).between(48, 57)  # and not in AM or PM
+    ends_in_digit = func.ascii(func.right(cast(column, Text), 1)).between(48, 57)  # and not in AM, PM or Z
+    has_offset = func.strpos(func.translate(func.right(cast(column, Text), 6), "-", "+"), "+") > 0
     moment: ColumnElement[str] = case(
-        (and_(usual, ends_in_digit), func.translate(func.left(cast(column, Text), 19), "- :", "")),
+        (and_(usual, ends_in_digit, ~has_offset), func.translate(func.left(cast(column, Text), 19), "- :", "")),
         (text.op("~*", is_comparison=True)(_HALF_DAY), None),
+        (text.op("~*", is_comparison=True)(_WITH_OFFSET), _moved(text)),
         (like("^[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}([^0-9]|$)"), _joined(parts)),
         (like("^(19|20)[0-9]{6}([0-9]{4}|[0-9]{6,})?$"), func.rpad(func.left(text, 14), 14, "0")),
         (like("^[0-9]{13}([.][0-9]*)?$"), epoch(1000)),
@@ -283,6 +296,22 @@ def _moment_postgresql(table: Table, column: Column[Any]) -> tuple[ColumnElement
     # of this table, not of all its rows once more
     made = select(cast(moment, Text).label("moment")).offset(0).correlate(table).lateral("chengxin")
     return made.c.moment, table.join(made, true())
+
+
+def _moved(text: ColumnElement[str]) -> ColumnElement[str]:
+    """Write a time with an offset from UTC as Shanghai time. No date is refused: February 30 is March 2."""
+
+    def number(pattern: str) -> ColumnElement[int]:
+        return func.coalesce(cast(func.substring(text, pattern), Integer), 0)
+
+    year, month, day, hour, minute, second = (
+        cast(func.substr(text, at, size), Integer) for at, size in ((1, 4), (6, 2), (9, 2), (12, 2), (15, 2), (18, 2))
+    )
+    # hours carry their sign, the minutes behind them do not
+    hours = number("([+-][0-9]{2}):?[0-9]{0,2}$")
+    minutes = number("[+][0-9]{2}:?([0-9]{2})$") - number("-[0-9]{2}:?([0-9]{2})$")
+    since = func.make_interval(year - 2000, month - 1, 0, day - 1, hour + 8 - hours, minute - minutes, second)
+    return func.to_char(cast(literal("2000-01-01"), DateTime) + since, "YYYYMMDDHH24MISS", type_=String())
 
 
 def _joined(parts: Sequence[ColumnElement[str]]) -> ColumnElement[str]:

@@ -85,3 +85,20 @@ def test_an_empty_page_that_was_a_fault_of_one_moment_is_no_end(desk: Desk, pagi
     server = desk.serve(behave)
     with pytest.raises(DeliveryCorrupt, match="再问它或其后的一页却有 5 行"):
         desk.pull(desk.contract(total=None, paging=paging))
+
+
+@pytest.mark.parametrize("paging", ["cursor", "link"])
+def test_a_full_first_page_that_says_it_is_the_last_is_asked_for_again(desk: Desk, paging):
+    def behave(asked: Asked) -> Answer:
+        following = "/api/arrears?cursor=10" if paging == "link" else "10"
+        rows = ROWS[10:] if "cursor" in asked.query else ROWS[:10]
+        more = following if len(server.asked) > 1 and "cursor" not in asked.query else None
+        return Answer(json.dumps({"data": {"rows": rows, "next": more}}, ensure_ascii=False).encode())
+
+    server = desk.serve(behave)
+    contract = desk.contract(total=None, paging=paging, next="data.next")
+    with pytest.raises(DeliveryCorrupt, match="再问它或其后的一页却有 10 行"):
+        desk.pull(contract)
+    desk.serve(lambda asked: Answer(json.dumps({"data": {"rows": ROWS[:10], "next": None}}).encode()))
+    [batch] = desk.pull(contract)
+    assert len(desk.rows(batch)) == 10

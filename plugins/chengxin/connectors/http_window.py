@@ -74,11 +74,14 @@ class Window:
         elif paging.style == "offset" and self._filled and not last.rows:
             yield asked, None
             yield asked | {paging.offset_param: int(asked[paging.offset_param]) + paging.size}, None
-        elif paging.style in ("cursor", "link") and self._came_by and self._ends_oddly(last):
-            is_link = paging.style == "link"
-            yield (asked, self._came_by) if is_link else (asked | {paging.cursor_param: self._came_by}, None)
+        elif paging.style in ("cursor", "link") and self._ends_oddly(last):
+            if self._came_by and paging.style == "cursor":
+                asked[paging.cursor_param] = self._came_by
+            yield asked, self._came_by if paging.style == "link" else None
 
     def _ends_oddly(self, last: Facts) -> bool:
+        if self._came_by is None:  # the only page
+            return bool(self._paging.size_param) and len(last.rows) >= self._paging.size > 0
         return len(last.rows) in (0, self._largest) or (self._told_next and not last.has_next)
 
     def _is_told(self) -> bool:

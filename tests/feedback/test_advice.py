@@ -2,7 +2,7 @@
 
 import os
 
-from test_answers import answer, bare, right
+from test_answers import answer, bare, right, wrong
 from test_answers import office as office
 
 from deliveries import PENALTY
@@ -43,3 +43,14 @@ def test_findings_are_said_to_the_department_itself_without_our_commands(office)
     page = (told.folder / "回执.txt").read_text("utf-8-sig")
     assert "交付不完整的，请重新报送；确属减少的，请书面告知平台，由平台核实后放行" in page
     assert not any(word in page for word in ("chengxin", "提供部门", "合同 "))
+
+
+def test_rows_that_are_no_records_need_not_be_sent_again(office):
+    path = office.write("pen", [right(1), wrong(2)], day=1)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write("合计：2 条\r\n")
+    office.ingest("pen", path)
+    office.deliver("pen", right(3), wrong(4), day=2)
+    told = {len(t.receipt["todo"]): t.receipt["todo"] for t in answer(office)}
+    assert "合计、说明等不是记录的行，下次删去即可" in told[2][1]
+    assert all("合计" not in sentence for sentence in told[1])

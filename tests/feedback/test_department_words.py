@@ -32,3 +32,20 @@ def test_no_sentence_of_a_rule_breaks_off():
 )  # fmt: skip
 def test_what_operators_are_told_is_put_into_words_for_departments(message, said):
     assert words.for_department(message) == said
+
+
+OWN = words.OwnWords({"decision_on": "处罚决定日期", "reg_no": "注册号", "fine": "罚没款"})
+
+
+@pytest.mark.parametrize(
+    ("rule", "message", "said"),
+    [
+        ("penalty.decision_on.future", "决定日期不晚于今天：1 行不符合", "处罚决定日期不晚于今天：1 行不符合"),
+        ("fill.reg_no", "字段『工商注册号』填充率 0.0%，整列为空", "字段『注册号』填充率 0.0%，整列为空"),
+        ("penalty.fine_yuan.negative", "罚款金额不为负：1 行不符合", "罚没款不为负：1 行不符合"),
+        ("rows", "决定日期、罚款金额等见附表", "决定日期、罚款金额等见附表"),  # not a finding about these fields
+        ("fill.authority_name", "字段『作出机关』填充率 0.0%", "字段『作出机关』填充率 0.0%"),  # not of its table
+    ],
+)
+def test_a_finding_names_the_field_as_the_department_does(rule, message, said):
+    assert words.for_department(message, rule, OWN) == said

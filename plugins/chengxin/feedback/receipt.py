@@ -21,7 +21,7 @@ _COUNTED = (
 
 def body(contract: Contract, outcome: Outcome, standing: Standing) -> dict[str, Any]:
     """Return the receipt without its number: it is sent again when, and only when, this changes."""
-    batch = outcome.batch
+    batch, own = outcome.batch, words.OwnWords.of(contract)
     return {
         "format": 1,
         "department": contract.department.name,
@@ -43,7 +43,7 @@ def body(contract: Contract, outcome: Outcome, standing: Standing) -> dict[str, 
             **({"closed": dict(standing.closed)} if standing.closed else {}),
         },
         "findings": [
-            {"severity": words.SEVERITY[f.severity], "message": words.for_department(f.message)}
+            {"severity": words.SEVERITY[f.severity], "message": words.for_department(f.message, f.rule, own)}
             for f in outcome.verdict.findings
         ],
         "advice": advice(contract, outcome, standing),
@@ -76,6 +76,8 @@ def todo(receipt: Mapping[str, Any]) -> list[str]:
     if receipt.get("superseded"):
         return [receipt["advice"]]
     told = [text.format(n=receipt[name]) for name, text in _COUNTED if receipt.get(name)]
+    if receipt["refused"]["open"] and any(p["rule"] == "row.not_a_record" for p in receipt["problems"]):
+        told = [words.HOW_NO_RECORDS, *told]
     if receipt["advice"] != words.NOTHING:
         return [receipt["advice"], *told]
     doubts = sum(p["times"] for p in receipt["problems"] if p["level"] == "warning")

@@ -146,6 +146,7 @@ HOW_SAME_NUMBER = (
     "请按表中的办法逐条核对。"
 )
 HOW_MISNAMED = "有 {n} 条记录的代码与名称、注册号分属两个主体，已按代码入库，列在“名称不符”表中；请逐条核对。"
+HOW_NO_RECORDS = "其中合计、说明等不是记录的行，下次删去即可，不必重报。"
 HOW_WARNED = "请看“校验意见”中的 {n} 条提醒，与源系统核对；有缺失或错误的更正后重新报送，核对无误的不必再报。"
 HOW_DOUBTED = "不必重新报送；“本批各类问题”列出了已采用但需留意的值（{n} 处），请抽查核对，有误的更正后重新报送。"
 NOTHING = "无需处理。"
@@ -185,11 +186,17 @@ _TO_DEPARTMENTS = (
 _MOST_CHOICES = 12
 
 
-def for_department(message: str) -> str:
-    """Return the message of a finding as it is said to the department itself."""
+def for_department(message: str, rule: str = "", own: OwnWords = OURS) -> str:
+    """Return the message of a finding as it is said to the department itself: fields by its own headers."""
     for told, said in _TO_DEPARTMENTS:
         message = re.sub(told, said, message)
-    return message
+    parts = rule.split(".")
+    about = (e for e in own.headers if any(part == e or part.startswith(f"{e}_") for part in parts))
+    headers = {elements()[e].title: own.headers[e] for e in about if e in elements()}
+    if not headers:
+        return message
+    titles = "|".join(map(re.escape, sorted(headers, key=len, reverse=True)))
+    return re.sub(titles, lambda found: headers[found[0]], message)
 
 
 def explained(reasons: Iterable[tuple[str, str]], own: OwnWords = OURS) -> pa.Table:

@@ -10,6 +10,8 @@ from pipeline_runs import chengxin
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.errors import ContractError
+from chengxin.handover import Verdict
+from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, Office, company, counts, penalty, uscc
 
 STATUS = "delivery_status_code"
@@ -151,3 +153,38 @@ def test_without_routes_equal_decisions_of_two_data_sets_stay_two_records(office
     office.deliver("test_b", fine(1, "乙"), day=1)
     assert len(shown(office)) == 2
     assert office.table("record_source") == []
+
+
+def twins(office: Office, dataset: str, n: int = 0) -> dict[str, str]:
+    folder = office.layout.validation(dataset, office.account(dataset, n).batch_id)
+    said = Verdict.from_json(atomic.read_json(folder / "verdict.json")).findings
+    return {f.rule: f.observed or "" for f in said if f.rule.startswith("record.")}
+
+
+@pytest.mark.parametrize("mode", ["incremental", "full"])
+@pytest.mark.parametrize(
+    "otherwise",
+    [{"authority_name": "示例市市监局"}, {"decision_no": "湘示罚〔2026〕001号"}],
+    ids=["authority", "number"],
+)
+def test_a_decision_that_the_second_route_writes_otherwise_is_told_with_its_place(
+    office: Office, mode: str, otherwise: dict[str, Any]
+) -> None:
+    routed(office, "test_province", 1, mode)
+    office.deliver("test_city", fine(1, "市"), fine(2, "市"), fine(3, "市", about=2), day=1)
+    office.deliver("test_province", fine(1, "省", **otherwise), fine(2, "省"), fine(4, "省", about=2), day=2)
+    assert (twins(office, "test_city"), twins(office, "test_province")) == ({}, {"record.twin": "1"})
+    assert len(shown(office)) == 5
+    answers = pipeline.answer(office.contracts["test_province"], office.settings, Clock())
+    (line,) = (answers[-1].folder / "主键相同.csv").read_text("utf-8-sig").splitlines()[1:]
+    assert f"{office.account('test_city').batch_id} 批次 test_city-002.csv 第 2 行" in line
+    assert "其他渠道" in line
+
+
+def test_a_decision_that_the_other_route_has_withdrawn_or_holds_as_well_is_no_twin(office: Office) -> None:
+    odd = {"authority_name": "示例市市监局"}
+    office.deliver("test_city", fine(1, "市"), fine(2, "市"), fine(2, "市", **odd), day=1)
+    assert twins(office, "test_city") == {"record.twin": "1"}
+    office.deliver("test_city", fine(1, "市", **{STATUS: "2"}), day=2)
+    office.deliver("test_province", fine(1, "省", **odd), fine(2, "省"), fine(2, "省", **odd), day=3)
+    assert twins(office, "test_province") == {"record.twin": "1"}  # within its own delivery

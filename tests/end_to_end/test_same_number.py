@@ -149,6 +149,27 @@ def test_without_it_both_stand_and_both_are_named(keyed: Office) -> None:
     assert first in words and "第 2 行" in words and "关键字段不同" in words
 
 
+def test_a_row_that_judgements_move_is_told_once_by_where_it_is_now_and_never_beside_itself(keyed: Office) -> None:
+    def judge(subject: int) -> ledger.Judgement:
+        said = {"subject_id": subject, "part": "name_key", "value": "湖南别名公司", "verdict": "positive"}
+        return ledger.judge(keyed.layout, at=START, author="审核员甲", reason="营业执照扫描件", **said)
+
+    keyed.deliver("test_reg", company(3), day=0)
+    first = judge(1)
+    keyed.deliver("pen", fine("k1", 1, about=2), day=1)
+    keyed.deliver("pen", fine("k1", 5) | {"uscc": "", "subject_name": "湖南别名公司"}, day=2)
+    other = keyed.account("pen", 0).batch_id
+    for made in (first, None, 3):
+        if isinstance(made, int):
+            judge(made)
+        elif made is None:
+            ledger.undo(keyed.layout, first.id, at=START, author="审核员乙", reason="看错了")
+        keyed.retry()
+        expected = [] if made is None else [("2", "record.same_number", True)]
+        assert [(row, rule, other in words) for row, rule, words in told(keyed)] == expected
+        assert ("有 1 行" in findings(keyed, 1).get("record.same_number", "")) == bool(expected)
+
+
 def test_what_was_deleted_beside_it_is_no_second_record(keyed: Office) -> None:
     keyed.deliver("pen", fine("k1", 1), day=1)
     keyed.deliver("pen", fine("k1", 1, delivery_status_code="2"), fine("k1", 11), day=2)

@@ -46,7 +46,7 @@ def noted(
         *_misnamed(links),
         *_missed(contract, links),
     ]
-    if not found:
+    if not found and len(links) == 1:
         return before
     folder = layout.validation(before.dataset, before.batch_id)
     path, page = folder / "verdict.json", folder / "report.html"
@@ -120,8 +120,8 @@ def _alike(contract: Contract, rows: int, exchanged: int) -> list[Finding]:
     found, twins = [], rows - exchanged
     if twins:
         message = (
-            f"有 {twins} 行与另一条记录（此前收到的，或本批中的）主体、日期和号码相同，只是补零、标点、机关写法"
-            "或主键不同：多半是同一条记录换了写法，现两条都保留。请提供部门统一写法；确属重复的，"
+            f"有 {twins} 行与另一条记录（此前收到的、其他渠道报送的，或本批中的）主体、日期和号码相同，只是补零、标点、"
+            "机关写法或主键不同：多半是同一条记录换了写法，现两条都保留。请提供部门统一写法；确属重复的，"
             "将多出的一条以数据状态 2（删除）报送一次；各行与另一条的位置见反馈“主键相同”表"
         )
         found.append(Finding(TWIN, "warning", message, str(twins), twins))

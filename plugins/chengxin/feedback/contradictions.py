@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from chengxin.dataset.after_linking import number_of
 from chengxin.dataset.row_keys import RowKeys
 from chengxin.feedback import words
-from chengxin.resolve import alike, misnamed
+from chengxin.resolve import alike, misnamed, places
 from chengxin.resolve.keys import RECORD_ID
 from chengxin.resolve.same_number import NAME
 
@@ -40,10 +40,9 @@ def _beside(
     cases: Sequence[tuple[str, str, str]],
 ) -> Iterator[pa.RecordBatch]:
     """Yield the lines of rows that stand beside another one. name: of the files that tell; cases: if `by`, if not."""
-    files = [f for f in (folder / name for folder in links) if f.exists()]
-    if not files:
+    told = places.read(links, name)
+    if told is None:
         return
-    told = pa.concat_tables(pq.read_table(f) for f in files)
     rows = _places(told["row_id"], standard, keys)
     found = told.join(rows, "row_id", join_type="inner").sort_by("row_id")
     which = pc.if_else(found[by], pa.scalar(0), pa.scalar(1))

@@ -3,7 +3,11 @@
 An increment that is sent again with its authority renamed (市场监督管理局, 市监局), its numbers padded (1号, 001号) or,
 where the source's own number names the record, with new numbers makes second records of the same matters; one with the
 two roles of its rows exchanged makes contrary ones. Full deliveries withdraw what they name otherwise: of these only
-rows of the same delivery are compared.
+rows of the same delivery are compared. Of two routes of a group (delivery.route) that write a decision otherwise, the
+one that came later is told.
+
+Admissions made before their links held the digest `near` are not compared: to work it out, each new delivery would have
+to read all their rows again.
 
 File of a links folder:
   alike.parquet  row_id, other_batch, other_file, other_row, exchanged, adm_order: the row and the place of the one that
@@ -22,7 +26,7 @@ import pyarrow.parquet as pq
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import ColumnSpec, kind_columns
 from chengxin.resolve import places
-from chengxin.resolve.keys import compared
+from chengxin.resolve.keys import VERSION_ORDER, compared
 from chengxin.resolve.session import parquet
 from chengxin.store.repeats import Digests
 
@@ -66,10 +70,23 @@ def _written(column: ColumnSpec) -> str:
 
 
 @dataclass(frozen=True)
+class Route:
+    """What another data set of the group holds: the linked.parquet and withdrawn.parquet of its admissions.
+
+    void: SQL that tells which of its versions `c` were reopened since.
+    """
+
+    linked: Sequence[Path]
+    withdrawn: Sequence[Path]
+    void: str
+
+
+@dataclass(frozen=True)
 class Alike:
     """What is told of one batch. by_number: whether the source's own number names the record.
 
-    linked: the linked.parquet of the data set's earlier admissions (none for full deliveries).
+    linked: the linked.parquet of the data set's earlier admissions (none for full deliveries); void: SQL that tells
+    which of their versions `c` were reopened since. routes: the other data sets of its group.
     batches: batch_order -> batch id. standard: the passed rows of a batch, by id. repeated: the digests `near` that
     more than one settled row of this batch has.
     """
@@ -77,6 +94,8 @@ class Alike:
     kind: Kind
     by_number: bool
     linked: Sequence[Path]
+    void: str
+    routes: Sequence[Route]
     batches: Mapping[int, str]
     standard: Callable[[str], list[Path]]
     repeated: Callable[[], Digests]
@@ -107,11 +126,15 @@ class Alike:
         connection.register("near_twice", pa.table({"h": self.repeated()}))
         connection.execute(f"CREATE TEMP TABLE nearby AS {settled} AND {NEAR} IN (SELECT h FROM near_twice)")
         connection.unregister("near_twice")
+        connection.execute("CREATE TEMP TABLE nearby_held AS SELECT * FROM nearby WHERE false")
+        for route in self.routes:
+            _hold_of(route, connection, settled)
         if earlier:
-            connection.execute(f"""CREATE TEMP TABLE nearby_held AS
-                SELECT {_PLACE}, {NEAR}, false AS here, false AS fresh FROM {parquet(earlier)}
-                WHERE NOT waiting AND payload IS NOT NULL
+            connection.execute(f"""INSERT INTO nearby_held
+                SELECT {_PLACE}, {NEAR}, false AS here, false AS fresh FROM {parquet(earlier)} c
+                WHERE NOT waiting AND NOT {self.void} AND payload IS NOT NULL
                 AND {NEAR} IN (SELECT {NEAR} FROM ({settled}) WHERE fresh)""")
+        if earlier or self.routes:
             connection.execute(f"""INSERT INTO nearby SELECT * FROM ({settled})
                 WHERE {NEAR} IN (SELECT {NEAR} FROM nearby_held) AND row_id NOT IN (SELECT row_id FROM nearby)""")
             connection.execute("INSERT INTO nearby SELECT * FROM nearby_held")
@@ -151,14 +174,35 @@ class Alike:
                 AND row_id NOT IN (SELECT row_id FROM likened)""")
 
 
+def _hold_of(route: Route, connection: duckdb.DuckDBPyConnection, settled: str) -> None:
+    """Add to `nearby_held` what another route holds that is near to a new record which it does not hold itself.
+
+    What both write alike is one record, and that are nearly all: they are left out first.
+    """
+    linked = [p for p in route.linked if NEAR in pq.read_schema(p).names]
+    if not linked:
+        return
+    standing = f"{parquet(linked)} c WHERE NOT waiting AND NOT {route.void}"
+    connection.execute(f"""CREATE OR REPLACE TEMP TABLE near_route AS
+        WITH unknown AS (SELECT {NEAR} FROM ({settled})
+            WHERE fresh AND record_id NOT IN (SELECT record_id FROM {standing}))
+        SELECT {_PLACE}, {NEAR} FROM {standing} AND payload IS NOT NULL AND {NEAR} IN (SELECT {NEAR} FROM unknown)""")
+    versions = f"SELECT record_id, payload, version_at, batch_order, row_id FROM {standing}"
+    if route.withdrawn:
+        versions += f""" UNION ALL SELECT record_id, NULL, version_at, batch_order, -1
+            FROM {parquet(route.withdrawn)}"""
+    connection.execute(f"""INSERT INTO nearby_held SELECT *, false, false FROM near_route WHERE record_id NOT IN (
+        SELECT record_id FROM ({versions}) WHERE record_id IN (SELECT record_id FROM near_route)
+        GROUP BY record_id HAVING max_by(payload IS NULL, ({VERSION_ORDER})))""")
+
+
 def told(folders: Sequence[Path]) -> tuple[int, int]:
     """Return how many rows of a batch are like another record, and how many of these have its roles exchanged.
 
     folders: the links folders of its revisions.
     """
-    files = [f for f in (folder / NAME for folder in folders) if f.exists()]
-    if not files:
+    rows = places.read(folders, NAME)
+    if rows is None:
         return 0, 0
-    rows = pa.concat_tables(pq.read_table(f, columns=["row_id", "exchanged"]) for f in files)
     rows = rows.group_by("row_id").aggregate([("exchanged", "max")])
     return rows.num_rows, pc.sum(rows["exchanged_max"]).as_py() or 0

@@ -274,11 +274,32 @@ class Linking:
 
     @property
     def _batches(self) -> dict[int, str]:
-        mine = {a.order: a.batch_id for a in self._mine if a.revision == 0}
-        return mine | {self.batch_order: self.batch.batch_id}
+        known = {a.order: a.batch_id for a in (*self._mine, *self._by_routes) if a.revision == 0}
+        return known | {self.batch_order: self.batch.batch_id}
 
     def _standard_of(self, batch_id: str) -> list[Path]:
-        return sorted(self.layout.standard(self.batch.dataset, batch_id).glob("standard-*.parquet"))
+        by_routes = {a.batch_id: a.dataset for a in self._by_routes}
+        dataset = by_routes.get(batch_id, self.batch.dataset)
+        return sorted(self.layout.standard(dataset, batch_id).glob("standard-*.parquet"))
+
+    @cached_property
+    def _by_routes(self) -> list[Admission]:
+        """Return the admissions of the other data sets of the group."""
+        if self.contract.delivery.route is None:
+            return []
+        return [a for a in self.registry.admissions if a.route == self.identity and a.dataset != self.contract.id]
+
+    def _routes(self) -> list[alike.Route]:
+        def files(of: str, name: str) -> list[Path]:
+            mine = (a for a in self._by_routes if a.dataset == of)
+            return [f for a in mine if (f := self.layout.links(of, a.batch_id, a.revision) / name).exists()]
+
+        return [
+            alike.Route(
+                files(of, "linked.parquet"), files(of, "withdrawn.parquet"), void(files(of, "reopened.parquet"), "c")
+            )
+            for of in sorted({a.dataset for a in self._by_routes})
+        ]
 
     def _write_same_number(self, connection: duckdb.DuckDBPyConnection) -> None:
         if not self._twin("0"):
@@ -286,7 +307,13 @@ class Linking:
         linked = self._held_files("linked.parquet") if self._by_number or self.contract.delivery.mode != "full" else []
         key = keys.record_id(self.identity, self.kind, "''") if self.kind.key else None
         same = SameNumber(
-            self._by_number, key, linked, self._batches, self._standard_of, lambda: self._repeated(connection, TWIN)
+            self._by_number,
+            key,
+            linked,
+            void(self._reopened(), "c"),
+            self._batches,
+            self._standard_of,
+            lambda: self._repeated(connection, TWIN),
         )
         same.write(connection, self.target, self.order)
 
@@ -298,6 +325,8 @@ class Linking:
             self.kind,
             self._by_number,
             linked,
+            void(self._reopened(), "c"),
+            self._routes(),
             self._batches,
             self._standard_of,
             lambda: self._repeated(connection, alike.NEAR),

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
-import pyarrow.parquet as pq
 
+from chengxin.resolve import places
 from chengxin.resolve.linker import RoleLink
 
 NAME = "misnamed.parquet"
@@ -111,8 +111,7 @@ def _of_this_batch(connection: duckdb.DuckDBPyConnection, name: str, number: str
 
 def rows_of(folders: Sequence[Path]) -> dict[int, bool]:
     """Return the row ids of a batch that are so named, ascending, each with `taken`."""
-    files = [f for f in (folder / NAME for folder in folders) if f.exists()]
-    told: dict[int, bool] = {}
-    for table in (pq.read_table(f, columns=["row_id", "taken"]) for f in files):
-        told |= dict(zip(table["row_id"].to_pylist(), table["taken"].to_pylist(), strict=True))
-    return dict(sorted(told.items()))
+    told = places.read(folders, NAME)
+    if told is None:
+        return {}
+    return dict(sorted(zip(told["row_id"].to_pylist(), told["taken"].to_pylist(), strict=True)))

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow.parquet as pq
 
 from chengxin.model.schema import ColumnSpec
+from chengxin.resolve import places
 from chengxin.resolve.keys import DELETED, RECORD_ID, STATUS, compared
 from chengxin.resolve.session import literal, parquet
 
@@ -78,7 +78,6 @@ class Missed:
 
 
 def rows_of(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """Return the deletions of a batch that found no record, by row: columns as in the file, each row once."""
-    files = [f for f in (folder / NAME for folder in folders) if f.exists()]
-    rows = {row["row_id"]: row for f in files for row in pq.read_table(f).to_pylist()}
-    return [rows[n] for n in sorted(rows)]
+    """Return the deletions of a batch that found no record, by row: columns as in the file."""
+    told = places.read(folders, NAME)
+    return [] if told is None else told.sort_by("row_id").to_pylist()

@@ -1,9 +1,15 @@
-"""The places of rows that other rows are told of: in which batch and file, and on which line, the other one stands."""
+"""What the links folders of a batch tell of its rows, and the places of those that are told of with them.
+
+A row that a judgement reopens is linked again in a revision of its own: what earlier ones told of it holds no longer.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from chengxin.resolve.session import literal, parquet
 
@@ -39,3 +45,21 @@ def write(
         FROM {told} t JOIN ({others}) p USING (other_order, other_id)
         JOIN (VALUES {named}) b(other_order, name) USING (other_order) ORDER BY t.row_id
     ) TO '{target}' (FORMAT parquet)""")
+
+
+def read(folders: Sequence[Path], name: str) -> pa.Table | None:
+    """Return what the files `name` tell, of each row (row_id) by the last revision that linked it; None: nothing.
+
+    folders: the links folders of a batch's revisions, the oldest first.
+    """
+    told: list[pa.Table] = []
+    for n, folder in enumerate(folders):
+        if not (folder / name).exists():
+            continue
+        rows = pq.read_table(folder / name)
+        for later in folders[n + 1 :]:
+            here = pc.field("row_id").isin(rows["row_id"])
+            again = pq.read_table(later / "linked.parquet", columns=["row_id"], filters=here)["row_id"]
+            rows = rows.filter(pc.invert(pc.is_in(rows["row_id"], value_set=again))) if len(again) else rows
+        told += [rows] if rows.num_rows else []
+    return pa.concat_tables(told) if told else None

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.resolve import places
@@ -35,13 +36,15 @@ class SameNumber:
 
     key: SQL that digests the key fields of a row `s`, whoever it is about; None where the kind has none.
     linked: the linked.parquet of the data set's earlier admissions (none for full deliveries: what one names otherwise,
-    it lacks under the old key); standard: the passed rows of a batch, by id.
+    it lacks under the old key); void: SQL that tells which of their versions `c` were reopened since; standard: the
+    passed rows of a batch, by id.
     batches: batch_order -> batch id. repeated: the digests that more than one settled row of this batch has.
     """
 
     replaces: bool
     key: str | None
     linked: Sequence[Path]
+    void: str
     batches: Mapping[int, str]
     standard: Callable[[str], list[Path]]
     repeated: Callable[[], Digests]
@@ -50,7 +53,11 @@ class SameNumber:
         """Write the file where there is something to tell. Needs `linked`, `mine`, `gone` and `missed`."""
         held = [p for p in self.linked if TWIN in pq.read_schema(p).names]
         columns = f"record_id, {TWIN}, subject_id, version_at, batch_order, row_id, adm_order, payload"
-        before = f"UNION ALL SELECT {columns}, false FROM {parquet(held)} WHERE NOT waiting" if held else ""
+        before = (
+            f"UNION ALL SELECT {columns}, false FROM {parquet(held)} c WHERE NOT waiting AND NOT {self.void}"
+            if held
+            else ""
+        )
         connection.execute(f"""CREATE TEMP VIEW numbered AS
             SELECT {columns}, true AS here FROM linked WHERE NOT waiting {before}""")
         if self.replaces:
@@ -112,6 +119,6 @@ def told(folders: Sequence[Path]) -> tuple[int, int]:
 
     folders: the links folders of its revisions.
     """
-    files = [f for f in (folder / NAME for folder in folders) if f.exists()]
-    same = [s for f in files for s in pq.read_table(f, columns=["one_subject"])["one_subject"].to_pylist()]
-    return sum(same), len(same) - sum(same)
+    rows = places.read(folders, NAME)
+    one = 0 if rows is None else pc.sum(rows["one_subject"]).as_py() or 0
+    return one, 0 if rows is None else rows.num_rows - one

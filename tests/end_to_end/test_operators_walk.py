@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.server, pytest.mark.slow]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SHOTS = PROJECT / "build" / "walk"
 ACCOUNTS, PERMIT = "banking_settlement_account", "{source: 核准号, element: account_permit_no"
+REGISTERED, SETTLED = "commerce_registration", "该行另有一份完整的记录"
 REASON = "已与人民银行核实，开户日期下期补报"
 PATIENCE = 300_000  # milliseconds, on a busy machine
 SIZE = {"width": 1500, "height": 950}
@@ -83,6 +84,7 @@ def test_from_the_overview_to_the_reason_the_approval_and_the_replay(run: Starte
         _to_the_run_and_back(walk)
         _approve(walk, run.until)
         _replay(walk, run.home.parent / "contracts")
+        _close_by_hand(walk)
         _look_at_all(walk, "zh")
         dark = Walk(browser, entrance, "dark", "en-US")
         _look_at_all(dark, "en")
@@ -165,6 +167,26 @@ def _replay(walk: Walk, contracts: Path) -> None:
     walk.ours(f"refused?dataset={ACCOUNTS}")
     walk.page.get_by_text("已更正 1 行，尚待更正 0 行").click()
     walk.shot("8-mended")
+
+
+def _close_by_hand(walk: Walk) -> None:
+    """Settle one refused row by the button beside it: its batch and place are filled in, the reason is asked for."""
+    walk.ours(f"refused?dataset={REGISTERED}")
+    row = walk.page.locator("table.rows tbody tr").first
+    row.get_by_role("button", name="办结…").click()
+    dialog = walk.page.locator("dialog[open]")
+    assert REGISTERED in dialog.locator("[data-filled=batch]").inner_text()
+    assert re.fullmatch(r".+:\d+", dialog.locator("[name=rows]").input_value())
+    dialog.get_by_role("button", name="开始").click()
+    assert walk.page.locator("dialog[open] .said").is_hidden(), "no run without a reason"
+    dialog.locator("[name=reason]").fill(SETTLED)
+    walk.shot("9-close")
+    dialog.get_by_role("button", name="开始").click()
+    with walk.page.expect_event("load"):
+        walk.page.get_by_text("运行成功").wait_for()
+    walk.page.get_by_text("已人工办结").first.wait_for()
+    assert walk.page.get_by_text(SETTLED).first.is_visible()
+    walk.shot("10-closed")
 
 
 def _look_at_all(walk: Walk, lang: str) -> None:

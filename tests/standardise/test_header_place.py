@@ -109,7 +109,7 @@ def test_a_header_in_its_place_with_other_names_is_told_as_before(tmp_path):
         (None, "金额", "以5万元为限", False),
         (None, "金额", "单位：元江示例公司", False),
         (None, "金额", "填报单位：测试部门", False),
-        (None, "金额（元）", "单位：万元", False),  # the header itself says otherwise
+        (None, "金额（元）", "单位：万元", True),  # no other column of money is there that it could mean
     ],
 )
 def test_a_unit_stated_above_the_header_is_compared_with_the_contract(tmp_path, kind, unit, source, stated, held):

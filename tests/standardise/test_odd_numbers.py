@@ -89,3 +89,57 @@ def test_few_numbers_among_words_are_told(contract, element, value, is_odd):
     assert ("value.number" in issues["rule"].to_pylist()) == is_odd
     _, _, issues = standardise_rows(contract, [{name: row[name] for name in NAMES} | {element: value} for row in rows])
     assert "value.number" not in issues["rule"].to_pylist()  # it is how the source writes it
+
+
+def found(contract, rows):
+    """Return row, rule and element of what was told of penalties."""
+    base = [penalty(n, subject_name=f"湖南示例{n}有限公司", uscc=uscc(n), valid_to_on="") for n in range(len(rows))]
+    sent = [
+        {name: row.get(name, "") for name in (*NAMES, "fine")} | change for row, change in zip(base, rows, strict=True)
+    ]
+    passed, _, issues = standardise_rows(contract, sent)
+    told = zip(*(issues[name].to_pylist() for name in ("source_row", "rule", "element")), strict=True)
+    return sorted(told), passed
+
+
+@pytest.mark.parametrize(
+    ("fine", "content", "told"),
+    [
+        ("4000", "罚款4000元", True),  # in 万元
+        ("4000", "处以罚款人民币4,000.00元", True),
+        ("0.00004", "罚款4000元", True),  # 0.4 yuan
+        ("0.00004", "处罚款0.4万元", True),
+        ("0.4", "罚款4000元", False),
+        ("4000", "罚款4000万元", False),
+        ("4000", "罚款", False),
+        ("4000", "罚款3000元", False),
+    ],
+)
+def test_a_fine_of_another_unit_than_its_text_is_dropped(tmp_path, fine, content, told):
+    office = Office(tmp_path)
+    columns = [{"source": n, "element": n, **({"unit": "万元"} if n == "fine" else {})} for n in (*NAMES, "fine")]
+    office.contract("test_pen", "penalty", (), columns=columns)
+    issues, passed = found(office.contracts["test_pen"], [{"fine": fine, "penalty_content": content}])
+    assert issues == ([(1, "money.unit_differs", "fine")] if told else [])
+    assert (passed["fine_yuan"][0].as_py() is None) == told
+
+
+def test_columns_that_were_filled_down_are_told(contract):
+    def days(step, count):
+        return [{"decision_on": step(n).isoformat()} for n in range(count)]
+
+    def rules(rows):
+        return {rule for _, rule, _ in found(contract, [{"fine": None} | row for row in rows])[0]}
+
+    contract = contract.model_copy(update={"ignored": {"fine": "不用"}})
+    assert rules(days(lambda n: date(2025, 1, 1) + timedelta(n), 20)) == {"dates.filled_down"}
+    assert rules(days(lambda n: date(2010 + n, 3, 1), 8)) == {"dates.filled_down"}
+    assert rules(days(lambda n: date(2025, 1, 1) + timedelta(n), 19)) == set()
+    assert rules(days(lambda n: date(2025, 1, 1), 20)) == set()
+    assert rules([{"decision_no": f"湘罚〔{year}〕1号"} for year in (2026, 1949, 2026)]) == set()
+    assert (
+        rules([{"decision_no": "湘罚〔2042〕1号"}])
+        == rules([{"decision_no": "湘罚〔1924〕1号"}])
+        == {"document_no.year"}
+    )
+    assert rules([{"decision_on": "1949-09-30"}]) == {"dates.ancient"}

@@ -1,5 +1,6 @@
 """Numbers that name something, in cells whose format adds to them: they are read as the sheet shows them."""
 
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import xlwt
 from chengxin.standardise.reading.shown_cells import Shown
 from deliveries import Office, penalty, uscc
 
-NAMES = ("subject_name", "uscc", "decision_no", "decision_on", "authority_name", "fine", "source_record_id")
+NAMES = ("subject_name", "uscc", "decision_no", "decision_on", "authority_name", "fine", "source_record_id", "remark")
 
 
 def sheet(form: str, column: str, value: Any, code: str) -> Any:
@@ -19,7 +20,9 @@ def sheet(form: str, column: str, value: Any, code: str) -> Any:
     book: Any = openpyxl.Workbook() if form == "xlsx" else xlwt.Workbook()
     page = book.active if form == "xlsx" else book.add_sheet("表")
     rows = [
-        penalty(n, subject_name=f"湖南示例{n}有限公司", uscc=uscc(n), fine=f"{n}000", source_record_id=f"R{n}")
+        penalty(
+            n, subject_name=f"湖南示例{n}有限公司", uscc=uscc(n), fine=f"{n}000", source_record_id=f"R{n}", remark=""
+        )
         for n in range(4)
     ]
     rows[2][column] = value
@@ -64,6 +67,7 @@ def read(tmp_path: Path, form: str, column: str, value: Any, code: str) -> Any:
         ("source_record_id", 7, "General", "7"),
         ("source_record_id", 1234567, "#,##0", "1234567"),
         ("fine", 500, "00000000", 500),
+        ("remark", 500, '"¥"#,##0.00', "500"),
     ],
 )
 def test_numbers_that_name_something_are_read_as_shown(tmp_path, form, column, value, code, shown):
@@ -75,6 +79,7 @@ def test_numbers_that_name_something_are_read_as_shown(tmp_path, form, column, v
     ("column", "value", "code"),
     [
         ("source_record_id", 1.5, '"湘"00'),
+        ("remark", 5, '[DBNum2]General"元"'),
         ("source_record_id", -1, "000"),
         ("source_record_id", 5, "00.0"),
         ("authority_name", 1, '[=1]"示例一局";"示例二局"'),
@@ -103,3 +108,21 @@ def test_digits_fill_their_places_from_the_right(code, value, shown):
 @pytest.mark.parametrize("code", ["General", "0", "0.00", "#,##0.00", "yyyy-mm-dd", "@", "0_ ", "[$-804]0", "0.00E+00"])
 def test_ordinary_formats_show_what_is_written(code):
     assert Shown.of(code) is None
+
+
+@pytest.mark.parametrize("form", ["xlsx", "xls"])
+@pytest.mark.parametrize(
+    ("day", "code", "told"),
+    [
+        (date(2026, 1, 1), 'yyyy"年"m"月"', True),
+        (date(2026, 1, 14), 'yyyy"年"m"月"', False),  # whoever typed that gave the day
+        (date(2026, 1, 14), 'm"月"d"日"', True),
+        (date(2026, 1, 1), "yyyy", True),
+        (date(2026, 1, 1), 'yyyy"年"m"月"d"日"', False),
+        (date(2026, 1, 1), "yy-m-d", False),
+        (datetime(2026, 1, 1, 8), "yyyy/m/d h:mm", False),  # noqa: DTZ001 - workbooks know no zones
+    ],
+)
+def test_days_that_the_sheet_shows_in_part_are_told(tmp_path, form, day, code, told):
+    assert read(tmp_path, form, "decision_on", day, code) == date(2026, 1, day.day)
+    assert Office(tmp_path).issues("shown") == ([(4, "date.unshown", "decision_on")] if told else [])

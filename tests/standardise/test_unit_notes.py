@@ -37,6 +37,8 @@ ROWS = [
         ("Unit: RMB 10,000", (4, "CNY")),
         ("(in RMB thousands)", (3, "CNY")),
         ("Amounts in millions of yuan", (6, "CNY")),
+        ("单位：元        制表日期：2024年9月30日", (0, "CNY")),
+        ("填报单位：元达公司        制表日期：2024年9月30日", None),
         ("Unit: the office", None),
         ("Units: 25", None),
         ("单位：千", None),
@@ -116,3 +118,24 @@ def test_units_below_the_rows_are_compared(tmp_path, note):
 def test_other_values_beside_the_rows_say_nothing(tmp_path):
     beside = {"unit": "示例市市场监督管理局", "dw": "长沙", "remark": "报送单位：示例局", "rows": ROWS}
     assert delivered(tmp_path, "json", "a.json", json.dumps(beside), records="rows") is None
+
+
+@pytest.mark.parametrize(("unit", "held"), [("万元", True), ("元", False)])
+def test_a_column_of_units_that_is_left_out_is_compared(tmp_path, unit, held):
+    office = Office(tmp_path)
+    office.contract("notes", "penalty", NAMES, ignored={"金额单位": "都是元"}, quality={})
+    text = csv_text().replace("\n", f",{unit}\n").replace(f",{unit}", ",金额单位", 1)
+    (tmp_path / "a.csv").write_text(text, "utf-8")
+    account = office.ingest("notes", tmp_path / "a.csv")
+    assert (account["verdict"] == "hold") == held
+
+
+def test_a_title_contradicts_headers_that_all_name_another_unit(tmp_path):
+    office = Office(tmp_path)
+    columns = [{"source": n if n != "fine" else "罚款（元）", "element": n, "optional": True} for n in NAMES]
+    office.contract("notes", "penalty", (), columns=columns, file={"format": "csv", "header": 2}, quality={})
+    text = csv_text().replace("fine", "罚款（元）", 1)
+    (tmp_path / "a.csv").write_text("单位：万元\n" + text, "utf-8")
+    (tmp_path / "b.csv").write_text("单位：元\n" + text, "utf-8")
+    assert office.ingest("notes", tmp_path / "a.csv")["verdict"] == "hold"
+    assert office.ingest("notes", tmp_path / "b.csv")["verdict"] != "hold"

@@ -33,9 +33,11 @@ from chengxin.standardise.quarantine import damaged_table, quarantine_table
 from chengxin.standardise.reader import Damaged, RawChunk
 from chengxin.standardise.reading.torn import as_others, perhaps_cut
 from chengxin.standardise.row_checks.agreement import MISPLACED, born_otherwise, other_subjects, slipped
+from chengxin.standardise.row_checks.days import ancient, filled_down
+from chengxin.standardise.row_checks.fines import in_other_unit
 from chengxin.standardise.row_checks.odd_numbers import numbers_among_names, serial_days
 from chengxin.standardise.row_checks.roles import both_roles
-from chengxin.standardise.stated.units import NOTE, check_unit_cells, check_units, notes_in
+from chengxin.standardise.stated.units import NOTE, check_unit_cells, check_units, ignored_units, notes_in
 
 ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
@@ -43,6 +45,7 @@ ALWAYS_QUARANTINED = frozenset({"text.replacement"})
 # ids of elements whose values are words, with or without a number; certificates may be numbers alone
 WORDED = ("_name", "_facts", "_basis", "_reason", "decision_no", "case_no", "basis_no")
 TRUTHS = frozenset({"flag", "code"})  # types of elements that JSON's true and false may be values of
+BIRTHS = ("born_on",)  # days that may lie long ago
 STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whether it deletes is refused
 
 
@@ -92,9 +95,12 @@ class Mapper:
         from_1904: the chunk is of a workbook that counts days from 1904.
         """
         check_units(self.plan, (*(d.raw for d in chunk.damaged if len(d.raw) < NOTE), *chunk.told.units))
+        if self.plan.ignored:
+            check_units(self.plan, ignored_units(self.plan, chunk.table))
         work = _Work(self, chunk, file_no, file_name)
         work.clean_columns(from_1904)
         work.apply_currency()
+        work.check_fines()
         work.check_places()
         work.check_codes()
         work.check_roles()
@@ -182,6 +188,8 @@ class _Work:
             none["value.nested"] = self._places(nested)
             if element.type in TRUTHS:
                 none["value.nested"] &= ~_mask(pc.is_in(raw, pa.array(["true", "false"])))
+        if element.type == "date" and (partial := self.chunk.partial.get(header)):
+            self.log.add("date.unshown", self._places(partial), element.id, header, raw)
         is_named = element.type in {"document_no", "name"} or (element.type == "text" and element.id.endswith("_name"))
         if is_named and (dated := self.chunk.dated.get(header)):
             none["value.date"] = self._places(dated)
@@ -259,6 +267,16 @@ class _Work:
                 self.log.add(
                     "money.foreign_currency", _mask(hits), column.element.id, self._source(column), self._raw(column)
                 )
+
+    def check_fines(self) -> None:
+        """Drop amounts that are 10,000 times what the text of the penalty says, or a 10,000th."""
+        sources = {c.element.id: self._source(c) for c in self.plan.columns}
+        for element, hits in in_other_unit(self.values):
+            name = f"{element}_yuan"
+            amounts = self.values[name]
+            self.values[name] = pc.if_else(booleans(hits), pa.scalar(None, amounts.type), amounts)
+            raw = self.values[f"{element}_raw"]
+            self.log.add("money.unit_differs", hits, element, sources[element], raw)
 
     def check_places(self) -> None:
         """Drop Hunan codes that were read from a bare name where the record itself points to another province."""
@@ -347,6 +365,12 @@ class _Work:
         if event is not None and pa.types.is_date32(event.type):
             future = _mask(pc.greater(event, pa.scalar(self.mapper.today, pa.date32())))
             self.log.add("dates.future", future, str(kind.event_on), "", none)
+            self.log.add("dates.filled_down", filled_down(event), str(kind.event_on), "", none)
+        for column in self.plan.columns:
+            if column.element.type == "date" and column.element.id not in BIRTHS:
+                early = ancient(self.values[column.element.id])
+                if early is not None:
+                    self.log.add("dates.ancient", early, column.element.id, self._source(column), none)
         born, number = self.values.get("born_on"), self.values.get(kind.roles["subject"].identity.get("person_doc", ""))
         if born is not None and number is not None:
             self.log.add("person.born_differs", born_otherwise(born, number), "born_on", "", none)

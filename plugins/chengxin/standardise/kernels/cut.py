@@ -8,7 +8,7 @@ from chengxin.standardise.kernels.buffers import Rows, matches, parts, take, val
 
 #: How long the columns of databases and the cells of spreadsheets are.
 _LENGTHS = pa.array([255, 256, 500, 512, 1000, 1024, 2000, 2048, 3000, 4000, 32767], pa.int32())
-_SHORTEST = 255  # bytes
+_SHORTEST, _POINTED = 255, 3  # bytes
 _POINTS = r"(?:\.{3,}|…)$"
 _WHOLE = r"[。.！!？?；;”’」』）)】〕》…]$"
 
@@ -18,11 +18,9 @@ def cut_texts(values: pa.StringArray) -> Rows:
     offsets, data = parts(values)
     if not data.size:
         return np.zeros(0, np.int64)
-    ends, lengths = offsets[1:], np.diff(offsets)
-    last, before = (data.take(ends - place, mode="clip") for place in (1, 2))
-    dotted: Rows = np.flatnonzero(
-        (((last == 0x2E) & (before == 0x2E)) | ((last == 0xA6) & (before == 0x80))) & (lengths > 3)
-    )
+    lengths = np.diff(offsets)
+    last = data.take(offsets[1:] - 1, mode="clip")
+    dotted: Rows = np.flatnonzero(((last == 0x2E) | (last == 0xA6)) & (lengths > _POINTED))
     dotted = dotted[matches(take(values, dotted), _POINTS)] if len(dotted) else dotted
     long: Rows = np.flatnonzero((lengths >= _SHORTEST) & valid(values))
     if len(long):

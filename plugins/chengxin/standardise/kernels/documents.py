@@ -64,6 +64,8 @@ def clean_document_no(raw: pa.Array, options: CleanOptions) -> Cleaned:
         prepared.findings.add("document_no.several", rest[matches(take(values, rest), _SEVERAL)])
     made = _narrow_exchanged(values, used, shifted, narrow)
     made = _numbered(replaced(made, rest, _by_pattern(take(values, rest))), prepared.findings)
+    if options.today:
+        prepared.findings.add("document_no.year", _of_no_year(made, options.today.year))
     return Cleaned(made, prepared.findings.issues())
 
 
@@ -99,6 +101,21 @@ def _numbered(values: pa.StringArray, findings: Findings) -> pa.StringArray:
         suspects[short[data.take(offsets[short] + place, mode="clip") == 0x2D]] = True
     rows: Rows = np.flatnonzero(suspects & valid(values))
     return _without_broken(values, rows, _NO_NUMBER, findings)
+
+
+def _of_no_year(values: pa.StringArray, now: int) -> Rows:
+    """Return the rows with a year in brackets that has not come yet, or in which nobody decided: 〔2042〕."""
+    offsets, data = parts(values)
+    start, end = int(offsets[0]), int(offsets[-1]) - 5
+    blocks = ((at, data[at : min(at + BLOCK, end)]) for at in range(start, end, BLOCK))
+    found = [np.flatnonzero(block == _OPENING[2]) + at for at, block in blocks]
+    places = np.concatenate([np.zeros(0, np.int64), *found])
+    places = places[(data[places - 1] == _OPENING[1]) & (data[places + 5] == _CLOSING[0])]
+    digits = [data[places + n].astype(np.int32) - 0x30 for n in (1, 2, 3, 4)]
+    written = np.logical_and.reduce([(digit >= 0) & (digit < 10) for digit in digits])
+    year = 1000 * digits[0] + 100 * digits[1] + 10 * digits[2] + digits[3]
+    bad = written & (((year > now) & (year < 2100)) | ((year >= 1900) & (year < 1949)))
+    return rows_at(offsets, places[bad])
 
 
 def _without_broken(

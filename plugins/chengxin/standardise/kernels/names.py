@@ -1,7 +1,6 @@
 """Names: what cannot be one, and match keys. The key is compared, never shown: the stored name stays as sent."""
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -66,7 +65,8 @@ _SEVERAL = (
 )
 
 
-_COUNTED = np.array([int.from_bytes(c.encode()) for c in "家户人名个等"], np.int32)
+_COUNTED = np.zeros(256, np.bool_)
+_COUNTED[[c.encode()[-1] for c in "家户人名个等"]] = True
 _AND_OTHERS = _BODY + r"[)）]?等(?:[0-9一二三四五六七八九十两百]+[家户人名个])?$"
 _NUMBERED = r"^(?:[0-9]{1,4}[.、．)）]|[(（][0-9]{1,3}[)）]|[①-⑳])\s*\p{Han}|^[0-9]{1,3}\s+\p{Han}{6}"
 
@@ -105,20 +105,10 @@ def several_names(values: pa.StringArray, marked: Rows) -> Rows:
 
 def and_others(values: pa.StringArray) -> Rows:
     """Return the rows in which one of several is named: 甲公司等3家."""
-    last = _tails(values)
-    rows: Rows = np.flatnonzero(np.isin(last, _COUNTED) & valid(values))
-    return rows[matches(take(values, rows), _AND_OTHERS)] if len(rows) else rows
-
-
-def _tails(values: pa.StringArray) -> npt.NDArray[np.int32]:
-    """Return the last three bytes of each value as one number: a Chinese character."""
     offsets, data = parts(values)
-    ends = offsets[1:]
-    if not data.size:
-        return np.zeros(len(values), np.int32)
-    bytes_ = (data.take(ends - place, mode="clip").astype(np.int32) for place in (3, 2, 1))
-    first, second, third = bytes_
-    return np.where(np.diff(offsets) >= 3, (first << 16) | (second << 8) | third, 0).astype(np.int32)
+    last = data.take(offsets[1:] - 1, mode="clip") if data.size else np.zeros(len(values), np.uint8)
+    rows: Rows = np.flatnonzero(_COUNTED[last] & valid(values))
+    return rows[matches(take(values, rows), _AND_OTHERS)] if len(rows) else rows
 
 
 def numbered_names(values: pa.StringArray) -> Rows:

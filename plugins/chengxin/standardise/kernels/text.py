@@ -353,10 +353,10 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
     if data.size:
         head = heads(values)
         # Digits, full-width digits (EF BC 90..), or an asterisk anywhere: everything else cannot be either.
-        rows: Rows = np.flatnonzero((((head >= 0x30) & (head <= 0x39)) | (head == 0xEF)) & (np.diff(offsets) >= 15))
+        rows: Rows = np.flatnonzero((((head >= 0x30) & (head <= 0x39)) | (head == 0xEF)) & (np.diff(offsets) >= 7))
         part = folded(take(values, rows))
         is_number = np.zeros(len(values), np.bool_)
-        is_number[rows] = matches(part, r"^[0-9]{8}[0-9A-Z*]{6,11}$")
+        is_number[rows] = matches(part, r"^[0-9]{8}[0-9A-Z*]{6,11}$|^[0-9]{6,}[A-Z*][0-9A-Z*]*$")
         is_number &= valid(values)
         rows = with_long_numbers(values)
         is_number[rows] |= matches(take(values, rows), NUMBER_WITHIN) if len(rows) else False

@@ -27,7 +27,7 @@ _PARTS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 #: The built-in formats that tell something; those of accountants show the currency of the computer.
-BUILT_IN = {9: "0%", 10: "0.00%"}
+BUILT_IN = {9: "0%", 10: "0.00%", 16: "d-mmm", 17: "mmm-yy", 57: 'yyyy"年"m"月"', 58: 'm"月"d"日"'}
 _OWN_SIGNS = " ()-+/?,.#0:"
 _STYLE, _TYPE = re.compile(rb"""\bs=["'](\d+)"""), re.compile(rb"""\bt=["'](\w+)""")
 _PLACE = re.compile(rb"""\br=["']([A-Za-z]+)(\d+)""")
@@ -40,7 +40,7 @@ class NumberFormat(NamedTuple):
 
     zeros: digits that a number always shows before its point. of_text: whether it is about texts, not numbers.
     parts: what is shown of a whole number, from left to right: "0" and "#" for its digits, and texts behind "="; of a
-    text: "@" and texts. None where more than that is done.
+    text: "@" and texts. None where more than that is done. lacks: "day" or "year" where a format of days shows none.
     """
 
     code: str
@@ -50,20 +50,21 @@ class NumberFormat(NamedTuple):
     zeros: int = 0
     of_text: bool = False
     parts: tuple[str, ...] | None = None
+    lacks: str = ""
 
     @property
     def tells(self) -> bool:
         """Tell whether a cell is shown otherwise than its value is written."""
-        return bool(self.words or self.scale or self.percent or self.zeros > 1)
+        return bool(self.words or self.scale or self.percent or self.zeros > 1 or self.lacks)
 
 
 def telling(code: str) -> list[NumberFormat]:
-    """Return the sections of a format code that say something of the value beside it; none of a date's."""
+    """Return the sections of a format code that say something of the value beside it; of a date's, what they lack."""
     return [form for form in forms_of(code) if form and form.tells]
 
 
 def forms_of(code: str) -> list[NumberFormat | None]:
-    """Return the sections of a format code; None for that of a date."""
+    """Return the sections of a format code; None for that of a whole date, or of a time."""
     return [_read(section) for section in _sections(code)]
 
 
@@ -95,7 +96,7 @@ def _read(section: str) -> NumberFormat | None:
         elif plain == "@":
             of_text = True
         elif plain.lower() and plain.lower() in "ymdhsb":
-            return None
+            return _read_days(section)
         elif plain.lower() == "e" and digits:
             simple = False
             break
@@ -114,6 +115,13 @@ def _read(section: str) -> NumberFormat | None:
         scale += 3 * (len(whole) - len(whole.rstrip(",")))
     zeros = (shown if "." not in digits else shown[: shown.index("=.")]).count("0")
     return NumberFormat(section, words, scale, percent, zeros, of_text, tuple(shown) if simple else None)
+
+
+def _read_days(section: str) -> NumberFormat | None:
+    letters = {plain.lower() for part in _PARTS.finditer(section) if (plain := part["plain"])}
+    if letters & {"h", "s"} or {"y", "d"} <= letters:
+        return None
+    return NumberFormat(section, "", 0, False, lacks="day" if "y" in letters else "year")
 
 
 def formats_of(path: Path, sheet: str, first: int) -> dict[int, set[NumberFormat]]:

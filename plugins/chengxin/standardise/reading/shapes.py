@@ -33,6 +33,12 @@ class Dated(str):
     __slots__ = ()
 
 
+class Partial(Dated):
+    """The text of such a day whose cell shows no day, or no year, which the spreadsheet put in."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Damaged:
     r"""A row that could not be read into fields.
@@ -86,8 +92,8 @@ class RawChunk:
     table: all columns string, named by the source headers (trimmed, doubles suffixed _2, _3), one Arrow chunk a column.
     rows: int64, the 1-based source row of each table row, ascending. damaged: ascending by row. nested: column ->
     indices of rows where an array, an object, true or false stands as its value. dated: the same of days in cells
-    of a workbook. unended: the last row is the file's and has no line break. told: what the file says of its rows
-    beside them, where it is known with this chunk.
+    of a workbook; partial: of such days as the cell shows in part. unended: the last row is the file's and has no line
+    break. told: what the file says of its rows beside them, where it is known with this chunk.
     filled: column -> indices of rows whose text goes to the end of its field, where it may have been cut.
     """
 
@@ -96,6 +102,7 @@ class RawChunk:
     damaged: tuple[Damaged, ...] = ()
     nested: Mapping[str, Sequence[int]] = field(default_factory=dict)
     dated: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    partial: Mapping[str, Sequence[int]] = field(default_factory=dict)
     unended: bool = False
     told: Told = Told()
     filled: Mapping[str, Sequence[int]] = field(default_factory=dict)

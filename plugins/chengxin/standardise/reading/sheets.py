@@ -29,6 +29,7 @@ from chengxin.standardise.reading.shapes import (
     Damaged,
     Dated,
     Nested,
+    Partial,
     Piece,
     RawChunk,
     Told,
@@ -420,21 +421,16 @@ def _chunk(
         noted = [Damaged(rows[n], "row.not_a_record", _shown(cells[n])) for n in np.flatnonzero(out).tolist()]
         damaged = sorted([*damaged, *noted], key=lambda item: item.row)
         table, numbers = table.filter(pa.array(~out)).combine_chunks(), numbers[~out]
-    nested, dated = _places(values, out)
-    return RawChunk(table, row_numbers(numbers), tuple(damaged), nested=nested, dated=dated)
+    nested, dated, partial = (_places(values, out, kind) for kind in (Nested, Dated, Partial))
+    return RawChunk(table, row_numbers(numbers), tuple(damaged), nested=nested, dated=dated, partial=partial)
 
 
-def _places(
-    values: dict[str, list[str | None]], out: npt.NDArray[np.bool_]
-) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-    """Return column -> places of truth values, and of days, counted without the rows that are left out."""
-    nested: dict[str, list[int]] = {}
-    dated: dict[str, list[int]] = {}
+def _places(values: dict[str, list[str | None]], out: npt.NDArray[np.bool_], kind: type[str]) -> dict[str, list[int]]:
+    """Return column -> places of values of a kind, counted without the rows that are left out."""
+    found: dict[str, list[int]] = {}
     kept_rows = np.cumsum(~out) - 1
     for name, column in values.items():
-        kinds = set(map(type, column))
-        for kind, found in ((Nested, nested), (Dated, dated)):
-            if kind in kinds:
-                rows = [n for n, value in enumerate(column) if type(value) is kind and not out[n]]
-                found[name] = kept_rows[rows].tolist()
-    return nested, dated
+        if kind in set(map(type, column)):
+            rows = [n for n, value in enumerate(column) if type(value) is kind and not out[n]]
+            found[name] = kept_rows[rows].tolist()
+    return found

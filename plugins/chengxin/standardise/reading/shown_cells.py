@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from chengxin.errors import DeliveryMismatch
 from chengxin.standardise.reading.number_formats import Cell, NumberFormat, forms_of
+from chengxin.standardise.reading.shapes import Dated, Partial
 
 _WHOLE = re.compile("[0-9]{1,15}")
 
@@ -34,6 +35,8 @@ class Shown(NamedTuple):
 
     def written(self, value: str | None, *, is_text: bool, place: str) -> str | None:
         """Return a cell as it is shown. place: of the cell, for people. Raises DeliveryMismatch."""
+        if type(value) is Dated and self.number and self.number.lacks:
+            return Partial(value) if self.number.lacks == "year" or value.endswith("-01") else value
         if type(value) is not str:  # nothing, a day, true
             return value
         form = self.text if is_text else self.zero if value == "0" else self.number

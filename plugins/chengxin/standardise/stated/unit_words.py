@@ -68,7 +68,7 @@ def stated_unit(line: str) -> Unit | None:
         return unit._replace(power=None) if unit else None
     for pattern in (_UNIT, _AS, _ENGLISH_NOTE):
         for found in pattern.finditer(line):
-            for part in (found[1], *_PART.split(found[1])):
+            for part in (found[1], *_PART.split(found[1]), *found[1].split()[:1]):
                 unit = read_unit(part)
                 if unit and (pattern is not _UNIT or _is_sure(unit, found[0])):
                     return unit

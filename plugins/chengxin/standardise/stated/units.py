@@ -1,7 +1,7 @@
 """Units of money that a delivery states outside its columns' names: above the header, in a note, in number formats."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,8 @@ from chengxin.standardise.stated.unit_words import Unit, read_unit, stated_unit
 #: Characters; a line set aside that is no longer may be a note on the whole table.
 NOTE = 80
 _VALUES = frozenset({"money", "date", "instant", "flag"})  # types whose value is meant, however it is shown
+_UNIT_COLUMN = re.compile("(?:金额|计量|货币|计价)单位|币种|币别")
+_FEW_UNITS = 20
 _COUNTS = frozenset({"integer", "year"})
 _SPEAKS_OF_UNIT = r"(?i)单位|元(?:计|填)|币种|币别|货币|\bunits?\b|currency|[(（]in "
 
@@ -33,6 +35,14 @@ def notes_in(table: pa.Table, rows: Rows) -> list[str]:
             if sum(bool(value and value.strip()) for value in row.values()) == 1 and len(texts[n].as_py()) < NOTE:
                 found.append(texts[n].as_py())
     return found
+
+
+def ignored_units(plan: Plan, table: pa.Table) -> Iterator[str]:
+    """Yield what stands in a column that only says the unit of each row's amounts and that the contract leaves out."""
+    for name in table.column_names:
+        if _UNIT_COLUMN.fullmatch(name.strip()) and name in plan.contract.ignored:
+            texts = pc.unique(table[name])
+            yield from (f"单位：{text}" for text in texts.to_pylist()[:_FEW_UNITS] if text and text.strip())
 
 
 def check_unit_cells(plan: Plan, column: ColumnPlan, texts: Iterable[str]) -> None:
@@ -52,9 +62,10 @@ def check_unit_cells(plan: Plan, column: ColumnPlan, texts: Iterable[str]) -> No
 def check_units(plan: Plan, lines: Iterable[str], told: Callable[[str], Unit | None] = stated_unit) -> None:
     """Raise DeliveryMismatch where a line states another unit than the contract's columns of money have.
 
-    Ten thousand times too much or too little looks like any amount. A column whose header names its unit is not meant.
+    Ten thousand times too much or too little looks like any amount. A column whose header names its unit is not meant,
+    unless there is no other of which the line could speak.
     """
-    columns = [c for c in _money(plan) if unit_in(c.source) is None]
+    columns = [c for c in _money(plan) if unit_in(c.source) is None] or (_money(plan) if not plan.ignored else [])
     for line in lines if columns else ():
         unit = told(line)
         other = [c for c in columns if unit and _differs(unit, c, in_currency=plan.in_currency)]
@@ -94,17 +105,21 @@ def shown_columns(
 ) -> frozenset[str]:
     """Return the headers of columns whose cells have to be read as they are shown, zeros and words included.
 
-    `000000` over 12 names 000012, `"示罚〔2024〕"0"号"` a whole document number. Raises DeliveryMismatch where what is
-    shown is more than that, as with conditions and percentages. headers, formats: as in `check_formats`.
+    `000000` over 12 names 000012, `"示罚〔2024〕"0"号"` a whole document number; of days, `m"月"d"日"` shows no year.
+    Raises DeliveryMismatch where what is shown is more than that, as with conditions and percentages. headers, formats:
+    as in `check_formats`.
     """
     found = set()
     for column in plan.columns:
         kind = column.element.type
         header = headers.get(column.element.id, "")
         forms = [] if kind in _VALUES or column.constant is not None else list(formats.get(header, ()))
+        forms = [form for form in forms if not form.lacks]
+        if kind == "date" and any(form.lacks for form in formats.get(header, ())):
+            found.add(header)
         for form in forms:
             if form.parts is None if kind not in _COUNTS else _scaled(form):
-                if kind == "text" and form.words and not form.scale and read_words(form.words.upper()):
+                if kind == "text" and form.words in {"¥", "￥"}:
                     continue  # a sum of money within a text
                 raise DeliveryMismatch(
                     f"{plan.contract.id}：列“{header[:40]}”的单元格数字格式是 {form.code[:40]}，"

@@ -270,6 +270,19 @@ def test_a_table_is_looked_at_through_its_connection(tmp_path, monkeypatch):
         look_at("connection:front/nope")
 
 
+def test_a_table_is_drafted_with_what_may_be_its_watermark_and_the_number_of_its_records(tmp_path, monkeypatch):
+    database = tmp_path / "front.db"
+    with sqlite3.connect(database) as connection:
+        names = '"纳税人识别号" TEXT, "纳税人名称" TEXT, "评价年度" TEXT, "等级" TEXT, "更新时间" TEXT'
+        connection.execute(f'CREATE TABLE nsr ("内码" TEXT PRIMARY KEY, {names})')
+        rows = [(f"k{n}", uscc(n), f"样本{n}公司", "2024", "A", f"2026-01-0{n + 1} 10:00:00") for n in range(9)]
+        connection.executemany("INSERT INTO nsr VALUES (?,?,?,?,?,?)", rows)
+    monkeypatch.setenv("CHENGXIN_CONN_FRONT", f"sqlite:///{database}")
+    text = as_yaml(draft(look_at("connection:front/nsr"), KNOWN, WISHES))
+    assert "watermark 可能是“更新时间”" in text
+    assert "“内码”是该表的主键" in text
+
+
 def test_a_table_of_postgresql_in_a_schema_is_looked_at(tmp_path, monkeypatch):
     import psycopg
 

@@ -133,6 +133,38 @@ def test_days_and_months_that_could_change_places_are_left_to_the_department():
     assert "看不出先后" in found.why
 
 
+@pytest.mark.parametrize(
+    ("header", "values", "said"),
+    [
+        ("企业名称", [uscc(n) for n in range(9)], "内容像是统一社会信用代码"),
+        ("法定代表人", [f"样本{n}有限公司" for n in range(9)], "内容像是企业名称"),
+        ("处罚机关", [f"样本{n}有限公司" for n in range(9)], "内容像是企业名称"),
+        ("处罚决定书文号", [str(n + 1) for n in range(9)], "内容只是数字"),
+        ("处罚日期", ["2024"] * 9, "只有年或年月"),
+        ("罚款金额", [f"1390000{n:04d}" for n in range(9)], "内容像是手机号码"),
+        ("违法事实", [f"示罚〔2024〕{n}号" for n in range(9)], "内容像是文书号"),
+        ("cfjg", ["样本市监局"] * 9, "列名也可能是 penalty_content"),
+    ],
+)
+def test_values_that_are_something_else_than_the_header_says_are_to_be_looked_at(header, values, said):
+    found = matched("penalty", **{header: values})[header]
+    assert not found.sure
+    assert said in found.why
+
+
+def test_columns_without_names_are_hinted_at_by_what_their_values_look_like():
+    found = matched(
+        "penalty", **{"1": [f"样本{n}有限公司" for n in range(9)], "2": [f"示罚〔2024〕{n}号" for n in range(9)]}
+    )
+    assert [element_of(m) for m in found.values()] == [None, None]
+    assert (found["1"].hints[:1], found["2"].hints[:1]) == (("subject_name",), ("decision_no",))
+
+
+def test_an_ambiguous_header_is_what_its_values_look_like():
+    assert element_of(matched("penalty", cfjg=["样本市监局", "样本公安局"] * 5)["cfjg"]) == "authority_name"
+    assert element_of(matched("penalty", cfjg=["罚款五百元", "警告"] * 5)["cfjg"]) == "penalty_content"
+
+
 def test_objects_of_json_are_no_values():
     found = matched("penalty", 当事人=['{"名称":"样本公司"}'] * 9)["当事人"]
     assert element_of(found) is None

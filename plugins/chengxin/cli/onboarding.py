@@ -182,6 +182,8 @@ def _show(console: Console, contract: Contract, trial: Any, open_points: list[st
         console.print(table)
     for point in open_points:
         console.print(f"待办：{point}", highlight=False, markup=False, soft_wrap=True)
+    if open_points:
+        console.print("[yellow]待办处理完（contracts lint 通过）之前，不要投入使用[/]", highlight=False)
     console.print(f"结论：{_VERDICTS[trial.verdict.status]}（{trial.seconds:g} 秒）", highlight=False)
     for found in trial.verdict.findings:
         console.print(f"  {found.message}", highlight=False, markup=False, soft_wrap=True)

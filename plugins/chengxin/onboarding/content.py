@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.model.elements import Element
+from chengxin.model.elements import Element, elements
 from chengxin.model.identifiers import hygiene, is_resident_id
+from chengxin.model.looks import looks
 from chengxin.standardise.kernels import CleanOptions, clean
 from chengxin.standardise.kernels.buffers import as_mask, as_strings, valid
 
@@ -32,6 +33,22 @@ _DOCUMENT = r"[0-9〇一二三四五六七八九十○]"
 _FORMS = {"yymmdd": "6", "yyyymm": "6", "excel": "5", "epoch_s": "9,10", "epoch_ms": "12,13"}
 _DAYS = (date(1949, 10, 1), date(2099, 12, 30))  # of plausible days: of 190905 read as a month none is left
 _PLAIN = 0.9  # from here no form of bare digits is looked for
+
+# Type -> an element of it, what it is called, and the form that its values must have: checks let much else pass.
+_READ_AS = {
+    "uscc": ("uscc", "统一社会信用代码", "^.{18}"), "person_doc": ("person_doc_no", "身份证号", "^.{15,18}"),
+    "reg_no": ("reg_no", "工商注册号", r"^\s*\d{15}\s*$"), "org_code": ("org_code", "组织机构代码", "^.{8,11}$"),
+    "region": ("region_code", "行政区划代码", r"^\s*\d{6}(?:0{3,6})?\s*$"),
+    "phone": ("", "手机号码", r"^\s*1[3-9]\d{9}\s*$"),
+    "document_no": ("", "文书号", r"[〔\[(（](?:19|20)\d\d[〕\])）].*号\s*$"),
+    "date": ("", "日期", r"^\s*(?:19|20)\d\d[-/.年]\d{1,2}[-/.月]\d{1,2}"),
+}  # fmt: skip
+_PLAIN_TYPES = ("name", "text", "document_no", "money", "integer", "decimal", "date", "instant", "phone")
+_ANY_CODE = ("_code", "_id", "id_no", "certificate_no", "_at")  # may well be one of these
+_BARE = (
+    (("date", "instant"), r"^\s*(?:19|20)\d\d(?:年|[-/.年]?\d{1,2}月?)?\s*$", "只有年或年月，会按第一天存储"),
+    (("document_no", "text"), r"^\s*\d{1,8}\s*$", "内容只是数字"),
+)
 
 
 @dataclass
@@ -102,6 +119,41 @@ class Evidence:
         days = clean(self.values, "date", options=CleanOptions(date_form=form)).values
         good = valid(days) & as_mask(pc.and_(pc.greater_equal(days, _DAYS[0]), pc.less_equal(days, _DAYS[1])))
         return float(np.count_nonzero(good & self.filled)) / self.given
+
+    def looks(self, element: Element) -> tuple[bool, str]:
+        """Return whether the values look as those of the element do, and what they look like instead, if so."""
+        fits, instead = False, ""
+        for look in element.looks if self.given >= ENOUGH else ():
+            said = looks()[look.like or look.unlike or ""]
+            alike = self.matching(said.regex)
+            fits |= look.like is not None and alike >= _PLAIN
+            if (1 - alike if look.like else alike) >= min(look.share, _PLAIN):
+                instead = f"内容{'不像' if look.like else '像是'}{said.title}"
+        return fits, instead or self._otherwise(element)
+
+    def _otherwise(self, element: Element) -> str:
+        """Say what the values are that a value of the element hardly is; empty = nothing speaks against it."""
+        if self.given < ENOUGH or element.type not in _PLAIN_TYPES or element.id.endswith(_ANY_CODE):
+            return ""
+        if self.reads_as and self.reads_as != ("date" if element.type == "instant" else element.type):
+            return f"内容像是{_READ_AS[self.reads_as][1]}"
+        for types, pattern, said in _BARE:
+            if element.type in types and self.matching(pattern) >= _PLAIN:
+                return said
+        return ""
+
+    @cached_property
+    def reads_as(self) -> str | None:
+        """Return the type whose check, or form, nearly all values pass though hardly anything else does."""
+        for name, (element, _, pattern) in _READ_AS.items():
+            if self.matching(pattern) >= _PLAIN and (not element or (self.passing(elements()[element]) or 0) >= _PLAIN):
+                return name
+        return None
+
+    @property
+    def names_businesses(self) -> bool:
+        """Tell whether nearly all values are names of businesses."""
+        return self.given >= ENOUGH and self.matching(looks()["business"].regex) >= _PLAIN
 
     def _residents(self) -> float:
         """Return the share of resident ids and permits with a check character: passports look like anything."""

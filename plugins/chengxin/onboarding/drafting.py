@@ -110,7 +110,7 @@ def draft(sample: Sample, contracts: Mapping[str, Contract], wishes: Wishes) -> 
         body["examples"] = _examples(trial, chosen, columns, frozenset(words))
     if not clear:
         body["kind"] = UNDECIDED
-    notes = _siblings(chosen, contracts)
+    notes = (*_siblings(chosen, contracts), *_of_table(sample, chosen))
     return Draft(body, sample, chosen, tuple(ranked), clear, units, words, bool(wishes.kind), refused, notes, lacks)
 
 
@@ -118,6 +118,18 @@ def _siblings(chosen: Proposal, contracts: Mapping[str, Contract]) -> tuple[str,
     """Say how data sets of the same kind are delivered; it cannot be seen in one file."""
     full = [c.id for c in contracts.values() if c.kind == chosen.kind.id and c.delivery.mode == "full"]
     return (f"同类数据集 {'、'.join(full)} 是全量清单（delivery.mode: full），请核对本数据集",) if full else ()
+
+
+def _of_table(sample: Sample, chosen: Proposal) -> tuple[str, ...]:
+    """Say which columns of a table may be its watermark and the number of its records."""
+    if sample.delivery.get("connector") != "database":
+        return ()
+    key, notes = sample.delivery["options"].get("key"), []
+    if changed := next((m.header for m in chosen.matches if m.element and m.element.type == "instant"), None):
+        notes.append(f"watermark 可能是“{changed}”：确随每次变更而增大的，写入 delivery.options")
+    if isinstance(key, str) and any(m.header == key and m.element is None for m in chosen.matches):
+        notes.append(f"“{key}”是该表的主键：同一条记录的主键不变的，请对应 source_record_id，更正后据此认出")
+    return tuple(notes)
 
 
 def _body(

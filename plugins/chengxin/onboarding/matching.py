@@ -19,6 +19,7 @@ _IN_HEADERS = 0.5  # where a header says what the list is of: 处罚日期
 _NOT_ITS_OWN = 2.0  # most that a kind scores whose own business is nowhere named: too little to be proposed
 _DAY_OR_MONTH_FIRST = r"^\s*\d{1,2}[/.-]\d{1,2}[/.-](?:19|20)\d\d\b"
 _NESTED = r"(?s)^\s*(\{.*\}|\[.*\])\s*$"
+_AS_WELL = 0.05  # another element whose spelling is so near is meant as well as this one
 _CODE_TYPES = ("uscc", "person_doc")
 
 
@@ -75,10 +76,16 @@ class _Pair:
     likeness: float
     passing: float | None
     why: str
+    fits: bool = False
+    odd: str = ""
 
     @property
     def rank(self) -> float:
         """Return the likeness of the header, moved by what the values say."""
+        return self._rank + (0.1 if self.fits else -0.2 if self.odd else 0.0)
+
+    @property
+    def _rank(self) -> float:
         if self.passing is None and self.element.id.endswith("_code") and self.element.type == "text":
             return self.likeness - 0.05  # without values, the name is likelier sent than the code
         if self.passing is None or self.element.type not in CHECKED:
@@ -108,7 +115,8 @@ def _match(columns: Mapping[str, Evidence], kind: Kind, vocabulary: Vocabulary) 
             if likeness.score:
                 enough = evidence.given >= ENOUGH
                 passing = evidence.passing(element)
-                pair = _Pair(header, element, likeness.score, passing if enough else None, likeness.why)
+                said = evidence.looks(element)
+                pair = _Pair(header, element, likeness.score, passing if enough else None, likeness.why, *said)
                 pairs.append(pair)
     pairs.sort(key=lambda p: (-p.rank, order[p.element.id]))
     by_header: dict[str, _Pair] = {}
@@ -120,7 +128,7 @@ def _match(columns: Mapping[str, Evidence], kind: Kind, vocabulary: Vocabulary) 
             taken[pair.element.id] = pair.header
     _by_content(columns, kind, by_header, taken)
     return tuple(
-        _decided(by_header[header], columns[header])
+        _decided(by_header[header], columns[header], [p for p in pairs if p.header == header])
         if header in by_header
         else _undecided(header, evidence, [p for p in pairs if p.header == header], taken, kind)
         for header, evidence in columns.items()
@@ -160,10 +168,18 @@ def _is_nested(evidence: Evidence) -> bool:
     return evidence.matching(_NESTED) > REFUTED
 
 
-def _decided(pair: _Pair, evidence: Evidence) -> Match:
+def _decided(pair: _Pair, evidence: Evidence, pairs: Sequence[_Pair]) -> Match:
+    """Take a pair; it is sure where the header names one element only and the values do not speak against it."""
     form = evidence.date_form if pair.element.type in {"date", "instant"} else None
     sure = pair.likeness > EXACT and (pair.passing is None or pair.passing >= EXACT) and not form
-    return Match(pair.header, pair.element, pair.rank, evidence.passing(pair.element), pair.why, sure, date_form=form)
+    doubts = [pair.odd] if pair.odd else []
+    doubts += [
+        f"列名也可能是 {p.element.id}（{p.element.title}）" for p in pairs
+        if p is not pair and p.likeness >= max(EXACT, pair.likeness - _AS_WELL) and not p.is_refuted and not p.odd
+    ][:2]  # fmt: skip
+    why = "；".join([pair.why, *doubts])
+    passing = evidence.passing(pair.element)
+    return Match(pair.header, pair.element, pair.rank, passing, why, sure and not doubts, date_form=form)
 
 
 def _undecided(header: str, evidence: Evidence, pairs: Sequence[_Pair], taken: Mapping[str, str], kind: Kind) -> Match:
@@ -186,13 +202,15 @@ def _undecided(header: str, evidence: Evidence, pairs: Sequence[_Pair], taken: M
 
 
 def _hints(evidence: Evidence, kind: Kind, taken: Mapping[str, str]) -> tuple[str, ...]:
-    """Name free elements of the kind whose telling check the values pass."""
+    """Name free elements of the kind whose telling check the values pass, or as whose they look."""
     if evidence.given < ENOUGH:
         return ()
     free = [elements()[name] for name in kind.elements if name not in taken]
     spoken = any(not word.isascii() for word in evidence.words())
     fitting = [e for e in free if e.type in TELLING or (e.type == "code" and spoken)]
-    return tuple(e.id for e in fitting if (evidence.passing(e) or 0) >= CONFIRMED)[:4]
+    name = kind.roles["subject"].identity.get("name") if evidence.names_businesses else None
+    first = [e.id for e in free if e.id == name or (e.type == "document_no" == evidence.reads_as)]
+    return (*first, *(e.id for e in fitting if (evidence.passing(e) or 0) >= CONFIRMED))[:4]
 
 
 @cache

@@ -1,8 +1,9 @@
 """A bounded look at a source: a file in any format, packed or not, one page of an interface, some rows of a table."""
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 
 from chengxin.contracts.models import FileSpec
-from chengxin.errors import ChengxinError, DeliveryCorrupt
+from chengxin.errors import ChengxinError, DeliveryCorrupt, DeliveryMismatch
 from chengxin.settings import Limits
 from chengxin.standardise.reader import above, plan, read
 from chengxin.standardise.reading.archives import PACKED, SUFFIXES, sources
@@ -113,7 +114,7 @@ def _sampled(path: Path, name: str, delivery: dict[str, Any], scratch: Path, not
     if found.alternatives and found.confidence < 0.9:
         notes = (*notes, f"编码很可能是 {found.encoding}，也可能是 {'、'.join(found.alternatives)}：请看中文是否正常")
     spec = FileSpec.model_validate(chosen)
-    with _shortened(path, spec, scratch) as (shorter, whole):
+    with _shortened(path, spec, scratch) as (shorter, whole), _said_of_the_sample(path, spec):
         tables, rows, damaged = [], 0, 0
         for chunk in _chunks(shorter, spec):
             tables.append(chunk.table)
@@ -129,6 +130,22 @@ def _sampled(path: Path, name: str, delivery: dict[str, Any], scratch: Path, not
     stated = [stated_unit(line) for line in above(path, spec)]
     unit = next((unit.declared for unit in stated if unit and unit.declared), None)
     return Sample(name, chosen, delivery, table.select(kept).combine_chunks(), whole, damaged, notes, unit)
+
+
+@contextmanager
+def _said_of_the_sample(path: Path, spec: FileSpec) -> Iterator[None]:
+    """Add the names at the top of a JSON document to why it has no records: nobody has agreed on any yet."""
+    try:
+        yield
+    except DeliveryMismatch as fault:
+        top: Any = None
+        if spec.format == "json" and path.stat().st_size < _MIDDLE:
+            with suppress(ValueError):
+                top = json.loads(path.read_bytes().decode(spec.encoding if spec.encoding != "auto" else "utf-8"))
+        if not isinstance(top, dict):
+            raise
+        names = "、".join(list(top)[:8])
+        raise DeliveryCorrupt(f"{fault}（样本顶层有 {names}：是失败的回答、没有记录，或记录不是对象的数组）") from fault
 
 
 def _chunks(path: Path, spec: FileSpec) -> Iterator[Any]:

@@ -112,8 +112,7 @@ def _said(match: Match, draft: Draft) -> str:
     said = [match.element.title]
     if match.passing is not None:
         said.append(f"{percent(match.passing)} 通过校验")
-    if match.why not in {"列名", "已有合同同名列"}:
-        said.append(match.why)
+    said += [why for why in match.why.split("；") if why not in {"列名", "已有合同同名列"}]
     unit = draft.units.get(match.element.id)
     if unit and unit[1] not in {"列名", "表头上方"}:
         said.append("待办：单位未写明，暂按元")

@@ -235,6 +235,8 @@ def xlsx_files() -> Iterator[Polluted]:
     yield made("clean", lambda _: None, "right")
     yield made("title_above", lambda book: book.active.insert_rows(1), "refused", "表头在第 2 行")
     yield made("footer", put(A14="合计", D14=999, A15="注：示例"), "rows", "row.not_a_record")
+    sums = put(A14="汇总", D14=999, A15="平均值", D15=9, A16="其中：企业", D16=99)
+    yield made("sums_of_other_names", sums, "rows", "^row.not_a_record$")
     yield made("unit_below_changed", put(A15="注：单位：万元"), "refused", "单位：万元")
     yield made("extra_column", put(G1="备注", G2="x"), "refused", "未声明的列：备注")
     yield made("stray_cell", put(H5="x"), "rows", "row.width")

@@ -473,3 +473,9 @@ def test_several_document_numbers_in_one_field_are_told():
     several = ["示罚〔2024〕1号、2号", "示罚〔2024〕1号;示罚〔2024〕2号", "示罚〔2024〕1号，2号"]
     honest = ["示罚〔2024〕1号", "示罚〔2024〕 1 号", "（2024）湘01执1号之一", "示罚〔2024〕1、2号"]
     assert told("document_no", "document_no.several", [*several, *honest]) == several
+
+
+def test_the_mark_of_a_footnote_is_part_of_no_name_and_no_number():
+    assert one("name", "示例有限公司¹") == (None, ["name.markup"])
+    assert one("document_no", "示罚〔2024〕104¹号") == (None, ["name.markup"])
+    assert one("text", "占地100m²") == ("占地100m²", [])

@@ -33,7 +33,7 @@ _SIGNS = b'"?&<+.\xc2\xc3\xe2'  # signs, and the first bytes of Western letters,
 _PAIRS = (b"\xbc\x9f", b"\x80\x82")  # the last bytes of ？ and 。
 _SPOILED = (
     ("identifier.scientific", r"^[0-9](?:\.[0-9]+)?[Ee]\+[0-9]+$"),
-    ("name.markup", MARKUP + '|"'),
+    ("name.markup", MARKUP + '|"|^[^À-ÿ]*[¹²³⁰-⁹]'),
     ("text.replacement", LOST),
 )
 # what a spreadsheet makes of 1-14, and a template or a program of a number that is missing

@@ -44,13 +44,13 @@ _WORN = (
     r"^(?:“[^”]*”|‘[^’]*’|「[^」]*」|『[^』]*』|《[^》]*》|＂[^＂]*＂|=?\"[^\"]*\"|'[^']*'|`[^`]*`)$"
     r"|^(?:\"[^\"]*|＂[^＂]*|“[^”]*)$|^[^\"]*[^\"0-9]\"[^\"]*$|^[^“]*”$"  # half a pair; 15\" are inches
     r"|^\[\s*['\"].*['\"]\s*\]$|" + MARKUP + r"|\\[uU][0-9A-Fa-f]{4}|\\[nrt]|(?:%[0-9A-Fa-f]{2}){3}"
-    r"|_x[0-9A-F]{4}_|" + _CODED
+    r"|[¹²³⁰-⁹]$|_x[0-9A-F]{4}_|" + _CODED
 )
 # a lost character, Chinese bytes read as Western ones (Ê¾Àý), the rest of a name that was cut (示例有限...)
 LOST = r"[?？□■]|[\x{A1}-\x{FF}]{3}|(?:\.{3}|…|。{3})$"
 INVISIBLE = r"[\x{85}\x{AD}\x{2028}\x{2029}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}\x{FEFF}]"
 _MARKS = (
-    r"[“”‘「『《＂\"'`&<\\%、/／;；,，|+\s]|_x|" + _CODED + "|" + LOST + "|" + INVISIBLE
+    r"[“”‘「『《＂\"'`&<\\%、/／;；,，|+\s¹²³⁰-⁹]|_x|" + _CODED + "|" + LOST + "|" + INVISIBLE
 )  # one of them stands in whatever those look for
 _NONE = pa.array(
     ["同上", "同前", "同左", "见上", "见上行", *ELSEWHERE, "测试", "test", "Test", "TEST"]

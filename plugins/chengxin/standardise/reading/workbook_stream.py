@@ -19,6 +19,7 @@ import pyarrow as pa
 import python_calamine as calamine
 
 from chengxin.standardise.reading.number_formats import codes, placed, styled_cells
+from chengxin.standardise.reading.raised_texts import raised
 from chengxin.standardise.reading.shown_cells import Places, Shown, gathered
 from chengxin.standardise.reading.unseen_rows import Unseen
 from chengxin.standardise.reading.workbook_zip import (
@@ -105,7 +106,7 @@ def sheet_pieces(path: Path, sheet: str, block: int = _BLOCK, shown: Collection[
             styles = {n: form for n, code in codes(opened.package).items() if (form := Shown.of(code))} if shown else {}
             for xml in _cut(file, block):
                 refuse_far_cells(xml, path, sheet)
-                plain = failures_as_texts(xml)
+                plain = raised(failures_as_texts(xml))
                 marked = _marked(plain)
                 found = opened.sheet(marked)
                 if found.start is None:
@@ -275,7 +276,9 @@ def _texts(path: Path) -> Iterator[pa.Array]:
         with opened.package.open(member) as file:
             for xml, count in _cut_texts(file):
                 cells = b"".join([b'<row><c t="s"><v>%d</v></c></row>' % n for n in range(count)])
-                found = opened.sheet(b"<worksheet><sheetData>" + cells + b"</sheetData></worksheet>", (member, xml))
+                found = opened.sheet(
+                    b"<worksheet><sheetData>" + cells + b"</sheetData></worksheet>", (member, raised(xml))
+                )
                 rows = [row[0] for row in found.to_python(skip_empty_area=False)]
                 yield pa.array(rows + [""] * (count - len(rows)), pa.string())
 

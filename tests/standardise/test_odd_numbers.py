@@ -24,7 +24,9 @@ def number(day: date, from_1904: bool = False) -> str:
     return str((day - ZERO).days - 1462 * from_1904)
 
 
-def doubtful(contract: Contract, days: list[str], beside: list[str]) -> list[tuple[int, str]]:
+def doubtful(
+    contract: Contract, days: list[str], beside: list[str], rule: str = "date.serial"
+) -> list[tuple[int, str]]:
     """Return row and element of the days that are told."""
     rows = [
         {k: str(v) for k, v in penalty(n, subject_name=f"湖南示例{n}有限公司", uscc=uscc(n)).items() if k in NAMES}
@@ -32,7 +34,17 @@ def doubtful(contract: Contract, days: list[str], beside: list[str]) -> list[tup
         for n, (day, other) in enumerate(zip(days, beside, strict=True), 1)
     ]
     issues = standardise_rows(contract, rows)[2].to_pylist()
-    return [(i["source_row"], i["element"]) for i in issues if i["rule"] == "date.serial"]
+    return [(i["source_row"], i["element"]) for i in issues if i["rule"] == rule]
+
+
+@pytest.mark.parametrize("time", ["T16:00:00", " 16:00:00.000", " 16:00"])
+def test_days_that_are_written_in_utc_are_told(contract, time):
+    days = [day.isoformat() + time for day in DAYS]
+    told = [(n, "decision_on") for n in range(1, 7)]
+    assert doubtful(contract, days, [""] * 6, "date.utc") == told
+    assert doubtful(contract, [*days[:5], f"{DAYS[5]} 09:30:00"], [""] * 6, "date.utc") == []  # an hour is meant
+    assert doubtful(contract, [day + "Z" for day in days], [""] * 6, "date.utc") == []  # says so itself
+    assert doubtful(contract, days[:4], [""] * 4, "date.utc") == []
 
 
 DAYS = [date(2026, 1, 1) + timedelta(7 * n) for n in range(6)]

@@ -378,8 +378,11 @@ INNER = "<ROWDATA><ROW><n>甲 &amp; 乙</n></ROW><ROW><n>丙</n></ROW></ROWDATA>
     ("body", "spec"),
     [
         (INNER, {"records": "Message/Body/ROWDATA/ROW"}),
-        (f"<![CDATA[<?xml version='1.0'?>{INNER}]]>", {"records": "ROWDATA/ROW", "wrapped": "cdata"}),
-        (INNER.replace("&", "&amp;").replace("<", "&lt;"), {"records": "ROWDATA/ROW", "wrapped": "escaped"}),
+        (f"<![CDATA[<?xml version='1.0'?>{INNER}]]>", {"records": "Message/Body/ROWDATA/ROW", "wrapped": "cdata"}),
+        (
+            INNER.replace("&", "&amp;").replace("<", "&lt;"),
+            {"records": "Message/Body/ROWDATA/ROW", "wrapped": "escaped"},
+        ),
     ],
 )
 def test_rows_of_an_exchange_message_carry_what_its_head_says(tmp_path, body, spec):

@@ -1,10 +1,13 @@
 """Nothing of a JSON or XML file stays unread without a word."""
 
+import json
+
 import pytest
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryMismatch
 from chengxin.standardise.reader import plan, read
+from deliveries import Office, penalty, uscc
 
 
 @pytest.mark.parametrize(
@@ -177,3 +180,23 @@ def test_what_follows_the_records_of_a_json_file_and_is_none_is_told(tmp_path, b
     chunks = list(read(plan(path, spec)[0], spec))
     assert [row for chunk in chunks for row in chunk.table.to_pylist()] == [{"a": "1"}]
     assert [(item.row, item.rule, item.raw) for chunk in chunks for item in chunk.damaged] == damaged
+
+
+def test_rows_that_a_whole_path_leaves_out_are_told(tmp_path):
+    names = ("subject_name", "uscc", "decision_no", "decision_on", "authority_name")
+    office = Office(tmp_path)
+    office.contract("list", "penalty", names, file={"format": "xml", "records": "m/D/R"})
+    rows = [
+        "".join(
+            f"<{name}>{penalty(n, subject_name=f'湖南示例{n}有限公司', uscc=uscc(n))[name]}</{name}>" for name in names
+        )
+        for n in range(2)
+    ]
+    path = tmp_path / "list.xml"
+    path.write_text(f"<m><D><R>{rows[0]}</R></D><Deleted><R>{rows[1]}</R></Deleted></m>", "utf-8")
+    account = office.ingest("list", path)
+    verdict = json.loads((office.layout.validation("list", account["batch_id"]) / "verdict.json").read_text("utf-8"))
+    told = {f["rule"]: (f["severity"], f["message"]) for f in verdict["findings"]}
+    assert account["received"] == 1
+    assert told["rows.left_out"][0] == "warning"
+    assert "m/Deleted/R" in told["rows.left_out"][1]

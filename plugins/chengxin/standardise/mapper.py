@@ -35,7 +35,7 @@ from chengxin.standardise.reading.torn import as_others, perhaps_cut
 from chengxin.standardise.row_checks.agreement import MISPLACED, born_otherwise, other_subjects, slipped
 from chengxin.standardise.row_checks.days import ancient, filled_down
 from chengxin.standardise.row_checks.fines import in_other_unit
-from chengxin.standardise.row_checks.odd_numbers import numbers_among_names, serial_days
+from chengxin.standardise.row_checks.odd_numbers import numbers_among_names, serial_days, utc_midnights
 from chengxin.standardise.row_checks.roles import both_roles
 from chengxin.standardise.stated.units import NOTE, check_unit_cells, check_units, ignored_units, notes_in
 
@@ -107,7 +107,7 @@ class Mapper:
         work.check_identity()
         work.check_shifted()
         work.check_dates()
-        work.check_serial_days()
+        work.check_written_days()
         work.check_end()
         work.check_torn()
         check_units(self.plan, notes_in(chunk.table, np.flatnonzero(work.refused)))
@@ -375,12 +375,15 @@ class _Work:
         if born is not None and number is not None:
             self.log.add("person.born_differs", born_otherwise(born, number), "born_on", "", none)
 
-    def check_serial_days(self) -> None:
-        """Warn of day numbers of a spreadsheet where days written out make them doubtful."""
-        if self.chunk.dated:  # a workbook says itself what its days are
-            return
+    def check_written_days(self) -> None:
+        """Warn of day numbers of a spreadsheet where days written out make them doubtful, and of days in UTC."""
         columns = [c for c in self.plan.columns if c.element.type == "date" and c.constant is None]
         raw = {c.element.id: self._raw(c) for c in columns}
+        for column in columns:
+            in_utc = utc_midnights(as_strings(raw[column.element.id]))
+            self.log.add("date.utc", in_utc, column.element.id, self._source(column), raw[column.element.id])
+        if self.chunk.dated:  # a workbook says itself what its days are
+            return
         doubtful = serial_days(raw, {c.element.id: self.values[c.element.id] for c in columns})
         for column in columns:
             if column.date_form != "excel" and column.element.id in doubtful:

@@ -124,7 +124,7 @@ def _standardised(
                 "请核对传输是否完整，重新报送完整的文件"
             )
     if contract.delivery.connector == "http_api":  # pages as they came: what one says, the connector has compared
-        told = [Told()] * len(found)
+        told = [Told(left=says.left) for says in told]
     return StandardBatch(
         contract.id,
         batch.batch_id,
@@ -138,6 +138,7 @@ def _standardised(
         unfinished=unfinished(records, told),
         unseen=tuple(text for says in told for text in says.unseen),
         merged=tuple(text for says in told for text in says.merged),
+        left=tuple(dict.fromkeys(text for says in told for text in says.left)),
         sums={s.name: says.sums[0] for s, says in zip(found, told, strict=True) if len(says.sums) == 1},
     )
 

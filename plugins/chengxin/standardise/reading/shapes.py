@@ -67,7 +67,7 @@ class Told:
     page. units: notes on the unit of its amounts; sums: lines that add them up. unfinished: what says that it is one
     page, or a failed answer; torn: what says that it was not written to its end. unseen: rows of a workbook that
     whoever looks at it does not take for records, in words; merged: rows that were read with what stands in a merged
-    cell above, in words.
+    cell above, in words. left: where rows stand that the contract's path leaves out.
     """
 
     stated: tuple[int, ...] = ()
@@ -79,6 +79,7 @@ class Told:
     unseen: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
     def __add__(self, other: "Told") -> "Told":
         """Return what both say."""

@@ -73,7 +73,7 @@ class Beside:
                 return where[-1]
         return None
 
-    def elsewhere(self, place: Place, path: Sequence[str], columns: Sequence[str]) -> str | None:
+    def elsewhere(self, place: Place, path: Sequence[str], columns: Sequence[str]) -> Place | None:
         """Return the path of an element away from the rows that may be one of them, or None.
 
         One of the row's own name that has a column, unless `path` names a place that was chosen among such; or one of
@@ -91,7 +91,7 @@ class Beside:
             else:
                 is_row = shared > 2 and 2 * shared >= max(len(parts), len(known)) and self._has_number(where)
             if is_row and not _speaks_of_rows(where[-1]):
-                return "/".join(where)
+                return where
         return None
 
     def _has_number(self, place: Place) -> bool:

@@ -7,6 +7,7 @@ no huge trees. Rows inside comments and CDATA are not rows.
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lxml import etree
@@ -202,12 +203,17 @@ class _Rows:
                 f"文件 {self._name} 里除了记录 {tag} 还有 {other}，分不清是不是记录；请在合同 file.records 中写明路径，"
                 "或请提供部门统一记录的元素名后重报"
             )
-        if self._path and (other := self._beside.elsewhere(place, self._path, self._gathering.names)):
+        far = self._beside.elsewhere(place, self._path, self._gathering.names) if self._path else None
+        # whoever wrote the whole path has chosen this list among others, but not a row that fell out of it
+        is_chosen = tuple(self._path[:-1]) == place and len(place) > 1
+        if far and not (is_chosen and far[:-1] != place[: len(far) - 1]):
             raise DeliveryMismatch(
-                f"文件 {self._name} 里在约定的记录 {'/'.join(self._path)} 之外还有 {other}，"
-                "其中的字段像是记录，却没有约定读取；请提供部门把记录放在同一处后重报"
+                f"文件 {self._name} 里在约定的记录 {'/'.join(self._path)} 之外还有 {'/'.join(far)}，"
+                "其中的字段像是记录，却没有约定读取；请提供部门把记录放在同一处后重报，"
+                "或在合同 file.records 中写明从根元素起的完整路径"
             )
-        self._gathering.told = told(self._beside.near(place), self._ordinal)
+        says = told(self._beside.near(place), self._ordinal)
+        self._gathering.told = replace(says, left=("/".join(far),)) if far else says
 
     def _take(self, match: re.Match[str]) -> None:
         """Act on a tag within a row: its end, or one that can only come after it."""

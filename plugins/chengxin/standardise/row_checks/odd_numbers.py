@@ -1,4 +1,4 @@
-"""Numbers where others have something else: a day as the number of a spreadsheet, 0 as a name.
+"""Numbers where others have something else: a day as the number of a spreadsheet or in UTC, 0 as a name.
 
 The number of a day counts from 1900 or, out of old Macintosh workbooks, from 1904: in a text nothing says from which.
 """
@@ -15,6 +15,8 @@ _APART = 1462  # days between the two beginnings
 _NEAR, _FAR = 31, 365  # days
 _ROWS = 1_000  # that are compared
 _DIGITS = r"^[0-9][0-9 .,:/年月日时分秒TZ+-]*$|^[0-9][0-9A-Z]{14,17}$"
+_EVENING = r"^[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?[ T]16:00(:00(\.0+)?)?$"
+_NEARLY_ALL = 0.9
 _FEW = 5  # one in so many at most; else they may be the numbers that the source has for names
 
 
@@ -43,6 +45,19 @@ def serial_days(raw: Mapping[str, pa.Array], read: Mapping[str, pa.Array]) -> di
         if written.any() or any(_is_four_years_later(read[element], days, mask) for days in beside):
             found[element] = mask
     return found
+
+
+def utc_midnights(values: pa.StringArray) -> Mask:
+    """Mark days with the time 16:00:00 where nearly all of a column have it: midnight in Shanghai, written in UTC.
+
+    Such a day is the one before. An hour of the day that says nothing else is 00:00:00, and a real one differs by row.
+    """
+    hits = np.zeros(len(values), np.bool_)
+    rows: Rows = np.flatnonzero(valid(values))
+    if len(rows) < _FEW or matches(take(values, rows[:_ROWS]), _EVENING).mean() < _NEARLY_ALL:
+        return hits
+    hits[rows] = matches(take(values, rows), _EVENING)
+    return hits if hits.sum() >= _NEARLY_ALL * len(rows) else np.zeros(len(values), np.bool_)
 
 
 def _numbers(values: pa.StringArray) -> Mask:

@@ -57,6 +57,7 @@ class Evidence:
 
     values: pa.Array
     _shares: dict[tuple[str, str | None], float] = field(default_factory=dict)
+    _matched: dict[tuple[str, str | None], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.values = as_strings(self.values)
@@ -167,11 +168,13 @@ class Evidence:
         """Return the share of given values in which a pattern is found, and the other one is not."""
         if self.given == 0:
             return 0.0
-        values = self.values.filter(pa.array(self.filled))
-        good = pc.match_substring_regex(values, pattern)
-        if but_not:
-            good = pc.and_(good, pc.invert(pc.match_substring_regex(values, but_not)))
-        return float(pc.sum(good).as_py() or 0) / self.given
+        if (pattern, but_not) not in self._matched:
+            values = self.values.filter(pa.array(self.filled))
+            good = pc.match_substring_regex(values, pattern)
+            if but_not:
+                good = pc.and_(good, pc.invert(pc.match_substring_regex(values, but_not)))
+            self._matched[pattern, but_not] = float(pc.sum(good).as_py() or 0) / self.given
+        return self._matched[pattern, but_not]
 
     def distinct(self) -> int:
         """Return the number of different values."""

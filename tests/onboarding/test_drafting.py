@@ -160,7 +160,7 @@ def test_a_given_kind_is_kept(tmp_path):
 
 
 def test_headers_with_yaml_signs_survive(tmp_path):
-    header = ["企业名称", "信用代码", "# 备注: {甲}, [乙]", "- 'x\""]
+    header = ["企业\n名称", "信用代码", "# 备注: {甲}, [乙]", "- 'x\""]
     path = table(tmp_path / "odd.csv", header, [["甲样本公司", uscc(n), "a", "b"] for n in range(9)])
     contract = as_contract(as_yaml(drafted(path, Wishes(kind="registration"))), tmp_path)
     assert {c.source for c in contract.columns} | set(contract.ignored) == set(header)

@@ -1,5 +1,6 @@
 """A draft as the YAML that a person edits: what was found as comments, what must be decided as 待办."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -203,8 +204,9 @@ def _text(value: Any) -> str:
         return "[" + ", ".join(map(_text, value)) + "]"
     if isinstance(value, bool | int | float):
         return str(value).lower()
-    dumped = yaml.safe_dump([str(value)], default_flow_style=True, allow_unicode=True, width=10**6).strip()
-    return dumped[1:-1]
+    style = '"' if re.search(r"[\x00-\x1f\x85\u2028\u2029]", str(value)) else None  # a header may hold a line break
+    dumped = yaml.safe_dump([str(value)], default_flow_style=True, default_style=style, allow_unicode=True, width=10**6)
+    return dumped.strip()[1:-1]
 
 
 def _one_line(text: str) -> str:

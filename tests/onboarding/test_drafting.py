@@ -38,7 +38,11 @@ def as_contract(text: str, folder: Path, *, decided: bool = False) -> Contract:
     """Read a draft as the loader does; decided: as a person left it who ignored every open column."""
     if decided:
         text = re.sub(r"(?m)^  \w+_code: \{.*$", lambda codes: codes[0].replace("待定", "1"), text)
-        text = text.replace("legal: 待定", "legal: 测试").replace(": 待定", ": 本用途不归集")
+        text = (
+            text.replace("unit: 待定", "unit: 元")
+            .replace("legal: 待定", "legal: 测试")
+            .replace(": 待定", ": 本用途不归集")
+        )
     dataset = yaml.safe_load(text)["id"]
     path = folder / f"{dataset}.yaml"
     path.write_text(text, "utf-8")
@@ -127,7 +131,17 @@ def test_layout_found_is_layout_written(tmp_path):
 def test_an_unstated_unit_is_said_to_be_unknown(tmp_path):
     rows = [["湘示罚〔2026〕1号", "2026-01-05", uscc(n), str(n * 100 + 7)] for n in range(9)]
     text = as_yaml(drafted(table(tmp_path / "处罚.csv", ["处罚决定书文号", "处罚日期", "信用代码", "罚款"], rows)))
-    assert "待办：单位未写明，暂按元" in text
+    assert "待办：单位未写明，请问清是元还是万元\n" in text
+    told = lint_contract(as_contract(text, tmp_path))
+    assert any("“罚款”的单位尚未决定" in line for line in told)
+
+
+def test_what_speaks_for_a_unit_that_nothing_states_is_said(tmp_path):
+    rows = [["湘示罚〔2026〕1号", "2026-01-05", uscc(n), f"0.{n}123", f"{n}"] for n in range(1, 9)]
+    header = ["处罚决定书文号", "处罚日期", "信用代码", "没收违法所得", "CF_NR_FK"]
+    text = as_yaml(drafted(table(tmp_path / "处罚.csv", header, rows)))
+    assert "是元还是万元，小数多于两位，多半是万元" in text
+    assert "是元还是万元，双公示标准为万元" in text
 
 
 def test_a_unit_above_the_header_is_taken(tmp_path):

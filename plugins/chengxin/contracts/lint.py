@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from chengxin.contracts.loader import Problem
-from chengxin.contracts.models import Contract, FileSpec
+from chengxin.contracts.models import UNDECIDED, Contract, FileSpec
 from chengxin.contracts.plan import ENVELOPE, fold_header
 from chengxin.contracts.secrets import secrets
 from chengxin.contracts.units import contradicts
@@ -17,9 +17,6 @@ from chengxin.model.kinds import Kind, kinds
 from chengxin.model.regions import known_codes
 from chengxin.model.rules import rules
 from chengxin.model.schema import element_columns, kind_columns
-
-# What a draft says where only a person can decide (contracts draft); no contract runs with it.
-UNDECIDED = "待定"
 
 # What a connector cannot do without; the connectors check the rest of their options themselves.
 NEEDED_OPTIONS = {"file_drop": (), "http_api": ("connection",), "database": ("connection", "table")}
@@ -90,6 +87,9 @@ def _undecided(contract: Contract) -> Iterator[str]:
     ):
         if value == UNDECIDED:
             yield f"{place}：尚未决定，{advice} (undecided)"
+    for n, column in enumerate(contract.columns):
+        if column.unit == UNDECIDED:
+            yield f"columns[{n}].unit：“{column.source}”的单位尚未决定，请问清是元还是万元后写明 (undecided unit)"
     for field in contract.file.fields:
         if field.source.startswith(UNDECIDED):
             yield f"file.fields.{field.source}：起止位置尚未决定，请按接口说明改好并写上列名 (undecided field)"
@@ -160,7 +160,8 @@ def _units(contract: Contract) -> Iterator[str]:
     for n, column in enumerate(contract.columns):
         element = elements().get(column.element)
         for header in (column.source, *column.aliases) if element and element.type == "money" else ():
-            if unit := contradicts(header, column.unit, in_currency=in_currency):
+            own = None if column.unit == UNDECIDED else column.unit
+            if unit := contradicts(header, own, in_currency=in_currency):
                 told = f"列名“{header}”写明单位是 {unit}，unit 却是 {column.unit or '元'}"
                 yield f"columns[{n}].unit：{told}；另一单位的列名不能作别名 (the header states another unit)"
 

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Unit = Literal["元", "万元", "亿元"]
+# What a draft says where only a person can decide (contracts draft); no contract runs with it.
+UNDECIDED = "待定"
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -139,7 +141,7 @@ class Column(Part):
     source: its header as sent; aliases: other headers seen for it. Headers are compared after NFKC, without blanks,
         brackets, colons and underscores, so 处罚金额（万元） and 处罚金额(万元)： are one.
     required: an absent or unusable value sends the row to 疑问数据; default as the record kind says.
-    unit: for money without a unit in the value: 元 or 万元.
+    unit: for money without a unit in the value: 元 or 万元; 待定 in a draft that found none.
     optional: the column itself may be missing from a delivery.
     date_form: what bare digits in a date mean, where they could mean two things: epoch_ms, epoch_s, excel (five digits
         count days), yyyymm (200812 is a month) or yymmdd (200812 is a day; years from 50 on are of the last century).
@@ -150,7 +152,7 @@ class Column(Part):
     aliases: tuple[Text, ...] = ()
     required: bool | None = None
     optional: bool = False
-    unit: Unit | None = None
+    unit: Unit | Literal["待定"] | None = None
     date_form: Literal["epoch_ms", "epoch_s", "excel", "yyyymm", "yymmdd"] | None = None
 
 

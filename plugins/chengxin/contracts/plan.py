@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chengxin.contracts.models import Contract
+from chengxin.contracts.models import UNDECIDED, Contract
 from chengxin.contracts.units import contradicts
 from chengxin.errors import ContractError, DeliveryMismatch
 from chengxin.model.elements import Element, elements
@@ -166,7 +166,7 @@ def plan_of(contract: Contract) -> Plan:
                 tuple(dict.fromkeys(map(fold_header, (column.source, *column.aliases)))),
                 required,
                 column.optional,
-                column.unit,
+                None if column.unit == UNDECIDED else column.unit,
                 contract.codes.get(element.id),
                 date_form=column.date_form,
             )

@@ -9,8 +9,9 @@ from typing import Any, get_args
 
 import pyarrow as pa
 
-from chengxin.contracts.lint import UNDECIDED, lint_contract
-from chengxin.contracts.models import Contract, Unit
+from chengxin.contracts.lint import lint_contract
+from chengxin.contracts.models import UNDECIDED, Contract, Unit
+from chengxin.contracts.plan import fold_header
 from chengxin.errors import ContractError
 from chengxin.model.codelists import codelists
 from chengxin.model.kinds import Kind, kinds
@@ -27,7 +28,6 @@ CLEAR = 3.0  # score from which a kind may be proposed at all
 CLOSE = 1.5  # and how far the next one must lie behind
 _CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 _FULL = 0.9  # a column that is filled less was never meant to be filled always
-_UNSURE = "待核对"
 _OF_REGION = re.compile(r"\d{6}-")  # a department's code begins with its region
 _STANDARDS = ("GB", "GA/T", "ISO")  # code lists that do not differ from source to source
 
@@ -190,8 +190,17 @@ def _units(chosen: Proposal, columns: Mapping[str, Evidence], stated: str | None
         elif bare > 0.1 and stated in get_args(Unit):
             found[match.element.id] = (str(stated), "表头上方")
         elif bare > 0.1:
-            found[match.element.id] = ("元", _UNSURE)
+            found[match.element.id] = (UNDECIDED, _unit_hint(match, columns[match.header]))
     return found
+
+
+def _unit_hint(match: Match, evidence: Evidence) -> str:
+    """Say what speaks for a unit that nothing states: ten thousand times too much is the commonest fault with money."""
+    official = (match.element.source or "") if match.element else ""
+    if "万元" in official and fold_header(match.header) in fold_header(official):
+        return "，双公示标准为万元"
+    decimals = evidence.matching(r"^\s*[-+]?[0-9,]+\.[0-9]{3,}\s*$")
+    return "，小数多于两位，多半是万元" if decimals > 0.1 else ""
 
 
 def _own_words(match: Match, columns: Mapping[str, Evidence]) -> dict[str, str]:

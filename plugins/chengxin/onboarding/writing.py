@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from chengxin.contracts.lint import UNDECIDED
+from chengxin.contracts.models import UNDECIDED
 from chengxin.model.elements import elements
 from chengxin.onboarding.drafting import Draft
 from chengxin.onboarding.matching import Match, percent
@@ -115,8 +115,8 @@ def _said(match: Match, draft: Draft) -> str:
         said.append(f"{percent(match.passing)} 通过校验")
     said += [why for why in match.why.split("；") if why not in {"列名", "已有合同同名列"}]
     unit = draft.units.get(match.element.id)
-    if unit and unit[1] not in {"列名", "表头上方"}:
-        said.append("待办：单位未写明，暂按元")
+    if unit and unit[0] == UNDECIDED:
+        said.append(f"待办：单位未写明，请问清是元还是万元{unit[1]}")
     if not match.sure:
         said.append("请核对")
     return "；".join(said)

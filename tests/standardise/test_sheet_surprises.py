@@ -32,10 +32,15 @@ def sheet() -> openpyxl.Workbook:
 
 def taken(tmp_path: Path, book: Any, form: str = "xlsx") -> tuple[list[Any], dict[str, tuple[str, str]]]:
     """Return issues and findings of the workbook's batch."""
-    office = Office(tmp_path)
-    office.contract("test_pen", "penalty", NAMES, file={"format": form})
     book.save(tmp_path / f"罚.{form}")
-    account = office.ingest("test_pen", tmp_path / f"罚.{form}")
+    return told_of(tmp_path, tmp_path / f"罚.{form}")
+
+
+def told_of(tmp_path: Path, path: Path) -> tuple[list[Any], dict[str, tuple[str, str]]]:
+    """Return issues and findings of a workbook's batch."""
+    office = Office(tmp_path)
+    office.contract("test_pen", "penalty", NAMES, file={"format": path.suffix[1:]})
+    account = office.ingest("test_pen", path)
     verdict = Verdict.from_json(
         atomic.read_json(office.layout.validation("test_pen", account["batch_id"]) / "verdict.json")
     )
@@ -82,6 +87,18 @@ def test_hidden_and_struck_rows_are_told_and_read(tmp_path):
     severity, message = findings["rows.unseen"]
     assert severity == "warning"
     assert message.startswith("工作表“Sheet”第 3、7 行是隐藏的；工作表“Sheet”第 5 行有删除线，已照常读取")
+
+
+@pytest.mark.parametrize("height", ['ht="0"', 'customHeight="1" ht="0.0"'])
+def test_rows_without_height_are_hidden(tmp_path, height):
+    path, made = tmp_path / "罚.xlsx", tmp_path / "made.xlsx"
+    sheet().save(made)
+    with zipfile.ZipFile(made) as old, zipfile.ZipFile(path, "w") as new:
+        for member in old.namelist():
+            held = old.read(member)
+            new.writestr(member, held.replace(b'<row r="4"', f'<row r="4" {height}'.encode()))
+    issues, findings = told_of(tmp_path, path)
+    assert (issues, findings["rows.unseen"][1].split("，")[0]) == ([], "工作表“Sheet”第 4 行是隐藏的")
 
 
 def test_hidden_rows_of_an_old_workbook_are_told(tmp_path):

@@ -55,8 +55,21 @@ def test_history_sets_the_bound_of_optional_fields(tmp_path):
     assert (found["fill.remark"]["severity"], found["fill.remark"]["meta"]["min_rows"]) == ("critical", 20)
 
 
-def test_one_earlier_batch_is_no_history(tmp_path):
-    assert "fill.remark.history" not in rules(composed(tmp_path, [facts(100, remark=0.8)]))
+@pytest.mark.parametrize(
+    ("rows", "column", "share", "told"),
+    [
+        (100, "remark", 0.8, False),
+        (9, "remark", 1.0, False),
+        (12, "remark", 0.95, True),
+        (12, "valid_to_on", 1.0, False),
+    ],
+)
+def test_one_earlier_batch_is_history_where_it_is_plain(tmp_path, rows, column, share, told):
+    found = rules(composed(tmp_path, [facts(rows, **{column: share})]))
+    assert (f"fill.{column}.history" in found) == told
+    if told:
+        rule = found[f"fill.{column}.history"]
+        assert (rule["severity"], rule["kwargs"]["min_value"], rule["meta"]["min_rows"]) == ("warning", 0.475, 10)
 
 
 def test_full_delivery_may_not_shrink_below_half(tmp_path):

@@ -29,6 +29,8 @@ Expectation = dict[str, Any]
 
 # Below so many rows an empty optional field says nothing.
 FEW_ROWS = 20
+# One earlier batch says what is usual only where nearly all of its rows, and some at least, are filled.
+SOME_ROWS, NEARLY_ALL = 10, 0.9
 # So many earlier batches make the history, newest last.
 HISTORY = 12
 _SEVERITIES = ("critical", "warning", "info")
@@ -230,8 +232,12 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
     named = {*kind.required, *kind.key, event} - set(kind.key_optional)
     if required or (element.id in named and required is None):
         return [guard("", "critical", "必填、主键或事件日期字段至少一半有值", min_value=0.5)]
-    shares = [float(f["fill"][column]) for f in recent if column in f.get("fill", {})]
+    known = [f for f in recent if column in f.get("fill", {})]
+    shares = [float(f["fill"][column]) for f in known]
     usual = median(shares) if len(shares) >= 2 else None
+    once = None
+    if len(shares) == 1 and shares[0] >= NEARLY_ALL and known[0]["rows"] >= SOME_ROWS:
+        once = shares[0] if element.id != kind.effective_to_on else None  # ends come later, or never
     found = []
     if (element.id == kind.effective_from_on and not optional) or (usual is not None and usual >= 0.5):
         note = "起始日期或历来多有值的字段不得整列为空"
@@ -239,9 +245,10 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
     if element.id in kind.amounts and not optional and usual is None:
         note = "这类记录都有金额，两成以上没有，多半是导出不全；确实可能没有的，在数据合同中写明 optional"
         found.append(guard(".amount", "warning", note, FEW_ROWS, column=f"{element.id}_raw", min_value=0.8))
-    if usual:
-        note = f"最近 {len(shares)} 批填充率的中位数为 {usual:.1%}，不得低于其一半"
-        found.append(guard(".history", "warning", note, min_value=round(usual / 2, 6)))
+    if before := usual or once:
+        note = f"最近 {len(shares)} 批填充率的中位数为 {before:.1%}，不得低于其一半"
+        few = SOME_ROWS if once else 0
+        found.append(guard(".history", "warning", note, few, min_value=round(before / 2, 6)))
     elif not found:
         # an end that has not come yet is the usual case
         open_ended = element.id == kind.effective_to_on or (element.id == kind.event_on and event is None)

@@ -14,11 +14,15 @@ INTERVAL_S = 0.1
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took. cpu_s: user + system of the tree. peak_mib: highest sum of PSS over the tree (0.1 s samples)."""
+    """What a run took. cpu_s: user + system of the tree. peak_mib: highest sum of PSS over the tree (0.1 s samples).
+
+    resident_mib: the most that one process of the tree ever held; samples may miss a short peak, the kernel does not.
+    """
 
     cpu_s: float
     wall_s: float
     peak_mib: float
+    resident_mib: float = 0.0
 
 
 def cpu_s() -> float:
@@ -105,4 +109,4 @@ def run_child(command: list[str], env: Mapping[str, str] | None = None) -> tuple
     wall = time.perf_counter() - start
     if child.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}:\n{output[-2000:]}")
-    return Cost(usage.ru_utime + usage.ru_stime, wall, watch.peak_mib), output
+    return Cost(usage.ru_utime + usage.ru_stime, wall, watch.peak_mib, usage.ru_maxrss / 1024), output

@@ -343,9 +343,9 @@ def bench_pages(bench: Bench) -> None:
 def bench_memory(bench: Bench) -> None:
     """Measure whether a reader's peak memory depends on the size of the file: at a quarter of the rows, and at all.
 
-    A quarter is some five chunks at least: the peak of a file of one or two is warm-up.
+    A quarter is some ten chunks at least: the peak of a file of a few is warm-up.
     """
-    some = max(bench.rows // 4, 250_000)
+    some = max(bench.rows // 4, 500_000)
     for kind in STREAMED:
         peaks = []
         for count in (some, 4 * some):
@@ -353,7 +353,7 @@ def bench_memory(bench: Bench) -> None:
             folder.mkdir(exist_ok=True)
             file = bench.child("readers.py", "make", kind, str(count), folder)[1].strip()
             cost = bench.child("readers.py", "ours", kind, file)[0]
-            peaks.append(cost.peak_mib)
+            peaks.append(cost.resident_mib)  # a reader is one process
             bench.note(f"memory:{kind}:{count}", [cost])
         bench.target(f"peak memory of {kind} at 4n rows to n", peaks[1] / peaks[0], 1.1)
 

@@ -2,9 +2,11 @@
 
 from datetime import date, timedelta
 
+import pyarrow as pa
 import pytest
 
 from chengxin.contracts.models import Contract
+from chengxin.standardise.kernels import CleanOptions, clean
 from chengxin.standardise.mapper import standardise_rows
 from deliveries import Office, penalty, uscc
 
@@ -73,7 +75,15 @@ def test_numbers_alone_are_taken_as_they_are(contract):
 
 @pytest.mark.parametrize(
     ("word", "rule"),
-    [("否", "name.no_letter"), ("是", "name.no_letter"), ("未知", None), ("NA", None), ("-", None), ("示例否决局", "")],
+    [
+        ("否", "name.no_letter"),
+        ("是", "name.no_letter"),
+        ("未知", None),
+        ("NA", None),
+        ("-", None),
+        ("示例否决局", ""),
+        ("authority_name", "name.no_letter"),
+    ],
 )
 def test_a_word_for_nothing_is_no_authority(contract, word, rule):
     row = penalty(1, subject_name="湖南示例有限公司", uscc=uscc(1), valid_to_on="")
@@ -101,6 +111,21 @@ def test_few_numbers_among_words_are_told(contract, element, value, is_odd):
     assert ("value.number" in issues["rule"].to_pylist()) == is_odd
     _, _, issues = standardise_rows(contract, [{name: row[name] for name in NAMES} | {element: value} for row in rows])
     assert "value.number" not in issues["rule"].to_pylist()  # it is how the source writes it
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("张总", "name.address"),
+        ("李经理", "name.address"),
+        ("张理", None),
+        ("王总平", None),
+        ("欧阳女士", "name.address"),
+    ],
+)
+def test_a_form_of_address_is_no_name(name, rule):
+    told = dict(clean(pa.array(["王某", name]), "name", options=CleanOptions()).issues)
+    assert [r for r, rows in told.items() if r.startswith("name.") and rows[1].as_py()] == ([rule] if rule else [])
 
 
 def found(contract, rows):

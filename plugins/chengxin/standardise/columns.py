@@ -13,7 +13,7 @@ from chengxin.model.kinds import Role
 from chengxin.model.rules import rules
 from chengxin.model.schema import element_columns
 from chengxin.standardise.issues import IssueLog
-from chengxin.standardise.kernels import Cleaned, CleanOptions, clean, no_names, without_unknown
+from chengxin.standardise.kernels import Cleaned, CleanOptions, among, clean, no_names, without_unknown
 from chengxin.standardise.kernels.buffers import (
     as_mask,
     as_strings,
@@ -122,9 +122,10 @@ class Columns:
         for hits in none.values():
             raw = without(as_strings(raw), hits)
         cleaned = clean(raw, element.type, options=options)
-        if element.type == "text" and is_named:
-            values = without_unknown(cleaned.values)
-            none["name.no_letter"] = no_names(values)
+        if is_named and element.type != "document_no":
+            values = without_unknown(cleaned.values) if element.type == "text" else cleaned.values
+            titles = among(values, pa.array([header or element.title, element.title]))
+            none["name.no_letter"] = titles | no_names(values) if element.type == "text" else titles
             cleaned = replace(cleaned, values=without(values, none["name.no_letter"]))
         return replace(cleaned, issues=(*cleaned.issues, *((rule, booleans(hits)) for rule, hits in none.items())))
 

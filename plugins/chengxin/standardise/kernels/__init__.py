@@ -19,9 +19,9 @@ from chengxin.standardise.kernels.money import clean_money
 from chengxin.standardise.kernels.names import name_key
 from chengxin.standardise.kernels.numbers import clean_decimal, clean_flag, clean_integer, clean_phone, clean_year
 from chengxin.standardise.kernels.places import abroad, clean_region
-from chengxin.standardise.kernels.text import clean_name, clean_text, no_names, without_unknown
+from chengxin.standardise.kernels.text import among, clean_name, clean_text, no_names, without_unknown
 
-__all__ = ["CleanOptions", "Cleaned", "abroad", "clean", "name_key", "no_names", "without_unknown"]
+__all__ = ["CleanOptions", "Cleaned", "abroad", "among", "clean", "name_key", "no_names", "without_unknown"]
 
 _KERNELS: dict[str, Callable[[pa.Array, CleanOptions], Cleaned]] = {
     "text": clean_text,

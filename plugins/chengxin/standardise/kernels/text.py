@@ -34,6 +34,7 @@ from chengxin.standardise.kernels.names import (
     NUMBER_WITHIN,
     and_others,
     doubtful_names,
+    forms_of_address,
     marked_names,
     numbered_names,
     several_names,
@@ -367,24 +368,29 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
             values = without(values, rows_with)
         findings.add("name.several", np.union1d(several_names(values, marked), and_others(values)))
         findings.add("name.numbered", numbered_names(values))
+        findings.add("name.address", forms_of_address(values))
         findings.add("name.masked", masked_names(values))
     return Cleaned(values, findings.issues())
 
 
 def without_unknown(values: pa.StringArray) -> pa.StringArray:
     """Make null what says that there is no name or number, 未知, 待定: in other columns a word of its own."""
-    return without(values, _among(values, _UNKNOWN))
+    return without(values, among(values, _UNKNOWN))
 
 
 def no_names(values: pa.StringArray) -> Mask:
     """Mark what answers a question, 否, or names nobody, 本局, where a name belongs."""
-    return _among(values, _NO_NAMES)
+    return among(values, _NO_NAMES)
 
 
-def _among(values: pa.StringArray, words: pa.StringArray) -> Mask:
-    longest = max(len(word.encode()) for word in words.to_pylist())
+def among(values: pa.StringArray, words: pa.StringArray) -> Mask:
+    """Mark the values that are one of a few short words."""
+    lengths = [len(word.encode()) for word in words.to_pylist()]
+    of_a_word = np.zeros(max(lengths) + 2, np.bool_)
+    of_a_word[lengths] = True
     found = np.zeros(len(values), np.bool_)
-    rows: Rows = np.flatnonzero((np.diff(parts(values)[0]) <= longest) & valid(values))
+    sizes = np.minimum(np.diff(parts(values)[0]), len(of_a_word) - 1)
+    rows: Rows = np.flatnonzero(of_a_word[sizes] & valid(values))
     found[rows] = as_mask(pc.is_in(take(values, rows), value_set=words)) if len(rows) else False
     return found
 

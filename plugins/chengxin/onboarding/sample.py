@@ -1,6 +1,7 @@
 """A bounded look at a source: a file in any format, packed or not, one page of an interface, some rows of a table."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from chengxin.standardise.reading.detect import describe
 from chengxin.standardise.stated.unit_words import stated_unit
 
 ROWS = 5_000  # of a sample
+_FIELD = re.compile("[A-Za-z_]{1,30}")  # the name of a field; others may be somebody's, or a number
 _HEAD, _MIDDLE = 4 << 20, 1 << 20  # bytes of a large file that are looked at
 _LINES = ("csv", "tsv", "jsonl", "fixed")
 _URL = ("http://", "https://")
@@ -144,7 +146,7 @@ def _said_of_the_sample(path: Path, spec: FileSpec) -> Iterator[None]:
                 top = json.loads(path.read_bytes().decode(spec.encoding if spec.encoding != "auto" else "utf-8"))
         if not isinstance(top, dict):
             raise
-        names = "、".join(list(top)[:8])
+        names = "、".join([name for name in top if _FIELD.fullmatch(name)][:8]) or "对象"
         raise DeliveryCorrupt(f"{fault}（样本顶层有 {names}：是失败的回答、没有记录，或记录不是对象的数组）") from fault
 
 

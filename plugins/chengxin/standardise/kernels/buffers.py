@@ -73,6 +73,12 @@ def heads(values: pa.StringArray) -> Bytes:
     return data.take(offsets[:-1], mode="clip") if data.size else np.zeros(len(values), np.uint8)
 
 
+def tails(values: pa.StringArray) -> Bytes:
+    """Return the last byte of each value; of an empty one whatever stands before it."""
+    offsets, data = parts(values)
+    return data.take(offsets[1:] - 1, mode="clip") if data.size else np.zeros(len(values), np.uint8)
+
+
 def without(values: pa.StringArray, drop: Mask) -> pa.StringArray:
     """Return the array with the marked rows null; offsets and data are shared."""
     if not drop.any():

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.standardise.kernels.buffers import Rows, matches, parts, take, valid
+from chengxin.standardise.kernels.buffers import Rows, matches, parts, tails, take, valid
 
 #: How long the columns of databases and the cells of spreadsheets are.
 _LENGTHS = pa.array([255, 256, 500, 512, 1000, 1024, 2000, 2048, 3000, 4000, 32767], pa.int32())
@@ -15,11 +15,7 @@ _WHOLE = r"[。.！!？?；;”’」』）)】〕》…]$"
 
 def cut_texts(values: pa.StringArray) -> Rows:
     """Return the rows whose text was cut."""
-    offsets, data = parts(values)
-    if not data.size:
-        return np.zeros(0, np.int64)
-    lengths = np.diff(offsets)
-    last = data.take(offsets[1:] - 1, mode="clip")
+    lengths, last = np.diff(parts(values)[0]), tails(values)
     dotted: Rows = np.flatnonzero(((last == 0x2E) | (last == 0xA6)) & (lengths > _POINTED))
     dotted = dotted[matches(take(values, dotted), _POINTS)] if len(dotted) else dotted
     long: Rows = np.flatnonzero((lengths >= _SHORTEST) & valid(values))

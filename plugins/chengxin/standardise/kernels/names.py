@@ -15,6 +15,7 @@ from chengxin.standardise.kernels.buffers import (
     parts,
     replaced,
     rows_at,
+    tails,
     take,
     valid,
     without,
@@ -110,9 +111,7 @@ def several_names(values: pa.StringArray, marked: Rows) -> Rows:
 
 def and_others(values: pa.StringArray) -> Rows:
     """Return the rows in which one of several is named: 甲公司等3家."""
-    offsets, data = parts(values)
-    last = data.take(offsets[1:] - 1, mode="clip") if data.size else np.zeros(len(values), np.uint8)
-    rows: Rows = np.flatnonzero(_COUNTED[last] & valid(values))
+    rows: Rows = np.flatnonzero(_COUNTED[tails(values)] & valid(values))
     return rows[matches(take(values, rows), _AND_OTHERS)] if len(rows) else rows
 
 
@@ -127,9 +126,8 @@ def numbered_names(values: pa.StringArray) -> Rows:
 
 def forms_of_address(values: pa.StringArray) -> Rows:
     """Return the rows that hold a form of address, 张总, and no name."""
-    offsets, data = parts(values)
-    last = data.take(offsets[1:] - 1, mode="clip") if data.size else np.zeros(len(values), np.uint8)
-    rows: Rows = np.flatnonzero(_TITLED[last] & (np.diff(offsets) <= _LONGEST) & valid(values))
+    is_short = np.diff(parts(values)[0]) <= _LONGEST
+    rows: Rows = np.flatnonzero(_TITLED[tails(values)] & is_short & valid(values))
     return rows[matches(take(values, rows), _ADDRESS)] if len(rows) else rows
 
 

@@ -21,6 +21,7 @@ from chengxin.standardise.kernels.buffers import (
     parts,
     replaced,
     rows_at,
+    tails,
     take,
     valid,
     without,
@@ -180,10 +181,10 @@ def trimmed(values: pa.StringArray, seen: Survey | None = None) -> pa.StringArra
     seen = seen or survey(values)
     if seen.lowest > 0x20 and seen.blanks.size == 0:
         return values
-    offsets, data = parts(values)
+    offsets, _ = parts(values)
     suspects = np.zeros(len(values), np.bool_)
     if seen.lowest <= 0x20:
-        suspects = (heads(values) <= 0x20) | (data.take(offsets[1:] - 1, mode="clip") <= 0x20)
+        suspects = (heads(values) <= 0x20) | (tails(values) <= 0x20)
     suspects[rows_at(offsets, seen.blanks)] = True
     rows: Rows = np.flatnonzero(suspects & (np.diff(offsets) > 0))
     if len(rows) == 0:

@@ -29,8 +29,7 @@ def filled_down(days: pa.Array) -> Mask:
     given = valid(days)
     both = given[1:] & given[:-1]
     for step, least in ((steps == 1, _DAYS), ((steps == 365) | (steps == 366), _YEARS)):
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], step & both, [0]]).astype(np.int8)))
-        for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            if end - start >= least - 1:
-                hits[start : end + 1] = True
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], step & both, [0]]).astype(np.int8))).reshape(-1, 2)
+        for start, end in edges[edges[:, 1] - edges[:, 0] >= least - 1].tolist():
+            hits[start : end + 1] = True
     return hits

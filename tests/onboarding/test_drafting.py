@@ -217,6 +217,14 @@ def test_an_archive_within_an_archive_is_named_in_the_refusal(tmp_path):
         look_at(str(packed))
 
 
+def test_a_failed_answer_is_named_by_its_fields_and_by_nothing_that_may_be_somebodys(tmp_path):
+    path = tmp_path / "list.json"
+    path.write_text('{"430102000000000000": {"code": 500}, "示例人": 1, "msg": "x"}', encoding="utf-8")
+    with pytest.raises(DeliveryCorrupt, match=r"样本顶层有 msg：") as said:
+        drafted(path)
+    assert not re.search("430102|示例人", str(said.value))
+
+
 def workbook(path: Path, **sheets: list[list[object]]) -> Path:
     book = openpyxl.Workbook()
     book.remove(book.active)

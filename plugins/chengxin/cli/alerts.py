@@ -8,7 +8,8 @@ import click
 from chengxin.alerting.book import Book, Entry
 from chengxin.alerting.causes import KINDS
 from chengxin.alerting.notices import deliver
-from chengxin.cli.commands import HELD, Context, as_json_option, main, show_json
+from chengxin.cli.commands import HELD, Context, as_json_option, main, pass_home, show_json
+from chengxin.cli.terminal import echo
 from chengxin.clock import SHANGHAI
 from chengxin.store import remote
 from chengxin.store.layout import Layout
@@ -19,9 +20,9 @@ from chengxin.store.remote import scopes
 @click.option("--close", "closed", metavar="编号", help="关闭一条告警（如部门确认不再更正）")
 @click.option("--by", default="", help="与 --close 同用：由谁处理")
 @as_json_option
-@click.pass_obj
+@pass_home
 def alerts_command(context: Context, closed: str | None, by: str, as_json: bool) -> None:
-    """未处理的告警：什么事、哪个部门、怎么办；有则退出码为 3 (open alerts)."""
+    """未处理的告警：什么事、哪个部门、怎么办；有则退出码为 3。"""
     book = Book(Layout(context.settings.home))
     if closed:
         with remote.changing(context.settings, "alerts", scopes.alerts()) as here:
@@ -33,8 +34,8 @@ def alerts_command(context: Context, closed: str | None, by: str, as_json: bool)
         show_json({"open": [_facts(entry) for entry in found]})
     else:
         for entry in found:
-            click.echo(_line(entry))
-        click.echo(f"共 {len(found)} 条未处理的告警" if found else "没有未处理的告警。 (nothing open)")
+            echo(_line(entry))
+        echo(f"共 {len(found)} 条未处理的告警" if found else "没有未处理的告警。")
     sys.exit(HELD if found else 0)
 
 

@@ -1,31 +1,38 @@
 """The commands. Each reads its arguments, calls the pipeline and renders; nothing is decided here."""
 
+import difflib
+import errno
+import functools
 import getpass
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.logging import RichHandler
 
-from chengxin import __version__
+from chengxin import __version__, language
+from chengxin.cli import homes, terminal
+from chengxin.cli.terminal import Console, echo
 from chengxin.clock import Clock
 from chengxin.contracts.loader import load
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, no_room
 from chengxin.settings import Settings
 from chengxin.store import remote
+from chengxin.store.layout import Layout
 from chengxin.store.memory import expect_short_life
 from chengxin.store.remote import scopes
 
-HELD, FAILED, USAGE = 3, 1, 2
+log = logging.getLogger(__name__)
+HELD, FAILED, USAGE, STOPPED = 3, 1, 2, 130
 
 
 @dataclass(frozen=True)
@@ -41,11 +48,22 @@ class Context:
         """Return settings whose home can be read: from an object store as it was when first asked for."""
         return remote.here(self.given, scopes.WITHOUT_PAYLOAD)
 
+    def batch(self, contract: Contract, batch_id: str | None) -> str | None:
+        """Return a batch's id as given, None for all, or end with a usage error that names the newest ones."""
+        from chengxin.connectors import landing
+
+        known = [b.batch_id for b in landing.batches(self.settings, contract.id)]
+        if batch_id is None or batch_id in known:
+            return batch_id
+        near = difflib.get_close_matches(batch_id, known, 3, 0.5) or known[-3:]
+        there = f"相近的有：{'、'.join(near)}" if near else "该数据集还没有批次"
+        raise click.UsageError(f"数据集 {contract.id} 没有名为 {batch_id} 的批次；{there}")
+
     def contracts(self) -> dict[str, Contract]:
         """Return the usable contracts, by id; problems of the others are shown on stderr."""
         loaded = load(self.given.contracts)
         for problem in loaded.problems:
-            click.echo(f"合同有误 {problem.path}：{problem.message}", err=True)
+            echo(f"合同有误 {problem.path}：{problem.message}", err=True)
         return loaded.contracts
 
     def contract(self, dataset: str) -> Contract:
@@ -57,33 +75,70 @@ class Context:
 
 
 class Commands(click.Group):
-    """Turns our own errors into exit code 1 with their Chinese sentence; anything else is a bug and shows its trace."""
+    """Chooses the language of the run and turns what went wrong into one sentence and an exit code."""
+
+    def main(self, args: Sequence[str] | None = None, *given: Any, **options: Any) -> Any:
+        """Run a command line."""
+        words = sys.argv[1:] if args is None else list(args)
+        terminal.speak(language.wanted(words, os.environ))
+        try:
+            code = super().main(words, *given, **{**options, "standalone_mode": False})
+        except click.ClickException as error:
+            if context := getattr(error, "ctx", None):
+                click.echo(context.get_usage(), err=True)
+            echo(f"错误：{error.format_message()}", err=True)
+            code = error.exit_code
+        except click.Abort:
+            echo("已中断。已完成的部分不会丢失，可以重新运行同一命令。", err=True)
+            code = STOPPED
+        sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command; a bug shows its trace with `--verbose` only, because values of rows may stand in it."""
         try:
             return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
         except ChengxinError as error:
-            click.echo(f"错误：{error}", err=True)
+            echo(f"错误：{error}", err=True)
         except Exception as error:
-            if not no_room(error):
+            if _pipe_closed(error):
                 raise
-            click.echo("错误：磁盘空间不足，或文件大小受限，未能写完；请腾出空间后重跑，已完成的部分不会丢失", err=True)
+            if ctx.params.get("verbose"):
+                log.exception("")
+            echo(f"错误：{_sentence(error)}", err=True)
         return ctx.exit(FAILED)
 
 
+def _pipe_closed(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
+
+
+def _sentence(error: Exception) -> str:
+    if no_room(error):
+        return "磁盘空间不足，或文件大小受限，未能写完；请腾出空间后重跑，已完成的部分不会丢失"
+    if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"没有权限或只读，不能写入或读取 {error.filename or '数据目录'}；请检查目录的权限和所有者"
+    if isinstance(error, OSError) and error.filename:
+        return f"读写 {error.filename} 失败（{error.strerror}）；请检查磁盘和权限后重跑"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    at = f"{type(error).__name__}，{Path(place.filename).name} 第 {place.lineno} 行"
+    return f"程序内部错误（{at}）；加 --verbose 重跑可看到详情，请连同详情报告给开发者"
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="chengxin")
+@click.version_option(__version__, prog_name="chengxin", message="%(prog)s %(version)s", help="显示版本")
 @click.option(
     "--home", type=click.Path(file_okay=False), help="数据目录，或 s3://存储桶/前缀 (CHENGXIN_HOME，缺省 build/home)"
 )
 @click.option(
     "--contracts", type=click.Path(file_okay=False), help="合同目录 (CHENGXIN_CONTRACTS，缺省 dags/contracts)"
 )
+@click.option("--lang", type=click.Choice(["zh", "en"]), help="输出的语言：zh 中文（缺省），en 英文；缺省按 LANG")
 @click.option("--verbose", "-v", is_flag=True, help="显示日志")
 @click.pass_context
-def main(ctx: click.Context, home: str | None, contracts: str | None, verbose: bool) -> None:
-    """诚信湖南：把各部门报送的信用信息变成一份可信、可追溯的数据集 (credit-information exchange)."""
+def main(ctx: click.Context, home: str | None, contracts: str | None, lang: str | None, verbose: bool) -> None:
+    """诚信湖南：把各部门报送的信用信息变成一份可信、可追溯的数据集。"""
     # Spawned workers and Airflow read the same home.
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
     expect_short_life()
@@ -93,6 +148,30 @@ def main(ctx: click.Context, home: str | None, contracts: str | None, verbose: b
     ctx.obj = Context(Settings.from_environment(home=home, contracts=contracts), Clock.from_environment(), console)
 
 
+def pass_home(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand the context to a command that needs a home that exists."""
+
+    @click.pass_obj
+    def checked(context: Context, /, **given: Any) -> Any:
+        if not homes.is_home(context.settings.home):
+            raise click.UsageError(homes.missing(context.given))
+        return command(context, **given)
+
+    return functools.update_wrapper(checked, command)
+
+
+def pass_new_home(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand the context to a command that makes a home if need be, and says so."""
+
+    @click.pass_obj
+    def told(context: Context, /, **given: Any) -> Any:
+        if not homes.is_home(context.settings.home):
+            echo(f"新建数据目录 {context.given.shown(context.given.home)}", err=True)
+        return command(context, **given)
+
+    return functools.update_wrapper(told, command)
+
+
 def as_json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="输出 JSON，供程序使用")(command)
@@ -100,19 +179,19 @@ def as_json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def show_json(value: Any) -> None:
     """Print one JSON object on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=1))
+    echo(json.dumps(value, ensure_ascii=False, indent=1))
 
 
 @main.group(name="contracts")
 def contracts_group() -> None:
-    """数据合同 (contracts)."""
+    """数据合同。"""
 
 
 @contracts_group.command(name="lint")
 @as_json_option
 @click.pass_obj
 def lint_command(context: Context, as_json: bool) -> None:
-    """检查全部合同 (check all contracts)."""
+    """检查全部合同。"""
     from chengxin.cli.inspect import lint_suites
     from chengxin.contracts.lint import lint
 
@@ -124,17 +203,18 @@ def lint_command(context: Context, as_json: bool) -> None:
         show_json({"contracts": len(loaded.contracts), "problems": found})
     else:
         for problem in found:
-            click.echo(f"✗ {problem['path']}：{problem['message']}")
-        click.echo(f"{len(loaded.contracts)} 份合同，{len(found)} 个问题")
+            echo(f"✗ {problem['path']}：{problem['message']}")
+        echo(f"{len(loaded.contracts)} 份合同，{len(found)} 个问题")
     sys.exit(FAILED if found else 0)
 
 
 @main.command(name="run")
 @click.argument("datasets", nargs=-1)
 @as_json_option
-@click.pass_obj
+@pass_new_home
 def run_command(context: Context, datasets: tuple[str, ...], as_json: bool) -> None:
-    """发现并处理全部新报送，有变化即发布 (discover, ingest all that is new, publish)."""
+    """发现并处理全部新报送，有变化即发布。"""
+    from chengxin.cli.demo import demo_sources
     from chengxin.cli.work import run_datasets
 
     known = context.contracts()
@@ -143,7 +223,9 @@ def run_command(context: Context, datasets: tuple[str, ...], as_json: bool) -> N
     unknown = [d for d in datasets if d not in known]
     if unknown:
         raise click.UsageError(f"没有名为 {'、'.join(unknown)} 的数据集；可用：{'、'.join(known) or '（无）'}")
-    finish(context, run_datasets(context, known, datasets or tuple(known)), as_json)
+    with demo_sources(context, known):
+        result = run_datasets(context, known, datasets or tuple(known))
+    finish(context, result, as_json)
 
 
 @main.command(name="ingest")
@@ -154,11 +236,11 @@ def run_command(context: Context, datasets: tuple[str, ...], as_json: bool) -> N
 @click.argument("more", nargs=-1, type=click.Path(exists=True, dir_okay=False))
 @click.option("--no-publish", is_flag=True, help="只入库，不发布")
 @as_json_option
-@click.pass_obj
+@pass_new_home
 def ingest_command(
     context: Context, dataset: str, files: tuple[str, ...], more: tuple[str, ...], no_publish: bool, as_json: bool
 ) -> None:
-    """处理指定文件 (ingest given files, one batch each)."""
+    """处理指定文件。"""
     from chengxin.cli.work import ingest_files
 
     context.contract(dataset)
@@ -167,9 +249,9 @@ def ingest_command(
 
 @main.command(name="publish")
 @as_json_option
-@click.pass_obj
+@pass_home
 def publish_command(context: Context, as_json: bool) -> None:
-    """补关联并发布 (retry waiting rows and publish what changed)."""
+    """补关联并发布。"""
     from chengxin.cli.work import settle
 
     result = settle(context, context.contracts())
@@ -182,37 +264,30 @@ def publish_command(context: Context, as_json: bool) -> None:
 @click.option("--reason", required=True, help="为何放行、由谁核实；写入校验结论和入库日志，请勿写个人信息")
 @click.option("--no-publish", is_flag=True, help="只入库，不发布")
 @as_json_option
-@click.pass_obj
+@pass_home
 def release_command(
     context: Context, dataset: str, batch_id: str, reason: str, no_publish: bool, as_json: bool
 ) -> None:
-    """放行暂停（hold）的批次 (take a held batch in after somebody has looked at it)."""
+    """放行暂停（hold）的批次。"""
     from chengxin.cli.work import release_batch
 
     if not reason.strip():
         raise click.UsageError("--reason 不能为空：请写明为何放行、由谁核实")
     contract = context.contract(dataset)
+    context.batch(contract, batch_id)
     finish(context, release_batch(context, contract, batch_id, reason.strip(), publish=not no_publish), as_json)
 
 
 @main.command(name="serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="监听的地址")
-@click.option("--port", default=8090, show_default=True, type=int, help="监听的端口")
+@click.option("--port", type=click.IntRange(1, 65535), help="监听的端口；缺省 8090，已被占用时用其后第一个空闲的")
 @click.option("--behind", default="", help="反向代理转来的路径前缀，如 /data")
 @click.pass_obj
-def serve_command(context: Context, host: str, port: int, behind: str) -> None:
-    """以只读接口提供已发布的快照 (serve published snapshots over HTTP; only reads)."""
-    import uvicorn
+def serve_command(context: Context, host: str, port: int | None, behind: str) -> None:
+    """以只读接口提供已发布的快照。"""
+    from chengxin.cli.server import serve
 
-    from chengxin.serve.readers.access import tokens
-    from chengxin.serve.readers.app import create_app
-
-    with remote.followed(context.given, scopes.PUBLISHED) as settings:
-        app = create_app(settings.home, tokens())
-        # No access log: a proxy in front writes one. Not many connections at a time: the files are large.
-        uvicorn.run(
-            app, host=host, port=port, root_path=behind, access_log=False, limit_concurrency=64, log_level="warning"
-        )
+    serve(context, host, port, behind)
 
 
 def finish(context: Context, result: dict[str, Any], as_json: bool, *, demo: bool = False) -> None:
@@ -231,7 +306,7 @@ def show_outcome(context: Context, result: dict[str, Any], as_json: bool) -> Non
     from chengxin.cli.render import summary
 
     for failure in result.get("failures", []):
-        click.echo(f"错误：{failure}", err=True)
+        echo(f"错误：{failure}", err=True)
     if as_json:
         show_json({key: value for key, value in result.items() if key != "failures"})
     else:
@@ -240,9 +315,9 @@ def show_outcome(context: Context, result: dict[str, Any], as_json: bool) -> Non
 
 @main.command(name="status")
 @as_json_option
-@click.pass_obj
+@pass_home
 def status_command(context: Context, as_json: bool) -> None:
-    """各数据集现状 (what arrived, what is held, what waits)."""
+    """各数据集现状。"""
     from chengxin.cli.inspect import status
     from chengxin.cli.render import show_status
 
@@ -253,9 +328,9 @@ def status_command(context: Context, as_json: bool) -> None:
 @main.command(name="verify")
 @click.argument("snapshot", required=False)
 @as_json_option
-@click.pass_obj
+@pass_home
 def verify_command(context: Context, snapshot: str | None, as_json: bool) -> None:
-    """核验快照与来文 (check every byte against manifests and receipts)."""
+    """核验快照与来文。"""
     from chengxin.cli.inspect import verify
 
     with remote.changing(context.given, "verify", scopes.FACTS) as settings:
@@ -266,8 +341,8 @@ def verify_command(context: Context, snapshot: str | None, as_json: bool) -> Non
         show_json(result)
     else:
         for problem in result["problems"]:
-            click.echo(f"✗ {problem}")
-        click.echo(f"核验了 {result['checked']} 项，{len(result['problems'])} 个问题")
+            echo(f"✗ {problem}")
+        echo(f"核验了 {result['checked']} 项，{len(result['problems'])} 个问题")
     sys.exit(FAILED if result["problems"] else 0)
 
 
@@ -282,7 +357,7 @@ class Quarantine(click.Group):
 
 @main.group(name="quarantine", cls=Quarantine)
 def quarantine_group() -> None:
-    """疑问数据：查看、导出、重放；人工办结用 quarantine close (refused rows; settle them with `close`)."""
+    """疑问数据：查看、导出、重放；人工办结用 quarantine close。"""
 
 
 @quarantine_group.command(name="close")
@@ -293,7 +368,7 @@ def quarantine_group() -> None:
 @click.option("--by", "by", help="由谁办结，缺省为当前用户")
 @click.option("--reopen", is_flag=True, help="撤销办结，重新列为待更正")
 @as_json_option
-@click.pass_obj
+@pass_home
 def quarantine_close_command(
     context: Context,
     dataset: str,
@@ -304,13 +379,14 @@ def quarantine_close_command(
     reopen: bool,
     as_json: bool,
 ) -> None:
-    """人工办结疑问数据，或撤销 (settle refused rows by hand, or undo it)."""
+    """人工办结疑问数据，或撤销。"""
     from chengxin.cli import quarantine
     from chengxin.cli.render import show_closed
 
     if not reason.strip():
         raise click.UsageError("--reason 不能为空：请写明为何办结、如何核实")
     contract = context.contract(dataset)
+    context.batch(contract, batch_id)
     result = quarantine.close(
         context, contract, batch_id, rows, by=by or getpass.getuser(), reason=reason, reopen=reopen
     )
@@ -330,7 +406,7 @@ def quarantine_close_command(
 )
 @click.option("--replay", "again", is_flag=True, help="合同修订后，把现在能通过的疑问记录重新入库")
 @as_json_option
-@click.pass_obj
+@pass_home
 def quarantine_command(
     context: Context,
     dataset: str,
@@ -341,11 +417,12 @@ def quarantine_command(
     again: bool,
     as_json: bool,
 ) -> None:
-    """疑问数据：原因、更正情况，导出，重放 (refused rows: why, mended or not, export, replay)."""
+    """疑问数据：原因、更正情况，导出，重放。"""
     from chengxin.cli import quarantine
     from chengxin.cli.render import show_export, show_quarantine, show_replays
 
     contract = context.contract(dataset)
+    context.batch(contract, batch_id)
     if again and target:
         raise click.UsageError("--export 与 --replay 不能同时使用")
     if again:
@@ -366,15 +443,16 @@ def quarantine_command(
 @click.option("--batch", "batch_id", help="批次号，缺省为全部批次")
 @click.option("--again", is_flag=True, help="再送一次（须指明批次）；编号不变，接收方可据此识别")
 @as_json_option
-@click.pass_obj
+@pass_home
 def feedback_command(context: Context, dataset: str, batch_id: str | None, again: bool, as_json: bool) -> None:
-    """给报送部门的反馈：回执与送达情况，未送达的补送 (answers to the department; sends what was not sent)."""
+    """给报送部门的反馈：回执与送达情况，未送达的补送。"""
     from chengxin.cli.feedback import feedback
     from chengxin.cli.render import show_feedback
 
     if again and not batch_id:
         raise click.UsageError("--again 须同时用 --batch 指明批次")
-    result = feedback(context, context.contract(dataset), batch_id, again=again)
+    contract = context.contract(dataset)
+    result = feedback(context, contract, context.batch(contract, batch_id), again=again)
     show_json(result) if as_json else show_feedback(Console(), result)
     sys.exit(FAILED if any(a["problem"] for a in result["answers"]) else 0)
 
@@ -382,27 +460,42 @@ def feedback_command(context: Context, dataset: str, batch_id: str | None, again
 @main.command(name="show")
 @click.argument("subject")
 @click.option("--tier", default="government", show_default=True, type=click.Choice(["government", "open"]))
+@click.option("--values", is_flag=True, help="显示个人信息（姓名、证件号码、电话等）；谁、何时、看了谁，都会记录")
 @as_json_option
-@click.pass_obj
-def show_command(context: Context, subject: str, tier: str, as_json: bool) -> None:
-    """按主体编号、标识或名称查看信用记录 (all records of one subject)."""
+@pass_home
+def show_command(context: Context, subject: str, tier: str, values: bool, as_json: bool) -> None:
+    """按主体编号、标识或名称查看信用档案：概况和按日期排列的记录。"""
+    from chengxin.cli.card import masked, show_cards
     from chengxin.cli.inspect import show
-    from chengxin.cli.render import show_subjects
+    from chengxin.dataset import accesses
 
     found = show(context.settings, subject, tier)
-    show_json(found) if as_json else show_subjects(Console(), found)
+    if values and found["subjects"]:
+        ids = [one["subject_id"] for one in found["subjects"]]
+        with remote.changing(context.given, "access", scopes.ACCESSES) as here:
+            accesses.enter(
+                Layout(here.home),
+                at=context.clock.now(),
+                by=getpass.getuser(),
+                what=f"show --values --tier {tier}",
+                subjects=ids,
+                snapshot=found["snapshot"],
+            )
+    elif not values:
+        found["subjects"] = [masked(one) for one in found["subjects"]]
+    show_json(found) if as_json else show_cards(Console(), found, context.contracts())
     sys.exit(0 if found["subjects"] else FAILED)
 
 
 @main.command(name="demo-data")
 @click.option("--seed", default=20261123, show_default=True)
-@click.pass_obj
+@pass_new_home
 def demo_data_command(context: Context, seed: int) -> None:
-    """只生成演示报送 (make the demo deliveries, nothing else)."""
+    """只生成演示报送。"""
     from chengxin.cli.demo import make_all
 
     for line in make_all(context, seed):
-        click.echo(line)
+        echo(line)
 
 
 @main.command(name="demo")
@@ -411,9 +504,9 @@ def demo_data_command(context: Context, seed: int) -> None:
 @click.option("--once", is_flag=True, help="与 --airflow 合用：发布后即结束")
 @click.option("--ask", is_flag=True, help="与 --airflow 合用：审批留给您在页面上作答，不自动作答")
 @as_json_option
-@click.pass_obj
+@pass_new_home
 def demo_command(context: Context, seed: int, airflow: bool, once: bool, ask: bool, as_json: bool) -> None:
-    """主任务演示：两轮报送，全流程，发布快照 (the main job on demo deliveries)."""
+    """主任务演示：两轮报送，全流程，发布快照。"""
     from chengxin.cli.demo import run_demo
 
     if not airflow:

@@ -1,11 +1,12 @@
 """The demo: two rounds of invented deliveries through the whole pipeline."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from chengxin.cli.work import run_datasets
-from chengxin.demo import DemoServer, make_demo
+from chengxin.contracts.models import Contract
+from chengxin.demo import DemoServer, made_sources, make_demo
 
 if TYPE_CHECKING:
     from chengxin.cli.commands import Context
@@ -25,13 +26,35 @@ def make_all(context: "Context", seed: int) -> list[str]:
     return lines
 
 
+@contextmanager
+def demo_sources(context: "Context", contracts: Mapping[str, Contract]) -> Iterator[None]:
+    """Let the demo's interface and database answer while a command runs over a home that the demo made.
+
+    What the environment configures already stays. Any other home: nothing happens.
+    """
+    sources = made_sources(context.settings.home, contracts.values())
+    if sources is None:
+        yield
+        return
+    with DemoServer(sources) as server:
+        for name, value in server.environment.items():
+            os.environ.setdefault(name, value)
+        yield
+
+
 def run_demo(context: "Context", seed: int, *, quiet: bool) -> dict[str, Any]:
     """Make and process both rounds; return all batches and the last snapshot."""
+    if not quiet:
+        context.console.print("演示开始：两轮报送，全流程……", highlight=False)
+    from chengxin.cli.work import run_datasets  # seconds of imports, after the first line
+
     contracts = context.contracts()
     batches: dict[str, dict[str, Any]] = {}
     result: dict[str, Any] = {}
     failures: list[str] = []
     for number in ROUNDS:
+        if not quiet:
+            context.console.print(f"第 {number} 轮：生成演示报送，然后处理……", highlight=False)
         sources = make_demo(context.settings.home, contracts.values(), seed=seed, round=number)
         with DemoServer(sources) as server:
             os.environ.update(server.environment)

@@ -7,13 +7,14 @@ import click
 from rich.progress import Progress
 
 from chengxin.cli.commands import Context, as_json_option, main, show_json
+from chengxin.cli.terminal import echo
 from chengxin.settings import Settings
 from chengxin.store.remote.moving import copy_home
 
 
 @main.group(name="home")
 def home_group() -> None:
-    """数据目录 (the home)."""
+    """数据目录。"""
 
 
 @home_group.command(name="copy")
@@ -22,7 +23,7 @@ def home_group() -> None:
 @as_json_option
 @click.pass_obj
 def copy_command(context: Context, source: Path, target: str, as_json: bool) -> None:
-    """把本机的数据目录复制到对象存储：逐个核对，全部到齐才生效，中断后可重跑 (copy a home into a store)."""
+    """把本机的数据目录复制到对象存储：逐个核对，全部到齐才生效，中断后可重跑。"""
     settings = Settings.from_environment(home=target, contracts=context.given.contracts)
     if settings.origin is None:
         raise click.UsageError("目标应形如 s3://存储桶/前缀")
@@ -33,8 +34,8 @@ def copy_command(context: Context, source: Path, target: str, as_json: bool) -> 
         show_json(asdict(done))
         return
     if done.done_before:
-        click.echo(f"此前已复制完毕：{done.files:,} 个文件与 {target} 相同。")
+        echo(f"此前已复制完毕：{done.files:,} 个文件与 {target} 相同。")
         return
     kept = f"（其中 {done.kept:,} 个此前已传到）" if done.kept else ""
-    click.echo(f"已复制 {done.files:,} 个文件、{done.bytes:,} 字节{kept}，逐个读回核对无误。")
-    click.echo(f"此后用 CHENGXIN_HOME={target}；{source} 未作改动，请勿再在其上运行任务。")
+    echo(f"已复制 {done.files:,} 个文件、{done.bytes:,} 字节{kept}，逐个读回核对无误。")
+    echo(f"此后用 CHENGXIN_HOME={target}；{source} 未作改动，请勿再在其上运行任务。")

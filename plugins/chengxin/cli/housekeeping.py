@@ -5,11 +5,9 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
-from chengxin.cli.commands import FAILED, Context, as_json_option, main, show_json
+from chengxin.cli.commands import FAILED, Context, as_json_option, main, pass_home, show_json
+from chengxin.cli.terminal import Console, Table, echo
 from chengxin.errors import ContractError
 from chengxin.model.assessment import assessment
 from chengxin.store import remote
@@ -21,9 +19,9 @@ _COLOURS = {"优": "green", "良": "cyan", "中": "yellow", "差": "red"}
 
 @main.command(name="overdue")
 @as_json_option
-@click.pass_obj
+@pass_home
 def overdue_command(context: Context, as_json: bool) -> None:
-    """逾期未到的报送：哪个部门、逾期几个工作日、怎么办 (overdue deliveries)."""
+    """逾期未到的报送：哪个部门、逾期几个工作日、怎么办。"""
     from chengxin.publish.housekeeping import overdue
 
     found = overdue(context.contracts(), context.settings, context.clock)
@@ -31,8 +29,8 @@ def overdue_command(context: Context, as_json: bool) -> None:
         show_json({"today": context.clock.today().isoformat(), "overdue": [asdict(o) for o in found]})
         return
     for one in found:
-        click.echo(one.message)
-    click.echo(f"共 {len(found)} 个数据集逾期" if found else "没有逾期的报送。 (nothing overdue)")
+        echo(one.message)
+    echo(f"共 {len(found)} 个数据集逾期" if found else "没有逾期的报送。")
 
 
 @main.command(name="tidy")
@@ -42,9 +40,9 @@ def overdue_command(context: Context, as_json: bool) -> None:
 )
 @click.option("--expire", is_flag=True, help="真的删除过期快照；不加则只列出")
 @as_json_option
-@click.pass_obj
+@pass_home
 def tidy_command(context: Context, everything: bool, keep: int | None, expire: bool, as_json: bool) -> None:
-    """清理残留、分批复核来文、列出（或删除）过期快照 (stray files, re-hash of landed files, expiry)."""
+    """清理残留、分批复核来文、列出（或删除）过期快照。"""
     from chengxin import pipeline
     from chengxin.publish.housekeeping import rehash
     from chengxin.publish.retention import Retention
@@ -64,13 +62,13 @@ def tidy_command(context: Context, everything: bool, keep: int | None, expire: b
     if as_json:
         show_json({"removed": removed, "rehash": asdict(checked), "expiry": asdict(expired)})
     else:
-        click.echo(f"清理了 {removed} 个残留")
-        click.echo(f"复核了 {checked.batches} 个批次（共 {checked.total} 个，{checked.bytes:,} 字节）")
+        echo(f"清理了 {removed} 个残留")
+        echo(f"复核了 {checked.batches} 个批次（共 {checked.total} 个，{checked.bytes:,} 字节）")
         for problem in checked.problems:
-            click.echo(f"✗ {problem}")
+            echo(f"✗ {problem}")
         for tier, name in expired.snapshots:
-            click.echo(f"{'已删除' if expired.done else '将删除'} {_TIERS[tier]}快照 {name}")
-        click.echo(
+            echo(f"{'已删除' if expired.done else '将删除'} {_TIERS[tier]}快照 {name}")
+        echo(
             f"快照：保留 {expired.kept} 个，{'已删除' if expired.done else '可删除'} {len(expired.snapshots)} 个，"
             f"{'释放' if expired.done else '可释放'} {expired.freed:,} 字节"
             + ("；加 --expire 才会删除" if expired.snapshots and not expired.done else "")
@@ -83,9 +81,9 @@ def tidy_command(context: Context, everything: bool, keep: int | None, expire: b
 @click.option("--issue", "final", is_flag=True, help="定稿：写入 scorecards/<年月>/，以后不再改变")
 @click.option("--department", default="", help="只看一个部门（代码），并列出各数据集的迟报和缺报")
 @as_json_option
-@click.pass_obj
+@pass_home
 def scorecard_command(context: Context, month: str | None, final: bool, department: str, as_json: bool) -> None:
-    """报送绩效考评：各部门、各市州的得分、等次和趋势 (monthly scorecard).
+    """报送绩效考评：各部门、各市州的得分、等次和趋势。
 
     MONTH 是六位年月，如 202610；缺省为本月（草稿），加 --issue 时为上月。已定稿的月份显示定稿。
     """
@@ -99,7 +97,7 @@ def scorecard_command(context: Context, month: str | None, final: bool, departme
             done = scorecard.issue(context.contracts(), settings, context.clock, wanted)
         if done is None:
             raise ContractError(f"截至 {wanted} 尚无任何报送，没有可考评的内容")
-        click.echo(f"{'已定稿' if done.fresh else '此前已定稿，未作改动'}：{done.folder}", err=True)
+        echo(f"{'已定稿' if done.fresh else '此前已定稿，未作改动'}：{done.folder}", err=True)
         body = done.body
     else:
         known = scorecard.issued(Layout(context.settings.home), wanted)
@@ -141,7 +139,7 @@ def _show(console: Console, body: dict[str, Any]) -> None:
 
 
 def _table(title: str, entries: list[dict[str, Any]]) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(title)
     table.add_column("名称", overflow="fold")
     for label in ("等次", "总分", "趋势", *(m.short for m in assessment().measures.values())):
         table.add_column(label, justify="right", no_wrap=True)
@@ -155,7 +153,7 @@ def _table(title: str, entries: list[dict[str, Any]]) -> Table:
 
 def _measures(one: dict[str, Any]) -> Table:
     known = assessment().measures
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table()
     for label in ("指标", "得分", "权重", "分子", "分母"):
         table.add_column(label, justify="left" if label == "指标" else "right", overflow="fold")
     for m in one["measures"]:

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from chengxin.cli.commands import HELD, Context, as_json_option, contracts_group, show_json
-from chengxin.contracts.loader import load, read_contract
+from chengxin.cli.terminal import Console, Table, echo
+from chengxin.contracts.loader import load, parse_contract
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError
 
@@ -31,7 +29,7 @@ _ID = re.compile(r"[a-z][a-z0-9_]{1,62}")
 def draft_command(
     context: Context, source: str, dataset: str, title: str, kind: str, department: str, output: str | None
 ) -> None:
-    """看一份样本，起草合同，由人修改 (propose a contract from a sample).
+    """看一份样本，起草合同，由人修改。
 
     SOURCE 是文件（各种格式及压缩包）、http(s) 网址，或 connection:连接名/表名。
     """
@@ -56,7 +54,7 @@ def draft_command(
     found = draft(look_at(source), known, wishes)
     text = as_yaml(found)
     if target is None:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")
@@ -108,7 +106,7 @@ def _tell(found: Any, target: Path | None, console: Console) -> None:
 @as_json_option
 @click.pass_obj
 def try_command(context: Context, contract: str, file: str, as_json: bool) -> None:
-    """用一份来文试一试合同，不入库 (what would come out, without landing anything).
+    """用一份来文试一试合同，不入库。
 
     CONTRACT 是合同文件，或合同目录中的数据集代码。退出码：0 可以入库，3 会整批暂停，2 用法或合同有误。
     """
@@ -131,7 +129,7 @@ def _chosen(context: Context, given: str) -> Contract:
     path = Path(given)
     if not path.is_file():
         return context.contract(given)
-    found, problems = read_contract(path, path.resolve().parent)
+    found, problems = parse_contract(path)
     if found is None:
         raise click.UsageError("合同有误：" + "；".join(problems))
     return found
@@ -173,7 +171,7 @@ def _show(console: Console, contract: Contract, trial: Any, open_points: list[st
     _list(console, "可用的行中的提示", trial.warnings)
     if trial.rows:
         console.print("前几行（已遮盖个人信息）：", highlight=False)
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        table = Table()
         table.add_column("列")
         for n in range(len(trial.rows)):
             table.add_column(f"第 {n + 1} 行", overflow="fold")

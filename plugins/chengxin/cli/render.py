@@ -4,10 +4,8 @@ from collections import Counter
 from typing import Any
 
 import pyarrow.parquet as pq
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
+from chengxin.cli.terminal import Console, Table
 from chengxin.connectors.answering import outbox
 from chengxin.contracts.loader import load
 from chengxin.feedback.words import sentences
@@ -36,7 +34,7 @@ VERDICTS = {"accept": "[green]✓[/]", "warn": "[yellow]![/]", "hold": "[red]✗
 def summary(console: Console, result: dict[str, Any], settings: Settings) -> None:
     """Show what a run did: counts per department, why rows were refused, where the Parquet lies and how to open it."""
     if not result["batches"] and not result["snapshot"]:
-        console.print("没有新的报送，数据集没有变化。 (nothing new)")
+        console.print("没有新的报送，数据集没有变化。")
         return
     titles = {c.id: (c.department.name, c.title) for c in load(settings.contracts).contracts.values()}
     _batches(console, result["batches"], titles)
@@ -56,13 +54,7 @@ def summary(console: Console, result: dict[str, Any], settings: Settings) -> Non
 
 
 def _batches(console: Console, batches: list[dict[str, Any]], titles: dict[str, tuple[str, str]]) -> None:
-    table = Table(
-        title="各部门报送 (收到 = 入库 + 疑问 + 重复 + 未关联)",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 1),
-        pad_edge=False,
-    )
+    table = Table("各部门报送 (收到 = 入库 + 疑问 + 重复 + 未关联)")
     table.add_column("部门 / 数据集", overflow="fold")
     for label in ("批次", *(label for _, label in COUNTS)):
         table.add_column(label, justify="right", no_wrap=True)
@@ -90,13 +82,7 @@ def _reasons(console: Console, batches: list[dict[str, Any]], settings: Settings
     counted = _errors(batches, Layout(settings.home))
     if not counted:
         return
-    table = Table(
-        title="主要问题 (逐行记录在案，可反馈报送部门)",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 1),
-        pad_edge=False,
-    )
+    table = Table("主要问题 (逐行记录在案，可反馈报送部门)")
     table.add_column("次数", justify="right", no_wrap=True)
     table.add_column("问题与处理", overflow="fold")
     told: Counter[tuple[str, str, str]] = Counter()  # several fields may share a sentence
@@ -133,7 +119,7 @@ def _snapshot(console: Console, snapshot: dict[str, Any] | None) -> None:
     if not snapshot:
         console.print("没有变化，不发布新快照。")
         return
-    table = Table(title=f"快照 {snapshot['id']}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(f"快照 {snapshot['id']}")
     table.add_column("表")
     for tier in snapshot["tiers"]:
         table.add_column(TIERS.get(tier, tier), justify="right")
@@ -145,7 +131,7 @@ def _snapshot(console: Console, snapshot: dict[str, Any] | None) -> None:
     for tier, ref in snapshot["tiers"].items():
         console.print(f"{TIERS.get(tier, tier)}：{ref['path']}", highlight=False, soft_wrap=True)
     path = snapshot["tiers"]["government"]["path"]
-    console.print("打开 (how to open)：", highlight=False)
+    console.print("打开：", highlight=False)
     for line in (
         f'python -c "import duckdb; print(duckdb.sql(\\"FROM \'{path}/credit_record/*.parquet\' LIMIT 5\\"))"',
         f"python -c \"import polars as pl; print(pl.read_parquet('{path}/subject/*.parquet'))\"",
@@ -155,7 +141,7 @@ def _snapshot(console: Console, snapshot: dict[str, Any] | None) -> None:
 
 def show_status(console: Console, result: dict[str, Any]) -> None:
     """Show the state of every data set and the current snapshots."""
-    table = Table(title="数据集现状", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table("数据集现状")
     table.add_column("部门 / 数据集", overflow="fold")
     for label in ("批次", *(label for _, label in COUNTS), "最近接收"):
         table.add_column(label, justify="right", no_wrap=True)
@@ -238,7 +224,7 @@ def show_closed(console: Console, result: dict[str, Any]) -> None:
 def show_replays(console: Console, replays: list[dict[str, Any]]) -> None:
     """Say which rows were replayed."""
     if not replays:
-        console.print("没有待更正的疑问数据，无可重放。 (nothing to replay)")
+        console.print("没有待更正的疑问数据，无可重放。")
     for one in replays:
         became = f"，成为批次 {one['replay']}" if one["replay"] else ""
         console.print(f"{one['batch_id']}：按现行合同有 {one['passed']:,} 行可用{became}", highlight=False)
@@ -255,21 +241,4 @@ def show_feedback(console: Console, result: dict[str, Any]) -> None:
         if answer["problem"]:
             console.print(f"  [red]{answer['problem']}[/]", highlight=False, soft_wrap=True)
     if not result["answers"]:
-        console.print("还没有反馈；批次处理完毕后生成。 (no answer yet)")
-
-
-def show_subjects(console: Console, found: dict[str, Any]) -> None:
-    """Show subjects with all their rows, table by table."""
-    for warning in found["warnings"]:
-        console.print(f"[yellow]{warning}[/]")
-    if not found["subjects"]:
-        console.print("没有找到这个主体；请核对主体编号、代码或名称。 (no such subject)")
-    for subject in found["subjects"]:
-        console.print(f"[bold]主体 {subject['subject_id']}[/]  快照 {found['snapshot']}", highlight=False)
-        for name, rows in subject["tables"].items():
-            console.print(f"[cyan]{name}[/] {len(rows)} 行", highlight=False)
-            for row in rows:
-                filled = {k: v for k, v in row.items() if v not in {None, "", "None"}}
-                console.print("  " + "，".join(f"{k}={v}" for k, v in filled.items()), highlight=False, markup=False)
-    if found["more"]:
-        console.print(f"另有 {found['more']} 个主体同名，未显示")
+        console.print("还没有反馈；批次处理完毕后生成。")

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from chengxin import pipeline
 from chengxin.alerting.book import Book
+from chengxin.cli.terminal import Steps
 from chengxin.connectors.file_drop import file_delivery
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
@@ -157,12 +158,4 @@ def _ingest(
 
 
 def _progress(context: "Context") -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        console=context.console,
-        transient=True,
-        disable=not context.console.is_terminal,
-    )
+    return Steps(context.console)

@@ -65,6 +65,12 @@ def read_contract(path: Path, folder: Path) -> tuple[Contract | None, list[str]]
     """Read one file; return the contract, or None and the reasons. A file directly in `folder` has no domain folder."""
     if path.suffix == ".yml":
         return None, ["扩展名应为 .yaml (rename the file to .yaml)"]
+    contract, wrong = parse_contract(path)
+    return (contract, wrong) if contract is None else _placed(contract, path, folder)
+
+
+def parse_contract(path: Path) -> tuple[Contract | None, list[str]]:
+    """Read one file wherever it lies and whatever it is called; return the contract, or None and the reasons."""
     try:
         body = yaml.load(path.read_text("utf-8-sig"), Loader=_StrictLoader)  # noqa: S506  a SafeLoader
     except UnicodeDecodeError:
@@ -77,7 +83,7 @@ def read_contract(path: Path, folder: Path) -> tuple[Contract | None, list[str]]
         contract = Contract.model_validate(body)
     except ValidationError as error:
         return None, list(dict.fromkeys(_words(detail) for detail in error.errors(include_url=False)))
-    return _placed(contract, path, folder)
+    return contract, []
 
 
 def _placed(contract: Contract, path: Path, folder: Path) -> tuple[Contract | None, list[str]]:

@@ -6,7 +6,7 @@ resident ids carry the sequence 000, which is never given out, so that all their
 """
 
 from chengxin.demo.server import DemoServer
-from chengxin.demo.sources import SEED, DemoSources, make_demo, write_sources
+from chengxin.demo.sources import SEED, DemoSources, made_sources, make_demo, write_sources
 from chengxin.demo.world import Sizes
 
-__all__ = ["SEED", "DemoServer", "DemoSources", "Sizes", "make_demo", "write_sources"]
+__all__ = ["SEED", "DemoServer", "DemoSources", "Sizes", "made_sources", "make_demo", "write_sources"]

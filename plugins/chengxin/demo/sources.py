@@ -65,8 +65,7 @@ def write_sources(
         if isinstance(options, HttpApiOptions):
             connections.add(options.connection)
         if isinstance(options, DatabaseOptions):
-            path = home / "demo" / f"{options.connection}.db"
-            environment[connection_variable(options.connection)] = f"sqlite:///{path}"
+            environment |= _staging(home, options)
         if delivered is None:
             continue
         rows[contract.id] = len(delivered)
@@ -75,8 +74,29 @@ def write_sources(
         elif isinstance(options, HttpApiOptions):
             _offer(_interfaces(home), contract, options, delivered)
         elif isinstance(options, DatabaseOptions):
-            _stage(path, options, delivered, number)
+            _stage(home / "demo" / f"{options.connection}.db", options, delivered, number)
     return DemoSources(home, environment, tuple(files), _interfaces(home), tuple(sorted(connections)), rows)
+
+
+def made_sources(home: Path, contracts: Iterable[Contract]) -> DemoSources | None:
+    """Return the sources of a home that the demo made, as its last round left them; None for any other home."""
+    home = home.resolve()
+    if not (home / "demo").is_dir():
+        return None
+    environment = {"CHENGXIN_INBOX": str(home / "inbox")}
+    connections: set[str] = set()
+    for contract in contracts:
+        options = connector_for(contract).options(contract)
+        if isinstance(options, HttpApiOptions):
+            connections.add(options.connection)
+        if isinstance(options, DatabaseOptions):
+            environment |= _staging(home, options)
+    return DemoSources(home, environment, (), _interfaces(home), tuple(sorted(connections)), {})
+
+
+def _staging(home: Path, options: DatabaseOptions) -> dict[str, str]:
+    path = home / "demo" / f"{options.connection}.db"
+    return {connection_variable(options.connection): f"sqlite:///{path}"}
 
 
 @lru_cache(maxsize=4)

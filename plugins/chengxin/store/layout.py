@@ -45,6 +45,11 @@ class Layout:
         return self.home / "closings" / dataset
 
     @property
+    def accesses(self) -> Path:
+        """Who was shown personal values, one numbered JSON file each."""
+        return self.home / "accesses"
+
+    @property
     def judgements(self) -> Path:
         """The ledger of judgements on identity, one numbered JSON file each."""
         return self.home / "registry" / "judgements"

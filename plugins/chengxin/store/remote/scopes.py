@@ -27,6 +27,7 @@ UNPUBLISHED = Scope(but=(_PAYLOAD, "published/*"))
 FACTS = Scope(but=(_PAYLOAD, "*.parquet"))  # what was decided, no rows
 RECEIPTS = Scope(but=(_PAYLOAD, "batches/*.parquet", "feedback/*.parquet", "published/*"))
 PUBLISHED = Scope(("published/*",), (), ("published",))
+ACCESSES = Scope(("accesses/*",), (), ("accesses",))
 PAGES = Scope(but=(_PAYLOAD, "published/*.parquet"))
 
 

@@ -1,0 +1,66 @@
+"""One language a run: Chinese unless English is asked for, the sentences of click included."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
+from pipeline_runs import told
+
+from chengxin import language
+
+PACKAGE = Path(language.__file__).parent
+CHINESE = re.compile("[\u4e00-\u9fff]")
+LATIN_WORD = re.compile(r"\b[a-z]{4,}\b")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "expected"),
+    [
+        ([], {}, "zh"),
+        ([], {"LANG": "C.UTF-8"}, "zh"),
+        ([], {"LANG": "zh_CN.UTF-8"}, "zh"),
+        ([], {"LANG": "en_US.UTF-8"}, "en"),
+        ([], {"LANG": "en_US.UTF-8", "LC_ALL": "zh_CN.UTF-8"}, "zh"),
+        (["--lang", "en"], {"LANG": "zh_CN.UTF-8"}, "en"),
+        (["--lang=zh"], {"LANG": "en_GB.UTF-8"}, "zh"),
+    ],
+)
+def test_the_option_wins_over_the_locale(arguments: list[str], environment: dict[str, str], expected: str) -> None:
+    assert language.wanted(arguments, environment) == expected
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["quarantine", "close", "--help"], ["nothing"]])
+def test_a_run_speaks_one_language(words: list[str], tmp_path: Path) -> None:
+    chinese, english = (told(["--lang", lang, *words], tmp_path) for lang in ("zh", "en"))
+    shown = english.stdout + english.stderr
+    assert not CHINESE.search(shown), shown
+    for heading in ("Usage", "Options", "Commands", "Error", "Show this", "No such"):
+        assert heading not in chinese.stdout + chinese.stderr
+
+
+def test_templates_are_found_again_in_finished_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = language._Catalogue(
+        {"暂缓": "held", "有 {0} 行，{1}": "{1}: {0} rows", "有 {0} 行": "{0} rows"},
+        tuple(map(language._template, ("有 {0} 行，{1}", "有 {0} 行"), ("{1}: {0} rows", "{0} rows"))),
+    )
+    monkeypatch.setattr(language, "_catalogue", lambda: made)
+    language.english.cache_clear()
+    try:
+        assert language.english("有 12 行") == "12 rows"
+        assert language.english("  有 12 行，暂缓") == "  held: 12 rows"
+        assert language.english("有 1 行；有 2 行") == "1 rows; 2 rows"
+        assert language.english("某某部门") == "某某部门"  # a text of the data stays
+    finally:
+        language.english.cache_clear()
+
+
+def test_clicks_sentences_are_compiled_from_their_source() -> None:
+    folder = PACKAGE / "cli" / "locale" / "zh_CN" / "LC_MESSAGES"
+    with (folder / "messages.po").open("rb") as source, (folder / "messages.mo").open("rb") as compiled:
+        said, made = read_po(source), read_mo(compiled)
+    assert {m.id: m.string for m in said if m.id} == {m.id: m.string for m in made if m.id}

@@ -5,7 +5,7 @@ filled in; `english` finds the template that a finished text came from and trans
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -18,6 +18,7 @@ _HOLE = re.compile(r"\{(\d+)\}")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _JOINTS = ("\n", "；", "、", "，")  # several texts in one line stand between these
 _chosen: list[Language] = ["zh"]
+_sources: list[Callable[[], Mapping[str, str]]] = []
 
 
 def choose(language: Language) -> None:
@@ -28,6 +29,13 @@ def choose(language: Language) -> None:
 def chosen() -> Language:
     """Return the language of this process; Chinese unless another was chosen."""
     return _chosen[0]
+
+
+def add(source: Callable[[], Mapping[str, str]]) -> None:
+    """Add Chinese texts that have their English elsewhere; the function is called when English is first asked for."""
+    _sources.append(source)
+    _catalogue.cache_clear()
+    english.cache_clear()
 
 
 def wanted(arguments: Sequence[str], environment: Mapping[str, str]) -> Language:
@@ -52,7 +60,7 @@ def english(text: str) -> str:
     if core in known.texts:
         return text.replace(core, known.texts[core], 1) if core else text
     if not _CHINESE.search(text):
-        return text
+        return text.replace("、", ", ")
     for template in known.templates:
         if template.landmark in core and (found := template.pattern.fullmatch(core)):
             return text.replace(core, template.fill(found.groups()), 1)
@@ -86,6 +94,8 @@ def _catalogue() -> _Catalogue:
     body: dict[str, str] = yaml.load(
         files("chengxin").joinpath("english.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader
     )
+    for source in _sources:
+        body = {**source(), **body}
     holed = sorted((key for key in body if _HOLE.search(key)), key=lambda key: -len(_HOLE.sub("", key)))
     return _Catalogue(body, tuple(_template(key, body[key]) for key in holed))
 

@@ -55,7 +55,7 @@ def summary(console: Console, result: dict[str, Any], settings: Settings) -> Non
 
 def _batches(console: Console, batches: list[dict[str, Any]], titles: dict[str, tuple[str, str]]) -> None:
     table = Table("各部门报送 (收到 = 入库 + 疑问 + 重复 + 未关联)")
-    table.add_column("部门 / 数据集", overflow="fold")
+    table.add_column("部门 / 数据集", overflow="fold", min_width=22)
     for label in ("批次", *(label for _, label in COUNTS)):
         table.add_column(label, justify="right", no_wrap=True)
     table.add_column("结论", no_wrap=True)
@@ -142,9 +142,9 @@ def _snapshot(console: Console, snapshot: dict[str, Any] | None) -> None:
 def show_status(console: Console, result: dict[str, Any]) -> None:
     """Show the state of every data set and the current snapshots."""
     table = Table("数据集现状")
-    table.add_column("部门 / 数据集", overflow="fold")
+    table.add_column("部门 / 数据集", overflow="fold", min_width=22)
     for label in ("批次", *(label for _, label in COUNTS), "最近接收"):
-        table.add_column(label, justify="right", no_wrap=True)
+        table.add_column(label, justify="right", overflow="fold")
     shown = ""
     for row in sorted(result["datasets"], key=lambda r: (r["department"], r["dataset"])):
         if row["department"] != shown:

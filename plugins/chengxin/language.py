@@ -61,8 +61,15 @@ def english(text: str) -> str:
         return text.replace(core, known.texts[core], 1) if core else text
     if not _CHINESE.search(text):
         return text.replace("、", ", ")
-    for template in known.templates:
-        if template.landmark in core and (found := template.pattern.fullmatch(core)):
+    near = [template for template in known.templates if template.landmark in core]
+    for template in near:
+        if found := template.narrow.fullmatch(core):
+            return text.replace(core, template.fill(found.groups()), 1)
+    parts = core.split("；")
+    if len(parts) > 1 and all(english(part) != part for part in parts):
+        return text.replace(core, "; ".join(map(english, parts)), 1)
+    for template in near:
+        if found := template.wide.fullmatch(core):
             return text.replace(core, template.fill(found.groups()), 1)
     for joint in _JOINTS:
         if joint in text:
@@ -72,7 +79,10 @@ def english(text: str) -> str:
 
 @dataclass(frozen=True)
 class _Template:
-    pattern: re.Pattern[str]
+    """narrow: what is filled in holds no list of sentences; wide: it may."""
+
+    narrow: re.Pattern[str]
+    wide: re.Pattern[str]
     landmark: str
     places: tuple[str, ...]
     english: str
@@ -103,5 +113,5 @@ def _catalogue() -> _Catalogue:
 def _template(key: str, said: str) -> _Template:
     pieces = _HOLE.split(key)  # text, place, text, place, ..., text
     texts, places = pieces[::2], tuple(pieces[1::2])
-    pattern = "(.*?)".join(map(re.escape, texts))
-    return _Template(re.compile(pattern, re.DOTALL), max(texts, key=len), places, said)
+    narrow, wide = (re.compile(hole.join(map(re.escape, texts)), re.DOTALL) for hole in ("([^；]*?)", "(.*?)"))
+    return _Template(narrow, wide, max(texts, key=len), places, said)

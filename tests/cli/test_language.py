@@ -1,13 +1,11 @@
 """One language a run: Chinese unless English is asked for, the sentences of click included."""
 
-import ast
+import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
-from babel.messages.mofile import read_mo
+from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from pipeline_runs import told
 
@@ -15,7 +13,6 @@ from chengxin import language
 
 PACKAGE = Path(language.__file__).parent
 CHINESE = re.compile("[\u4e00-\u9fff]")
-LATIN_WORD = re.compile(r"\b[a-z]{4,}\b")
 
 
 @pytest.mark.parametrize(
@@ -61,6 +58,7 @@ def test_templates_are_found_again_in_finished_texts(monkeypatch: pytest.MonkeyP
 
 def test_clicks_sentences_are_compiled_from_their_source() -> None:
     folder = PACKAGE / "cli" / "locale" / "zh_CN" / "LC_MESSAGES"
-    with (folder / "messages.po").open("rb") as source, (folder / "messages.mo").open("rb") as compiled:
-        said, made = read_po(source), read_mo(compiled)
-    assert {m.id: m.string for m in said if m.id} == {m.id: m.string for m in made if m.id}
+    compiled = io.BytesIO()
+    with (folder / "messages.po").open("rb") as source:
+        write_mo(compiled, read_po(source))
+    assert compiled.getvalue() == (folder / "messages.mo").read_bytes()

@@ -119,7 +119,7 @@ class Office:
 
     def write(self, dataset: str, rows: Sequence[dict[str, Any]], *, day: float, columns: Sequence[str] = ()) -> Path:
         """Write a delivery's file; its columns are those that some row fills, in the contract's order."""
-        declared = [c.source for c in self.contracts[dataset].columns]
+        declared = list(dict.fromkeys(c.source for c in self.contracts[dataset].columns))
         names = list(columns) or [c for c in declared if any(c in r for r in rows)] or declared
         self._sent += 1
         path = self.folder / "sent" / f"{dataset}-{self._sent:03d}.csv"

@@ -10,7 +10,6 @@ from chengxin.contracts.models import Contract, FileSpec, Quality, Threshold
 from chengxin.handover import Batch, DeliveryMode
 
 REPLAY = "replay:"
-_POSITIONAL = {"csv", "tsv", "xlsx", "xls"}
 
 
 class OwnRows(FileSpec):
@@ -32,8 +31,9 @@ def contract_for(contract: Contract, batch: Batch) -> Contract:
     if replayed(batch) is None:
         return _pulled(contract, batch) if contract.delivery.connector == "database" else contract
     columns = contract.columns
-    if contract.file.header == 0 and contract.file.format in _POSITIONAL:
-        columns = tuple(c.model_copy(update={"source": str(n), "aliases": ()}) for n, c in enumerate(columns, 1))
+    if contract.in_order:
+        places = {source: str(n) for n, source in enumerate(dict.fromkeys(c.source for c in columns), 1)}
+        columns = tuple(c.model_copy(update={"source": places[c.source], "aliases": ()}) for c in columns)
     return contract.model_copy(
         update={
             "file": FileSpec(format="jsonl"),

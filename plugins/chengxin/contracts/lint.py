@@ -13,6 +13,7 @@ from chengxin.contracts.units import contradicts
 from chengxin.errors import ContractError
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import elements
+from chengxin.model.identifiers import TOLD_APART
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.regions import known_codes
 from chengxin.model.rules import rules
@@ -45,6 +46,7 @@ def lint_contract(contract: Contract) -> Iterator[str]:
     yield from _mapped_elements(contract, kind)
     yield from _needed_elements(contract, kind)
     yield from _key_elements(contract, kind)
+    yield from _one_of(contract, kind)
     yield from _headers(contract)
     yield from _units(contract)
     yield from _codes(contract)
@@ -143,12 +145,26 @@ def _key_elements(contract: Contract, kind: Kind) -> Iterator[str]:
             yield f"columns：缺少 {kind.id} 的主键数据元 {name}（{elements()[name].title}） (key element not mapped)"
 
 
+def _one_of(contract: Contract, kind: Kind) -> Iterator[str]:
+    """Refuse lists of elements that are not the identifiers of one role, or that no check digit tells apart."""
+    for n, column in enumerate(contract.columns):
+        if not column.one_of or column.element != column.one_of[0]:
+            continue
+        place, types = f"columns[{n}].element", {elements()[e].type for e in column.one_of if e in elements()}
+        if not any(set(column.one_of) <= set(role.identity.values()) for role in kind.roles.values()):
+            yield f"{place}：一栏几用的只能是同一主体的几种标识，如 [uscc, reg_no] (identifiers of one subject)"
+        elif not types <= TOLD_APART.keys():
+            names = "、".join(column.one_of)
+            yield f"{place}：{names} 凭位数和校验位分不清；纳税人识别号一栏直接对应 tax_no (not told apart)"
+
+
 def _headers(contract: Contract) -> Iterator[str]:
     owner: dict[str, str] = {}
     for n, column in enumerate(contract.columns):
         for header in (column.source, *column.aliases):
             folded = fold_header(header)
-            if owner.setdefault(folded, column.element) != column.element:
+            known = owner.setdefault(folded, column.element)
+            if known != column.element and known not in column.one_of:
                 yield f"columns[{n}]：列名“{header}”与 {owner[folded]} 的列名相同（忽略括号、空格） (same header twice)"
     for header in contract.ignored:
         if fold_header(header) in owner:

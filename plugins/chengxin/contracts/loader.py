@@ -164,6 +164,8 @@ _MESSAGES = {
 def _words(detail: ErrorDetails) -> str:
     """Turn one pydantic error into `columns[3].element：...`. Input values are left out: they may be examples."""
     where, kind, context = _where(detail["loc"]), detail["type"], detail.get("ctx", {})
+    if detail["input"] == models.UNDECIDED:
+        return f"{where}：尚未决定，请改好 (undecided)"
     if kind == "extra_forbidden":
         return f"{where}：没有这个键{_near(str(detail['loc'][-1]))} (unknown key)"
     if kind == "literal_error":

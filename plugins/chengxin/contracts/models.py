@@ -6,7 +6,8 @@ are generated from these models.
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
@@ -100,7 +101,8 @@ class FileSpec(Part):
         clearly is in another encoding than the declared one is held.
     delimiter: of csv and tsv, one to four characters; " " is a run of blanks, "  " (two) a run of at least two.
     quote: "" = none. escape: "\" where quotes within quotes are written \" instead of doubled.
-    header: the line (or sheet row) that holds the column names, 1-based; 0 = none, then `columns` stand in file order.
+    header: the line (or sheet row) that holds the column names, 1-based; 0 = none, then `columns` stand in file order,
+        unless all names in `columns` are places ("1", "4"): then the other places stand in `ignored`.
     header_rows: over how many lines the names go; group and name are joined by "_" (处罚信息_金额).
     records: where the records lie: dotted path in JSON ("data.rows"; empty = top level), element path in XML
         ("ROWDATA/ROW"). wrapped: the XML rows stand inside an element of an outer message, as cdata or escaped (&lt;).
@@ -135,9 +137,15 @@ class FileSpec(Part):
         return self
 
 
+_NAME = {"type": "string", "pattern": r"^[a-z][a-z0-9_]{1,62}$"}
+_ONE_OR_MORE = WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME}], "title": "Element"})
+
+
 class Column(Part):
     """One source column and the data element it carries.
 
+    element: or a list of identifiers ([uscc, reg_no]) where each cell holds one of them: which one, its length and
+        check digit decide. A cell that is none of them is judged as that of its length, else as the first.
     source: its header as sent; aliases: other headers seen for it. Headers are compared after NFKC, without blanks,
         brackets, colons and underscores, so 处罚金额（万元） and 处罚金额(万元)： are one.
     required: an absent or unusable value sends the row to 疑问数据; default as the record kind says.
@@ -148,7 +156,9 @@ class Column(Part):
     """
 
     source: Text
-    element: Identifier
+    element: Annotated[Identifier, _ONE_OR_MORE]
+    #: The whole list where `element` was one: the contract then holds a column for each of it, all of the same source.
+    one_of: SkipJsonSchema[tuple[Identifier, ...]] = ()
     aliases: tuple[Text, ...] = ()
     required: bool | None = None
     optional: bool = False
@@ -237,10 +247,37 @@ class Contract(Part):
     feedback: Feedback = Feedback()
     examples: tuple[Example, ...] = ()
 
+    @property
+    def in_order(self) -> bool:
+        """Whether columns stand in file order: there is no header, and they are not named by their places."""
+        headless = self.file.header == 0 and self.file.format in {"csv", "tsv", "xlsx", "xls"}
+        return headless and not all(column.source.isdecimal() for column in self.columns)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_column_for_each_of_several(cls, body: Any) -> Any:
+        """Write a column of several elements as several, the others at the end, so that places stay what they were."""
+        columns = body.get("columns") if isinstance(body, dict) else None
+        if not isinstance(columns, list | tuple):
+            return body
+        first, others = [], []
+        for column in columns:
+            named = column.get("element") if isinstance(column, dict) else None
+            if isinstance(named, list | tuple) and named:
+                each = [{**column, "element": name, "one_of": named if len(named) > 1 else ()} for name in named]
+                first.append(each[0])
+                others += each[1:]
+            else:
+                first.append(column)
+        return {**body, "columns": [*first, *others]}
+
     @model_validator(mode="after")
     def _one_column_one_element(self) -> Self:
         elements = [c.element for c in self.columns] + list(self.constants)
         twice = sorted({e for e in elements if elements.count(e) > 1})
         if twice:
             raise ValueError(f"elements mapped twice: {', '.join(twice)}")
+        for column in self.columns:
+            if tuple(c.element for c in self.columns if c.source == column.source and c.one_of) != column.one_of:
+                raise ValueError(f"“{column.source}”的几个数据元请写成一处 element: [...] (write one list of elements)")
         return self

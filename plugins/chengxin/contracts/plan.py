@@ -13,7 +13,8 @@ from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind, kinds
 
 ENVELOPE = ("source_record_id", "source_updated_at", "delivery_status_code")
-_DROPPED = dict.fromkeys(map(ord, " \t\r\n　_-()[]{}【】〔〕〈〉《》「」:;.、，,*\"'“”"))
+_UNSEEN = "\v\f\x1c\x1d\x1e\x1f\x85\u200b\u2028\u2029\ufeff"
+_DROPPED = dict.fromkeys(map(ord, _UNSEEN + " \t\r\n　_-()[]{}【】〔〕〈〉《》「」:;.、，,*\"'“”"))
 
 
 def fold_header(text: str) -> str:
@@ -23,7 +24,10 @@ def fold_header(text: str) -> str:
 
 @dataclass(frozen=True)
 class ColumnPlan:
-    """One element to fill: from source columns of these folded headers, or from a constant."""
+    """One element to fill: from source columns of these folded headers, or from a constant.
+
+    one_of: all elements of which each cell of the column holds one; empty where the element has it for itself.
+    """
 
     element: Element
     source: str
@@ -34,6 +38,7 @@ class ColumnPlan:
     codes: dict[str, str] | None
     constant: str | None = None
     date_form: str | None = None
+    one_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Plan:
 
         partial: records may lack columns (JSON, XML), so only undeclared ones are a mismatch.
         """
-        if self.contract.file.header == 0 and self.contract.file.format in {"csv", "tsv", "xlsx", "xls"}:
+        if self.contract.in_order:
             return self._by_position(headers)
         sent = self._told_apart(headers)
         wanted = {f: c for c in self.columns if c.constant is None for f in c.folded}
@@ -67,7 +72,11 @@ class Plan:
             ()
             if partial and found
             else tuple(
-                c.source for c in self.columns if c.constant is None and not c.optional and c.element.id not in found
+                dict.fromkeys(
+                    c.source
+                    for c in self.columns
+                    if c.constant is None and not c.optional and c.element.id not in found
+                )
             )
         )
         if missing and not any(header.strip() for header in headers):
@@ -117,13 +126,14 @@ class Plan:
         return sent
 
     def _by_position(self, headers: Sequence[str]) -> dict[str, str]:
-        wanted = [c for c in self.columns if c.constant is None]
+        wanted = list(dict.fromkeys(c.source for c in self.columns if c.constant is None))
         if len(headers) != len(wanted):
             raise DeliveryMismatch(
                 f"{self.contract.id}：合同按顺序声明 {len(wanted)} 列，文件有 {len(headers)} 列；"
                 "请核对合同 columns 或来文"
             )
-        return {c.element.id: h for c, h in zip(wanted, headers, strict=True)}
+        sent = dict(zip(wanted, headers, strict=True))
+        return {c.element.id: sent[c.source] for c in self.columns if c.constant is None}
 
     def _mismatch(self, missing: tuple[str, ...], undeclared: tuple[str, ...]) -> DeliveryMismatch:
         parts = []
@@ -169,6 +179,7 @@ def plan_of(contract: Contract) -> Plan:
                 None if column.unit == UNDECIDED else column.unit,
                 contract.codes.get(element.id),
                 date_form=column.date_form,
+                one_of=column.one_of,
             )
         )
     for name, value in contract.constants.items():

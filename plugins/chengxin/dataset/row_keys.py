@@ -114,13 +114,13 @@ class RowKeys:
     def paths(self, headers: Sequence[str]) -> dict[str, list[str]]:
         """Return, for each element that names a record, the SQL that reads it from `raw`, by the headers that occur."""
         wanted = [*([RECORD_ID] if self.has_record_id else []), *self.parts, *self.also]
-        order = [c.element.id for c in self.plan.columns if c.constant is None]
+        order = list(dict.fromkeys(c.source for c in self.plan.columns if c.constant is None))
         found: dict[str, list[str]] = {}
         for element in wanted:
             folded = self._elements[element].folded
             hits = [h for h in headers if fold_header(h) in folded]
-            if not hits and self.contract.file.header == 0:
-                hits = [h for h in headers if h == str(order.index(element) + 1)]
+            if not hits and self.contract.in_order:
+                hits = [h for h in headers if h == str(order.index(self._elements[element].source) + 1)]
             found[element] = hits
         return found
 

@@ -8,7 +8,7 @@ about identifiers is first written here. Every `read_*` takes the text as sent a
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -216,13 +216,20 @@ def _common(raw: str | None) -> tuple[str, Reading | None]:
     return text, None
 
 
+def _other_than(kind: str, text: str) -> str | None:
+    """Return the rule that says which other identifier of an organisation stands in a field of this type, or None."""
+    if kind != "reg_no" and is_reg_no(text):
+        return f"{kind}.is_reg_no"
+    return f"{kind}.is_org_code" if kind != "org_code" and is_org_code(text) else None
+
+
 def read_uscc(raw: str | None, today: date | None = None) -> Reading:
     """Read a unified social credit code (GB 32100-2015)."""
     text, done = _common(raw)
     if done:
         return done
     if len(text) != 18:
-        return Reading(None, ("uscc.length",))
+        return Reading(None, (_other_than("uscc", text) or "uscc.length",))
     rules: tuple[str, ...] = ()
     mended = text
     if any(c not in USCC_ALPHABET for c in text):
@@ -249,7 +256,7 @@ def read_org_code(raw: str | None, today: date | None = None) -> Reading:
     if is_uscc(text) and is_org_code(text[8:17]):
         return Reading(text[8:17], ("org_code.from_uscc",))
     if len(text) != 9:
-        return Reading(None, ("org_code.length",))
+        return Reading(None, (_other_than("org_code", text) or "org_code.length",))
     if re.fullmatch(r"[0-9A-Z]{8}[0-9X]", text) is None:
         return Reading(None, ("org_code.characters",))
     if re.fullmatch(r"PDY[0-9]{5}.", text):
@@ -267,7 +274,7 @@ def read_reg_no(raw: str | None, today: date | None = None) -> Reading:
     if OLD_REG_NO.fullmatch(text):
         return Reading(text, ("reg_no.old_form",))
     if len(text) != 15:
-        return Reading(None, ("reg_no.length",))
+        return Reading(None, (_other_than("reg_no", text) or "reg_no.length",))
     if re.fullmatch(r"[0-9]{15}", text) is None:
         return Reading(None, ("reg_no.characters",))
     return Reading(text) if is_reg_no(text) else Reading(None, ("reg_no.check",))
@@ -347,6 +354,34 @@ READERS: dict[str, Callable[[str | None, date | None], Reading]] = {
     "person_doc": read_person_doc,
     "loan_card_no": read_loan_card_no,
 }
+
+#: Types that may share a column, each with the lengths of its values: length and check digit tell them apart.
+TOLD_APART = {"uscc": (18,), "org_code": (9,), "reg_no": (15,), "person_doc": (18,), "loan_card_no": (16,)}
+
+
+def kind_among(raw: str, kinds: Sequence[str], today: date | None = None) -> str:
+    """Return which of these types (of TOLD_APART) a text is: whose check holds, else whose length it has, else the 1st.
+
+    15 digits that are a resident id as well as a registration number are the resident id: it is not to be published.
+    What no check digit speaks for (an old registration number, a passport) comes after what has the right length.
+    """
+    readings = {kind: READERS[kind](raw, today) for kind in kinds}
+    read = [kind for kind, reading in readings.items() if reading.value and "org_code.from_uscc" not in reading.rules]
+    checked = sorted((kind for kind in read if _is_checked(kind, readings[kind])), key=lambda k: k != "person_doc")
+    text = hygiene(raw)
+    by_length = [kind for kind in kinds if len(text) in TOLD_APART[kind] and _may_be(kind, text)]
+    return (*checked, *by_length, *read, kinds[0])[0]
+
+
+def _may_be(kind: str, text: str) -> bool:
+    return kind != "person_doc" or RESIDENT_FORM.fullmatch(text) is not None
+
+
+def _is_checked(kind: str, reading: Reading) -> bool:
+    """Tell whether a check digit spoke for a value that was read."""
+    if kind == "person_doc":
+        return RESIDENT_FORM.fullmatch(reading.value or "") is not None
+    return "reg_no.old_form" not in reading.rules
 
 
 def candidates(text: str) -> list[tuple[str, str]]:

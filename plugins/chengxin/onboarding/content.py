@@ -1,6 +1,7 @@
 """What the values of a column say: which share of them passes the check of a type of data element."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -10,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.model.elements import Element, elements
-from chengxin.model.identifiers import hygiene, is_resident_id
+from chengxin.model.identifiers import TOLD_APART, hygiene, is_resident_id
 from chengxin.model.looks import looks
-from chengxin.standardise.kernels import CleanOptions, clean
+from chengxin.standardise.kernels import CleanOptions, checked, clean
 from chengxin.standardise.kernels.buffers import as_mask, as_strings, valid
 
 # Types whose check says something; by the others (text, name) nearly everything passes.
@@ -32,6 +33,7 @@ _DOCUMENT = r"[0-9〇一二三四五六七八九十○]"
 # Forms of bare digits, as contracts.models.Column.date_form, and how many digits they have.
 _FORMS = {"yymmdd": "6", "yyyymm": "6", "excel": "5", "epoch_s": "9,10", "epoch_ms": "12,13"}
 _DAYS = (date(1949, 10, 1), date(2099, 12, 30))  # of plausible days: of 190905 read as a month none is left
+_SEVERAL, _SOME = 2, 0.01  # values, and their share, that make a second identifier of a column
 _PLAIN = 0.9  # from here no form of bare digits is looked for
 
 # Type -> an element of it, what it is called, and the form that its values must have: checks let much else pass.
@@ -58,6 +60,7 @@ class Evidence:
     values: pa.Array
     _shares: dict[tuple[str, str | None], float] = field(default_factory=dict)
     _matched: dict[tuple[str, str | None], float] = field(default_factory=dict)
+    _checked: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.values = as_strings(self.values)
@@ -106,6 +109,23 @@ class Evidence:
         if element.type == "document_no":
             return self.matching(_DOCUMENT)
         return -1.0
+
+    def others(self, element: Element, siblings: Iterable[Element]) -> tuple[tuple[Element, float], ...]:
+        """Return which other identifiers of the same subject the values are too, each with the share of the values.
+
+        Several values whose length and check digit are right are no slips of the hand.
+        """
+        if element.type not in TOLD_APART or self.given < ENOUGH:
+            return ()
+        found = []
+        for other in siblings:
+            if other.type in TOLD_APART and other.type != element.type:
+                if other.type not in self._checked:
+                    self._checked[other.type] = int(np.count_nonzero(checked(self.values, other.type) & self.filled))
+                values = self._checked[other.type]
+                if values >= _SEVERAL and values >= _SOME * self.given:
+                    found.append((other, values / self.given))
+        return tuple(found)
 
     @cached_property
     def date_form(self) -> str | None:

@@ -140,7 +140,8 @@ def _body(
     words: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     kind = chosen.kind
-    domain = wishes.domain or (wishes.id.split("_")[0] if "_" in wishes.id else "new")
+    first = wishes.id.split("_")[0] if "_" in wishes.id else ""
+    domain = wishes.domain or (first if len(first) > 1 else "new")  # a domain has two letters at least
     dataset = wishes.id or f"{domain}_{kind.id}"
     code, name = wishes.department or ("TODO", UNDECIDED)
     delivery = dict(sample.delivery)
@@ -154,7 +155,8 @@ def _body(
         if match.element:
             unit = units.get(match.element.id)
             more = ({"unit": unit[0]} if unit else {}) | ({"date_form": match.date_form} if match.date_form else {})
-            columns.append({"source": match.header, "element": match.element.id} | more)
+            named = [element.id for element in match.one_of] or match.element.id
+            columns.append({"source": match.header, "element": named} | more)
     return {
         "format": 1,
         "id": dataset,
@@ -238,6 +240,7 @@ def _quality(chosen: Proposal, columns: Mapping[str, Evidence], refused: float) 
         m.element.id: math.floor(columns[m.header].fill * 8) / 10
         for m in chosen.matches
         if m.element
+        and not m.one_of
         and m.element.id in watched
         and columns[m.header].fill >= (0.5 if m.element.id in kind.required else _FULL)
     }
@@ -249,8 +252,8 @@ def _examples(
 ) -> list[dict[str, Any]]:
     inventor = Inventor(columns, _official_words(chosen), translated)
     mapped = [m for m in chosen.matches if m.element]
-    rows = [{m.header: inventor.value(m.header, m.element, n) for m in mapped if m.element} for n in (1, 2)]
-    by_element = {m.element.id: m.header for m in mapped if m.element}
+    rows = [{m.header.strip(): inventor.value(m.header, m.element, n) for m in mapped if m.element} for n in (1, 2)]
+    by_element = {m.element.id: m.header.strip() for m in mapped if m.element}  # as the contract names them
     kind = chosen.kind
     needed = {*kind.required, *kind.key, *kind.roles["subject"].identity.values()}
     short = {h: v for h, v in rows[1].items() if any(by_element.get(e) == h for e in needed)}
@@ -297,4 +300,4 @@ def _expected(contract: Contract, note: str, row: dict[str, str], mapped: list[M
 
 
 def _header(mapped: list[Match], element: str) -> str:
-    return next(m.header for m in mapped if m.element and m.element.id == element)
+    return next(m.header.strip() for m in mapped if m.element and m.element.id == element)

@@ -37,34 +37,29 @@ class Inventor:
     """Makes values. words: official words that may stand in the sample too.
 
     translated: elements whose codes the contract will translate: only the official words are sure to be understood.
+    Nothing of the sample goes into a value, so that a number or word of it may well be part of one: 1430 is part of
+    every credit code that is made here.
     """
 
     def __init__(
         self, columns: Mapping[str, Evidence], words: Iterable[str] = (), translated: frozenset[str] = frozenset()
     ) -> None:
         self._known = {
-            text.strip()
-            for evidence in columns.values()
-            for text in evidence.values.to_pylist()
-            if text and len(text.strip()) > 3
-        }
+            text.strip() for evidence in columns.values() for text in evidence.values.to_pylist() if text
+        } - set(words)
         self._columns = columns
-        self._known -= set(words)
         self._translated = translated
 
     def value(self, header: str, element: Element, n: int) -> str:
-        """Return the n-th invented value of a column, the next one that the sample does not hold."""
+        """Return the n-th invented value of a column, the next one that the sample does not hold.
+
+        Where it holds them all, as a list of all years does, the n-th it is: never nothing.
+        """
         evidence = self._columns[header]
         if element.type in {"code", "region"} or element.id in {"province_name", "prefecture_name"}:
             return _official(element, evidence, in_words=element.id in self._translated)
-        for step in range(_TRIES):
-            text = _made(element, evidence, n + 10 * step)
-            if not self._is_known(text):
-                return text
-        return ""
-
-    def _is_known(self, text: str) -> bool:
-        return text in self._known or any(known in text for known in self._known)
+        made = (_made(element, evidence, n + 10 * step) for step in range(_TRIES))
+        return next((text for text in made if text not in self._known), _made(element, evidence, n))
 
 
 def codes_of(n: int) -> tuple[str, str]:
@@ -104,7 +99,7 @@ def _made(element: Element, evidence: Evidence, n: int) -> str:
     if element.type == "flag":
         return "否" if evidence.example_shape(_DIGITS) is None else "0"
     if element.type == "name":
-        return _name(element, n)
+        return _name(element, n, of_person=not evidence.names_businesses)
     if element.id.endswith("_code") or evidence.example_shape(_DIGITS):
         return str(9000 + n % 1000)
     return f"示例{element.title.split('（', maxsplit=1)[0]}{_ORDINALS[n % 10]}"
@@ -129,8 +124,8 @@ _CODES: dict[str, Callable[[int], str]] = {
 }
 
 
-def _name(element: Element, n: int) -> str:
-    if element.id in _PERSONS:
+def _name(element: Element, n: int, *, of_person: bool) -> str:
+    if element.id in _PERSONS and (of_person or element.id != "former_name"):
         return f"{_SURNAMES[n % 10]}某{_ORDINALS[n // 10 % 10]}"
     return f"长沙示例{_ORDINALS[n % 10]}{_ORDINALS[n // 10 % 10]}有限公司"
 

@@ -9,7 +9,7 @@ from chengxin.contracts.plan import ENVELOPE, fold_header
 from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind, kinds
 from chengxin.onboarding.content import CHECKED, ENOUGH, TELLING, Evidence
-from chengxin.onboarding.vocabulary import EXACT, GENERIC, Vocabulary, has_role, is_other_party, kind_words
+from chengxin.onboarding.vocabulary import EXACT, GENERIC, Likeness, Vocabulary, has_role, is_other_party, kind_words
 
 REFUTED = 0.5  # fewer values than this pass: the header says one thing, the values another
 CONFIRMED = 0.9
@@ -27,7 +27,8 @@ _CODE_TYPES = ("uscc", "person_doc")
 class Match:
     """One column's proposal. element None = undecided; sure False = a person should look; hints: elements it may be.
 
-    date_form: of bare digits, where only one reading gives days.
+    date_form: of bare digits, where only one reading gives days. one_of: all elements of which each value is one, where
+    that is more than the one.
     """
 
     header: str
@@ -38,6 +39,7 @@ class Match:
     sure: bool
     hints: tuple[str, ...] = ()
     date_form: str | None = None
+    one_of: tuple[Element, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class _Pair:
     why: str
     fits: bool = False
     odd: str = ""
+    others: tuple[tuple[Element, float], ...] = ()
 
     @property
     def rank(self) -> float:
@@ -113,11 +116,7 @@ def _match(columns: Mapping[str, Evidence], kind: Kind, vocabulary: Vocabulary) 
         for element in () if _is_nested(evidence) else members:
             likeness = vocabulary.likeness(header, element, kind)
             if likeness.score:
-                enough = evidence.given >= ENOUGH
-                passing = evidence.passing(element)
-                said = evidence.looks(element)
-                pair = _Pair(header, element, likeness.score, passing if enough else None, likeness.why, *said)
-                pairs.append(pair)
+                pairs.append(_pair(header, element, likeness, evidence, kind))
     pairs.sort(key=lambda p: (-p.rank, order[p.element.id]))
     by_header: dict[str, _Pair] = {}
     taken: dict[str, str] = {}
@@ -128,11 +127,21 @@ def _match(columns: Mapping[str, Evidence], kind: Kind, vocabulary: Vocabulary) 
             taken[pair.element.id] = pair.header
     _by_content(columns, kind, by_header, taken)
     return tuple(
-        _decided(by_header[header], columns[header], [p for p in pairs if p.header == header])
+        _decided(by_header[header], columns[header], [p for p in pairs if p.header == header], taken)
         if header in by_header
         else _undecided(header, evidence, [p for p in pairs if p.header == header], taken, kind)
         for header, evidence in columns.items()
     )
+
+
+def _pair(header: str, element: Element, likeness: Likeness, evidence: Evidence, kind: Kind) -> _Pair:
+    """Weigh a column against an element; values that are another identifier of its subject do not speak against it."""
+    passing = evidence.passing(element) if evidence.given >= ENOUGH else None
+    identities = [role.identity.values() for role in kind.roles.values() if element.id in role.identity.values()]
+    others = evidence.others(element, [elements()[name] for names in identities for name in names])
+    if passing is not None:
+        passing = min(1.0, passing + sum(share for _, share in others))
+    return _Pair(header, element, likeness.score, passing, likeness.why, *evidence.looks(element), others)
 
 
 def _is_contested(pair: _Pair, pairs: Sequence[_Pair], taken: Mapping[str, str]) -> bool:
@@ -145,31 +154,34 @@ def _by_content(
     columns: Mapping[str, Evidence], kind: Kind, by_header: dict[str, _Pair], taken: dict[str, str]
 ) -> None:
     """Give the subject's own codes to the one nameless column whose values are such codes."""
-    identity = kind.roles["subject"].identity
+    identity, likeness = kind.roles["subject"].identity, Likeness(_ALIKE, "仅凭内容判断")
     for part in _CODE_TYPES:
         name = identity.get(part)  # type: ignore[call-overload]
         if name is None or name in taken:
             continue
         element = elements()[name]
         fitting = [
-            header
+            pair
             for header, evidence in columns.items()
             if header not in by_header and not has_role(header) and not is_other_party(header, kind)
-            and evidence.given >= ENOUGH
-            and (evidence.passing(element) or 0) >= CONFIRMED and evidence.distinct() * 3 > evidence.given
+            and evidence.given >= ENOUGH and (evidence.passing(element) or 0) >= REFUTED
+            and ((pair := _pair(header, element, likeness, evidence, kind)).passing or 0) >= CONFIRMED
+            and evidence.distinct() * 3 > evidence.given
         ]  # fmt: skip
         if len(fitting) == 1:
-            passing = columns[fitting[0]].passing(element)
-            by_header[fitting[0]] = _Pair(fitting[0], element, _ALIKE, passing, "仅凭内容判断")
-            taken[name] = fitting[0]
+            by_header[fitting[0].header] = fitting[0]
+            taken[name] = fitting[0].header
 
 
 def _is_nested(evidence: Evidence) -> bool:
     return evidence.matching(_NESTED) > REFUTED
 
 
-def _decided(pair: _Pair, evidence: Evidence, pairs: Sequence[_Pair]) -> Match:
-    """Take a pair; it is sure where the header names one element only and the values do not speak against it."""
+def _decided(pair: _Pair, evidence: Evidence, pairs: Sequence[_Pair], taken: Mapping[str, str]) -> Match:
+    """Take a pair; it is sure where the header names one element only and the values do not speak against it.
+
+    taken: elements that have columns of their own: no value of this one is of them.
+    """
     form = evidence.date_form if pair.element.type in {"date", "instant"} else None
     sure = pair.likeness > EXACT and (pair.passing is None or pair.passing >= EXACT) and not form
     doubts = [pair.odd] if pair.odd else []
@@ -177,9 +189,15 @@ def _decided(pair: _Pair, evidence: Evidence, pairs: Sequence[_Pair]) -> Match:
         f"列名也可能是 {p.element.id}（{p.element.title}）" for p in pairs
         if p is not pair and p.likeness >= max(EXACT, pair.likeness - _AS_WELL) and not p.is_refuted and not p.odd
     ][:2]  # fmt: skip
-    why = "；".join([pair.why, *doubts])
+    others = [(element, share) for element, share in pair.others if element.id not in taken]
+    several = [f"其中 {percent(share)} 是{element.title}" for element, share in others]
+    why = "；".join([pair.why, *several, *doubts])
     passing = evidence.passing(pair.element)
-    return Match(pair.header, pair.element, pair.rank, passing, why, sure and not doubts, date_form=form)
+    if passing is not None:
+        passing = min(1.0, passing + sum(share for _, share in others))
+    one_of = (pair.element, *(element for element, _ in others)) if others else ()
+    sure &= not doubts and not others
+    return Match(pair.header, pair.element, pair.rank, passing, why, sure, date_form=form, one_of=one_of)
 
 
 def _undecided(header: str, evidence: Evidence, pairs: Sequence[_Pair], taken: Mapping[str, str], kind: Kind) -> Match:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -142,8 +142,16 @@ def _first_rows(contract: Contract, standard: Path) -> tuple[dict[str, str], ...
         if table.num_rows == 0:
             continue
         rows = table.slice(0, _SHOWN_ROWS).to_pylist()
-        return tuple({header: masked(row.get(name), element) for header, element, name in columns} for row in rows)
+        return tuple(_shown(row, columns) for row in rows)
     return ()
+
+
+def _shown(row: Mapping[str, Any], columns: Sequence[tuple[str, Element, str]]) -> dict[str, str]:
+    """Return a row under the source's headers; a column of several identifiers shows the one that the row has."""
+    shown: dict[str, str] = {}
+    for header, element, name in columns:
+        shown[header] = shown.get(header) or masked(row.get(name), element)
+    return shown
 
 
 def masked(value: Any, element: Element) -> str:

@@ -1,5 +1,6 @@
 """What a month's assessment is made of: numerators and denominators of each data set. They add up over any group."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -205,16 +206,19 @@ class _Measuring:
 
     def _values(self, plan: Plan, batch_id: str, received: int) -> None:
         folder = self._layout.batch(self._contract.id, batch_id)
-        required = sum(column.required for column in plan.columns)
+        required = len({column.source for column in plan.columns if column.required})
         rules = (_read(folder, "standard/summary.json") or {}).get("rules", {})
         wanted = received * required
         self._found.add("required", max(wanted - sum(rules.get(name, 0) for name in _UNUSABLE), 0), wanted)
         facts = _read(folder, "validation/facts.json") or {"fill": {}, "rows": 0}
         fill, rows = facts["fill"], facts["rows"]
+        filled: dict[str, float] = defaultdict(float)  # source -> share; of several identifiers in a column any counts
         for column in plan.columns:
             shares = [fill[c.name] for c in element_columns(column.element) if c.name in fill]
             if shares and column.constant is None:
-                self._found.add("fill", round(max(shares) * rows), rows)
+                filled[column.source] += max(shares)
+        for share in filled.values():
+            self._found.add("fill", round(share * rows), rows)
 
     def _answer(self, batch_id: str) -> None:
         if self._contract.feedback.to != "none":

@@ -90,6 +90,8 @@ def _names(kind: Kind, link: RoleLink, version_at: str) -> str:
             ("before", history.before, "CAST(NULL AS DATE)", day),
             ("after", history.after, day, "CAST(NULL AS DATE)"),
         ):
+            if kind.registers == "found" and element == link.fields.get("name"):
+                continue  # the name that every row tells
             selects.append(
                 f"SELECT subject_id, part, {element} AS name, {which}_name_key AS name_key, {start} AS valid_from_on,"
                 f" {end} AS valid_to_on, row_id FROM accepted s WHERE {about}"

@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.contracts.plan import ColumnPlan, Plan
+from chengxin.model.elements import elements
 from chengxin.model.kinds import Role
 from chengxin.model.rules import rules
 from chengxin.model.schema import element_columns
 from chengxin.standardise.issues import IssueLog
-from chengxin.standardise.kernels import Cleaned, CleanOptions, among, clean, no_names, without_unknown
+from chengxin.standardise.kernels import Cleaned, CleanOptions, among, clean, no_names, told_apart, without_unknown
 from chengxin.standardise.kernels.buffers import (
     as_mask,
     as_strings,
@@ -53,6 +54,7 @@ class Columns:
         self.log = IssueLog(salt)
         self.refused = np.zeros(self.rows, dtype=bool)
         self.deletes = np.zeros(self.rows, dtype=bool)  # rows that need not say more than which record they mean
+        self._told_apart: dict[tuple[str, ...], list[np.ndarray]] = {}
         self.misplaced = np.zeros(self.rows, dtype=bool)  # rows in which a number or date stands as a name
 
     def _match(self) -> dict[str, str]:
@@ -75,6 +77,8 @@ class Columns:
         """Clean every column and note its issues; refuse rows whose required values are absent or unusable."""
         for column in sorted(self.plan.columns, key=lambda c: c.element.id != STATUS):
             raw = self.raw(column)
+            if column.one_of:
+                raw = without(as_strings(raw), ~self._own(column, raw))
             options = CleanOptions(
                 unit=column.unit,
                 codes=column.codes,
@@ -99,6 +103,13 @@ class Columns:
                 self.deletes = as_mask(pc.equal(cleaned.values, DELETED))
             if column.required:
                 self._require(column, raw, cleaned, given_bad)
+
+    def _own(self, column: ColumnPlan, raw: pa.Array) -> np.ndarray:
+        """Return the rows of a column of several identifiers that are this element's, or empty and it is the first."""
+        if column.one_of not in self._told_apart:
+            kinds = [elements()[name].type for name in column.one_of]
+            self._told_apart[column.one_of] = told_apart(as_strings(raw), kinds, self.today)
+        return self._told_apart[column.one_of][column.one_of.index(column.element.id)]
 
     def _check_filled(self, column: ColumnPlan, raw: pa.Array) -> None:
         """Warn of a name or text that goes to the end of its fixed-width field."""
@@ -163,6 +174,8 @@ class Columns:
 
     def _require(self, column: ColumnPlan, raw: pa.Array, cleaned: Cleaned, bad: np.ndarray) -> None:
         absent = ~valid(cleaned.values) & ~bad
+        if column.one_of:
+            absent &= self._own(column, raw)
         if column.element.id not in self.plan.kind.key:
             absent &= ~self.deletes
         explained = np.zeros(self.rows, dtype=bool)

@@ -96,9 +96,13 @@ class Mapper:
             made[f"{role_name}_name_key"] = _name_key(work, self.plan.kind.roles[role_name])
         history = self.plan.kind.name_history
         if history:
+            subject = self.plan.kind.roles["subject"].identity.get("name")
             for which, element in (("before", history.before), ("after", history.after)):
                 name = work.values.get(element)
-                made[f"{which}_name_key"] = name_key(name) if name is not None else pa.nulls(work.rows, pa.string())
+                if element == subject:
+                    made[f"{which}_name_key"] = made["subject_name_key"]
+                else:
+                    made[f"{which}_name_key"] = name_key(name) if name is not None else pa.nulls(work.rows, pa.string())
         passing = ~work.refused
         count, mask = int(np.count_nonzero(passing)), booleans(passing)
         columns = {}

@@ -227,6 +227,8 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
     stated = contract.quality.fill.get(element.id)
     if stated is not None:
         return [guard("", "critical", "数据合同 quality.fill 规定的下限", min_value=stated)]
+    if source and source.one_of:  # which of them the rows have may change; a row with none of them is told itself
+        return []
     # the event of a kind that founds persons is a death: most have none
     event = kind.event_on if kind.founds != "person" else None
     named = {*kind.required, *kind.key, event} - set(kind.key_optional)

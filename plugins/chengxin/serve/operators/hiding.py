@@ -31,7 +31,8 @@ def ways(contract: Contract) -> dict[str, How]:
     found: dict[str, How] = {}
     for column in contract.columns:
         how = _way(elements().get(column.element))
-        found |= dict.fromkeys(map(fold_header, (column.source, *column.aliases)), how)
+        for header in map(fold_header, (column.source, *column.aliases)):
+            found[header] = "secret" if found.get(header) == "secret" else how  # of a column that holds either
     return found
 
 

@@ -14,14 +14,17 @@ from chengxin.standardise.kernels.cleaned import Cleaned, CleanOptions
 from chengxin.standardise.kernels.codes import clean_code
 from chengxin.standardise.kernels.dates import clean_date, clean_instant
 from chengxin.standardise.kernels.documents import clean_document_no
-from chengxin.standardise.kernels.identifiers import clean_identifier
+from chengxin.standardise.kernels.identifiers import checked, clean_identifier, told_apart
 from chengxin.standardise.kernels.money import clean_money
 from chengxin.standardise.kernels.names import name_key
 from chengxin.standardise.kernels.numbers import clean_decimal, clean_flag, clean_integer, clean_phone, clean_year
 from chengxin.standardise.kernels.places import abroad, clean_region
 from chengxin.standardise.kernels.text import among, clean_name, clean_text, no_names, without_unknown
 
-__all__ = ["CleanOptions", "Cleaned", "abroad", "among", "clean", "name_key", "no_names", "without_unknown"]
+__all__ = [
+    "CleanOptions", "Cleaned", "abroad", "among", "checked", "clean", "name_key", "no_names", "told_apart",
+    "without_unknown",
+]  # fmt: skip
 
 _KERNELS: dict[str, Callable[[pa.Array, CleanOptions], Cleaned]] = {
     "text": clean_text,

@@ -4,7 +4,7 @@ What the fast judgement cannot settle goes, each distinct value once, through th
 the rule book is written there and nowhere twice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.model.identifiers import EXCEL_PREFIX, MASKED, READERS, Reading
+from chengxin.model.identifiers import EXCEL_PREFIX, MASKED, READERS, Reading, kind_among
 from chengxin.standardise.kernels import check_digits as digits
 from chengxin.standardise.kernels.buffers import (
     Mask,
@@ -165,6 +165,28 @@ def clean_identifier(raw: pa.Array, kind: str, options: CleanOptions) -> Cleaned
         values = replaced(values, rows, part)
         findings.add_from(found, rows)
     return Cleaned(values, findings.issues())
+
+
+def checked(raw: pa.Array, kind: str) -> Mask:
+    """Return the rows whose value is sound as it was sent: length, check digits, all else (ids: 18 characters)."""
+    return _JUDGES[kind](prepare(raw, excel_prefix=True).values, None, False).settled
+
+
+def told_apart(raw: pa.Array, kinds: Sequence[str], today: date | None) -> list[Mask]:
+    """Return for each of several kinds of identifier the rows that hold one of it; empty rows are the first's.
+
+    raw: a column in which each value is of one of the kinds (model.identifiers.TOLD_APART). Every row is in one mask.
+    """
+    values = prepare(raw, excel_prefix=True).values
+    owner = np.where(valid(values), -1, 0)
+    for n, kind in enumerate(kinds):
+        if kind != "reg_no" or "person_doc" not in kinds:  # 15 digits may be a resident id as well
+            owner[_JUDGES[kind](values, today, False).settled & (owner < 0)] = n
+    open_: Rows = np.flatnonzero(owner < 0)
+    if len(open_):
+        readings, codes, _ = read_distinct(take(values, open_), lambda text: kind_among(text, kinds, today))
+        owner[open_] = np.array([kinds.index(kind) for kind in readings], np.int64)[codes]
+    return [owner == n for n in range(len(kinds))]
 
 
 def _hygiene(values: pa.StringArray) -> pa.StringArray:

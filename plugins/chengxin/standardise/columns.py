@@ -26,12 +26,14 @@ from chengxin.standardise.kernels.buffers import (
     without,
 )
 from chengxin.standardise.reader import RawChunk
+from chengxin.standardise.reading.shapes import UnitRows
 from chengxin.standardise.row_checks.agreement import MISPLACED
 from chengxin.standardise.row_checks.odd_numbers import numbers_among_names
-from chengxin.standardise.stated.units import check_unit_cells
+from chengxin.standardise.stated.units import unit_cells
 
+UNIT_ONLY = "money.unit_only"
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
-ALWAYS_QUARANTINED = frozenset({"text.replacement"})
+ALWAYS_QUARANTINED = frozenset({"text.replacement", UNIT_ONLY})
 # ids of elements whose values are words, with or without a number; certificates may be numbers alone
 WORDED = ("_name", "_facts", "_basis", "_reason", "decision_no", "case_no", "basis_no")
 TRUTHS = frozenset({"flag", "code"})  # types of elements that JSON's true and false may be values of
@@ -54,6 +56,8 @@ class Columns:
         self.log = IssueLog(salt)
         self.refused = np.zeros(self.rows, dtype=bool)
         self.deletes = np.zeros(self.rows, dtype=bool)  # rows that need not say more than which record they mean
+        self.unit_cells: dict[str, tuple[np.ndarray, str]] = {}  # money element -> rows with a unit alone, what to say
+        self.amounts: list[UnitRows] = []
         self._told_apart: dict[tuple[str, ...], list[np.ndarray]] = {}
         self.misplaced = np.zeros(self.rows, dtype=bool)  # rows in which a number or date stands as a name
 
@@ -90,11 +94,11 @@ class Columns:
                 at_home=self.plan.contract.region.startswith("43"),
             )
             cleaned = self._cleaned(column, raw, options)
+            if column.element.type == "money":
+                cleaned = self._without_units(column, raw, cleaned)
             self._store(column, cleaned)
             given_bad = self._note(column, raw, cleaned)
             self.invalid[column.element.id] = given_bad
-            if column.element.type == "money" and given_bad.any():
-                check_unit_cells(self.plan, column, pc.unique(raw.filter(booleans(given_bad))).to_pylist())
             self._check_filled(column, raw)
             if column.element.id.endswith(WORDED) and column.element.type in {"text", "document_no"}:
                 odd = numbers_among_names(cleaned.values)
@@ -103,6 +107,20 @@ class Columns:
                 self.deletes = as_mask(pc.equal(cleaned.values, DELETED))
             if column.required:
                 self._require(column, raw, cleaned, given_bad)
+
+    def _without_units(self, column: ColumnPlan, raw: pa.Array, cleaned: Cleaned) -> Cleaned:
+        """Say of cells that hold another unit than the contract's, and no amount, that they do."""
+        bad = next((as_mask(mask) for rule, mask in cleaned.issues if rule == "money.invalid"), None)
+        found = (
+            unit_cells(self.plan, column, pc.unique(raw.filter(booleans(bad))).to_pylist()) if bad is not None else {}
+        )
+        if not found or bad is None:
+            return cleaned
+        hits = as_mask(pc.is_in(raw, pa.array(list(found), pa.string())))
+        self.unit_cells[column.element.id] = hits, next(iter(found.values()))
+        others = [(rule, mask) for rule, mask in cleaned.issues if rule != "money.invalid"]
+        issues = (*others, ("money.invalid", booleans(bad & ~hits)), (UNIT_ONLY, booleans(hits)))
+        return replace(cleaned, issues=issues)
 
     def _own(self, column: ColumnPlan, raw: pa.Array) -> np.ndarray:
         """Return the rows of a column of several identifiers that are this element's, or empty and it is the first."""

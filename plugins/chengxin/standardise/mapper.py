@@ -18,8 +18,9 @@ from chengxin.standardise.kernels import name_key
 from chengxin.standardise.kernels.buffers import booleans, repeated, scattered, take, valid
 from chengxin.standardise.quarantine import damaged_table, quarantine_table
 from chengxin.standardise.reader import RawChunk
+from chengxin.standardise.reading.shapes import UnitRows
 from chengxin.standardise.row_checks.checks import check_rows
-from chengxin.standardise.stated.units import NOTE, check_units, ignored_units, notes_in
+from chengxin.standardise.stated.units import NOTE, check_units, notes_in
 
 ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
 
@@ -31,6 +32,7 @@ class StandardChunk:
     passed: pa.Table
     quarantined: pa.Table
     issues: pa.Table
+    amounts: tuple[UnitRows, ...]
 
 
 class Mapper:
@@ -69,8 +71,6 @@ class Mapper:
         from_1904: the chunk is of a workbook that counts days from 1904.
         """
         check_units(self.plan, (*(d.raw for d in chunk.damaged if len(d.raw) < NOTE), *chunk.told.units))
-        if self.plan.ignored:
-            check_units(self.plan, ignored_units(self.plan, chunk.table))
         work = Columns(self.plan, chunk, today=self.today, salt=self.salt)
         work.clean_columns(from_1904)
         check_rows(work)
@@ -88,7 +88,7 @@ class Mapper:
             bad_rows, bad_issues = damaged_table(chunk.damaged, first_id, file_name)
             quarantined = pa.concat_tables([quarantined, bad_rows]).sort_by("row_id")
             issues = pa.concat_tables([issues, bad_issues]).sort_by("row_id")
-        return StandardChunk(passed, quarantined, issues)
+        return StandardChunk(passed, quarantined, issues, tuple(work.amounts))
 
     def _standard(self, work: Columns, row_id: pa.Array, file_name: str) -> pa.Table:
         made = {"row_id": row_id, "source_row": work.chunk.rows}

@@ -33,7 +33,7 @@ from chengxin.standardise.reading.shapes import CUT_OFF, Damaged, Told
 from chengxin.standardise.reading.told_lines import noted, torn
 from chengxin.standardise.stated.rows import differing, unfinished
 from chengxin.standardise.stated.unit_words import unit_above
-from chengxin.standardise.stated.units import check_formats, check_units, shown_columns
+from chengxin.standardise.stated.units import check_formats, check_units, refuse_odd_units, shown_columns
 from chengxin.standardise.worker import prepare
 from chengxin.store import atomic
 
@@ -123,6 +123,8 @@ def _standardised(
                 f"文件 {task.file_name} 在中间断开，后面的记录没有收到；全量报送缺了它们会被当作撤回，故整批暂缓。"
                 "请核对传输是否完整，重新报送完整的文件"
             )
+    for says in told:
+        refuse_odd_units(says.amounts)
     if contract.delivery.connector == "http_api":  # pages as they came: what one says, the connector has compared
         told = [Told(left=says.left) for says in told]
     return StandardBatch(
@@ -191,7 +193,7 @@ def standardise_piece(task: Task) -> Done:
                 write_part(table, task.target / f"{kind}-{stem}.parquet")
         passed, quarantined = passed + done.passed.num_rows, quarantined + done.quarantined.num_rows
         rules.update(_count_rules(done.issues))
-        told += chunk.told + _of_lines(chunk.damaged, task.contract.file.format)
+        told += chunk.told + _of_lines(chunk.damaged, task.contract.file.format) + Told(amounts=done.amounts)
     return passed, quarantined, rules, told
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +60,15 @@ class Damaged:
     fragment: bool = False
 
 
+class UnitRows(NamedTuple):
+    """How many rows have an amount of an element, and in how many another unit stands; words: what to say of these."""
+
+    element: str
+    sound: int
+    odd: int
+    words: str
+
+
 @dataclass(frozen=True)
 class Told:
     """What a file says of its rows outside them.
@@ -67,7 +77,7 @@ class Told:
     page. units: notes on the unit of its amounts; sums: lines that add them up. unfinished: what says that it is one
     page, or a failed answer; torn: what says that it was not written to its end. unseen: rows of a workbook that
     whoever looks at it does not take for records, in words; merged: rows that were read with what stands in a merged
-    cell above, in words. left: where rows stand that the contract's path leaves out.
+    cell above, in words. left: where rows stand that the contract's path leaves out. amounts: rows with another unit.
     """
 
     stated: tuple[int, ...] = ()
@@ -80,6 +90,7 @@ class Told:
     merged: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    amounts: tuple[UnitRows, ...] = ()
 
     def __add__(self, other: "Told") -> "Told":
         """Return what both say."""

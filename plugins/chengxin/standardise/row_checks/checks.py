@@ -4,22 +4,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chengxin.errors import DeliveryMismatch
+from chengxin.model.schema import element_columns
 from chengxin.standardise.columns import CODES, Columns
 from chengxin.standardise.kernels import abroad
 from chengxin.standardise.kernels.buffers import as_mask, as_strings, booleans, take, valid, without
+from chengxin.standardise.reading.shapes import UnitRows
 from chengxin.standardise.reading.torn import as_others, perhaps_cut
 from chengxin.standardise.row_checks.agreement import born_otherwise, other_subjects, slipped
 from chengxin.standardise.row_checks.days import ancient, filled_down
 from chengxin.standardise.row_checks.fines import in_other_unit
 from chengxin.standardise.row_checks.odd_numbers import serial_days, utc_midnights
 from chengxin.standardise.row_checks.roles import both_roles
+from chengxin.standardise.stated.units import units_beside
 
+UNIT_BESIDE = "money.unit_beside"
+_TELLING = frozenset({*CODES, "date", "instant", "document_no"})
+_NAME = 5  # characters of a name that is no word above a column
 BIRTHS = ("born_on",)  # days that may lie long ago
 
 
 def check_rows(work: Columns) -> None:
     """Apply all checks; the order matters where one drops a value that another would judge."""
     for check in (
+        _check_units,
         _apply_currency,
         _check_fines,
         _check_places,
@@ -52,6 +60,45 @@ def _apply_currency(work: Columns) -> None:
             work.log.add(
                 "money.foreign_currency", as_mask(hits), column.element.id, work.source(column), work.raw(column)
             )
+
+
+def _check_units(work: Columns) -> None:
+    """Refuse rows in which another unit stands than the contract's; whether they are too many, the whole file tells.
+
+    Raises DeliveryMismatch where a unit stands in a row that is no record: a line of units below the column names
+    (（万元）) speaks of all rows.
+    """
+    for element, (hits, words) in work.unit_cells.items():
+        if (hits & ~_records(work)).any():
+            raise DeliveryMismatch(words)
+        _count_units(work, element, hits, words)
+    for hits, words, columns in units_beside(work.plan, work.chunk.table):
+        for column in columns:
+            given = hits & valid(work.values[f"{column.element.id}_raw"])
+            work.log.add(UNIT_BESIDE, given, column.element.id, work.source(column), work.raw(column), refuses=True)
+            work.refused |= given
+            _count_units(work, column.element.id, given, words)
+    for column in work.plan.columns:  # the sound rows of this chunk count for the odd ones of another
+        if column.element.type == "money" and column.constant is None:
+            _count_units(work, column.element.id, np.zeros(work.rows, dtype=bool), "", sound=True)
+
+
+def _count_units(work: Columns, element: str, hits: np.ndarray, words: str, *, sound: bool = False) -> None:
+    amounts = int(np.count_nonzero(valid(work.values[f"{element}_yuan"]) & ~work.refused)) if sound else 0
+    if amounts or words:
+        work.amounts.append(UnitRows(element, amounts, int(np.count_nonzero(hits)), words))
+
+
+def _records(work: Columns) -> np.ndarray:
+    """Return the rows that hold what only a record does: a number, a day or a name of some length."""
+    found = np.zeros(work.rows, dtype=bool)
+    for column in work.plan.columns:
+        values = work.values[element_columns(column.element)[0].name]
+        if column.element.type in _TELLING:
+            found |= valid(values)
+        elif column.element.type == "name":
+            found |= as_mask(pc.greater_equal(pc.utf8_length(values), _NAME))
+    return found
 
 
 def _check_fines(work: Columns) -> None:

@@ -1,6 +1,7 @@
 """Units of money that a delivery states outside its columns' names: above the header, in a note, in number formats."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
@@ -10,9 +11,10 @@ import pyarrow.compute as pc
 from chengxin.contracts.plan import ColumnPlan, Plan
 from chengxin.contracts.units import unit_in
 from chengxin.errors import DeliveryMismatch
-from chengxin.standardise.kernels.buffers import Rows, as_mask, take, valid
+from chengxin.standardise.kernels.buffers import Mask, Rows, as_mask, take, valid
 from chengxin.standardise.kernels.money_forms import UNITS, read_words
 from chengxin.standardise.reading.number_formats import NumberFormat
+from chengxin.standardise.reading.shapes import UnitRows
 from chengxin.standardise.stated.unit_words import Unit, read_unit, stated_unit
 
 #: Characters; a line set aside that is no longer may be a note on the whole table.
@@ -20,6 +22,7 @@ NOTE = 80
 _VALUES = frozenset({"money", "date", "instant", "flag"})  # types whose value is meant, however it is shown
 _UNIT_COLUMN = re.compile("(?:金额|计量|货币|计价)单位|币种|币别")
 _FEW_UNITS = 20
+_HUNDREDS = 100  # sound amounts beside one whose unit is another: less, and the column is in doubt
 _COUNTS = frozenset({"integer", "year"})
 _SPEAKS_OF_UNIT = r"(?i)单位|元(?:计|填)|币种|币别|货币|\bunits?\b|currency|[(（]in "
 
@@ -37,44 +40,72 @@ def notes_in(table: pa.Table, rows: Rows) -> list[str]:
     return found
 
 
-def ignored_units(plan: Plan, table: pa.Table) -> Iterator[str]:
-    """Yield what stands in a column that only says the unit of each row's amounts and that the contract leaves out."""
-    for name in table.column_names:
-        if _UNIT_COLUMN.fullmatch(name.strip()) and name in plan.contract.ignored:
-            texts = pc.unique(table[name])
-            yield from (f"单位：{text}" for text in texts.to_pylist()[:_FEW_UNITS] if text and text.strip())
+def units_beside(plan: Plan, table: pa.Table) -> Iterator[tuple[Mask, str, list[ColumnPlan]]]:
+    """Yield rows for which a column of units that the contract leaves out states another unit than the contract.
 
-
-def check_unit_cells(plan: Plan, column: ColumnPlan, texts: Iterable[str]) -> None:
-    """Raise DeliveryMismatch where a cell of a money column holds another unit than the contract's, and no amount.
-
-    A line of units below the column names (（万元）) speaks of all rows.
+    With what to say of it, and the columns of money that it is about.
     """
+    for name in table.column_names if plan.ignored else ():
+        if _UNIT_COLUMN.fullmatch(name.strip()) and name in plan.contract.ignored:
+            for text in pc.unique(table[name]).to_pylist()[:_FEW_UNITS]:
+                told = _contradicted(plan, f"单位：{text}", stated_unit) if text and text.strip() else None
+                if told:
+                    yield as_mask(pc.equal(table[name], text).combine_chunks()), *told
+
+
+def unit_cells(plan: Plan, column: ColumnPlan, texts: Iterable[str]) -> dict[str, str]:
+    """Return those texts of a money column that are another unit than the contract's, and no amount: text -> words."""
+    found = {}
     for text in texts:
         unit = stated_unit(text) or read_unit(text.strip("()（）【】[] "))
         if unit and _differs(unit, column, in_currency=plan.in_currency):
-            raise DeliveryMismatch(
+            found[text] = (
                 f"{plan.contract.id}：“{column.source}”栏有一格只写单位 {unit.word}，合同中该列的单位却是"
                 f" {column.unit or '元'}；请核对合同 columns 的 unit，或请提供部门按约定的单位重报"
             )
+    return found
+
+
+def refuse_odd_units(told: Iterable[UnitRows]) -> None:
+    """Raise DeliveryMismatch where the rows of a file with another unit are more than a few among hundreds.
+
+    Those few are slips of the hand and refused one by one; where there are more, the unit of all may be in doubt.
+    """
+    odd: Counter[str] = Counter()
+    sound: Counter[str] = Counter()
+    words: dict[str, str] = {}
+    for rows in told:
+        odd[rows.element] += rows.odd
+        sound[rows.element] += rows.sound
+        words.setdefault(rows.element, rows.words) if rows.words else None
+    for element, says in words.items():
+        if odd[element] * _HUNDREDS > sound[element]:
+            raise DeliveryMismatch(says)
 
 
 def check_units(plan: Plan, lines: Iterable[str], told: Callable[[str], Unit | None] = stated_unit) -> None:
-    """Raise DeliveryMismatch where a line states another unit than the contract's columns of money have.
+    """Raise DeliveryMismatch where a line states another unit than the contract's columns of money have."""
+    for line in lines:
+        if found := _contradicted(plan, line, told):
+            raise DeliveryMismatch(found[0])
+
+
+def _contradicted(plan: Plan, line: str, told: Callable[[str], Unit | None]) -> tuple[str, list[ColumnPlan]] | None:
+    """Return what to say of a line that states another unit than columns of money have, and these; None if none.
 
     Ten thousand times too much or too little looks like any amount. A column whose header names its unit is not meant,
     unless there is no other of which the line could speak.
     """
     columns = [c for c in _money(plan) if unit_in(c.source) is None] or (_money(plan) if not plan.ignored else [])
-    for line in lines if columns else ():
-        unit = told(line)
-        other = [c for c in columns if unit and _differs(unit, c, in_currency=plan.in_currency)]
-        if unit and other:
-            raise DeliveryMismatch(
-                f"{plan.contract.id}：来文写明“单位：{unit.word}”，合同中 {'、'.join(c.source for c in other)} "
-                f"的单位却是 {'、'.join(dict.fromkeys(c.unit or '元' for c in other))}；"
-                "请核对合同 columns 的 unit，或请提供部门按约定的单位重报"
-            )
+    unit = told(line) if columns else None
+    other = [c for c in columns if unit and _differs(unit, c, in_currency=plan.in_currency)]
+    if not unit or not other:
+        return None
+    return (
+        f"{plan.contract.id}：来文写明“单位：{unit.word}”，合同中 {'、'.join(c.source for c in other)} "
+        f"的单位却是 {'、'.join(dict.fromkeys(c.unit or '元' for c in other))}；"
+        "请核对合同 columns 的 unit，或请提供部门按约定的单位重报"
+    ), other
 
 
 def _differs(unit: Unit, column: ColumnPlan, *, in_currency: bool) -> bool:

@@ -9,7 +9,7 @@ from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.handover import Verdict
 from chengxin.store import atomic
-from deliveries import CHANGE, PENALTY, REGISTRATION, START, Office, company, penalty, reg_no, renaming, uscc
+from deliveries import CHANGE, PENALTY, REGISTRATION, START, Office, company, org_code, penalty, reg_no, renaming, uscc
 
 
 @pytest.fixture
@@ -22,10 +22,14 @@ def office(tmp_path: Path) -> Office:
     return office
 
 
-def findings(office: Office, dataset: str, n: int = 0) -> list[str]:
+def findings(office: Office, dataset: str, n: int = 0, rule: str = "subject.named_otherwise") -> list[str]:
     path = office.layout.validation(dataset, office.account(dataset, n).batch_id) / "verdict.json"
     said = Verdict.from_json(atomic.read_json(path)).findings
-    return [f.message for f in said if f.rule == "subject.named_otherwise"]
+    return [f.message for f in said if f.rule == rule]
+
+
+def unknown(office: Office, dataset: str = "pen", n: int = 0) -> list[str]:
+    return findings(office, dataset, n, "subject.name_unknown")
 
 
 def fine(n: int, name: str, about: int = 1, **more: Any) -> dict[str, Any]:
@@ -44,19 +48,66 @@ def test_the_code_counts_and_the_other_name_is_told_in_verdict_and_feedback(offi
 
 
 @pytest.mark.parametrize(
-    "name", ["湖南示例（1）有限公司", "湖南示例1有限公司（已注销）", "别处没有的公司", "湖南旧名公司", ""]
-)
-def test_other_spellings_former_names_and_names_of_nobody_are_not_told(office: Office, name: str) -> None:
+    "name",
+    ["湖南示例1有限公司", "湖南示例（1）有限公司", "湖南示例1有限公司（已注销）", "湖南示例 １ 有限公司。",
+     "湖南旧名公司", "湖南*****公司", ""],
+)  # fmt: skip
+@pytest.mark.parametrize("code", ["uscc", "reg_no", "org_code", "tax_no"])
+def test_other_spellings_and_former_names_are_not_told(office: Office, name: str, code: str) -> None:
     office.deliver("test_change", renaming(1, "湖南旧名公司", "湖南示例1有限公司"), day=0.5)
-    office.deliver("pen", fine(1, name), day=1)
-    assert office.linked("pen") == [(2, 1, "uscc")]
-    assert findings(office, "pen") == []
+    codes = {"uscc": uscc(1), "reg_no": reg_no(1), "org_code": org_code(1), "tax_no": uscc(1)}
+    assert office.deliver("pen", penalty(1, subject_name=name, **{code: codes[code]}), day=1)["verdict"] == "accept"
+    assert [subject for _, subject, _ in office.linked("pen")] == [1]
+    assert findings(office, "pen") == unknown(office) == []
 
 
-def test_a_name_that_several_others_bear_tells_nothing(office: Office) -> None:
+@pytest.mark.parametrize("code", ["uscc", "reg_no", "org_code", "tax_no"])
+def test_names_of_nobody_under_known_codes_are_told_row_by_row(office: Office, code: str) -> None:
+    codes = {"uscc": uscc, "reg_no": reg_no, "org_code": org_code, "tax_no": uscc}
+    rows = [penalty(n, subject_name=f"别处没有{n}公司", **{code: codes[code](1 + n % 2)}) for n in range(8)]
+    good = penalty(9, subject_name="湖南示例1有限公司", **{code: codes[code](1)})
+    assert office.deliver("pen", *rows, good, day=1)["verdict"] == "warn"
+    assert "有 8 行" in unknown(office)[0] and findings(office, "pen") == []
+    [answer] = pipeline.answer(office.contracts["pen"], office.settings, Clock(START))
+    lines = (answer.folder / "名称不符.csv").read_text("utf-8-sig").splitlines()[1:]
+    assert [f'"{n}"' in line and "subject.name_unknown" in line for n, line in enumerate(lines, 2)] == [True] * 8
+    page = (answer.folder / "回执.txt").read_text("utf-8-sig")
+    assert "有 8 条记录的名称、注册号与所填代码登记的主体不符" in page
+
+
+def test_a_name_that_several_others_bear_is_none_of_the_subject(office: Office) -> None:
     office.deliver("test_reg", company(3, subject_name="老街小吃店"), company(4, subject_name="老街小吃店"), day=0.5)
-    office.deliver("pen", fine(1, "老街小吃店"), day=1)
+    office.deliver("pen", fine(1, "老街小吃店"), fine(2, "老街小吃店", about=3), day=1)
     assert findings(office, "pen") == []
+    assert "有 1 行" in unknown(office)[0]
+
+
+def test_a_household_may_be_called_by_its_operator(office: Office) -> None:
+    shop = uscc(20, kind="92")
+    row = company(20, uscc=shop, subject_name="老街小吃店", legal_rep_name="示例甲")
+    office.deliver("test_reg", row, company(21, legal_rep_name="示例乙"), day=0.5)
+    office.deliver("pen", penalty(1, uscc=shop, subject_name="示例甲"), penalty(2, uscc=shop, subject_name="示例丙"),
+        fine(3, "示例乙", about=21), day=1)  # fmt: skip
+    assert "有 2 行" in unknown(office)[0]
+
+
+def test_a_registering_kind_may_tell_a_new_name(office: Office) -> None:
+    office.deliver("test_reg", company(1, subject_name="湖南新名有限公司", reg_no=reg_no(1)), day=1)
+    office.deliver(
+        "test_change", renaming(1, "湖南新名有限公司", "湖南更新有限公司", subject_name="湖南更新有限公司"), day=2
+    )
+    assert unknown(office, "test_reg", 1) == unknown(office, "test_change") == []
+    names = ("湖南示例1有限公司", "湖南新名有限公司", "湖南更新有限公司")
+    office.deliver("pen", *[fine(n, name) for n, name in enumerate(names)], day=3)
+    assert unknown(office) == []
+
+
+def test_rows_that_waited_are_told_once_they_are_linked(office: Office) -> None:
+    office.deliver("pen", fine(1, "别处没有的公司", about=30), fine(2, "湖南示例30有限公司", about=30), day=1)
+    assert unknown(office) == []
+    office.deliver("test_reg", company(30), day=2)
+    office.retry()
+    assert "有 1 行" in unknown(office)[0]
 
 
 def test_a_registration_of_both_gives_neither_name_nor_number_of_the_other(office: Office) -> None:

@@ -1,5 +1,6 @@
 """What only linking can tell of a delivery, written into its verdict and its report before the account is entered."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +18,11 @@ from chengxin.validate import report
 
 BESIDE, REPLACED, REUSED = "record.same_number", "record.replaced", "record.number_reused"
 TWIN, EXCHANGED = "record.twin", "record.exchanged"
-MISNAMED, SAME_NAMED = "subject.named_otherwise", "subject.same_named"
+MISNAMED, SAME_NAMED, UNKNOWN_NAME = "subject.named_otherwise", "subject.same_named", "subject.name_unknown"
 MISSED = "deletion.missed"
 OTHER_LIST = "full.other_list"
 _OURS = {sparing.SPARED, sparing.WITHHELD, BESIDE, REPLACED, REUSED, MISNAMED, SAME_NAMED, MISSED, OTHER_LIST}
-_OURS |= {TWIN, EXCHANGED}
+_OURS |= {TWIN, EXCHANGED, UNKNOWN_NAME}
 _FEW = 20  # records; of fewer, most may well be replaced
 _SHOWN = 5  # rows that are named in a sentence
 
@@ -80,20 +81,33 @@ def _other_list(
 
 
 def _misnamed(links: Sequence[Path]) -> list[Finding]:
-    told = misnamed.rows_of(links)
-    same, rows = sum(told.values()), len(told) - sum(told.values())
-    message = (
-        f"有 {rows} 行的统一社会信用代码登记的是一个主体，名称却是主体库中另一主体的：已按代码关联。"
-        "请提供部门对照营业执照核对代码和名称，填错的更正后重报；各行位置见反馈“名称不符”表"
+    """Say how many rows bear a name that their code speaks against."""
+    told = Counter(misnamed.rows_of(links).values())
+    cases = (
+        (
+            misnamed.OTHER,
+            MISNAMED,
+            "有 {} 行的统一社会信用代码登记的是一个主体，名称却是主体库中另一主体的：已按代码关联。"
+            "请提供部门对照营业执照核对代码和名称，填错的更正后重报；各行位置见反馈“名称不符”表",
+        ),
+        (
+            misnamed.SAME,
+            SAME_NAMED,
+            "有 {} 行的名称和注册号与另一个统一社会信用代码的主体完全相同：两个代码中可能有一个填错，"
+            "均已按代码登记。请提供部门对照营业执照核对代码，填错的更正后重报；各行位置见反馈“名称不符”表",
+        ),
+        (
+            misnamed.UNKNOWN,
+            UNKNOWN_NAME,
+            "有 {} 行的名称与所填代码登记的主体的现名、曾用名都不符：可能整行抄错，或代码填成了别人的，已按代码关联。"
+            "请提供部门对照营业执照核对代码和名称，填错的更正后重报；各行位置见反馈“名称不符”表",
+        ),
     )
-    found = [Finding(MISNAMED, "warning", message, str(rows), rows)] if rows else []
-    if same:
-        message = (
-            f"有 {same} 行的名称和注册号与另一个统一社会信用代码的主体完全相同：两个代码中可能有一个填错，"
-            "均已按代码登记。请提供部门对照营业执照核对代码，填错的更正后重报；各行位置见反馈“名称不符”表"
-        )
-        found.append(Finding(SAME_NAMED, "warning", message, str(same), same))
-    return found
+    return [
+        Finding(rule, "warning", message.format(told[why]), str(told[why]), told[why])
+        for why, rule, message in cases
+        if told[why]
+    ]
 
 
 def _missed(contract: Contract, links: Sequence[Path]) -> list[Finding]:

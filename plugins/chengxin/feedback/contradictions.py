@@ -59,18 +59,22 @@ def _beside(
 
 
 def named_otherwise(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) -> Iterator[pa.RecordBatch]:
-    """Yield one line a row with the USCC of one subject and the name of another; as `same_number`."""
+    """Yield one line a row with the code of one subject and another name; as `same_number`."""
     asked = misnamed.rows_of(links)
     if not asked:
         return
     rows = _places(pa.chunked_array([pa.array(list(asked), pa.int64())]), standard, keys).sort_by("row_id")
-    cases = (words.NAMED_OTHERWISE, words.SAME_NAMED)
-    which = pa.array([int(asked[row]) for row in rows["row_id"].to_pylist()], pa.int8())
+    cases = {
+        misnamed.OTHER: words.NAMED_OTHERWISE,
+        misnamed.SAME: words.SAME_NAMED,
+        misnamed.UNKNOWN: words.NAME_UNKNOWN,
+    }
+    told = [cases[asked[row]] for row in rows["row_id"].to_pylist()]
     identity = keys.plan.kind.roles["subject"].identity
     header = next(c.source for c in keys.plan.columns if c.element.id == identity["name"])
     columns = {n: rows[n] for n in (*_PLACE, "label")} | {"source_column": pa.repeat(header, rows.num_rows)}
     for n, name in enumerate(("rule", "problem", "remedy")):
-        columns[name] = pa.array([case[n] for case in cases], pa.string()).take(which)
+        columns[name] = pa.array([case[n] for case in told], pa.string())
     yield from pa.table(columns).combine_chunks().to_batches()
 
 

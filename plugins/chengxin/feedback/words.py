@@ -119,6 +119,12 @@ SAME_NAMED = (
     "另一个统一社会信用代码的主体有同样的名称和注册号：两个代码中可能有一个填错，已按所填代码登记",
     "请对照营业执照核对统一社会信用代码；代码填错的，以数据状态 2（删除）报送一次填错的一行，再报送更正后的记录",
 )
+NAME_UNKNOWN = (
+    "subject.name_unknown",
+    "所填代码登记的主体，现名、曾用名都不是这个名称：可能整行抄错，或代码填成了别人的；已按代码关联",
+    "请对照营业执照核对代码和名称；代码填错的，以数据状态 2（删除）报送一次本行，再报送更正后的记录；名称填错的，"
+    "更正后重新报送；确已更名而登记信息尚未更新的不必处理",
+)
 HOW_TO_MEND = """\
 1. 打开“需更正”表。每行是一条未被采用的记录：前几列说明问题和更正办法，其后是贵单位报送的原文。
 2. {again}
@@ -145,14 +151,15 @@ HOW_SAME_NUMBER = (
     "列在“主键相同”表中；"
     "请按表中的办法逐条核对。"
 )
-HOW_MISNAMED = "有 {n} 条记录的代码与名称、注册号分属两个主体，已按代码入库，列在“名称不符”表中；请逐条核对。"
+HOW_MISNAMED = "有 {n} 条记录的名称、注册号与所填代码登记的主体不符，已按代码入库，列在“名称不符”表中；请逐条核对。"
 HOW_NO_RECORDS = "其中合计、说明等不是记录的行，下次删去即可，不必重报。"
 HOW_WARNED = "请看“校验意见”中的 {n} 条提醒，与源系统核对；有缺失或错误的更正后重新报送，核对无误的不必再报。"
 HOW_DOUBTED = "不必重新报送；“本批各类问题”列出了已采用但需留意的值（{n} 处），请抽查核对，有误的更正后重新报送。"
 NOTHING = "无需处理。"
 #: Findings for which another sentence says what to do.
 SAID_ELSEWHERE = frozenset(
-    {"quarantine.share", "record.same_number", "record.number_reused", "subject.named_otherwise", "subject.same_named"}
+    {"quarantine.share", "record.same_number", "record.number_reused"}
+    | {NAMED_OTHERWISE[0], SAME_NAMED[0], NAME_UNKNOWN[0]}
     | {rule for rule, _, _ in ALIKE_AS.values()}
 )
 

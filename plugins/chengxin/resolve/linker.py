@@ -25,6 +25,8 @@ _LOOKUPS: tuple[tuple[str, str, str, str], ...] = (
     ("person_doc", "person_doc", "{person_doc}", "person_doc"),
     ("loan_card_no", "loan_card_no", "{loan_card_no}", "loan_card_no"),
 )
+#: The rules by which a code finds its bearer.
+CODE_RULES = tuple(rule for rule, *_ in _LOOKUPS)
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 #: The rules of rows that wait: the bearer of the document has another name; several subjects bear the code.
 OTHERWISE_NAMED, SHARED_CODE = "otherwise_named", "shared_code"

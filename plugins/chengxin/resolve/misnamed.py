@@ -1,9 +1,10 @@
-"""Rows with the USCC of one subject and the name of another: the code counts, and the contradiction is told.
+"""Rows with the code of one subject and another name: the code counts, and the contradiction is told.
 
 File of a links folder:
-  misnamed.parquet  row_id, other_id, taken, adm_order: rows found by their USCC that bear a name which is none of their
-                    subject's and is that of exactly one other organisation; taken: whose name and registration number
-                    are those of another USCC, and nothing tells which of the two codes is mistyped
+  misnamed.parquet  row_id, other_id, why, adm_order. why: other = found by their USCC, with a name which is none of
+                    their subject's and is that of exactly one other organisation; same = whose name and registration
+                    number are those of another USCC, and nothing tells which of the two codes is mistyped; unknown =
+                    found by a code, with a name that is none of their subject's, present or former
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,12 @@ from pathlib import Path
 import duckdb
 
 from chengxin.resolve import places
-from chengxin.resolve.linker import RoleLink
+from chengxin.resolve.linker import CODE_RULES, RoleLink
 
 NAME = "misnamed.parquet"
+OTHER, SAME, UNKNOWN = "other", "same", "unknown"
+#: Column of the standard rows: the match key of a name, where it is another text.
+_FORM = "subject_name_form"
 # As match keys are made, but for forms of letters: a name that this does not make equal is not told of.
 _KEY = r"upper(regexp_replace({0}, '[\s　（）()〔〕\[\]【】《》·•・.。,，、-]', '', 'g'))"
 
@@ -36,8 +40,23 @@ def write(
     """
     connection.execute("CREATE OR REPLACE TEMP TABLE misnamed (row_id BIGINT, other_id BIGINT)")
     connection.execute("CREATE OR REPLACE TEMP TABLE same_named (row_id BIGINT, other_id BIGINT)")
-    if "name" not in link.fields or "uscc" not in link.fields:
+    connection.execute("CREATE OR REPLACE TEMP TABLE unknown_named (row_id BIGINT, other_id BIGINT)")
+    if "name" not in link.fields:
         return
+    if "uscc" in link.fields:
+        _of_others(connection, link, registers=registers, founds=founds)
+    if not registers:
+        _of_nobody(connection, link)
+    told = f"""SELECT *, '{OTHER}' AS why FROM misnamed
+        UNION ALL SELECT *, '{SAME}' FROM same_named WHERE row_id NOT IN (SELECT row_id FROM misnamed)
+        UNION ALL SELECT *, '{UNKNOWN}' FROM unknown_named"""
+    if connection.execute(f"SELECT count(*) FROM ({told})").fetchall()[0][0]:
+        connection.execute(f"""COPY (SELECT *, {order} AS adm_order FROM ({told}) ORDER BY row_id)
+            TO '{target / NAME}' (FORMAT parquet)""")
+
+
+def _of_others(connection: duckdb.DuckDBPyConnection, link: RoleLink, *, registers: bool, founds: bool) -> None:
+    """Fill `misnamed` and `same_named`."""
     name = _KEY.format(f"s.{link.fields['name']}")
     number = f"s.{link.fields['reg_no']}" if "reg_no" in link.fields else "NULL"
     also = ""
@@ -55,11 +74,26 @@ def write(
         GROUP BY c.row_id HAVING min(b.subject_id) = max(b.subject_id)""")
     if founds and "reg_no" in link.fields:
         _of_this_batch(connection, name, number)
-    told = """SELECT *, false AS taken FROM misnamed UNION ALL SELECT *, true FROM same_named
-        WHERE row_id NOT IN (SELECT row_id FROM misnamed)"""
-    if connection.execute(f"SELECT count(*) FROM ({told})").fetchall()[0][0]:
-        connection.execute(f"""COPY (SELECT *, {order} AS adm_order FROM ({told}) ORDER BY row_id)
-            TO '{target / NAME}' (FORMAT parquet)""")
+
+
+def _of_nobody(connection: duckdb.DuckDBPyConnection, link: RoleLink) -> None:
+    """Fill `unknown_named` with rows whose code has a bearer of whom no name is known that theirs may be.
+
+    A household is often called by its operator's name. A masked name is none.
+    """
+    name = f"s.{link.fields['name']}"
+    by_other_codes = ", ".join(f"'{rule}'" for rule in CODE_RULES if rule != "uscc")
+    connection.execute(f"""INSERT INTO unknown_named
+        WITH candidates AS (SELECT l.row_id, l.subject_id, {name} AS name, coalesce(s.{_FORM}, {name}) AS name_key
+            FROM (SELECT row_id, subject_id FROM linked WHERE NOT waiting AND (renamed OR rule IN ({by_other_codes}))) l
+            JOIN rows s USING (row_id) WHERE {name} IS NOT NULL AND NOT regexp_matches({name}, '[*＊]')),
+        strangers AS (SELECT * FROM candidates c WHERE NOT EXISTS (SELECT 1 FROM registry_names a
+            WHERE a.subject_id = c.subject_id AND a.name_key = c.name_key))
+        SELECT c.row_id, NULL FROM strangers c
+        WHERE EXISTS (SELECT 1 FROM registry_names a WHERE a.subject_id = c.subject_id)
+            AND NOT EXISTS (SELECT 1 FROM subject_now w WHERE w.subject_id = c.subject_id
+                AND w.subject_type = 'household' AND w.legal_rep = c.name)
+            AND c.row_id NOT IN (SELECT row_id FROM misnamed)""")
 
 
 def _of_this_batch(connection: duckdb.DuckDBPyConnection, name: str, number: str) -> None:
@@ -109,9 +143,9 @@ def _of_this_batch(connection: duckdb.DuckDBPyConnection, name: str, number: str
         WHERE NOT others_are""")
 
 
-def rows_of(folders: Sequence[Path]) -> dict[int, bool]:
-    """Return the row ids of a batch that are so named, ascending, each with `taken`."""
+def rows_of(folders: Sequence[Path]) -> dict[int, str]:
+    """Return the row ids of a batch that are so named, ascending, each with `why`."""
     told = places.read(folders, NAME)
     if told is None:
         return {}
-    return dict(sorted(zip(told["row_id"].to_pylist(), told["taken"].to_pylist(), strict=True)))
+    return dict(sorted(zip(told["row_id"].to_pylist(), told["why"].to_pylist(), strict=True)))

@@ -22,6 +22,7 @@ from chengxin.standardise.reading.shapes import UnitRows
 from chengxin.standardise.row_checks.checks import check_rows
 from chengxin.standardise.stated.units import NOTE, check_units, notes_in
 
+NAME_FORM = "subject_name_form"
 ROWS_PER_FILE = 1 << 40  # row_id = file number * this + source row
 
 
@@ -45,6 +46,11 @@ class Mapper:
         self.role_names = [r for r, role in self.plan.kind.roles.items() if "name" in role.identity]
         self._schema = self._make_schema()
 
+    @property
+    def _compares_names(self) -> bool:
+        """Whether a name is only compared with the one that its subject's code is registered under."""
+        return self.plan.kind.registers == "none" and "subject" in self.role_names
+
     def schema(self) -> pa.Schema:
         """Return the schema of the passed rows."""
         return self._schema
@@ -61,6 +67,8 @@ class Mapper:
         if any(c.element.id == STATUS for c in self.plan.columns):
             fields.append((STATUS, pa.string()))
         fields += [(f"{role}_name_key", pa.string()) for role in self.role_names]
+        if self._compares_names:
+            fields.append((NAME_FORM, pa.string()))
         if self.plan.kind.name_history:
             fields += [("before_name_key", pa.string()), ("after_name_key", pa.string())]
         return pa.schema(fields)
@@ -94,6 +102,8 @@ class Mapper:
         made = {"row_id": row_id, "source_row": work.chunk.rows}
         for role_name in self.role_names:
             made[f"{role_name}_name_key"] = _name_key(work, self.plan.kind.roles[role_name])
+        if self._compares_names:
+            made[NAME_FORM] = _name_form(work, self.plan.kind.roles["subject"])
         history = self.plan.kind.name_history
         if history:
             subject = self.plan.kind.roles["subject"].identity.get("name")
@@ -131,6 +141,15 @@ def _name_key(work: Columns, role: Role) -> pa.Array:
         rows = np.flatnonzero((~usable | person) & valid(name))
         return scattered(name_key(take(name, rows)), rows, work.rows)
     return name_key(name)
+
+
+def _name_form(work: Columns, role: Role) -> pa.Array:
+    """Return the match key of names where it is another text than the name itself."""
+    name = work.values.get(role.identity["name"])
+    if name is None:
+        return pa.nulls(work.rows, pa.string())
+    key = name_key(name)
+    return pc.if_else(pc.not_equal(key, name), key, pa.scalar(None, pa.string()))
 
 
 def standardise_rows(

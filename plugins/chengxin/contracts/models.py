@@ -6,7 +6,16 @@ are generated from these models.
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    WithJsonSchema,
+    field_serializer,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
@@ -270,6 +279,16 @@ class Contract(Part):
             else:
                 first.append(column)
         return {**body, "columns": [*first, *others]}
+
+    @field_serializer("columns", mode="wrap")
+    def _as_written(self, columns: tuple[Column, ...], dumped: SerializerFunctionWrapHandler) -> list[dict[str, Any]]:
+        """Write a column of several elements as one again."""
+        found = []
+        for column, body in zip(columns, dumped(columns), strict=True):
+            named = {"element": list(column.one_of)} if column.one_of else {}
+            if not column.one_of or column.element == column.one_of[0]:
+                found.append({key: value for key, value in (body | named).items() if key != "one_of"})
+        return found
 
     @model_validator(mode="after")
     def _one_column_one_element(self) -> Self:

@@ -94,3 +94,20 @@ def test_it_is_the_same_in_every_format(office: Office, tmp_path: Path, form: st
         book.save(path)
     account = office.ingest("reg", path)
     assert (account["accepted"], account["quarantined"]) == (299, 1)
+
+
+@pytest.mark.parametrize("form", ['0.00"万元"', "0%", "[$$-409]#,##0.00", "#,##0,"])
+@pytest.mark.parametrize(("odd", "held"), [(2, False), (5, True), (300, True)])
+def test_cells_shown_in_another_unit_are_rows_or_the_file(office: Office, form: str, odd: int, held: bool) -> None:
+    columns = [{"source": n, "element": n, "optional": True} for n in NAMES]
+    office.contract("reg", "registration", NAMES, columns=columns, file={"format": "xlsx"}, quality={})
+    book, path = openpyxl.Workbook(), office.folder / "x.xlsx"
+    for row in [NAMES, *([r[n] for n in NAMES[:2]] + [int(r[TEXT]), r["region_code"]] for r in rows(300, {}))]:
+        book.active.append(row)
+    for n in range(odd):
+        book.active.cell(3 + n, 3).number_format = form
+    book.save(path)
+    account = office.ingest("reg", path)
+    assert (account["verdict"] == "hold", account["quarantined"]) == (held, 300 if held else odd)
+    if not held:
+        assert office.issues("reg") == [(3 + n, "money.unit_shown", TEXT) for n in range(odd)]

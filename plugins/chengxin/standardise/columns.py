@@ -57,6 +57,7 @@ class Columns:
         self.refused = np.zeros(self.rows, dtype=bool)
         self.deletes = np.zeros(self.rows, dtype=bool)  # rows that need not say more than which record they mean
         self.unit_cells: dict[str, tuple[np.ndarray, str]] = {}  # money element -> rows with a unit alone, what to say
+        self.shown_otherwise: Sequence[tuple[str, str, tuple[int, ...]]] = ()  # as Piece.odd
         self.amounts: list[UnitRows] = []
         self._told_apart: dict[tuple[str, ...], list[np.ndarray]] = {}
         self.misplaced = np.zeros(self.rows, dtype=bool)  # rows in which a number or date stands as a name

@@ -73,13 +73,22 @@ class Mapper:
             fields += [("before_name_key", pa.string()), ("after_name_key", pa.string())]
         return pa.schema(fields)
 
-    def run(self, chunk: RawChunk, *, file_no: int, file_name: str, from_1904: bool = False) -> StandardChunk:
+    def run(
+        self,
+        chunk: RawChunk,
+        *,
+        file_no: int,
+        file_name: str,
+        from_1904: bool = False,
+        odd: Sequence[tuple[str, str, tuple[int, ...]]] = (),
+    ) -> StandardChunk:
         """Standardise a chunk. Raise DeliveryMismatch where its columns are not the contract's.
 
-        from_1904: the chunk is of a workbook that counts days from 1904.
+        from_1904: the chunk is of a workbook that counts days from 1904. odd: see Piece.
         """
         check_units(self.plan, (*(d.raw for d in chunk.damaged if len(d.raw) < NOTE), *chunk.told.units))
         work = Columns(self.plan, chunk, today=self.today, salt=self.salt)
+        work.shown_otherwise = odd
         work.clean_columns(from_1904)
         check_rows(work)
         check_units(self.plan, notes_in(chunk.table, np.flatnonzero(work.refused)))

@@ -17,7 +17,7 @@ from chengxin.standardise.reading.decode import Text
 from chengxin.standardise.reading.fixed import read_fixed
 from chengxin.standardise.reading.json_records import plan_json, read_json, read_jsonl
 from chengxin.standardise.reading.layout import Layout
-from chengxin.standardise.reading.number_formats import NumberFormat
+from chengxin.standardise.reading.number_formats import FormatRows
 from chengxin.standardise.reading.shapes import CUT_OFF, Damaged, Piece, RawChunk
 from chengxin.standardise.reading.sheets import (
     number_formats as sheet_formats,
@@ -153,8 +153,8 @@ def above(path: Path, spec: FileSpec) -> list[str]:
     return []
 
 
-def number_formats(piece: Piece, spec: FileSpec) -> dict[str, set[NumberFormat]]:
-    """Return column name -> what number formats say of its cells beside the values; only workbooks have any."""
+def number_formats(piece: Piece, spec: FileSpec) -> dict[str, FormatRows]:
+    """Return column name -> what number formats say of its cells, and of which; only workbooks have any."""
     return sheet_formats(piece, spec) if spec.format in {"xlsx", "xls"} else {}
 
 

@@ -33,7 +33,7 @@ from chengxin.standardise.reading.shapes import CUT_OFF, Damaged, Told
 from chengxin.standardise.reading.told_lines import noted, torn
 from chengxin.standardise.stated.rows import differing, unfinished
 from chengxin.standardise.stated.unit_words import unit_above
-from chengxin.standardise.stated.units import check_formats, check_units, refuse_odd_units, shown_columns
+from chengxin.standardise.stated.units import check_units, odd_formats, refuse_odd_units, shown_columns
 from chengxin.standardise.worker import prepare
 from chengxin.store import atomic
 
@@ -163,8 +163,8 @@ def _tasks(contract: Contract, batch: Batch, found: Sequence[Source], folder: Pa
             refuse_header(path, contract.file, mapper.plan)
             for n, piece in enumerate(pieces):
                 if formats := number_formats(piece, contract.file):
-                    check_formats(mapper.plan, matched, formats)
-                    pieces[n] = replace(piece, shown=shown_columns(mapper.plan, matched, formats))
+                    odd = tuple(odd_formats(mapper.plan, matched, formats))
+                    pieces[n] = replace(piece, shown=shown_columns(mapper.plan, matched, formats), odd=odd)
         for piece in pieces:
             yield Task(contract, piece, number, file_no, source.name, today, batch.batch_id, folder)
             number += 1
@@ -186,7 +186,10 @@ def standardise_piece(task: Task) -> Done:
     rules: Counter[str] = Counter()
     told = Told()
     for n, chunk in enumerate(read(task.piece, task.contract.file)):
-        done = mapper.run(chunk, file_no=task.file_no, file_name=task.file_name, from_1904=task.piece.from_1904)
+        piece = task.piece
+        done = mapper.run(
+            chunk, file_no=task.file_no, file_name=task.file_name, from_1904=piece.from_1904, odd=piece.odd
+        )
         stem = f"{task.number:05d}-{n:03d}"
         for kind, table in (("standard", done.passed), ("quarantine", done.quarantined), ("issues", done.issues)):
             if table.num_rows:

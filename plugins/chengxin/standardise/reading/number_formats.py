@@ -6,6 +6,7 @@ as `00000012` or `湘0012` is 12. Most workbooks have no such format; then nothi
 
 import re
 import zipfile
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -56,6 +57,10 @@ class NumberFormat(NamedTuple):
     def tells(self) -> bool:
         """Tell whether a cell is shown otherwise than its value is written."""
         return bool(self.words or self.scale or self.percent or self.zeros > 1 or self.lacks)
+
+
+#: Formats and the rows of the cells that have them, ascending.
+FormatRows = dict[NumberFormat, "array[int]"]
 
 
 def telling(code: str) -> list[NumberFormat]:
@@ -124,34 +129,38 @@ def _read_days(section: str) -> NumberFormat | None:
     return NumberFormat(section, "", 0, False, lacks="day" if "y" in letters else "year")
 
 
-def formats_of(path: Path, sheet: str, first: int) -> dict[int, set[NumberFormat]]:
-    """Return the telling formats of the cells from sheet row `first` on, by 0-based column."""
+def formats_of(path: Path, sheet: str, first: int) -> dict[int, FormatRows]:
+    """Return the telling formats of the cells from sheet row `first` on, with their rows, by 0-based column."""
     try:
         with zipfile.ZipFile(path) as package:
             told = {n: forms for n, code in codes(package).items() if (forms := telling(code))}
             member = sheet_member(package, sheet)
             if not told or not member:
                 return {}
-            seen: set[tuple[int, int, bool]] = set()
+            found: dict[int, FormatRows] = {}
             for xml in _xml(package, member):
                 cells = styled_cells(xml, told)
                 if cells is None:
-                    seen = {cell[1:] for cell in placed(_xml(package, member), told) if cell[0] >= first}
-                    break
-                seen.update(cell[1:] for cell in cells if cell[0] >= first)
-            return by_column(seen, told)
+                    return by_column(placed(_xml(package, member), told), told, first)
+                by_column(cells, told, first, found)
+            return found
     except BROKEN as fault:
         raise damaged(path) from fault
 
 
 def by_column(
-    seen: Iterable[tuple[int, int, bool]], told: Mapping[int, Sequence[NumberFormat]]
-) -> dict[int, set[NumberFormat]]:
-    """Return by column what the formats of cells (column, style, whether a text) say of them."""
-    found: dict[int, set[NumberFormat]] = {}
-    for column, style, is_text in seen:
-        found.setdefault(column, set()).update(form for form in told.get(style, ()) if form.of_text == is_text)
-    return {column: forms for column, forms in found.items() if forms}
+    cells: Iterable[Cell],
+    told: Mapping[int, Sequence[NumberFormat]],
+    first: int,
+    found: dict[int, FormatRows] | None = None,
+) -> dict[int, FormatRows]:
+    """Return by column what the formats of cells from row `first` on say of them, and of which; added to `found`."""
+    found = {} if found is None else found
+    for row, column, style, is_text in cells:
+        for form in told.get(style, ()) if row >= first else ():
+            if form.of_text == is_text:
+                found.setdefault(column, {}).setdefault(form, array("q")).append(row)
+    return found
 
 
 def codes(package: zipfile.ZipFile) -> dict[int, str]:

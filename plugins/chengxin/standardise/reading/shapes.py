@@ -127,7 +127,7 @@ class Piece:
     encoding: the one found, never "auto". names: the columns, empty where each record names its own. blank: positions
     (0-based) of columns without name and content, which are left out. sheet: the 1-based number of a workbook's sheet.
     from_1904: whether its bare numbers of days count from 1904. shown: columns whose cells are read as the sheet shows
-    them.
+    them. odd: elements of money, what to say of cells that show another unit, and their sheet rows.
     """
 
     path: str
@@ -141,6 +141,7 @@ class Piece:
     sheet: int = 1
     from_1904: bool = False
     shown: frozenset[str] = frozenset()
+    odd: tuple[tuple[str, str, tuple[int, ...]], ...] = ()
 
     @property
     def width(self) -> int:

@@ -22,7 +22,7 @@ from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.standardise.reading import workbook_zip, xls_formats
 from chengxin.standardise.reading.notes import inner_headers, not_records
-from chengxin.standardise.reading.number_formats import NumberFormat, formats_of
+from chengxin.standardise.reading.number_formats import FormatRows, formats_of
 from chengxin.standardise.reading.shapes import (
     CHUNK_BYTES,
     OVERSIZE,
@@ -111,7 +111,7 @@ def rows_below(path: Path, spec: FileSpec) -> int:
     return sum(number >= _body(spec) and any(cell is not None for cell in cells) for number, cells in rows)
 
 
-def number_formats(piece: Piece, spec: FileSpec) -> dict[str, set[NumberFormat]]:
+def number_formats(piece: Piece, spec: FileSpec) -> dict[str, FormatRows]:
     """Return column name -> what the number formats of its cells say beside the values."""
     path = Path(piece.path)
     if not piece.end:

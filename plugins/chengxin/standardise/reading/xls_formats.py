@@ -4,7 +4,7 @@ import struct
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from chengxin.standardise.reading.number_formats import BUILT_IN, Cell, NumberFormat, by_column, telling
+from chengxin.standardise.reading.number_formats import BUILT_IN, Cell, FormatRows, by_column, telling
 from chengxin.standardise.reading.shown_cells import Places, Shown, gathered
 from chengxin.standardise.reading.xls_records import FORMULA, Workbook, checked
 
@@ -22,13 +22,12 @@ def counts_from_1904(path: Path) -> bool:
         return any(kind == _DATEMODE and book.stream[at] == 1 for kind, at, _ in book.records())
 
 
-def formats_of(path: Path, sheet: int, first: int) -> dict[int, set[NumberFormat]]:
+def formats_of(path: Path, sheet: int, first: int) -> dict[int, FormatRows]:
     """Return the telling formats of the cells of the n-th sheet from row `first` (1-based) on, by 0-based column."""
     with checked(path):
         book = Workbook.of(path)
         told = {n: forms for n, code in enumerate(_codes(book)) if (forms := telling(code))}
-        seen = {cell[1:] for cell in _cells(book, sheet) if cell[0] >= first} if told else set()
-        return by_column(seen, told)
+        return by_column(_cells(book, sheet), told, first) if told else {}
 
 
 def shown(path: Path, sheet: int, columns: Collection[int]) -> Places:

@@ -4,12 +4,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chengxin.contracts.plan import ColumnPlan
 from chengxin.errors import DeliveryMismatch
 from chengxin.model.schema import element_columns
 from chengxin.standardise.columns import CODES, Columns
 from chengxin.standardise.kernels import abroad
 from chengxin.standardise.kernels.buffers import as_mask, as_strings, booleans, take, valid, without
 from chengxin.standardise.reading.shapes import UnitRows
+from chengxin.standardise.reading.sheets import ROWS_PER_SHEET
 from chengxin.standardise.reading.torn import as_others, perhaps_cut
 from chengxin.standardise.row_checks.agreement import born_otherwise, other_subjects, slipped
 from chengxin.standardise.row_checks.days import ancient, filled_down
@@ -18,7 +20,7 @@ from chengxin.standardise.row_checks.odd_numbers import serial_days, utc_midnigh
 from chengxin.standardise.row_checks.roles import both_roles
 from chengxin.standardise.stated.units import units_beside
 
-UNIT_BESIDE = "money.unit_beside"
+UNIT_BESIDE, UNIT_SHOWN = "money.unit_beside", "money.unit_shown"
 _TELLING = frozenset({*CODES, "date", "instant", "document_no"})
 _NAME = 5  # characters of a name that is no word above a column
 BIRTHS = ("born_on",)  # days that may lie long ago
@@ -74,13 +76,22 @@ def _check_units(work: Columns) -> None:
         _count_units(work, element, hits, words)
     for hits, words, columns in units_beside(work.plan, work.chunk.table):
         for column in columns:
-            given = hits & valid(work.values[f"{column.element.id}_raw"])
-            work.log.add(UNIT_BESIDE, given, column.element.id, work.source(column), work.raw(column), refuses=True)
-            work.refused |= given
-            _count_units(work, column.element.id, given, words)
+            _refuse_unit(work, UNIT_BESIDE, hits, column, words)
+    sheet_rows = work.chunk.rows.to_numpy() % ROWS_PER_SHEET
+    for element, words, rows in work.shown_otherwise:
+        column = next(c for c in work.plan.columns if c.element.id == element)
+        _refuse_unit(work, UNIT_SHOWN, np.isin(sheet_rows, np.array(rows, np.int64)), column, words)
     for column in work.plan.columns:  # the sound rows of this chunk count for the odd ones of another
         if column.element.type == "money" and column.constant is None:
             _count_units(work, column.element.id, np.zeros(work.rows, dtype=bool), "", sound=True)
+
+
+def _refuse_unit(work: Columns, rule: str, hits: np.ndarray, column: ColumnPlan, words: str) -> None:
+    """Refuse those of some rows that have an amount of a column."""
+    given = hits & valid(work.values[f"{column.element.id}_raw"])
+    work.log.add(rule, given, column.element.id, work.source(column), work.raw(column), refuses=True)
+    work.refused |= given
+    _count_units(work, column.element.id, given, words)
 
 
 def _count_units(work: Columns, element: str, hits: np.ndarray, words: str, *, sound: bool = False) -> None:

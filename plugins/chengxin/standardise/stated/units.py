@@ -13,7 +13,7 @@ from chengxin.contracts.units import unit_in
 from chengxin.errors import DeliveryMismatch
 from chengxin.standardise.kernels.buffers import Mask, Rows, as_mask, take, valid
 from chengxin.standardise.kernels.money_forms import UNITS, read_words
-from chengxin.standardise.reading.number_formats import NumberFormat
+from chengxin.standardise.reading.number_formats import FormatRows, NumberFormat
 from chengxin.standardise.reading.shapes import UnitRows
 from chengxin.standardise.stated.unit_words import Unit, read_unit, stated_unit
 
@@ -115,20 +115,23 @@ def _differs(unit: Unit, column: ColumnPlan, *, in_currency: bool) -> bool:
     return unit.power is not None and unit.power != UNITS[column.unit or "元"]
 
 
-def check_formats(plan: Plan, headers: Mapping[str, str], formats: Mapping[str, Iterable[NumberFormat]]) -> None:
-    """Raise DeliveryMismatch where cells of money are shown in another unit, scale or currency than the contract's.
+def odd_formats(
+    plan: Plan, headers: Mapping[str, str], formats: Mapping[str, FormatRows]
+) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """Yield elements whose cells are shown in another unit, scale or currency than the contract's; as Piece.odd.
 
-    headers: element -> header as sent; formats: header -> the telling number formats of its cells.
+    headers: element -> header as sent; formats: header -> the telling number formats of its cells, with their rows.
     """
     for column in _money(plan):
         header = headers.get(column.element.id, "")
-        for form in formats.get(header, ()):
+        for form, rows in formats.get(header, {}).items():
             if told := _other(form, column, in_currency=plan.in_currency):
-                raise DeliveryMismatch(
+                words = (
                     f"{plan.contract.id}：列“{header[:40]}”的单元格数字格式是 {form.code[:40]}（{told}），"
                     f"与合同约定的单位 {column.unit or '元'} 不一致，分不清单元格里的数是多少钱；"
                     "请提供部门把该列改为“常规”格式、按约定的单位填写后重报，或核对合同 columns 的 unit"
                 )
+                yield column.element.id, words, tuple(rows)
 
 
 def shown_columns(
@@ -138,7 +141,7 @@ def shown_columns(
 
     `000000` over 12 names 000012, `"示罚〔2024〕"0"号"` a whole document number; of days, `m"月"d"日"` shows no year.
     Raises DeliveryMismatch where what is shown is more than that, as with conditions and percentages. headers, formats:
-    as in `check_formats`.
+    as in `odd_formats`.
     """
     found = set()
     for column in plan.columns:

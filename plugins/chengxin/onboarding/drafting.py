@@ -156,7 +156,7 @@ def _body(
             unit = units.get(match.element.id)
             more = ({"unit": unit[0]} if unit else {}) | ({"date_form": match.date_form} if match.date_form else {})
             named = [element.id for element in match.one_of] or match.element.id
-            columns.append({"source": match.header, "element": named} | more)
+            columns.append({"source": match.header, "element": named, **more})
     return {
         "format": 1,
         "id": dataset,

@@ -21,7 +21,7 @@ MANY = int(os.environ.get("CHENGXIN_MANY", "1"))
 CACHES = {"seen.json", "tried.json"}
 ENVIRONMENT = {
     "CHENGXIN_NOW": "2026-03-20T10:00:00+08:00",
-    "CHENGXIN_TOKEN_KEY": "geheim",
+    "CHENGXIN_TOKEN_KEY": "a key for tests that is long enough",
     "GX_ANALYTICS_ENABLED": "no",
 }
 

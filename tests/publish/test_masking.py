@@ -4,7 +4,7 @@ import hmac
 import pyarrow as pa
 import pytest
 
-from chengxin.publish.masking import HIDDEN, key_id, looks_like_person, mask_person_names, redact, tokens
+from chengxin.publish.masking import HIDDEN, handles, looks_like_person, mask_person_names, neutral_batches, redact
 
 
 @pytest.mark.parametrize(
@@ -77,17 +77,25 @@ def test_text_without_digits_passes_untouched():
     assert redact(texts) is texts
 
 
-def test_tokens_are_keyed_and_stable():
+def test_handles_are_keyed_and_stable():
     ids = pa.array([5, None, 7, 5], pa.int64())
-    first = tokens(ids, b"k1").to_pylist()
-    assert first[0] == hmac.new(b"k1", b"5", hashlib.sha256).hexdigest() == first[3]
+    first = handles(ids, b"k1").to_pylist()
+    assert first[0] == hmac.new(b"k1", b"5", hashlib.sha256).hexdigest()[:32] == first[3]
     assert first[1] is None and first[2] != first[0]
-    assert tokens(ids, b"k2").to_pylist()[0] != first[0]
-    assert tokens(ids, None).to_pylist() == [None] * 4
-    assert tokens(pa.array([], pa.int64()), b"k").to_pylist() == []
+    assert handles(ids, b"k2").to_pylist()[0] != first[0]
+    assert handles(ids, None).to_pylist() == [None] * 4
+    assert handles(pa.array([], pa.int64()), b"k").to_pylist() == []
+    assert handles(pa.array(["5"]), b"k1").to_pylist() == first[:1]
 
 
-def test_key_id_tells_keys_apart_without_giving_them_away():
-    assert key_id(None) is None
-    assert key_id(b"k1") != key_id(b"k2")
-    assert key_id(b"k1") != hashlib.sha256(b"k1").hexdigest()[:12]
+@pytest.mark.parametrize(
+    ("batch_id", "neutral"),
+    [
+        ("hn_court-20261120-0123456789ab", "hn_court-20261120"),
+        ("张某某的处罚", None),
+        ("=cmd|' /C calc'!A0", None),
+        (None, None),
+    ],
+)
+def test_a_batch_is_called_by_data_set_and_day(batch_id, neutral):
+    assert neutral_batches(pa.array([batch_id], pa.string())).to_pylist() == [neutral]

@@ -79,6 +79,7 @@ def test_columns_of_persons_and_restricted_columns_are_gone(opened):
             element = elements().get(column)
             assert element is None or element.sensitivity not in {"identifier", "restricted"}, f"{name}.{column}"
         assert "subject_token" in opened.table(name).column_names
+        assert "source_file" not in opened.table(name).column_names
     assert "born_on" not in opened.table("subject").column_names
     assert "related_subject_id" not in opened.table("credit_record").column_names
 
@@ -116,7 +117,7 @@ def test_persons_appear_masked_tokened_and_of_age_only(opened):
     persons = [row for row in rows if row["subject_type"] == "person"]
     assert len(persons) == 1 and len(rows) == 2
     assert persons[0]["subject_name"] == "张*例"
-    assert persons[0]["subject_id"] is None and len(persons[0]["subject_token"]) == 64
+    assert persons[0]["subject_id"] is None and len(persons[0]["subject_token"]) == 32
     assert persons[0]["conduct"] is None and persons[0]["source_record_id"] is None
     company = next(row for row in rows if row["subject_type"] == "enterprise")
     assert company["legal_rep_name"] == "欧阳*例"
@@ -135,11 +136,17 @@ def test_subject_tables_hold_only_persons_with_a_visible_record_and_no_name_of_t
     assert "李*例" in opened.table("subject_name").column("name").to_pylist()
 
 
-def test_without_a_key_persons_have_no_token_and_no_subject_row(tmp_path):
-    derive(tmp_path, mixed().publish(tmp_path), key=None)
+def test_without_a_key_there_are_no_rows_about_persons(tmp_path):
+    government = mixed().publish(tmp_path)
+    made, _ = derive(tmp_path, government, key=None)
     opened = open_snapshot(tmp_path, "open")
-    assert opened.table("dishonest_person").column("subject_token").null_count == 2
-    assert "person" not in opened.table("subject").column("subject_type").to_pylist()
+    for name in opened.tables:
+        assert not [f.part for f in made.tables[name].files if f.part.rpartition("-")[2].startswith("p")]
+        assert opened.table(name).column("subject_token").null_count == opened.tables[name]
+    assert opened.table("dishonest_person").column("subject_id").to_pylist() == [1]
+    assert tiers.withholds_persons(government, made) and verify(Layout(tmp_path), "open") == []
+    keyed, new = derive(tmp_path, government, hour=6)
+    assert new and keyed.tables["dishonest_person"].rows == 2 and not tiers.withholds_persons(government, keyed)
 
 
 def test_open_tier_is_whole_and_counts_its_sources(tmp_path):
@@ -180,8 +187,6 @@ def test_next_day_rewrites_only_files_in_which_somebody_leaves(tmp_path):
     before, after = inodes(tmp_path, first), inodes(tmp_path, second)
     changed = {key for key in after if after[key] != before.get(key)}
     assert changed == {("penalty", "4301"), ("credit_record", "penalty-4301")}
-    until = next(f.extra["valid_until"] for f in first.tables["penalty"].files)
-    assert until == TODAY.isoformat()
 
 
 def test_a_day_on_which_nobody_leaves_makes_no_snapshot(tmp_path):

@@ -21,6 +21,7 @@ from chengxin.contracts.models import Contract
 from chengxin.demo.rounds import ROUND_DAYS, Delivered, before_renaming, deliver, delivers
 from chengxin.demo.world import Sizes, World, make_world
 from chengxin.demo.writers import file_bytes, objects
+from chengxin.publish import open_key
 from chengxin.store.atomic import write_bytes, write_json
 
 SEED = 20261123
@@ -43,7 +44,11 @@ class DemoSources:
 
 
 def make_demo(home: Path, contracts: Iterable[Contract], *, seed: int = SEED, round: int) -> DemoSources:  # noqa: A002
-    """Write what the sources deliver in a round (1 or 2), in full size. Run again, the same bytes."""
+    """Write what the sources deliver in a round (1 or 2), in full size. Run again, the same bytes.
+
+    The home gets a key of its own for the open tier, so that persons can be shown there.
+    """
+    open_key.make(home)
     return write_sources(home, contracts, seed=seed, number=round, sizes=Sizes())
 
 

@@ -20,7 +20,7 @@ from chengxin.pipeline import at_home
 from chengxin.pipeline.approval import Approval, shown, told, without
 from chengxin.pipeline.batches import batch
 from chengxin.pipeline.versions import engines, suites
-from chengxin.publish import catalogue, snapshot, tiers
+from chengxin.publish import catalogue, open_key, snapshot, tiers
 from chengxin.settings import Settings
 from chengxin.store import lock, remote
 from chengxin.store.layout import Layout
@@ -61,11 +61,13 @@ def publish(
         opened, open_changed = tiers.publish_open(
             layout,
             government,
-            token_key=settings.token_key,
+            token_key=open_key.master(settings),
             now=clock.now(),
             today=clock.today(),
             workers=settings.workers,
         )
+        if tiers.withholds_persons(government, opened):
+            log.warning("%s", open_key.problem(settings))
         if not (changed or open_changed):
             return None
         return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(settings, m) for m in (government, opened) if m})

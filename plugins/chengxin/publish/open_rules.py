@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chengxin.model.elements import elements
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import kind_columns
 from chengxin.publish import masking
@@ -24,13 +25,17 @@ from chengxin.store.columns import Mask
 
 CREDIT_RECORD = "credit_record"
 PUBLIC_IDENTIFIERS = ("uscc", "org_code", "reg_no")
+# A file may be called after a person. Batch, row and instant name one person's row to whoever saw the delivery.
 _PROVENANCE = {
-    "department_code": "keep", "dataset": "keep", "batch_id": "keep", "source_file": "redact", "source_row": "keep",
-    "source_record_id": "source_id", "source_updated_at": "keep", "received_at": "keep",
+    "department_code": "keep", "dataset": "keep", "batch_id": "batch", "source_row": "organisations",
+    "source_record_id": "source_id", "source_updated_at": "organisations", "received_at": "organisations",
 }  # fmt: skip
 _BY_SENSITIVITY = {"open": "keep", "name": "name", "person_name": "person_name", "free_text": "free_text"}
 # A person's own name stands in the text about him.
-_NOT_OF_PERSONS = {"organisations", "free_text", "source_id", "business_name"}
+_NOT_OF_PERSONS = {"organisations", "batch", "free_text", "source_id", "business_name"}
+_NAMING = ("uscc", "org_code", "reg_no")  # identity parts that are public of organisations only
+TOKEN, HANDLE = "subject_token", "record_handle"
+_KEYED = {TOKEN: "subject_id", HANDLE: "record_id"}  # keyed digest -> what it stands for
 _ADULT = 18 * 10_000  # years in yyyymmdd arithmetic
 
 
@@ -39,7 +44,8 @@ class TableRule:
     """How one table goes into the open tier.
 
     columns: column -> treatment (see `_treat`); what is not named is dropped. conditions: the kinds' row rules by kind
-    id ('' in a typed table). until, event: columns of the publicity term and of the event.
+    id ('' in a typed table). until, event: columns of the publicity term and of the event. veiled: the kinds (as in
+    conditions) whose record_id is a digest of a key field that this tier does not show, so that it gives it away.
     """
 
     name: str
@@ -47,6 +53,7 @@ class TableRule:
     conditions: Mapping[str, Kind] = field(default_factory=dict)
     until: str | None = None
     event: str | None = None
+    veiled: frozenset[str] = frozenset()
 
     def admits_persons(self, part: str) -> bool:
         """Tell whether rows about natural persons can be visible at all (credit_record: in the part of a kind)."""
@@ -57,7 +64,8 @@ class TableRule:
     def digest(self) -> str:
         """Return a digest of the rule and of the code that applies it."""
         kinds = {name: kind.model_dump(mode="json") for name, kind in self.conditions.items()}
-        body = json.dumps([self.name, dict(self.columns), kinds, self.until, self.event], sort_keys=True)
+        facts = [self.name, dict(self.columns), kinds, self.until, self.event, sorted(self.veiled)]
+        body = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(body.encode() + _code()).hexdigest()[:16]
 
 
@@ -69,7 +77,7 @@ def _code() -> bytes:
 def table_rules(kinds: Mapping[str, Kind]) -> dict[str, TableRule]:
     """Return the rule of every table of the open tier."""
     shared = {name: kind for name, kind in sorted(kinds.items()) if kind.open.share and not kind.sealed}
-    identity = {"record_id": "keep", "subject_id": "organisations", "subject_type": "keep"}
+    identity = {"record_id": "veil", "subject_id": "organisations", "subject_type": "keep"}
     subject = {
         "name": "business_name",
         "uscc": "organisations",
@@ -85,19 +93,32 @@ def table_rules(kinds: Mapping[str, Kind]) -> dict[str, TableRule]:
         TableRule("subject", {"subject_id": "organisations", "subject_type": "keep"} | subject | _PROVENANCE),
         TableRule("subject_identifier", identifier | period | _PROVENANCE),
         TableRule("subject_name", name | period | _PROVENANCE),
-        TableRule(CREDIT_RECORD, identity | common | _PROVENANCE, shared, "publicity_until_on", "event_on"),
+        TableRule(
+            CREDIT_RECORD,
+            identity | common | _PROVENANCE,
+            shared,
+            "publicity_until_on",
+            "event_on",
+            frozenset(name for name, kind in shared.items() if _hides_key(kind)),
+        ),
     ]
     rules += [_typed(table, kind, identity) for table, kind in shared.items()]
     return {rule.name: rule for rule in rules}
 
 
 def _typed(name: str, kind: Kind, identity: Mapping[str, str]) -> TableRule:
+    naming = {element for role in kind.roles.values() for part, element in role.identity.items() if part in _NAMING}
     columns = dict(identity)
     for column in kind_columns(kind):
         treatment = _BY_SENSITIVITY.get(column.element.sensitivity) if column.element else None
         if treatment:
-            columns[column.name] = treatment
-    return TableRule(name, columns | _PROVENANCE, {"": kind}, until=kind.publicity_until_on, event=kind.event_on)
+            columns[column.name] = "organisations" if column.name in naming else treatment
+    veiled = frozenset({""} if _hides_key(kind) else ())
+    return TableRule(name, columns | _PROVENANCE, {"": kind}, kind.publicity_until_on, kind.event_on, veiled)
+
+
+def _hides_key(kind: Kind) -> bool:
+    return any(elements()[name].sensitivity != "open" for name in kind.key)
 
 
 @dataclass(frozen=True)
@@ -221,28 +242,66 @@ def _leap(year: int) -> bool:
 
 
 def shown_columns(rule: TableRule, available: list[str]) -> list[str]:
-    """Return the open table's columns in the government table's order, the token after the subject."""
-    kept = [name for name in available if name in rule.columns]
-    place = kept.index("subject_id") + 1
-    return [*kept[:place], "subject_token", *kept[place:]]
+    """Return the open table's columns in the government table's order, keyed digests after what they stand for."""
+    shown = []
+    for name in available:
+        if name in rule.columns:
+            shown += [name, *(keyed for keyed, plain in _KEYED.items() if plain == name)]
+    return shown
+
+
+def veiled(rows: pa.Table, rule: TableRule) -> Mask:
+    """Return which records bear a handle for their number: that is a digest, reversed where all but a part is known.
+
+    Those about persons, those with a hidden key field, those whose number at the source is hidden or holds one that is.
+    """
+    hidden = among(rows.column("subject_type"), ["person"])
+    kinds = rows.column("kind") if "kind" in rows.column_names else None
+    if rule.veiled:
+        hidden |= among(kinds, sorted(rule.veiled)) if kinds is not None else np.ones(rows.num_rows, bool)
+    if "source_record_id" in rows.column_names:
+        given = rows.column("source_record_id")
+        hidden |= np.asarray(pc.fill_null(pc.not_equal(_each_value(given, "source_id", ""), _plain(given)), False))
+    return hidden
 
 
 def apply_columns(rows: pa.Table, rule: TableRule, schema: pa.Schema, key: bytes | None) -> pa.Table:
     """Bring visible rows into their open form: persons nameless and numberless, columns as in `schema`.
 
     rows: columns without a value may lack, texts may be coded; the result has plain texts, so nothing of a dictionary
-    that served hidden rows remains.
+    that served hidden rows remains. key: of the tier; without one the keyed digests are null.
     """
     bearers = _bearers(rows)
+    hidden = {TOKEN: among(rows.column("subject_type"), ["person"])} if "subject_type" in rows.column_names else {}
+    if "record_id" in rows.column_names:
+        hidden[HANDLE] = veiled(rows, rule)
     made = []
     for field_ in schema:
-        if field_.name == "subject_token":
-            made.append(_tokens(rows, bearers, key))
-        elif field_.name in rows.column_names:
-            made.append(_treat(rows.column(field_.name), rule.columns[field_.name], bearers))
+        name = field_.name
+        if name in _KEYED:
+            made.append(_keyed(rows, _KEYED[name], hidden.get(name), key))
+        elif name in rows.column_names and rule.columns[name] == "veil":
+            made.append(_where(~hidden[HANDLE], _plain(rows.column(name))))
+        elif name in rows.column_names:
+            made.append(_treat(rows.column(name), rule.columns[name], bearers))
         else:
             made.append(pa.nulls(rows.num_rows, field_.type))
     return pa.Table.from_arrays(made, schema=schema)
+
+
+def _keyed(rows: pa.Table, name: str, hidden: Mask | None, key: bytes | None) -> pa.Array:
+    if hidden is None or not hidden.any():
+        return pa.nulls(rows.num_rows, pa.string())
+    return masking.handles(_where(hidden, _plain(rows.column(name))), key)
+
+
+def _where(mask: Mask, values: pa.Array) -> pa.Array:
+    return pc.if_else(pa.array(mask), values, pa.scalar(None, values.type))
+
+
+def _plain(column: pa.ChunkedArray) -> pa.Array:
+    values = column.combine_chunks()
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 _Bearers = list[tuple[str, Mask | None]]  # who the rows are about, the later over the earlier; no mask = all rows
@@ -259,16 +318,6 @@ def _bearers(rows: pa.Table) -> _Bearers:
         elif mask.any():
             found.append((who, mask))
     return found
-
-
-def _tokens(rows: pa.Table, bearers: _Bearers, key: bytes | None) -> pa.Array:
-    who, mask = bearers[-1]
-    if who != "person":
-        return pa.nulls(rows.num_rows, pa.string())
-    ids = rows.column("subject_id").combine_chunks()
-    if mask is not None:
-        ids = pc.if_else(pa.array(mask), ids, pa.scalar(None, ids.type))
-    return masking.tokens(ids, key)
 
 
 def _treat(column: pa.ChunkedArray, treatment: str, bearers: _Bearers) -> pa.ChunkedArray:
@@ -298,6 +347,8 @@ def _form(values: pa.Array, treatment: str, who: str) -> pa.Array:
         return values
     if person and treatment in _NOT_OF_PERSONS:
         return pa.nulls(len(values), values.type)
+    if treatment == "batch":
+        return masking.neutral_batches(values)
     if treatment == "prefecture":
         return pc.binary_join_element_wise(pc.utf8_slice_codeunits(values, 0, 4), "00", "")
     clean = masking.redact(values)

@@ -1,10 +1,9 @@
 """Derive the open tier from a committed government snapshot, file by file.
 
-An open data file is a pure function of (government file, files it depends on, rule, token key, day). While these stay
-the same and no row's visibility changes, the file of the previous open snapshot is used again.
+An open data file is a pure function of (government file, files it depends on, rule, key, day). While these stay the
+same and no row's visibility changes, the file of the previous open snapshot is used again (publish.derivations).
 """
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,8 +20,9 @@ import pyarrow.parquet as pq
 
 from chengxin.errors import InvariantBroken
 from chengxin.model.kinds import Kind, kinds
-from chengxin.publish import catalogue, masking, open_rules, snapshot
-from chengxin.publish.open_rules import Births, Horizon, TableRule
+from chengxin.publish import catalogue, derivations, open_key, open_rules, shuffle, snapshot
+from chengxin.publish.derivations import Derivation, Known
+from chengxin.publish.open_rules import HANDLE, TOKEN, Births, Horizon, TableRule
 from chengxin.store.columns import DataFile, Mask
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import ColumnEntry, FileEntry, Manifest, TableEntry
@@ -31,12 +31,15 @@ from chengxin.store.parquet import arrow_schema, write_parquet
 GOVERNMENT, OPEN = "government", "open"
 _AT_ONCE = 8  # row groups
 _REGISTRY_JUDGED = ("subject_id", "subject_type", "identifier_type")
-_TOKEN = ColumnEntry("subject_token", "string", "主体代号（自然人）")
+_ADDED = {
+    TOKEN: ColumnEntry(TOKEN, "string", "主体代号（自然人）"),
+    HANDLE: ColumnEntry(HANDLE, "string", "记录代号"),
+}
 
 
 @dataclass(frozen=True)
-class Derivation:
-    """All that one derivation is given. folder: the government snapshot."""
+class Job:
+    """All that a derivation is given. folder: the government snapshot; key: the tier's own, derived."""
 
     folder: Path
     government: Manifest
@@ -44,7 +47,7 @@ class Derivation:
     key: bytes | None
     today: date
     draft: Path
-    known: Mapping[str, FileEntry | dict[str, Any]]
+    known: Known
     digests: Mapping[str, str]
 
 
@@ -59,6 +62,15 @@ class Part:
     horizon: Horizon = field(default_factory=Horizon)
 
 
+@dataclass
+class Seen:
+    """What came out while a file was derived. keyed: whether it bears, or would bear, what the key makes."""
+
+    keyed: bool
+    horizon: Horizon = field(default_factory=Horizon)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
 def publish_open(
     layout: Layout,
     government: Manifest,
@@ -70,12 +82,13 @@ def publish_open(
 ) -> tuple[Manifest, bool]:
     """Derive and commit the open tier; return its current manifest and whether that is new.
 
-    Call it also when the government tier did not change: publication ends by the calendar.
+    Call it also when the government tier did not change: publication ends by the calendar. token_key: the master; None
+    leaves persons out.
     """
     previous = snapshot.current(layout, OPEN)
     draft = layout.drafts / OPEN
     shutil.rmtree(draft, ignore_errors=True)
-    manifest = derive_open(
+    manifest, made = derive_open(
         layout,
         government,
         previous,
@@ -88,10 +101,22 @@ def publish_open(
     )
     if previous and manifest.same_content(previous):
         shutil.rmtree(draft, ignore_errors=True)
+        derivations.write(layout, made)
         return previous, False
     draft.mkdir(parents=True, exist_ok=True)
     listed = catalogue.for_open(layout.snapshot(GOVERNMENT, government.snapshot_id), manifest)
-    return snapshot.commit(layout, manifest, draft, previous, catalogue=listed), True
+    committed = snapshot.commit(layout, manifest, draft, previous, catalogue=listed)
+    derivations.write(layout, made)
+    return committed, True
+
+
+def withholds_persons(government: Manifest | None, opened: Manifest | None) -> bool:
+    """Tell whether the open tier has no rows about persons for want of a key, although there are some to show."""
+    if government is None or opened is None or opened.extra.get("key_id"):
+        return False
+    rules = open_rules.table_rules(kinds())
+    records = [f for f in government.files() if f.table == open_rules.CREDIT_RECORD and _of_persons(f)]
+    return any(rules[f.table].admits_persons(f.part) for f in records)
 
 
 def _group(entry: FileEntry) -> str:
@@ -114,63 +139,47 @@ def derive_open(
     created_at: datetime,
     draft: Path,
     workers: int = 2,
-) -> Manifest:
-    """Write the open files that changed into `draft` and return the manifest to commit.
+) -> tuple[Manifest, list[Derivation]]:
+    """Write the open files that changed into `draft`; return the manifest to commit and what each file was made from.
 
     With `manifest.same_content(previous_open)` there is nothing to commit. Raise InvariantBroken when the credit
     records shown are not those of the typed tables.
     """
     rules = open_rules.table_rules(kinds_known)
-    job = Derivation(
+    job = Job(
         layout.snapshot(GOVERNMENT, government.snapshot_id),
         government,
         rules,
-        token_key,
+        open_key.derive(token_key),
         today,
         draft,
-        _known(previous_open),
+        Known(layout, previous_open),
         {name: rule.digest() for name, rule in rules.items()},
     )
     parts = sorted({_group(entry) for entry in government.files()})
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        results = [outcome for made in pool.map(lambda part: list(_derive_part(job, part)), parts) for outcome in made]
-    files = [outcome for outcome in results if isinstance(outcome, FileEntry)]
+        made = [outcome for found in pool.map(lambda part: list(_derive_part(job, part)), parts) for outcome in found]
+    files = [outcome.entry for outcome in made if outcome.entry]
     tables = {name: _table(job, name, files) for name in job.rules if name in government.tables}
-    _agree(tables)
+    _agree(tables, made)
     manifest = Manifest.new(
         OPEN,
         created_at,
         today,
         f"由政务层快照 {government.snapshot_id} 派生",
         tables,
-        sources=_sources(files),
+        sources=_sources(made),
         versions=government.versions,
-        extra={
-            "government": government.snapshot_id,
-            "token_key": masking.key_id(token_key),
-            "empty": [outcome for outcome in results if isinstance(outcome, dict)],
-        },
+        extra={"government": government.snapshot_id, "key_id": open_key.key_id(job.key)},
     )
     if previous_open and previous_open.extra["government"] == government.snapshot_id:
-        return manifest  # derived again, by the calendar: a snapshot of its own
-    return replace(manifest, snapshot_id=government.snapshot_id)
+        return manifest, made  # derived again, by the calendar: a snapshot of its own
+    return replace(manifest, snapshot_id=government.snapshot_id), made
 
 
-def _known(previous: Manifest | None) -> dict[str, FileEntry | dict[str, Any]]:
-    """Index the previous open files, and the notes of those that came out empty, by what they were made from."""
-    if previous is None:
-        return {}
-    found: dict[str, FileEntry | dict[str, Any]] = {_identity(entry.extra): entry for entry in previous.files()}
-    return found | {_identity(note): note for note in previous.extra.get("empty", [])}
-
-
-def _identity(made_from: Mapping[str, Any]) -> str:
-    return json.dumps([made_from["table"], made_from["of"], made_from["rule"], made_from["key"]])
-
-
-def _derive_part(job: Derivation, part: str) -> Iterator[FileEntry | dict[str, Any]]:
+def _derive_part(job: Job, part: str) -> Iterator[Derivation]:
     held = [entry for entry in job.government.files() if _group(entry) == part and entry.table in job.rules]
-    held = [entry for entry in held if not _of_persons(entry) or job.rules[entry.table].admits_persons(entry.part)]
+    held = [entry for entry in held if not _of_persons(entry) or _admits(job, entry)]
     facts = Part([f for f in held if f.table == "subject"], [f for f in held if f.table == open_rules.CREDIT_RECORD])
     for entry in held:
         kind = entry.part.rpartition("-")[0]
@@ -178,63 +187,52 @@ def _derive_part(job: Derivation, part: str) -> Iterator[FileEntry | dict[str, A
             yield _derive_file(job, entry, job.rules[entry.table], facts)
 
 
-def _derive_file(job: Derivation, entry: FileEntry, rule: TableRule, facts: Part) -> FileEntry | dict[str, Any]:
+def _admits(job: Job, entry: FileEntry) -> bool:
+    """Tell whether a file of persons is derived at all: without a key nobody's rows can be told apart unnamed."""
+    return job.key is not None and job.rules[entry.table].admits_persons(entry.part)
+
+
+def _derive_file(job: Job, entry: FileEntry, rule: TableRule, facts: Part) -> Derivation:
     persons = _of_persons(entry)
     depends = [f.sha256 for f in (facts.records if entry.table == "subject" else facts.subjects) if persons]
-    made_from = {
-        "table": entry.table,
-        "of": [entry.sha256, *sorted(depends)],
-        "rule": job.digests[entry.table],
-        "key": masking.key_id(job.key) if persons else None,
-    }
-    known = job.known.get(_identity(made_from))
-    note = known.extra if isinstance(known, FileEntry) else known
-    if known is not None and note is not None and _holds(note, job.today):
+    of, digest, key_id = (entry.sha256, *sorted(depends)), job.digests[entry.table], open_key.key_id(job.key)
+    known = job.known.get(entry.table, of, digest, key_id, job.today)
+    if known is not None:
         return known
-    horizon = Horizon()
-    counts: Counter[str] = Counter()
+    seen = Seen(keyed=persons)
     schema = arrow_schema(_columns(job, rule))
-    rows = _open_rows(job, entry, rule, facts, horizon, counts)
+    rows = _open_rows(job, entry, rule, facts, seen)
+    if persons:
+        rows = shuffle.shuffled(rows, schema, entry.rows, job.draft)
     written = write_parquet(rows, job.draft / entry.table, table=entry.table, part=entry.part, schema=schema)
-    extra = {
-        **made_from,
-        "valid_from": job.today.isoformat(),
-        "valid_until": horizon.day.isoformat() if horizon.day else None,
-    }
-    if written is None:
-        return extra
-    written.extra.update(extra, **({"counts": dict(sorted(counts.items()))} if counts else {}))
-    return written
+    until = seen.horizon.day.isoformat() if seen.horizon.day else None
+    key = (key_id or "") if seen.keyed else None
+    counts = dict(sorted(seen.counts.items()))
+    return Derivation(entry.table, of, digest, key, job.today.isoformat(), until, counts, written)
 
 
-def _holds(note: Mapping[str, Any], today: date) -> bool:
-    until = note["valid_until"]
-    return note["valid_from"] <= today.isoformat() and (until is None or today.isoformat() <= until)
-
-
-def _columns(job: Derivation, rule: TableRule) -> list[ColumnEntry]:
+def _columns(job: Job, rule: TableRule) -> list[ColumnEntry]:
     described = {column.name: column for column in job.government.tables[rule.name].schema}
-    shown = open_rules.shown_columns(rule, list(described))
-    return [_TOKEN if name == _TOKEN.name else described[name] for name in shown]
+    return [_ADDED.get(name) or described[name] for name in open_rules.shown_columns(rule, list(described))]
 
 
-def _open_rows(
-    job: Derivation, entry: FileEntry, rule: TableRule, facts: Part, horizon: Horizon, counts: Counter[str]
-) -> Iterator[pa.RecordBatch]:
+def _open_rows(job: Job, entry: FileEntry, rule: TableRule, facts: Part, seen: Seen) -> Iterator[pa.RecordBatch]:
     schema = arrow_schema(_columns(job, rule))
-    names = [name for name in schema.names if name != _TOKEN.name]
+    names = [name for name in schema.names if name not in _ADDED]
     with DataFile(job.folder / entry.table / entry.name) as file:
-        for groups, known, shown in _judged(job, file, entry, rule, facts, horizon):
+        for groups, known, shown in _judged(job, file, entry, rule, facts, seen.horizon):
             if not shown.any():
                 continue
             rows = file.rows(groups, shown, names, known)
             if rule.name == open_rules.CREDIT_RECORD:
-                _count(rows, counts)
-            yield from open_rules.apply_columns(rows, rule, schema, job.key).to_batches()
+                _count(rows, seen.counts)
+            made = open_rules.apply_columns(rows, rule, schema, job.key)
+            seen.keyed |= "record_id" in names and made.column("record_id").null_count > 0
+            yield from made.to_batches()
 
 
 def _judged(
-    job: Derivation, file: DataFile, entry: FileEntry, rule: TableRule, facts: Part, horizon: Horizon
+    job: Job, file: DataFile, entry: FileEntry, rule: TableRule, facts: Part, horizon: Horizon
 ) -> Iterator[tuple[list[int], pa.Table, Mask]]:
     """Give row groups, a few at a time, with what was read to judge them and which of their rows are open."""
     names = open_rules.judged_columns(rule, file.names)
@@ -258,7 +256,7 @@ def _lasting(file: DataFile, rule: TableRule, today: date) -> list[int]:
     return [group for group, day in last.items() if day is None or day >= today]
 
 
-def _registry(job: Derivation, rows: pa.Table, entry: FileEntry, facts: Part, horizon: Horizon) -> Mask:
+def _registry(job: Job, rows: pa.Table, entry: FileEntry, facts: Part, horizon: Horizon) -> Mask:
     """Tell which rows of the subject tables are open: organisations; of persons only those with a visible record."""
     if entry.table == "subject_identifier":
         return open_rules.among(rows.column("identifier_type"), list(open_rules.PUBLIC_IDENTIFIERS))
@@ -268,14 +266,12 @@ def _registry(job: Derivation, rows: pa.Table, entry: FileEntry, facts: Part, ho
         types = rows.column("subject_type")
         known: Mask = np.asarray(types.is_valid(), dtype=bool)
         return known & ~open_rules.among(types, ["person"])
-    if job.key is None:
-        return np.zeros(rows.num_rows, bool)  # without a token such a row says nothing
     shown = _shown_persons(job, facts)
     horizon.narrow(facts.horizon.day)
     return np.isin(np.asarray(rows.column("subject_id")), shown)
 
 
-def _shown_persons(job: Derivation, facts: Part) -> npt.NDArray[np.int64]:
+def _shown_persons(job: Job, facts: Part) -> npt.NDArray[np.int64]:
     if facts.shown is None:
         found = [np.zeros(0, np.int64)]
         rule = job.rules[open_rules.CREDIT_RECORD]
@@ -287,7 +283,7 @@ def _shown_persons(job: Derivation, facts: Part) -> npt.NDArray[np.int64]:
     return facts.shown
 
 
-def _births(job: Derivation, facts: Part) -> Births:
+def _births(job: Job, facts: Part) -> Births:
     if facts.births is None:
         pieces = [
             pq.read_table(job.folder / f.table / f.name, columns=["subject_id", "born_on"], partitioning=None)
@@ -313,29 +309,26 @@ def _count(rows: pa.Table, counts: Counter[str]) -> None:
             counts["|".join(group)] += int(found)
 
 
-def _table(job: Derivation, name: str, files: Iterable[FileEntry]) -> TableEntry:
+def _table(job: Job, name: str, files: Iterable[FileEntry]) -> TableEntry:
     return TableEntry.of(_columns(job, job.rules[name]), [f for f in files if f.table == name])
 
 
-def _sources(files: Iterable[FileEntry]) -> dict[str, dict[str, Any]]:
+def _sources(made: Iterable[Derivation]) -> dict[str, dict[str, Any]]:
     """Add up the visible records of each dataset."""
     total: dict[str, dict[str, Any]] = {}
-    for entry in files:
-        for group, rows in entry.extra.get("counts", {}).items():
-            _, department, dataset = group.split("|")
-            found = total.setdefault(dataset, {"department": department, "rows": 0})
-            found["rows"] += rows
+    for (_, department, dataset), rows in derivations.counted(made).items():
+        found = total.setdefault(dataset, {"department": department, "rows": 0})
+        found["rows"] += rows
     return dict(sorted(total.items()))
 
 
-def _agree(tables: Mapping[str, TableEntry]) -> None:
+def _agree(tables: Mapping[str, TableEntry], made: Iterable[Derivation]) -> None:
     """Check that credit_record shows as many records of each kind as the kind's own table."""
     if open_rules.CREDIT_RECORD not in tables:
         return
     counted: Counter[str] = Counter()
-    for entry in tables[open_rules.CREDIT_RECORD].files:
-        for group, rows in entry.extra.get("counts", {}).items():
-            counted[group.split("|")[0]] += rows
+    for (kind, _, _), rows in derivations.counted(made).items():
+        counted[kind] += rows
     registry = {"subject", "subject_identifier", "subject_name", open_rules.CREDIT_RECORD}
     typed = {name: table.rows for name, table in tables.items() if name not in registry}
     wrong = {k: (counted[k], typed.get(k, 0)) for k in {*counted, *typed} if counted[k] != typed.get(k, 0)}

@@ -18,6 +18,7 @@ from chengxin.store.parquet import ROW_GROUP, footer_problem
 
 _SERVICE_FILES = {MANIFEST, pointer.CATALOGUE, pointer.MARK}
 _PLACE = ("subject_id", "record_id", "batch_id", "source_file", "source_row")
+_VEILED = ("subject_token", "record_handle")  # in the open tier: what persons have for subject_id and record_id
 _DAMAGED_CHARACTER = "\ufffd"
 
 
@@ -99,11 +100,11 @@ def _row_problems(path: Path, entry: FileEntry) -> list[str]:
             rows = pa.Table.from_batches([batch])
             found |= dict.fromkeys(_damaged_columns(rows))
             if "subject_id" in rows.column_names:
-                named = (*_PLACE, "dataset") if entry.table == RECORD_SOURCE else _PLACE
+                named = (*_PLACE, *_VEILED, *(["dataset"] if entry.table == RECORD_SOURCE else []))
                 places = rows.select([name for name in named if name in rows.column_names])
                 places = places if last is None else pa.concat_tables([last, places])
                 found |= dict.fromkeys(_order_problems(places))
-                last = places.filter(pc.equal(places.column("subject_id"), places.column("subject_id")[-1]))
+                last = _last_subject(places)
                 bounds = pc.min_max(rows.column("subject_id")).as_py()
                 if bounds["min"] is not None:
                     low = bounds["min"] if low is None else min(low, bounds["min"])
@@ -111,6 +112,12 @@ def _row_problems(path: Path, entry: FileEntry) -> list[str]:
     if (low, high) != (entry.min_subject, entry.max_subject):
         found["subject_id 的范围与清单不符"] = None
     return [f"{entry.table}/{entry.name}：{problem}" for problem in found]
+
+
+def _last_subject(rows: pa.Table) -> pa.Table:
+    number, token = "subject_id", _VEILED[0]
+    name = number if rows.column(number)[-1].is_valid or token not in rows.column_names else token
+    return rows.filter(pc.equal(rows.column(name), rows.column(name)[-1]))
 
 
 def _damaged_columns(rows: pa.Table) -> list[str]:
@@ -124,17 +131,21 @@ def _damaged_columns(rows: pa.Table) -> list[str]:
 def _order_problems(rows: pa.Table) -> Iterator[str]:
     """Check rows that begin with all those of the subject before: subjects ascend, in each the rows of one source do.
 
-    Which source comes first the rows do not tell. Persons of the open tier have no number to sort by.
+    Which source comes first the rows do not tell. Persons of the open tier stand in the order of their tokens.
     """
-    if "record_id" in rows.column_names:
-        if "dataset" in rows.column_names:  # one row a source of a record
-            different = rows.group_by(["record_id", "dataset"]).aggregate([]).num_rows
-        else:
-            different = pc.count_distinct(rows.column("record_id")).as_py()
-        if different < rows.num_rows:
-            yield "record_id 重复"
+    for name in ("record_id", _VEILED[1]):
+        if name in rows.column_names:
+            named = rows.filter(rows.column(name).is_valid())
+            keys = [name, "dataset"] if "dataset" in rows.column_names else [name]  # one row a source of a record
+            if named.group_by(keys).aggregate([]).num_rows < named.num_rows:
+                yield f"{name} 重复"
     subject = rows.column("subject_id")
-    if subject.null_count or rows.num_rows < 2:
+    if subject.null_count:
+        token = rows.column(_VEILED[0] if _VEILED[0] in rows.column_names else "subject_id")
+        if pc.any(pc.less(token.slice(1), token.slice(0, len(token) - 1))).as_py():
+            yield "自然人的行未按 subject_token 排序"
+        return
+    if rows.num_rows < 2:
         return
     step = np.diff(np.asarray(subject))
     if (step < 0).any():

@@ -69,6 +69,16 @@ class Layout:
         """Snapshots being assembled, and those that a red check stopped."""
         return self.home / "drafts"
 
+    @property
+    def derivations(self) -> Path:
+        """What the files of the open tier were made from, and until when they hold; never published."""
+        return self.home / "derivations" / "open.json"
+
+    @property
+    def demo_key(self) -> Path:
+        """The open tier's key in a home that the demo made; any other home is given its key from outside."""
+        return self.home / "demo" / "token_key"
+
     def tier(self, tier: str) -> Path:
         """A sharing tier: snapshots/ and current.json."""
         return self.home / "published" / tier

@@ -1,0 +1,98 @@
+"""What the files of the open tier were made from, and until when they hold: kept in the home, never published.
+
+Of a small government file the digest alone gives hidden values away: whoever knows the rest tries them out. The day
+until which a file holds may be the eighteenth birthday of somebody hidden in it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any
+
+from chengxin.store import atomic
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import FileEntry, Manifest
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """One government file in its open form.
+
+    of: sha256 of the file and of those it depends on. rule: digest of the table's rule. key: id of the key where the
+    file bears what it makes, "" where it would but there is none. valid_from, valid_until: ISO days. counts: visible
+    records by `kind|department|dataset`. entry: the open file, None where no row is visible.
+    """
+
+    table: str
+    of: tuple[str, ...]
+    rule: str
+    key: str | None
+    valid_from: str
+    valid_until: str | None
+    counts: dict[str, int] = field(default_factory=dict)
+    entry: FileEntry | None = None
+
+    def holds(self, today: date) -> bool:
+        """Tell whether nothing changes in it up to a day, from the one on which it was made."""
+        until = self.valid_until
+        return self.valid_from <= today.isoformat() and (until is None or today.isoformat() <= until)
+
+
+class Known:
+    """What was made before, of which the previous open snapshot still has the file."""
+
+    def __init__(self, layout: Layout, previous: Manifest | None) -> None:
+        present = {(f.table, f.name): f for f in previous.files()} if previous else {}
+        self._found: dict[str, Derivation] = {}
+        for body in _read(layout) if previous else ():
+            name = body.pop("name")
+            entry = present.get((body["table"], name))
+            if entry or name is None:
+                made = Derivation(**{**body, "of": tuple(body["of"]), "entry": entry})
+                self._found[_identity(made.table, made.of, made.rule)] = made
+
+    def get(self, table: str, of: Iterable[str], rule: str, key: str | None, today: date) -> Derivation | None:
+        """Return what would come out today, where it is known. key: id of the tier's key."""
+        found = self._found.get(_identity(table, of, rule))
+        return found if found and found.key in (None, key or "") and found.holds(today) else None
+
+
+def write(layout: Layout, made: Iterable[Derivation]) -> None:
+    """Keep what the current open snapshot was made from."""
+    files = [_plain(one) for one in made]
+    body = {"format": FORMAT, "files": sorted(files, key=lambda f: (f["table"], f["of"]))}
+    path = layout.derivations
+    if not path.exists() or atomic.read_json(path) != body:
+        atomic.write_json(path, body)
+
+
+def _plain(made: Derivation) -> dict[str, Any]:
+    body = asdict(made)
+    del body["entry"]
+    return {**body, "of": list(made.of), "name": made.entry.name if made.entry else None}
+
+
+def _read(layout: Layout) -> list[dict[str, Any]]:
+    try:
+        body = atomic.read_json(layout.derivations)
+    except (FileNotFoundError, ValueError):
+        return []  # then everything is derived anew
+    files: list[dict[str, Any]] = body["files"] if body.get("format") == FORMAT else []
+    return files
+
+
+def _identity(table: str, of: Iterable[str], rule: str) -> str:
+    return json.dumps([table, list(of), rule])
+
+
+def counted(made: Iterable[Derivation]) -> Mapping[tuple[str, str, str], int]:
+    """Add up the visible records by kind, department and data set."""
+    total: dict[tuple[str, str, str], int] = {}
+    for one in made:
+        for group, rows in one.counts.items():
+            kind, department, dataset = group.split("|")
+            total[kind, department, dataset] = total.get((kind, department, dataset), 0) + rows
+    return total

@@ -29,6 +29,7 @@ KINDS = {
     "broken": Kind("账目不平", "不要重试：保留 drafts/ 与任务日志，交开发人员核查；读者仍读到上一快照"),
     "approval": Kind("等待审批", "在“待办操作”（Required Actions）页核对后选择：发布、不含所选来源发布、不发布"),
     "contracts": Kind("合同不能用", "按所列说明修改合同文件；改好后自动恢复"),
+    "unkeyed": Kind("开放层缺自然人", "生成密钥并设为 CHENGXIN_TOKEN_KEY（openssl rand -hex 32），再触发流程 snapshot"),
     "waiting": Kind("未关联增多", "打开未关联页：主体登记来源是否迟报，来文的代码列是否变了"),
 }
 

@@ -145,7 +145,11 @@ def main(ctx: click.Context, home: str | None, contracts: str | None, lang: str 
     console = Console(stderr=True)
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)])
-    ctx.obj = Context(Settings.from_environment(home=home, contracts=contracts), Clock.from_environment(), console)
+    try:
+        settings = Settings.from_environment(home=home, contracts=contracts)
+    except OSError as error:
+        raise click.UsageError(str(error.strerror)) from None
+    ctx.obj = Context(settings, Clock.from_environment(), console)
 
 
 def pass_home(command: Callable[..., Any]) -> Callable[..., Any]:

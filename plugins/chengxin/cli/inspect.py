@@ -12,8 +12,8 @@ from chengxin.contracts.plan import kind_of
 from chengxin.dataset import closings, journal, reader, reconcile
 from chengxin.errors import ChengxinError, InvariantBroken, SnapshotDamaged
 from chengxin.model.schema import kind_columns
-from chengxin.publish import open_key, tiers
 from chengxin.publish import snapshot as snapshots
+from chengxin.publish import tiers
 from chengxin.publish.verify import verify as verify_snapshot
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
@@ -62,14 +62,11 @@ def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, A
                 "pending": sum((contract.id, b.batch_id) not in admitted for b in landed),
             }
         )
-    served = {tier: snapshots.current(layout, tier) for tier in TIERS}
-    current = {
-        tier: {"id": now.snapshot_id, "tables": now.rows(), "reason": now.reason} if now else None
-        for tier, now in served.items()
-    }
-    withheld = tiers.withholds_persons(served["government"], served["open"])
-    told = (open_key.problem(settings) or open_key.PENDING) if withheld else None
-    return {"datasets": rows, "snapshots": current, "withheld": told}
+    current = {}
+    for tier in TIERS:
+        now = snapshots.current(layout, tier)
+        current[tier] = {"id": now.snapshot_id, "tables": now.rows(), "reason": now.reason} if now else None
+    return {"datasets": rows, "snapshots": current, "withheld": tiers.withheld(settings)}
 
 
 def verify(settings: Settings, snapshot_id: str | None) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def show_status(console: Console, result: dict[str, Any]) -> None:
     for tier, now in result["snapshots"].items():
         console.print(f"{TIERS[tier]}：{now['id'] if now else '尚未发布'}", highlight=False)
     if result["withheld"]:
-        console.print(f"[yellow]开放层缺自然人的记录[/] {result['withheld']}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]开放层[/] {result['withheld']}", highlight=False, soft_wrap=True)
 
 
 def show_quarantine(console: Console, result: dict[str, Any]) -> None:

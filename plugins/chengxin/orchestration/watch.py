@@ -4,7 +4,7 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
-from chengxin.alerting.causes import of_contract
+from chengxin.alerting.causes import Cause, of_contract
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.orchestration import alerts, metrics
 from chengxin.orchestration.ingest import START
@@ -19,6 +19,7 @@ TEXT = """\
 **巡查**：每小时运行，只看不改数据。
 
 - 不能用的合同、明显增多的未关联数据：登记告警，恢复后自动关闭；
+- 开放层缺密钥而没有自然人的记录：同上；
 - 报出监控指标（配置了 OpenTelemetry 或 StatsD 时）；
 - 补送此前没有送出的告警，提醒久未处理的告警。
 """
@@ -50,6 +51,7 @@ def build() -> DAG:
 def look_round() -> dict[str, Any]:
     """Settle the alerts that concern the whole and report the gauges; return how many of each."""
     from chengxin.contracts import loader
+    from chengxin.publish import tiers
     from chengxin.publish.standing import standings
 
     settings, clock = remote.here(Settings.from_environment(), scopes.WITHOUT_PAYLOAD), Clock.from_environment()
@@ -64,4 +66,5 @@ def look_round() -> dict[str, Any]:
             if s.growing and s.dataset in loaded.contracts
         ],
     )
+    alerts.settle("unkeyed", [Cause("unkeyed", "open", told)] if (told := tiers.withheld(settings)) else [])
     return {"problems": len(loaded.problems), **metrics.gauges(loaded.contracts, found, settings, clock)}

@@ -66,8 +66,8 @@ def publish(
             today=clock.today(),
             workers=settings.workers,
         )
-        if tiers.withholds_persons(government, opened):
-            log.warning("%s", open_key.problem(settings))
+        if sentence := tiers.withheld(settings):
+            log.warning("%s", sentence)
         if not (changed or open_changed):
             return None
         return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(settings, m) for m in (government, opened) if m})

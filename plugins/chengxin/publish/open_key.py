@@ -17,7 +17,6 @@ from chengxin.store.layout import Layout
 
 VARIABLE = "CHENGXIN_TOKEN_KEY"
 LEAST = 32  # characters: known subject numbers let a guessable key be tried out on published tokens
-PENDING = "密钥已设置，下次发布时补上（chengxin publish）"
 _INFO = b"chengxin/open"
 
 

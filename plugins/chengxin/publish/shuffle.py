@@ -48,9 +48,11 @@ def shuffled(
 
 def _bucket(batch: pa.RecordBatch, cuts: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
     heads = np.asarray(batch.column(TOKEN).to_numpy(zero_copy_only=False), dtype=f"U{_DIGITS}")
-    return np.searchsorted(cuts, heads, side="right")
+    at: npt.NDArray[np.int64] = np.searchsorted(cuts, heads, side="right")
+    return at
 
 
 def _sorted(rows: pa.Table) -> list[pa.RecordBatch]:
     keys = [(name, "ascending") for name in (TOKEN, HANDLE) if name in rows.column_names]
-    return rows.sort_by(keys).to_batches()
+    made: list[pa.RecordBatch] = rows.sort_by(keys).to_batches()
+    return made

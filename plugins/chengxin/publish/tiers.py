@@ -23,6 +23,7 @@ from chengxin.model.kinds import Kind, kinds
 from chengxin.publish import catalogue, derivations, open_key, open_rules, shuffle, snapshot
 from chengxin.publish.derivations import Derivation, Known
 from chengxin.publish.open_rules import HANDLE, TOKEN, Births, Horizon, TableRule
+from chengxin.settings import Settings
 from chengxin.store.columns import DataFile, Mask
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import ColumnEntry, FileEntry, Manifest, TableEntry
@@ -108,6 +109,14 @@ def publish_open(
     committed = snapshot.commit(layout, manifest, draft, previous, catalogue=listed)
     derivations.write(layout, made)
     return committed, True
+
+
+def withheld(settings: Settings) -> str | None:
+    """Say in Chinese that the open tier lacks persons for want of a key, and what to do; None when it does not."""
+    layout = Layout(settings.home)
+    if not withholds_persons(snapshot.current(layout, GOVERNMENT), snapshot.current(layout, OPEN)):
+        return None
+    return open_key.problem(settings) or "密钥已设置；下次发布时补上自然人的记录"
 
 
 def withholds_persons(government: Manifest | None, opened: Manifest | None) -> bool:

@@ -13,7 +13,7 @@ from chengxin.store.layout import Layout
 # books that do not balance before a list that grows; within a kind the oldest first
 GRAVEST = (
     "broken", "damaged", "disk", "unpublished", "approval", "failed", "source", "slow", "contracts", "held",
-    "overdue", "waiting",
+    "overdue", "unkeyed", "waiting",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import re
+from datetime import date
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,9 @@ from chengxin import errors
 from chengxin.alerting.book import Book
 from chengxin.alerting.causes import KINDS
 from chengxin.orchestration import alerts, completeness, housekeeping, ingest, scorecard, snapshot, watch
+from chengxin.publish import tiers
 from chengxin.store.layout import Layout
+from publish.government_drafts import NOW, TODAY, Draft
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -91,3 +94,17 @@ def test_every_task_has_a_chinese_name_tells_and_takes_back_and_the_empty_leaf_c
             assert name == task.task_id.rpartition(".")[2], "and find the task in the runbook"
     asked = snapshot.build(contracts).get_task("approve")
     assert [type(notifier) for notifier in asked.notifiers] == [alerts.Ask]
+
+
+def test_an_open_tier_without_persons_is_told_until_it_has_them(book, tmp_path, monkeypatch):
+    draft = Draft()
+    draft.subject(1, "person", "张示例", born_on=date(1990, 1, 1))
+    draft.record("dishonest_person", 1, case_no="(2026)湘01执1号")
+    government = draft.publish(tmp_path)
+    (tmp_path / "contracts").mkdir()
+    monkeypatch.setenv("CHENGXIN_CONTRACTS", str(tmp_path / "contracts"))
+    for hour, key, kinds in ((1, None, ["unkeyed"]), (2, b"k" * 32, [])):
+        now = NOW.replace(hour=hour)
+        tiers.publish_open(Layout(tmp_path), government, token_key=key, now=now, today=TODAY)
+        watch.look_round()
+        assert [e.cause.kind for e in book.open_entries()] == kinds

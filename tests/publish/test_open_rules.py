@@ -200,8 +200,8 @@ def handle(value: object) -> str:
 FULL = {
     "record_id": "f" * 32, "subject_name": "张示例", "uscc": "91430000MA00000000", "org_code": "MA0000000",
     "legal_rep_name": "欧阳示例", "authority_name": "示例法院", "case_no": "(2026)湘01执1号",
-    "conduct": "电话13812345678", "dataset": "list", "department_code": "T", "batch_id": "list-20261120-0123456789ab", "source_file": "张示例.csv",
-    "source_row": 3, "source_record_id": "R-1",
+    "conduct": "电话13812345678", "dataset": "list", "department_code": "T", "source_file": "张示例.csv",
+    "batch_id": "list-20261120-0123456789ab", "source_row": 3, "source_record_id": "R-1",
 }  # fmt: skip
 
 

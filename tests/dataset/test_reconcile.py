@@ -152,6 +152,7 @@ def test_a_draft_holds_what_came_and_not_what_went(tmp_path, rows, inserted, rem
 def test_the_first_draft_starts_from_nothing(tmp_path):
     rows = {"penalty": 2, "credit_record": 2}
     check_draft(Layout(tmp_path), drafted(tmp_path, rows, inserted={"list": 2}), None, DATASETS)
+    check_draft(Layout(tmp_path), drafted(tmp_path, {}), None, DATASETS)
     with pytest.raises(InvariantBroken, match="表 penalty 应有 1 行，实有 2 行"):
         check_draft(Layout(tmp_path), drafted(tmp_path, rows, inserted={"list": 1}), None, DATASETS)
 

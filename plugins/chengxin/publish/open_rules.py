@@ -234,11 +234,7 @@ def _ymd(days: pa.ChunkedArray) -> npt.NDArray[np.int64]:
 
 def _day(ymd: int) -> date:
     year, month, day = ymd // 10_000, ymd // 100 % 100, ymd % 100
-    return date(year, 3, 1) if (month, day) == (2, 29) and not _leap(year) else date(year, month, day)
-
-
-def _leap(year: int) -> bool:
-    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return date(year, 3, 1) if (month, day) == (2, 29) else date(year, month, day)  # 18 years after it there is none
 
 
 def shown_columns(rule: TableRule, available: list[str]) -> list[str]:

@@ -104,7 +104,6 @@ def publish_open(
         shutil.rmtree(draft, ignore_errors=True)
         derivations.write(layout, made)
         return previous, False
-    draft.mkdir(parents=True, exist_ok=True)
     listed = catalogue.for_open(layout.snapshot(GOVERNMENT, government.snapshot_id), manifest)
     committed = snapshot.commit(layout, manifest, draft, previous, catalogue=listed)
     derivations.write(layout, made)

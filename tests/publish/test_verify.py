@@ -114,6 +114,29 @@ def test_the_same_record_twice_is_found(tmp_path):
     assert "record_id 重复" in problems(tmp_path)[0]
 
 
+def veiled(tokens: list[str], handles: list[str | None]) -> pa.Table:
+    """Rows of the open tier about persons."""
+    none = pa.nulls(len(tokens), pa.string())
+    numbers = {"record_id": none, "subject_id": pa.nulls(len(tokens), pa.int64())}
+    return pa.table(numbers | {"record_handle": pa.array(handles, pa.string()), "subject_token": tokens})
+
+
+@pytest.mark.parametrize(
+    ("tokens", "handles", "problem"),
+    [
+        (["a", "a", "b"], ["x", "y", "z"], None),
+        (["a", "b"], [None, None], None),
+        (["a", "b", "b"], ["x", "y", "x"], "record_handle 重复"),
+        (["b", "a"], ["x", "y"], "自然人的行未按 subject_token 排序"),
+        ([f"{n:05x}" for n in range(81_920)] + ["00001"], [None] * 81_921, "未按 subject_token 排序"),
+    ],
+)
+def test_persons_lie_in_the_order_of_their_tokens(tmp_path, tokens, handles, problem):
+    publish(tmp_path, veiled(tokens, handles))
+    found = problems(tmp_path)
+    assert found == [] if problem is None else problem in found[0]
+
+
 def placed(source_rows: list[int], files: list[str]) -> pa.Table:
     table = rows([1] * len(files), [f"{9 - n}" for n in range(len(files))])
     table = table.append_column("batch_id", pa.array(["invented-1"] * len(files)))

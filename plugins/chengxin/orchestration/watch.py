@@ -66,5 +66,6 @@ def look_round() -> dict[str, Any]:
             if s.growing and s.dataset in loaded.contracts
         ],
     )
-    alerts.settle("unkeyed", [Cause("unkeyed", "open", told, title="开放层")] if (told := tiers.withheld(settings)) else [])
+    told = tiers.withheld(settings)
+    alerts.settle("unkeyed", [Cause("unkeyed", "open", told, title="开放层")] if told else [])
     return {"problems": len(loaded.problems), **metrics.gauges(loaded.contracts, found, settings, clock)}

@@ -73,6 +73,13 @@ def test_no_table_shows_a_column_of_a_hidden_element():
             assert not hidden & columns and shown <= columns and "source_file" not in columns, name
 
 
+@pytest.mark.parametrize("name", ["uscc", "org_code", "reg_no"])
+def test_what_names_an_organisation_is_not_shown_of_a_person(name):
+    having = [r for k, r in RULES.items() if k in kinds() and name in kinds()[k].elements]
+    assert having and {r.columns[name] for r in having} == {"organisations"}
+    assert RULES["penalty"].columns["authority_uscc"] == "keep"
+
+
 def row(**values: Any) -> dict[str, Any]:
     return {"subject_id": 7, "subject_type": "enterprise"} | values
 

@@ -35,6 +35,8 @@ def mixed() -> Draft:
     draft.identifier(ADULT, "person_doc", PERSON_DOC)
     draft.identifier(1, "tax_no", "914300000000000019")
     draft.identifier(1, "reg_no", "430102600123455")
+    draft.identifier(1, "org_code", "123456785")
+    draft.identifier(1, "loan_card_no", "4301020000000017")
     for number in (ADULT, MINOR, UNKNOWN):
         draft.record(
             "dishonest_person", number, subject_name=PERSON_NAME, person_doc_no=PERSON_DOC, case_no="(2025)湘01执1号",
@@ -94,6 +96,7 @@ SECRETS = (
     PERSON_DOC,
     "13812345678",
     "914300000000000019",
+    "4301020000000017",
 )
 
 
@@ -132,7 +135,11 @@ def test_subject_tables_hold_only_persons_with_a_visible_record_and_no_name_of_t
     assert [(p["subject_token"], p["name"], p["uscc"], p["subject_id"]) for p in persons] == [(token, None, None, None)]
     assert persons[0]["region_code"] == "430100"
     assert {r["name"] for r in subjects} >= {"湖南示例1号有限公司", "芙蓉区示例早餐铺", "李*例"}
-    assert set(opened.table("subject_identifier").column("identifier_type").to_pylist()) == {"uscc", "reg_no"}
+    assert set(opened.table("subject_identifier").column("identifier_type").to_pylist()) == {
+        "uscc",
+        "reg_no",
+        "org_code",
+    }
     assert "李*例" in opened.table("subject_name").column("name").to_pylist()
 
 
@@ -193,6 +200,18 @@ def test_a_day_on_which_nobody_leaves_makes_no_snapshot(tmp_path):
     government = mixed().publish(tmp_path)
     derive(tmp_path, government, today=TODAY + timedelta(days=1))
     assert derive(tmp_path, government, today=TODAY + timedelta(days=300), hour=6)[1] is False
+
+
+def test_a_snapshot_bears_the_id_of_its_government_snapshot_but_not_twice(tmp_path):
+    government = mixed().publish(tmp_path)
+    first, _ = derive(tmp_path, government)
+    second, _ = derive(tmp_path, government, today=TODAY + timedelta(days=1), hour=6)
+    assert first.snapshot_id == government.snapshot_id != second.snapshot_id
+    grown = mixed()
+    grown.record("penalty", 3, decision_no="湘罚〔2026〕9号")
+    following = grown.publish(tmp_path, government, now=NOW.replace(hour=7))
+    third, _ = derive(tmp_path, following, today=TODAY + timedelta(days=1), hour=8)
+    assert third.snapshot_id == following.snapshot_id and third.previous == second.snapshot_id
 
 
 def test_turning_the_calendar_back_shows_the_record_again(tmp_path):

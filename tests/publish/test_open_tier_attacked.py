@@ -224,3 +224,20 @@ def test_files_are_taken_over_only_where_nothing_of_them_changed(home, tmp_path)
     layout.derivations.unlink()
     again, new = tiers.publish_open(layout, government, token_key=KEY, now=NOW, today=TODAY)
     assert not new and again == first and layout.derivations.read_bytes() == kept
+
+
+def test_a_person_leaves_with_the_last_record(tmp_path):
+    draft = Draft()
+    for number, until in ((1, TODAY), (2, TODAY + timedelta(days=9))):
+        draft.subject(number, "person", "张示例", born_on=date(1990, 1, 1))
+        draft.record("dishonest_person", number, case_no=f"(2026)湘01执{number}号", publicity_until_on=until)
+    government, first = derive(tmp_path, draft)
+    assert first.tables["subject"].rows == 2
+    tomorrow, later = TODAY + timedelta(days=1), NOW + timedelta(days=1)
+    second, _ = tiers.publish_open(Layout(tmp_path), government, token_key=KEY, now=later, today=tomorrow)
+    assert {name: table.rows for name, table in second.tables.items() if table.rows} == {
+        "subject": 1, "dishonest_person": 1, "credit_record": 1,
+    }  # fmt: skip
+    assert persons(open_snapshot(tmp_path, "open"), "subject")[0]["subject_token"] == token(
+        open_key.derive(KEY) or b"", 2
+    )

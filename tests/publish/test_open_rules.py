@@ -307,3 +307,9 @@ def test_a_kind_whose_key_is_all_shown_keeps_its_numbers():
     rules = table_rules({"penalty": _kind(), "licence": _kind(id="licence", key=("decision_no", "subject_name"))})
     assert rules["penalty"].veiled == frozenset() and rules["licence"].veiled == {""}
     assert rules["credit_record"].veiled == {"licence"}
+
+
+@pytest.mark.parametrize("name", ["阿卜杜示例买买提", "张示例商店"])
+def test_a_person_is_masked_whatever_the_name_looks_like(name):
+    (person,) = opened("dishonest_person", row(**FULL) | {"subject_type": "person", "subject_name": name})
+    assert person["subject_name"] == f"{name[0]}*{name[-1]}"

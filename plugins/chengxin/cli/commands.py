@@ -148,7 +148,7 @@ def main(ctx: click.Context, home: str | None, contracts: str | None, lang: str 
     try:
         settings = Settings.from_environment(home=home, contracts=contracts)
     except OSError as error:
-        raise click.UsageError(str(error.strerror)) from None
+        raise click.UsageError(language.told(str(error.strerror))) from None
     ctx.obj = Context(settings, Clock.from_environment(), console)
 
 
@@ -306,8 +306,9 @@ def finish(context: Context, result: dict[str, Any], as_json: bool, *, demo: boo
 
 
 def show_outcome(context: Context, result: dict[str, Any], as_json: bool) -> None:
-    """Print the outcome of a run; failures go to stderr."""
+    """Print the outcome of a run; failures, and what the open tier lacks, go to stderr."""
     from chengxin.cli.render import summary
+    from chengxin.publish.tiers import withheld
 
     for failure in result.get("failures", []):
         echo(f"错误：{failure}", err=True)
@@ -315,6 +316,8 @@ def show_outcome(context: Context, result: dict[str, Any], as_json: bool) -> Non
         show_json({key: value for key, value in result.items() if key != "failures"})
     else:
         summary(Console(), result, context.settings)
+    if told := withheld(context.settings):
+        echo(f"提醒：{told}", err=True)
 
 
 @main.command(name="status")

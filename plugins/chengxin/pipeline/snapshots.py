@@ -67,7 +67,7 @@ def publish(
             workers=settings.workers,
         )
         if sentence := tiers.withheld(settings):
-            log.warning("%s", sentence)
+            log.info("%s", sentence)
         if not (changed or open_changed):
             return None
         return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(settings, m) for m in (government, opened) if m})

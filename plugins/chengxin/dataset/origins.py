@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.handover import Admission
+from chengxin.resolve.session import create_table
 
 _SPELLED = (
     ("department_code", pa.string()),
@@ -39,13 +40,14 @@ class Origins:
 
     def create(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Create the temp table `origins` (origin, batch_id, source_file): batch ids are unique over data sets."""
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE origins (origin BIGINT, batch_id VARCHAR, source_file VARCHAR)"
+        given = pa.table(
+            {
+                "origin": pa.array(range(len(self.rows)), pa.int64()),
+                "batch_id": pa.array([r[2] for r in self.rows], pa.string()),
+                "source_file": pa.array([r[3] for r in self.rows], pa.string()),
+            }
         )
-        if self.rows:
-            connection.executemany(
-                "INSERT INTO origins VALUES (?, ?, ?)", [(n, r[2], r[3]) for n, r in enumerate(self.rows)]
-            )
+        create_table(connection, "origins", given)
 
     def columns(self, origin: pa.Array) -> dict[str, pa.Array]:
         """Spell out origins: department_code, dataset, batch_id, source_file, received_at."""

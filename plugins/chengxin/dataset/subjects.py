@@ -11,7 +11,7 @@ from chengxin.dataset.origins import FILES_BITS, Origins, split_by_part
 from chengxin.dataset.tables import table_schema
 from chengxin.handover import Admission
 from chengxin.resolve.registry import Registry
-from chengxin.resolve.session import literal, parquet
+from chengxin.resolve.session import create_table, literal, parquet
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry
 from chengxin.store.parquet import write_parquet
@@ -161,14 +161,18 @@ def _touched(connection: duckdb.DuckDBPyConnection, known: Known, nameless: str 
 
 
 def _origin_of_files(connection: duckdb.DuckDBPyConnection, known: Known, origins: Origins) -> None:
-    connection.execute("CREATE OR REPLACE TEMP TABLE registry_files (filename VARCHAR, first BIGINT, adm_order BIGINT)")
-    rows = []
-    for a in known.admissions:
-        for name in ("subjects", "identifiers", "names"):
-            path = known.layout.links(a.dataset, a.batch_id, a.revision) / f"{name}.parquet"
-            rows.append((str(path), origins.first[a.dataset, a.batch_id], a.order))
-    if rows:
-        connection.executemany("INSERT INTO registry_files VALUES (?, ?, ?)", rows)
+    tables = ("subjects", "identifiers", "names")
+    folders = [known.layout.links(a.dataset, a.batch_id, a.revision) for a in known.admissions]
+    firsts = [origins.first[a.dataset, a.batch_id] for a in known.admissions for _ in tables]
+    orders = [a.order for a in known.admissions for _ in tables]
+    given = pa.table(
+        {
+            "filename": pa.array([str(f / f"{name}.parquet") for f in folders for name in tables], pa.string()),
+            "first": pa.array(firsts, pa.int64()),
+            "adm_order": pa.array(orders, pa.int64()),
+        }
+    )
+    create_table(connection, "registry_files", given)
     known.shown.attach(connection)
 
 

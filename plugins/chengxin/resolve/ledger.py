@@ -14,8 +14,10 @@ from datetime import datetime
 from typing import Literal
 
 import duckdb
+import pyarrow as pa
 
 from chengxin.errors import InvariantBroken
+from chengxin.resolve.session import create_table
 from chengxin.store import journal
 from chengxin.store.layout import Layout
 from chengxin.store.lock import held
@@ -95,7 +97,10 @@ def undo(layout: Layout, judgement: int, *, at: datetime, author: str, reason: s
 def attach(connection: duckdb.DuckDBPyConnection, judgements: Sequence[Judgement]) -> None:
     """Create the temp tables judged_for and judged_against (part, value, subject_id) of the active judgements."""
     for table, verdict in (("judged_for", "positive"), ("judged_against", "negative")):
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} (part VARCHAR, value VARCHAR, subject_id BIGINT)")
-        rows = [(j.part, j.value, j.subject_id) for j in active(judgements) if j.verdict == verdict]
-        if rows:
-            connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
+        said = [j for j in active(judgements) if j.verdict == verdict]
+        given = {
+            "part": pa.array([j.part for j in said], pa.string()),
+            "value": pa.array([j.value for j in said], pa.string()),
+            "subject_id": pa.array([j.subject_id for j in said], pa.int64()),
+        }
+        create_table(connection, table, pa.table(given))

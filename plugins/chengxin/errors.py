@@ -7,6 +7,7 @@ ChengxinError                 root; carries a Chinese sentence for the operator
 ├── NotClosable               dataset.closings: rows to be settled by hand are no refused rows; check their numbers
 ├── DeliveryMismatch          standardise, connectors.database: columns are not those of the contract; nothing is taken
 ├── StoreUnavailable          store.remote: the object store that holds the home does not answer; try again later
+├── WorkerDied                standardise: a worker process was ended from outside, mostly for want of memory; try again
 ├── CommitConflict            publish.snapshot, store: somebody else moved the pointer or took the place; try again
 ├── CommitUnknown             publish.snapshot, store.remote: the outcome of a commit is not known; look first
 ├── SnapshotDamaged           dataset.reader, publish.snapshot: no readable snapshot is left, or a named one is damaged
@@ -15,6 +16,8 @@ ChengxinError                 root; carries a Chinese sentence for the operator
 
 import errno
 import os
+import re
+from pathlib import Path
 
 
 class ChengxinError(Exception):
@@ -63,6 +66,12 @@ class NotClosable(ChengxinError):
     """Raised by dataset.closings when rows that somebody wants to settle are no refused rows. Check the numbers."""
 
 
+class WorkerDied(ChengxinError):
+    """Raised by standardise when one of its processes ended by itself, mostly because memory ran out. Retry."""
+
+    retryable = True
+
+
 class CommitConflict(ChengxinError):
     """Raised by publish.snapshot when the pointer moved under us. Retry."""
 
@@ -81,8 +90,37 @@ class InvariantBroken(ChengxinError):
     """Raised anywhere when an accounting sum or another invariant fails. A bug: stop, publish nothing."""
 
 
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_BROKEN = (errno.EIO, errno.EROFS)
+# what libraries say that keep no errno: DuckDB where its own share of the disk is used up, and SQLite
+_WORDS = {errno.ENOSPC: ("max_temp_directory_size", "database or disk is full"), errno.EIO: ("disk I/O error",)}
+
+
 def no_room(error: BaseException) -> bool:
     """Tell whether the disk is full. Arrow and DuckDB raise errors of their own for it, with the system's text."""
-    codes = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-    told = getattr(error, "errno", None) in codes or any(os.strerror(code) in str(error) for code in codes)
-    return told or (error.__cause__ is not None and no_room(error.__cause__))
+    return _says(error, _FULL)
+
+
+def failed_write(error: BaseException, home: str | Path) -> str | None:
+    """Say in one Chinese sentence which disk failed and what to do; None when `error` is about something else.
+
+    home: where the disk is when the error names no file. Only folders are named: a file may be called after a person.
+    """
+    if not (no_room(error) or _says(error, _BROKEN)):
+        return None
+    name = getattr(error, "filename", None) or next(iter(re.findall(r'"(/[^"]+)"', str(error))), None)
+    where = Path(os.fsdecode(name)).parent if name else home
+    if no_room(error):
+        return (
+            f"未能写完：{where} 所在的磁盘空间不足，或超过配额、文件大小限制；"
+            "请腾出空间后重跑同一命令，已完成的部分不会丢失"
+        )
+    return (
+        f"读写失败：{where} 所在的磁盘或存储出错；请检查磁盘和系统日志，恢复后重跑同一命令，并用 chengxin verify 核验"
+    )
+
+
+def _says(error: BaseException, codes: tuple[int, ...]) -> bool:
+    words = [word for code in codes for word in (os.strerror(code), *_WORDS.get(code, ()))]
+    told = getattr(error, "errno", None) in codes or any(word in str(error) for word in words)
+    return told or (error.__cause__ is not None and _says(error.__cause__, codes))

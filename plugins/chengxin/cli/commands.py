@@ -24,9 +24,9 @@ from chengxin.cli.terminal import Console, echo
 from chengxin.clock import Clock
 from chengxin.contracts.loader import load
 from chengxin.contracts.models import Contract
-from chengxin.errors import ChengxinError, no_room
+from chengxin.errors import ChengxinError, failed_write
 from chengxin.settings import Settings
-from chengxin.store import remote
+from chengxin.store import lock, remote
 from chengxin.store.layout import Layout
 from chengxin.store.memory import expect_short_life
 from chengxin.store.remote import scopes
@@ -106,7 +106,7 @@ class Commands(click.Group):
                 raise
             if ctx.params.get("verbose"):
                 log.exception("")
-            echo(f"错误：{_sentence(error)}", err=True)
+            echo(f"错误：{_sentence(error, ctx.obj.given.home if ctx.obj else '')}", err=True)
         return ctx.exit(FAILED)
 
 
@@ -114,11 +114,11 @@ def _pipe_closed(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno == errno.EPIPE
 
 
-def _sentence(error: Exception) -> str:
-    if no_room(error):
-        return "磁盘空间不足，或文件大小受限，未能写完；请腾出空间后重跑，已完成的部分不会丢失"
+def _sentence(error: Exception, home: str | Path) -> str:
     if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return f"没有权限或只读，不能写入或读取 {error.filename or '数据目录'}；请检查目录的权限和所有者"
+    if told := failed_write(error, home):
+        return told
     if isinstance(error, OSError) and error.filename:
         return f"读写 {error.filename} 失败（{error.strerror}）；请检查磁盘和权限后重跑"
     place = traceback.extract_tb(error.__traceback__)[-1]
@@ -142,6 +142,7 @@ def main(ctx: click.Context, home: str | None, contracts: str | None, lang: str 
     # Spawned workers and Airflow read the same home.
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
     expect_short_life()
+    lock.command.set(f"chengxin {ctx.invoked_subcommand}")
     console = Console(stderr=True)
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)])

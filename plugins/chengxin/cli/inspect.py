@@ -1,6 +1,7 @@
 """The looking commands: status, verify, show. They change nothing."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from chengxin.publish import snapshot as snapshots
 from chengxin.publish import tiers
 from chengxin.publish.verify import verify as verify_snapshot
 from chengxin.settings import Settings
+from chengxin.store import lock
 from chengxin.store.layout import Layout
 from chengxin.validate import suites
 
@@ -41,7 +43,7 @@ def lint_suites(settings: Settings, contracts: Mapping[str, Contract]) -> list[d
 
 
 def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, Any]:
-    """Return per data set its batches and counts, and the current snapshots."""
+    """Return per data set its batches and counts, the current snapshots, and who holds which lock."""
     layout = Layout(settings.home)
     admitted = journal.latest(journal.admissions(layout))
     rows = []
@@ -66,7 +68,8 @@ def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, A
     for tier in TIERS:
         now = snapshots.current(layout, tier)
         current[tier] = {"id": now.snapshot_id, "tables": now.rows(), "reason": now.reason} if now else None
-    return {"datasets": rows, "snapshots": current, "withheld": tiers.withheld(settings)}
+    locks = [asdict(holder) for holder in lock.holders(layout)]
+    return {"datasets": rows, "snapshots": current, "withheld": tiers.withheld(settings), "locks": locks}
 
 
 def verify(settings: Settings, snapshot_id: str | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from chengxin.model.kinds import kinds
 from chengxin.settings import Settings
 from chengxin.store.atomic import read_json
 from chengxin.store.layout import Layout
+from chengxin.store.lock import Holder
 
 COUNTS = (
     ("received", "收到"),
@@ -170,6 +171,8 @@ def show_status(console: Console, result: dict[str, Any]) -> None:
         console.print(f"{TIERS[tier]}：{now['id'] if now else '尚未发布'}", highlight=False)
     if result["withheld"]:
         console.print(f"[yellow]开放层[/] {result['withheld']}", highlight=False, soft_wrap=True)
+    for one in result["locks"]:
+        console.print(f"[yellow]占用[/] {Holder(**one)}占用“{one['lock']}”锁", highlight=False, soft_wrap=True)
 
 
 def show_quarantine(console: Console, result: dict[str, Any]) -> None:

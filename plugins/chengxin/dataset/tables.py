@@ -133,6 +133,8 @@ class RecordWriter:
     def _finish(self, queues: list["Queue[pa.RecordBatch | None]"], threads: list["_Write"]) -> None:
         for queue in queues:
             queue.put(_ENDED)
+        for thread in threads:
+            thread.join()
         for thread, files in zip(threads, (self.typed, self.common), strict=False):
             entry = thread.result()
             if entry:
@@ -189,20 +191,18 @@ class _Write(Thread):
         self.error: BaseException | None = None
 
     def run(self) -> None:
+        batches = iter(self.queue.get, _ENDED)  # once ended it stays so: the end may have been taken before the error
         try:
             self.entry = write_parquet(
-                self._batches(), self.folder / self.table, table=self.table, part=self.part, schema=self.schema
+                batches, self.folder / self.table, table=self.table, part=self.part, schema=self.schema
             )
         except BaseException as error:  # handed to the caller by result()
             self.error = error
-            for _ in iter(self.queue.get, _ENDED):
+            for _ in batches:
                 pass
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        yield from iter(self.queue.get, _ENDED)
-
     def result(self) -> FileEntry | None:
-        self.join()
+        """Return what was written, or raise what stopped it. The thread has ended."""
         if self.error:
             raise self.error
         return self.entry

@@ -1,7 +1,7 @@
 """The one place where errors of ours become outcomes of Airflow's: a retry policy, and the normal end.
 
 SourceUnavailable, StoreUnavailable,
-CommitConflict                        tried again, with growing pauses
+CommitConflict, WorkerDied            tried again, with growing pauses
 a full disk                           tried again, later: somebody, or housekeeping, makes room
 every other exception                 the task fails at once: trying again cannot help
 a process that died                   no exception: Airflow tries again
@@ -15,7 +15,7 @@ from typing import Any, Never
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryDecision, RetryRule
 from airflow.sdk.exceptions import AirflowSkipException
 
-from chengxin.errors import CommitConflict, SourceUnavailable, StoreUnavailable, no_room
+from chengxin.errors import CommitConflict, SourceUnavailable, StoreUnavailable, WorkerDied, no_room
 
 
 class Policy(ExceptionRetryPolicy):  # type: ignore[misc]  # Airflow is untyped to us
@@ -35,6 +35,7 @@ POLICY = Policy(
     rules=[
         RetryRule(SourceUnavailable, RetryAction.RETRY, reason="来源或接收方暂时不可用，稍后再试"),
         RetryRule(StoreUnavailable, RetryAction.RETRY, reason="数据目录所在的对象存储暂时不可用，稍后再试"),
+        RetryRule(WorkerDied, RetryAction.RETRY, reason="工作进程被系统终止，稍后再试"),
         RetryRule(CommitConflict, RetryAction.RETRY, reason="另一项任务正在写入，稍后再试"),
         RetryRule(Exception, RetryAction.FAIL, reason="重试无济于事；请按错误说明处理后清除（Clear）本任务"),
     ],

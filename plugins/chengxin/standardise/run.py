@@ -3,7 +3,7 @@
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,7 +19,7 @@ from chengxin.clock import SHANGHAI
 from chengxin.contracts.derived import contract_for
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
-from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
+from chengxin.errors import DeliveryCorrupt, DeliveryMismatch, WorkerDied
 from chengxin.handover import Batch, StandardBatch, as_json
 from chengxin.settings import Limits
 from chengxin.standardise.header_place import explained, refuse_header
@@ -173,8 +173,13 @@ def _tasks(contract: Contract, batch: Batch, found: Sequence[Source], folder: Pa
 def _results(tasks: Sequence[Task], workers: int, size: int) -> Iterator[Done]:
     if workers > 1 and len(tasks) > 1 and size >= POOL_BYTES:
         context = get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=prepare) as pool:
-            yield from pool.map(standardise_piece, tasks)
+        try:
+            with ProcessPoolExecutor(workers, mp_context=context, initializer=prepare) as pool:
+                yield from pool.map(standardise_piece, tasks)
+        except BrokenExecutor as error:
+            raise WorkerDied(
+                "标准化的工作进程被系统终止，多半是内存不足；请减小 CHENGXIN_WORKERS 或增加内存后重跑同一命令"
+            ) from error
     else:
         yield from map(standardise_piece, tasks)
 

@@ -27,11 +27,22 @@ def fsync_file(path: Path) -> None:
 fsync_folder = fsync_file  # a folder is opened and synced the same way on POSIX
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the system that names no file name this one: what a full disk says of a write is no place."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file so that readers see the old content or the new, also after power loss."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(BUILDING + path.name)
-    with temporary.open("wb") as stream:
+    with naming(path), temporary.open("wb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.store.atomic import BUILDING, sha256_file
+from chengxin.store.atomic import BUILDING, naming, sha256_file
 from chengxin.store.manifest import ColumnEntry, FileEntry
 
 ROW_GROUP = 20_480
@@ -41,7 +41,8 @@ def write_parquet(
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{BUILDING}{part}.parquet"
     try:
-        rows, low, high = _stream(temporary, columns.remove_metadata(), batches)
+        with naming(temporary):
+            rows, low, high = _stream(temporary, columns.remove_metadata(), batches)
         if not rows:
             temporary.unlink(missing_ok=True)
             return None

@@ -116,7 +116,7 @@ def failed_write(error: BaseException, home: str | Path) -> str | None:
             "请腾出空间后重跑同一命令，已完成的部分不会丢失"
         )
     return (
-        f"读写失败：{where} 所在的磁盘或存储出错；请检查磁盘和系统日志，恢复后重跑同一命令，并用 chengxin verify 核验"
+        f"读写失败：{where} 所在的磁盘或存储出错；请检查磁盘和系统日志，恢复后重跑同一命令，再用 chengxin verify 核验"
     )
 
 

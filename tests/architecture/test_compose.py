@@ -18,7 +18,7 @@ STORES = {"postgres", "redis", "objects"}
 USERS = {"postgres": "postgres", "redis": "redis", "objects": "50000:50000"}
 OURS = AIRFLOW | {"serve"}
 TREE = {"build", "image", "init", "restart", "cap_drop", "security_opt", "stop_grace_period", "environment", "secrets"}
-TREE |= {"read_only", "volumes", "depends_on", "command", "healthcheck", "deploy", "ports", "user"}
+TREE |= {"read_only", "volumes", "depends_on", "command", "healthcheck", "deploy", "ports", "user", "group_add"}
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Kill and fail a commit at every system call that changes the disk; readers and the next run must not suffer."""
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ import pytest
 from chengxin.dataset.reader import open_snapshot
 from chengxin.publish.verify import verify
 from chengxin.store.layout import Layout
+from chengxin.store.manifest import Manifest
 from publish.commit_server import publish
 from publish.government_drafts import NOW, Draft
 
@@ -194,14 +194,34 @@ def test_links_that_the_file_system_refuses_become_copies(ready, server, referen
 def test_data_reaches_the_disk_before_the_manifest_and_the_manifest_before_the_pointer(ready, server):
     home = copy(ready, "ordered")
     _, trace = server.run(home, "-y", "-e", "trace=fsync,rename")
-    lines = trace.splitlines()
-    manifest = next(i for i, line in enumerate(lines) if line.startswith("rename") and "manifest.json" in line)
-    landed = next(i for i, line in enumerate(lines) if line.startswith("rename") and "/snapshots/.building-" in line
-                  and "manifest.json" not in line and "catalogue.json" not in line)  # fmt: skip
-    moved = next(i for i, line in enumerate(lines) if line.startswith("rename") and "current.json" in line)
-    data = [i for i, line in enumerate(lines) if line.startswith("fsync") and ".parquet" in line]
-    new_files = json.loads((home / "draft-manifest.json").read_bytes())["tables"]
-    assert min(data) < manifest < landed < moved
-    assert len([i for i in data if i < manifest]) >= len(new_files)
-    assert any("snapshots>" in line for line in lines[landed:moved] if line.startswith("fsync"))
-    assert any("government>" in line for line in lines[moved:] if line.startswith("fsync"))
+    tier, name = home / "published" / "government", open_snapshot(home).id
+    synced, renamed = calls(trace, home)
+    made = tier / "snapshots" / f".building-{name}"
+    landed, moved = renamed[tier / "snapshots" / name], renamed[tier / "current.json"]
+    listed = Manifest.from_bytes((tier / "snapshots" / name / "manifest.json").read_bytes())
+    data = [made / entry.table / entry.name for entry in listed.files()]
+    tables = [made / table for table in listed.tables]
+    assert len(data) == 8 and len(tables) == 4
+    manifest, catalogue = last(synced, made / "manifest.json"), last(synced, made / "catalogue.json")
+    assert all(last(synced, file) < last(synced, file.parent) for file in data)
+    assert max(last(synced, folder) for folder in tables) < manifest < last(synced, made) < landed
+    assert catalogue < last(synced, made)
+    assert landed < last(synced, tier / "snapshots") < last(synced, tier / ".building-current.json") < moved
+    assert moved < last(synced, tier)
+
+
+def calls(trace: str, home: Path) -> tuple[dict[Path, int], dict[Path, int]]:
+    """Return from a trace when each path was last synced, and when each came about by a rename."""
+    synced: dict[Path, int] = {}
+    renamed: dict[Path, int] = {}
+    for at, line in enumerate(trace.splitlines()):
+        if match := re.search(r"fsync\(\d+<(.+)>\) += 0", line):
+            synced[Path(match[1])] = at
+        elif match := re.search(r'rename\(".+", "(.+)"\) += 0', line):
+            renamed[home / match[1]] = at
+    return synced, renamed
+
+
+def last(synced: dict[Path, int], path: Path) -> int:
+    assert path in synced, f"{path} was never synced"
+    return synced[path]

@@ -26,7 +26,7 @@ from chengxin.contracts.loader import load
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, failed_write
 from chengxin.settings import Settings
-from chengxin.store import lock, remote
+from chengxin.store import lock, privacy, remote
 from chengxin.store.layout import Layout
 from chengxin.store.memory import expect_short_life
 from chengxin.store.remote import scopes
@@ -37,11 +37,12 @@ HELD, FAILED, USAGE, STOPPED = 3, 1, 2, 130
 
 @dataclass(frozen=True)
 class Context:
-    """What every command is given."""
+    """What every command is given. mask: for files that are no part of a home and others may read."""
 
     given: Settings
     clock: Clock
     console: Console
+    mask: int
 
     @cached_property
     def settings(self) -> Settings:
@@ -142,6 +143,7 @@ def main(ctx: click.Context, home: str | None, contracts: str | None, lang: str 
     # Spawned workers and Airflow read the same home.
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
     expect_short_life()
+    mask = privacy.keep_private()
     lock.command.set(f"chengxin {ctx.invoked_subcommand}")
     console = Console(stderr=True)
     level = logging.INFO if verbose else logging.WARNING
@@ -150,7 +152,7 @@ def main(ctx: click.Context, home: str | None, contracts: str | None, lang: str 
         settings = Settings.from_environment(home=home, contracts=contracts)
     except OSError as error:
         raise click.UsageError(language.told(str(error.strerror))) from None
-    ctx.obj = Context(settings, Clock.from_environment(), console)
+    ctx.obj = Context(settings, Clock.from_environment(), console, mask)
 
 
 def pass_home(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,6 +21,7 @@ from chengxin.cli.embedded_guard import end_session
 from chengxin.contracts import loader
 from chengxin.errors import ChengxinError
 from chengxin.settings import PROJECT, Settings
+from chengxin.store import privacy
 
 HOST, PORT, USER = "127.0.0.1", 8080, "admin"
 START_SECONDS = 240
@@ -54,6 +55,7 @@ class EmbeddedAirflow:
 
     def __enter__(self) -> Self:
         self._settings.home.mkdir(parents=True, exist_ok=True)
+        privacy.close(self._settings.home)
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
@@ -238,6 +240,9 @@ def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int, execu
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{embedded.folder / 'airflow.db'}?timeout={BUSY_SECONDS}",
         # between two looks at all that runs; more tasks than cores go on, so that none of these waits for a look
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        # Airflow sets these itself, whatever mask a process has
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
         # runs that wait for a place are looked at in vain: more of them a loop only cost what the tasks need
         "AIRFLOW__SCHEDULER__MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": str(TASKS_AT_A_TIME + 4),
         # the first task after a start waits while the api-server builds its interface

@@ -95,7 +95,7 @@ def _run(log: Path, words: tuple[str, ...]) -> int:
     from setproctitle import setthreadtitle
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Ctrl-C stays ignored: it is meant for the starter
-    nothing, written = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    nothing, written = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for here, there in ((nothing, 0), (written, 1), (written, 2)):
         os.dup2(here, there)
     sys.argv = ["airflow", *words]

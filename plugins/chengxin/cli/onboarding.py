@@ -58,6 +58,7 @@ def draft_command(
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, "utf-8")
+        target.chmod(0o666 & ~context.mask)
     _tell(found, target, Console(stderr=True))
 
 

@@ -21,6 +21,7 @@ from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.settings import Settings
 from chengxin.store.atomic import read_json
+from chengxin.store.privacy import GROUP, outbox_group
 
 RECEIPT = "回执.json"
 TABLE_COLUMNS = (
@@ -79,6 +80,10 @@ def outbox(settings: Settings) -> Path:
     """Return the folder of all answers: CHENGXIN_OUTBOX, else `outbox` beside the inbox, so no answer is delivered."""
     given = os.environ.get("CHENGXIN_OUTBOX")
     if not given:
+        if outbox_group():
+            raise ContractError(
+                f"设了 {GROUP}，而发件箱在数据目录之内，组里的人进不去；请用 CHENGXIN_OUTBOX 把发件箱设在数据目录之外"
+            )
         return inbox(settings).parent / "outbox"
     root = Path(given).resolve()
     if not root.is_dir():

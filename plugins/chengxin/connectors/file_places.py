@@ -4,6 +4,7 @@ import os
 import posixpath
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl, quote_from_bytes, unquote, unquote_to_bytes,
 from chengxin.connectors.base import connection_url
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.settings import Settings
+from chengxin.store import privacy
 from chengxin.store.atomic import building
 
 
@@ -214,11 +216,29 @@ class LocalPlace:
         try:
             if (target / mark.name).exists() and (target / mark.name).read_bytes() == mark.read_bytes():
                 return
+            self._folder.mkdir(parents=True, exist_ok=True)
             with building(target) as made:
                 for path in files:
                     shutil.copyfile(path, made / path.name)
+                if group := privacy.outbox_group():
+                    self._share(made, group)
         except OSError as error:
             raise SourceUnavailable(f"写入目录“{self._shown}”失败：{error.strerror}") from None
+
+    def _share(self, made: Path, group: str) -> None:
+        """Let a group read an answer, and enter the folders above it as far as they are ours."""
+        try:
+            for path in (made, *made.iterdir()):
+                privacy.let_read(path, group)
+        except (LookupError, PermissionError):
+            raise SourceUnavailable(
+                f"{privacy.GROUP} 所写的组“{group}”不存在，或运行本程序的用户不在该组；反馈未送达"
+            ) from None
+        for folder in (self._folder, *self._folder.parents):
+            if folder == self._root:
+                break
+            with suppress(PermissionError):
+                privacy.let_read(folder, group)
 
     def close(self) -> None:
         """Nothing is held."""

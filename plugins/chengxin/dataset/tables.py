@@ -1,6 +1,6 @@
 """The published tables: their columns, and the writer that makes a typed table and credit_record from one stream."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from queue import Queue
 from threading import Thread

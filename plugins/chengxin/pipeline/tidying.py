@@ -8,7 +8,7 @@ from chengxin.dataset import journal
 from chengxin.errors import CommitConflict
 from chengxin.pipeline import at_home
 from chengxin.settings import Settings
-from chengxin.store import atomic, lock, scratch
+from chengxin.store import atomic, lock, privacy, scratch
 from chengxin.store.layout import Layout
 
 
@@ -19,6 +19,7 @@ def tidy(settings: Settings) -> int:
     What another process is busy with is left alone: it holds the lock of its data set, or of its scratch folder.
     """
     layout = Layout(settings.home)
+    privacy.close(layout.home)
     removed = scratch.sweep(layout.work)
     known: set[tuple[str, int]] = set()
     order = 0

@@ -39,7 +39,7 @@ ROWS = pa.schema(
     + [("points", pa.float64()), ("weight", pa.int32())]
 )
 SCOPES = ("departments", "prefectures", "datasets")
-_READ_ONLY = 0o444
+_READ_ONLY = 0o400
 
 
 @dataclass(frozen=True)

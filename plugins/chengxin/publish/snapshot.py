@@ -1,7 +1,8 @@
 """Commit a draft as an immutable snapshot, and put right what a killed commit left. The only mover of the pointer.
 
-Order of a commit: link data -> fsync files -> fsync folders -> manifest -> fsync -> rename the folder into place ->
-fsync its parent -> check it through the public reader -> move the pointer -> fsync -> open it again as a reader does.
+Order of a commit: link data and write the manifest -> fsync the data files, their folders, the manifest, the snapshot's
+folder -> rename it into place -> fsync its parent -> check it through the public reader -> move the pointer -> fsync ->
+open it again as a reader does.
 A kill before the rename leaves a `.building-` folder, after it a whole snapshot that no pointer names: `resume` deletes
 the first and completes the second.
 """
@@ -28,7 +29,7 @@ from chengxin.store.parquet import footer_problem
 
 log = logging.getLogger(__name__)
 
-_READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
+_READ_ONLY = stat.S_IRUSR
 _CANNOT_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP}
 
 
@@ -156,11 +157,10 @@ def _place(entry: FileEntry, table: TableEntry, draft: Path, before: Path | None
         new = True
     if new:
         (folder / name).chmod(_READ_ONLY)
-        atomic.fsync_file(folder / name)
 
 
 def _write_read_only(path: Path, data: bytes) -> None:
-    atomic.write_bytes(path, data)
+    path.write_bytes(data)
     path.chmod(_READ_ONLY)
 
 

@@ -83,7 +83,7 @@ def building(target: Path) -> Iterator[Path]:
 
 
 def sync_tree(folder: Path) -> None:
-    """Fsync every file below a folder, then every folder, deepest first."""
+    """Fsync every file below a folder, then the folder itself, deepest first: what lies on top comes last."""
     for root, _, files in os.walk(folder, topdown=False):
         for name in files:
             fsync_file(Path(root) / name)

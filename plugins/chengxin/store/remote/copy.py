@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 
 from chengxin.clock import Clock
 from chengxin.errors import ChengxinError, CommitConflict, ContractError, SnapshotDamaged
-from chengxin.store import atomic
+from chengxin.store import atomic, privacy
 from chengxin.store.remote import publishing
 from chengxin.store.remote.index import File, opened
 from chengxin.store.remote.objects import Objects
@@ -49,6 +49,7 @@ class WorkingCopy:
         self.objects = Objects(url)
         self._work = work
         self._claim(url)
+        privacy.close(work)
         self.home, self._slot = self._free_copy()
         self.index = opened(self.home.with_suffix(".sqlite"))
         self._lock = RLock()

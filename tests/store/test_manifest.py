@@ -71,3 +71,22 @@ def test_later_format_is_refused_by_name():
 def test_file_range_tells_which_subjects_it_may_hold():
     assert [entry().may_hold(n) for n in (0, 1, 9, 10)] == [False, True, True, False]
     assert not replace(entry(), min_subject=None, max_subject=None).may_hold(5)
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "f" * 64, None])
+def test_any_other_seal_is_refused(digest):
+    with pytest.raises(ValueError, match="摘要"):
+        Manifest.from_json({**manifest().to_json(), "digest": digest})
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_any_other_format_is_refused(number):
+    with pytest.raises(ValueError, match=f"清单格式 {number} 未知"):
+        Manifest.from_bytes(replace(manifest(), format=number).to_bytes())
+
+
+def test_bytes_are_readable_and_in_one_order():
+    text = manifest().to_bytes().decode()
+    assert '\n "reason": "测试",\n' in text
+    assert list(json.loads(text)) == sorted(json.loads(text))
+    assert manifest().sequence == 0 and json.loads(text)["format"] == 1

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chengxin.store.repeats import repeated
+from chengxin.store.repeats import AT_ONCE, repeated
 
 
 def shares(digests: np.ndarray, asked: list[tuple[int, int]], piece: int = 7):
@@ -28,3 +28,7 @@ def test_finds_what_occurs_more_than_once_whatever_is_held_at_once(at_once):
 @pytest.mark.parametrize("digests", [[], [4], [4, 5, 6]])
 def test_finds_nothing_where_nothing_repeats(digests):
     assert repeated(shares(np.array(digests, np.uint64), []), len(digests)).tolist() == []
+
+
+def test_memory_is_bounded_at_128_mib_of_digests():
+    assert AT_ONCE * 8 == 128 << 20

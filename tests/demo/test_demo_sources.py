@@ -1,23 +1,34 @@
 import hashlib
 import json
+import re
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from chengxin.clock import Clock
+from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import landing
+from chengxin.contracts.cadence import due_after
 from chengxin.contracts.loader import load
 from chengxin.demo import SEED, DemoServer, Sizes, make_demo, write_sources
 from chengxin.demo.rounds import HELD_KIND, deliver
+from chengxin.demo.timetable import CUT_OFF_KIND, SILENT_KIND, Timetable
 from chengxin.demo.world import make_world, resident_id
 from chengxin.model.elements import elements
 from chengxin.model.identifiers import is_loan_card_no, is_org_code, is_reg_no, is_resident_id, is_uscc
+from chengxin.model.working_days import working_days
 from chengxin.settings import Settings
 
 CONTRACTS = load(Path(__file__).resolve().parents[2] / "dags" / "contracts").contracts
 SMALL = Sizes(enterprises=120, households=60, persons=120)
+NOW = "2026-12-22T15:00:00+08:00"
+THEN = Timetable(datetime.fromisoformat(NOW))
+
+
+@pytest.fixture(autouse=True)
+def _at_a_fixed_instant(monkeypatch):
+    monkeypatch.setenv("CHENGXIN_NOW", NOW)
 
 
 def digests(home: Path) -> dict[str, tuple[str, int]]:
@@ -78,7 +89,7 @@ def test_the_full_demo_has_the_promised_size(tmp_path):
 
 @pytest.mark.server
 def test_every_contract_finds_its_delivery_through_its_own_connector(tmp_path, monkeypatch):
-    settings, clock = Settings(home=tmp_path), Clock(datetime(2026, 11, 23, tzinfo=UTC))
+    settings, clock = Settings(home=tmp_path), Clock.from_environment()
     landed = {}
     for number in (1, 2):
         with DemoServer(small(tmp_path, number)) as server:
@@ -88,25 +99,27 @@ def test_every_contract_finds_its_delivery_through_its_own_connector(tmp_path, m
                 for delivery in landing.offered(contract, settings):
                     batch = landing.land(contract, delivery, settings, clock)
                     landed.setdefault(contract.id, set()).add(batch.batch_id)
-    weekly = {name for name, c in CONTRACTS.items() if c.delivery.cadence in ("daily", "weekly")}
-    assert {name: len(batches) for name, batches in landed.items()} == {n: 1 + (n in weekly) for n in CONTRACTS}
-    assert {CONTRACTS[name].delivery.connector for name in weekly} == {"file_drop", "database"}
+    days = {name: len(THEN.first_days(c)) + THEN.again(c) for name, c in CONTRACTS.items()}
+    assert {name: len(batches) for name, batches in landed.items()} == days
+    assert {CONTRACTS[name].delivery.connector for name in days if THEN.again(CONTRACTS[name])} == {
+        "file_drop", "database",
+    }  # fmt: skip
 
 
 def test_late_subjects_are_named_in_round_1_and_registered_in_round_2():
     world = make_world(SEED, Sizes())
     contract = CONTRACTS["commerce_registration"]
     late = {s.uscc for s in world.enterprises if s.late}
-    first, second = (set(column(deliver(contract, world, SEED, n), contract, "uscc")) for n in (1, 2))
+    first, second = (set(column(deliver(contract, world, SEED, n, THEN), contract, "uscc")) for n in (1, 2))
     assert late and not late & first and len(late & second) > len(late) / 2
     penalty = CONTRACTS["commerce_penalty_2015"]
-    assert late & set(column(deliver(penalty, world, SEED, 1), penalty, "uscc"))
+    assert late & set(column(deliver(penalty, world, SEED, 1, THEN), penalty, "uscc"))
 
 
 def test_a_full_delivery_withdraws_rows_and_corrects_others():
     world = make_world(SEED, Sizes())
     contract = CONTRACTS["tax_arrears"]
-    first, second = (deliver(contract, world, SEED, n) for n in (1, 2))
+    first, second = (deliver(contract, world, SEED, n, THEN) for n in (1, 2))
     taxpayers = [set(column(d, contract, "tax_no")) for d in (first, second)]
     assert taxpayers[0] - taxpayers[1] and taxpayers[1] - taxpayers[0]
     assert set(column(second, contract, "published_on")) == {"2026-10-15"}
@@ -116,8 +129,8 @@ def test_one_delivery_of_round_2_has_no_date_at_all():
     world = make_world(SEED, SMALL)
     contract = next(c for c in CONTRACTS.values() if c.kind == HELD_KIND)
     dates = [c.element for c in contract.columns if elements()[c.element].type == "date"]
-    assert any(column(deliver(contract, world, SEED, 1), contract, dates[0]))
-    assert all(set(column(deliver(contract, world, SEED, 2), contract, d)) == {""} for d in dates)
+    assert any(column(deliver(contract, world, SEED, 1, THEN), contract, dates[0]))
+    assert all(set(column(deliver(contract, world, SEED, 2, THEN), contract, d)) == {""} for d in dates)
 
 
 def test_headers_and_encodings_are_those_of_the_contract(tmp_path):
@@ -125,21 +138,22 @@ def test_headers_and_encodings_are_those_of_the_contract(tmp_path):
     for contract in CONTRACTS.values():
         if contract.delivery.connector != "file_drop" or contract.file.format not in ("csv", "tsv"):
             continue
-        [path] = (tmp_path / "inbox" / contract.delivery.options["folder"]).iterdir()
         encoding = {"gbk": "gb18030"}.get(contract.file.encoding, contract.file.encoding)
-        header = path.read_bytes().decode(encoding, "replace").split("\r\n")[0]
-        assert all(c.source in header for c in contract.columns)
+        for path in (tmp_path / "inbox" / contract.delivery.options["folder"]).iterdir():
+            header = path.read_bytes().decode(encoding, "replace").split("\r\n")[0]
+            assert all(c.source in header for c in contract.columns)
 
 
 def test_the_registration_file_ends_in_damage_that_strict_readers_refuse(tmp_path):
     small(tmp_path)
-    [path] = (tmp_path / "inbox" / "commerce" / "registration").iterdir()
+    *earlier, path = sorted((tmp_path / "inbox" / "commerce" / "registration").iterdir())
+    assert earlier and all(p.read_bytes().endswith(b"\r\n") for p in earlier)
     data = path.read_bytes()
     with pytest.raises(UnicodeDecodeError):
         data.decode("gb18030")
     assert not data.endswith(b"\r\n")
     # all but the damaged block is in order
-    assert data[: data.rindex(b"\r\n", 0, len(data) - 1_200)].decode("gb18030").count("\r\n") > 100
+    assert data[: data.rindex(b"\r\n", 0, len(data) - 1_200)].decode("gb18030").count("\r\n") > 20
 
 
 def test_the_staging_table_keeps_rows_and_changes_some_in_place(tmp_path):
@@ -158,7 +172,57 @@ def test_the_staging_table_keeps_rows_and_changes_some_in_place(tmp_path):
 def test_a_new_contract_gets_demo_deliveries_without_code(tmp_path):
     contract = CONTRACTS["commerce_equity_pledge"].model_copy(update={"id": "commerce_new_matter"})
     sources = write_sources(tmp_path, [contract], number=1, sizes=SMALL)
-    [path] = sources.files
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    rows = [json.loads(line) for path in sources.files for line in path.read_text("utf-8").splitlines()]
     assert set(rows[0]) == {c.source for c in contract.columns} | set(contract.ignored)
-    assert path.stat().st_mtime < datetime(2026, 11, 10, tzinfo=UTC).timestamp()
+
+
+# a working day, the last of a year, just after midnight, within a long holiday, a Sunday, a year without a calendar
+@pytest.mark.parametrize(
+    "now",
+    ["2026-12-01T10:00", "2026-12-31T23:50", "2027-03-01T00:15", "2026-10-05T12:00", "2026-11-29T09:00",
+     "2031-02-28T18:00"],
+)  # fmt: skip
+def test_at_the_first_look_two_sources_are_late_and_no_other(now):
+    timetable = Timetable(datetime.fromisoformat(f"{now}+08:00"))
+    late, came = set(), set()
+    for name, contract in CONTRACTS.items():
+        days = [*timetable.first_days(contract), *([timetable.today] if timetable.again(contract) else [])]
+        assert days == sorted(set(days))
+        assert all(timetable.moment(contract, day) <= timetable.now - timedelta(minutes=10) for day in days)
+        assert all(timetable.moment(contract, day).astimezone(SHANGHAI).date() == day for day in days)
+        assert timetable.last_event < days[0] <= timetable.opening, "the month before has something of it"
+        if days[-1] == timetable.today:
+            came.add(name)
+        due = [due_after(day, contract.delivery, working_days()) for day in days]
+        if due[-1] and due[-1] < timetable.today:
+            late.add(name)
+        if contract.delivery.connector == "file_drop":
+            assert all(d is None or next_one <= d for d, next_one in zip(due, days[1:], strict=False))
+    assert {CONTRACTS[name].kind for name in late} == {CUT_OFF_KIND, SILENT_KIND}
+    assert len(came) >= 8
+
+
+def test_why_a_source_is_late_lies_in_its_folder(tmp_path):
+    small(tmp_path)
+    folders = {c.kind: tmp_path / "inbox" / c.delivery.options["folder"] for c in CONTRACTS.values() if "folder" in
+               c.delivery.options}  # fmt: skip
+    assert [p.suffix for p in sorted(folders[CUT_OFF_KIND].iterdir())] == [".json", ".part"]
+    assert len(list(folders[SILENT_KIND].iterdir())) == 1
+
+
+def test_a_home_keeps_the_day_of_its_first_demo(tmp_path, monkeypatch):
+    small(tmp_path)
+    before = digests(tmp_path)
+    monkeypatch.setenv("CHENGXIN_NOW", "2027-03-09T08:00:00+08:00")
+    small(tmp_path)
+    assert digests(tmp_path) == before
+    small(tmp_path / "other")
+    assert not set(digests(tmp_path / "other")) & set(before)
+
+
+@pytest.mark.parametrize("now", ["2026-12-01T10:00:00+08:00", "2028-06-30T10:00:00+08:00"])
+def test_what_records_tell_of_follows_the_clock(now):
+    timetable, contract = Timetable(datetime.fromisoformat(now)), CONTRACTS["commerce_penalty"]
+    delivered = deliver(contract, make_world(SEED, SMALL), SEED, 1, timetable)
+    years = {int(y) for text in column(delivered, contract, "decision_no") for y in re.findall(r"〔(\d{4})〕", text)}
+    assert years and timetable.last_event.year - 2 <= min(years) <= max(years) <= timetable.last_event.year

@@ -1,6 +1,7 @@
 """The demo: two rounds of invented deliveries through the whole pipeline."""
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,27 @@ def run_demo(context: "Context", seed: int, *, quiet: bool) -> dict[str, Any]:
         batches |= {b["batch_id"]: b for b in done["batches"]}
         failures += done["failures"]
         result["snapshot"] = done["snapshot"] or result.get("snapshot")
+    card = issue_scorecard(context, contracts)
+    if card and not quiet:
+        context.console.print(card, highlight=False, soft_wrap=True)
     return {"batches": list(batches.values()), "snapshot": result["snapshot"], "failures": failures}
+
+
+def issue_scorecard(context: "Context", contracts: Mapping[str, Contract]) -> str:
+    """Issue the scorecard of the month before and tell of it in a line; nothing where it was issued already."""
+    from chengxin.model.assessment import assessment
+    from chengxin.publish import scorecard
+    from chengxin.store import remote
+    from chengxin.store.remote import scopes
+
+    month = scorecard.month_before(context.clock.today())
+    with remote.changing(context.given, "scorecard", scopes.UNPUBLISHED) as settings:
+        done = scorecard.issue(contracts, settings, context.clock, month)
+    if done is None or not done.fresh:
+        return ""
+    levels = Counter(entry["level"] for entry in done.body["departments"])
+    told = "，".join(f"{level.title} {levels[level.title]}" for level in assessment().levels if levels[level.title])
+    return f"{month[:4]} 年 {int(month[4:])} 月的绩效考评已定稿（部门数）：{told}"
 
 
 def round_line(number: int, done: dict[str, Any], earlier: Collection[str]) -> str:

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 
 from chengxin import pipeline
-from chengxin.cli.demo import ROUNDS
+from chengxin.cli.demo import ROUNDS, issue_scorecard
 from chengxin.cli.embedded_airflow import AirflowFailed, EmbeddedAirflow
 from chengxin.cli.embedded_api import ENDED, AirflowApi, Question
 from chengxin.cli.inspect import TIERS
@@ -67,6 +67,8 @@ def run_embedded(context: "Context", mode: Mode, tell: Callable[[dict[str, Any]]
         airflow.start(served.enter_context(DemoServer(sources)).environment)
         _say(context, mode, _door(airflow))
         failures = _rounds(context, mode, airflow, contracts, sources)
+        if card := issue_scorecard(context, contracts):
+            _say(context, mode, card)
         made = [b for b in _accounts(context, contracts) if b["batch_id"] not in before]
         result = {"batches": made, "snapshot": _current(context), "failures": failures}
         tell(result)

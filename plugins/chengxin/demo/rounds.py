@@ -9,16 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from chengxin.clock import SHANGHAI
-from chengxin.contracts.cadence import PERIODS
 from chengxin.contracts.models import Column, Contract
 from chengxin.demo.spelling import Text, spell, style_of
-from chengxin.demo.values import LAST_DAY, Record, values
+from chengxin.demo.timetable import Timetable
+from chengxin.demo.values import Record, values
 from chengxin.demo.world import Subject, World
 from chengxin.model.elements import elements
-
-# When the departments delivered; file times are set to these, so that batch ids come out the same everywhere.
-ROUND_DAYS = {1: date(2026, 11, 9), 2: date(2026, 11, 16)}
 
 # In round 2 this kind arrives with every date empty: a delivery that must be held.
 HELD_KIND = "settlement_account"
@@ -53,12 +49,12 @@ _MIXES = {
     "bounced_cheque": Mix(0.04),
     "dishonest_person": Mix(0.1, households=0.1, persons=0.5),
 }
-# What a correction changes where no amount is stated: the first of these that a source has.
+# What a correction changes where no amount is stated: the first of these that a source has. {n}: years from now.
 _CORRECTIONS = {
     "remark": "更正",
-    "doc_valid_to_on": "20360501",
-    "publicity_until_on": "2027-12-31",
-    "valid_to_on": "2028-12-31",
+    "doc_valid_to_on": "{10}0501",
+    "publicity_until_on": "{1}-12-31",
+    "valid_to_on": "{2}-12-31",
     "listed_reason": "更正后的示例原因",
     "violation_facts": "更正后的示例事实",
     "address": "更正后的示例地址",
@@ -67,6 +63,10 @@ _CORRECTIONS = {
 FILLER = "00000000000000000X"
 # Decisions from which period; older ones are published no more.
 _SPAN_DAYS = 500
+# Days before the last event: when the tax office listed arrears, and when it listed them anew.
+_LISTED, _LISTED_ANEW = 115, 16
+# A full list grows from delivery to delivery by one in so many of its rows.
+_GROWTH = 20
 
 
 @dataclass(frozen=True)
@@ -87,17 +87,29 @@ class Delivered:
         """Return the rows."""
         return list(zip(*self.columns, strict=True))
 
-
-def delivers(contract: Contract, number: int) -> bool:
-    """Tell whether a source delivers in a round: in the first one all do, a week later those of a shorter rhythm."""
-    between = ROUND_DAYS[2] - ROUND_DAYS[1]
-    return number == 1 or PERIODS.get(contract.delivery.cadence, between.days + 1) <= between.days
+    def part(self, first: int, last: int) -> "Delivered":
+        """Return the rows from `first` on and before `last`."""
+        return Delivered(self.headers, tuple(c[first:last] for c in self.columns), self.updated[first:last])
 
 
-def deliver(contract: Contract, world: World, seed: int, number: int) -> Delivered:
-    """Return what a source delivers in round 1 or 2 (for full deliveries: everything that it then holds)."""
+def deliveries(
+    contract: Contract, world: World, seed: int, number: int, timetable: Timetable
+) -> list[tuple[date, Delivered]]:
+    """Return what a source delivers in round 1 or 2, day by day: rows by turns, or a full list that grows."""
+    if number == 2:
+        return [(timetable.today, deliver(contract, world, seed, 2, timetable))] if timetable.again(contract) else []
+    whole, days = deliver(contract, world, seed, 1, timetable), timetable.first_days(contract)
+    count, parts = len(whole), len(days)
+    if contract.delivery.mode == "full":
+        step = max(count // _GROWTH, 1)
+        return [(day, whole.part(0, count - step * (parts - 1 - n))) for n, day in enumerate(days)]
+    return [(day, whole.part(count * n // parts, count * (n + 1) // parts)) for n, day in enumerate(days)]
+
+
+def deliver(contract: Contract, world: World, seed: int, number: int, timetable: Timetable) -> Delivered:
+    """Return all that a source delivers in round 1 or 2 (for full deliveries: everything that it then holds)."""
     rng = np.random.default_rng([seed, zlib.crc32(contract.id.encode())])
-    record = _record(contract, world, rng)
+    record = _record(contract, world, rng, timetable.last_event)
     table = {column.source: _column(record, column) for column in contract.columns}
     phase = _phases(record, rng)
     if number == 1:
@@ -109,7 +121,8 @@ def deliver(contract: Contract, world: World, seed: int, number: int) -> Deliver
         wanted = phase.known & (~phase.withdrawn if full else phase.news | phase.corrected | phase.repeated)
         chosen, changed = np.flatnonzero(wanted), phase.corrected | phase.news
         table = _corrected(contract, record, table, phase.corrected)
-    updated = [_touched(int(i), bool(changed[i])) for i in chosen]
+    touched = _touched(contract, len(record), timetable)
+    updated = [touched[2 if changed[i] else 1] + timedelta(seconds=int(i) // 4) for i in chosen]
     table |= _stamps(contract, table, chosen, updated)
     if number == 2 and contract.kind == HELD_KIND:
         table = _without_dates(contract, table)
@@ -129,18 +142,19 @@ class _Phases:
     repeated: np.ndarray
 
 
-def _record(contract: Contract, world: World, rng: np.random.Generator) -> Record:
+def _record(contract: Contract, world: World, rng: np.random.Generator, last: date) -> Record:
     subjects = _subjects(contract, world, rng)
     others = [world.enterprises[i] for i in rng.integers(len(world.enterprises), size=len(subjects))]
     related = [world.operator(o) if i % 4 == 3 else o for i, o in enumerate(others)]
     ages = rng.integers(1, _SPAN_DAYS, size=len(subjects))
-    days = [LAST_DAY - timedelta(days=int(age)) for age in ages]
+    days = [last - timedelta(days=int(age)) for age in ages]
     if contract.kind == "tax_rating":
-        days = [date(2026, 4, 8)] * len(subjects)
+        rated = date(last.year, 4, 8)
+        days = [rated if rated <= last else rated.replace(year=last.year - 1)] * len(subjects)
     if contract.kind == "tax_arrears":
-        days = [date(2026, 7, 8)] * len(subjects)
+        days = [last - timedelta(days=_LISTED)] * len(subjects)
     amounts = [Decimal(int(v)) for v in rng.lognormal(12, 1.2, size=len(subjects)) + 1_000]
-    return Record(contract, world, rng, subjects, related, days, amounts)
+    return Record(contract, world, rng, subjects, related, days, amounts, last)
 
 
 def _subjects(contract: Contract, world: World, rng: np.random.Generator) -> list[Subject]:
@@ -209,11 +223,12 @@ def _corrected(
         result[money.source] = [_raised(t, places) if c else t for t, c in zip(texts, rows, strict=True)]
     else:
         for element in [e for e in _CORRECTIONS if e in at][:1]:
-            texts, right = table[at[element].source], _CORRECTIONS[element]
+            years = [record.last_event.year + n for n in range(11)]
+            texts, right = table[at[element].source], _CORRECTIONS[element].format(*years)
             result[at[element].source] = [right if c else t for t, c in zip(texts, rows, strict=True)]
     if contract.kind == "tax_arrears" and "published_on" in at:
         source = at["published_on"].source
-        result[source] = ["2026-10-15"] * len(record)
+        result[source] = [(record.last_event - timedelta(days=_LISTED_ANEW)).isoformat()] * len(record)
     return result
 
 
@@ -224,10 +239,11 @@ def _raised(text: Text, places: int) -> Text:
     return f"{(Decimal(text) * 11 / 10).quantize(Decimal(1).scaleb(-places)).normalize():f}"
 
 
-def _touched(row: int, in_round_2: bool) -> datetime:
-    """Return when the source touched a row; many rows share an instant, as after a bulk load."""
-    day = ROUND_DAYS[2 if in_round_2 else 1] - timedelta(days=1)
-    return datetime(day.year, day.month, day.day, 8, tzinfo=SHANGHAI) + timedelta(seconds=row // 4)
+def _touched(contract: Contract, count: int, timetable: Timetable) -> dict[int, datetime]:
+    """Return by round when the source began to touch its rows; many rows share an instant, as after a bulk load."""
+    took = timedelta(seconds=count // 4 + 1)
+    first, today = timetable.first_days(contract)[0], timetable.today
+    return {number: timetable.moment(contract, day) - took for number, day in ((1, first), (2, today))}
 
 
 def _stamps(

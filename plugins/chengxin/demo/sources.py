@@ -2,27 +2,28 @@
 
 import os
 import sqlite3
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
-from chengxin.clock import SHANGHAI
+from chengxin.clock import Clock
 from chengxin.connectors import connector_for
 from chengxin.connectors.base import connection_variable
 from chengxin.connectors.database import DatabaseOptions
 from chengxin.connectors.file_drop import FileDropOptions
 from chengxin.connectors.http_api import HttpApiOptions
 from chengxin.contracts.models import Contract
-from chengxin.demo.rounds import ROUND_DAYS, Delivered, before_renaming, deliver, delivers
+from chengxin.demo.rounds import Delivered, before_renaming, deliveries
+from chengxin.demo.timetable import CUT_OFF_KIND, Timetable
 from chengxin.demo.world import Sizes, World, make_world
 from chengxin.demo.writers import file_bytes, objects
+from chengxin.model.working_days import working_days
 from chengxin.publish import open_key
-from chengxin.store.atomic import write_bytes, write_json
+from chengxin.store.atomic import read_json, write_bytes, write_json
 
 SEED = 20261123
 
@@ -44,7 +45,7 @@ class DemoSources:
 
 
 def make_demo(home: Path, contracts: Iterable[Contract], *, seed: int = SEED, round: int) -> DemoSources:  # noqa: A002
-    """Write what the sources deliver in a round (1 or 2), in full size. Run again, the same bytes.
+    """Write what the sources deliver in a round (1 or 2), in full size. Run again over a home, the same bytes.
 
     The home gets a key of its own for the open tier, so that persons can be shown there.
     """
@@ -55,9 +56,13 @@ def make_demo(home: Path, contracts: Iterable[Contract], *, seed: int = SEED, ro
 def write_sources(
     home: Path, contracts: Iterable[Contract], *, seed: int = SEED, number: int, sizes: Sizes
 ) -> DemoSources:
-    """Write the deliveries of round `number` for a world of the given sizes."""
+    """Write the deliveries of round `number` for a world of the given sizes.
+
+    They are dated from the instant at which the demo of this home was first made (the clock, or CHENGXIN_NOW), which
+    stands in `<home>/demo`.
+    """
     home = home.resolve()
-    world = _world(seed, sizes)
+    world, timetable = _world(seed, sizes), _timetable(home)
     world = before_renaming(world) if number == 1 else world
     environment = {"CHENGXIN_INBOX": str(home / "inbox")}
     (home / "inbox").mkdir(parents=True, exist_ok=True)
@@ -66,20 +71,20 @@ def write_sources(
     rows: dict[str, int] = {}
     for contract in sorted(contracts, key=lambda c: c.id):
         options = connector_for(contract).options(contract)
-        delivered = deliver(contract, world, seed, number) if delivers(contract, number) else None
+        delivered = deliveries(contract, world, seed, number, timetable)
         if isinstance(options, HttpApiOptions):
             connections.add(options.connection)
         if isinstance(options, DatabaseOptions):
             environment |= _staging(home, options)
-        if delivered is None:
+        if not delivered:
             continue
-        rows[contract.id] = len(delivered)
+        rows[contract.id] = sum(len(part) for _, part in delivered)
         if isinstance(options, FileDropOptions):
-            files.append(_drop(home / "inbox", contract, options, delivered, number))
+            files += _drop(home / "inbox", contract, options, delivered, timetable)
         elif isinstance(options, HttpApiOptions):
-            _offer(_interfaces(home), contract, options, delivered)
+            _offer(_interfaces(home), contract, options, delivered[-1][1])
         elif isinstance(options, DatabaseOptions):
-            _stage(home / "demo" / f"{options.connection}.db", options, delivered, number)
+            _stage(home / "demo" / f"{options.connection}.db", options, delivered[-1][1], number)
     return DemoSources(home, environment, tuple(files), _interfaces(home), tuple(sorted(connections)), rows)
 
 
@@ -109,32 +114,50 @@ def _world(seed: int, sizes: Sizes) -> World:
     return make_world(seed, sizes)
 
 
+def _timetable(home: Path) -> Timetable:
+    """Return when the departments of this home deliver; the first call decides it."""
+    path = home / "demo" / "timetable.json"
+    if not path.exists():
+        write_json(path, {"now": Clock.from_environment().now().isoformat()})
+    return Timetable(datetime.fromisoformat(read_json(path)["now"]))
+
+
 def _interfaces(home: Path) -> Path:
     return home / "demo" / "interfaces"
 
 
-def _drop(inbox: Path, contract: Contract, options: FileDropOptions, delivered: Delivered, number: int) -> Path:
-    data = file_bytes(contract, delivered)
-    if number == 1 and contract.kind == "registration" and contract.file.format == "csv":
-        data = with_damaged_tail(data)
-    path = inbox / options.folder / _file_name(contract, options.pattern, number)
-    moment = _moment(contract, number).timestamp()
-    # What is there already stays untouched, so that a run over it can see at a glance that nothing is new.
-    if not path.is_file() or path.stat().st_mtime != moment or path.read_bytes() != data:
+def _drop(
+    inbox: Path,
+    contract: Contract,
+    options: FileDropOptions,
+    delivered: Sequence[tuple[date, Delivered]],
+    timetable: Timetable,
+) -> list[Path]:
+    """Write the files of a source; of one whose upload broke off also the beginning of the next."""
+    files, last = [], delivered[-1][0]
+    for day, part in delivered:
+        data = file_bytes(contract, part)
+        if day == last and day < timetable.today and contract.kind == "registration" and contract.file.format == "csv":
+            data = with_damaged_tail(data)
+        files.append(inbox / options.folder / _file_name(contract, options.pattern, day))
+        _write(files[-1], data, timetable.moment(contract, day))
+    if contract.kind == CUT_OFF_KIND:
+        day = working_days().after(timetable.today, -1)
+        path = inbox / options.folder / f"{_file_name(contract, options.pattern, day)}.part"
+        _write(path, data[: len(data) * 2 // 3], timetable.moment(contract, day))
+    return files
+
+
+def _write(path: Path, data: bytes, moment: datetime) -> None:
+    """Write a file of that age. What is there already stays untouched, so that a run sees that nothing is new."""
+    at = int(moment.timestamp())
+    if not path.is_file() or path.stat().st_mtime != at or path.read_bytes() != data:
         write_bytes(path, data)
-        os.utime(path, (moment, moment))
-    return path
+        os.utime(path, (at, at))
 
 
-def _moment(contract: Contract, number: int) -> datetime:
-    """Return when a department delivers: some time in the morning of the round's day."""
-    day = ROUND_DAYS[number]
-    start = datetime(day.year, day.month, day.day, 9, tzinfo=SHANGHAI)
-    return (start + timedelta(seconds=zlib.crc32(contract.id.encode()) % 7200)).astimezone(UTC)
-
-
-def _file_name(contract: Contract, pattern: str, number: int) -> str:
-    day = f"{ROUND_DAYS[number]:%Y%m%d}"
+def _file_name(contract: Contract, pattern: str, on: date) -> str:
+    day = f"{on:%Y%m%d}"
     ending = pattern.rpartition(".")[2] if "." in pattern else contract.file.format
     for name in (
         pattern.replace("*", f"{contract.title}_{day}", 1).replace("*", ""),
@@ -161,7 +184,7 @@ def with_damaged_tail(data: bytes) -> bytes:
 
 
 def _offer(folder: Path, contract: Contract, options: HttpApiOptions, delivered: Delivered) -> None:
-    newest = max(delivered.updated, default=datetime(2026, 1, 1, tzinfo=UTC))
+    newest = max(delivered.updated)
     interface = {
         "path": f"{options.connection}/{options.path.strip('/')}",
         "contract": contract.model_dump(mode="json", exclude={"examples"}),

@@ -17,13 +17,15 @@ from chengxin.model.codelists import codelists
 from chengxin.model.elements import Element
 from chengxin.model.identifiers import org_code_check_character, uscc_check_character
 
-LAST_DAY = date(2026, 10, 31)
 LONG = date(2099, 12, 31)
 
 
 @dataclass(frozen=True)
 class Record:
-    """The rows of one data set while they are made: who they are about, when, and how much is at stake (yuan)."""
+    """The rows of one data set while they are made: who they are about, when, and how much is at stake (yuan).
+
+    last_event: nothing is told of later days.
+    """
 
     contract: Contract
     world: World
@@ -32,6 +34,7 @@ class Record:
     related: Sequence[Subject]
     days: Sequence[date]
     amounts: Sequence[Decimal]
+    last_event: date
 
     def __len__(self) -> int:
         return len(self.subjects)
@@ -48,7 +51,7 @@ class Record:
 
     def past(self, days: int, share: float) -> list[date | None]:
         """Like `after`, where the day has come already."""
-        return [day if day and day <= LAST_DAY else None for day in self.after(days, share)]
+        return [day if day and day <= self.last_event else None for day in self.after(days, share)]
 
     def some(self, pool: Sequence[str], share: float) -> list[str | None]:
         """Draw a value for a share of the rows."""
@@ -139,12 +142,12 @@ def _code_of_authority(prefecture: str) -> str:
 def _removals(record: Record) -> list[date | None]:
     """Return the days on which some older listings ended; the same on every call."""
     ended = [day + timedelta(days=200) if i % 4 == 0 else None for i, day in enumerate(record.days)]
-    return [day if day and day <= LAST_DAY else None for day in ended]
+    return [day if day and day <= record.last_event else None for day in ended]
 
 
 def _closures(record: Record) -> list[date | None]:
     ended = [day + timedelta(days=150) if i % 9 == 0 else None for i, day in enumerate(record.days)]
-    return [day if day and day <= LAST_DAY else None for day in ended]
+    return [day if day and day <= record.last_event else None for day in ended]
 
 
 def _where(marks: Sequence[Any], texts: Sequence[str]) -> list[str | None]:
@@ -201,7 +204,7 @@ MAKERS: dict[str, Maker] = {
     "former_name": _of_subject(lambda s: s.former_name or None),
     "born_on": _of_subject(lambda s: s.born),
     "sex_code": _of_subject(lambda _: "2", "person"),
-    "age": _of_subject(lambda s: 2026 - s.born.year, "person"),
+    "age": lambda r: [r.last_event.year - s.born.year if s.kind == "person" else None for s in r.subjects],
     "person_status_code": lambda r: ["1" if dead else "0" for dead in _dead(r)],
     "died_on": lambda r: [d if dead else None for d, dead in zip(r.days, _dead(r), strict=True)],
     "doc_valid_to_on": _of_subject(lambda s: LONG if s.number % 3 else date(2031, 5, 1)),
@@ -256,7 +259,7 @@ MAKERS: dict[str, Maker] = {
     "performed_part": lambda r: r.some(("已支付部分货款",), 0.15),
     "unperformed_part": lambda r: r.some(("其余未履行",), 0.5),
     "tax_grade_code": lambda r: r.pick(["A", "B", "M", "C", "D"], [0.25, 0.45, 0.2, 0.06, 0.04]),
-    "rating_year": lambda r: [2025] * len(r),
+    "rating_year": lambda r: [day.year - 1 for day in r.days],
     "fine": lambda r: r.part(0.05, 0.05) if r.contract.domain == "banking" else r.part(0.01, 0.2, 0.85),
     "confiscated": lambda r: r.part(0.001, 0.05, 0.2),
     "loan_balance": lambda r: r.part(0.4, 0.4),

@@ -75,7 +75,7 @@ def test_batch_whose_every_date_is_missing_is_held(tmp_path):
     rows = [{**row, "decision_on": None, "valid_to_on": None} for row in rows_of(30)]
     verdict, _ = judge(tmp_path, rows)
     assert verdict.status == "hold"
-    assert by_rule(verdict)["fill.decision_on"].message == "字段『决定日期』填充率 0.0%，低于下限 50.0%"
+    assert by_rule(verdict)["fill.decision_on"].message == "字段『决定日期』填充率 0.0%（此前 100.0%），低于下限 50.0%"
     assert by_rule(verdict)["fill.valid_to_on"].severity == "info"  # an end that has not come is usual
 
 
@@ -118,7 +118,7 @@ def test_report_is_one_file_in_chinese_for_light_and_dark(tmp_path):
         'lang="zh-CN"',
         "prefers-color-scheme: dark",
         "暂缓",
-        "字段『决定日期』填充率 0.0%，低于下限 50.0%",
+        "字段『决定日期』填充率 0.0%（此前 100.0%），低于下限 50.0%",
         "100.0%",
     ):
         assert part in page

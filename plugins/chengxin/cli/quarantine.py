@@ -208,5 +208,13 @@ def replay(context: "Context", contract: Contract, batch_id: str | None) -> dict
 
     landed = pipeline.replay(contract, context.settings, batch_id)
     result = ingest_pending(context, contract)
-    told = [{"batch_id": b, "passed": n, "replay": made.batch_id if made else None} for b, n, made in landed]
+    told = [
+        {
+            "batch_id": r.batch_id,
+            "checked": r.checked,
+            "passed": r.passed,
+            "replay": r.batch.batch_id if r.batch else None,
+        }
+        for r in landed
+    ]
     return {**result, "replays": told}

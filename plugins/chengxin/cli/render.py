@@ -5,13 +5,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from chengxin.alerting.holds import hold_of
 from chengxin.cli.terminal import Console, Table
 from chengxin.connectors.answering import outbox
 from chengxin.contracts.loader import load
 from chengxin.feedback.words import sentences
 from chengxin.model.kinds import kinds
 from chengxin.settings import Settings
-from chengxin.store.atomic import read_json
 from chengxin.store.layout import Layout
 from chengxin.store.lock import Holder
 
@@ -108,12 +108,14 @@ def _errors(batches: list[dict[str, Any]], layout: Layout) -> Counter[tuple[str,
 def _held(console: Console, batches: list[dict[str, Any]], settings: Settings) -> None:
     for batch in batches:
         if batch["verdict"] == "hold":
-            folder = Layout(settings.home).validation(batch["dataset"], batch["batch_id"])
-            findings = read_json(folder / "verdict.json")["findings"]
-            console.print(f"[red]暂缓[/] {batch['batch_id']}：", highlight=False, end="")
-            reasons = "；".join(f["message"] for f in findings if f["severity"] == "critical")
-            console.print(reasons, highlight=False, markup=False)  # it may hold names of files as they were sent
-            console.print(f"  校验报告：{folder / 'report.html'}", highlight=False, soft_wrap=True)
+            layout = Layout(settings.home)
+            hold = hold_of(layout, batch["dataset"], batch["batch_id"])
+            console.print(f"[red]暂缓[/] {hold.batch_id}：", highlight=False, end="")
+            # they may hold names of files as they were sent
+            console.print("；".join(hold.why), highlight=False, markup=False, soft_wrap=True)
+            console.print(f"  处理：{hold.remedy()}", highlight=False, markup=False, soft_wrap=True)
+            report = layout.validation(hold.dataset, hold.batch_id) / "report.html"
+            console.print(f"  校验报告：{report}", highlight=False, soft_wrap=True)
 
 
 def _snapshot(console: Console, snapshot: dict[str, Any] | None) -> None:
@@ -232,7 +234,8 @@ def show_replays(console: Console, replays: list[dict[str, Any]]) -> None:
         console.print("没有待更正的疑问数据，无可重放。")
     for one in replays:
         became = f"，成为批次 {one['replay']}" if one["replay"] else ""
-        console.print(f"{one['batch_id']}：按现行合同有 {one['passed']:,} 行可用{became}", highlight=False)
+        counted = f"重新检查 {one['checked']:,} 行，{one['passed']:,} 行可用{became}"
+        console.print(f"{one['batch_id']}：{counted}，仍退回 {one['checked'] - one['passed']:,} 行", highlight=False)
 
 
 def show_feedback(console: Console, result: dict[str, Any]) -> None:

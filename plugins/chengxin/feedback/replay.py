@@ -7,6 +7,7 @@ are tried in a scratch folder first, and only those that pass are landed, so not
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -31,17 +32,28 @@ from chengxin.store.layout import Layout
 from chengxin.store.scratch import scratch
 
 log = logging.getLogger(__name__)
+
+
+class Replayed(NamedTuple):
+    """What became of the open refused rows of a batch: how many were checked again, how many pass, as which batch."""
+
+    batch_id: str
+    checked: int
+    passed: int
+    batch: Batch | None
+
+
 LINES = pa.schema([("source_file", pa.string()), ("source_row", pa.int64()), ("line", pa.string())])
 
 
 def replay(
     contract: Contract, outcomes: Sequence[Outcome], settings: Settings, only: str | None = None
-) -> list[tuple[str, int, Batch | None]]:
-    """Land the open refused rows of admitted batches that pass under the present contract.
+) -> list[Replayed]:
+    """Land the open refused rows of admitted batches that pass under the present contract; tell of each such batch.
 
-    Return per batch with open rows: its id, how many pass, and the batch they became. only: this batch alone.
+    only: this batch alone.
     """
-    done: list[tuple[str, int, Batch | None]] = []
+    done: list[Replayed] = []
     everything = refusals(contract, outcomes, settings)
     if not everything.refused:
         return done
@@ -52,7 +64,7 @@ def replay(
             state = standing.get(batch.batch_id)
             if outcome.account and state and state.open and only in {None, batch.batch_id}:
                 work = folder / str(len(done))
-                done.append((batch.batch_id, *_replay(contract, batch, rows, work, settings)))
+                done.append(Replayed(batch.batch_id, state.open, *_replay(contract, batch, rows, work, settings)))
     return done
 
 

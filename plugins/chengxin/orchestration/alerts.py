@@ -13,11 +13,11 @@ from airflow.sdk import BaseNotifier
 
 from chengxin.alerting.book import Book
 from chengxin.alerting.causes import Cause, of_contract
+from chengxin.alerting.holds import hold_of
 from chengxin.alerting.notices import deliver
 from chengxin.clock import Clock, instant_of_timestamp
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, InvariantBroken, SourceUnavailable, no_room
-from chengxin.handover import Verdict
 from chengxin.settings import Settings
 from chengxin.store import remote
 from chengxin.store.layout import Layout
@@ -111,13 +111,12 @@ def with_book(change: Callable[[Book], Any], dataset: str = "") -> bool:
     return True
 
 
-def held(contract: Contract, batch_id: str, verdict: Verdict) -> None:
-    """Tell that a batch is held; batches held for the same rules are one cause."""
-    why = [finding for finding in verdict.findings if finding.severity == "critical"]
-    text = "；".join(finding.message for finding in why[:FEW]) or "未通过校验"
+def held(contract: Contract, batch_id: str) -> None:
+    """Tell that a batch is held, why, and how to settle it; batches held for the same rules are one cause."""
+    hold = hold_of(Layout(remote.opened(Settings.from_environment()).home), contract.id, batch_id)
+    text = f"整批暂缓：{'；'.join(hold.why[:FEW]) or '未通过校验'}。{hold.remedy()}"
     page = f"/chengxin/batches/{contract.id}/{batch_id}"
-    reason = "、".join(sorted({finding.rule for finding in why}))
-    happened(of_contract("held", contract, f"整批暂缓：{text}", reason=reason, item=batch_id, page=page))
+    happened(of_contract("held", contract, text, reason="、".join(hold.rules), item=batch_id, page=page))
 
 
 def admitted(contract: Contract, batch_id: str) -> None:

@@ -143,4 +143,4 @@ def tell_overdue(dataset: str, context: dict[str, Any] | None = None) -> None:
 
 def overdue_cause(contract: Contract, message: str) -> Cause:
     """Return the cause of an overdue delivery, the same from wherever it is noticed."""
-    return of_contract("overdue", contract, message, page=f"/dags/ingest__{contract.id}")
+    return of_contract("overdue", contract, message, page=f"/chengxin/catalogue/{contract.id}")

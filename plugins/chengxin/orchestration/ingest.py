@@ -2,6 +2,7 @@
 
 import zlib
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -24,6 +25,7 @@ START = datetime(2026, 1, 1, tzinfo=SHANGHAI)
 
 LABEL = "{{ label }}"
 PREFIX = "ingest__"
+SAID = "said"  # the XCom under which tasks leave what they did, for people
 
 
 def dag_id(dataset: str) -> str:
@@ -72,8 +74,9 @@ def build(contract: Contract) -> DAG:
     ) as dag:
 
         @task(task_display_name="查找新报送 discover", pool=pool)
-        def discover(*, params: Any, dag_run: Any) -> list[dict[str, Any]]:
-            return stages.discover(contract, params, stages.backfilled_from(dag_run), dag_run.triggering_user_name)
+        def discover(*, params: Any, dag_run: Any, ti: Any) -> list[dict[str, Any]]:
+            since, by = stages.backfilled_from(dag_run), dag_run.triggering_user_name
+            return stages.discover(contract, params, since, by, say=partial(ti.xcom_push, SAID))
 
         expected = partitions.is_expected(contract)
 
@@ -133,9 +136,10 @@ def _batch(contract: Contract) -> Any:
         return stages.validate(contract, batch_id)
 
     @task(task_display_name="入库 admit", map_index_template=LABEL, outlets=[outlet])
-    def admit(batch_id: str, *, outlet_events: Any, asset_state_store: Any) -> None:
+    def admit(batch_id: str, *, outlet_events: Any, asset_state_store: Any, ti: Any) -> None:
         _label(batch_id)
-        outlet_events[outlet].extra = stages.admit(contract, batch_id, asset_state_store[outlet])
+        say = partial(ti.xcom_push, SAID)
+        outlet_events[outlet].extra = stages.admit(contract, batch_id, asset_state_store[outlet], say)
 
     @task_group(group_display_name="逐批处理 batch")
     def batch(batch_id: str) -> None:

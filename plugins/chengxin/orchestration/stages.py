@@ -5,7 +5,7 @@ The pipeline is imported inside the functions: it pulls in Arrow, DuckDB and GX,
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from chengxin.store import remote
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Say = Callable[[dict[str, Any]], None]
 ANNOUNCED = "announced"
 SEEN = ("batch_id", "received_at", "received", "accepted", "quarantined", "duplicate", "unlinked")
 
@@ -40,11 +41,13 @@ def discover(
     params: Mapping[str, Any] | None = None,
     since: datetime | None = None,
     by: str | None = None,
+    say: Say = lambda said: None,
 ) -> list[dict[str, Any]]:
     """Return what is to be fetched, as JSON deliveries: what the source offers and we have not, or what the form asks.
 
     params: as of forms.ingest_form. since: of a backfill, the day that the run stands for. by: who started the run. A
-    replay is landed here, and a release is said here; the run goes on with the batch.
+    replay is landed here, and a release is said here; the run goes on with the batch. say: hears what was done, for the
+    page from which the run was started (pages/outcomes.py).
     """
     from chengxin import pipeline
 
@@ -52,29 +55,37 @@ def discover(
     settings, asked = Settings.from_environment(), dict(params or {})
     action = forms.NEW if since else asked.get("action", forms.NEW)
     if action == forms.REPLAY:
-        for batch_id, passed, made in pipeline.replay(contract, settings, asked.get("batch")):
-            log.info("%s：%d 行现在能通过，%s", batch_id, passed, f"成为批次 {made.batch_id}" if made else "未成批次")
+        done = pipeline.replay(contract, settings, asked.get("batch"))
+        for one in done:
+            became = f"成为批次 {one.batch.batch_id}" if one.batch else "未成批次"
+            log.info("%s：%d 行中 %d 行现在能通过，%s", one.batch_id, one.checked, one.passed, became)
+        say({"action": action, "checked": sum(r.checked for r in done), "passed": sum(r.passed for r in done)})
         return []
     if action == forms.RELEASE:
         batch_id, reason = forms.asked_release(asked, by)
         landed = pipeline.batch(settings, contract.id, batch_id)
         verdict = pipeline.release(contract, landed, settings, Clock.from_environment(), reason)
         log.info("%s：校验结论 %s", batch_id, verdict.status)
+        say({"action": action, "batch": batch_id})
         return []
     if action in {forms.CLOSE, forms.REOPEN}:
         batch_id, rows, who, reason = forms.asked_rows(asked, by)
         landed, clock = pipeline.batch(settings, contract.id, batch_id), Clock.from_environment()
         reopen = action == forms.REOPEN
-        done = pipeline.close(contract, landed, settings, clock, rows, by=who, reason=reason, reopen=reopen)
-        log.info("%s：%s %d 行，%d 行本已如此", batch_id, "撤销办结" if reopen else "办结", done.changed, done.already)
+        told = pipeline.close(contract, landed, settings, clock, rows, by=who, reason=reason, reopen=reopen)
+        log.info("%s：%s %d 行，%d 行本已如此", batch_id, "撤销办结" if reopen else "办结", told.changed, told.already)
+        say({"action": action, "batch": batch_id, "changed": told.changed, "already": told.already})
         return []
     if action == forms.FILE:
         if not asked.get("file"):
             raise ContractError("请在表单中填写要接收的文件（收件箱内的路径）")
+        say({"action": action, "found": 1})
         return [as_json(pipeline.given(contract, asked["file"], settings))]
     if action == forms.SINCE:
         since = forms.asked_since(asked)
-    return [as_json(delivery) for delivery in _for_one_run("报送", pipeline.discover(contract, settings, since))]
+    found = [as_json(delivery) for delivery in _for_one_run("报送", pipeline.discover(contract, settings, since))]
+    say({"action": action, "found": len(found)})
+    return found
 
 
 def backfilled_from(dag_run: Any) -> datetime | None:
@@ -145,10 +156,10 @@ def validate(contract: Contract, batch_id: str) -> str:
 
 
 @metrics.timed
-def admit(contract: Contract, batch_id: str, state: Any) -> dict[str, Any]:
+def admit(contract: Contract, batch_id: str, state: Any, say: Say = lambda said: None) -> dict[str, Any]:
     """Link and account for one batch; return its admission as JSON. A held batch ends here, skipped.
 
-    state: of the data set's asset, where people see the newest admitted and the newest held batch.
+    state: of the data set's asset, where people see the newest admitted and the newest held batch. say: as of discover.
     """
     from chengxin import pipeline
 
@@ -158,8 +169,8 @@ def admit(contract: Contract, batch_id: str, state: Any) -> dict[str, Any]:
     if admission is None:
         state.set("last_held", {"batch_id": batch_id, "received_at": batch.received_at.isoformat()})
         log.warning("%s: 批次暂缓入库（hold），不参与发布；原因见该批次的校验报告", batch_id)
-        verdict = pipeline.validate(contract, batch, settings, Clock.from_environment())
-        alerts.held(contract, batch_id, verdict)
+        alerts.held(contract, batch_id)
+        say({"batch": batch_id, "held": True})
         metrics.batch_ended(contract, "hold", pipeline.counts_of(contract, batch, settings))
         normal_end(f"批次 {batch_id} 暂缓入库（hold）")
     log.info(
@@ -176,6 +187,7 @@ def admit(contract: Contract, batch_id: str, state: Any) -> dict[str, Any]:
     account = dict(as_json(admission))
     metrics.batch_ended(contract, admission.verdict, account)
     state.set("last_admitted", {name: account[name] for name in SEEN})
+    say({"batch": batch_id, **{name: account[name] for name in SEEN[2:]}})
     return account
 
 

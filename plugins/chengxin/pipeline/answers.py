@@ -32,7 +32,7 @@ def answer(contract: Contract, settings: Settings, clock: Clock, *, again: Seque
 
 
 @at_home.dataset_stage
-def replay(contract: Contract, settings: Settings, only: str | None = None) -> list[tuple[str, int, Batch | None]]:
+def replay(contract: Contract, settings: Settings, only: str | None = None) -> list[replaying.Replayed]:
     """Land the refused rows that pass under the present contract as batches of their own; see feedback.replay."""
     return replaying.replay(contract, outcomes(contract, settings), settings, only)
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from chengxin.clock import Clock
 from chengxin.connectors import landing
+from chengxin.connectors.file_leftovers import Leftovers, leftovers
 from chengxin.contracts.cadence import WORDS, due_after
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt
@@ -77,16 +78,18 @@ def overdue(contracts: Mapping[str, Contract], settings: Settings, clock: Clock)
     for dataset, contract in contracts.items():
         due = due_after(last[dataset], contract.delivery, days) if dataset in last else None
         if due and due < today:
-            found.append(_overdue(contract, last[dataset], due, days.between(due, today)))
+            found.append(
+                _overdue(contract, last[dataset], due, days.between(due, today), leftovers(contract, settings))
+            )
     return sorted(found, key=lambda o: (-o.days, o.dataset))
 
 
-def _overdue(contract: Contract, last: date, due: date, days: int) -> Overdue:
+def _overdue(contract: Contract, last: date, due: date, days: int, left: Leftovers | None) -> Overdue:
     department, delivery = contract.department, contract.delivery
     message = (
         f"{department.name}“{contract.title}”（{contract.id}）：约定{WORDS[delivery.cadence]}报送，最近到达 {last}，"
         f"最迟应于 {due} 到达，已逾期 {days} 个工作日。"
-        f"{_remedy(contract)}"
+        f"{left.words() + '：多半没有传完，请该部门重新报送。' if left else _remedy(contract)}"
     )
     return Overdue(
         contract.id,

@@ -222,8 +222,13 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
     def guard(suffix: str, severity: str, notes: str, few: int = 0, **bounds: Any) -> Expectation:
         kind_of = "expect_column_proportion_of_non_null_values_to_be_between"
         title = f"字段『{element.title}』填充率"
-        return _rule(kind_of, f"fill.{column}{suffix}", title, severity, notes, {"column": column} | bounds, few)
+        rule = _rule(kind_of, f"fill.{column}{suffix}", title, severity, notes, {"column": column} | bounds, few)
+        if shares and rule["kwargs"]["column"] == column:  # for words only: a fact that a person compares with
+            rule["meta"]["usual"] = median(shares)
+        return rule
 
+    known = [f for f in recent if column in f.get("fill", {})]
+    shares = [float(f["fill"][column]) for f in known]
     stated = contract.quality.fill.get(element.id)
     if stated is not None:
         return [guard("", "critical", "数据合同 quality.fill 规定的下限", min_value=stated)]
@@ -234,8 +239,6 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
     named = {*kind.required, *kind.key, event} - set(kind.key_optional)
     if required or (element.id in named and required is None):
         return [guard("", "critical", "必填、主键或事件日期字段至少一半有值", min_value=0.5)]
-    known = [f for f in recent if column in f.get("fill", {})]
-    shares = [float(f["fill"][column]) for f in known]
     usual = median(shares) if len(shares) >= 2 else None
     once = None
     if len(shares) == 1 and shares[0] >= NEARLY_ALL and known[0]["rows"] >= SOME_ROWS:

@@ -81,10 +81,11 @@ def finding(done: Outcome) -> Finding:
 def _message(done: Outcome) -> str:
     kind, kwargs, title = done.rule["type"], done.rule["kwargs"], done.rule["meta"]["title"]
     if "proportion_of_non_null" in kind:
+        before = f"（此前 {done.rule['meta']['usual']:.1%}）" if "usual" in done.rule["meta"] else ""
         if not kwargs.get("min_value"):
-            return f"{title} 0.0%，整列为空"
+            return f"{title} 0.0%{before}，整列为空"
         share = float(done.observed or 0)
-        return f"{title} {share:.1%}，低于下限 {float(kwargs['min_value']):.1%}"
+        return f"{title} {share:.1%}{before}，低于下限 {float(kwargs['min_value']):.1%}"
     if "before" in done.rule["meta"]:
         return _shrunk(done)
     if kind.startswith("expect_table_row_count"):

@@ -35,12 +35,16 @@ class Overdue:
 
 @dataclass(frozen=True)
 class Cell:
-    """One department on one day: deliveries that arrived, batches held and not yet judged, data sets that are late."""
+    """One department on one day: deliveries that arrived, batches held and not yet judged, data sets that are late.
+
+    dataset: the one that is late, where it is the only one.
+    """
 
     arrived: int = 0
     held: int = 0
     open: int = 0
     late: int = 0
+    dataset: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,16 @@ def heat(connection: sqlite3.Connection, today: date, days: int = 30, only: Coll
     inside = (column >= 0) & (column < days)
     for n in range(3):
         np.add.at(grid[n], (department[which[inside]], column[inside]), counts[inside, n])
-    grid[3] = _late(facts, department, which, day, shown, len(names))
-    cells = np.moveaxis(grid, 0, 2).tolist()
-    return Heat(shown, tuple((code, names[code], tuple(Cell(*c) for c in cells[n])) for n, code in enumerate(names)))
+    late = _late(facts, which, day, shown)
+    np.add.at(grid[3], department, late)
+    one = np.zeros(grid[3].shape, "int64")  # where one data set is late, its number
+    np.add.at(one, department, late * np.arange(len(facts))[:, None])
+    cells, ids = np.moveaxis(grid, 0, 2).tolist(), one.tolist()
+    rows = [
+        (code, name, tuple(Cell(*c, facts[i]["dataset"] if c[3] == 1 else "") for c, i in zip(*of, strict=True)))
+        for (code, name), *of in zip(names.items(), cells, ids, strict=True)
+    ]
+    return Heat(shown, tuple(rows))
 
 
 def _arrivals(
@@ -141,15 +152,10 @@ def _arrivals(
 
 
 def _late(
-    facts: Sequence[sqlite3.Row],
-    department: npt.NDArray[np.int64],
-    which: npt.NDArray[np.int64],
-    day: Days,
-    shown: tuple[date, ...],
-    departments: int,
+    facts: Sequence[sqlite3.Row], which: npt.NDArray[np.int64], day: Days, shown: tuple[date, ...]
 ) -> npt.NDArray[np.int64]:
-    """Count late data sets by department and day: from the day after due to the day before the next arrival."""
-    edges = np.zeros((departments, len(shown) + 1), "int64")
+    """Return 1 for each data set and day on which it is late: after the day due, until the next arrival."""
+    edges = np.zeros((len(facts), len(shown) + 1), "int64")
     last = np.append(which[1:] != which[:-1], [True] * (len(which) > 0))
     following = np.where(last, np.datetime64(shown[-1]) + 1, np.roll(day, -1))
     due = due_days(day, [facts[n]["cadence"] for n in which], [facts[n]["late_after"] for n in which])
@@ -157,7 +163,6 @@ def _late(
     start = np.clip((due[known] + 1 - np.datetime64(shown[0])).astype("int64"), 0, len(shown))
     end = np.clip((following[known] - np.datetime64(shown[0])).astype("int64"), 0, len(shown))
     real = start < end
-    row = department[which[known]][real]
-    np.add.at(edges, (row, start[real]), 1)
-    np.add.at(edges, (row, end[real]), -1)
+    np.add.at(edges, (which[known][real], start[real]), 1)
+    np.add.at(edges, (which[known][real], end[real]), -1)
     return np.cumsum(edges, axis=1)[:, :-1]

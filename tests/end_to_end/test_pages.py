@@ -215,10 +215,22 @@ def test_every_page_loads_nothing_from_outside_and_may_not(served, admin):
         assert re.findall(r'(?:src|href)="(?:https?:)?//[^"]*"', answer.text) == []
 
 
-def test_the_overview_names_the_held_batch_and_leads_to_it(served, admin):
+def needs_of(page: str) -> list[str]:
+    """Return the lines of 需要处理 as HTML."""
+    table = page.split('<table class="needs">')[1].split("</table>")[0]
+    return re.findall(r'<tr class="of-.+?</tr>', table, re.DOTALL)
+
+
+def test_the_overview_names_the_held_batch_and_leads_to_it(served, admin, looker):
     page = admin.get(served.url(), timeout=30).text
-    assert f"/chengxin/batches/test_pen/{served.held}" in page
     assert "待处理的暂缓批次" in page
+    (line,) = [line for line in needs_of(page) if "of-held" in line]
+    assert f'href="/chengxin/batches/test_pen/{served.held}"' in line and "测试部门" in line
+    assert f"chengxin release test_pen {served.held} --reason" not in line, "not a row of it is usable"
+    assert "不能放行" in line and "data-opens" not in line
+    batch = admin.get(served.url(f"batches/test_pen/{served.held}"), timeout=30).text
+    assert "不能放行" in batch
+    assert not any("data-opens" in line for line in needs_of(looker.get(served.url(), timeout=30).text))
 
 
 def test_the_overview_says_of_each_open_alert_what_to_press(served, admin):
@@ -226,20 +238,22 @@ def test_the_overview_says_of_each_open_alert_what_to_press(served, admin):
         ("?lang=zh", "来源不可用", "联系该部门核实接口"),
         ("?lang=en", "Source not available", "ask the department about its interface"),
     ):
-        needs = admin.get(served.url(query), timeout=30).text.split('id="needs"')[1].split("</section>")[0]
-        assert source in needs
-        assert press in needs
-        assert "接口没有回应" in needs
-        assert 'data-airflow href="/dags/ingest__test_pen"' in needs
-        assert needs.count(served.held) == 1, "a held batch stands there once: with its alert"
+        lines = needs_of(admin.get(served.url(query), timeout=30).text)
+        assert [re.findall(r'class="of-(\w+)"', line)[0] for line in lines] == ["held", "source", "pending"]
+        assert source in lines[1]
+        assert press in lines[1]
+        assert "接口没有回应" in lines[1]
+        assert 'data-airflow href="/dags/ingest__test_pen"' in lines[1]
+        assert 'data-opens="start-retry"' in lines[1]
     admin.get(served.url("?lang=zh"), timeout=30)
 
 
 def test_the_overview_says_what_is_not_published_and_why(served, admin, looker):
     page = admin.get(served.url(), timeout=30).text
-    (told,) = re.findall(r"已入库、尚未发布的批次</strong> <span[^>]*>(\d+)</span>", page)
-    assert told == "1"
-    assert f"不发布</span> {NO}" in page and '/dags/snapshot">' in page
+    (line,) = [line for line in needs_of(page) if "of-pending" in line]
+    assert "1 个批次" in line
+    assert f"上次答复：不发布（陈某）：{NO}" in line and '/dags/snapshot">' in line
+    assert 'data-opens="start-publish"' in line
     assert "尚未发布" in looker.get(served.url(), timeout=30).text
 
 

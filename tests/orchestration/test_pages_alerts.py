@@ -1,11 +1,11 @@
-"""What the overview shows of the book of alerts: the gravest first, each reader his own, always as the book is now."""
+"""What the overview shows of the book of alerts: each reader his own, always as the book is now."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from chengxin.alerting.book import Book
-from chengxin.alerting.causes import KINDS, Cause
-from chengxin.orchestration.pages.alerts import GRAVEST, by_kind, open_alerts
+from chengxin.alerting.causes import Cause
+from chengxin.orchestration.pages.alerts import open_alerts
 from chengxin.store.layout import Layout
 
 NOW = datetime(2026, 3, 20, 4, tzinfo=UTC)
@@ -16,22 +16,6 @@ def book(home: Path, *causes: Cause) -> Layout:
     for n, cause in enumerate(causes):
         Book(layout).open(cause, NOW + timedelta(minutes=n))
     return layout
-
-
-def test_every_kind_has_its_place():
-    assert set(GRAVEST) == set(KINDS)
-
-
-def test_the_gravest_kind_comes_first_and_the_oldest_within_it(tmp_path: Path):
-    layout = book(
-        tmp_path, Cause("overdue", "b", "b 未到"), Cause("overdue", "a", "a 未到"), Cause("broken", "snapshot", "账")
-    )
-    groups = by_kind(open_alerts(layout))
-    assert [(g.kind, [a.about for a in g.alerts]) for g in groups] == [
-        ("broken", ["snapshot"]),
-        ("overdue", ["b", "a"]),
-    ]
-    assert groups[0].press == KINDS["broken"].press
 
 
 def test_a_reader_hears_of_his_data_sets_only(tmp_path: Path):

@@ -53,9 +53,12 @@ class Timetable:
         if PERIODS.get(contract.delivery.cadence, SHORT + 1) <= SHORT:
             return self._before(contract) if often else (self.opening,)
         offset = _draw(contract, SPREAD)
-        months = [self.opening, self.today] if often and contract.delivery.cadence == "monthly" else [self.opening]
-        days = [working_days().after(month.replace(day=EARLIEST + offset), 0) for month in months]
-        return (min(days[0], self.opening), *(day for day in days[1:] if day < self.today))
+        first, again = (
+            working_days().after(month.replace(day=EARLIEST + offset), 0) for month in (self.opening, self.today)
+        )
+        first = min(first, self.opening)
+        due = due_after(first, contract.delivery, working_days())
+        return (first, again) if often and due and due < self.today else (first,)
 
     def again(self, contract: Contract) -> bool:
         """Tell whether a source delivers in round 2 as well: today, where its period is a week at most."""

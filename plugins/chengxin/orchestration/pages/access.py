@@ -14,6 +14,7 @@ from fastapi import Depends, HTTPException, Request
 
 from chengxin.orchestration.ingest import dag_id
 from chengxin.orchestration.pages.overview import Overview
+from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Reader:
         """Tell whether he may start a run of the data set's DAG."""
         return self.may_see(dataset) and _may(self.user, dataset, "POST", DagAccessEntity.RUN)
 
+    def may_publish(self) -> bool:
+        """Tell whether he may start a publication."""
+        return _may_dag(self.user, SNAPSHOT_DAG, "POST", DagAccessEntity.RUN)
+
     def require(self, dataset: str) -> None:
         """Refuse a data set that he may not see."""
         if not self.may_see(dataset):
@@ -52,7 +57,10 @@ class Reader:
 
 
 def _may(user: Any, dataset: str, method: str, entity: DagAccessEntity | None = None) -> bool:
-    wanted = dag_id(dataset)
+    return _may_dag(user, dag_id(dataset), method, entity)
+
+
+def _may_dag(user: Any, wanted: str, method: str, entity: DagAccessEntity | None = None) -> bool:
     team = DagModel.get_team_name(wanted) if conf.getboolean("core", "multi_team", fallback=False) else None
     details = DagDetails(id=wanted, team_name=team)
     return bool(get_auth_manager().is_authorized_dag(method=method, access_entity=entity, details=details, user=user))

@@ -8,6 +8,7 @@ from typing import Any
 
 from chengxin.orchestration import forms
 from chengxin.orchestration.ingest import dag_id
+from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,23 @@ def release(dataset: str, batch_id: str) -> Action:
     """Let a held batch in."""
     text = "把本批次放行入库；理由写入校验结论与快照清单"
     return Action("release", "放行", text, dag_id(dataset), {"action": forms.RELEASE, "batch": batch_id}, reason=True)
+
+
+def look(dataset: str) -> Action:
+    """Look now whether a late delivery has come."""
+    text = "立即到来源处查找新的报送，找到的随即接收、校验、入库"
+    return Action("look", "立即查找", text, dag_id(dataset), {"action": forms.NEW})
+
+
+def retry(dataset: str) -> Action:
+    """Run the DAG of a data set once more: what failed, or has no outcome yet, is taken up where it stands."""
+    text = "再运行一次：已完成的步骤不重做，未完成的批次接着处理；运行成功后，有关的告警自动关闭"
+    return Action("retry", "重试", text, dag_id(dataset), {"action": forms.NEW})
+
+
+def publish() -> Action:
+    """Start a publication."""
+    return Action("publish", "发布", "立即发布已入库的批次；有存疑的，先送审批", SNAPSHOT_DAG)
 
 
 def close(dataset: str, batch_id: str = "") -> Action:

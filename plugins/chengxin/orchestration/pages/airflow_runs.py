@@ -1,5 +1,6 @@
 """What Airflow knows of our batches: which run handled one; whether the publication failed or waits for somebody."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -104,6 +105,11 @@ def publication(session: Any) -> Publication:
 def is_paused(session: Any, dag: str) -> bool:
     """Tell whether a DAG is switched off, so that its runs would only queue."""
     return bool(session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == dag)))
+
+
+def paused(session: Any, dags: Iterable[str]) -> set[str]:
+    """Return those of these DAGs that are switched off, so that their runs would only queue."""
+    return set(session.scalars(select(DagModel.dag_id).where(DagModel.dag_id.in_(set(dags)), DagModel.is_paused)))
 
 
 def run_page(dag: str, run_id: str) -> str:

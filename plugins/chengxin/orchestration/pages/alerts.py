@@ -1,20 +1,13 @@
-"""What the book of alerts says is open, for the overview: by kind, the gravest first, each with what to press."""
+"""What the book of alerts says is open, for the overview."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from chengxin.alerting.book import Book, Entry
-from chengxin.alerting.causes import KINDS
 from chengxin.orchestration.pages.views import PREFIX
 from chengxin.store.layout import Layout
-
-# books that do not balance before a list that grows; within a kind the oldest first
-GRAVEST = (
-    "broken", "damaged", "disk", "unpublished", "approval", "failed", "source", "slow", "contracts", "held",
-    "overdue", "unkeyed", "waiting",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,21 +29,6 @@ class Open:
     def ours(self) -> bool:
         """Tell whether the page to look at is one of ours, and not Airflow's."""
         return self.href.startswith(f"{PREFIX}/")
-
-
-@dataclass(frozen=True)
-class Group:
-    """The open alerts of one kind, its name and what to press, in Chinese."""
-
-    kind: str
-    name: str
-    press: str
-    alerts: tuple[Open, ...]
-
-    @property
-    def grave(self) -> bool:
-        """Tell whether something is wrong, and not only late or waiting for somebody."""
-        return self.kind not in {"approval", "slow", "overdue", "waiting"}
 
 
 def open_alerts(layout: Layout, only: Collection[str] | None = None) -> list[Open]:
@@ -75,11 +53,3 @@ def _shown(entry: Entry) -> Open:
         entry.id, cause.kind, cause.about, cause.title or cause.about, cause.department, cause.text,
         entry.opened_at, entry.times, entry.items, cause.page,
     )  # fmt: skip
-
-
-def by_kind(found: Iterable[Open]) -> list[Group]:
-    """Group alerts, the gravest kind first."""
-    kinds: dict[str, list[Open]] = {kind: [] for kind in GRAVEST}
-    for one in found:
-        kinds[one.kind].append(one)
-    return [Group(kind, KINDS[kind].name, KINDS[kind].press, tuple(of)) for kind, of in kinds.items() if of]

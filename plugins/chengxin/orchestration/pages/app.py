@@ -9,7 +9,17 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from chengxin.clock import Clock
-from chengxin.orchestration.pages import airflow_runs, batches, failures, home, published, queues, rendering, scorecards
+from chengxin.orchestration.pages import (
+    airflow_runs,
+    batches,
+    failures,
+    home,
+    outcomes,
+    published,
+    queues,
+    rendering,
+    scorecards,
+)
 from chengxin.orchestration.pages.overview import Overview
 from chengxin.orchestration.pages.views import PREFIX
 from chengxin.settings import Settings
@@ -66,6 +76,6 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         return Response(body, media_type=STATIC[name], headers={"Cache-Control": "private, max-age=86400"})
 
     failures.install(app)
-    for part in (home, batches, queues, published, scorecards):
+    for part in (home, batches, queues, published, scorecards, outcomes):
         app.include_router(part.router)
     return app

@@ -9,6 +9,7 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 
+from chengxin.alerting.holds import hold_of
 from chengxin.orchestration.ingest import dag_id as dag_of
 from chengxin.orchestration.pages import actions, airflow_runs
 from chengxin.orchestration.pages.access import OverviewDep, Reader, ReaderDep, note_values_shown
@@ -82,6 +83,7 @@ def batch(
     return page(
         request, reader, "batch.html.j2", section="batches", actions=startable, paused=paused,
         row=row, contract=contract, verdict=verdict, settled_by=settled_by, where=where,
+        hold=hold_of(home.layout, dataset, batch_id) if row["state"] == "held" else None,
         receipt=_json(home.layout.landing(dataset, batch_id) / "receipt.json"), rules=_spelled(rules),
         refused=refused, waiting=waiting, rows_shown=ROWS, earlier=earlier, raw=raw,
         told=told,

@@ -1,6 +1,6 @@
 """总览: what arrived, what is late, what needs somebody; and static facts about the index."""
 
-import json
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
@@ -8,15 +8,15 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from chengxin.orchestration.pages import airflow_runs, alerts
+from chengxin.orchestration.pages import airflow_runs, alerts, needs
 from chengxin.orchestration.pages.access import OverviewDep, ReaderDep
-from chengxin.orchestration.pages.rendering import page
-from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
+from chengxin.orchestration.pages.rendering import page, when
 
 router = APIRouter()
 DAYS = 30
 STUCK_HOURS = 6
-SHOWN = 8
+SHOWN = 12  # lines; the rest is folded
+LOOKED = 50  # drop folders that one page looks into
 
 
 @router.get("/")
@@ -45,61 +45,38 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
     publication = airflow_runs.publication(session)
     if publication.asked or publication.running:  # they are about to be published, or somebody is asked
         values["unpublished"] = 0
-    told = [a for a in alerts.open_alerts(home.layout, reader.only) if a.kind != "approval" or not publication.asked]
-    untold = _Untold(told)
-    stopped = [row for row in held if untold("held", row["dataset"], row["batch_id"])]
-    late = [one for one in overdue if untold("overdue", one.dataset)]
-    growing = [row for row in growing if untold("waiting", row["dataset"])]
-    problems = [row for row in problems if untold("contracts", row["path"])]
-    failed = publication.failed_run if untold("unpublished", SNAPSHOT_DAG) else None
-    needs = [told, problems, late, stopped, stuck, growing, publication.asked, failed, values["unpublished"]]
-    reasons = {r["batch_id"]: _why_held(home, r) for r in stopped[:SHOWN]}
+    found = needs.lines(
+        needs.Seen(
+            layout=home.layout, today=today, held=held, late=overdue, stuck=stuck, growing=growing, problems=problems,
+            told=alerts.open_alerts(home.layout, reader.only), publication=publication,
+            unpublished=values["unpublished"], refusal=values["refusal"], drafts=snapshots.drafts(home.layout),
+            may_start=reader.may_start, may_publish=reader.may_publish(), why_late=_why_late(home),
+        )
+    )  # fmt: skip
+    startable = [action for line in found for action in line.actions()]
     return page(
-        request,
-        reader,
-        "overview.html.j2",
-        section="",
-        heat=heat,
-        today=today,
-        overdue=overdue,
-        held=held,
-        alerts=alerts.by_kind(told),
-        late=late,
-        stopped=stopped,
-        problems=problems,
-        failed=failed,
-        reasons=reasons,
-        stuck=stuck,
-        growing=growing,
-        last=last,
-        publication=publication,
-        drafts=snapshots.drafts(home.layout),
-        calm=not any(needs),
-        shown=SHOWN,
-        **values,
-    )
+        request, reader, "overview.html.j2", section="", heat=heat, today=today, overdue=overdue, held=held, last=last,
+        needs=found, shown=SHOWN, dialogs={action.name: action for action in startable},
+        paused=airflow_runs.paused(session, {action.dag for action in startable}), **values,
+    )  # fmt: skip
 
 
-class _Untold:
-    """What the page sees by itself and no open alert says already; so each trouble stands there once."""
+def _why_late(home: Any) -> Callable[[Any], needs.Words | None]:
+    """Return what tells why a delivery is late, where that lies in its drop folder; only of the first ones."""
+    from chengxin.connectors.file_leftovers import leftovers
 
-    def __init__(self, told: list[alerts.Open]) -> None:
-        self._told = {(a.kind, a.about, item) for a in told for item in a.items or ("",)}
+    looked = iter(range(LOOKED))
 
-    def __call__(self, kind: str, about: str, item: str = "") -> bool:
-        return (kind, about, item) not in self._told
+    def told(late: Any) -> needs.Words | None:
+        with home.reading() as connection:
+            contract = home.contract(connection, late.dataset)
+        left = leftovers(contract, home.settings) if contract and next(looked, None) is not None else None
+        if left is None:
+            return None
+        values = {"folder": left.folder, "n": left.files, "at": when(left.newest.isoformat())}
+        return needs.Words("报送目录 {folder} 里有 {n} 个未写完的文件，最后写入 {at}：多半没有传完", values)
 
-
-def _why_held(home: Any, row: Any) -> str:
-    """Return the first grave finding about a held batch."""
-    if row["mismatch"]:
-        return str(row["mismatch"])
-    try:
-        verdict = json.loads((home.layout.validation(row["dataset"], row["batch_id"]) / "verdict.json").read_bytes())
-    except (OSError, ValueError):
-        return ""
-    grave = [f["message"] for f in verdict["findings"] if f["severity"] == "critical"]
-    return f"{grave[0]}{'……' if len(grave) > 1 else ''}" if grave else ""
+    return told
 
 
 def _every_day(rows: list[Any], since: date) -> list[dict[str, Any]]:

@@ -72,6 +72,11 @@ class Overview:
                 self._running = self._worker.submit(_follow, self.settings)
             return self._running
 
+    def look_anew(self) -> None:
+        """Let the next page look at the home at once: somebody has just changed it."""
+        with self._lock:
+            self._began = -INTERVAL
+
     def datasets(self) -> list[str]:
         """Return the names of all data sets with a contract or a batch."""
         with self.reading() as connection:

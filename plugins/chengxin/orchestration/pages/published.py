@@ -3,16 +3,21 @@
 import json
 from typing import Annotated, Any
 
+from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import FileResponse, Response
 
+from chengxin.alerting.causes import KINDS
 from chengxin.errors import SnapshotDamaged
+from chengxin.orchestration.ingest import dag_id
+from chengxin.orchestration.pages import actions, airflow_runs
 from chengxin.orchestration.pages.access import OverviewDep, ReaderDep
 from chengxin.orchestration.pages.rendering import language, page, when
 
 router = APIRouter()
 _Tier = Annotated[str, Query(pattern="^(government|open)$")]
 _SHOWN = 60
+_RECENT = 8
 
 
 @router.get("/snapshots")
@@ -76,33 +81,40 @@ def catalogue(
     department: Annotated[str, Query(max_length=100)] = "", share: Annotated[str, Query(max_length=10)] = "",
 ) -> Response:  # fmt: skip
     """Show what is collected."""
-    from chengxin.serve.operators import lists
+    from chengxin.serve.operators import arrivals, lists
 
     with home.reading() as connection:
         every = lists.datasets(connection, reader.only)
         problems = lists.problems(connection)
+        late = {one.dataset: one for one in arrivals.overdue(connection, home.clock.today(), reader.only)}
     rows = [r for r in every if department in {"", r["department"]} and share in {"", r["share"]}]
     return page(
         request, reader, "catalogue.html.j2", section="catalogue", rows=rows, department=department, share=share,
-        departments=lists.departments(every), problems=problems, kinds=_kinds(),
+        departments=lists.departments(every), problems=problems, kinds=_kinds(), late=late,
     )  # fmt: skip
 
 
 @router.get("/catalogue/{dataset}")
-def entry(request: Request, reader: ReaderDep, home: OverviewDep, dataset: str) -> Response:
-    """Show one data set: whose, on which basis, how it comes, which columns become what."""
+def entry(request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, dataset: str) -> Response:
+    """Show one data set: whose, on which basis, how it comes, whether it is late, which columns become what."""
+    from chengxin.connectors.file_leftovers import leftovers
     from chengxin.model.elements import elements
     from chengxin.orchestration.describe import CADENCES, CONNECTORS, MODES, TYPES
-    from chengxin.serve.operators import lists
+    from chengxin.serve.operators import arrivals, lists
 
     reader.require(dataset)
     with home.reading() as connection:
         row, contract = lists.dataset(connection, dataset), home.contract(connection, dataset)
+        late = next(iter(arrivals.overdue(connection, home.clock.today(), {dataset})), None)
+        _, batches = lists.batches(connection, lists.Filter(dataset=dataset))
     if row is None or contract is None:
         raise HTTPException(404, "没有这个数据集 (no such data set)")
     return page(
         request, reader, "dataset.html.j2", section="catalogue", row=row, contract=contract, elements=elements(),
         kind=_kinds().get(contract.kind), words={**CADENCES, **CONNECTORS, **MODES}, types=TYPES,
+        late=late, left=leftovers(contract, home.settings) if late else None, batches=batches[:_RECENT],
+        look=actions.look(dataset) if reader.may_start(dataset) else None, press=KINDS["overdue"].press,
+        paused=airflow_runs.is_paused(session, dag_id(dataset)),
     )  # fmt: skip
 
 

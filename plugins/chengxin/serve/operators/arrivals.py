@@ -121,10 +121,19 @@ def heat(connection: sqlite3.Connection, today: date, days: int = 30, only: Coll
     np.add.at(one, department, late * np.arange(len(facts))[:, None])
     cells, ids = np.moveaxis(grid, 0, 2).tolist(), one.tolist()
     rows = [
-        (code, name, tuple(Cell(*c, facts[i]["dataset"] if c[3] == 1 else "") for c, i in zip(*of, strict=True)))
-        for (code, name), *of in zip(names.items(), cells, ids, strict=True)
+        (
+            code,
+            name,
+            tuple(_cell(c, facts[min(i, len(facts) - 1)]["dataset"]) for c, i in zip(of_day, of_late, strict=True)),
+        )
+        for (code, name), of_day, of_late in zip(names.items(), cells, ids, strict=True)
     ]
     return Heat(shown, tuple(rows))
+
+
+def _cell(counts: Sequence[int], dataset: str) -> Cell:
+    arrived, held, waiting, late = counts
+    return Cell(arrived, held, waiting, late, dataset if late == 1 else "")
 
 
 def _arrivals(

@@ -55,60 +55,151 @@
     for (const button of document.querySelectorAll("[data-closes]")) {
       button.addEventListener("click", () => button.closest("dialog").close());
     }
+    for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("close", () => closed(dialog));
+    document.querySelector("#told button").addEventListener("click", () => { document.getElementById("told").hidden = true; });
+    const kept = remembered();
+    if (kept) announce(kept);
     for (const form of document.querySelectorAll("form[data-dag]")) form.addEventListener("submit", start);
     for (const field of document.querySelectorAll("form.filter select")) {
       field.addEventListener("change", () => field.form.requestSubmit());
     }
   });
 
-  // A button beside a row brings its batch and its place along.
+  // A button beside a row or a line brings along what it is about: data set, batch, place.
   function open(dialog, fills) {
     const form = dialog.querySelector("form"), given = JSON.parse(fills ?? "{}");
-    if (given.batch) {
-      form.dataset.conf = JSON.stringify({ ...JSON.parse(form.dataset.conf), batch: given.batch });
-      form.querySelector("[data-filled=batch]").textContent = given.batch;
+    if (!form.dataset.runs) {
+      form.reset();
+      say(form, "");
+      ready(form, true);
+    }
+    if (given.dag) form.dataset.dag = given.dag;
+    if (given.conf) form.dataset.conf = JSON.stringify(given.conf);
+    if (given.batch) form.dataset.conf = JSON.stringify({ ...JSON.parse(form.dataset.conf), batch: given.batch });
+    for (const name of ["dag", "batch", "subject"]) {
+      const place = form.querySelector(`[data-filled=${name}]`);
+      if (place && given[name]) place.textContent = given[name];
     }
     if (given.rows) form.elements.rows.value = given.rows;
+    if (given.paused !== undefined) {
+      form.querySelector("[data-paused]").hidden = !given.paused;
+      form.elements.unpause.checked = given.paused;
+    }
     dialog.showModal();
+  }
+
+  function ready(form, yes) {
+    form.querySelector("button.main").hidden = !yes;
+    form.querySelector("button.main").disabled = false;
+    form.querySelector("[data-closes]").textContent = JSON.parse(form.dataset.words).close;
+    delete form.dataset.ended;
+  }
+
+  // What became of a press stands in its dialog, and where that was closed meanwhile, at the foot of the page.
+  function say(form, text, link) {
+    const said = form.querySelector(".said");
+    said.textContent = text;
+    if (link) said.append(" ", anchor(link));
+    if (text && !form.closest("dialog").open) announce({ text, link });
+    form.dataset.last = JSON.stringify({ text, link });
+  }
+
+  function anchor(link) {
+    const made = document.createElement("a");
+    made.href = link.href;
+    if (link.airflow) made.dataset.airflow = "";
+    made.textContent = link.text;
+    return made;
+  }
+
+  function announce({ text, link }) {
+    const told = document.getElementById("told");
+    told.querySelector("span").textContent = text;
+    const old = told.querySelector("a"), fresh = link ? anchor(link) : document.createElement("a");
+    fresh.hidden = !link;
+    old.replaceWith(fresh);
+    told.hidden = false;
+  }
+
+  function remembered() {
+    try {
+      const kept = sessionStorage.getItem("chengxin-told");
+      sessionStorage.removeItem("chengxin-told");
+      return kept && JSON.parse(kept);
+    } catch { return null; /* no storage in this frame */ }
+  }
+
+  // The page shows what it was before the run; so it is loaded again, and keeps saying what came of it.
+  function closed(dialog) {
+    const form = dialog.querySelector("form");
+    if (form.dataset.ended) {
+      try { sessionStorage.setItem("chengxin-told", form.dataset.last); } catch { /* no storage in this frame */ }
+      location.reload();
+    } else if (form.dataset.runs) {
+      announce(JSON.parse(form.dataset.last));
+    }
   }
 
   async function ask(method, address, body) {
     const headers = body ? { "Content-Type": "application/json" } : {};
-    return fetch(address, { method, headers, body: body && JSON.stringify(body), credentials: "same-origin" });
+    try {
+      return await fetch(address, { method, headers, body: body && JSON.stringify(body), credentials: "same-origin" });
+    } catch { return null; /* nobody there */ }
   }
 
   // Start a run through Airflow's own interface, with the reader's session, and say what becomes of it.
   async function start(event) {
     event.preventDefault();
-    const form = event.target, words = JSON.parse(form.dataset.words), said = form.querySelector(".said");
-    const press = form.querySelector("button.main");
-    const tell = (text) => { said.hidden = false; said.textContent = text; };
-    press.disabled = true;
+    const form = event.target, words = JSON.parse(form.dataset.words), dag = form.dataset.dag;
+    form.querySelector("button.main").disabled = true;
+    say(form, words.starting);
     const conf = JSON.parse(form.dataset.conf);
     for (const name of ["rows", "reason"]) if (form.elements[name]) conf[name] = form.elements[name].value;
-    if (form.unpause?.checked) await ask("PATCH", form.dataset.dag, { is_paused: false });
-    const answer = await ask("POST", `${form.dataset.dag}/dagRuns`, { logical_date: null, conf });
-    const run = await answer.json().catch(() => ({}));
-    if (!answer.ok) {
-      press.disabled = false;
-      tell(answer.status === 403 ? words.refused : `${words.failed}${JSON.stringify(run.detail ?? answer.status)}`);
+    const refusal = await begin(form, words, `${form.dataset.api}${encodeURIComponent(dag)}`, conf);
+    if (refusal.text) {
+      say(form, refusal.text);
+      form.querySelector("button.main").disabled = false;
       return;
     }
-    const link = document.createElement("a");
-    link.href = form.dataset.page + encodeURIComponent(run.dag_run_id);
-    link.dataset.airflow = "";
-    link.textContent = run.dag_run_id;
-    let state = "queued";
-    while (state === "queued" || state === "running") {
-      tell(`${words[state]} `);
-      said.append(link);
-      await new Promise((done) => setTimeout(done, 2000));
-      const now = await ask("GET", `${form.dataset.dag}/dagRuns/${encodeURIComponent(run.dag_run_id)}`);
-      if (now.ok) state = (await now.json()).state;
+    const run = encodeURIComponent(refusal.run), link = { href: `${form.dataset.page}${dag}/runs/${run}`, airflow: true, text: words.run };
+    form.dataset.runs = "1";
+    ready(form, false);
+    const well = await follow(form, words, `${form.dataset.told}${encodeURIComponent(dag)}/${run}`, link);
+    delete form.dataset.runs;
+    form.dataset.ended = "1";
+    form.querySelector("[data-closes]").textContent = words.finish;
+    form.querySelector(".said").classList.toggle("well", well);
+  }
+
+  // Return the run that was started, or the text that says why none was.
+  async function begin(form, words, address, conf) {
+    if (form.elements.unpause?.checked) {
+      const switched = await ask("PATCH", address, { is_paused: false });
+      if (!switched?.ok) return { text: switched ? (words[switched.status === 403 ? "unpause" : switched.status] ?? words.failed + switched.status) : words.offline };
     }
-    tell(`${state === "success" ? words.success : words.ended} `);
-    said.append(link);
-    if (state === "success") setTimeout(() => location.reload(), 6000); // the pages look at the home every five seconds
+    const answer = await ask("POST", `${address}/dagRuns`, { logical_date: null, conf });
+    if (!answer) return { text: words.offline };
+    const run = await answer.json().catch(() => ({}));
+    if (answer.ok) return { run: run.dag_run_id };
+    const detail = typeof run.detail === "string" ? run.detail : JSON.stringify(run.detail ?? "");
+    return { text: words[answer.status] ?? `${words.failed}${answer.status} ${detail}` };
+  }
+
+  // Tell how far a run is until nothing more is to be told; return whether it did what was asked.
+  async function follow(form, words, address, run) {
+    for (;;) {
+      const answer = await ask("GET", address);
+      if (answer && !answer.ok && answer.status < 500) {
+        say(form, words[answer.status === 401 ? 401 : "lost"], run);
+        return false;
+      }
+      const now = answer?.ok ? await answer.json() : { text: words.waits };
+      const link = now.href ? { href: form.dataset.page.replace(/\/dags\/$/, "") + now.href, airflow: true, text: words.answer } : run;
+      const reload = now.done && !form.closest("dialog").open;
+      say(form, now.text, reload ? { href: location.href, text: words.reload } : link);
+      if (now.done) return now.well;
+      await new Promise((done) => setTimeout(done, 2000));
+    }
   }
 
   // Airflow shows these pages in a frame that may not move the window; an anchor of the window's own document may.

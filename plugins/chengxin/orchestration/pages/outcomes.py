@@ -1,0 +1,149 @@
+"""What became of a run that somebody started from a page, in words: read until it is done."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy import select
+
+from chengxin.alerting.book import Book
+from chengxin.orchestration import forms
+from chengxin.orchestration.ingest import SAID
+from chengxin.orchestration.ingest import dag_id as dag_of
+from chengxin.orchestration.pages import airflow_runs
+from chengxin.orchestration.pages.access import OverviewDep, ReaderDep
+from chengxin.orchestration.pages.needs import Words
+from chengxin.orchestration.pages.rendering import language
+from chengxin.orchestration.pages.words import english
+from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
+from chengxin.store.layout import Layout
+
+router = APIRouter()
+SETTLES = timedelta(seconds=10)  # a failed task has told why by then
+COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far a run is. done: nothing more will be told. well: it did what was asked. href: where else to look."""
+
+    words: tuple[Words, ...]
+    done: bool = False
+    well: bool = False
+    href: str = ""
+
+
+@router.get("/runs/{dag_id}/{run_id}")
+def outcome(
+    request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, dag_id: str, run_id: str
+) -> Response:
+    """Return state and words of a run as JSON: {done, well, text, href}."""
+    dataset = dag_id.removeprefix("ingest__")
+    if dag_of(dataset) == dag_id:
+        reader.require(dataset)
+    elif dag_id != SNAPSHOT_DAG or not reader.may_publish():
+        raise HTTPException(404, "没有这个流程 (no such DAG)")
+    wanted = select(DagRun.state, DagRun.end_date).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
+    run = session.execute(wanted).first()
+    if run is None:
+        raise HTTPException(404, "没有这次运行 (no such run)")
+    found = _outcome(session, home.layout, dag_id, run_id, str(run[0]), run[1])
+    if found.done:
+        home.look_anew()
+    translate = english if language(request) == "en" else str
+    text = " ".join(words.told(translate) for words in found.words)
+    return JSONResponse({"done": found.done, "well": found.well, "text": text, "href": found.href})
+
+
+def _outcome(session: Any, layout: Layout, dag: str, run_id: str, state: str, ended: datetime | None) -> Outcome:
+    if state == "queued":
+        if airflow_runs.paused(session, [dag]):
+            return Outcome((Words("该流程已停用，运行在排队；启用流程后才会运行。"),), done=True)
+        return Outcome((Words("排队中：前一次运行结束后开始。"),))
+    tasks = _tasks(session, dag, run_id)
+    if state == "running":
+        return _running(layout, tasks, dag, run_id)
+    if state == "failed":
+        why = _why(layout, run_id)
+        if not why and ended and datetime.now(UTC) - ended < SETTLES:
+            return Outcome((Words("运行失败，正在查明原因……"),))
+        names = "、".join(sorted({name for name, at in tasks if at == "failed"})) or "–"
+        what = Words(why) if why else Words("任务 {names} 失败，原因见任务日志。", {"names": names})
+        return Outcome((Words("没有成功："), what, *_done(session, dag, run_id, partly=True)), done=True)
+    if dag == SNAPSHOT_DAG:
+        published = ("publish", "success") in tasks
+        words = "已发布新快照。" if published else "没有发布新快照：没有变化，或审批意见为“不发布”。"
+        return Outcome((Words(words),), done=True, well=published)
+    return Outcome(tuple(_done(session, dag, run_id)), done=True, well=True)
+
+
+def _running(layout: Layout, tasks: list[tuple[str, str]], dag: str, run_id: str) -> Outcome:
+    if any(at == "awaiting_input" for _, at in tasks):
+        href = f"{airflow_runs.run_page(dag, run_id)}/tasks/approve/required_actions"
+        return Outcome((Words("有存疑的批次，等待审批；作答后发布。"),), done=True, href=href)
+    again = [name for name, at in tasks if at == "up_for_retry"]
+    if again:
+        return Outcome((Words("任务 {names} 没有成功，稍后自动再试；可以关闭本窗口。", {"names": "、".join(again)}),))
+    return Outcome((Words("运行中……"),))
+
+
+def _tasks(session: Any, dag: str, run_id: str) -> list[tuple[str, str]]:
+    wanted = select(TaskInstance.task_id, TaskInstance.state)
+    found = session.execute(wanted.where(TaskInstance.dag_id == dag, TaskInstance.run_id == run_id))
+    return [(str(name), str(state or "")) for name, state in found]
+
+
+def _why(layout: Layout, run_id: str) -> str:
+    """Return why a task of this run failed, as its alert tells."""
+    found = [e for e in Book(layout).open_entries() if f"/runs/{run_id}/" in f"{e.cause.page}/"]
+    return max(found, key=lambda entry: entry.seen_at).cause.text if found else ""
+
+
+def _done(session: Any, dag: str, run_id: str, *, partly: bool = False) -> list[Words]:
+    """Return what the tasks of an ingest run left in words. partly: of a run that failed, what it did all the same."""
+    wanted = select(XComModel.value).where(XComModel.dag_id == dag, XComModel.run_id == run_id, XComModel.key == SAID)
+    said = [value for value in map(XComModel.deserialize_value, session.scalars(wanted)) if isinstance(value, dict)]
+    asked = next((one for one in said if "action" in one), {})
+    batches = [one for one in said if "action" not in one]
+    if partly and not batches:
+        return []
+    return [*_asked(asked, batches), *_batches(batches)]
+
+
+def _asked(asked: dict[str, Any], batches: list[dict[str, Any]]) -> list[Words]:
+    action = asked.get("action")
+    if action == forms.REPLAY:
+        if not asked["checked"]:
+            return [Words("没有待更正的疑问数据，无可重放。")]
+        left = asked["checked"] - asked["passed"]
+        values = {"checked": asked["checked"], "passed": asked["passed"], "left": left}
+        return [Words("重新检查 {checked} 行：{passed} 行通过，{left} 行仍退回。", values)]
+    if action == forms.RELEASE:
+        return [Words("已放行。" if batches else "该批次此前已入库，未作改动。")]
+    if action in {forms.CLOSE, forms.REOPEN}:
+        words = "办结 {n} 行。" if action == forms.CLOSE else "{n} 行重新列为待更正。"
+        again = [Words("另有 {n} 行本来就是如此。", {"n": asked["already"]})] if asked["already"] else []
+        return [Words(words, {"n": asked["changed"]}), *again]
+    if asked.get("found") or batches:
+        return [Words("收到 {n} 份新报送。", {"n": asked.get("found", 0)})]
+    return [Words("来源处没有新的报送。")]
+
+
+def _batches(batches: list[dict[str, Any]]) -> list[Words]:
+    """Return the account of the batches that were admitted, added up, and how many are held."""
+    admitted = [one for one in batches if not one.get("held")]
+    found = []
+    if admitted:
+        values = {name: sum(int(one.get(name, 0)) for one in admitted) for name in COUNTS}
+        found.append(Words("入库 {n} 个批次：", {"n": len(admitted)}))
+        account = "收到 {received} 行 = 入库 {accepted} + 疑问 {quarantined} + 重复 {duplicate} + 未关联 {unlinked}。"
+        found.append(Words(account, values))
+    if len(admitted) < len(batches):
+        found.append(Words("{n} 个批次暂缓，未入库。", {"n": len(batches) - len(admitted)}))
+    return found

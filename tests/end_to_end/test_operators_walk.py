@@ -113,7 +113,7 @@ def _to_the_bad_row(walk: Walk) -> None:
     walk.shot("1-overview")
     walk.framed.locator(f'a[href*="/batches/{ACCOUNTS}/"]').first.click()
     walk.framed.get_by_text("整批暂缓").wait_for()
-    assert walk.framed.get_by_text("填充率 0.0%，低于下限 50.0%").first.is_visible()
+    assert walk.framed.get_by_text("低于下限 50.0%").first.is_visible()
     row = walk.framed.locator("table.rows tbody tr").first
     row.scroll_into_view_if_needed()
     text = row.inner_text()
@@ -159,8 +159,11 @@ def _replay(walk: Walk, contracts: Path) -> None:
     walk.page.get_by_role("button", name="重放疑问数据…").click()
     walk.shot("6-replay")
     walk.page.get_by_role("button", name="开始").click()
-    with walk.page.expect_event("load"):  # the page loads itself again once it can show what came of the run
-        walk.page.get_by_text("运行成功").wait_for()
+    walk.page.locator("dialog[open]").get_by_text("重新检查 1 行：1 行通过，0 行仍退回。").wait_for()
+    walk.shot("6-replayed")
+    with walk.page.expect_event("load"):  # the page loads itself again, and keeps saying what came of the run
+        walk.page.get_by_role("button", name="完成").click()
+    walk.page.locator("#told").get_by_text("重新检查 1 行").wait_for()
     walk.ours(f"batches?dataset={ACCOUNTS}")
     assert walk.page.locator("tbody tr").count() == before + 1, "what passed is a batch of its own"
     walk.shot("7-replayed")
@@ -182,8 +185,9 @@ def _close_by_hand(walk: Walk) -> None:
     dialog.locator("[name=reason]").fill(SETTLED)
     walk.shot("9-close")
     dialog.get_by_role("button", name="开始").click()
+    dialog.get_by_text("办结 1 行。").wait_for()
     with walk.page.expect_event("load"):
-        walk.page.get_by_text("运行成功").wait_for()
+        dialog.get_by_role("button", name="完成").click()
     walk.page.get_by_text("已人工办结").first.wait_for()
     assert walk.page.get_by_text(SETTLED).first.is_visible()
     walk.shot("10-closed")

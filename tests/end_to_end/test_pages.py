@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -246,6 +247,58 @@ def test_the_overview_says_of_each_open_alert_what_to_press(served, admin):
         assert 'data-airflow href="/dags/ingest__test_pen"' in lines[1]
         assert 'data-opens="start-retry"' in lines[1]
     admin.get(served.url("?lang=zh"), timeout=30)
+
+
+def test_a_page_learns_in_words_what_a_run_did(served, admin, looker):
+    (run,) = admin.get(f"{served.base}/api/v2/dags/ingest__test_pen/dagRuns", timeout=30).json()["dag_runs"]
+    address = served.url(f"runs/ingest__test_pen/{quote(run['dag_run_id'], safe='')}")
+    told = admin.get(address, timeout=30).json()
+    assert (told["done"], told["well"]) == (True, True)
+    assert told["text"] == ("收到 1 份新报送。 入库 1 个批次： 收到 4 行 = 入库 2 + 疑问 1 + 重复 0 + 未关联 1。")
+    assert looker.get(address, timeout=30).json() == told
+    assert "1 new deliveries received." in admin.get(f"{address}?lang=en", timeout=30).json()["text"]
+    for other in ("runs/ingest__test_pen/none", "runs/housekeeping/x", "runs/ingest__none/x"):
+        assert admin.get(served.url(other), timeout=30).status_code in {403, 404}, other
+    assert looker.get(served.url("runs/snapshot/x"), timeout=30).status_code == 404
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
+def test_a_press_tells_its_result_whatever_it_is(served):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        context = browser.new_context()
+        token = served.session("admin").cookies["_token"]
+        context.add_cookies([{"name": "_token", "value": token, "url": served.base}])
+        page = context.new_page()
+        page.goto(served.url("?lang=zh"))
+
+        def press(status: int | None) -> str:
+            if status:
+                page.route("**/dagRuns", lambda route: route.fulfill(status=status, json={"detail": "x"}))
+            page.locator("tr.of-source button").click()
+            dialog = page.locator("dialog[open]")
+            dialog.locator("[name=unpause]").set_checked(False)
+            dialog.get_by_role("button", name="开始").click()
+            dialog.locator(".said", has_text=re.compile("。|：")).wait_for()
+            page.unroute("**/dagRuns")
+            return str(dialog.locator(".said").inner_text())
+
+        for status, words in (
+            (403, "没有启动该流程的权限"),
+            (409, "拒绝启动"),
+            (401, "重新登录"),
+            (500, "没有启动成功：500"),
+        ):
+            assert words in press(status)
+            page.keyboard.press("Escape")
+            assert page.locator("dialog[open]").count() == 0
+        assert "该流程已停用，运行在排队" in press(None), "nothing would ever come of it"
+        with page.expect_event("load"):
+            page.locator("dialog[open]").get_by_role("button", name="完成").click()
+        page.locator("#told").get_by_text("运行在排队").wait_for()
+        browser.close()
 
 
 def test_the_overview_says_what_is_not_published_and_why(served, admin, looker):

@@ -63,7 +63,7 @@ class Batch:
 
 
 def late(dataset: str, department: str, days: int) -> Overdue:
-    return Overdue(dataset, f"数据集{dataset}", department, "daily", "2026-03-01", date(2026, 3, 10), days)
+    return Overdue(dataset, f"数据集{dataset}", department, "daily", "2026-03-01", date(2026, 3, 10), days, department)
 
 
 def test_every_kind_has_its_place_and_its_name():
@@ -95,6 +95,7 @@ def test_late_data_sets_are_one_line_a_department(tmp_path: Path):
     assert (many.department, many.what.told(str), many.days, len(many.parts)) == ("甲局", "8 个数据集", 8, 8)
     assert (one.what.told(str), one.href, one.days) == ("数据集d8", "catalogue/d8", 9)
     assert {part.href for part in many.parts} == {f"catalogue/d{n}" for n in range(8)}
+    assert many.href.startswith("catalogue?department=")
     assert not any(part.airflow for part in (*many.parts, one)), "our page of the data set, not Airflow's"
     assert many.since == date(2026, 3, 11), "since the day after the last one in time, whenever the alert was opened"
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from chengxin.alerting.causes import KINDS
 from chengxin.alerting.holds import Hold, hold_of
@@ -177,11 +178,11 @@ def _batch(seen: Seen, row: Any, hold: Hold) -> Line:
 
 def _late(seen: Seen) -> list[Line]:
     """Return a line for each department, whose late data sets stand in its parts."""
-    departments: dict[str, list[Line]] = {}
+    departments: dict[tuple[str, str], list[Line]] = {}
     for one in seen.late:
-        departments.setdefault(one.department_name, []).append(_overdue(seen, one))
+        departments.setdefault((one.department, one.department_name), []).append(_overdue(seen, one))
     found = []
-    for name, of in departments.items():
+    for (code, name), of in departments.items():
         if len(of) == 1:
             found.append(of[0])
             continue
@@ -192,7 +193,7 @@ def _late(seen: Seen) -> list[Line]:
                 "overdue",
                 Words("{n} 个数据集", {"n": len(of)}),
                 Words(names),
-                "",
+                f"catalogue?{urlencode({'department': code})}",
                 department=name,
                 since=min(line.since for line in of if line.since),
                 days=longest.days,

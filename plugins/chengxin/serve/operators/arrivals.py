@@ -31,6 +31,7 @@ class Overdue:
     last_day: str
     due: date
     days: int
+    department: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def overdue(connection: sqlite3.Connection, today: date, only: Collection[str] |
     """Return the data sets that are overdue today, the longest first."""
     clause, bound = allowed(only, "d.dataset")
     rows = connection.execute(
-        f"""SELECT d.dataset, d.title, d.department_name, d.cadence, d.late_after, t.last_day FROM dataset d
-            JOIN dataset_total t USING (dataset) WHERE t.last_day IS NOT NULL {clause} ORDER BY d.dataset""",
+        f"""SELECT d.dataset, d.title, d.department, d.department_name, d.cadence, d.late_after, t.last_day
+            FROM dataset d JOIN dataset_total t USING (dataset) WHERE t.last_day IS NOT NULL {clause} ORDER BY d.dataset""",
         bound,
     ).fetchall()
     if not rows:
@@ -91,7 +92,16 @@ def overdue(connection: sqlite3.Connection, today: date, only: Collection[str] |
     late = np.flatnonzero(~np.isnat(due) & (due < now))
     past = _worked_before(now) - _worked_before(due[late])
     found = [
-        Overdue(r["dataset"], r["title"], r["department_name"], r["cadence"], r["last_day"], d.astype(date), int(n))
+        Overdue(
+            r["dataset"],
+            r["title"],
+            r["department_name"],
+            r["cadence"],
+            r["last_day"],
+            d.astype(date),
+            int(n),
+            r["department"],
+        )
         for r, d, n in zip([rows[i] for i in late], due[late], past, strict=True)
     ]
     return sorted(found, key=lambda o: (-o.days, o.dataset))

@@ -81,7 +81,8 @@ def overdue(connection: sqlite3.Connection, today: date, only: Collection[str] |
     clause, bound = allowed(only, "d.dataset")
     rows = connection.execute(
         f"""SELECT d.dataset, d.title, d.department, d.department_name, d.cadence, d.late_after, t.last_day
-            FROM dataset d JOIN dataset_total t USING (dataset) WHERE t.last_day IS NOT NULL {clause} ORDER BY d.dataset""",
+            FROM dataset d JOIN dataset_total t USING (dataset)
+            WHERE t.last_day IS NOT NULL {clause} ORDER BY d.dataset""",
         bound,
     ).fetchall()
     if not rows:

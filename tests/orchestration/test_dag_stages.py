@@ -153,7 +153,9 @@ def test_a_held_batch_is_released_with_the_reason_and_the_name_and_the_run_goes_
     (batch,) = [p.name for p in (settings.home / "landing" / "commerce_demo").iterdir()]
     assert stages.pending(strict) == [], "held"
     asked = {"action": "release", "batch": batch, "reason": "已电话核实"}
-    assert stages.discover(strict, asked, by="zhang") == []
+    said: list[dict] = []
+    assert stages.discover(strict, asked, by="zhang", say=said.append) == []
+    assert said == [{"action": "release", "batch": batch}]
     assert stages.pending(strict) == [batch]
     verdict = json.loads((Layout(settings.home).validation("commerce_demo", batch) / "verdict.json").read_text())
     assert verdict["findings"][-1]["message"] == "人工放行：已电话核实（zhang）"
@@ -191,13 +193,16 @@ def test_a_refused_row_is_settled_with_reason_and_name_and_waits_again_when_that
 def test_replay_lands_the_refused_rows_that_pass_now_and_the_run_goes_on_with_them(contract, settings):
     column = "  - {source: 名称, element: subject_name"
     strict = CONTRACT.replace(f"{column}}}", f"{column}, required: true}}")
+    taken = "quality: {quarantined: {warn: 0.9, hold: 0.95}}\n"  # a batch that is held has nothing to replay
     file = settings.contracts / "commerce" / "commerce_demo.yaml"
-    file.write_text(strict, "utf-8")
+    file.write_text(strict + taken, "utf-8")
     before = load(settings.contracts).contracts["commerce_demo"]
     land_all(before, settings)
-    assert stages.discover(before, {"action": "replay", "batch": None}) == []
+    said: list[dict] = []
+    assert stages.discover(before, {"action": "replay", "batch": None}, say=said.append) == []
     assert stages.pending(before) == [], "nothing passes yet"
-    file.write_text(CONTRACT.replace(f"{column}}}", f"{column}, required: false}}"), "utf-8")
+    file.write_text(CONTRACT.replace(f"{column}}}", f"{column}, required: false}}") + taken, "utf-8")
     mended = load(settings.contracts).contracts["commerce_demo"]
-    assert stages.discover(mended, {"action": "replay", "batch": None}) == []
+    assert stages.discover(mended, {"action": "replay", "batch": None}, say=said.append) == []
+    assert [(one["checked"], one["passed"]) for one in said] == [(1, 0), (1, 1)]
     assert len(stages.pending(mended)) == 1

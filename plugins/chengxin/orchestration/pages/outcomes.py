@@ -108,7 +108,7 @@ def _why(layout: Layout, run_id: str) -> str:
 def _done(session: Any, dag: str, run_id: str, *, partly: bool = False) -> list[Words]:
     """Return what the tasks of an ingest run left in words. partly: of a run that failed, what it did all the same."""
     wanted = select(XComModel.value).where(XComModel.dag_id == dag, XComModel.run_id == run_id, XComModel.key == SAID)
-    said = [value for value in map(XComModel.deserialize_value, session.scalars(wanted)) if isinstance(value, dict)]
+    said = [value for value in map(XComModel.deserialize_value, session.execute(wanted)) if isinstance(value, dict)]
     asked = next((one for one in said if "action" in one), {})
     batches = [one for one in said if "action" not in one]
     if partly and not batches:

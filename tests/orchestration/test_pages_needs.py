@@ -24,7 +24,8 @@ QUIET = Publication(None, (), 0, running=False)
 def seen(home: Path, **more: Any) -> Seen:
     nothing = Seen(
         layout=Layout(home), today=TODAY, held=[], late=[], stuck=[], growing=[], problems=[], told=[],
-        publication=QUIET, unpublished=0, refusal=None, drafts=[], may_start=lambda dataset: True, may_publish=True,
+        publication=QUIET, unpublished=0, refusal=None, drafts=[], datasets={"a", "pen"},
+        may_start=lambda dataset: True, may_publish=True,
         why_late=lambda late: None,
     )  # fmt: skip
     return replace(nothing, told=open_alerts(Layout(home)), **more)
@@ -149,6 +150,18 @@ def test_what_failed_can_be_tried_again_from_its_line(tmp_path: Path):
     assert found["source"].button and found["source"].button.dag == "ingest__pen"
     assert (found["damaged"].button, found["damaged"].opens) == (None, "/dags/x")
     assert found["source"].airflow and found["source"].href == "/dags/ingest__pen"
+
+
+def test_a_chore_that_failed_is_opened_in_airflow_and_a_publication_started_anew(tmp_path: Path):
+    told(
+        tmp_path,
+        Cause("failed", "housekeeping", "任务失败", page="/dags/housekeeping/runs/r/tasks/expire"),
+        Cause("unpublished", "snapshot", "发布失败", page="/dags/snapshot/runs/r/tasks/publish"),
+    )
+    found = {line.kind: line for line in lines(seen(tmp_path))}
+    assert found["failed"].button is None, "there is no DAG ingest__housekeeping"
+    assert found["failed"].opens == "/dags/housekeeping/runs/r/tasks/expire"
+    assert found["unpublished"].button and found["unpublished"].button.dag == "snapshot"
 
 
 def test_words_take_values_in_both_languages():

@@ -26,6 +26,7 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
 
     today, now = home.clock.today(), home.clock.now()
     since = today - timedelta(days=DAYS - 1)
+    known = home.datasets() if reader.only is None else sorted(reader.only)
     with home.reading() as connection:
         heat = arrivals.heat(connection, today, DAYS, reader.only)
         overdue = arrivals.overdue(connection, today, reader.only)
@@ -37,7 +38,7 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
         last = snapshots.version(connection, "government", current) if current else None
         values: dict[str, Any] = {
             "totals": lists.totals(connection, reader.only),
-            "datasets": len(home.datasets()) if reader.only is None else len(reader.only),
+            "datasets": len(known),
             "daily": _every_day(lists.daily(connection, since, reader.only), since),
             "unpublished": snapshots.unpublished(connection, last, reader.only),
             "refusal": snapshots.refusal(home.layout, last) if reader.only is None else None,
@@ -50,6 +51,7 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
             layout=home.layout, today=today, held=held, late=overdue, stuck=stuck, growing=growing, problems=problems,
             told=alerts.open_alerts(home.layout, reader.only), publication=publication,
             unpublished=values["unpublished"], refusal=values["refusal"], drafts=snapshots.drafts(home.layout),
+            datasets=known,
             may_start=reader.may_start, may_publish=reader.may_publish(), why_late=_why_late(home),
         )
     )  # fmt: skip

@@ -99,6 +99,7 @@ class Seen:
     unpublished: int
     refusal: Any
     drafts: list[str]
+    datasets: Collection[str]
     may_start: Callable[[str], bool]
     may_publish: bool
     why_late: Callable[[Any], Words | None]
@@ -220,7 +221,7 @@ def _alert(seen: Seen, one: alerts.Open) -> Line:
     """Return the line of what the book knows and the index does not."""
     since, title = day_of(one.since), Words(one.title or one.about or "全部数据集")
     button = None
-    if one.kind in RETRIED and seen.may_start(one.about):
+    if one.kind in RETRIED and one.about in seen.datasets and seen.may_start(one.about):
         button = actions.retry(one.about)
     elif one.kind in {"unpublished", "failed"} and one.about == SNAPSHOT_DAG and seen.may_publish:
         button = actions.publish()

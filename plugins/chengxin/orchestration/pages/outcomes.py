@@ -1,7 +1,8 @@
 """What became of a run that somebody started from a page, in words: read until it is done."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.api_fastapi.common.db.common import SessionDep
@@ -13,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy import select
 
 from chengxin.alerting.book import Book
+from chengxin.clock import Clock
 from chengxin.orchestration import forms
 from chengxin.orchestration.ingest import SAID
 from chengxin.orchestration.ingest import dag_id as dag_of
@@ -66,21 +68,21 @@ def _outcome(session: Any, layout: Layout, dag: str, run_id: str, state: str, en
         if airflow_runs.paused(session, [dag]):
             return Outcome((Words("该流程已停用，运行在排队；启用流程后才会运行。"),), done=True)
         return Outcome((Words("排队中：前一次运行结束后开始。"),))
-    tasks = _tasks(session, dag, run_id)
+    tasks, said = _tasks(session, dag, run_id), _said(session, dag, run_id)
     if state == "running":
         return _running(layout, tasks, dag, run_id)
     if state == "failed":
-        why = _why(layout, run_id)
-        if not why and ended and datetime.now(UTC) - ended < SETTLES:
+        why = _why(layout, dag, run_id)
+        if not why and ended and Clock().now() - ended < SETTLES:
             return Outcome((Words("运行失败，正在查明原因……"),))
         names = "、".join(sorted({name for name, at in tasks if at == "failed"})) or "–"
         what = Words(why) if why else Words("任务 {names} 失败，原因见任务日志。", {"names": names})
-        return Outcome((Words("没有成功："), what, *_done(session, dag, run_id, partly=True)), done=True)
+        return Outcome((Words("没有成功："), what, *words_of(said, partly=True)), done=True)
     if dag == SNAPSHOT_DAG:
         published = ("publish", "success") in tasks
         words = "已发布新快照。" if published else "没有发布新快照：没有变化，或审批意见为“不发布”。"
         return Outcome((Words(words),), done=True, well=published)
-    return Outcome(tuple(_done(session, dag, run_id)), done=True, well=True)
+    return Outcome(tuple(words_of(said)), done=True, well=True)
 
 
 def _running(layout: Layout, tasks: list[tuple[str, str]], dag: str, run_id: str) -> Outcome:
@@ -99,20 +101,24 @@ def _tasks(session: Any, dag: str, run_id: str) -> list[tuple[str, str]]:
     return [(str(name), str(state or "")) for name, state in found]
 
 
-def _why(layout: Layout, run_id: str) -> str:
+def _why(layout: Layout, dag: str, run_id: str) -> str:
     """Return why a task of this run failed, as its alert tells."""
-    found = [e for e in Book(layout).open_entries() if f"/runs/{run_id}/" in f"{e.cause.page}/"]
+    found = [e for e in Book(layout).open_entries() if f"{e.cause.page}/".startswith(f"/dags/{dag}/runs/{run_id}/")]
     return max(found, key=lambda entry: entry.seen_at).cause.text if found else ""
 
 
-def _done(session: Any, dag: str, run_id: str, *, partly: bool = False) -> list[Words]:
-    """Return what the tasks of an ingest run left in words. partly: of a run that failed, what it did all the same."""
+def _said(session: Any, dag: str, run_id: str) -> list[dict[str, Any]]:
+    """Return what the tasks of a run left for people."""
     wanted = select(XComModel.value).where(XComModel.dag_id == dag, XComModel.run_id == run_id, XComModel.key == SAID)
-    said = [value for value in map(XComModel.deserialize_value, session.execute(wanted)) if isinstance(value, dict)]
+    return [value for value in map(XComModel.deserialize_value, session.execute(wanted)) if isinstance(value, dict)]
+
+
+def words_of(said: Sequence[dict[str, Any]], *, partly: bool = False) -> list[Words]:
+    """Put what the tasks of an ingest run left into words. partly: of a run that failed, what it did all the same."""
     asked = next((one for one in said if "action" in one), {})
     batches = [one for one in said if "action" not in one]
-    if partly and not batches:
-        return []
+    if partly:
+        return _batches(batches)
     return [*_asked(asked, batches), *_batches(batches)]
 
 

@@ -240,7 +240,7 @@ def test_the_overview_says_of_each_open_alert_what_to_press(served, admin):
         ("?lang=en", "Source not available", "ask the department about its interface"),
     ):
         lines = needs_of(admin.get(served.url(query), timeout=30).text)
-        assert [re.findall(r'class="of-(\w+)"', line)[0] for line in lines] == ["held", "source", "pending"]
+        assert [re.findall(r'class="of-(\w+)"', line)[0] for line in lines] == ["held", "source", "overdue", "pending"]
         assert source in lines[1]
         assert press in lines[1]
         assert "接口没有回应" in lines[1]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -9,6 +10,7 @@ from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
 from sqlalchemy import func, select
 from sqlalchemy.orm import configure_mappers
 
@@ -105,6 +107,26 @@ def publication(session: Any) -> Publication:
 def is_paused(session: Any, dag: str) -> bool:
     """Tell whether a DAG is switched off, so that its runs would only queue."""
     return bool(session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == dag)))
+
+
+def state_of_run(session: Any, dag: str, run_id: str) -> tuple[str, datetime | None] | None:
+    """Return the state of a run and when it ended; None when there is none."""
+    wanted = select(DagRun.state, DagRun.end_date).where(DagRun.dag_id == dag, DagRun.run_id == run_id)
+    found = session.execute(wanted).first()
+    return (str(found[0]), found[1]) if found else None
+
+
+def tasks_of_run(session: Any, dag: str, run_id: str) -> list[tuple[str, str]]:
+    """Return id and state of the tasks of a run."""
+    wanted = select(TaskInstance.task_id, TaskInstance.state)
+    found = session.execute(wanted.where(TaskInstance.dag_id == dag, TaskInstance.run_id == run_id))
+    return [(str(name), str(state or "")) for name, state in found]
+
+
+def said_in_run(session: Any, dag: str, run_id: str, key: str) -> list[dict[str, Any]]:
+    """Return what the tasks of a run left under a key, where it is a mapping."""
+    wanted = select(XComModel.value).where(XComModel.dag_id == dag, XComModel.run_id == run_id, XComModel.key == key)
+    return [value for value in map(XComModel.deserialize_value, session.execute(wanted)) if isinstance(value, dict)]
 
 
 def paused(session: Any, dags: Iterable[str]) -> set[str]:

@@ -6,12 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.api_fastapi.common.db.common import SessionDep
-from airflow.models.dagrun import DagRun
-from airflow.models.taskinstance import TaskInstance
-from airflow.models.xcom import XComModel
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy import select
 
 from chengxin.alerting.book import Book
 from chengxin.clock import Clock
@@ -51,11 +47,10 @@ def outcome(
         reader.require(dataset)
     elif dag_id != SNAPSHOT_DAG or not reader.may_publish():
         raise HTTPException(404, "没有这个流程 (no such DAG)")
-    wanted = select(DagRun.state, DagRun.end_date).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
-    run = session.execute(wanted).first()
+    run = airflow_runs.state_of_run(session, dag_id, run_id)
     if run is None:
         raise HTTPException(404, "没有这次运行 (no such run)")
-    found = _outcome(session, home.layout, dag_id, run_id, str(run[0]), run[1])
+    found = _outcome(session, home.layout, dag_id, run_id, *run)
     if found.done:
         home.look_anew()
     translate = english if language(request) == "en" else str
@@ -68,7 +63,7 @@ def _outcome(session: Any, layout: Layout, dag: str, run_id: str, state: str, en
         if airflow_runs.paused(session, [dag]):
             return Outcome((Words("该流程已停用，运行在排队；启用流程后才会运行。"),), done=True)
         return Outcome((Words("排队中：前一次运行结束后开始。"),))
-    tasks, said = _tasks(session, dag, run_id), _said(session, dag, run_id)
+    tasks, said = airflow_runs.tasks_of_run(session, dag, run_id), airflow_runs.said_in_run(session, dag, run_id, SAID)
     if state == "running":
         return _running(layout, tasks, dag, run_id)
     if state == "failed":
@@ -95,22 +90,10 @@ def _running(layout: Layout, tasks: list[tuple[str, str]], dag: str, run_id: str
     return Outcome((Words("运行中……"),))
 
 
-def _tasks(session: Any, dag: str, run_id: str) -> list[tuple[str, str]]:
-    wanted = select(TaskInstance.task_id, TaskInstance.state)
-    found = session.execute(wanted.where(TaskInstance.dag_id == dag, TaskInstance.run_id == run_id))
-    return [(str(name), str(state or "")) for name, state in found]
-
-
 def _why(layout: Layout, dag: str, run_id: str) -> str:
     """Return why a task of this run failed, as its alert tells."""
     found = [e for e in Book(layout).open_entries() if f"{e.cause.page}/".startswith(f"/dags/{dag}/runs/{run_id}/")]
     return max(found, key=lambda entry: entry.seen_at).cause.text if found else ""
-
-
-def _said(session: Any, dag: str, run_id: str) -> list[dict[str, Any]]:
-    """Return what the tasks of a run left for people."""
-    wanted = select(XComModel.value).where(XComModel.dag_id == dag, XComModel.run_id == run_id, XComModel.key == SAID)
-    return [value for value in map(XComModel.deserialize_value, session.execute(wanted)) if isinstance(value, dict)]
 
 
 def words_of(said: Sequence[dict[str, Any]], *, partly: bool = False) -> list[Words]:

@@ -21,11 +21,12 @@ from chengxin.store.layout import Layout
 
 #: First who is waited for, then what stands still, then what failed, then what is late. Within a kind the oldest first.
 GRAVEST = (
-    "approval", "held", "broken", "damaged", "disk", "unpublished", "failed", "source", "slow", "contracts", "stuck",
-    "overdue", "waiting", "pending",
+    "approval", "held", "broken", "damaged", "disk", "unpublished", "failed", "aside", "source", "slow", "contracts",
+    "stuck",
+    "overdue", "unkeyed", "waiting", "pending",
 )  # fmt: skip
 NAMES = {"stuck": "尚无结论", "pending": "尚未发布", **{name: kind.name for name, kind in KINDS.items()}}
-CALM = {"approval", "slow", "stuck", "overdue", "waiting", "pending"}  # late, or waiting for somebody: nothing is wrong
+CALM = {"approval", "slow", "stuck", "overdue", "unkeyed", "waiting", "pending"}  # nothing is wrong
 _PLACE = re.compile(r"{(\w+)}")
 RETRIED = {"failed", "source", "slow", "stuck"}  # what a new run of the data set may mend
 

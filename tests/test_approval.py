@@ -9,7 +9,8 @@ import pytest
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.errors import ContractError
-from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
+from chengxin.handover import as_json
+from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, uscc
 
 STRICT = {"quality": {"quarantined": {"warn": 0.1, "hold": 0.9}}}
 
@@ -170,3 +171,139 @@ def test_a_rejection_and_its_reason_stand_in_the_next_manifest_and_only_there(of
     office.deliver("test_penalty", penalty(10, uscc=uscc(1)), day=5)
     office.publish(day=5)
     assert "rejected" not in manifest(office)["extra"], "the very same answer is no second rejection"
+
+
+def grave(office: Office, day: float, by: str = "li") -> str:
+    """Deliver a batch that is held and release it; return its id."""
+    rows = [penalty(20, uscc=uscc(2)), *[penalty(n, uscc=uscc(1), decision_on="") for n in range(21, 40)]]
+    held = office.deliver("test_fines", *rows, day=day)
+    assert held["verdict"] == "hold"
+    contract, clock = office.contracts["test_fines"], Clock(START + timedelta(days=day))
+    landed = pipeline.batch(office.settings, "test_fines", held["batch_id"])
+    pipeline.release(contract, landed, office.settings, clock, "已电话核实", by)
+    pipeline.ingest(contract, landed, office.settings, clock)
+    return held["batch_id"]
+
+
+def approve(office: Office, *by: str, day: float = 5):
+    second = pipeline.Opinion(by[1], "同意", "2026-03-05T00:00:00+00:00") if len(by) > 1 else None
+    said = pipeline.Approval("发布", "已核实", by[0], "2026-03-05T00:00:00+00:00", second=second)
+    return pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=day)), said)
+
+
+def test_a_released_batch_is_a_doubt_with_name_and_reason(office):
+    office.publish()
+    batch = grave(office, day=1)
+    found = pipeline.review(office.contracts, office.settings)
+    (doubt,) = found.doubts
+    assert (doubt.why, doubt.batch_id, found.releasers()) == ("released", batch, ["li"])
+    assert (doubt.released.by, doubt.released.reason) == ("li", "已电话核实")
+    assert any("疑问" in said for said in doubt.findings), "what was wrong stands there"
+
+
+@pytest.mark.parametrize(
+    ("people", "enough"), [((), False), (("li",), False), (("wang",), True), (("li", "wang"), True)]
+)
+def test_what_one_released_another_has_to_approve(office, people, enough):
+    office.publish()
+    grave(office, day=1)
+    office.deliver("test_penalty", penalty(7, uscc=uscc(2)), day=2)
+    approve(office, *people) if people else office.publish(day=5)
+    assert ("湘示罚〔2026〕20号" in fines(office)) is enough
+    assert ("湘示罚〔2026〕7号" in fines(office)) is enough, "what came after it waits too"
+
+
+def test_a_released_batch_that_was_left_out_still_needs_two(office):
+    office.publish()
+    batch = grave(office, day=1)
+    office.deliver("test_penalty", penalty(7, uscc=uscc(2)), day=2)
+    publish(office, "不含所选来源发布", "test_fines", day=2)
+    office.publish(day=3)
+    assert fines(office) == {"湘示罚〔2026〕1号", "湘示罚〔2026〕7号"}
+    assert [a.batch_id for a in pipeline.released(office.contracts, office.settings)] == [batch]
+    approve(office, "wang")
+    assert "湘示罚〔2026〕20号" in fines(office)
+    assert pipeline.released(office.contracts, office.settings) == []
+
+
+def test_the_manifest_names_no_released_batch_as_held(office):
+    office.publish()
+    held = office.deliver("test_fines", *[penalty(n, uscc=uscc(1), decision_on="") for n in range(19)], day=1)
+    other = office.deliver("test_fines", *[penalty(n, uscc=uscc(2), decision_on="") for n in range(18)], day=1)
+    office.deliver("test_penalty", penalty(7, uscc=uscc(1)), day=1)
+    both = (held["batch_id"], other["batch_id"])
+    publish(office, "发布", day=1, held=both)
+    assert manifest(office)["extra"]["held"] == sorted(both)
+    batch = grave(office, day=2)
+    approve(office, "wang")
+    extra = manifest(office)["extra"]
+    assert extra["held"] == sorted(both)
+    (entry,) = [b for b in manifest(office)["batches"] if b["batch_id"] == batch]
+    assert (entry["released"]["by"], entry["released"]["reason"]) == ("li", "已电话核实")
+
+
+def test_what_was_seen_held_and_then_released_is_not_held(office):
+    office.publish()
+    rows = [penalty(20, uscc=uscc(2)), *[penalty(n, uscc=uscc(1), decision_on="") for n in range(21, 40)]]
+    held = office.deliver("test_fines", *rows, day=1)["batch_id"]
+    office.deliver("test_penalty", penalty(7, uscc=uscc(1)), day=1)
+    publish(office, "发布", day=1, held=(held,))
+    landed, clock = pipeline.batch(office.settings, "test_fines", held), Clock(START)
+    pipeline.release(office.contracts["test_fines"], landed, office.settings, clock, "已核实", "li")
+    pipeline.ingest(office.contracts["test_fines"], landed, office.settings, clock)
+    approve(office, "wang")
+    assert "held" not in manifest(office)["extra"]
+
+
+def test_the_review_counts_what_comes_changes_and_goes(office):
+    fields = ("full", {"quality": {"quarantined": {"warn": 0.9, "hold": 0.95}, "shrink": {"warn": 0.01, "hold": 0.99}}})
+    office.contract("test_list", "penalty", PENALTY, mode=fields[0], **fields[1])
+    office.deliver("test_list", *[penalty(n, uscc=uscc(1)) for n in range(50, 80)], day=0)
+    office.publish()
+    before = fines(office)
+    rows = [penalty(n, uscc=uscc(1)) for n in range(55, 79)]
+    rows[0] |= {"penalty_content": "警告"}
+    office.deliver("test_list", *rows, penalty(90, uscc=uscc(2)), day=1)
+    office.deliver("test_reg", company(3), day=1)
+    found = pipeline.review(office.contracts, office.settings)
+    counts = {c.kind: (c.added, c.changed, c.withdrawn) for c in found.changes}
+    assert counts == {"penalty": (1, 1, 6), "registration": (1, 0, 0)}
+    publish(office, "发布", day=1)
+    assert len(fines(office)) == len(before) + 1 - 6, "and that is what happened"
+
+
+def test_the_review_names_a_few_records_and_no_person(office):
+    office.contract("test_people", "person_base", PERSON)
+    office.deliver(
+        "test_people", {"person_name": "张示例", "person_doc_no": person_doc(1), "region_code": "430102"}, day=0
+    )
+    shop = {"subject_name": "李示例", "uscc": uscc(5, kind="92"), "region_code": "430102"}
+    office.deliver("test_reg", company(4), shop, day=0)
+    named = {"person_doc_no": person_doc(1), "subject_name": "张示例"}
+    rows = [penalty(31, uscc=uscc(4)), penalty(32, uscc=shop["uscc"]), penalty(33, **named)]
+    office.deliver("test_fines", *rows, penalty(34, uscc=uscc(1), decision_on=""), day=1)
+    found = pipeline.review(office.contracts, office.settings)
+    examples = [e for c in found.changes for e in c.examples]
+    assert all(len([e for e in c.examples if e.action == "added"]) <= 3 for c in found.changes)
+    assert any("湖南示例4有限公司" in e.values.values() or "湖南示例1有限公司" in e.values.values() for e in examples)
+    people = [e for e in examples if e.subject_type == "person"]
+    assert people
+    assert all(e.values == {} for e in people)
+    told = json.dumps([as_json(c) for c in found.changes], ensure_ascii=False)
+    assert not [secret for secret in ("张示例", "李示例", person_doc(1)) if secret in told]
+
+
+def test_a_preview_against_nothing_counts_all_as_new(office):
+    doubtful(office, day=1)
+    (fine,) = [c for c in pipeline.review(office.contracts, office.settings).changes if c.kind == "penalty"]
+    assert (fine.added, fine.changed, fine.withdrawn) == (2, 0, 0)
+
+
+def test_a_preview_knows_what_was_left_out_before(office):
+    office.publish()
+    doubtful(office, day=1)
+    office.deliver("test_penalty", penalty(7, uscc=uscc(2)), day=2)
+    publish(office, "不含所选来源发布", "test_fines", day=2)
+    office.deliver("test_penalty", penalty(8, uscc=uscc(2)), day=3)
+    (fine,) = pipeline.review(office.contracts, office.settings).changes
+    assert (fine.added, fine.changed, fine.withdrawn) == (2, 0, 0), "number 2 of the one, number 8 of the other"

@@ -118,19 +118,30 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Release:
+    """That a person let a held batch in: who, why, when (ISO 8601)."""
+
+    by: str
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """What validation says of a batch: accept, warn (accept with warnings) or hold."""
+    """What validation says of a batch: accept, warn (accept with warnings) or hold. released: a hold that was lifted."""
 
     dataset: str
     batch_id: str
     status: VerdictStatus
     findings: tuple[Finding, ...]
     digest: str
+    released: Release | None = None
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Rebuild from `as_json`."""
-        return cls(**{**data, "findings": tuple(Finding(**f) for f in data["findings"])})
+        findings = tuple(Finding(**f) for f in data["findings"])
+        return cls(**{**data, "findings": findings, "released": _release(data.get("released"))})
 
 
 @dataclass(frozen=True)
@@ -142,7 +153,7 @@ class Admission:
     withdrawn: records that this delivery withdrew: a full one no longer holds them, or its row said so.
     department ... files: what publishing needs to know of the batch, as it was on admission; files by file number, the
         members of an archive each.
-    released: why a person let a held batch in; None = it was not held. route: the group of routes its records are of.
+    released: who let a held batch in, and why; None = it was not held. route: the group of routes its records are of.
     """
 
     dataset: str
@@ -164,13 +175,13 @@ class Admission:
     received_at: str
     files: tuple[str, ...]
     versions: dict[str, str]
-    released: str | None = None
+    released: Release | None = None
     route: str | None = None
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Rebuild from `as_json`."""
-        return cls(**{**data, "files": tuple(data["files"])})
+        return cls(**{**data, "files": tuple(data["files"]), "released": _release(data.get("released"))})
 
     def adds_up(self) -> bool:
         """Tell whether every received row is in exactly one state."""
@@ -191,6 +202,10 @@ class SnapshotRef:
 
     id: str
     tiers: dict[str, TierRef]
+
+
+def _release(data: dict[str, str] | None) -> Release | None:
+    return Release(**data) if data else None
 
 
 def as_json(value: Any) -> Any:

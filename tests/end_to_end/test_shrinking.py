@@ -1,5 +1,6 @@
 """A full delivery that shrank suspiciously waits for a person, who may let it in with a reason."""
 
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -52,22 +53,41 @@ def test_a_released_delivery_is_admitted_once_with_its_reason(office: Office) ->
     call = ("release", "test_arrears", held, "--reason", "已电话核实，<清欠>专项行动")
     report = office.layout.validation("test_arrears", held) / "report.html"
     assert "暂缓，待处理" in report.read_text("utf-8")
-    done = chengxin(settings.home, settings.contracts, *call)
+    done = chengxin(settings.home, settings.contracts, *call, "--by", "甲", code=3)
     page = report.read_text("utf-8")
     assert "已人工放行" in page
     assert "已电话核实，&lt;清欠&gt;专项行动" in page
     assert "暂缓，待处理" not in page
     assert "本次 10 行，比上一次全量的 30 行少 20 行" in page  # what the person has looked at stays
     assert (done["batches"][0]["verdict"], counts(done["batches"][0])) == ("warn", (0, 0, 10, 0))
-    assert done["snapshot"] is not None
     account = office.account("test_arrears", 1)
-    assert (account.released, account.withdrawn) == ("人工放行：已电话核实，<清欠>专项行动", 20)
-    assert len(office.table("tax_arrears")) == 10
-    again = chengxin(settings.home, settings.contracts, *call[:-1], "又一次")
+    assert account.released
+    assert (account.released.reason, account.released.by) == ("已电话核实，<清欠>专项行动", "甲")
+    assert account.withdrawn == 20
+    again = chengxin(settings.home, settings.contracts, *call[:-1], "又一次", "--by", "丙", code=3)
     assert (again["batches"], again["snapshot"]) == (done["batches"], None)
     assert office.account("test_arrears", 1) == account
     assert report.read_text("utf-8") == page
     assert chengxin(settings.home, settings.contracts, "verify")["problems"] == []
+
+
+def test_another_person_approves_what_was_released(office: Office) -> None:
+    assert published(office) == 30
+    held = office.deliver("test_arrears", *[arrears(n) for n in range(1, 11)], day=2)["batch_id"]
+    settings = office.settings
+    said = ("release", "test_arrears", held, "--reason", "已电话核实", "--by", "甲")
+    done = chengxin(settings.home, settings.contracts, *said, code=3)
+    assert done["snapshot"] is None, "released, and so far one person has looked at it"
+    assert [(a["batch_id"], a["released"]["by"]) for a in done["awaiting"]] == [(held, "甲")]
+    assert len(office.table("tax_arrears")) == 30
+    approve = ("publish", "--reason", "已对照公告核对")
+    for wrong in (("--approve-as", "甲"), ()):
+        chengxin(settings.home, settings.contracts, *approve, *wrong, code=2)
+    assert chengxin(settings.home, settings.contracts, "publish", code=3)["snapshot"] is None
+    assert chengxin(settings.home, settings.contracts, *approve, "--approve-as", "乙")["snapshot"] is not None
+    assert len(office.table("tax_arrears")) == 10
+    extra = json.loads((office.snapshot() / "manifest.json").read_text())["extra"]
+    assert (extra["approval"]["by"], extra["approval"]["reason"]) == ("乙", "已对照公告核对")
 
 
 def test_after_a_release_the_next_delivery_is_compared_with_the_released_one(office: Office) -> None:
@@ -76,7 +96,9 @@ def test_after_a_release_the_next_delivery_is_compared_with_the_released_one(off
     settings = office.settings
     chengxin(settings.home, settings.contracts, "release", "test_arrears", held, "--reason", "核实", "--no-publish")
     assert office.deliver("test_arrears", *[arrears(n) for n in range(1, 9)], day=4)["verdict"] == "accept"
-    assert published(office) == 8
+    assert published(office) == 30, "nobody else has approved it"
+    chengxin(settings.home, settings.contracts, "publish", "--approve-as", "乙", "--reason", "已核对")
+    assert len(office.table("tax_arrears")) == 8
 
 
 def test_a_small_loss_is_a_warning_and_a_contract_may_be_stricter(office: Office) -> None:
@@ -100,9 +122,10 @@ def test_an_empty_full_delivery_can_be_released_when_everything_is_settled(offic
     assert (held["verdict"], held["received"]) == ("hold", 0)
     settings = office.settings
     done = chengxin(
-        settings.home, settings.contracts, "release", "test_arrears", held["batch_id"], "--reason", "全部清缴"
+        settings.home, settings.contracts, "release", "test_arrears", held["batch_id"], "--reason", "全部清缴", code=3
     )
     assert done["batches"][0]["verdict"] == "warn"
+    chengxin(settings.home, settings.contracts, "publish", "--approve-as", "乙", "--reason", "已核对")
     assert office.table("tax_arrears") == []
 
 

@@ -255,34 +255,44 @@ def ingest_command(
 
 
 @main.command(name="publish")
+@click.option("--approve-as", "by", metavar="姓名", help="批准已放行的批次；须不是放行人，姓名和意见写入快照清单")
+@click.option("--reason", default="", help="与 --approve-as 同用：批准的意见，请勿写个人信息")
 @as_json_option
 @pass_home
-def publish_command(context: Context, as_json: bool) -> None:
-    """补关联并发布。"""
-    from chengxin.cli.work import settle
+def publish_command(context: Context, by: str | None, reason: str, as_json: bool) -> None:
+    """补关联并发布。
 
-    result = settle(context, context.contracts())
-    finish(context, result, as_json)
+    放行的批次须由另一人批准后才发布；在此之前，只发布在它之前入库的。
+    """
+    from chengxin.cli.work import approval_of, settle
+
+    contracts = context.contracts()
+    finish(context, settle(context, contracts, approval_of(context, contracts, by, reason)), as_json)
 
 
 @main.command(name="release")
 @click.argument("dataset")
 @click.argument("batch_id")
-@click.option("--reason", required=True, help="为何放行、由谁核实；写入校验结论和入库日志，请勿写个人信息")
+@click.option("--reason", required=True, help="为何放行、如何核实；写入校验结论和入库日志，请勿写个人信息")
+@click.option("--by", help="由谁放行，缺省为当前用户")
 @click.option("--no-publish", is_flag=True, help="只入库，不发布")
 @as_json_option
 @pass_home
 def release_command(
-    context: Context, dataset: str, batch_id: str, reason: str, no_publish: bool, as_json: bool
+    context: Context, dataset: str, batch_id: str, reason: str, by: str | None, no_publish: bool, as_json: bool
 ) -> None:
-    """放行暂停（hold）的批次。"""
+    """放行暂停（hold）的批次。
+
+    放行后尚不发布：须由另一人批准，见 publish --approve-as。
+    """
     from chengxin.cli.work import release_batch
 
     if not reason.strip():
         raise click.UsageError("--reason 不能为空：请写明为何放行、由谁核实")
     contract = context.contract(dataset)
     context.batch(contract, batch_id)
-    finish(context, release_batch(context, contract, batch_id, reason.strip(), publish=not no_publish), as_json)
+    said = (reason.strip(), (by or "").strip() or getpass.getuser())
+    finish(context, release_batch(context, contract, batch_id, *said, publish=not no_publish), as_json)
 
 
 @main.command(name="serve")
@@ -305,7 +315,8 @@ def finish(context: Context, result: dict[str, Any], as_json: bool, *, demo: boo
     show_outcome(context, result, as_json)
     if result.get("failures") or (demo and result["snapshot"] is None):
         sys.exit(FAILED)
-    sys.exit(HELD if not demo and any(b["verdict"] == "hold" for b in result["batches"]) else 0)
+    held = result.get("awaiting") or any(b["verdict"] == "hold" for b in result["batches"])
+    sys.exit(HELD if not demo and held else 0)
 
 
 def show_outcome(context: Context, result: dict[str, Any], as_json: bool) -> None:

@@ -36,6 +36,7 @@ def summary(console: Console, result: dict[str, Any], settings: Settings) -> Non
     """Show what a run did: counts per department, why rows were refused, where the Parquet lies and how to open it."""
     if not result["batches"] and not result["snapshot"]:
         console.print("没有新的报送，数据集没有变化。")
+        _awaiting(console, result.get("awaiting", []))
         return
     titles = {c.id: (c.department.name, c.title) for c in load(settings.contracts).contracts.values()}
     _batches(console, result["batches"], titles)
@@ -52,6 +53,17 @@ def summary(console: Console, result: dict[str, Any], settings: Settings) -> Non
     if result["batches"] and outbox(settings).is_dir():
         console.print(f"反馈部门的回执与“需更正”表：{outbox(settings)}\n", highlight=False, soft_wrap=True)
     _snapshot(console, result["snapshot"])
+    _awaiting(console, result.get("awaiting", []))
+
+
+def _awaiting(console: Console, awaiting: list[dict[str, Any]]) -> None:
+    for one in awaiting:
+        said = one["released"]
+        console.print(f"[yellow]待批准[/] {one['batch_id']}：", highlight=False, end="")
+        console.print(f"{said['by']} 已放行（{said['reason']}），须由另一人批准后发布：", highlight=False, markup=False)
+    if awaiting:
+        text = "  chengxin publish --approve-as 姓名 --reason 意见；在此之前，其后入库的一并等候"
+        console.print(text, highlight=False, soft_wrap=True)
 
 
 def _batches(console: Console, batches: list[dict[str, Any]], titles: dict[str, tuple[str, str]]) -> None:

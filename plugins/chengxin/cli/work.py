@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich.progress import Progress
 
 from chengxin import pipeline
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # a contract that does not fit its source is trouble of one department as well
 _NOT_TAKEN = (SourceUnavailable, DeliveryCorrupt, DeliveryMismatch, ContractError)
+APPROVED = "发布"
 _FIRST = {"found": 0, "names": 1, "none": 2}
 
 
@@ -83,11 +85,11 @@ def ingest_files(context: "Context", dataset: str, files: Sequence[Path], *, pub
 
 
 def release_batch(
-    context: "Context", contract: Contract, batch_id: str, reason: str, *, publish: bool
+    context: "Context", contract: Contract, batch_id: str, reason: str, by: str, *, publish: bool
 ) -> dict[str, Any]:
     """Let a held batch in, take it through to its account, settle and publish. Done already = nothing changes."""
     landed = pipeline.batch(context.settings, contract.id, batch_id)
-    pipeline.release(contract, landed, context.settings, context.clock, reason)
+    pipeline.release(contract, landed, context.settings, context.clock, reason, by)
     account = pipeline.ingest(contract, landed, context.settings, context.clock)
     with remote.changing(context.settings, "alerts", scopes.alerts()) as here:
         Book(Layout(here.home)).drop_items("held", [batch_id], context.clock.now())
@@ -107,10 +109,31 @@ def ingest_pending(context: "Context", contract: Contract) -> dict[str, Any]:
     return _merge(settle(context, context.contracts()), [b for b in batches if b], failures)
 
 
-def settle(context: "Context", known: dict[str, Contract]) -> dict[str, Any]:
-    """Try waiting rows again and publish what changed. Return the accounts that changed and the snapshot."""
+def approval_of(
+    context: "Context", known: Mapping[str, Contract], by: str | None, reason: str
+) -> pipeline.Approval | None:
+    """Return the approval that the options of `publish` state. Raise UsageError where that is none.
+
+    The names are what people say of themselves: the command line cannot prove them, as Airflow's accounts do.
+    """
+    by, reason = (by or "").strip(), reason.strip()
+    if not by and not reason:
+        return None
+    if not by or not reason:
+        raise click.UsageError("批准发布须同时写明 --approve-as 和 --reason")
+    own = [a.batch_id for a in pipeline.released(known, context.settings) if a.released and a.released.by == by]
+    if own:
+        raise click.UsageError(f"{by} 是放行人，不能批准自己放行的批次：{'、'.join(own)}；请由另一人批准")
+    return pipeline.Approval(APPROVED, reason, by, context.clock.now().isoformat())
+
+
+def settle(context: "Context", known: dict[str, Contract], approval: pipeline.Approval | None = None) -> dict[str, Any]:
+    """Try waiting rows again and publish what changed.
+
+    Return the accounts that changed, the snapshot, and the released batches that wait for somebody's approval.
+    """
     changed = pipeline.retry_waiting(known, context.settings, context.clock)
-    snapshot = pipeline.publish(known, context.settings, context.clock)
+    snapshot = pipeline.publish(known, context.settings, context.clock, approval)
     answer_all(context, known)
     again = {
         a.batch_id: {
@@ -125,7 +148,14 @@ def settle(context: "Context", known: dict[str, Contract]) -> dict[str, Any]:
         }
         for a in changed
     }
-    return {"batches": list(again.values()), "snapshot": as_json(snapshot) if snapshot else None}
+    return {
+        "batches": list(again.values()),
+        "snapshot": as_json(snapshot) if snapshot else None,
+        "awaiting": [
+            {"dataset": a.dataset, "batch_id": a.batch_id, "released": as_json(a.released)}
+            for a in pipeline.released(known, context.settings)
+        ],
+    }
 
 
 def answer_all(context: "Context", known: Mapping[str, Contract]) -> list[Answered]:
@@ -141,7 +171,7 @@ def _merge(settled: dict[str, Any], batches: list[dict[str, Any]], failures: lis
     """Put this run's batches first, each with its newest account, then older ones that gained by it."""
     newest = {b["batch_id"]: b for b in settled["batches"]}
     mine = [newest.pop(b["batch_id"], b) for b in batches]
-    return {"batches": mine + list(newest.values()), "snapshot": settled["snapshot"], "failures": failures}
+    return {**settled, "batches": mine + list(newest.values()), "failures": failures}
 
 
 def _ingest(

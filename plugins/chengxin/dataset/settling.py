@@ -6,7 +6,7 @@ them. The caller holds the registry's lock.
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -92,7 +92,7 @@ def _account(
         "new_subjects": outcome.new_subjects,
         "versions": before.versions | ({JUDGEMENTS: str(len(judgements))} if judgements else {}),
     }
-    return Admission(**{**asdict(before), **moved})
+    return replace(before, **moved)
 
 
 @dataclass

@@ -21,7 +21,7 @@ _COUNTED = (
 
 def body(contract: Contract, outcome: Outcome, standing: Standing) -> dict[str, Any]:
     """Return the receipt without its number: it is sent again when, and only when, this changes."""
-    batch, own = outcome.batch, words.OwnWords.of(contract)
+    batch, own, said = outcome.batch, words.OwnWords.of(contract), outcome.verdict.released
     return {
         "format": 1,
         "department": contract.department.name,
@@ -45,7 +45,8 @@ def body(contract: Contract, outcome: Outcome, standing: Standing) -> dict[str, 
         "findings": [
             {"severity": words.SEVERITY[f.severity], "message": words.for_department(f.message, f.rule, own)}
             for f in outcome.verdict.findings
-        ],
+        ]
+        + ([{"severity": words.SEVERITY["info"], "message": f"人工放行：{said.reason}"}] if said else []),
         "advice": advice(contract, outcome, standing),
         **({"superseded": outcome.superseded} if outcome.superseded else {}),
     }

@@ -5,7 +5,7 @@ retry_waiting -> publish (assemble, reconcile, gate, commit, derive)            
 """
 
 from chengxin.pipeline.answers import answer, close, outcomes, replay
-from chengxin.pipeline.approval import Approval, Review, reject, review
+from chengxin.pipeline.approval import Approval, Opinion, reject
 from chengxin.pipeline.batches import (
     admit,
     batch,
@@ -19,11 +19,13 @@ from chengxin.pipeline.batches import (
     standardise,
     validate,
 )
+from chengxin.pipeline.review import Review, released, review
 from chengxin.pipeline.snapshots import current, publish, retry_waiting
 from chengxin.pipeline.tidying import tidy
 
 __all__ = [
     "Approval",
+    "Opinion",
     "Review",
     "admit",
     "answer",
@@ -40,6 +42,7 @@ __all__ = [
     "publish",
     "reject",
     "release",
+    "released",
     "replay",
     "retry_waiting",
     "review",

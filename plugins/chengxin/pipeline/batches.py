@@ -17,7 +17,7 @@ from chengxin.contracts.plan import kind_of
 from chengxin.dataset import journal
 from chengxin.dataset.settling import link_batch
 from chengxin.errors import ContractError, DeliveryCorrupt, InvariantBroken, NotReleasable
-from chengxin.handover import Admission, Batch, Delivery, Finding, StandardBatch, Verdict, as_json
+from chengxin.handover import Admission, Batch, Delivery, Release, StandardBatch, Verdict, as_json
 from chengxin.pipeline import at_home
 from chengxin.pipeline.versions import VERSIONS_BY, validation_digest, versions_of
 from chengxin.resolve.registry import Registry
@@ -29,7 +29,6 @@ from chengxin.validate import report, runner
 
 log = logging.getLogger(__name__)
 HISTORY = 12
-RELEASED = "released"  # the finding that says that a person let a held batch in
 
 
 @at_home.landing
@@ -138,10 +137,10 @@ def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock
 
 
 @at_home.batch_stage
-def release(contract: Contract, landed: Batch, settings: Settings, clock: Clock, reason: str) -> Verdict:
+def release(contract: Contract, landed: Batch, settings: Settings, clock: Clock, reason: str, by: str) -> Verdict:
     """Let a held batch in because a person has looked at it; done already = return its verdict as it is.
 
-    The reason stands in the verdict and, once admitted, in the account. Raise NotReleasable where nothing is usable.
+    Reason and name stand in the verdict and, once admitted, in the account. Raise NotReleasable where nothing is usable.
     """
     layout = Layout(settings.home)
     with lock.held(layout, f"dataset-{contract.id}"):
@@ -157,8 +156,7 @@ def release(contract: Contract, landed: Batch, settings: Settings, clock: Clock,
         if counts.mismatch is not None or (counts.received and not counts.passed):
             why = counts.mismatch or "没有一行可用"
             raise NotReleasable(f"{landed.batch_id} 不能放行：{why}。请修改合同后重跑，或请提供部门重报")
-        said = Finding(RELEASED, "info", f"人工放行：{reason}", clock.now().isoformat())
-        verdict = replace(verdict, status="warn", findings=(*verdict.findings, said))
+        verdict = replace(verdict, status="warn", released=Release(by, reason, clock.now().isoformat()))
         atomic.write_json(layout.validation(contract.id, landed.batch_id) / "verdict.json", as_json(verdict))
         _note_release(layout.validation(contract.id, landed.batch_id) / "report.html", verdict)
     return verdict
@@ -166,13 +164,12 @@ def release(contract: Contract, landed: Batch, settings: Settings, clock: Clock,
 
 def _note_release(page: Path, verdict: Verdict) -> None:
     """Make the report say that a person let the batch in, and why."""
-    said = next((f for f in verdict.findings if f.rule == RELEASED), None)
+    said = verdict.released
     if said is None or not page.exists():
         return
     before = page.read_text("utf-8")
-    at = datetime.fromisoformat(said.observed).astimezone(SHANGHAI) if said.observed else None
-    when = f"{at:%Y-%m-%d %H:%M}" if at else ""
-    after = report.released(before, said.message.removeprefix("人工放行："), when)
+    at = datetime.fromisoformat(said.at).astimezone(SHANGHAI)
+    after = report.released(before, said.reason, f"{said.by} {at:%Y-%m-%d %H:%M}")
     if after != before:
         atomic.write_bytes(page, after.encode())
 
@@ -212,7 +209,7 @@ def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -
             landed.received_at.isoformat(),
             tuple(counts.sources or (f.name for f in landed.files)),
             versions_of(contract, settings),
-            next((f.message for f in verdict.findings if f.rule == RELEASED), None),
+            verdict.released,
             _route(contract, everything),
         )
         _same_versions(contract, before, everything)

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from chengxin import __version__
@@ -17,7 +18,7 @@ from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, SnapshotRef, TierRef
 from chengxin.model.kinds import kinds
 from chengxin.pipeline import at_home
-from chengxin.pipeline.approval import Approval, shown, told, without
+from chengxin.pipeline.approval import Approval, approved, awaiting, shown, told, without
 from chengxin.pipeline.batches import batch
 from chengxin.pipeline.versions import engines, suites
 from chengxin.publish import catalogue, open_key, snapshot, tiers
@@ -92,11 +93,17 @@ def _publish_government(
 ) -> tuple[Manifest | None, bool]:
     layout = Layout(settings.home)
     now = snapshot.current(layout, "government")
-    left_out = approval.without if approval else ()
+    left_out = set(approval.without) if approval else set()
     everything = without(contracts, shown(everything, approval, now), left_out, now)
+    sealed = sealed_of(contracts, everything, now)
+    waiting = awaiting(layout, everything, now, sealed, approval)
+    if waiting:
+        log.warning("%s：放行后尚须另一人批准，其后入库的一并等候", "、".join(a.batch_id for a in waiting))
+        everything, behind = approved(everything, waiting, now)
+        left_out |= behind
+        everything = without(contracts, everything, left_out, now)
     if not everything:
         return now, False
-    sealed = _sealed(contracts, everything, now)
     digest = _assembly_digest(sealed, contracts)
     base = now if now and now.extra["assembly"] == digest and not now.extra.get("left_out") else None
     if base and base.extra["last_order"] == everything[-1].order:
@@ -115,7 +122,7 @@ def _publish_government(
     ).run()
     extra = {"last_order": everything[-1].order, "assembly": digest, "sealed": sorted(sealed)}
     extra |= {"left_out": sorted(left_out)} if left_out else {}
-    extra |= told(approval, layout, now)
+    extra |= told(approval, layout, now, {a.batch_id for a in everything})
     manifest = _checked(contracts, everything, (base, now), draft, settings, clock, extra)
     if manifest.same_content(now) or not (now or draft.tables):
         shutil.rmtree(draft.folder)
@@ -187,7 +194,7 @@ def _batch_entry(a: Admission) -> dict[str, Any]:
         "received_at": a.received_at,
         "verdict": a.verdict,
         **{n: getattr(a, n) for n in counts},
-        **({"released": a.released} if a.released else {}),
+        **({"released": asdict(a.released)} if a.released else {}),
         "versions": a.versions,
     }
 
@@ -210,7 +217,9 @@ def _tier_ref(settings: Settings, manifest: Manifest) -> TierRef:
     return TierRef(settings.shown(folder), manifest.rows())
 
 
-def _sealed(contracts: Mapping[str, Contract], everything: Sequence[Admission], now: Manifest | None) -> frozenset[str]:
+def sealed_of(
+    contracts: Mapping[str, Contract], everything: Sequence[Admission], now: Manifest | None
+) -> frozenset[str]:
     """Return the data sets that must not be published. One whose contract is gone stays as it was."""
     before = set(now.extra.get("sealed", ())) if now else set()
     gone = {a.dataset for a in everything if a.dataset not in contracts and a.share == "不予"} | (

@@ -1,0 +1,188 @@
+"""What a person must see before a snapshot is published.
+
+Asked is only where there is something to publish and something to doubt: a new batch whose verdict is a warning (a full
+list that shrank is one), a held batch that somebody released, or one that is held and was not there when somebody was
+asked last. Beside the doubts stands what the publication would change.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from chengxin.connectors import landing
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import kind_of
+from chengxin.dataset import journal
+from chengxin.dataset.changes import Change, Example, changes
+from chengxin.handover import Admission, Release, Verdict
+from chengxin.model.elements import elements
+from chengxin.pipeline import at_home
+from chengxin.pipeline.approval import awaiting, is_grave, told
+from chengxin.pipeline.batches import verdict_of
+from chengxin.pipeline.snapshots import sealed_of
+from chengxin.publish import masking, snapshot
+from chengxin.settings import Settings
+from chengxin.store import atomic
+from chengxin.store.layout import Layout
+
+SHRINK = "volume.shrink"
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One batch that a person should look at. why: warn, shrunk, released or held; counts add up to received.
+
+    findings: what did not hold, in Chinese. report: the page with the evidence, below the home. released: who let the
+    batch in, and why.
+    """
+
+    dataset: str
+    title: str
+    department: str
+    batch_id: str
+    why: str
+    counts: dict[str, int]
+    findings: tuple[str, ...]
+    report: str
+    released: Release | None = None
+
+
+@dataclass(frozen=True)
+class Review:
+    """What is to be published and what is doubtful in it. previous: the snapshot that readers have now.
+
+    upto: the last admission that is among it. separable: the doubtful data sets that may be left out; the others
+    register subjects, and records of all may be about these. rejected: what was said of it before, oldest first.
+    changes: what of the snapshot would change.
+    """
+
+    previous: str | None
+    fresh: int
+    rows: int
+    doubts: tuple[Doubt, ...]
+    upto: int
+    separable: tuple[str, ...]
+    rejected: tuple[Mapping[str, Any], ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    def held(self) -> list[str]:
+        """Return the batches that are held."""
+        return sorted(d.batch_id for d in self.doubts if d.why == "held")
+
+    def releasers(self) -> list[str]:
+        """Return who let batches in that are among it: somebody else has to approve them."""
+        return sorted({d.released.by for d in self.doubts if d.released})
+
+    def choices(self) -> dict[str, str]:
+        """Return the titles of the data sets that a person may leave out."""
+        return {d.dataset: d.title for d in self.doubts if d.dataset in self.separable}
+
+    def proposed(self) -> list[str]:
+        """Return which of them are left out unless the person says otherwise: those with a held batch, else all."""
+        held = {d.dataset for d in self.doubts if d.why == "held"}
+        return sorted(held & set(self.separable)) or sorted(self.separable)
+
+
+@at_home.publication
+def review(contracts: Mapping[str, Contract], settings: Settings) -> Review | None:
+    """Return what a person must see before the next publication; None when nobody need be asked.
+
+    Reads the journal, verdicts of batches that are new, and folder names; links of new batches once there is a doubt.
+    """
+    layout = Layout(settings.home)
+    now = snapshot.current(layout, "government")
+    admissions = journal.admissions(layout)
+    everything = journal.latest(admissions)
+    published = {(b["dataset"], b["batch_id"]) for b in now.batches} if now else set()
+    fresh = [a for key, a in everything.items() if key not in published]
+    if not fresh:
+        return None
+    doubts = [doubt for a in fresh if (doubt := _doubted(contracts, a, layout))]
+    known = set(now.extra.get("held", ())) if now else set()
+    for dataset, contract in sorted(contracts.items()):
+        doubts += _held(contract, {b for d, b in everything if d == dataset} | known, settings)
+    if not doubts:
+        return None
+    separable = sorted({d.dataset for d in doubts if kind_of(contracts[d.dataset]).registers == "none"})
+    rows, upto = sum(a.received for a in fresh), max(a.order for a in everything.values())
+    return Review(
+        now.snapshot_id if now else None,
+        len(fresh),
+        rows,
+        tuple(doubts),
+        upto,
+        tuple(separable),
+        tuple(told(None, layout, now).get("rejected", ())),
+        tuple(_masked(change) for change in _changes(contracts, admissions, settings)),
+    )
+
+
+@at_home.publication
+def released(contracts: Mapping[str, Contract], settings: Settings) -> list[Admission]:
+    """Return the released batches that are published only when somebody else has approved them."""
+    layout = Layout(settings.home)
+    now, everything = snapshot.current(layout, "government"), journal.admissions(layout)
+    return awaiting(layout, everything, now, sealed_of(contracts, everything, now))
+
+
+def _changes(contracts: Mapping[str, Contract], admissions: tuple[Admission, ...], settings: Settings) -> list[Change]:
+    layout = Layout(settings.home)
+    now = snapshot.current(layout, "government")
+    limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
+    return list(changes(layout, contracts, admissions, sealed_of(contracts, admissions, now), now, **limits))
+
+
+def _masked(change: Change) -> Change:
+    return replace(change, examples=tuple(_without_personal(one) for one in change.examples))
+
+
+def _without_personal(example: Example) -> Example:
+    """Hide what may name somebody after all: long numbers, and a business that is called as a person is."""
+    title = elements()["subject_name"].title
+    names, texts = list(example.values), pa.array(list(example.values.values()), pa.string())
+    hidden = masking.redact(texts).to_pylist()
+    person = masking.looks_like_person(texts).to_pylist()
+    masked = masking.mask_person_names(texts).to_pylist()
+    shown = {n: m if p and n == title else h for n, h, p, m in zip(names, hidden, person, masked, strict=True)}
+    return replace(example, values=shown)
+
+
+def _doubted(contracts: Mapping[str, Contract], admission: Admission, layout: Layout) -> Doubt | None:
+    """Return the doubt about a new batch, if any: none about a sealed data set."""
+    contract = contracts.get(admission.dataset)
+    if contract is None or contract.basis.share == "不予" or admission.verdict != "warn":
+        return None
+    if admission.released and not is_grave(layout, admission):
+        return None
+    folder = layout.validation(contract.id, admission.batch_id)
+    verdict = Verdict.from_json(atomic.read_json(folder / "verdict.json"))
+    names = ("received", "accepted", "quarantined", "duplicate", "unlinked", "withdrawn")
+    doubt = _doubt(contract, verdict, {name: int(getattr(admission, name)) for name in names}, folder, layout.home)
+    if admission.released:
+        return replace(doubt, why="released", released=admission.released)
+    shrunk = any(f.rule.startswith(SHRINK) for f in verdict.findings)
+    return replace(doubt, why="shrunk") if shrunk else doubt
+
+
+def _held(contract: Contract, known: Collection[str], settings: Settings) -> list[Doubt]:
+    layout = Layout(settings.home)
+    folder = layout.landing(contract.id, "")
+    names = {path.parent.name for path in folder.glob(f"*/{landing.RECEIPT}")} - set(known)
+    doubts = []
+    for landed in landing.batches(settings, contract.id) if names else ():
+        verdict = verdict_of(contract, landed, settings) if landed.batch_id in names else None
+        if verdict is not None and verdict.status == "hold":
+            summary = atomic.read_json(layout.standard(contract.id, landed.batch_id) / "summary.json")
+            counts = {"received": int(summary["received"]), "quarantined": int(summary["received"])}
+            report = layout.validation(contract.id, landed.batch_id)
+            doubts.append(replace(_doubt(contract, verdict, counts, report, layout.home), why="held"))
+    return doubts
+
+
+def _doubt(contract: Contract, verdict: Verdict, counts: dict[str, int], folder: Path, home: Path) -> Doubt:
+    found = tuple(f.message for f in verdict.findings if f.severity != "info")
+    report = (folder / "report.html").relative_to(home).as_posix()
+    return Doubt(contract.id, contract.title, contract.department.name, verdict.batch_id, "warn", counts, found, report)

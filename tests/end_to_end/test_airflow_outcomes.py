@@ -7,7 +7,7 @@ from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowSkipException
 
 from chengxin import errors
-from chengxin.orchestration.outcomes import POLICY, normal_end
+from chengxin.orchestration.outcomes import POLICY, AnswerInvalid, normal_end
 
 ALL = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.ChengxinError)]
 
@@ -19,6 +19,11 @@ def test_only_errors_worth_another_try_are_tried_again(error):
     assert decision.action is (RetryAction.RETRY if again else RetryAction.FAIL)
     assert error.retryable is again
     assert decision.reason
+
+
+def test_an_answer_that_cannot_count_is_asked_for_again_at_once():
+    decision = POLICY.evaluate(AnswerInvalid("没有写明意见"), 1, 50)
+    assert (decision.action, decision.retry_delay) == (RetryAction.RETRY, timedelta(seconds=1))
 
 
 def test_what_nobody_foresaw_fails_at_once():

@@ -158,7 +158,9 @@ def test_a_held_batch_is_released_with_the_reason_and_the_name_and_the_run_goes_
     assert said == [{"action": "release", "batch": batch}]
     assert stages.pending(strict) == [batch]
     verdict = json.loads((Layout(settings.home).validation("commerce_demo", batch) / "verdict.json").read_text())
-    assert verdict["findings"][-1]["message"] == "人工放行：已电话核实（zhang）"
+    assert (verdict["released"]["reason"], verdict["released"]["by"]) == ("已电话核实", "zhang")
+    with pytest.raises(ContractError, match="登录的用户"):
+        stages.discover(strict, asked)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The task that asks a person before a doubtful publication: Airflow's own, with a form made of what is in doubt."""
+"""The tasks that ask people before a doubtful publication: Airflow's own, with a form made of what is in doubt."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -6,14 +6,19 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowSkipException, ParamValidationError
 
-from chengxin.orchestration.review_text import OPTIONS, PUBLISH, REJECT, WITHOUT
+from chengxin.orchestration import answers, review_text
+from chengxin.orchestration.answers import LEAST, OPTIONS, PUBLISH, REJECT, SECOND, WITHOUT
+from chengxin.orchestration.outcomes import AnswerInvalid
 
 HOURS = "CHENGXIN_APPROVAL_HOURS"
-# A task whose parameter has no valid default does not even start; so the form begins with the least one can say.
-REASON = Param(
-    "已阅", type="string", minLength=2, maxLength=500, title="意见", description="写入快照清单，请勿写个人信息"
-)
+ASKS = 50  # how often an answer may be invalid until the task fails for good
+AGAIN = "invalid"
+TITLE = {"title": "意见（必填）", "description": "写入快照清单，请勿写个人信息", "maxLength": 500}
+# A task whose parameter has no valid default does not even start: so the form that people see is made when it asks.
+NOT_YET = Param(None, type=["null", "string"], **TITLE)
+REASON: dict[str, Any] = {"type": "string", "minLength": LEAST, **TITLE}
 LEFT_OUT: dict[str, Any] = {
     "type": ["array", "null"],
     "items": {"type": "string"},
@@ -22,7 +27,39 @@ LEFT_OUT: dict[str, Any] = {
 }
 
 
-class AskBeforePublishing(HITLOperator):  # type: ignore[misc]  # the provider has no types
+class _Asks(HITLOperator):  # type: ignore[misc]  # the provider has no types
+    """Asks with an opinion that has to be written; an answer that cannot count is said to be none, and asked again."""
+
+    def execute(self, context: Any) -> Any:
+        """Ask with an empty opinion; first say why the answer before did not count."""
+        self.params["reason"] = Param("", **REASON)
+        if wrong := context["task_state_store"].get(AGAIN):
+            self.body = f"**上次作答无效：{wrong}。请重新作答。**\n\n{self.body}"
+        return super().execute(context)
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Take the answer, or raise AnswerInvalid, after which the question is asked anew."""
+        try:
+            said = super().execute_complete(context, event)
+            self.check(context, said)
+        except (ValueError, ParamValidationError, AnswerInvalid) as error:
+            wrong = str(error) if isinstance(error, AnswerInvalid) else "填写的内容不符合表单"
+            context["task_state_store"].set(AGAIN, wrong)
+            raise AnswerInvalid(wrong) from error
+        context["task_state_store"].delete(AGAIN)
+        return said
+
+    def check(self, context: Any, said: Mapping[str, Any]) -> None:
+        """Raise AnswerInvalid where the answer cannot count."""
+        raise NotImplementedError
+
+    def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
+        """Let an answer leave fields out, as one given through the API may; which have to be there, `check` knows."""
+        known = {name: None for name in self.params}
+        super().validate_params_input({**known, **params_input})
+
+
+class AskBeforePublishing(_Asks):
     """Ask 发布, 不含所选来源发布 or 不发布; nobody answers in time = 不发布. The question is what `review` returned."""
 
     def __init__(self, *, hours: float, **more: Any) -> None:
@@ -31,8 +68,9 @@ class AskBeforePublishing(HITLOperator):  # type: ignore[misc]  # the provider h
             body="{{ ti.xcom_pull(task_ids='review')['text'] }}",
             options=OPTIONS,
             defaults=REJECT,
-            params={"reason": REASON, "without": Param([], examples=[], **LEFT_OUT)},
+            params={"reason": NOT_YET, "without": Param([], examples=[], **LEFT_OUT)},
             response_timeout=timedelta(hours=hours),
+            retries=ASKS,
             **more,
         )
 
@@ -42,8 +80,41 @@ class AskBeforePublishing(HITLOperator):  # type: ignore[misc]  # the provider h
         choices = {"examples": list(found["choices"]), "values_display": found["choices"]}
         self.params["without"] = Param(found["proposed"], **LEFT_OUT, **choices)
         self.options = OPTIONS if found["choices"] else [PUBLISH, REJECT]
+        self.assigned_users = answers.assignees(())
         return super().execute(context)
 
-    def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
-        """Let an answer leave fields out, as one given through the API may: they stay as proposed."""
-        super().validate_params_input({**self.params.dump(), **params_input})
+    def check(self, context: Any, said: Mapping[str, Any]) -> None:
+        """Refuse an answer without an opinion, or that leaves out nothing."""
+        answers.check(said, (), context["ti"].xcom_pull(task_ids="review")["choices"])
+
+
+class AskAnother(_Asks):
+    """Ask somebody else whether what the first one approved may be published; skipped where one is enough."""
+
+    def __init__(self, *, hours: float, **more: Any) -> None:
+        super().__init__(
+            subject="请复核：发布快照（须由放行人和首位审批人以外的人）",
+            body="{{ (ti.xcom_pull(task_ids='review') or {}).get('text', '') }}",
+            options=SECOND,
+            defaults=REJECT,
+            params={"reason": NOT_YET},
+            response_timeout=timedelta(hours=hours),
+            retries=ASKS,
+            **more,
+        )
+
+    def execute(self, context: Any) -> Any:
+        """Ask everybody who may answer but those who have had their say; Airflow's API lets no other answer."""
+        found, first = self._before(context)
+        if not answers.needs_second(found, first):
+            raise AirflowSkipException("无须第二人复核")
+        self.assigned_users = answers.assignees(answers.excluded_of(found, first))
+        self.body = review_text.first_opinion(answers.said_of(found, first)) + (self.body or "")
+        return super().execute(context)
+
+    def check(self, context: Any, said: Mapping[str, Any]) -> None:
+        """Refuse the first person, whoever released a batch, and an answer without an opinion."""
+        answers.check(said, answers.excluded_of(*self._before(context)))
+
+    def _before(self, context: Any) -> tuple[Any, Any]:
+        return tuple(context["ti"].xcom_pull(task_ids=task) for task in ("review", "approve"))

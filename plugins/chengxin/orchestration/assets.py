@@ -4,33 +4,18 @@ admitted_<dataset>    a batch was admitted; its account. One for each data set
 delivered             a delivery arrived; partitioned by department|prefecture|month (partitions.py)
 scorecard_issued      the scorecard of a month was issued; partitioned by month
 month_account         it was told which deliveries of a month are still missing; partitioned by month
-published_current     readers are served another snapshot
-published_snapshot    an alias: stands for each immutable snapshot, which is an asset of its own
+published_current     readers are served another snapshot; which one, the event says (`extra`: a SnapshotRef as JSON)
 """
 
-from typing import Any
-
-from airflow.sdk import Asset, AssetAlias
+from airflow.sdk import Asset
 
 GROUP = "chengxin"
 DELIVERED = Asset(name="delivered", uri="chengxin://delivered", group=GROUP)
 ISSUED = Asset(name="scorecard_issued", uri="chengxin://scorecards/issued", group=GROUP)
 MONTH = Asset(name="month_account", uri="chengxin://scorecards/month", group=GROUP)
 CURRENT = Asset(name="published_current", uri="chengxin://published/current", group=GROUP)
-SNAPSHOTS = AssetAlias(name="published_snapshot", group=GROUP)
 
 
 def admitted(dataset: str) -> Asset:
     """Return the asset that every admitted batch of a data set updates."""
     return Asset(name=f"admitted_{dataset}", uri=f"chengxin://admitted/{dataset}", group=GROUP)
-
-
-def announce_snapshot(outlet_events: Any, snapshot: dict[str, Any]) -> None:
-    """Tell both who follows what readers are served, and who wants the immutable snapshot itself.
-
-    snapshot: a SnapshotRef as JSON: id, and of each tier path and rows per table.
-    """
-    name = snapshot["id"]
-    asset = Asset(name=f"snapshot_{name}", uri=f"chengxin://published/snapshots/{name}", group=GROUP)
-    outlet_events[CURRENT].extra = snapshot
-    outlet_events[SNAPSHOTS].add(asset, extra=snapshot)

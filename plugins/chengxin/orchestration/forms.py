@@ -57,12 +57,14 @@ def ingest_form() -> ParamsDict:
     return ParamsDict({n: Param(value, text, "dag", schema=schema) for n, (value, text, schema) in _FORM.items()})
 
 
-def asked_release(params: dict[str, Any], by: str | None) -> tuple[str, str]:
-    """Return the batch to be released and the reason with the name of who gave it; raise ContractError in words."""
+def asked_release(params: dict[str, Any], by: str | None) -> tuple[str, str, str]:
+    """Return the batch to be released, why and by whom; raise ContractError in words."""
     batch, reason = params.get("batch"), (params.get("reason") or "").strip()
     if not batch or not reason:
         raise ContractError("放行须在表单中填写批次号和理由")
-    return batch, f"{reason}（{by}）" if by else reason
+    if not by:
+        raise ContractError("放行须由登录的用户触发：放行人不能批准自己放行的批次，所以要知道是谁")
+    return batch, reason, by
 
 
 def asked_rows(params: dict[str, Any], by: str | None) -> tuple[str, list[str], str, str]:

@@ -2,6 +2,7 @@
 
 SourceUnavailable, StoreUnavailable,
 CommitConflict, WorkerDied            tried again, with growing pauses
+an answer that is none                asked again at once
 a full disk                           tried again, later: somebody, or housekeeping, makes room
 every other exception                 the task fails at once: trying again cannot help
 a process that died                   no exception: Airflow tries again
@@ -15,7 +16,11 @@ from typing import Any, Never
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryDecision, RetryRule
 from airflow.sdk.exceptions import AirflowSkipException
 
-from chengxin.errors import CommitConflict, SourceUnavailable, StoreUnavailable, WorkerDied, no_room
+from chengxin.errors import ChengxinError, CommitConflict, SourceUnavailable, StoreUnavailable, WorkerDied, no_room
+
+
+class AnswerInvalid(ChengxinError):
+    """Raised when what a person answered cannot count: an opinion is missing, or somebody else has to answer."""
 
 
 class Policy(ExceptionRetryPolicy):  # type: ignore[misc]  # Airflow is untyped to us
@@ -37,6 +42,7 @@ POLICY = Policy(
         RetryRule(StoreUnavailable, RetryAction.RETRY, reason="数据目录所在的对象存储暂时不可用，稍后再试"),
         RetryRule(WorkerDied, RetryAction.RETRY, reason="工作进程被系统终止，稍后再试"),
         RetryRule(CommitConflict, RetryAction.RETRY, reason="另一项任务正在写入，稍后再试"),
+        RetryRule(AnswerInvalid, RetryAction.RETRY, timedelta(seconds=1), reason="作答无效，重新提问"),
         RetryRule(Exception, RetryAction.FAIL, reason="重试无济于事；请按错误说明处理后清除（Clear）本任务"),
     ],
 )

@@ -12,7 +12,7 @@ from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 from chengxin.clock import SHANGHAI
 from chengxin.orchestration import assets, stages
 from chengxin.orchestration.alerts import CALLBACKS, Ask
-from chengxin.orchestration.approve import HOURS, AskBeforePublishing
+from chengxin.orchestration.approve import HOURS, AskAnother, AskBeforePublishing
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES
 
@@ -24,16 +24,18 @@ TEXT = """\
 
 1. `retry_waiting`：主体登记有增长时，把未关联数据重新关联；
 2. `answer`：向因此有变化的批次的报送部门送更新后的回执；
-3. `review`：新入库批次有告警、全量骤减，或有新的暂缓批次时，请人审批；否则直接发布；
+3. `review`：新入库批次有告警、全量骤减、经放行入库，或有新的暂缓批次时，请人审批；否则直接发布；
 4. `approve`：在“Required Actions（待办操作）”页作答，须写明意见；意见写入快照清单（manifest）。
    20 小时（`CHENGXIN_APPROVAL_HOURS`）无人作答按“不发布”处理，次日再问；
-5. `publish`：汇总、对账、把关，提交两个共享层级（`government`、`open`）。
+5. `second`：其中有已放行的批次时（`CHENGXIN_SECOND_APPROVAL=all` 时每次），由放行人和首位审批人以外的人复核；
+6. `publish`：汇总、对账、把关，提交两个共享层级（`government`、`open`）。
 
 - **发布**：发布提问时已入库的全部批次。暂缓的批次本来就不在其中，核实后在其批次页“放行”；
 - **不含所选来源发布**：所选数据集保持上一快照的内容，其余照常发布；登记主体的来源不能单独排除，不在可选之列；
 - **不发布**：本次不发布，批次仍在库中，下次运行时再问；意见写入下一个快照的清单。
 
 发布读取的是已入库批次，不取决于是哪一次入库触发；没有变化则不发布（任务显示为“跳过”）。
+只有作答才会发布：把审批任务标记为成功或跳过，`publish` 失败并说明。
 提问之后入库的批次无人看过，不在该次发布之列，留待下一次运行；提问未答时，后续运行排队等候。
 对账不平时任务失败，草稿保留在 `drafts/` 备查。
 """
@@ -63,31 +65,36 @@ def build(datasets: Collection[str]) -> DAG:
             return stages.answer(stages.contracts())
 
         @task(task_display_name="核对 review")
-        def review() -> dict[str, Any] | None:
+        def review() -> dict[str, Any]:
             return stages.review(stages.contracts())
 
         @task.branch(task_display_name="是否送审 ask_or_publish")
         def ask_or_publish(found: dict[str, Any] | None) -> str:
-            return "approve" if found else "publish"
+            return stages.ask_or_publish(found)
 
-        hours = float(os.environ.get(HOURS, ANSWER_WITHIN))
-        approve = AskBeforePublishing(task_id="approve", task_display_name="审批 approve", hours=hours, notifiers=Ask())
-
-        outlets = [assets.CURRENT, assets.SNAPSHOTS]
+        asking: dict[str, Any] = {"hours": float(os.environ.get(HOURS, ANSWER_WITHIN)), "notifiers": Ask()}
+        approve = AskBeforePublishing(task_id="approve", task_display_name="审批 approve", **asking)
+        second = AskAnother(task_id="second", task_display_name="复核 second", **asking)
 
         @task(
             task_display_name="发布 publish",
-            outlets=outlets,
+            outlets=[assets.CURRENT],
             trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
         )
         def publish(
-            found: dict[str, Any] | None, said: dict[str, Any] | None, *, outlet_events: Any, asset_state_store: Any
+            found: dict[str, Any] | None,
+            said: dict[str, Any] | None,
+            other: dict[str, Any] | None,
+            *,
+            outlet_events: Any,
+            asset_state_store: Any,
         ) -> None:
             told = asset_state_store[assets.CURRENT]
-            assets.announce_snapshot(outlet_events, stages.publish(stages.contracts(), found, said, told))
+            outlet_events[assets.CURRENT].extra = stages.publish(stages.contracts(), found, said, other, told)
 
         settled, found = retry_waiting(), review()
         settled >> [found, answer()]
-        choice, published = ask_or_publish(found), publish(found, approve.output)
+        choice, published = ask_or_publish(found), publish(found, approve.output, second.output)
         choice >> [approve, published]
+        approve >> second
     return dag

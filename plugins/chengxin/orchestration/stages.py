@@ -13,7 +13,7 @@ from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.handover import Delivery, as_json
-from chengxin.orchestration import alerts, connections, forms, lineage, metrics, review_text
+from chengxin.orchestration import alerts, answers, connections, forms, lineage, metrics, review_text
 from chengxin.orchestration.outcomes import normal_end
 from chengxin.orchestration.pages.views import PREFIX, base_path
 from chengxin.settings import Settings
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Say = Callable[[dict[str, Any]], None]
 ANNOUNCED = "announced"
+UNREVIEWED = "“核对”（review）没有给出结果，多半是被标记为成功：不发布。请清除（Clear）该任务，重新核对"
 SEEN = ("batch_id", "received_at", "received", "accepted", "quarantined", "duplicate", "unlinked")
 
 
@@ -62,9 +63,9 @@ def discover(
         say({"action": action, "checked": sum(r.checked for r in done), "passed": sum(r.passed for r in done)})
         return []
     if action == forms.RELEASE:
-        batch_id, reason = forms.asked_release(asked, by)
+        batch_id, reason, who = forms.asked_release(asked, by)
         landed = pipeline.batch(settings, contract.id, batch_id)
-        verdict = pipeline.release(contract, landed, settings, Clock.from_environment(), reason)
+        verdict = pipeline.release(contract, landed, settings, Clock.from_environment(), reason, who)
         log.info("%s：校验结论 %s", batch_id, verdict.status)
         say({"action": action, "batch": batch_id})
         return []
@@ -215,43 +216,64 @@ def retry_waiting(contracts: Mapping[str, Contract]) -> list[str]:
     return [admission.batch_id for admission in gained]
 
 
-def review(contracts: Mapping[str, Contract]) -> dict[str, Any] | None:
-    """Return what a person must see before publishing, as JSON with its text; None = publish straight.
+def review(contracts: Mapping[str, Contract]) -> dict[str, Any]:
+    """Return what a person must see before publishing, as JSON with its text; ask: whether anybody has to be asked.
 
-    CHENGXIN_APPROVAL=never: nobody is asked (unattended trials).
+    CHENGXIN_APPROVAL=never: nobody is asked (unattended trials); a released batch then waits to be approved otherwise.
     """
     from chengxin import pipeline
 
+    twice = answers.asked_twice()
     if os.environ.get("CHENGXIN_APPROVAL") == "never":
-        return None
+        return {"ask": False}
     found = pipeline.review(dict(contracts), Settings.from_environment())
     if found is None:
-        return None
-    plain = dict(as_json(found))
-    text = review_text.markdown(found.previous, found.fresh, found.rows, plain["doubts"], base_path() + PREFIX)
+        return {"ask": False}
+    plain, pages = dict(as_json(found)), base_path() + PREFIX
+    text = review_text.markdown(found.previous, found.fresh, found.rows, plain["doubts"], pages, plain["changes"])
     return {
+        "ask": True,
         "text": review_text.rejections(found.rejected) + text,
         "doubts": len(found.doubts),
         "held": found.held(),
         "choices": found.choices(),
         "proposed": found.proposed(),
         "upto": found.upto,
+        "releasers": found.releasers(),
+        "second": twice or bool(found.releasers()),
     }
 
 
+def ask_or_publish(found: Mapping[str, Any] | None) -> str:
+    """Return the task that comes after `review`. Raise ContractError where it said nothing: it was marked as successful."""
+    if not found:
+        raise ContractError(UNREVIEWED)
+    return "approve" if found["ask"] else "publish"
+
+
 def publish(
-    contracts: Mapping[str, Contract], found: Mapping[str, Any] | None, said: Mapping[str, Any] | None, told: Any
+    contracts: Mapping[str, Contract],
+    found: Mapping[str, Any] | None,
+    said: Mapping[str, Any] | None,
+    second: Mapping[str, Any] | None,
+    told: Any,
 ) -> dict[str, Any]:
     """Publish a snapshot and return its reference as JSON. When nothing changed, or a person says no, end skipped.
 
-    found: what `review` returned; said: what the person answered, None where nobody was asked. told: the state of the
+    found: what `review` returned; said, second: what people answered, None where nobody was asked. told: the state of the
     asset by which others hear of snapshots. A snapshot that they have not heard of (the task died after its commit, or
-    somebody published from the command line) is returned although nothing changed.
+    somebody published from the command line) is returned although nothing changed. Raise ContractError where somebody had
+    to answer and nobody did.
     """
     from chengxin import pipeline
 
-    approval = pipeline.Approval(**review_text.said_of(found, said)) if found else None
-    if approval and approval.decision == review_text.REJECT:
+    if not found:
+        raise ContractError(UNREVIEWED)
+    approval = None
+    if found["ask"]:
+        fields, other = answers.both_of(found, said, second)
+        approval = pipeline.Approval(**fields, second=pipeline.Opinion(**other) if other else None)
+    if approval and approval.decision == answers.REJECT:
         pipeline.reject(approval, Settings.from_environment())
         normal_end(f"审批意见为“不发布”：{approval.reason or '无人作答'}")
     snapshot = pipeline.publish(dict(contracts), Settings.from_environment(), Clock.from_environment(), approval)

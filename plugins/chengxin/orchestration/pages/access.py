@@ -14,6 +14,7 @@ from fastapi import Depends, HTTPException, Request
 
 from chengxin.orchestration.ingest import dag_id
 from chengxin.orchestration.pages.overview import Overview
+from chengxin.orchestration.roles import VALUES
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
 
 
@@ -34,8 +35,16 @@ class Reader:
         return _may(self.user, dataset, "GET")
 
     def may_see_values(self, dataset: str) -> bool:
-        """Tell whether he may see values as sent: he may also steer the data set's DAG (method PUT)."""
-        return self.may_see(dataset) and _may(self.user, dataset, "PUT")
+        """Tell whether he may see values as sent: he may steer the data set's DAG (method PUT), and has VALUES too.
+
+        Both, for a simple auth manager grants every reader what is not its own.
+        """
+        own = get_auth_manager().is_authorized_custom_view(method="GET", resource_name=VALUES, user=self.user)
+        return bool(own) and self.may_see(dataset) and _may(self.user, dataset, "PUT")
+
+    def may_see_publication(self, entity: DagAccessEntity) -> bool:
+        """Tell whether he may see the publication's runs, or the questions before it."""
+        return _may_dag(self.user, SNAPSHOT_DAG, "GET", entity)
 
     def may_start(self, dataset: str) -> bool:
         """Tell whether he may start a run of the data set's DAG."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
@@ -15,6 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import configure_mappers
 
 from chengxin.orchestration.ingest import dag_id
+from chengxin.orchestration.pages.access import Reader
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
 
 
@@ -76,26 +78,31 @@ class Publication:
     running: bool
 
 
-def publication(session: Any) -> Publication:
-    """Return whether the newest finished publication failed, and who is waited for."""
+def publication(session: Any, reader: Reader) -> Publication:
+    """Return whether the newest finished publication failed, and who is waited for, as far as the reader may see it.
+
+    Questions of other DAGs are other people's.
+    """
+    questions: tuple[Question, ...] = ()
+    if reader.may_see_publication(DagAccessEntity.HITL_DETAIL):
+        asked = session.execute(
+            select(TaskInstance.run_id, TaskInstance.task_id, HITLDetail.subject, HITLDetail.created_at)
+            .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
+            .where(TaskInstance.dag_id == SNAPSHOT_DAG, TaskInstance.state == "awaiting_input")
+            .limit(20)
+        )
+        questions = tuple(
+            Question(subject, since.isoformat(), f"{run_page(SNAPSHOT_DAG, run)}/tasks/{task}/required_actions")
+            for run, task, subject, since in asked
+        )
+    if not reader.may_see_publication(DagAccessEntity.RUN):
+        return Publication(None, questions, 0, running=False)
     last = session.execute(
         select(DagRun.run_id, DagRun.state)
         .where(DagRun.dag_id == SNAPSHOT_DAG, DagRun.state.in_(("success", "failed")))
         .order_by(DagRun.id.desc())
         .limit(1)
     ).first()
-    asked = session.execute(
-        select(
-            TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, HITLDetail.subject, HITLDetail.created_at
-        )
-        .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
-        .where(TaskInstance.state == "awaiting_input")
-        .limit(20)
-    )
-    questions = tuple(
-        Question(subject, since.isoformat(), f"{run_page(dag, run)}/tasks/{task}/required_actions")
-        for dag, run, task, subject, since in asked
-    )
     going = select(DagRun.state, func.count()).where(
         DagRun.dag_id == SNAPSHOT_DAG, DagRun.state.in_(("queued", "running"))
     )

@@ -43,7 +43,7 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
             "unpublished": snapshots.unpublished(connection, last, reader.only),
             "refusal": snapshots.refusal(home.layout, last) if reader.only is None else None,
         }
-    publication = airflow_runs.publication(session)
+    publication = airflow_runs.publication(session, reader)
     if publication.asked or publication.running:  # they are about to be published, or somebody is asked
         values["unpublished"] = 0
     found = needs.lines(

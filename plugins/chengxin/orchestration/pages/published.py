@@ -52,7 +52,7 @@ def snapshot(request: Request, reader: ReaderDep, home: OverviewDep, tier: str, 
     return page(
         request, reader, "snapshot.html.j2", section="snapshots", row=row, changes=changes,
         entered=entered, titles=_titles(), versions=json.loads(row["versions"]), tier=tier,
-        said=_said(row, reader.only), named=named,
+        said=_said(row, reader.only), named=named, released=_released(row, entered),
         current=snapshots.current(home.layout, tier), government=government,
         sources=[
             s for s in (whereabouts.of_snapshot(row) if tier == "government" else [])
@@ -127,6 +127,12 @@ def _said(row: Any, only: frozenset[str] | None) -> list[dict[str, Any]]:
         return []
     said = json.loads(row["said"])
     return [*said.get("rejected", []), *([said["approval"]] if "approval" in said else [])]
+
+
+def _released(row: Any, entered: list[Any]) -> list[dict[str, Any]]:
+    """Return who let which of the batches in that readers have for the first time, and why."""
+    new = {r["batch_id"] for r in entered}
+    return [one for one in json.loads(row["said"]).get("released", []) if one["batch_id"] in new]
 
 
 def _lines(history: dict[str, Any], lang: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from typing import Any
 
 from chengxin.store import manifest, pointer
 from chengxin.store.layout import Layout
@@ -24,6 +25,14 @@ def follow(connection: sqlite3.Connection, layout: Layout) -> None:
             if known.get(name) != mark:
                 _read(connection, layout, tier, name, mark)
                 connection.commit()
+
+
+def _said(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what people said: SAID of a manifest, and under `released` its batches that somebody let in."""
+    released = [
+        {name: b[name] for name in ("dataset", "batch_id", "released")} for b in body["batches"] if "released" in b
+    ]
+    return {k: body["extra"][k] for k in SAID if k in body["extra"]} | ({"released": released} if released else {})
 
 
 def _read(connection: sqlite3.Connection, layout: Layout, tier: str, name: str, mark: str) -> None:
@@ -55,7 +64,7 @@ def _read(connection: sqlite3.Connection, layout: Layout, tier: str, name: str, 
             body["extra"].get("last_order"),
             json.dumps(body["sources"], ensure_ascii=False),
             json.dumps(body["versions"], ensure_ascii=False),
-            json.dumps({k: body["extra"][k] for k in SAID if k in body["extra"]}, ensure_ascii=False),
+            json.dumps(_said(body), ensure_ascii=False),
             mark,
         )
     except (OSError, ValueError, KeyError, TypeError):

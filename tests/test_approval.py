@@ -175,7 +175,7 @@ def test_a_rejection_and_its_reason_stand_in_the_next_manifest_and_only_there(of
 
 def grave(office: Office, day: float, by: str = "li") -> str:
     """Deliver a batch that is held and release it; return its id."""
-    rows = [penalty(20, uscc=uscc(2)), *[penalty(n, uscc=uscc(1), decision_on="") for n in range(21, 40)]]
+    rows = [penalty(20, uscc=uscc(2)), *[penalty(n, uscc=uscc(1), decision_on="") for n in range(21, 81)]]
     held = office.deliver("test_fines", *rows, day=day)
     assert held["verdict"] == "hold"
     contract, clock = office.contracts["test_fines"], Clock(START + timedelta(days=day))
@@ -228,8 +228,8 @@ def test_a_released_batch_that_was_left_out_still_needs_two(office):
 
 def test_the_manifest_names_no_released_batch_as_held(office):
     office.publish()
-    held = office.deliver("test_fines", *[penalty(n, uscc=uscc(1), decision_on="") for n in range(19)], day=1)
-    other = office.deliver("test_fines", *[penalty(n, uscc=uscc(2), decision_on="") for n in range(18)], day=1)
+    held = office.deliver("test_fines", *[penalty(n, uscc=uscc(1), decision_on="") for n in range(100, 161)], day=1)
+    other = office.deliver("test_fines", *[penalty(n, uscc=uscc(2), decision_on="") for n in range(200, 261)], day=1)
     office.deliver("test_penalty", penalty(7, uscc=uscc(1)), day=1)
     both = (held["batch_id"], other["batch_id"])
     publish(office, "发布", day=1, held=both)
@@ -244,7 +244,7 @@ def test_the_manifest_names_no_released_batch_as_held(office):
 
 def test_what_was_seen_held_and_then_released_is_not_held(office):
     office.publish()
-    rows = [penalty(20, uscc=uscc(2)), *[penalty(n, uscc=uscc(1), decision_on="") for n in range(21, 40)]]
+    rows = [penalty(20, uscc=uscc(2)), *[penalty(n, uscc=uscc(1), decision_on="") for n in range(21, 81)]]
     held = office.deliver("test_fines", *rows, day=1)["batch_id"]
     office.deliver("test_penalty", penalty(7, uscc=uscc(1)), day=1)
     publish(office, "发布", day=1, held=(held,))

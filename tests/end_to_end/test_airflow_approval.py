@@ -6,11 +6,13 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from test_airflow_dags import CONTRACT, GOOD, HELD
 
 from chengxin.alerting.book import Book
 from chengxin.cli.embedded_airflow import EmbeddedAirflow
+from chengxin.orchestration.answers import APPROVERS
 from chengxin.orchestration.approve import HOURS
 from chengxin.settings import PROJECT, Settings
 from chengxin.store.layout import Layout
@@ -41,6 +43,10 @@ DOUBTFUL = """\
 91430100MAXY00016P,湘示罚〔2026〕1号,2026-01-15,示例市监局,430105
 91430100MAXY00016P,湘示罚〔2026〕2号,,示例市监局,430105
 """
+GRAVE = "统一社会信用代码,文书号,决定日期,处罚机关,行政区划\n" + "".join(
+    f"91430100MAXY00016P,湘示罚〔2026〕{n}号,{'2026-01-15' if n == 100 else ''},示例市监局,430105\n"
+    for n in range(100, 161)
+)
 MORE = """\
 主键,名称,统一社会信用代码,成立日期,行政区划
 5,长沙示例五科技有限公司,91430100MAXY000595,2021-01-05,430105
@@ -54,8 +60,12 @@ class Running:
         self.home = home
         self.client = httpx.Client(base_url=airflow.url, timeout=180, trust_env=False)
         self.url, self.login = airflow.url, {"username": airflow.user, "password": airflow.password}
-        token = self.client.post("/auth/token", json=self.login).raise_for_status().json()["access_token"]
-        self.client.headers["Authorization"] = f"Bearer {token}"
+        self.client.headers["Authorization"] = self._bearer(self.login)
+        self.other = self._bearer({"username": airflow.second, "password": airflow.second_password})
+
+    def _bearer(self, login):
+        token = self.client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
+        return f"Bearer {token}"
 
     def get(self, path):
         return self.client.get(f"/api/v2/{path}").raise_for_status().json()
@@ -83,23 +93,24 @@ class Running:
     def task(self, dag_id, run_id, task_id):
         return self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}")
 
-    def question(self):
+    def question(self, task="approve"):
         """Return the one open question: asked by whichever run came first, the daily one or the test's."""
 
         def asked():
             found = self.get("dags/~/dagRuns/~/hitlDetails?response_received=false")["hitl_details"]
-            runs = [question["task_instance"]["dag_run_id"] for question in found]
             # an answer before the task has gone to wait for it would be lost, and the task tried again
-            return found if all(self.task("snapshot", r, "approve")["state"] == "awaiting_input" for r in runs) else []
+            return [q for q in found if q["task_instance"]["state"] == "awaiting_input"]
 
         (question,) = self.until(asked)
+        assert question["task_instance"]["task_id"] == task
         time.sleep(6)  # the scheduler has to hear that the process which asked has ended, else it takes it for killed
         return question
 
-    def answer(self, question, option, **params):
-        run = question["task_instance"]["dag_run_id"]
-        path = f"/api/v2/dags/snapshot/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
-        return self.client.patch(path, json={"chosen_options": [option], "params_input": params})
+    def answer(self, question, option, *, second=False, **params):
+        task = question["task_instance"]
+        path = f"/api/v2/dags/snapshot/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}/-1/hitlDetails"
+        body = {"chosen_options": [option], "params_input": params}
+        return self.client.patch(path, json=body, headers={"Authorization": self.other} if second else {})
 
     def alerts(self):
         """Return the kinds of the open alerts, but for that of the run that failed on purpose."""
@@ -137,7 +148,7 @@ def running(tmp_path_factory):
     (inbox / "held.csv").write_text(HELD, "utf-8")
     settings = Settings(home=home, contracts=contracts, expectations=PROJECT / "expectations")
     with EmbeddedAirflow(settings) as airflow:
-        airflow.start({HOURS: str(WAIT / 3600)})
+        airflow.start({HOURS: str(WAIT / 3600), APPROVERS: f"{airflow.user},{airflow.second}"})
         running = Running(airflow, home)
         wanted = {INGEST, FINES, "snapshot"}
         running.until(lambda: wanted <= {d["dag_id"] for d in running.get("dags?limit=100")["dags"]})
@@ -171,6 +182,12 @@ def test_a_held_batch_is_shown_and_the_answer_stands_in_the_manifest(ingested):
     assert ingested.manifest() is None, "nothing is published while the question is open"
     assert ingested.alerts() == ["approval", "held"]
     assert question["options"] == ["发布", "不发布"], "what registers subjects cannot be left out"
+    assert "登记注册 `registration` | 2 | 0 | 0 |" in question["body"], "and what the publication would change"
+    assert question["params"]["reason"]["value"] == "", "nothing is filled in"
+    ingested.answer(question, "发布").raise_for_status()
+    question = ingested.question()
+    assert question["body"].startswith("**上次作答无效：没有写明意见")
+    assert ingested.manifest() is None
     ingested.answer(question, "发布", reason="已电话核实，列名有误", without=[]).raise_for_status()
     assert ingested.ended("snapshot", "asked") == "success"
     approval = ingested.manifest()["extra"]["approval"]
@@ -235,6 +252,85 @@ def test_the_question_comes_again_and_yes_publishes_what_was_left_out(doubtful):
     manifest = doubtful.manifest()
     assert manifest["tables"]["penalty"]["rows"] == 1
     assert [(r["decision"], r["by"]) for r in manifest["extra"]["rejected"]] == [("不发布", "")]
+
+
+@pytest.fixture(scope="module")
+def released(doubtful):
+    """A batch in which something grave was found, and that the first person let in."""
+    while doubtful.manifest()["extra"].get("left_out"):  # what was left out is asked about again
+        doubtful.run("snapshot", "left-out")
+        doubtful.said("发布", reason="部门已确认", without=[])
+    doubtful.client.patch("/api/v2/dags/snapshot", json={"is_paused": True}).raise_for_status()
+    (doubtful.home / "inbox" / "fines" / "grave.csv").write_text(GRAVE, "utf-8")
+    doubtful.run(FINES, "grave")
+    assert doubtful.ended(FINES, "grave") == "success"
+    landed = sorted((doubtful.home / "landing" / "commerce_fines").iterdir(), key=lambda p: p.stat().st_mtime)
+    doubtful.run(FINES, "release", action="release", batch=landed[-1].name, reason="已逐行核实")
+    assert doubtful.ended(FINES, "release") == "success"
+    return doubtful, landed[-1].name
+
+
+def test_somebody_else_approves_what_the_first_one_released(released):
+    running, batch = released
+    before = running.manifest()
+    running.run("snapshot", "four-eyes")
+    question = running.question()
+    assert "**admin** 已放行，理由：已逐行核实" in question["body"]
+    assert [one["name"] for one in question["assigned_users"]] == ["admin", "second"]
+    running.answer(question, "发布", reason="放行有据").raise_for_status()
+    again = running.question("second")
+    assert [one["name"] for one in again["assigned_users"]] == ["second"]
+    assert "首位审批人 **admin** 的答复：发布；意见：放行有据" in again["body"]
+    assert running.manifest() == before
+    assert running.answer(again, "发布", reason="再点一次").status_code == 403, "Airflow itself refuses the same person"
+    running.answer(again, "发布", second=True, reason="已对照原件").raise_for_status()
+    assert running.outcome(again) == "success"
+    manifest = running.manifest()
+    approval, (entry,) = manifest["extra"]["approval"], [b for b in manifest["batches"] if b["batch_id"] == batch]
+    assert (approval["by"], approval["second"]["by"], approval["second"]["reason"]) == ("admin", "second", "已对照原件")
+    assert (entry["released"]["by"], entry["released"]["reason"]) == ("admin", "已逐行核实")
+    assert batch not in manifest["extra"].get("held", [])
+
+
+def test_a_question_marked_as_answered_publishes_nothing(released):
+    running, _ = released
+    before = running.manifest()
+    running.client.patch("/api/v2/dags/snapshot", json={"is_paused": True}).raise_for_status()
+    row = "91430100MAXY00016P,湘示罚〔2026〕77号,2026-01-16,示例市监局,430105\n"
+    (running.home / "inbox" / "fines" / "marked.csv").write_text(DOUBTFUL + row, "utf-8")
+    running.run(FINES, "marked")
+    assert running.ended(FINES, "marked") == "success"
+    running.run("snapshot", "marked")
+    run = running.question()["task_instance"]["dag_run_id"]
+    task = f"/api/v2/dags/snapshot/dagRuns/{run}/taskInstances/approve"
+    running.client.patch(
+        task, json={"new_state": "success"}, headers={"Authorization": running.other}
+    ).raise_for_status()
+    assert running.ended("snapshot", run) == "failed"
+    assert running.task("snapshot", run, "publish")["state"] == "failed"
+    assert running.manifest() == before
+    log = running.client.get(f"/api/v2/dags/snapshot/dagRuns/{run}/taskInstances/publish/logs/1").text
+    assert "没有人作答" in log, "logs are read from their files"
+
+
+def test_publications_add_no_asset(released):
+    running, _ = released
+    names = {one["name"] for one in running.get("assets?limit=100&only_active=false")["assets"]}
+    assert not [name for name in names if name.startswith("snapshot")]
+    events = running.get("assets/events?limit=100&name_pattern=published_current")["asset_events"]
+    told = [e["extra"]["id"] for e in events if "tiers" in e["extra"]]
+    assert len(set(told)) == len(told) >= 2, "each is an event, with the snapshot in it"
+
+
+def test_every_process_listens_on_loopback_only(released):
+    places = {
+        (place.laddr.ip, place.laddr.port)
+        for process in psutil.Process().children(recursive=True)
+        for place in process.net_connections(kind="inet")
+        if place.status == psutil.CONN_LISTEN
+    }
+    assert len(places) >= 2, "the pages, and what tasks ask"
+    assert {ip for ip, _ in places} <= {"127.0.0.1", "::1"}
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")

@@ -106,6 +106,7 @@ class _Run:
     ) -> None:
         self._context, self._mode, self._airflow, self._contracts = context, mode, airflow, contracts
         self._api: AirflowApi = airflow.api()
+        self._second: AirflowApi = airflow.second_api()
         self._seen: dict[tuple[str, str, str, int, int], float] = {}
         self._asked: set[tuple[str, str, str, int, int]] = set()
         self._until = time.monotonic() + (math.inf if mode.ask else LIMIT_SECONDS)  # a person may take long
@@ -178,7 +179,8 @@ class _Run:
                 self._say(f"[yellow]等待审批[/] {question.subject}\n  请在此作答：{place}/required_actions")
                 continue
             option = question.options[0]
-            self._api.answer(question, option, _filled(question))
+            api = self._second if question.task_id == "second" else self._api
+            api.answer(question, option, _filled(question))
             self._say(f"[yellow]待审批[/] {question.subject} → 演示自动选择“{option}”（{place}/required_actions）")
 
     def _await_dags(self, wanted: set[str]) -> None:
@@ -213,7 +215,8 @@ def _stay(context: "Context", airflow: EmbeddedAirflow) -> None:
 
 
 def _door(airflow: EmbeddedAirflow) -> str:
-    return f"Airflow：{airflow.url}  用户 [bold]{airflow.user}[/]  密码 [bold]{airflow.password}[/]"
+    second = f"复核放行批次的第二人：用户 [bold]{airflow.second}[/]  密码 [bold]{airflow.second_password}[/]"
+    return f"Airflow：{airflow.url}  用户 [bold]{airflow.user}[/]  密码 [bold]{airflow.password}[/]\n  {second}"
 
 
 def _filled(question: Question) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from chengxin.settings import PROJECT, Settings
 from chengxin.store import privacy
 
 HOST, PORT, USER = "127.0.0.1", 8080, "admin"
+SECOND = "second"  # the second person, who approves what the first one released
 START_SECONDS = 240
 STOP_SECONDS = 20
 PORTS_TRIED = 10
@@ -47,6 +48,7 @@ class EmbeddedAirflow:
     def __init__(self, settings: Settings) -> None:
         self.folder = settings.home / "airflow"
         self.user, self.password, self.url = USER, "", ""
+        self.second, self.second_password = SECOND, ""
         self._settings = settings
         self._lock = FileLock(settings.home / "airflow.lock")
         self._ports: list[FileLock] = []
@@ -62,7 +64,7 @@ class EmbeddedAirflow:
             raise AirflowFailed(f"{self.folder} 上已有一个 Airflow 在运行；请先停止它") from error
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
-            self.password = _password(self.folder / "password.json", self.user)
+            self.password, self.second_password = _passwords(self.folder / "password.json", self.user, self.second)
             self._launch(PORT)
         except BaseException:
             self._stop()
@@ -102,6 +104,10 @@ class EmbeddedAirflow:
     def api(self) -> AirflowApi:
         """Return a client that is logged in."""
         return AirflowApi(self.url, self.user, self.password)
+
+    def second_api(self) -> AirflowApi:
+        """Return a client that is logged in as the second person."""
+        return AirflowApi(self.url, self.second, self.second_password)
 
     def _reserved(self, wanted: int) -> int:
         port, lock = reserved_port(wanted)
@@ -189,14 +195,15 @@ def _free(port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _password(path: Path, user: str) -> str:
-    """Return the password of the user, made up at the first start and kept, so that a browser may remember it."""
-    if path.exists():
-        return str(json.loads(path.read_text())[user])
-    password = secrets.token_urlsafe(9)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump({user: password}, file)
-    return password
+def _passwords(path: Path, *users: str) -> list[str]:
+    """Return the passwords of the users, made up at the first start and kept, so that a browser may remember them."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    if missing := [user for user in users if user not in known]:
+        known |= {user: secrets.token_urlsafe(9) for user in missing}
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(known, file)
+    return [str(known[user]) for user in users]
 
 
 def _look_again(settings: Settings) -> int:
@@ -226,7 +233,7 @@ def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int, execu
         "AIRFLOW__CORE__PARALLELISM": str(TASKS_AT_A_TIME),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(embedded.folder / "password.json"),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{embedded.user}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{embedded.user}:admin,{embedded.second}:user",
         "AIRFLOW__API__BASE_URL": f"http://{HOST}:{port}",
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__INSTANCE_NAME": "诚信湖南",

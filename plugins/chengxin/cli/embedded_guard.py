@@ -28,9 +28,10 @@ MIGRATE = ("db", "migrate")
 COMPONENTS = {
     "api-server": ("api-server", "--apps", "core"),
     "execution-api": ("api-server", "--apps", "execution", "--port"),  # what tasks ask; the port is PORT
-    "scheduler": ("scheduler",),
+    # Their servers of logs listen on every interface; the API server reads the files itself.
+    "scheduler": ("scheduler", "--skip-serve-logs"),
     "dag-processor": ("dag-processor",),
-    "triggerer": ("triggerer",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
 }
 ENDED_BY_ITSELF = 1
 # What they have in common. Airflow opens its database and reads its plugins later.

@@ -198,11 +198,10 @@ def test_alerts_lists_what_is_open_and_closes_by_hand(place: tuple[Path, Path, P
 
     _, contracts, _ = place
     home = tmp_path / "home"
-    cause = Cause("held", "commerce_list", "列名不符", title="名单", department="测试部门")
+    cause = Cause("source", "commerce_list", "接口没有回应", title="名单", department="测试部门")
     Book(Layout(home)).open(cause, datetime(2026, 11, 25, tzinfo=UTC))
     (shown,) = chengxin(home, contracts, "alerts", code=3)["open"]
-    assert (shown["id"], shown["name"], shown["cause"]["department"]) == (cause.id, "批次暂缓", "测试部门")
-    assert "release" in shown["press"]
+    assert (shown["id"], shown["name"], shown["cause"]["department"]) == (cause.id, "来源不可用", "测试部门")
     assert chengxin(home, contracts, "alerts", "--close", cause.id, "--by", "甲")["open"] == []
     again = subprocess.run(command(home, contracts, "alerts", "--close", cause.id), capture_output=True, text=True)
     assert again.returncode == 2

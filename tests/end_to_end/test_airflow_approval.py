@@ -254,6 +254,38 @@ def test_the_question_comes_again_and_yes_publishes_what_was_left_out(doubtful):
     assert [(r["decision"], r["by"]) for r in manifest["extra"]["rejected"]] == [("不发布", "")]
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
+def test_an_operator_replays_the_refused_row_in_the_browser_and_the_counts_change(doubtful):
+    from playwright.sync_api import sync_playwright
+
+    contract = doubtful.home.parent / "contracts" / "commerce" / "commerce_fines.yaml"
+    column = "{source: 决定日期, element: decision_on"
+    contract.write_text(FINES_CONTRACT.replace(column, f"{column}, required: false"), "utf-8")
+    pages = f"{doubtful.url}/chengxin"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_context(locale="zh-CN").new_page()
+        page.set_default_timeout(240_000)
+        page.goto(doubtful.url)
+        page.fill("input[name=username]", doubtful.login["username"])
+        page.fill("input[name=password]", doubtful.login["password"])
+        page.click("button[type=submit]")
+        page.wait_for_url(lambda url: "login" not in url)
+        page.goto(f"{pages}/refused?dataset=commerce_fines")
+        page.get_by_role("button", name="重放疑问数据…").click()
+        page.get_by_role("button", name="开始").click()
+        page.get_by_text("运行成功").wait_for()
+        page.goto(f"{pages}/batches?dataset=commerce_fines")
+        page.wait_for_timeout(6000)
+        page.reload()
+        rows = [row.locator("td.number").all_inner_texts()[:3] for row in page.locator("tbody tr").all()]
+        assert sorted(rows) == [["1", "1", "0"], ["2", "1", "1"]], "the replayed row is a batch of its own"
+        browser.close()
+    events = doubtful.get(f"eventLogs?dag_id={FINES}&event=trigger_dag_run")["event_logs"]
+    replays = [e for e in events if '"replay"' in (e["extra"] or "")]
+    assert [e["owner"] for e in replays] == [doubtful.login["username"]], "it stands in the audit log"
+
+
 @pytest.fixture(scope="module")
 def released(doubtful):
     """A batch in which something grave was found, and that the first person let in."""
@@ -331,35 +363,3 @@ def test_every_process_listens_on_loopback_only(released):
     }
     assert len(places) >= 2, "the pages, and what tasks ask"
     assert {ip for ip, _ in places} <= {"127.0.0.1", "::1"}
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
-def test_an_operator_replays_the_refused_row_in_the_browser_and_the_counts_change(doubtful):
-    from playwright.sync_api import sync_playwright
-
-    contract = doubtful.home.parent / "contracts" / "commerce" / "commerce_fines.yaml"
-    column = "{source: 决定日期, element: decision_on"
-    contract.write_text(FINES_CONTRACT.replace(column, f"{column}, required: false"), "utf-8")
-    pages = f"{doubtful.url}/chengxin"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_context(locale="zh-CN").new_page()
-        page.set_default_timeout(240_000)
-        page.goto(doubtful.url)
-        page.fill("input[name=username]", doubtful.login["username"])
-        page.fill("input[name=password]", doubtful.login["password"])
-        page.click("button[type=submit]")
-        page.wait_for_url(lambda url: "login" not in url)
-        page.goto(f"{pages}/refused?dataset=commerce_fines")
-        page.get_by_role("button", name="重放疑问数据…").click()
-        page.get_by_role("button", name="开始").click()
-        page.get_by_text("运行成功").wait_for()
-        page.goto(f"{pages}/batches?dataset=commerce_fines")
-        page.wait_for_timeout(6000)
-        page.reload()
-        rows = [row.locator("td.number").all_inner_texts()[:3] for row in page.locator("tbody tr").all()]
-        assert sorted(rows) == [["1", "1", "0"], ["2", "1", "1"]], "the replayed row is a batch of its own"
-        browser.close()
-    events = doubtful.get(f"eventLogs?dag_id={FINES}&event=trigger_dag_run")["event_logs"]
-    replays = [e for e in events if '"replay"' in (e["extra"] or "")]
-    assert [e["owner"] for e in replays] == [doubtful.login["username"]], "it stands in the audit log"

@@ -189,7 +189,7 @@ def test_every_command_works_on_it(server, tmp_path):
     assert other.run("feedback", "test_penalty")["answers"][0]["folder"].startswith(f"{url}/feedback/")
     later = {"CHENGXIN_NOW": "2026-04-02T10:00:00+08:00"}
     assert other.run("scorecard", "202603", "--issue", **later)["state"] == "issued"
-    assert [o["dataset"] for o in one.run("overdue", **later)["overdue"]] != []
+    assert [o["dataset"] for o in one.run("overdue", code=3, **later)["overdue"]] != []
     office.write("test_reg", [company(6)], day=2).rename(inbox / "test_reg/2.csv")
     second = other.run("run", **later)["snapshot"]["id"]
     tidied = one.run("tidy", "--keep", "1", "--all", **later)

@@ -53,7 +53,7 @@ def test_a_delivery_is_overdue_after_period_and_working_days_and_the_message_say
 def test_the_overdue_command_prints_json(office):
     office.deliver("reg", company(1), day=0)
     home, contracts = office.settings.home, office.settings.contracts
-    shown = chengxin(home, contracts, "overdue", CHENGXIN_NOW=at(7).now().isoformat())
+    shown = chengxin(home, contracts, "overdue", code=3, CHENGXIN_NOW=at(7).now().isoformat())
     assert [o["dataset"] for o in shown["overdue"]] == ["reg"]
 
 

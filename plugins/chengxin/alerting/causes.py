@@ -3,7 +3,10 @@
 import hashlib
 from dataclasses import dataclass
 
+from chengxin.alerting.holds import Hold
 from chengxin.contracts.models import Contract
+
+FEW = 3  # findings that are named
 
 
 @dataclass(frozen=True)
@@ -63,3 +66,25 @@ class Cause:
 def of_contract(kind: str, contract: Contract, text: str, **more: str) -> Cause:
     """Return a cause that concerns a data set."""
     return Cause(kind, contract.id, text, title=contract.title, department=contract.department.name, **more)
+
+
+def held_cause(contract: Contract, hold: Hold) -> Cause:
+    """Return the cause of a held batch; batches held for the same rules are one."""
+    text = f"整批暂缓：{'；'.join(hold.why[:FEW]) or '未通过校验'}。{hold.remedy()}"
+    page = f"/chengxin/batches/{contract.id}/{hold.batch_id}"
+    return of_contract("held", contract, text, reason="、".join(hold.rules), item=hold.batch_id, page=page)
+
+
+def overdue_cause(contract: Contract, message: str) -> Cause:
+    """Return the cause of an overdue delivery, the same from wherever it is noticed."""
+    return of_contract("overdue", contract, message, page=f"/chengxin/catalogue/{contract.id}")
+
+
+def waiting_cause(contract: Contract, message: str) -> Cause:
+    """Return the cause that clearly more rows wait for their subject than before."""
+    return of_contract("waiting", contract, message, page="/chengxin/waiting")
+
+
+def contract_cause(path: str, message: str) -> Cause:
+    """Return the cause that a contract file cannot be used."""
+    return Cause("contracts", path, f"{path}：{message}")

@@ -11,6 +11,7 @@ from chengxin.alerting.notices import deliver
 from chengxin.cli.commands import HELD, Context, as_json_option, main, pass_home, show_json
 from chengxin.cli.terminal import echo
 from chengxin.clock import SHANGHAI
+from chengxin.pipeline.troubles import DERIVED, open_troubles
 from chengxin.store import remote
 from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
@@ -23,13 +24,17 @@ from chengxin.store.remote import scopes
 @pass_home
 def alerts_command(context: Context, closed: str | None, by: str, as_json: bool) -> None:
     """未处理的告警：什么事、哪个部门、怎么办；有则退出码为 3。"""
-    book = Book(Layout(context.settings.home))
+    book, kind = Book(Layout(context.settings.home)), (closed or "").partition("-")[0]
+    if kind in DERIVED:
+        name, press = KINDS[kind].name, KINDS[kind].press
+        raise click.UsageError(f"“{name}”由数据目录得出，情况解除即自动关闭，不能手工关闭。处理：{press}")
     if closed:
         with remote.changing(context.settings, "alerts", scopes.alerts()) as here:
             if not book.close(lambda entry: entry.id == closed, context.clock.now(), by or "值班人员"):
                 raise click.UsageError(f"没有编号为 {closed} 的未处理告警")
             deliver(here, context.clock)
-    found = book.open_entries()
+    loaded = context.loaded()
+    found = open_troubles(loaded.contracts, loaded.problems, context.settings, context.clock)
     if as_json:
         show_json({"open": [_facts(entry) for entry in found]})
     else:

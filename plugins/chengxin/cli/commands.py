@@ -22,7 +22,7 @@ from chengxin import __version__, language
 from chengxin.cli import homes, terminal
 from chengxin.cli.terminal import Console, echo
 from chengxin.clock import Clock
-from chengxin.contracts.loader import load
+from chengxin.contracts.loader import Loaded, load
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, failed_write
 from chengxin.settings import Settings
@@ -60,9 +60,13 @@ class Context:
         there = f"相近的有：{'、'.join(near)}" if near else "该数据集还没有批次"
         raise click.UsageError(f"数据集 {contract.id} 没有名为 {batch_id} 的批次；{there}")
 
+    def loaded(self) -> Loaded:
+        """Return all contracts, those that cannot be used with their problems."""
+        return load(self.given.contracts)
+
     def contracts(self) -> dict[str, Contract]:
         """Return the usable contracts, by id; problems of the others are shown on stderr."""
-        loaded = load(self.given.contracts)
+        loaded = self.loaded()
         for problem in loaded.problems:
             echo(f"合同有误 {problem.path}：{problem.message}", err=True)
         return loaded.contracts

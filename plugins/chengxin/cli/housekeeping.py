@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from chengxin.cli.commands import FAILED, Context, as_json_option, main, pass_home, show_json
+from chengxin.cli.commands import FAILED, HELD, Context, as_json_option, main, pass_home, show_json
 from chengxin.cli.terminal import Console, Table, echo
 from chengxin.errors import ContractError
 from chengxin.model.assessment import assessment
@@ -21,16 +21,17 @@ _COLOURS = {"优": "green", "良": "cyan", "中": "yellow", "差": "red"}
 @as_json_option
 @pass_home
 def overdue_command(context: Context, as_json: bool) -> None:
-    """逾期未到的报送：哪个部门、逾期几个工作日、怎么办。"""
+    """逾期未到的报送：哪个部门、逾期几个工作日、怎么办；有则退出码为 3。"""
     from chengxin.publish.housekeeping import overdue
 
     found = overdue(context.contracts(), context.settings, context.clock)
     if as_json:
         show_json({"today": context.clock.today().isoformat(), "overdue": [asdict(o) for o in found]})
-        return
-    for one in found:
-        echo(one.message)
-    echo(f"共 {len(found)} 个数据集逾期" if found else "没有逾期的报送。")
+    else:
+        for one in found:
+            echo(one.message)
+        echo(f"共 {len(found)} 个数据集逾期" if found else "没有逾期的报送。")
+    sys.exit(HELD if found else 0)
 
 
 @main.command(name="tidy")

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.sdk import BaseNotifier
 
 from chengxin.alerting.book import Book
-from chengxin.alerting.causes import Cause, of_contract
+from chengxin.alerting.causes import Cause, contract_cause, held_cause
 from chengxin.alerting.holds import hold_of
 from chengxin.alerting.notices import deliver
 from chengxin.clock import Clock, instant_of_timestamp
@@ -24,7 +24,6 @@ from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
-FEW = 3
 LAST = ("answer", "publish")  # the tasks that come after all others of an ingest run and of a publication
 OF_RUNS = ("failed", "source", "slow", "broken", "disk")  # what is over when a whole run went well
 
@@ -112,11 +111,9 @@ def with_book(change: Callable[[Book], Any], dataset: str = "") -> bool:
 
 
 def held(contract: Contract, batch_id: str) -> None:
-    """Tell that a batch is held, why, and how to settle it; batches held for the same rules are one cause."""
-    hold = hold_of(Layout(remote.opened(Settings.from_environment()).home), contract.id, batch_id)
-    text = f"整批暂缓：{'；'.join(hold.why[:FEW]) or '未通过校验'}。{hold.remedy()}"
-    page = f"/chengxin/batches/{contract.id}/{batch_id}"
-    happened(of_contract("held", contract, text, reason="、".join(hold.rules), item=batch_id, page=page))
+    """Tell that a batch is held; batches held for the same rules are one cause."""
+    layout = Layout(remote.opened(Settings.from_environment()).home)
+    happened(held_cause(contract, hold_of(layout, contract.id, batch_id)))
 
 
 def admitted(contract: Contract, batch_id: str) -> None:
@@ -167,7 +164,7 @@ def settle(kind: str, causes: Collection[Cause]) -> None:
 
 def settle_contracts(problems: Iterable[Any]) -> None:
     """Open a cause for each contract file that cannot be used, close those of files that are mended."""
-    settle("contracts", [Cause("contracts", str(p.path), f"{p.path}：{p.message}") for p in problems])
+    settle("contracts", [contract_cause(str(p.path), p.message) for p in problems])
 
 
 def _close_mended(book: Book, ti: Any) -> None:

@@ -55,7 +55,7 @@ class _Asks(HITLOperator):  # type: ignore[misc]  # the provider has no types
 
     def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
         """Let an answer leave fields out, as one given through the API may; which have to be there, `check` knows."""
-        known = {name: None for name in self.params}
+        known = dict.fromkeys(self.params)
         super().validate_params_input({**known, **params_input})
 
 

@@ -17,7 +17,7 @@ from airflow.sdk import (  # type: ignore[attr-defined]  # Airflow's own stub la
     SyncCallback,
 )
 
-from chengxin.alerting.causes import Cause, of_contract
+from chengxin.alerting.causes import Cause, overdue_cause
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.contracts.cadence import due_after
 from chengxin.contracts.models import Contract, DeliverySpec
@@ -139,8 +139,3 @@ def tell_overdue(dataset: str, context: dict[str, Any] | None = None) -> None:
     contracts = loader.load(settings.contracts, only=dataset).contracts
     for one in housekeeping.overdue(contracts, settings, Clock.from_environment()):
         alerts.happened(overdue_cause(contracts[one.dataset], one.message))
-
-
-def overdue_cause(contract: Contract, message: str) -> Cause:
-    """Return the cause of an overdue delivery, the same from wherever it is noticed."""
-    return of_contract("overdue", contract, message, page=f"/chengxin/catalogue/{contract.id}")

@@ -5,11 +5,11 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, task
 
+from chengxin.alerting.causes import overdue_cause
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.errors import DeliveryCorrupt
 from chengxin.orchestration import stages
 from chengxin.orchestration.alerts import CALLBACKS, settle
-from chengxin.orchestration.deadlines import overdue_cause
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES, normal_end
 from chengxin.settings import Settings

@@ -33,8 +33,17 @@ def on_dag_run_running(dag_run: Any, msg: str) -> None:
 def make_missing(session: Any, dag_id: str, run_id: str) -> None:
     """Make what pools are missing, within the transaction of the scheduler, which alone may commit it.
 
-    Another scheduler may do the same at the same time: the one that comes later changes nothing.
+    Another scheduler may do the same at the same time: the one that comes later changes nothing. In a savepoint: on
+    PostgreSQL a statement that fails would else take the scheduler's own transaction with it. One of the connection, for
+    the scheduler takes the end of a session's savepoint for a commit, which it forbids.
     """
+    session.flush()
+    connection = session.connection()
+    with connection.begin_nested():
+        _make_missing(connection, dag_id, run_id)
+
+
+def _make_missing(connection: Any, dag_id: str, run_id: str) -> None:
     from airflow.models.pool import Pool
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import select
@@ -42,10 +51,10 @@ def make_missing(session: Any, dag_id: str, run_id: str) -> None:
 
     mine = select(TaskInstance.pool).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
     there = select(Pool.pool).where(Pool.pool == TaskInstance.pool)
-    missing = session.scalars(
+    missing = connection.scalars(
         mine.where(TaskInstance.pool.startswith(PREFIX), ~there.exists()).distinct().order_by(TaskInstance.pool)
     ).all()
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     for name in missing:
         pool = {"pool": name, "slots": SLOTS, "description": MEANING, "include_deferred": False}
-        session.execute(insert(Pool).values(pool).on_conflict_do_nothing(index_elements=["pool"]))
+        connection.execute(insert(Pool).values(pool).on_conflict_do_nothing(index_elements=["pool"]))

@@ -4,7 +4,7 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
-from chengxin.alerting.causes import Cause, of_contract
+from chengxin.alerting.causes import Cause, waiting_cause
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.orchestration import alerts, metrics
 from chengxin.orchestration.ingest import START
@@ -61,7 +61,7 @@ def look_round() -> dict[str, Any]:
     alerts.settle(
         "waiting",
         [
-            of_contract("waiting", loaded.contracts[s.dataset], s.words(), page="/chengxin/waiting")
+            waiting_cause(loaded.contracts[s.dataset], s.words())
             for s in found
             if s.growing and s.dataset in loaded.contracts
         ],

@@ -1,0 +1,112 @@
+"""What is open in a home, with and without Airflow: the one answer of `chengxin alerts` and `chengxin overdue`.
+
+What the home itself shows (a held batch, a late delivery, ...) is derived from it each time, as the pages do; what only
+happened (a failed task, a source that did not answer) stands in the book of alerts.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+
+from chengxin.alerting.book import Book, Entry
+from chengxin.alerting.causes import Cause, contract_cause, held_cause, of_contract, overdue_cause, waiting_cause
+from chengxin.alerting.holds import hold_of
+from chengxin.clock import SHANGHAI, Clock
+from chengxin.connectors import landing
+from chengxin.contracts.loader import Problem
+from chengxin.contracts.models import Contract
+from chengxin.dataset import journal
+from chengxin.errors import DeliveryCorrupt
+from chengxin.handover import Batch, Verdict
+from chengxin.pipeline.review import released
+from chengxin.publish import deliveries
+from chengxin.publish.housekeeping import overdue
+from chengxin.publish.standing import standings
+from chengxin.settings import Settings
+from chengxin.store import atomic
+from chengxin.store.layout import Layout
+
+DERIVED = ("held", "overdue", "waiting", "contracts")
+
+
+def open_troubles(
+    contracts: Mapping[str, Contract], problems: Iterable[Problem], settings: Settings, clock: Clock
+) -> list[Entry]:
+    """Return what is open, the oldest first: one entry a cause, since when the trouble is there."""
+    book = {entry.id: entry for entry in Book(Layout(settings.home)).open_entries()}
+    found = [entry for entry in book.values() if entry.cause.kind not in DERIVED]
+    asked = any(entry.cause.kind == "approval" for entry in found)
+    seen: dict[str, Entry] = {}
+    for cause, since in [
+        *_held(contracts, settings),
+        *_overdue(contracts, settings, clock),
+        *_others(contracts, problems, settings, clock),
+        *([] if asked else _unapproved(contracts, settings)),
+    ]:
+        before = seen.get(cause.id)
+        items = (*(before.items if before else ()), *([cause.item] if cause.item else []))
+        at = min(since, before.opened_at) if before else since
+        told = book.get(cause.id)
+        entry = Entry(cause.id, cause, at, clock.now().isoformat(), told.times if told else 1, items)
+        seen[cause.id] = entry if not before else replace(entry, cause=before.cause)
+    return sorted([*found, *seen.values()], key=lambda e: (e.opened_at, e.id))
+
+
+def held(contracts: Mapping[str, Contract], settings: Settings) -> list[tuple[Contract, Batch, Verdict]]:
+    """Return the held batches that nothing has settled: no batch of their data set that came after them was admitted."""
+    layout = Layout(settings.home)
+    landed, _ = deliveries.deliveries(layout)
+    left = landed.join(deliveries.accounts(layout), ["dataset", "batch_id"], join_type="left anti")
+    found, last = [], dict[str, datetime]()
+    for dataset, batch_id in sorted(zip(left["dataset"].to_pylist(), left["batch_id"].to_pylist(), strict=True)):
+        path = layout.validation(dataset, batch_id) / "verdict.json"
+        verdict = Verdict.from_json(atomic.read_json(path)) if path.exists() else None
+        if dataset in contracts and verdict and verdict.status == "hold":
+            with suppress(DeliveryCorrupt):  # it is told by whatever reads received files again
+                found.append((contracts[dataset], landing.landed(settings, dataset, batch_id), verdict))
+    for a in journal.admissions(layout) if found else ():
+        at = datetime.fromisoformat(a.received_at)
+        last[a.dataset] = max(last.get(a.dataset, at), at)
+    return [one for one in found if one[1].received_at >= last.get(one[1].dataset, one[1].received_at)]
+
+
+def _held(contracts: Mapping[str, Contract], settings: Settings) -> list[tuple[Cause, str]]:
+    layout = Layout(settings.home)
+    found = held(contracts, settings)
+    return [(held_cause(c, hold_of(layout, c.id, b.batch_id)), _utc(b.received_at)) for c, b, _ in found]
+
+
+def _overdue(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> list[tuple[Cause, str]]:
+    return [
+        (overdue_cause(contracts[one.dataset], one.message), _utc(_end_of(date.fromisoformat(one.due))))
+        for one in overdue(contracts, settings, clock)
+    ]
+
+
+def _others(
+    contracts: Mapping[str, Contract], problems: Iterable[Problem], settings: Settings, clock: Clock
+) -> list[tuple[Cause, str]]:
+    now = _utc(clock.now())
+    growing = [s for s in standings(settings, clock.today()) if s.growing and s.dataset in contracts]
+    causes = [waiting_cause(contracts[s.dataset], s.words()) for s in growing]
+    return [(cause, now) for cause in (*causes, *(contract_cause(str(p.path), p.message) for p in problems))]
+
+
+def _unapproved(contracts: Mapping[str, Contract], settings: Settings) -> list[tuple[Cause, str]]:
+    """Tell of released batches that wait for a second person where no question of Airflow's is open."""
+    found = []
+    for a in released(contracts, settings):
+        if a.released and a.dataset in contracts:
+            text = f"{a.released.by} 已放行，须由另一人批准后发布（chengxin publish --approve-as，或触发 snapshot 流程）"
+            cause = of_contract("approval", contracts[a.dataset], text, reason="released", item=a.batch_id)
+            found.append((cause, _utc(datetime.fromisoformat(a.released.at))))
+    return found
+
+
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day, time(23, 59, 59), SHANGHAI)
+
+
+def _utc(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat()

@@ -98,7 +98,9 @@ def _unapproved(contracts: Mapping[str, Contract], settings: Settings) -> list[t
     found = []
     for a in released(contracts, settings):
         if a.released and a.dataset in contracts:
-            text = f"{a.released.by} 已放行，须由另一人批准后发布（chengxin publish --approve-as，或触发 snapshot 流程）"
+            text = (
+                f"{a.released.by} 已放行，须由另一人批准后发布（chengxin publish --approve-as，或触发 snapshot 流程）"
+            )
             cause = of_contract("approval", contracts[a.dataset], text, reason="released", item=a.batch_id)
             found.append((cause, _utc(datetime.fromisoformat(a.released.at))))
     return found

@@ -186,7 +186,9 @@ def test_a_held_batch_is_shown_and_the_answer_stands_in_the_manifest(ingested):
     assert question["params"]["reason"]["value"] == "", "nothing is filled in"
     ingested.answer(question, "发布").raise_for_status()
     question = ingested.question()
-    assert question["body"].startswith("**上次作答无效：没有写明意见")
+    assert question["task_instance"]["try_number"] == 2, "asked again"
+    (told,) = [e.cause.text for e in Book(Layout(ingested.home)).open_entries() if e.cause.kind == "approval"]
+    assert "上次作答无效：没有写明意见" in told
     assert ingested.manifest() is None
     ingested.answer(question, "发布", reason="已电话核实，列名有误", without=[]).raise_for_status()
     assert ingested.ended("snapshot", "asked") == "success"

@@ -18,6 +18,7 @@ from chengxin.alerting.notices import deliver
 from chengxin.clock import Clock, instant_of_timestamp
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, InvariantBroken, SourceUnavailable, no_room
+from chengxin.orchestration.answers import AGAIN
 from chengxin.settings import Settings
 from chengxin.store import remote
 from chengxin.store.layout import Layout
@@ -44,7 +45,9 @@ class Ask(BaseNotifier):  # type: ignore[misc]
     def notify(self, context: Any) -> None:
         """Open it; answering the task closes it."""
         ti = context["ti"]
-        text = "有新批次待发布，其中有告警、全量骤减或暂缓的批次，须由人核对后决定是否发布"
+        text = "有新批次待发布，其中有告警、全量骤减、已放行或暂缓的批次，须由人核对后决定是否发布"
+        if wrong := context["task_state_store"].get(AGAIN):
+            text += f"；上次作答无效：{wrong}"
         happened(Cause("approval", ti.dag_id, text, f"{ti.task_id}:", **_who(context), page=_page(ti)))
 
 

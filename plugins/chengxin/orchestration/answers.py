@@ -15,6 +15,7 @@ PUBLISH, WITHOUT, REJECT = "发布", "不含所选来源发布", "不发布"
 OPTIONS = [PUBLISH, WITHOUT, REJECT]
 SECOND = [PUBLISH, REJECT]
 APPROVERS, TWICE = "CHENGXIN_APPROVERS", "CHENGXIN_SECOND_APPROVAL"
+AGAIN = "invalid"  # where the state of a task keeps why the last answer did not count
 LEAST = 2  # characters of an opinion
 NOBODY = "没有人作答（任务 {} 被标记为成功或跳过）：不发布。请清除（Clear）该任务，重新作答"
 
@@ -110,8 +111,9 @@ def both_of(
 ) -> tuple[dict[str, Any], dict[str, str] | None]:
     """Return the fields of an approval from both answers, and those of the second opinion.
 
-    A second person who refuses has refused it. Raise as said_of.
+    found: what `review` returned; what the first answer says was asked goes before it. A second person who refuses has refused it. Raise as said_of.
     """
+    found = (first or {}).get("asked") or found
     fields = said_of(found, first)
     if not needs_second(found, first):
         return fields, None

@@ -9,12 +9,12 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowSkipException, ParamValidationError
 
 from chengxin.orchestration import answers, review_text
-from chengxin.orchestration.answers import LEAST, OPTIONS, PUBLISH, REJECT, SECOND, WITHOUT
+from chengxin.orchestration.answers import AGAIN, LEAST, OPTIONS, PUBLISH, REJECT, SECOND, WITHOUT
 from chengxin.orchestration.outcomes import AnswerInvalid
 
 HOURS = "CHENGXIN_APPROVAL_HOURS"
 ASKS = 50  # how often an answer may be invalid until the task fails for good
-AGAIN = "invalid"
+ASKED = "asked"
 TITLE = {"title": "意见（必填）", "description": "写入快照清单，请勿写个人信息", "maxLength": 500}
 # A task whose parameter has no valid default does not even start: so the form that people see is made when it asks.
 NOT_YET = Param(None, type=["null", "string"], **TITLE)
@@ -28,13 +28,15 @@ LEFT_OUT: dict[str, Any] = {
 
 
 class _Asks(HITLOperator):  # type: ignore[misc]  # the provider has no types
-    """Asks with an opinion that has to be written; an answer that cannot count is said to be none, and asked again."""
+    """Asks with an opinion that has to be written; an answer that cannot count is said to be none, and asked again.
+
+    A task that asks again, after such an answer or because it was cleared, shows what it showed first: Airflow keeps
+    the question of a task as it was written once, whoever may answer included.
+    """
 
     def execute(self, context: Any) -> Any:
-        """Ask with an empty opinion; first say why the answer before did not count."""
+        """Ask with an empty opinion."""
         self.params["reason"] = Param("", **REASON)
-        if wrong := context["task_state_store"].get(AGAIN):
-            self.body = f"**上次作答无效：{wrong}。请重新作答。**\n\n{self.body}"
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
@@ -77,15 +79,22 @@ class AskBeforePublishing(_Asks):
     def execute(self, context: Any) -> Any:
         """Offer the sources of this question; without any that may be left out, that answer is not offered."""
         found = context["ti"].xcom_pull(task_ids="review")
+        if context["task_state_store"].get(ASKED) is None:
+            context["task_state_store"].set(ASKED, {name: value for name, value in found.items() if name != "text"})
         choices = {"examples": list(found["choices"]), "values_display": found["choices"]}
         self.params["without"] = Param(found["proposed"], **LEFT_OUT, **choices)
         self.options = OPTIONS if found["choices"] else [PUBLISH, REJECT]
         self.assigned_users = answers.assignees(())
         return super().execute(context)
 
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Return the answer, and with it what was asked: that counts, whatever a review that was cleared says now."""
+        said = super().execute_complete(context, event)
+        return {**said, "asked": context["task_state_store"].get(ASKED)}
+
     def check(self, context: Any, said: Mapping[str, Any]) -> None:
         """Refuse an answer without an opinion, or that leaves out nothing."""
-        answers.check(said, (), context["ti"].xcom_pull(task_ids="review")["choices"])
+        answers.check(said, (), context["task_state_store"].get(ASKED)["choices"])
 
 
 class AskAnother(_Asks):
@@ -117,4 +126,6 @@ class AskAnother(_Asks):
         answers.check(said, answers.excluded_of(*self._before(context)))
 
     def _before(self, context: Any) -> tuple[Any, Any]:
-        return tuple(context["ti"].xcom_pull(task_ids=task) for task in ("review", "approve"))
+        """Return what the first person was asked, and the answer."""
+        first = context["ti"].xcom_pull(task_ids="approve") or {}
+        return first.get("asked"), first

@@ -128,7 +128,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What validation says of a batch: accept, warn (accept with warnings) or hold. released: a hold that was lifted."""
+    """What validation says of a batch: accept, warn (accept with warnings) or hold. released: a lifted hold."""
 
     dataset: str
     batch_id: str

@@ -298,10 +298,11 @@ def released(doubtful):
     (doubtful.home / "inbox" / "fines" / "grave.csv").write_text(GRAVE, "utf-8")
     doubtful.run(FINES, "grave")
     assert doubtful.ended(FINES, "grave") == "success"
-    landed = sorted((doubtful.home / "landing" / "commerce_fines").iterdir(), key=lambda p: p.stat().st_mtime)
-    doubtful.run(FINES, "release", action="release", batch=landed[-1].name, reason="已逐行核实")
+    receipts = (doubtful.home / "landing" / "commerce_fines").glob("*/receipt.json")
+    (batch,) = [path.parent.name for path in receipts if "grave.csv" in path.read_text("utf-8")]
+    doubtful.run(FINES, "release", action="release", batch=batch, reason="已逐行核实")
     assert doubtful.ended(FINES, "release") == "success"
-    return doubtful, landed[-1].name
+    return doubtful, batch
 
 
 def test_somebody_else_approves_what_the_first_one_released(released):

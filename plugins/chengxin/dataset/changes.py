@@ -68,7 +68,7 @@ class _Side:
 
     @property
     def shown(self) -> dict[str, str]:
-        """Return column -> title of what may be shown of a business's record: its name and code, open fields of its key."""
+        """Return column -> title of what may be shown of a business's record: name, code and open fields of its key."""
         columns = {c.name for c in kind_columns(self.kind)}
         wanted = [elements()[n] for n in (self.kind.roles["subject"].identity.get("uscc"), *self.kind.key) if n]
         open_ones = [e for e in wanted if e.sensitivity == "open" and e.type != "name"]

@@ -39,7 +39,8 @@ def assignees(excluded: Collection[str]) -> list[dict[str, str]] | None:
     left = [one for one in declared if not {one["id"], one["name"]} & set(excluded)]
     if declared and not left:
         raise ContractError(
-            f"{APPROVERS} 中除 {'、'.join(sorted(excluded))} 外没有别人，无人可以复核；请增加审批人后清除（Clear）本任务"
+            f"{APPROVERS} 中除 {'、'.join(sorted(excluded))} 外没有别人，无人可以复核；"
+            "请增加审批人后清除（Clear）本任务"
         )
     return left or None
 
@@ -111,7 +112,8 @@ def both_of(
 ) -> tuple[dict[str, Any], dict[str, str] | None]:
     """Return the fields of an approval from both answers, and those of the second opinion.
 
-    found: what `review` returned; what the first answer says was asked goes before it. A second person who refuses has refused it. Raise as said_of.
+    found: what `review` returned; what the first answer says was asked goes before it. A second person who refuses has
+    refused it. Raise as said_of.
     """
     found = (first or {}).get("asked") or found
     fields = said_of(found, first)

@@ -34,8 +34,8 @@ def make_missing(session: Any, dag_id: str, run_id: str) -> None:
     """Make what pools are missing, within the transaction of the scheduler, which alone may commit it.
 
     Another scheduler may do the same at the same time: the one that comes later changes nothing. In a savepoint: on
-    PostgreSQL a statement that fails would else take the scheduler's own transaction with it. One of the connection, for
-    the scheduler takes the end of a session's savepoint for a commit, which it forbids.
+    PostgreSQL a statement that fails would else take the scheduler's own transaction with it. One of the connection,
+    for the scheduler takes the end of a session's savepoint for a commit, which it forbids.
     """
     session.flush()
     connection = session.connection()

@@ -90,9 +90,9 @@ def _changes(changes: Sequence[Mapping[str, Any]], pages: str) -> list[str]:
     lines += ["", "例：", ""] if shown else [""]
     for one, example in shown[:EXAMPLES]:
         values = "，".join(f"{_cell(title)} {_code(text)}" for title, text in example["values"].items())
-        person = "自然人的记录，不列内容" if not values else values
+        said = values or "自然人的记录，不列内容"
         place = f"{_link(example, pages)} 第 {example['source_row']} 行"
-        lines.append(f"- {ACTIONS[example['action']]}·{_cell(one['title'])}：{person}（{place}）")
+        lines.append(f"- {ACTIONS[example['action']]}·{_cell(one['title'])}：{said}（{place}）")
     return [*lines, ""]
 
 

@@ -1,12 +1,13 @@
 """The roles that the stack ships, for the FAB auth manager: `python -m chengxin.orchestration.roles` makes them.
 
 Reader     sees all pages, no value as sent
-Clerk      also starts runs of ingest DAGs (receive, release, settle, replay) and sees values as sent; answers no question
+Clerk      also starts runs of ingest DAGs (receive, release, settle, replay), sees values as sent; answers no question
 Publisher  Reader who answers the questions before a publication and may start it; sees no value as sent
 
 A role is exactly this after each run of the command; whoever needs another one gives it another name.
 """
 
+import sys
 from typing import Any
 
 VALUES = "Chengxin values"  # whoever may read this resource, and steer a data set's DAG, sees its values as sent

@@ -245,7 +245,7 @@ def review(contracts: Mapping[str, Contract]) -> dict[str, Any]:
 
 
 def ask_or_publish(found: Mapping[str, Any] | None) -> str:
-    """Return the task that comes after `review`. Raise ContractError where it said nothing: it was marked as successful."""
+    """Return the task that comes after `review`. Raise ContractError where that said nothing: it was marked."""
     if not found:
         raise ContractError(UNREVIEWED)
     return "approve" if found["ask"] else "publish"
@@ -260,10 +260,10 @@ def publish(
 ) -> dict[str, Any]:
     """Publish a snapshot and return its reference as JSON. When nothing changed, or a person says no, end skipped.
 
-    found: what `review` returned; said, second: what people answered, None where nobody was asked. told: the state of the
-    asset by which others hear of snapshots. A snapshot that they have not heard of (the task died after its commit, or
-    somebody published from the command line) is returned although nothing changed. Raise ContractError where somebody had
-    to answer and nobody did.
+    found: what `review` returned; said, second: what people answered, None where nobody was asked. told: the state of
+    the asset by which others hear of snapshots. A snapshot that they have not heard of (the task died after its commit,
+    or somebody published from the command line) is returned although nothing changed. Raise ContractError where
+    somebody had to answer and nobody did.
     """
     from chengxin import pipeline
 

@@ -140,7 +140,7 @@ def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock
 def release(contract: Contract, landed: Batch, settings: Settings, clock: Clock, reason: str, by: str) -> Verdict:
     """Let a held batch in because a person has looked at it; done already = return its verdict as it is.
 
-    Reason and name stand in the verdict and, once admitted, in the account. Raise NotReleasable where nothing is usable.
+    Reason and name stand in verdict and, once admitted, account. Raise NotReleasable where nothing is usable.
     """
     layout = Layout(settings.home)
     with lock.held(layout, f"dataset-{contract.id}"):

@@ -54,7 +54,7 @@ def open_troubles(
 
 
 def held(contracts: Mapping[str, Contract], settings: Settings) -> list[tuple[Contract, Batch, Verdict]]:
-    """Return the held batches that nothing has settled: no batch of their data set that came after them was admitted."""
+    """Return the held batches that nothing has settled: nothing of their data set that came after was admitted."""
     layout = Layout(settings.home)
     landed, _ = deliveries.deliveries(layout)
     left = landed.join(deliveries.accounts(layout), ["dataset", "batch_id"], join_type="left anti")

@@ -118,7 +118,8 @@ class AskAnother(_Asks):
         if not answers.needs_second(found, first):
             raise AirflowSkipException("无须第二人复核")
         self.assigned_users = answers.assignees(answers.excluded_of(found, first))
-        self.body = review_text.first_opinion(answers.said_of(found, first)) + (self.body or "")
+        said: str = review_text.first_opinion(answers.said_of(found, first))
+        self.body = f"{said}{self.body}"
         return super().execute(context)
 
     def check(self, context: Any, said: Mapping[str, Any]) -> None:

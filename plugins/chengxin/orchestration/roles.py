@@ -59,13 +59,8 @@ def main() -> None:
             make(builder.sm)
             return approvers(builder.sm)
 
-    found = run()
-    print(f"角色已就绪：{'、'.join(ROLES)}")
-    print(
-        f"CHENGXIN_APPROVERS={found}"
-        if found
-        else f"尚无 {PUBLISHER}：授予后再运行本命令，取得 CHENGXIN_APPROVERS 的值"
-    )
+    found, none = run(), f"尚无 {PUBLISHER}：授予后再运行本命令，取得 CHENGXIN_APPROVERS 的值"
+    sys.stdout.write(f"角色已就绪：{'、'.join(ROLES)}\n{f'CHENGXIN_APPROVERS={found}' if found else none}\n")
 
 
 if __name__ == "__main__":

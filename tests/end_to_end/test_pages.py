@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -468,3 +469,21 @@ def test_an_operator_follows_the_bad_delivery_from_airflow_to_the_reason(served,
         browser.close()
     assert errors == []
     assert outside == []
+
+
+def test_other_peoples_questions_are_not_shown(served, admin):
+    asked = (("snapshot", "请审批：本平台的发布"), ("somebody_elses", "别人的流程在问"))
+    with sqlite3.connect(served.airflow.folder / "airflow" / "airflow.db", timeout=60) as database:
+        database.row_factory = sqlite3.Row
+        task = dict(database.execute("SELECT * FROM task_instance LIMIT 1").fetchone())
+        for number, (dag, subject) in enumerate(asked):
+            name = f"{number:032x}"
+            own = {"id": name, "dag_id": dag, "task_id": "approve", "state": "awaiting_input", "run_id": "test"}
+            detail = {"ti_id": name, "subject": subject, "created_at": "2026-03-20 04:00:00.000000"}
+            empty = {"options": "[]", "params": "{}", "params_input": "{}"}
+            for table, row in (("task_instance", {**task, **own}), ("hitl_detail", {**detail, **empty})):
+                places = ", ".join("?" * len(row))
+                database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", list(row.values()))
+    shown = admin.get(served.url(), timeout=30).text
+    assert asked[0][1] in shown
+    assert asked[1][1] not in shown

@@ -57,6 +57,7 @@ def pages(office: Office) -> tuple[set[str], set[str]]:
 def test_nothing_open_is_exit_0(tmp_path):
     office = Office(tmp_path)
     office.contract("test_reg", "registration", REGISTRATION)
+    (office.settings.home / "inbox").mkdir(parents=True)
     assert told(office, "alerts", code=0) == {"open": []}
     assert told(office, "overdue", code=0)["overdue"] == []
 

@@ -34,6 +34,8 @@ class _Asks(HITLOperator):  # type: ignore[misc]  # the provider has no types
     the question of a task as it was written once, whoever may answer included.
     """
 
+    body: Any
+
     def execute(self, context: Any) -> Any:
         """Ask with an empty opinion."""
         self.params["reason"] = Param("", **REASON)

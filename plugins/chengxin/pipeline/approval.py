@@ -118,7 +118,7 @@ def awaiting(
     """
     published = {(b["dataset"], b["batch_id"]) for b in now.batches} if now else set()
     people = approval.people() if approval else set()
-    found = {}
+    found: dict[tuple[str, str], Admission] = {}
     for a in everything:
         if a.released is None or a.dataset in sealed or (a.dataset, a.batch_id) in published:
             continue

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -82,7 +83,7 @@ def link_batch(
 def _account(
     before: Admission, outcome: Outcome, revision: int, order: int, judgements: Sequence[Judgement]
 ) -> Admission:
-    moved = {
+    moved: dict[str, Any] = {
         "revision": revision,
         "order": order,
         "accepted": before.accepted - outcome.undone_accepted + outcome.accepted,

@@ -1,6 +1,7 @@
 """A full delivery is the truth of its day: what it lacks is withdrawn, what it holds again is back."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -247,6 +248,8 @@ def test_an_old_list_that_comes_again_is_held_until_somebody_says_that_it_holds(
     contract = office.contracts["test_arrears"]
     landed = pipeline.batch(office.settings, "test_arrears", account["batch_id"])
     assert landed.restates == office.account("test_arrears").batch_id
-    pipeline.release(contract, landed, office.settings, Clock(START), "部门确认名单已恢复原样")
+    pipeline.release(contract, landed, office.settings, Clock(START), "部门确认名单已恢复原样", "甲")
     pipeline.admit(contract, landed, office.settings, Clock(START))
+    said = pipeline.Approval("发布", "已核对", "乙", START.isoformat())
+    pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=3)), said)
     assert balances(office) == {1: 100, 2: 100}

@@ -148,13 +148,14 @@ def settle(context: "Context", known: dict[str, Contract], approval: pipeline.Ap
         }
         for a in changed
     }
+    awaiting = [
+        {"dataset": a.dataset, "batch_id": a.batch_id, "released": as_json(a.released)}
+        for a in pipeline.released(known, context.settings)
+    ]
     return {
         "batches": list(again.values()),
         "snapshot": as_json(snapshot) if snapshot else None,
-        "awaiting": [
-            {"dataset": a.dataset, "batch_id": a.batch_id, "released": as_json(a.released)}
-            for a in pipeline.released(known, context.settings)
-        ],
+        **({"awaiting": awaiting} if awaiting else {}),
     }
 
 

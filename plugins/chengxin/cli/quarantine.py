@@ -21,7 +21,6 @@ from chengxin.feedback.spreadsheet import write_sheets
 from chengxin.model.elements import elements
 from chengxin.model.rules import rules
 from chengxin.settings import Settings
-from chengxin.store.layout import Layout
 
 if TYPE_CHECKING:
     from chengxin.cli.commands import Context
@@ -80,12 +79,9 @@ def quarantine(
             )
             mended = dict(zip(*(c.to_pylist() for c in rows.where(batch.batch_id).columns), strict=True))
             by_hand = rows.by_hand(batch.batch_id)
-            for path in sorted(
-                Layout(settings.home).standard(contract.id, batch.batch_id).glob("quarantine-*.parquet")
-            ):
-                wanted = None if not limit else limit - len(shown)
-                if wanted is None or wanted > 0:
-                    shown += _rows(batch.batch_id, pq.read_table(path).slice(0, wanted), (mended, by_hand), raw)
+            wanted = None if not limit else limit - len(shown)
+            if wanted is None or wanted > 0:
+                shown += _rows(batch.batch_id, rows.rows(batch.batch_id, wanted), (mended, by_hand), raw)
     total, still = sum(s.refused for s in states), sum(s.open for s in states)
     return {
         "dataset": contract.id,

@@ -19,7 +19,8 @@ from chengxin.contracts.models import Contract
 from chengxin.dataset import closings
 from chengxin.dataset.closings import Closing
 from chengxin.dataset.mending import keys_of, work_out
-from chengxin.dataset.row_keys import RowKeys, json_text
+from chengxin.dataset.quarantine import stored, text_of, text_under
+from chengxin.dataset.row_keys import RowKeys
 from chengxin.handover import Admission, Batch
 from chengxin.resolve.session import literal, parquet, session
 from chengxin.settings import Settings
@@ -28,9 +29,9 @@ from chengxin.store.layout import Layout
 _STREAM = 50_000  # rows
 _NO_CODES = {"name", "legal_rep", "region"}
 # A damaged row has no column: what was counted in it stands there. Of a code of wrong length, its length is told.
-_NOTE = r"""CASE WHEN rule LIKE 'row.%' THEN '：' || nullif(source_column, '')
+_NOTE = rf"""CASE WHEN rule LIKE 'row.%' THEN '：' || nullif(source_column, '')
     WHEN rule LIKE '%.length' THEN '，实为 ' || length(regexp_replace(
-        json_extract_string(raw, '$."' || replace(replace(source_column, '\', '\\'), '"', '\"') || '"'),
+        try({text_under("source_column")}),
         '[\s''‘’`′—-]', '', 'g')) || ' 位' END"""
 
 
@@ -192,6 +193,12 @@ class OpenRefusals:
         ).to_arrow_table()
         return found.set_column(1, "mended_by", ids.take(found["mended_by"].combine_chunks().cast(pa.int32())))
 
+    def rows(self, batch_id: str, limit: int | None) -> pa.Table:
+        """Return the first refused rows of a batch, mended ones too: row_id, source_file, source_row, raw, reasons."""
+        most = "" if limit is None else f"LIMIT {limit}"
+        return self._connection.sql(f"""SELECT row_id, source_file, source_row, raw, reasons
+            FROM {stored(self._all.files(batch_id, "quarantine"))} ORDER BY row_id {most}""").to_arrow_table()
+
     def open_rows(self, batch_id: str) -> pa.RecordBatchReader:
         """Stream the open rows of a batch by row_id: row_id, source_file, source_row, damaged, label, raw, reasons."""
         self._take(batch_id)
@@ -222,7 +229,7 @@ class OpenRefusals:
         """
         self._take(batch_id)
         self._connection.register("words", words)
-        cells = "".join(f", CASE WHEN NOT damaged THEN {json_text(h)} END AS c{n}" for n, h in enumerate(headers))
+        cells = "".join(f", CASE WHEN NOT damaged THEN {text_of(h)} END AS c{n}" for n, h in enumerate(headers))
         return self._connection.sql(f"""{self._by_row()}
             SELECT source_file, source_row, label, fields, problem, remedy, rules,
                 CASE WHEN damaged THEN raw END AS line{cells}
@@ -290,7 +297,7 @@ class OpenRefusals:
             else " UNION ALL ".join(f"SELECT row_id FROM {settled} {mine}" for settled in ("mends", "again", "closed"))
         )
         self._connection.execute(f"""CREATE OR REPLACE TEMP VIEW taken AS
-            SELECT q.*, k.damaged, k.label FROM {parquet(files)} q
+            SELECT q.*, k.damaged, k.label FROM {stored(files)} q
             JOIN {parquet([keys_of(self._all, self._connection, batch_id)])} k USING (row_id)
             WHERE NOT {gone} {f"AND row_id NOT IN ({closed})" if closed else ""}""")
         # note: what is known of this row beyond the words of the rule.

@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import ColumnPlan, Plan, fold_header, plan_of
+from chengxin.dataset.quarantine import SPLIT, stored, text_of
 from chengxin.model.schema import element_columns
 from chengxin.resolve.keys import RECORD_ID, compared
-from chengxin.resolve.session import literal, parquet
+from chengxin.resolve.session import literal
 from chengxin.standardise.kernels import CleanOptions, clean
 
 _ROWS = 100_000
@@ -126,9 +127,8 @@ class RowKeys:
 
     def write(self, connection: duckdb.DuckDBPyConnection, quarantine: Sequence[Path], target: Path) -> None:
         """Write the keys of refused rows: row_id, source_file, source_row, content, damaged, label, parts."""
-        source = parquet(quarantine)
-        split = "NOT coalesce(list_bool_or(list_transform(reasons, lambda r: r.rule LIKE 'row.%')), false)"
-        readable = f"json_valid(raw) AND raw LIKE '{{%' AND {split}"
+        source = stored(quarantine)
+        readable = f"json_valid(raw) AND raw LIKE '{{%' AND {SPLIT}"
         connection.execute(f"CREATE OR REPLACE TEMP VIEW refused_raw AS SELECT *, {readable} AS readable FROM {source}")
         headers = [
             h
@@ -137,7 +137,7 @@ class RowKeys:
             ).fetchall()
         ]
         paths = self.paths(headers)
-        values = {e: f"coalesce({', '.join([*map(json_text, hits), 'NULL'])})" for e, hits in paths.items()}
+        values = {e: f"coalesce({', '.join([*map(text_of, hits), 'NULL'])})" for e, hits in paths.items()}
         own = values.get(RECORD_ID, "NULL")
         parts = [
             f"CASE WHEN trim(coalesce({values[p]}, '')) <> '' THEN {literal(self._label(p, paths[p]))} || '：' || "
@@ -191,9 +191,3 @@ class RowKeys:
             codelist=column.element.codelist,
         )
         return clean(raw, column.element.type, options=options).values.cast(pa.string())
-
-
-def json_text(header: str) -> str:
-    """Return SQL that reads a header's text from `raw`, a JSON object."""
-    path = '$."' + header.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"json_extract_string(raw, {literal(path)})"

@@ -1,5 +1,6 @@
 """Quarantined rows (疑问数据): the raw text and every reason, so that the department can mend and send again."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.standardise.issues import ISSUES, REASON
-from chengxin.standardise.kernels.buffers import fixed_values, parts, repeated
+from chengxin.standardise.kernels.buffers import fixed_values, parts, repeated, replaced, rows_at, take
 from chengxin.standardise.reader import Damaged
 
 QUARANTINE = pa.schema(
@@ -62,13 +63,12 @@ def _reason_lists(index: np.ndarray, reasons: list[tuple[np.ndarray, str, str, s
 
 
 def json_lines(table: pa.Table) -> pa.Array:
-    """Render each row as a JSON object of header -> text, with Arrow kernels only."""
+    """Render each row as a JSON object of header -> text, column by column."""
     pieces: list[str | pa.Array] = [""]
     for n, name in enumerate(table.column_names):
         column = table[name].combine_chunks()
         text = _escaped(column.chunk(0) if isinstance(column, pa.ChunkedArray) else column)
-        key = name.replace("\\", "\\\\").replace('"', '\\"')
-        lead = ("{" if n == 0 else ", ") + f'"{key}": '
+        lead = ("{" if n == 0 else ", ") + json.dumps(name, ensure_ascii=False) + ": "
         if text.null_count:
             text, edge = pc.fill_null(pc.binary_join_element_wise('"', text, '"', ""), "null"), ""
         else:
@@ -80,13 +80,16 @@ def json_lines(table: pa.Table) -> pa.Array:
 
 
 def _escaped(text: pa.StringArray) -> pa.StringArray:
+    """Return texts as they stand between the quotes of JSON; the few that need it go through the JSON library."""
     offsets, data = parts(text)
     used = data[offsets[0] : offsets[-1]]
-    if not ((used < 0x20) | (used == 0x22) | (used == 0x5C)).any():
+    special = np.flatnonzero((used < 0x20) | (used == 0x22) | (used == 0x5C))
+    if not special.size:
         return text
-    for found, put in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
-        text = pc.replace_substring(text, found, put)
-    return pc.replace_substring_regex(text, "[\x01-\x1f]", " ")
+    rows = rows_at(offsets, special + offsets[0])
+    # No text holds a line break once it is JSON: one call writes them all, and lines tell them apart.
+    said = json.dumps(take(text, rows).to_pylist(), ensure_ascii=False, separators=("\n", ":"))[1:-1].split("\n")
+    return replaced(text, rows, pa.array([None if s == "null" else s[1:-1] for s in said], pa.string()))
 
 
 def damaged_table(damaged: Sequence[Damaged], base: int, file_name: str) -> tuple[pa.Table, pa.Table]:

@@ -15,6 +15,7 @@ import duckdb
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.dataset import closings
+from chengxin.dataset.quarantine import stored
 from chengxin.model.elements import elements
 from chengxin.model.rules import rules
 from chengxin.resolve.linker import OTHERWISE_NAMED, SHARED_CODE
@@ -109,9 +110,9 @@ class Rows:
             return []
         condition = "AND list_contains(list_transform(reasons, lambda x: x.rule), ?)" if rule else ""
         found = self._engine.execute(
-            f"""SELECT row_id, source_file, source_row, raw, reasons FROM read_parquet(?) WHERE row_id > ? {condition}
+            f"""SELECT row_id, source_file, source_row, raw, reasons FROM {stored(files)} WHERE row_id > ? {condition}
                 ORDER BY row_id LIMIT ?""",
-            [_texts(files), after, *([rule] if rule else []), limit],
+            [after, *([rule] if rule else []), limit],
         ).fetchall()
         how, by_hand = ways(contract), self._by_hand(contract.id).get(batch_id, {})
         return [

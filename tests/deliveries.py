@@ -13,7 +13,7 @@ import duckdb
 import yaml
 
 from chengxin import pipeline
-from chengxin.clock import Clock
+from chengxin.clock import Clock, instant_of_timestamp
 from chengxin.connectors.file_drop import file_delivery
 from chengxin.contracts.models import Contract
 from chengxin.dataset import journal
@@ -87,7 +87,7 @@ def penalty(n: int, **more: Any) -> dict[str, Any]:
 
 @dataclass
 class Office:
-    """Contracts, deliveries and a home. Days count from START; every delivery bears the time of its day."""
+    """Contracts, deliveries and a home. Days count from START; each bears the time of its day and comes then."""
 
     folder: Path
     contracts: dict[str, Contract] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class Office:
     def ingest(self, dataset: str, path: Path) -> dict[str, Any]:
         """Take a file in as far as the account; return the account, which must add up."""
         contract = self.contracts[dataset]
-        clock = Clock(START)
+        clock = Clock(instant_of_timestamp(path.stat().st_mtime))
         landed = pipeline.land(contract, file_delivery(contract, path), self.settings, clock)
         account = pipeline.ingest(contract, landed, self.settings, clock)
         assert account["received"] == sum(account[n] for n in ("accepted", "quarantined", "duplicate", "unlinked"))

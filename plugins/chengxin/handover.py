@@ -13,7 +13,8 @@ class Delivery:
     """One thing a source offers, found by `connectors.*.discover` and not yet fetched.
 
     name: the source's own name for it (file name, page range, watermark range).
-    offered_at: when the source offered it (file mtime, server time); becomes the batch's received_at.
+    offered_at: by what it is ordered: the period in its name, else when the source offered it (file mtime, server
+        time); becomes the batch's as_of.
     locator: what the same connector needs to open it again.
     """
 
@@ -38,6 +39,8 @@ class LandedFile:
 class Batch:
     """A delivery whose bytes are on our disk. Written as receipt.json.
 
+    received_at: when we took it; the day of it is "today" for what is checked. as_of: the place of what it says among
+    the versions of its data set, and nothing else: the period in its name, else when the source offered it.
     restates: the batch with the same bytes that a full list may be a mere copy of, where another one came in between.
     """
 
@@ -47,6 +50,7 @@ class Batch:
     origin: str
     delivery: str
     received_at: datetime
+    as_of: datetime
     files: tuple[LandedFile, ...]
     restates: str | None = None
 
@@ -54,7 +58,8 @@ class Batch:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Rebuild from `as_json`."""
         files = tuple(LandedFile(**f) for f in data["files"])
-        return cls(**{**data, "received_at": datetime.fromisoformat(data["received_at"]), "files": files})
+        times = {name: datetime.fromisoformat(data[name]) for name in ("received_at", "as_of")}
+        return cls(**{**data, **times, "files": files})
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,7 @@ class Admission:
     revision: 0 at admission, then one more each time waiting rows found their subject.
     order: the place of the admission among all admissions of the home; later wins where times tie.
     withdrawn: records that this delivery withdrew: a full one no longer holds them, or its row said so.
+    received_at, as_of: of the batch, ISO 8601.
     department ... files: what publishing needs to know of the batch, as it was on admission; files by file number, the
         members of an archive each.
     released: who let a held batch in, and why; None = it was not held. route: the group of routes its records are of.
@@ -173,6 +179,7 @@ class Admission:
     mode: DeliveryMode
     share: str
     received_at: str
+    as_of: str
     files: tuple[str, ...]
     versions: dict[str, str]
     released: Release | None = None

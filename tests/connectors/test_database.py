@@ -96,7 +96,7 @@ def test_every_value_lands_as_text_or_null(source, contract, settings):
     assert second["姓名"] is None and second["金额"] is None
     assert [f.name for f in batch.files] == ["rows.csv"]
     # eight in the morning in Shanghai
-    assert batch.received_at == datetime(2026, 11, 1, 0, tzinfo=UTC)
+    assert batch.as_of == datetime(2026, 11, 1, 0, tzinfo=UTC)
 
 
 def test_continues_after_the_last_watermark_and_never_skips_a_late_row(source, contract, settings):
@@ -145,7 +145,7 @@ def test_a_full_pull_shows_what_was_withdrawn_and_what_came_back(source, contrac
 def test_a_table_without_watermark_is_dated_by_the_clock(source, contract, settings):
     source.add("a")
     [batch] = pull(contract("full", watermark=None), settings)
-    assert batch.received_at == CLOCK.now()
+    assert batch.as_of == CLOCK.now()
     assert pull(contract("full", watermark=None), settings) == [batch]
 
 

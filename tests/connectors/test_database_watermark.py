@@ -214,4 +214,4 @@ def test_a_renamed_column_is_found_by_its_alias_and_a_lost_one_is_named(engine, 
     known = contract.columns[0].model_copy(update={"source": "时间", "aliases": ("更新时间(新)",)})
     renamed = contract.model_copy(update={"columns": (*contract.columns, known)})
     [delivery] = landing.offered(renamed, settings)
-    assert landing.land(renamed, delivery, settings, CLOCK).received_at == datetime(2026, 11, 1, tzinfo=UTC)
+    assert landing.land(renamed, delivery, settings, CLOCK).as_of == datetime(2026, 11, 1, tzinfo=UTC)

@@ -81,7 +81,7 @@ def test_lands_what_lies_there_with_a_key(server, settings, contract):
     [batch] = land_all(contract(), settings)
     assert landing.payload(settings, batch)[0].read_bytes() == data
     assert batch.origin == "file_drop:tax_sftp/税务/欠税公告_2026.csv"
-    assert batch.received_at.timestamp() == DAY
+    assert batch.as_of.timestamp() == DAY
     receipt = (settings.home / "landing/tax_arrears" / batch.batch_id / "receipt.json").read_text("utf-8")
     assert str(server.inbox) not in receipt
     assert landing.offered(contract(), settings) == []

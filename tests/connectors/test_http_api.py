@@ -70,7 +70,7 @@ def test_pulls_all_pages_unchanged(api, contract, settings, total):
     [batch] = pull(contract(total="data.total" if total else None), settings)
     assert [f.name for f in batch.files] == ["page-00001.json", "page-00002.json", "page-00003.json"]
     assert rows_of(settings, batch) == ROWS
-    assert batch.received_at == datetime(2026, 11, 20, 1, tzinfo=UTC)
+    assert batch.as_of == datetime(2026, 11, 20, 1, tzinfo=UTC)
     assert batch.origin == "http_api:tax_api/arrears"
 
 
@@ -116,7 +116,7 @@ def test_asks_only_for_what_is_new_since_the_last_pull(api, contract, settings):
     [second] = pull(incremental, settings)
     assert rows_of(settings, second) == ROWS[3:5]
     assert server.requests[-1][1]["updated_since"] == "2026-11-20T08:59:00+08:00"
-    assert second.received_at == datetime(2026, 11, 20, 2, tzinfo=UTC)
+    assert second.as_of == datetime(2026, 11, 20, 2, tzinfo=UTC)
 
 
 def test_rows_are_taken_though_the_server_says_that_nothing_was_modified(api, contract, settings):

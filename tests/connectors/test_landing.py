@@ -34,7 +34,7 @@ def test_keeps_the_bytes_unchanged_with_a_receipt(settings, make_contract):
     assert landing.payload(settings, batch) == [folder / "payload" / "欠税.csv"]
     receipt = read_json(folder / "receipt.json")
     assert receipt["payload_sha256"] == batch.files[0].sha256 == receipt["files"][0]["sha256"]
-    assert batch.received_at.timestamp() == DAY
+    assert batch.as_of.timestamp() == DAY
     # 2026-09-21T14:13:20Z is the 21st in Shanghai as well
     assert batch.batch_id == f"tax_arrears-20260921-{batch.files[0].sha256[:12]}"
 
@@ -103,7 +103,7 @@ def test_a_replaced_file_with_old_size_and_time_is_a_new_batch(settings, make_co
     os.utime(path, (DAY, DAY))
     [second] = land_all(contract, settings)
     assert second.batch_id != first.batch_id
-    assert second.received_at == first.received_at
+    assert second.as_of == first.as_of
 
 
 def test_a_file_left_alone_is_recognised_without_reading_it(settings, make_contract, tmp_path):

@@ -28,8 +28,9 @@ def rollup(*contracts):
     return RollupMapper(upstream_mapper=MonthOfDelivery(), window=window, wait_policy=WaitForAll())
 
 
-def test_the_key_is_department_prefecture_and_the_month_of_arrival_in_china():
-    offered = {"offered_at": "2026-01-31T00:00:00+00:00", "locator": {}}
+def test_the_key_is_department_prefecture_and_the_month_of_arrival_in_china(monkeypatch):
+    offered = {"offered_at": "2025-12-31T00:00:00+00:00", "locator": {}}
+    monkeypatch.setenv("CHENGXIN_NOW", "2026-01-31T00:00:00+00:00")
     assert key_of(contract("daily", "43A", "430104"), offered) == "43A|4301|202601"
     late = {**offered, "locator": {"arrived": "2026-10-31T16:30:00+00:00"}}
     assert key_of(contract("daily"), late) == "43A|4300|202611", "whatever period its name says"

@@ -106,7 +106,7 @@ def batch(home: Path, name: str, n: int, at: datetime, chance: random.Random, or
     held = chance.random() < 0.01
     unlinked = 0 if held else chance.choice((0, 0, 5))
     receipt = {"dataset": name, "batch_id": batch_id, "mode": "incremental", "origin": f"file_drop:{name}",
-        "delivery": f"{at:%Y%m%d}.csv", "received_at": at.isoformat(),
+        "delivery": f"{at:%Y%m%d}.csv", "received_at": at.isoformat(), "as_of": at.isoformat(),
         "files": [{"name": f"{at:%Y%m%d}.csv", "size": received * 90, "sha256": "0" * 64}]}  # fmt: skip
     if bad:
         answered = home / "feedback" / name / batch_id / "0000"
@@ -137,7 +137,8 @@ def batch(home: Path, name: str, n: int, at: datetime, chance: random.Random, or
     entry = {"dataset": name, "batch_id": batch_id, "revision": 0, "order": order, "received": received,
         "accepted": received - bad - unlinked, "quarantined": bad, "duplicate": 0, "unlinked": unlinked, "withdrawn": 0,
         "new_subjects": 0, "verdict": "accept", "department": "x", "kind": "penalty", "mode": "incremental",
-        "share": "无条件", "received_at": at.isoformat(), "files": [f"{at:%Y%m%d}.csv"], "versions": {}}  # fmt: skip
+        "share": "无条件", "received_at": at.isoformat(), "as_of": at.isoformat(), "files": [f"{at:%Y%m%d}.csv"],
+        "versions": {}}  # fmt: skip
     (home / "admissions" / f"{order:08d}.json").write_text(json.dumps(entry))
     return 1
 

@@ -52,7 +52,7 @@ def told(
         book.save(path)
     at = datetime(2026, 11, 23, tzinfo=UTC)
     files = (LandedFile(path.name, path.stat().st_size, "0" * 64),)
-    batch = Batch("t_red", "b", "incremental", "file_drop:x", path.name, at, files)
+    batch = Batch("t_red", "b", "incremental", "file_drop:x", path.name, at, at, files)
     done = run(agreed or contract(**file), batch, path.parent, tmp_path / "standard", workers=1)
     assert done.received == done.passed + done.quarantined
     return done.mismatch

@@ -42,7 +42,9 @@ def outcome(file: Polluted, home: Path) -> tuple[str, str]:
     name = f"f.{file.spec.get('format', 'csv')}"
     (payload / name).write_bytes(file.body)
     at = datetime(2026, 11, 23, tzinfo=UTC)
-    batch = Batch("t_red", "b", "incremental", "file_drop:x", name, at, (LandedFile(name, len(file.body), "0" * 64),))
+    batch = Batch(
+        "t_red", "b", "incremental", "file_drop:x", name, at, at, (LandedFile(name, len(file.body), "0" * 64),)
+    )
     done = run(contract(file), batch, payload, home / "standard", workers=1)
     if done.mismatch:
         unreadable = re.search("已损坏|不合规范|不予读取", done.mismatch)

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from chengxin import pipeline
+from chengxin.clock import SHANGHAI
 from chengxin.connectors import landing, options_problem
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
@@ -56,7 +58,7 @@ def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, A
                 "title": contract.title,
                 "department": contract.department.name,
                 "batches": len(landed),
-                "last_received_at": landed[-1].received_at.isoformat() if landed else None,
+                "last_received_at": _shanghai(max(b.received_at for b in landed)) if landed else None,
                 **{n: sum(a[n] for a in accounts) for n in COUNTS},
                 "held": [a["batch_id"] for a in accounts if a["verdict"] == "hold"],
                 "closed": sum(map(len, closings.in_force(closings.read(layout, contract.id)).values())),
@@ -70,6 +72,10 @@ def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, A
         current[tier] = {"id": now.snapshot_id, "tables": now.rows(), "reason": now.reason} if now else None
     locks = [asdict(holder) for holder in lock.holders(layout)]
     return {"datasets": rows, "snapshots": current, "withheld": tiers.withheld(settings), "locks": locks}
+
+
+def _shanghai(instant: datetime) -> str:
+    return instant.astimezone(SHANGHAI).isoformat()
 
 
 def verify(settings: Settings, snapshot_id: str | None) -> dict[str, Any]:

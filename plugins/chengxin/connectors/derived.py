@@ -18,7 +18,7 @@ from chengxin.store.lock import held
 def land_replay(original: Batch, fill: Callable[[Path], None], settings: Settings) -> Batch:
     """Land what `fill` writes into a folder as a replay of rows of `original`. The same rows are the same batch.
 
-    It bears the time at which the original was received: its rows said what they say at that time.
+    It bears the times of the original: its rows said what they say at that time.
     """
     layout = Layout(settings.home)
     folder = layout.landing(original.dataset, "").resolve()
@@ -33,7 +33,7 @@ def land_replay(original: Batch, fill: Callable[[Path], None], settings: Setting
             )
             digest = payload_digest(files)
             own = hashlib.sha256(f"{REPLAY}{original.batch_id} {digest}".encode()).hexdigest()
-            day = original.received_at.astimezone(SHANGHAI).strftime("%Y%m%d")
+            day = original.as_of.astimezone(SHANGHAI).strftime("%Y%m%d")
             batch = Batch(
                 original.dataset,
                 f"{original.dataset}-{day}-{own[:12]}",
@@ -41,6 +41,7 @@ def land_replay(original: Batch, fill: Callable[[Path], None], settings: Setting
                 f"{REPLAY}{original.batch_id}",
                 f"{original.delivery}（重放）",
                 original.received_at,
+                original.as_of,
                 files,
             )
             if not (folder / batch.batch_id).exists():

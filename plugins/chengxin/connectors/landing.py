@@ -68,7 +68,7 @@ def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Cloc
     A pull from a live source whose whole state is delivered (mode full) is compared with the newest batch only: a
     source that returns to an earlier state says something new, a file that is sent again does not, but where it is a
     full list and another one came in between; where nothing tells which of the two it is, it is landed to be held.
-    clock: dates pulls from sources that have no time of their own, and says in the receipt when we took it (landed_at).
+    clock: says when we took it (received_at), and orders pulls from sources that have no time of their own.
     Raises SourceUnavailable, DeliveryCorrupt; then nothing is left behind.
     """
     layout = Layout(settings.home)
@@ -97,9 +97,9 @@ def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Cloc
 
 
 def batches(settings: Settings, dataset: str) -> list[Batch]:
-    """Return the landed batches of a data set in the order in which they count: received, name, id."""
+    """Return the landed batches of a data set in the order in which they count: as of when, name, id."""
     folder = Layout(settings.home).landing(dataset, "")
-    return sorted(_receipts(folder), key=lambda b: (b.received_at, b.delivery, b.batch_id))
+    return sorted(_receipts(folder), key=lambda b: (b.as_of, b.delivery, b.batch_id))
 
 
 def landed(settings: Settings, dataset: str, batch_id: str) -> Batch:
@@ -180,24 +180,32 @@ def _as_batch(
 ) -> Batch:
     digest = payload_digest(files)
     full, live = contract.delivery.mode == "full", bool(delivery.locator.get("live"))
-    newest = max(_receipts(folder), key=lambda b: b.received_at, default=None) if live else None
+    newest = max(_receipts(folder), key=lambda b: b.as_of, default=None) if live else None
     twin = newest if live and full else _with_digest(folder, digest)
     restated = full and not live and _restated(folder, delivery, digest)
     if twin and payload_digest(twin.files) == digest and not restated:
         return twin
     restates = twin.batch_id if twin and restated == "perhaps" else None
-    received = clock.now() if delivery.locator.get("undated") else delivery.offered_at
-    if newest and received <= newest.received_at:
+    as_of = clock.now() if delivery.locator.get("undated") else delivery.offered_at
+    if newest and as_of <= newest.as_of:
         # Two pulls are in the order in which they were made, whatever the source's clock or watermark says.
-        received = newest.received_at + timedelta(seconds=1)
+        as_of = newest.as_of + timedelta(seconds=1)
     if delivery.locator.get("period"):
-        received = _after_namesakes(folder, delivery, received)
-    batch_id = _batch_id(folder, contract.id, received, digest)
+        as_of = _after_namesakes(folder, delivery, as_of)
+    batch_id = _batch_id(folder, contract.id, as_of, digest)
     batch = Batch(
-        contract.id, batch_id, contract.delivery.mode, delivery.origin, delivery.name, received, files, restates
+        contract.id,
+        batch_id,
+        contract.delivery.mode,
+        delivery.origin,
+        delivery.name,
+        clock.now(),
+        as_of,
+        files,
+        restates,
     )
     locator = {k: v for k, v in delivery.locator.items() if k not in _PRIVATE}
-    more = {"payload_sha256": digest, "landed_at": clock.now().isoformat(), "locator": locator}
+    more = {"payload_sha256": digest, "locator": locator}
     write_json(building / RECEIPT, {**as_json(batch), **more})
     sync_tree(building)
     building.rename(folder / batch_id)
@@ -215,36 +223,36 @@ def _restated(folder: Path, delivery: Delivery, digest: str) -> Literal["", "per
     receipts = {b.batch_id: b for b in _receipts(folder)}
     namesakes = [b for b in receipts.values() if b.delivery == delivery.name]
     seen = receipts.get(_seen(folder).get(delivery.name, {}).get("batch_id", ""))
-    last = seen or max(namesakes, key=lambda b: b.received_at, default=None)
+    last = seen or max(namesakes, key=lambda b: b.as_of, default=None)
     if last and payload_digest(last.files) == digest:
         return ""
-    known = max((b.received_at for b in receipts.values() if payload_digest(b.files) == digest), default=None)
-    if known is None or not any(known < b.received_at < delivery.offered_at for b in receipts.values()):
+    known = max((b.as_of for b in receipts.values() if payload_digest(b.files) == digest), default=None)
+    if known is None or not any(known < b.as_of < delivery.offered_at for b in receipts.values()):
         return ""
     return "surely" if last or delivery.locator.get("period") else "perhaps"
 
 
-def _after_namesakes(folder: Path, delivery: Delivery, received: datetime) -> datetime:
+def _after_namesakes(folder: Path, delivery: Delivery, as_of: datetime) -> datetime:
     """Put a delivery that was sent again with other content right after what it replaces.
 
     Both count as of the period in their name, so only the order in which they arrived tells them apart: a microsecond,
     where the next number of the sequence is a millisecond away.
     """
-    same = [b.received_at for b in _receipts(folder) if b.delivery == delivery.name]
+    same = [b.as_of for b in _receipts(folder) if b.delivery == delivery.name]
     step = timedelta(milliseconds=1)
-    earlier = [at for at in same if received <= at < received + step]
-    return max(earlier) + timedelta(microseconds=1) if earlier else received
+    earlier = [at for at in same if as_of <= at < as_of + step]
+    return max(earlier) + timedelta(microseconds=1) if earlier else as_of
 
 
-def _batch_id(folder: Path, dataset: str, received: datetime, digest: str) -> str:
-    """Return `<dataset>-<yyyymmdd>-<sha12>`, the day in Shanghai.
+def _batch_id(folder: Path, dataset: str, as_of: datetime, digest: str) -> str:
+    """Return `<dataset>-<yyyymmdd>-<sha12>`, the day (in Shanghai) that it counts as of.
 
     A live source that comes back to an earlier state on the same day gets another hash: of the state and the instant.
     """
-    day = received.astimezone(SHANGHAI).strftime("%Y%m%d")
+    day = as_of.astimezone(SHANGHAI).strftime("%Y%m%d")
     batch_id = f"{dataset}-{day}-{digest[:12]}"
     if (folder / batch_id).exists():
-        again = hashlib.sha256(f"{digest} {received.isoformat()}".encode()).hexdigest()
+        again = hashlib.sha256(f"{digest} {as_of.isoformat()}".encode()).hexdigest()
         return f"{dataset}-{day}-{again[:12]}"
     return batch_id
 

@@ -83,7 +83,14 @@ def _replay(
         return 0, None
     files = tuple(LandedFile(n, (payload / n).stat().st_size, "") for n in names)
     trial = Batch(
-        batch.dataset, batch.batch_id, "incremental", REPLAY + batch.batch_id, batch.delivery, batch.received_at, files
+        batch.dataset,
+        batch.batch_id,
+        "incremental",
+        REPLAY + batch.batch_id,
+        batch.delivery,
+        batch.received_at,
+        batch.as_of,
+        files,
     )
     tried = standardising.run(
         contract_for(contract, trial), trial, payload, work / "standard", workers=settings.workers

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from airflow.partition_mappers.base import PartitionMapper
 from airflow.partition_mappers.window import Window
 
-from chengxin.clock import SHANGHAI
+from chengxin.clock import SHANGHAI, Clock
 from chengxin.contracts.models import Contract
 from chengxin.model.regions import prefecture_of
 
@@ -27,8 +27,12 @@ def is_expected(contract: Contract) -> bool:
 
 
 def key_of(contract: Contract, delivery: Mapping[str, Any]) -> str:
-    """Return the key of a delivery (as JSON), by when it reached us, whatever period its name says."""
-    arrived = datetime.fromisoformat(delivery["locator"].get("arrived") or delivery["offered_at"])
+    """Return the key of a delivery (as JSON), by when it reached us, whatever period its name says.
+
+    What is pulled reaches us as it is landed.
+    """
+    told = delivery["locator"].get("arrived")
+    arrived = datetime.fromisoformat(told) if told else Clock.from_environment().now()
     return f"{_pair(contract)}|{arrived.astimezone(SHANGHAI).strftime(MONTH)}"
 
 

@@ -207,6 +207,7 @@ def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -
             mode_for(contract, landed),
             contract.basis.share,
             landed.received_at.isoformat(),
+            landed.as_of.isoformat(),
             tuple(counts.sources or (f.name for f in landed.files)),
             versions_of(contract, settings),
             verdict.released,
@@ -297,11 +298,11 @@ def _held(contract: Contract, landed: Batch, settings: Settings) -> bool:
 def _history(contract: Contract, landed: Batch, settings: Settings) -> list[Any]:
     layout = Layout(settings.home)
     place = {
-        a.batch_id: (datetime.fromisoformat(a.received_at), a.order)
+        a.batch_id: (datetime.fromisoformat(a.as_of), a.order)
         for a in reversed(journal.admissions(layout))
         if a.dataset == contract.id
     }
     partial = {b.batch_id for b in landing.batches(settings, contract.id) if replayed(b)}
-    earlier = sorted((p, b) for b, p in place.items() if p[0] <= landed.received_at and b not in partial)
+    earlier = sorted((p, b) for b, p in place.items() if p[0] <= landed.as_of and b not in partial)
     files = [layout.validation(contract.id, b) / "facts.json" for _, b in earlier[-HISTORY:]]
     return [atomic.read_json(f) for f in files if f.exists()]

@@ -192,6 +192,7 @@ def _batch_entry(a: Admission) -> dict[str, Any]:
         "batch_id": a.batch_id,
         "revision": a.revision,
         "received_at": a.received_at,
+        "as_of": a.as_of,
         "verdict": a.verdict,
         **{n: getattr(a, n) for n in counts},
         **({"released": asdict(a.released)} if a.released else {}),

@@ -66,9 +66,9 @@ def held(contracts: Mapping[str, Contract], settings: Settings) -> list[tuple[Co
             with suppress(DeliveryCorrupt):  # it is told by whatever reads received files again
                 found.append((contracts[dataset], landing.landed(settings, dataset, batch_id), verdict))
     for a in journal.admissions(layout) if found else ():
-        at = datetime.fromisoformat(a.received_at)
+        at = datetime.fromisoformat(a.as_of)
         last[a.dataset] = max(last.get(a.dataset, at), at)
-    return [one for one in found if one[1].received_at >= last.get(one[1].dataset, one[1].received_at)]
+    return [one for one in found if one[1].as_of >= last.get(one[1].dataset, one[1].as_of)]
 
 
 def _held(contracts: Mapping[str, Contract], settings: Settings) -> list[tuple[Cause, str]]:

@@ -65,9 +65,9 @@ def _said(column: ColumnSpec) -> str:
 
 
 def version_at(batch: Batch, mode: DeliveryMode) -> str:
-    """Return since when a row's content holds: the source's own time, else when we received it.
+    """Return since when a row's content holds: the source's own time, else what its delivery counts as of.
 
     A full delivery is the truth of its day as a whole, whatever times its rows bear.
     """
-    received = f"TIMESTAMPTZ {literal(batch.received_at.isoformat())}"
-    return received if mode == "full" else f"coalesce(s.source_updated_at, {received})"
+    as_of = f"TIMESTAMPTZ {literal(batch.as_of.isoformat())}"
+    return as_of if mode == "full" else f"coalesce(s.source_updated_at, {as_of})"

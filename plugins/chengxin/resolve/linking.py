@@ -391,9 +391,9 @@ class Linking:
         place: dict[str, tuple[datetime, int, Admission]] = {}
         for a in self._mine:
             if a.mode == "full" and a.batch_id != self.batch.batch_id:
-                place.setdefault(a.batch_id, (datetime.fromisoformat(a.received_at), a.order, a))
+                place.setdefault(a.batch_id, (datetime.fromisoformat(a.as_of), a.order, a))
         newest = max(place.values(), key=lambda p: p[:2], default=None)
-        return newest[2] if newest and newest[:2] > (self.batch.received_at, self.batch_order) else None
+        return newest[2] if newest and newest[:2] > (self.batch.as_of, self.batch_order) else None
 
     def _deleted(self, connection: duckdb.DuckDBPyConnection) -> int:
         """Count the rows that withdraw their record and are not mere repetitions."""

@@ -18,7 +18,7 @@ def lacking(batch: Batch, order: int) -> str:
     """Return SQL for the records held that this full delivery lacks. Needs `held` and `linked`."""
     place = f"({VERSION_ORDER})"
     return f"""SELECT record_id, subject_id, part,
-            TIMESTAMPTZ '{batch.received_at.isoformat()}' AS version_at, {order} AS batch_order, held_in, row_id
+            TIMESTAMPTZ '{batch.as_of.isoformat()}' AS version_at, {order} AS batch_order, held_in, row_id
         FROM (SELECT record_id, max_by(subject_id, {place}) AS subject_id, max_by(part, {place}) AS part,
                      max_by(payload IS NULL, {place}) AS gone, max_by(batch_order, {place}) AS held_in,
                      max_by(row_id, {place}) AS row_id
@@ -33,7 +33,7 @@ def overtaken(newer: Admission) -> str:
     withdrawals bear its place in time.
     """
     return f"""SELECT DISTINCT ON (record_id) record_id, subject_id, part,
-            TIMESTAMPTZ '{newer.received_at}' AS version_at, {newer.order} AS batch_order,
+            TIMESTAMPTZ '{newer.as_of}' AS version_at, {newer.order} AS batch_order,
             linked.batch_order AS held_in, row_id
         FROM linked WHERE NOT waiting AND record_id NOT IN (
             SELECT record_id FROM held WHERE batch_order = {newer.order} AND payload IS NOT NULL)

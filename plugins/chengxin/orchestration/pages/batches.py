@@ -65,7 +65,7 @@ def batch(
             raise HTTPException(404, "没有这个批次 (no such batch)")
         contract = home.contract(connection, dataset)
         rules = lists.batch_rules(connection, dataset, batch_id)
-        earlier = [dict(r) for r in lists.neighbours(connection, dataset, row["received_at"])]
+        earlier = [dict(r) for r in lists.neighbours(connection, dataset, row["as_of"])]
         where = whereabouts.of_batch(connection, home.layout, row, contract.kind) if contract else None
         settled_by = lists.settled_by(connection, row) if row["state"] == "held" else None
     refused, waiting = [], []

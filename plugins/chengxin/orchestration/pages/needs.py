@@ -165,7 +165,7 @@ def _held(seen: Seen) -> list[Line]:
 
 
 def _batch(seen: Seen, row: Any, hold: Hold) -> Line:
-    since = day_of(row["landed_at"] or row["arrived_at"])
+    since = day_of(row["received_at"])
     may = hold.releasable and seen.may_start(row["dataset"])
     rows = Words("收到 {n} 行，整批未入库", {"n": row["received"]})
     return Line(
@@ -254,7 +254,7 @@ def _failed(seen: Seen, book: Collection[tuple[str, str]]) -> Iterable[Line]:
                 "contracts", Words(row["path"]), Words(row["message"]), "catalogue", press=KINDS["contracts"].press
             )
     for row in seen.stuck:
-        since = day_of(row["landed_at"] or row["arrived_at"])
+        since = day_of(row["received_at"])
         yield Line(
             "stuck", Words(row["title"] or row["dataset"]), Words("收到已久，还没有校验结论"),
             f"batches/{row['dataset']}/{row['batch_id']}", department=row["department_name"] or "", since=since,

@@ -9,7 +9,7 @@ from chengxin.serve.operators.files import day, instant
 
 COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked", "withdrawn", "new_subjects")
 _RECEIPT = (
-    "dataset", "batch_id", "received_at", "arrived_at", "landed_at", "day", "delivery", "origin", "replay_of", "mode",
+    "dataset", "batch_id", "as_of", "arrived_at", "received_at", "day", "delivery", "origin", "replay_of", "mode",
     "files", "bytes",
 )  # fmt: skip
 _ACCOUNT = (*COUNTS, "verdict", "revision", "first_order", "last_order", "admitted_at", "state")
@@ -25,16 +25,16 @@ _RULES = "INSERT OR REPLACE INTO batch_rule VALUES (?, ?, ?, ?, ?, ?)"
 
 
 def received(dataset: str, batch_id: str, receipt: dict[str, Any]) -> tuple[Any, ...]:
-    """Return the values of INSERT. arrived_at: when it lay at the source, whatever period its name says."""
+    """Return the values of INSERT. arrived_at: when it lay at the source; as_of: the period that its name says."""
     files = [f for f in receipt.get("files") or [] if isinstance(f, dict)]
     arrived = (receipt.get("locator") or {}).get("arrived") or receipt["received_at"]
-    landed, origin = receipt.get("landed_at"), str(receipt.get("origin", ""))
+    origin = str(receipt.get("origin", ""))
     return (
         dataset,
         batch_id,
-        instant(receipt["received_at"]),
+        instant(receipt["as_of"]),
         instant(arrived),
-        instant(landed) if landed else None,
+        instant(receipt["received_at"]),
         day(arrived),
         receipt.get("delivery", ""),
         origin,
@@ -51,8 +51,8 @@ def admitted(
     """Return the values of ADMIT and the day of arrival. written: when the journal's entry was; receipt: if kept."""
     told = (
         receipt
-        if receipt and "received_at" in receipt
-        else {**{k: entry[k] for k in ("received_at", "mode")}, "delivery": "，".join(entry["files"])}
+        if receipt and "as_of" in receipt
+        else {**{k: entry[k] for k in ("received_at", "as_of", "mode")}, "delivery": "，".join(entry["files"])}
     )
     known = received(entry["dataset"], entry["batch_id"], told)
     counts = [entry[name] for name in COUNTS]

@@ -173,7 +173,7 @@ def _scan(connection: sqlite3.Connection, folder: str, dataset: str, done: Refre
     present = set(folders(folder))
     for batch_id in sorted(present - known.keys()):
         receipt = read_json(f"{folder}/{batch_id}/receipt.json")
-        if receipt and "received_at" in receipt:
+        if receipt and "as_of" in receipt:
             row = batches_index.received(dataset, batch_id, receipt)
             connection.execute(batches_index.INSERT, row)
             done.touched.add((dataset, row[5]))

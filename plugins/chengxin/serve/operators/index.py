@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chengxin.settings import Settings
 
-VERSION = 6
+VERSION = 7
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE dataset (
@@ -19,7 +19,7 @@ CREATE TABLE problem (path TEXT PRIMARY KEY, stamp TEXT, message TEXT) WITHOUT R
 CREATE TABLE folder (dataset TEXT PRIMARY KEY, stamp TEXT) WITHOUT ROWID;
 CREATE TABLE answered (dataset TEXT PRIMARY KEY, stamp TEXT, digest TEXT) WITHOUT ROWID;
 CREATE TABLE batch (
-  dataset TEXT, batch_id TEXT, received_at TEXT, arrived_at TEXT, landed_at TEXT, day TEXT, delivery TEXT, origin TEXT,
+  dataset TEXT, batch_id TEXT, as_of TEXT, arrived_at TEXT, received_at TEXT, day TEXT, delivery TEXT, origin TEXT,
   replay_of TEXT, mode TEXT, files INTEGER, bytes INTEGER, state TEXT, verdict TEXT, received INTEGER DEFAULT 0,
   accepted INTEGER DEFAULT 0, quarantined INTEGER DEFAULT 0, duplicate INTEGER DEFAULT 0, unlinked INTEGER DEFAULT 0,
   withdrawn INTEGER DEFAULT 0, new_subjects INTEGER DEFAULT 0, revision INTEGER, first_order INTEGER,
@@ -28,9 +28,9 @@ CREATE TABLE batch (
 ) WITHOUT ROWID;
 CREATE INDEX batch_time ON batch (arrived_at DESC, batch_id DESC, delivery, state, verdict, day);
 CREATE INDEX batch_dataset_time ON batch (dataset, arrived_at DESC, batch_id DESC);
-CREATE INDEX batch_dataset_order ON batch (dataset, received_at, state);
+CREATE INDEX batch_dataset_order ON batch (dataset, as_of, state);
 CREATE INDEX batch_day ON batch (dataset, day);
-CREATE INDEX batch_open ON batch (state, arrived_at DESC, batch_id DESC, received_at) WHERE state <> 'admitted';
+CREATE INDEX batch_open ON batch (state, arrived_at DESC, batch_id DESC, as_of) WHERE state <> 'admitted';
 CREATE INDEX batch_warned ON batch (arrived_at DESC, batch_id DESC) WHERE state = 'admitted' AND verdict = 'warn';
 CREATE INDEX batch_refused ON batch (arrived_at DESC, batch_id DESC) WHERE quarantined > 0;
 CREATE INDEX batch_waiting ON batch (arrived_at DESC, batch_id DESC) WHERE unlinked > 0;

@@ -13,7 +13,7 @@ PAGE = 50
 MOST = 10_000  # batches that a list counts and pages through; beyond them the filter has to say more
 SEARCHED = 92  # days that a search in names looks back when the filter says no day
 GROWING = (20, 1.5)  # waiting rows of a week worth a word, and by what factor more than the week before
-_UNSETTLED = "b.received_at >= coalesce((SELECT last_admitted FROM dataset_total t WHERE t.dataset = b.dataset), '')"
+_UNSETTLED = "b.as_of >= coalesce((SELECT last_admitted FROM dataset_total t WHERE t.dataset = b.dataset), '')"
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ def batch(connection: sqlite3.Connection, dataset: str, batch_id: str) -> sqlite
 
 def settled_by(connection: sqlite3.Connection, row: sqlite3.Row) -> str | None:
     """Return the first batch of its data set that was admitted although it came after this one; None without such."""
-    query = """SELECT batch_id FROM batch WHERE dataset = ? AND received_at > ? AND state = 'admitted'
-               ORDER BY received_at LIMIT 1"""
-    found = connection.execute(query, (row["dataset"], row["received_at"])).fetchone()
+    query = """SELECT batch_id FROM batch WHERE dataset = ? AND as_of > ? AND state = 'admitted'
+               ORDER BY as_of LIMIT 1"""
+    found = connection.execute(query, (row["dataset"], row["as_of"])).fetchone()
     return str(found[0]) if found else None
 
 
@@ -128,11 +128,11 @@ def batch_rules(connection: sqlite3.Connection, dataset: str, batch_id: str) -> 
     return connection.execute(query, (dataset, batch_id)).fetchall()
 
 
-def neighbours(connection: sqlite3.Connection, dataset: str, received_at: str, count: int = 30) -> list[sqlite3.Row]:
+def neighbours(connection: sqlite3.Connection, dataset: str, as_of: str, count: int = 30) -> list[sqlite3.Row]:
     """Return the last batches of a data set up to an instant, oldest first, for a look at its history."""
     query = """SELECT batch_id, day, state, received, accepted, quarantined, duplicate, unlinked FROM batch
-               WHERE dataset = ? AND received_at <= ? ORDER BY received_at DESC, batch_id DESC LIMIT ?"""
-    return connection.execute(query, (dataset, received_at, count)).fetchall()[::-1]
+               WHERE dataset = ? AND as_of <= ? ORDER BY as_of DESC, batch_id DESC LIMIT ?"""
+    return connection.execute(query, (dataset, as_of, count)).fetchall()[::-1]
 
 
 def queued(connection: sqlite3.Connection, kind: str, wanted: Filter, skip: int = 0, limit: int = 200) -> list[Any]:
@@ -219,7 +219,7 @@ def stuck(connection: sqlite3.Connection, before: str, only: Collection[str] | N
     clause, bound = allowed(only, "b.dataset")
     return connection.execute(
         f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
-            WHERE b.state = 'open' AND b.state <> 'admitted' AND coalesce(b.landed_at, b.arrived_at) < ? {clause}
+            WHERE b.state = 'open' AND b.state <> 'admitted' AND b.received_at < ? {clause}
             ORDER BY b.arrived_at LIMIT 200""",
         [before, *bound],
     ).fetchall()

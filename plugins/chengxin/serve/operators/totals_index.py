@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 _OPEN = """CASE WHEN replay_of <> '' THEN 0 WHEN state = 'admitted' THEN coalesce(answered_open, quarantined)
     WHEN state = 'held' AND NOT EXISTS (SELECT 1 FROM batch n WHERE n.dataset = b.dataset
-      AND n.received_at > b.received_at AND n.state = 'admitted') THEN quarantined ELSE 0 END"""
+      AND n.as_of > b.as_of AND n.state = 'admitted') THEN quarantined ELSE 0 END"""
 
 
 def _sent(value: str) -> str:
@@ -33,7 +33,7 @@ TOTALS = """INSERT OR REPLACE INTO dataset_total
       sum(quarantined), sum(duplicate), sum(unlinked + replay_unlinked), sum(open_refused),
       (SELECT arrived_at FROM batch b WHERE b.dataset = d.dataset AND replay_of = '' ORDER BY arrived_at DESC LIMIT 1),
       max(d.day) FILTER (WHERE d.batches > 0),
-      (SELECT max(received_at) FROM batch b WHERE b.dataset = d.dataset AND b.state = 'admitted')
+      (SELECT max(as_of) FROM batch b WHERE b.dataset = d.dataset AND b.state = 'admitted')
     FROM (SELECT DISTINCT dataset FROM touched) t CROSS JOIN dataset_day d USING (dataset) GROUP BY d.dataset"""
 
 

@@ -5,6 +5,8 @@ ChengxinError                 root; carries a Chinese sentence for the operator
 ├── SourceUnavailable         connectors: the source does not answer; try again later
 ├── DeliveryCorrupt           connectors.landing, standardise.reader: bytes are not what was announced; ask again
 ├── NotClosable               dataset.closings: rows to be settled by hand are no refused rows; check their numbers
+├── NotAnswered           feedback.answering: the answer to some batch cannot be made; the others are answered
+├── Unforeseen            pipeline: something failed in a way that nobody foresaw; told without a value, see the log
 ├── DeliveryMismatch          standardise, connectors.database: columns are not those of the contract; nothing is taken
 ├── StoreUnavailable          store.remote: the object store that holds the home does not answer; try again later
 ├── WorkerDied                standardise: a worker process was ended from outside, mostly for want of memory; try again
@@ -17,6 +19,7 @@ ChengxinError                 root; carries a Chinese sentence for the operator
 import errno
 import os
 import re
+import traceback
 from pathlib import Path
 
 
@@ -56,6 +59,14 @@ class DeliveryMismatch(ChengxinError):
         super().__init__(message)
         self.missing = missing
         self.undeclared = undeclared
+
+
+class NotAnswered(ChengxinError):
+    """Raised by feedback.answering, after all others are answered, when the answer to some batch cannot be made."""
+
+
+class Unforeseen(ChengxinError):
+    """Raised by pipeline for what others raise and nobody foresaw: damage of a new kind, or a bug of ours."""
 
 
 class NotReleasable(ChengxinError):
@@ -124,3 +135,19 @@ def _says(error: BaseException, codes: tuple[int, ...]) -> bool:
     words = [word for code in codes for word in (os.strerror(code), *_WORDS.get(code, ()))]
     told = getattr(error, "errno", None) in codes or any(word in str(error) for word in words)
     return told or (error.__cause__ is not None and _says(error.__cause__, codes))
+
+
+def of_home(error: BaseException) -> bool:
+    """Tell whether this is trouble of the whole home, with which no other batch would fare better."""
+    if isinstance(error, StoreUnavailable | CommitUnknown) or no_room(error) or _says(error, _BROKEN):
+        return True
+    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+def told(error: BaseException, doing: str) -> str:
+    """Return a sentence about an error: its own where it is one of ours, else its kind and place, never a value."""
+    if isinstance(error, ChengxinError):
+        return str(error)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "chengxin" in Path(f.filename).parts]
+    place = f"，{'/'.join(Path(frames[-1].filename).parts[-2:])} 第 {frames[-1].lineno} 行" if frames else ""
+    return f"{doing}时遇到未预料的错误（{type(error).__name__}{place}）；请把这句话告知维护人员"

@@ -60,7 +60,7 @@ class Settings:
     memory_limit_mib: what DuckDB may hold before it spills; keep it at or below half of the container.
     workers: processes for standardising large files; threads for DuckDB.
     token_key: the open tier's key as configured (publish.open_key); without one the tier has no persons.
-    limits: how large a delivery may be.
+    limits: how large a delivery may be. tries: how often a batch may fail before it is set aside.
     """
 
     home: Path
@@ -70,6 +70,7 @@ class Settings:
     workers: int = 2
     token_key: bytes | None = field(default=None, repr=False)
     limits: Limits = Limits()
+    tries: int = 3
     origin: str | None = None
     work: Path = PROJECT / "build" / "work"
 
@@ -81,9 +82,9 @@ class Settings:
     def from_environment(
         cls, *, home: str | Path | None = None, contracts: str | Path | None = None, env: Mapping[str, str] = os.environ
     ) -> "Settings":
-        """Read CHENGXIN_HOME, _WORK, _CONTRACTS, _EXPECTATIONS, _MEMORY_MIB, _WORKERS, _TOKEN_KEY[_FILE], limits.
+        """Read CHENGXIN_HOME, _WORK, _CONTRACTS, _EXPECTATIONS, _MEMORY_MIB, _WORKERS, _TOKEN_KEY[_FILE], _TRIES.
 
-        Arguments win.
+        Also the limits. Arguments win.
         """
         key = secret("CHENGXIN_TOKEN_KEY", env)
         wanted = str(home or env.get("CHENGXIN_HOME") or "build/home")
@@ -97,6 +98,7 @@ class Settings:
             workers=int(env.get("CHENGXIN_WORKERS", str(min(2, os.cpu_count() or 1)))),
             token_key=key.encode() if key else None,
             limits=Limits.from_environment(env),
+            tries=max(1, int(env.get("CHENGXIN_TRIES", "3"))),
             origin=origin,
             work=work,
         )

@@ -22,6 +22,7 @@ CACHES = {"seen.json", "tried.json"}
 ENVIRONMENT = {
     "CHENGXIN_NOW": "2026-03-20T10:00:00+08:00",
     "CHENGXIN_TOKEN_KEY": "a key for tests that is long enough",
+    "CHENGXIN_TRIES": "1000000",
     "GX_ANALYTICS_ENABLED": "no",
 }
 

@@ -26,6 +26,10 @@ KINDS = {
     "slow": Kind("运行逾时", "打开该运行：看它在等什么；失败的任务按日志处理后清除（Clear）；挂住的先标记为失败再清除"),
     "source": Kind("来源不可用", "联系该部门核实接口、前置机或服务器；恢复后清除（Clear）该任务，或等下次定时运行"),
     "failed": Kind("任务失败", "打开该任务的日志，按错误说明处理后清除（Clear）该任务；表单填错的，重新触发"),
+    "aside": Kind(
+        "批次搁置",
+        "多次处理失败，不再自动重试：来文有误的，请部门更正重报；程序有误的，升级后重试（chengxin retry 数据集 批次）",
+    ),
     "disk": Kind("磁盘已满", "腾出空间（chengxin tidy 可清理残留和过期快照）；任务会自己再试，已停的清除（Clear）即可"),
     "damaged": Kind("来文损坏", "从备份恢复所列批次的来文，然后清除（Clear）housekeeping 的 rehash 任务"),
     "unpublished": Kind("发布失败", "看 snapshot 的 publish 任务日志，处理后清除（Clear）；读者仍读到上一快照"),

@@ -271,7 +271,7 @@ def publish_command(context: Context, by: str | None, reason: str, as_json: bool
     from chengxin.cli.work import approval_of, settle
 
     contracts = context.contracts()
-    finish(context, settle(context, contracts, approval_of(context, contracts, by, reason)), as_json)
+    finish(context, settle(context, contracts, approval=approval_of(context, contracts, by, reason)), as_json)
 
 
 @main.command(name="release")

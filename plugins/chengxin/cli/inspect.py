@@ -13,7 +13,7 @@ from chengxin.connectors import landing, options_problem
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.dataset import closings, journal, reader, reconcile
-from chengxin.errors import ChengxinError, InvariantBroken, SnapshotDamaged
+from chengxin.errors import ChengxinError, DeliveryCorrupt, InvariantBroken, SnapshotDamaged, told
 from chengxin.model.schema import kind_columns
 from chengxin.publish import snapshot as snapshots
 from chengxin.publish import tiers
@@ -50,19 +50,27 @@ def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, A
     admitted = journal.latest(journal.admissions(layout))
     rows = []
     for contract in contracts.values():
-        landed = landing.batches(settings, contract.id)
-        accounts = [pipeline.counts_of(contract, b, settings) for b in landed]
+        problem, landed, accounts, gaps = "", [], [], []
+        try:
+            landed = landing.batches(settings, contract.id)
+            accounts = [pipeline.counts_of(contract, b, settings) for b in landed]
+            gaps = landing.missing(contract, settings)
+        except Exception as error:  # damage of one data set hides no other
+            problem = told(error, "查看")
+        aside = [a for b in landed if (a := pipeline.aside(contract, b.batch_id, settings))]
         rows.append(
             {
                 "dataset": contract.id,
                 "title": contract.title,
                 "department": contract.department.name,
+                "problem": problem,
+                "aside": [asdict(a) for a in aside],
                 "batches": len(landed),
                 "last_received_at": _shanghai(max(b.received_at for b in landed)) if landed else None,
                 **{n: sum(a[n] for a in accounts) for n in COUNTS},
                 "held": [a["batch_id"] for a in accounts if a["verdict"] == "hold"],
                 "closed": sum(map(len, closings.in_force(closings.read(layout, contract.id)).values())),
-                "gaps": landing.missing(contract, settings),
+                "gaps": gaps,
                 "pending": sum((contract.id, b.batch_id) not in admitted for b in landed),
             }
         )
@@ -92,9 +100,12 @@ def verify(settings: Settings, snapshot_id: str | None) -> dict[str, Any]:
     if snapshot_id:
         return {"checked": checked, "problems": problems if checked else [f"没有快照 {snapshot_id}"]}
     for folder in sorted(p for p in (layout.home / "landing").glob("*") if p.is_dir()):
-        for batch in landing.batches(settings, folder.name):
-            problems += landing.verify_landed(settings, batch)
-            checked += 1
+        try:
+            for batch in landing.batches(settings, folder.name):
+                problems += landing.verify_landed(settings, batch)
+                checked += 1
+        except DeliveryCorrupt as error:
+            problems.append(str(error))
     try:
         accounts = list(journal.latest(journal.admissions(layout)).values())
         limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}

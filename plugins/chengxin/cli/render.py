@@ -1,9 +1,11 @@
 """What people see: tables in Chinese. No personal value is shown but where a command was asked for it."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow.parquet as pq
+from rich.markup import escape
 
 from chengxin.alerting.holds import hold_of
 from chengxin.cli.terminal import Console, Table
@@ -169,24 +171,31 @@ def show_status(console: Console, result: dict[str, Any]) -> None:
         table.add_row(f"  {row['title']}", str(row["batches"]), *(f"{row[c]:,}" for c, _ in COUNTS), last)
     console.print(table)
     for row in result["datasets"]:
-        for batch_id in row["held"]:
-            console.print(f"[red]暂缓[/] {batch_id}", highlight=False)
-        for gap in row["gaps"]:
-            console.print(f"[yellow]序号不连续[/] {row['dataset']}：{gap}", highlight=False)
-        if row["closed"]:
-            console.print(
-                f"[dim]{row['dataset']}：疑问数据中 {row['closed']:,} 行经人工办结[/]", highlight=False, soft_wrap=True
-            )
-        if row["pending"] > len(row["held"]):
-            console.print(
-                f"[yellow]待处理[/] {row['dataset']}：{row['pending'] - len(row['held'])} 个批次", highlight=False
-            )
+        for line in _remarks(row):
+            console.print(line, highlight=False, soft_wrap=True)
     for tier, now in result["snapshots"].items():
         console.print(f"{TIERS[tier]}：{now['id'] if now else '尚未发布'}", highlight=False)
     if result["withheld"]:
         console.print(f"[yellow]开放层[/] {result['withheld']}", highlight=False, soft_wrap=True)
     for one in result["locks"]:
         console.print(f"[yellow]占用[/] {Holder(**one)}占用“{one['lock']}”锁", highlight=False, soft_wrap=True)
+
+
+def _remarks(row: dict[str, Any]) -> Iterator[str]:
+    """Return what a person should know of a data set, a line each."""
+    dataset = row["dataset"]
+    yield from (f"[red]暂缓[/] {batch_id}" for batch_id in row["held"])
+    for aside in row["aside"]:
+        text = f"[red]搁置[/] {aside['batch_id']}：{aside['tries']} 次失败，{escape(aside['said'])}"
+        yield f"{text}；处理后运行 chengxin retry {dataset} {aside['batch_id']}"
+    if row["problem"]:
+        yield f"[red]有误[/] {dataset}：{escape(row['problem'])}"
+    yield from (f"[yellow]序号不连续[/] {dataset}：{gap}" for gap in row["gaps"])
+    if row["closed"]:
+        yield f"[dim]{dataset}：疑问数据中 {row['closed']:,} 行经人工办结[/]"
+    waiting = row["pending"] - len(row["held"]) - len(row["aside"])
+    if waiting > 0:
+        yield f"[yellow]待处理[/] {dataset}：{waiting} 个批次"
 
 
 def show_quarantine(console: Console, result: dict[str, Any]) -> None:

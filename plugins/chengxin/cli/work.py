@@ -13,9 +13,10 @@ from chengxin.cli.terminal import Steps
 from chengxin.connectors.file_drop import file_delivery
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
-from chengxin.errors import ContractError, DeliveryCorrupt, DeliveryMismatch, SourceUnavailable
+from chengxin.errors import SourceUnavailable
 from chengxin.feedback.answering import Answered
-from chengxin.handover import as_json
+from chengxin.handover import Batch, Delivery, as_json
+from chengxin.pipeline import Failures
 from chengxin.store import remote
 from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
@@ -23,8 +24,6 @@ from chengxin.store.remote import scopes
 if TYPE_CHECKING:
     from chengxin.cli.commands import Context
 
-# a contract that does not fit its source is trouble of one department as well
-_NOT_TAKEN = (SourceUnavailable, DeliveryCorrupt, DeliveryMismatch, ContractError)
 APPROVED = "发布"
 _FIRST = {"found": 0, "names": 1, "none": 2}
 
@@ -33,34 +32,26 @@ def run_datasets(context: "Context", known: dict[str, Contract], datasets: Seque
     """Discover and ingest everything new of these data sets, registers first, then settle and publish."""
     pipeline.tidy(context.settings)
     batches: list[dict[str, Any]] = []
-    failures: list[str] = []
+    failures = pipeline.Failures(context.settings, context.clock)
     ordered = sorted((known[d] for d in datasets), key=lambda c: (_FIRST[kind_of(c).registers], c.id))
     with _progress(context) as progress:
         task = progress.add_task("", total=len(ordered))
         for contract in ordered:
             progress.update(task, description=f"{contract.title}：发现")
             _receive(context, contract, failures)
-            batches += [
-                _ingest(context, contract, landed, progress, task, failures)
-                for landed in pipeline.pending(contract, context.settings)
-            ]
+            batches += _ingest_all(context, contract, progress, task, failures)
             progress.advance(task)
-    batches = [b for b in batches if b]
-    return _merge(settle(context, known), batches, failures)
+    return _merge(settle(context, known, failures, whole=datasets), batches, failures)
 
 
-def _receive(context: "Context", contract: Contract, failures: list[str]) -> None:
+def _receive(context: "Context", contract: Contract, failures: Failures) -> None:
     """Land what is new; a delivery that cannot be landed does not keep the others waiting."""
-    try:
+    offered: list[Delivery] = []
+    with failures.of(contract, "发现报送"):
         offered = pipeline.discover(contract, context.settings)
-    except _NOT_TAKEN as error:
-        failures.append(f"{contract.id}：{error}")
-        return
     for delivery in offered:
-        try:
+        with failures.of(contract, "接收", delivery.name):
             pipeline.land(contract, delivery, context.settings, context.clock)
-        except _NOT_TAKEN as error:
-            failures.append(f"{contract.id} / {delivery.name}：{error}")
 
 
 def ingest_files(context: "Context", dataset: str, files: Sequence[Path], *, publish: bool) -> dict[str, Any]:
@@ -69,19 +60,20 @@ def ingest_files(context: "Context", dataset: str, files: Sequence[Path], *, pub
     known = context.contracts()
     contract = known[dataset]
     batches: list[dict[str, Any]] = []
-    failures: list[str] = []
+    failures = pipeline.Failures(context.settings, context.clock)
     with _progress(context) as progress:
         task = progress.add_task("", total=len(files))
         for path in files:
             progress.update(task, description=f"{contract.title}：接收 {path.name}")
-            landed = pipeline.land(contract, file_delivery(contract, path), context.settings, context.clock)
-            batches.append(_ingest(context, contract, landed, progress, task, failures))
+            with failures.of(contract, "接收", path.name):
+                landed = pipeline.land(contract, file_delivery(contract, path), context.settings, context.clock)
+                batches += _ingest(context, contract, landed, progress, task, failures)
             progress.advance(task)
-    batches = [b for b in batches if b]
-    result = settle(context, known) if publish else {"batches": [], "snapshot": None}
-    if not publish:
-        answer_all(context, {dataset: contract})
-    return _merge(result, batches, failures)
+    if publish:
+        return _merge(settle(context, known, failures), batches, failures)
+    answer_all(context, {dataset: contract}, failures)
+    failures.tell()
+    return _merge({"batches": [], "snapshot": None}, batches, failures)
 
 
 def release_batch(
@@ -90,23 +82,35 @@ def release_batch(
     """Let a held batch in, take it through to its account, settle and publish. Done already = nothing changes."""
     landed = pipeline.batch(context.settings, contract.id, batch_id)
     pipeline.release(contract, landed, context.settings, context.clock, reason, by)
-    account = pipeline.ingest(contract, landed, context.settings, context.clock)
-    with remote.changing(context.settings, "alerts", scopes.alerts()) as here:
-        Book(Layout(here.home)).drop_items("held", [batch_id], context.clock.now())
-    result = settle(context, context.contracts()) if publish else {"batches": [], "snapshot": None}
-    return _merge(result, [account], [])
+    failures = pipeline.Failures(context.settings, context.clock)
+    with _progress(context) as progress:
+        account = _ingest(context, contract, landed, progress, progress.add_task("", total=None), failures)
+    if account:
+        with remote.changing(context.settings, "alerts", scopes.alerts()) as here:
+            Book(Layout(here.home)).drop_items("held", [batch_id], context.clock.now())
+    if publish:
+        return _merge(settle(context, context.contracts(), failures), account, failures)
+    failures.tell()
+    return _merge({"batches": [], "snapshot": None}, account, failures)
+
+
+def retry_batch(context: "Context", contract: Contract, batch_id: str) -> dict[str, Any]:
+    """Forget how often a batch has failed and try it again, then settle and publish."""
+    landed = pipeline.batch(context.settings, contract.id, batch_id)
+    pipeline.forgive(contract, batch_id, context.settings)
+    failures = pipeline.Failures(context.settings, context.clock)
+    with _progress(context) as progress:
+        account = _ingest(context, contract, landed, progress, progress.add_task("", total=None), failures)
+    return _merge(settle(context, context.contracts(), failures), account, failures)
 
 
 def ingest_pending(context: "Context", contract: Contract) -> dict[str, Any]:
     """Take in all landed batches of a data set that have no outcome yet, then settle and publish."""
-    failures: list[str] = []
+    failures = pipeline.Failures(context.settings, context.clock)
     with _progress(context) as progress:
         task = progress.add_task("", total=None)
-        batches = [
-            _ingest(context, contract, landed, progress, task, failures)
-            for landed in pipeline.pending(contract, context.settings)
-        ]
-    return _merge(settle(context, context.contracts()), [b for b in batches if b], failures)
+        batches = _ingest_all(context, contract, progress, task, failures)
+    return _merge(settle(context, context.contracts(), failures), batches, failures)
 
 
 def approval_of(
@@ -127,14 +131,25 @@ def approval_of(
     return pipeline.Approval(APPROVED, reason, by, context.clock.now().isoformat())
 
 
-def settle(context: "Context", known: dict[str, Contract], approval: pipeline.Approval | None = None) -> dict[str, Any]:
-    """Try waiting rows again and publish what changed.
+def settle(
+    context: "Context",
+    known: dict[str, Contract],
+    failures: Failures | None = None,
+    whole: Sequence[str] = (),
+    approval: pipeline.Approval | None = None,
+) -> dict[str, Any]:
+    """Try waiting rows again, publish what changed, answer, and tell what went wrong.
 
-    Return the accounts that changed, the snapshot, and the released batches that wait for somebody's approval.
+    Return the accounts that changed, the snapshot, the failures, and the released batches that wait for somebody's
+    approval. whole: data sets of which everything was done.
     """
-    changed = pipeline.retry_waiting(known, context.settings, context.clock)
-    snapshot = pipeline.publish(known, context.settings, context.clock, approval)
-    answer_all(context, known)
+    failures = failures or pipeline.Failures(context.settings, context.clock)
+    changed = pipeline.retry_waiting(known, context.settings, context.clock, failures)
+    snapshot = None
+    with failures.of_publication():
+        snapshot = pipeline.publish(known, context.settings, context.clock, approval)
+    answer_all(context, known, failures)
+    failures.tell(whole)
     again = {
         a.batch_id: {
             "dataset": a.dataset,
@@ -155,37 +170,50 @@ def settle(context: "Context", known: dict[str, Contract], approval: pipeline.Ap
     return {
         "batches": list(again.values()),
         "snapshot": as_json(snapshot) if snapshot else None,
+        "failures": failures.said,
         **({"awaiting": awaiting} if awaiting else {}),
     }
 
 
-def answer_all(context: "Context", known: Mapping[str, Contract]) -> list[Answered]:
+def answer_all(context: "Context", known: Mapping[str, Contract], failures: Failures) -> None:
     """Answer the departments of all data sets that have landed batches; the next run sends what could not be sent."""
-    return [
-        answered
-        for _, contract in sorted(known.items())
-        for answered in pipeline.answer(contract, context.settings, context.clock)
-    ]
+    for _, contract in sorted(known.items()):
+        done: list[Answered] = []
+        with failures.of(contract, "反馈"):
+            done = pipeline.answer(contract, context.settings, context.clock)
+        for answered in done:
+            with failures.of(contract, "反馈", answered.batch_id):
+                if answered.problem:
+                    raise SourceUnavailable(f"反馈未送达，下次运行时再送：{answered.problem}")
 
 
-def _merge(settled: dict[str, Any], batches: list[dict[str, Any]], failures: list[str]) -> dict[str, Any]:
+def _merge(settled: dict[str, Any], batches: list[dict[str, Any]], failures: Failures) -> dict[str, Any]:
     """Put this run's batches first, each with its newest account, then older ones that gained by it."""
     newest = {b["batch_id"]: b for b in settled["batches"]}
     mine = [newest.pop(b["batch_id"], b) for b in batches]
-    return {**settled, "batches": mine + list(newest.values()), "failures": failures}
+    return {**settled, "batches": mine + list(newest.values()), "failures": failures.said}
+
+
+def _ingest_all(
+    context: "Context", contract: Contract, progress: Progress, task: Any, failures: Failures
+) -> list[dict[str, Any]]:
+    waiting: list[Batch] = []
+    with failures.of(contract, "查找待处理批次"):
+        waiting = pipeline.pending(contract, context.settings)
+    return [account for landed in waiting for account in _ingest(context, contract, landed, progress, task, failures)]
 
 
 def _ingest(
-    context: "Context", contract: Contract, landed: Any, progress: Progress, task: Any, failures: list[str]
-) -> dict[str, Any]:
+    context: "Context", contract: Contract, landed: Batch, progress: Progress, task: Any, failures: Failures
+) -> list[dict[str, Any]]:
+    """Return the account of a batch; nothing where it failed."""
+
     def step(name: str) -> None:
         progress.update(task, description=f"{contract.title}：{name} {landed.delivery}")
 
-    try:
-        return pipeline.ingest(contract, landed, context.settings, context.clock, step)
-    except (DeliveryCorrupt, ContractError) as error:
-        failures.append(f"{contract.id} / {landed.delivery}：{error}")
-        return {}
+    with failures.of(contract, "处理批次", f"{landed.delivery}（{landed.batch_id}）"):
+        return [pipeline.ingest(contract, landed, context.settings, context.clock, step)]
+    return []
 
 
 def _progress(context: "Context") -> Progress:

@@ -6,7 +6,8 @@ them. The caller holds the registry's lock.
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,11 +99,15 @@ def _account(
 
 @dataclass
 class Settling:
-    """One settling of a home. landed: returns a batch by data set and id."""
+    """One settling of a home. landed: returns a batch by data set and id.
+
+    guard: put around what is done for one batch (data set, batch or empty); it may keep what goes wrong there.
+    """
 
     contracts: Mapping[str, Contract]
     settings: Settings
     landed: Callable[[str, str], Batch]
+    guard: Callable[[str, str], AbstractContextManager[None]] = field(default=lambda *_: nullcontext())
 
     def run(self) -> list[Admission]:
         """Follow new judgements, then try waiting rows. Return the accounts that changed."""
@@ -112,19 +117,25 @@ class Settling:
         self.changed: dict[tuple[str, str], Admission] = {}
         if self.judgements:
             for dataset in sorted({a.dataset for a in self.everything if not _registers(a)}):
-                self._reopen(dataset)
+                if dataset in self.contracts:
+                    with self.guard(dataset, ""):
+                        self._reopen(dataset)
         for dataset in sorted({a.dataset for a in self.everything}):
-            self._correct(dataset)
+            if dataset in self.contracts:
+                with self.guard(dataset, ""):
+                    self._correct(dataset)
         before = -1
         while before < len(self.everything):  # what one row adds to the registry may be what another waits for
             before = len(self.everything)
             for account in sorted(journal.latest(self.everything).values(), key=lambda a: (not _registers(a), a.order)):
-                self._retry(account)
+                if account.dataset in self.contracts:
+                    with self.guard(account.dataset, account.batch_id):
+                        self._retry(account)
         return list(self.changed.values())
 
     def _retry(self, account: Admission) -> None:
         """Try a batch's waiting rows unless that was done for all that the registry and the ledger hold."""
-        if not account.unlinked or account.dataset not in self.contracts:
+        if not account.unlinked:
             return
         growth = max((a.order for a in self.everything if a.accepted and _registers(a)), default=-1)
         note = self._note(account)
@@ -136,7 +147,7 @@ class Settling:
         """Link anew the settled rows of a data set that new judgements are about, and those a kill left void."""
         accounts = [a for a in journal.latest(self.everything).values() if a.dataset == dataset]
         new = [a for a in accounts if max(_judged(a), self._note(a).get("followed", 0)) < len(self.judgements)]
-        if not new or dataset not in self.contracts:
+        if not new:
             return
         mine = [a for a in self.everything if a.dataset == dataset]
         first = {a.batch_id: a.order for a in reversed(mine)}
@@ -165,7 +176,7 @@ class Settling:
         accounts = {a.batch_id: a for a in mine}  # the newest one each
         sought = {b: self._note(a).get("sought") for b, a in accounts.items() if a.unlinked}
         due = [accounts[b] for b, at in sought.items() if at is None or at < mine[-1].order]
-        if not due or dataset not in self.contracts:
+        if not due:
             return
         search = Correcting(self.contracts[dataset], self.layout, mine)
         first = {a.batch_id: a.order for a in reversed(mine)}

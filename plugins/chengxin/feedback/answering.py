@@ -4,8 +4,8 @@ A run that is killed anywhere leaves packages that are whole or absent, and at w
 """
 
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
 from chengxin.dataset import closings
 from chengxin.dataset.refusals import OpenRefusals, Refusals, Standing
-from chengxin.errors import ChengxinError
+from chengxin.errors import ChengxinError, NotAnswered, of_home, told
 from chengxin.feedback import package
 from chengxin.feedback.outcomes import Outcome
 from chengxin.feedback.receipt import body
@@ -54,20 +54,37 @@ def answer(
 ) -> list[Answered]:
     """Answer the batches of a data set; return the newest answer of each that was built or handed over now.
 
-    again: batches whose newest answer is handed over once more, though that was done.
+    again: batches whose newest answer is handed over once more, though that was done. Raise NotAnswered, after all
+    others, where the answer of some batch cannot be made.
     """
     layout = Layout(settings.home)
     with held(layout, f"feedback-{contract.id}"):
         settled = closings.digest(closings.in_force(closings.read(layout, contract.id)))
-        fresh = set() if _unchanged(layout, contract, outcomes, settled) else _build(contract, outcomes, settings)
+        failed: dict[str, str] = {}
+        unchanged = _unchanged(layout, contract, outcomes, settled)
+        fresh = set() if unchanged else _build(contract, outcomes, settings, failed)
         due = [o.batch.batch_id for o in outcomes if replayed(o.batch) is None]
         done = []
         for batch_id in due:
             folder = newest(layout, contract.id, batch_id)
             if folder and (batch_id in again or batch_id in fresh or not (folder / SENT).exists()):
-                done.append(_send(contract, folder, settings, clock))
+                with _kept(batch_id, failed):
+                    done.append(_send(contract, folder, settings, clock))
+        if failed:
+            raise NotAnswered("；".join(f"批次 {b} 的反馈没有做成：{said}" for b, said in failed.items()))
         atomic.write_json(_mark(layout, contract), _state(contract, outcomes, settled))
         return done
+
+
+@contextmanager
+def _kept(batch_id: str, failed: dict[str, str]) -> Iterator[None]:
+    """Do something for one batch; what goes wrong is told at the end, and the other batches are answered."""
+    try:
+        yield
+    except Exception as error:
+        if of_home(error):
+            raise
+        failed[batch_id] = told(error, "反馈")
 
 
 def _mark(layout: Layout, contract: Contract) -> Path:
@@ -97,8 +114,8 @@ def answers(contract: Contract, settings: Settings, batch_ids: Sequence[str]) ->
     return [_shown(f) for f in folders if f]
 
 
-def _build(contract: Contract, outcomes: Sequence[Outcome], settings: Settings) -> set[str]:
-    """Build a new revision for every batch whose receipt has changed; return their ids."""
+def _build(contract: Contract, outcomes: Sequence[Outcome], settings: Settings, failed: dict[str, str]) -> set[str]:
+    """Build a new revision for every batch whose receipt has changed; return their ids. failed: why one could not."""
     layout = Layout(settings.home)
     all_refusals = refusals(contract, outcomes, settings)
     fresh: set[str] = set()
@@ -112,16 +129,17 @@ def _build(contract: Contract, outcomes: Sequence[Outcome], settings: Settings) 
             batch_id = outcome.batch.batch_id
             if replayed(outcome.batch) is not None:
                 continue
-            now = body(contract, outcome, standing.get(batch_id, Standing()))
-            last = newest(layout, contract.id, batch_id)
-            if last and atomic.read_json(last / RECEIPT).get("made_of") == package.made_of(now):
-                continue
-            if rows is None and outcome.account and outcome.account.unlinked:
-                rows = stack.enter_context(all_refusals.opened())
-            revision = int(last.name) + 1 if last else 0
-            target = layout.home / "feedback" / contract.id / batch_id / f"{revision:04d}"
-            package.build(target, now, revision, outcome, rows, all_refusals.parts(batch_id), all_refusals.keys)
-            fresh.add(batch_id)
+            with _kept(batch_id, failed):
+                now = body(contract, outcome, standing.get(batch_id, Standing()))
+                last = newest(layout, contract.id, batch_id)
+                if last and atomic.read_json(last / RECEIPT).get("made_of") == package.made_of(now):
+                    continue
+                if rows is None and outcome.account and outcome.account.unlinked:
+                    rows = stack.enter_context(all_refusals.opened())
+                revision = int(last.name) + 1 if last else 0
+                target = layout.home / "feedback" / contract.id / batch_id / f"{revision:04d}"
+                package.build(target, now, revision, outcome, rows, all_refusals.parts(batch_id), all_refusals.keys)
+                fresh.add(batch_id)
     return fresh
 
 

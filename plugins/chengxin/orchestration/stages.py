@@ -199,20 +199,30 @@ def answer(contracts: Mapping[str, Contract]) -> list[str]:
     settings, clock = Settings.from_environment(), Clock.from_environment()
     for contract in contracts.values():
         connections.provide(contract)
-    done = [
-        answered for _, contract in sorted(contracts.items()) for answered in pipeline.answer(contract, settings, clock)
-    ]
-    problems = [f"{a.id}：{a.problem}" for a in done if a.problem]
+    failures, done = pipeline.Failures(settings, clock), []
+    for _, contract in sorted(contracts.items()):
+        with failures.of(contract, "反馈"):
+            done += pipeline.answer(contract, settings, clock)
+    problems = failures.said + [f"{a.id}：{a.problem}" for a in done if a.problem]
     if problems:
+        failures.tell()
         raise SourceUnavailable("反馈未送达：" + "；".join(problems))
     return [a.id for a in done]
 
 
 def retry_waiting(contracts: Mapping[str, Contract]) -> list[str]:
-    """Link waiting records again; return the ids of the batches that gained by it."""
+    """Link waiting records again; return the ids of the batches that gained by it.
+
+    One batch that fails is an alert; it keeps neither the others nor the publication waiting.
+    """
     from chengxin import pipeline
 
-    gained = pipeline.retry_waiting(dict(contracts), Settings.from_environment(), Clock.from_environment())
+    settings, clock = Settings.from_environment(), Clock.from_environment()
+    failures = pipeline.Failures(settings, clock)
+    gained = pipeline.retry_waiting(dict(contracts), settings, clock, failures)
+    for said in failures.said:
+        log.error("%s", said)
+    failures.tell()
     return [admission.batch_id for admission in gained]
 
 

@@ -6,6 +6,7 @@ retry_waiting -> publish (assemble, reconcile, gate, commit, derive)            
 
 from chengxin.pipeline.answers import answer, close, outcomes, replay
 from chengxin.pipeline.approval import Approval, Opinion, reject
+from chengxin.pipeline.attempts import aside, forgive
 from chengxin.pipeline.batches import (
     admit,
     batch,
@@ -19,21 +20,25 @@ from chengxin.pipeline.batches import (
     standardise,
     validate,
 )
+from chengxin.pipeline.failures import Failures
 from chengxin.pipeline.review import Review, released, review
 from chengxin.pipeline.snapshots import current, publish, retry_waiting
 from chengxin.pipeline.tidying import tidy
 
 __all__ = [
     "Approval",
+    "Failures",
     "Opinion",
     "Review",
     "admit",
     "answer",
+    "aside",
     "batch",
     "close",
     "counts_of",
     "current",
     "discover",
+    "forgive",
     "given",
     "ingest",
     "land",

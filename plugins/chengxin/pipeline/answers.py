@@ -15,10 +15,12 @@ from chengxin.feedback.outcomes import Outcome, ended
 from chengxin.handover import Batch
 from chengxin.pipeline import at_home
 from chengxin.pipeline.batches import verdict_of
+from chengxin.pipeline.failures import guarded
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 
 
+@guarded("反馈")
 @at_home.dataset_stage
 def answer(contract: Contract, settings: Settings, clock: Clock, *, again: Sequence[str] = ()) -> list[Answered]:
     """Answer the department: build what is new or changed of its batches' receipts, hand over what was not yet.

@@ -18,12 +18,13 @@ from chengxin.dataset import journal
 from chengxin.dataset.settling import link_batch
 from chengxin.errors import ContractError, DeliveryCorrupt, InvariantBroken, NotReleasable
 from chengxin.handover import Admission, Batch, Delivery, Release, StandardBatch, Verdict, as_json
-from chengxin.pipeline import at_home
+from chengxin.pipeline import at_home, attempts
+from chengxin.pipeline.failures import guarded
 from chengxin.pipeline.versions import VERSIONS_BY, validation_digest, versions_of
 from chengxin.resolve.registry import Registry
 from chengxin.settings import Settings
 from chengxin.standardise import run as standardising
-from chengxin.store import atomic, lock
+from chengxin.store import atomic, lock, remote
 from chengxin.store.layout import Layout
 from chengxin.validate import report, runner
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 HISTORY = 12
 
 
+@guarded("发现报送")
 @at_home.landing
 def discover(contract: Contract, settings: Settings, since: datetime | None = None) -> list[Delivery]:
     """List what the source offers and has not surely landed yet; with `since`, all that it offers from then on.
@@ -51,6 +53,7 @@ def given(contract: Contract, path: str, settings: Settings) -> Delivery:
     return inbox_delivery(contract, path, settings)
 
 
+@guarded("接收")
 @at_home.landing
 def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Clock) -> Batch:
     """Fetch a delivery; the same bytes twice are the same batch. Raises ContractError for an unfinished contract."""
@@ -67,9 +70,16 @@ def batch(settings: Settings, dataset: str, batch_id: str) -> Batch:
     raise DeliveryCorrupt(f"没有名为 {batch_id} 的批次（数据集 {dataset}）；请核对批次号")
 
 
-@at_home.landing
+@guarded("查找待处理批次")
 def pending(contract: Contract, settings: Settings) -> list[Batch]:
-    """Return landed batches that are neither admitted nor held under the present contract, in order."""
+    """Return landed batches that are neither admitted, nor held under the present contract, nor set aside, in order."""
+    attempts.settle_killed(contract, settings)
+    here = remote.opened(settings)
+    return [b for b in _open(contract, settings) if attempts.aside(contract, b.batch_id, here) is None]
+
+
+@at_home.landing
+def _open(contract: Contract, settings: Settings) -> list[Batch]:
     layout = Layout(settings.home)
     admitted = journal.latest(journal.admissions(layout))
     return [
@@ -79,6 +89,7 @@ def pending(contract: Contract, settings: Settings) -> list[Batch]:
     ]
 
 
+@attempts.counted("标准化")
 @at_home.batch_stage
 def standardise(contract: Contract, landed: Batch, settings: Settings) -> StandardBatch:
     """Turn the received bytes into standard, quarantine and issue rows; done already = return what is there.
@@ -101,6 +112,7 @@ def _admitted(contract: Contract, landed: Batch, settings: Settings) -> Admissio
     return journal.latest(journal.admissions(Layout(settings.home))).get((contract.id, landed.batch_id))
 
 
+@attempts.counted("校验")
 @at_home.batch_stage
 def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Verdict:
     """Judge a standardised batch with its suite; done already under the same contract and suite = return it."""
@@ -174,6 +186,7 @@ def _note_release(page: Path, verdict: Verdict) -> None:
         atomic.write_bytes(page, after.encode())
 
 
+@attempts.counted("入库", last=True)
 @at_home.batch_stage
 def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Admission | None:
     """Link a batch and enter its account into the journal; None when its verdict is hold."""

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any
 
@@ -20,6 +21,7 @@ from chengxin.model.kinds import kinds
 from chengxin.pipeline import at_home
 from chengxin.pipeline.approval import Approval, approved, awaiting, shown, told, without
 from chengxin.pipeline.batches import batch
+from chengxin.pipeline.failures import Failures, guarded
 from chengxin.pipeline.versions import engines, suites
 from chengxin.publish import catalogue, open_key, snapshot, tiers
 from chengxin.settings import Settings
@@ -32,10 +34,19 @@ log = logging.getLogger(__name__)
 
 
 @at_home.linking
-def retry_waiting(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> list[Admission]:
-    """Try waiting rows (未关联) again where the registry or the ledger has grown. Return the accounts that changed."""
+def retry_waiting(
+    contracts: Mapping[str, Contract], settings: Settings, clock: Clock, failures: Failures | None = None
+) -> list[Admission]:
+    """Try waiting rows (未关联) again where the registry or the ledger has grown. Return the accounts that changed.
+
+    failures: takes what goes wrong with one batch, and the others go on; without it the first one is raised.
+    """
+
+    def guard(dataset: str, batch_id: str) -> AbstractContextManager[None]:
+        return failures.of(contracts[dataset], "补关联", batch_id) if failures else guarded("补关联")
+
     with lock.held(Layout(settings.home), "registry"):
-        return Settling(contracts, settings, lambda dataset, batch_id: batch(settings, dataset, batch_id)).run()
+        return Settling(contracts, settings, lambda dataset, batch_id: batch(settings, dataset, batch_id), guard).run()
 
 
 @at_home.publication

@@ -26,6 +26,10 @@ class Layout:
         """suite.json, result.json, facts.json, verdict.json, report.html."""
         return self.batch(dataset, batch_id) / "validation"
 
+    def tries(self, dataset: str, batch_id: str) -> Path:
+        """How often a batch failed, and how; gone once it has an outcome."""
+        return self.batch(dataset, batch_id) / "tries.json"
+
     def links(self, dataset: str, batch_id: str, revision: int) -> Path:
         """Outcome of linking, one folder a revision."""
         return self.batch(dataset, batch_id) / f"links-{revision:04d}"
@@ -58,6 +62,10 @@ class Layout:
     def locks(self) -> Path:
         """Lock files, never data."""
         return self.home / "locks"
+
+    def under_way(self, dataset: str) -> Path:
+        """Which batch of a data set a process of this machine is busy with; stays behind where it is killed."""
+        return self.locks / f"under-way-{dataset}.json"
 
     @property
     def work(self) -> Path:

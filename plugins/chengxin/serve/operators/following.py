@@ -192,10 +192,11 @@ def _follow_open(connection: sqlite3.Connection, layout: Layout, done: Refreshed
     for dataset, batch_id, on, arrived, before in connection.execute(query).fetchall():
         folder = f"{layout.home}/batches/{dataset}/{batch_id}"
         summary, verdict = f"{folder}/standard/summary.json", f"{folder}/validation/verdict.json"
-        now = f"{stamp(summary)} {stamp(verdict)}"
-        if now == (before or " "):
+        tries = str(layout.tries(dataset, batch_id))
+        now = f"{stamp(summary)} {stamp(verdict)} {stamp(tries)}"
+        if now == (before or "  "):
             continue
-        counts, judged = read_json(summary), read_json(verdict)
+        counts, judged, failed = read_json(summary), read_json(verdict), read_json(tries)
         status = judged["status"] if judged else None
         received = counts["received"] if counts else 0
         held = status == "hold"
@@ -207,7 +208,7 @@ def _follow_open(connection: sqlite3.Connection, layout: Layout, done: Refreshed
                 status,
                 received,
                 received if held else (counts["quarantined"] if counts else 0),
-                counts.get("mismatch") if counts else None,
+                (counts.get("mismatch") if counts else None) or (failed["tries"][-1] if failed else None),
                 now,
                 dataset,
                 batch_id,

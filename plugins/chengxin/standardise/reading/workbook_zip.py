@@ -5,7 +5,9 @@ for half a terabyte and ends the process; and it shows a failed formula as an em
 """
 
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -39,7 +41,10 @@ _OTHERS = {"word/": "Word 文档", "ppt/": "PowerPoint 文档", "content.xml": "
 #: What stands for a formula that was written by a program and never worked out.
 UNCOMPUTED = "#CALC!"
 #: What the modules of zip and XML raise for a broken package.
-BROKEN = (zipfile.BadZipFile, EOFError, etree.XMLSyntaxError, NotImplementedError, RuntimeError, OSError, ValueError)
+BROKEN = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, etree.XMLSyntaxError, NotImplementedError, RuntimeError,
+    OSError, ValueError, LookupError, OverflowError,
+)  # fmt: skip
 
 
 def damaged(path: Path) -> DeliveryCorrupt:

@@ -17,6 +17,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.dataset import journal
 from chengxin.dataset.changes import Change, Example, changes
+from chengxin.errors import DeliveryCorrupt
 from chengxin.handover import Admission, Release, Verdict
 from chengxin.model.elements import elements
 from chengxin.pipeline import at_home
@@ -171,8 +172,12 @@ def _held(contract: Contract, known: Collection[str], settings: Settings) -> lis
     layout = Layout(settings.home)
     folder = layout.landing(contract.id, "")
     names = {path.parent.name for path in folder.glob(f"*/{landing.RECEIPT}")} - set(known)
-    doubts = []
-    for landed in landing.batches(settings, contract.id) if names else ():
+    doubts: list[Doubt] = []
+    try:
+        batches = landing.batches(settings, contract.id) if names else []
+    except DeliveryCorrupt:  # told where the data set is worked on; the others are published
+        return doubts
+    for landed in batches:
         verdict = verdict_of(contract, landed, settings) if landed.batch_id in names else None
         if verdict is not None and verdict.status == "hold":
             summary = atomic.read_json(layout.standard(contract.id, landed.batch_id) / "summary.json")

@@ -1,15 +1,36 @@
 """A delivery that cannot be read is held and answered: the department hears why, and no run fails on it again."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
 from deliveries import REGISTRATION, START, Office
 
+
+def workbook_with(damage: bytes, part: str) -> bytes:
+    """Return a workbook in which `damage` stands where the packed bytes of a part should begin."""
+    book, packed = openpyxl.Workbook(), io.BytesIO()
+    for n in range(200):
+        book.active.append([*REGISTRATION] if not n else [f"示例{n}"] * len(REGISTRATION))
+    book.save(packed)
+    data = bytearray(packed.getvalue())
+    with zipfile.ZipFile(packed) as package:
+        info = package.getinfo(part)
+    start = info.header_offset + 30 + len(info.filename)
+    data[start : start + len(damage)] = damage
+    return bytes(data)
+
+
 CASES = {
+    "sheet.xlsx": (workbook_with(b"\xff" * 40, "xl/worksheets/sheet1.xml"), {"format": "xlsx"}, "已损坏"),
+    "book.xlsx": (workbook_with(b"\xff" * 40, "xl/workbook.xml"), {"format": "xlsx"}, "已损坏"),
+    "styles.xlsx": (workbook_with(b"\xff" * 40, "xl/styles.xml"), {"format": "xlsx"}, "已损坏"),
     "cut.xlsx": (b"PK\x03\x04" + b"0" * 200, {"format": "xlsx"}, "已损坏"),
     "page.xls": (b"<html><table><tr><td>1</td></tr></table></html>", {"format": "xls"}, "网页"),
     "table.xlsx": (b"subject_name,uscc\n", {"format": "xlsx"}, "不是 Excel 工作簿"),

@@ -150,4 +150,6 @@ def told(error: BaseException, doing: str) -> str:
         return str(error)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "chengxin" in Path(f.filename).parts]
     place = f"，{'/'.join(Path(frames[-1].filename).parts[-2:])} 第 {frames[-1].lineno} 行" if frames else ""
-    return f"{doing}时遇到未预料的错误（{type(error).__name__}{place}）；请把这句话告知维护人员"
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{doing}时遇到未预料的错误（{name}{place}）；请把这句话告知维护人员"

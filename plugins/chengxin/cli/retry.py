@@ -11,7 +11,7 @@ from chengxin.cli.commands import Context, as_json_option, finish, main
 @as_json_option
 @click.pass_obj
 def retry_command(context: Context, dataset: str, batch_id: str, as_json: bool) -> None:
-    """重试搁置的批次：失败次数重新计起 (try a batch again that was set aside after it had failed too often)."""
+    """重试搁置的批次：失败次数重新计起。"""
     from chengxin.cli.work import retry_batch
 
     finish(context, retry_batch(context, context.contract(dataset), batch_id), as_json)

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 DeliveryMode = Literal["full", "incremental"]
 VerdictStatus = Literal["accept", "warn", "hold"]
+TableFormat = Literal["csv", "tsv", "xlsx", "xls"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Batch:
     received_at: when we took it; the day of it is "today" for what is checked. as_of: the place of what it says among
     the versions of its data set, and nothing else: the period in its name, else when the source offered it.
     restates: the batch with the same bytes that a full list may be a mere copy of, where another one came in between.
+    corrects: the format of our table of refused rows, where a department mended one and sent it back.
     """
 
     dataset: str
@@ -53,6 +55,7 @@ class Batch:
     as_of: datetime
     files: tuple[LandedFile, ...]
     restates: str | None = None
+    corrects: TableFormat | None = None
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

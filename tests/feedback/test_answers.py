@@ -445,7 +445,13 @@ def test_a_run_killed_between_package_and_sending_is_made_good_by_the_next(offic
     assert told["sent"]
     assert told["id"].endswith("-r0")
     (folder,) = outbox(office)
-    assert sorted(p.name for p in folder.iterdir()) == ["回执.json", "回执.txt", "待关联.csv", "需更正.csv"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "回执.json",
+        "回执.txt",
+        "待关联.csv",
+        "需更正.csv",
+        "需更正.xlsx",
+    ]
 
 
 @pytest.mark.parametrize(("to", "missing"), [("table", True), ("post", True), ("file", False), ("none", False)])

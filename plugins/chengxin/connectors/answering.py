@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from chengxin.connectors.base import connection_variable
+from chengxin.connectors.correction_drop import answer_folder
 from chengxin.connectors.file_places import LocalPlace, Place, inbox, outbox_of
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
@@ -102,7 +103,7 @@ def _into_outbox(contract: Contract, answer: Answer, settings: Settings) -> str:
         place, shown = outbox_of(str(far), drop, folder)
         where = f"连接“{far}”的 {shown}/{answer.name}"
     else:
-        folder, root = wanted.folder or (drop if drop != "." else contract.id), outbox(settings)
+        folder, root = answer_folder(contract), outbox(settings)
         if not (root / folder).resolve().is_relative_to(root):
             raise ContractError(f"合同 {contract.id} 的反馈目录“{folder}”在发件箱之外")
         place, where = LocalPlace(root, folder), f"发件箱 {folder}/{answer.name}"

@@ -10,7 +10,7 @@ The receipts are the only memory: what to ask a source for next is read from the
 
 import hashlib
 import shutil
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,10 +18,11 @@ from typing import Any, Literal
 
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import connector_for, connector_named
+from chengxin.connectors.correction_drop import sent_back
 from chengxin.connectors.file_names import gaps
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt
-from chengxin.handover import Batch, Delivery, LandedFile, as_json
+from chengxin.handover import Batch, Delivery, LandedFile, TableFormat, as_json
 from chengxin.settings import Settings
 from chengxin.store.atomic import BUILDING, fsync_folder, read_json, sha256_file, sync_tree, write_json
 from chengxin.store.layout import Layout
@@ -55,20 +56,30 @@ def offered(
     if since is not None:
         at = since.isoformat()
         found = connector_for(contract).discover(contract, settings, {"server_time": at, "watermark": at})
+        found += sent_back(contract, settings, found)
         return [d for d in found if d.locator.get("live") or d.offered_at >= since]
     found = connector_for(contract).discover(contract, settings, cursor(settings, contract.id, counted))
+    found += sent_back(contract, settings, found)
     folder = Layout(settings.home).landing(contract.id, "")
     seen = _seen(folder)
     return [delivery for delivery in found if _landed_as(folder, seen, delivery) is None]
 
 
-def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Clock) -> Batch:
+def land(
+    contract: Contract,
+    delivery: Delivery,
+    settings: Settings,
+    clock: Clock,
+    recognise: Callable[[Path], TableFormat | None] = lambda _: None,
+) -> Batch:
     """Fetch a delivery and make it a batch; return the earlier batch when its bytes have landed before.
 
     A pull from a live source whose whole state is delivered (mode full) is compared with the newest batch only: a
     source that returns to an earlier state says something new, a file that is sent again does not, but where it is a
     full list and another one came in between; where nothing tells which of the two it is, it is landed to be held.
     clock: says when we took it (received_at), and orders pulls from sources that have no time of their own.
+    recognise: tells of a file whether it is our table of refused rows, mended (Batch.corrects): that is no whole list,
+    and later than all that has landed.
     Raises SourceUnavailable, DeliveryCorrupt; then nothing is left behind.
     """
     layout = Layout(settings.home)
@@ -84,7 +95,9 @@ def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Cloc
         try:
             files = _fetch(contract, delivery, settings, building / PAYLOAD)
             settled = _settled(building / PAYLOAD, delivery)
-            batch = _as_batch(folder, contract, delivery, files, clock, building)
+            single = len(files) == 1 and delivery.locator["connector"] == "file_drop"
+            corrects = recognise(building / PAYLOAD / files[0].name) if single else None
+            batch = _as_batch(folder, contract, delivery, files, clock, building, corrects)
         finally:
             shutil.rmtree(building, ignore_errors=True)
         if settled:
@@ -176,11 +189,19 @@ def _fetch(contract: Contract, delivery: Delivery, settings: Settings, target: P
 
 
 def _as_batch(
-    folder: Path, contract: Contract, delivery: Delivery, files: tuple[LandedFile, ...], clock: Clock, building: Path
+    folder: Path,
+    contract: Contract,
+    delivery: Delivery,
+    files: tuple[LandedFile, ...],
+    clock: Clock,
+    building: Path,
+    corrects: TableFormat | None,
 ) -> Batch:
     digest = payload_digest(files)
-    full, live = contract.delivery.mode == "full", bool(delivery.locator.get("live"))
-    newest = max(_receipts(folder), key=lambda b: b.as_of, default=None) if live else None
+    mode = "incremental" if corrects else contract.delivery.mode
+    full, live = mode == "full", bool(delivery.locator.get("live"))
+    lists = (b for b in _receipts(folder) if corrects or not b.corrects)
+    newest = max(lists, key=lambda b: b.as_of, default=None) if live or corrects else None
     twin = newest if live and full else _with_digest(folder, digest)
     restated = full and not live and _restated(folder, delivery, digest)
     if twin and payload_digest(twin.files) == digest and not restated:
@@ -188,21 +209,23 @@ def _as_batch(
     restates = twin.batch_id if twin and restated == "perhaps" else None
     as_of = clock.now() if delivery.locator.get("undated") else delivery.offered_at
     if newest and as_of <= newest.as_of:
-        # Two pulls are in the order in which they were made, whatever the source's clock or watermark says.
+        # Two pulls are in the order in which they were made, whatever the source's clock or watermark says; and what
+        # is mended comes after what was wrong, whatever period that was of.
         as_of = newest.as_of + timedelta(seconds=1)
-    if delivery.locator.get("period"):
+    if delivery.locator.get("period") and not corrects:
         as_of = _after_namesakes(folder, delivery, as_of)
     batch_id = _batch_id(folder, contract.id, as_of, digest)
     batch = Batch(
         contract.id,
         batch_id,
-        contract.delivery.mode,
+        mode,
         delivery.origin,
         delivery.name,
         clock.now(),
         as_of,
         files,
         restates,
+        corrects,
     )
     locator = {k: v for k, v in delivery.locator.items() if k not in _PRIVATE}
     more = {"payload_sha256": digest, "locator": locator}
@@ -220,7 +243,7 @@ def _restated(folder: Path, delivery: Delivery, digest: str) -> Literal["", "per
     content under its name is, and one with a later period in its name. Under another name it may be an old file that
     was sent by mistake.
     """
-    receipts = {b.batch_id: b for b in _receipts(folder)}
+    receipts = {b.batch_id: b for b in _receipts(folder) if not b.corrects}
     namesakes = [b for b in receipts.values() if b.delivery == delivery.name]
     seen = receipts.get(_seen(folder).get(delivery.name, {}).get("batch_id", ""))
     last = seen or max(namesakes, key=lambda b: b.as_of, default=None)

@@ -1,12 +1,14 @@
 """Batches whose bytes we wrote ourselves, and the contract under which they are read.
 
 Refused rows that are replayed: JSON Lines of header -> text, each on the line of its row in the original file; so place
-and order stay. Rows pulled from a database: CSV, whatever the contract says of files.
+and order stay. Rows pulled from a database: CSV, whatever the contract says of files. Our table of refused rows that a
+department mended and sent back (corrections.py): CSV or a workbook, with the headers of the original.
 """
 
 from typing import ClassVar
 
-from chengxin.contracts.models import Contract, FileSpec, Quality, Threshold
+from chengxin.contracts.models import Column, Contract, FileSpec, Quality, Threshold
+from chengxin.contracts.plan import PARTIAL
 from chengxin.handover import Batch, DeliveryMode
 
 REPLAY = "replay:"
@@ -24,19 +26,34 @@ def replayed(batch: Batch) -> str | None:
 
 
 def contract_for(contract: Contract, batch: Batch) -> Contract:
-    """Return the contract that reads a batch: its data set's own, or what is left of it where we wrote the bytes.
+    """Return the contract that reads a batch: its data set's own, or what is left of it where their form is ours.
 
     Some rows of a delivery are no delivery: nothing is expected of their number, share or age.
     """
-    if replayed(batch) is None:
-        return _pulled(contract, batch) if contract.delivery.connector == "database" else contract
+    if replayed(batch) is not None:
+        return _of_some_rows(contract, FileSpec(format="jsonl"), columns_of(contract))
+    if batch.corrects is not None:
+        form = FileSpec(format=batch.corrects, encoding="auto", sheet=1)
+        columns = columns_of(contract)
+        if contract.file.format in PARTIAL:
+            columns = tuple(c.model_copy(update={"optional": True}) for c in columns)
+        return _of_some_rows(contract, form, columns)
+    return _pulled(contract, batch) if contract.delivery.connector == "database" else contract
+
+
+def columns_of(contract: Contract) -> tuple[Column, ...]:
+    """Return the columns by the names under which refused rows are kept: numbers where the file has no header."""
     columns = contract.columns
-    if contract.in_order:
-        places = {source: str(n) for n, source in enumerate(dict.fromkeys(c.source for c in columns), 1)}
-        columns = tuple(c.model_copy(update={"source": places[c.source], "aliases": ()}) for c in columns)
+    if not contract.in_order:
+        return columns
+    places = {source: str(n) for n, source in enumerate(dict.fromkeys(c.source for c in columns), 1)}
+    return tuple(c.model_copy(update={"source": places[c.source], "aliases": ()}) for c in columns)
+
+
+def _of_some_rows(contract: Contract, form: FileSpec, columns: tuple[Column, ...]) -> Contract:
     return contract.model_copy(
         update={
-            "file": FileSpec(format="jsonl"),
+            "file": form,
             "columns": columns,
             "delivery": contract.delivery.model_copy(update={"mode": "incremental"}),
             "quality": Quality(quarantined=Threshold(warn=1, hold=1)),
@@ -51,5 +68,5 @@ def _pulled(contract: Contract, batch: Batch) -> Contract:
 
 
 def mode_for(contract: Contract, batch: Batch) -> DeliveryMode:
-    """Return whether a batch is the whole list: as the contract says, never so for replayed rows."""
-    return contract.delivery.mode if replayed(batch) is None else "incremental"
+    """Return whether a batch is the whole list: as the contract says, never so for some rows of it."""
+    return "incremental" if replayed(batch) is not None or batch.corrects else contract.delivery.mode

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chengxin.contracts import corrections
+from chengxin.contracts.headers import fold_header as fold_header
 from chengxin.contracts.models import UNDECIDED, Contract
 from chengxin.contracts.units import contradicts
 from chengxin.errors import ContractError, DeliveryMismatch
@@ -13,13 +14,7 @@ from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind, kinds
 
 ENVELOPE = ("source_record_id", "source_updated_at", "delivery_status_code")
-_UNSEEN = "\v\f\x1c\x1d\x1e\x1f\x85\u200b\u2028\u2029\ufeff"
-_DROPPED = dict.fromkeys(map(ord, _UNSEEN + " \t\r\n　_-()[]{}【】〔〕〈〉《》「」:;.、，,*\"'“”"))
-
-
-def fold_header(text: str) -> str:
-    """Return the form under which headers are compared: NFKC, lower case, without blanks, brackets and punctuation."""
-    return unicodedata.normalize("NFKC", text).lower().translate(_DROPPED)
+PARTIAL = frozenset({"json", "jsonl", "xml"})  # formats whose records may leave out a field
 
 
 @dataclass(frozen=True)
@@ -54,8 +49,11 @@ class Plan:
     def match(self, headers: Sequence[str], *, partial: bool = False) -> dict[str, str]:
         """Map element id -> header as sent. Raise DeliveryMismatch on a missing or undeclared column.
 
-        partial: records may lack columns (JSON, XML), so only undeclared ones are a mismatch.
+        Columns that we put into a table of refused rows are passed over. partial: records may lack columns (JSON, XML),
+        so only undeclared ones are a mismatch.
         """
+        ours = set(self.ours(headers).values())
+        headers = [h for h in headers if h not in ours]
         if self.contract.in_order:
             return self._by_position(headers)
         sent = self._told_apart(headers)
@@ -85,6 +83,14 @@ class Plan:
             raise self._mismatch(missing, undeclared)
         self._same_units(found)
         return found
+
+    def ours(self, headers: Sequence[str]) -> dict[str, str]:
+        """Return our title -> header as sent, of the columns that we put into a table of refused rows."""
+        return corrections.ours(headers, {f for c in self.columns for f in c.folded} | self.ignored)
+
+    def is_ours(self, headers: Sequence[str]) -> bool:
+        """Tell by its header whether a table is one of refused rows that we sent."""
+        return len(self.ours(headers)) >= corrections.TELLING
 
     def _nothing(self) -> str:
         """Say what a delivery lacks that has no names at all."""

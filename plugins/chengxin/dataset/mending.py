@@ -1,8 +1,9 @@
 """Which refused rows a later batch has mended: by replay, by the source's own key, or by name and key fields.
 
-Lines that could not be split are known by their cells (damaged_lines.py).
+Lines that could not be split are known by their cells (damaged_lines.py). A row of our own table that came back says
+which row it answers; that holds where something else of the two agrees, or where nothing names the refused one.
 
-Also which came once more as they were and were refused again: the newest of these is the one to be mended.
+Also which came once more, as they were or in our table, and were refused again: the newest of these is to be mended.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def work_out(refusals: "Refusals", connection: duckdb.DuckDBPyConnection, number: Mapping[str, int]) -> None:
-    """Leave the tables `mends` (batch_no, row_id, mended_by) and `again` (batch_no, row_id).
+    """Leave the tables `mends` (batch_no, row_id, mended_by) and `again` (batch_no, row_id, again_in).
 
     number: batch id -> batch_no.
     """
@@ -58,16 +59,57 @@ class _Mending:
 
     def work_out(self) -> None:
         self._connection.execute("CREATE TABLE mends (batch_no INTEGER, row_id BIGINT, mended_by INTEGER)")
-        self._connection.execute("CREATE TABLE again (batch_no INTEGER, row_id BIGINT)")
+        self._connection.execute("CREATE TABLE again (batch_no INTEGER, row_id BIGINT, again_in INTEGER)")
         candidates = [b for b in self._all.refused if b not in self._all.overtaken]
         if not candidates:
             return
         keys = {b: keys_of(self._all, self._connection, b) for b in candidates}
         self._connection.execute(f"CREATE TEMP VIEW refused AS {self._numbered(keys.items())}")
-        self._mended(candidates)
+        tables = [
+            (b.batch_id, f) for b in self._all.batches if b.corrects for f in self._all.files(b.batch_id, "answers")
+        ]
+        if tables:
+            self._read_answers(tables)
+        self._mended(candidates, has_answers=bool(tables))
         self._came_again()
+        if tables:
+            self._refused_again()
 
-    def _mended(self, candidates: Sequence[str]) -> None:
+    def _read_answers(self, tables: Iterable[tuple[str, Path]]) -> None:
+        """Leave the table `answered` (batch_no, row_id, by_no, by_row): which rows of our tables answer which."""
+        ids = ", ".join(f"({n}, {literal(b)})" for b, n in self._number.items())
+        self._connection.execute(f"""CREATE TEMP TABLE answered AS
+            SELECT r.batch_no, r.row_id, a.batch_no AS by_no, a.row_id AS by_row
+            FROM ({self._numbered(tables)}) a JOIN (VALUES {ids}) AS i(n, batch_id) USING (batch_id)
+            JOIN refused r ON r.batch_no = i.n AND r.source_file = a.source_file AND r.source_row = a.source_row
+            WHERE a.batch_no > r.batch_no""")
+
+    def _agree(self, other: str) -> str:
+        """Return SQL that tells whether a refused row `r` may be the row of `other` that says it answers it."""
+        keys = self._all.keys
+        pairs = [(f"r.{RECORD_ID}", f"{other}.{RECORD_ID}")] if keys.has_record_id else []
+        pairs += [(keys.text(p, "r"), keys.text(p, other)) for p in keys.parts]
+        same = " OR ".join(["false", *(f"coalesce({a} = {b}, false)" for a, b in pairs)])
+        nothing = " AND ".join(["true", *(f"{a} IS NULL" for a, _ in pairs)])
+        return f"(r.damaged OR ({nothing}) OR {same})"
+
+    def _by_place(self) -> None:
+        self._connection.execute(f"""INSERT INTO mends
+            SELECT r.batch_no, r.row_id, min(a.by_no) FROM answered a
+            JOIN refused r USING (batch_no, row_id) JOIN good g ON g.batch_no = a.by_no AND g.row_id = a.by_row
+            WHERE (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM mends) AND {self._agree("g")}
+            GROUP BY ALL""")
+
+    def _refused_again(self) -> None:
+        """Note open rows that came back in our table and were refused again."""
+        self._connection.execute(f"""INSERT INTO again
+            SELECT r.batch_no, r.row_id, max(a.by_no) FROM answered a
+            JOIN refused r USING (batch_no, row_id) JOIN refused q ON q.batch_no = a.by_no AND q.row_id = a.by_row
+            WHERE (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)
+            AND (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM again) AND {self._agree("q")}
+            GROUP BY ALL""")
+
+    def _mended(self, candidates: Sequence[str], *, has_answers: bool) -> None:
         first = min(self._number[b] for b in candidates)
         later = [b for b in self._all.batches[first:] if b.batch_id in self._all.admitted]
         if not later:
@@ -81,6 +123,8 @@ class _Mending:
             self._by_record_id()
             self._by_parts()
             self._by_cells(candidates)
+            if has_answers:
+                self._by_place()
 
     def _numbered(self, files: Iterable[tuple[str, Path]]) -> str:
         pairs = [(self._number[b], str(p)) for b, p in files]
@@ -96,7 +140,7 @@ class _Mending:
             WITH numbered AS (
                 SELECT batch_no, row_id, content,
                     row_number() OVER (PARTITION BY batch_no, content ORDER BY row_id) AS place FROM refused)
-            SELECT batch_no, row_id FROM (
+            SELECT batch_no, row_id, newest FROM (
                 SELECT *, max(batch_no) OVER (PARTITION BY content, place) AS newest FROM numbered)
             WHERE batch_no < newest AND (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)""")
 

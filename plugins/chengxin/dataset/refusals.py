@@ -39,8 +39,8 @@ _NOTE = rf"""CASE WHEN rule LIKE 'row.%' THEN '：' || nullif(source_column, '')
 class Standing:
     """How many rows of a batch were refused, and what became of them.
 
-    mended: by batch id. again: came once more as they were, so that a later refusal stands for them. closed: how many
-    of those that nothing else has settled a person did, by reason.
+    mended: by batch id. again: came once more and were refused again, so that a later refusal stands for them; again_in:
+    by its batch id. closed: how many of those that nothing else has settled a person did, by reason.
     """
 
     refused: int = 0
@@ -48,6 +48,7 @@ class Standing:
     overtaken: int = 0
     again: int = 0
     closed: Mapping[str, int] = field(default_factory=dict)
+    again_in: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def open(self) -> int:
@@ -166,17 +167,25 @@ class OpenRefusals:
             "SELECT batch_no, mended_by, count(*) FROM mends GROUP BY ALL ORDER BY ALL"
         ).fetchall():
             mended.setdefault(ids[batch_no], {})[ids[by]] = rows
-        again = {
-            ids[n]: rows
-            for n, rows in self._connection.execute("SELECT batch_no, count(*) FROM again GROUP BY ALL").fetchall()
-        }
+        again: dict[str, dict[str, int]] = {}
+        for n, by, rows in self._connection.execute(
+            "SELECT batch_no, again_in, count(*) FROM again GROUP BY ALL ORDER BY ALL"
+        ).fetchall():
+            again.setdefault(ids[n], {})[ids[by]] = rows
         closed: dict[str, dict[str, int]] = {}
         for n, reason, rows in self._connection.execute(
             "SELECT batch_no, reason, count(*) FROM closed GROUP BY ALL ORDER BY ALL"
         ).fetchall():
             closed.setdefault(ids[n], {})[reason] = rows
         return {
-            b: Standing(n, mended.get(b, {}), n if b in self._all.overtaken else 0, again.get(b, 0), closed.get(b, {}))
+            b: Standing(
+                n,
+                mended.get(b, {}),
+                n if b in self._all.overtaken else 0,
+                sum(again.get(b, {}).values()),
+                closed.get(b, {}),
+                again.get(b, {}),
+            )
             for b, n in self._all.refused.items()
         }
 
@@ -223,16 +232,17 @@ class OpenRefusals:
             FROM told JOIN words USING (rule, element) ORDER BY row_id, place""").to_arrow_reader(_STREAM)
 
     def sheet(self, batch_id: str, words: pa.Table, headers: Sequence[str]) -> pa.RecordBatchReader:
-        """Stream one line a row: source_file, source_row, label, fields, problem, remedy, rules, line, c0, c1 ...
+        """Stream one line a row: source_file, source_row, label, fields, problem, remedy, rules, line, bytes, c0, c1 ...
 
-        words: as of `explained`. line: the text of a row that could not be split; c0 ...: what stood under `headers`.
+        words: as of `explained`. line: the text of a row that could not be split, bytes: those that are no text;
+        c0 ...: what stood under `headers`.
         """
         self._take(batch_id)
         self._connection.register("words", words)
         cells = "".join(f", CASE WHEN NOT damaged THEN {text_of(h)} END AS c{n}" for n, h in enumerate(headers))
         return self._connection.sql(f"""{self._by_row()}
             SELECT source_file, source_row, label, fields, problem, remedy, rules,
-                CASE WHEN damaged THEN raw END AS line{cells}
+                CASE WHEN damaged THEN raw END AS line, raw_bytes AS bytes{cells}
             FROM taken JOIN by_row USING (row_id) ORDER BY row_id""").to_arrow_reader(_STREAM)
 
     @staticmethod

@@ -1,7 +1,8 @@
 """Build the answer to one batch: a folder that is the same whenever it is built from the same state.
 
 <home>/feedback/<dataset>/<batch>/<revision>/
-回执.txt 回执.json 需更正.csv 待关联.csv 未采用的值.csv 被取代.csv 主键相同.csv 名称不符.csv 已更正.csv   for people
+回执.txt 回执.json 需更正.csv 需更正.xlsx 待关联.csv 未采用的值.csv              for people
+被取代.csv 主键相同.csv 名称不符.csv 已更正.csv
 rows.parquet                          for tables and callbacks
 sent.json                             when it was handed over, and where
 """
@@ -23,7 +24,7 @@ from chengxin.connectors.answering import RECEIPT, ROW_COLUMNS, Answer
 from chengxin.dataset.refusals import BatchParts, OpenRefusals
 from chengxin.dataset.row_keys import RowKeys
 from chengxin.feedback import receipt as receipts
-from chengxin.feedback import words
+from chengxin.feedback import refused, words
 from chengxin.feedback.contradictions import named_otherwise, same_number
 from chengxin.feedback.outcomes import Outcome
 from chengxin.feedback.overtaken import corrected, overtaken
@@ -33,13 +34,11 @@ from chengxin.store import atomic
 
 PAGE, ROWS = "回执.txt", "rows.parquet"
 SCHEMA = pa.schema([(n, pa.int64() if n == "source_row" else pa.string()) for n in ROW_COLUMNS])
-_REFUSED_HEADS = ("来源文件", "行号", "记录标识", "问题字段", "问题说明", "更正办法", "规则代码")
 _UNTAKEN_HEADS = ("来源文件", "行号", "记录标识", "问题字段", "规则代码", "问题说明", "更正办法")
 _WAITING_HEADS = ("来源文件", "行号", "记录标识", "说明", "处理办法", "规则代码")
 _ISSUE = ("level", "rule", "element", "source_column")
 _FOLLOWS = pa.array(["subject.identifiers_invalid", "field.required_unusable"])  # what else is said of the row is why
 _PLACES = 5
-_LINE = "整行原文（未能拆分）"
 _FORBIDDEN = re.compile(r'[\\/:*?"<>|\x00-\x1f\s]+')
 
 
@@ -62,7 +61,7 @@ def build(
         batch_id = outcome.batch.batch_id
         with pq.ParquetWriter(folder / ROWS, SCHEMA) as writer:
             if rows is not None and body["refused"]["open"]:
-                files += _refused(folder, rows, batch_id, writer, own)
+                files += refused.write(folder, rows, batch_id, writer, keys, SCHEMA, body["refused"]["open"])
             if rows is not None and outcome.account and outcome.account.unlinked:
                 files += _waiting(folder, rows, outcome, writer)
             lost = {words.UNTAKEN: 0, words.OVERTAKEN: 0, words.SAME_NUMBER: 0, words.MISNAMED: 0, words.CORRECTED: 0}
@@ -121,21 +120,6 @@ def _grouped(table: pa.Table) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
     for group in keys.group_by(list(_ISSUE)).aggregate([("n", "list")]).to_batches():
         for n in range(group.num_rows):
             yield tuple(group[c][n].as_py() for c in _ISSUE), np.sort(group["n_list"][n].values.to_numpy())
-
-
-def _refused(
-    folder: Path, rows: OpenRefusals, batch_id: str, writer: pq.ParquetWriter, own: words.OwnWords
-) -> tuple[str, ...]:
-    told = words.explained(rows.reasons(batch_id), own)
-    for batch in rows.explained(batch_id, told):
-        category = pa.repeat(words.REFUSED, batch.num_rows)
-        writer.write_table(pa.Table.from_arrays([category, *batch.columns], schema=SCHEMA))
-    headers = rows.headers(batch_id)
-    if rows.damaged(batch_id):
-        titles = [*_REFUSED_HEADS, _LINE, *headers]
-        return write_sheets(rows.sheet(batch_id, told, headers), titles, folder, words.REFUSED)
-    sheet = (batch.drop_columns(["line"]) for batch in rows.sheet(batch_id, told, headers))
-    return write_sheets(sheet, [*_REFUSED_HEADS, *headers], folder, words.REFUSED)
 
 
 def _waiting(folder: Path, rows: OpenRefusals, outcome: Outcome, writer: pq.ParquetWriter) -> tuple[str, ...]:

@@ -7,13 +7,14 @@ from typing import Self
 
 import pyarrow as pa
 
+from chengxin.contracts.corrections import STEM
 from chengxin.contracts.models import Contract
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import Element, elements
 from chengxin.model.rules import rules
 from chengxin.resolve.linker import OTHERWISE_NAMED, SHARED_CODE
 
-REFUSED, WAITING, UNTAKEN, OVERTAKEN = "需更正", "待关联", "未采用的值", "被取代"
+REFUSED, WAITING, UNTAKEN, OVERTAKEN = STEM, "待关联", "未采用的值", "被取代"
 SAME_NUMBER, MISNAMED, CORRECTED = "主键相同", "名称不符", "已更正"
 SEVERITY = {"critical": "严重", "warning": "提醒", "info": "提示"}
 OUTCOME = {

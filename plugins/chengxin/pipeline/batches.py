@@ -24,6 +24,7 @@ from chengxin.pipeline.versions import VERSIONS_BY, validation_digest, versions_
 from chengxin.resolve.registry import Registry
 from chengxin.settings import Settings
 from chengxin.standardise import run as standardising
+from chengxin.standardise.corrections import recognised
 from chengxin.store import atomic, lock, remote
 from chengxin.store.layout import Layout
 from chengxin.validate import report, runner
@@ -58,7 +59,7 @@ def given(contract: Contract, path: str, settings: Settings) -> Delivery:
 def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Clock) -> Batch:
     """Fetch a delivery; the same bytes twice are the same batch. Raises ContractError for an unfinished contract."""
     refuse_unfinished(contract)
-    return landing.land(contract, delivery, settings, clock)
+    return landing.land(contract, delivery, settings, clock, lambda path: recognised(path, contract))
 
 
 @at_home.landing
@@ -315,7 +316,9 @@ def _history(contract: Contract, landed: Batch, settings: Settings) -> list[Any]
         for a in reversed(journal.admissions(layout))
         if a.dataset == contract.id
     }
-    partial = {b.batch_id for b in landing.batches(settings, contract.id) if replayed(b)}
+    if replayed(landed) or landed.corrects:
+        return []  # what is usual of deliveries is not asked of some rows
+    partial = {b.batch_id for b in landing.batches(settings, contract.id) if replayed(b) or b.corrects}
     earlier = sorted((p, b) for b, p in place.items() if p[0] <= landed.as_of and b not in partial)
     files = [layout.validation(contract.id, b) / "facts.json" for _, b in earlier[-HISTORY:]]
     return [atomic.read_json(f) for f in files if f.exists()]

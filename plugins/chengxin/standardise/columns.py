@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.contracts.plan import ColumnPlan, Plan
+from chengxin.contracts.plan import PARTIAL, ColumnPlan, Plan
 from chengxin.model.elements import elements
 from chengxin.model.kinds import Role
 from chengxin.model.rules import rules
@@ -37,7 +37,6 @@ ALWAYS_QUARANTINED = frozenset({"text.replacement", UNIT_ONLY})
 # ids of elements whose values are words, with or without a number; certificates may be numbers alone
 WORDED = ("_name", "_facts", "_basis", "_reason", "decision_no", "case_no", "basis_no")
 TRUTHS = frozenset({"flag", "code"})  # types of elements that JSON's true and false may be values of
-PARTIAL = frozenset({"json", "jsonl", "xml"})  # formats whose records may leave out a field
 STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whether it deletes is refused
 
 

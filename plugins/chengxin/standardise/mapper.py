@@ -14,6 +14,7 @@ from chengxin.contracts.plan import Plan, plan_of
 from chengxin.model.kinds import Role
 from chengxin.model.schema import arrow_type, kind_columns
 from chengxin.standardise.columns import STATUS, Columns
+from chengxin.standardise.corrections import ANSWERS, without_ours
 from chengxin.standardise.kernels import name_key
 from chengxin.standardise.kernels.buffers import booleans, repeated, scattered, take, valid
 from chengxin.standardise.quarantine import damaged_table, quarantine_table
@@ -34,6 +35,7 @@ class StandardChunk:
     quarantined: pa.Table
     issues: pa.Table
     amounts: tuple[UnitRows, ...]
+    answers: pa.Table
 
 
 class Mapper:
@@ -86,16 +88,17 @@ class Mapper:
 
         from_1904: the chunk is of a workbook that counts days from 1904. odd: see Piece.
         """
+        chunk, answers = without_ours(chunk, self.plan)
         check_units(self.plan, (*(d.raw for d in chunk.damaged if len(d.raw) < NOTE), *chunk.told.units))
         work = Columns(self.plan, chunk, today=self.today, salt=self.salt)
         work.shown_otherwise = odd
         work.clean_columns(from_1904)
         check_rows(work)
         check_units(self.plan, notes_in(chunk.table, np.flatnonzero(work.refused)))
-        return self._split(work, file_no * ROWS_PER_FILE, file_name)
+        return self._split(work, file_no * ROWS_PER_FILE, file_name, answers)
 
-    def _split(self, work: Columns, first_id: int, file_name: str) -> StandardChunk:
-        """Split the rows and build the three tables."""
+    def _split(self, work: Columns, first_id: int, file_name: str, answers: pa.Table | None) -> StandardChunk:
+        """Split the rows and build the tables."""
         chunk, refused = work.chunk, work.refused
         row_id = pc.add(chunk.rows, pa.scalar(first_id, pa.int64()))
         passed = self._standard(work, row_id, file_name)
@@ -105,7 +108,8 @@ class Mapper:
             bad_rows, bad_issues = damaged_table(chunk.damaged, first_id, file_name)
             quarantined = pa.concat_tables([quarantined, bad_rows]).sort_by("row_id")
             issues = pa.concat_tables([issues, bad_issues]).sort_by("row_id")
-        return StandardChunk(passed, quarantined, issues, tuple(work.amounts))
+        told = ANSWERS.empty_table() if answers is None else answers.add_column(0, ANSWERS.field(0), row_id)
+        return StandardChunk(passed, quarantined, issues, tuple(work.amounts), told.cast(ANSWERS))
 
     def _standard(self, work: Columns, row_id: pa.Array, file_name: str) -> pa.Table:
         made = {"row_id": row_id, "source_row": work.chunk.rows}

@@ -196,7 +196,8 @@ def standardise_piece(task: Task) -> Done:
             chunk, file_no=task.file_no, file_name=task.file_name, from_1904=piece.from_1904, odd=piece.odd
         )
         stem = f"{task.number:05d}-{n:03d}"
-        for kind, table in (("standard", done.passed), ("quarantine", done.quarantined), ("issues", done.issues)):
+        made = {"standard": done.passed, "quarantine": done.quarantined, "issues": done.issues, "answers": done.answers}
+        for kind, table in made.items():
             if table.num_rows:
                 write_part(table, task.target / f"{kind}-{stem}.parquet")
         passed, quarantined = passed + done.passed.num_rows, quarantined + done.quarantined.num_rows

@@ -19,7 +19,7 @@ class Layout:
         return self.home / "batches" / dataset / batch_id
 
     def standard(self, dataset: str, batch_id: str) -> Path:
-        """standard-*.parquet, quarantine-*.parquet, issues-*.parquet, summary.json."""
+        """standard-*.parquet, quarantine-*.parquet, issues-*.parquet, answers-*.parquet, summary.json."""
         return self.batch(dataset, batch_id) / "standard"
 
     def validation(self, dataset: str, batch_id: str) -> Path:

@@ -1,0 +1,348 @@
+"""The table of refused rows goes out, is mended as a clerk would, and comes back: as CSV, as a workbook, in any form."""
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from chengxin import pipeline
+from chengxin.clock import Clock
+from chengxin.contracts.corrections import COLUMNS, SHEET
+from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
+
+CLOCK = Clock(START)
+NAMES = ("source_record_id", *PENALTY, "delivery_status_code")
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    office = Office(tmp_path)
+    office.contract("reg", "registration", REGISTRATION)
+    office.contract("pen", "penalty", NAMES)
+    office.deliver("reg", *(company(n) for n in range(1, 12)), day=0)
+    return office
+
+
+def wrong(n: int, **more):
+    return penalty(n, source_record_id=f"k{n}", subject_name=f"湖南示例{n}有限公司", uscc=uscc(n)[:-1] + "I") | more
+
+
+def right(n: int, **more):
+    return wrong(n) | {"uscc": uscc(n)} | more
+
+
+def answer(office: Office, dataset: str = "pen", **more):
+    return pipeline.answer(office.contracts[dataset], office.settings, CLOCK, **more)
+
+
+def newest(office: Office, batch_id: str, dataset: str = "pen"):
+    answer(office, dataset)
+    folder = sorted((office.settings.home / "feedback" / dataset / batch_id).glob("[0-9]*"))[-1]
+    return json.loads((folder / "回执.json").read_text("utf-8"))
+
+
+def table(path: Path) -> tuple[list[str], list[list[str]]]:
+    head, *rows = csv.reader(io.StringIO(path.read_text("utf-8-sig")))
+    return head, rows
+
+
+def put(office: Office, name: str, head: list[str], rows: list[list[str]], encoding: str = "utf-8-sig") -> Path:
+    path = office.folder / "back" / name
+    path.parent.mkdir(exist_ok=True)
+    out = io.StringIO()
+    csv.writer(out).writerows([head, *rows])
+    path.write_bytes(out.getvalue().encode(encoding))
+    return path
+
+
+def mend(head: list[str], rows: list[list[str]], numbers: dict[str, int]) -> None:
+    """Type the right code into the rows of these record labels."""
+    label, code = head.index("记录标识"), head.index("uscc")
+    for row in rows:
+        if row[label] in numbers:
+            row[code] = uscc(numbers[row[label]])
+
+
+def test_the_table_mended_and_returned_as_it_is_closes_its_rows(office):
+    first = office.deliver("pen", *(wrong(n) for n in range(1, 9)), right(9), day=1)["batch_id"]
+    (told,) = answer(office)
+    head, rows = table(told.folder / "需更正.csv")
+    assert head[: len(COLUMNS)] == list(COLUMNS)
+    mend(head, rows, {f"k{n}": n for n in range(1, 6)})
+    account = office.ingest("pen", put(office, "需更正.csv", head, rows))
+    assert (account["accepted"], account["quarantined"], account["verdict"]) == (5, 3, "accept")
+    assert newest(office, first)["refused"] == {
+        "total": 8, "open": 0, "mended": {account["batch_id"]: 5}, "overtaken": 0, "again": 3}  # fmt: skip
+    again = newest(office, account["batch_id"])
+    assert again["refused"]["open"] == 3
+    assert again["findings"] == []
+    back, rest = table(
+        sorted((office.settings.home / "feedback/pen" / account["batch_id"]).glob("0*"))[-1] / "需更正.csv"
+    )
+    assert back == head
+    mend(back, rest, {f"k{n}": n for n in range(6, 9)})
+    last = office.ingest("pen", put(office, "需更正 (1).csv", back, rest))
+    assert last["accepted"] == 3
+    assert newest(office, account["batch_id"])["refused"]["open"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "change"),
+    [
+        ("需更正.csv", "gb18030", None),
+        ("改好.csv", "utf-8-sig", "reordered"),
+        ("改好.csv", "utf-8", "ours deleted"),
+        ("需更正-2.csv", "utf-8-sig", "some deleted"),
+    ],
+)
+def test_a_table_saved_in_another_way_is_taken(office, name, encoding, change):
+    first = office.deliver("pen", wrong(1), wrong(2), right(9), day=1)["batch_id"]
+    (told,) = answer(office)
+    head, rows = table(told.folder / "需更正.csv")
+    mend(head, rows, {"k1": 1, "k2": 2})
+    order = list(range(len(head)))
+    if change == "reordered":
+        order.reverse()
+    elif change:
+        order = [n for n in order if head[n] not in (COLUMNS if change == "ours deleted" else COLUMNS[3:])]
+    path = put(office, name, [head[n] for n in order], [[r[n] for n in order] for r in rows], encoding)
+    account = office.ingest("pen", path)
+    assert (account["accepted"], account["quarantined"]) == (2, 0)
+    assert newest(office, first)["refused"]["open"] == 0
+
+
+FORMS = {
+    "header on line 3, pipes, GBK": {"format": "csv", "delimiter": "|", "encoding": "gbk", "header": 3},
+    "no header": {"format": "csv", "header": 0},
+    "fixed": {"format": "fixed", "header": 0, "encoding": "gb18030"},
+    "json": {"format": "json", "records": "data"},
+    "xml": {"format": "xml", "records": "rows/row"},
+}
+FEW = ("source_record_id", "subject_name", "uscc", "decision_no", "decision_on", "authority_name")
+
+
+def original(form: str, rows: list[dict]) -> bytes:
+    spec = FORMS[form]
+    lines = [[row.get(c, "") for c in FEW] for row in rows]
+    if spec["format"] == "json":
+        return json.dumps({"data": rows}, ensure_ascii=False).encode()
+    if spec["format"] == "xml":
+        cells = ["".join(f"<{c}>{v}</{c}>" for c, v in zip(FEW, line, strict=True)) for line in lines]
+        return f"<rows>{''.join(f'<row>{c}</row>' for c in cells)}</rows>".encode()
+    if spec["format"] == "fixed":
+        return b"".join(b"".join(v.encode("gb18030").ljust(40) for v in line) + b"\n" for line in lines)
+    if not spec["header"]:
+        return "".join(",".join(line) + "\n" for line in lines).encode()
+    return ("标题\n\n" + "".join("|".join(line) + "\n" for line in [list(FEW), *lines])).encode("gbk")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("back", ["csv", "xlsx"])
+def test_the_table_answers_a_delivery_of_any_format(office, form, back):
+    spec = dict(FORMS[form])
+    if spec["format"] == "fixed":
+        spec["fields"] = [{"source": c, "start": 1 + 40 * n, "length": 40} for n, c in enumerate(FEW)]
+    office.contract("any", "penalty", FEW, file=spec)
+    path = office.folder / f"sent.{spec['format']}"
+    path.write_bytes(original(form, [{c: right(n)[c] for c in FEW} for n in (1, 2)] + [{c: wrong(3)[c] for c in FEW}]))
+    account = office.ingest("any", path)
+    assert (account["accepted"], account["quarantined"]) == (2, 1)
+    (told,) = answer(office, "any")
+    name = str(1 + FEW.index("uscc")) if spec.get("header") == 0 and spec["format"] == "csv" else "uscc"
+    if back == "csv":
+        head, rows = table(told.folder / "需更正.csv")
+        rows[0][head.index(name)] = uscc(3)
+        returned = put(office, "需更正.csv", head, rows)
+    else:
+        book = openpyxl.load_workbook(told.folder / "需更正.xlsx")
+        sheet = book["需更正"]
+        sheet.cell(2, 1 + [c.value for c in sheet[1]].index(name)).value = uscc(3)
+        returned = office.folder / "需更正.xlsx"
+        book.save(returned)
+    mended = office.ingest("any", returned)
+    assert (mended["accepted"], mended["quarantined"], mended["verdict"]) == (1, 0, "accept")
+    assert newest(office, account["batch_id"], "any")["refused"]["open"] == 0
+
+
+def test_a_correction_of_a_full_list_withdraws_nothing(office):
+    office.contract("pen", "penalty", NAMES, mode="full")
+    office.deliver("pen", *(right(n) for n in range(1, 9)), wrong(9), day=1)
+    (told,) = answer(office)
+    head, rows = table(told.folder / "需更正.csv")
+    mend(head, rows, {"k9": 9})
+    account = office.ingest("pen", put(office, "需更正.csv", head, rows))
+    assert (account["accepted"], account["verdict"]) == (1, "accept")
+    office.publish(3)
+    assert len(office.table("penalty", "source_record_id")) == 9
+
+
+def test_columns_of_the_department_that_are_called_as_ours_stay_its_own(office):
+    names = ("source_record_id", *PENALTY)
+    columns = [{"source": "行号" if c == "item_name" else c, "element": c, "optional": True} for c in names]
+    office.contract("pen", "penalty", names, columns=columns, ignored={"问题说明": "自己的备注"})
+    sent = {("行号" if k == "item_name" else k): v for k, v in wrong(1).items()}
+    path = office.write("pen", [sent, sent | {"source_record_id": "k2", "decision_no": "湘示罚〔2026〕2号"}], day=1)
+    text = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join([text[0] + ",问题说明", *(line + ",自己的" for line in text[1:])]) + "\n", "utf-8")
+    first = office.ingest("pen", path)["batch_id"]
+    (told,) = answer(office)
+    head, rows = table(told.folder / "需更正.csv")
+    assert (head[1], head[4]) == ("行号（反馈）", "问题说明（反馈）")
+    assert rows[0][head.index("行号")] == "示例案"
+    for row in rows:
+        row[head.index("uscc")] = uscc(1)
+    account = office.ingest("pen", put(office, "需更正.csv", head, rows))
+    assert account["accepted"] == 2
+    assert newest(office, first)["refused"]["open"] == 0
+    office.publish(3)
+    assert {n for (n,) in office.table("penalty", "item_name")} == {"示例案"}
+
+
+def test_a_row_that_nothing_names_is_closed_by_its_place(office):
+    path = office.write("pen", [right(1), wrong(2)], day=1)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write("k3,湖南示例3有限公司\n")
+    first = office.ingest("pen", path)["batch_id"]
+    (told,) = answer(office)
+    head, rows = table(told.folder / "需更正.csv")
+    damaged = next(row for row in rows if row[head.index("行号")] == "4")
+    assert damaged[head.index("记录标识")] == "第 4 行"
+    mend(head, rows, {"k2": 2})
+    for name, value in right(5).items():  # another number and name than stand in the broken line
+        damaged[head.index(name)] = value
+    account = office.ingest("pen", put(office, "需更正.csv", head, rows))
+    assert account["accepted"] == 2
+    assert newest(office, first)["refused"]["open"] == 0
+
+
+def test_rows_in_which_the_department_wrote_nothing_are_no_rows(office):
+    path = office.write("pen", [right(1), wrong(2)], day=1)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write("k3,湖南示例3有限公司\n")
+    first = office.ingest("pen", path)["batch_id"]
+    (told,) = answer(office)
+    head, rows = table(told.folder / "需更正.csv")
+    mend(head, rows, {"k2": 2})
+    account = office.ingest("pen", put(office, "需更正.csv", head, rows))
+    assert (account["received"], account["accepted"]) == (1, 1)
+    assert newest(office, first)["refused"]["open"] == 1
+
+
+def test_a_place_closes_no_row_that_names_another_record(office):
+    first = office.deliver("pen", wrong(1), wrong(2), right(9), day=1)["batch_id"]
+    (told,) = answer(office)
+    head, rows = table(told.folder / "需更正.csv")
+    other = right(7)
+    for name, value in other.items():
+        rows[0][head.index(name)] = value
+    rows[0][head.index("decision_on")] = "2026-02-02"
+    rows[0][head.index("authority_name")] = "另一机关"
+    account = office.ingest("pen", put(office, "需更正.csv", head, rows[:1]))
+    assert account["accepted"] == 1
+    assert newest(office, first)["refused"]["open"] == 2
+
+
+def test_what_is_put_back_into_the_folder_is_found_whatever_the_pattern(office):
+    office.contract(
+        "pen", "penalty", NAMES, delivery={"mode": "incremental", "options": {"folder": "pen", "pattern": "*.xml"}}
+    )
+    office.deliver("pen", wrong(1), right(2), day=1)
+    (told,) = answer(office)
+    inbox = office.settings.home / "inbox" / "pen"
+    inbox.mkdir(parents=True)
+    shutil.copy(told.folder / "需更正.xlsx", inbox / "需更正.xlsx")
+    (inbox / "需更正说明.txt").write_text("没有", "utf-8")
+    found = pipeline.discover(office.contracts["pen"], office.settings)
+    assert [d.name for d in found] == ["需更正.xlsx"]
+    pipeline.land(office.contracts["pen"], found[0], office.settings, CLOCK)
+
+
+def test_a_table_is_later_than_the_period_of_what_it_mends(office):
+    how = {"mode": "incremental", "options": {"folder": "pen", "pattern": "罚{year}.csv"}}
+    office.contract("pen", "penalty", NAMES, delivery=how)
+    sent = office.write("pen", [wrong(1), right(2)], day=1)
+    path = sent.rename(sent.with_name("罚2031.csv"))
+    first = office.ingest("pen", path)["batch_id"]
+    (told,) = answer(office)
+    head, rows = table(told.folder / "需更正.csv")
+    mend(head, rows, {"k1": 1})
+    assert office.ingest("pen", put(office, "需更正.csv", head, rows))["accepted"] == 1
+    assert newest(office, first)["refused"]["open"] == 0
+
+
+def test_the_workbook_shows_what_is_wrong_at_the_cell(office):
+    rows = [wrong(1, delivery_status_code="X7", item_name="=1+1"), wrong(2, source_record_id="202600000000000017")]
+    office.deliver("pen", *rows, right(9), day=1)
+    (told,) = answer(office)
+    book = openpyxl.load_workbook(told.folder / "需更正.xlsx")
+    sheet = book["需更正"]
+    assert book[SHEET].sheet_state == "hidden"
+    head = [c.value for c in sheet[1]]
+    at = {name: head.index(name) + 1 for name in head}
+    assert "18 位" in sheet.cell(2, at["uscc"]).comment.text or "字符" in sheet.cell(2, at["uscc"]).comment.text
+    assert sheet.cell(2, at["uscc"]).fill.fgColor.rgb.endswith("FFC7CE")
+    assert sheet.cell(2, at["decision_no"]).comment is None
+    assert (sheet.cell(2, at["item_name"]).value, sheet.cell(2, at["item_name"]).data_type) == ("=1+1", "s")
+    assert (sheet.cell(3, at["source_record_id"]).value, sheet.cell(3, at["source_record_id"]).number_format) == (
+        "202600000000000017", "@")  # fmt: skip
+    assert sheet.protection.sheet
+    assert sheet.cell(2, 1).protection.locked
+    assert not sheet.cell(2, at["uscc"]).protection.locked
+    assert sheet.freeze_panes == "A2"
+    (choice,) = sheet.data_validations.dataValidation
+    letter = openpyxl.utils.get_column_letter(at["delivery_status_code"])
+    assert str(choice.sqref) == f"{letter}2:{letter}3"
+    listed = [c.value for c in book[SHEET]["A"]]
+    assert listed == ["delivery_status_code", "正常", "更新", "删除"]
+
+
+def test_the_workbook_mended_by_another_program_closes_its_rows(office):
+    office.deliver(
+        "pen", *(wrong(n, item_name=v) for n, v in enumerate(("=1+1", "_x0041_", "第一\n第二"), 1)), right(9), day=1
+    )
+    (told,) = answer(office)
+    book = openpyxl.load_workbook(told.folder / "需更正.xlsx")
+    sheet = book["需更正"]
+    at = [c.value for c in sheet[1]].index("uscc") + 1
+    for n in (1, 2, 3):
+        sheet.cell(n + 1, at).value = uscc(n)
+    sheet.delete_cols(1, 2)
+    sheet.move_range("A1:B4", rows=0, cols=40)
+    book.save(path := office.folder / "改好的.xlsx")
+    account = office.ingest("pen", path)
+    assert (account["accepted"], account["verdict"]) == (3, "accept")
+    assert newest(office, told.batch_id)["refused"]["open"] == 0
+    office.publish(3)
+    assert [n for (n,) in office.table("penalty", "item_name")] == ["=1+1", "_x0041_", "示例案", "第一\n第二"]
+
+
+@pytest.mark.skipif(not shutil.which("soffice"), reason="LibreOffice is not installed")
+def test_the_workbook_saved_by_libreoffice_closes_its_rows(office):
+    office.deliver("pen", wrong(1), wrong(2, source_record_id="202600000000000017"), right(9), day=1)
+    (told,) = answer(office)
+    book = openpyxl.load_workbook(told.folder / "需更正.xlsx")
+    sheet = book["需更正"]
+    for n in (1, 2):
+        sheet.cell(n + 1, [c.value for c in sheet[1]].index("uscc") + 1).value = uscc(n)
+    (office.folder / "in").mkdir()
+    book.save(office.folder / "in" / "改.xlsx")
+    for form in ("xlsx", "xls"):
+        profile = f"-env:UserInstallation=file://{office.folder}/profile"
+        command = ["soffice", profile, "--headless", "--convert-to", form, "--outdir", str(office.folder / form)]
+        subprocess.run([*command, str(office.folder / "in" / "改.xlsx")], check=True, capture_output=True)
+    account = office.ingest("pen", office.folder / "xlsx" / "改.xlsx")
+    assert account["accepted"] == 2
+    assert office.ingest("pen", office.folder / "xls" / "改.xls")["duplicate"] == 2
+    assert newest(office, told.batch_id)["refused"]["open"] == 0
+
+
+def test_a_row_too_long_for_a_cell_is_sent_as_csv_alone(office):
+    office.deliver("pen", wrong(1, penalty_content="长" * 40_000), right(9), day=1)
+    (told,) = answer(office)
+    assert "需更正.csv" in told.receipt["files"]
+    assert "需更正.xlsx" not in told.receipt["files"]

@@ -61,6 +61,7 @@ class Settings:
     workers: processes for standardising large files; threads for DuckDB.
     token_key: the open tier's key as configured (publish.open_key); without one the tier has no persons.
     limits: how large a delivery may be. tries: how often a batch may fail before it is set aside.
+    contact: whom departments ask, as receipts say it.
     """
 
     home: Path
@@ -73,6 +74,7 @@ class Settings:
     tries: int = 3
     origin: str | None = None
     work: Path = PROJECT / "build" / "work"
+    contact: str | None = None
 
     def shown(self, path: Path) -> str:
         """Return where others find a file or folder of the home."""
@@ -84,7 +86,7 @@ class Settings:
     ) -> "Settings":
         """Read CHENGXIN_HOME, _WORK, _CONTRACTS, _EXPECTATIONS, _MEMORY_MIB, _WORKERS, _TOKEN_KEY[_FILE], _TRIES.
 
-        Also the limits. Arguments win.
+        Also CHENGXIN_CONTACT and the limits. Arguments win.
         """
         key = secret("CHENGXIN_TOKEN_KEY", env)
         wanted = str(home or env.get("CHENGXIN_HOME") or "build/home")
@@ -101,4 +103,5 @@ class Settings:
             tries=max(1, int(env.get("CHENGXIN_TRIES", "3"))),
             origin=origin,
             work=work,
+            contact=env.get("CHENGXIN_CONTACT", "").strip() or None,
         )

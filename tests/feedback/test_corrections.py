@@ -1,4 +1,4 @@
-"""The table of refused rows goes out, is mended as a clerk would, and comes back: as CSV, as a workbook, in any form."""
+"""The table of refused rows goes out, is mended as a clerk would, and comes back: as CSV or as a workbook."""
 
 import csv
 import io
@@ -346,3 +346,45 @@ def test_a_row_too_long_for_a_cell_is_sent_as_csv_alone(office):
     (told,) = answer(office)
     assert "需更正.csv" in told.receipt["files"]
     assert "需更正.xlsx" not in told.receipt["files"]
+
+
+def test_rows_sent_again_in_the_own_format_are_no_delivery_to_be_judged(office):
+    rows = [wrong(n) for n in range(1, 9)] + [right(9, decision_no=f"湘示罚〔2026〕{n}号") for n in range(100, 400)]
+    quality = {"quarantined": {"warn": 0.05, "hold": 0.3}, "rows": [100, 9999]}
+    office.contract("pen", "penalty", NAMES, quality=quality)
+    first = office.deliver("pen", *rows, day=1)["batch_id"]
+    office.deliver("pen", *(right(10, decision_no=f"湘示罚〔2026〕{n}号") for n in range(400, 700)), day=2)
+    sent = [right(n) for n in range(1, 6)] + [wrong(n, uscc=uscc(n)[:-2]) for n in range(6, 9)]
+    account = office.deliver("pen", *sent, day=3)
+    assert (account["accepted"], account["quarantined"], account["verdict"]) == (5, 3, "accept")
+    assert newest(office, first)["refused"] == {
+        "total": 8, "open": 0, "mended": {account["batch_id"]: 5}, "overtaken": 0, "again": 3}  # fmt: skip
+
+
+def test_a_first_delivery_without_a_usable_row_is_held_and_so_is_its_repetition(office):
+    office.contract("pen", "penalty", NAMES, quality={})
+    assert office.deliver("pen", *(wrong(n) for n in range(1, 9)), day=1)["verdict"] == "hold"
+    assert office.deliver("pen", *(wrong(n, item_name="又") for n in range(1, 9)), day=2)["verdict"] == "hold"
+
+
+def test_a_table_of_which_every_row_is_still_wrong_is_answered_row_by_row(office):
+    office.contract("pen", "penalty", NAMES, quality={})
+    office.deliver("pen", wrong(1), wrong(2), right(9), day=1)
+    (told,) = answer(office)
+    account = office.ingest("pen", shutil.copy(told.folder / "需更正.xlsx", office.folder / "需更正.xlsx"))
+    assert (account["quarantined"], account["verdict"]) == (2, "accept")
+    assert newest(office, told.batch_id)["refused"]["again"] == 2
+
+
+def test_answers_among_many_new_rows_do_not_count_in_shares(office):
+    quality = {"quarantined": {"warn": 0.05, "hold": 0.3}, "min_rows": 20}
+    office.contract("pen", "penalty", NAMES, quality=quality)
+    bad = [wrong(n, decision_no=f"湘{n}号") for n in range(1, 41)]
+    good = [right(9, source_record_id=f"g{n}", decision_no=f"好{n}号") for n in range(200)]
+    office.deliver("pen", *bad, *good, day=1)
+    again = [wrong(n, decision_no=f"湘{n}号", item_name="又错") for n in range(1, 41)]
+    fresh = [right(10, source_record_id=f"h{n}", decision_no=f"新{n}号") for n in range(30)]
+    assert office.deliver("pen", *again, *fresh, day=2)["verdict"] == "accept"
+    bad = [wrong(n, source_record_id=f"b{n}", decision_no=f"坏{n}号", subject_name="") for n in range(40)]
+    more = [right(11, source_record_id=f"i{n}", decision_no=f"更{n}号") for n in range(30)]
+    assert office.deliver("pen", *bad, *more, day=3)["verdict"] == "hold"

@@ -19,21 +19,33 @@ def answer_folder(contract: Contract) -> str:
 def sent_back(contract: Contract, settings: Settings, offered: Sequence[Delivery]) -> list[Delivery]:
     """List the tables (需更正*.csv, *.xlsx) that a department put back, whatever its files are called or made of.
 
-    They lie in its own drop folder on a server, else in the folder of the inbox that is called as that of its answers.
-    offered: what has been found already.
+    They lie in its own drop folder, or in the folder of the inbox that is called as that of its answers. offered: what
+    has been found already.
     """
     from chengxin.connectors.file_drop import FileDrop
 
-    far = contract.delivery.options.get("connection") if contract.delivery.connector == "file_drop" else None
-    folder = _drop(contract) if far else answer_folder(contract)
-    place = (inbox(settings) / folder).resolve()
-    if not far and not (place.is_relative_to(inbox(settings)) and place.is_dir()):
-        return []
-    options = {"folder": folder, "pattern": f"{STEM}*", **({"connection": far} if far else {})}
-    drop = contract.model_copy(update={"delivery": DeliverySpec(connector="file_drop", options=options)})
+    far = _connection(contract)
     known = {delivery.name for delivery in offered}
-    found = FileDrop().discover(drop, settings, {})
-    return [d for d in found if d.name not in known and is_named(d.name)]
+    found: list[Delivery] = []
+    for folder in (_drop(contract),) if far else dict.fromkeys((_drop(contract), answer_folder(contract))):
+        place = (inbox(settings) / folder).resolve()
+        if not far and (folder == "." or not (place.is_relative_to(inbox(settings)) and place.is_dir())):
+            continue
+        options = {"folder": folder, "pattern": f"{STEM}*", **({"connection": far} if far else {})}
+        drop = contract.model_copy(update={"delivery": DeliverySpec(connector="file_drop", options=options)})
+        found += [d for d in FileDrop().discover(drop, settings, {}) if d.name not in known and is_named(d.name)]
+    return found
+
+
+def place_of_return(contract: Contract) -> str:
+    """Say in Chinese where a department puts the table."""
+    own = _connection(contract) or _drop(contract) != "."
+    return "原投递目录" if own else f"收件箱的 {answer_folder(contract)} 文件夹（没有文件夹的，交给平台联系人代为放入）"
+
+
+def _connection(contract: Contract) -> str | None:
+    far = contract.delivery.options.get("connection") if contract.delivery.connector == "file_drop" else None
+    return str(far) if far else None
 
 
 def _drop(contract: Contract) -> str:

@@ -10,9 +10,9 @@ The receipts are the only memory: what to ask a source for next is read from the
 
 import hashlib
 import shutil
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -113,6 +113,17 @@ def batches(settings: Settings, dataset: str) -> list[Batch]:
     """Return the landed batches of a data set in the order in which they count: as of when, name, id."""
     folder = Layout(settings.home).landing(dataset, "")
     return sorted(_receipts(folder), key=lambda b: (b.as_of, b.delivery, b.batch_id))
+
+
+def arrived_at(receipt: Mapping[str, Any]) -> datetime:
+    """Return the instant at which a delivery reached us, whatever period its name says."""
+    return datetime.fromisoformat((receipt.get("locator") or {}).get("arrived") or receipt["received_at"])
+
+
+def arrived_on(settings: Settings, batch: Batch) -> date:
+    """Return the Shanghai day on which a batch reached us; its terms count from there."""
+    receipt = read_json(Layout(settings.home).landing(batch.dataset, batch.batch_id) / RECEIPT)
+    return arrived_at(receipt).astimezone(SHANGHAI).date()
 
 
 def landed(settings: Settings, dataset: str, batch_id: str) -> Batch:

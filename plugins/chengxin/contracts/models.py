@@ -185,11 +185,14 @@ class Threshold(Part):
 class Quality(Part):
     """What is expected of a delivery beyond its columns.
 
+    min_rows: fewer rows say nothing of shares: of refused rows, of filled values, of odd-looking columns. Rows that
+        answer refusals of earlier batches are not counted; a delivery without one usable row is held all the same.
     quarantined: share of rows in 疑问数据. fill: least share of filled values per element (below = hold).
     shrink: share of rows by which a full delivery may be shorter than the newest admitted one before it.
     rows: least and most rows of a delivery. freshness_days: the newest event may be at most this old.
     """
 
+    min_rows: Annotated[int, Field(ge=1)] = 50
     quarantined: Threshold = Threshold(warn=0.05, hold=0.5)
     shrink: Threshold = Threshold(warn=0.1, hold=0.5)
     fill: dict[Identifier, Share] = Field(default_factory=dict)
@@ -223,6 +226,8 @@ class Feedback(Part):
     local: answers to a drop folder on a server stay in our own outbox.
     connection: named as in `delivery`; default that of the delivery. table, db_schema: of the feedback table.
     path: of the callback. options: further options of the HTTP connection (auth, headers_env, ...).
+    contact: whom the department asks, as the receipt says it; default CHENGXIN_CONTACT.
+    wait_days: for so many days after its arrival a row may wait for its subject before the department is asked to look.
     """
 
     to: Literal["file", "table", "post", "none"] = "file"
@@ -233,6 +238,8 @@ class Feedback(Part):
     db_schema: str | None = None
     path: str = ""
     options: dict[str, Any] = Field(default_factory=dict)
+    contact: Text | None = None
+    wait_days: Annotated[int, Field(ge=0)] = 30
 
 
 class Contract(Part):

@@ -74,6 +74,7 @@ class _Mending:
         self._came_again()
         if tables:
             self._refused_again()
+        self._again_by_key()
 
     def _read_answers(self, tables: Iterable[tuple[str, Path]]) -> None:
         """Leave the table `answered` (batch_no, row_id, by_no, by_row): which rows of our tables answer which."""
@@ -108,6 +109,26 @@ class _Mending:
             WHERE (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)
             AND (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM again) AND {self._agree("q")}
             GROUP BY ALL""")
+
+    def _again_by_key(self) -> None:
+        """Note open rows whose record was sent once more, changed, and was refused again: known by all that names it.
+
+        Rows of one batch with one key are told apart by their number, as in `_by_parts`.
+        """
+        keys = self._all.keys
+        whole = [keys.text(p, "r") for p in keys.parts] if keys.enough(keys.parts) else []
+        for named in ([f"r.{RECORD_ID}"] if keys.has_record_id else []), whole:
+            if named:
+                filled = " AND ".join(f"{text} IS NOT NULL" for text in named)
+                self._connection.execute(f"""INSERT INTO again
+                    WITH keyed AS (
+                        SELECT *, row_number() OVER (PARTITION BY batch_no, key ORDER BY row_id) AS place FROM (
+                            SELECT r.batch_no, r.row_id, concat_ws(chr(31), {", ".join(named)}) AS key
+                            FROM refused r WHERE {filled}))
+                    SELECT batch_no, row_id, newest FROM (
+                        SELECT *, max(batch_no) OVER (PARTITION BY key, place) AS newest FROM keyed)
+                    WHERE batch_no < newest AND (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)
+                    AND (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM again)""")
 
     def _mended(self, candidates: Sequence[str], *, has_answers: bool) -> None:
         first = min(self._number[b] for b in candidates)

@@ -16,12 +16,15 @@ import pyarrow.parquet as pq
 
 from chengxin.contracts.derived import mode_for, replayed
 from chengxin.contracts.models import Contract
-from chengxin.dataset import closings
+from chengxin.contracts.plan import fold_header
+from chengxin.dataset import closings, journal
 from chengxin.dataset.closings import Closing
 from chengxin.dataset.mending import keys_of, work_out
 from chengxin.dataset.quarantine import stored, text_of, text_under
 from chengxin.dataset.row_keys import RowKeys
+from chengxin.dataset.suggested import codes as codes_by_name
 from chengxin.handover import Admission, Batch
+from chengxin.resolve.registry import Registry
 from chengxin.resolve.session import literal, parquet, session
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
@@ -39,8 +42,8 @@ _NOTE = rf"""CASE WHEN rule LIKE 'row.%' THEN '：' || nullif(source_column, '')
 class Standing:
     """How many rows of a batch were refused, and what became of them.
 
-    mended: by batch id. again: came once more and were refused again, so that a later refusal stands for them; again_in:
-    by its batch id. closed: how many of those that nothing else has settled a person did, by reason.
+    mended: by batch id. again: came once more and were refused again, so a later refusal stands for them; again_in: by
+    its batch id. closed: how many of those that nothing else has settled a person did, by reason.
     """
 
     refused: int = 0
@@ -114,6 +117,11 @@ class Refusals:
     def closed(self) -> dict[str, dict[int, Closing]]:
         """The rows that people have settled by hand, by batch."""
         return closings.in_force(closings.read(self.layout, self.contract.id))
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The subject registry."""
+        return Registry(self.layout, journal.admissions(self.layout))
 
     def files(self, batch_id: str, name: str) -> list[Path]:
         """Return the Parquet parts `name` of a batch."""
@@ -232,10 +240,10 @@ class OpenRefusals:
             FROM told JOIN words USING (rule, element) ORDER BY row_id, place""").to_arrow_reader(_STREAM)
 
     def sheet(self, batch_id: str, words: pa.Table, headers: Sequence[str]) -> pa.RecordBatchReader:
-        """Stream one line a row: source_file, source_row, label, fields, problem, remedy, rules, line, bytes, c0, c1 ...
+        """Stream one line a row: source_file, source_row, label, fields, problem, remedy, rules, line, bytes, c0 ...
 
         words: as of `explained`. line: the text of a row that could not be split, bytes: those that are no text;
-        c0 ...: what stood under `headers`.
+        c0, c1 ...: what stood under `headers`.
         """
         self._take(batch_id)
         self._connection.register("words", words)
@@ -244,6 +252,40 @@ class OpenRefusals:
             SELECT source_file, source_row, label, fields, problem, remedy, rules,
                 CASE WHEN damaged THEN raw END AS line, raw_bytes AS bytes{cells}
             FROM taken JOIN by_row USING (row_id) ORDER BY row_id""").to_arrow_reader(_STREAM)
+
+    def suggested(self, batch_id: str) -> dict[tuple[str, int], str]:
+        """Return place -> the registered USCC of the company that an open row names, where its code is unusable."""
+        keys, identity = self._all.keys, self._all.keys.plan.kind.roles["subject"].identity
+        if keys.name not in keys.parts or "uscc" not in identity:
+            return {}
+        self._take(batch_id)
+        codes = ", ".join(literal(e) for part, e in identity.items() if part not in _NO_CODES)
+        headers, person = self.headers(batch_id), identity.get("person_doc", "")
+        documents = [text_of(h) for h in headers if person and fold_header(h) in keys.folded_of(person)]
+        given = " OR ".join(f"trim(coalesce({text}, '')) <> ''" for text in documents) or "false"
+        named = parquet([keys_of(self._all, self._connection, batch_id)])
+        asked = f"""SELECT t.row_id, CASE WHEN NOT ({given}) THEN k.{keys.column(str(keys.name))} END AS name
+            FROM taken t JOIN {named} k USING (row_id) WHERE row_id IN (SELECT row_id FROM told
+                WHERE element IN ({codes}) OR rule LIKE 'subject.%')"""
+        found = codes_by_name(self._connection, self._all.registry, asked)
+        places = (
+            self._connection.execute("SELECT row_id, source_file, source_row FROM taken").fetchall() if found else ()
+        )
+        return {(file, row): found[n] for n, file, row in places if n in found}
+
+    def waiting_suggested(self, account: Admission) -> dict[int, str]:
+        """Return row_id -> the registered USCC of the company that a waiting row names."""
+        keys, identity = self._all.keys, self._all.keys.plan.kind.roles["subject"].identity
+        if keys.name not in keys.parts or "uscc" not in identity:
+            return {}
+        links = self._all.layout.links(account.dataset, account.batch_id, account.revision) / "linked.parquet"
+        filled = {c.element.id for c in keys.plan.columns}
+        person = identity.get("person_doc")
+        given = f"s.{person} IS NOT NULL" if person in filled else "false"
+        standard = parquet(self._all.files(account.batch_id, "standard"))
+        asked = f"""SELECT row_id, CASE WHEN NOT ({given}) THEN s.{keys.column(str(keys.name))} END AS name
+            FROM {parquet([links])} l JOIN {standard} s USING (row_id) WHERE l.waiting AND l.subject_id IS NULL"""
+        return codes_by_name(self._connection, self._all.registry, asked)
 
     @staticmethod
     def _by_row() -> str:

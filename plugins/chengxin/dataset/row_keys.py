@@ -108,6 +108,10 @@ class RowKeys:
         """Return the headers of an element as they are compared."""
         return self._elements[element].folded
 
+    def folded_of(self, element: str) -> tuple[str, ...]:
+        """Return the headers of any element as they are compared; none where the contract does not fill it."""
+        return self._elements[element].folded if element in self._elements else ()
+
     @cached_property
     def _elements(self) -> Mapping[str, ColumnPlan]:
         return {c.element.id: c for c in self.plan.columns}

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from chengxin.dataset.refusals import OpenRefusals, Refusals, Standing
 from chengxin.errors import ChengxinError, NotAnswered, of_home, told
 from chengxin.feedback import package
 from chengxin.feedback.outcomes import Outcome
-from chengxin.feedback.receipt import body
+from chengxin.feedback.receipt import Settling, body, settling, wait_is_over
 from chengxin.settings import Settings
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
@@ -61,8 +62,9 @@ def answer(
     with held(layout, f"feedback-{contract.id}"):
         settled = closings.digest(closings.in_force(closings.read(layout, contract.id)))
         failed: dict[str, str] = {}
-        unchanged = _unchanged(layout, contract, outcomes, settled)
-        fresh = set() if unchanged else _build(contract, outcomes, settings, failed)
+        state = _state(contract, outcomes, settled, clock.today())
+        unchanged = _unchanged(layout, contract, state)
+        fresh = set() if unchanged else _build(contract, outcomes, settings, clock.today(), failed)
         due = [o.batch.batch_id for o in outcomes if replayed(o.batch) is None]
         done = []
         for batch_id in due:
@@ -72,7 +74,7 @@ def answer(
                     done.append(_send(contract, folder, settings, clock))
         if failed:
             raise NotAnswered("；".join(f"批次 {b} 的反馈没有做成：{said}" for b, said in failed.items()))
-        atomic.write_json(_mark(layout, contract), _state(contract, outcomes, settled))
+        atomic.write_json(_mark(layout, contract), state)
         return done
 
 
@@ -92,14 +94,16 @@ def _mark(layout: Layout, contract: Contract) -> Path:
     return layout.home / "feedback" / contract.id / "answered.json"
 
 
-def _state(contract: Contract, outcomes: Sequence[Outcome], settled: list[Any]) -> dict[str, Any]:
+def _state(contract: Contract, outcomes: Sequence[Outcome], settled: list[Any], today: date) -> dict[str, Any]:
     accounts = [[o.batch.batch_id, o.account.revision if o.account else None, o.verdict.digest] for o in outcomes]
-    return {"library": __version__, "contract": contract_digest(contract), "accounts": accounts, "settled": settled}
+    waited = [o.batch.batch_id for o in outcomes if wait_is_over(contract, o, today)]
+    made_under = {"library": __version__, "contract": contract_digest(contract)}
+    return {**made_under, "accounts": accounts, "settled": settled, "waited": waited}
 
 
-def _unchanged(layout: Layout, contract: Contract, outcomes: Sequence[Outcome], settled: list[Any]) -> bool:
+def _unchanged(layout: Layout, contract: Contract, state: dict[str, Any]) -> bool:
     mark = _mark(layout, contract)
-    return mark.exists() and bool(atomic.read_json(mark) == _state(contract, outcomes, settled))
+    return mark.exists() and bool(atomic.read_json(mark) == state)
 
 
 def newest(layout: Layout, dataset: str, batch_id: str) -> Path | None:
@@ -114,7 +118,9 @@ def answers(contract: Contract, settings: Settings, batch_ids: Sequence[str]) ->
     return [_shown(f) for f in folders if f]
 
 
-def _build(contract: Contract, outcomes: Sequence[Outcome], settings: Settings, failed: dict[str, str]) -> set[str]:
+def _build(
+    contract: Contract, outcomes: Sequence[Outcome], settings: Settings, today: date, failed: dict[str, str]
+) -> set[str]:
     """Build a new revision for every batch whose receipt has changed; return their ids. failed: why one could not."""
     layout = Layout(settings.home)
     all_refusals = refusals(contract, outcomes, settings)
@@ -122,23 +128,27 @@ def _build(contract: Contract, outcomes: Sequence[Outcome], settings: Settings, 
     with ExitStack() as stack:
         rows: OpenRefusals | None = None
         standing: dict[str, Standing] = {}
+        settles: dict[str, Settling] = {}
         if all_refusals.refused:
             rows = stack.enter_context(all_refusals.opened())
             standing = rows.standing()
+        settles = settling(standing)
         for outcome in outcomes:
             batch_id = outcome.batch.batch_id
             if replayed(outcome.batch) is not None:
                 continue
             with _kept(batch_id, failed):
-                now = body(contract, outcome, standing.get(batch_id, Standing()))
+                now = body(contract, outcome, standing.get(batch_id, Standing()), today, settles.get(batch_id))
                 last = newest(layout, contract.id, batch_id)
-                if last and atomic.read_json(last / RECEIPT).get("made_of") == package.made_of(now):
+                before = atomic.read_json(last / RECEIPT) if last else None
+                if before and before.get("made_of") == package.made_of(now):
                     continue
                 if rows is None and outcome.account and outcome.account.unlinked:
                     rows = stack.enter_context(all_refusals.opened())
                 revision = int(last.name) + 1 if last else 0
                 target = layout.home / "feedback" / contract.id / batch_id / f"{revision:04d}"
-                package.build(target, now, revision, outcome, rows, all_refusals.parts(batch_id), all_refusals.keys)
+                parts, contact = all_refusals.parts(batch_id), settings.contact
+                package.build(target, now, revision, outcome, rows, parts, all_refusals.keys, contact, before)
                 fresh.add(batch_id)
     return fresh
 

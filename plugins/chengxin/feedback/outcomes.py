@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 
 from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
@@ -18,7 +19,8 @@ COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked")
 class Outcome:
     """What became of a batch. account: None while it is held; counts: as of COUNTS, adding up.
 
-    superseded: the newer full delivery that had been admitted before this one came late; None otherwise.
+    arrived: the Shanghai day on which the batch reached us: terms count from it. superseded: the newer full delivery
+    that had been admitted before this one came late; None otherwise.
     """
 
     batch: Batch
@@ -26,6 +28,7 @@ class Outcome:
     counts: Mapping[str, int]
     summary: StandardBatch
     verdict: Verdict
+    arrived: date
     superseded: str | None = None
 
 
@@ -49,7 +52,8 @@ def ended(contract: Contract, settings: Settings, judged: Callable[[Batch], Verd
         summary = StandardBatch(**atomic.read_json(layout.standard(contract.id, batch.batch_id) / "summary.json"))
         known = asdict(account) if account else {"received": summary.received, "quarantined": summary.received}
         counts = {name: int(known.get(name, 0)) for name in COUNTS}
-        found.append(Outcome(batch, account, counts, summary, verdict, superseded.get(batch.batch_id)))
+        arrived, by = landing.arrived_on(settings, batch), superseded.get(batch.batch_id)
+        found.append(Outcome(batch, account, counts, summary, verdict, arrived, by))
     return found
 
 

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.connectors.answering import RECEIPT, ROW_COLUMNS, Answer
+from chengxin.connectors.correction_drop import place_of_return
 from chengxin.dataset.refusals import BatchParts, OpenRefusals
 from chengxin.dataset.row_keys import RowKeys
 from chengxin.feedback import receipt as receipts
@@ -50,10 +51,13 @@ def build(
     rows: OpenRefusals | None,
     parts: BatchParts,
     keys: RowKeys,
+    contact: str | None = None,
+    before: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the package of a batch's revision. rows: None when no row was refused and none waits.
 
-    keys: what names a record of the data set.
+    keys: what names a record of the data set. contact: whom the department asks. before: the receipt of the answer
+    before this one.
     """
     own = words.OwnWords.of(keys.contract)
     with atomic.building(target) as folder:
@@ -63,7 +67,7 @@ def build(
             if rows is not None and body["refused"]["open"]:
                 files += refused.write(folder, rows, batch_id, writer, keys, SCHEMA, body["refused"]["open"])
             if rows is not None and outcome.account and outcome.account.unlinked:
-                files += _waiting(folder, rows, outcome, writer)
+                files += _waiting(folder, rows, outcome, writer, body["waits"])
             lost = {words.UNTAKEN: 0, words.OVERTAKEN: 0, words.SAME_NUMBER: 0, words.MISNAMED: 0, words.CORRECTED: 0}
             if outcome.account:
                 lines = {
@@ -79,6 +83,11 @@ def build(
         made = {name: atomic.sha256_file(folder / name) for name in files}
         number = {"id": f"{batch_id}-r{revision}", "revision": revision, "files": made}
         receipt = {**body, **number, "problems": problems(parts.issues, own)}
+        receipt |= {"send_back": place_of_return(keys.contract)}
+        receipt |= (
+            {"contact": keys.contract.feedback.contact or contact} if keys.contract.feedback.contact or contact else {}
+        )
+        receipt |= {"since": receipts.changes(before, body)} if before else {}
         receipt |= {"untaken": lost[words.UNTAKEN], "overtaken": lost[words.OVERTAKEN]}
         receipt |= {"same_number": lost[words.SAME_NUMBER], "misnamed": lost[words.MISNAMED]}
         receipt |= {"corrected": lost[words.CORRECTED]} if lost[words.CORRECTED] else {}
@@ -122,13 +131,19 @@ def _grouped(table: pa.Table) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
             yield tuple(group[c][n].as_py() for c in _ISSUE), np.sort(group["n_list"][n].values.to_numpy())
 
 
-def _waiting(folder: Path, rows: OpenRefusals, outcome: Outcome, writer: pq.ParquetWriter) -> tuple[str, ...]:
+def _waiting(
+    folder: Path, rows: OpenRefusals, outcome: Outcome, writer: pq.ParquetWriter, waits: Mapping[str, Any]
+) -> tuple[str, ...]:
     account = outcome.account
     assert account is not None
+    suggested = rows.waiting_suggested(account)
 
     def explained() -> Iterator[pa.RecordBatch]:
         for batch in rows.waiting(account):
-            told = _why_waiting(batch)
+            told = _why_waiting(batch, waits)
+            codes = [suggested.get(row) for row in batch["row_id"].to_pylist()]
+            pairs = zip(told[2].to_pylist(), codes, strict=True)
+            told[2] = pa.array([t + words.SUGGESTED.format(code=c) if c else t for t, c in pairs], pa.string())
             category = pa.repeat(words.WAITING, batch.num_rows)
             place = [batch["source_file"], batch["source_row"], batch["label"]]
             nothing = pa.nulls(batch.num_rows, pa.string())
@@ -150,15 +165,16 @@ def _listed(
         nonlocal lost
         for batch in lines:
             repeated = pa.repeat(category, batch.num_rows)
-            writer.write_table(pa.Table.from_arrays([repeated, *batch.columns], schema=SCHEMA))
+            writer.write_table(pa.Table.from_arrays([repeated, *batch.columns[:7]], schema=SCHEMA))
             lost += batch.num_rows
             yield batch
 
-    files = write_sheets(told(), _UNTAKEN_HEADS, folder, category)
+    heads = [*_UNTAKEN_HEADS, *(["报送的值"] if category == words.UNTAKEN else [])]
+    files = write_sheets(told(), heads, folder, category)
     return files, lost
 
 
-def _why_waiting(batch: pa.RecordBatch) -> list[pa.Array]:
+def _why_waiting(batch: pa.RecordBatch, waits: Mapping[str, Any]) -> list[pa.Array]:
     """Return rule, problem and remedy of rows that wait."""
     which = pc.add(
         pc.if_else(batch["code_given"], pa.scalar(0, pa.int64()), pa.scalar(1, pa.int64())),
@@ -167,7 +183,13 @@ def _why_waiting(batch: pa.RecordBatch) -> list[pa.Array]:
     cases = [(True, False), (False, False), (True, True), (False, True)]
     for place, rule in enumerate(words.CODE_KNOWN, len(cases)):
         which = pc.if_else(pc.equal(batch["rule"], rule), pa.scalar(place, pa.int64()), which)
-    told = [*(words.WAITS[c] for c in cases), *words.CODE_KNOWN.values()]
+    patient = [
+        words.WAITS[c]
+        if waits["over"]
+        else (*words.WAITS[c][:2], words.WAIT[c[0]].format(day=words.day(waits["until"])))
+        for c in cases
+    ]
+    told = [*patient, *words.CODE_KNOWN.values()]
     return [pa.array([t[n] for t in told], pa.string()).take(which) for n in range(3)]
 
 

@@ -1,7 +1,8 @@
 """The receipt of a batch: what was received, what became of it, what to do. As JSON values and as a page of text."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from chengxin.clock import SHANGHAI
@@ -9,6 +10,8 @@ from chengxin.contracts.models import Contract
 from chengxin.dataset.refusals import Standing
 from chengxin.feedback import words
 from chengxin.feedback.outcomes import COUNTS, Outcome
+from chengxin.model.assessment import assessment
+from chengxin.model.working_days import working_days
 
 _TOP = 20  # kinds of problems on the page
 _COUNTED = (
@@ -19,9 +22,47 @@ _COUNTED = (
 )
 
 
-def body(contract: Contract, outcome: Outcome, standing: Standing) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Settling:
+    """How many rows of earlier batches a batch settles, by their batch: mended, and refused once more."""
+
+    mended: Mapping[str, int] = field(default_factory=dict)
+    again: Mapping[str, int] = field(default_factory=dict)
+
+
+def settling(standing: Mapping[str, Standing]) -> dict[str, Settling]:
+    """Return what each batch settles. standing: of the batches that refused rows, by batch id."""
+    found: dict[str, tuple[dict[str, int], dict[str, int]]] = {}
+    for batch_id, state in standing.items():
+        for which, rows_by in enumerate((state.mended, state.again_in)):
+            for by, rows in rows_by.items():
+                found.setdefault(by, ({}, {}))[which][batch_id] = rows
+    return {by: Settling(*both) for by, both in found.items()}
+
+
+def wait_is_over(contract: Contract, outcome: Outcome, today: date) -> bool:
+    """Tell whether rows of a batch have waited for their subject as long as the contract says."""
+    return bool(outcome.counts["unlinked"]) and today > _wait_until(contract, outcome)
+
+
+def _wait_until(contract: Contract, outcome: Outcome) -> date:
+    return outcome.arrived + timedelta(days=contract.feedback.wait_days)
+
+
+def body(
+    contract: Contract, outcome: Outcome, standing: Standing, today: date, settles: Settling | None = None
+) -> dict[str, Any]:
     """Return the receipt without its number: it is sent again when, and only when, this changes."""
     batch, own, said = outcome.batch, words.OwnWords.of(contract), outcome.verdict.released
+    more: dict[str, Any] = {}
+    if standing.open and outcome.account:
+        more["mend_by"] = assessment().mended_by(outcome.arrived, working_days()).isoformat()
+        more["mend_days"] = assessment().correction_days
+    if outcome.counts["unlinked"]:
+        over = wait_is_over(contract, outcome, today)
+        more["waits"] = {"until": _wait_until(contract, outcome).isoformat(), "over": over}
+    if settles:
+        more["settles"] = {"mended": dict(settles.mended), "again": dict(settles.again)}
     return {
         "format": 1,
         "department": contract.department.name,
@@ -47,12 +88,13 @@ def body(contract: Contract, outcome: Outcome, standing: Standing) -> dict[str, 
             for f in outcome.verdict.findings
         ]
         + ([{"severity": words.SEVERITY["info"], "message": f"人工放行：{said.reason}"}] if said else []),
-        "advice": advice(contract, outcome, standing),
+        "advice": advice(contract, outcome, standing, more.get("waits")),
+        **more,
         **({"superseded": outcome.superseded} if outcome.superseded else {}),
     }
 
 
-def advice(contract: Contract, outcome: Outcome, standing: Standing) -> str:
+def advice(contract: Contract, outcome: Outcome, standing: Standing, waits: Mapping[str, Any] | None = None) -> str:
     """Say in one sentence what the department should do, as far as account and verdict tell."""
     if outcome.account is None:
         return words.HOW_HELD
@@ -61,8 +103,11 @@ def advice(contract: Contract, outcome: Outcome, standing: Standing) -> str:
     todo = []
     if standing.open:
         todo.append(f"请更正“需更正”表中的 {standing.open} 条记录后重新报送")
-    if outcome.counts["unlinked"]:
+    if waits and waits["over"]:
         todo.append(f"请核对“待关联”表中的 {outcome.counts['unlinked']} 条记录的主体代码，有误的更正后重新报送")
+    elif waits:
+        until = words.day(waits["until"])
+        todo.append(f"“待关联”表中的 {outcome.counts['unlinked']} 条请先等待（至 {until}），表中另有办法的除外")
     said = "；".join(todo) + "。" if todo else ""
     said += words.HOW_FULL if contract.delivery.mode == "full" and standing.open else ""
     warned = sum(f.severity == "warning" and f.rule not in words.SAID_ELSEWHERE for f in outcome.verdict.findings)
@@ -102,14 +147,20 @@ def page(receipt: Mapping[str, Any]) -> str:
         "一、处理结果",
         _outcome(receipt),
         *_counts(receipt),
+        *_changes(receipt),
         "",
         "二、需要贵单位做什么",
         *receipt["todo"],
     ]
+    if "mend_by" in receipt:
+        lines.append(words.MEND_BY.format(day=words.day(receipt["mend_by"]), n=receipt["mend_days"]))
+    if receipt.get("contact"):
+        lines.append(f"联系人：{receipt['contact']}")
     if receipt["files"]:
         lines.append("附表：" + "、".join(receipt["files"]))
     if receipt["refused"]["open"] and receipt["verdict"] != "hold":
-        lines += ["", "三、怎样更正", words.HOW_TO_MEND.format(again=words.AGAIN[receipt["mode"]])]
+        again, back = words.AGAIN[receipt["mode"]], receipt["send_back"]
+        lines += ["", "三、怎样更正", words.HOW_TO_MEND.format(again=again, back=back)]
     lines += _findings(receipt)
     lines += _listed(receipt["problems"], several=len(receipt["received_files"]) > 1)
     return "\n".join(lines) + "\n"
@@ -156,18 +207,44 @@ def _counts(receipt: Mapping[str, Any]) -> list[str]:
         lines.append(f"疑问 {refused['total']} 条中，已更正 {mended} 条，尚待更正 {refused['open']} 条。")
         lines += [f"　其中 {n} 条由批次 {by} 更正" for by, n in refused["mended"].items()]
     if refused["again"]:
-        lines.append(
-            f"疑问 {refused['total']} 条中，{refused['again']} 条此后又原样报来、仍然有误，以新批次的回执为准。"
-        )
+        lines.append(f"疑问 {refused['total']} 条中，{refused['again']} 条此后又报来、仍然有误，以新批次的回执为准。")
     if refused.get("closed"):
         settled = sum(refused["closed"].values())
         lines.append(
             f"疑问 {refused['total']} 条中，{settled} 条经平台核实办结，不必再更正，尚待更正 {refused['open']} 条。"
         )
         lines += [f"　其中 {n} 条：{reason}" for reason, n in refused["closed"].items()]
+    settles = receipt.get("settles", {"mended": {}, "again": {}})
+    lines += [f"本批更正了批次 {b} 的疑问 {n} 条，已核销。" for b, n in settles["mended"].items()]
+    lines += [
+        f"批次 {b} 的疑问中 {n} 条本批又报来、仍然有误，转由本批的“需更正”表列出。" for b, n in settles["again"].items()
+    ]
     if refused["overtaken"]:
         lines.append("已收到更新的全量报送，本批疑问记录不必再更正；以新一期的回执为准。")
     return lines
+
+
+def _changes(receipt: Mapping[str, Any]) -> list[str]:
+    """Say what is different from the answer before."""
+    since = receipt.get("since")
+    if not since:
+        return []
+    told = [text.format(n=since[name]) for name, text in words.SINCE.items() if since[name]]
+    return [f"与上次反馈相比：{'，'.join(told) or '数量没有变化'}；尚待更正 {receipt['refused']['open']} 条。"]
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, int]:
+    """Return what is different between two receipts of a batch: rows settled, newly refused, linked; let in."""
+    old, new = before["refused"], now["refused"]
+    settled = (new["total"] - new["open"]) - (old["total"] - old["open"])
+    is_in = before["verdict"] == "hold" != now["verdict"]
+    linked = 0 if is_in else before["counts"]["unlinked"] - now["counts"]["unlinked"]
+    return {
+        "let_in": now["counts"]["received"] if is_in else 0,
+        "settled": max(settled, 0),
+        "reopened": max(-settled, 0) + (0 if is_in else max(new["total"] - old["total"], 0)),
+        "linked": max(linked, 0),
+    }
 
 
 def _findings(receipt: Mapping[str, Any]) -> list[str]:

@@ -1,10 +1,11 @@
 """The tables of refused rows (需更正) of one batch: as CSV, and as a workbook where a clerk may mend it by hand."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.contracts.corrections import COLUMNS, LINE, titles
@@ -35,9 +36,10 @@ def write(
     own = words.OwnWords.of(keys.contract)
     told = words.explained(rows.reasons(batch_id), own)
     by_hand = open_rows <= workbook.MOST_ROWS
+    suggested = rows.suggested(batch_id)
     reasons: dict[tuple[str, int], list[tuple[str, str, str]]] = {}
     for batch in rows.explained(batch_id, told):
-        batch = _labelled(batch, keys)
+        batch = _suggesting(_labelled(batch, keys), suggested)
         category = pa.repeat(words.REFUSED, batch.num_rows)
         writer.write_table(pa.Table.from_arrays([category, *batch.columns], schema=schema))
         if by_hand:
@@ -47,12 +49,18 @@ def write(
     headers = _headers(rows.headers(batch_id), keys)
     ours = [*COLUMNS, *([LINE] if rows.damaged(batch_id) else [])]
     heads = titles(ours, headers)
-    names = write_sheets(_sheet(rows, batch_id, told, headers, ours, keys), [*heads, *headers], folder, words.REFUSED)
+    lines: list[workbook.Line] = []
+
+    def sheet() -> Iterator[pa.RecordBatch]:
+        for batch in rows.sheet(batch_id, told, headers):
+            shown = _shown(_suggesting(_labelled(batch, keys), suggested), batch_id, ours)
+            if by_hand:
+                lines.extend(_lines(shown, len(ours), headers, reasons))
+            yield shown
+
+    names = write_sheets(sheet(), [*heads, *headers], folder, words.REFUSED)
     if not by_hand:
         return names
-    lines: list[workbook.Line] = []
-    for batch in _sheet(rows, batch_id, told, headers, ours, keys):
-        lines += _lines(batch, len(ours), headers, reasons)
     return names + workbook.write(workbook.Table(heads, headers, lines, _choices(headers, keys)), folder)
 
 
@@ -63,19 +71,30 @@ def _headers(sent: Sequence[str], keys: RowKeys) -> list[str]:
     return [*sent, *(c.source for c in declared if known.isdisjoint(map(fold_header, (c.source, *c.aliases))))]
 
 
-def _sheet(
-    rows: OpenRefusals, batch_id: str, told: pa.Table, headers: Sequence[str], ours: Sequence[str], keys: RowKeys
-) -> Iterator[pa.RecordBatch]:
-    """Yield our columns, all texts, then the department's."""
-    for batch in rows.sheet(batch_id, told, headers):
-        batch = _labelled(batch, keys)
-        named = [batch[n].cast(pa.string()) for n in batch.schema.names[:7]]
-        named.append(pa.repeat(batch_id, batch.num_rows))
-        if LINE in ours:
-            pairs = zip(batch["line"].to_pylist(), batch["bytes"].to_pylist(), strict=True)
-            named.append(pa.array([readable(text, raw) for text, raw in pairs], pa.string()))
-        columns = [*named, *batch.columns[9:]]
-        yield pa.RecordBatch.from_arrays(columns, names=[str(n) for n in range(len(columns))])
+def _shown(batch: pa.RecordBatch, batch_id: str, ours: Sequence[str]) -> pa.RecordBatch:
+    """Return our columns, all texts, then the department's. batch: as of OpenRefusals.sheet."""
+    named = [batch[n].cast(pa.string()) for n in batch.schema.names[:7]]
+    named.append(pa.repeat(batch_id, batch.num_rows))
+    if LINE in ours:
+        pairs = zip(batch["line"].to_pylist(), batch["bytes"].to_pylist(), strict=True)
+        named.append(pa.array([readable(text, raw) for text, raw in pairs], pa.string()))
+    columns = [*named, *batch.columns[9:]]
+    return pa.RecordBatch.from_arrays(columns, names=[str(n) for n in range(len(columns))])
+
+
+def _suggesting(batch: pa.RecordBatch, suggested: Mapping[tuple[str, int], str]) -> pa.RecordBatch:
+    """Add to how a row is mended the code of the company that it names."""
+    if not suggested:
+        return batch
+    place = zip(batch["source_file"].to_pylist(), batch["source_row"].to_pylist(), strict=True)
+    codes = pa.array([suggested.get(at) for at in place], pa.string())
+    before, after = words.SUGGESTED.split("{code}")
+    told = pc.binary_join_element_wise(batch["remedy"], before, codes, after, "")
+    about = pc.is_valid(codes)
+    if "rule" in batch.schema.names:
+        about = pc.and_(about, pc.match_substring_regex(batch["rule"], r"^(uscc|org_code|reg_no|tax_no|subject)[._]"))
+    remedy = pc.if_else(about, told, batch["remedy"])
+    return batch.set_column(batch.schema.get_field_index("remedy"), "remedy", remedy)
 
 
 def readable(text: str | None, raw: bytes | None) -> str | None:

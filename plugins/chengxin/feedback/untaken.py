@@ -9,16 +9,15 @@ import pyarrow.parquet as pq
 
 from chengxin.dataset.row_keys import RowKeys
 from chengxin.feedback import words
+from chengxin.standardise.issues import NOT_STORED
 
-#: Warnings after which nothing is stored of a value; every error is so.
-_ALSO = pa.array(
-    ["money.foreign_currency", "phone.invalid", "reg_no.is_uscc", "region.elsewhere", "region.unknown"], pa.string()
-)
-_COLUMNS = ["row_id", "source_file", "source_row", "element", "source_column", "rule", "level"]
+VALUE = "value"
+_ALSO = pa.array(sorted(NOT_STORED), pa.string())
+_COLUMNS = ["row_id", "source_file", "source_row", "element", "source_column", "rule", "level", "value"]
 
 
 def untaken(issues: Sequence[Path], keys: RowKeys, own: words.OwnWords = words.OURS) -> Iterator[pa.RecordBatch]:
-    """Yield one line a value: source_file, source_row, label, source_column, rule, problem, remedy; by row in a part.
+    """Yield one line a value: source_file, source_row, label, source_column, rule, problem, remedy, value; by row.
 
     issues: the issue parts of a batch, beside which its other parts lie. label: the source's own key of the
     record, else what of name and key fields was taken.
@@ -42,7 +41,7 @@ def untaken(issues: Sequence[Path], keys: RowKeys, own: words.OwnWords = words.O
             name: pa.array([both[n] for both in told], pa.string()).take(reasons.indices)
             for n, name in enumerate(("problem", "remedy"))
         }
-        yield from pa.table({**columns, **sentences}).combine_chunks().to_batches()
+        yield from pa.table({**columns, **sentences, VALUE: found["value"]}).combine_chunks().to_batches()
 
 
 def _labels(issues: Path, keys: RowKeys) -> pa.Table:

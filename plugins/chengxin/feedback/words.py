@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Self
 
 import pyarrow as pa
@@ -62,6 +63,12 @@ WAITS = {
         "请补填关联方的统一社会信用代码（自然人补填证件号码）后重新报送该记录",
     ),
 }
+# Whether a code was given -> what to do while it may still find its subject by itself.
+WAIT = {
+    True: "请等待：登记部门的主体信息到达后自动关联，不必重报；到 {day} 仍未关联的，再请核对",
+    False: "请先等待至 {day}；能补填统一社会信用代码（自然人补填证件号码）的，可以补填后重新报送",
+}
+SUGGESTED = "。主体库中叫这个名称的只有一个主体，其统一社会信用代码是 {code}，请核对是否就是它"
 # id, what is wrong before and after the place of the row that is shown, what to do
 OVERTAKEN_BY = (
     "record.overtaken",
@@ -127,15 +134,29 @@ NAME_UNKNOWN = (
     "更正后重新报送；确已更名而登记信息尚未更新的不必处理",
 )
 HOW_TO_MEND = """\
-1. 打开“需更正”表。每行是一条未被采用的记录：前几列说明问题和更正办法，其后是贵单位报送的原文。
+1. 打开“需更正”表（xlsx 或 csv，内容相同）。每行是一条未被采用的记录：前几列说明问题和更正办法，其后是贵单位报送的原文；
+   xlsx 中有误的单元格标红，批注写明原因，代码列可以下拉选择。
 2. {again}
+   也可以直接在表中更正，保存后放回{back}：不论来文原是什么格式都收，文件名以“需更正”开头即可；
+   前几列照原样留着（据此核销），只交其中几行也可以。请同时更正源系统，否则下次还会报错。
 3. 更正后的记录请保留原来的主键（没有主键的保留名称和文号等关键字段），平台据此认出它是哪一条的更正，并更新本回执。
 4. 表中以单引号 ' 开头的单元格是防护措施（防止被当作公式，或长号码被改成科学计数法），直接报送即可，平台会自动去掉。"""
+MEND_BY = "更正期限：{day}（收到之日起 {n} 个工作日内；考评更正及时率时按此计算）。"
+# What is different from the answer before -> how it is said.
+SINCE = {
+    "let_in": "整批由暂缓转为采用",
+    "settled": "新核销 {n} 条",
+    "reopened": "新列为疑问 {n} 条",
+    "linked": "新关联 {n} 条",
+}
 AGAIN = {
     "incremental": "在源系统中更正，然后只报送更正后的记录，或重新报送整份文件均可；已采用的记录重复报送不会重复入库。",
     "full": "在源系统中更正，并在下一期全量文件中报送。",
 }
-HOW_FULL = "本数据集为全量报送：请在下一期全量文件中更正，不要只报送更正的几条，否则其余记录会被视为撤回。"
+HOW_FULL = (
+    "本数据集为全量报送：请在下一期全量文件中更正，或把更正好的“需更正”表放回；"
+    "不要另外只报送更正的几条，否则其余记录会被视为撤回。"
+)
 HOW_HELD = (
     "请按“校验意见”核对后重新报送整批数据；属于数据约定需要修订的，请与平台联系，修订后平台会自动重新处理，不必重报。"
 )
@@ -192,6 +213,12 @@ _TO_DEPARTMENTS = (
     (r"请提供部门", "请贵单位"),
 )
 _MOST_CHOICES = 12
+
+
+def day(text: str) -> str:
+    """Return an ISO date as people write it."""
+    at = date.fromisoformat(text)
+    return f"{at.year}年{at.month}月{at.day}日"
 
 
 def for_department(message: str, rule: str = "", own: OwnWords = OURS) -> str:

@@ -1,5 +1,6 @@
 """How departments are assessed (绩效考评): measures, weights, levels. Read from assessment.yaml."""
 
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chengxin.model.declarations import read_yaml
+from chengxin.model.working_days import WorkingDays
 
 MeasureId = Literal["timely", "delivered", "in_place", "required", "fill", "passed", "mended"]
 MEASURES: tuple[MeasureId, ...] = ("timely", "delivered", "in_place", "required", "fill", "passed", "mended")
@@ -50,6 +52,10 @@ class Assessment(AssessmentPart):
     correction_days: Annotated[int, Field(ge=1)]
     steady: Annotated[float, Field(ge=0)]
     trend_months: Annotated[int, Field(ge=1)]
+
+    def mended_by(self, arrived: date, days: WorkingDays) -> date:
+        """Return the last day on which rows that were refused in a delivery of the day `arrived` are mended in time."""
+        return days.after(arrived, self.correction_days)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -14,7 +14,7 @@ from chengxin.contracts.derived import contract_for, mode_for, replayed
 from chengxin.contracts.lint import refuse_unfinished
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
-from chengxin.dataset import journal
+from chengxin.dataset import answered, journal
 from chengxin.dataset.settling import link_batch
 from chengxin.errors import ContractError, DeliveryCorrupt, InvariantBroken, NotReleasable
 from chengxin.handover import Admission, Batch, Delivery, Release, StandardBatch, Verdict, as_json
@@ -28,6 +28,7 @@ from chengxin.standardise.corrections import recognised
 from chengxin.store import atomic, lock, remote
 from chengxin.store.layout import Layout
 from chengxin.validate import report, runner
+from chengxin.validate.verdict import Answering
 
 log = logging.getLogger(__name__)
 HISTORY = 12
@@ -144,6 +145,7 @@ def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock
                 today=landed.received_at.astimezone(SHANGHAI).date(),
                 registry=Registry(layout, journal.admissions(layout)).files("identifiers"),
                 restates=landed.restates,
+                answering=lambda: _answering(contract, landed, settings),
             )
             atomic.write_json(folder / "made_under.json", {"digest": validation_digest(contract, settings)})
     return verdict
@@ -302,6 +304,13 @@ def verdict_of(contract: Contract, landed: Batch, settings: Settings) -> Verdict
     if not made.exists() or atomic.read_json(made)["digest"] != validation_digest(contract, settings):
         return None
     return Verdict.from_json(atomic.read_json(folder / "verdict.json"))
+
+
+def _answering(contract: Contract, landed: Batch, settings: Settings) -> Answering:
+    admitted = {
+        b: a for (d, b), a in journal.latest(journal.admissions(Layout(settings.home))).items() if d == contract.id
+    }
+    return Answering(*answered.count(contract, landed, landing.batches(settings, contract.id), admitted, settings))
 
 
 def _held(contract: Contract, landed: Batch, settings: Settings) -> bool:

@@ -5,7 +5,6 @@ new is read. A folder that is gone is dropped; a journal that is not the one rem
 """
 
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.clock import SHANGHAI
+from chengxin.connectors.landing import arrived_at
 from chengxin.contracts.derived import REPLAY
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
@@ -108,10 +108,9 @@ def _batches(folder: Path) -> list[str]:
 
 def _delivery(path: Path) -> dict[str, Any]:
     receipt = atomic.read_json(path)
-    arrived = (receipt.get("locator") or {}).get("arrived") or receipt["received_at"]
     origin = str(receipt["origin"])
     return {
-        "arrived_on": datetime.fromisoformat(arrived).astimezone(SHANGHAI).date(),
+        "arrived_on": arrived_at(receipt).astimezone(SHANGHAI).date(),
         "replay_of": origin.removeprefix(REPLAY) if origin.startswith(REPLAY) else "",
         "bytes": sum(int(file["size"]) for file in receipt["files"]),
     }

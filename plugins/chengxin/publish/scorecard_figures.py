@@ -233,7 +233,7 @@ class _Measuring:
             account = self._accounts.get(batch_id)
             if not account or not account[2] or day < earliest:
                 continue
-            until = month.days.after(day, allowed)
+            until = month.rules.mended_by(day, month.days)
             answer = _newest_answer(self._layout, self._contract.id, batch_id) if self._within(until) else None
             refused = (_read(answer, RECEIPT) or {}).get("refused") if answer else None
             if refused:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from chengxin.contracts.corrections import BATCH, FILE, ROW, SHEET, is_named
 from chengxin.contracts.models import Contract, FileSpec
 from chengxin.contracts.plan import Plan, plan_of
-from chengxin.errors import ChengxinError
+from chengxin.errors import ChengxinError, DeliveryMismatch
 from chengxin.handover import TableFormat
 from chengxin.standardise.reader import RawChunk, header_at
 from chengxin.standardise.reading.sheets import sheet_names
@@ -27,6 +27,7 @@ ANSWERS = pa.schema(
     [("row_id", pa.int64()), ("batch_id", pa.string()), ("source_file", pa.string()), ("source_row", pa.int64())]
 )
 _MOST = 256 << 20  # bytes of an unpacked workbook that is looked into
+_BATCH_ID = r"^(?P<dataset>.+)-[0-9]{8}-[0-9a-f]{12}$"
 _OLD_BOOK = b"\xd0\xcf\x11\xe0"
 
 
@@ -59,7 +60,8 @@ def _is_book(path: Path, form: TableFormat, contract: Contract) -> bool:
 def without_ours(chunk: RawChunk, plan: Plan) -> tuple[RawChunk, pa.Table | None]:
     """Take our columns out of a chunk; return which refused row each row answers (ANSWERS but for row_id, or None).
 
-    Rows in which the department's own columns are all empty hold nothing but ours, and are left out.
+    Rows in which the department's own columns are all empty hold nothing but ours, and are left out. Raise
+    DeliveryMismatch where it is the table of another data set.
     """
     ours = plan.ours(chunk.table.column_names)
     if not ours:
@@ -70,7 +72,7 @@ def without_ours(chunk: RawChunk, plan: Plan) -> tuple[RawChunk, pa.Table | None
     for column in table.columns:
         kept |= pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(column), ""), False).to_numpy()
     if kept.all():
-        return replace(chunk, table=table), _answers(told, ours)
+        return replace(chunk, table=table), _answers(told, ours, plan.contract.id)
     index, place = pa.array(np.flatnonzero(kept), pa.int64()), np.cumsum(kept) - 1
 
     def moved(marked: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
@@ -85,14 +87,19 @@ def without_ours(chunk: RawChunk, plan: Plan) -> tuple[RawChunk, pa.Table | None
         partial=moved(chunk.partial),
         filled=moved(chunk.filled),
     )
-    return taken, _answers(told.take(index), ours)
+    return taken, _answers(told.take(index), ours, plan.contract.id)
 
 
-def _answers(told: pa.Table, ours: dict[str, str]) -> pa.Table | None:
+def _answers(told: pa.Table, ours: Mapping[str, str], dataset: str) -> pa.Table | None:
     if not {FILE, ROW, BATCH} <= ours.keys():
         return None
     file, row, batch = (
         pc.replace_substring_regex(pc.utf8_trim_whitespace(told[ours[name]]), "^'", "") for name in (FILE, ROW, BATCH)
     )
     number = pc.if_else(pc.match_substring_regex(row, r"^\d{1,15}$"), row, None).cast(pa.int64())
+    for other in pc.unique(pc.struct_field(pc.extract_regex(batch, _BATCH_ID), "dataset")).to_pylist():
+        if other is not None and other != dataset:
+            raise DeliveryMismatch(
+                f"{dataset}：这是数据集 {other} 的“需更正”表，放错了地方；没有采用。请把它放回该数据集的投递目录"
+            )
     return pa.table({"batch_id": batch, "source_file": file, "source_row": number})

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from chengxin.model.rules import rules
-from chengxin.standardise.kernels.buffers import fixed_values, repeated, take
+from chengxin.standardise.kernels.buffers import booleans, fixed_values, repeated, take
 
 ISSUES = pa.schema(
     [
@@ -19,7 +20,12 @@ ISSUES = pa.schema(
         ("rule", pa.string()),
         ("level", pa.string()),
         ("value_digest", pa.string()),
+        ("value", pa.string()),
     ]
+)
+#: Warnings after which nothing is stored of a value; every error is so.
+NOT_STORED = frozenset(
+    {"money.foreign_currency", "phone.invalid", "reg_no.is_uscc", "region.elsewhere", "region.unknown"}
 )
 REASON = pa.struct([("rule", pa.string()), ("element", pa.string()), ("source_column", pa.string())])
 
@@ -57,8 +63,8 @@ class IssueLog:
                 found.append((rows, rule, element, source))
         return found
 
-    def table(self, row_id: pa.Array, source_row: pa.Array, file_name: str) -> pa.Table:
-        """Build the issue rows, ordered by row."""
+    def table(self, row_id: pa.Array, source_row: pa.Array, file_name: str, refused: np.ndarray) -> pa.Table:
+        """Build the issue rows, ordered by row. The value stands there where it is stored nowhere else."""
         if not self.entries:
             return ISSUES.empty_table()
         rules_of, indices, elements, sources, raws, _ = zip(*self.entries, strict=True)
@@ -73,8 +79,18 @@ class IssueLog:
             source_row.take(at),
             *(pa.array(texts, pa.string()).take(which) for texts in (elements, sources, rules_of, levels)),
             pa.concat_arrays([digests(raw, self.salt) for raw in raws]).take(fixed_values(order, pa.int64())),
+            pa.concat_arrays(
+                [_lost(raw, rule, refused[at]) for raw, rule, at in zip(raws, rules_of, indices, strict=True)]
+            ).take(fixed_values(order, pa.int64())),
         ]
         return pa.Table.from_arrays(columns, schema=ISSUES)
+
+
+def _lost(raw: pa.Array, rule: str, refused: np.ndarray) -> pa.Array:
+    """Return the values of rows that were not refused, where the rule is why a value was not taken; else null."""
+    if rules()[rule].level != "error" and rule not in NOT_STORED:
+        return pa.nulls(len(raw), pa.string())
+    return pc.if_else(booleans(~refused), raw.cast(pa.string()), pa.scalar(None, pa.string()))
 
 
 def digests(raw: pa.Array, salt: bytes) -> pa.Array:

@@ -103,7 +103,7 @@ class Mapper:
         row_id = pc.add(chunk.rows, pa.scalar(first_id, pa.int64()))
         passed = self._standard(work, row_id, file_name)
         quarantined = quarantine_table(chunk.table, row_id, chunk.rows, file_name, refused, work.log.reasons(refused))
-        issues = work.log.table(row_id, chunk.rows, file_name)
+        issues = work.log.table(row_id, chunk.rows, file_name, refused)
         if chunk.damaged:
             bad_rows, bad_issues = damaged_table(chunk.damaged, first_id, file_name)
             quarantined = pa.concat_tables([quarantined, bad_rows]).sort_by("row_id")

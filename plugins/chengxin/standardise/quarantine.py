@@ -119,6 +119,7 @@ def damaged_table(damaged: Sequence[Damaged], base: int, file_name: str) -> tupl
             pa.array([d.rule for d in damaged]),
             pa.array(level),
             pa.nulls(len(rows), pa.string()),
+            pa.nulls(len(rows), pa.string()),
         ],
         schema=ISSUES,
     )

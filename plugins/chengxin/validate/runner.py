@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from importlib import import_module
@@ -20,7 +20,18 @@ from chengxin.store import atomic
 from chengxin.validate import plausible, report, suites, sums
 from chengxin.validate.metrics import ROWS, Need, Scalar, fill_need, needs_of
 from chengxin.validate.scan import DELIVERY_STATUS, Scan
-from chengxin.validate.verdict import Outcome, as_result, batch_findings, finding, outcome, status_of, unended
+from chengxin.validate.verdict import (
+    Answering,
+    Outcome,
+    as_result,
+    batch_findings,
+    finding,
+    is_of_all_rows,
+    outcome,
+    status_of,
+    unended,
+    without_answers,
+)
 
 # failing rows named in a result; the count is always complete
 _NAMED_ROWS = 5
@@ -41,17 +52,18 @@ def run(
     today: date,
     registry: Sequence[Path] = (),
     restates: str | None = None,
+    answering: Callable[[], Answering] = Answering,
 ) -> Verdict:
     """Judge a batch and fill `target` with suite.json, result.json, facts.json, verdict.json and report.html.
 
     parts: standard-*.parquet. history: facts of earlier admitted batches, oldest first. registry: identifier files of
-    the subject registry, for the relation to other data sets. restates: see handover.Batch. Equal input gives
-    equal files.
+    the subject registry, for the relation to other data sets. restates: see handover.Batch. answering: counts the rows
+    that answer known refusals; asked where some share is doubtful. Equal input gives equal files.
     Raises ContractError for a rule that cannot be used and InvariantBroken for a failure of the engine.
     """
     suite = suites.compose(contract, kind, expectations, history)
     related = suites.relation(contract, kind) if registry else None
-    suite["expectations"] += [related] if related else []
+    suite["expectations"] += [suites.with_enough(related, contract.quality.min_rows)] if related else []
     bound = _usable(suite, today)
     findings = batch_findings(contract, counts, history, restates)
     outcomes: list[Outcome] = []
@@ -79,6 +91,8 @@ def run(
     findings += [finding(done) for done in outcomes if done.failed and done.rule["meta"]["rule"] not in said]
     findings += plausible.findings(found, history, kind)
     findings += sums.findings(found, counts, is_placed=contract.file.format not in {"json", "xml"})
+    if any(is_of_all_rows(f, suite) for f in findings):
+        findings = without_answers(contract, counts, findings, suite, answering())
     verdict = Verdict(counts.dataset, counts.batch_id, status_of(findings), tuple(findings), digest_of(suite))
     facts = {
         "batch_id": counts.batch_id, "mode": contract.delivery.mode, "received": counts.received, "rows": rows,

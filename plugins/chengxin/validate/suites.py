@@ -27,10 +27,8 @@ from chengxin.validate.metrics import SUPPORTED
 Facts = Mapping[str, Any]
 Expectation = dict[str, Any]
 
-# Below so many rows an empty optional field says nothing.
-FEW_ROWS = 20
 # One earlier batch says what is usual only where nearly all of its rows, and some at least, are filled.
-SOME_ROWS, NEARLY_ALL = 10, 0.9
+NEARLY_ALL = 0.9
 # So many earlier batches make the history, newest last.
 HISTORY = 12
 _SEVERITIES = ("critical", "warning", "info")
@@ -47,6 +45,7 @@ def compose(contract: Contract, kind: Kind, pack: Path, history: Sequence[Facts]
     recent = list(history)[-HISTORY:]
     derived = [*_volume(contract, recent), *_fill(contract, kind, recent), *_codes(contract, kind)]
     derived += [*_keys(contract, kind), *_freshness(contract, kind), *plausible.shapes(contract, kind)]
+    few = contract.quality.min_rows
     absent = _absent_columns(contract, kind)
     rules, left_out = [], []
     for rule in load_pack(pack, kind.id):
@@ -56,9 +55,15 @@ def compose(contract: Contract, kind: Kind, pack: Path, history: Sequence[Facts]
             rules.append(rule)
     return {
         "name": contract.id,
-        "expectations": derived + rules,
+        "expectations": [with_enough(rule, few) for rule in derived + rules],
         "meta": {"kind": kind.id, "left_out": left_out, "title": f"{contract.title}（{kind.title}）"},
     }
+
+
+def with_enough(rule: Expectation, few: int) -> Expectation:
+    """Let a rule about a share of the rows count for enough of them only, unless it says itself for how many."""
+    share = "mostly" in rule["kwargs"] or "proportion_of_non_null" in rule["type"]
+    return {**rule, "meta": {"min_rows": few, **rule["meta"]}} if share else rule
 
 
 def load_pack(pack: Path, kind: str) -> list[Expectation]:
@@ -89,7 +94,7 @@ def relation(contract: Contract, kind: Kind) -> Expectation | None:
     note = "多数主体不在登记簿中：登记数据未到，或代码列错位；这些行会进入未关联"
     where = {"column": "is_known_subject", "value_set": [True], "mostly": 0.5}  # null without a USCC, then not counted
     title = "统一社会信用代码已在主体登记簿中"
-    return _rule("expect_column_values_to_be_in_set", "relation.subject_known", title, "warning", note, where, few=20)
+    return _rule("expect_column_values_to_be_in_set", "relation.subject_known", title, "warning", note, where)
 
 
 def unsupported(suite: Mapping[str, Any]) -> list[str]:
@@ -153,10 +158,8 @@ def _day_of(expression: str, today: date) -> str | int:
     return today.year + shift if parsed[1] == "year" else (today + timedelta(days=shift)).isoformat()
 
 
-def _rule(
-    kind: str, rule: str, title: str, severity: str, notes: str, kwargs: Mapping[str, Any], few: int = 0
-) -> Expectation:
-    meta = {"rule": rule, "title": title, **({"min_rows": few} if few else {})}
+def _rule(kind: str, rule: str, title: str, severity: str, notes: str, kwargs: Mapping[str, Any]) -> Expectation:
+    meta = {"rule": rule, "title": title}
     return {"type": kind, "kwargs": dict(kwargs), "severity": severity, "notes": notes, "meta": meta}
 
 
@@ -181,7 +184,7 @@ def _volume(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
         found.append(between("contract", "行数在合同范围内", "critical", note, min_value=low, max_value=high))
     rows = [int(f["rows"]) for f in recent]
     found += _shrink(contract, recent)
-    if len(rows) >= 2 and median(rows) > 0:
+    if len(rows) >= 2 and median(rows) >= contract.quality.min_rows:
         usual = median(rows)
         note = f"最近 {len(rows)} 批的中位数为 {usual:g} 行，允许十倍上下"
         limits = {"min_value": int(usual / 10), "max_value": int(usual * 10)}
@@ -198,7 +201,7 @@ def _shrink(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
     found = []
     for rule, severity, share, few in (
         ("volume.shrink", "critical", limits.hold, 0),
-        ("volume.shrink.warn", "warning", limits.warn, FEW_ROWS),
+        ("volume.shrink.warn", "warning", limits.warn, contract.quality.min_rows),
     ):
         if before >= few and share < 1:
             note = f"全量交付中缺少的记录会被撤下；允许比上一次少 {share:.1%}（数据合同 quality.shrink）"
@@ -219,10 +222,10 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
     source = next((c for c in contract.columns if c.element == element.id), None)
     required, optional = (source.required, source.optional) if source else (None, False)
 
-    def guard(suffix: str, severity: str, notes: str, few: int = 0, **bounds: Any) -> Expectation:
+    def guard(suffix: str, severity: str, notes: str, **bounds: Any) -> Expectation:
         kind_of = "expect_column_proportion_of_non_null_values_to_be_between"
         title = f"字段『{element.title}』填充率"
-        rule = _rule(kind_of, f"fill.{column}{suffix}", title, severity, notes, {"column": column} | bounds, few)
+        rule = _rule(kind_of, f"fill.{column}{suffix}", title, severity, notes, {"column": column} | bounds)
         if shares and rule["kwargs"]["column"] == column:  # for words only: a fact that a person compares with
             rule["meta"]["usual"] = median(shares)
         return rule
@@ -241,25 +244,24 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
         return [guard("", "critical", "必填、主键或事件日期字段至少一半有值", min_value=0.5)]
     usual = median(shares) if len(shares) >= 2 else None
     once = None
-    if len(shares) == 1 and shares[0] >= NEARLY_ALL and known[0]["rows"] >= SOME_ROWS:
+    if len(shares) == 1 and shares[0] >= NEARLY_ALL and known[0]["rows"] >= contract.quality.min_rows:
         once = shares[0] if element.id != kind.effective_to_on else None  # ends come later, or never
     found = []
     if (element.id == kind.effective_from_on and not optional) or (usual is not None and usual >= 0.5):
         note = "起始日期或历来多有值的字段不得整列为空"
-        found.append(guard("", "critical", note, FEW_ROWS, min_value=0, strict_min=True))
+        found.append(guard("", "critical", note, min_value=0, strict_min=True))
     if element.id in kind.amounts and not optional and usual is None:
         note = "这类记录都有金额，两成以上没有，多半是导出不全；确实可能没有的，在数据合同中写明 optional"
-        found.append(guard(".amount", "warning", note, FEW_ROWS, column=f"{element.id}_raw", min_value=0.8))
+        found.append(guard(".amount", "warning", note, column=f"{element.id}_raw", min_value=0.8))
     if before := usual or once:
         note = f"最近 {len(shares)} 批填充率的中位数为 {before:.1%}，不得低于其一半"
-        few = SOME_ROWS if once else 0
-        found.append(guard(".history", "warning", note, few, min_value=round(before / 2, 6)))
+        found.append(guard(".history", "warning", note, min_value=round(before / 2, 6)))
     elif not found:
         # an end that has not come yet is the usual case
         open_ended = element.id == kind.effective_to_on or (element.id == kind.event_on and event is None)
         severity = "info" if optional or open_ended or usual == 0 else "warning"
         note = "已映射的字段整列为空，多半是导出有误"
-        found.append(guard("", severity, note, FEW_ROWS, min_value=0, strict_min=True))
+        found.append(guard("", severity, note, min_value=0, strict_min=True))
     return found
 
 

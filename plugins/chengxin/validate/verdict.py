@@ -13,6 +13,10 @@ _COUNTING = ("proportion", "unique_value_count", "table_")
 #: What is said of a last row without line break, and of a full delivery that is held for it.
 UNENDED = "row.last_unended"
 CUT_OFF = "row.cut_off"
+#: How findings begin that a whole delivery gives rise to, not single rows of it.
+_OF_ALL_ROWS = (
+    "quarantine.share", "volume.", "freshness", "size.", "running.", "repeated.", "crossed.", "rounded.",
+)  # fmt: skip
 _KEPT = (
     "element_count", "unexpected_count", "unexpected_percent", "unexpected_percent_total",
     "unexpected_percent_nonmissing", "missing_count", "missing_percent", "details",
@@ -155,7 +159,7 @@ def batch_findings(
         *_stated(contract, counts),
         *_looks(counts),
         *_perhaps_cut(contract, counts, history),
-        *_refused_share(contract, counts),
+        *_refused_share(contract, counts.received, counts.quarantined),
     ]
 
 
@@ -253,21 +257,58 @@ def _torn_increment(counts: StandardBatch, history: Sequence[Mapping[str, Any]])
         yield Finding(UNENDED, "warning", message)
 
 
-def _refused_share(contract: Contract, counts: StandardBatch) -> list[Finding]:
-    share = counts.quarantined / counts.received
-    limits = contract.quality.quarantined
-    words = f"疑问数据 {counts.quarantined} 行，占 {share:.1%}"
-    observed = f"{share:.4f}"
-    if counts.passed == 0:
+@dataclass(frozen=True)
+class Answering:
+    """How many rows of a batch answer refusals of earlier batches, and how many of these were refused again."""
+
+    received: int = 0
+    quarantined: int = 0
+
+
+def is_of_all_rows(found: Finding, suite: Mapping[str, Any]) -> bool:
+    """Tell whether a finding speaks of all rows of a delivery together: of a share, their number, their newest day."""
+    if found.rule.startswith(_OF_ALL_ROWS):
+        return True
+    shares = {e["meta"]["rule"] for e in suite["expectations"] if "min_rows" in e["meta"]}
+    return found.rule in shares
+
+
+def without_answers(
+    contract: Contract,
+    counts: StandardBatch,
+    findings: Sequence[Finding],
+    suite: Mapping[str, Any],
+    known: Answering,
+) -> list[Finding]:
+    """Return what is still to be said when rows that answer known refusals are not counted.
+
+    A full list is judged as it is: what it does not hold is withdrawn.
+    """
+    if not known.received or contract.delivery.mode == "full":
+        return list(findings)
+    others = counts.received - known.received
+    left = [f for f in findings if f.rule != "quarantine.share"]
+    if others < contract.quality.min_rows:
+        left = [f for f in left if not is_of_all_rows(f, suite)]
+    return left + _refused_share(contract, others, counts.quarantined - known.quarantined)
+
+
+def _refused_share(contract: Contract, received: int, quarantined: int) -> list[Finding]:
+    """Judge how many rows were refused. Few rows say nothing of a share, but that none of them is usable."""
+    if received <= 0:
+        return []
+    share, limits = quarantined / received, contract.quality.quarantined
+    words, observed = f"疑问数据 {quarantined} 行，占 {share:.1%}", f"{share:.4f}"
+    if quarantined == received:
         message = f"{words}，没有一行可用"
-        return [Finding("quarantine.share", "critical", message, observed, counts.quarantined)]
-    if share > limits.hold:
+    elif received < contract.quality.min_rows or share <= limits.warn:
+        return []
+    elif share > limits.hold:
         message = f"{words}，高于上限 {limits.hold:.1%}"
-        return [Finding("quarantine.share", "critical", message, observed, counts.quarantined)]
-    if share > limits.warn:
+    else:
         message = f"{words}，高于提醒线 {limits.warn:.1%}"
-        return [Finding("quarantine.share", "warning", message, observed, counts.quarantined)]
-    return []
+        return [Finding("quarantine.share", "warning", message, observed, quarantined)]
+    return [Finding("quarantine.share", "critical", message, observed, quarantined)]
 
 
 def _empty(contract: Contract) -> Finding:

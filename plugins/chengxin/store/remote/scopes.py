@@ -52,10 +52,11 @@ def whole_dataset(dataset: str) -> Scope:
 
 
 def batch(dataset: str, batch_id: str) -> Scope:
-    """Return all of one batch, the registry, and what was decided of the data set's other batches."""
+    """Return all of one batch, the registry, and of the data set's other batches what was decided and what refused."""
     mine = (f"landing/{dataset}/{batch_id}/*", f"batches/{dataset}/{batch_id}/*")
     facts = tuple(f"{top}/{dataset}/*.{ending}" for top in ("landing", "batches") for ending in ("json", "html"))
-    shared = ("admissions/*", "registry/*", "batches/*/links-*")
+    refused = tuple(f"batches/{dataset}/*/standard/{name}-*" for name in ("quarantine", "answers"))
+    shared = (*refused, "admissions/*", "registry/*", "batches/*/links-*")
     return Scope((*mine, *facts, *shared), (), _roots(dataset))
 
 

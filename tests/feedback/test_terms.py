@@ -58,7 +58,7 @@ def test_an_update_says_what_changed_since_the_answer_before(office):
     mending = office.deliver("pen", right(1), right(2), wrong(3, item_name="还是错"), day=2)["batch_id"]
     told = {a.batch_id: a for a in answer(office)}
     page = (told[first].folder / "回执.txt").read_text("utf-8-sig")
-    assert "与上次反馈相比：新核销 3 条；尚待更正 0 条。" in page
+    assert "与上次反馈相比：新核销 2 条，又报来仍有误、转到新批次 1 条；尚待更正 0 条。" in page
     page = (told[mending].folder / "回执.txt").read_text("utf-8-sig")
     assert f"本批更正了批次 {first} 的疑问 2 条，已核销。" in page
     assert f"批次 {first} 的疑问中 1 条本批又报来、仍然有误" in page

@@ -234,14 +234,16 @@ def _changes(receipt: Mapping[str, Any]) -> list[str]:
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, int]:
-    """Return what is different between two receipts of a batch: rows settled, newly refused, linked; let in."""
+    """Return what is different between two receipts of a batch: rows settled, moved on, refused, linked or let in."""
     old, new = before["refused"], now["refused"]
-    settled = (new["total"] - new["open"]) - (old["total"] - old["open"])
+    moved = new["again"] - old["again"]
+    settled = (new["total"] - new["open"]) - (old["total"] - old["open"]) - moved
     is_in = before["verdict"] == "hold" != now["verdict"]
     linked = 0 if is_in else before["counts"]["unlinked"] - now["counts"]["unlinked"]
     return {
         "let_in": now["counts"]["received"] if is_in else 0,
         "settled": max(settled, 0),
+        "moved": max(moved, 0),
         "reopened": max(-settled, 0) + (0 if is_in else max(new["total"] - old["total"], 0)),
         "linked": max(linked, 0),
     }

@@ -94,7 +94,7 @@ def test_failing_rows_are_named_by_file_and_row_and_never_by_value(tmp_path):
 
 
 def test_few_rows_say_nothing_about_optional_fields(tmp_path):
-    rows = [{**row, "remark": None} for row in rows_of(19)]
+    rows = [{**row, "remark": None} for row in rows_of(49)]
     verdict, target = judge(tmp_path, rows)
     assert verdict.status == "accept"
     failed = [r for r in json.loads((target / "result.json").read_text())["results"] if not r["success"]]
@@ -103,8 +103,8 @@ def test_few_rows_say_nothing_about_optional_fields(tmp_path):
 
 
 def test_field_that_used_to_be_filled_and_is_empty_now_holds(tmp_path):
-    rows = [{**row, "remark": None} for row in rows_of(25)]
-    history = [{"rows": 25, "fill": {"remark": 0.9}}, {"rows": 25, "fill": {"remark": 1.0}}]
+    rows = [{**row, "remark": None} for row in rows_of(60)]
+    history = [{"rows": 60, "fill": {"remark": 0.9}}, {"rows": 60, "fill": {"remark": 1.0}}]
     verdict, _ = judge(tmp_path, rows, history=history)
     assert verdict.status == "hold" and by_rule(verdict)["fill.remark"].severity == "critical"
 

@@ -52,16 +52,16 @@ def test_history_sets_the_bound_of_optional_fields(tmp_path):
     found = rules(composed(tmp_path, [facts(100, remark=0.8), facts(100, remark=0.6), facts(100, remark=0.7)]))
     assert found["fill.remark.history"]["kwargs"]["min_value"] == 0.35
     assert found["fill.remark.history"]["severity"] == "warning"
-    assert (found["fill.remark"]["severity"], found["fill.remark"]["meta"]["min_rows"]) == ("critical", 20)
+    assert (found["fill.remark"]["severity"], found["fill.remark"]["meta"]["min_rows"]) == ("critical", 50)
 
 
 @pytest.mark.parametrize(
     ("rows", "column", "share", "told"),
     [
         (100, "remark", 0.8, False),
-        (9, "remark", 1.0, False),
-        (12, "remark", 0.95, True),
-        (12, "valid_to_on", 1.0, False),
+        (49, "remark", 1.0, False),
+        (50, "remark", 0.95, True),
+        (50, "valid_to_on", 1.0, False),
     ],
 )
 def test_one_earlier_batch_is_history_where_it_is_plain(tmp_path, rows, column, share, told):
@@ -69,7 +69,7 @@ def test_one_earlier_batch_is_history_where_it_is_plain(tmp_path, rows, column, 
     assert (f"fill.{column}.history" in found) == told
     if told:
         rule = found[f"fill.{column}.history"]
-        assert (rule["severity"], rule["kwargs"]["min_value"], rule["meta"]["min_rows"]) == ("warning", 0.475, 10)
+        assert (rule["severity"], rule["kwargs"]["min_value"], rule["meta"]["min_rows"]) == ("warning", 0.475, 50)
 
 
 def test_full_delivery_may_not_shrink_below_half(tmp_path):
@@ -162,3 +162,16 @@ def test_columns_of_a_rule_include_its_row_condition():
     condition = {"type": "and", "conditions": [{"type": "nullity", "column": {"name": "c"}, "is_null": True}]}
     rule = {"kwargs": {"column_A": "a", "column_B": "b", "row_condition": condition}}
     assert columns_of(rule) == ["a", "b", "c"]
+
+
+def test_shares_count_from_the_number_of_rows_that_the_contract_says(tmp_path):
+    pack = [
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "remark", **share}, "severity": "info",
+         "notes": "样例", "meta": {"rule": f"r.{n}", "title": "样例"}}
+        for n, share in enumerate(({"mostly": 0.9}, {}))
+    ]  # fmt: skip
+    (tmp_path / "penalty_like.json").write_text(json.dumps({"expectations": pack}))
+    found = rules(composed(tmp_path, contract=contract_of(quality={"min_rows": 7})))
+    assert found["fill.remark"]["meta"]["min_rows"] == found["r.0"]["meta"]["min_rows"] == 7
+    assert found["duplicate.key"]["meta"]["min_rows"] == 7
+    assert "min_rows" not in found["r.1"]["meta"], "a rule about each row"

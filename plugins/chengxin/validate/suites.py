@@ -1,7 +1,8 @@
 """From a contract, a kind's rule pack and the facts of earlier batches to one GX suite (a JSON dict without ids).
 
 A bound may be {"$PARAMETER": "today - 365"} or {"$PARAMETER": "year"}: `bind` puts the day in, so that the composed
-suite does not change from day to day. `meta.min_rows` makes a rule count only for batches of at least so many rows.
+suite does not change from day to day. `meta.min_rows` makes a rule count only for batches of at least so many rows;
+with `meta.or_empty` it counts as well where a column is empty throughout.
 """
 
 import csv
@@ -222,6 +223,10 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
     source = next((c for c in contract.columns if c.element == element.id), None)
     required, optional = (source.required, source.optional) if source else (None, False)
 
+    def always(rule: Expectation) -> list[Expectation]:
+        """Let a column count that is empty throughout, however few rows there are: then the delivery is of no use."""
+        return [{**rule, "meta": {**rule["meta"], "or_empty": True}}]
+
     def guard(suffix: str, severity: str, notes: str, **bounds: Any) -> Expectation:
         kind_of = "expect_column_proportion_of_non_null_values_to_be_between"
         title = f"字段『{element.title}』填充率"
@@ -234,14 +239,14 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
     shares = [float(f["fill"][column]) for f in known]
     stated = contract.quality.fill.get(element.id)
     if stated is not None:
-        return [guard("", "critical", "数据合同 quality.fill 规定的下限", min_value=stated)]
+        return always(guard("", "critical", "数据合同 quality.fill 规定的下限", min_value=stated))
     if source and source.one_of:  # which of them the rows have may change; a row with none of them is told itself
         return []
     # the event of a kind that founds persons is a death: most have none
     event = kind.event_on if kind.founds != "person" else None
     named = {*kind.required, *kind.key, event} - set(kind.key_optional)
     if required or (element.id in named and required is None):
-        return [guard("", "critical", "必填、主键或事件日期字段至少一半有值", min_value=0.5)]
+        return always(guard("", "critical", "必填、主键或事件日期字段至少一半有值", min_value=0.5))
     usual = median(shares) if len(shares) >= 2 else None
     once = None
     if len(shares) == 1 and shares[0] >= NEARLY_ALL and known[0]["rows"] >= contract.quality.min_rows:

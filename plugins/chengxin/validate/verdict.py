@@ -51,7 +51,8 @@ def outcome(rule: Mapping[str, Any], judged: Mapping[str, Any], rows: int, shown
     observed = raw.get("observed_value")
     if not any(word in rule["type"] for word in _COUNTING) and rule["kwargs"].get("column") not in shown:
         observed = None
-    enough = rows >= int(rule["meta"].get("min_rows", 0))
+    empty = rule["meta"].get("or_empty", False) and raw.get("observed_value") == 0
+    enough = empty or rows >= int(rule["meta"].get("min_rows", 0))
     return Outcome(rule, bool(judged["success"]), result, enough, observed)
 
 

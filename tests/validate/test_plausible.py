@@ -36,7 +36,7 @@ def row(n, **more):
 def found(tmp_path, *deliveries):
     """Return the verdict of the last of several deliveries: status and rules, those that only inform left out."""
     office = Office(tmp_path)
-    office.contract("penalty_list", "penalty", NAMES, quality={})
+    office.contract("penalty_list", "penalty", NAMES, quality={"min_rows": 20})
     for day, rows in enumerate(deliveries):
         account = office.deliver("penalty_list", *rows, day=day)
     folder = office.layout.validation("penalty_list", account["batch_id"])
@@ -165,9 +165,7 @@ def guarantees(tmp_path, *deliveries, **of_amount):
     office = Office(tmp_path)
     columns = [{"source": n, "element": n, **({"unit": "元", **of_amount} if n == "guaranteed_amount" else {})}
                for n in GUARANTEE]  # fmt: skip
-    office.contract(
-        "vouching", "guarantee", GUARANTEE, columns=columns, quality={"quarantined": {"warn": 0.9, "hold": 0.95}}
-    )
+    office.contract("vouching", "guarantee", GUARANTEE, columns=columns, quality={"min_rows": 20})
     for day, rows in enumerate(deliveries):
         account = office.deliver("vouching", *rows, day=day)
     folder = office.layout.validation("vouching", account["batch_id"])

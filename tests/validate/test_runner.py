@@ -168,7 +168,7 @@ def test_stale_batch_is_a_warning_with_its_newest_day(tmp_path):
 
 
 def test_repeated_business_keys_are_a_warning(tmp_path):
-    rows = rows_of(20) + rows_of(10)
+    rows = rows_of(40) + rows_of(10)
     verdict, _ = judge(tmp_path, rows)
     assert by_rule(verdict)["duplicate.key"].failing_rows == 20
 
@@ -180,7 +180,8 @@ def test_batch_about_unregistered_subjects_is_a_warning(tmp_path, known, warned)
     identifiers = tmp_path / "identifiers.parquet"
     pq.write_table(pa.table({"identifier_type": ["uscc"] * known, "identifier_value": codes[:known]}), identifiers)
     about = [row | {"uscc": code} for row, code in zip(rows, codes, strict=True)]
-    verdict, _ = judge(tmp_path, about, registry=[identifiers])
+    contract = contract_of(quality={"min_rows": 40})
+    verdict, _ = judge(tmp_path, about, registry=[identifiers], contract=contract)
     assert ("relation.subject_known" in by_rule(verdict)) == warned
 
 

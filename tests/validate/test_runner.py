@@ -72,7 +72,8 @@ def test_good_batch_is_accepted_and_leaves_its_evidence(tmp_path):
 
 
 def test_batch_whose_every_date_is_missing_is_held(tmp_path):
-    rows = [{**row, "decision_on": None, "valid_to_on": None} for row in rows_of(30)]
+    rows = [{**row, "decision_on": None, "valid_to_on": None} for row in rows_of(60)]
+    assert judge(tmp_path, rows[:8], name="few")[0].status == "hold"
     verdict, _ = judge(tmp_path, rows)
     assert verdict.status == "hold"
     assert by_rule(verdict)["fill.decision_on"].message == "字段『决定日期』填充率 0.0%（此前 100.0%），低于下限 50.0%"

@@ -204,7 +204,7 @@ def show_quarantine(console: Console, result: dict[str, Any]) -> None:
     for batch in result["batches"]:
         by = "；".join(f"{n:,} 行由 {b} 更正" for b, n in batch["mended"].items())
         overtaken = f"{batch['overtaken']:,} 行已被新的全量取代" if batch["overtaken"] else ""
-        again = f"{batch['again']:,} 行又原样报来" if batch["again"] else ""
+        again = f"{batch['again']:,} 行又报来、仍有误" if batch["again"] else ""
         closed = "；".join(f"{n:,} 行人工办结（{reason}）" for reason, n in batch["closed"].items())
         more = "；".join(t for t in (by, again, overtaken, closed) if t)
         console.print(

@@ -99,7 +99,7 @@ def test_a_home_that_may_not_be_written_is_one_line(place: tuple[Path, Path], tm
         capture_output=True,
         text=True,
         env=os.environ | {"HOME": "/tmp"},
-        preexec_fn=lambda: os.setuid(NOBODY),  # noqa: PLW1509
+        preexec_fn=lambda: os.setuid(NOBODY),
         check=False,
         cwd="/",
     )

@@ -12,6 +12,7 @@ ChengxinError                 root; carries a Chinese sentence for the operator
 ├── WorkerDied                standardise: a worker process was ended from outside, mostly for want of memory; try again
 ├── CommitConflict            publish.snapshot, store: somebody else moved the pointer or took the place; try again
 ├── CommitUnknown             publish.snapshot, store.remote: the outcome of a commit is not known; look first
+├── HomeOutdated              dataset.journal: the home was made in another format; make it anew
 ├── SnapshotDamaged           dataset.reader, publish.snapshot: no readable snapshot is left, or a named one is damaged
 └── InvariantBroken           anywhere: a sum that must hold does not; a bug, so stop
 """
@@ -95,6 +96,10 @@ class CommitUnknown(ChengxinError):
 
 class SnapshotDamaged(ChengxinError):
     """Raised by dataset.reader and publish.snapshot when no readable snapshot is left, or a named one is damaged."""
+
+
+class HomeOutdated(ChengxinError):
+    """Raised by dataset.journal when the home's admissions are of another format. Ingest anew into another home."""
 
 
 class InvariantBroken(ChengxinError):

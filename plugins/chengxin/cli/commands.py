@@ -46,8 +46,15 @@ class Context:
 
     @cached_property
     def settings(self) -> Settings:
-        """Return settings whose home can be read: from an object store as it was when first asked for."""
-        return remote.here(self.given, scopes.WITHOUT_PAYLOAD)
+        """Return settings whose home can be read: from an object store as it was when first asked for.
+
+        Raise HomeOutdated where the home is of another format.
+        """
+        from chengxin.dataset.journal import refuse_outdated
+
+        found = remote.here(self.given, scopes.WITHOUT_PAYLOAD)
+        refuse_outdated(Layout(found.home))
+        return found
 
     def batch(self, contract: Contract, batch_id: str | None) -> str | None:
         """Return a batch's id as given, None for all, or end with a usage error that names the newest ones."""

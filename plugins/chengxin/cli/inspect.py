@@ -50,14 +50,16 @@ def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, A
     admitted = journal.latest(journal.admissions(layout))
     rows = []
     for contract in contracts.values():
-        problem, landed, accounts, gaps = "", [], [], []
+        problem, landed, others, accounts, gaps = "", [], [], [], []
         try:
             landed = landing.batches(settings, contract.id)
-            accounts = [pipeline.counts_of(contract, b, settings) for b in landed]
+            others = [b for b in landed if (contract.id, b.batch_id) not in admitted]
+            accounts = [vars(a) for b in landed if (a := admitted.get((contract.id, b.batch_id)))]
+            accounts += [pipeline.counts_of(contract, b, settings) for b in others]
             gaps = landing.missing(contract, settings)
         except Exception as error:  # damage of one data set hides no other
             problem = told(error, "查看")
-        aside = [a for b in landed if (a := pipeline.aside(contract, b.batch_id, settings))]
+        aside = [a for b in others if (a := pipeline.aside(contract, b.batch_id, settings))]
         rows.append(
             {
                 "dataset": contract.id,
@@ -71,7 +73,7 @@ def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, A
                 "held": [a["batch_id"] for a in accounts if a["verdict"] == "hold"],
                 "closed": sum(map(len, closings.in_force(closings.read(layout, contract.id)).values())),
                 "gaps": gaps,
-                "pending": sum((contract.id, b.batch_id) not in admitted for b in landed),
+                "pending": len(others),
             }
         )
     current = {}

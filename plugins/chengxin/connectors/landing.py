@@ -9,10 +9,12 @@ The receipts are the only memory: what to ask a source for next is read from the
 """
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,10 +111,13 @@ def land(
         return batch
 
 
-def batches(settings: Settings, dataset: str) -> list[Batch]:
-    """Return the landed batches of a data set in the order in which they count: as of when, name, id."""
+def batches(settings: Settings, dataset: str, but: Container[str] = ()) -> list[Batch]:
+    """Return the landed batches of a data set in the order in which they count: as of when, name, id.
+
+    but: batches that are left out, unread.
+    """
     folder = Layout(settings.home).landing(dataset, "")
-    return sorted(_receipts(folder), key=lambda b: (b.as_of, b.delivery, b.batch_id))
+    return sorted(_receipts(folder, but), key=lambda b: (b.as_of, b.delivery, b.batch_id))
 
 
 def arrived_at(receipt: Mapping[str, Any]) -> datetime:
@@ -122,12 +127,15 @@ def arrived_at(receipt: Mapping[str, Any]) -> datetime:
 
 def arrived_on(settings: Settings, batch: Batch) -> date:
     """Return the Shanghai day on which a batch reached us; its terms count from there."""
-    receipt = read_json(Layout(settings.home).landing(batch.dataset, batch.batch_id) / RECEIPT)
-    return arrived_at(receipt).astimezone(SHANGHAI).date()
+    locator = _receipt(Layout(settings.home).landing(batch.dataset, batch.batch_id) / RECEIPT)[1]
+    arrived = datetime.fromisoformat(locator["arrived"]) if locator.get("arrived") else batch.received_at
+    return arrived.astimezone(SHANGHAI).date()
 
 
 def landed(settings: Settings, dataset: str, batch_id: str) -> Batch:
     """Return one landed batch; raise DeliveryCorrupt when its receipt is damaged, FileNotFoundError without one."""
+    if Path(batch_id).name != batch_id or batch_id.startswith("."):
+        raise FileNotFoundError(batch_id)  # no name of a batch
     return _read_receipt(Layout(settings.home).landing(dataset, batch_id) / RECEIPT)
 
 
@@ -137,7 +145,7 @@ def cursor(settings: Settings, dataset: str, counted: Container[str] | None = No
     for batch in reversed(batches(settings, dataset)):
         if counted is not None and batch.batch_id not in counted:
             continue
-        locator = read_json(folder / batch.batch_id / RECEIPT)["locator"]
+        locator = _receipt(folder / batch.batch_id / RECEIPT)[1]
         if locator.get("live"):
             return dict(locator)
     return {}
@@ -148,7 +156,7 @@ def missing(contract: Contract, settings: Settings, offered: Sequence[Delivery] 
     if "{seq}" not in str(contract.delivery.options.get("pattern", "")):
         return []
     folder = Layout(settings.home).landing(contract.id, "")
-    locators = [read_json(folder / b.batch_id / RECEIPT)["locator"] for b in batches(settings, contract.id)]
+    locators = [_receipt(folder / b.batch_id / RECEIPT)[1] for b in batches(settings, contract.id)]
     locators += [d.locator for d in offered]
     numbers = [(str(at.get("period") or ""), at["seq"]) for at in locators if at.get("seq") is not None]
     return gaps(numbers, contract.delivery.options.get("sequence", "per_date"))
@@ -174,7 +182,7 @@ def verify_landed(settings: Settings, batch: Batch) -> list[str]:
     extra = sorted(present - {f.name for f in batch.files})
     problems += [f"批次 {batch.batch_id}：出现未登记的文件“{name}”" for name in extra]
     try:
-        intact = _read_receipt(folder / RECEIPT) == batch
+        intact = _parsed(folder / RECEIPT)[0] == batch
     except (OSError, DeliveryCorrupt):
         intact = False
     return problems if intact else [*problems, f"批次 {batch.batch_id}：接收回执缺失或被改动"]
@@ -299,15 +307,33 @@ def _with_digest(folder: Path, digest: str) -> Batch | None:
     return None
 
 
-def _receipts(folder: Path) -> Iterator[Batch]:
-    paths = (p for p in folder.glob(f"*/{RECEIPT}") if not p.parent.name.startswith(BUILDING))
-    return (_read_receipt(path) for path in sorted(paths))
+def _receipts(folder: Path, but: Container[str] = ()) -> Iterator[Batch]:
+    names = sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else []
+    for name in names:
+        if name not in but and not name.startswith(".") and (path := folder / name / RECEIPT).is_file():
+            yield _read_receipt(path)
 
 
 def _read_receipt(path: Path) -> Batch:
+    return _receipt(path)[0]
+
+
+def _receipt(path: Path) -> tuple[Batch, dict[str, Any]]:
+    """Return a batch and its locator. Receipts never change: a process reads each once."""
+    found = path.stat()
+    return _once(path, (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=1 << 16)
+def _once(path: Path, stamp: tuple[int, int, int]) -> tuple[Batch, dict[str, Any]]:
+    return _parsed(path)
+
+
+def _parsed(path: Path) -> tuple[Batch, dict[str, Any]]:
     names = {f.name for f in fields(Batch)}
     try:
-        return Batch.from_json({k: v for k, v in read_json(path).items() if k in names})
+        said = read_json(path)
+        return Batch.from_json({k: v for k, v in said.items() if k in names}), dict(said.get("locator") or {})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DeliveryCorrupt(
             f"批次 {path.parent.name} 的接收回执已损坏；请从备份恢复或删除该批次后重新接收"

@@ -115,6 +115,7 @@ class Settling:
         self.judgements = ledger.read(self.layout)
         self.everything = journal.admissions(self.layout)
         self.changed: dict[tuple[str, str], Admission] = {}
+        self.growth = max((a.order for a in self.everything if a.accepted and _registers(a)), default=-1)
         if self.judgements:
             for dataset in sorted({a.dataset for a in self.everything if not _registers(a)}):
                 if dataset in self.contracts:
@@ -137,8 +138,7 @@ class Settling:
         """Try a batch's waiting rows unless that was done for all that the registry and the ledger hold."""
         if not account.unlinked:
             return
-        growth = max((a.order for a in self.everything if a.accepted and _registers(a)), default=-1)
-        note = self._note(account)
+        note, growth = self._note(account), self.growth
         judged = len(self.judgements) > max(_judged(account), note.get("judged", 0)) and not _registers(account)
         if (growth > max(account.order, note.get("order", -1)) or judged) and not self._link(account):
             self._write(account, {"order": growth, "judged": len(self.judgements)})
@@ -197,6 +197,8 @@ class Settling:
         again = link_batch(contract, landed, account, self.everything, self.settings, reopen, corrected)
         if again:
             self.everything = (*self.everything, again)
+            if again.accepted and _registers(again):
+                self.growth = again.order
             self.changed[again.dataset, again.batch_id] = again
         return again is not None
 

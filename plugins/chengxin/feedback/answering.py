@@ -4,7 +4,7 @@ A run that is killed anywhere leaves packages that are whole or absent, and at w
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -21,8 +21,9 @@ from chengxin.dataset import closings
 from chengxin.dataset.refusals import OpenRefusals, Refusals, Standing
 from chengxin.errors import ChengxinError, NotAnswered, of_home, told
 from chengxin.feedback import package
-from chengxin.feedback.outcomes import Outcome
-from chengxin.feedback.receipt import Settling, body, settling, wait_is_over
+from chengxin.feedback.outcomes import Outcome, accounts, ended, waited_out
+from chengxin.feedback.receipt import Settling, body, settling
+from chengxin.handover import Batch, Verdict
 from chengxin.settings import Settings
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
@@ -51,20 +52,28 @@ def refusals(contract: Contract, outcomes: Sequence[Outcome], settings: Settings
 
 
 def answer(
-    contract: Contract, outcomes: Sequence[Outcome], settings: Settings, clock: Clock, *, again: Sequence[str] = ()
+    contract: Contract,
+    settings: Settings,
+    clock: Clock,
+    judged: Callable[[Batch], Verdict | None],
+    *,
+    again: Sequence[str] = (),
 ) -> list[Answered]:
     """Answer the batches of a data set; return the newest answer of each that was built or handed over now.
 
-    again: batches whose newest answer is handed over once more, though that was done. Raise NotAnswered, after all
-    others, where the answer of some batch cannot be made.
+    judged: as of `outcomes.ended`. again: batches whose newest answer is handed over once more, though that was done.
+    Raise NotAnswered, after all others, where the answer of some batch cannot be made.
     """
     layout = Layout(settings.home)
     with held(layout, f"feedback-{contract.id}"):
         settled = closings.digest(closings.in_force(closings.read(layout, contract.id)))
-        failed: dict[str, str] = {}
-        state = _state(contract, outcomes, settled, clock.today())
-        unchanged = _unchanged(layout, contract, state)
-        fresh = set() if unchanged else _build(contract, outcomes, settings, clock.today(), failed)
+        today, failed = clock.today(), dict[str, str]()
+        state = _state(contract, accounts(contract, settings, judged), settled, waited_out(contract, settings, today))
+        known, unsent = _marked(layout, contract)
+        if known == state and not again and not unsent:
+            return []
+        outcomes = ended(contract, settings, judged)
+        fresh = set() if known == state else _build(contract, outcomes, settings, today, failed)
         due = [o.batch.batch_id for o in outcomes if replayed(o.batch) is None]
         done = []
         for batch_id in due:
@@ -74,7 +83,8 @@ def answer(
                     done.append(_send(contract, folder, settings, clock))
         if failed:
             raise NotAnswered("；".join(f"批次 {b} 的反馈没有做成：{said}" for b, said in failed.items()))
-        atomic.write_json(_mark(layout, contract), state)
+        left = [a.batch_id for a in done if a.sent is None]
+        atomic.write_json(_mark(layout, contract), {**state, "unsent": left})
         return done
 
 
@@ -90,20 +100,19 @@ def _kept(batch_id: str, failed: dict[str, str]) -> Iterator[None]:
 
 
 def _mark(layout: Layout, contract: Contract) -> Path:
-    """Return the file that tells for which state everything is built; a cache, may be deleted."""
+    """Return the file that tells for which state all is built, and what is not handed over; may be deleted."""
     return layout.home / "feedback" / contract.id / "answered.json"
 
 
-def _state(contract: Contract, outcomes: Sequence[Outcome], settled: list[Any], today: date) -> dict[str, Any]:
-    accounts = [[o.batch.batch_id, o.account.revision if o.account else None, o.verdict.digest] for o in outcomes]
-    waited = [o.batch.batch_id for o in outcomes if wait_is_over(contract, o, today)]
-    made_under = {"library": __version__, "contract": contract_digest(contract)}
-    return {**made_under, "accounts": accounts, "settled": settled, "waited": waited}
-
-
-def _unchanged(layout: Layout, contract: Contract, state: dict[str, Any]) -> bool:
+def _marked(layout: Layout, contract: Contract) -> tuple[dict[str, Any], list[str]]:
     mark = _mark(layout, contract)
-    return mark.exists() and bool(atomic.read_json(mark) == state)
+    said = dict(atomic.read_json(mark)) if mark.exists() else {}
+    return said, said.pop("unsent", [])
+
+
+def _state(contract: Contract, known: list[list[Any]], settled: list[Any], waited: list[str]) -> dict[str, Any]:
+    made_under = {"library": __version__, "contract": contract_digest(contract)}
+    return {**made_under, "accounts": known, "settled": settled, "waited": waited}
 
 
 def newest(layout: Layout, dataset: str, batch_id: str) -> Path | None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
 from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
@@ -55,6 +56,31 @@ def ended(contract: Contract, settings: Settings, judged: Callable[[Batch], Verd
         arrived, by = landing.arrived_on(settings, batch), superseded.get(batch.batch_id)
         found.append(Outcome(batch, account, counts, summary, verdict, arrived, by))
     return found
+
+
+def accounts(contract: Contract, settings: Settings, judged: Callable[[Batch], Verdict | None]) -> list[list[Any]]:
+    """Return what tells the outcomes of `ended` from others: [batch, revision], [held batch, digest of its verdict].
+
+    Reads no file of an admitted batch.
+    """
+    mine = (a for a in journal.admissions(Layout(settings.home)) if a.dataset == contract.id)
+    admitted = {a.batch_id: a.revision for a in mine}
+    open_ones = landing.batches(settings, contract.id, but=admitted)
+    held = [[b.batch_id, v.digest] for b in open_ones if (v := judged(b)) is not None and v.status == "hold"]
+    return [*map(list, admitted.items()), *held]
+
+
+def waited_out(contract: Contract, settings: Settings, today: date) -> list[str]:
+    """Return the batches with rows that have waited for their subject as long as the contract says."""
+    newest = journal.latest(journal.admissions(Layout(settings.home)))
+    waiting = [b for (dataset, b), a in newest.items() if dataset == contract.id and a.unlinked]
+    landed = (landing.landed(settings, contract.id, b) for b in waiting)
+    return [b.batch_id for b in landed if today > wait_until(contract, landing.arrived_on(settings, b))]
+
+
+def wait_until(contract: Contract, arrived: date) -> date:
+    """Return the last day on which rows of a batch that arrived then only wait."""
+    return arrived + timedelta(days=contract.feedback.wait_days)
 
 
 def _superseded(batches: Sequence[Batch], admissions: Sequence[Admission]) -> dict[str, str]:

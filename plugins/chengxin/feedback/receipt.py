@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from chengxin.clock import SHANGHAI
 from chengxin.contracts.models import Contract
 from chengxin.dataset.refusals import Standing
 from chengxin.feedback import words
-from chengxin.feedback.outcomes import COUNTS, Outcome
+from chengxin.feedback.outcomes import COUNTS, Outcome, wait_until
 from chengxin.model.assessment import assessment
 from chengxin.model.working_days import working_days
 
@@ -40,15 +40,6 @@ def settling(standing: Mapping[str, Standing]) -> dict[str, Settling]:
     return {by: Settling(*both) for by, both in found.items()}
 
 
-def wait_is_over(contract: Contract, outcome: Outcome, today: date) -> bool:
-    """Tell whether rows of a batch have waited for their subject as long as the contract says."""
-    return bool(outcome.counts["unlinked"]) and today > _wait_until(contract, outcome)
-
-
-def _wait_until(contract: Contract, outcome: Outcome) -> date:
-    return outcome.arrived + timedelta(days=contract.feedback.wait_days)
-
-
 def body(
     contract: Contract, outcome: Outcome, standing: Standing, today: date, settles: Settling | None = None
 ) -> dict[str, Any]:
@@ -59,8 +50,8 @@ def body(
         more["mend_by"] = assessment().mended_by(outcome.arrived, working_days()).isoformat()
         more["mend_days"] = assessment().correction_days
     if outcome.counts["unlinked"]:
-        over = wait_is_over(contract, outcome, today)
-        more["waits"] = {"until": _wait_until(contract, outcome).isoformat(), "over": over}
+        until = wait_until(contract, outcome.arrived)
+        more["waits"] = {"until": until.isoformat(), "over": today > until}
     if settles:
         more["settles"] = {"mended": dict(settles.mended), "again": dict(settles.again)}
     return {

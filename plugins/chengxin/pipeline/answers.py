@@ -29,8 +29,9 @@ def answer(contract: Contract, settings: Settings, clock: Clock, *, again: Seque
     """
     if not Layout(settings.home).landing(contract.id, "").is_dir():
         return []
-    found = outcomes(contract, settings)
-    return answering.answer(contract, found, settings, clock, again=again)
+    return answering.answer(
+        contract, settings, clock, lambda landed: verdict_of(contract, landed, settings), again=again
+    )
 
 
 @at_home.dataset_stage

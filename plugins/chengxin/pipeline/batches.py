@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,7 @@ def discover(contract: Contract, settings: Settings, since: datetime | None = No
     A pull goes on from the newest one that was admitted: the rows of a held one, which may never be let in, come again.
     """
     refuse_unfinished(contract)
-    admitted = journal.latest(journal.admissions(Layout(settings.home)))
-    counted = {batch_id for dataset, batch_id in admitted if dataset == contract.id}
+    counted = {a.batch_id for a in journal.admissions(Layout(settings.home)) if a.dataset == contract.id}
     offered = landing.offered(contract, settings, since, counted)
     for gap in landing.missing(contract, settings, offered):
         log.warning("%s：报送序号不连续，%s；已到的照常处理，请向提供部门核实", contract.id, gap)
@@ -66,10 +66,10 @@ def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Cloc
 @at_home.landing
 def batch(settings: Settings, dataset: str, batch_id: str) -> Batch:
     """Return a landed batch by its id."""
-    for landed in landing.batches(settings, dataset):
-        if landed.batch_id == batch_id:
-            return landed
-    raise DeliveryCorrupt(f"没有名为 {batch_id} 的批次（数据集 {dataset}）；请核对批次号")
+    try:
+        return landing.landed(settings, dataset, batch_id)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DeliveryCorrupt(f"没有名为 {batch_id} 的批次（数据集 {dataset}）；请核对批次号") from error
 
 
 @guarded("查找待处理批次")
@@ -82,13 +82,8 @@ def pending(contract: Contract, settings: Settings) -> list[Batch]:
 
 @at_home.landing
 def _open(contract: Contract, settings: Settings) -> list[Batch]:
-    layout = Layout(settings.home)
-    admitted = journal.latest(journal.admissions(layout))
-    return [
-        b
-        for b in landing.batches(settings, contract.id)
-        if (contract.id, b.batch_id) not in admitted and not _held(contract, b, settings)
-    ]
+    admitted = {a.batch_id for a in journal.admissions(Layout(settings.home)) if a.dataset == contract.id}
+    return [b for b in landing.batches(settings, contract.id, but=admitted) if not _held(contract, b, settings)]
 
 
 @attempts.counted("标准化")
@@ -111,7 +106,7 @@ def standardise(contract: Contract, landed: Batch, settings: Settings) -> Standa
 
 
 def _admitted(contract: Contract, landed: Batch, settings: Settings) -> Admission | None:
-    return journal.latest(journal.admissions(Layout(settings.home))).get((contract.id, landed.batch_id))
+    return journal.account(Layout(settings.home), contract.id, landed.batch_id)
 
 
 @attempts.counted("校验")
@@ -327,7 +322,15 @@ def _history(contract: Contract, landed: Batch, settings: Settings) -> list[Any]
     }
     if replayed(landed) or landed.corrects:
         return []  # what is usual of deliveries is not asked of some rows
-    partial = {b.batch_id for b in landing.batches(settings, contract.id) if replayed(b) or b.corrects}
-    earlier = sorted((p, b) for b, p in place.items() if p[0] <= landed.as_of and b not in partial)
-    files = [layout.validation(contract.id, b) / "facts.json" for _, b in earlier[-HISTORY:]]
-    return [atomic.read_json(f) for f in files if f.exists()]
+    earlier = sorted(((p, b) for b, p in place.items() if p[0] <= landed.as_of), reverse=True)
+    whole = (b for _, b in earlier if not _of_some_rows(contract, b, settings))
+    files = [layout.validation(contract.id, b) / "facts.json" for b in islice(whole, HISTORY)]
+    return [atomic.read_json(f) for f in reversed(files) if f.exists()]
+
+
+def _of_some_rows(contract: Contract, batch_id: str, settings: Settings) -> bool:
+    try:
+        batch = landing.landed(settings, contract.id, batch_id)
+    except FileNotFoundError:
+        return False
+    return bool(replayed(batch) or batch.corrects)

@@ -102,9 +102,9 @@ def review(contracts: Mapping[str, Contract], settings: Settings) -> Review | No
     if not fresh:
         return None
     doubts = [doubt for a in fresh if (doubt := _doubted(contracts, a, layout))]
-    known = set(now.extra.get("held", ())) if now else set()
+    known = {b for _, b in everything} | set(now.extra.get("held", ()) if now else ())
     for dataset, contract in sorted(contracts.items()):
-        doubts += _held(contract, {b for d, b in everything if d == dataset} | known, settings)
+        doubts += _held(contract, known, settings)
     if not doubts:
         return None
     separable = sorted({d.dataset for d in doubts if kind_of(contracts[d.dataset]).registers == "none"})
@@ -170,15 +170,13 @@ def _doubted(contracts: Mapping[str, Contract], admission: Admission, layout: La
 
 def _held(contract: Contract, known: Collection[str], settings: Settings) -> list[Doubt]:
     layout = Layout(settings.home)
-    folder = layout.landing(contract.id, "")
-    names = {path.parent.name for path in folder.glob(f"*/{landing.RECEIPT}")} - set(known)
     doubts: list[Doubt] = []
     try:
-        batches = landing.batches(settings, contract.id) if names else []
+        batches = landing.batches(settings, contract.id, but=known)
     except DeliveryCorrupt:  # told where the data set is worked on; the others are published
         return doubts
     for landed in batches:
-        verdict = verdict_of(contract, landed, settings) if landed.batch_id in names else None
+        verdict = verdict_of(contract, landed, settings)
         if verdict is not None and verdict.status == "hold":
             summary = atomic.read_json(layout.standard(contract.id, landed.batch_id) / "summary.json")
             counts = {"received": int(summary["received"]), "quarantined": int(summary["received"])}

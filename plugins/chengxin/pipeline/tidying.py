@@ -1,6 +1,8 @@
 """Remove what killed runs left behind."""
 
+import os
 import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,31 +23,28 @@ def tidy(settings: Settings) -> int:
     layout = Layout(settings.home)
     privacy.close(layout.home)
     removed = scratch.sweep(layout.work)
-    known: set[tuple[str, int]] = set()
-    order = 0
     for folder in sorted((layout.home / "batches").glob("*")):
         busy = lock.held(layout, f"dataset-{folder.name}", seconds=0)
         with suppress(CommitConflict), busy, lock.held(layout, "registry"):
-            order = _follow(layout, known, order)
-            removed += _stray_links(layout, folder, known) + atomic.sweep(folder)
+            removed += _sweep(folder, {(a.batch_id, a.revision) for a in journal.admissions(layout)})
     with lock.held(layout, "registry"):
         return removed + atomic.sweep(layout.journal)
 
 
-def _follow(layout: Layout, known: set[tuple[str, int]], order: int) -> int:
-    """Take the accounts from `order` on into `known` (batch, revision); return the order of the next one."""
-    while (path := layout.journal / f"{order:08d}.json").exists():
-        entry = atomic.read_json(path)
-        known.add((entry["batch_id"], entry["revision"]))
-        order += 1
-    return order
+def _sweep(folder: Path, known: Collection[tuple[str, int]]) -> int:
+    """Delete what is half-written below a data set's batches, and links that no account names. Return how many.
 
-
-def _stray_links(layout: Layout, folder: Path, known: set[tuple[str, int]]) -> int:
-    """Delete links that no account names. A journal with a gap is no reason to delete: reading it whole raises."""
-    stray = [p for p in folder.glob("*/links-*") if (p.parent.name, int(p.name[6:])) not in known]
-    if stray:
-        journal.admissions(layout)
-    for path in stray:
-        shutil.rmtree(path)
-    return len(stray)
+    known: batch and revision of all accounts. Inside the folders of an admitted batch nobody writes any more, so only
+    what lies beside them is looked at.
+    """
+    removed = atomic.sweep(folder, deep=False)
+    for batch in [e for e in os.scandir(folder) if e.is_dir()]:
+        inside = os.listdir(batch)  # noqa: PTH208  of as many folders as there are batches
+        stray = [n for n in inside if n.startswith("links-") and (batch.name, int(n[6:])) not in known]
+        for name in stray:
+            shutil.rmtree(folder / batch.name / name)
+        deep = (batch.name, 0) not in known
+        if deep or any(name.startswith(atomic.BUILDING) for name in inside):
+            removed += atomic.sweep(folder / batch.name, deep=deep)
+        removed += len(stray)
+    return removed

@@ -6,6 +6,7 @@ from pathlib import Path
 from chengxin import __version__
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
+from chengxin.resolve import digests
 from chengxin.settings import Settings
 from chengxin.standardise import run as standardising
 
@@ -26,11 +27,12 @@ VERSIONS_BY = "versions_by"  # in the versions of an account, where it is not th
 
 
 def versions_of(contract: Contract, settings: Settings) -> dict[str, str]:
-    """Return what an admission notes: versions of the library and the engines, digests of contract and suite."""
+    """Return what an admission notes: versions of library, engines and stored digests; digests of contract and suite."""
     return {
         "library": __version__,
         "contract": contract_digest(contract),
         "suite": validation_digest(contract, settings).rsplit("+", 1)[1],
+        digests.KEY: digests.VERSION,
         **engines(),
         **({VERSIONS_BY: contract.delivery.versions_by} if contract.delivery.versions_by != "key" else {}),
     }

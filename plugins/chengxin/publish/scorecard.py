@@ -21,6 +21,7 @@ from chengxin import __version__
 from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
+from chengxin.dataset import journal
 from chengxin.errors import ContractError, InvariantBroken
 from chengxin.model.assessment import MEASURES, assessment
 from chengxin.model.regions import HUNAN, name_of, prefecture_of
@@ -136,6 +137,7 @@ def _assess(
     contracts: Mapping[str, Contract], settings: Settings, clock: Clock, month: str, state: str
 ) -> dict[str, Any]:
     layout = Layout(settings.home)
+    journal.refuse_outdated(layout)
     first, last = _bounds(month)
     through = min(last, clock.today() - timedelta(days=1))
     if clock.today() <= first:

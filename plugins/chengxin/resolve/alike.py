@@ -25,8 +25,8 @@ import pyarrow.parquet as pq
 
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import ColumnSpec, kind_columns
-from chengxin.resolve import places
-from chengxin.resolve.keys import VERSION_ORDER, compared
+from chengxin.resolve import digests, places
+from chengxin.resolve.keys import SUBJECT, VERSION_ORDER, compared
 from chengxin.resolve.session import parquet
 from chengxin.store.repeats import Digests
 
@@ -46,8 +46,11 @@ def near(kind: Kind, filled: set[str], subject: str, related: str) -> str | None
     numbers = [c for c in _key(kind) if _is_number(c)]
     if kind.registers != "none" or event not in filled or not (numbers or (_LOOSE in kind.key and event in kind.key)):
         return None
-    about = f"least({subject}, {related}), greatest({subject}, {related})" if "related" in kind.roles else subject
-    return f"hash({about}, s.{event})"
+    about = {SUBJECT: subject}
+    if "related" in kind.roles:
+        about = {SUBJECT: f"least({subject}, {related})", "other": f"greatest({subject}, {related})"}
+    day = next(c for c in kind_columns(kind) if c.element and c.element.id == event)
+    return digests.number(digests.row({**about, "on": digests.text(day, "s")}))
 
 
 def _key(kind: Kind) -> list[ColumnSpec]:

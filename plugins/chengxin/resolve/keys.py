@@ -5,41 +5,59 @@ from collections.abc import Collection
 from chengxin.handover import Batch, DeliveryMode
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import ColumnSpec, kind_columns
+from chengxin.resolve import digests
 from chengxin.resolve.session import literal
 
 STATUS, DELETED = "delivery_status_code", "2"
 RECORD_ID = "source_record_id"
+SUBJECT = "subject_id"
 
 # By what the versions of one record are ordered. A row that waited takes the place of its batch.
 VERSION_ORDER = "version_at, batch_order, row_id"
 
 
 def record_id(identity: str, kind: Kind, subject: str) -> str:
-    """Return the record's id: md5 over data set (or group of routes), subject and the kind's key, in hex."""
+    """Return the record's id: md5 over `natural`, in hex."""
+    return f"md5({natural(identity, kind, subject)})"
+
+
+def natural(identity: str, kind: Kind, subject: str) -> str:
+    """Return SQL that joins data set (or group of routes), subject and the kind's key by U+001F; '' where one is NULL.
+
+    The texts are canonical (resolve.digests). None is empty: standardise makes empty values NULL.
+    """
     columns = {c.element.id: c for c in reversed(kind_columns(kind)) if c.element}
-    keys = [f"coalesce({compared(columns[e], 's')}, '')" for e in kind.key]
-    return f"md5(concat_ws(chr(31), {', '.join([literal(identity), subject, *keys])}))"
+    keys = [f"coalesce({_key(columns[e])}, '')" for e in kind.key]
+    return f"concat_ws(chr(31), {', '.join([literal(identity), subject, *keys])})"
 
 
 def one_number(kind: Kind, subject: str) -> str:
     """Return SQL that digests what alone should name one record of a subject; NULL where a part of it is missing."""
     columns = {c.element.id: c for c in reversed(kind_columns(kind)) if c.element}
-    parts = [compared(columns[e], "s") for e in kind.one_number]
-    given = " AND ".join(f"{p} IS NOT NULL" for p in parts)
-    return f"CASE WHEN {given} THEN hash({', '.join([subject, *parts])}) END"
+    parts = {e: _key(columns[e]) for e in kind.one_number}
+    given = " AND ".join(f"{p} IS NOT NULL" for p in parts.values())
+    return f"CASE WHEN {given} THEN {digests.number(digests.row({SUBJECT: subject, **parts}))} END"
 
 
 def compared(column: ColumnSpec, alias: str) -> str:
-    """Return SQL for a key column as text: brackets are typed in half or full width, so in texts they are one."""
-    text = f"CAST({alias}.{column.name} AS VARCHAR)"
+    """Return SQL for a key column, or a text of one, as text that is compared within a run and never stored."""
+    return _brackets(column, f"CAST({alias}.{column.name} AS VARCHAR)")
+
+
+def _key(column: ColumnSpec) -> str:
+    return _brackets(column, digests.text(column, "s"))
+
+
+def _brackets(column: ColumnSpec, text: str) -> str:
+    """Brackets are typed in half or full width, so in texts they are one."""
     written = column.element is not None and column.element.type in {"text", "name"}
     return f"replace(replace({text}, '（', '('), '）', ')')" if written else text  # translate() takes 20 times as long
 
 
-def numbered_id(identity: str, natural: str) -> str:
-    """Return the id of a record that the source's own number names; where there is none, its natural id."""
+def numbered_id(identity: str, kind: Kind, subject: str) -> str:
+    """Return the id of a record that the source's own number names; where there is none, its `record_id`."""
     named = f"concat_ws(chr(31), {literal(identity)}, {literal(RECORD_ID)}, s.{RECORD_ID})"
-    return f"CASE WHEN s.{RECORD_ID} IS NULL THEN {natural} ELSE md5({named}) END"
+    return f"CASE WHEN s.{RECORD_ID} IS NULL THEN {record_id(identity, kind, subject)} ELSE md5({named}) END"
 
 
 def withdrawal(kind: Kind, columns: Collection[str]) -> str | None:
@@ -53,13 +71,13 @@ def payload(kind: Kind) -> str:
     """Return a 64-bit digest of what a row says, without where it came from.
 
     An amount counts as what it is worth, however it was spelled; where that is not known (foreign, unreadable), its
-    text does. DuckDB's hash(): cheap, but only comparable within one engine version, which every admission records.
+    text does.
     """
-    return f"hash({', '.join(map(_said, kind_columns(kind)))})"
+    return digests.number(digests.row({c.name: _said(c) for c in kind_columns(kind)}))
 
 
 def _said(column: ColumnSpec) -> str:
-    said = f"s.{column.name}"
+    said = digests.text(column, "s")
     amount = column.name.removesuffix("_raw")
     return said if amount == column.name else f"CASE WHEN s.{amount}_yuan IS NULL THEN {said} END"
 

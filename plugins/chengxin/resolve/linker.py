@@ -51,6 +51,11 @@ class RoleLink:
         """Fill column names into a lookup expression over the row `s`."""
         return expression.format(**{part: f"s.{column}" for part, column in self.fields.items()})
 
+    def values(self) -> list[str]:
+        """Return SQL over the row `s` for every value that is looked up, or that a row may add to the registry."""
+        asked = [value for _, needs, value, _ in _LOOKUPS if needs in self.fields]
+        return [self.sql(e) for e in dict.fromkeys([*asked, *(f"{{{c}}}" for c in CODES if c in self.fields)])]
+
 
 def prepare_lookup(connection: duckdb.DuckDBPyConnection) -> None:
     """Materialise what linking looks up: `lookup` holds values that name one subject, `ambiguous` those of several."""

@@ -30,7 +30,18 @@ from chengxin.errors import InvariantBroken
 from chengxin.handover import Admission, Batch
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import kind_columns
-from chengxin.resolve import alike, corrected, duplicates, keys, ledger, misnamed, missed, same_number, withdrawn
+from chengxin.resolve import (
+    alike,
+    corrected,
+    digests,
+    duplicates,
+    keys,
+    ledger,
+    misnamed,
+    missed,
+    same_number,
+    withdrawn,
+)
 from chengxin.resolve.founding import found, type_by_uscc
 from chengxin.resolve.held import create_gone, create_held
 from chengxin.resolve.ledger import Judgement
@@ -40,6 +51,7 @@ from chengxin.resolve.registry import Registry
 from chengxin.resolve.reopening import current, void
 from chengxin.resolve.same_number import TWIN, SameNumber
 from chengxin.resolve.session import parquet, session
+from chengxin.resolve.touched import narrow
 from chengxin.store.layout import Layout
 from chengxin.store.repeats import Digests, repeated
 
@@ -151,9 +163,17 @@ class Linking:
             only = f"""WHERE row_id IN (SELECT row_id FROM {parquet([self.again / "linked.parquet"])} WHERE waiting
                 UNION ALL SELECT row_id FROM undone)"""
         connection.execute(f"CREATE TEMP VIEW rows AS SELECT * FROM {parquet(self._standard)} {only}")
-        self.registry.attach(connection)
+        self.registry.attach(connection, "all")
         ledger.attach(connection, self.judgements if self.kind.registers == "none" else ())
+        narrow(connection, self.links.values(), self._settled_subjects())
         prepare_lookup(connection)
+
+    def _settled_subjects(self) -> list[int]:
+        """Return the subjects that `corrected` names."""
+        if self.corrected is None:
+            return []
+        columns = (self.corrected[name].to_pylist() for name in ("subject_id", "related_subject_id"))
+        return sorted({subject for column in columns for subject in column if subject is not None})
 
     def _undo(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Note what is reopened, and leave the table `undone` (row_id, repeated) of this batch's rows that are."""
@@ -236,8 +256,8 @@ class Linking:
         connection.execute(f"CREATE TEMP VIEW linked AS SELECT * FROM {parquet([self.target / 'linked.parquet'])}")
 
     def _record_id(self, subject: str) -> str:
-        natural = keys.record_id(self.identity, self.kind, subject)
-        return keys.numbered_id(self.identity, natural) if self._by_number else natural
+        named = keys.numbered_id if self._by_number else keys.record_id
+        return named(self.identity, self.kind, subject)
 
     def _twin(self, subject: str) -> str:
         """Return a column by which a number is known that names two records; none where that cannot be told, or be.
@@ -245,11 +265,11 @@ class Linking:
         It digests the number; where the number is the record, what the record would be without it.
         """
         if self._by_number:
-            return f"hash({keys.record_id(self.identity, self.kind, subject)}) AS {TWIN},"
+            return f"{digests.number(keys.natural(self.identity, self.kind, subject))} AS {TWIN},"
         filled = {c.element for c in self.contract.columns}
         numbers = []
         if keys.RECORD_ID in filled:
-            numbers.append(f"CASE WHEN s.{keys.RECORD_ID} IS NOT NULL THEN hash(s.{keys.RECORD_ID}) END")
+            numbers.append(digests.number(f"s.{keys.RECORD_ID}"))
         if self.kind.one_number and filled.issuperset(self.kind.one_number):
             numbers.append(keys.one_number(self.kind, subject))
         return f"coalesce({', '.join(numbers)}) AS {TWIN}," if numbers else ""

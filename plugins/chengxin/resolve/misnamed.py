@@ -23,6 +23,11 @@ _FORM = "subject_name_form"
 _KEY = r"upper(regexp_replace({0}, '[\s　（）()〔〕\[\]【】《》·•・.。,，、-]', '', 'g'))"
 
 
+def key_of(name: str) -> str:
+    """Return SQL for the match key of a name, as far as SQL can make it."""
+    return _KEY.format(name)
+
+
 def renamed(link: RoleLink, alias: str) -> str:
     """Return SQL that tells whether the row `s` bears another name than its subject in `lookup_uscc` does now."""
     if "name" not in link.fields or "uscc" not in link.fields:
@@ -57,7 +62,7 @@ def write(
 
 def _of_others(connection: duckdb.DuckDBPyConnection, link: RoleLink, *, registers: bool, founds: bool) -> None:
     """Fill `misnamed` and `same_named`."""
-    name = _KEY.format(f"s.{link.fields['name']}")
+    name = key_of(f"s.{link.fields['name']}")
     number = f"s.{link.fields['reg_no']}" if "reg_no" in link.fields else "NULL"
     also = ""
     if registers:

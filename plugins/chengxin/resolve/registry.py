@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from chengxin.handover import Admission
+from chengxin.model.kinds import kinds
 from chengxin.resolve.session import parquet
 from chengxin.store.layout import Layout
 
@@ -33,6 +34,8 @@ class Registry:
         """Return the files of `subjects`, `identifiers` or `names`, in order of admission."""
         found = []
         for a in self.admissions:
+            if kinds()[a.kind].registers == "none":
+                continue
             path = self.layout.links(a.dataset, a.batch_id, a.revision) / f"{table}.parquet"
             if path.exists():
                 found.append(path)

@@ -90,8 +90,8 @@ def sync_tree(folder: Path) -> None:
         fsync_folder(Path(root))
 
 
-def sweep(folder: Path) -> int:
-    """Delete what interrupted writers left directly or deeper below a folder. Return how many."""
+def sweep(folder: Path, *, deep: bool = True) -> int:
+    """Delete what interrupted writers left directly or, if `deep`, anywhere below a folder. Return how many."""
     removed = 0
     for root, folders, files in os.walk(folder):
         for name in [n for n in folders if n.startswith(BUILDING)]:
@@ -102,6 +102,8 @@ def sweep(folder: Path) -> int:
             if name.startswith(BUILDING):
                 (Path(root) / name).unlink(missing_ok=True)
                 removed += 1
+        if not deep:
+            break
     return removed
 
 

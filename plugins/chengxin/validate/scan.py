@@ -44,7 +44,10 @@ class Scan:
         self._connection = duckdb.connect(config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET enable_progress_bar = false")
-        self._connection.execute(_view_sql(parts, registry) + (_NOT_DELETED if without_deletions else ""))
+        *first, view = _view_sql(parts, registry)
+        for statement in first:
+            self._connection.execute(statement)
+        self._connection.execute(view + (_NOT_DELETED if without_deletions else ""))
         rows = self._connection.execute(f"DESCRIBE {BATCH}").fetchall()
         self.types: dict[str, str] = {row[0]: row[1] for row in rows}
         self.passes = 0
@@ -138,16 +141,26 @@ def plain_sql(suite: Mapping[str, Any], parts: Sequence[Path], registry: Sequenc
         needs = list(dict.fromkeys(n for e in suite["expectations"] for n in needs_of(e, scan.types)))
     scalars = [n for n in needs if isinstance(n, Scalar)]
     return [
-        _view_sql(parts, registry),
+        *_view_sql(parts, registry),
         *([scalar_sql(scalars)] if scalars else []),
         *(duplicates_sql(n) for n in needs if isinstance(n, Duplicates)),
         *(n.sql for n in needs if isinstance(n, Listing)),
     ]
 
 
-def _view_sql(parts: Sequence[Path], registry: Sequence[Path]) -> str:
-    known = f", {_known_subject(registry)} AS {KNOWN_SUBJECT}" if registry else ""
-    return f"CREATE OR REPLACE TEMP VIEW {BATCH} AS SELECT *{known} FROM {_relation(parts)}"
+def _view_sql(parts: Sequence[Path], registry: Sequence[Path]) -> list[str]:
+    """Return the statements that make the view; the last one may be extended by a condition.
+
+    Which USCCs of the batch the registry knows is worked out once: every query scans the view anew.
+    """
+    if not registry:
+        return [f"CREATE OR REPLACE TEMP VIEW {BATCH} AS SELECT * FROM {_relation(parts)}"]
+    known = f"""CREATE OR REPLACE TEMP TABLE known_subject AS SELECT DISTINCT identifier_value
+        FROM {_relation(registry)}
+        WHERE identifier_type = 'uscc' AND identifier_value IN (SELECT uscc FROM {_relation(parts)})"""
+    told = "CASE WHEN uscc IS NOT NULL THEN uscc IN (SELECT identifier_value FROM known_subject) END"
+    view = f"CREATE OR REPLACE TEMP VIEW {BATCH} AS SELECT *, {told} AS {KNOWN_SUBJECT} FROM {_relation(parts)}"
+    return [known, view]
 
 
 def scalar_sql(needs: Sequence[Scalar]) -> str:
@@ -199,11 +212,6 @@ def _where(predicate: str | None) -> str:
 
 def _rows(found: Sequence[Sequence[Any]]) -> list[RowRef]:
     return [(str(file), int(row)) for file, row in found]
-
-
-def _known_subject(registry: Sequence[Path]) -> str:
-    known = f"SELECT identifier_value FROM {_relation(registry)} WHERE identifier_type = 'uscc'"
-    return f"(uscc IN ({known}))"
 
 
 def _relation(parts: Sequence[Path]) -> str:

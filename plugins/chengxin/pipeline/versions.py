@@ -27,7 +27,7 @@ VERSIONS_BY = "versions_by"  # in the versions of an account, where it is not th
 
 
 def versions_of(contract: Contract, settings: Settings) -> dict[str, str]:
-    """Return what an admission notes: versions of library, engines and stored digests; digests of contract and suite."""
+    """Return what an admission notes: versions of library, engines, stored digests; digests of contract and suite."""
     return {
         "library": __version__,
         "contract": contract_digest(contract),

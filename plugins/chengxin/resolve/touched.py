@@ -17,9 +17,9 @@ _WORTH = 2
 
 
 def narrow(connection: duckdb.DuckDBPyConnection, links: Collection[RoleLink], also: Sequence[int]) -> None:
-    """Create registry_subjects, registry_identifiers and registry_names. Needs `rows`, `judged_for` and the views all_*.
+    """Create registry_subjects, registry_identifiers and registry_names.
 
-    also: subjects that are touched whatever the rows say.
+    Needs `rows`, `judged_for` and the views all_*. also: subjects that are touched whatever the rows say.
     """
     counted = "SELECT (SELECT count(*) FROM all_identifiers), (SELECT count(*) FROM rows)"
     identifiers, rows = connection.execute(counted).fetchall()[0]

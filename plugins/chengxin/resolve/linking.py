@@ -368,9 +368,14 @@ class Linking:
         return [a for a in self.registry.admissions if a.dataset == self.contract.id]
 
     def _held_files(self, name: str, batch_id: str | None = None) -> list[Path]:
-        mine = (a for a in self._mine if batch_id in {None, a.batch_id})
-        found_files = (self.layout.links(a.dataset, a.batch_id, a.revision) / name for a in mine)
-        return [f for f in found_files if f.exists()]
+        if name not in self._found:
+            paths = ((a.batch_id, self.layout.links(a.dataset, a.batch_id, a.revision) / name) for a in self._mine)
+            self._found[name] = [(batch, path) for batch, path in paths if path.exists()]
+        return [path for batch, path in self._found[name] if batch_id in {None, batch}]
+
+    @cached_property
+    def _found(self) -> dict[str, list[tuple[str, Path]]]:
+        return {}
 
     def _write_duplicates(self, connection: duckdb.DuckDBPyConnection) -> None:
         linked, said, gone = (self._held_files(f"{n}.parquet") for n in ("linked", "duplicates", "withdrawn"))

@@ -13,7 +13,7 @@ from chengxin.resolve.linker import RoleLink
 from chengxin.resolve.misnamed import key_of
 
 #: A registry with fewer identifiers for each row of the batch is looked up whole: sorting out would cost more.
-_WORTH = 2
+_WORTH = 2.0
 
 
 def narrow(connection: duckdb.DuckDBPyConnection, links: Collection[RoleLink], also: Sequence[int]) -> None:

@@ -103,7 +103,7 @@ def review(contracts: Mapping[str, Contract], settings: Settings) -> Review | No
         return None
     doubts = [doubt for a in fresh if (doubt := _doubted(contracts, a, layout))]
     known = {b for _, b in everything} | set(now.extra.get("held", ()) if now else ())
-    for dataset, contract in sorted(contracts.items()):
+    for _, contract in sorted(contracts.items()):
         doubts += _held(contract, known, settings)
     if not doubts:
         return None

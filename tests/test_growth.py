@@ -1,0 +1,92 @@
+"""What a command reads does not grow with the square of what there is: each small file is opened once, or not at all."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from chengxin import pipeline
+from chengxin.clock import Clock
+from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
+
+# Prints, after the command, how often each file below the home was opened.
+COUNTED = """
+import collections, json, os, sys
+home, opened = os.path.realpath(sys.argv[2]), collections.Counter()
+def audit(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and os.path.realpath(arguments[0]).startswith(home):
+        opened[os.path.relpath(os.path.realpath(arguments[0]), home)] += 1
+sys.addaudithook(audit)
+from chengxin.cli import main
+try:
+    main()
+finally:
+    print(json.dumps(opened), file=sys.stderr)
+"""
+BATCHES = 6
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
+    office = Office(tmp_path_factory.mktemp("growth"))
+    office.contract("reg", "registration", REGISTRATION)
+    office.contract("pen", "penalty", PENALTY)
+    office.deliver("reg", *(company(n) for n in range(1, 9)), day=0)
+    for n in range(BATCHES):
+        office.deliver("pen", penalty(n, uscc=uscc(n + 1)), penalty(100 + n, uscc="?"), day=1 + n)
+    office.publish()
+    for contract in office.contracts.values():
+        pipeline.answer(contract, office.settings, Clock(START))
+    return office
+
+
+def opened(office: Office, *arguments: str) -> Counter[str]:
+    """Run a command in a process of its own; return how often it opened each file of the home."""
+    words = ["--home", str(office.settings.home), "--contracts", str(office.settings.contracts), *arguments]
+    inbox = {"CHENGXIN_INBOX": str(office.folder / "inbox")}
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED, *words], capture_output=True, text=True, check=False, env=os.environ | inbox
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return Counter(json.loads(done.stderr.splitlines()[-1]))
+
+
+def of(found: Counter[str], top: str, ending: str) -> list[int]:
+    return [n for path, n in found.items() if path.startswith(f"{top}/") and path.endswith(ending)]
+
+
+def test_status_opens_each_entry_and_each_receipt_once(office: Office) -> None:
+    found = opened(office, "status")
+    assert sorted(of(found, "admissions", ".json")) == [1] * BATCHES + [2], "the newest tells first the home's format"
+    assert of(found, "landing", "receipt.json") == [1] * (BATCHES + 1)
+    assert of(found, "batches", ".json") == []
+
+
+def test_a_run_with_nothing_new_opens_no_file_of_an_admitted_batch(office: Office) -> None:
+    (office.folder / "inbox").mkdir()
+    found = opened(office, "run")
+    assert sorted(of(found, "admissions", ".json")) == [1] * BATCHES + [2]
+    assert of(found, "batches", "") == []
+    assert of(found, "landing", "receipt.json") == [1] * (BATCHES + 1)
+    assert of(found, "feedback", "") == [1, 1], "answered.json of both data sets"
+
+
+def test_an_answer_that_could_not_be_sent_is_tried_again(office: Office, tmp_path: Path) -> None:
+    contract, settings, clock = office.contracts["pen"], office.settings, Clock(START)
+    outbox = settings.home / "outbox"
+    kept = outbox.rename(tmp_path / "kept")
+    outbox.write_text("no folder")
+    office.deliver("pen", penalty(50, uscc="?"), penalty(51, uscc=uscc(1)), day=20)
+    [failed] = pipeline.answer(contract, settings, clock)
+    assert failed.problem
+    [failed] = pipeline.answer(contract, settings, clock)
+    assert failed.problem
+    outbox.unlink()
+    kept.rename(outbox)
+    [sent] = pipeline.answer(contract, settings, clock)
+    assert sent.sent
+    assert pipeline.answer(contract, settings, clock) == []

@@ -1,4 +1,4 @@
-"""What a command reads does not grow with the square of what there is: each small file is opened once, or not at all."""
+"""What a command reads does not grow with the square of what there is: each small file is opened once, or never."""
 
 import json
 import os

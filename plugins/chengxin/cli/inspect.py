@@ -59,7 +59,7 @@ def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, A
             gaps = landing.missing(contract, settings)
         except Exception as error:  # damage of one data set hides no other
             problem = told(error, "查看")
-        aside = [a for b in others if (a := pipeline.aside(contract, b.batch_id, settings))]
+        aside = [found for b in others if (found := pipeline.aside(contract, b.batch_id, settings))]
         rows.append(
             {
                 "dataset": contract.id,

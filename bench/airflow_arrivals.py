@@ -55,7 +55,7 @@ def bare(folder: Path) -> None:
     from chengxin import pipeline
     from chengxin.clock import Clock
     from chengxin.contracts.loader import load
-    from chengxin.pipeline.warming import warm_up
+    from chengxin.pipeline.preload import warm_up
     from chengxin.settings import Settings
 
     warm_up()

@@ -23,12 +23,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from chengxin.clock import SHANGHAI, Clock
-from chengxin.dataset import journal
-from chengxin.resolve.registry import Registry
+from chengxin.identity.registry import Registry
+from chengxin.quality.scan import plain_sql
+from chengxin.quality.suites import bind
+from chengxin.records import journal
 from chengxin.store.atomic import read_json
 from chengxin.store.layout import Layout
-from chengxin.validate.scan import plain_sql
-from chengxin.validate.suites import bind
 from measure import Cost, cpu_s
 
 DATASET, KIND = "bench_penalty", "penalty"

@@ -19,7 +19,7 @@ import python_calamine
 from lxml import etree
 
 from chengxin.contracts.models import FileSpec
-from chengxin.standardise.reader import plan, read
+from chengxin.parsing.reader import plan, read
 
 NAMES = ("决定书文号", "名称", "代码", "代表人", "类别", "金额", "日期", "机关", "区划", "更新时间")
 WIDTHS = (28, 36, 18, 8, 8, 12, 10, 24, 6, 19)

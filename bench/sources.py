@@ -92,11 +92,11 @@ def ours(source: str, place: str) -> int:
     """Ask, land and read with the connector and the readers of the pipeline."""
     from chengxin.clock import Clock
     from chengxin.connectors import landing
-    from chengxin.contracts.derived import contract_for
+    from chengxin.contracts.derivation import contract_for
     from chengxin.contracts.models import Contract
+    from chengxin.parsing.archives import sources
+    from chengxin.parsing.reader import plan, read
     from chengxin.settings import Settings
-    from chengxin.standardise.reader import plan, read
-    from chengxin.standardise.reading.archives import sources
 
     os.environ["CHENGXIN_CONN_BENCH"] = place
     options: dict[str, Any] = {"connection": "bench", "table": TABLE, "key": NAMES[0]}

@@ -71,7 +71,7 @@ def import_pipeline() -> None:
 
 def import_engines() -> None:
     """Import what stages import when they first need it, so that no stage pays for it."""
-    import chengxin.validate.engine
+    import chengxin.quality.engine
 
     del chengxin
 
@@ -80,7 +80,7 @@ def land(contracts: "dict[str, Contract]", args: argparse.Namespace, settings: "
     """Land a file and print the id of its batch."""
     from chengxin import pipeline
     from chengxin.clock import Clock
-    from chengxin.connectors.file_drop import file_delivery
+    from chengxin.connectors.files.drop import file_delivery
 
     contract = contracts[args.dataset]
     delivery = file_delivery(contract, Path(args.what))
@@ -92,7 +92,7 @@ def run(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespa
     stages.run("import", import_pipeline)
     from chengxin import pipeline
     from chengxin.clock import Clock
-    from chengxin.validate import runner
+    from chengxin.quality import runner
 
     contract, clock = contracts[args.dataset], Clock.from_environment()
     batch = pipeline.batch(settings, args.dataset, args.what)
@@ -117,13 +117,13 @@ def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespac
 
     from chengxin import pipeline
     from chengxin.clock import SHANGHAI
-    from chengxin.dataset import journal
-    from chengxin.resolve.registry import Registry
+    from chengxin.identity.registry import Registry
+    from chengxin.quality.engine import judge
+    from chengxin.quality.scan import Scan, plain_sql
+    from chengxin.quality.suites import bind
+    from chengxin.records import journal
     from chengxin.store.atomic import read_json
     from chengxin.store.layout import Layout
-    from chengxin.validate.engine import judge
-    from chengxin.validate.scan import Scan, plain_sql
-    from chengxin.validate.suites import bind
 
     layout = Layout(settings.home)
     parts = sorted(layout.standard(args.dataset, args.what).glob("standard-*.parquet"))

@@ -14,10 +14,9 @@ import yaml
 
 from chengxin import pipeline
 from chengxin.clock import Clock, instant_of_timestamp
-from chengxin.connectors.file_drop import file_delivery
+from chengxin.connectors.files.drop import file_delivery
 from chengxin.contracts.models import Contract
-from chengxin.dataset import journal
-from chengxin.handover import Admission, SnapshotRef
+from chengxin.facts import Admission, SnapshotRef
 from chengxin.model.elements import elements
 from chengxin.model.identifiers import (
     org_code_check_character,
@@ -25,6 +24,7 @@ from chengxin.model.identifiers import (
     resident_check_character,
     uscc_check_character,
 )
+from chengxin.records import journal
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 

@@ -8,7 +8,7 @@ from typing import Any
 from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
-from chengxin.handover import Batch
+from chengxin.facts import Batch
 from chengxin.settings import Settings
 from servers import Answer, Api, Asked, rows_answer
 

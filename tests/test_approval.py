@@ -9,7 +9,7 @@ import pytest
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.errors import ContractError
-from chengxin.handover import as_json
+from chengxin.facts import as_json
 from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, uscc
 
 STRICT = {"quality": {"quarantined": {"warn": 0.1, "hold": 0.9}}}

@@ -6,7 +6,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
-from chengxin.connectors.file_drop import file_delivery
+from chengxin.connectors.files.drop import file_delivery
 from chengxin.errors import CommitConflict, ContractError, DeliveryCorrupt, InvariantBroken
 from chengxin.store import journal, lock
 from chengxin.store.scratch import scratch, sweep

@@ -1,20 +1,21 @@
 """The error tree. Data trouble is data (issue rows); these are for machinery and for whole deliveries.
 
-ChengxinError                 root; carries a Chinese sentence for the operator
-├── ContractError             contracts.loader, contracts.plan: the file is wrong; fix the file
-├── SourceUnavailable         connectors: the source does not answer; try again later
-├── DeliveryCorrupt           connectors.landing, standardise.reader: bytes are not what was announced; ask again
-├── NotClosable               dataset.closings: rows to be settled by hand are no refused rows; check their numbers
-├── NotAnswered           feedback.answering: the answer to some batch cannot be made; the others are answered
-├── Unforeseen            pipeline: something failed in a way that nobody foresaw; told without a value, see the log
-├── DeliveryMismatch          standardise, connectors.database: columns are not those of the contract; nothing is taken
-├── StoreUnavailable          store.remote: the object store that holds the home does not answer; try again later
-├── WorkerDied                standardise: a worker process was ended from outside, mostly for want of memory; try again
-├── CommitConflict            publish.snapshot, store: somebody else moved the pointer or took the place; try again
-├── CommitUnknown             publish.snapshot, store.remote: the outcome of a commit is not known; look first
-├── HomeOutdated              dataset.journal: the home was made in another format; make it anew
-├── SnapshotDamaged           dataset.reader, publish.snapshot: no readable snapshot is left, or a named one is damaged
-└── InvariantBroken           anywhere: a sum that must hold does not; a bug, so stop
+ChengxinError              root; carries a Chinese sentence for the operator
+├── ContractError          contracts.loader, contracts.plan: the file is wrong; fix the file
+├── SourceUnavailable      connectors: the source does not answer; try again later
+├── DeliveryCorrupt        connectors.landing, parsing: bytes are not what was announced; ask again
+├── DeliveryMismatch       cleaning, connectors.database: columns are not those of the contract; nothing is taken
+├── NotReleasable          pipeline.release: nothing of a held batch is usable
+├── NotClosable            records.closings: rows to be settled by hand are no quarantined rows; check their numbers
+├── NotAnswered            feedback.answers: the answer to some batch cannot be made; the others are answered
+├── Unforeseen             pipeline: something failed in a way that nobody foresaw; told without a value, see the log
+├── StoreUnavailable       store.remote: the object store that holds the home does not answer; try again later
+├── WorkerDied             cleaning: a worker process was ended from outside, mostly for want of memory; try again
+├── CommitConflict         publishing.commit, store: somebody else moved the pointer or took the place; try again
+├── CommitUnknown          publishing.commit, store.remote: the outcome of a commit is not known; look first
+├── HomeOutdated           records.journal: the home was made in another format; make it anew
+├── SnapshotDamaged        publishing.reader, publishing.commit: no readable snapshot is left, or a named one is damaged
+└── InvariantBroken        anywhere: a sum that must hold does not; a bug, so stop
 """
 
 import errno
@@ -53,7 +54,7 @@ class DeliveryCorrupt(ChengxinError):
 class DeliveryMismatch(ChengxinError):
     """Raised when the columns are not those of the contract. The batch is held; tell the department.
 
-    By standardise; by connectors.database before anything lands, where the type of a column cannot be taken.
+    By standardise; by connectors.database.connector before anything lands, where the type of a column cannot be taken.
     """
 
     def __init__(self, message: str, *, missing: tuple[str, ...] = (), undeclared: tuple[str, ...] = ()) -> None:
@@ -63,7 +64,7 @@ class DeliveryMismatch(ChengxinError):
 
 
 class NotAnswered(ChengxinError):
-    """Raised by feedback.answering, after all others are answered, when the answer to some batch cannot be made."""
+    """Raised by feedback.answers, after all others are answered, when the answer to some batch cannot be made."""
 
 
 class Unforeseen(ChengxinError):
@@ -75,7 +76,7 @@ class NotReleasable(ChengxinError):
 
 
 class NotClosable(ChengxinError):
-    """Raised by dataset.closings when rows that somebody wants to settle are no refused rows. Check the numbers."""
+    """Raised by records.closings when rows that somebody wants to settle are no refused rows. Check the numbers."""
 
 
 class WorkerDied(ChengxinError):
@@ -85,21 +86,21 @@ class WorkerDied(ChengxinError):
 
 
 class CommitConflict(ChengxinError):
-    """Raised by publish.snapshot when the pointer moved under us. Retry."""
+    """Raised by publishing.commit when the pointer moved under us. Retry."""
 
     retryable = True
 
 
 class CommitUnknown(ChengxinError):
-    """Raised by publish.snapshot when it cannot tell whether a commit happened. Look first."""
+    """Raised by publishing.commit when it cannot tell whether a commit happened. Look first."""
 
 
 class SnapshotDamaged(ChengxinError):
-    """Raised by dataset.reader and publish.snapshot when no readable snapshot is left, or a named one is damaged."""
+    """Raised by publishing.reader and .commit when no readable snapshot is left, or a named one is damaged."""
 
 
 class HomeOutdated(ChengxinError):
-    """Raised by dataset.journal when the home's admissions are of another format. Ingest anew into another home."""
+    """Raised by records.journal when the home's admissions are of another format. Ingest anew into another home."""
 
 
 class InvariantBroken(ChengxinError):

@@ -59,7 +59,7 @@ class Settings:
     store; then `home` is a working copy below `work`, up to date within `store.remote` only.
     memory_limit_mib: what DuckDB may hold before it spills; keep it at or below half of the container.
     workers: processes for standardising large files; threads for DuckDB.
-    token_key: the open tier's key as configured (publish.open_key); without one the tier has no persons.
+    token_key: the open tier's key as configured (publishing.open_tier.key); without one the tier has no persons.
     limits: how large a delivery may be. tries: how often a batch may fail before it is set aside.
     contact: whom departments ask, as receipts say it.
     """

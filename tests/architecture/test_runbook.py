@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from chengxin.alerting.causes import KINDS
+from chengxin.operations.alerts.causes import KINDS
 from chengxin.orchestration.metrics import METRICS
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "operating.md").read_text("utf-8")

@@ -115,6 +115,6 @@ def test_the_main_job_goes_through_airflow_unless_told_otherwise():
 
 
 def test_no_rows_go_into_duckdb_one_by_one():
-    """`executemany` costs DuckDB a millisecond a row: `resolve.session.create_table` takes a table at once."""
+    """`executemany` costs DuckDB a millisecond a row: `engine.session.create_table` takes a table at once."""
     texts = {path.name: path.read_text("utf-8") for path in (PROJECT / "plugins").rglob("*.py")}
     assert [name for name, text in texts.items() if "import duckdb" in text and ".executemany(" in text] == []

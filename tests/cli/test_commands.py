@@ -192,8 +192,8 @@ def test_a_run_whose_rows_all_wait_says_what_is_missing(tmp_path: Path) -> None:
 def test_alerts_lists_what_is_open_and_closes_by_hand(place: tuple[Path, Path, Path], tmp_path: Path) -> None:
     from datetime import UTC, datetime
 
-    from chengxin.alerting.book import Book
-    from chengxin.alerting.causes import Cause
+    from chengxin.operations.alerts.book import Book
+    from chengxin.operations.alerts.causes import Cause
     from chengxin.store.layout import Layout
 
     _, contracts, _ = place

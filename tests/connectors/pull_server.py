@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from chengxin.clock import Clock
-from chengxin.connectors import http_api, landing  # noqa: F401 - what a pull imports on its way, done once
+from chengxin.connectors import landing
+from chengxin.connectors.http import connector  # noqa: F401 - what a pull imports on its way, done once
 from chengxin.contracts.models import Contract
 from chengxin.settings import Settings
 

@@ -9,10 +9,10 @@ import sqlalchemy
 
 from chengxin.clock import Clock
 from chengxin.connectors import landing
-from chengxin.connectors.database import Database
-from chengxin.contracts.derived import contract_for
+from chengxin.connectors.database.connector import Database
+from chengxin.contracts.derivation import contract_for
 from chengxin.errors import ContractError, SourceUnavailable
-from chengxin.standardise.reader import plan, read
+from chengxin.parsing.reader import plan, read
 
 CLOCK = Clock(datetime(2026, 11, 23, 8, tzinfo=UTC))
 COLUMNS = '"主键" VARCHAR(64), "姓名" TEXT, "金额" NUMERIC(18,2), "更新时间" {time}'

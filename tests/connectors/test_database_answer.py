@@ -1,7 +1,7 @@
 import pytest
 import sqlalchemy
 
-from chengxin.connectors.database_answer import AnswerTable, write_answer
+from chengxin.connectors.database.answer import AnswerTable, write_answer
 from chengxin.errors import ContractError, SourceUnavailable
 
 COLUMNS = ("批次号", "记录键", "问题 (100%)", "说明")

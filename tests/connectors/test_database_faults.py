@@ -12,7 +12,7 @@ import sqlalchemy
 
 from chengxin.clock import Clock
 from chengxin.connectors import landing
-from chengxin.connectors.database_session import Limits, reading
+from chengxin.connectors.database.session import Limits, reading
 from chengxin.errors import SourceUnavailable
 from servers import postgres_cluster
 

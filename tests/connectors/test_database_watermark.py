@@ -7,7 +7,7 @@ import sqlalchemy
 
 from chengxin.clock import Clock
 from chengxin.connectors import landing
-from chengxin.connectors.database_watermark import moment_of, scale_of
+from chengxin.connectors.database.watermark import moment_of, scale_of
 from chengxin.errors import ContractError
 
 CLOCK = Clock(datetime(2026, 11, 23, 8, tzinfo=UTC))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chengxin.connectors import connector_for, options_problem
-from chengxin.connectors.file_drop import FileDrop, file_delivery
+from chengxin.connectors.files.drop import FileDrop, file_delivery
 from chengxin.errors import ContractError, DeliveryCorrupt, SourceUnavailable
 
 DAY = 1_790_000_000

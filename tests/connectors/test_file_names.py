@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chengxin.connectors import options_problem
-from chengxin.connectors.file_names import Pattern, gaps
+from chengxin.connectors.files.names import Pattern, gaps
 
 NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)  # in Shanghai
 

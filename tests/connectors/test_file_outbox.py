@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chengxin.connectors.answering import RECEIPT, Answer, hand_over
+from chengxin.connectors.receivers import RECEIPT, Answer, hand_over
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.store.atomic import write_json
 from file_servers import Store, sftp, store

@@ -11,7 +11,7 @@ import pytest
 
 from chengxin.clock import Clock
 from chengxin.connectors import landing
-from chengxin.connectors.http_api import HttpApi
+from chengxin.connectors.http.connector import HttpApi
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 from servers import Answer, Api, rows_answer
 

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl
 import pytest
 import trustme
 
-from chengxin.connectors.http_auth import Auth, Request, canonical, parameter_sign
-from chengxin.connectors.http_session import HttpConnection, HttpSession
+from chengxin.connectors.http.auth import Auth, Request, canonical, parameter_sign
+from chengxin.connectors.http.session import HttpConnection, HttpSession
 from chengxin.errors import SourceUnavailable
 from http_sources import ROWS, Desk, page_of, paged
 from servers import Answer, Asked, rows_answer

@@ -156,13 +156,13 @@ def test_a_passing_error_is_tried_again_though_it_is_declared_as_the_end(desk: D
 def test_the_end_that_was_refused_is_not_asked_for_again(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     server = desk.serve(capped(ROWS[:4], 10, beyond=Answer(b"", status=404)))
     contract = desk.contract(total=None, status_end=[404])
-    from chengxin.connectors import http_pull
+    from chengxin.connectors.http import pull
 
     def die(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(http_pull, "fsync_folder", die)  # killed when all pages are there
+        patch.setattr(pull, "fsync_folder", die)  # killed when all pages are there
         with pytest.raises(KeyboardInterrupt):
             desk.pull(contract)
     assert [a.query["page"] for a in server.asked] == ["1", "2", "3", "0"]

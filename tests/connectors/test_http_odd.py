@@ -7,7 +7,7 @@ import pytest
 
 from chengxin.connectors import landing
 from chengxin.errors import ChengxinError, DeliveryCorrupt, DeliveryMismatch
-from chengxin.standardise.reader import plan, read
+from chengxin.parsing.reader import plan, read
 from http_sources import ROWS, Desk
 from servers import Answer, Asked
 

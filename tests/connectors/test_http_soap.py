@@ -8,7 +8,7 @@ import pytest
 
 from chengxin.connectors import landing
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
-from chengxin.standardise.reader import plan, read
+from chengxin.parsing.reader import plan, read
 from http_sources import Desk
 from servers import Answer, Asked
 

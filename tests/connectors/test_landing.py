@@ -9,7 +9,7 @@ from test_file_drop import DAY, drop
 
 from chengxin.clock import Clock
 from chengxin.connectors import landing
-from chengxin.connectors.file_drop import file_delivery
+from chengxin.connectors.files.drop import file_delivery
 from chengxin.errors import DeliveryCorrupt
 from chengxin.store.atomic import read_json
 

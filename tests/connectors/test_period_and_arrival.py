@@ -10,8 +10,8 @@ import pytest
 from chengxin import pipeline
 from chengxin.cli.inspect import status
 from chengxin.clock import Clock
-from chengxin.connectors.file_drop import file_delivery
-from chengxin.handover import Batch
+from chengxin.connectors.files.drop import file_delivery
+from chengxin.facts import Batch
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
 
 NOW = datetime(2026, 11, 30, 17, tzinfo=UTC)  # 1 December in Shanghai

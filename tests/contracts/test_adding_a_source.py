@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from chengxin.cleaning.mapper import Mapper, standardise_rows
 from chengxin.contracts.lint import lint
 from chengxin.contracts.loader import load
 from chengxin.contracts.models import Contract
-from chengxin.standardise.mapper import Mapper, standardise_rows
-from chengxin.standardise.reader import plan, read
+from chengxin.parsing.reader import plan, read
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("CHENGXIN_SHARED") or PROJECT.parent / "shared")

@@ -6,12 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from chengxin.cleaning.mapper import standardise_rows
 from chengxin.contracts.lint import lint
 from chengxin.contracts.loader import load
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
 from chengxin.model.kinds import kinds
-from chengxin.standardise.mapper import standardise_rows
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONTRACTS = PROJECT / "dags" / "contracts"

@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from chengxin.connectors.base import connection_url, read_options
-from chengxin.connectors.database import DatabaseOptions
-from chengxin.connectors.http_options import HttpApiOptions
+from chengxin.connectors.database.connector import DatabaseOptions
+from chengxin.connectors.http.options import HttpApiOptions
 from chengxin.contracts.models import Contract
 from chengxin.contracts.secrets import secrets
 from chengxin.errors import ContractError

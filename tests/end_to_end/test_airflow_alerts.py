@@ -9,7 +9,7 @@ from test_airflow_dags import CONTRACT, GOOD
 
 from airflow_processes import AirflowProcesses
 from alert_sinks import MailSink
-from chengxin.alerting.book import Book
+from chengxin.operations.alerts.book import Book
 from chengxin.store.layout import Layout
 
 pytestmark = [pytest.mark.airflow, pytest.mark.server]

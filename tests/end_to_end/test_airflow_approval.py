@@ -10,8 +10,8 @@ import psutil
 import pytest
 from test_airflow_dags import CONTRACT, GOOD, HELD
 
-from chengxin.alerting.book import Book
 from chengxin.cli.embedded_airflow import EmbeddedAirflow
+from chengxin.operations.alerts.book import Book
 from chengxin.orchestration.answers import APPROVERS
 from chengxin.orchestration.approve import HOURS
 from chengxin.settings import PROJECT, Settings

@@ -21,9 +21,9 @@ from test_airflow_dags import CONTRACT
 
 from airflow_processes import SECONDS, AirflowProcesses
 from chengxin import pipeline
-from chengxin.alerting.book import Book
 from chengxin.clock import Clock
 from chengxin.contracts.loader import load
+from chengxin.operations.alerts.book import Book
 from chengxin.settings import Settings
 from chengxin.store import journal, lock
 from chengxin.store.atomic import BUILDING

@@ -5,8 +5,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from chengxin.dataset import journal
-from chengxin.resolve.registry import Registry
+from chengxin.identity.registry import Registry
+from chengxin.records import journal
 from deliveries import CHANGE, REGISTRATION, Office, company, counts, reg_no, renaming, uscc
 
 OWN = "source_record_id"

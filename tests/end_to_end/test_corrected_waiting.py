@@ -8,7 +8,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
-from chengxin.resolve import ledger
+from chengxin.identity import ledger
 from deliveries import GUARANTEE, PENALTY, REGISTRATION, START, Office, company, counts, penalty, uscc
 
 NAMES = ("source_record_id", *PENALTY, "delivery_status_code")

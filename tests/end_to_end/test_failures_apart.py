@@ -15,7 +15,7 @@ from pipeline_runs import LIST_COLUMNS, chengxin, command, contract, told, words
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.contracts.loader import load
-from chengxin.handover import Batch
+from chengxin.facts import Batch
 from chengxin.settings import Settings
 from deliveries import uscc
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from killing import MANY, Server, contents
 
-from chengxin.standardise.run import POOL_BYTES
+from chengxin.cleaning.run import POOL_BYTES
 from deliveries import PENALTY, Office, penalty, uscc
 
 PADDING = "依法处罚" * 400

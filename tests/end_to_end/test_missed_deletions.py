@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chengxin.handover import Verdict
+from chengxin.facts import Verdict
 from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, Office, company, counts, penalty, uscc
 

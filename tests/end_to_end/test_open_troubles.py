@@ -6,10 +6,10 @@ import pytest
 from pipeline_runs import chengxin
 
 from chengxin import pipeline
-from chengxin.alerting.book import Book
-from chengxin.alerting.causes import Cause, of_contract
 from chengxin.clock import Clock
-from chengxin.serve.operators import arrivals, following, index, lists
+from chengxin.operations.alerts.book import Book
+from chengxin.operations.alerts.causes import Cause, of_contract
+from chengxin.operations.index import arrivals, follower, index, lists
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 
 NOW = Clock(START + timedelta(days=20))
@@ -48,7 +48,7 @@ def alerts(office: Office, code: int = 3) -> dict[str, list[dict]]:
 
 def pages(office: Office) -> tuple[set[str], set[str]]:
     """Return the held batches and the late data sets that the pages show."""
-    following.refresh(office.settings)
+    follower.refresh(office.settings)
     with index.reading(index.path_of(office.settings)) as connection:
         held = {r["batch_id"] for r in lists.held_unresolved(connection)}
         return held, {o.dataset for o in arrivals.overdue(connection, NOW.today())}

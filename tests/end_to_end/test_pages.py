@@ -20,10 +20,10 @@ from killing import few_and_many
 
 from airflow_home import PROJECT, AirflowHome
 from chengxin import pipeline
-from chengxin.alerting.book import Book
-from chengxin.alerting.causes import of_contract
 from chengxin.clock import Clock
-from chengxin.publish import scorecard
+from chengxin.operations.alerts.book import Book
+from chengxin.operations.alerts.causes import of_contract
+from chengxin.operations.scorecards import scorecard
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 
 APRIL, MAY = (Clock(datetime(2026, month, 6, 2, tzinfo=UTC)) for month in (4, 5))

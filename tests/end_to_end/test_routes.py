@@ -10,7 +10,7 @@ from pipeline_runs import chengxin
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.errors import ContractError
-from chengxin.handover import Verdict
+from chengxin.facts import Verdict
 from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, Office, company, counts, penalty, uscc
 

@@ -13,8 +13,8 @@ from pipeline_runs import chengxin, command
 
 from chengxin import pipeline
 from chengxin.clock import Clock
-from chengxin.connectors.file_drop import file_delivery
-from chengxin.dataset import reader
+from chengxin.connectors.files.drop import file_delivery
+from chengxin.publishing import reader
 from chengxin.settings import Settings
 from chengxin.store import remote
 from deliveries import ARREARS, PENALTY, REGISTRATION, START, Office, company, penalty, uscc

@@ -10,8 +10,8 @@ from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.contracts.lint import lint_contract
 from chengxin.errors import ContractError
-from chengxin.handover import Verdict
-from chengxin.resolve import ledger
+from chengxin.facts import Verdict
+from chengxin.identity import ledger
 from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, START, Office, company, counts, penalty, uscc
 

@@ -11,7 +11,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
-from chengxin.handover import Verdict
+from chengxin.facts import Verdict
 from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 from servers import Answer, Api

@@ -13,7 +13,7 @@ import sqlalchemy
 
 from chengxin import pipeline
 from chengxin.clock import Clock
-from chengxin.connectors.answering import ROWS_A_POST
+from chengxin.connectors.receivers import ROWS_A_POST
 from chengxin.contracts.lint import lint_contract
 from chengxin.model.rules import rules
 from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, reg_no, uscc

@@ -10,7 +10,7 @@ from test_answers import office as office
 from chengxin import pipeline
 from chengxin.cli.quarantine import quarantine
 from chengxin.errors import NotClosable
-from chengxin.feedback.answering import newest
+from chengxin.feedback.answers import newest
 from deliveries import PENALTY, Office
 
 

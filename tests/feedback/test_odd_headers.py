@@ -16,7 +16,7 @@ import xlwt
 from chengxin import pipeline
 from chengxin.cli.quarantine import export, quarantine
 from chengxin.clock import Clock
-from chengxin.serve.operators.rows import Rows
+from chengxin.operations.index.rows import Rows
 from deliveries import REGISTRATION, START, Office, company, uscc
 
 CLOCK = Clock(START)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from chengxin.cleaning.kernels import CleanOptions, clean
 from chengxin.contracts.plan import fold_header
 from chengxin.feedback.spreadsheet import safe
 from chengxin.model.elements import ElementType
-from chengxin.standardise.kernels import CleanOptions, clean
 
 TYPES = get_args(ElementType)
 NASTY = st.text("=+-@＝＋－＠'‘＇0123456789eE.%甲A \t\r\n\v\x00\x7f\u3000\ufeff\u200b\ufffd无/")

@@ -12,16 +12,16 @@ import pytest
 import yaml
 from never_seen_lists import LISTS, expected, values, write
 
+from chengxin.cleaning.mapper import standardise_rows
 from chengxin.contracts.lint import lint_contract
 from chengxin.contracts.loader import load, read_contract
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch, SourceUnavailable
 from chengxin.model.codelists import codelists
 from chengxin.model.regions import code_of_name
-from chengxin.onboarding.drafting import Draft, Wishes, draft
+from chengxin.onboarding.contract_text import as_yaml
+from chengxin.onboarding.draft import Draft, Wishes, draft
 from chengxin.onboarding.sample import look_at
-from chengxin.onboarding.writing import as_yaml
-from chengxin.standardise.mapper import standardise_rows
 from deliveries import uscc
 from servers import Answer, Api, postgres
 

@@ -10,8 +10,8 @@ from chengxin.contracts.loader import load
 from chengxin.model.elements import elements
 from chengxin.model.kinds import kinds
 from chengxin.onboarding.content import Evidence
-from chengxin.onboarding.drafting import CLEAR, Draft, Wishes, draft
-from chengxin.onboarding.matching import Match, percent, proposal, propose
+from chengxin.onboarding.draft import CLEAR, Draft, Wishes, draft
+from chengxin.onboarding.matches import Match, percent, proposal, propose
 from chengxin.onboarding.sample import look_at
 from chengxin.onboarding.vocabulary import Vocabulary, unit_of
 from deliveries import person_doc, uscc

@@ -11,9 +11,9 @@ from chengxin.contracts.lint import lint_contract
 from chengxin.contracts.loader import read_contract
 from chengxin.contracts.models import Contract
 from chengxin.model.kinds import kinds
-from chengxin.onboarding.drafting import Draft, Wishes, draft
+from chengxin.onboarding.contract_text import as_yaml
+from chengxin.onboarding.draft import Draft, Wishes, draft
 from chengxin.onboarding.sample import look_at
-from chengxin.onboarding.writing import as_yaml
 from deliveries import org_code, person_doc, reg_no, uscc
 
 DEPARTMENT = ("430000-T", "测试部门")

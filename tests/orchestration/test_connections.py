@@ -7,8 +7,8 @@ import pytest
 from airflow.sdk import Connection
 from airflow.sdk._shared.secrets_masker import redact
 
-from chengxin.connectors.database_session import Limits, reading
-from chengxin.connectors.file_places import Address
+from chengxin.connectors.database.session import Limits, reading
+from chengxin.connectors.files.places import Address
 from chengxin.contracts.models import Contract
 from chengxin.errors import SourceUnavailable
 from chengxin.orchestration.connections import provide, variables

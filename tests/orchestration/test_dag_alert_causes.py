@@ -6,14 +6,14 @@ from datetime import date
 from types import SimpleNamespace
 
 import pytest
+from publish.government_drafts import NOW, TODAY, Draft
 
 from chengxin import errors
-from chengxin.alerting.book import Book
-from chengxin.alerting.causes import KINDS
+from chengxin.operations.alerts.book import Book
+from chengxin.operations.alerts.causes import KINDS
 from chengxin.orchestration import alerts, completeness, housekeeping, ingest, scorecard, snapshot, watch
-from chengxin.publish import tiers
+from chengxin.publishing.open_tier import derivation
 from chengxin.store.layout import Layout
-from publish.government_drafts import NOW, TODAY, Draft
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -105,6 +105,6 @@ def test_an_open_tier_without_persons_is_told_until_it_has_them(book, tmp_path, 
     monkeypatch.setenv("CHENGXIN_CONTRACTS", str(tmp_path / "contracts"))
     for hour, key, kinds in ((1, None, ["unkeyed"]), (2, b"k" * 32, [])):
         now = NOW.replace(hour=hour)
-        tiers.publish_open(Layout(tmp_path), government, token_key=key, now=now, today=TODAY)
+        derivation.publish_open(Layout(tmp_path), government, token_key=key, now=now, today=TODAY)
         watch.look_round()
         assert [e.cause.kind for e in book.open_entries()] == kinds

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chengxin.alerting.book import Book
 from chengxin.contracts.loader import load
+from chengxin.operations.alerts.book import Book
 from chengxin.orchestration import alerts, deadlines
 from chengxin.settings import PROJECT
 from chengxin.store.layout import Layout

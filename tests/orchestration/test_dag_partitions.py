@@ -8,9 +8,9 @@ from airflow.partition_mappers.wait_policy import WaitForAll
 
 from chengxin.contracts.loader import load
 from chengxin.errors import ContractError
+from chengxin.operations.completeness import account
 from chengxin.orchestration import completeness, ingest
 from chengxin.orchestration.partitions import ExpectedDeliveries, MonthOfDelivery, is_expected, key_of
-from chengxin.publish.completeness import account
 from chengxin.settings import PROJECT
 from chengxin.store.layout import Layout
 from deliveries import REGISTRATION, START, Office, company

@@ -9,10 +9,10 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from chengxin import pipeline
-from chengxin.alerting.book import Book
-from chengxin.alerting.causes import Cause
 from chengxin.clock import Clock
-from chengxin.connectors.file_drop import file_delivery
+from chengxin.connectors.files.drop import file_delivery
+from chengxin.operations.alerts.book import Book
+from chengxin.operations.alerts.causes import Cause
 from chengxin.orchestration.metrics import METRICS
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
 from servers import Answer, Api

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from chengxin.alerting.book import Book
-from chengxin.alerting.causes import Cause
+from chengxin.operations.alerts.book import Book
+from chengxin.operations.alerts.causes import Cause
 from chengxin.orchestration.pages.alerts import open_alerts
 from chengxin.store.layout import Layout
 

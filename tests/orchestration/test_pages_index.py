@@ -4,11 +4,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chengxin.clock import Clock
-from chengxin.orchestration.pages.overview import Overview
-from chengxin.serve.operators import index
-from chengxin.settings import Settings
 from serve.overview_homes import Size, make
+
+from chengxin.clock import Clock
+from chengxin.operations.index import index
+from chengxin.orchestration.pages.overview import Overview
+from chengxin.settings import Settings
 
 
 def test_the_first_page_does_not_wait_until_the_first_index_is_whole(tmp_path: Path):

@@ -6,14 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from chengxin.alerting.book import Book
-from chengxin.alerting.causes import KINDS, Cause
+from chengxin.operations.alerts.book import Book
+from chengxin.operations.alerts.causes import KINDS, Cause
+from chengxin.operations.index.arrivals import Overdue
 from chengxin.orchestration import forms
 from chengxin.orchestration.pages.airflow_runs import Publication, Question
 from chengxin.orchestration.pages.alerts import open_alerts
 from chengxin.orchestration.pages.needs import GRAVEST, NAMES, Line, Seen, Words, lines
 from chengxin.orchestration.pages.words import english
-from chengxin.serve.operators.arrivals import Overdue
 from chengxin.store.layout import Layout
 
 TODAY = date(2026, 3, 20)

@@ -7,7 +7,7 @@ from itertools import chain
 import yaml
 
 from airflow_home import PROJECT
-from chengxin.alerting.causes import KINDS
+from chengxin.operations.alerts.causes import KINDS
 
 PAGES = PROJECT / "plugins" / "chengxin" / "orchestration" / "pages"
 CHINESE = re.compile("[\u4e00-\u9fff]")

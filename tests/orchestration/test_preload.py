@@ -32,7 +32,7 @@ for number in range(3):
         assert pyarrow.compute.sum(rows["n"]).as_py() == 499999500000
         assert numpy.ones((300, 300)).dot(numpy.ones((300, 300))).sum() == 300**3
         from chengxin.orchestration import ingest
-        import chengxin.validate.engine
+        import chengxin.quality.engine
         assert not {name.split(".")[0] for name in set(sys.modules) - before} & {"great_expectations", "airflow"}
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0

@@ -5,12 +5,12 @@ from datetime import datetime
 
 import click
 
-from chengxin.alerting.book import Book, Entry
-from chengxin.alerting.causes import KINDS
-from chengxin.alerting.notices import deliver
 from chengxin.cli.commands import HELD, Context, as_json_option, main, pass_home, show_json
 from chengxin.cli.terminal import echo
 from chengxin.clock import SHANGHAI
+from chengxin.operations.alerts.book import Book, Entry
+from chengxin.operations.alerts.causes import KINDS
+from chengxin.operations.alerts.notices import deliver
 from chengxin.pipeline.troubles import DERIVED, open_troubles
 from chengxin.store import remote
 from chengxin.store.layout import Layout

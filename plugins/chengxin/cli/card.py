@@ -14,7 +14,7 @@ from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import kinds
 from chengxin.model.regions import name_of
 from chengxin.model.schema import PROVENANCE
-from chengxin.serve.operators.hiding import How, element_ways, hide
+from chengxin.operations.index.redaction import How, element_ways, hide
 
 TYPES = {"enterprise": "企业", "household": "个体工商户", "organisation": "其他组织", "person": "自然人"}
 _IDENTIFIERS = {"person_doc": "证件号码"}

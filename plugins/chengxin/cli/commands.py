@@ -50,7 +50,7 @@ class Context:
 
         Raise HomeOutdated where the home is of another format.
         """
-        from chengxin.dataset.journal import refuse_outdated
+        from chengxin.records.journal import refuse_outdated
 
         found = remote.here(self.given, scopes.WITHOUT_PAYLOAD)
         refuse_outdated(Layout(found.home))
@@ -333,7 +333,7 @@ def finish(context: Context, result: dict[str, Any], as_json: bool, *, demo: boo
 def show_outcome(context: Context, result: dict[str, Any], as_json: bool) -> None:
     """Print the outcome of a run; failures, and what the open tier lacks, go to stderr."""
     from chengxin.cli.render import summary
-    from chengxin.publish.tiers import withheld
+    from chengxin.publishing.open_tier.derivation import withheld
 
     for failure in result.get("failures", []):
         echo(f"错误：{failure}", err=True)
@@ -499,7 +499,7 @@ def show_command(context: Context, subject: str, tier: str, values: bool, as_jso
     """按主体编号、标识或名称查看信用档案：概况和按日期排列的记录。"""
     from chengxin.cli.card import masked, show_cards
     from chengxin.cli.inspect import show
-    from chengxin.dataset import accesses
+    from chengxin.records import accesses
 
     found = show(context.settings, subject, tier)
     if values and found["subjects"]:

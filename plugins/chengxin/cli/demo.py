@@ -74,7 +74,7 @@ def run_demo(context: "Context", seed: int, *, quiet: bool) -> dict[str, Any]:
 def issue_scorecard(context: "Context", contracts: Mapping[str, Contract]) -> str:
     """Issue the scorecard of the month before and tell of it in a line; nothing where it was issued already."""
     from chengxin.model.assessment import assessment
-    from chengxin.publish import scorecard
+    from chengxin.operations.scorecards import scorecard
     from chengxin.store import remote
     from chengxin.store.remote import scopes
 

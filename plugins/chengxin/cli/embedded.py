@@ -22,9 +22,9 @@ from chengxin.cli.inspect import TIERS
 from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
-from chengxin.dataset import journal
 from chengxin.demo import DemoServer, DemoSources, make_demo
-from chengxin.publish import snapshot as snapshots
+from chengxin.publishing import commit as snapshots
+from chengxin.records import journal
 from chengxin.store import remote
 from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes

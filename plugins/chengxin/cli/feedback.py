@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from chengxin import pipeline
 from chengxin.contracts.models import Contract
-from chengxin.feedback import answering, receipt
+from chengxin.feedback import answers, receipt
 
 if TYPE_CHECKING:
     from chengxin.cli.commands import Context
@@ -16,7 +16,7 @@ def feedback(context: "Context", contract: Contract, batch_id: str | None, *, ag
     done = {a.batch_id: a for a in pipeline.answer(contract, context.settings, context.clock, again=again_ids)}
     ids = [o.batch.batch_id for o in pipeline.outcomes(contract, context.settings)]
     wanted = [i for i in ids if batch_id in {None, i}]
-    found = answering.answers(contract, context.settings, wanted)
+    found = answers.answers(contract, context.settings, wanted)
     return {
         "dataset": contract.id,
         "answers": [

@@ -22,7 +22,7 @@ _COLOURS = {"优": "green", "良": "cyan", "中": "yellow", "差": "red"}
 @pass_home
 def overdue_command(context: Context, as_json: bool) -> None:
     """逾期未到的报送：哪个部门、逾期几个工作日、怎么办；有则退出码为 3。"""
-    from chengxin.publish.housekeeping import overdue
+    from chengxin.operations.housekeeping import overdue
 
     found = overdue(context.contracts(), context.settings, context.clock)
     if as_json:
@@ -45,9 +45,9 @@ def overdue_command(context: Context, as_json: bool) -> None:
 def tidy_command(context: Context, everything: bool, keep: int | None, expire: bool, as_json: bool) -> None:
     """清理残留、分批复核来文、列出（或删除）过期快照。"""
     from chengxin import pipeline
-    from chengxin.publish.housekeeping import rehash
-    from chengxin.publish.retention import Retention
-    from chengxin.publish.retention import expire as expire_snapshots
+    from chengxin.operations.housekeeping import rehash
+    from chengxin.publishing.retention import Retention
+    from chengxin.publishing.retention import expire as expire_snapshots
     from chengxin.store.layout import Layout
 
     clock = context.clock
@@ -88,7 +88,7 @@ def scorecard_command(context: Context, month: str | None, final: bool, departme
 
     MONTH 是六位年月，如 202610；缺省为本月（草稿），加 --issue 时为上月。已定稿的月份显示定稿。
     """
-    from chengxin.publish import scorecard
+    from chengxin.operations.scorecards import scorecard
     from chengxin.store.layout import Layout
 
     today = context.clock.today()
@@ -122,7 +122,7 @@ def _only(body: dict[str, Any], department: str) -> dict[str, Any]:
 
 
 def _show(console: Console, body: dict[str, Any]) -> None:
-    from chengxin.publish.scorecard_page import remarks
+    from chengxin.operations.scorecards.page import remarks
 
     state = "已定稿" if body["state"] == "issued" else "草稿"
     console.print(

@@ -12,16 +12,17 @@ from chengxin.clock import SHANGHAI
 from chengxin.connectors import landing, options_problem
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
-from chengxin.dataset import closings, journal, reader, reconcile
 from chengxin.errors import ChengxinError, DeliveryCorrupt, InvariantBroken, SnapshotDamaged, told
 from chengxin.model.schema import kind_columns
-from chengxin.publish import snapshot as snapshots
-from chengxin.publish import tiers
-from chengxin.publish.verify import verify as verify_snapshot
+from chengxin.publishing import commit as snapshots
+from chengxin.publishing import reader, reconciliation
+from chengxin.publishing.open_tier import derivation
+from chengxin.publishing.verify import verify as verify_snapshot
+from chengxin.quality import suites
+from chengxin.records import closings, journal
 from chengxin.settings import Settings
 from chengxin.store import lock
 from chengxin.store.layout import Layout
-from chengxin.validate import suites
 
 COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked")
 TIERS = ("government", "open")
@@ -81,7 +82,7 @@ def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, A
         now = snapshots.current(layout, tier)
         current[tier] = {"id": now.snapshot_id, "tables": now.rows(), "reason": now.reason} if now else None
     locks = [asdict(holder) for holder in lock.holders(layout)]
-    return {"datasets": rows, "snapshots": current, "withheld": tiers.withheld(settings), "locks": locks}
+    return {"datasets": rows, "snapshots": current, "withheld": derivation.withheld(settings), "locks": locks}
 
 
 def _shanghai(instant: datetime) -> str:
@@ -111,7 +112,7 @@ def verify(settings: Settings, snapshot_id: str | None) -> dict[str, Any]:
     try:
         accounts = list(journal.latest(journal.admissions(layout)).values())
         limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
-        reconcile.check_batches(layout, accounts, **limits)
+        reconciliation.check_batches(layout, accounts, **limits)
         checked += 1
     except InvariantBroken as error:
         problems.append(str(error))

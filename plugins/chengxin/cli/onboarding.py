@@ -33,9 +33,9 @@ def draft_command(
 
     SOURCE 是文件（各种格式及压缩包）、http(s) 网址，或 connection:连接名/表名。
     """
-    from chengxin.onboarding.drafting import Wishes, draft
+    from chengxin.onboarding.contract_text import as_yaml
+    from chengxin.onboarding.draft import Wishes, draft
     from chengxin.onboarding.sample import look_at
-    from chengxin.onboarding.writing import as_yaml
 
     target = Path(output) if output else None
     if target and target.exists():

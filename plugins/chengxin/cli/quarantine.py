@@ -10,16 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chengxin import pipeline
-from chengxin.contracts.derived import replayed
+from chengxin.contracts.derivation import replayed
 from chengxin.contracts.models import Contract
-from chengxin.dataset.refusals import OpenRefusals, Standing
 from chengxin.errors import ContractError
 from chengxin.feedback import words
-from chengxin.feedback.answering import refusals
+from chengxin.feedback.answers import refusals
 from chengxin.feedback.outcomes import Outcome
 from chengxin.feedback.spreadsheet import write_sheets
 from chengxin.model.elements import elements
 from chengxin.model.rules import rules
+from chengxin.records.refused import OpenRefusals, Standing
 from chengxin.settings import Settings
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import Any
 import pyarrow.parquet as pq
 from rich.markup import escape
 
-from chengxin.alerting.holds import hold_of
 from chengxin.cli.terminal import Console, Table
-from chengxin.connectors.answering import outbox
+from chengxin.connectors.receivers import outbox
 from chengxin.contracts.loader import load
 from chengxin.feedback.words import sentences
 from chengxin.model.kinds import kinds
+from chengxin.operations.alerts.holds import hold_of
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 from chengxin.store.lock import Holder

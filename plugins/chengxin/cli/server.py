@@ -10,8 +10,8 @@ import uvicorn
 
 from chengxin.cli import homes
 from chengxin.cli.terminal import echo
-from chengxin.serve.readers.access import tokens
-from chengxin.serve.readers.app import create_app
+from chengxin.sharing.http.access import tokens
+from chengxin.sharing.http.app import create_app
 from chengxin.store import remote
 from chengxin.store.remote import scopes
 

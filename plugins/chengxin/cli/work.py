@@ -8,14 +8,14 @@ import click
 from rich.progress import Progress
 
 from chengxin import pipeline
-from chengxin.alerting.book import Book
 from chengxin.cli.terminal import Steps
-from chengxin.connectors.file_drop import file_delivery
+from chengxin.connectors.files.drop import file_delivery
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.errors import SourceUnavailable
-from chengxin.feedback.answering import Answered
-from chengxin.handover import Batch, Delivery, as_json
+from chengxin.facts import Batch, Delivery, as_json
+from chengxin.feedback.answers import Answered
+from chengxin.operations.alerts.book import Book
 from chengxin.pipeline import Failures
 from chengxin.store import remote
 from chengxin.store.layout import Layout

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from chengxin.contracts.models import Contract
 from chengxin.contracts.secrets import NO_ADDRESS, is_connection_name
 from chengxin.errors import ContractError, SourceUnavailable
-from chengxin.handover import Delivery
+from chengxin.facts import Delivery
 from chengxin.settings import Settings, secret
 
 

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from chengxin.clock import SHANGHAI, instant_of_timestamp
 from chengxin.connectors.base import read_options
-from chengxin.connectors.file_complete import UNFINISHED
-from chengxin.connectors.file_drop import FileDropOptions
-from chengxin.connectors.file_places import place_of
+from chengxin.connectors.files.completeness import UNFINISHED
+from chengxin.connectors.files.drop import FileDropOptions
+from chengxin.connectors.files.places import place_of
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError
 from chengxin.settings import Settings

@@ -20,11 +20,11 @@ from typing import Any, Literal
 
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import connector_for, connector_named
-from chengxin.connectors.correction_drop import sent_back
-from chengxin.connectors.file_names import gaps
+from chengxin.connectors.files.corrections import sent_back
+from chengxin.connectors.files.names import gaps
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt
-from chengxin.handover import Batch, Delivery, LandedFile, TableFormat, as_json
+from chengxin.facts import Batch, Delivery, LandedFile, TableFormat, as_json
 from chengxin.settings import Settings
 from chengxin.store.atomic import BUILDING, fsync_folder, read_json, sha256_file, sync_tree, write_json
 from chengxin.store.layout import Layout

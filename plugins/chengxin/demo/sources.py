@@ -13,16 +13,16 @@ from pathlib import Path
 from chengxin.clock import Clock
 from chengxin.connectors import connector_for
 from chengxin.connectors.base import connection_variable
-from chengxin.connectors.database import DatabaseOptions
-from chengxin.connectors.file_drop import FileDropOptions
-from chengxin.connectors.http_api import HttpApiOptions
+from chengxin.connectors.database.connector import DatabaseOptions
+from chengxin.connectors.files.drop import FileDropOptions
+from chengxin.connectors.http.connector import HttpApiOptions
 from chengxin.contracts.models import Contract
 from chengxin.demo.rounds import Delivered, before_renaming, deliveries
 from chengxin.demo.timetable import CUT_OFF_KIND, Timetable
 from chengxin.demo.world import Sizes, World, make_world
 from chengxin.demo.writers import file_bytes, objects
 from chengxin.model.working_days import working_days
-from chengxin.publish import open_key
+from chengxin.publishing.open_tier import key as open_key
 from chengxin.store.atomic import read_json, write_bytes, write_json
 
 SEED = 20261123

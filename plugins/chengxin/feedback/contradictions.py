@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.dataset.after_linking import number_of
-from chengxin.dataset.row_keys import RowKeys
 from chengxin.feedback import words
-from chengxin.resolve import alike, misnamed, places
-from chengxin.resolve.keys import RECORD_ID
-from chengxin.resolve.same_number import NAME
+from chengxin.identity.conflicts import name_conflicts, near_duplicates, places
+from chengxin.identity.conflicts.shared_numbers import NAME
+from chengxin.identity.record_keys import RECORD_ID
+from chengxin.records.findings import number_of
+from chengxin.records.match_keys import RowKeys
 
 _PLACE = ["source_file", "source_row"]
 
@@ -27,7 +27,7 @@ def same_number(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) 
     cases = [words.SAME_NUMBER_AS[replaces, one] for one in (True, False)]
     yield from _beside(links, NAME, standard, keys, number, "one_subject", cases)
     cases = [words.ALIKE_AS[exchanged] for exchanged in (True, False)]
-    yield from _beside(links, alike.NAME, standard, keys, "与 ", "exchanged", cases)
+    yield from _beside(links, near_duplicates.NAME, standard, keys, "与 ", "exchanged", cases)
 
 
 def _beside(
@@ -60,14 +60,14 @@ def _beside(
 
 def named_otherwise(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) -> Iterator[pa.RecordBatch]:
     """Yield one line a row with the code of one subject and another name; as `same_number`."""
-    asked = misnamed.rows_of(links)
+    asked = name_conflicts.rows_of(links)
     if not asked:
         return
     rows = _places(pa.chunked_array([pa.array(list(asked), pa.int64())]), standard, keys).sort_by("row_id")
     cases = {
-        misnamed.OTHER: words.NAMED_OTHERWISE,
-        misnamed.SAME: words.SAME_NAMED,
-        misnamed.UNKNOWN: words.NAME_UNKNOWN,
+        name_conflicts.OTHER: words.NAMED_OTHERWISE,
+        name_conflicts.SAME: words.SAME_NAMED,
+        name_conflicts.UNKNOWN: words.NAME_UNKNOWN,
     }
     told = [cases[asked[row]] for row in rows["row_id"].to_pylist()]
     identity = keys.plan.kind.roles["subject"].identity

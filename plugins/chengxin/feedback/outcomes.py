@@ -7,8 +7,8 @@ from typing import Any
 
 from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
-from chengxin.dataset import journal
-from chengxin.handover import Admission, Batch, StandardBatch, Verdict
+from chengxin.facts import Admission, Batch, StandardBatch, Verdict
+from chengxin.records import journal
 from chengxin.settings import Settings
 from chengxin.store import atomic
 from chengxin.store.layout import Layout

@@ -20,17 +20,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.connectors.answering import RECEIPT, ROW_COLUMNS, Answer
-from chengxin.connectors.correction_drop import place_of_return
-from chengxin.dataset.refusals import BatchParts, OpenRefusals
-from chengxin.dataset.row_keys import RowKeys
+from chengxin.connectors.files.corrections import place_of_return
+from chengxin.connectors.receivers import RECEIPT, ROW_COLUMNS, Answer
 from chengxin.feedback import receipt as receipts
-from chengxin.feedback import refused, words
+from chengxin.feedback import refused_rows, words
 from chengxin.feedback.contradictions import named_otherwise, same_number
 from chengxin.feedback.outcomes import Outcome
-from chengxin.feedback.overtaken import corrected, overtaken
 from chengxin.feedback.spreadsheet import write_sheets
-from chengxin.feedback.untaken import untaken
+from chengxin.feedback.superseded import corrected, overtaken
+from chengxin.feedback.unused_values import untaken
+from chengxin.records.match_keys import RowKeys
+from chengxin.records.refused import BatchParts, OpenRefusals
 from chengxin.store import atomic
 
 PAGE, ROWS = "回执.txt", "rows.parquet"
@@ -65,7 +65,7 @@ def build(
         batch_id = outcome.batch.batch_id
         with pq.ParquetWriter(folder / ROWS, SCHEMA) as writer:
             if rows is not None and body["refused"]["open"]:
-                files += refused.write(folder, rows, batch_id, writer, keys, SCHEMA, body["refused"]["open"])
+                files += refused_rows.write(folder, rows, batch_id, writer, keys, SCHEMA, body["refused"]["open"])
             if rows is not None and outcome.account and outcome.account.unlinked:
                 files += _waiting(folder, rows, outcome, writer, body["waits"])
             lost = {words.UNTAKEN: 0, words.OVERTAKEN: 0, words.SAME_NUMBER: 0, words.MISNAMED: 0, words.CORRECTED: 0}

@@ -7,11 +7,11 @@ from typing import Any
 
 from chengxin.clock import SHANGHAI
 from chengxin.contracts.models import Contract
-from chengxin.dataset.refusals import Standing
 from chengxin.feedback import words
 from chengxin.feedback.outcomes import COUNTS, Outcome, wait_until
 from chengxin.model.assessment import assessment
 from chengxin.model.working_days import working_days
+from chengxin.records.refused import Standing
 
 _TOP = 20  # kinds of problems on the page
 _COUNTED = (

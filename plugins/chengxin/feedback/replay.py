@@ -14,20 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from chengxin.cleaning import run as standardising
+from chengxin.cleaning.quarantine import json_lines
 from chengxin.connectors import landing
-from chengxin.connectors.derived import land_replay
-from chengxin.contracts.derived import REPLAY, contract_for
+from chengxin.connectors.derivation import land_replay
+from chengxin.contracts.derivation import REPLAY, contract_for
 from chengxin.contracts.models import Contract
-from chengxin.dataset.refusals import OpenRefusals, replay_name
 from chengxin.errors import ChengxinError
-from chengxin.feedback.answering import refusals
+from chengxin.facts import Batch, LandedFile
+from chengxin.feedback.answers import refusals
 from chengxin.feedback.outcomes import Outcome
-from chengxin.handover import Batch, LandedFile
+from chengxin.parsing.archives import sources
+from chengxin.parsing.reader import plan, read
+from chengxin.records.refused import OpenRefusals, replay_name
 from chengxin.settings import Settings
-from chengxin.standardise import run as standardising
-from chengxin.standardise.quarantine import json_lines
-from chengxin.standardise.reader import plan, read
-from chengxin.standardise.reading.archives import sources
 from chengxin.store.layout import Layout
 from chengxin.store.scratch import scratch
 

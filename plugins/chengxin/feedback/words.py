@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from chengxin.contracts.corrections import STEM
 from chengxin.contracts.models import Contract
+from chengxin.identity.by_code import OTHERWISE_NAMED, SHARED_CODE
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import Element, elements
 from chengxin.model.rules import rules
-from chengxin.resolve.linker import OTHERWISE_NAMED, SHARED_CODE
 
 REFUSED, WAITING, UNTAKEN, OVERTAKEN = STEM, "待关联", "未采用的值", "被取代"
 SAME_NUMBER, MISNAMED, CORRECTED = "主键相同", "名称不符", "已更正"

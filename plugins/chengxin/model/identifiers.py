@@ -1,6 +1,6 @@
 """Identifiers of organisations and persons: check digits and the scalar reference of what a raw value is worth.
 
-The kernels in standardise.kernels do the same on whole columns and are compared with this module in tests, so a rule
+The kernels in cleaning.kernels do the same on whole columns and are compared with this module in tests, so a rule
 about identifiers is first written here. Every `read_*` takes the text as sent and returns the value that may be used
 (or None) and the ids of the rules it breaks (model/rules.yaml). Nothing here guesses a type from the length alone:
 15 digits may be a registration number, a tax number or an old resident id, so the role of the field decides.

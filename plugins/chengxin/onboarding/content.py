@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chengxin.cleaning.kernels import CleanOptions, checked, clean
 from chengxin.model.elements import Element, elements
 from chengxin.model.identifiers import TOLD_APART, hygiene, is_resident_id
 from chengxin.model.looks import looks
-from chengxin.standardise.kernels import CleanOptions, checked, clean
-from chengxin.standardise.kernels.buffers import as_mask, as_strings, valid
+from chengxin.parsing.buffers import as_mask, as_strings, valid
 
 # Types whose check says something; by the others (text, name) nearly everything passes.
 CHECKED = frozenset(

@@ -13,13 +13,13 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 
+from chengxin.cleaning.stated.unit_words import stated_unit
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import ChengxinError, DeliveryCorrupt, DeliveryMismatch
+from chengxin.parsing.archives import PACKED, SUFFIXES, sources
+from chengxin.parsing.formats import describe
+from chengxin.parsing.reader import above, plan, read
 from chengxin.settings import Limits
-from chengxin.standardise.reader import above, plan, read
-from chengxin.standardise.reading.archives import PACKED, SUFFIXES, sources
-from chengxin.standardise.reading.detect import describe
-from chengxin.standardise.stated.unit_words import stated_unit
 
 ROWS = 5_000  # of a sample
 _FIELD = re.compile("[A-Za-z_]{1,30}")  # the name of a field; others may be somebody's, or a number
@@ -174,7 +174,7 @@ def _shortened(path: Path, spec: FileSpec, scratch: Path) -> Iterator[tuple[Path
 
 
 def _interface(url: str, scratch: Path, connection: str | None = None) -> Sample:
-    from chengxin.connectors.sampling import sample_url
+    from chengxin.connectors.sample import sample_url
 
     parts = urlsplit(url)
     path = sample_url(url, scratch)
@@ -190,15 +190,15 @@ def _interface(url: str, scratch: Path, connection: str | None = None) -> Sample
 
 
 def _named(place: str, scratch: Path) -> Sample:
-    from chengxin.connectors import sampling
+    from chengxin.connectors import sample
     from chengxin.connectors.base import connection_url
 
     connection, _, table = place.partition("/")
     if not connection or not table:
         raise DeliveryCorrupt("请写 connection:连接名/表名（或 connection:连接名/接口路径）")
-    if sampling.is_http(connection):
+    if sample.is_http(connection):
         return _interface(f"{connection_url(connection).rstrip('/')}/{table}", scratch, connection)
-    seen = sampling.sample_table(connection, table, ROWS, scratch)
+    seen = sample.sample_table(connection, table, ROWS, scratch)
     schema, _, name = table.rpartition(".")
     options: dict[str, Any] = {"connection": connection, "table": name} | ({"schema": schema} if schema else {})
     if len(seen.key) >= 1:

@@ -12,18 +12,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from chengxin.cleaning import run as standardising
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import landing
-from chengxin.connectors.file_drop import file_delivery
+from chengxin.connectors.files.drop import file_delivery
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
-from chengxin.handover import Batch, StandardBatch, Verdict
+from chengxin.facts import Batch, StandardBatch, Verdict
 from chengxin.model.elements import Element, elements
 from chengxin.model.rules import rules
 from chengxin.model.schema import element_columns
+from chengxin.quality import runner
 from chengxin.settings import Settings
-from chengxin.standardise import run as standardising
-from chengxin.validate import runner
 
 _SHOWN_ROWS = 5
 _BUSINESS = ("公司", "企业", "厂", "店", "中心", "合作社", "部", "院", "行", "局", "所", "会", "社", "集团", "场")

@@ -11,13 +11,13 @@ from typing import Any
 
 from airflow.sdk import BaseNotifier
 
-from chengxin.alerting.book import Book
-from chengxin.alerting.causes import Cause, contract_cause, held_cause
-from chengxin.alerting.holds import hold_of
-from chengxin.alerting.notices import deliver
 from chengxin.clock import Clock, instant_of_timestamp
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, InvariantBroken, SourceUnavailable, no_room
+from chengxin.operations.alerts.book import Book
+from chengxin.operations.alerts.causes import Cause, contract_cause, held_cause
+from chengxin.operations.alerts.holds import hold_of
+from chengxin.operations.alerts.notices import deliver
 from chengxin.orchestration.answers import AGAIN
 from chengxin.settings import Settings
 from chengxin.store import remote
@@ -140,7 +140,7 @@ def arrived(contract: Contract) -> None:
     """Close the alert of an overdue delivery, if there is one and the delivery came; name one that is late too."""
 
     def change(book: Book) -> None:
-        from chengxin.publish import housekeeping
+        from chengxin.operations import housekeeping
 
         is_mine = [e for e in book.open_entries() if e.cause.kind == "overdue" and e.cause.about == contract.id]
         if not is_mine:

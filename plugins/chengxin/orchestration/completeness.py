@@ -71,7 +71,8 @@ def tell_month(month: str | None, told: Any) -> dict[str, Any]:
 
     told: what was said of each month, get and set by month.
     """
-    from chengxin.publish import completeness, scorecard
+    from chengxin.operations import completeness
+    from chengxin.operations.scorecards import scorecard
 
     month = month or scorecard.month_before(Clock.from_environment().today())
     settings = remote.here(Settings.from_environment(), scopes.FACTS)

@@ -16,7 +16,7 @@ from chengxin.errors import SourceUnavailable
 
 # Airflow's name of a type of connection -> our scheme; others are their own.
 _SCHEMES = {"postgres": "postgresql", "ssh": "sftp", "aws": "s3"}
-# What an HTTP connection may hold beside its address, see connectors.http_auth.
+# What an HTTP connection may hold beside its address, see connectors.http.auth.
 _HTTP_PARTS = ("key", "secret", "token_url", "cert", "cert_key", "cert_password", "ca")
 _SECRET_PARTS = ("KEY", "SECRET", "CERT_PASSWORD")
 

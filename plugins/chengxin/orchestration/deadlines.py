@@ -17,11 +17,11 @@ from airflow.sdk import (  # type: ignore[attr-defined]  # Airflow's own stub la
     SyncCallback,
 )
 
-from chengxin.alerting.causes import Cause, overdue_cause
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.contracts.cadence import due_after
 from chengxin.contracts.models import Contract, DeliverySpec
 from chengxin.model.working_days import working_days
+from chengxin.operations.alerts.causes import Cause, overdue_cause
 from chengxin.orchestration import alerts, assets
 from chengxin.settings import Settings
 from chengxin.store import remote
@@ -133,7 +133,7 @@ def tell_overdue(dataset: str, context: dict[str, Any] | None = None) -> None:
     The home knows more than Airflow's asset events: a batch that is held has arrived too.
     """
     from chengxin.contracts import loader
-    from chengxin.publish import housekeeping
+    from chengxin.operations import housekeeping
 
     settings = remote.here(Settings.from_environment(), scopes.FACTS)
     contracts = loader.load(settings.contracts, only=dataset).contracts

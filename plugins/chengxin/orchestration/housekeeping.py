@@ -5,9 +5,9 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, task
 
-from chengxin.alerting.causes import overdue_cause
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.errors import DeliveryCorrupt
+from chengxin.operations.alerts.causes import overdue_cause
 from chengxin.orchestration import stages
 from chengxin.orchestration.alerts import CALLBACKS, settle
 from chengxin.orchestration.ingest import START
@@ -70,7 +70,7 @@ def build() -> DAG:
 
 def tell_overdue() -> list[str]:
     """Return what is overdue, one message a data set, and alert; skip when nothing is."""
-    from chengxin.publish import housekeeping
+    from chengxin.operations import housekeeping
 
     contracts, settings = stages.contracts(), remote.here(Settings.from_environment(), scopes.FACTS)
     found = housekeeping.overdue(contracts, settings, Clock.from_environment())
@@ -95,7 +95,7 @@ def check_slice(state: Any) -> dict[str, int]:
 
     state: of the running task, where people see how far it is.
     """
-    from chengxin.publish import housekeeping
+    from chengxin.operations import housekeeping
 
     def tell(done: int, of: int) -> None:
         state.set("progress", {"read_mib": done >> 20, "of_mib": of >> 20})
@@ -111,7 +111,7 @@ def check_slice(state: Any) -> dict[str, int]:
 
 def expire_snapshots() -> dict[str, Any]:
     """Delete the snapshots that expire under CHENGXIN_KEEP_SNAPSHOTS; skip while everything is kept."""
-    from chengxin.publish.retention import Retention, expire
+    from chengxin.publishing.retention import Retention, expire
 
     retention = Retention.from_environment()
     if retention.keep is None:

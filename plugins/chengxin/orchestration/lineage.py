@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chengxin.contracts.models import Contract
-from chengxin.handover import Admission, Batch, StandardBatch, Verdict
+from chengxin.facts import Admission, Batch, StandardBatch, Verdict
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 
@@ -73,9 +73,9 @@ def published(settings: Settings) -> None:
         return
     from openlineage.client.event_v2 import Dataset, OutputDataset
 
-    from chengxin.publish import snapshot
+    from chengxin.publishing import commit
 
-    found = [snapshot.current(Layout(settings.home), tier) for tier in ("government", "open")]
+    found = [commit.current(Layout(settings.home), tier) for tier in ("government", "open")]
     manifests = [manifest for manifest in found if manifest]
     sources = sorted({batch["dataset"] for manifest in manifests for batch in manifest.batches})
     tables = [

@@ -14,7 +14,7 @@ from chengxin.contracts.models import Contract
 from chengxin.settings import Settings
 
 if TYPE_CHECKING:
-    from chengxin.publish.standing import Standing
+    from chengxin.operations.punctuality import Standing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,8 +67,8 @@ def gauges(
     contracts: Mapping[str, Contract], standings: Iterable["Standing"], settings: Settings, clock: Clock
 ) -> dict[str, int]:
     """Report ages and what is waiting, for every data set that ever delivered; return how many of each gauge."""
-    from chengxin.alerting.book import Book
-    from chengxin.publish import snapshot
+    from chengxin.operations.alerts.book import Book
+    from chengxin.publishing import commit
     from chengxin.store.layout import Layout
 
     layout, reported = Layout(settings.home), dict.fromkeys(METRICS, 0)
@@ -84,7 +84,7 @@ def gauges(
             report("chengxin.delivery.age_days", (clock.today() - standing.last_arrival).days, _of(contract))
             report("chengxin.rows.waiting", standing.waiting, _of(contract))
             report("chengxin.batches.held", held.get(contract.id, 0), _of(contract))
-    now = snapshot.current(layout, "government")
+    now = commit.current(layout, "government")
     if now:
         report("chengxin.snapshot.age_hours", (clock.now() - now.created_at).total_seconds() / 3600, {})
     kinds = [entry.cause.kind for entry in entries]

@@ -1,7 +1,7 @@
 """Imports once, in the process from which tasks are forked, what otherwise every task's process imports by itself.
 
 With LocalExecutor that process is the scheduler: the listener below. With Celery it is the worker, which imports
-`chengxin.orchestration.preloaded` when its setting `imports` says so. CHENGXIN_PRELOAD=off: neither.
+`chengxin.orchestration.preload_listener` when its setting `imports` says so. CHENGXIN_PRELOAD=off: neither.
 """
 
 import os
@@ -31,7 +31,7 @@ def load() -> None:
 
     from chengxin.contracts import loader
     from chengxin.orchestration import ingest, snapshot
-    from chengxin.pipeline.warming import warm_up
+    from chengxin.pipeline.preload import warm_up
     from chengxin.settings import Settings
 
     get_listener_manager()

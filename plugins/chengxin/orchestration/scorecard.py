@@ -55,7 +55,7 @@ def build() -> DAG:
 
 def issue_month(month: str | None) -> dict[str, Any]:
     """Issue a month (yyyymm; None = the last one) and return how many of each level there are; skip when issued."""
-    from chengxin.publish import scorecard
+    from chengxin.operations.scorecards import scorecard
 
     clock = Clock.from_environment()
     wanted = month or scorecard.month_before(clock.today())

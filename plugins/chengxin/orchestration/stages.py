@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
-from chengxin.handover import Delivery, as_json
+from chengxin.facts import Delivery, as_json
 from chengxin.orchestration import alerts, answers, connections, forms, lineage, metrics, review_text
 from chengxin.orchestration.outcomes import normal_end
 from chengxin.orchestration.pages.views import PREFIX, base_path

@@ -4,8 +4,8 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
-from chengxin.alerting.causes import Cause, waiting_cause
 from chengxin.clock import SHANGHAI, Clock
+from chengxin.operations.alerts.causes import Cause, waiting_cause
 from chengxin.orchestration import alerts, metrics
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES
@@ -51,8 +51,8 @@ def build() -> DAG:
 def look_round() -> dict[str, Any]:
     """Settle the alerts that concern the whole and report the gauges; return how many of each."""
     from chengxin.contracts import loader
-    from chengxin.publish import tiers
-    from chengxin.publish.standing import standings
+    from chengxin.operations.punctuality import standings
+    from chengxin.publishing.open_tier import derivation
 
     settings, clock = remote.here(Settings.from_environment(), scopes.WITHOUT_PAYLOAD), Clock.from_environment()
     loaded = loader.load(settings.contracts)
@@ -66,6 +66,6 @@ def look_round() -> dict[str, Any]:
             if s.growing and s.dataset in loaded.contracts
         ],
     )
-    told = tiers.withheld(settings)
+    told = derivation.withheld(settings)
     alerts.settle("unkeyed", [Cause("unkeyed", "open", told, title="开放层")] if told else [])
     return {"problems": len(loaded.problems), **metrics.gauges(loaded.contracts, found, settings, clock)}

@@ -23,7 +23,7 @@ from chengxin.pipeline.batches import (
 from chengxin.pipeline.failures import Failures
 from chengxin.pipeline.review import Review, released, review
 from chengxin.pipeline.snapshots import current, publish, retry_waiting
-from chengxin.pipeline.tidying import tidy
+from chengxin.pipeline.sweep import tidy
 
 __all__ = [
     "Approval",

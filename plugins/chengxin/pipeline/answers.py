@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 
 from chengxin.clock import Clock
-from chengxin.contracts.derived import replayed
+from chengxin.contracts.derivation import replayed
 from chengxin.contracts.models import Contract
-from chengxin.dataset import closings
-from chengxin.dataset.closings import Asked
 from chengxin.errors import NotClosable
-from chengxin.feedback import answering
+from chengxin.facts import Batch
+from chengxin.feedback import answers
 from chengxin.feedback import replay as replaying
-from chengxin.feedback.answering import Answered
+from chengxin.feedback.answers import Answered
 from chengxin.feedback.outcomes import Outcome, ended
-from chengxin.handover import Batch
 from chengxin.pipeline import at_home
 from chengxin.pipeline.batches import verdict_of
 from chengxin.pipeline.failures import guarded
+from chengxin.records import closings
+from chengxin.records.closings import Asked
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 
@@ -29,9 +29,7 @@ def answer(contract: Contract, settings: Settings, clock: Clock, *, again: Seque
     """
     if not Layout(settings.home).landing(contract.id, "").is_dir():
         return []
-    return answering.answer(
-        contract, settings, clock, lambda landed: verdict_of(contract, landed, settings), again=again
-    )
+    return answers.answer(contract, settings, clock, lambda landed: verdict_of(contract, landed, settings), again=again)
 
 
 @at_home.dataset_stage
@@ -52,7 +50,7 @@ def close(
     reason: str,
     reopen: bool = False,
 ) -> Asked:
-    """Settle refused rows of an admitted batch by hand, or let them wait again; see dataset.closings.enter.
+    """Settle refused rows of an admitted batch by hand, or let them wait again; see records.closings.enter.
 
     What has been settled in any other way stays so: the account does not change. Raise NotClosable where the batch is
     held, or a replay.

@@ -11,7 +11,7 @@ from typing import Any
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.errors import ContractError
-from chengxin.handover import Admission, Verdict, as_json
+from chengxin.facts import Admission, Verdict, as_json
 from chengxin.settings import Settings
 from chengxin.store import atomic, lock
 from chengxin.store import journal as numbered

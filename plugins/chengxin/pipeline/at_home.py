@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from chengxin.contracts.models import Contract
-from chengxin.handover import Batch
+from chengxin.facts import Batch
 from chengxin.settings import Settings
 from chengxin.store import remote
 from chengxin.store.remote import scopes

@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from chengxin.alerting.book import Book
-from chengxin.alerting.causes import of_contract
 from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, CommitConflict, ContractError, of_home
+from chengxin.operations.alerts.book import Book
+from chengxin.operations.alerts.causes import of_contract
 from chengxin.pipeline.failures import guarded
 from chengxin.pipeline.versions import validation_digest
 from chengxin.settings import Settings

@@ -8,28 +8,28 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from chengxin.cleaning import run as standardising
+from chengxin.cleaning.corrections import recognised
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import landing
-from chengxin.connectors.file_drop import inbox_delivery
-from chengxin.contracts.derived import contract_for, mode_for, replayed
+from chengxin.connectors.files.drop import inbox_delivery
+from chengxin.contracts.derivation import contract_for, mode_for, replayed
 from chengxin.contracts.lint import refuse_unfinished
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
-from chengxin.dataset import answered, journal
-from chengxin.dataset.settling import link_batch
 from chengxin.errors import ContractError, DeliveryCorrupt, InvariantBroken, NotReleasable
-from chengxin.handover import Admission, Batch, Delivery, Release, StandardBatch, Verdict, as_json
+from chengxin.facts import Admission, Batch, Delivery, Release, StandardBatch, Verdict, as_json
+from chengxin.identity.registry import Registry
 from chengxin.pipeline import at_home, attempts
 from chengxin.pipeline.failures import guarded
 from chengxin.pipeline.versions import VERSIONS_BY, validation_digest, versions_of
-from chengxin.resolve.registry import Registry
+from chengxin.quality import report, runner
+from chengxin.quality.verdict import Answering
+from chengxin.records import answers, journal
+from chengxin.records.relink import link_batch
 from chengxin.settings import Settings
-from chengxin.standardise import run as standardising
-from chengxin.standardise.corrections import recognised
 from chengxin.store import atomic, lock, remote
 from chengxin.store.layout import Layout
-from chengxin.validate import report, runner
-from chengxin.validate.verdict import Answering
 
 log = logging.getLogger(__name__)
 HISTORY = 12
@@ -305,7 +305,7 @@ def _answering(contract: Contract, landed: Batch, settings: Settings) -> Answeri
     admitted = {
         b: a for (d, b), a in journal.latest(journal.admissions(Layout(settings.home))).items() if d == contract.id
     }
-    return Answering(*answered.count(contract, landed, landing.batches(settings, contract.id), admitted, settings))
+    return Answering(*answers.count(contract, landed, landing.batches(settings, contract.id), admitted, settings))
 
 
 def _held(contract: Contract, landed: Batch, settings: Settings) -> bool:

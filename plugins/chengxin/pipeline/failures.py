@@ -5,13 +5,13 @@ import traceback
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from chengxin.alerting.book import Book
-from chengxin.alerting.causes import Cause, of_contract
-from chengxin.alerting.channels import channels
-from chengxin.alerting.notices import deliver
 from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, InvariantBroken, SourceUnavailable, Unforeseen, of_home, told
+from chengxin.operations.alerts.book import Book
+from chengxin.operations.alerts.causes import Cause, of_contract
+from chengxin.operations.alerts.channels import channels
+from chengxin.operations.alerts.notices import deliver
 from chengxin.settings import Settings
 from chengxin.store import remote
 from chengxin.store.layout import Layout

@@ -15,16 +15,17 @@ import pyarrow as pa
 from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
-from chengxin.dataset import journal
-from chengxin.dataset.changes import Change, Example, changes
 from chengxin.errors import DeliveryCorrupt
-from chengxin.handover import Admission, Release, Verdict
+from chengxin.facts import Admission, Release, Verdict
 from chengxin.model.elements import elements
 from chengxin.pipeline import at_home
 from chengxin.pipeline.approval import awaiting, is_grave, told
 from chengxin.pipeline.batches import verdict_of
 from chengxin.pipeline.snapshots import sealed_of
-from chengxin.publish import masking, snapshot
+from chengxin.publishing import commit
+from chengxin.publishing.changes import Change, Example, changes
+from chengxin.publishing.open_tier import masking
+from chengxin.records import journal
 from chengxin.settings import Settings
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
@@ -94,7 +95,7 @@ def review(contracts: Mapping[str, Contract], settings: Settings) -> Review | No
     Reads the journal, verdicts of batches that are new, and folder names; links of new batches once there is a doubt.
     """
     layout = Layout(settings.home)
-    now = snapshot.current(layout, "government")
+    now = commit.current(layout, "government")
     admissions = journal.admissions(layout)
     everything = journal.latest(admissions)
     published = {(b["dataset"], b["batch_id"]) for b in now.batches} if now else set()
@@ -125,13 +126,13 @@ def review(contracts: Mapping[str, Contract], settings: Settings) -> Review | No
 def released(contracts: Mapping[str, Contract], settings: Settings) -> list[Admission]:
     """Return the released batches that are published only when somebody else has approved them."""
     layout = Layout(settings.home)
-    now, everything = snapshot.current(layout, "government"), journal.admissions(layout)
+    now, everything = commit.current(layout, "government"), journal.admissions(layout)
     return awaiting(layout, everything, now, sealed_of(contracts, everything, now))
 
 
 def _changes(contracts: Mapping[str, Contract], admissions: tuple[Admission, ...], settings: Settings) -> list[Change]:
     layout = Layout(settings.home)
-    now = snapshot.current(layout, "government")
+    now = commit.current(layout, "government")
     limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
     return list(changes(layout, contracts, admissions, sealed_of(contracts, admissions, now), now, **limits))
 

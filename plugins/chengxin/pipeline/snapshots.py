@@ -12,23 +12,24 @@ from chengxin import __version__
 from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
-from chengxin.dataset import journal, reconcile
-from chengxin.dataset.assemble import Assembly, Draft
-from chengxin.dataset.settling import Settling
 from chengxin.errors import InvariantBroken
-from chengxin.handover import Admission, SnapshotRef, TierRef
+from chengxin.facts import Admission, SnapshotRef, TierRef
 from chengxin.model.kinds import kinds
 from chengxin.pipeline import at_home
 from chengxin.pipeline.approval import Approval, approved, awaiting, shown, told, without
 from chengxin.pipeline.batches import batch
 from chengxin.pipeline.failures import Failures, guarded
 from chengxin.pipeline.versions import engines, suites
-from chengxin.publish import catalogue, open_key, snapshot, tiers
+from chengxin.publishing import catalogue, commit, reconciliation
+from chengxin.publishing.assembly.assembly import Assembly, Draft
+from chengxin.publishing.open_tier import derivation, key
+from chengxin.quality import runner
+from chengxin.records import journal
+from chengxin.records.relink import Settling
 from chengxin.settings import Settings
 from chengxin.store import lock, remote
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
-from chengxin.validate import runner
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def publish(
     remote.settle(settings)
     with lock.held(layout, "publish"):
         for tier in ("government", "open"):
-            for message in snapshot.resume(layout, tier).messages:
+            for message in commit.resume(layout, tier).messages:
                 log.warning("%s", message)
         everything = journal.admissions(layout)
         if not everything:
@@ -70,15 +71,15 @@ def publish(
         government, changed = _publish_government(contracts, everything, settings, clock, approval)
         if government is None:
             return None
-        opened, open_changed = tiers.publish_open(
+        opened, open_changed = derivation.publish_open(
             layout,
             government,
-            token_key=open_key.master(settings),
+            token_key=key.master(settings),
             now=clock.now(),
             today=clock.today(),
             workers=settings.workers,
         )
-        if sentence := tiers.withheld(settings):
+        if sentence := derivation.withheld(settings):
             log.info("%s", sentence)
         if not (changed or open_changed):
             return None
@@ -89,7 +90,7 @@ def publish(
 def current(settings: Settings) -> SnapshotRef | None:
     """Return the snapshot that readers are served; None when there is none."""
     layout = Layout(settings.home)
-    government, opened = (snapshot.current(layout, tier) for tier in ("government", "open"))
+    government, opened = (commit.current(layout, tier) for tier in ("government", "open"))
     if government is None:
         return None
     return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(settings, m) for m in (government, opened) if m})
@@ -103,7 +104,7 @@ def _publish_government(
     approval: Approval | None,
 ) -> tuple[Manifest | None, bool]:
     layout = Layout(settings.home)
-    now = snapshot.current(layout, "government")
+    now = commit.current(layout, "government")
     left_out = set(approval.without) if approval else set()
     everything = without(contracts, shown(everything, approval, now), left_out, now)
     sealed = sealed_of(contracts, everything, now)
@@ -121,7 +122,7 @@ def _publish_government(
         return base, False
     limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
     last = base.extra["last_order"] if base else -1
-    reconcile.check_batches(layout, [a for a in journal.latest(everything).values() if a.order > last], **limits)
+    reconciliation.check_batches(layout, [a for a in journal.latest(everything).values() if a.order > last], **limits)
     draft = Assembly(
         layout,
         contracts,
@@ -139,7 +140,7 @@ def _publish_government(
         shutil.rmtree(draft.folder)
         return now, False
     entry = catalogue.catalogue(contracts)
-    return snapshot.commit(layout, manifest, draft.folder, now, catalogue=entry), True
+    return commit.commit(layout, manifest, draft.folder, now, catalogue=entry), True
 
 
 def _checked(
@@ -158,9 +159,9 @@ def _checked(
     layout, (base, now) = Layout(settings.home), earlier
     accounts = journal.latest(everything)
     limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
-    reconcile.check_draft(layout, draft, base, {a.dataset: a.kind for a in everything})
-    reconcile.check_subjects(layout, draft, base, **limits)
-    reconcile.check_sources(layout, draft, base, **limits)
+    reconciliation.check_draft(layout, draft, base, {a.dataset: a.kind for a in everything})
+    reconciliation.check_subjects(layout, draft, base, **limits)
+    reconciliation.check_sources(layout, draft, base, **limits)
     fresh = sorted((draft.folder / "subject").glob("*.parquet"))
     if fresh:
         verdict = runner.run_subject(fresh, expectations=settings.expectations, today=clock.today(), **limits)

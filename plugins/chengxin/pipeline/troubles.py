@@ -9,20 +9,27 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
-from chengxin.alerting.book import Book, Entry
-from chengxin.alerting.causes import Cause, contract_cause, held_cause, of_contract, overdue_cause, waiting_cause
-from chengxin.alerting.holds import hold_of
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import landing
 from chengxin.contracts.loader import Problem
 from chengxin.contracts.models import Contract
-from chengxin.dataset import journal
 from chengxin.errors import DeliveryCorrupt
-from chengxin.handover import Batch, Verdict
+from chengxin.facts import Batch, Verdict
+from chengxin.operations import deliveries
+from chengxin.operations.alerts.book import Book, Entry
+from chengxin.operations.alerts.causes import (
+    Cause,
+    contract_cause,
+    held_cause,
+    of_contract,
+    overdue_cause,
+    waiting_cause,
+)
+from chengxin.operations.alerts.holds import hold_of
+from chengxin.operations.housekeeping import overdue
+from chengxin.operations.punctuality import standings
 from chengxin.pipeline.review import released
-from chengxin.publish import deliveries
-from chengxin.publish.housekeeping import overdue
-from chengxin.publish.standing import standings
+from chengxin.records import journal
 from chengxin.settings import Settings
 from chengxin.store import atomic
 from chengxin.store.layout import Layout

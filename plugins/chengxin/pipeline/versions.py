@@ -4,11 +4,11 @@ import hashlib
 from pathlib import Path
 
 from chengxin import __version__
+from chengxin.cleaning import run as standardising
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
-from chengxin.resolve import digests
+from chengxin.identity import digests
 from chengxin.settings import Settings
-from chengxin.standardise import run as standardising
 
 
 def validation_digest(contract: Contract, settings: Settings) -> str:

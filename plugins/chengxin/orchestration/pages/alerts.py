@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from chengxin.alerting.book import Book, Entry
+from chengxin.operations.alerts.book import Book, Entry
 from chengxin.orchestration.pages.views import PREFIX
 from chengxin.store.layout import Layout
 

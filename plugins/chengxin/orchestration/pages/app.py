@@ -41,7 +41,7 @@ POLICY = (
 def warm(app: FastAPI) -> None:
     """Import what the pages import when asked, compile the templates, and begin to look at the home."""
     from chengxin.model.kinds import kinds
-    from chengxin.serve.operators import answers, arrivals, rows, scorecards, snapshots, tables  # noqa: F401
+    from chengxin.operations.index import answers, arrivals, rows, scorecards, snapshots, tables  # noqa: F401
 
     kinds()
     airflow_runs.warm()

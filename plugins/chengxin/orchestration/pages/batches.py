@@ -9,7 +9,7 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 
-from chengxin.alerting.holds import hold_of
+from chengxin.operations.alerts.holds import hold_of
 from chengxin.orchestration.ingest import dag_id as dag_of
 from chengxin.orchestration.pages import actions, airflow_runs
 from chengxin.orchestration.pages.access import OverviewDep, Reader, ReaderDep, note_values_shown
@@ -27,7 +27,7 @@ REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src
 @router.get("/batches")
 def batch_list(request: Request, reader: ReaderDep, home: OverviewDep, wanted: FilterDep, number: int = 1) -> Response:
     """Show batches, newest first, narrowed by the filter."""
-    from chengxin.serve.operators import lists
+    from chengxin.operations.index import lists
 
     with home.reading() as connection:
         total, rows = lists.batches(connection, wanted, number)
@@ -52,8 +52,8 @@ def batch(
     waited: int = -1,
 ) -> Response:
     """Show one batch; with raw the rows as sent, for those who may see them, and that is noted."""
-    from chengxin.serve.operators import answers, lists, whereabouts
-    from chengxin.serve.operators.rows import Rows
+    from chengxin.operations.index import answers, lists, whereabouts
+    from chengxin.operations.index.rows import Rows
 
     reader.require(dataset)
     if raw:
@@ -141,7 +141,7 @@ def of_run(
     request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, dag_id: str, run_id: str
 ) -> Response:
     """Show the batches that one run handled: the tab on its page in Airflow."""
-    from chengxin.serve.operators import lists
+    from chengxin.operations.index import lists
 
     dataset = dag_id.removeprefix("ingest__")
     if dag_of(dataset) != dag_id:
@@ -155,7 +155,7 @@ def of_run(
 
 def _known(reader: Reader, home: Any, dataset: str, batch_id: str) -> None:
     """Refuse batches that are not in the index: names from the address never become paths otherwise."""
-    from chengxin.serve.operators import lists
+    from chengxin.operations.index import lists
 
     reader.require(dataset)
     with home.reading() as connection:
@@ -172,7 +172,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _spelled(rules: list[Any]) -> list[dict[str, Any]]:
-    from chengxin.serve.operators.rows import reason
+    from chengxin.operations.index.rows import reason
 
     return [{**dict(r), "zh": (w := reason(r["rule"], "", "")).zh, "en": w.en} for r in rules]
 

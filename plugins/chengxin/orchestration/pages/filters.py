@@ -21,7 +21,7 @@ def wanted(
     text: _Name = "",
 ) -> Any:
     """Return the filter, narrowed to what the reader may see."""
-    from chengxin.serve.operators.lists import Filter
+    from chengxin.operations.index.lists import Filter
 
     return Filter(dataset, department, state, rule, since, until, text.strip(), reader.only)
 

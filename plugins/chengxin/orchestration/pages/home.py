@@ -22,7 +22,7 @@ LOOKED = 50  # drop folders that one page looks into
 @router.get("/")
 def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep) -> Response:
     """Show the overview."""
-    from chengxin.serve.operators import arrivals, lists, snapshots
+    from chengxin.operations.index import arrivals, lists, snapshots
 
     today, now = home.clock.today(), home.clock.now()
     since = today - timedelta(days=DAYS - 1)

@@ -11,9 +11,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from chengxin.alerting.causes import KINDS
-from chengxin.alerting.holds import Hold, hold_of
 from chengxin.clock import SHANGHAI
+from chengxin.operations.alerts.causes import KINDS
+from chengxin.operations.alerts.holds import Hold, hold_of
 from chengxin.orchestration.pages import actions, alerts
 from chengxin.orchestration.pages.views import PREFIX
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG

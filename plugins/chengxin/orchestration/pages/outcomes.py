@@ -9,8 +9,8 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
-from chengxin.alerting.book import Book
 from chengxin.clock import Clock
+from chengxin.operations.alerts.book import Book
 from chengxin.orchestration import forms
 from chengxin.orchestration.ingest import SAID
 from chengxin.orchestration.ingest import dag_id as dag_of

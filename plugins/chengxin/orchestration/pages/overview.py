@@ -47,7 +47,7 @@ class Overview:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Open the index, after a look at what is new in the home; a first index is shown while it is being filled."""
-        from chengxin.serve.operators import index
+        from chengxin.operations.index import index
 
         path = index.path_of(self.settings)
         running = self._look()
@@ -91,23 +91,23 @@ class Overview:
 
 def _follow(settings: Settings) -> None:
     """Bring the copy of a far home up to date, then the index; without the store the pages show what was there."""
-    from chengxin.serve.operators import following
+    from chengxin.operations.index import follower
 
     try:
         remote.here(settings, scopes.PAGES)
     except StoreUnavailable as error:
         log.warning("%s", error)
-    if following.behind(settings, MANY):
+    if follower.behind(settings, MANY):
         _follow_aside(settings)
     else:
-        following.refresh(settings)
+        follower.refresh(settings)
 
 
 def _follow_aside(settings: Settings) -> None:
     """Do the work of minutes in another process: a thread of this one would keep every page waiting for its turn."""
     known = [str(Path(chengxin.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(  # noqa: S603  ourselves
-        [sys.executable, "-m", "chengxin.serve.operators", settings.home, settings.contracts],
+        [sys.executable, "-m", "chengxin.operations.index", settings.home, settings.contracts],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(known)},
         stdin=subprocess.DEVNULL,
         check=False,

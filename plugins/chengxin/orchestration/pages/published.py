@@ -7,8 +7,8 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import FileResponse, Response
 
-from chengxin.alerting.causes import KINDS
 from chengxin.errors import SnapshotDamaged
+from chengxin.operations.alerts.causes import KINDS
 from chengxin.orchestration.ingest import dag_id
 from chengxin.orchestration.pages import actions, airflow_runs
 from chengxin.orchestration.pages.access import OverviewDep, ReaderDep
@@ -23,7 +23,7 @@ _RECENT = 8
 @router.get("/snapshots")
 def snapshot_list(request: Request, reader: ReaderDep, home: OverviewDep, tier: _Tier = "government") -> Response:
     """Show the versions of a tier and their rows over time."""
-    from chengxin.serve.operators import snapshots
+    from chengxin.operations.index import snapshots
 
     with home.reading() as connection:
         versions = snapshots.versions(connection, tier)
@@ -37,7 +37,7 @@ def snapshot_list(request: Request, reader: ReaderDep, home: OverviewDep, tier: 
 @router.get("/snapshots/{tier}/{name}")
 def snapshot(request: Request, reader: ReaderDep, home: OverviewDep, tier: str, name: str) -> Response:
     """Show one version and how it differs from the one before."""
-    from chengxin.serve.operators import lists, snapshots, whereabouts
+    from chengxin.operations.index import lists, snapshots, whereabouts
 
     with home.reading() as connection:
         row = snapshots.version(connection, tier, name)
@@ -64,7 +64,7 @@ def snapshot(request: Request, reader: ReaderDep, home: OverviewDep, tier: str, 
 @router.get("/snapshots/{tier}/{name}/manifest.json")
 def manifest(reader: ReaderDep, home: OverviewDep, tier: str, name: str) -> Response:
     """Return a version's manifest as it stands on disk."""
-    from chengxin.serve.operators import snapshots
+    from chengxin.operations.index import snapshots
 
     if reader.only is not None:
         raise HTTPException(403, "清单列出全部数据集 (the manifest names all data sets)")
@@ -81,7 +81,7 @@ def catalogue(
     department: Annotated[str, Query(max_length=100)] = "", share: Annotated[str, Query(max_length=10)] = "",
 ) -> Response:  # fmt: skip
     """Show what is collected."""
-    from chengxin.serve.operators import arrivals, lists
+    from chengxin.operations.index import arrivals, lists
 
     with home.reading() as connection:
         every = lists.datasets(connection, reader.only)
@@ -99,8 +99,8 @@ def entry(request: Request, reader: ReaderDep, home: OverviewDep, session: Sessi
     """Show one data set: whose, on which basis, how it comes, whether it is late, which columns become what."""
     from chengxin.connectors.file_leftovers import leftovers
     from chengxin.model.elements import elements
+    from chengxin.operations.index import arrivals, lists
     from chengxin.orchestration.describe import CADENCES, CONNECTORS, MODES, TYPES
-    from chengxin.serve.operators import arrivals, lists
 
     reader.require(dataset)
     with home.reading() as connection:

@@ -68,7 +68,7 @@ def _permit(reader: Any, session: Any, wanted: Any, raw: bool, what: str) -> Non
 def _queue(
     kind: str, request: Request, reader: Any, home: Any, session: Any, wanted: Any, raw: bool, start: tuple[int, int]
 ) -> Response:
-    from chengxin.serve.operators import answers, lists, rows
+    from chengxin.operations.index import answers, lists, rows
 
     _permit(reader, session, wanted, raw, kind)
     with home.reading() as connection:
@@ -110,13 +110,13 @@ def _titles(datasets: list[Any]) -> dict[str, str]:
 
 
 def _spelled(rules: list[Any]) -> list[dict[str, Any]]:
-    from chengxin.serve.operators.rows import reason
+    from chengxin.operations.index.rows import reason
 
     return [{**dict(r), "zh": (w := reason(r["rule"], "", "")).zh, "en": w.en} for r in rules]
 
 
 def _export(kind: str, reader: Any, home: Any, session: Any, wanted: Any, raw: bool) -> Response:
-    from chengxin.serve.operators import tables
+    from chengxin.operations.index import tables
 
     _permit(reader, session, wanted, raw, f"{kind}.csv")
     name = f"chengxin-{kind}-{wanted.dataset or 'all'}.csv"
@@ -128,7 +128,7 @@ def _export(kind: str, reader: Any, home: Any, session: Any, wanted: Any, raw: b
 
 
 def _rows(kind: str, home: Any, wanted: Any, raw: bool) -> Iterator[Any]:
-    from chengxin.serve.operators import lists, rows
+    from chengxin.operations.index import lists, rows
 
     with home.reading() as connection, rows.Rows(home.layout) as files:
         batches = lists.queued(connection, KINDS[kind], wanted, limit=MOST)

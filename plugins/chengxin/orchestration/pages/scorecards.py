@@ -31,7 +31,7 @@ _Month = Annotated[str, Query(pattern=r"^(\d{6})?$")]
 @router.get("/scorecards")
 def scorecards(request: Request, reader: ReaderDep, home: OverviewDep, month: _Month = "") -> Response:
     """Show the scorecard of a month, by default the newest, and the months before it."""
-    from chengxin.serve.operators import scorecards as kept
+    from chengxin.operations.index import scorecards as kept
 
     _whole(reader)
     months = kept.months(home.layout)
@@ -53,7 +53,7 @@ def scorecards(request: Request, reader: ReaderDep, home: OverviewDep, month: _M
 def frozen(reader: ReaderDep, home: OverviewDep, month: str) -> Response:
     """Return the page that was frozen when the scorecard was issued."""
     _whole(reader)
-    from chengxin.serve.operators import scorecards as kept
+    from chengxin.operations.index import scorecards as kept
 
     if month not in kept.months(home.layout):
         raise HTTPException(404, "该月没有已定稿的绩效考评 (no scorecard of this month)")

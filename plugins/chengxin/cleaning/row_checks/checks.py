@@ -1,0 +1,255 @@
+"""What is checked once all columns of a chunk are cleaned: each check sees the rows whole, and refuses or warns."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chengxin.cleaning.columns import CODES, Columns
+from chengxin.cleaning.kernels import abroad
+from chengxin.cleaning.row_checks.agreement import born_otherwise, other_subjects, slipped
+from chengxin.cleaning.row_checks.days import ancient, filled_down
+from chengxin.cleaning.row_checks.fines import in_other_unit
+from chengxin.cleaning.row_checks.odd_numbers import serial_days, utc_midnights
+from chengxin.cleaning.row_checks.roles import both_roles
+from chengxin.cleaning.stated.units import units_beside
+from chengxin.contracts.plan import ColumnPlan
+from chengxin.errors import DeliveryMismatch
+from chengxin.model.schema import element_columns
+from chengxin.parsing.buffers import as_mask, as_strings, booleans, take, valid, without
+from chengxin.parsing.shapes import UnitRows
+from chengxin.parsing.truncation import as_others, perhaps_cut
+from chengxin.parsing.workbooks.sheets import ROWS_PER_SHEET
+
+UNIT_BESIDE, UNIT_SHOWN = "money.unit_beside", "money.unit_shown"
+_TELLING = frozenset({*CODES, "date", "instant", "document_no"})
+_NAME = 5  # characters of a name that is no word above a column
+BIRTHS = ("born_on",)  # days that may lie long ago
+
+
+def check_rows(work: Columns) -> None:
+    """Apply all checks; the order matters where one drops a value that another would judge."""
+    for check in (
+        _check_units,
+        _apply_currency,
+        _check_fines,
+        _check_places,
+        _check_codes,
+        _check_roles,
+        _check_identity,
+        _check_shifted,
+        _check_dates,
+        _check_written_days,
+        _check_end,
+        _check_torn,
+    ):
+        check(work)
+
+
+def _apply_currency(work: Columns) -> None:
+    """Let a currency column speak for amounts that name none: a foreign amount is no amount in yuan."""
+    currency = work.values.get("currency_code")
+    if currency is None:
+        return
+    foreign = pc.fill_null(pc.not_equal(currency, "CNY"), False)
+    for column in work.plan.columns:
+        if column.element.type != "money":
+            continue
+        amount, code = f"{column.element.id}_yuan", f"{column.element.id}_currency_code"
+        hits = pc.and_(foreign, pc.fill_null(pc.equal(work.values[code], "CNY"), False))
+        if pc.any(hits).as_py():
+            work.values[amount] = pc.if_else(hits, pa.scalar(None, work.values[amount].type), work.values[amount])
+            work.values[code] = pc.if_else(hits, currency, work.values[code])
+            work.log.add(
+                "money.foreign_currency", as_mask(hits), column.element.id, work.source(column), work.raw(column)
+            )
+
+
+def _check_units(work: Columns) -> None:
+    """Refuse rows in which another unit stands than the contract's; whether they are too many, the whole file tells.
+
+    Raises DeliveryMismatch where a unit stands in a row that is no record: a line of units below the column names
+    (（万元）) speaks of all rows.
+    """
+    for element, (hits, words) in work.unit_cells.items():
+        if (hits & ~_records(work)).any():
+            raise DeliveryMismatch(words)
+        _count_units(work, element, hits, words)
+    for hits, words, columns in units_beside(work.plan, work.chunk.table):
+        for column in columns:
+            _refuse_unit(work, UNIT_BESIDE, hits, column, words)
+    sheet_rows = work.chunk.rows.to_numpy() % ROWS_PER_SHEET
+    for element, words, rows in work.shown_otherwise:
+        column = next(c for c in work.plan.columns if c.element.id == element)
+        _refuse_unit(work, UNIT_SHOWN, np.isin(sheet_rows, np.array(rows, np.int64)), column, words)
+    for column in work.plan.columns:  # the sound rows of this chunk count for the odd ones of another
+        if column.element.type == "money" and column.constant is None:
+            _count_units(work, column.element.id, np.zeros(work.rows, dtype=bool), "", sound=True)
+
+
+def _refuse_unit(work: Columns, rule: str, hits: np.ndarray, column: ColumnPlan, words: str) -> None:
+    """Refuse those of some rows that have an amount of a column."""
+    given = hits & valid(work.values[f"{column.element.id}_raw"])
+    work.log.add(rule, given, column.element.id, work.source(column), work.raw(column), refuses=True)
+    work.refused |= given
+    _count_units(work, column.element.id, given, words)
+
+
+def _count_units(work: Columns, element: str, hits: np.ndarray, words: str, *, sound: bool = False) -> None:
+    amounts = int(np.count_nonzero(valid(work.values[f"{element}_yuan"]) & ~work.refused)) if sound else 0
+    if amounts or words:
+        work.amounts.append(UnitRows(element, amounts, int(np.count_nonzero(hits)), words))
+
+
+def _records(work: Columns) -> np.ndarray:
+    """Return the rows that hold what only a record does: a number, a day or a name of some length."""
+    found = np.zeros(work.rows, dtype=bool)
+    for column in work.plan.columns:
+        values = work.values[element_columns(column.element)[0].name]
+        if column.element.type in _TELLING:
+            found |= valid(values)
+        elif column.element.type == "name":
+            found |= as_mask(pc.greater_equal(pc.utf8_length(values), _NAME))
+    return found
+
+
+def _check_fines(work: Columns) -> None:
+    """Drop amounts that are 10,000 times what the text of the penalty says, or a 10,000th."""
+    sources = {c.element.id: work.source(c) for c in work.plan.columns}
+    for element, hits in in_other_unit(work.values):
+        name = f"{element}_yuan"
+        amounts = work.values[name]
+        work.values[name] = pc.if_else(booleans(hits), pa.scalar(None, amounts.type), amounts)
+        raw = work.values[f"{element}_raw"]
+        work.log.add("money.unit_differs", hits, element, sources[element], raw)
+
+
+def _check_places(work: Columns) -> None:
+    """Drop Hunan codes that were read from a bare name where the record itself points to another province."""
+    column = next((c for c in work.plan.columns if c.element.id == "region_code" and c.constant is None), None)
+    if column is None:
+        return
+    raw = work.raw(column)
+    hits = abroad(raw, work.values["region_code"], work.values.get("province_name"), work.values.get("uscc"))
+    if hits.any():
+        work.values["region_code"] = without(work.values["region_code"], hits)
+        work.log.add("region.elsewhere", hits, column.element.id, work.source(column), raw)
+
+
+def _check_codes(work: Columns) -> None:
+    """Warn where an organisation code or tax number of a row is not that of its USCC, which is followed."""
+    for role in work.plan.kind.roles.values():
+        uscc = work.values.get(role.identity.get("uscc", ""))
+        for part in ("org_code", "tax_no"):
+            column = next((c for c in work.plan.columns if c.element.id == role.identity.get(part)), None)
+            if uscc is None or column is None:
+                continue
+            code = work.values[column.element.id]
+            rows = np.flatnonzero(valid(uscc) & valid(code))
+            differ = np.zeros(work.rows, dtype=bool)
+            differ[rows] = other_subjects(take(uscc, rows), take(code, rows))
+            work.log.add("subject.codes_differ", differ, column.element.id, work.source(column), work.raw(column))
+
+
+def _check_roles(work: Columns) -> None:
+    """Warn where both parties are one subject though the record says that they cannot be."""
+    told, other = both_roles(work.plan.kind, work.values, CODES), work.plan.kind.roles.get("related")
+    if told is not None and other is not None:
+        work.log.add("subject.both_roles", told, other.identity["name"], "", pa.nulls(work.rows, pa.string()))
+
+
+def _check_identity(work: Columns) -> None:
+    """Refuse rows in which a required role has nothing that could name its subject."""
+    for name, role in work.plan.kind.roles.items():
+        if not role.required:
+            continue
+        usable, given_bad = work.codes_of(role)
+        named = work.filled(role.identity.get("name"))
+        if work.plan.kind.registers == "found":  # a name alone founds nobody
+            named = np.zeros(work.rows, dtype=bool)
+        hopeless = ~usable & (given_bad | ~named)
+        if name != "subject":  # subject and key tell which record is meant
+            hopeless &= ~work.deletes
+        unnamed = hopeless & ~given_bad
+        for column in work.plan.columns:  # a required code that is missing has been named as the reason already
+            if column.required and column.element.type in CODES and column.element.id in role.identity.values():
+                unnamed &= work.filled(column.element.id)
+        none = pa.nulls(work.rows, pa.string())
+        main = next(iter(role.identity.values()))
+        for rule, hits in (
+            ("subject.identifiers_invalid", hopeless & given_bad),
+            ("subject.no_identity", unnamed),
+        ):
+            work.log.add(rule, hits, main, role.title, none, refuses=True)
+        work.refused |= hopeless
+
+
+def _check_shifted(work: Columns) -> None:
+    """Refuse rows whose fields have slipped."""
+    hits = slipped(work.misplaced, work.invalid.values())
+    work.log.add("field.shifted", hits, "", "", pa.nulls(work.rows, pa.string()), refuses=True)
+    work.refused |= hits
+
+
+def _check_dates(work: Columns) -> None:
+    """Warn where a period ends before it begins, an event lies in the future, or birthdays differ."""
+    kind = work.plan.kind
+    none = pa.nulls(work.rows, pa.string())
+    start, end = work.values.get(kind.effective_from_on or ""), work.values.get(kind.effective_to_on or "")
+    if start is not None and end is not None:
+        work.log.add("dates.order", as_mask(pc.less(end, start)), str(kind.effective_to_on), "", none)
+    event = work.values.get(kind.event_on or "")
+    if event is not None and pa.types.is_date32(event.type):
+        future = as_mask(pc.greater(event, pa.scalar(work.today, pa.date32())))
+        work.log.add("dates.future", future, str(kind.event_on), "", none)
+        work.log.add("dates.filled_down", filled_down(event), str(kind.event_on), "", none)
+    for column in work.plan.columns:
+        if column.element.type == "date" and column.element.id not in BIRTHS:
+            early = ancient(work.values[column.element.id])
+            if early is not None:
+                work.log.add("dates.ancient", early, column.element.id, work.source(column), none)
+    born, number = work.values.get("born_on"), work.values.get(kind.roles["subject"].identity.get("person_doc", ""))
+    if born is not None and number is not None:
+        work.log.add("person.born_differs", born_otherwise(born, number), "born_on", "", none)
+
+
+def _check_written_days(work: Columns) -> None:
+    """Warn of day numbers of a spreadsheet where days written out make them doubtful, and of days in UTC."""
+    columns = [c for c in work.plan.columns if c.element.type == "date" and c.constant is None]
+    raw = {c.element.id: work.raw(c) for c in columns}
+    for column in columns:
+        in_utc = utc_midnights(as_strings(raw[column.element.id]))
+        work.log.add("date.utc", in_utc, column.element.id, work.source(column), raw[column.element.id])
+    if work.chunk.dated:  # a workbook says itself what its days are
+        return
+    doubtful = serial_days(raw, {c.element.id: work.values[c.element.id] for c in columns})
+    for column in columns:
+        if column.date_form != "excel" and column.element.id in doubtful:
+            hits = doubtful[column.element.id]
+            work.log.add("date.serial", hits, column.element.id, work.source(column), raw[column.element.id])
+
+
+def _check_end(work: Columns) -> None:
+    """Warn where the file ends within its last row: its last value may be cut off."""
+    if work.chunk.unended and work.rows:
+        last = np.zeros(work.rows, dtype=bool)
+        last[-1] = True
+        work.log.add("row.last_unended", last, "", "", pa.nulls(work.rows, pa.string()))
+
+
+def _check_torn(work: Columns) -> None:
+    """Refuse rows beside half a line whose last, or first, value may be the other half and does not show it."""
+    lines = np.array([d.row for d in work.chunk.damaged if d.fragment], np.int64)
+    if not len(lines) or not work.rows:
+        return
+    names, rows = work.chunk.table.column_names, work.chunk.rows.to_numpy()
+    for header, beside in ((names[-1], lines - 1), (names[0], lines + 1)):
+        column = next((c for c in work.plan.columns if work.headers.get(c.element.id) == header), None)
+        if column is None:
+            continue
+        raw = work.raw(column)
+        hits = np.isin(rows, beside) & valid(raw)
+        for row in np.flatnonzero(hits).tolist():
+            is_last = header == names[-1] and row == work.rows - 1
+            hits[row] = perhaps_cut(column.element.type, raw[row].as_py()) and not (is_last and as_others(raw))
+        work.log.add("value.beside_torn", hits, column.element.id, work.source(column), raw, refuses=True)
+        work.refused |= hits

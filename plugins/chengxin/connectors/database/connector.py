@@ -1,0 +1,215 @@
+"""Staging tables of departments (前置机), read through SQLAlchemy: PostgreSQL, SQLite, and whatever has a dialect."""
+
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+from warnings import catch_warnings, simplefilter
+
+from pydantic import Field
+from sqlalchemy import Column, Connection, MetaData, Table, func, select
+from sqlalchemy.exc import NoSuchTableError, SAWarning
+
+from chengxin.clock import Clock
+from chengxin.connectors.base import Options, read_options
+from chengxin.connectors.database.rows import write_rows
+from chengxin.connectors.database.session import Limits, reading
+from chengxin.connectors.database.types import refuse_nested
+from chengxin.connectors.database.watermark import (
+    Bound,
+    Edge,
+    Scale,
+    before,
+    digest,
+    edge_of,
+    instant_of,
+    kept,
+    measure,
+    scale_of,
+    shown,
+)
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import fold_header
+from chengxin.errors import ContractError, SourceUnavailable
+from chengxin.facts import Delivery
+from chengxin.settings import Settings
+
+
+class DatabaseOptions(Options):
+    """Options of a database table or view.
+
+    connection: its URL is in CHENGXIN_CONN_<NAME>, e.g. sqlite:///path or postgresql+psycopg://user@host/db?sslmode=...
+    table, schema: what to read. key: columns that order the rows (and name them). watermark: column that grows with
+        every change; a pull (mode incremental) starts `overlap` minutes before the last value seen, so that rows
+        whose transaction ended late are not missed. They come twice, and are told as duplicates. Where rows appear
+        further back than that, the next pull is of all rows.
+    chunk: rows held in memory at a time. connect_seconds, statement_seconds: limits of PostgreSQL.
+    """
+
+    connection: str
+    table: str
+    schema_name: Annotated[str | None, Field(alias="schema")] = None
+    key: str | tuple[str, ...] = ()
+    watermark: str | None = None
+    overlap: Annotated[int, Field(ge=0)] = 60
+    chunk: Annotated[int, Field(ge=1)] = 20_000
+    connect_seconds: Annotated[int, Field(ge=1)] = 15
+    statement_seconds: Annotated[int, Field(ge=1)] = 3_600
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the key columns."""
+        return (self.key,) if isinstance(self.key, str) else self.key
+
+    @property
+    def limits(self) -> Limits:
+        """Return how long the database may take."""
+        return Limits(self.connect_seconds, self.statement_seconds)
+
+
+class Database:
+    """Pulls a table; one pull is one delivery."""
+
+    def options(self, contract: Contract) -> DatabaseOptions:
+        """Read the options."""
+        return read_options(DatabaseOptions, contract)
+
+    def discover(self, contract: Contract, settings: Settings, cursor: dict[str, Any]) -> list[Delivery]:
+        """Offer one pull: the whole table (mode full, or no watermark), or what lies beyond the last watermark.
+
+        The pull begins `overlap` minutes before that watermark, and is offered whenever anything changed since then.
+        offered_at is the newest watermark when it reads as a time.
+        """
+        options, now = self.options(contract), Clock.from_environment().now()
+        with reading(options.connection, options.table, options.limits) as connection:
+            source = _Source(connection, contract, options, now)
+            if source.scale is None or contract.delivery.mode == "full":
+                return [source.whole()]
+            return source.beyond(cursor, source.scale)
+
+    def fetch(self, delivery: Delivery, contract: Contract, settings: Settings, target: Path) -> None:
+        """Write the rows of the pull to rows.csv: columns as named, all values text or null, one state of the table."""
+        options, now = self.options(contract), Clock.from_environment().now()
+        with reading(options.connection, options.table, options.limits) as connection:
+            source = _Source(connection, contract, options, now)
+            since = delivery.locator.get("since")
+            begin = kept(since, source.scale) if source.scale and since else None
+            where = source.scale.window(begin, now) if source.scale and begin is not None else None
+            wanted = source.table if source.scale is None or where is None else source.scale.source
+            write_rows(connection, source.table, wanted, source.order, where, target, chunk=options.chunk)
+
+
+class _Source:
+    """A table within one transaction, with the columns that the contract names found in it."""
+
+    def __init__(self, connection: Connection, contract: Contract, options: DatabaseOptions, now: datetime) -> None:
+        self._connection, self._contract, self._options, self._now = connection, contract, options, now
+        self.table = _table(connection, options)
+        refuse_nested(connection, self.table, contract)
+        wanted = (*filter(None, (options.watermark,)), *options.keys)
+        found = {name: _column(self.table, contract, name) for name in wanted}
+        missing = [name for name, column in found.items() if column is None]
+        if missing:
+            raise ContractError(f"表“{options.table}”没有合同所写的列：{'、'.join(missing)}")
+        #: watermark first, then the keys
+        self.order: list[Column[Any]] = [column for column in found.values() if column is not None]
+        watermark = found[options.watermark] if options.watermark else None
+        self.scale = None if watermark is None else scale_of(connection, self.table, watermark, now)
+
+    def whole(self) -> Delivery:
+        """Offer the whole table."""
+        if self.scale is None:
+            return self._delivery(f"全量-{self._rows()}", None, {})
+        rows, watermark = measure(self._connection, self.scale, self._now)
+        return self._delivery(f"全量-{shown(watermark) or rows}", watermark, {"watermark": shown(watermark)})
+
+    def beyond(self, cursor: dict[str, Any], scale: Scale) -> list[Delivery]:
+        """Offer what lies beyond the watermark in `cursor`; nothing when nothing has changed there.
+
+        All is offered once more where rows have appeared before the beginning of the last pull: they were committed
+        later than the overlap allows, or are dated back.
+        """
+        last, is_late = kept(cursor.get("watermark"), scale), False
+        begin = None if last is None else before(last, self._options.overlap)
+        if begin is not None and cursor.get("seen"):
+            edge, seen_now = edge_of(self._connection, scale, self._told_apart(), self._now, begin)
+            is_late = "behind" in cursor and self._rows() - seen_now > int(cursor["behind"])
+            if edge == Edge(last, cursor["seen"]) and not is_late:
+                return []
+        rows, watermark = measure(self._connection, scale, self._now)
+        if rows == 0:
+            return []
+        count, seen = self._seen(scale, watermark)
+        if (shown(watermark), seen) == (cursor.get("watermark"), cursor.get("seen")) and not is_late:
+            return []
+        since = None if is_late else begin
+        if last is not None and not is_late and _went_back(watermark, last) and not self._seen(scale, last)[0]:
+            return []  # what was newest is gone, and nothing has taken its place
+        behind = rows - count
+        window = (
+            f"{(shown(last) if since is not None else None) or '最初'}至{shown(watermark) or self._now.isoformat()}"
+        )
+        # of two with one watermark the one with more counts as the later one
+        window += f"，补收迟到（{behind:010d}）" if is_late else ""
+        locator = {"since": shown(since), "watermark": shown(watermark), "seen": seen, "behind": behind}
+        return [self._delivery(window, watermark, locator)]
+
+    def _rows(self) -> int:
+        return self._connection.scalar(select(func.count()).select_from(self.table)) or 0
+
+    def _seen(self, scale: Scale, watermark: Bound | None) -> tuple[int, str]:
+        """Return number and digest of the rows that the next pull after this watermark would see as well."""
+        begin = None if watermark is None else before(watermark, self._options.overlap)
+        where = scale.unplaced(self._now) if begin is None else scale.window(begin, self._now)
+        return digest(self._connection, scale.source, self._told_apart(), where)
+
+    def _told_apart(self) -> list[Column[Any]]:
+        """Return the columns by which a change is seen: all but those that the contract ignores.
+
+        A row may change again within the second of its watermark, or without one.
+        """
+        ignored = {fold_header(header) for header in self._contract.ignored} if self._options.keys else set()
+        ordering = {column.name for column in self.order}
+        return [c for c in self.table.columns if c.name in ordering or fold_header(c.name) not in ignored]
+
+    def _delivery(self, name: str, watermark: Bound | None, locator: dict[str, Any]) -> Delivery:
+        options = self._options
+        at = watermark if isinstance(watermark, datetime) else instant_of(shown(watermark))
+        dated = {"connector": "database", "live": True} | ({} if at else {"undated": True})
+        origin = f"database:{options.connection}/{options.schema_name or ''}.{options.table}".replace("/.", "/")
+        offered = at.replace(microsecond=0) if at else self._now
+        return Delivery(self._contract.id, f"{options.table}@{name}", origin, offered, dated | locator)
+
+
+def _went_back(watermark: Bound | None, last: Bound) -> bool:
+    match watermark, last:
+        case (datetime() as now, datetime() as then):
+            return now < then
+        case (Decimal() as now, Decimal() as then):
+            return now < then
+        case _:
+            return False
+
+
+def _table(connection: Connection, options: DatabaseOptions) -> Table:
+    try:
+        with catch_warnings():
+            # a type that SQLAlchemy does not know is judged by `database_types`
+            simplefilter("ignore", SAWarning)
+            return Table(
+                options.table, MetaData(), schema=options.schema_name, autoload_with=connection, resolve_fks=False
+            )
+    except NoSuchTableError:
+        raise SourceUnavailable(f"连接“{options.connection}”中没有表“{options.table}”") from None
+
+
+def _column(table: Table, contract: Contract, name: str) -> Column[Any] | None:
+    """Find a column by its name, or by any header that the contract knows for it: it may be renamed overnight."""
+    if name in table.c:
+        return table.c[name]
+    folded = {fold_header(name)}
+    for column in contract.columns:
+        headers = {fold_header(header) for header in (column.source, *column.aliases)}
+        folded |= headers if headers & folded else set()
+    found = [column for column in table.columns if fold_header(column.name) in folded]
+    return found[0] if len(found) == 1 else None

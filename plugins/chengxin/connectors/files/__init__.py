@@ -1,0 +1,1 @@
+"""Files: folder, SFTP, object store."""

@@ -1,0 +1,187 @@
+"""Paged interfaces of departments, JSON or XML (SOAP), by GET or POST. Every page lands as it came: page-00001.json."""
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from requests.structures import CaseInsensitiveDict
+
+from chengxin.clock import SHANGHAI, Clock
+from chengxin.connectors.base import connection_url, masked, read_options
+from chengxin.connectors.http.options import HttpApiOptions
+from chengxin.connectors.http.pages import Facts, Shape, read_reply
+from chengxin.connectors.http.paging import Paging
+from chengxin.connectors.http.pull import Ask, Limits, Pull, new_folder, open_pull
+from chengxin.connectors.http.replies import Reply
+from chengxin.connectors.http.request import bare_link, linked_request, request_for
+from chengxin.connectors.http.session import HttpSession
+from chengxin.contracts.models import Contract
+from chengxin.errors import ContractError
+from chengxin.facts import Delivery
+from chengxin.settings import Settings
+from chengxin.store.layout import Layout
+
+__all__ = ["HttpApi", "HttpApiOptions"]
+
+
+class HttpApi:
+    """Pulls a paged interface; one pull is one delivery."""
+
+    def options(self, contract: Contract) -> HttpApiOptions:
+        """Read the options."""
+        if contract.file.format not in ("json", "xml"):
+            raise ContractError(f"合同 {contract.id}：接口返回 JSON 或 XML，file.format 应为 json 或 xml")
+        options = read_options(HttpApiOptions, contract)
+        if options.unwrap and contract.file.format != "xml":
+            raise ContractError(f"合同 {contract.id}：delivery.options.unwrap 只用于 file.format: xml")
+        return options
+
+    def discover(self, contract: Contract, settings: Settings, cursor: dict[str, Any]) -> list[Delivery]:
+        """Offer the pull that was cut short, else begin one; nothing when the server has nothing since then.
+
+        A pull that begins keeps its first page below landing/<dataset>/.pull-*, so that no page is asked for twice.
+        offered_at is the server's Last-Modified, else its Date: its clock, not ours, is the one that the next `since`
+        is compared with (with `until_param` it is the moment that we asked up to).
+        """
+        options = self.options(contract)
+        landing = Layout(settings.home).landing(contract.id, "")
+        incremental = contract.delivery.mode == "incremental"
+        since = cursor.get("server_time") if incremental and options.since_param else None
+        wanted = {"since": since, "asked": _asked(options, contract)}
+        kept = open_pull(landing, wanted, timedelta(hours=options.resume_hours))
+        if kept:
+            return [_delivery(contract, options, *kept)]
+        until = Clock.from_environment().now().isoformat() if options.until_param else None
+        header: dict[str, Any] = {**wanted, "until": until}
+        folder = new_folder(landing)
+        pull = _pull(folder, contract, options, header)
+        with HttpSession(options) as session:
+            last: list[CaseInsensitiveDict[str]] = []
+            walk = pull.begin(
+                _ask(session, contract, options, last), lambda: header.update(_times(last[0], until)) or header
+            )
+        # Rows count, whatever the server's headers say of them: a gateway may send one Last-Modified for ever.
+        if not walk.rows and (since or (incremental and not walk.has_list)):
+            pull.discard()
+            return []
+        return [_delivery(contract, options, folder.name, header)]
+
+    def fetch(self, delivery: Delivery, contract: Contract, settings: Settings, target: Path) -> None:
+        """Write each page's body to page-00001.json ...; raise DeliveryCorrupt when rows are missing."""
+        options = self.options(contract)
+        folder = Layout(settings.home).landing(contract.id, "") / delivery.locator["pull"]
+        with HttpSession(options) as session:
+            _pull(folder, contract, options, delivery.locator).finish(_ask(session, contract, options, []), target)
+
+
+def _ask(
+    session: HttpSession, contract: Contract, options: HttpApiOptions, headers: list[CaseInsensitiveDict[str]]
+) -> Ask:
+    shape = _shape(contract, options)
+
+    def ask(parameters: dict[str, str | int], link: str | None) -> tuple[bytes, Facts]:
+        def read(reply: Reply) -> tuple[bytes, Facts]:
+            facts = read_reply(reply, shape)
+            headers.append(reply.headers)
+            if shape.link_header and facts.next:
+                facts = replace(facts, next=bare_link(options, facts.next))
+            return reply.body, facts
+
+        if link:
+            return session.ask(linked_request(options, session.below(link), is_xml=shape.is_xml), read)
+        return session.ask(request_for(options, parameters, is_xml=shape.is_xml), read)
+
+    return ask
+
+
+def _delivery(contract: Contract, options: HttpApiOptions, pull: str, header: dict[str, Any]) -> Delivery:
+    offered = datetime.fromisoformat(header["offered"])
+    incremental = contract.delivery.mode == "incremental"
+    window = f"{header['since'] or '最初'}至{offered.isoformat()}" if incremental else f"全量-{offered.isoformat()}"
+    name = f"{options.path.strip('/') or contract.id}@{window}"
+    locator = {"connector": "http_api", "live": True, "pull": pull, "since": header["since"], "until": header["until"]}
+    locator |= {"server_time": header["server_time"]} if header["server_time"] else {"undated": True}
+    origin = f"http_api:{options.connection}/{options.path.lstrip('/')}"
+    return Delivery(contract.id, name, origin, offered, locator)
+
+
+def _times(headers: CaseInsensitiveDict[str], until: str | None) -> dict[str, str | None]:
+    modified, now = _instant(headers.get("Last-Modified")), _instant(headers.get("Date"))
+    server_time = until or (modified or now or "") or None
+    return {
+        "server_time": server_time,
+        "offered": modified or now or until or Clock.from_environment().now().isoformat(),
+    }
+
+
+def _pull(folder: Path, contract: Contract, options: HttpApiOptions, window: dict[str, Any]) -> Pull:
+    since, until = (datetime.fromisoformat(text) if text else None for text in (window["since"], window["until"]))
+    if since is None and options.start:
+        since = datetime.combine(options.start, datetime.min.time(), SHANGHAI)
+    paging = Paging(
+        label=options.connection,
+        path=f"{urlsplit(connection_url(options.connection)).path.rstrip('/')}/{options.path.lstrip('/')}",
+        style=options.paging,
+        size=options.page_size,
+        page_param=options.page_param,
+        size_param=options.size_param,
+        offset_param=options.offset_param,
+        cursor_param=options.cursor_param,
+        since_param=options.since_param,
+        until_param=options.until_param,
+        since_format=options.since_format,
+        first_page=options.first_page,
+        overlap_rows=options.overlap_rows,
+        max_pages=options.max_pages,
+        has_key=bool(options.key),
+        next=options.next,
+        checks_start=options.paging == "page"
+        and options.first_page == 1
+        and bool(options.page_size and not window["since"]),
+        since=since,
+        until=until,
+        window=timedelta(hours=options.window_hours) if options.window_hours else None,
+        # The first pull begins where the contract says, not before.
+        overlap=timedelta(seconds=options.overlap_seconds if window["since"] else 0),
+    )
+    limits = Limits(options.pull_mib, options.passes, options.backoff_seconds)
+    return Pull(folder, paging, _shape(contract, options), limits)
+
+
+def _shape(contract: Contract, options: HttpApiOptions) -> Shape:
+    return Shape(
+        label=options.connection,
+        is_xml=contract.file.format == "xml",
+        records=contract.file.records if options.records is None else options.records,
+        key=options.key,
+        time_field=options.time_field,
+        total=options.total,
+        next=options.next,
+        status_end=options.status_end,
+        code_end=options.code_end,
+        not_paging=options.not_paging,
+        link_header=options.paging == "link" and not options.next,
+        code=options.code,
+        code_ok=options.code_ok,
+        code_busy=options.code_busy,
+        unwrap=options.unwrap,
+    )
+
+
+def _asked(options: HttpApiOptions, contract: Contract) -> str:
+    """Return a digest of what is asked for, where and how: pages that answer another question are of no use."""
+    told = [masked(connection_url(options.connection)), options.model_dump(mode="json")]
+    told += [contract.file.format, contract.file.records]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _instant(header: str | None) -> str | None:
+    try:
+        return parsedate_to_datetime(header).astimezone(UTC).isoformat() if header else None
+    except ValueError:
+        return None

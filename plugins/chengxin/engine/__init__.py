@@ -1,0 +1,1 @@
+"""The DuckDB session of linking, records and publishing."""

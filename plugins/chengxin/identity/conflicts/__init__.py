@@ -1,0 +1,1 @@
+"""What contradicts: names, numbers, near duplicates, deletions that match nothing."""

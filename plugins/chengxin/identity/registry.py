@@ -1,0 +1,60 @@
+"""The subject registry: the union of what every admitted batch added to it. Read-only; nothing is ever edited.
+
+A founding batch leaves `subjects.parquet`, `identifiers.parquet` and `names.parquet` in its links folder. The registry
+at any moment is those files of all admissions in the journal: it can be rebuilt from nothing and needs no database.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from chengxin.engine.session import parquet
+from chengxin.facts import Admission
+from chengxin.model.kinds import kinds
+from chengxin.store.layout import Layout
+
+SUBJECTS = """subject_id BIGINT, subject_type VARCHAR, part VARCHAR, name VARCHAR, name_key VARCHAR, uscc VARCHAR,
+    legal_rep VARCHAR, region_code VARCHAR, status_code VARCHAR, born_on DATE, version_at TIMESTAMPTZ, is_new BOOLEAN,
+    row_id BIGINT"""
+IDENTIFIERS = "subject_id BIGINT, part VARCHAR, identifier_type VARCHAR, identifier_value VARCHAR, row_id BIGINT"
+NAMES = """subject_id BIGINT, part VARCHAR, name VARCHAR, name_key VARCHAR, valid_from_on DATE, valid_to_on DATE,
+    row_id BIGINT"""
+_SHAPES = {"subjects": SUBJECTS, "identifiers": IDENTIFIERS, "names": NAMES}
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The files of the registry at one moment."""
+
+    layout: Layout
+    admissions: tuple[Admission, ...]
+
+    def files(self, table: str) -> list[Path]:
+        """Return the files of `subjects`, `identifiers` or `names`, in order of admission."""
+        found = []
+        for a in self.admissions:
+            if kinds()[a.kind].registers == "none":
+                continue
+            path = self.layout.links(a.dataset, a.batch_id, a.revision) / f"{table}.parquet"
+            if path.exists():
+                found.append(path)
+        return found
+
+    def attach(self, connection: duckdb.DuckDBPyConnection, prefix: str = "registry") -> None:
+        """Create the views <prefix>_subjects (all versions), <prefix>_identifiers and <prefix>_names."""
+        for table, shape in _SHAPES.items():
+            files = self.files(table)
+            if files:
+                connection.execute(f"CREATE OR REPLACE TEMP VIEW {prefix}_{table} AS SELECT * FROM {parquet(files)}")
+            else:
+                connection.execute(f"CREATE OR REPLACE TEMP TABLE {prefix}_no_{table} ({shape})")
+                connection.execute(f"CREATE OR REPLACE TEMP VIEW {prefix}_{table} AS FROM {prefix}_no_{table}")
+
+    def of(self, dataset: str) -> "Registry":
+        """Return what one data set has added. It adds again what others had added: each can be taken away alone."""
+        return Registry(self.layout, tuple(a for a in self.admissions if a.dataset == dataset))
+
+    def founded(self) -> int:
+        """Return how many subjects there are; the next one gets this number plus one."""
+        return sum(a.new_subjects for a in self.admissions)

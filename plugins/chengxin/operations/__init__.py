@@ -1,0 +1,1 @@
+"""What operators look after: alerts, deadlines, scorecards, the index behind the pages, housekeeping."""

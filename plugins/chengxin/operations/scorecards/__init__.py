@@ -1,0 +1,1 @@
+"""The monthly scorecard of departments and prefectures."""

@@ -1,0 +1,1 @@
+"""Readers, one module a file shape. Use them through chengxin.parsing.reader."""

@@ -1,0 +1,1 @@
+"""Encodings: detection and decoding."""

@@ -1,0 +1,436 @@
+"""Excel sheets (xlsx, xls) -> columns as text.
+
+An xlsx sheet is read in pieces (workbook_stream.py). An xls sheet is the one thing held in memory as a whole: the
+calamine library unpacks it at once; it has at most 65,536 rows.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import python_calamine as calamine
+
+from chengxin.contracts.models import FileSpec
+from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
+from chengxin.parsing.notes import inner_headers, not_records
+from chengxin.parsing.shapes import (
+    CHUNK_BYTES,
+    OVERSIZE,
+    Damaged,
+    Dated,
+    Nested,
+    Partial,
+    Piece,
+    RawChunk,
+    Told,
+    joined_header,
+    kept,
+    row_numbers,
+    unique_names,
+)
+from chengxin.parsing.workbooks import xls_formats, xlsx_package
+from chengxin.parsing.workbooks.doubts import Merged, hidden_sheets, refuse_alike, refuse_hidden
+from chengxin.parsing.workbooks.hidden_rows import told_rows
+from chengxin.parsing.workbooks.number_formats import FormatRows, formats_of
+from chengxin.parsing.workbooks.xls_failures import failures
+from chengxin.parsing.workbooks.xls_integrity import refuse_torn
+from chengxin.parsing.workbooks.xlsx_stream import Rows, book, forget, merged_ranges, sheet_pieces
+
+#: What a failed formula leaves; #N/A is left out, because it is the word for "nothing found" and read as null.
+_FAILED = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
+#: The xls sheet opened last: planning and reading it would each unpack it. Forgotten when it has been read.
+_last: dict[tuple[str, str, int, int], Any] = {}
+_SAMPLE = 1_000  # rows below the header that tell whether a column without a name is empty
+_HEAD_ROWS = 10
+_SAMPLE_SHEET = re.compile("示例|样例|样表|说明")
+_ROWS = 20_000
+_BLANKS = " \t\r\n\u3000\xa0\ufeff"
+_EXACT = 10**15  # a double holds whole numbers of 15 digits for sure
+#: Rows of the n-th sheet (n > 1) are numbered from n times this on, so that no two rows of a file have one number.
+ROWS_PER_SHEET = 10_000_000
+
+
+def plan_sheet(path: Path, spec: FileSpec) -> list[Piece]:
+    """Return one piece a sheet; `line` is the sheet row after the header.
+
+    Raises DeliveryMismatch where sheets that are read together differ in their headers, or where the contract names no
+    sheet and several have the same header: nobody said which are meant.
+    """
+    size = path.stat().st_size
+    if not size:
+        return [Piece(str(path), 0, 0, 0, _body(spec), "", ())]
+    opened = _book(path, spec.format)
+    names = tuple(opened.sheet_names)
+    chosen = _chosen(path, spec, names)
+    refuse_hidden(path, spec, opened, [names[n - 1] for n in chosen])
+    heads = {n: _head(path, spec, names[n - 1]) for n in chosen}
+    filled = {n: head for n, head in heads.items() if head[0]} or dict(list(heads.items())[:1])
+    (first, expected), *others = filled.items()
+    for n, head in others:
+        if head[0] != expected[0]:
+            raise DeliveryMismatch(
+                f"文件 {path.name} 的工作表 {names[n - 1]!r} 与 {names[first - 1]!r} 列名不同，不能合在一起读；"
+                "请在合同 file.sheet 中写明要读的工作表"
+            )
+    if spec.sheet is None:
+        _only_one(path, spec, names, expected)
+    old = (xlsx_package if _is_package(path) else xls_formats).counts_from_1904(path)
+    return [
+        Piece(str(path), index, 0, size, _body(spec), "", head[0], head[1], n, old)
+        for index, (n, head) in enumerate(filled.items())
+    ]
+
+
+def sheet_header(path: Path, spec: FileSpec) -> tuple[str, ...]:
+    """Return the column names of the first sheet that is read."""
+    names = sheet_names(path, spec.format)
+    return _head(path, spec, names[_chosen(path, spec, names)[0] - 1])[0] if names else ()
+
+
+def rows_above(path: Path, spec: FileSpec) -> list[str]:
+    """Return the names of the sheets that are read and the rows above the header of the first, each as one text."""
+    names = sheet_names(path, spec.format)
+    chosen = [names[n - 1] for n in _chosen(path, spec, names)] if names else []
+    found = (islice(sheet_rows(path, spec.format, name), max(spec.header - 1, 0)) for name in chosen[:1])
+    return [*chosen, *(_shown(cells) for rows in found for _, cells in rows)]
+
+
+def rows_below(path: Path, spec: FileSpec) -> int:
+    """Count the filled rows below the header of the sheets that are read. Raises DeliveryMismatch, DeliveryCorrupt."""
+    names = sheet_names(path, spec.format)
+    chosen = [names[n - 1] for n in _chosen(path, spec, names)] if names else []
+    rows = (row for name in chosen for row in sheet_rows(path, spec.format, name))
+    return sum(number >= _body(spec) and any(cell is not None for cell in cells) for number, cells in rows)
+
+
+def number_formats(piece: Piece, spec: FileSpec) -> dict[str, FormatRows]:
+    """Return column name -> what the number formats of its cells say beside the values."""
+    path = Path(piece.path)
+    if not piece.end:
+        return {}
+    columns = [n for n in range(piece.width) if n not in piece.blank]
+    if _is_package(path):
+        found = formats_of(path, sheet_names(path, spec.format)[piece.sheet - 1], piece.line)
+    else:
+        found = xls_formats.formats_of(path, piece.sheet - 1, piece.line)
+    return {name: found[n] for name, n in zip(piece.names, columns, strict=True) if n in found}
+
+
+def _body(spec: FileSpec) -> int:
+    return spec.header + (spec.header_rows if spec.header else 1)
+
+
+def _chosen(path: Path, spec: FileSpec, names: tuple[str, ...]) -> list[int]:
+    """Return the 1-based numbers of the sheets to read, in the order of the workbook."""
+    if spec.sheet == "*":
+        return list(range(1, len(names) + 1))
+    wanted = spec.sheet if isinstance(spec.sheet, tuple) else (1 if spec.sheet is None else spec.sheet,)
+    found = set()
+    for sheet in wanted:
+        if isinstance(sheet, int) and 1 <= sheet <= len(names):
+            found.add(sheet)
+        elif sheet in names:
+            found.add(names.index(str(sheet)) + 1)
+        else:
+            raise DeliveryMismatch(f"文件 {path.name} 里没有约定的工作表 {sheet!r}；现有工作表：{'、'.join(names)}")
+    return sorted(found)
+
+
+def _only_one(path: Path, spec: FileSpec, names: tuple[str, ...], expected: tuple[tuple[str, ...], Any]) -> None:
+    """Refuse to read the first sheet and be silent about others of the same kind."""
+    if not expected[0] or not spec.header:
+        return
+    others = {}
+    for name in names[1:]:
+        rows = list(islice(sheet_rows(path, spec.format, name), spec.header + _HEAD_ROWS))
+        top = next((cells for row, cells in rows if row >= spec.header), [])
+        below = () if _SAMPLE_SHEET.search(name) else rows  # a title may stand above the same header
+        heads = [_head(path, spec, name)[0], *([cell for cell in cells if cell] for _, cells in below)]
+        others[name] = (heads, top)
+    refuse_alike(path, names[0], expected[0], others)
+
+
+def sheet_names(path: Path, kind: str) -> tuple[str, ...]:
+    """Return the names of all sheets. Raises DeliveryCorrupt where the file is no workbook."""
+    return tuple(_book(path, kind).sheet_names) if path.stat().st_size else ()
+
+
+def seen_sheets(path: Path, kind: str) -> tuple[str, ...]:
+    """Return the names of the sheets that are not hidden. Raises DeliveryCorrupt where the file is no workbook."""
+    opened = _book(path, kind)
+    hidden = hidden_sheets(opened)
+    return tuple(name for name in opened.sheet_names if name not in hidden)
+
+
+@dataclass
+class _Unseen:
+    """Numbers of rows that are hidden, or struck through, as far as a sheet has been read."""
+
+    hidden: set[int] = field(default_factory=set)
+    crossed: set[int] = field(default_factory=set)
+
+
+def sheet_rows(
+    path: Path, kind: str, name: str, unseen: _Unseen | None = None, shown: Collection[int] = ()
+) -> Iterator[tuple[int, list[str | None]]]:
+    """Yield (sheet row, cells as text) of one sheet, from row 1 on; blank cells behind the last may be missing.
+
+    Blank cells are null; a failed formula is its error text (#N/A). unseen: learns which rows are not seen.
+    shown: columns (from 0) whose cells are read as the sheet shows them. Raises DeliveryMismatch where one cannot be.
+    """
+    if unseen and not _is_package(path):
+        unseen.hidden.update(xls_formats.hidden_rows(path, sheet_names(path, kind).index(name)))
+    end = 0
+    for part in _parts(path, kind, name, shown):
+        margin: list[str | None] = [None] * part.left
+        texts = part.texts
+        gap = ((row, ()) for row in range(end, part.top))
+        if unseen:
+            unseen.hidden.update(part.hidden)
+            unseen.crossed.update(part.crossed)
+        for row, found in chain(gap, enumerate(part.cells, part.top)):
+            if texts is None:
+                cells = margin + [cell if type(cell) is str and cell else cell_text(cell) for cell in found]
+            else:
+                cells = margin + [texts[cell] if type(cell) is str else cell_text(cell) for cell in found]
+            end = row + 1
+            for column, (form, is_text) in part.shown.get(end, {}).items():
+                place = f"文件 {path.name} 第 {end} 行{_column(column)}"
+                cells[column] = form.written(cells[column], is_text=is_text, place=place)
+            yield end, cells
+
+
+def _parts(path: Path, kind: str, name: str, shown: Collection[int]) -> Iterator[Rows]:
+    if _is_package(path):
+        yield from sheet_pieces(path, name, shown=shown)
+        return
+    sheet = _opened(path, kind, name)
+    if sheet.start is not None:
+        forms = xls_formats.shown(path, sheet_names(path, kind).index(name), shown) if shown else {}
+        yield Rows(sheet.start[0], sheet.start[1], _with_failures(path, kind, name, sheet), shown=forms)
+
+
+def _with_failures(path: Path, kind: str, name: str, sheet: Any) -> Iterator[list[Any]]:
+    """Yield the rows of an xls sheet; a failed formula is its error text."""
+    errors = failures(path, sheet_names(path, kind).index(name))
+    top, left = sheet.start
+    for row, cells in enumerate(islice(sheet.iter_rows(), top, None), top):
+        for column, text in errors.get(row, {}).items():
+            if left <= column < left + len(cells):
+                cells[column - left] = text
+        yield cells
+
+
+def _is_package(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
+
+
+def _book(path: Path, kind: str) -> Any:
+    with path.open("rb") as file:
+        magic = file.read(512)
+    if not magic.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        actual = "，实际是网页（HTML）" if re.match(rb"(?i)\s*<(!doctype html|html|head|meta|table)", magic) else ""
+        raise DeliveryCorrupt(f"文件 {path.name} 声明为 {kind}，内容却不是 Excel 工作簿{actual}；请按约定格式重新报送")
+    if magic.startswith(b"PK"):
+        return book(path)
+    try:
+        refuse_torn(path)
+        return calamine.load_workbook(str(path))
+    except DeliveryCorrupt:
+        raise
+    except calamine.PasswordError:
+        raise DeliveryCorrupt(f"文件 {path.name} 带有密码，无法读取；请去掉密码后重新报送") from None
+    except Exception as fault:  # the library raises its own, OSError and ValueError for broken books
+        raise DeliveryCorrupt(f"文件 {path.name} 已损坏，无法作为 {kind} 打开；请重新报送") from fault
+
+
+def _opened(path: Path, kind: str, name: str) -> Any:
+    """Return a sheet of an xls file."""
+    state = path.stat()
+    key = (str(path), name, state.st_mtime_ns, state.st_size)
+    try:
+        if key not in _last:
+            _last.clear()
+            _last[key] = _book(path, kind).get_sheet_by_name(name)
+        return _last[key]
+    except DeliveryCorrupt:
+        raise
+    except Exception as fault:
+        raise DeliveryCorrupt(f"文件 {path.name} 的工作表 {name!r} 已损坏；请重新报送") from fault
+
+
+def _merged(path: Path, spec: FileSpec, name: str, piece: Piece) -> Merged:
+    ranges = merged_ranges(path, name) if _is_package(path) else _opened(path, spec.format, name).merged_cell_ranges
+    return Merged.of(ranges or (), piece.line, piece.width, piece.blank)
+
+
+def cell_text(value: object) -> str | None:
+    """Return a cell as text; blank and error cells are null.
+
+    Whole numbers have no .0; above 15 digits a cell has already lost its last digits, so it stays in scientific form
+    and is seen as destroyed. Dates are ISO, with the time only where there is one.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return Nested("true" if value else "false")
+    if isinstance(value, (int, float)):
+        return _number_text(value)
+    if isinstance(value, dt.datetime):
+        return Dated(value.date().isoformat() if value.time() == dt.time() else value.isoformat(" ", "seconds"))
+    return Dated(value.isoformat()) if isinstance(value, (dt.date, dt.time)) else str(value)
+
+
+def _number_text(value: float) -> str | None:
+    if value != value or value in (float("inf"), float("-inf")):
+        return None
+    if abs(value) >= _EXACT:
+        return f"{Decimal(repr(value)):E}"
+    if value == int(value):
+        return str(int(value))
+    return f"{Decimal(repr(value)):f}"
+
+
+def _head(path: Path, spec: FileSpec, name: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the column names of a sheet, and its columns without name and content."""
+    block: list[list[str | None]] = []
+    unnamed: set[int] = set()
+    names: list[str] = []
+    widest = 0
+    for number, cells in islice(sheet_rows(path, spec.format, name), spec.header + spec.header_rows + _SAMPLE):
+        if not spec.header:
+            widest = max(widest, _filled(cells))
+        elif spec.header <= number < spec.header + spec.header_rows:
+            block.append(cells)
+            if len(block) == spec.header_rows:
+                names = joined_header(block) if len(block) > 1 else [cell or "" for cell in cells]
+                names = names[: max(_filled(row) for row in block)]
+                unnamed = {n for n, text in enumerate(names) if not text.strip()}
+        elif block:
+            unnamed = {n for n in unnamed if n >= len(cells) or cells[n] is None}
+    if not spec.header:
+        return tuple(str(n) for n in range(1, widest + 1)), ()
+    kept_names = [text for n, text in enumerate(unique_names(names)) if n not in unnamed]
+    return (tuple(kept_names), tuple(sorted(unnamed))) if kept_names else ((), ())
+
+
+def _filled(cells: list[str | None]) -> int:
+    return len(cells) - next((n for n, cell in enumerate(reversed(cells)) if cell is not None), len(cells))
+
+
+def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
+    """Yield the rows below the header. Blank rows are passed; a cell without a column name makes the row damaged."""
+    is_one_of_several = piece.sheet > 1 and (spec.sheet == "*" or isinstance(spec.sheet, tuple))
+    offset = piece.sheet * ROWS_PER_SHEET if is_one_of_several else 0
+    columns = [n for n in range(piece.width) if n not in piece.blank]
+    rows: list[int] = []
+    kept_cells: list[list[str | None]] = []
+    damaged: list[Damaged] = []
+    size = 0
+    path = Path(piece.path)
+    name = sheet_names(path, spec.format)[piece.sheet - 1] if piece.end else ""
+    merged = _merged(path, spec, name, piece) if piece.end else Merged()
+    unseen, read = _Unseen(), _Unseen()
+    shown = {n for n, head in zip(columns, piece.names, strict=True) if head in piece.shown}
+    for number, cells in sheet_rows(path, spec.format, name, unseen, shown) if piece.end else ():
+        if number < piece.line or all(cell is None or not cell.strip(_BLANKS) for cell in cells):
+            continue
+        rule = "row.merged" if merged.fill(number, cells) else _fault(cells, piece)
+        if rule:
+            note = _unnamed(cells, piece) if rule == "row.width" else ""
+            damaged.append(Damaged(number + offset, rule, _shown(cells), note=note))
+            continue
+        if number in unseen.hidden:
+            read.hidden.add(number)
+        if number in unseen.crossed:
+            read.crossed.add(number)
+        rows.append(number + offset)
+        kept_cells.append(cells)
+        size += sum([len(cell) for cell in cells if cell])
+        if len(rows) >= _ROWS or size >= CHUNK_BYTES:
+            yield _chunk(piece.names, columns, rows, kept_cells, damaged)
+            rows, kept_cells, damaged, size = [], [], [], 0
+    told = Told(
+        unseen=told_rows(name, read.hidden, "是隐藏的") + told_rows(name, read.crossed, "有删除线"),
+        merged=told_rows(name, merged.filled, "的单元格与上面的行合并，按同一内容读取"),
+    )
+    yield replace(_chunk(piece.names, columns, rows, kept_cells, damaged), told=told)
+    _last.clear()
+    forget()
+
+
+def _shown(cells: list[str | None]) -> str:
+    return kept("\t".join(cell or "" for cell in cells).rstrip("\t"))
+
+
+def _unnamed(cells: list[str | None], piece: Piece) -> str:
+    """Say which cell has content though its column has no name: 第 28 列（AB）."""
+    at = next(
+        n
+        for n, cell in enumerate(cells)
+        if (n >= piece.width and cell is not None) or (n in piece.blank and (cell or "").strip())
+    )
+    return f"{_column(at)}没有列名却有内容"
+
+
+def _column(at: int) -> str:
+    """Name a column (from 0) as people find it: 第 28 列（AB）."""
+    letters = (chr(64 + at // 26) if at >= 26 else "") + chr(65 + at % 26)
+    return f"第 {at + 1} 列（{letters}）" if at < 702 else f"第 {at + 1} 列"
+
+
+def _fault(cells: list[str | None], piece: Piece) -> str | None:
+    if len(cells) > piece.width and any(cell is not None for cell in cells[piece.width :]):
+        return "row.width"
+    if piece.blank and any(n < len(cells) and (cells[n] or "").strip() for n in piece.blank):
+        return "row.width"
+    text = "".join([cell for cell in cells if cell])
+    if "\ufffd" in text:
+        return "row.undecodable"
+    if "#" in text and not _FAILED.isdisjoint(cells):
+        return "row.formula_error"
+    if len(text) > OVERSIZE // 3 and any(len(cell) > OVERSIZE // 3 for cell in cells if cell):
+        return "row.oversize"
+    return None
+
+
+def _chunk(
+    names: tuple[str, ...],
+    columns: list[int],
+    rows: list[int],
+    cells: list[list[str | None]],
+    damaged: list[Damaged],
+) -> RawChunk:
+    """Turn rows into columns; notes and totals are set aside."""
+    values = {name: [row[n] if n < len(row) else None for row in cells] for name, n in zip(names, columns, strict=True)}
+    table = pa.table({name: pa.array(column, pa.string()) for name, column in values.items()})
+    numbers = np.array(rows, np.int64)
+    out = not_records(table) | inner_headers(table, names, numbers % ROWS_PER_SHEET)
+    if out.any():
+        noted = [Damaged(rows[n], "row.not_a_record", _shown(cells[n])) for n in np.flatnonzero(out).tolist()]
+        damaged = sorted([*damaged, *noted], key=lambda item: item.row)
+        table, numbers = table.filter(pa.array(~out)).combine_chunks(), numbers[~out]
+    nested, dated, partial = (_places(values, out, kind) for kind in (Nested, Dated, Partial))
+    return RawChunk(table, row_numbers(numbers), tuple(damaged), nested=nested, dated=dated, partial=partial)
+
+
+def _places(values: dict[str, list[str | None]], out: npt.NDArray[np.bool_], kind: type[str]) -> dict[str, list[int]]:
+    """Return column -> places of values of a kind, counted without the rows that are left out."""
+    found: dict[str, list[int]] = {}
+    kept_rows = np.cumsum(~out) - 1
+    for name, column in values.items():
+        if kind in set(map(type, column)):
+            rows = [n for n, value in enumerate(column) if type(value) is kind and not out[n]]
+            found[name] = kept_rows[rows].tolist()
+    return found

@@ -1,0 +1,1 @@
+"""Assembly of the government tier from admitted batches."""

@@ -1,0 +1,187 @@
+"""Assemble the government draft: what changed since the last snapshot, part by part; untouched parts are kept as files.
+
+The set operations are in `steps`; this module decides which parts are touched, streams the sorted rows out of the
+engine and writes them.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import plan_of
+from chengxin.engine.session import session
+from chengxin.facts import Admission
+from chengxin.model.kinds import Kind, kinds
+from chengxin.model.schema import kind_columns
+from chengxin.publishing.assembly import order, routes, rows, steps, subjects
+from chengxin.publishing.assembly.origins import Origins
+from chengxin.publishing.assembly.tables import CREDIT_RECORD, RECORD_SOURCE, RecordWriter, table_schema, titles
+from chengxin.store.columns import coded
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import FileEntry, Manifest, TableEntry
+from chengxin.store.parquet import column_entries
+from chengxin.store.scratch import scratch
+
+
+@dataclass
+class Draft:
+    """An assembled draft. inserted/removed: rows per data set against the snapshot before, for reconciliation."""
+
+    folder: Path
+    tables: dict[str, TableEntry]
+    inserted: dict[str, int] = field(default_factory=dict)
+    removed: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """One assembling run.
+
+    sealed: data sets that are ingested and never published. previous: the government snapshot to build on; None = build
+    everything anew, as after a change of what is sealed.
+    """
+
+    layout: Layout
+    contracts: Mapping[str, Contract]
+    admissions: tuple[Admission, ...]
+    sealed: frozenset[str]
+    previous: Manifest | None
+    folder: Path
+    memory_limit_mib: int
+    threads: int
+
+    @property
+    def last_order(self) -> int:
+        """The newest admission that the previous snapshot holds; -1 = none."""
+        return int(self.previous.extra["last_order"]) if self.previous else -1
+
+    def run(self) -> Draft:
+        """Write the changed files below `folder` and return all tables, changed and kept."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        origins = Origins(self.admissions)
+        new_files: dict[str, list[FileEntry]] = {}
+        replaced: dict[str, set[str]] = {}
+        draft = Draft(self.folder, {})
+        with session(self.layout.work, memory_limit_mib=self.memory_limit_mib, threads=self.threads) as connection:
+            origins.create(connection)
+            for kind in kinds().values():
+                if not kind.sealed:
+                    self._kind(connection, kind, origins, draft, new_files, replaced)
+            known = subjects.Known(self.layout, self.admissions, self.sealed, self.last_order)
+            records = self._paths(CREDIT_RECORD, new_files, replaced) if known.concealed else []
+            subjects.write(connection, known, origins, records, self.folder, new_files, replaced)
+        draft.tables = self._tables(new_files, replaced)
+        return draft
+
+    def _kind(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        kind: Kind,
+        origins: Origins,
+        draft: Draft,
+        new_files: dict[str, list[FileEntry]],
+        replaced: dict[str, set[str]],
+    ) -> None:
+        mine = [a for a in self.admissions if a.kind == kind.id and a.dataset not in self.sealed]
+        fresh = [a for a in mine if a.order > self.last_order]
+        if not fresh:
+            return
+        steps.decide(connection, self.layout, self.contracts, mine, fresh, self.last_order)
+        restored = routes.decide(connection, self.layout, self.contracts, mine, fresh, self.last_order)
+        touched = steps.touched_parts(connection)
+        if not touched:
+            return
+        kept = self._kept_files(kind.id, touched)
+        steps.count_changes(connection, list(kept), draft.inserted, draft.removed)
+        writer = RecordWriter(kind, origins, self.folder)
+        with scratch(self.layout.work) as folder:
+            writer.write(self._rows(connection, kind, fresh, restored, kept, sorted(touched), origins, folder))
+        for table, files in ((kind.id, writer.typed), (CREDIT_RECORD, writer.common)):
+            new_files.setdefault(table, []).extend(files)
+        replaced.setdefault(kind.id, set()).update(touched)
+        replaced.setdefault(CREDIT_RECORD, set()).update(f"{kind.id}-{p}" for p in touched)
+        if any(a.route for a in fresh):
+            places = {f"{kind.id}-{p}" for p in routes.touched_parts(connection)}
+            sources = list(self._kept_files(RECORD_SOURCE, places))
+            written = routes.write_sources(connection, kind, origins, mine, sources, self.folder)
+            new_files.setdefault(RECORD_SOURCE, []).extend(written)
+            replaced.setdefault(RECORD_SOURCE, set()).update(places)
+
+    def _rows(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        kind: Kind,
+        fresh: Sequence[Admission],
+        restored: Sequence[Admission],
+        kept: Mapping[Path, FileEntry],
+        parts: Sequence[str],
+        origins: Origins,
+        folder: Path,
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Give the rows of the touched parts in their final order: kept ones that nothing displaced, fresh winners."""
+        columns = self._present(kind, [*fresh, *restored], kept)
+        texts = set(coded(pq.read_metadata(self._standard(fresh[0])[0])))
+        shape = rows.Shape(columns, "related" in kind.roles, tuple(parts), tuple(c for c in columns if c in texts))
+        counts, sample = steps.sample_of_subjects(connection, self.layout, fresh, parts)
+        for file in kept.values():
+            counts[parts.index(file.part)] += file.rows
+        windows = [rows.kept({p: f.part for p, f in kept.items()}, shape, origins, steps.displaced(connection))]
+        for a in (*fresh, *restored):
+            linked = steps.link_files(self.layout, [a], "linked")
+            first = origins.first[a.dataset, a.batch_id]
+            gone, only = steps.gone(connection, self.layout, a), None
+            if a in restored:
+                gone, only = gone[:0], steps.restored_rows(connection, a)
+            windows.append(rows.fresh(self._standard(a), linked, shape, first, gone, only))
+        begins = order.borders(counts, sample)
+        memory = self.memory_limit_mib << 19  # half of it: the engine holds the other
+        ordered = order.in_order(chain(*windows), begins, folder, memory_bytes=memory, threads=self.threads)
+        yield from ((parts[part], table) for part, table in ordered)
+
+    def _standard(self, admission: Admission) -> list[Path]:
+        return sorted(self.layout.standard(admission.dataset, admission.batch_id).glob("standard-*.parquet"))
+
+    def _present(self, kind: Kind, fresh: Sequence[Admission], kept: Mapping[Path, FileEntry]) -> tuple[str, ...]:
+        """Return the columns that may hold values: those the contracts fill; all where older files are taken along."""
+        columns = [c for c in kind_columns(kind) if c.element]
+        contracts = [self.contracts.get(a.dataset) for a in fresh]
+        if kept or None in contracts:
+            return tuple(c.name for c in columns)
+        filled = {c.element.id for contract in contracts if contract for c in plan_of(contract).columns}
+        return tuple(c.name for c in columns if c.element and c.element.id in filled)
+
+    def _kept_files(self, table: str, touched: set[str]) -> dict[Path, FileEntry]:
+        if not self.previous or table not in self.previous.tables:
+            return {}
+        folder = self.layout.snapshot("government", self.previous.snapshot_id) / table
+        return {folder / f.name: f for f in self.previous.tables[table].files if f.part in touched}
+
+    def _paths(self, table: str, new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]]) -> list[Path]:
+        """Return where the files of a table of the draft lie, new ones and kept ones."""
+        paths = [self.folder / table / f.name for f in new_files.get(table, [])]
+        if self.previous and table in self.previous.tables:
+            folder = self.layout.snapshot("government", self.previous.snapshot_id) / table
+            kept = (f for f in self.previous.tables[table].files if f.part not in replaced.get(table, set()))
+            paths += [folder / f.name for f in kept]
+        return paths
+
+    def _tables(self, new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]]) -> dict[str, TableEntry]:
+        kept = {n: t.files for n, t in self.previous.tables.items()} if self.previous else {}
+        tables = {}
+        for name in sorted({*kept, *new_files}):
+            files: Iterable[FileEntry] = [
+                *(f for f in kept.get(name, ()) if f.part not in replaced.get(name, set())),
+                *new_files.get(name, []),
+            ]
+            schema = table_schema(name)
+            entry = TableEntry.of(column_entries(schema, titles(name)), files)
+            tables[name] = entry
+        return {n: t for n, t in tables.items() if t.files}

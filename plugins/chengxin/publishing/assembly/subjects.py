@@ -1,0 +1,200 @@
+"""The subject tables of a draft: for each touched part, what the registry says of its subjects, in today's version."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from chengxin.engine.session import create_table, literal, parquet
+from chengxin.facts import Admission
+from chengxin.identity.registry import Registry
+from chengxin.publishing.assembly.origins import FILES_BITS, Origins, split_by_part
+from chengxin.publishing.assembly.tables import table_schema
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import FileEntry
+from chengxin.store.parquet import write_parquet
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the registry holds, and what of it may be shown. sealed: data sets that never reach a snapshot."""
+
+    layout: Layout
+    admissions: tuple[Admission, ...]
+    sealed: frozenset[str]
+    last_order: int
+
+    @property
+    def shown(self) -> Registry:
+        """The part of the registry that may be published."""
+        return Registry(self.layout, tuple(a for a in self.admissions if a.dataset not in self.sealed))
+
+    @property
+    def fresh(self) -> Registry:
+        """What of it came after the snapshot before."""
+        return Registry(self.layout, tuple(a for a in self.shown.admissions if a.order > self.last_order))
+
+    @property
+    def concealed(self) -> list[Path]:
+        """The subjects of sealed data sets."""
+        sealed = tuple(a for a in self.admissions if a.dataset in self.sealed)
+        return Registry(self.layout, sealed).files("subjects")
+
+
+def write(
+    connection: duckdb.DuckDBPyConnection,
+    known: Known,
+    origins: Origins,
+    records: Sequence[Path],
+    folder: Path,
+    new_files: dict[str, list[FileEntry]],
+    replaced: dict[str, set[str]],
+) -> None:
+    """Write subject, subject_identifier and subject_name for the parts that fresh admissions touch.
+
+    records: credit_record files of the draft. A subject known from a sealed data set alone, but with records from
+    another one, is shown by its number and type. Where there may be such, all parts are written.
+    """
+    _origin_of_files(connection, known, origins)
+    nameless = _nameless(known, records) if known.concealed and records else None
+    touched = _touched(connection, known, nameless)
+    if not touched:
+        return
+    parts = ", ".join(map(literal, sorted(touched)))
+    for name in ("subjects", "identifiers", "names"):
+        selects = [_with_name(known.shown.files(name))] if known.shown.files(name) else []
+        selects += [nameless] if nameless and name == "subjects" else []
+        rows = f"""SELECT r.*, f.first + (r.row_id >> {FILES_BITS}) AS origin, f.adm_order,
+                r.row_id & ((1::BIGINT << {FILES_BITS}) - 1) AS source_row
+            FROM ({" UNION ALL BY NAME ".join(selects)}) r JOIN registry_files f USING (filename)
+            WHERE part IN ({parts})"""
+        empty = f"SELECT *, 0::BIGINT AS origin, 0::BIGINT AS adm_order, 0::BIGINT AS source_row FROM registry_{name}"
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name}_here AS {rows if selects else empty}")
+    for table, query in (("subject", _SUBJECT), ("subject_identifier", _IDENTIFIER), ("subject_name", _NAME)):
+        files_written = _write_table(connection, table, query, origins, folder)
+        new_files.setdefault(table, []).extend(files_written)
+        replaced.setdefault(table, set()).update(touched)
+
+
+def _with_name(files: Sequence[Path]) -> str:
+    return f"SELECT * FROM {parquet(files).replace('union_by_name', 'filename = true, union_by_name')}"
+
+
+def _nameless(known: Known, records: Sequence[Path]) -> str:
+    shown = known.shown.files("subjects")
+    named = f"AND subject_id NOT IN (SELECT subject_id FROM {parquet(shown)})" if shown else ""
+    return f"""SELECT * REPLACE (NULL AS name, NULL AS name_key, NULL AS uscc, NULL AS legal_rep, NULL AS region_code,
+            NULL AS status_code, NULL AS born_on)
+        FROM ({_with_name(known.concealed)}) WHERE subject_id IN (
+            SELECT subject_id FROM {parquet(records)}
+            UNION SELECT related_subject_id FROM {parquet(records)} WHERE related_subject_id IS NOT NULL) {named}"""
+
+
+# Most subjects, identifiers and names were stated once: those are taken as they are, only the others are aggregated.
+_NEWEST, _OLDEST = "(version_at, adm_order, row_id)", "(adm_order, row_id)"
+_SEVERAL = "SELECT subject_id FROM subjects_here GROUP BY subject_id HAVING count(*) > 1"
+_SUBJECT_FIELDS = (
+    "subject_type", "name", "uscc", "region_code", "status_code", "born_on", "origin", "source_row",
+)  # fmt: skip
+_NO_SOURCE = "NULL::VARCHAR AS source_record_id, NULL::TIMESTAMPTZ AS source_updated_at"
+# A change of name counts from its day on, until the register itself says in a newer version how its subject is called.
+_RENAMED = """SELECT subject_id, max(valid_from_on) AS since,
+        arg_max(name, (valid_from_on, adm_order, row_id)) AS new_name,
+        arg_max(name_key, (valid_from_on, adm_order, row_id)) AS new_key
+    FROM names_here WHERE valid_from_on IS NOT NULL AND (valid_to_on IS NULL OR valid_to_on < valid_from_on)
+    GROUP BY subject_id"""
+_SINCE = "since > CAST(version_at AT TIME ZONE 'Asia/Shanghai' AS DATE)"
+_SUBJECT = f"""WITH several AS MATERIALIZED ({_SEVERAL}), renamed AS ({_RENAMED})
+    SELECT * REPLACE (CASE WHEN {_SINCE} THEN new_name ELSE name END AS name), {_NO_SOURCE} FROM (
+        SELECT subject_id, part, version_at, {", ".join(_SUBJECT_FIELDS)}
+        FROM subjects_here ANTI JOIN several USING (subject_id)
+        UNION ALL BY NAME
+        SELECT subject_id, min(part) AS part, max(version_at) AS version_at,
+            {", ".join(f"arg_max({f}, {_NEWEST}) AS {f}" for f in _SUBJECT_FIELDS)}
+        FROM subjects_here SEMI JOIN several USING (subject_id) GROUP BY subject_id)
+    LEFT JOIN renamed USING (subject_id)
+    ORDER BY part, subject_id"""
+_IDENTIFIER_KEY = "subject_id, identifier_type, identifier_value"
+_IDENTIFIER = f"""WITH several AS MATERIALIZED (
+        SELECT hash({_IDENTIFIER_KEY}) AS digest FROM identifiers_here GROUP BY digest HAVING count(*) > 1)
+    SELECT *, NULL::DATE AS valid_from_on, NULL::DATE AS valid_to_on, {_NO_SOURCE} FROM (
+        SELECT {_IDENTIFIER_KEY}, part, origin, source_row
+        FROM identifiers_here ANTI JOIN several ON digest = hash({_IDENTIFIER_KEY})
+        UNION ALL BY NAME
+        SELECT {_IDENTIFIER_KEY}, min(part) AS part, arg_min(origin, {_OLDEST}) AS origin,
+            arg_min(source_row, {_OLDEST}) AS source_row
+        FROM identifiers_here SEMI JOIN several ON digest = hash({_IDENTIFIER_KEY}) GROUP BY {_IDENTIFIER_KEY})
+    ORDER BY part, {_IDENTIFIER_KEY}"""
+_NAME = f"""WITH several AS MATERIALIZED ({_SEVERAL}),
+    renamed AS ({_RENAMED}),
+    now AS (
+        SELECT subject_id, CASE WHEN {_SINCE} THEN new_key ELSE name_key END AS name_key FROM (
+            SELECT subject_id, name_key, version_at FROM subjects_here ANTI JOIN several USING (subject_id)
+            UNION ALL
+            SELECT subject_id, arg_max(name_key, {_NEWEST}), max(version_at)
+            FROM subjects_here SEMI JOIN several USING (subject_id) GROUP BY subject_id)
+        LEFT JOIN renamed USING (subject_id)),
+    repeated AS MATERIALIZED (
+        SELECT hash(subject_id, name_key) AS digest FROM names_here GROUP BY digest HAVING count(*) > 1),
+    names AS (
+        SELECT subject_id, name_key, part, name, valid_from_on, valid_to_on, origin, source_row
+        FROM names_here ANTI JOIN repeated ON digest = hash(subject_id, name_key)
+        UNION ALL BY NAME
+        SELECT subject_id, name_key, min(part) AS part, arg_min(name, {_OLDEST}) AS name,
+            max(valid_from_on) AS valid_from_on, max(valid_to_on) AS valid_to_on,
+            arg_min(origin, {_OLDEST}) AS origin, arg_min(source_row, {_OLDEST}) AS source_row
+        FROM names_here SEMI JOIN repeated ON digest = hash(subject_id, name_key) GROUP BY subject_id, name_key)
+    SELECT n.* REPLACE (CASE WHEN n.name_key = now.name_key THEN NULL ELSE valid_to_on END AS valid_to_on),
+        coalesce(n.name_key = now.name_key, false) AS is_current, {_NO_SOURCE}
+    FROM names n LEFT JOIN now USING (subject_id)
+    ORDER BY part, subject_id, name_key"""
+
+
+def _touched(connection: duckdb.DuckDBPyConnection, known: Known, nameless: str | None) -> set[str]:
+    registry = known.shown if known.concealed else known.fresh
+    files = [f for t in ("subjects", "identifiers", "names") for f in registry.files(t)]
+    selects = [f"SELECT part FROM {parquet([f])}" for f in files]
+    selects += [f"SELECT part FROM ({nameless})"] if nameless else []
+    return {r[0] for r in connection.execute(" UNION ".join(selects)).fetchall()} if selects else set()
+
+
+def _origin_of_files(connection: duckdb.DuckDBPyConnection, known: Known, origins: Origins) -> None:
+    tables = ("subjects", "identifiers", "names")
+    folders = [known.layout.links(a.dataset, a.batch_id, a.revision) for a in known.admissions]
+    firsts = [origins.first[a.dataset, a.batch_id] for a in known.admissions for _ in tables]
+    orders = [a.order for a in known.admissions for _ in tables]
+    given = pa.table(
+        {
+            "filename": pa.array([str(f / f"{name}.parquet") for f in folders for name in tables], pa.string()),
+            "first": pa.array(firsts, pa.int64()),
+            "adm_order": pa.array(orders, pa.int64()),
+        }
+    )
+    create_table(connection, "registry_files", given)
+    known.shown.attach(connection)
+
+
+def _write_table(
+    connection: duckdb.DuckDBPyConnection, table: str, query: str, origins: Origins, folder: Path
+) -> list[FileEntry]:
+    schema = table_schema(table)
+    files: list[FileEntry] = []
+    part: str | None = None
+    held: list[pa.RecordBatch] = []
+
+    def flush() -> None:
+        if part is not None and held:
+            entry = write_parquet(held, folder / table, table=table, part=part, schema=schema)
+            files.extend([entry] if entry else [])
+
+    for batch in connection.sql(query).to_arrow_reader(20_480):
+        for name, rows in split_by_part(batch):
+            if name != part:
+                flush()
+                part, held = name, []
+            columns = {n: rows.column(n) for n in rows.schema.names} | origins.columns(rows.column("origin"))
+            held.append(pa.RecordBatch.from_arrays([columns[f.name].cast(f.type) for f in schema], schema=schema))
+    flush()
+    return files

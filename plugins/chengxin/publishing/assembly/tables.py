@@ -1,0 +1,208 @@
+"""The published tables: their columns, and the writer that makes a typed table and credit_record from one stream."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chengxin.model.kinds import Kind, kinds
+from chengxin.model.schema import PROVENANCE, ColumnSpec, arrow_type, kind_columns
+from chengxin.publishing.assembly.origins import Origins
+from chengxin.store.manifest import FileEntry
+from chengxin.store.parquet import write_parquet
+
+CREDIT_RECORD = "credit_record"
+RECORD_SOURCE = "record_source"
+_BATCH = 122_880  # rows
+_ENDED = None
+
+_SUBJECT = [
+    ColumnSpec("subject_id", "int64", title="主体编号"),
+    ColumnSpec("subject_type", "string", title="主体类型"),
+    ColumnSpec("name", "string", title="名称"),
+    ColumnSpec("uscc", "string", title="统一社会信用代码"),
+    ColumnSpec("region_code", "string", title="行政区划"),
+    ColumnSpec("status_code", "string", title="主体状态"),
+    ColumnSpec("born_on", "date32", title="出生日期"),
+]
+_IDENTIFIER = [
+    ColumnSpec("subject_id", "int64", title="主体编号"),
+    ColumnSpec("identifier_type", "string", title="标识类型"),
+    ColumnSpec("identifier_value", "string", title="标识"),
+    ColumnSpec("valid_from_on", "date32", title="有效期自"),
+    ColumnSpec("valid_to_on", "date32", title="有效期至"),
+]
+_NAME = [
+    ColumnSpec("subject_id", "int64", title="主体编号"),
+    ColumnSpec("name", "string", title="名称"),
+    ColumnSpec("name_key", "string", title="名称匹配键"),
+    ColumnSpec("valid_from_on", "date32", title="启用日期"),
+    ColumnSpec("valid_to_on", "date32", title="停用日期"),
+    ColumnSpec("is_current", "bool", title="是否现用"),
+]
+_COMMON = [
+    ColumnSpec("record_id", "string", title="记录编号"),
+    ColumnSpec("kind", "string", title="记录种类"),
+    ColumnSpec("subject_id", "int64", title="主体编号"),
+    ColumnSpec("related_subject_id", "int64", title="关联主体编号"),
+    ColumnSpec("subject_type", "string", title="主体类型"),
+    ColumnSpec("event_on", "date32", title="事件日期"),
+    ColumnSpec("effective_from_on", "date32", title="有效期自"),
+    ColumnSpec("effective_to_on", "date32", title="有效期至"),
+    ColumnSpec("publicity_until_on", "date32", title="公示截止日期"),
+    ColumnSpec("share_level", "string", title="共享层级"),
+]
+_SOURCE = [
+    ColumnSpec("record_id", "string", title="记录编号"),
+    ColumnSpec("kind", "string", title="记录种类"),
+    ColumnSpec("subject_id", "int64", title="主体编号"),
+    ColumnSpec("precedence", "int32", title="渠道次序"),
+    ColumnSpec("is_shown", "bool", title="是否采用"),
+    *(c for c in PROVENANCE if c.name not in {"source_record_id", "source_updated_at"}),
+]
+FIXED = {
+    "subject": [*_SUBJECT, *PROVENANCE],
+    "subject_identifier": [*_IDENTIFIER, *PROVENANCE],
+    "subject_name": [*_NAME, *PROVENANCE],
+    CREDIT_RECORD: [*_COMMON, *PROVENANCE],
+    RECORD_SOURCE: _SOURCE,
+}
+
+
+def table_columns(name: str) -> list[ColumnSpec]:
+    """Return the columns of a published government table."""
+    if name in FIXED:
+        return FIXED[name]
+    kind = kinds()[name]
+    head = [_COMMON[0], _COMMON[2], *([_COMMON[3]] if "related" in kind.roles else []), _COMMON[4]]
+    return [*head, *kind_columns(kind), *PROVENANCE]
+
+
+def table_schema(name: str) -> pa.Schema:
+    """Return the Arrow schema of a published government table."""
+    return pa.schema([(c.name, arrow_type(c.type)) for c in table_columns(name)])
+
+
+def titles(name: str) -> dict[str, str]:
+    """Return the Chinese titles of a table's columns."""
+    return {c.name: c.title for c in table_columns(name)}
+
+
+class RecordWriter:
+    """Writes rows in their final order into one typed file and one credit_record file a part.
+
+    The rows have the typed table's columns without the spelled-out origin, plus `origin`.
+    """
+
+    def __init__(self, kind: Kind, origins: Origins, folder: Path) -> None:
+        self.kind, self.origins, self.folder = kind, origins, folder
+        self.typed_schema, self.common_schema = table_schema(kind.id), table_schema(CREDIT_RECORD)
+        self.typed: list[FileEntry] = []
+        self.common: list[FileEntry] = []
+
+    def write(self, pieces: Iterable[tuple[str, pa.Table]]) -> None:
+        """Write all parts, each in one or several pieces; memory is bounded by a few batches."""
+        part: str | None = None
+        queues: list[Queue[pa.RecordBatch | None]] = []
+        threads: list[_Write] = []
+        try:
+            for name, table in pieces:
+                if name != part:
+                    self._finish(queues, threads)
+                    part, (queues, threads) = name, self._start(name)
+                for rows in table.to_batches(max_chunksize=_BATCH):
+                    spelled = self._spell(rows)
+                    queues[0].put(self._pick(spelled, self.typed_schema))
+                    queues[1].put(self._pick(self._commons(spelled), self.common_schema))
+        finally:
+            self._finish(queues, threads)
+
+    def _start(self, part: str) -> tuple[list["Queue[pa.RecordBatch | None]"], list["_Write"]]:
+        queues: list[Queue[pa.RecordBatch | None]] = [Queue(maxsize=4), Queue(maxsize=4)]
+        threads = [
+            _Write(queues[0], self.folder, self.kind.id, part, self.typed_schema),
+            _Write(queues[1], self.folder, CREDIT_RECORD, f"{self.kind.id}-{part}", self.common_schema),
+        ]
+        for thread in threads:
+            thread.start()
+        return queues, threads
+
+    def _finish(self, queues: list["Queue[pa.RecordBatch | None]"], threads: list["_Write"]) -> None:
+        for queue in queues:
+            queue.put(_ENDED)
+        for thread in threads:
+            thread.join()
+        for thread, files in zip(threads, (self.typed, self.common), strict=False):
+            entry = thread.result()
+            if entry:
+                files.append(entry)
+
+    def _spell(self, rows: pa.RecordBatch) -> dict[str, pa.Array]:
+        columns = {n: rows.column(n) for n in rows.schema.names if n != "origin"}
+        level = {"share_level": _share_level(self.kind, columns, rows.num_rows)}
+        return {**columns, **level, **self.origins.columns(rows.column("origin"))}
+
+    def _commons(self, typed: dict[str, pa.Array]) -> dict[str, pa.Array]:
+        size = len(typed["record_id"])
+        common = dict(typed)
+        common["kind"] = pa.repeat(pa.scalar(self.kind.id), size)
+        for name in ("event_on", "effective_from_on", "effective_to_on", "publicity_until_on"):
+            element = getattr(self.kind, name)
+            source = typed.get(element) if element else None
+            common[name] = (
+                source if source is not None and pa.types.is_date32(source.type) else pa.nulls(size, pa.date32())
+            )
+        if "related_subject_id" not in common:
+            common["related_subject_id"] = pa.nulls(size, pa.int64())
+        return common
+
+    @staticmethod
+    def _pick(columns: dict[str, pa.Array], schema: pa.Schema) -> pa.RecordBatch:
+        size = len(columns["record_id"])
+        given = [columns[f.name] if f.name in columns else pa.nulls(size, f.type) for f in schema]
+        arrays = [a if a.type == f.type else a.cast(f.type) for a, f in zip(given, schema, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _share_level(kind: Kind, columns: Mapping[str, pa.Array], size: int) -> pa.Array:
+    """Say whether each row may go to the open tier, publication clock apart: 'open' or 'government'."""
+    if not kind.open.share or kind.sealed:
+        return pa.repeat(pa.scalar("government"), size)
+    allowed = {"subject_type": kind.open.subject_types, **kind.open.when}
+    met = pa.repeat(pa.scalar(True), size)
+    for name, values in allowed.items():
+        column = columns.get(name, pa.nulls(size, pa.string()))
+        met = pc.and_(met, pc.is_in(column.cast(pa.string()), value_set=pa.array(list(values), pa.string())))
+    return pc.if_else(met, "open", "government")
+
+
+class _Write(Thread):
+    """Writes one file from a queue, and hands on its error if it fails (draining the queue so that nobody blocks)."""
+
+    def __init__(
+        self, queue: "Queue[pa.RecordBatch | None]", folder: Path, table: str, part: str, schema: pa.Schema
+    ) -> None:
+        super().__init__(daemon=True)
+        self.queue, self.folder, self.table, self.part, self.schema = queue, folder, table, part, schema
+        self.entry: FileEntry | None = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        batches = iter(self.queue.get, _ENDED)  # once ended it stays so: the end may have been taken before the error
+        try:
+            self.entry = write_parquet(
+                batches, self.folder / self.table, table=self.table, part=self.part, schema=self.schema
+            )
+        except BaseException as error:  # handed to the caller by result()
+            self.error = error
+            for _ in batches:
+                pass
+
+    def result(self) -> FileEntry | None:
+        """Return what was written, or raise what stopped it. The thread has ended."""
+        if self.error:
+            raise self.error
+        return self.entry

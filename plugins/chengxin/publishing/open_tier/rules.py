@@ -1,0 +1,356 @@
+"""What of a government table the open tier may hold: which rows on which day, which columns in which form.
+
+Rules come from the record kinds (model.kinds.OpenRule) and the elements' sensitivity; this module turns them into
+column operations. A column that no rule knows is dropped, a person whose age is not known is hidden.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chengxin.model.elements import elements
+from chengxin.model.kinds import Kind
+from chengxin.model.schema import kind_columns
+from chengxin.publishing.open_tier import masking
+from chengxin.store.columns import Mask
+
+CREDIT_RECORD = "credit_record"
+PUBLIC_IDENTIFIERS = ("uscc", "org_code", "reg_no")
+# A file may be called after a person. Batch, row and instant name one person's row to whoever saw the delivery.
+_PROVENANCE = {
+    "department_code": "keep", "dataset": "keep", "batch_id": "batch", "source_row": "organisations",
+    "source_record_id": "source_id", "source_updated_at": "organisations", "received_at": "organisations",
+}  # fmt: skip
+_BY_SENSITIVITY = {"open": "keep", "name": "name", "person_name": "person_name", "free_text": "free_text"}
+# A person's own name stands in the text about him.
+_NOT_OF_PERSONS = {"organisations", "batch", "free_text", "source_id", "business_name"}
+_NAMING = ("uscc", "org_code", "reg_no")  # identity parts that are public of organisations only
+TOKEN, HANDLE = "subject_token", "record_handle"
+_KEYED = {TOKEN: "subject_id", HANDLE: "record_id"}  # keyed digest -> what it stands for
+_ADULT = 18 * 10_000  # years in yyyymmdd arithmetic
+
+
+@dataclass(frozen=True)
+class TableRule:
+    """How one table goes into the open tier.
+
+    columns: column -> treatment (see `_treat`); what is not named is dropped. conditions: the kinds' row rules by kind
+    id ('' in a typed table). until, event: columns of the publicity term and of the event. veiled: the kinds (as in
+    conditions) whose record_id is a digest of a key field that this tier does not show, so that it gives it away.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    conditions: Mapping[str, Kind] = field(default_factory=dict)
+    until: str | None = None
+    event: str | None = None
+    veiled: frozenset[str] = frozenset()
+
+    def admits_persons(self, part: str) -> bool:
+        """Tell whether rows about natural persons can be visible at all (credit_record: in the part of a kind)."""
+        kind = part.rpartition("-")[0]
+        admitting = {name for name, k in self.conditions.items() if "person" in k.open.subject_types}
+        return self.name == "subject" or bool(admitting & {kind} if kind else admitting)
+
+    def digest(self) -> str:
+        """Return a digest of the rule and of the code that applies it."""
+        kinds = {name: kind.model_dump(mode="json") for name, kind in self.conditions.items()}
+        facts = [self.name, dict(self.columns), kinds, self.until, self.event, sorted(self.veiled)]
+        body = json.dumps(facts, sort_keys=True)
+        return hashlib.sha256(body.encode() + _code()).hexdigest()[:16]
+
+
+@cache
+def _code() -> bytes:
+    return b"".join(Path(str(source)).read_bytes() for source in (masking.__file__, __file__))
+
+
+def table_rules(kinds: Mapping[str, Kind]) -> dict[str, TableRule]:
+    """Return the rule of every table of the open tier."""
+    shared = {name: kind for name, kind in sorted(kinds.items()) if kind.open.share and not kind.sealed}
+    identity = {"record_id": "veil", "subject_id": "organisations", "subject_type": "keep"}
+    subject = {
+        "name": "business_name",
+        "uscc": "organisations",
+        "region_code": "prefecture",
+        "status_code": "organisations",
+    }
+    period = {"valid_from_on": "keep", "valid_to_on": "keep"}
+    identifier = {"subject_id": "keep", "identifier_type": "keep", "identifier_value": "keep"}
+    name = {"subject_id": "keep", "name": "name", "is_current": "keep"}
+    common = dict.fromkeys(("kind", "share_level", "event_on", "effective_from_on", "effective_to_on"), "keep")
+    common |= {"publicity_until_on": "keep"}
+    rules = [
+        TableRule("subject", {"subject_id": "organisations", "subject_type": "keep"} | subject | _PROVENANCE),
+        TableRule("subject_identifier", identifier | period | _PROVENANCE),
+        TableRule("subject_name", name | period | _PROVENANCE),
+        TableRule(
+            CREDIT_RECORD,
+            identity | common | _PROVENANCE,
+            shared,
+            "publicity_until_on",
+            "event_on",
+            frozenset(name for name, kind in shared.items() if _hides_key(kind)),
+        ),
+    ]
+    rules += [_typed(table, kind, identity) for table, kind in shared.items()]
+    return {rule.name: rule for rule in rules}
+
+
+def _typed(name: str, kind: Kind, identity: Mapping[str, str]) -> TableRule:
+    naming = {element for role in kind.roles.values() for part, element in role.identity.items() if part in _NAMING}
+    columns = dict(identity)
+    for column in kind_columns(kind):
+        treatment = _BY_SENSITIVITY.get(column.element.sensitivity) if column.element else None
+        if treatment:
+            columns[column.name] = "organisations" if column.name in naming else treatment
+    veiled = frozenset({""} if _hides_key(kind) else ())
+    return TableRule(name, columns | _PROVENANCE, {"": kind}, kind.publicity_until_on, kind.event_on, veiled)
+
+
+def _hides_key(kind: Kind) -> bool:
+    return any(elements()[name].sensitivity != "open" for name in kind.key)
+
+
+@dataclass(frozen=True)
+class Births:
+    """Birth days of the persons of one part: ids ascending, yyyymmdd as integers, 0 = unknown."""
+
+    ids: npt.NDArray[np.int64]
+    days: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, subjects: pa.Table) -> "Births":
+        """Take them from rows of the subject table."""
+        ids = subjects.column("subject_id").to_numpy()
+        days = _ymd(subjects.column("born_on")) if "born_on" in subjects.column_names else np.zeros(len(ids), np.int64)
+        order = np.argsort(ids, kind="stable")
+        return cls(ids[order], days[order])
+
+    def lookup(self, subject_ids: pa.Array) -> npt.NDArray[np.int64]:
+        """Return the birth day of each id, 0 where unknown."""
+        wanted = pc.fill_null(subject_ids, -1).to_numpy(zero_copy_only=False)
+        if not len(self.ids):
+            return np.zeros(len(wanted), np.int64)
+        place = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
+        return np.where(self.ids[place] == wanted, self.days[place], 0)
+
+
+@dataclass
+class Horizon:
+    """The last day on which what was decided still holds; None = for ever."""
+
+    day: date | None = None
+
+    def narrow(self, day: date | None) -> None:
+        """Note that something changes after `day`."""
+        if day is not None and (self.day is None or day < self.day):
+            self.day = day
+
+
+def judged_columns(rule: TableRule, available: list[str]) -> list[str]:
+    """Return the columns that `visible` looks at."""
+    wanted = {"subject_id", "subject_type", "share_level", "kind", rule.until, rule.event}
+    wanted |= {element for kind in rule.conditions.values() for element in kind.open.when}
+    return [name for name in available if name in wanted]
+
+
+def visible(rows: pa.Table, rule: TableRule, births: Births, today: date, horizon: Horizon) -> Mask:
+    """Return which rows of a typed table or of credit_record may be seen today; narrow the horizon accordingly.
+
+    rows: `judged_columns` only; texts may be coded.
+    """
+    types = rows.column("subject_type")
+    shown = _conditions(rows, rule, types)
+    if "share_level" in rows.column_names:
+        shown &= among(rows.column("share_level"), ["open"])
+    if rule.until:
+        lasting = pc.greater_equal(rows.column(rule.until), pa.scalar(today, pa.date32()))
+        shown &= np.asarray(pc.fill_null(lasting, True))
+    person = among(types, ["person"]) & shown
+    if person.any():
+        shown[person] = _adult(rows.filter(pa.array(person)), rule, births, today, horizon)
+    if rule.until and shown.any():
+        horizon.narrow(pc.min(rows.column(rule.until).filter(pa.array(shown))).as_py())
+    return shown
+
+
+def _conditions(rows: pa.Table, rule: TableRule, types: pa.ChunkedArray) -> Mask:
+    shown = np.zeros(rows.num_rows, bool)
+    for name, kind in rule.conditions.items():
+        if name:  # credit_record: `when` was judged on the typed row and stands in share_level
+            met = among(rows.column("kind"), [name])
+        else:
+            met = np.ones(rows.num_rows, bool)
+            for element, values in kind.open.when.items():
+                met &= among(rows.column(element), list(values))
+        if met.any():
+            shown |= met & among(types, list(kind.open.subject_types))
+    return shown
+
+
+def among(column: pa.ChunkedArray, values: list[str]) -> Mask:
+    """Tell which texts, coded or not, are one of `values`; a missing one is not."""
+    wanted = pa.array(values, pa.string())
+    pieces = [np.zeros(0, bool)]
+    for chunk in column.chunks:
+        if not pa.types.is_dictionary(chunk.type):
+            pieces.append(np.asarray(pc.is_in(chunk, value_set=wanted)))
+            continue
+        met = np.append(np.asarray(pc.is_in(chunk.dictionary, value_set=wanted)), False)
+        if met.any():
+            pieces.append(met[np.asarray(chunk.indices.fill_null(len(met) - 1))])
+        else:
+            pieces.append(np.zeros(len(chunk), bool))
+    return np.concatenate(pieces)
+
+
+def _adult(persons: pa.Table, rule: TableRule, births: Births, today: date, horizon: Horizon) -> Mask:
+    """Tell which persons were of age at the event, or are today where its day is not known."""
+    born = births.lookup(persons.column("subject_id").combine_chunks())
+    event = _ymd(persons.column(rule.event)) if rule.event else np.zeros(persons.num_rows, np.int64)
+    reference = np.where(event > 0, event, today.year * 10_000 + today.month * 100 + today.day)
+    adult: Mask = (born > 0) & (born + _ADULT <= reference)
+    growing = (born > 0) & ~adult & (event == 0)
+    if growing.any():
+        horizon.narrow(_day(int(born[growing].min()) + _ADULT) - timedelta(days=1))
+    return adult
+
+
+def _ymd(days: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    parts = (pc.multiply(pc.year(days), 10_000), pc.multiply(pc.month(days), 100), pc.day(days))
+    total = pc.add(pc.add(parts[0], parts[1]), parts[2])
+    return np.asarray(pc.fill_null(total, 0), dtype=np.int64)
+
+
+def _day(ymd: int) -> date:
+    year, month, day = ymd // 10_000, ymd // 100 % 100, ymd % 100
+    return date(year, 3, 1) if (month, day) == (2, 29) else date(year, month, day)  # 18 years after it there is none
+
+
+def shown_columns(rule: TableRule, available: list[str]) -> list[str]:
+    """Return the open table's columns in the government table's order, keyed digests after what they stand for."""
+    shown = []
+    for name in available:
+        if name in rule.columns:
+            shown += [name, *(keyed for keyed, plain in _KEYED.items() if plain == name)]
+    return shown
+
+
+def veiled(rows: pa.Table, rule: TableRule) -> Mask:
+    """Return which records bear a handle for their number: that is a digest, reversed where all but a part is known.
+
+    Those about persons, those with a hidden key field, those whose number at the source is hidden or holds one that is.
+    """
+    hidden = among(rows.column("subject_type"), ["person"])
+    kinds = rows.column("kind") if "kind" in rows.column_names else None
+    if rule.veiled:
+        hidden |= among(kinds, sorted(rule.veiled)) if kinds is not None else np.ones(rows.num_rows, bool)
+    if "source_record_id" in rows.column_names:
+        given = rows.column("source_record_id")
+        hidden |= np.asarray(pc.fill_null(pc.not_equal(_each_value(given, "source_id", ""), _plain(given)), False))
+    return hidden
+
+
+def apply_columns(rows: pa.Table, rule: TableRule, schema: pa.Schema, key: bytes | None) -> pa.Table:
+    """Bring visible rows into their open form: persons nameless and numberless, columns as in `schema`.
+
+    rows: columns without a value may lack, texts may be coded; the result has plain texts, so nothing of a dictionary
+    that served hidden rows remains. key: of the tier; without one the keyed digests are null.
+    """
+    bearers = _bearers(rows)
+    hidden = {TOKEN: among(rows.column("subject_type"), ["person"])} if "subject_type" in rows.column_names else {}
+    if "record_id" in rows.column_names:
+        hidden[HANDLE] = veiled(rows, rule)
+    made = []
+    for field_ in schema:
+        name = field_.name
+        if name in _KEYED:
+            made.append(_keyed(rows, _KEYED[name], hidden.get(name), key))
+        elif name in rows.column_names and rule.columns[name] == "veil":
+            made.append(_where(~hidden[HANDLE], _plain(rows.column(name))))
+        elif name in rows.column_names:
+            made.append(_treat(rows.column(name), rule.columns[name], bearers))
+        else:
+            made.append(pa.nulls(rows.num_rows, field_.type))
+    return pa.Table.from_arrays(made, schema=schema)
+
+
+def _keyed(rows: pa.Table, name: str, hidden: Mask | None, key: bytes | None) -> pa.Array:
+    if hidden is None or not hidden.any():
+        return pa.nulls(rows.num_rows, pa.string())
+    return masking.handles(_where(hidden, _plain(rows.column(name))), key)
+
+
+def _where(mask: Mask, values: pa.Array) -> pa.Array:
+    return pc.if_else(pa.array(mask), values, pa.scalar(None, values.type))
+
+
+def _plain(column: pa.ChunkedArray) -> pa.Array:
+    values = column.combine_chunks()
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
+_Bearers = list[tuple[str, Mask | None]]  # who the rows are about, the later over the earlier; no mask = all rows
+
+
+def _bearers(rows: pa.Table) -> _Bearers:
+    if "subject_type" not in rows.column_names:
+        return [("", None)]
+    found: _Bearers = [("organisation", None)]
+    for who in ("household", "person"):
+        mask = among(rows.column("subject_type"), [who])
+        if mask.all():
+            found = [(who, None)]
+        elif mask.any():
+            found.append((who, mask))
+    return found
+
+
+def _treat(column: pa.ChunkedArray, treatment: str, bearers: _Bearers) -> pa.ChunkedArray:
+    (who, _), *others = bearers
+    made = _each_value(column, treatment, who)
+    for who, mask in others:
+        made = pc.if_else(pa.array(mask), _each_value(column, treatment, who), made)
+    return made
+
+
+def _each_value(column: pa.ChunkedArray, treatment: str, who: str) -> pa.ChunkedArray:
+    """Treat a column, each value of a dictionary once."""
+    plain = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    pieces = [
+        _form(chunk.dictionary, treatment, who).take(chunk.indices)
+        if pa.types.is_dictionary(chunk.type)
+        else _form(chunk, treatment, who)
+        for chunk in column.chunks
+    ]
+    return pa.chunked_array(pieces, plain)
+
+
+def _form(values: pa.Array, treatment: str, who: str) -> pa.Array:
+    """Return the open form of values in rows about `who`; '' where the table does not tell."""
+    person = who == "person"
+    if treatment == "keep" or (treatment in ("organisations", "prefecture") and not person):
+        return values
+    if person and treatment in _NOT_OF_PERSONS:
+        return pa.nulls(len(values), values.type)
+    if treatment == "batch":
+        return masking.neutral_batches(values)
+    if treatment == "prefecture":
+        return pc.binary_join_element_wise(pc.utf8_slice_codeunits(values, 0, 4), "00", "")
+    clean = masking.redact(values)
+    if treatment == "person_name" or (treatment == "name" and person):
+        return masking.mask_person_names(clean)
+    if treatment in ("name", "business_name") and who != "organisation":
+        alike = pc.fill_null(masking.looks_like_person(clean), False)
+        return pc.if_else(alike, masking.mask_person_names(clean), clean) if pc.any(alike).as_py() else clean
+    return clean

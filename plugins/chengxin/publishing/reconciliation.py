@@ -1,0 +1,129 @@
+"""Reconciliation: every received row is in exactly one state, and the draft holds exactly what the accounts say."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+
+from chengxin.engine.session import parquet, session
+from chengxin.errors import InvariantBroken
+from chengxin.facts import Admission
+from chengxin.publishing.assembly.assembly import Draft
+from chengxin.publishing.assembly.tables import CREDIT_RECORD, FIXED, RECORD_SOURCE
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import Manifest
+
+
+def check_batches(layout: Layout, accounts: Sequence[Admission], *, memory_limit_mib: int, threads: int) -> None:
+    """Recount admitted batches from their files. Raise InvariantBroken where an account does not add up."""
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
+        for a in accounts:
+            passed = _rows(layout.standard(a.dataset, a.batch_id), "standard")
+            quarantined = _rows(layout.standard(a.dataset, a.batch_id), "quarantine")
+            duplicate, settled, waiting = _linked(connection, layout, a)
+            found = (passed, quarantined, duplicate, settled - duplicate, waiting)
+            if not a.adds_up() or found != (
+                a.received - a.quarantined,
+                a.quarantined,
+                a.duplicate,
+                a.accepted,
+                a.unlinked,
+            ):
+                raise InvariantBroken(
+                    f"{a.batch_id} 账目不平：收到 {a.received}，入库 {a.accepted}，疑问 {a.quarantined}，"
+                    f"重复 {a.duplicate}，未关联 {a.unlinked}；文件中通过 {passed} 行、疑问 {quarantined} 行、"
+                    f"入库 {settled - duplicate} 行、重复 {duplicate} 行、未关联 {waiting} 行。停止发布，请联系维护人员"
+                )
+
+
+def _linked(connection: duckdb.DuckDBPyConnection, layout: Layout, a: Admission) -> tuple[int, int, int]:
+    """Count duplicates, settled rows (duplicates among them) and waiting rows: each row as last tried."""
+    folders = [layout.links(a.dataset, a.batch_id, revision) for revision in range(a.revision + 1)]
+    missing = [f for f in folders if not ((f / "linked.parquet").exists() and (f / "duplicates.parquet").exists())]
+    if missing:
+        return -1, -1, -1
+    rows, repeats = (parquet([f / f"{name}.parquet" for f in folders]) for name in ("linked", "duplicates"))
+    if a.revision == 0:
+        query = f"""SELECT (SELECT count(*) FROM {repeats}), count(*) FILTER (NOT waiting), count(*) FILTER (waiting)
+            FROM {rows}"""
+    else:
+        query = f"""SELECT count(*) FILTER (NOT waiting AND d.row_id IS NOT NULL), count(*) FILTER (NOT waiting),
+                count(*) FILTER (waiting)
+            FROM (SELECT row_id, max_by(waiting, adm_order) AS waiting, max(adm_order) AS adm_order
+                  FROM {rows} GROUP BY row_id) l LEFT JOIN {repeats} d USING (row_id, adm_order)"""
+    duplicate, settled, waiting = connection.execute(query).fetchall()[0]
+    return duplicate, settled, waiting
+
+
+def check_draft(layout: Layout, draft: Draft, previous: Manifest | None, datasets: Mapping[str, str]) -> None:
+    """Compare a draft with what came and went. datasets: data set -> kind. Raise InvariantBroken on any difference."""
+    before = previous.rows() if previous else {}
+    after = {name: table.rows for name, table in draft.tables.items()}
+    kinds = sorted({*before, *after} - set(FIXED))
+    for kind in kinds:
+        mine = [d for d, k in datasets.items() if k == kind]
+        expected = before.get(kind, 0) + sum(draft.inserted.get(d, 0) - draft.removed.get(d, 0) for d in mine)
+        if after.get(kind, 0) != expected:
+            raise InvariantBroken(f"表 {kind} 应有 {expected} 行，实有 {after.get(kind, 0)} 行；停止发布")
+    total = sum(after.get(k, 0) for k in kinds)
+    if after.get(CREDIT_RECORD, 0) != total:
+        raise InvariantBroken(f"credit_record 有 {after.get(CREDIT_RECORD, 0)} 行，各种类表合计 {total} 行；停止发布")
+
+
+def check_sources(
+    layout: Layout, draft: Draft, previous: Manifest | None, *, memory_limit_mib: int, threads: int
+) -> None:
+    """Check that each record with sources shows just one of them, and that it is the row in credit_record."""
+    if not any((draft.folder / RECORD_SOURCE).glob("*.parquet")):
+        return
+    kept = layout.snapshot("government", previous.snapshot_id) if previous else draft.folder
+
+    def paths(table: str, parts: set[str]) -> list[Path]:
+        entry = draft.tables.get(table)
+        named = [f"{table}/{f.name}" for f in entry.files if f.part in parts] if entry else []
+        return [path for n in named for path in dict.fromkeys((draft.folder / n, kept / n)) if path.exists()]
+
+    parts = {f.part for f in draft.tables[RECORD_SOURCE].files}
+    sources, records = paths(RECORD_SOURCE, parts), paths(CREDIT_RECORD, parts)
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
+        place = "record_id, dataset, batch_id, source_file, source_row"
+        found = f"SELECT {place} FROM {parquet(sources)} WHERE is_shown EXCEPT SELECT {place} FROM {parquet(records)}"
+        wrong = connection.execute(f"""SELECT (SELECT count(*) FROM (SELECT record_id FROM {parquet(sources)}
+                GROUP BY record_id HAVING count(*) FILTER (is_shown) <> 1 OR count(*) <> count(DISTINCT dataset))),
+            (SELECT count(*) FROM ({found}))""").fetchall()[0]
+    if any(wrong):
+        raise InvariantBroken(
+            f"多渠道记录的来源不符：{wrong[0]} 条记录并非恰好采用一个来源，{wrong[1]} 条与总表不符；停止发布"
+        )
+
+
+def check_subjects(
+    layout: Layout, draft: Draft, previous: Manifest | None, *, memory_limit_mib: int, threads: int
+) -> None:
+    """Check that every new record's subject is in the subject table. Raise InvariantBroken otherwise."""
+    records = sorted((draft.folder / CREDIT_RECORD).glob("*.parquet"))
+    if not records:
+        return
+    kept = layout.snapshot("government", previous.snapshot_id) if previous else draft.folder
+    subjects = (
+        [
+            path
+            for f in draft.tables["subject"].files
+            for path in (draft.folder / "subject" / f.name, kept / "subject" / f.name)
+            if path.exists()
+        ]
+        if "subject" in draft.tables
+        else []
+    )
+    if not subjects:
+        raise InvariantBroken("有信用记录而没有主体表；停止发布")
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
+        orphans = connection.execute(f"""SELECT count(*) FROM (SELECT DISTINCT subject_id FROM {parquet(records)})
+            WHERE subject_id NOT IN (SELECT subject_id FROM {parquet(subjects)})""").fetchall()[0][0]
+    if orphans:
+        raise InvariantBroken(f"有 {orphans} 个记录主体不在主体表中；停止发布")
+
+
+def _rows(folder: Path, kind: str) -> int:
+    return sum(pq.read_metadata(p).num_rows for p in folder.glob(f"{kind}-*.parquet"))

@@ -1,0 +1,321 @@
+"""From a contract, a kind's rule pack and the facts of earlier batches to one GX suite (a JSON dict without ids).
+
+A bound may be {"$PARAMETER": "today - 365"} or {"$PARAMETER": "year"}: `bind` puts the day in, so that the composed
+suite does not change from day to day. `meta.min_rows` makes a rule count only for batches of at least so many rows;
+with `meta.or_empty` it counts as well where a column is empty throughout.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from chengxin.contracts.models import Contract
+from chengxin.errors import ContractError
+from chengxin.model import kinds as kinds_module
+from chengxin.model.elements import Element
+from chengxin.model.kinds import Kind
+from chengxin.model.schema import element_columns, kind_columns
+from chengxin.quality import plausibility
+from chengxin.quality.conditions import unsupported_regex
+from chengxin.quality.metrics import SUPPORTED
+
+Facts = Mapping[str, Any]
+Expectation = dict[str, Any]
+
+# One earlier batch says what is usual only where nearly all of its rows, and some at least, are filled.
+NEARLY_ALL = 0.9
+# So many earlier batches make the history, newest last.
+HISTORY = 12
+_SEVERITIES = ("critical", "warning", "info")
+_PARAMETER = re.compile(r"(today|year)(?:\s*([+-])\s*(\d+))?")
+_KEY_IDENTITIES = ("uscc", "person_doc", "reg_no", "org_code", "tax_no", "loan_card_no")
+
+
+def compose(contract: Contract, kind: Kind, pack: Path, history: Sequence[Facts]) -> dict[str, Any]:
+    """Return the suite of a data set: what its contract says, then the rules of its kind.
+
+    pack: the folder of rule packs, or one pack. history: facts of earlier accepted batches, oldest first.
+    Rules of the pack about columns that the contract does not fill are left out and named in meta.
+    """
+    recent = list(history)[-HISTORY:]
+    derived = [*_volume(contract, recent), *_fill(contract, kind, recent), *_codes(contract, kind)]
+    derived += [*_keys(contract, kind), *_freshness(contract, kind), *plausibility.shapes(contract, kind)]
+    few = contract.quality.min_rows
+    absent = _absent_columns(contract, kind)
+    rules, left_out = [], []
+    for rule in load_pack(pack, kind.id):
+        if absent & set(columns_of(rule)):
+            left_out.append(rule["meta"]["rule"])
+        else:
+            rules.append(rule)
+    return {
+        "name": contract.id,
+        "expectations": [with_enough(rule, few) for rule in derived + rules],
+        "meta": {"kind": kind.id, "left_out": left_out, "title": f"{contract.title}（{kind.title}）"},
+    }
+
+
+def with_enough(rule: Expectation, few: int) -> Expectation:
+    """Let a rule about a share of the rows count for enough of them only, unless it says itself for how many."""
+    share = "mostly" in rule["kwargs"] or "proportion_of_non_null" in rule["type"]
+    return {**rule, "meta": {"min_rows": few, **rule["meta"]}} if share else rule
+
+
+def load_pack(pack: Path, kind: str) -> list[Expectation]:
+    """Read expectations/<kind>.json; no file, no rules."""
+    path = pack / f"{kind}.json" if pack.is_dir() else pack
+    if not path.is_file():
+        return []
+    try:
+        body = json.loads(path.read_text("utf-8"))
+        return list(body["expectations"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ContractError(f"规则文件 {path.name} 不可用：{error}") from error
+
+
+def relation(contract: Contract, kind: Kind) -> Expectation | None:
+    """Return the rule that relates a data set to the registry: its subjects are registered elsewhere, mostly.
+
+    None where the data set founds subjects itself or gives no USCC of its subject.
+    """
+    role = kind.roles.get("subject")
+    if (
+        kind.registers == "found"
+        or role is None
+        or role.identity.get("uscc") != "uscc"
+        or "uscc" not in mapped(contract)
+    ):
+        return None
+    note = "多数主体不在登记簿中：登记数据未到，或代码列错位；这些行会进入未关联"
+    where = {"column": "is_known_subject", "value_set": [True], "mostly": 0.5}  # null without a USCC, then not counted
+    title = "统一社会信用代码已在主体登记簿中"
+    return _rule("expect_column_values_to_be_in_set", "relation.subject_known", title, "warning", note, where)
+
+
+def unsupported(suite: Mapping[str, Any]) -> list[str]:
+    """Return the expectation types of a suite whose metrics the engine does not know, sorted. Cheap: imports no GX."""
+    return sorted({str(e.get("type")) for e in suite.get("expectations", ())} - SUPPORTED)
+
+
+def problems(suite: Mapping[str, Any], columns: Iterable[str]) -> list[str]:
+    """Return what is wrong with a rule pack, in words: unknown types or columns, missing title, notes or severity."""
+    names = set(columns)
+    found = [f"校验引擎不支持的规则类型：{kind}" for kind in unsupported(suite)]
+    seen: set[str] = set()
+    for rule in suite.get("expectations", ()):
+        meta = rule.get("meta", {})
+        label = meta.get("rule") or rule.get("type")
+        if rule.get("severity") not in _SEVERITIES:
+            found.append(f"{label}：severity 必须是 critical、warning 或 info")
+        if not meta.get("rule") or not meta.get("title") or not rule.get("notes"):
+            found.append(f"{label}：缺少 meta.rule、meta.title 或 notes")
+        if "id" in rule:
+            found.append(f"{label}：规则不写 id")
+        if label in seen:
+            found.append(f"{label}：meta.rule 重复")
+        seen.add(str(label))
+        found += [f"{label}：没有「{name}」这一列" for name in columns_of(rule) if name not in names]
+        if unsupported_regex(str(rule.get("kwargs", {}).get("regex", ""))):
+            found.append(f"{label}：正则表达式不能用前后断言和反向引用")
+    return found
+
+
+def bind(suite: Mapping[str, Any], today: date) -> dict[str, Any]:
+    """Put the day into a suite's parameters."""
+    bound: dict[str, Any] = json.loads(json.dumps(suite))
+    for rule in bound["expectations"]:
+        for key, value in rule["kwargs"].items():
+            if isinstance(value, dict) and "$PARAMETER" in value:
+                rule["kwargs"][key] = _day_of(str(value["$PARAMETER"]), today)
+    return bound
+
+
+def columns_of(rule: Mapping[str, Any]) -> list[str]:
+    """Return the columns that a rule reads, its row condition included."""
+    kwargs = rule.get("kwargs", {})
+    named = [kwargs[key] for key in ("column", "column_A", "column_B") if key in kwargs]
+    return named + list(kwargs.get("column_list", ())) + _condition_columns(kwargs.get("row_condition"))
+
+
+def _condition_columns(condition: Any) -> list[str]:
+    if not isinstance(condition, Mapping):
+        return []
+    if "conditions" in condition:
+        return [name for part in condition["conditions"] for name in _condition_columns(part)]
+    return [condition["column"]["name"]]
+
+
+def _day_of(expression: str, today: date) -> str | int:
+    parsed = _PARAMETER.fullmatch(expression.strip())
+    if parsed is None:
+        raise ContractError(f"规则参数只能写 today 或 year，可加减天数或年数，不能写「{expression}」")
+    shift = int(f"{parsed[2] or ''}{parsed[3] or 0}")
+    return today.year + shift if parsed[1] == "year" else (today + timedelta(days=shift)).isoformat()
+
+
+def _rule(kind: str, rule: str, title: str, severity: str, notes: str, kwargs: Mapping[str, Any]) -> Expectation:
+    meta = {"rule": rule, "title": title}
+    return {"type": kind, "kwargs": dict(kwargs), "severity": severity, "notes": notes, "meta": meta}
+
+
+def mapped(contract: Contract) -> set[str]:
+    """Return the elements that a contract fills, envelope included."""
+    return {c.element for c in contract.columns} | set(contract.constants)
+
+
+def _absent_columns(contract: Contract, kind: Kind) -> set[str]:
+    given = mapped(contract)
+    return {c.name for c in kind_columns(kind) if c.element is not None and c.element.id not in given}
+
+
+def _volume(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
+    def between(rule: str, title: str, severity: str, notes: str, **limits: int) -> Expectation:
+        return _rule("expect_table_row_count_to_be_between", f"volume.{rule}", title, severity, notes, limits)
+
+    found = []
+    if contract.quality.rows is not None:
+        low, high = contract.quality.rows
+        note = "数据合同 quality.rows 规定的上下限"
+        found.append(between("contract", "行数在合同范围内", "critical", note, min_value=low, max_value=high))
+    rows = [int(f["rows"]) for f in recent]
+    found += _shrink(contract, recent)
+    if len(rows) >= 2 and median(rows) >= contract.quality.min_rows:
+        usual = median(rows)
+        note = f"最近 {len(rows)} 批的中位数为 {usual:g} 行，允许十倍上下"
+        limits = {"min_value": int(usual / 10), "max_value": int(usual * 10)}
+        found.append(between("history", "行数与历史相当", "warning", note, **limits))
+    return found
+
+
+def _shrink(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
+    """Return the two bounds of a full delivery against the newest full one before: what it lacks is withdrawn."""
+    before = next((int(f["rows"]) for f in reversed(recent) if f.get("mode", "full") == "full"), 0)
+    if contract.delivery.mode != "full" or before < 2:
+        return []
+    limits = contract.quality.shrink
+    found = []
+    for rule, severity, share, few in (
+        ("volume.shrink", "critical", limits.hold, 0),
+        ("volume.shrink.warn", "warning", limits.warn, contract.quality.min_rows),
+    ):
+        if before >= few and share < 1:
+            note = f"全量交付中缺少的记录会被撤下；允许比上一次少 {share:.1%}（数据合同 quality.shrink）"
+            least = {"min_value": before - int(before * share + 1e-9)}
+            kind = "expect_table_row_count_to_be_between"
+            found.append(_rule(kind, rule, "全量不得骤减", severity, note, least))
+            found[-1]["meta"]["before"] = before
+    return found
+
+
+def _fill(contract: Contract, kind: Kind, recent: Sequence[Facts]) -> list[Expectation]:
+    given = mapped(contract)
+    return [rule for e in kind.element_list() if e.id in given for rule in _fill_of(e, contract, kind, recent)]
+
+
+def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[Facts]) -> list[Expectation]:
+    column = element_columns(element)[0].name
+    source = next((c for c in contract.columns if c.element == element.id), None)
+    required, optional = (source.required, source.optional) if source else (None, False)
+
+    def always(rule: Expectation) -> list[Expectation]:
+        """Let a column count that is empty throughout, however few rows there are: then the delivery is of no use."""
+        return [{**rule, "meta": {**rule["meta"], "or_empty": True}}]
+
+    def guard(suffix: str, severity: str, notes: str, **bounds: Any) -> Expectation:
+        kind_of = "expect_column_proportion_of_non_null_values_to_be_between"
+        title = f"字段『{element.title}』填充率"
+        rule = _rule(kind_of, f"fill.{column}{suffix}", title, severity, notes, {"column": column} | bounds)
+        if shares and rule["kwargs"]["column"] == column:  # for words only: a fact that a person compares with
+            rule["meta"]["usual"] = median(shares)
+        return rule
+
+    known = [f for f in recent if column in f.get("fill", {})]
+    shares = [float(f["fill"][column]) for f in known]
+    stated = contract.quality.fill.get(element.id)
+    if stated is not None:
+        return always(guard("", "critical", "数据合同 quality.fill 规定的下限", min_value=stated))
+    if source and source.one_of:  # which of them the rows have may change; a row with none of them is told itself
+        return []
+    # the event of a kind that founds persons is a death: most have none
+    event = kind.event_on if kind.founds != "person" else None
+    named = {*kind.required, *kind.key, event} - set(kind.key_optional)
+    if required or (element.id in named and required is None):
+        return always(guard("", "critical", "必填、主键或事件日期字段至少一半有值", min_value=0.5))
+    usual = median(shares) if len(shares) >= 2 else None
+    once = None
+    if len(shares) == 1 and shares[0] >= NEARLY_ALL and known[0]["rows"] >= contract.quality.min_rows:
+        once = shares[0] if element.id != kind.effective_to_on else None  # ends come later, or never
+    found = []
+    if (element.id == kind.effective_from_on and not optional) or (usual is not None and usual >= 0.5):
+        note = "起始日期或历来多有值的字段不得整列为空"
+        found.append(guard("", "critical", note, min_value=0, strict_min=True))
+    if element.id in kind.amounts and not optional and usual is None:
+        note = "这类记录都有金额，两成以上没有，多半是导出不全；确实可能没有的，在数据合同中写明 optional"
+        found.append(guard(".amount", "warning", note, column=f"{element.id}_raw", min_value=0.8))
+    if before := usual or once:
+        note = f"最近 {len(shares)} 批填充率的中位数为 {before:.1%}，不得低于其一半"
+        found.append(guard(".history", "warning", note, min_value=round(before / 2, 6)))
+    elif not found:
+        # an end that has not come yet is the usual case
+        open_ended = element.id == kind.effective_to_on or (element.id == kind.event_on and event is None)
+        severity = "info" if optional or open_ended or usual == 0 else "warning"
+        note = "已映射的字段整列为空，多半是导出有误"
+        found.append(guard("", severity, note, min_value=0, strict_min=True))
+    return found
+
+
+def _codes(contract: Contract, kind: Kind) -> list[Expectation]:
+    found = []
+    given = mapped(contract)
+    for element in kind.element_list():
+        values = code_list(element.codelist) if element.type == "code" and element.codelist else ()
+        if element.id in given and values:
+            title, note = f"字段『{element.title}』的代码", f"取值限于代码表 {element.codelist}"
+            kwargs = {"column": element.id, "value_set": list(values)}
+            found.append(
+                _rule("expect_column_values_to_be_in_set", f"code.{element.id}", title, "warning", note, kwargs)
+            )
+    return found
+
+
+@cache
+def code_list(name: str) -> tuple[str, ...]:
+    """Return the codes of model/codelists/<name>.csv in file order; empty where there is no such list."""
+    path = Path(kinds_module.__file__).parent / "codelists" / f"{name}.csv"
+    if not path.is_file():
+        return ()
+    with path.open(encoding="utf-8", newline="") as stream:
+        return tuple(row["code"] for row in csv.DictReader(stream) if row.get("code"))
+
+
+def _keys(contract: Contract, kind: Kind) -> list[Expectation]:
+    given = mapped(contract)
+    role = kind.roles.get("subject")
+    identity: dict[str, str] = {str(part): element for part, element in role.identity.items()} if role else {}
+    who = [identity[part] for part in _KEY_IDENTITIES if identity.get(part) in given][:1]
+    who += [identity["name"]] if identity.get("name") in given else []
+    if not who or not set(kind.key) - set(kind.key_optional) <= given:
+        return []
+    by_id = {e.id: e for e in kind.element_list()}
+    wanted = dict.fromkeys([*who, *(k for k in kind.key if k in given)])
+    columns = [element_columns(by_id[e])[0].name for e in wanted if e in by_id]
+    note = "同一主体、同一业务主键在一批中出现多次；内容相同的计为重复，不同的以最后一行为准，其余列入“被取代”表"
+    unique, where = "expect_compound_columns_to_be_unique", {"column_list": columns, "mostly": 0.95}
+    if len(columns) == 1:
+        unique, where = "expect_column_values_to_be_unique", {"column": columns[0], "mostly": 0.95}
+    return [_rule(unique, "duplicate.key", "业务主键重复", "warning", note, where)]
+
+
+def _freshness(contract: Contract, kind: Kind) -> list[Expectation]:
+    days = contract.quality.freshness_days
+    if days is None or kind.event_on is None or kind.event_on not in mapped(contract):
+        return []
+    note = f"最新一条记录的事件日期不得早于 {days} 天前（数据合同 quality.freshness_days）"
+    limits = {"column": kind.event_on, "min_value": {"$PARAMETER": f"today - {days}"}}
+    return [_rule("expect_column_max_to_be_between", "freshness", "数据新鲜度", "warning", note, limits)]

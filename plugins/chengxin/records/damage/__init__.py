@@ -1,0 +1,1 @@
+"""Damaged lines and values of received files."""

@@ -1,0 +1,408 @@
+"""What has become of refused rows (疑问数据): still open, mended by a later batch, come again or overtaken.
+
+Nothing is recorded: the account of a batch never changes, and which rows are open follows from the batches that are
+there. A refused row is mended when a later admitted batch holds a usable row with the same key, or by its replay.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chengxin.contracts.derivation import mode_for, replayed
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import fold_header
+from chengxin.engine.session import literal, parquet, session
+from chengxin.facts import Admission, Batch
+from chengxin.identity.registry import Registry
+from chengxin.records import closings, journal
+from chengxin.records.closings import Closing
+from chengxin.records.match_keys import RowKeys
+from chengxin.records.quarantine import stored, text_of, text_under
+from chengxin.records.resubmissions import keys_of, work_out
+from chengxin.records.suggestions import codes as codes_by_name
+from chengxin.settings import Settings
+from chengxin.store.layout import Layout
+
+_STREAM = 50_000  # rows
+_NO_CODES = {"name", "legal_rep", "region"}
+# A damaged row has no column: what was counted in it stands there. Of a code of wrong length, its length is told.
+_NOTE = rf"""CASE WHEN rule LIKE 'row.%' THEN '：' || nullif(source_column, '')
+    WHEN rule LIKE '%.length' THEN '，实为 ' || length(regexp_replace(
+        try({text_under("source_column")}),
+        '[\s''‘’`′—-]', '', 'g')) || ' 位' END"""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How many rows of a batch were refused, and what became of them.
+
+    mended: by batch id. again: came once more and were refused again, so a later refusal stands for them; again_in: by
+    its batch id. closed: how many of those that nothing else has settled a person did, by reason.
+    """
+
+    refused: int = 0
+    mended: Mapping[str, int] = field(default_factory=dict)
+    overtaken: int = 0
+    again: int = 0
+    closed: Mapping[str, int] = field(default_factory=dict)
+    again_in: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def open(self) -> int:
+        """How many still wait to be mended."""
+        return self.refused - self.overtaken - self.again - sum(self.mended.values()) - sum(self.closed.values())
+
+
+@dataclass(frozen=True)
+class BatchParts:
+    """Where a batch's issues, passed rows and links lie; links: one folder a revision, none while it is held."""
+
+    issues: Sequence[Path]
+    standard: Sequence[Path]
+    links: Sequence[Path]
+
+
+def replay_name(source_file: str) -> str:
+    """Return the name under which the replayed rows of a file lie: never that of an archive, nor a path."""
+    return source_file.replace("/", "／") + ".jsonl"
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """The refused rows of one data set. batches: all landed ones with an outcome, in order; admitted: by batch id."""
+
+    contract: Contract
+    batches: Sequence[Batch]
+    admitted: Mapping[str, Admission]
+    settings: Settings
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The folders of the home."""
+        return Layout(self.settings.home)
+
+    @cached_property
+    def keys(self) -> RowKeys:
+        """By what rows are known again."""
+        return RowKeys(self.contract)
+
+    @cached_property
+    def refused(self) -> dict[str, int]:
+        """How many rows each batch refused; batches without any, and replays, are left out."""
+        found: dict[str, int] = {}
+        for batch in self.batches:
+            if replayed(batch) is None:
+                rows = sum(pq.read_metadata(p).num_rows for p in self.files(batch.batch_id, "quarantine"))
+                found |= {batch.batch_id: rows} if rows else {}
+        return found
+
+    @cached_property
+    def overtaken(self) -> frozenset[str]:
+        """The batches that a newer full delivery has overtaken: what it does not hold needs no mending."""
+        full = [
+            n
+            for n, b in enumerate(self.batches)
+            if b.batch_id in self.admitted and mode_for(self.contract, b) == "full"
+        ]
+        last = max(full, default=0)
+        return frozenset(b.batch_id for b in self.batches[:last] if replayed(b) is None)
+
+    @cached_property
+    def closed(self) -> dict[str, dict[int, Closing]]:
+        """The rows that people have settled by hand, by batch."""
+        return closings.in_force(closings.read(self.layout, self.contract.id))
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The subject registry."""
+        return Registry(self.layout, journal.admissions(self.layout))
+
+    def files(self, batch_id: str, name: str) -> list[Path]:
+        """Return the Parquet parts `name` of a batch."""
+        return sorted(self.layout.standard(self.contract.id, batch_id).glob(f"{name}-*.parquet"))
+
+    def parts(self, batch_id: str) -> BatchParts:
+        """Return where the parts of a batch lie."""
+        account = self.admitted.get(batch_id)
+        revisions = range(account.revision + 1) if account else ()
+        links = [self.layout.links(self.contract.id, batch_id, r) for r in revisions]
+        return BatchParts(self.files(batch_id, "issues"), self.files(batch_id, "standard"), links)
+
+    @contextmanager
+    def opened(self) -> Iterator["OpenRefusals"]:
+        """Work out what became of the refused rows, and give what can be asked about them."""
+        limits = {"memory_limit_mib": self.settings.memory_limit_mib, "threads": self.settings.workers}
+        with session(self.layout.work, **limits) as connection:
+            yield OpenRefusals(self, connection)
+
+
+class OpenRefusals:
+    """The refused rows with their standing, in one DuckDB connection."""
+
+    def __init__(self, refusals: Refusals, connection: duckdb.DuckDBPyConnection) -> None:
+        self._all, self._connection = refusals, connection
+        self._number = {b.batch_id: n for n, b in enumerate(refusals.batches)}
+        work_out(refusals, connection, self._number)
+        self._by_hand()
+
+    def _by_hand(self) -> None:
+        """Leave the table `closed` (batch_no, row_id, reason, told): settled by a person and by nothing else."""
+        rows = [
+            (self._number[b], row, c.reason, c.told)
+            for b, settled in self._all.closed.items()
+            if b in self._number and b not in self._all.overtaken
+            for row, c in settled.items()
+        ]
+        names = ("batch_no", "row_id", "reason", "told")
+        types = (pa.int32(), pa.int64(), pa.string(), pa.string())
+        said = {n: pa.array([r[i] for r in rows], t) for i, (n, t) in enumerate(zip(names, types, strict=True))}
+        self._connection.register("closed_by_hand", pa.table(said))
+        self._connection.execute("""CREATE TABLE closed AS SELECT * FROM closed_by_hand
+            WHERE (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)
+            AND (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM again)""")
+
+    def standing(self) -> dict[str, Standing]:
+        """Return the standing of every batch that refused rows, by batch id."""
+        ids = [b.batch_id for b in self._all.batches]
+        mended: dict[str, dict[str, int]] = {}
+        for batch_no, by, rows in self._connection.execute(
+            "SELECT batch_no, mended_by, count(*) FROM mends GROUP BY ALL ORDER BY ALL"
+        ).fetchall():
+            mended.setdefault(ids[batch_no], {})[ids[by]] = rows
+        again: dict[str, dict[str, int]] = {}
+        for n, by, rows in self._connection.execute(
+            "SELECT batch_no, again_in, count(*) FROM again GROUP BY ALL ORDER BY ALL"
+        ).fetchall():
+            again.setdefault(ids[n], {})[ids[by]] = rows
+        closed: dict[str, dict[str, int]] = {}
+        for n, reason, rows in self._connection.execute(
+            "SELECT batch_no, reason, count(*) FROM closed GROUP BY ALL ORDER BY ALL"
+        ).fetchall():
+            closed.setdefault(ids[n], {})[reason] = rows
+        return {
+            b: Standing(
+                n,
+                mended.get(b, {}),
+                n if b in self._all.overtaken else 0,
+                sum(again.get(b, {}).values()),
+                closed.get(b, {}),
+                again.get(b, {}),
+            )
+            for b, n in self._all.refused.items()
+        }
+
+    def by_hand(self, batch_id: str) -> dict[int, str]:
+        """Return who settled which rows of a batch by hand, when and why, by row_id."""
+        found = self._connection.execute(f"SELECT row_id, told FROM closed WHERE batch_no = {self._number[batch_id]}")
+        return dict(found.fetchall())
+
+    def where(self, batch_id: str) -> pa.Table:
+        """Return (row_id, mended_by) of a batch's mended rows; mended_by is a batch id."""
+        ids = pa.array([b.batch_id for b in self._all.batches], pa.string())
+        found = self._connection.sql(
+            f"SELECT row_id, mended_by FROM mends WHERE batch_no = {self._number[batch_id]} ORDER BY 1"
+        ).to_arrow_table()
+        return found.set_column(1, "mended_by", ids.take(found["mended_by"].combine_chunks().cast(pa.int32())))
+
+    def rows(self, batch_id: str, limit: int | None) -> pa.Table:
+        """Return the first refused rows of a batch, mended ones too: row_id, source_file, source_row, raw, reasons."""
+        most = "" if limit is None else f"LIMIT {limit}"
+        return self._connection.sql(f"""SELECT row_id, source_file, source_row, raw, reasons
+            FROM {stored(self._all.files(batch_id, "quarantine"))} ORDER BY row_id {most}""").to_arrow_table()
+
+    def open_rows(self, batch_id: str) -> pa.RecordBatchReader:
+        """Stream the open rows of a batch by row_id: row_id, source_file, source_row, damaged, label, raw, reasons."""
+        self._take(batch_id)
+        return self._connection.sql(
+            "SELECT row_id, source_file, source_row, damaged, label, raw, reasons FROM taken ORDER BY row_id"
+        ).to_arrow_reader(_STREAM)
+
+    def reasons(self, batch_id: str) -> list[tuple[str, str]]:
+        """Return the different (rule, element) among the reasons of a batch's open rows."""
+        self._take(batch_id)
+        return list(self._connection.execute("SELECT DISTINCT rule, element FROM told ORDER BY ALL").fetchall())
+
+    def explained(self, batch_id: str, words: pa.Table) -> pa.RecordBatchReader:
+        """Stream one line a reason: source_file, source_row, label, source_column, rule, problem, remedy; by row.
+
+        words: rule, element, problem, remedy.
+        """
+        self._take(batch_id)
+        self._connection.register("words", words)
+        return self._connection.sql("""SELECT source_file, source_row, label, source_column, rule,
+                problem || note AS problem, remedy
+            FROM told JOIN words USING (rule, element) ORDER BY row_id, place""").to_arrow_reader(_STREAM)
+
+    def sheet(self, batch_id: str, words: pa.Table, headers: Sequence[str]) -> pa.RecordBatchReader:
+        """Stream one line a row: source_file, source_row, label, fields, problem, remedy, rules, line, bytes, c0 ...
+
+        words: as of `explained`. line: the text of a row that could not be split, bytes: those that are no text;
+        c0, c1 ...: what stood under `headers`.
+        """
+        self._take(batch_id)
+        self._connection.register("words", words)
+        cells = "".join(f", CASE WHEN NOT damaged THEN {text_of(h)} END AS c{n}" for n, h in enumerate(headers))
+        return self._connection.sql(f"""{self._by_row()}
+            SELECT source_file, source_row, label, fields, problem, remedy, rules,
+                CASE WHEN damaged THEN raw END AS line, raw_bytes AS bytes{cells}
+            FROM taken JOIN by_row USING (row_id) ORDER BY row_id""").to_arrow_reader(_STREAM)
+
+    def suggested(self, batch_id: str) -> dict[tuple[str, int], str]:
+        """Return place -> the registered USCC of the company that an open row names, where its code is unusable."""
+        keys, identity = self._all.keys, self._all.keys.plan.kind.roles["subject"].identity
+        if keys.name not in keys.parts or "uscc" not in identity:
+            return {}
+        self._take(batch_id)
+        codes = ", ".join(literal(e) for part, e in identity.items() if part not in _NO_CODES)
+        headers, person = self.headers(batch_id), identity.get("person_doc", "")
+        documents = [text_of(h) for h in headers if person and fold_header(h) in keys.folded_of(person)]
+        given = " OR ".join(f"trim(coalesce({text}, '')) <> ''" for text in documents) or "false"
+        named = parquet([keys_of(self._all, self._connection, batch_id)])
+        asked = f"""SELECT t.row_id, CASE WHEN NOT ({given}) THEN k.{keys.column(str(keys.name))} END AS name
+            FROM taken t JOIN {named} k USING (row_id) WHERE row_id IN (SELECT row_id FROM told
+                WHERE element IN ({codes}) OR rule LIKE 'subject.%')"""
+        found = codes_by_name(self._connection, self._all.registry, asked)
+        places = (
+            self._connection.execute("SELECT row_id, source_file, source_row FROM taken").fetchall() if found else ()
+        )
+        return {(file, row): found[n] for n, file, row in places if n in found}
+
+    def waiting_suggested(self, account: Admission) -> dict[int, str]:
+        """Return row_id -> the registered USCC of the company that a waiting row names."""
+        keys, identity = self._all.keys, self._all.keys.plan.kind.roles["subject"].identity
+        if keys.name not in keys.parts or "uscc" not in identity:
+            return {}
+        links = self._all.layout.links(account.dataset, account.batch_id, account.revision) / "linked.parquet"
+        filled = {c.element.id for c in keys.plan.columns}
+        person = identity.get("person_doc")
+        given = f"s.{person} IS NOT NULL" if person in filled else "false"
+        standard = parquet(self._all.files(account.batch_id, "standard"))
+        asked = f"""SELECT row_id, CASE WHEN NOT ({given}) THEN s.{keys.column(str(keys.name))} END AS name
+            FROM {parquet([links])} l JOIN {standard} s USING (row_id) WHERE l.waiting AND l.subject_id IS NULL"""
+        return codes_by_name(self._connection, self._all.registry, asked)
+
+    @staticmethod
+    def _by_row() -> str:
+        """Return the start of a query: by_row, what is told of each row, joined."""
+        numbered = "CASE WHEN of_row > 1 THEN '（' || place || '）' ELSE '' END"
+        return f"""WITH told_in_words AS (
+                SELECT *, count(*) OVER (PARTITION BY row_id) AS of_row,
+                    row_number() OVER (PARTITION BY row_id, source_column ORDER BY place) AS seen
+                FROM told JOIN words USING (rule, element)),
+            by_row AS (
+                SELECT row_id,
+                    string_agg(source_column, '、' ORDER BY place)
+                        FILTER (seen = 1 AND source_column <> '') AS fields,
+                    string_agg({numbered} || problem || note, '；' ORDER BY place) AS problem,
+                    string_agg({numbered} || remedy, '；' ORDER BY place) AS remedy,
+                    string_agg(rule, ' ' ORDER BY place) AS rules
+                FROM told_in_words GROUP BY row_id)"""
+
+    def everything(self, batch_id: str, words: pa.Table) -> pa.RecordBatchReader:
+        """Stream all refused rows of a batch, mended ones too.
+
+        Columns: source_file, source_row, label, fields, problem, remedy, rules, mended_by (a batch id), closed (who
+        settled it by hand, when and why), raw.
+        """
+        self._take(batch_id, also_closed=True)
+        self._connection.register("words", words)
+        self._connection.register("batch_names", pa.table({"batch_id": [b.batch_id for b in self._all.batches]}))
+        self._connection.execute(
+            "CREATE OR REPLACE TEMP TABLE named AS SELECT batch_id, row_number() OVER () - 1 AS n FROM batch_names"
+        )
+        return self._connection.sql(f"""{self._by_row()}
+            SELECT source_file, source_row, label, fields, problem, remedy, rules, named.batch_id AS mended_by,
+                closed.told AS closed, raw
+            FROM taken JOIN by_row USING (row_id)
+            LEFT JOIN (SELECT row_id, mended_by AS n FROM mends WHERE batch_no = {self._number[batch_id]})
+                USING (row_id)
+            LEFT JOIN named USING (n)
+            LEFT JOIN (SELECT row_id, told FROM closed WHERE batch_no = {self._number[batch_id]}) closed USING (row_id)
+            ORDER BY row_id""").to_arrow_reader(_STREAM)
+
+    def damaged(self, batch_id: str) -> bool:
+        """Tell whether some open row of a batch could not be split into fields."""
+        self._take(batch_id)
+        return bool(self._connection.execute("SELECT count(*) FROM taken WHERE damaged").fetchall()[0][0])
+
+    def headers(self, batch_id: str) -> list[str]:
+        """Return the headers that the readable open rows of a batch have, in the order in which they were sent."""
+        self._take(batch_id)
+        found = self._connection.execute("""SELECT header FROM (SELECT unnest(json_keys(raw)) AS header,
+                unnest(range(len(json_keys(raw)))) AS place, row_id FROM taken WHERE NOT damaged)
+            GROUP BY header ORDER BY min(place), min(row_id), header""").fetchall()
+        return [h for (h,) in found]
+
+    def _take(self, batch_id: str, *, also_closed: bool = False) -> None:
+        files = self._all.files(batch_id, "quarantine")
+        gone = "true" if batch_id in self._all.overtaken and not also_closed else "false"
+        mine = f"WHERE batch_no = {self._number[batch_id]}"
+        closed = (
+            ""
+            if also_closed
+            else " UNION ALL ".join(f"SELECT row_id FROM {settled} {mine}" for settled in ("mends", "again", "closed"))
+        )
+        self._connection.execute(f"""CREATE OR REPLACE TEMP VIEW taken AS
+            SELECT q.*, k.damaged, k.label FROM {stored(files)} q
+            JOIN {parquet([keys_of(self._all, self._connection, batch_id)])} k USING (row_id)
+            WHERE NOT {gone} {f"AND row_id NOT IN ({closed})" if closed else ""}""")
+        # note: what is known of this row beyond the words of the rule.
+        # That a required field is unusable, or no identifier valid, is left out where other reasons say why; a filler
+        # says why, but not that the field must be filled.
+        self._connection.execute(f"""CREATE OR REPLACE TEMP VIEW told AS
+            SELECT * EXCLUDE (n, of_row, of_element, raw, source_column),
+                CASE WHEN rule LIKE 'row.%' THEN '' ELSE source_column END AS source_column,
+                coalesce({_NOTE}, '') AS note,
+                row_number() OVER (PARTITION BY row_id ORDER BY n) AS place
+            FROM (SELECT *, count(*) OVER (PARTITION BY row_id) AS of_row,
+                    count(*) FILTER (NOT (rule LIKE '%.placeholder' OR rule LIKE '%.masked'))
+                        OVER (PARTITION BY row_id, element) AS of_element
+                FROM (SELECT row_id, source_file, source_row, label, raw, unnest(range(len(reasons))) AS n,
+                        unnest(reasons, recursive := true) FROM taken))
+            WHERE NOT (rule = 'field.required_unusable' AND of_element > 1)
+            AND NOT (rule = 'subject.identifiers_invalid' AND of_row > 1)""")
+
+    def ordered(self, lines: Path, passed: Sequence[Path] = ()) -> pa.RecordBatchReader:
+        """Stream source_file, source_row, line of a Parquet file in this order; only rows that replayed parts hold."""
+        only = (
+            f"""WHERE (replace(source_file, '/', '／') || '.jsonl', source_row) IN
+            (SELECT (source_file, source_row) FROM {parquet(passed)})"""
+            if passed
+            else ""
+        )
+        return self._connection.sql(
+            f"SELECT source_file, source_row, line FROM {parquet([lines])} {only} ORDER BY source_file, source_row"
+        ).to_arrow_reader(_STREAM)
+
+    def waiting(self, account: Admission) -> pa.RecordBatchReader:
+        """Stream the rows of a batch that wait for a subject.
+
+        Columns: row_id, source_file, source_row, label, code_given (whether some identifier is given for a role whose
+        subject is not known), related (whether that role is the other one), rule ('' or why, see identity.by_code).
+        """
+        keys = self._all.keys
+        links = self._all.layout.links(account.dataset, account.batch_id, account.revision) / "linked.parquet"
+        columns = {c.element.id: c for c in keys.plan.columns}
+        shown = [f"{literal(columns[p].source + '：')} || CAST(s.{keys.column(p)} AS VARCHAR)" for p in keys.parts] or [
+            "NULL"
+        ]
+        own = "s.source_record_id" if keys.has_record_id else "NULL"
+        codes = {
+            role: [e for part, e in declared.identity.items() if part not in _NO_CODES and e in columns]
+            for role, declared in keys.plan.kind.roles.items()
+        }
+        given = {r: " OR ".join(f"s.{e} IS NOT NULL" for e in es) or "false" for r, es in codes.items()}
+        related = f"(l.subject_id IS NOT NULL AND ({given['related']}))" if "related" in given else "false"
+        return self._connection.sql(f"""SELECT row_id, s.source_file, s.source_row,
+                coalesce({own}, concat_ws('；', {", ".join(shown)})) AS label,
+                (l.subject_id IS NULL AND ({given["subject"]})) OR {related} AS code_given,
+                l.subject_id IS NOT NULL AS related,
+                coalesce(l.rule, '') AS rule
+            FROM {parquet([links])} l JOIN {parquet(self._all.files(account.batch_id, "standard"))} s USING (row_id)
+            WHERE l.waiting ORDER BY row_id""").to_arrow_reader(_STREAM)

@@ -1,0 +1,223 @@
+"""Enter the outcome of linking into the journal: a batch's first account, and the later ones of rows that waited.
+
+Waiting rows are tried again when the registry has grown or a judgement was made; settled rows when a judgement is about
+them. The caller holds the registry's lock.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from chengxin.contracts.models import Contract
+from chengxin.engine.session import session
+from chengxin.errors import InvariantBroken
+from chengxin.facts import Admission, Batch, as_json
+from chengxin.identity import ledger, reopened_links
+from chengxin.identity.batch_links import Linking, Outcome, roles_of
+from chengxin.identity.ledger import Judgement
+from chengxin.identity.registry import Registry
+from chengxin.model.kinds import kinds
+from chengxin.records import journal
+from chengxin.records.findings import noted
+from chengxin.records.protected import Sparing
+from chengxin.records.superseded import Correcting
+from chengxin.settings import Settings
+from chengxin.store import atomic
+from chengxin.store.layout import Layout
+
+JUDGEMENTS = "judgements"  # in the versions of an account: how many there were
+TRIED = "tried.json"  # up to where a batch was tried in vain; may be deleted
+
+
+def link_batch(
+    contract: Contract,
+    landed: Batch,
+    before: Admission,
+    everything: tuple[Admission, ...],
+    settings: Settings,
+    reopen: pa.Table | None = None,
+    corrected: pa.Table | None = None,
+) -> Admission | None:
+    """Link the rows that wait in the account `before` and enter the new account; None when nothing changed.
+
+    reopen: records to reopen in the whole data set, see identity.reopened_links. corrected: see records.superseded.
+    """
+    layout = Layout(settings.home)
+    judgements = ledger.read(layout)
+    revision, order = before.revision + 1, (everything[-1].order + 1 if everything else 0)
+    target = layout.links(contract.id, landed.batch_id, revision)
+    again = layout.links(contract.id, landed.batch_id, before.revision) if revision else None
+    with atomic.building(target) as folder:
+        outcome = Linking(
+            contract,
+            landed,
+            layout,
+            Registry(layout, everything),
+            order,
+            before.route or contract.id,
+            folder,
+            again,
+            judgements,
+            reopen,
+            corrected,
+            Sparing(contract, layout, order, landed.batch_id, everything),
+            settings.memory_limit_mib,
+            settings.workers,
+        ).run()
+    if revision and outcome.waiting == before.unlinked and not outcome.undone:
+        shutil.rmtree(target)
+        return None
+    links = [layout.links(contract.id, landed.batch_id, r) for r in range(revision + 1)]
+    before = noted(layout, contract, before, outcome, links, everything)
+    admission = _account(before, outcome, revision, order, judgements)
+    if not admission.adds_up():
+        raise InvariantBroken(f"{landed.batch_id} 账目不平：{as_json(admission)}")
+    journal.admit(layout, admission)
+    return admission
+
+
+def _account(
+    before: Admission, outcome: Outcome, revision: int, order: int, judgements: Sequence[Judgement]
+) -> Admission:
+    moved: dict[str, Any] = {
+        "revision": revision,
+        "order": order,
+        "accepted": before.accepted - outcome.undone_accepted + outcome.accepted,
+        "duplicate": before.duplicate - outcome.undone_duplicate + outcome.duplicate,
+        "unlinked": outcome.waiting,
+        "withdrawn": before.withdrawn + outcome.withdrawn,
+        "new_subjects": outcome.new_subjects,
+        "versions": before.versions | ({JUDGEMENTS: str(len(judgements))} if judgements else {}),
+    }
+    return replace(before, **moved)
+
+
+@dataclass
+class Settling:
+    """One settling of a home. landed: returns a batch by data set and id.
+
+    guard: put around what is done for one batch (data set, batch or empty); it may keep what goes wrong there.
+    """
+
+    contracts: Mapping[str, Contract]
+    settings: Settings
+    landed: Callable[[str, str], Batch]
+    guard: Callable[[str, str], AbstractContextManager[None]] = field(default=lambda *_: nullcontext())
+
+    def run(self) -> list[Admission]:
+        """Follow new judgements, then try waiting rows. Return the accounts that changed."""
+        self.layout = Layout(self.settings.home)
+        self.judgements = ledger.read(self.layout)
+        self.everything = journal.admissions(self.layout)
+        self.changed: dict[tuple[str, str], Admission] = {}
+        self.growth = max((a.order for a in self.everything if a.accepted and _registers(a)), default=-1)
+        if self.judgements:
+            for dataset in sorted({a.dataset for a in self.everything if not _registers(a)}):
+                if dataset in self.contracts:
+                    with self.guard(dataset, ""):
+                        self._reopen(dataset)
+        for dataset in sorted({a.dataset for a in self.everything}):
+            if dataset in self.contracts:
+                with self.guard(dataset, ""):
+                    self._correct(dataset)
+        before = -1
+        while before < len(self.everything):  # what one row adds to the registry may be what another waits for
+            before = len(self.everything)
+            for account in sorted(journal.latest(self.everything).values(), key=lambda a: (not _registers(a), a.order)):
+                if account.dataset in self.contracts:
+                    with self.guard(account.dataset, account.batch_id):
+                        self._retry(account)
+        return list(self.changed.values())
+
+    def _retry(self, account: Admission) -> None:
+        """Try a batch's waiting rows unless that was done for all that the registry and the ledger hold."""
+        if not account.unlinked:
+            return
+        note, growth = self._note(account), self.growth
+        judged = len(self.judgements) > max(_judged(account), note.get("judged", 0)) and not _registers(account)
+        if (growth > max(account.order, note.get("order", -1)) or judged) and not self._link(account):
+            self._write(account, {"order": growth, "judged": len(self.judgements)})
+
+    def _reopen(self, dataset: str) -> None:
+        """Link anew the settled rows of a data set that new judgements are about, and those a kill left void."""
+        accounts = [a for a in journal.latest(self.everything).values() if a.dataset == dataset]
+        new = [a for a in accounts if max(_judged(a), self._note(a).get("followed", 0)) < len(self.judgements)]
+        if not new:
+            return
+        mine = [a for a in self.everything if a.dataset == dataset]
+        first = {a.batch_id: a.order for a in reversed(mine)}
+        limits = {"memory_limit_mib": self.settings.memory_limit_mib, "threads": self.settings.workers}
+        with session(self.layout.work, **limits) as connection:
+            reopened = self._files(mine, "reopened")
+            tables = []
+            for a in new:
+                standard = sorted(self.layout.standard(dataset, a.batch_id).glob("standard-*.parquet"))
+                linked = self._files([b for b in mine if b.batch_id == a.batch_id], "linked")
+                fresh = self.judgements[max(_judged(a), self._note(a).get("followed", 0)) :]
+                roles = roles_of(self.contracts[dataset])
+                tables.append(reopened_links.records_judged(connection, linked, standard, reopened, roles, fresh))
+            records = pa.concat_tables(tables)
+            orders = reopened_links.batches_to_reopen(connection, self._files(mine, "linked"), reopened, records)
+        for account in sorted((a for a in accounts if first[a.batch_id] in orders), key=lambda a: first[a.batch_id]):
+            self._link(account, records)
+            self._write(account, {"sought": -1})
+            records = records.slice(0, 0)  # the first revision voids them in the whole data set
+        for account in new:
+            self._write(account, {"followed": len(self.judgements)})
+
+    def _correct(self, dataset: str) -> None:
+        """Settle waiting rows whose mended record has come since it was looked for last."""
+        mine = [a for a in self.everything if a.dataset == dataset]
+        accounts = {a.batch_id: a for a in mine}  # the newest one each
+        sought = {b: self._note(a).get("sought") for b, a in accounts.items() if a.unlinked}
+        due = [accounts[b] for b, at in sought.items() if at is None or at < mine[-1].order]
+        if not due:
+            return
+        search = Correcting(self.contracts[dataset], self.layout, mine)
+        first = {a.batch_id: a.order for a in reversed(mine)}
+        fresh = (-1 if search.timed else first[a.batch_id] - 1 for a in due if sought[a.batch_id] is None)
+        since = min([*fresh, *(at for a in due if (at := sought[a.batch_id]) is not None)])
+        found: dict[str, pa.Table] = {}
+        if search.possible:
+            limits = {"memory_limit_mib": self.settings.memory_limit_mib, "threads": self.settings.workers}
+            with session(self.layout.work, **limits) as connection:
+                found = search.found(connection, due, since)
+        for account in due:
+            if account.batch_id in found:
+                self._link(account, corrected=found[account.batch_id])
+            self._write(account, {"sought": mine[-1].order})
+
+    def _link(self, account: Admission, reopen: pa.Table | None = None, corrected: pa.Table | None = None) -> bool:
+        contract, landed = self.contracts[account.dataset], self.landed(account.dataset, account.batch_id)
+        again = link_batch(contract, landed, account, self.everything, self.settings, reopen, corrected)
+        if again:
+            self.everything = (*self.everything, again)
+            if again.accepted and _registers(again):
+                self.growth = again.order
+            self.changed[again.dataset, again.batch_id] = again
+        return again is not None
+
+    def _files(self, admissions: Sequence[Admission], name: str) -> list[Path]:
+        found = (self.layout.links(a.dataset, a.batch_id, a.revision) / f"{name}.parquet" for a in admissions)
+        return [f for f in found if f.exists()]
+
+    def _note(self, account: Admission) -> dict[str, int]:
+        path = self.layout.batch(account.dataset, account.batch_id) / TRIED
+        return dict(atomic.read_json(path)) if path.exists() else {}
+
+    def _write(self, account: Admission, more: dict[str, int]) -> None:
+        path = self.layout.batch(account.dataset, account.batch_id) / TRIED
+        atomic.write_json(path, self._note(account) | more)
+
+
+def _registers(account: Admission) -> bool:
+    return kinds()[account.kind].registers != "none"
+
+
+def _judged(account: Admission) -> int:
+    return int(account.versions.get(JUDGEMENTS, 0))

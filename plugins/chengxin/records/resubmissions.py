@@ -1,0 +1,230 @@
+"""Which refused rows a later batch has mended: by replay, by the source's own key, or by name and key fields.
+
+Lines that could not be split are known by their cells (damaged_lines.py). A row of our own table that came back says
+which row it answers; that holds where something else of the two agrees, or where nothing names the refused one.
+
+Also which came once more, as they were or in our table, and were refused again: the newest of these is to be mended.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from chengxin import __version__
+from chengxin.contracts.derivation import replayed
+from chengxin.contracts.plan import contract_digest
+from chengxin.engine.session import literal, parquet
+from chengxin.identity.record_keys import RECORD_ID
+from chengxin.records.damage import lines as damaged_lines
+from chengxin.store.atomic import BUILDING
+
+if TYPE_CHECKING:
+    from chengxin.records.refused import Refusals
+
+
+def work_out(refusals: "Refusals", connection: duckdb.DuckDBPyConnection, number: Mapping[str, int]) -> None:
+    """Leave the tables `mends` (batch_no, row_id, mended_by) and `again` (batch_no, row_id, again_in).
+
+    number: batch id -> batch_no.
+    """
+    _Mending(refusals, connection, number).work_out()
+
+
+def keys_of(refusals: "Refusals", connection: duckdb.DuckDBPyConnection, batch_id: str) -> Path:
+    """Return the file with the keys of a batch's refused rows; a cache, made once."""
+    quarantine = refusals.files(batch_id, "quarantine")
+    made_of = f"{contract_digest(refusals.contract)} {__version__} " + " ".join(
+        f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in quarantine
+    )
+    name = f"keys-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.parquet"
+    target = refusals.layout.home / "feedback" / refusals.contract.id / batch_id / name
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for stale in target.parent.glob("keys-*.parquet"):
+            stale.unlink()
+        temporary = target.with_name(BUILDING + name)
+        refusals.keys.write(connection, quarantine, temporary)
+        temporary.rename(target)
+    return target
+
+
+class _Mending:
+    """The search for what came again, in one DuckDB connection."""
+
+    def __init__(self, refusals: "Refusals", connection: duckdb.DuckDBPyConnection, number: Mapping[str, int]) -> None:
+        self._all, self._connection, self._number = refusals, connection, number
+
+    def work_out(self) -> None:
+        self._connection.execute("CREATE TABLE mends (batch_no INTEGER, row_id BIGINT, mended_by INTEGER)")
+        self._connection.execute("CREATE TABLE again (batch_no INTEGER, row_id BIGINT, again_in INTEGER)")
+        candidates = [b for b in self._all.refused if b not in self._all.overtaken]
+        if not candidates:
+            return
+        keys = {b: keys_of(self._all, self._connection, b) for b in candidates}
+        self._connection.execute(f"CREATE TEMP VIEW refused AS {self._numbered(keys.items())}")
+        tables = [
+            (b.batch_id, f) for b in self._all.batches if b.corrects for f in self._all.files(b.batch_id, "answers")
+        ]
+        if tables:
+            self._read_answers(tables)
+        self._mended(candidates, has_answers=bool(tables))
+        self._came_again()
+        if tables:
+            self._refused_again()
+        self._again_by_key()
+
+    def _read_answers(self, tables: Iterable[tuple[str, Path]]) -> None:
+        """Leave the table `answered` (batch_no, row_id, by_no, by_row): which rows of our tables answer which."""
+        ids = ", ".join(f"({n}, {literal(b)})" for b, n in self._number.items())
+        self._connection.execute(f"""CREATE TEMP TABLE answered AS
+            SELECT r.batch_no, r.row_id, a.batch_no AS by_no, a.row_id AS by_row
+            FROM ({self._numbered(tables)}) a JOIN (VALUES {ids}) AS i(n, batch_id) USING (batch_id)
+            JOIN refused r ON r.batch_no = i.n AND r.source_file = a.source_file AND r.source_row = a.source_row
+            WHERE a.batch_no > r.batch_no""")
+
+    def _agree(self, other: str) -> str:
+        """Return SQL that tells whether a refused row `r` may be the row of `other` that says it answers it."""
+        keys = self._all.keys
+        pairs = [(f"r.{RECORD_ID}", f"{other}.{RECORD_ID}")] if keys.has_record_id else []
+        pairs += [(keys.text(p, "r"), keys.text(p, other)) for p in keys.parts]
+        same = " OR ".join(["false", *(f"coalesce({a} = {b}, false)" for a, b in pairs)])
+        nothing = " AND ".join(["true", *(f"{a} IS NULL" for a, _ in pairs)])
+        return f"(r.damaged OR ({nothing}) OR {same})"
+
+    def _by_place(self) -> None:
+        self._connection.execute(f"""INSERT INTO mends
+            SELECT r.batch_no, r.row_id, min(a.by_no) FROM answered a
+            JOIN refused r USING (batch_no, row_id) JOIN good g ON g.batch_no = a.by_no AND g.row_id = a.by_row
+            WHERE (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM mends) AND {self._agree("g")}
+            GROUP BY ALL""")
+
+    def _refused_again(self) -> None:
+        """Note open rows that came back in our table and were refused again."""
+        self._connection.execute(f"""INSERT INTO again
+            SELECT r.batch_no, r.row_id, max(a.by_no) FROM answered a
+            JOIN refused r USING (batch_no, row_id) JOIN refused q ON q.batch_no = a.by_no AND q.row_id = a.by_row
+            WHERE (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)
+            AND (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM again) AND {self._agree("q")}
+            GROUP BY ALL""")
+
+    def _again_by_key(self) -> None:
+        """Note open rows whose record was sent once more, changed, and was refused again: known by all that names it.
+
+        Rows of one batch with one key are told apart by their number, as in `_by_parts`.
+        """
+        keys = self._all.keys
+        whole = [keys.text(p, "r") for p in keys.parts] if keys.enough(keys.parts) else []
+        for named in ([f"r.{RECORD_ID}"] if keys.has_record_id else []), whole:
+            if named:
+                filled = " AND ".join(f"{text} IS NOT NULL" for text in named)
+                self._connection.execute(f"""INSERT INTO again
+                    WITH keyed AS (
+                        SELECT *, row_number() OVER (PARTITION BY batch_no, key ORDER BY row_id) AS place FROM (
+                            SELECT r.batch_no, r.row_id, concat_ws(chr(31), {", ".join(named)}) AS key
+                            FROM refused r WHERE {filled}))
+                    SELECT batch_no, row_id, newest FROM (
+                        SELECT *, max(batch_no) OVER (PARTITION BY key, place) AS newest FROM keyed)
+                    WHERE batch_no < newest AND (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)
+                    AND (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM again)""")
+
+    def _mended(self, candidates: Sequence[str], *, has_answers: bool) -> None:
+        first = min(self._number[b] for b in candidates)
+        later = [b for b in self._all.batches[first:] if b.batch_id in self._all.admitted]
+        if not later:
+            return
+        self._replays(candidates)
+        good = [
+            (b.batch_id, path) for b in later if replayed(b) is None for path in self._all.files(b.batch_id, "standard")
+        ]
+        if good:
+            self._connection.execute(f"CREATE TEMP VIEW good AS {self._numbered(good)}")
+            self._by_record_id()
+            self._by_parts()
+            self._by_cells(candidates)
+            if has_answers:
+                self._by_place()
+
+    def _numbered(self, files: Iterable[tuple[str, Path]]) -> str:
+        pairs = [(self._number[b], str(p)) for b, p in files]
+        places = ", ".join(f"({n}, {literal(p)})" for n, p in pairs)
+        names = ", ".join(literal(p) for _, p in pairs)
+        return f"""SELECT n.batch_no, f.* EXCLUDE (filename)
+            FROM read_parquet([{names}], union_by_name = true, filename = true) f
+            JOIN (VALUES {places}) AS n(batch_no, filename) USING (filename)"""
+
+    def _came_again(self) -> None:
+        """Note rows that a later batch brought once more, with not a character changed, and that are open still."""
+        self._connection.execute("""INSERT INTO again
+            WITH numbered AS (
+                SELECT batch_no, row_id, content,
+                    row_number() OVER (PARTITION BY batch_no, content ORDER BY row_id) AS place FROM refused)
+            SELECT batch_no, row_id, newest FROM (
+                SELECT *, max(batch_no) OVER (PARTITION BY content, place) AS newest FROM numbered)
+            WHERE batch_no < newest AND (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)""")
+
+    def _replays(self, candidates: Sequence[str]) -> None:
+        for batch in self._all.batches:
+            original = replayed(batch)
+            files = self._all.files(batch.batch_id, "standard")
+            if original and original in candidates and batch.batch_id in self._all.admitted and files:
+                self._connection.execute(f"""INSERT INTO mends
+                    SELECT r.batch_no, r.row_id, {self._number[batch.batch_id]} FROM refused r
+                    JOIN {parquet(files)} g ON g.source_row = r.source_row
+                        AND g.source_file = replace(r.source_file, '/', '／') || '.jsonl'
+                    WHERE r.batch_no = {self._number[original]}
+                    AND (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)""")
+
+    def _by_record_id(self) -> None:
+        if self._all.keys.has_record_id:
+            self._connection.execute(f"""INSERT INTO mends
+                SELECT r.batch_no, r.row_id, min(g.batch_no) FROM refused r
+                JOIN good g ON g.{RECORD_ID} = r.{RECORD_ID} AND g.batch_no > r.batch_no
+                WHERE (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM mends) GROUP BY ALL""")
+
+    def _by_parts(self) -> None:
+        """Match by name and key fields, with what the refused row has of them.
+
+        Rows of one batch with one key are told apart by their number: as many as come again are mended. Where a field
+        is missing, usable rows of the same batch do not count as coming again.
+        """
+        keys = self._all.keys
+        texts = {p: keys.text(p, "r") for p in keys.parts}
+        if not texts:
+            return
+        present = ", ".join(f"{t} IS NOT NULL" for t in texts.values())
+        for mask in self._connection.execute(f"SELECT DISTINCT {present} FROM refused r ORDER BY ALL").fetchall():
+            parts = [p for p, there in zip(texts, mask, strict=True) if there]
+            if not keys.enough(parts):
+                continue
+            exact = " AND ".join(
+                f"{t} IS {'NOT ' if there else ''}NULL" for t, there in zip(texts.values(), mask, strict=True)
+            )
+            mine = f"concat_ws(chr(31), {', '.join(texts[p] for p in parts)})"
+            theirs = f"concat_ws(chr(31), {', '.join(keys.text(p, 'g') for p in parts)})"
+            filled = " AND ".join(f"g.{keys.column(p)} IS NOT NULL" for p in parts)
+            own = "0" if len(parts) == len(texts) else "coalesce(o.n, 0)"
+            self._connection.execute(f"""INSERT INTO mends
+                WITH asked AS (
+                    SELECT r.batch_no, r.row_id, {mine} AS key,
+                        dense_rank() OVER (PARTITION BY r.batch_no, {mine} ORDER BY r.content) AS place
+                    FROM refused r WHERE {exact}
+                    AND (r.batch_no, r.row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)),
+                come AS (SELECT g.batch_no, {theirs} AS key, count(*) AS n FROM good g
+                    WHERE {filled} AND {theirs} IN (SELECT key FROM asked) GROUP BY ALL)
+                SELECT a.batch_no, a.row_id, min(c.batch_no) FROM asked a
+                JOIN come c ON c.key = a.key AND c.batch_no > a.batch_no
+                LEFT JOIN come o ON o.key = a.key AND o.batch_no = a.batch_no
+                WHERE c.n >= a.place + {own} GROUP BY ALL""")
+
+    def _by_cells(self, candidates: Sequence[str]) -> None:
+        """Match lines that could not be split, by all that names a record among their cells."""
+        files = {self._number[b]: self._all.files(b, "quarantine") for b in candidates}
+        lines = damaged_lines.lines_of(self._all.keys, files)
+        if lines is not None:
+            self._connection.register("lines", lines)
+            self._connection.execute(f"""INSERT INTO mends SELECT * FROM ({damaged_lines.mends(self._all.keys)})
+                WHERE (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)""")
+            self._connection.unregister("lines")

@@ -1,0 +1,220 @@
+"""The routes. Snapshots are found by the names in their manifests; no name from an address ever becomes a path."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import date
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jinja2
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Path as InPath
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from chengxin import __version__
+from chengxin.errors import SnapshotDamaged
+from chengxin.publishing.reader import Snapshot
+from chengxin.sharing.http.access import Gate
+from chengxin.sharing.http.snapshots import TIERS, Opened, Unknown
+from chengxin.store import manifest as manifests
+from chengxin.store.pointer import CATALOGUE
+
+MOST_ROWS = 1000  # of one table in one answer
+BODY = 4096  # bytes of a question
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+# An answer about the open tier may not be kept longer than a day: by then a record's time of publicity may be over.
+CACHE = {"open": "public, max-age=3600", "government": "private, max-age=31536000, immutable"}
+
+Tier = Literal["government", "open"]
+
+
+class Question(BaseModel):
+    """What a subject is looked for by. In the body, never in an address: addresses are logged."""
+
+    model_config = ConfigDict(extra="forbid")
+    identifier_or_name: str = Field(min_length=2, max_length=200, description="标识（如统一社会信用代码）或完整名称")
+
+
+def create_app(home: Path, known_tokens: tuple[bytes, ...]) -> FastAPI:
+    """Build the app over the published snapshots of a home."""
+    app = FastAPI(title="诚信湖南 · 已发布数据", version=__version__, docs_url=None, redoc_url=None)
+    app.state.opened, app.state.gate = Opened(home), Gate(known_tokens)
+    app.middleware("http")(_guarded)
+    app.add_exception_handler(Unknown, lambda _, __: _problem(404, "没有这个快照 (no such snapshot)"))
+    app.add_exception_handler(SnapshotDamaged, lambda _, error: _problem(503, str(error)))
+    # The usual answer repeats what was sent; that may be somebody's number.
+    app.add_exception_handler(RequestValidationError, lambda _, __: _problem(422, "请求不合要求 (see /openapi.json)"))
+    for path, route, words in (
+        ("/health", health, "运行状态 (state)"),
+        ("/v1/tiers", tiers, "共享层与当前快照 (tiers)"),
+        ("/v1/{tier}/snapshots", snapshots, "快照列表 (snapshots, newest first)"),
+        ("/v1/{tier}/current", current, "转到当前快照 (redirect to the current snapshot)"),
+        ("/v1/{tier}/snapshots/{snapshot}", manifest, "清单：表、列、文件、sha256 (manifest)"),
+        ("/v1/{tier}/snapshots/{snapshot}/catalogue", catalogue, "资源目录 (catalogue)"),
+        ("/v1/{tier}/snapshots/{snapshot}/dictionary", dictionary, "数据字典 (columns of every table)"),
+        (
+            "/v1/{tier}/snapshots/{snapshot}/files/{table}/{name}",
+            file,
+            "下载数据文件，可断点续传 (a file; ranges)",
+        ),
+        ("/v1/{tier}/subjects/{subject_id}", subject, "一个主体的全部记录 (all records of one subject)"),
+    ):
+        app.add_api_route(path, route, methods=["GET", "HEAD"], summary=words, response_model=None)
+    app.add_api_route("/v1/{tier}/find", find, methods=["POST"], summary="按标识或名称查主体", response_model=None)
+    app.add_api_route("/", landing, methods=["GET"], include_in_schema=False, response_model=None)
+    return app
+
+
+async def _guarded(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    if int(request.headers.get("content-length") or 0) > BODY or "chunked" in request.headers.get(
+        "transfer-encoding", ""
+    ):
+        return _problem(413, "请求过大 (too large)")
+    response = await call_next(request)
+    response.headers.setdefault("Content-Security-Policy", POLICY)
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _problem(status: int, text: str) -> JSONResponse:
+    return JSONResponse({"detail": text}, status)
+
+
+def _opened(request: Request) -> Opened:
+    found: Opened = request.app.state.opened
+    return found
+
+
+def _permitted(request: Request, tier: Tier) -> None:
+    request.app.state.gate.tier(request, tier)
+
+
+def _asked(request: Request) -> None:
+    request.app.state.gate.question(request)
+
+
+OpenedDep = Annotated[Opened, Depends(_opened)]
+TierDep = Annotated[None, Depends(_permitted)]
+QuestionDep = Annotated[None, Depends(_asked)]
+
+
+def _named(opened: OpenedDep, permitted: TierDep, tier: Tier, snapshot: str) -> Snapshot:
+    return opened.named(tier, snapshot)
+
+
+NamedDep = Annotated[Snapshot, Depends(_named)]
+
+
+def health(opened: OpenedDep) -> Any:
+    """Say which snapshot of each tier is served; a damaged newest one makes the state degraded."""
+    found = {tier: _state(opened, tier) for tier in TIERS}
+    whole = all(state["snapshot"] and not state["warnings"] for state in found.values())
+    return {"status": "ok" if whole else "degraded", "version": __version__, "tiers": found}
+
+
+def _state(opened: Opened, tier: str) -> dict[str, Any]:
+    try:
+        now = opened.current(tier)
+    except SnapshotDamaged:
+        return {"snapshot": None, "warnings": 1}
+    return {"snapshot": now.id, "warnings": len(now.warnings)}
+
+
+def tiers(opened: OpenedDep) -> Any:
+    """Return the tiers; the government tier is read with a token."""
+    return [{"tier": tier, "token": tier != "open", **_state(opened, tier)} for tier in TIERS]
+
+
+def snapshots(opened: OpenedDep, permitted: TierDep, tier: Tier) -> Any:
+    """Return the snapshots that may be read. Of the open tier that is the current one."""
+    now = opened.current(tier)
+    return {"current": now.id, "warnings": list(now.warnings), "snapshots": opened.ids(tier)}
+
+
+def current(request: Request, opened: OpenedDep, permitted: TierDep, tier: Tier) -> Response:
+    """Lead to the current snapshot's own address."""
+    return RedirectResponse(f"{_base(request)}/v1/{tier}/snapshots/{opened.current(tier).id}")
+
+
+def manifest(request: Request, found: NamedDep, tier: Tier) -> Response:
+    """Return the manifest as it stands on disk."""
+    return _static(request, tier, found.folder / manifests.NAME, f"m-{found.manifest.to_json()['digest'][:24]}")
+
+
+def catalogue(request: Request, found: NamedDep, tier: Tier) -> Response:
+    """Return which data sets feed the snapshot: whose, on what basis, with which columns."""
+    sealed = found.manifest.extra.get("catalogue_sha256")
+    if not sealed:
+        raise HTTPException(404, "该快照没有资源目录 (no catalogue)")
+    return _static(request, tier, found.folder / CATALOGUE, f"c-{sealed[:24]}")
+
+
+def dictionary(found: NamedDep) -> Any:
+    """Return every table with its columns."""
+    return {
+        name: {"rows": table.rows, "columns": [asdict(column) for column in table.schema]}
+        for name, table in found.manifest.tables.items()
+    }
+
+
+def file(request: Request, found: NamedDep, tier: Tier, table: str, name: str) -> Response:
+    """Return one data file of the manifest."""
+    held = found.manifest.tables.get(table)
+    entry = next((f for f in held.files if f.name == name), None) if held else None
+    if entry is None:
+        raise HTTPException(404, "清单中没有这个文件 (no such file)")
+    return _static(request, tier, found.folder / entry.table / entry.name, entry.sha256)
+
+
+def _static(request: Request, tier: str, path: Path, digest: str) -> Response:
+    headers = {"ETag": f'"{digest}"', "Cache-Control": CACHE[tier]}
+    known = request.headers.get("if-none-match", "").split(",")
+    if headers["ETag"] in (tag.strip().removeprefix("W/") for tag in known):
+        return Response(status_code=304, headers=headers)
+    kind = "application/json" if path.suffix == ".json" else "application/vnd.apache.parquet"
+    return FileResponse(path, headers=headers, media_type=kind)
+
+
+def find(opened: OpenedDep, permitted: TierDep, asked: QuestionDep, tier: Tier, question: Question) -> Any:
+    """Return the subjects that bear an identifier or exactly a name."""
+    now = opened.current(tier)
+    return {"snapshot": now.id, **_rows(now.find(question.identifier_or_name))}
+
+
+def subject(
+    opened: OpenedDep, permitted: TierDep, asked: QuestionDep, tier: Tier, subject_id: Annotated[int, InPath(ge=1)]
+) -> Any:
+    """Return all rows about one subject, table by table."""
+    now = opened.current(tier)
+    found = now.lookup(subject_id)
+    if not found:
+        raise HTTPException(404, "没有这个主体 (no such subject)")
+    return {"snapshot": now.id, "tables": {name: _rows(table) for name, table in found.items()}}
+
+
+def _rows(table: Any) -> dict[str, Any]:
+    rows = [{k: _plain(v) for k, v in row.items()} for row in table.slice(0, MOST_ROWS).to_pylist()]
+    return {"total": table.num_rows, "rows": rows}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)  # money stays exact
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def landing(request: Request, opened: OpenedDep) -> HTMLResponse:
+    """Show what there is and how to ask, in Chinese and English; loads nothing from anywhere."""
+    text = files("chengxin.sharing.http").joinpath("landing.html.j2").read_text("utf-8")
+    template = jinja2.Environment(autoescape=True).from_string(text)
+    paths = request.app.openapi()["paths"]
+    return HTMLResponse(template.render(tiers=tiers(opened), paths=paths, base=_base(request), version=__version__))
+
+
+def _base(request: Request) -> str:
+    return str(request.scope.get("root_path", ""))

@@ -1,1 +1,0 @@
-"""Readers, one module a file shape. Use them through chengxin.standardise.reader."""

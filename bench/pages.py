@@ -27,7 +27,7 @@ import psutil
 import requests
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT / "tests" / "serve"))
+sys.path.insert(0, str(PROJECT / "tests" / "operations"))
 import overview_homes  # noqa: E402  the invented home
 
 NOW = "2026-11-24T04:00:00+00:00"  # the last day of the invented home

@@ -241,7 +241,7 @@ import re, sys
 from pathlib import Path
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt
-from chengxin.standardise.reader import plan
+from chengxin.parsing.reader import plan
 try:
     plan(Path(sys.argv[1]), FileSpec(format="xlsx"))
 except DeliveryCorrupt as error:

@@ -233,7 +233,7 @@ import re, sys
 from pathlib import Path
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt
-from chengxin.standardise.reader import plan, read
+from chengxin.parsing.reader import plan, read
 rows, spec, said = 0, FileSpec(format="xlsx"), ""
 try:
     for piece in plan(Path(sys.argv[1]), spec):

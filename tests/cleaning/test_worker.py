@@ -6,13 +6,13 @@ from pathlib import Path
 
 SCRIPT = """
 import sys
-from chengxin.standardise.worker import prepare
+from chengxin.cleaning.worker import prepare
 prepare()
 from datetime import date
 from pathlib import Path
 from chengxin.contracts.models import Contract
-from chengxin.standardise import reader
-from chengxin.standardise.run import Task, standardise_piece
+from chengxin.parsing import reader
+from chengxin.cleaning.run import Task, standardise_piece
 contract = Contract.model_validate({
     "format": 1, "id": "t_red", "title": "测试", "department": {"code": "TT", "name": "测试部门"}, "domain": "test",
     "kind": "penalty", "basis": {"legal": "测试", "share": "无条件"},

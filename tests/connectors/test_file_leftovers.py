@@ -3,7 +3,7 @@
 import os
 from datetime import UTC, datetime
 
-from chengxin.connectors.file_leftovers import leftovers
+from chengxin.connectors.files.leftovers import leftovers
 from deliveries import PENALTY, Office
 
 AT = datetime(2026, 3, 5, 1, 30, tzinfo=UTC)

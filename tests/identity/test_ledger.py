@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dataset.test_assembling import files, rebuilt
 
 from chengxin import pipeline
 from chengxin.clock import Clock
@@ -24,6 +23,7 @@ from deliveries import (
     renaming,
     uscc,
 )
+from records.test_assembling import files, rebuilt
 
 AT = datetime(2026, 3, 10, tzinfo=UTC)
 NAME = "湖南别名公司"

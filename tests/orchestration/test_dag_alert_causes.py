@@ -6,7 +6,6 @@ from datetime import date
 from types import SimpleNamespace
 
 import pytest
-from publish.government_drafts import NOW, TODAY, Draft
 
 from chengxin import errors
 from chengxin.operations.alerts.book import Book
@@ -14,6 +13,7 @@ from chengxin.operations.alerts.causes import KINDS
 from chengxin.orchestration import alerts, completeness, housekeeping, ingest, scorecard, snapshot, watch
 from chengxin.publishing.open_tier import derivation
 from chengxin.store.layout import Layout
+from publishing.government_drafts import NOW, TODAY, Draft
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 

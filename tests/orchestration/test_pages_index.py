@@ -4,12 +4,11 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from serve.overview_homes import Size, make
-
 from chengxin.clock import Clock
 from chengxin.operations.index import index
 from chengxin.orchestration.pages.overview import Overview
 from chengxin.settings import Settings
+from operations.overview_homes import Size, make
 
 
 def test_the_first_page_does_not_wait_until_the_first_index_is_whole(tmp_path: Path):

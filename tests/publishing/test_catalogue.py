@@ -1,14 +1,13 @@
 import json
 from pathlib import Path
 
-from publish.government_drafts import NOW, TODAY, companies
-
 from chengxin.contracts.loader import load
 from chengxin.model.kinds import kinds
 from chengxin.publishing import catalogue, commit
 from chengxin.publishing.open_tier import derivation
 from chengxin.settings import PROJECT
 from chengxin.store.layout import Layout
+from publishing.government_drafts import NOW, TODAY, companies
 
 
 def contracts():

@@ -13,13 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from publish.commit_server import publish
-from publish.government_drafts import NOW, Draft
 
 from chengxin.publishing.reader import open_snapshot
 from chengxin.publishing.verify import verify
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
+from publishing.commit_server import publish
+from publishing.government_drafts import NOW, Draft
 
 CALLS = ("openat", "mkdir", "link", "rename", "chmod", "fsync", "write", "ftruncate", "unlink", "unlinkat", "rmdir")
 

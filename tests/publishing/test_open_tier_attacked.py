@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from publish.government_drafts import NOW, TODAY, Draft
 
 from chengxin.model.elements import elements
 from chengxin.model.kinds import kinds
@@ -21,6 +20,7 @@ from chengxin.publishing.reader import Snapshot, open_snapshot
 from chengxin.publishing.verify import verify
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
+from publishing.government_drafts import NOW, TODAY, Draft
 
 KEY = b"a master key of which nobody here knows"
 PERSONS = range(7, 7 + 40)

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from publish.government_drafts import NOW, TODAY, Draft
 
 from chengxin.model.elements import elements
 from chengxin.model.kinds import kinds
@@ -18,6 +17,7 @@ from chengxin.model.schema import kind_columns
 from chengxin.publishing.open_tier import derivation
 from chengxin.publishing.verify import verify
 from chengxin.store.layout import Layout
+from publishing.government_drafts import NOW, TODAY, Draft
 
 SHARED = sorted(k.id for k in kinds().values() if k.open.share and not k.sealed)
 TYPES = ("enterprise", "household", "organisation", "person")

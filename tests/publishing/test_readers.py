@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
-from publish.government_drafts import NOW, TODAY, add_companies, companies
 
 from chengxin.model.schema import PROVENANCE
 from chengxin.publishing.assembly.tables import FIXED
 from chengxin.publishing.open_tier import derivation
 from chengxin.store.layout import Layout
+from publishing.government_drafts import NOW, TODAY, add_companies, companies
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reading-the-data.md"
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from publish.government_drafts import NOW, Draft, add_companies, companies
 
 from chengxin.errors import CommitConflict, InvariantBroken, SnapshotDamaged
 from chengxin.publishing import commit
@@ -16,6 +15,7 @@ from chengxin.publishing.verify import verify
 from chengxin.store import pointer
 from chengxin.store.atomic import sha256_file
 from chengxin.store.layout import Layout
+from publishing.government_drafts import NOW, Draft, add_companies, companies
 
 GOVERNMENT = "government"
 
@@ -207,9 +207,9 @@ def test_when_nothing_intact_is_left_publication_starts_anew_with_a_higher_seque
 PUBLISHER = """
 import sys, time
 from pathlib import Path
-from publish.government_drafts import companies
+from publishing.government_drafts import companies
 from chengxin.errors import CommitConflict
-from chengxin.publish import snapshot
+from chengxin.publishing import commit as snapshot
 from chengxin.store.layout import Layout
 home, mine, start = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 layout = Layout(home)

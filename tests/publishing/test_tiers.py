@@ -5,7 +5,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from publish.government_drafts import NOW, TODAY, Draft, companies
 
 from chengxin.errors import InvariantBroken
 from chengxin.model.elements import elements
@@ -17,6 +16,7 @@ from chengxin.publishing.verify import verify
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest, TableEntry
 from chengxin.store.parquet import column_entries, write_parquet
+from publishing.government_drafts import NOW, TODAY, Draft, companies
 
 KEY = b"a key for tests"
 ADULT, MINOR, UNKNOWN, QUIET = 900, 901, 902, 903

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from publish.government_drafts import NOW, TODAY, companies
 
 from chengxin.publishing import commit
 from chengxin.publishing.reader import open_snapshot
@@ -11,6 +10,7 @@ from chengxin.publishing.verify import verify
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest, TableEntry
 from chengxin.store.parquet import column_entries, write_parquet
+from publishing.government_drafts import NOW, TODAY, companies
 
 GOVERNMENT = "government"
 

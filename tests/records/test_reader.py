@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from publish.government_drafts import NOW, add_companies, companies
 
 from chengxin.errors import SnapshotDamaged
 from chengxin.publishing import commit
@@ -16,6 +15,7 @@ from chengxin.publishing.reader import open_snapshot
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest, TableEntry
 from chengxin.store.parquet import column_entries, write_parquet
+from publishing.government_drafts import NOW, add_companies, companies
 
 GOVERNMENT = "government"
 

@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from publish.government_drafts import NOW, TODAY
 
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission
@@ -17,12 +16,13 @@ from chengxin.publishing.reconciliation import check_batches, check_draft, check
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest, TableEntry
 from chengxin.store.parquet import column_entries, write_parquet
+from publishing.government_drafts import NOW, TODAY
 
 LIMITS = {"memory_limit_mib": 256, "threads": 1}
 ACCOUNT = Admission(
     "list", "list-20261120-aa", 0, 0, received=10, accepted=4, quarantined=3, duplicate=2, unlinked=1, withdrawn=0,
     new_subjects=0, verdict="accept", department="T", kind="penalty", mode="incremental", share="无条件",
-    received_at=NOW.isoformat(), files=("a.csv",), versions={},
+    received_at=NOW.isoformat(), as_of=NOW.isoformat(), files=("a.csv",), versions={},
 )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from datetime import datetime
 
 import click
 
-from chengxin.cli.commands import HELD, Context, as_json_option, main, pass_home, show_json
+from chengxin.cli.context import HELD, Context, as_json_option, pass_home, show_json
+from chengxin.cli.group import main
 from chengxin.cli.terminal import echo
 from chengxin.clock import SHANGHAI
 from chengxin.operations.alerts.book import Book, Entry

@@ -10,7 +10,7 @@ from chengxin.contracts.models import Contract
 from chengxin.demo import DemoServer, made_sources, make_demo
 
 if TYPE_CHECKING:
-    from chengxin.cli.commands import Context
+    from chengxin.cli.context import Context
 
 ROUNDS = (1, 2)
 

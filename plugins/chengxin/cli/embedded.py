@@ -30,7 +30,7 @@ from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
 if TYPE_CHECKING:
-    from chengxin.cli.commands import Context
+    from chengxin.cli.context import Context
 
 SNAPSHOT, INGEST = "snapshot", "ingest__"
 FIRST = {"found": 0, "names": 1, "none": 2}

@@ -7,7 +7,7 @@ from chengxin.contracts.models import Contract
 from chengxin.feedback import answers, receipt
 
 if TYPE_CHECKING:
-    from chengxin.cli.commands import Context
+    from chengxin.cli.context import Context
 
 
 def feedback(context: "Context", contract: Contract, batch_id: str | None, *, again: bool) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from chengxin.cli.commands import Context, as_json_option, main, show_json
+from chengxin.cli.context import Context, as_json_option, show_json
+from chengxin.cli.group import main
 from chengxin.cli.terminal import echo
 from chengxin.settings import Settings
 from chengxin.store.remote.moving import copy_home

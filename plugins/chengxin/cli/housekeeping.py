@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from chengxin.cli.commands import FAILED, HELD, Context, as_json_option, main, pass_home, show_json
+from chengxin.cli.context import FAILED, HELD, Context, as_json_option, pass_home, show_json
+from chengxin.cli.group import main
 from chengxin.cli.terminal import Console, Table, echo
 from chengxin.errors import ContractError
 from chengxin.model.assessment import assessment

@@ -8,7 +8,8 @@ from typing import Any
 import click
 from rich.text import Text
 
-from chengxin.cli.commands import HELD, Context, as_json_option, contracts_group, show_json
+from chengxin.cli.context import HELD, Context, as_json_option, show_json
+from chengxin.cli.group import contracts_group
 from chengxin.cli.terminal import Console, Table, echo
 from chengxin.contracts.loader import load, parse_contract
 from chengxin.contracts.models import Contract

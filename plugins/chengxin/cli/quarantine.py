@@ -23,7 +23,7 @@ from chengxin.records.refused import OpenRefusals, Standing
 from chengxin.settings import Settings
 
 if TYPE_CHECKING:
-    from chengxin.cli.commands import Context
+    from chengxin.cli.context import Context
 
 _HEADS = (
     "批次",

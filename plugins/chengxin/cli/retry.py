@@ -2,7 +2,9 @@
 
 import click
 
-from chengxin.cli.commands import Context, as_json_option, finish, main
+from chengxin.cli.commands import finish
+from chengxin.cli.context import Context, as_json_option
+from chengxin.cli.group import main
 
 
 @main.command(name="retry")

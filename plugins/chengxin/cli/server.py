@@ -16,7 +16,7 @@ from chengxin.store import remote
 from chengxin.store.remote import scopes
 
 if TYPE_CHECKING:
-    from chengxin.cli.commands import Context
+    from chengxin.cli.context import Context
 
 _PORT, _TRIED = 8090, 20
 

@@ -22,7 +22,7 @@ from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
 if TYPE_CHECKING:
-    from chengxin.cli.commands import Context
+    from chengxin.cli.context import Context
 
 APPROVED = "发布"
 _FIRST = {"found": 0, "names": 1, "none": 2}

@@ -10,7 +10,11 @@ from chengxin.connectors.base import Connector
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError
 
-_SHAPES = {"file_drop": "FileDrop", "http_api": "HttpApi", "database": "Database"}
+_SHAPES = {
+    "file_drop": ("files.drop", "FileDrop"),
+    "http_api": ("http.connector", "HttpApi"),
+    "database": ("database.connector", "Database"),
+}
 
 __all__ = ["Connector", "connector_for", "connector_named", "options_problem"]
 
@@ -19,7 +23,8 @@ def connector_named(name: str) -> Connector:
     """Return the connector of a shape (`file_drop`, `http_api`, `database`)."""
     if name not in _SHAPES:
         raise ContractError(f"没有名为“{name}”的接入方式；可用：{'、'.join(_SHAPES)}")
-    return cast(Connector, getattr(import_module(f"chengxin.connectors.{name}"), _SHAPES[name])())
+    module, shape = _SHAPES[name]
+    return cast(Connector, getattr(import_module(f"chengxin.connectors.{module}"), shape)())
 
 
 def connector_for(contract: Contract) -> Connector:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from chengxin.clock import Clock
 from chengxin.connectors import landing
-from chengxin.connectors.file_leftovers import Leftovers, leftovers
+from chengxin.connectors.files.leftovers import Leftovers, leftovers
 from chengxin.contracts.cadence import WORDS, due_after
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt

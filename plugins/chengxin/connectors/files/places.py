@@ -103,7 +103,7 @@ class Address:
         return cls(name, parts.scheme, parts.hostname or "", port, user, password, unquote(parts.path), query)
 
 
-_SCHEMES = {"sftp": ("file_sftp", "SftpPlace"), "s3": ("file_store", "StorePlace")}
+_SCHEMES = {"sftp": ("files.sftp", "SftpPlace"), "s3": ("files.object_store", "StorePlace")}
 
 
 def place_of(connection: str | None, folder: str, settings: Settings) -> Place:

@@ -13,7 +13,7 @@ _SCOPES = {"departments": "各部门", "prefectures": "各市州"}
 
 def page(body: Mapping[str, Any]) -> str:
     """Return the HTML of a scorecard."""
-    source = files("chengxin.publishing").joinpath("scorecard.html.j2").read_text("utf-8")
+    source = files("chengxin.operations.scorecards").joinpath("scorecard.html.j2").read_text("utf-8")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

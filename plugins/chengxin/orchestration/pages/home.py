@@ -65,7 +65,7 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
 
 def _why_late(home: Any) -> Callable[[Any], needs.Words | None]:
     """Return what tells why a delivery is late, where that lies in its drop folder; only of the first ones."""
-    from chengxin.connectors.file_leftovers import leftovers
+    from chengxin.connectors.files.leftovers import leftovers
 
     looked = iter(range(LOOKED))
 

@@ -97,7 +97,7 @@ def catalogue(
 @router.get("/catalogue/{dataset}")
 def entry(request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, dataset: str) -> Response:
     """Show one data set: whose, on which basis, how it comes, whether it is late, which columns become what."""
-    from chengxin.connectors.file_leftovers import leftovers
+    from chengxin.connectors.files.leftovers import leftovers
     from chengxin.model.elements import elements
     from chengxin.operations.index import arrivals, lists
     from chengxin.orchestration.describe import CADENCES, CONNECTORS, MODES, TYPES

@@ -2,7 +2,7 @@
 
 Only what the index and the pages read is there; nothing of it went through the pipeline. Run it to make one to measure:
 
-    python tests/serve/overview_homes.py FOLDER --datasets 700 --days 365
+    python tests/operations/overview_homes.py FOLDER --datasets 700 --days 365
 """
 
 import argparse

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chengxin.cleaning.agreement import MISPLACED
 from chengxin.cleaning.issues import IssueLog
 from chengxin.cleaning.kernels import Cleaned, CleanOptions, among, clean, no_names, told_apart, without_unknown
-from chengxin.cleaning.row_checks.agreement import MISPLACED
-from chengxin.cleaning.row_checks.odd_numbers import numbers_among_names
+from chengxin.cleaning.odd_numbers import numbers_among_names
 from chengxin.cleaning.stated.units import unit_cells
 from chengxin.contracts.plan import PARTIAL, ColumnPlan, Plan
 from chengxin.model.elements import elements

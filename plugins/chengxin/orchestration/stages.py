@@ -15,7 +15,7 @@ from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.facts import Delivery, as_json
 from chengxin.orchestration import alerts, answers, connections, forms, lineage, metrics, review_text
 from chengxin.orchestration.outcomes import normal_end
-from chengxin.orchestration.pages.views import PREFIX, base_path
+from chengxin.orchestration.paths import PREFIX, base_path
 from chengxin.settings import Settings
 from chengxin.store import remote
 

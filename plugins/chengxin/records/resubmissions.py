@@ -9,23 +9,51 @@ Also which came once more, as they were or in our table, and were refused again:
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import duckdb
 
 from chengxin import __version__
 from chengxin.contracts.derivation import replayed
+from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
 from chengxin.engine.session import literal, parquet
+from chengxin.facts import Admission, Batch
 from chengxin.identity.record_keys import RECORD_ID
 from chengxin.records.damage import lines as damaged_lines
+from chengxin.records.match_keys import RowKeys
 from chengxin.store.atomic import BUILDING
-
-if TYPE_CHECKING:
-    from chengxin.records.refused import Refusals
+from chengxin.store.layout import Layout
 
 
-def work_out(refusals: "Refusals", connection: duckdb.DuckDBPyConnection, number: Mapping[str, int]) -> None:
+class Quarantined(Protocol):
+    """What is asked of the quarantined rows of a data set; see records.refused.Refusals."""
+
+    @property
+    def contract(self) -> Contract: ...  # noqa: D102
+
+    @property
+    def layout(self) -> Layout: ...  # noqa: D102
+
+    @property
+    def keys(self) -> RowKeys: ...  # noqa: D102
+
+    @property
+    def batches(self) -> Sequence[Batch]: ...  # noqa: D102
+
+    @property
+    def admitted(self) -> Mapping[str, Admission]: ...  # noqa: D102
+
+    @property
+    def refused(self) -> dict[str, int]: ...  # noqa: D102
+
+    @property
+    def overtaken(self) -> frozenset[str]: ...  # noqa: D102
+
+    def files(self, batch_id: str, name: str) -> list[Path]: ...  # noqa: D102
+
+
+def work_out(refusals: Quarantined, connection: duckdb.DuckDBPyConnection, number: Mapping[str, int]) -> None:
     """Leave the tables `mends` (batch_no, row_id, mended_by) and `again` (batch_no, row_id, again_in).
 
     number: batch id -> batch_no.
@@ -33,7 +61,7 @@ def work_out(refusals: "Refusals", connection: duckdb.DuckDBPyConnection, number
     _Mending(refusals, connection, number).work_out()
 
 
-def keys_of(refusals: "Refusals", connection: duckdb.DuckDBPyConnection, batch_id: str) -> Path:
+def keys_of(refusals: Quarantined, connection: duckdb.DuckDBPyConnection, batch_id: str) -> Path:
     """Return the file with the keys of a batch's refused rows; a cache, made once."""
     quarantine = refusals.files(batch_id, "quarantine")
     made_of = f"{contract_digest(refusals.contract)} {__version__} " + " ".join(
@@ -54,7 +82,7 @@ def keys_of(refusals: "Refusals", connection: duckdb.DuckDBPyConnection, batch_i
 class _Mending:
     """The search for what came again, in one DuckDB connection."""
 
-    def __init__(self, refusals: "Refusals", connection: duckdb.DuckDBPyConnection, number: Mapping[str, int]) -> None:
+    def __init__(self, refusals: Quarantined, connection: duckdb.DuckDBPyConnection, number: Mapping[str, int]) -> None:
         self._all, self._connection, self._number = refusals, connection, number
 
     def work_out(self) -> None:

@@ -4,12 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chengxin.cleaning.agreement import born_otherwise, other_subjects, slipped
 from chengxin.cleaning.columns import CODES, Columns
 from chengxin.cleaning.kernels import abroad
-from chengxin.cleaning.row_checks.agreement import born_otherwise, other_subjects, slipped
+from chengxin.cleaning.odd_numbers import serial_days, utc_midnights
 from chengxin.cleaning.row_checks.days import ancient, filled_down
 from chengxin.cleaning.row_checks.fines import in_other_unit
-from chengxin.cleaning.row_checks.odd_numbers import serial_days, utc_midnights
 from chengxin.cleaning.row_checks.roles import both_roles
 from chengxin.cleaning.stated.units import units_beside
 from chengxin.contracts.plan import ColumnPlan

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from chengxin.operations.alerts.book import Book, Entry
-from chengxin.orchestration.pages.views import PREFIX
+from chengxin.orchestration.paths import PREFIX
 from chengxin.store.layout import Layout
 
 

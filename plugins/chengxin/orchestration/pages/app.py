@@ -21,7 +21,7 @@ from chengxin.orchestration.pages import (
     scorecards,
 )
 from chengxin.orchestration.pages.overview import Overview
-from chengxin.orchestration.pages.views import PREFIX
+from chengxin.orchestration.paths import PREFIX
 from chengxin.settings import Settings
 from chengxin.store import remote
 

@@ -15,7 +15,7 @@ from chengxin.clock import SHANGHAI
 from chengxin.operations.alerts.causes import KINDS
 from chengxin.operations.alerts.holds import Hold, hold_of
 from chengxin.orchestration.pages import actions, alerts
-from chengxin.orchestration.pages.views import PREFIX
+from chengxin.orchestration.paths import PREFIX
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
 from chengxin.store.layout import Layout
 

@@ -14,8 +14,8 @@ from markupsafe import Markup
 from chengxin import __version__
 from chengxin.clock import SHANGHAI
 from chengxin.orchestration.pages.access import Reader
-from chengxin.orchestration.pages.views import PREFIX
 from chengxin.orchestration.pages.words import english
+from chengxin.orchestration.paths import PREFIX
 
 COOKIE = "chengxin_language"
 MENU = (

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-PREFIX = "/chengxin"
+from chengxin.orchestration.paths import PREFIX, base_path
+
 START_SECONDS = 10.0  # the API server waits so long at most until the pages are loaded
 _Scope = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -99,12 +100,3 @@ def external_views() -> list[dict[str, Any]]:
             "url_route": "chengxin-run",
         },
     ]
-
-
-def base_path() -> str:
-    """Return the path under which Airflow is served, without a slash at its end."""
-    from urllib.parse import urlsplit
-
-    from airflow.configuration import conf
-
-    return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")

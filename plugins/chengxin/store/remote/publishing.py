@@ -11,23 +11,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from chengxin.errors import CommitConflict, CommitUnknown, StoreUnavailable
 from chengxin.store.remote.index import CHECKPOINTS, LOG, VERSIONS, Entry, File, Index
 from chengxin.store.remote.objects import Objects
 from chengxin.store.remote.scopes import areas
 
-if TYPE_CHECKING:
-    from chengxin.store.remote.copy import WorkingCopy
-
 _AT_ONCE = 16
 _YOUNG = timedelta(hours=1)  # an upload under way: left alone, because its stage would have to be run again
 
 
-def publish(
-    copy: "WorkingCopy", base: int, changed: Sequence[File], gone: Sequence[str], about: dict[str, str]
-) -> None:
+class Copy(Protocol):
+    """What is asked of a working copy; see store.remote.copy.WorkingCopy."""
+
+    home: Path
+    index: Index
+    objects: Objects
+
+
+def publish(copy: Copy, base: int, changed: Sequence[File], gone: Sequence[str], about: dict[str, str]) -> None:
     """Publish files of a working copy that was the home after entry `base`.
 
     Raise CommitConflict when somebody changed the same meanwhile, CommitUnknown when the store went silent at the
@@ -112,7 +115,7 @@ def place(objects: Objects, index: Index, path: str) -> None:
         index.follow(objects)
 
 
-def sweep(copy: "WorkingCopy", about: dict[str, str], young: timedelta = _YOUNG) -> int:
+def sweep(copy: Copy, about: dict[str, str], young: timedelta = _YOUNG) -> int:
     """Delete the objects that the log does not name, and put back what is missing at its usual place. Return how many.
 
     young: objects are left alone for so long after they were written, by the store's own clock.
@@ -142,7 +145,7 @@ def sweep(copy: "WorkingCopy", about: dict[str, str], young: timedelta = _YOUNG)
     return len(strays)
 
 
-def settle(copy: "WorkingCopy", paths: Iterable[str]) -> None:
+def settle(copy: Copy, paths: Iterable[str]) -> None:
     """Complete what a killed process may have left: what these files are at their usual places."""
     for path in paths:
         file = copy.index.file(path)

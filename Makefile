@@ -7,7 +7,7 @@ HOME_DIR ?= build/home
 ROWS   ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test test-slow test-all check lint types layers reference bench demo-data lock clean
+.PHONY: help setup run up down test test-slow test-all quick check lint types layers reference changelog bench demo-data lock clean
 
 help:  ## print the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -49,6 +49,13 @@ test-slow: setup  ## the tests that `make test` leaves out: many kills, soaks, t
 
 test-all: test test-slow  ## both
 
+# The layers of a change: what differs from BASE below plugins/chengxin/ or tests/, where tests of that name exist.
+BASE ?= HEAD
+CHANGED = $(shell git diff --name-only $(BASE) -- plugins/chengxin tests | sed -nE 's,^(plugins/chengxin|tests)/([a-z_]+)/.*,\2,p' | sort -u)
+UNIT    = $(filter-out tests/end_to_end tests/architecture,$(wildcard $(CHANGED:%=tests/%)))
+quick: setup lint types layers  ## lint, types, layers and the unit tests of changed layers; BASE=commit
+	$(if $(UNIT),$(PYTEST) -m 'not slow and not server and not airflow' $(UNIT),@echo "no unit tests of a changed layer")
+
 check: setup lint types layers reference test  ## what CI runs first
 
 lint:
@@ -63,6 +70,12 @@ layers:
 
 reference: setup  ## generated reference pages are up to date
 	$(BIN)/python -m chengxin.contracts.describe --check
+
+changelog:  ## print the section of the next release, from changelog.d/
+	@for type in added changed deprecated removed fixed security; do \
+	  files=$$(ls changelog.d/*.$$type.md 2>/dev/null) || continue; \
+	  printf '### %s\n\n' "$$(echo $$type | sed 's/./\U&/')"; cat $$files; echo; \
+	done
 
 bench: setup  ## ratios measured side by side; ROWS=n
 	$(BIN)/python bench/run.py --rows $(ROWS)

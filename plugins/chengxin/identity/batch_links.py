@@ -20,13 +20,12 @@ from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
-from chengxin.engine.session import parquet, session
+from chengxin.engine.session import Connection, parquet, session
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission, Batch
 from chengxin.identity import corrections as corrected
@@ -50,7 +49,7 @@ from chengxin.store.repeats import Digests, repeated
 _AT_ONCE = 122_880  # rows
 #: Given a batch id, leaves the table `spared` (record_id) of those in `missing` (record_id, held_in, row_id) that the
 #: batch's refused rows name, and returns how many of them name nothing.
-Spare = Callable[[duckdb.DuckDBPyConnection, str], int]
+Spare = Callable[[Connection, str], int]
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ class Linking:
         """The roles to link, by name, with the columns that this contract fills."""
         return roles_of(self.contract)
 
-    def _open(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _open(self, connection: Connection) -> None:
         only = ""
         if self.again:
             self._undo(connection)
@@ -167,7 +166,7 @@ class Linking:
         columns = (self.corrected[name].to_pylist() for name in ("subject_id", "related_subject_id"))
         return sorted({subject for column in columns for subject in column if subject is not None})
 
-    def _undo(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _undo(self, connection: Connection) -> None:
         """Note what is reopened, and leave the table `undone` (row_id, repeated) of this batch's rows that are."""
         if self.reopen is not None and self.reopen.num_rows:
             connection.register("reopen", self.reopen)
@@ -185,7 +184,7 @@ class Linking:
         own = self.target / "reopened.parquet"
         return [*self._held_files("reopened.parquet"), *([own] if own.exists() else [])]
 
-    def _link(self, connection: duckdb.DuckDBPyConnection) -> int:
+    def _link(self, connection: Connection) -> int:
         founded = 0
         if self.kind.registers == "found":
             founding = (
@@ -200,7 +199,7 @@ class Linking:
             tell_why(connection, self.links["related"], "linked_related")
         return founded
 
-    def _write_linked(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _write_linked(self, connection: Connection) -> None:
         subject, subject_join = _joined(self.links["subject"], "linked_subject", "u", "o")
         related, related_join = "CAST(NULL AS BIGINT)", ""
         if "related" in self.links:
@@ -274,7 +273,7 @@ class Linking:
     def _by_number(self) -> bool:
         return self.contract.delivery.versions_by == record_keys.RECORD_ID
 
-    def _write_missed(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _write_missed(self, connection: Connection) -> None:
         unmatched_deletions.create(connection)
         # The number names the record, or what a full delivery lacks is withdrawn: then no deletion misses its record.
         no_key = self._by_number or self.contract.delivery.mode == "full"
@@ -313,7 +312,7 @@ class Linking:
             for of in sorted({a.dataset for a in self._by_routes})
         ]
 
-    def _write_same_number(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _write_same_number(self, connection: Connection) -> None:
         if not self._twin("0"):
             return
         linked = self._held_files("linked.parquet") if self._by_number or self.contract.delivery.mode != "full" else []
@@ -329,7 +328,7 @@ class Linking:
         )
         same.write(connection, self.target, self.order)
 
-    def _write_alike(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _write_alike(self, connection: Connection) -> None:
         if not self._near("0", "0"):
             return
         linked = self._held_files("linked.parquet") if self.contract.delivery.mode != "full" else []
@@ -369,14 +368,14 @@ class Linking:
     def _found(self) -> dict[str, list[tuple[str, Path]]]:
         return {}
 
-    def _write_duplicates(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _write_duplicates(self, connection: Connection) -> None:
         linked, said, gone = (self._held_files(f"{n}.parquet") for n in ("linked", "duplicates", "withdrawn"))
         create_held(connection, linked, said, gone, self._reopened())
         twice = self._repeated(connection, "hash(record_id)")
         any_held, withdraws = bool(linked), self.withdrawal is not None
         duplicates.write(connection, twice, self.target, self.order, any_held=any_held, withdraws=withdraws)
 
-    def _repeated(self, connection: duckdb.DuckDBPyConnection, digest: str) -> Digests:
+    def _repeated(self, connection: Connection, digest: str) -> Digests:
         """Return the digests, by this SQL, that more than one settled row of this batch has."""
 
         def share(n: int, of: int) -> Iterator[Digests]:
@@ -388,7 +387,7 @@ class Linking:
 
         return repeated(share, pq.read_metadata(self.target / "linked.parquet").num_rows)
 
-    def _write_withdrawn(self, connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    def _write_withdrawn(self, connection: Connection) -> dict[str, int]:
         """Withdraw what a full delivery lacks; return what is kept for its refused rows."""
         if self.contract.delivery.mode != "full" or not self._held_files("linked.parquet"):
             return {}
@@ -412,7 +411,7 @@ class Linking:
         newest = max(place.values(), key=lambda p: p[:2], default=None)
         return newest[2] if newest and newest[:2] > (self.batch.as_of, self.batch_order) else None
 
-    def _deleted(self, connection: duckdb.DuckDBPyConnection) -> int:
+    def _deleted(self, connection: Connection) -> int:
         """Count the rows that withdraw their record and are not mere repetitions."""
         if not self.withdrawal:
             return 0
@@ -421,7 +420,7 @@ class Linking:
             AND row_id NOT IN (SELECT row_id FROM {repeated})""").fetchall()
         return int(found_rows[0][0])
 
-    def _count(self, connection: duckdb.DuckDBPyConnection, founded: int) -> Outcome:
+    def _count(self, connection: Connection, founded: int) -> Outcome:
         tried, waiting = connection.execute("SELECT count(*), count(*) FILTER (waiting) FROM linked").fetchall()[0]
         duplicate = _rows(connection, self.target / "duplicates.parquet")
         undone = (0, 0)
@@ -459,5 +458,5 @@ def _joined(link: RoleLink, others: str, by_uscc: str, by_other: str) -> tuple[s
     return f"coalesce({by_uscc}.subject_id, {by_other}.subject_id)", join
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+def _rows(connection: Connection, path: Path) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {parquet([path])}").fetchall()[0][0]) if path.exists() else 0

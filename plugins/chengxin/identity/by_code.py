@@ -9,8 +9,7 @@ Each step is one named SQL statement, and the steps narrow: who is found by the 
 
 from dataclasses import dataclass
 
-import duckdb
-
+from chengxin.engine.session import Connection
 from chengxin.model.kinds import Role
 
 # Rule, identity part it needs, SQL over the row `s` for the value to look up, identifier type it is looked up under.
@@ -57,7 +56,7 @@ class RoleLink:
         return [self.sql(e) for e in dict.fromkeys([*asked, *(f"{{{c}}}" for c in CODES if c in self.fields)])]
 
 
-def prepare_lookup(connection: duckdb.DuckDBPyConnection) -> None:
+def prepare_lookup(connection: Connection) -> None:
     """Materialise what linking looks up: `lookup` holds values that name one subject, `ambiguous` those of several."""
     # Equal instants are decided by the text: which is arbitrary, but the same in every run.
     connection.execute("""CREATE OR REPLACE TEMP TABLE subject_now AS
@@ -76,9 +75,7 @@ def prepare_lookup(connection: duckdb.DuckDBPyConnection) -> None:
         FROM lookup l JOIN subject_now n USING (subject_id) WHERE identifier_type = 'uscc'""")
 
 
-def link_role(
-    connection: duckdb.DuckDBPyConnection, link: RoleLink, rows: str, into: str, *, renames: bool = False
-) -> None:
+def link_role(connection: Connection, link: RoleLink, rows: str, into: str, *, renames: bool = False) -> None:
     """Create the temp table `into` (row_id, subject_id, rule) for rows of the view `rows` that are not found by USCC.
 
     Rows found by their USCC are left out: that lookup is a plain join, done where the rows are written.
@@ -101,7 +98,7 @@ def link_role(
         connection.execute(_name_step(link, into))
 
 
-def tell_why(connection: duckdb.DuckDBPyConnection, link: RoleLink, into: str) -> None:
+def tell_why(connection: Connection, link: RoleLink, into: str) -> None:
     """Note in `into`, as made by `link_role`, why rows that are left wait though their code is known."""
     connection.execute(f"""CREATE OR REPLACE TEMP TABLE waiting AS
         SELECT * FROM unfound WHERE row_id NOT IN (SELECT row_id FROM {into})""")

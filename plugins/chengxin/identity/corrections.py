@@ -6,15 +6,16 @@ File of a links folder:
 
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
+
+from chengxin.engine.session import Connection
 
 NAME = "corrected.parquet"
 RULE = "corrected"  # by which such a row has its subject
 JOIN = "LEFT JOIN corrected k ON k.row_id = s.row_id LEFT JOIN subject_now n ON n.subject_id = k.subject_id"
 
 
-def write(connection: duckdb.DuckDBPyConnection, rows: pa.Table, target: Path, order: int) -> None:
+def write(connection: Connection, rows: pa.Table, target: Path, order: int) -> None:
     """Leave the table `corrected`, and the file. rows: as records.superseded finds them."""
     connection.register("corrected_rows", rows)
     connection.execute("CREATE TEMP TABLE corrected AS SELECT * FROM corrected_rows")

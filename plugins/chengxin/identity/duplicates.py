@@ -9,15 +9,15 @@ Files of a links folder:
 
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 
+from chengxin.engine.session import Connection
 from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.store.repeats import Digests
 
 
 def write(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     twice: Digests,
     target: Path,
     order: int,
@@ -54,7 +54,7 @@ def write(
         WHERE here AND next IS NOT NULL""")
 
 
-def _gather(connection: duckdb.DuckDBPyConnection, twice: Digests, *, any_held: bool, withdraws: bool) -> None:
+def _gather(connection: Connection, twice: Digests, *, any_held: bool, withdraws: bool) -> None:
     """Leave the table `mine`. Only records that occur twice here, or that are already held, can be duplicates."""
     withdrawn_here = "OR payload IS NULL" if withdraws else ""
     connection.register("repeated", pa.table({"h": twice}))

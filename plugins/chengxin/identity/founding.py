@@ -3,8 +3,7 @@
 A code that several subjects bear founds nobody: its row waits, or every delivery would make another subject of it.
 """
 
-import duckdb
-
+from chengxin.engine.session import Connection
 from chengxin.identity.by_code import RoleLink, link_role
 from chengxin.model.kinds import Kind
 
@@ -13,7 +12,7 @@ FOUNDING_CODES = {"organisation": ("uscc", "org_code", "reg_no"), "person": ("pe
 IDENTIFIER_PARTS = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 
 
-def found(connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink, next_id: int, founding: str) -> int:
+def found(connection: Connection, kind: Kind, link: RoleLink, next_id: int, founding: str) -> int:
     """Link the view `rows` and found subjects for what is left, code by code. Return how many were founded.
 
     founding: SQL that tells of a row_id whether that row may found: one that withdraws its record does not.
@@ -35,9 +34,7 @@ def found(connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink, nex
     return founded
 
 
-def _found_by(
-    connection: duckdb.DuckDBPyConnection, kind: Kind, link: RoleLink, code: str, next_id: int, founding: str
-) -> int:
+def _found_by(connection: Connection, kind: Kind, link: RoleLink, code: str, next_id: int, founding: str) -> int:
     column = link.fields[code]
     connection.execute(f"""CREATE OR REPLACE TEMP TABLE founders AS
         SELECT {next_id - 1} + row_number() OVER (ORDER BY row_id) AS subject_id, row_id FROM (
@@ -66,7 +63,7 @@ def _found_by(
     return int(connection.execute("SELECT count(*) FROM founders").fetchall()[0][0])
 
 
-def _look_up_too(connection: duckdb.DuckDBPyConnection) -> None:
+def _look_up_too(connection: Connection) -> None:
     """Add the identifiers in `came` to `lookup`; whatever then names several subjects goes to `ambiguous`."""
     same = "a.identifier_type = c.identifier_type AND a.identifier_value = c.identifier_value"
     connection.execute(f"""INSERT INTO ambiguous SELECT identifier_type, identifier_value FROM came c

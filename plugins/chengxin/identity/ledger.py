@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Literal
 
-import duckdb
 import pyarrow as pa
 
-from chengxin.engine.session import create_table
+from chengxin.engine.session import Connection, create_table
 from chengxin.errors import InvariantBroken
 from chengxin.store import journal
 from chengxin.store.layout import Layout
@@ -94,7 +93,7 @@ def undo(layout: Layout, judgement: int, *, at: datetime, author: str, reason: s
     return entry
 
 
-def attach(connection: duckdb.DuckDBPyConnection, judgements: Sequence[Judgement]) -> None:
+def attach(connection: Connection, judgements: Sequence[Judgement]) -> None:
     """Create the temp tables judged_for and judged_against (part, value, subject_id) of the active judgements."""
     for table, verdict in (("judged_for", "positive"), ("judged_against", "negative")):
         said = [j for j in active(judgements) if j.verdict == verdict]

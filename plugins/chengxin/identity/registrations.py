@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import duckdb
-
-from chengxin.engine.session import literal, parquet
+from chengxin.engine.session import Connection, literal, parquet
 from chengxin.identity.by_code import RoleLink
 from chengxin.identity.founding import identifiers_of
 from chengxin.model.kinds import Kind
@@ -13,7 +11,7 @@ STATUS = ("reg_status_code", "person_status_code")
 
 
 def write_registry(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     kind: Kind,
     link: RoleLink,
     version_at: str,
@@ -39,7 +37,7 @@ def write_registry(
     _copy(connection, _names(kind, link, version_at), target / "names.parquet")
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+def _copy(connection: Connection, query: str, path: Path) -> None:
     connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
 
 

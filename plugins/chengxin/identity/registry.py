@@ -7,9 +7,7 @@ at any moment is those files of all admissions in the journal: it can be rebuilt
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
-from chengxin.engine.session import parquet
+from chengxin.engine.session import Connection, parquet
 from chengxin.facts import Admission
 from chengxin.model.kinds import kinds
 from chengxin.store.layout import Layout
@@ -41,7 +39,7 @@ class Registry:
                 found.append(path)
         return found
 
-    def attach(self, connection: duckdb.DuckDBPyConnection, prefix: str = "registry") -> None:
+    def attach(self, connection: Connection, prefix: str = "registry") -> None:
         """Create the views <prefix>_subjects (all versions), <prefix>_identifiers and <prefix>_names."""
         for table, shape in _SHAPES.items():
             files = self.files(table)

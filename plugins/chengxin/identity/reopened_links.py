@@ -8,10 +8,9 @@ holds one enters it again in a revision of its own. A kill in between leaves voi
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 
-from chengxin.engine.session import literal, parquet
+from chengxin.engine.session import Connection, literal, parquet
 from chengxin.identity.by_code import RoleLink
 from chengxin.identity.ledger import Judgement
 
@@ -33,7 +32,7 @@ def current(linked: Sequence[Path]) -> str:
 
 
 def records_judged(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     linked: Sequence[Path],
     standard: Sequence[Path],
     reopened: Sequence[Path],
@@ -53,7 +52,7 @@ def records_judged(
 
 
 def batches_to_reopen(
-    connection: duckdb.DuckDBPyConnection, linked: Sequence[Path], reopened: Sequence[Path], records: pa.Table
+    connection: Connection, linked: Sequence[Path], reopened: Sequence[Path], records: pa.Table
 ) -> list[int]:
     """Return, in order, the batches (batch_order) of a data set with void rows or with rows of these records."""
     connection.register("judged_anew", records)

@@ -7,8 +7,7 @@ and those USCCs that touched subjects bear, with every bearer: enough to tell wh
 
 from collections.abc import Collection, Sequence
 
-import duckdb
-
+from chengxin.engine.session import Connection
 from chengxin.identity.by_code import RoleLink
 from chengxin.identity.conflicts.name_conflicts import key_of
 
@@ -16,7 +15,7 @@ from chengxin.identity.conflicts.name_conflicts import key_of
 _WORTH = 2.0
 
 
-def narrow(connection: duckdb.DuckDBPyConnection, links: Collection[RoleLink], also: Sequence[int]) -> None:
+def narrow(connection: Connection, links: Collection[RoleLink], also: Sequence[int]) -> None:
     """Create registry_subjects, registry_identifiers and registry_names.
 
     Needs `rows`, `judged_for` and the views all_*. also: subjects that are touched whatever the rows say.

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
-
-from chengxin.engine.session import parquet
+from chengxin.engine.session import Connection, parquet
 from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.identity.reopened_links import void
 
 
 def create_held(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     linked: Sequence[Path],
     duplicates: Sequence[Path],
     withdrawn: Sequence[Path],
@@ -42,7 +40,7 @@ def create_held(
     connection.execute(f"CREATE OR REPLACE TEMP VIEW held AS {' UNION ALL '.join(selects) or empty}")
 
 
-def create_gone(connection: duckdb.DuckDBPyConnection) -> None:
+def create_gone(connection: Connection) -> None:
     """Create the temp table `gone` (record_id): records whose newest version, in `held` or `linked`, withdraws them."""
     versions = """(SELECT record_id, payload IS NULL AS withdraws, version_at, batch_order, row_id FROM held
         UNION ALL SELECT record_id, payload IS NULL, version_at, batch_order, row_id FROM linked WHERE NOT waiting)"""

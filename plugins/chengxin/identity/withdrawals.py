@@ -8,8 +8,7 @@ File of a links folder:
 from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
-
+from chengxin.engine.session import Connection
 from chengxin.facts import Admission, Batch
 from chengxin.identity.record_keys import VERSION_ORDER
 
@@ -40,9 +39,7 @@ def overtaken(newer: Admission) -> str:
         ORDER BY record_id, row_id DESC"""
 
 
-def write(
-    connection: duckdb.DuckDBPyConnection, missing: str, spare: Callable[[], int], target: Path, order: int
-) -> dict[str, int]:
+def write(connection: Connection, missing: str, spare: Callable[[], int], target: Path, order: int) -> dict[str, int]:
     """Write the file; return how many records are kept, by why, as in linking.Outcome.
 
     missing: SQL of `lacking` or `overtaken`. spare: leaves the table `spared` (record_id) of those in `missing` that

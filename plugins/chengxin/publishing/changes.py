@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from chengxin.contracts.models import Contract
-from chengxin.engine.session import parquet, session
+from chengxin.engine.session import Connection, parquet, session
 from chengxin.facts import Admission
 from chengxin.model.elements import elements
 from chengxin.model.kinds import Kind, kinds
@@ -120,9 +118,7 @@ def _by_last_order(mine: Sequence[Admission], previous: Manifest | None) -> dict
     return {last: sorted(group, key=lambda a: a.order) for last, group in groups.items()}
 
 
-def _decide(
-    connection: duckdb.DuckDBPyConnection, side: _Side, mine: list[Admission], fresh: list[Admission], last: int
-) -> None:
+def _decide(connection: Connection, side: _Side, mine: list[Admission], fresh: list[Admission], last: int) -> None:
     """Leave `coming` (record_id, adm_order, row_id, subject_type) and `going` (record_id and where it is on record)."""
     steps.decide(connection, side.layout, side.contracts, mine, fresh, last)
     restored = routes.decide(connection, side.layout, side.contracts, mine, fresh, last)
@@ -151,11 +147,11 @@ _WHICH = {
 }
 
 
-def _count(connection: duckdb.DuckDBPyConnection, action: str) -> int:
+def _count(connection: Connection, action: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {_WHICH[action]}").fetchall()[0][0])
 
 
-def _examples(connection: duckdb.DuckDBPyConnection, side: _Side, mine: Sequence[Admission]) -> list[Example]:
+def _examples(connection: Connection, side: _Side, mine: Sequence[Admission]) -> list[Example]:
     found: list[Example] = []
     batches = {a.order: a for a in mine}
     for action in ("added", "changed"):
@@ -174,7 +170,7 @@ def _examples(connection: duckdb.DuckDBPyConnection, side: _Side, mine: Sequence
 
 
 def _values(
-    connection: duckdb.DuckDBPyConnection, side: _Side, admission: Admission, row_id: int, subject_type: str
+    connection: Connection, side: _Side, admission: Admission, row_id: int, subject_type: str
 ) -> dict[str, str]:
     """Return what may be shown of one standard row."""
     files = sorted(side.layout.standard(admission.dataset, admission.batch_id).glob("standard-*.parquet"))

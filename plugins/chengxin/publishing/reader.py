@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from chengxin.engine.session import Connection, connect
 from chengxin.errors import SnapshotDamaged
 from chengxin.settings import Settings
 from chengxin.store import pointer, remote
@@ -67,7 +67,7 @@ class Snapshot:
     folder: Path
     warnings: tuple[str, ...] = ()
     _footers: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    _engines: list[duckdb.DuckDBPyConnection] = field(default_factory=list, repr=False, compare=False)
+    _engines: list[Connection] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -96,10 +96,9 @@ class Snapshot:
         columns = ", ".join(f'NULL::{_sql_type(c.type)} AS "{c.name}"' for c in self.manifest.tables[name].schema)
         return f"(SELECT {columns} WHERE false)"
 
-    def connect(self, *, memory_limit_mib: int = 1024, threads: int = 2) -> duckdb.DuckDBPyConnection:
+    def connect(self, *, memory_limit_mib: int = 1024, threads: int = 2) -> Connection:
         """Open an in-memory DuckDB in which every table is a view."""
-        connection = duckdb.connect(config={"memory_limit": f"{memory_limit_mib}MiB", "threads": threads})
-        connection.execute("SET TimeZone = 'UTC'")
+        connection = connect(memory_limit_mib=memory_limit_mib, threads=threads)
         for name in self.manifest.tables:
             connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM {self.scan(name)}')
         return connection
@@ -163,7 +162,7 @@ class Snapshot:
         columns = [column for column in columns if column in present]
         tests = " OR ".join(f"{column} IN (?, ?)" for column in columns)
         parameters = wanted * tests.count("IN")
-        with duckdb.connect(config={"threads": 2}) as connection:
+        with connect(memory_limit_mib=1024, threads=2) as connection:
             query = f"SELECT DISTINCT subject_id FROM {self.scan(table)} WHERE subject_id IS NOT NULL AND ({tests})"
             answer = connection.sql(query, params=parameters).to_arrow_table().column("subject_id")
         return answer.combine_chunks()
@@ -196,10 +195,10 @@ class Snapshot:
         rows = self._engine().sql(query).to_arrow_table()
         return rows.cast(arrow_schema(self.manifest.tables[entry.table].schema))
 
-    def _engine(self) -> duckdb.DuckDBPyConnection:
+    def _engine(self) -> Connection:
         if not self._engines:
-            self._engines.append(duckdb.connect(config={"threads": 1, "memory_limit": "256MiB"}))
-            self._engines[0].execute("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true")
+            self._engines.append(connect(memory_limit_mib=256))
+            self._engines[0].execute("SET parquet_metadata_cache = true")
         return self._engines[0].cursor()
 
     def _footer(self, entry: FileEntry) -> tuple[Any, list[tuple[int, int]]]:

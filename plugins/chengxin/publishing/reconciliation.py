@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import duckdb
 import pyarrow.parquet as pq
 
-from chengxin.engine.session import parquet, session
+from chengxin.engine.session import Connection, parquet, session
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission
 from chengxin.publishing.assembly.assembly import Draft
@@ -37,7 +36,7 @@ def check_batches(layout: Layout, accounts: Sequence[Admission], *, memory_limit
                 )
 
 
-def _linked(connection: duckdb.DuckDBPyConnection, layout: Layout, a: Admission) -> tuple[int, int, int]:
+def _linked(connection: Connection, layout: Layout, a: Admission) -> tuple[int, int, int]:
     """Count duplicates, settled rows (duplicates among them) and waiting rows: each row as last tried."""
     folders = [layout.links(a.dataset, a.batch_id, revision) for revision in range(a.revision + 1)]
     missing = [f for f in folders if not ((f / "linked.parquet").exists() and (f / "duplicates.parquet").exists())]

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from chengxin.engine.session import connect
 from chengxin.errors import InvariantBroken
 from chengxin.quality.conditions import Condition, both, ident, text_literal
 from chengxin.quality.metrics import BATCH, Duplicates, Listing, Need, Scalar, condition_of, needs_of
@@ -38,11 +38,7 @@ class Scan:
         registry: Sequence[Path] = (),
         without_deletions: bool = False,
     ) -> None:
-        config: dict[str, Any] = {"memory_limit": f"{memory_limit_mib}MiB", "threads": threads}
-        if spill is not None:
-            config["temp_directory"] = str(spill)
-        self._connection = duckdb.connect(config=config)
-        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection = connect(memory_limit_mib=memory_limit_mib, threads=threads, spill=spill)
         self._connection.execute("SET enable_progress_bar = false")
         *first, view = _view_sql(parts, registry)
         for statement in first:

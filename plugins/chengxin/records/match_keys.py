@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 from chengxin.cleaning.kernels import CleanOptions, clean
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import ColumnPlan, Plan, fold_header, plan_of
-from chengxin.engine.session import literal
+from chengxin.engine.session import Connection, literal
 from chengxin.identity.record_keys import RECORD_ID, compared
 from chengxin.model.schema import element_columns
 from chengxin.records.quarantine import SPLIT, stored, text_of
@@ -129,7 +128,7 @@ class RowKeys:
             found[element] = hits
         return found
 
-    def write(self, connection: duckdb.DuckDBPyConnection, quarantine: Sequence[Path], target: Path) -> None:
+    def write(self, connection: Connection, quarantine: Sequence[Path], target: Path) -> None:
         """Write the keys of refused rows: row_id, source_file, source_row, content, damaged, label, parts."""
         source = stored(quarantine)
         readable = f"json_valid(raw) AND raw LIKE '{{%' AND {SPLIT}"

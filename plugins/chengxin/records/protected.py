@@ -12,10 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import duckdb
-
 from chengxin.contracts.models import Contract
-from chengxin.engine.session import parquet
+from chengxin.engine.session import Connection, parquet
 from chengxin.facts import Admission, Finding
 from chengxin.identity.batch_links import Outcome
 from chengxin.identity.by_code import CODES
@@ -38,7 +36,7 @@ class Sparing:
     batch_id: str
     everything: Sequence[Admission]
 
-    def __call__(self, connection: duckdb.DuckDBPyConnection, batch_id: str) -> int:
+    def __call__(self, connection: Connection, batch_id: str) -> int:
         """Leave `spared`: the records in `missing` that refused or waiting rows of the batch name.
 
         Count the refused rows that name none.

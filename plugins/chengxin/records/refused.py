@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chengxin.contracts.derivation import mode_for, replayed
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import fold_header
-from chengxin.engine.session import literal, parquet, session
+from chengxin.engine.session import Connection, literal, parquet, session
 from chengxin.facts import Admission, Batch
 from chengxin.identity.registry import Registry
 from chengxin.records import closings, journal
@@ -145,7 +144,7 @@ class Refusals:
 class OpenRefusals:
     """The refused rows with their standing, in one DuckDB connection."""
 
-    def __init__(self, refusals: Refusals, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, refusals: Refusals, connection: Connection) -> None:
         self._all, self._connection = refusals, connection
         self._number = {b.batch_id: n for n, b in enumerate(refusals.batches)}
         work_out(refusals, connection, self._number)

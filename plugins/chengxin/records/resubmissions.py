@@ -11,13 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import duckdb
-
 from chengxin import __version__
 from chengxin.contracts.derivation import replayed
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
-from chengxin.engine.session import literal, parquet
+from chengxin.engine.session import Connection, literal, parquet
 from chengxin.facts import Admission, Batch
 from chengxin.identity.record_keys import RECORD_ID
 from chengxin.records.damage import lines as damaged_lines
@@ -53,7 +51,7 @@ class Quarantined(Protocol):
     def files(self, batch_id: str, name: str) -> list[Path]: ...  # noqa: D102
 
 
-def work_out(refusals: Quarantined, connection: duckdb.DuckDBPyConnection, number: Mapping[str, int]) -> None:
+def work_out(refusals: Quarantined, connection: Connection, number: Mapping[str, int]) -> None:
     """Leave the tables `mends` (batch_no, row_id, mended_by) and `again` (batch_no, row_id, again_in).
 
     number: batch id -> batch_no.
@@ -61,7 +59,7 @@ def work_out(refusals: Quarantined, connection: duckdb.DuckDBPyConnection, numbe
     _Mending(refusals, connection, number).work_out()
 
 
-def keys_of(refusals: Quarantined, connection: duckdb.DuckDBPyConnection, batch_id: str) -> Path:
+def keys_of(refusals: Quarantined, connection: Connection, batch_id: str) -> Path:
     """Return the file with the keys of a batch's refused rows; a cache, made once."""
     quarantine = refusals.files(batch_id, "quarantine")
     made_of = f"{contract_digest(refusals.contract)} {__version__} " + " ".join(
@@ -82,7 +80,7 @@ def keys_of(refusals: Quarantined, connection: duckdb.DuckDBPyConnection, batch_
 class _Mending:
     """The search for what came again, in one DuckDB connection."""
 
-    def __init__(self, refusals: Quarantined, connection: duckdb.DuckDBPyConnection, number: Mapping[str, int]) -> None:
+    def __init__(self, refusals: Quarantined, connection: Connection, number: Mapping[str, int]) -> None:
         self._all, self._connection, self._number = refusals, connection, number
 
     def work_out(self) -> None:

@@ -3,14 +3,13 @@
 Of organisations alone, never of natural persons or households, and only where nobody else bears the name.
 """
 
-import duckdb
-
+from chengxin.engine.session import Connection
 from chengxin.identity.registry import Registry
 
 _ORGANISATIONS = ("enterprise", "organisation")
 
 
-def codes(connection: duckdb.DuckDBPyConnection, registry: Registry, asked: str) -> dict[int, str]:
+def codes(connection: Connection, registry: Registry, asked: str) -> dict[int, str]:
     """Return row_id -> the registered USCC. asked: SQL for row_id and name, NULL where it shall not be looked up."""
     connection.execute(f"CREATE OR REPLACE TEMP TABLE asked_names AS SELECT * FROM ({asked}) WHERE name IS NOT NULL")
     if not connection.execute("SELECT count(*) FROM asked_names").fetchall()[0][0]:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.contracts.models import Contract
-from chengxin.engine.session import literal, parquet
+from chengxin.engine.session import Connection, literal, parquet
 from chengxin.facts import Admission
 from chengxin.identity.record_keys import RECORD_ID
 from chengxin.identity.reopened_links import void
@@ -60,9 +59,7 @@ class Correcting:
             c.element == "source_updated_at" for c in self.contract.columns
         )
 
-    def found(
-        self, connection: duckdb.DuckDBPyConnection, waiting: Sequence[Admission], since: int
-    ) -> dict[str, pa.Table]:
+    def found(self, connection: Connection, waiting: Sequence[Admission], since: int) -> dict[str, pa.Table]:
         """Return, by batch, row_id, subject_id, related_subject_id, by_batch, by_file and by_row of corrected rows.
 
         waiting: present accounts with rows that wait. since: batches without an admission after it are not looked at.

@@ -10,8 +10,7 @@ File of a links folder:
 from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
-
+from chengxin.engine.session import Connection
 from chengxin.identity.by_code import CODE_RULES, RoleLink
 from chengxin.identity.conflicts import places
 
@@ -35,9 +34,7 @@ def renamed(link: RoleLink, alias: str) -> str:
     return f"coalesce({alias}.name_hash <> hash(s.{link.fields['name']}), false)"
 
 
-def write(
-    connection: duckdb.DuckDBPyConnection, link: RoleLink, target: Path, order: int, *, registers: bool, founds: bool
-) -> None:
+def write(connection: Connection, link: RoleLink, target: Path, order: int, *, registers: bool, founds: bool) -> None:
     """Leave the table `misnamed` (row_id) and the file, where there is any. Needs `rows`, `linked` and the lookups.
 
     registers: rows of a registering kind may tell a new name; they count only where their registration number is the
@@ -60,7 +57,7 @@ def write(
             TO '{target / NAME}' (FORMAT parquet)""")
 
 
-def _of_others(connection: duckdb.DuckDBPyConnection, link: RoleLink, *, registers: bool, founds: bool) -> None:
+def _of_others(connection: Connection, link: RoleLink, *, registers: bool, founds: bool) -> None:
     """Fill `misnamed` and `same_named`."""
     name = key_of(f"s.{link.fields['name']}")
     number = f"s.{link.fields['reg_no']}" if "reg_no" in link.fields else "NULL"
@@ -81,7 +78,7 @@ def _of_others(connection: duckdb.DuckDBPyConnection, link: RoleLink, *, registe
         _of_this_batch(connection, name, number)
 
 
-def _of_nobody(connection: duckdb.DuckDBPyConnection, link: RoleLink) -> None:
+def _of_nobody(connection: Connection, link: RoleLink) -> None:
     """Fill `unknown_named` with rows whose code has a bearer of whom no name is known that theirs may be.
 
     A household is often called by its operator's name. A masked name is none.
@@ -101,7 +98,7 @@ def _of_nobody(connection: duckdb.DuckDBPyConnection, link: RoleLink) -> None:
             AND c.row_id NOT IN (SELECT row_id FROM misnamed)""")
 
 
-def _of_this_batch(connection: duckdb.DuckDBPyConnection, name: str, number: str) -> None:
+def _of_this_batch(connection: Connection, name: str, number: str) -> None:
     """Add rows that share name and registration number with another subject, where one of the two is of this batch.
 
     A subject that has another name, in the registry or, if it is new, on another row, is the one that is misnamed.

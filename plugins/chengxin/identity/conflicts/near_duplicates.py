@@ -18,12 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.engine.session import parquet
+from chengxin.engine.session import Connection, parquet
 from chengxin.identity import digests
 from chengxin.identity.conflicts import places
 from chengxin.identity.record_keys import SUBJECT, VERSION_ORDER, compared
@@ -104,9 +103,7 @@ class Alike:
     standard: Callable[[str], list[Path]]
     repeated: Callable[[], Digests]
 
-    def write(
-        self, connection: duckdb.DuckDBPyConnection, target: Path, order: int, said_already: Sequence[Path]
-    ) -> None:
+    def write(self, connection: Connection, target: Path, order: int, said_already: Sequence[Path]) -> None:
         """Write the file where there is something to tell. Needs the tables `linked`, `mine`, `gone`, `missed`.
 
         said_already: files whose rows (row_id) are told of otherwise.
@@ -119,9 +116,7 @@ class Alike:
             connection, "likened", "exchanged", target / NAME, batches=self.batches, standard=self.standard, order=order
         )
 
-    def _candidates(
-        self, connection: duckdb.DuckDBPyConnection, earlier: Sequence[Path], said_already: Sequence[Path]
-    ) -> bool:
+    def _candidates(self, connection: Connection, earlier: Sequence[Path], said_already: Sequence[Path]) -> bool:
         """Leave the table `nearby`: settled rows, here and held, near to a new record; tell whether there are any."""
         told = f"AND row_id NOT IN (SELECT row_id FROM {parquet(said_already)})" if said_already else ""
         settled = f"""SELECT {_PLACE}, {NEAR}, true AS here, row_id NOT IN (SELECT row_id FROM missed) {told}
@@ -144,7 +139,7 @@ class Alike:
             connection.execute("INSERT INTO nearby SELECT * FROM nearby_held")
         return bool(connection.execute("SELECT count(*) FROM nearby WHERE fresh").fetchall()[0][0])
 
-    def _tell(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _tell(self, connection: Connection) -> None:
         """Leave the table `likened` (row_id, other_order, other_id, exchanged)."""
         key = _key(self.kind)
         said = [f"coalesce({compared(c, 's')}, '')" for c in key]
@@ -178,7 +173,7 @@ class Alike:
                 AND row_id NOT IN (SELECT row_id FROM likened)""")
 
 
-def _hold_of(route: Route, connection: duckdb.DuckDBPyConnection, settled: str) -> None:
+def _hold_of(route: Route, connection: Connection, settled: str) -> None:
     """Add to `nearby_held` what another route holds that is near to a new record which it does not hold itself.
 
     What both write alike is one record, and that are nearly all: they are left out first.

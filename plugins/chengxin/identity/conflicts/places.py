@@ -6,16 +6,15 @@ A row that a judgement reopens is linked again in a revision of its own: what ea
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.engine.session import literal, parquet
+from chengxin.engine.session import Connection, literal, parquet
 
 
 def write(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     told: str,
     flag: str,
     target: Path,

@@ -14,12 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.engine.session import parquet
+from chengxin.engine.session import Connection, parquet
 from chengxin.identity.conflicts import places
 from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.store.repeats import Digests
@@ -49,7 +48,7 @@ class SameNumber:
     standard: Callable[[str], list[Path]]
     repeated: Callable[[], Digests]
 
-    def write(self, connection: duckdb.DuckDBPyConnection, target: Path, order: int) -> None:
+    def write(self, connection: Connection, target: Path, order: int) -> None:
         """Write the file where there is something to tell. Needs `linked`, `mine`, `gone` and `missed`."""
         held = [p for p in self.linked if TWIN in pq.read_schema(p).names]
         columns = f"record_id, {TWIN}, subject_id, version_at, batch_order, row_id, adm_order, payload"
@@ -68,7 +67,7 @@ class SameNumber:
             connection, "told", "one_subject", target / NAME, batches=self.batches, standard=self.standard, order=order
         )
 
-    def _replaced(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _replaced(self, connection: Connection) -> None:
         """Leave `told`: rows that replaced a version of another key, or subject, under their number."""
         connection.execute(f"""CREATE TEMP TABLE told AS
             SELECT row_id, other_order, other_id, subject_id = other_subject AS one_subject FROM (
@@ -78,7 +77,7 @@ class SameNumber:
                 WINDOW w AS (PARTITION BY record_id ORDER BY {VERSION_ORDER}))
             WHERE here AND {TWIN} <> other_twin""")
 
-    def _beside(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _beside(self, connection: Connection) -> None:
         """Leave `told`: rows of new records whose number another record bears that is not withdrawn.
 
         Of one delivery, rows about several subjects may be one decision with one number: they count where their key

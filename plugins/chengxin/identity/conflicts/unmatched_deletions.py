@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from chengxin.engine.session import literal, parquet
+from chengxin.engine.session import Connection, literal, parquet
 from chengxin.identity.conflicts import places
 from chengxin.identity.record_keys import DELETED, RECORD_ID, STATUS, compared
 from chengxin.model.schema import ColumnSpec
@@ -24,7 +22,7 @@ NAME = "missed.parquet"
 _VERSION = "(version_at, batch_order, row_id)"
 
 
-def create(connection: duckdb.DuckDBPyConnection) -> None:
+def create(connection: Connection) -> None:
     """Leave the table `missed`, empty."""
     connection.execute("""CREATE TEMP TABLE missed (row_id BIGINT, source_file VARCHAR, source_row BIGINT,
         other_batch VARCHAR, other_file VARCHAR, other_row BIGINT, adm_order BIGINT)""")
@@ -41,7 +39,7 @@ class Missed:
     batches: Mapping[int, str]
     standard: Callable[[str], list[Path]]
 
-    def write(self, connection: duckdb.DuckDBPyConnection, target: Path, order: int) -> None:
+    def write(self, connection: Connection, target: Path, order: int) -> None:
         """Fill the table `missed` and write the file, where there is any. Needs `rows`, `linked` and `held`."""
         absent = " OR ".join([f"s.{RECORD_ID} IS NOT NULL", *(f"s.{c.name} IS NULL" for c in self.key)])
         connection.execute(f"""CREATE TEMP TABLE lost AS

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from chengxin.engine.session import parquet
+from chengxin.engine.session import Connection, connect, parquet
 from chengxin.operations.index import snapshots
 from chengxin.store.layout import Layout
 
@@ -56,12 +54,12 @@ def of_batch(connection: sqlite3.Connection, layout: Layout, row: Any, kind: str
     table = snapshots.table(connection, last, kind)
     folder = layout.snapshot("government", last["id"]) / kind
     files = [folder / name for name in json.loads(table["names"])] if table else []
-    with duckdb.connect(config={"threads": 1, "memory_limit": "512MiB"}) as engine:
+    with connect(memory_limit_mib=512) as engine:
         return _counted(engine, layout, row, upto, files, table["rows"] if table else 0, last["id"])
 
 
 def _counted(
-    engine: duckdb.DuckDBPyConnection, layout: Layout, row: Any, upto: int, files: list[Path], records: int, name: str
+    engine: Connection, layout: Layout, row: Any, upto: int, files: list[Path], records: int, name: str
 ) -> Whereabouts:
     accepted, own = row["accepted"], row["batch_id"]
     links = sorted(layout.batch(row["dataset"], own).glob("links-*/linked.parquet"))
@@ -88,7 +86,7 @@ def _counted(
     return Whereabouts(accepted, name, shown, repeated, newer, gone, later=later)
 
 
-def _one(engine: duckdb.DuckDBPyConnection, query: str, *values: Any) -> int:
+def _one(engine: Connection, query: str, *values: Any) -> int:
     found = engine.execute(query, list(values)).fetchone()
     return int(found[0]) if found else 0
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
-from chengxin.engine.session import session
+from chengxin.engine.session import Connection, session
 from chengxin.facts import Admission
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns
@@ -83,7 +82,7 @@ class Assembly:
 
     def _kind(
         self,
-        connection: duckdb.DuckDBPyConnection,
+        connection: Connection,
         kind: Kind,
         origins: Origins,
         draft: Draft,
@@ -117,7 +116,7 @@ class Assembly:
 
     def _rows(
         self,
-        connection: duckdb.DuckDBPyConnection,
+        connection: Connection,
         kind: Kind,
         fresh: Sequence[Admission],
         restored: Sequence[Admission],

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.engine.session import create_table
+from chengxin.engine.session import Connection, create_table
 from chengxin.facts import Admission
 
 _SPELLED = (
@@ -38,7 +37,7 @@ class Origins:
                 received = datetime.fromisoformat(a.received_at)
                 self.rows += [(a.department, a.dataset, a.batch_id, name, received) for name in a.files]
 
-    def create(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def create(self, connection: Connection) -> None:
         """Create the temp table `origins` (origin, batch_id, source_file): batch ids are unique over data sets."""
         given = pa.table(
             {

@@ -10,11 +10,10 @@ restored (adm_order, row_id: rows of earlier admissions that must be written aga
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 
 from chengxin.contracts.models import Contract
-from chengxin.engine.session import literal, parquet
+from chengxin.engine.session import Connection, literal, parquet
 from chengxin.facts import Admission
 from chengxin.model.kinds import Kind
 from chengxin.publishing.assembly import steps
@@ -28,7 +27,7 @@ LAST = 100  # precedence of a data set whose contract is gone
 
 
 def decide(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     layout: Layout,
     contracts: Mapping[str, Contract],
     mine: Sequence[Admission],
@@ -54,7 +53,7 @@ def decide(
 
 
 def _decide_group(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     layout: Layout,
     contracts: Mapping[str, Contract],
     mine: Sequence[Admission],
@@ -92,7 +91,7 @@ def precedence_of(contracts: Mapping[str, Contract], dataset: str) -> int:
 
 
 def write_sources(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     kind: Kind,
     origins: Origins,
     mine: Sequence[Admission],
@@ -135,7 +134,7 @@ def write_sources(
     return files
 
 
-def touched_parts(connection: duckdb.DuckDBPyConnection) -> set[str]:
+def touched_parts(connection: Connection) -> set[str]:
     """Return the parts whose record_source changes: those of all records of groups that were touched."""
     found = connection.execute("SELECT DISTINCT part FROM displaced WHERE dataset IS NULL").fetchall()
     return {part for (part,) in found}

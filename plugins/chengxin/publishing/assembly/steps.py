@@ -7,13 +7,12 @@ row_id), displaced (record_id, part, dataset), fresh_counts (dataset, part, rows
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from chengxin.contracts.models import Contract
-from chengxin.engine.session import literal, parquet
+from chengxin.engine.session import Connection, literal, parquet
 from chengxin.facts import Admission
 from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.identity.reopened_links import void
@@ -22,7 +21,7 @@ from chengxin.store.layout import Layout
 
 
 def decide(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     layout: Layout,
     contracts: Mapping[str, Contract],
     mine: Sequence[Admission],
@@ -49,7 +48,7 @@ def decide(
 
 
 def _decide_dataset(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     layout: Layout,
     mine: Sequence[Admission],
     fresh: Sequence[Admission],
@@ -81,7 +80,7 @@ def _decide_dataset(
     _count_fresh(connection, layout, fresh, dataset)
 
 
-def weigh(connection: duckdb.DuckDBPyConnection, layout: Layout, mine: Sequence[Admission]) -> None:
+def weigh(connection: Connection, layout: Layout, mine: Sequence[Admission]) -> None:
     """Weigh the versions of the records in `disputed` within one data set, whose admissions are `mine`.
 
     Leaves `versions` and `decided` (record_id, adm_order, row_id, gone, part, subject_id): what holds now.
@@ -101,9 +100,7 @@ def weigh(connection: duckdb.DuckDBPyConnection, layout: Layout, mine: Sequence[
         WHERE withdrawal = gone AND (gone OR (payload = content AND NOT duplicate)) GROUP BY record_id""")
 
 
-def _count_fresh(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, fresh: Sequence[Admission], dataset: str
-) -> None:
+def _count_fresh(connection: Connection, layout: Layout, fresh: Sequence[Admission], dataset: str) -> None:
     """Count the rows to come per part: linked ones, less duplicates and losers (both few)."""
     linked = parquet(link_files(layout, fresh, "linked"))
     duplicates = link_files(layout, fresh, "duplicates")
@@ -124,14 +121,14 @@ def link_files(layout: Layout, admissions: Sequence[Admission], name: str) -> li
     return [f for f in files if f.exists()]
 
 
-def touched_parts(connection: duckdb.DuckDBPyConnection) -> set[str]:
+def touched_parts(connection: Connection) -> set[str]:
     """Return the parts in which a row comes, changes or goes."""
     rows = connection.execute("SELECT part FROM fresh_counts UNION SELECT part FROM displaced").fetchall()
     return {r[0] for r in rows}
 
 
 def count_changes(
-    connection: duckdb.DuckDBPyConnection, kept: Sequence[Path], inserted: dict[str, int], removed: dict[str, int]
+    connection: Connection, kept: Sequence[Path], inserted: dict[str, int], removed: dict[str, int]
 ) -> None:
     """Add up per data set how many rows come and how many of the kept files go."""
     for dataset, rows in connection.execute(
@@ -145,7 +142,7 @@ def count_changes(
             removed[dataset] = removed.get(dataset, 0) + rows
 
 
-def gone(connection: duckdb.DuckDBPyConnection, layout: Layout, admission: Admission) -> npt.NDArray[np.int64]:
+def gone(connection: Connection, layout: Layout, admission: Admission) -> npt.NDArray[np.int64]:
     """Return the rows of a revision, ascending, that do not come: duplicates and losers."""
     duplicates = link_files(layout, [admission], "duplicates")
     out = f"SELECT row_id FROM losers WHERE adm_order = {admission.order}"
@@ -155,20 +152,20 @@ def gone(connection: duckdb.DuckDBPyConnection, layout: Layout, admission: Admis
     return np.unique(np.asarray(found.column("row_id"), np.int64))
 
 
-def restored_rows(connection: duckdb.DuckDBPyConnection, admission: Admission) -> npt.NDArray[np.int64]:
+def restored_rows(connection: Connection, admission: Admission) -> npt.NDArray[np.int64]:
     """Return the rows of an older revision, ascending, that are shown again (table `restored` of `routes`)."""
     found = connection.sql(f"SELECT row_id FROM restored WHERE adm_order = {admission.order}").to_arrow_table()
     return np.unique(np.asarray(found.column("row_id"), np.int64))
 
 
-def displaced(connection: duckdb.DuckDBPyConnection) -> pa.Array:
+def displaced(connection: Connection) -> pa.Array:
     """Return the records whose row of the snapshot before no longer holds."""
     found = connection.sql("SELECT DISTINCT record_id FROM displaced").to_arrow_table()
     return found.column("record_id").combine_chunks()
 
 
 def sample_of_subjects(
-    connection: duckdb.DuckDBPyConnection, layout: Layout, fresh: Sequence[Admission], parts: Sequence[str]
+    connection: Connection, layout: Layout, fresh: Sequence[Admission], parts: Sequence[str]
 ) -> tuple[list[int], list[npt.NDArray[np.int64]]]:
     """Return for each part how many fresh rows there are, and the subjects of about every sixtieth."""
     counts = dict(connection.execute("SELECT part, sum(rows)::BIGINT FROM fresh_counts GROUP BY 1").fetchall())

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 
-from chengxin.engine.session import create_table, literal, parquet
+from chengxin.engine.session import Connection, create_table, literal, parquet
 from chengxin.facts import Admission
 from chengxin.identity.registry import Registry
 from chengxin.publishing.assembly.origins import FILES_BITS, Origins, split_by_part
@@ -44,7 +43,7 @@ class Known:
 
 
 def write(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     known: Known,
     origins: Origins,
     records: Sequence[Path],
@@ -152,7 +151,7 @@ _NAME = f"""WITH several AS MATERIALIZED ({_SEVERAL}),
     ORDER BY part, subject_id, name_key"""
 
 
-def _touched(connection: duckdb.DuckDBPyConnection, known: Known, nameless: str | None) -> set[str]:
+def _touched(connection: Connection, known: Known, nameless: str | None) -> set[str]:
     registry = known.shown if known.concealed else known.fresh
     files = [f for t in ("subjects", "identifiers", "names") for f in registry.files(t)]
     selects = [f"SELECT part FROM {parquet([f])}" for f in files]
@@ -160,7 +159,7 @@ def _touched(connection: duckdb.DuckDBPyConnection, known: Known, nameless: str 
     return {r[0] for r in connection.execute(" UNION ".join(selects)).fetchall()} if selects else set()
 
 
-def _origin_of_files(connection: duckdb.DuckDBPyConnection, known: Known, origins: Origins) -> None:
+def _origin_of_files(connection: Connection, known: Known, origins: Origins) -> None:
     tables = ("subjects", "identifiers", "names")
     folders = [known.layout.links(a.dataset, a.batch_id, a.revision) for a in known.admissions]
     firsts = [origins.first[a.dataset, a.batch_id] for a in known.admissions for _ in tables]
@@ -176,9 +175,7 @@ def _origin_of_files(connection: duckdb.DuckDBPyConnection, known: Known, origin
     known.shown.attach(connection)
 
 
-def _write_table(
-    connection: duckdb.DuckDBPyConnection, table: str, query: str, origins: Origins, folder: Path
-) -> list[FileEntry]:
+def _write_table(connection: Connection, table: str, query: str, origins: Origins, folder: Path) -> list[FileEntry]:
     schema = table_schema(table)
     files: list[FileEntry] = []
     part: str | None = None

@@ -157,7 +157,7 @@ class Office:
     def accounts(self) -> dict[str, Admission]:
         """Return the present account of every batch; each adds up."""
         found = {b: a for (_, b), a in journal.latest(journal.admissions(self.layout)).items()}
-        assert all(a.adds_up() for a in found.values())
+        assert all(a.counts.adds_up() for a in found.values())
         return found
 
     def account(self, dataset: str, n: int = 0) -> Admission:

@@ -152,9 +152,40 @@ class Verdict:
         return cls(**{**data, "findings": findings, "released": _release(data.get("released"))})
 
 
+# The states of rows, in the order in which they are shown: a received row is in exactly one of them.
+STATES = ("accepted", "quarantined", "duplicate", "unlinked")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Rows of a batch, or of several: received = accepted + quarantined + duplicate + unlinked."""
+
+    received: int = 0
+    accepted: int = 0
+    quarantined: int = 0
+    duplicate: int = 0
+    unlinked: int = 0
+
+    @classmethod
+    def held(cls, received: int) -> Self:
+        """Return the counts of a held batch: nothing of it is taken in."""
+        return cls(received=received, quarantined=received)
+
+    def adds_up(self) -> bool:
+        """Tell whether every received row is in exactly one state."""
+        return self.received == self.accepted + self.quarantined + self.duplicate + self.unlinked
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name, received first."""
+        return {name: getattr(self, name) for name in COUNTS}
+
+
+COUNTS = ("received", *STATES)
+
+
 @dataclass(frozen=True)
 class Admission:
-    """The account of an admitted batch at one moment: received = accepted + quarantined + duplicate + unlinked.
+    """The account of an admitted batch at one moment; its counts add up.
 
     revision: 0 at admission, then one more each time waiting rows found their subject.
     order: the place of the admission among all admissions of the home; later wins where times tie.
@@ -193,9 +224,10 @@ class Admission:
         """Rebuild from `as_json`."""
         return cls(**{**data, "files": tuple(data["files"]), "released": _release(data.get("released"))})
 
-    def adds_up(self) -> bool:
-        """Tell whether every received row is in exactly one state."""
-        return self.received == self.accepted + self.quarantined + self.duplicate + self.unlinked
+    @property
+    def counts(self) -> Counts:
+        """Return its rows by state."""
+        return Counts(**{name: getattr(self, name) for name in COUNTS})
 
 
 @dataclass(frozen=True)

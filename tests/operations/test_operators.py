@@ -22,7 +22,7 @@ BAD = uscc(9)[:-1] + ("0" if uscc(9)[-1] != "0" else "1")
 def office(tmp_path):
     office = Office(tmp_path)
     office.contract("reg", "registration", REGISTRATION)
-    office.contract("pen", "penalty", PENALTY, quality={"quarantined": {"warn": 0.5, "hold": 0.7}})
+    office.contract("pen", "penalty", PENALTY, quality={"min_rows": 1, "quarantined": {"warn": 0.5, "hold": 0.7}})
     office.deliver("reg", *[company(n) for n in range(3)], day=0)
     refused = penalty(3, uscc=BAD, legal_rep_name="张小明")
     office.deliver("pen", penalty(1, uscc=uscc(1)), penalty(2, uscc=uscc(7)), refused, day=1)

@@ -68,7 +68,7 @@ def test_refused_rows_that_a_later_delivery_mends_are_open_no_more(office):
 
 
 def test_rows_of_a_held_batch_are_open_until_a_later_one_comes(office):
-    quality = {"quarantined": {"warn": 0.3, "hold": 0.7}}
+    quality = {"min_rows": 1, "quarantined": {"warn": 0.3, "hold": 0.7}}
     office.contract("rat", "tax_rating", RATING, quality=quality)
     held = office.deliver("rat", *(rating(n, "怪") for n in range(1, 5)), day=2)
     assert held["verdict"] == "hold"

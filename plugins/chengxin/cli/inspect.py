@@ -13,6 +13,7 @@ from chengxin.connectors import landing, options_problem
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.errors import ChengxinError, DeliveryCorrupt, InvariantBroken, SnapshotDamaged, told
+from chengxin.facts import COUNTS
 from chengxin.model.schema import kind_columns
 from chengxin.publishing import commit as snapshots
 from chengxin.publishing import reader, reconciliation
@@ -24,7 +25,6 @@ from chengxin.settings import Settings
 from chengxin.store import lock
 from chengxin.store.layout import Layout
 
-COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked")
 TIERS = ("government", "open")
 SHORTEST_IDENTIFIER = 9  # digits; anything shorter is a subject number
 

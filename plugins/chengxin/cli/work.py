@@ -150,19 +150,7 @@ def settle(
         snapshot = pipeline.publish(known, context.settings, context.clock, approval)
     answer_all(context, known, failures)
     failures.tell(whole)
-    again = {
-        a.batch_id: {
-            "dataset": a.dataset,
-            "batch_id": a.batch_id,
-            "received": a.received,
-            "accepted": a.accepted,
-            "quarantined": a.quarantined,
-            "duplicate": a.duplicate,
-            "unlinked": a.unlinked,
-            "verdict": a.verdict,
-        }
-        for a in changed
-    }
+    again = {a.batch_id: pipeline.as_account(a) for a in changed}
     awaiting = [
         {"dataset": a.dataset, "batch_id": a.batch_id, "released": as_json(a.released)}
         for a in pipeline.released(known, context.settings)

@@ -7,13 +7,11 @@ from typing import Any
 
 from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
-from chengxin.facts import Admission, Batch, StandardBatch, Verdict
+from chengxin.facts import COUNTS, Admission, Batch, StandardBatch, Verdict
 from chengxin.records import journal
 from chengxin.settings import Settings
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
-
-COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked")
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from typing import Any
 
 from chengxin.clock import SHANGHAI
 from chengxin.contracts.models import Contract
+from chengxin.facts import COUNTS
 from chengxin.feedback import words
-from chengxin.feedback.outcomes import COUNTS, Outcome, wait_until
+from chengxin.feedback.outcomes import Outcome, wait_until
 from chengxin.model.assessment import assessment
 from chengxin.model.working_days import working_days
 from chengxin.records.refused import Standing

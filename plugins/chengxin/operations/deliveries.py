@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from chengxin.clock import SHANGHAI
 from chengxin.connectors.landing import arrived_at
 from chengxin.contracts.derivation import REPLAY
+from chengxin.facts import COUNTS
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
 
@@ -29,7 +30,6 @@ DELIVERIES = pa.schema(
         ("bytes", pa.int64()),
     ]
 )
-COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked")
 ACCOUNTS = pa.schema(
     [("order", pa.int64()), ("dataset", pa.string()), ("batch_id", pa.string()), ("stamp", pa.string())]
     + [(name, pa.int64()) for name in COUNTS]

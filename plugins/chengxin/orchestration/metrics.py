@@ -11,6 +11,7 @@ from airflow.sdk.observability import stats
 
 from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
+from chengxin.facts import STATES
 from chengxin.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ METRICS = {
     "chengxin.snapshot.age_hours": ("gauge", "", "hours since the current snapshot was made"),
     "chengxin.alerts.open": ("gauge", "kind", "open alerts"),
 }
-STATES = ("accepted", "quarantined", "duplicate", "unlinked")
 
 
 def _of(contract: Contract) -> dict[str, str]:

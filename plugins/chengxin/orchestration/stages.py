@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
-from chengxin.facts import Delivery, as_json
+from chengxin.facts import COUNTS, Delivery, as_json
 from chengxin.orchestration import alerts, answers, connections, forms, lineage, metrics, review_text
 from chengxin.orchestration.outcomes import normal_end
 from chengxin.orchestration.paths import PREFIX, base_path
@@ -24,7 +24,7 @@ T = TypeVar("T")
 Say = Callable[[dict[str, Any]], None]
 ANNOUNCED = "announced"
 UNREVIEWED = "“核对”（review）没有给出结果，多半是被标记为成功：不发布。请清除（Clear）该任务，重新核对"
-SEEN = ("batch_id", "received_at", "received", "accepted", "quarantined", "duplicate", "unlinked")
+SEEN = ("batch_id", "received_at", *COUNTS)
 
 
 def contracts() -> dict[str, Contract]:

@@ -9,6 +9,7 @@ from chengxin.pipeline.approval import Approval, Opinion, reject
 from chengxin.pipeline.attempts import aside, forgive
 from chengxin.pipeline.batches import (
     admit,
+    as_account,
     batch,
     counts_of,
     discover,
@@ -32,6 +33,7 @@ __all__ = [
     "Review",
     "admit",
     "answer",
+    "as_account",
     "aside",
     "batch",
     "close",

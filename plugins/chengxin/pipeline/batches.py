@@ -18,7 +18,7 @@ from chengxin.contracts.lint import refuse_unfinished
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.errors import ContractError, DeliveryCorrupt, InvariantBroken, NotReleasable
-from chengxin.facts import Admission, Batch, Delivery, Release, StandardBatch, Verdict, as_json
+from chengxin.facts import Admission, Batch, Counts, Delivery, Release, StandardBatch, Verdict, as_json
 from chengxin.identity.registry import Registry
 from chengxin.pipeline import at_home, attempts
 from chengxin.pipeline.failures import guarded
@@ -255,21 +255,18 @@ def counts_of(contract: Contract, landed: Batch, settings: Settings) -> dict[str
     layout = Layout(settings.home)
     account = _admitted(contract, landed, settings)
     if account:
-        counts = {n: getattr(account, n) for n in ("received", "accepted", "quarantined", "duplicate", "unlinked")}
-        return {"dataset": contract.id, "batch_id": landed.batch_id, **counts, "verdict": account.verdict}
+        return as_account(account)
     summary = _summary(layout.standard(contract.id, landed.batch_id))
     verdict = verdict_of(contract, landed, settings)
-    received = summary.received if summary else 0
-    return {
-        "dataset": contract.id,
-        "batch_id": landed.batch_id,
-        "received": received,
-        "accepted": 0,
-        "quarantined": received,
-        "duplicate": 0,
-        "unlinked": 0,
-        "verdict": verdict.status if verdict else "hold",
-    }
+    counts = Counts.held(summary.received if summary else 0).as_dict()
+    named = {"dataset": contract.id, "batch_id": landed.batch_id}
+    return {**named, **counts, "verdict": verdict.status if verdict else "hold"}
+
+
+def as_account(admission: Admission) -> dict[str, Any]:
+    """Return the account of an admitted batch as the CLI prints it."""
+    named = {"dataset": admission.dataset, "batch_id": admission.batch_id}
+    return {**named, **admission.counts.as_dict(), "verdict": admission.verdict}
 
 
 def ingest(

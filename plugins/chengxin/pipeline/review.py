@@ -161,8 +161,8 @@ def _doubted(contracts: Mapping[str, Contract], admission: Admission, layout: La
         return None
     folder = layout.validation(contract.id, admission.batch_id)
     verdict = Verdict.from_json(atomic.read_json(folder / "verdict.json"))
-    names = ("received", "accepted", "quarantined", "duplicate", "unlinked", "withdrawn")
-    doubt = _doubt(contract, verdict, {name: int(getattr(admission, name)) for name in names}, folder, layout.home)
+    counts = {**admission.counts.as_dict(), "withdrawn": admission.withdrawn}
+    doubt = _doubt(contract, verdict, counts, folder, layout.home)
     if admission.released:
         return replace(doubt, why="released", released=admission.released)
     shrunk = any(f.rule.startswith(SHRINK) for f in verdict.findings)

@@ -198,7 +198,6 @@ def _reason(
 
 
 def _batch_entry(a: Admission) -> dict[str, Any]:
-    counts = ("received", "accepted", "quarantined", "duplicate", "unlinked", "withdrawn")
     return {
         "dataset": a.dataset,
         "batch_id": a.batch_id,
@@ -206,7 +205,8 @@ def _batch_entry(a: Admission) -> dict[str, Any]:
         "received_at": a.received_at,
         "as_of": a.as_of,
         "verdict": a.verdict,
-        **{n: getattr(a, n) for n in counts},
+        **a.counts.as_dict(),
+        "withdrawn": a.withdrawn,
         **({"released": asdict(a.released)} if a.released else {}),
         "versions": a.versions,
     }
@@ -217,8 +217,8 @@ def _sources(accounts: Any, base: Manifest | None, draft: Draft) -> dict[str, An
     for a in accounts:
         entry = sources.setdefault(a.dataset, {"department": a.department, "batches": 0})
         entry["batches"] += 1
-        for name in ("received", "accepted", "quarantined", "duplicate", "unlinked", "withdrawn"):
-            entry[name] = entry.get(name, 0) + getattr(a, name)
+        for name, rows in {**a.counts.as_dict(), "withdrawn": a.withdrawn}.items():
+            entry[name] = entry.get(name, 0) + rows
     for dataset, entry in sources.items():
         before = base.sources.get(dataset, {}).get("rows", 0) if base else 0
         entry["rows"] = before + draft.inserted.get(dataset, 0) - draft.removed.get(dataset, 0)

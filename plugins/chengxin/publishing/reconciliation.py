@@ -22,7 +22,7 @@ def check_batches(layout: Layout, accounts: Sequence[Admission], *, memory_limit
             quarantined = _rows(layout.standard(a.dataset, a.batch_id), "quarantine")
             duplicate, settled, waiting = _linked(connection, layout, a)
             found = (passed, quarantined, duplicate, settled - duplicate, waiting)
-            if not a.adds_up() or found != (
+            if not a.counts.adds_up() or found != (
                 a.received - a.quarantined,
                 a.quarantined,
                 a.duplicate,

@@ -75,7 +75,7 @@ def link_batch(
     links = [layout.links(contract.id, landed.batch_id, r) for r in range(revision + 1)]
     before = noted(layout, contract, before, outcome, links, everything)
     admission = _account(before, outcome, revision, order, judgements)
-    if not admission.adds_up():
+    if not admission.counts.adds_up():
         raise InvariantBroken(f"{landed.batch_id} 账目不平：{as_json(admission)}")
     journal.admit(layout, admission)
     return admission

@@ -5,19 +5,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from chengxin.contracts.derivation import REPLAY
+from chengxin.facts import COUNTS
 from chengxin.operations.index.files import day, instant
 
-COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked", "withdrawn", "new_subjects")
+_COUNTED = (*COUNTS, "withdrawn", "new_subjects")
 _RECEIPT = (
     "dataset", "batch_id", "as_of", "arrived_at", "received_at", "day", "delivery", "origin", "replay_of", "mode",
     "files", "bytes",
 )  # fmt: skip
-_ACCOUNT = (*COUNTS, "verdict", "revision", "first_order", "last_order", "admitted_at", "state")
+_ACCOUNT = (*_COUNTED, "verdict", "revision", "first_order", "last_order", "admitted_at", "state")
 _MARKS = ", ".join("?" * len(_RECEIPT))
 INSERT = f"INSERT OR IGNORE INTO batch ({', '.join(_RECEIPT)}, state) VALUES ({_MARKS}, 'open')"
 ADMIT = f"""INSERT INTO batch ({", ".join((*_RECEIPT, *_ACCOUNT))}) VALUES ({_MARKS}, {", ".join("?" * len(_ACCOUNT))})
     ON CONFLICT (dataset, batch_id) DO UPDATE SET
-      {", ".join(f"{n} = excluded.{n}" for n in (*COUNTS, "verdict", "revision", "last_order", "state"))},
+      {", ".join(f"{n} = excluded.{n}" for n in (*_COUNTED, "verdict", "revision", "last_order", "state"))},
       first_order = coalesce(first_order, excluded.first_order), mismatch = NULL,
       admitted_at = coalesce(admitted_at, excluded.admitted_at)"""
 _FORGET = "DELETE FROM batch_rule WHERE dataset = ? AND batch_id = ?"
@@ -55,7 +56,7 @@ def admitted(
         else {**{k: entry[k] for k in ("received_at", "as_of", "mode")}, "delivery": "，".join(entry["files"])}
     )
     known = received(entry["dataset"], entry["batch_id"], told)
-    counts = [entry[name] for name in COUNTS]
+    counts = [entry[name] for name in _COUNTED]
     account = (*counts, entry["verdict"], entry["revision"], number, number, written, "admitted")
     return (*known, *account), known[_RECEIPT.index("day")]
 

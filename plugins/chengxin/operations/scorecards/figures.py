@@ -14,6 +14,7 @@ from chengxin.connectors.receivers import RECEIPT
 from chengxin.contracts.cadence import due_after, periods
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import Plan, plan_of
+from chengxin.facts import COUNTS
 from chengxin.model.assessment import MEASURES, Assessment
 from chengxin.model.schema import element_columns
 from chengxin.model.working_days import WorkingDays
@@ -22,7 +23,7 @@ from chengxin.store import atomic
 from chengxin.store.layout import Layout
 
 COUNTED = (
-    "batches", "held", "pending", *deliveries.COUNTS, "replayed", "late", "late_days", "missing", "mended",
+    "batches", "held", "pending", *COUNTS, "replayed", "late", "late_days", "missing", "mended",
     "mended_days", "unmended", "answers", "answered",
 )  # fmt: skip
 _UNUSABLE = ("error:field.required_missing", "error:field.required_unusable")
@@ -105,14 +106,14 @@ def _landed(table: pa.Table) -> dict[str, _Landed]:
 
 def _accounts(table: pa.Table) -> dict[str, dict[str, tuple[int, ...]]]:
     found: dict[str, dict[str, tuple[int, ...]]] = {}
-    columns = (table[name].to_pylist() for name in ("dataset", "batch_id", *deliveries.COUNTS))
+    columns = (table[name].to_pylist() for name in ("dataset", "batch_id", *COUNTS))
     for dataset, batch_id, *counts in zip(*columns, strict=True):
         found.setdefault(dataset, {})[batch_id] = tuple(counts)
     return found
 
 
 class _Measuring:
-    """The figures of one data set. accounts: counts of its admitted batches in the order of deliveries.COUNTS."""
+    """The figures of one data set. accounts: counts of its admitted batches in the order of COUNTS."""
 
     def __init__(
         self,
@@ -178,14 +179,14 @@ class _Measuring:
         plan = plan_of(self._contract)
         replayed: dict[str, int] = {}
         for batch_id, origin in self._landed.replays.items():
-            received, _, quarantined, *_ = self._accounts.get(batch_id, (0,) * len(deliveries.COUNTS))
+            received, _, quarantined, *_ = self._accounts.get(batch_id, (0,) * len(COUNTS))
             replayed[origin] = replayed.get(origin, 0) + received - quarantined
         for batch_id in batches:
             account = self._accounts.get(batch_id)
             if account is None:
                 self._open(batch_id)
                 continue
-            counts = dict(zip(deliveries.COUNTS, account, strict=True))
+            counts = dict(zip(COUNTS, account, strict=True))
             mended = min(replayed.get(batch_id, 0), counts["quarantined"])
             self._found.count(batches=1, replayed=mended, **counts)
             self._found.add("passed", counts["received"] - counts["quarantined"] + mended, counts["received"])

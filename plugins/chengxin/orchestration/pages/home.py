@@ -8,6 +8,7 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from chengxin.facts import COUNTS
 from chengxin.orchestration.pages import airflow_runs, alerts, needs
 from chengxin.orchestration.pages.access import OverviewDep, ReaderDep
 from chengxin.orchestration.pages.rendering import page, when
@@ -85,5 +86,5 @@ def _every_day(rows: list[Any], since: date) -> list[dict[str, Any]]:
     """Return one entry a day, zeros where nothing arrived."""
     known = {r["day"]: dict(r) for r in rows}
     days = [(since + timedelta(days=n)).isoformat() for n in range(DAYS)]
-    nothing = dict.fromkeys(("batches", "received", "accepted", "quarantined", "duplicate", "unlinked"), 0)
+    nothing = dict.fromkeys(("batches", *COUNTS), 0)
     return [known.get(day) or {"day": day, **nothing} for day in days]

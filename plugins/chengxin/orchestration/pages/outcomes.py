@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
 from chengxin.clock import Clock
+from chengxin.facts import COUNTS
 from chengxin.operations.alerts.book import Book
 from chengxin.orchestration import forms
 from chengxin.orchestration.ingest import SAID
@@ -24,7 +25,6 @@ from chengxin.store.layout import Layout
 
 router = APIRouter()
 SETTLES = timedelta(seconds=10)  # a failed task has told why by then
-COUNTS = ("received", "accepted", "quarantined", "duplicate", "unlinked")
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,9 @@ def english(text: str) -> str:
     for template in near:
         if found := template.narrow.fullmatch(core):
             return text.replace(core, template.fill(found.groups()), 1)
+    sentences = re.findall(r"[^。]+。?", core)
+    if len(sentences) > 1 and all(_sentence(part) != part for part in sentences):
+        return text.replace(core, " ".join(map(_sentence, sentences)), 1)
     parts = core.split("；")
     if len(parts) > 1 and all(english(part) != part for part in parts):
         return text.replace(core, "; ".join(map(english, parts)), 1)
@@ -75,6 +78,14 @@ def english(text: str) -> str:
         if joint in text:
             return (joint if joint == "\n" else {"；": "; "}.get(joint, ", ")).join(map(english, text.split(joint)))
     return text
+
+
+def _sentence(text: str) -> str:
+    """Return the English of a sentence whose key may lack its full stop."""
+    if (said := english(text)) != text or not text.endswith("。"):
+        return said
+    said = english(text[:-1])
+    return said + "." if said != text[:-1] else text
 
 
 @dataclass(frozen=True)

@@ -396,7 +396,7 @@ def test_places_that_are_not_sure_are_to_be_decided_and_refused_until_they_are(t
     text = as_yaml(drafted(fixed(tmp_path / "处罚.txt", right=True), PENALTY))
     assert text.count("# 待办：起止位置没有把握") == 2
     told = lint_contract(as_contract(text, tmp_path))
-    assert sum("undecided field" in line for line in told) == 2
+    assert sum("起止位置尚未决定" in line for line in told) == 2
 
 
 def test_columns_apart_by_one_blank_are_no_fixed_width(tmp_path):

@@ -41,7 +41,7 @@ def load(folder: Path, only: str | None = None) -> Loaded:
     only: of this data set alone.
     """
     if not folder.is_dir():
-        return Loaded({}, (Problem(folder.name, "合同目录不存在 (no such contracts folder)"),))
+        return Loaded({}, (Problem(folder.name, "合同目录不存在"),))
     contracts: dict[str, Contract] = {}
     problems: list[Problem] = []
     home: dict[str, str] = {}
@@ -54,7 +54,7 @@ def load(folder: Path, only: str | None = None) -> Loaded:
         if contract is None:
             continue
         if contract.id in home:
-            problems.append(Problem(shown, f"id：{contract.id} 已在 {home[contract.id]} 中使用 (duplicate id)"))
+            problems.append(Problem(shown, f"id：{contract.id} 已在 {home[contract.id]} 中使用"))
             continue
         home[contract.id] = shown
         contracts[contract.id] = contract
@@ -64,7 +64,7 @@ def load(folder: Path, only: str | None = None) -> Loaded:
 def read_contract(path: Path, folder: Path) -> tuple[Contract | None, list[str]]:
     """Read one file; return the contract, or None and the reasons. A file directly in `folder` has no domain folder."""
     if path.suffix == ".yml":
-        return None, ["扩展名应为 .yaml (rename the file to .yaml)"]
+        return None, ["扩展名应为 .yaml"]
     contract, wrong = parse_contract(path)
     return (contract, wrong) if contract is None else _placed(contract, path, folder)
 
@@ -74,11 +74,11 @@ def parse_contract(path: Path) -> tuple[Contract | None, list[str]]:
     try:
         body = yaml.load(path.read_text("utf-8-sig"), Loader=_StrictLoader)  # noqa: S506  a SafeLoader
     except UnicodeDecodeError:
-        return None, ["合同文件应为 UTF-8 编码 (the file is not UTF-8)"]
+        return None, ["合同文件应为 UTF-8 编码"]
     except (OSError, yaml.YAMLError, RecursionError, ValueError) as error:
         return None, [_yaml_words(error)]
     if not isinstance(body, dict):
-        return None, ["文件应为键值对，第一行写 format: 1 (the file holds no mapping)"]
+        return None, ["文件应为键值对，第一行写 format: 1"]
     try:
         contract = Contract.model_validate(body)
     except ValidationError as error:
@@ -90,10 +90,10 @@ def _placed(contract: Contract, path: Path, folder: Path) -> tuple[Contract | No
     """Check that the file lies where its contents say."""
     wrong = []
     if contract.id != path.stem:
-        wrong.append(f"id：应与文件名相同，文件名为 {path.stem}，id 为 {contract.id} (id is not the file's name)")
+        wrong.append(f"id：应与文件名相同，文件名为 {path.stem}，id 为 {contract.id}")
     if path.parent != folder and contract.domain != path.parent.name:
         folder_name = path.parent.name
-        wrong.append(f"domain：应与所在目录 {folder_name} 相同，现为 {contract.domain} (domain is not the folder)")
+        wrong.append(f"domain：应与所在目录 {folder_name} 相同，现为 {contract.domain}")
     return (None, wrong) if wrong else (contract, [])
 
 
@@ -120,9 +120,9 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str):
-            raise yaml.MarkedYAMLError(problem="键应为文本 (keys are text)", problem_mark=key_node.start_mark)
+            raise yaml.MarkedYAMLError(problem="键应为文本", problem_mark=key_node.start_mark)
         if key in body:
-            raise yaml.MarkedYAMLError(problem=f"键 {key} 出现两次 (duplicate key)", problem_mark=key_node.start_mark)
+            raise yaml.MarkedYAMLError(problem=f"键 {key} 出现两次", problem_mark=key_node.start_mark)
         value = loader.construct_object(value_node, deep=True)
         plain = key in NUMBERS and getattr(value_node, "style", "'") in {None, ""}  # not quoted
         body[key] = int(value) if plain and isinstance(value, str) and value.isdecimal() else value
@@ -145,19 +145,19 @@ def _yaml_words(error: Exception) -> str:
 
 
 _MESSAGES = {
-    "missing": "缺少必填项 (required)",
-    "string_type": "应为文本 (text expected)",
-    "int_type": "应为整数 (integer expected)",
-    "int_parsing": "应为整数 (integer expected)",
-    "float_type": "应为数值 (number expected)",
-    "float_parsing": "应为数值 (number expected)",
-    "bool_type": "应为 true 或 false (boolean expected)",
-    "bool_parsing": "应为 true 或 false (boolean expected)",
-    "dict_type": "应为键值对 (mapping expected)",
-    "model_type": "应为键值对 (mapping expected)",
-    "tuple_type": "应为列表 (list expected)",
-    "string_too_short": "不能为空 (must not be empty)",
-    "too_short": "不能为空 (must not be empty)",
+    "missing": "缺少必填项",
+    "string_type": "应为文本",
+    "int_type": "应为整数",
+    "int_parsing": "应为整数",
+    "float_type": "应为数值",
+    "float_parsing": "应为数值",
+    "bool_type": "应为 true 或 false",
+    "bool_parsing": "应为 true 或 false",
+    "dict_type": "应为键值对",
+    "model_type": "应为键值对",
+    "tuple_type": "应为列表",
+    "string_too_short": "不能为空",
+    "too_short": "不能为空",
 }
 
 
@@ -165,16 +165,16 @@ def _words(detail: ErrorDetails) -> str:
     """Turn one pydantic error into `columns[3].element：...`. Input values are left out: they may be examples."""
     where, kind, context = _where(detail["loc"]), detail["type"], detail.get("ctx", {})
     if detail["input"] == models.UNDECIDED:
-        return f"{where}：尚未决定，请改好 (undecided)"
+        return f"{where}：尚未决定，请改好"
     if kind == "extra_forbidden":
-        return f"{where}：没有这个键{_near(str(detail['loc'][-1]))} (unknown key)"
+        return f"{where}：没有这个键{_near(str(detail['loc'][-1]))}"
     if kind == "literal_error":
-        return f"{where}：只能是 {context['expected'].replace(' or ', '、').replace(', ', '、')} (one of these)"
+        return f"{where}：只能是 {context['expected'].replace(' or ', '、').replace(', ', '、')}"
     if kind == "string_pattern_mismatch":
-        return f"{where}：写法应符合 {context['pattern']} (pattern)"
+        return f"{where}：写法应符合 {context['pattern']}"
     if kind in {"greater_than_equal", "less_than_equal"}:
         bound = f"不小于 {context['ge']}" if "ge" in context else f"不大于 {context['le']}"
-        return f"{where}：应{bound} (out of range)"
+        return f"{where}：应{bound}"
     if kind == "value_error":
         return f"{where}：{context['error']}"
     return f"{where}：{_MESSAGES.get(kind, detail['msg'])}"

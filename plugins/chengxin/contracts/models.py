@@ -52,7 +52,7 @@ class Basis(Part):
     @model_validator(mode="after")
     def _condition_is_stated(self) -> Self:
         if self.share == "有条件" and not self.condition:
-            raise ValueError("share: 有条件 needs a `condition` (共享条件必须写明)")
+            raise ValueError("share: 有条件 须写明共享条件 condition")
         return self
 
 
@@ -142,7 +142,7 @@ class FileSpec(Part):
     @model_validator(mode="after")
     def _fixed_has_fields(self) -> Self:
         if (self.format == "fixed") != bool(self.fields):
-            raise ValueError("`fields` belong to format: fixed, and it needs them")
+            raise ValueError("format: fixed 须且只有它可以写明 fields")
         return self
 
 
@@ -302,8 +302,8 @@ class Contract(Part):
         elements = [c.element for c in self.columns] + list(self.constants)
         twice = sorted({e for e in elements if elements.count(e) > 1})
         if twice:
-            raise ValueError(f"elements mapped twice: {', '.join(twice)}")
+            raise ValueError(f"数据元对应了不止一次：{'、'.join(twice)}")
         for column in self.columns:
             if tuple(c.element for c in self.columns if c.source == column.source and c.one_of) != column.one_of:
-                raise ValueError(f"“{column.source}”的几个数据元请写成一处 element: [...] (write one list of elements)")
+                raise ValueError(f"“{column.source}”的几个数据元请写成一处 element: [...]")
         return self

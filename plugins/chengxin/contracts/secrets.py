@@ -62,7 +62,7 @@ def secrets(contract: Contract) -> Iterator[str]:
     ]
     for place, value in places:
         for where, what in _within(place, value):
-            yield f"{where}：{what} 像是密钥，不得写入合同；{INSTEAD} (no credential in a contract)"
+            yield f"{where}：{what} 像是密钥，不得写入合同；{INSTEAD}"
     named = (
         ("delivery.options.connection", contract.delivery.options.get("connection")),
         ("feedback.connection", feedback.connection),

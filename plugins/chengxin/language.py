@@ -15,8 +15,9 @@ import yaml
 
 Language = Literal["zh", "en"]
 _HOLE = re.compile(r"\{(\d+)\}")
+_NARROW = r"((?:[^；\n（）]|（[^；\n（）]*）)*?)"
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
-_JOINTS = ("\n", "；", "、", "，")  # several texts in one line stand between these
+_JOINTS = {"；": "; ", "｜": " | ", "、": ", ", "，": ", "}  # several texts in one line stand between these
 _chosen: list[Language] = ["zh"]
 _sources: list[Callable[[], Mapping[str, str]]] = []
 
@@ -55,48 +56,70 @@ def told(text: str) -> str:
 @lru_cache(maxsize=4096)
 def english(text: str) -> str:
     """Return the English of a text; a text of the data (a department's name), or one without a key, as it is."""
-    known = _catalogue()
     core = text.strip()
-    if core in known.texts:
-        return text.replace(core, known.texts[core], 1) if core else text
-    if not _CHINESE.search(text):
+    if not core or not _CHINESE.search(text):
         return text.replace("、", ", ")
-    near = [template for template in known.templates if template.landmark in core]
-    for template in near:
-        if found := template.narrow.fullmatch(core):
-            return text.replace(core, template.fill(found.groups()), 1)
+    if (whole := _whole(core)) is not None:
+        return text.replace(core, whole, 1)
+    if "\n" in core:
+        return "\n".join(map(english, text.split("\n")))
+    return text.replace(core, _of_parts(core), 1)
+
+
+def _whole(core: str) -> str | None:
+    """Return the English of a text that has a key, or a template that no list of sentences fills; else None."""
+    known = _catalogue()
+    if core in known.texts:
+        return known.texts[core]
+    if core.endswith("。") and (said := _whole(core[:-1])) is not None:
+        return f"{said}."
+    near = (template for template in known.templates if template.landmark in core)
+    return next((t.fill(found.groups()) for t in near if (found := t.narrow.fullmatch(core))), None)
+
+
+def _of_parts(core: str) -> str:
+    """Return the English of a line made of sentences, of clauses, or of a template that several of them fill."""
+    near = [template for template in _catalogue().templates if template.landmark in core]
+    wide = [(template, found) for template in near if (found := template.wide.fullmatch(core))]
     sentences = re.findall(r"[^。]+。?", core)
-    if len(sentences) > 1 and all(_sentence(part) != part for part in sentences):
-        return text.replace(core, " ".join(map(_sentence, sentences)), 1)
-    parts = core.split("；")
-    if len(parts) > 1 and all(english(part) != part for part in parts):
-        return text.replace(core, "; ".join(map(english, parts)), 1)
-    for template in near:
-        if found := template.wide.fullmatch(core):
-            return text.replace(core, template.fill(found.groups()), 1)
-    for joint in _JOINTS:
-        if joint in text:
-            return (joint if joint == "\n" else {"；": "; "}.get(joint, ", ")).join(map(english, text.split(joint)))
-    return text
+    if len(sentences) > 1:
+        whole = next((template.fill(found.groups()) for template, found in wide if template.of_sentences), None)
+        return whole or " ".join(map(_sentence, sentences))
+    clauses = [_whole(clause) for clause in core.split("；")]
+    if None not in clauses:
+        return "; ".join(map(str, clauses))
+    head, _, rest = core.partition("：")
+    if rest and (said := _whole(rest)) is not None:  # the place, then what is wrong there
+        return f"{english(head)}: {said}"
+    for template, found in wide:
+        return template.fill(found.groups())
+    if core.endswith("。"):
+        return _sentence(core)
+    joint = next((joint for joint in _JOINTS if joint in core), None)
+    return _JOINTS[joint].join(map(english, core.split(joint))) if joint else core
 
 
 def _sentence(text: str) -> str:
-    """Return the English of a sentence whose key may lack its full stop."""
-    if (said := english(text)) != text or not text.endswith("。"):
+    """Return the English of one sentence; a text without a key keeps its stop."""
+    if (said := _whole(text)) is not None:
         return said
-    said = english(text[:-1])
-    return said + "." if said != text[:-1] else text
+    said = english(text.removesuffix("。"))
+    return text if said in text else f"{said}." if text.endswith("。") else said
 
 
 @dataclass(frozen=True)
 class _Template:
-    """narrow: what is filled in holds no list of sentences; wide: it may."""
+    """narrow: what is filled in is of one line, holds no list of sentences and closes its brackets; wide: anything.
+
+    of_sentences: it is several sentences itself.
+    """
 
     narrow: re.Pattern[str]
     wide: re.Pattern[str]
     landmark: str
     places: tuple[str, ...]
     english: str
+    of_sentences: bool
 
     def fill(self, texts: Sequence[str]) -> str:
         """Return the English with what was filled in, translated as well."""
@@ -124,5 +147,5 @@ def _catalogue() -> _Catalogue:
 def _template(key: str, said: str) -> _Template:
     pieces = _HOLE.split(key)  # text, place, text, place, ..., text
     texts, places = pieces[::2], tuple(pieces[1::2])
-    narrow, wide = (re.compile(hole.join(map(re.escape, texts)), re.DOTALL) for hole in ("([^；]*?)", "(.*?)"))
-    return _Template(narrow, wide, max(texts, key=len), places, said)
+    narrow, wide = (re.compile(hole.join(map(re.escape, texts)), re.DOTALL) for hole in (_NARROW, "(.*?)"))
+    return _Template(narrow, wide, max(texts, key=len), places, said, "。" in key[:-1])

@@ -1,9 +1,14 @@
-"""The English of the pages. The Chinese text is the key, so the templates read as the pages do."""
+"""The English of the pages. The Chinese text is the key, so the templates read as the pages do.
+
+Only what pages alone say is here; texts that commands print too have their English in the catalogue of the package.
+"""
 
 from functools import cache
 from importlib.resources import files
 
 import yaml
+
+from chengxin import language
 
 
 @cache
@@ -14,4 +19,4 @@ def _words() -> dict[str, str]:
 
 def english(text: str) -> str:
     """Return the English of a text of the pages; a text of the data (a department's name) stays as it is."""
-    return _words().get(text, text)
+    return said if (said := _words().get(text)) is not None else language.english(text)

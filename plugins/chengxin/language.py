@@ -18,6 +18,7 @@ _HOLE = re.compile(r"\{(\d+)\}")
 _NARROW = r"((?:[^；\n（）]|（[^；\n（）]*）)*?)"
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _JOINTS = {"；": "; ", "｜": " | ", "、": ", ", "，": ", "}  # several texts in one line stand between these
+_MARKS = ("✗", "✓")
 _chosen: list[Language] = ["zh"]
 _sources: list[Callable[[], Mapping[str, str]]] = []
 
@@ -58,11 +59,13 @@ def english(text: str) -> str:
     """Return the English of a text; a text of the data (a department's name), or one without a key, as it is."""
     core = text.strip()
     if not core or not _CHINESE.search(text):
-        return text.replace("、", ", ")
+        return text.replace("、", ", ").replace("：", ": ")
     if (whole := _whole(core)) is not None:
         return text.replace(core, whole, 1)
     if "\n" in core:
         return "\n".join(map(english, text.split("\n")))
+    if core[0] in _MARKS:
+        return text.replace(core[1:], english(core[1:]), 1)
     return text.replace(core, _of_parts(core), 1)
 
 
@@ -71,6 +74,8 @@ def _whole(core: str) -> str | None:
     known = _catalogue()
     if core in known.texts:
         return known.texts[core]
+    if (said := known.texts.get(core + "。")) is not None:
+        return said.removesuffix(".")
     if core.endswith("。") and (said := _whole(core[:-1])) is not None:
         return f"{said}."
     near = (template for template in known.templates if template.landmark in core)
@@ -85,12 +90,15 @@ def _of_parts(core: str) -> str:
     if len(sentences) > 1:
         whole = next((template.fill(found.groups()) for template, found in wide if template.of_sentences), None)
         return whole or " ".join(map(_sentence, sentences))
+    head, _, rest = core.partition("：")
+    if rest and (said := _whole(rest)) is not None:
+        if frame := _catalogue().texts.get(head + "：{0}"):
+            return frame.replace("{0}", said)
+        if not _CHINESE.search(head):  # the place, then what is wrong there
+            return f"{head}: {said}"
     clauses = [_whole(clause) for clause in core.split("；")]
     if None not in clauses:
         return "; ".join(map(str, clauses))
-    head, _, rest = core.partition("：")
-    if rest and (said := _whole(rest)) is not None:  # the place, then what is wrong there
-        return f"{english(head)}: {said}"
     for template, found in wide:
         return template.fill(found.groups())
     if core.endswith("。"):

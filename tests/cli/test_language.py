@@ -55,6 +55,27 @@ def test_templates_are_found_again_in_finished_texts(monkeypatch: pytest.MonkeyP
         language.english.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "错误：没有名为 q 的批次（数据集 x）；请核对批次号",
+            "Error: no batch is called q (data set x); check the batch ID",
+        ),
+        ("✗ demo/z.yaml：basis：缺少必填项", "✗ demo/z.yaml: basis: required"),
+        (
+            "整批暂缓：本次交付没有数据行。没有变化，不发布新快照。",
+            "The batch is held: the delivery has no rows. No change",
+        ),
+        ("某甲（一）（2026-12-01 起，1 次）", "某甲（一）"),
+        ("✗ 某甲（一）（2026-12-01 起，1 次）\n  已删除", "✗ 某甲（一） (since 2026-12-01, 1 times)\n  deleted"),
+        ("某市公安局。", "某市公安局。"),
+    ],
+)
+def test_lines_of_several_texts_are_translated(text: str, expected: str) -> None:
+    assert language.english(text).startswith(expected)
+
+
 def test_clicks_sentences_are_compiled_from_their_source() -> None:
     folder = PACKAGE / "cli" / "locale" / "zh_CN" / "LC_MESSAGES"
     with (folder / "messages.po").open("rb") as source, (folder / "messages.mo").open("rb") as compiled:

@@ -59,7 +59,7 @@ class Batch:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(json.dumps(body))
         at = f"2026-03-0{self.day}T18:00:00+00:00"  # already the next day in Hunan
-        return {"dataset": self.dataset, "batch_id": self.batch_id, "landed_at": at, "arrived_at": at, "received": 10,
+        return {"dataset": self.dataset, "batch_id": self.batch_id, "received_at": at, "arrived_at": at, "received": 10,
                 "title": "示例处罚", "department_name": "示例局"}  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def test_every_stage_refuses_digests_of_another_format(office: Office, version: 
         lambda: pipeline.pending(contract, settings),
         lambda: pipeline.validate(contract, landed, settings, clock),
         lambda: pipeline.admit(contract, landed, settings, clock),
-        lambda: pipeline.release(contract, landed, settings, clock, "已核实"),
+        lambda: pipeline.release(contract, landed, settings, clock, "已核实", "某某"),
         lambda: pipeline.retry_waiting(office.contracts, settings, clock),
         lambda: pipeline.publish(office.contracts, settings, clock),
         lambda: pipeline.review(office.contracts, settings),

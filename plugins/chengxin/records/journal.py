@@ -1,6 +1,5 @@
 """The admissions of a home: what has entered the data set, in order."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,8 +27,7 @@ def admissions(layout: Layout) -> tuple[Admission, ...]:
     if numbers != list(range(len(numbers))):
         missing = sorted(set(range(numbers[-1] + 1)) - set(numbers))
         raise InvariantBroken(f"入库日志 {folder.name} 缺第 {'、'.join(map(str, missing))} 条，请从备份恢复")
-    fresh = [_entry(folder, n) for n in numbers[len(known) :]]
-    _check_digests(layout, fresh)
+    fresh = [_entry(layout, n) for n in numbers[len(known) :]]
     known = (*known, *fresh)
     if fresh:
         _read.clear()  # one home at a time
@@ -37,13 +35,14 @@ def admissions(layout: Layout) -> tuple[Admission, ...]:
     return known
 
 
-def _entry(folder: Path, number: int) -> Admission:
-    try:
-        found = Admission.from_json(journal.entry(folder, number))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        found = None
+def _entry(layout: Layout, number: int) -> Admission:
+    found = None
+    with suppress(ValueError, TypeError, KeyError, AttributeError):
+        body = journal.entry(layout.journal, number)
+        _refuse(layout, str(body["versions"].get(digests.KEY, "1")))
+        found = Admission.from_json(body)
     if found is None or found.order != number:
-        raise InvariantBroken(f"入库日志 {folder.name} 第 {number} 条已损坏，请从备份恢复")
+        raise InvariantBroken(f"入库日志 {layout.journal.name} 第 {number} 条已损坏，请从备份恢复")
     return found
 
 
@@ -51,14 +50,15 @@ def refuse_outdated(layout: Layout) -> None:
     """Raise HomeOutdated as `admissions` does, by the newest entry; nothing else that is wrong is told."""
     numbers = journal.numbers(layout.journal)
     with suppress(InvariantBroken):
-        _check_digests(layout, [_entry(layout.journal, n) for n in numbers[-1:]])
+        for number in numbers[-1:]:
+            _entry(layout, number)
 
 
-def _check_digests(layout: Layout, fresh: Sequence[Admission]) -> None:
-    others = sorted({a.versions.get(digests.KEY, "1") for a in fresh} - {digests.VERSION})
-    if others:
+def _refuse(layout: Layout, version: str) -> None:
+    """Raise HomeOutdated where an entry stores digests of another format; its other fields may be others as well."""
+    if version != digests.VERSION:
         raise HomeOutdated(
-            f"数据目录 {layout.home} 由另一版本的程序入库（摘要格式 {'、'.join(others)}，本版本为 {digests.VERSION}），"
+            f"数据目录 {layout.home} 由另一版本的程序入库（摘要格式 {version}，本版本为 {digests.VERSION}），"
             "不能接着使用：请改用当时的版本，或换一个新的数据目录，从 landing 中保存的来文重新入库"
         )
 

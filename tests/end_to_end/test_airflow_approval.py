@@ -30,7 +30,7 @@ domain: commerce
 kind: penalty
 basis: {legal: 演示依据, share: 无条件}
 delivery: {options: {folder: fines, pattern: "*.csv"}, cadence: hourly}
-quality: {quarantined: {warn: 0.1, hold: 0.9}}
+quality: {min_rows: 1, quarantined: {warn: 0.1, hold: 0.9}}
 columns:
   - {source: 统一社会信用代码, element: uscc}
   - {source: 文书号, element: decision_no}

@@ -21,6 +21,7 @@ domain: commerce
 kind: registration
 basis: {legal: 演示依据, share: 无条件}
 delivery: {options: {folder: demo, pattern: "*.csv"}, cadence: hourly}
+quality: {min_rows: 1}
 columns:
   - {source: 主键, element: source_record_id}
   - {source: 名称, element: subject_name}

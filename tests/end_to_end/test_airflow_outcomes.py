@@ -14,7 +14,7 @@ ALL = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e,
 
 @pytest.mark.parametrize("error", ALL)
 def test_only_errors_worth_another_try_are_tried_again(error):
-    again = error in (errors.SourceUnavailable, errors.StoreUnavailable, errors.CommitConflict)
+    again = error in (errors.SourceUnavailable, errors.StoreUnavailable, errors.CommitConflict, errors.WorkerDied)
     decision = POLICY.evaluate(error("原因"), 1, 3)
     assert decision.action is (RetryAction.RETRY if again else RetryAction.FAIL)
     assert error.retryable is again

@@ -67,7 +67,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("pages")
     airflow, office = AirflowHome(folder), Office(folder)
     office.contract("test_reg", "registration", REGISTRATION)
-    office.contract("test_pen", "penalty", PENALTY, quality={"quarantined": {"warn": 0.1, "hold": 0.6}})
+    office.contract("test_pen", "penalty", PENALTY, quality={"min_rows": 1, "quarantined": {"warn": 0.1, "hold": 0.6}})
     refused = penalty(2, uscc=BAD, legal_rep_name=SECRET)
     waits = penalty(3, uscc=uscc(8))
     inbox = office.layout.home / "inbox" / "test_pen"

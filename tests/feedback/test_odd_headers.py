@@ -120,7 +120,7 @@ def test_rows_below_odd_headers_go_all_the_way(office: Office, tmp_path: Path, s
     (answered,) = pipeline.answer(rat, office.settings, CLOCK)
     with (answered.folder / "需更正.csv").open(encoding="utf-8-sig", newline="") as stream:
         told = list(csv.reader(stream))
-    assert told[0][7:] == heads
+    assert told[0][8:] == heads
     assert [row[8] for row in told[1:]] == [uscc(n) for n in (1, 2, 3)]
     shown = quarantine(office.settings, rat, None, 0, raw=True)
     assert [json.loads(r["raw"]) for r in shown["rows"]] == rows

@@ -148,10 +148,10 @@ def test_fifteen_digits_that_may_be_a_resident_id_are_no_open_number():
 @pytest.mark.parametrize(
     ("element", "value", "rule", "named"),
     [
-        ("uscc", reg_no(1), "uscc.is_reg_no", "15 位工商注册号，数据合同在此栏只收统一社会信用代码"),
-        ("uscc", org_code(1), "uscc.is_org_code", "9 位组织机构代码，数据合同在此栏只收统一社会信用代码"),
-        ("org_code", reg_no(1), "org_code.is_reg_no", "15 位工商注册号，数据合同在此栏只收组织机构代码"),
-        ("reg_no", org_code(1), "reg_no.is_org_code", "9 位组织机构代码，数据合同在此栏只收工商注册号"),
+        ("uscc", reg_no(1), "uscc.is_reg_no", "15 位工商注册号，数据合同在此栏不收工商注册号"),
+        ("uscc", org_code(1), "uscc.is_org_code", "9 位组织机构代码，数据合同在此栏不收组织机构代码"),
+        ("org_code", reg_no(1), "org_code.is_reg_no", "15 位工商注册号，数据合同在此栏不收工商注册号"),
+        ("reg_no", org_code(1), "reg_no.is_org_code", "9 位组织机构代码，数据合同在此栏不收组织机构代码"),
     ],
 )
 def test_a_code_that_a_contract_does_not_take_is_named(office: Office, element, value, rule, named) -> None:

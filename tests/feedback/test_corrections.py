@@ -247,6 +247,21 @@ def test_a_place_closes_no_row_that_names_another_record(office):
     assert newest(office, first)["refused"]["open"] == 2
 
 
+@pytest.mark.parametrize("columns", [NAMES, ("subject_name", "uscc", "arrears_balance")])
+def test_a_table_of_another_data_set_is_told_as_misplaced(office, columns):
+    kind = "penalty" if columns is NAMES else "tax_arrears"
+    unit = [{"source": n, "element": n} | ({"unit": "元"} if n == "arrears_balance" else {}) for n in columns]
+    office.contract("oth", kind, (), columns=unit)
+    office.deliver("pen", wrong(1), right(2), day=1)
+    (told,) = answer(office)
+    head, rows = table(told.folder / "需更正.csv")
+    mend(head, rows, {"k1": 1})
+    account = office.ingest("oth", put(office, "需更正.csv", head, rows))
+    assert (account["verdict"], account["received"], account["quarantined"]) == ("hold", 1, 1)
+    (page,) = (office.settings.home / "feedback/oth").rglob("回执.txt") if answer(office, "oth") else ()
+    assert "这是数据集 pen 的“需更正”表，放错了地方" in page.read_text("utf-8-sig")
+
+
 def test_what_is_put_back_into_the_folder_is_found_whatever_the_pattern(office):
     office.contract(
         "pen", "penalty", NAMES, delivery={"mode": "incremental", "options": {"folder": "pen", "pattern": "*.xml"}}

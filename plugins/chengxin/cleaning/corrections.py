@@ -5,7 +5,7 @@ program, have its columns moved or some of ours deleted.
 """
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +88,12 @@ def without_ours(chunk: RawChunk, plan: Plan) -> tuple[RawChunk, pa.Table | None
         filled=moved(chunk.filled),
     )
     return taken, _answers(told.take(index), ours, plan.contract.id)
+
+
+def refuse_misplaced(chunks: Iterable[RawChunk], plan: Plan) -> None:
+    """Raise DeliveryMismatch where a mended table is of another data set, whatever its columns are."""
+    for chunk in chunks:
+        without_ours(chunk, plan)
 
 
 def _answers(told: pa.Table, ours: Mapping[str, str], dataset: str) -> pa.Table | None:

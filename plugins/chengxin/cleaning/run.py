@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin import __version__
+from chengxin.cleaning.corrections import refuse_misplaced
 from chengxin.cleaning.header_place import explained, refuse_header
 from chengxin.cleaning.issues import ISSUES
 from chengxin.cleaning.mapper import Mapper
@@ -158,6 +159,8 @@ def _tasks(contract: Contract, batch: Batch, found: Sequence[Source], folder: Pa
             try:
                 matched = mapper.plan.match(sent)
             except DeliveryMismatch as error:
+                if batch.corrects:
+                    refuse_misplaced(read(pieces[0], contract.file), mapper.plan)
                 raise explained(error, path, contract.file, mapper.plan, sent) from None
             check_units(mapper.plan, [*above(path, contract.file), source.name], unit_above)
             refuse_header(path, contract.file, mapper.plan)

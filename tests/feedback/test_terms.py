@@ -8,6 +8,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.connectors.files.drop import file_delivery
 from chengxin.model.assessment import assessment
 from chengxin.model.working_days import working_days
 from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, uscc
@@ -47,9 +48,20 @@ def test_a_receipt_says_by_when_whom_to_ask_and_where_to_put_the_table(office):
     due = assessment().mended_by(date(2026, 3, 3), working_days())
     assert (told.receipt["mend_by"], due) == ("2026-03-17", date(2026, 3, 17))
     page = (told.folder / "回执.txt").read_text("utf-8-sig")
-    assert "更正期限：2026年3月17日（收到之日起 10 个工作日内" in page
+    assert "更正期限：2026年3月17日（送达之日起 10 个工作日内" in page
     assert "联系人：信用中心 0731-0000000" in page
     assert "放回原投递目录" in page
+
+
+def test_a_term_counts_from_a_day_that_the_receipt_names(office):
+    contract, clock = office.contracts["pen"], Clock(START + timedelta(days=11))
+    path = office.write("pen", [wrong(1), right(2)], day=1)
+    landed = pipeline.land(contract, file_delivery(contract, path), office.settings, clock)
+    pipeline.ingest(contract, landed, office.settings, clock)
+    (told,) = answer(office, 11)
+    page = (told.folder / "回执.txt").read_text("utf-8-sig")
+    assert "接收时间：2026-03-13 10:00（北京时间）\n送达日期：2026年3月3日（各期限由此日起算）" in page
+    assert "更正期限：2026年3月17日" in page
 
 
 def test_an_update_says_what_changed_since_the_answer_before(office):

@@ -64,6 +64,7 @@ def body(
         "delivery": batch.delivery,
         "received_files": [{"name": f.name, "size": f.size, "sha256": f.sha256} for f in batch.files],
         "received_at": batch.received_at.astimezone(SHANGHAI).isoformat(),
+        "arrived_on": outcome.arrived.isoformat(),
         "mode": contract.delivery.mode,
         "verdict": outcome.verdict.status,
         "counts": {name: outcome.counts[name] for name in COUNTS},
@@ -133,6 +134,7 @@ def page(receipt: Mapping[str, Any]) -> str:
         f"数据集　：{receipt['title']}（{receipt['dataset']}）",
         f"来文　　：{receipt['delivery']}",
         f"接收时间：{_local(receipt['received_at'])}（北京时间）",
+        *_arrival(receipt),
         f"批次号　：{receipt['batch_id']}",
         f"反馈编号：{receipt['id']}（第 {receipt['revision'] + 1} 次反馈{_again(receipt)}）",
         "",
@@ -161,6 +163,12 @@ def page(receipt: Mapping[str, Any]) -> str:
 def summary(receipt: Mapping[str, Any]) -> str:
     """Return result and counts in one line."""
     return _outcome(receipt) + _sum(receipt) + "。"
+
+
+def _arrival(receipt: Mapping[str, Any]) -> list[str]:
+    """Say when a delivery lay ready that was taken in on a later day: terms count from there."""
+    on = receipt["arrived_on"]
+    return [] if receipt["received_at"].startswith(on) else [f"送达日期：{words.day(on)}（各期限由此日起算）"]
 
 
 def _outcome(receipt: Mapping[str, Any]) -> str:

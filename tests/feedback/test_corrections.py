@@ -382,6 +382,21 @@ def test_a_first_delivery_without_a_usable_row_is_held_and_so_is_its_repetition(
     assert office.deliver("pen", *(wrong(n, item_name="又") for n in range(1, 9)), day=2)["verdict"] == "hold"
 
 
+def test_a_held_batch_all_of_whose_rows_came_mended_asks_for_nothing(office):
+    first = office.deliver("pen", wrong(1), wrong(2), day=1)["batch_id"]
+    (told,) = answer(office)
+    assert "重新报送整批数据" in told.receipt["advice"]
+    head, rows = table(told.folder / "需更正.csv")
+    mend(head, rows, {"k1": 1})
+    office.ingest("pen", put(office, "需更正.csv", head, rows[:1]))
+    assert "重新报送整批数据" in newest(office, first)["advice"]
+    mend(head, rows, {"k2": 2})
+    office.ingest("pen", put(office, "需更正-2.csv", head, rows[1:]))
+    receipt = newest(office, first)
+    assert (receipt["verdict"], receipt["refused"]["open"]) == ("hold", 0)
+    assert receipt["todo"] == ["无需处理：本批各条都已由其他批次更正，不必再报。"]
+
+
 def test_a_table_of_which_every_row_is_still_wrong_is_answered_row_by_row(office):
     office.contract("pen", "penalty", NAMES, quality={})
     office.deliver("pen", wrong(1), wrong(2), right(9), day=1)

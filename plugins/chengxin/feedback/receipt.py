@@ -90,7 +90,8 @@ def body(
 def advice(contract: Contract, outcome: Outcome, standing: Standing, waits: Mapping[str, Any] | None = None) -> str:
     """Say in one sentence what the department should do, as far as account and verdict tell."""
     if outcome.account is None:
-        return words.HOW_HELD
+        settled = not standing.open and standing.refused == outcome.counts["received"] > 0
+        return words.HOW_SETTLED if settled else words.HOW_HELD
     if outcome.superseded:
         return words.NOTHING
     todo = []

@@ -406,6 +406,21 @@ def test_a_table_of_which_every_row_is_still_wrong_is_answered_row_by_row(office
     assert newest(office, told.batch_id)["refused"]["again"] == 2
 
 
+def test_a_unit_without_a_number_costs_a_table_its_row_only(office):
+    names = (*NAMES, "fine")
+    columns = [{"source": n, "element": n, "optional": True} | ({"unit": "元"} if n == "fine" else {}) for n in names]
+    office.contract("pen", "penalty", (), columns=columns)
+    rows = [right(n % 9 + 1, source_record_id=f"s{n}", decision_no=f"示〔2026〕{n}号", fine="500") for n in range(300)]
+    first = office.deliver("pen", *rows, right(10, fine="万元"), right(11, fine="（万元）"), day=1)
+    assert first["quarantined"] == 2
+    (told,) = answer(office)
+    head, sent = table(told.folder / "需更正.csv")
+    sent[0][head.index("fine")] = "50000"
+    account = office.ingest("pen", put(office, "需更正.csv", head, sent))
+    assert (account["verdict"], account["accepted"], account["quarantined"]) == ("accept", 1, 1)
+    assert newest(office, first["batch_id"])["refused"]["open"] == 0
+
+
 def test_answers_among_many_new_rows_do_not_count_in_shares(office):
     quality = {"quarantined": {"warn": 0.05, "hold": 0.3}, "min_rows": 20}
     office.contract("pen", "penalty", NAMES, quality=quality)

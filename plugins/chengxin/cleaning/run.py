@@ -25,7 +25,7 @@ from chengxin.cleaning.stated.unit_words import unit_above
 from chengxin.cleaning.stated.units import check_units, odd_formats, refuse_odd_units, shown_columns
 from chengxin.cleaning.worker import prepare
 from chengxin.clock import SHANGHAI
-from chengxin.contracts.derivation import contract_for
+from chengxin.contracts.derivation import contract_for, replayed
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch, WorkerDied
@@ -124,8 +124,9 @@ def _standardised(
                 f"文件 {task.file_name} 在中间断开，后面的记录没有收到；全量报送缺了它们会被当作撤回，故整批暂缓。"
                 "请核对传输是否完整，重新报送完整的文件"
             )
-    for says in told:
-        refuse_odd_units(says.amounts)
+    if not (batch.corrects or replayed(batch)):  # some rows say nothing of a column: each is judged alone
+        for says in told:
+            refuse_odd_units(says.amounts)
     if contract.delivery.connector == "http_api":  # pages as they came: what one says, the connector has compared
         told = [Told(left=says.left) for says in told]
     return StandardBatch(

@@ -260,7 +260,7 @@ def _score(
     reasons = [f"{len(found)}/{len(matches)} 列有对应"]
     own = sorted((m for m in found if _telling(m) > 1.5), key=lambda m: -_telling(m))
     if own:
-        reasons.append(f"特征列：{'、'.join(m.header for m in own[:4])}")
+        reasons.append(f"特征列：{'、'.join(' '.join(m.header.split()) for m in own[:4])}")
     reasons.append(f"缺少必需的 {'、'.join(missing)}" if missing else "必需数据元齐全")
     words = _title_words(kind, title)
     if words:

@@ -420,7 +420,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from chengxin.connectors import answering as connectors
+from chengxin.connectors import receivers as connectors
 from chengxin.store import atomic
 def audit(event, arguments):
     if event == "os.rename" and str(arguments[1]).endswith({at!r}):

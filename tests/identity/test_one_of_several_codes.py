@@ -169,7 +169,7 @@ def test_a_list_of_elements_is_linted(office: Office) -> None:
     assert "分不清" in told[0][0] and "同一主体的几种标识" in told[1][0]
     assert "没有名为 nope" in " ".join(lint_contract(contract(["uscc", "nope"])))
     assert contract(["uscc"]).columns[0].one_of == ()
-    with pytest.raises(ValueError, match="elements mapped twice: reg_no"):
+    with pytest.raises(ValueError, match="数据元对应了不止一次：reg_no"):
         contract(["uscc", "reg_no"], {"source": "注册号", "element": "reg_no"})
     with pytest.raises(ValueError, match="请写成一处"):
         contract(["uscc", "reg_no"], {"source": "代码", "element": "org_code"})

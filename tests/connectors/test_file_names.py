@@ -74,6 +74,7 @@ def test_a_month_counts_from_its_last_day_and_never_from_the_future():
 def test_a_day_that_does_not_exist_counts_as_of_its_arrival():
     assert order("{date}.csv", "20260230.csv") == NOON
     assert order("*.csv", "20260228.csv") == NOON
+    assert order("{date}.csv", "00010101.csv") == NOON  # before all days in UTC
 
 
 def test_gaps_in_a_sequence_are_named():

@@ -21,6 +21,7 @@ FIELDS = {
     "part": r"[^/]+?",
 }
 PERIODS = ("date", "month", "quarter", "year")
+_FIRST_YEAR = 1900  # a year before it is mistyped; the first day of year 1 has no instant in UTC
 _FIELD = re.compile(r"\{(\w*)\}")
 
 Sequence = Literal["per_date", "running"]
@@ -131,6 +132,8 @@ def _ranges(first: int, present: list[int]) -> list[str]:
 
 def _last_day(field: str, text: str) -> date | None:
     year = int(text[:4])
+    if year < _FIRST_YEAR:
+        return None
     try:
         if field == "date":
             return date(year, int(text[4:6]), int(text[6:]))

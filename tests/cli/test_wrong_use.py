@@ -44,6 +44,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         ["quarantine", "commerce_list"],
         ["feedback", "commerce_list"],
         ["release", "commerce_list", "x", "--reason", "y"],
+        ["retry", "commerce_list", "x"],
         ["serve"],
     ],
     ids=lambda words: words[0],
@@ -75,8 +76,9 @@ def test_ingest_says_that_it_makes_a_new_home(place: tuple[Path, Path], tmp_path
         ["quarantine", "commerce_list", "--batch"],
         ["feedback", "commerce_list", "--batch"],
         ["quarantine", "close", "commerce_list", "--rows", "2", "--reason", "x", "--batch"],
+        ["retry", "commerce_list"],
     ],
-    ids=["quarantine", "feedback", "close"],
+    ids=["quarantine", "feedback", "close", "retry"],
 )
 def test_a_mistyped_batch_names_the_batches(place: tuple[Path, Path], words: list[str]) -> None:
     home, contracts = place

@@ -3,7 +3,7 @@
 import click
 
 from chengxin.cli.commands import finish
-from chengxin.cli.context import Context, as_json_option
+from chengxin.cli.context import Context, as_json_option, pass_home
 from chengxin.cli.group import main
 
 
@@ -11,9 +11,11 @@ from chengxin.cli.group import main
 @click.argument("dataset")
 @click.argument("batch_id")
 @as_json_option
-@click.pass_obj
+@pass_home
 def retry_command(context: Context, dataset: str, batch_id: str, as_json: bool) -> None:
     """重试搁置的批次：失败次数重新计起。"""
     from chengxin.cli.work import retry_batch
 
-    finish(context, retry_batch(context, context.contract(dataset), batch_id), as_json)
+    contract = context.contract(dataset)
+    context.batch(contract, batch_id)
+    finish(context, retry_batch(context, contract, batch_id), as_json)

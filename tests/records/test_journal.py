@@ -131,6 +131,9 @@ def test_every_command_refuses_an_older_home_with_one_sentence(tmp_path: Path) -
         ["tidy"],
         ["scorecard"],
         ["scorecard", "202601", "--issue"],
+        ["retry", "commerce_list", batch],
+        ["serve"],
+        ["home", "copy", str(home), "s3://nowhere/at-all"],
     ):
         done = told(words(home, contracts, *command))
         assert (done.returncode, done.stdout) == (1, ""), command

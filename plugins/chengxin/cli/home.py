@@ -9,7 +9,9 @@ from rich.progress import Progress
 from chengxin.cli.context import Context, as_json_option, show_json
 from chengxin.cli.group import main
 from chengxin.cli.terminal import echo
+from chengxin.records.journal import refuse_outdated
 from chengxin.settings import Settings
+from chengxin.store.layout import Layout
 from chengxin.store.remote.moving import copy_home
 
 
@@ -28,6 +30,7 @@ def copy_command(context: Context, source: Path, target: str, as_json: bool) -> 
     settings = Settings.from_environment(home=target, contracts=context.given.contracts)
     if settings.origin is None:
         raise click.UsageError("目标应形如 s3://存储桶/前缀")
+    refuse_outdated(Layout(source.resolve()))
     with Progress(console=context.console, transient=True, disable=as_json) as bar:
         task = bar.add_task("复制并核对", total=None)
         done = copy_home(source.resolve(), settings, lambda n, of: bar.update(task, completed=n, total=of))

@@ -1,6 +1,6 @@
 """The publication's question: what the DAG is made of, what a person reads, what becomes of the answer."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk import TriggerRule
@@ -196,3 +196,10 @@ def test_every_question_may_need_two():
     assert [answers.asked_twice({"CHENGXIN_SECOND_APPROVAL": v}) for v in ("released", "all")] == [False, True]
     with pytest.raises(ContractError, match="released 或 all"):
         answers.asked_twice({"CHENGXIN_SECOND_APPROVAL": "yes"})
+
+
+def test_a_question_whose_process_died_is_asked_again_soon():
+    dag = snapshot.build(["tax_arrears"])
+    for name in ("approve", "second"):
+        task = dag.get_task(name)
+        assert task.retry_delay <= timedelta(seconds=30) and not task.retry_exponential_backoff

@@ -15,6 +15,8 @@ from chengxin.orchestration.outcomes import AnswerInvalid
 HOURS = "CHENGXIN_APPROVAL_HOURS"
 ASKS = 50  # how often an answer may be invalid until the task fails for good
 ASKED = "asked"
+# A process that died while it asked asks again soon, however many answers were none: pauses that grow are for sources.
+SOON: dict[str, Any] = {"retries": ASKS, "retry_delay": timedelta(seconds=10), "retry_exponential_backoff": 0}
 TITLE = {"title": "意见（必填）", "description": "写入快照清单，请勿写个人信息", "maxLength": 500}
 # A task whose parameter has no valid default does not even start: so the form that people see is made when it asks.
 NOT_YET = Param(None, type=["null", "string"], **TITLE)
@@ -74,7 +76,7 @@ class AskBeforePublishing(_Asks):
             defaults=REJECT,
             params={"reason": NOT_YET, "without": Param([], examples=[], **LEFT_OUT)},
             response_timeout=timedelta(hours=hours),
-            retries=ASKS,
+            **SOON,
             **more,
         )
 
@@ -110,7 +112,7 @@ class AskAnother(_Asks):
             defaults=REJECT,
             params={"reason": NOT_YET},
             response_timeout=timedelta(hours=hours),
-            retries=ASKS,
+            **SOON,
             **more,
         )
 

@@ -1,5 +1,6 @@
 import hashlib
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_offers_finished_files_oldest_first(settings, make_contract):
     assert [d.name for d in found] == ["欠税公告_2026Q1.csv", "欠税公告_2025Q4.csv", "欠税公告_2026Q2.csv"]
     assert found[0].offered_at.timestamp() == DAY
     assert found[0].origin == "file_drop:税务/欠税公告_2026Q1.csv"
+
+
+def test_a_fixed_day_to_come_is_the_latest_a_file_can_be_of(settings, make_contract, monkeypatch):
+    to_come = datetime(2300, 1, 4, tzinfo=UTC)
+    drop(settings, "a", "x.csv", at=to_come.timestamp() - 60)
+    drop(settings, "a", "y.csv", at=to_come.timestamp() + 60)
+    monkeypatch.setenv("CHENGXIN_NOW", to_come.isoformat())
+    found = FileDrop().discover(make_contract(folder="a"), settings, {})
+    assert [d.offered_at for d in found] == [to_come - timedelta(seconds=60), to_come]
 
 
 def test_an_empty_file_is_a_delivery(settings, make_contract):

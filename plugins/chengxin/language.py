@@ -104,7 +104,11 @@ def _of_parts(core: str) -> str:
     if core.endswith("。"):
         return _sentence(core)
     joint = next((joint for joint in _JOINTS if joint in core), None)
-    return _JOINTS[joint].join(map(english, core.split(joint))) if joint else core
+    if joint is None:
+        return core
+    parts = core.split(joint)
+    words = [english(part) for part in parts]
+    return core if words == parts else _JOINTS[joint].join(words)  # a value of the data keeps its own commas
 
 
 def _sentence(text: str) -> str:

@@ -51,6 +51,7 @@ def test_templates_are_found_again_in_finished_texts(monkeypatch: pytest.MonkeyP
         assert language.english("  有 12 行，暂缓") == "  held: 12 rows"
         assert language.english("有 1 行；有 2 行") == "1 rows; 2 rows"
         assert language.english("某某部门") == "某某部门"  # a text of the data stays
+        assert language.english("日用百货、五金产品，零售") == "日用百货、五金产品，零售"
     finally:
         language.english.cache_clear()
 

@@ -77,8 +77,9 @@ def test_ingest_says_that_it_makes_a_new_home(place: tuple[Path, Path], tmp_path
         ["feedback", "commerce_list", "--batch"],
         ["quarantine", "close", "commerce_list", "--rows", "2", "--reason", "x", "--batch"],
         ["retry", "commerce_list"],
+        ["release", "commerce_list", "--reason", "x"],
     ],
-    ids=["quarantine", "feedback", "close", "retry"],
+    ids=["quarantine", "feedback", "close", "retry", "release"],
 )
 def test_a_mistyped_batch_names_the_batches(place: tuple[Path, Path], words: list[str]) -> None:
     home, contracts = place
@@ -100,12 +101,7 @@ def test_a_home_that_may_not_be_written_is_one_line(place: tuple[Path, Path]) ->
 
 
 def test_interrupted_says_that_it_may_be_run_again(place: tuple[Path, Path], tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "chengxin.cli", "--home", str(tmp_path / "home"), "demo"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = _demo(tmp_path)
     assert process.stderr is not None
     first = [process.stderr.readline(), process.stderr.readline()]
     assert any("演示开始" in line for line in first), first  # progress from the first second
@@ -114,6 +110,53 @@ def test_interrupted_says_that_it_may_be_run_again(place: tuple[Path, Path], tmp
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "可以重新运行同一命令" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("module", ["click", "pydantic", "rich.progress", "chengxin.cli.group"])
+def test_interrupted_while_it_starts_is_one_sentence(tmp_path: Path, module: str) -> None:
+    # Python tells of an import before it begins: the signal comes in the midst of it.
+    program = f"""
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def audit(event, arguments):
+    if event == "import" and arguments[0] == {module!r}:
+        os.kill(os.getpid(), signal.SIGINT)
+sys.addaudithook(audit)
+from chengxin.cli import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--home", str(tmp_path / "home"), "status"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert "可以重新运行同一命令" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_interrupted_twice_ends_without_a_trace(tmp_path: Path) -> None:
+    process = _demo(tmp_path)
+    assert process.stderr is not None
+    while "第 1 轮" not in (line := process.stderr.readline()):
+        assert line
+    time.sleep(1)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    assert process.returncode in {130, -signal.SIGINT}  # the last moments of Python are the signal's own
+    err = process.stderr.read()
+    assert "可以重新运行同一命令" in err and "Traceback" not in err, err
+
+
+def _demo(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "chengxin.cli", "--home", str(folder / "home"), "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
 
 
 def test_serve_prints_its_address_and_takes_the_next_port(place: tuple[Path, Path]) -> None:

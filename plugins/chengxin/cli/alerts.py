@@ -11,8 +11,6 @@ from chengxin.cli.terminal import echo
 from chengxin.clock import SHANGHAI
 from chengxin.operations.alerts.book import Book, Entry
 from chengxin.operations.alerts.causes import KINDS
-from chengxin.operations.alerts.notices import deliver
-from chengxin.pipeline.troubles import DERIVED, open_troubles
 from chengxin.store import remote
 from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
@@ -25,6 +23,9 @@ from chengxin.store.remote import scopes
 @pass_home
 def alerts_command(context: Context, closed: str | None, by: str, as_json: bool) -> None:
     """未处理的告警：什么事、哪个部门、怎么办；有则退出码为 3。"""
+    from chengxin.operations.alerts.notices import deliver
+    from chengxin.pipeline.troubles import DERIVED, open_troubles
+
     book, kind = Book(Layout(context.settings.home)), (closed or "").partition("-")[0]
     if kind in DERIVED:
         name, press = KINDS[kind].name, KINDS[kind].press

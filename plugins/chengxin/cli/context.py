@@ -20,7 +20,7 @@ from chengxin.store import remote
 from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
-HELD, FAILED, USAGE, STOPPED = 3, 1, 2, 130
+HELD, FAILED, USAGE = 3, 1, 2
 
 
 @dataclass(frozen=True)

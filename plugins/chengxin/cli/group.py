@@ -3,7 +3,9 @@
 import errno
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +15,8 @@ import click
 from rich.logging import RichHandler
 
 from chengxin import __version__, language
-from chengxin.cli import terminal
-from chengxin.cli.context import FAILED, STOPPED, Context
+from chengxin.cli import INTERRUPTED, STOPPED, terminal
+from chengxin.cli.context import FAILED, Context
 from chengxin.cli.terminal import Console, echo
 from chengxin.clock import Clock
 from chengxin.errors import ChengxinError, failed_write
@@ -39,8 +41,10 @@ class Commands(click.Group):
                 click.echo(context.get_usage(), err=True)
             echo(f"错误：{error.format_message()}", err=True)
             code = error.exit_code
-        except click.Abort:
-            echo("已中断。已完成的部分不会丢失，可以重新运行同一命令。", err=True)
+        except (click.Abort, KeyboardInterrupt):  # the second one: pressed again while the first was handled
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, lambda *_: os._exit(STOPPED))  # pressed again while the process ends
+            echo(INTERRUPTED, err=True)
             code = STOPPED
         sys.exit(code if isinstance(code, int) else 0)
 

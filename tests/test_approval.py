@@ -12,7 +12,7 @@ from chengxin.errors import ContractError
 from chengxin.facts import as_json
 from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, uscc
 
-STRICT = {"quality": {"quarantined": {"warn": 0.1, "hold": 0.9}}}
+STRICT = {"quality": {"min_rows": 1, "quarantined": {"warn": 0.1, "hold": 0.9}}}
 
 
 @pytest.fixture
@@ -66,7 +66,9 @@ def test_a_warning_is_asked_about_with_its_counts_and_findings_until_it_is_publi
 
 
 def test_a_list_that_shrank_is_named_as_such(office):
-    shrink = {"quality": {"quarantined": {"warn": 0.9, "hold": 0.95}, "shrink": {"warn": 0.1, "hold": 0.9}}}
+    shrink = {
+        "quality": {"min_rows": 1, "quarantined": {"warn": 0.9, "hold": 0.95}, "shrink": {"warn": 0.1, "hold": 0.9}}
+    }
     office.contract("test_list", "penalty", PENALTY, mode="full", **shrink)
     office.contracts["test_list"] = office.contracts["test_list"].model_copy(
         update={"delivery": office.contracts["test_list"].delivery.model_copy(update={"mode": "full"})}
@@ -256,7 +258,16 @@ def test_what_was_seen_held_and_then_released_is_not_held(office):
 
 
 def test_the_review_counts_what_comes_changes_and_goes(office):
-    fields = ("full", {"quality": {"quarantined": {"warn": 0.9, "hold": 0.95}, "shrink": {"warn": 0.01, "hold": 0.99}}})
+    fields = (
+        "full",
+        {
+            "quality": {
+                "min_rows": 1,
+                "quarantined": {"warn": 0.9, "hold": 0.95},
+                "shrink": {"warn": 0.01, "hold": 0.99},
+            }
+        },
+    )
     office.contract("test_list", "penalty", PENALTY, mode=fields[0], **fields[1])
     office.deliver("test_list", *[penalty(n, uscc=uscc(1)) for n in range(50, 80)], day=0)
     office.publish()

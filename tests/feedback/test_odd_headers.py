@@ -121,14 +121,14 @@ def test_rows_below_odd_headers_go_all_the_way(office: Office, tmp_path: Path, s
     with (answered.folder / "需更正.csv").open(encoding="utf-8-sig", newline="") as stream:
         told = list(csv.reader(stream))
     assert told[0][8:] == heads
-    assert [row[8] for row in told[1:]] == [uscc(n) for n in (1, 2, 3)]
+    assert [row[9] for row in told[1:]] == [uscc(n) for n in (1, 2, 3)]
     shown = quarantine(office.settings, rat, None, 0, raw=True)
     assert [json.loads(r["raw"]) for r in shown["rows"]] == rows
     assert export(office.settings, rat, None, tmp_path / "all.jsonl")["rows"] == 3
     with Rows(office.layout) as page:
         assert [r.values for r in page.refused(rat, office.account("rat").batch_id, raw=True)] == rows
     contract(office, office.form, codes={"tax_grade_code": MENDED})
-    assert [n for _, n, _ in pipeline.replay(office.contracts["rat"], office.settings)] == [2]
+    assert [one.passed for one in pipeline.replay(office.contracts["rat"], office.settings)] == [2]
     assert [pipeline.ingest(office.contracts["rat"], b, office.settings, CLOCK)["accepted"] for b in
         pipeline.pending(office.contracts["rat"], office.settings)] == [2]  # fmt: skip
     assert quarantine(office.settings, office.contracts["rat"], None, 0, raw=False)["open"] == 1

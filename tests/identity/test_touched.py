@@ -90,6 +90,8 @@ def test_links_are_those_that_the_whole_registry_gives(tmp_path, monkeypatch, se
     assert [name for name, _ in narrowed] == [name for name, _ in whole]
     for (name, mine), (_, theirs) in zip(narrowed, whole, strict=True):
         assert mine == theirs, name
+    if seed:
+        return  # not every draw meets every rule
     said = str([rows for name, rows in whole if name.endswith("linked.parquet")])
     for rule in ("uscc", "org_code", "reg_no", "tax_no_is_uscc", "name", "shared_code"):
         assert f"'{rule}'" in said, "the case says nothing of a rule that is not met"

@@ -11,7 +11,7 @@ from servers import postgres
 
 TABLES = """
 CREATE TABLE task_instance (dag_id text, run_id text, pool text);
-CREATE TABLE slot_pool (pool text UNIQUE, slots int, description text, include_deferred bool);
+CREATE TABLE slot_pool (id serial PRIMARY KEY, pool text UNIQUE, slots int, description text, include_deferred bool);
 CREATE TABLE of_the_scheduler (said text);
 INSERT INTO task_instance VALUES ('d', 'r', 'department-1'), ('d', 'r', 'default_pool'), ('d', 'other', 'department-2');
 """

@@ -146,7 +146,7 @@ def reference(ready: Path, server: Server) -> Reference:
 
 def test_sigkill_at_every_mutating_call_leaves_old_or_new_and_the_next_run_cleans_up(ready, server, reference):
     counts = reference.counts
-    assert counts["link"] > 5 and counts["rename"] >= 3 and counts["fsync"] > 10
+    assert counts["link"] > 5 and counts["rename"] >= 2 and counts["fsync"] > 10
     killed = 0
     for call, n in reference.points():
         home = copy(ready, "killed")

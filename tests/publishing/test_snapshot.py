@@ -72,7 +72,7 @@ def test_untouched_files_are_shared_with_the_snapshot_before(tmp_path):
 def test_published_files_are_read_only_and_no_draft_is_left(tmp_path):
     made = companies(2).publish(tmp_path)
     modes = {stat.S_IMODE(p.stat().st_mode) for p in folder(tmp_path, made).rglob("*") if p.is_file()}
-    assert modes == {0o444}
+    assert modes == {0o400}
     assert not list(Layout(tmp_path).drafts.rglob("*"))
 
 

@@ -14,6 +14,7 @@ def admission(n: int) -> Admission:
     return Admission(
         "test_penalty", f"test_penalty-{n}", 0, n, **counts, new_subjects=0, verdict="accept", department="430000-TEST",
         kind="penalty", mode="increment", share="无条件", received_at="2026-11-20T10:00:00+08:00",
+        as_of="2026-11-20T10:00:00+08:00",
         files=(f"甲{n}.csv", f"乙{n}.csv"), versions={},
     )  # fmt: skip
 

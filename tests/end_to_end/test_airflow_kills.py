@@ -225,8 +225,9 @@ def _undisturbed(processes: AirflowProcesses, folder: Path) -> Path:
     contracts = load(settings.contracts).contracts
     order = [p["dataset"] for p in journal.entries(Layout(processes.home).journal) if p["revision"] == 0]
     for dataset in dict.fromkeys(order):
+        (taken,) = pipeline.outcomes(contracts[dataset], Settings(home=processes.home, contracts=processes.contracts))
         for delivery in pipeline.discover(contracts[dataset], settings):
-            landed = pipeline.land(contracts[dataset], delivery, settings, Clock())
+            landed = pipeline.land(contracts[dataset], delivery, settings, Clock(taken.batch.received_at))
             pipeline.ingest(contracts[dataset], landed, settings, Clock())
     pipeline.retry_waiting(contracts, settings, Clock())
     pipeline.publish(contracts, settings, Clock())

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from rich.markup import escape
 
+from chengxin import language
 from chengxin.cli.terminal import Console, Table
 from chengxin.connectors.receivers import outbox
 from chengxin.contracts.loader import load
@@ -159,10 +160,10 @@ def _snapshot(console: Console, snapshot: dict[str, Any] | None) -> None:
 def show_status(console: Console, result: dict[str, Any]) -> None:
     """Show the state of every data set and the current snapshots."""
     table = Table("数据集现状")
-    table.add_column("部门 / 数据集", overflow="fold", min_width=18)
+    table.add_column("部门 / 数据集", overflow="fold")
     for label in ("批次", *(label for _, label in COUNTS)):
-        table.add_column(label, justify="right", overflow="fold")
-    table.add_column("最近接收", justify="right", min_width=10)
+        table.add_column(label, justify="right", overflow="fold", no_wrap=language.chosen() == "zh")
+    table.add_column("最近接收", justify="right", overflow="fold", no_wrap=True)
     shown = ""
     for row in sorted(result["datasets"], key=lambda r: (r["department"], r["dataset"])):
         if row["department"] != shown:

@@ -76,9 +76,9 @@ def _last_delivery(session: Any, dataset: str) -> datetime | None:
 
     events = select(AssetEvent.extra).join(AssetModel, AssetEvent.asset_id == AssetModel.id)
     newest = events.where(AssetModel.uri == assets.admitted(dataset).uri).order_by(AssetEvent.timestamp.desc())
-    received = (session.scalar(newest.limit(1)) or {}).get("received_at")
+    counted = (session.scalar(newest.limit(1)) or {}).get("as_of")
     try:
-        return datetime.fromisoformat(received) if received else None
+        return datetime.fromisoformat(counted) if counted else None
     except (TypeError, ValueError):  # somebody made an event by hand; no run may fail to start for it
         return None
 

@@ -78,8 +78,8 @@ class Running:
             time.sleep(1)
         raise AssertionError("it did not happen in time")
 
-    def run(self, dag_id, run_id, **conf):
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
+    def run(self, dag_id, run_id, partition_key=None, **conf):
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf, "partition_key": partition_key}
         self.client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body).raise_for_status()
         self.client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
 

@@ -78,7 +78,7 @@ def _accounts_reach_what_their_roles_say(stack: Stack) -> None:
     own, other = DATASETS[:2]
     stack.airflow("roles", "create", "one_source")
     stack.airflow("roles", "add-perms", "one_source", "--resource", f"DAG:ingest__{own}", "--action", "can_read")
-    for name, role in (("li", "Viewer"), ("wang", "User"), ("zhao", "one_source")):
+    for name, role in (("li", "Viewer"), ("wang", "Clerk"), ("zhao", "one_source")):
         words = ["--role", role, "--firstname", name, "--lastname", name, "--email", f"{name}@localhost"]
         stack.airflow("users", "create", "--username", name, *words, "--password", f"{name}-secret")
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline_runs import chengxin, command
 
 from chengxin import pipeline
-from chengxin.clock import Clock
+from chengxin.clock import Clock, instant_of_timestamp
 from chengxin.connectors.files.drop import file_delivery
 from chengxin.publishing import reader
 from chengxin.settings import Settings
@@ -43,7 +43,7 @@ class FarOffice(Office):
         return Settings(home=work, contracts=self.folder / "contracts", workers=2, origin=self.url, work=work)
 
     def ingest(self, dataset: str, path: Path) -> dict[str, Any]:
-        contract, clock = self.contracts[dataset], Clock(START)
+        contract, clock = self.contracts[dataset], Clock(instant_of_timestamp(path.stat().st_mtime))
         landed = pipeline.land(contract, file_delivery(contract, path), self.settings, clock)
         pipeline.standardise(contract, landed, self.settings)
         pipeline.validate(contract, landed, self.settings, clock)

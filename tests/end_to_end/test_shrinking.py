@@ -10,12 +10,14 @@ from pipeline_runs import chengxin
 
 from deliveries import ARREARS, REGISTRATION, START, Office, company, counts, uscc
 
+SMALL = {"quality": {"min_rows": 1, "quarantined": {"warn": 0.9, "hold": 0.95}}}  # few rows count here
+
 
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
     office = Office(tmp_path)
     office.contract("test_reg", "registration", REGISTRATION)
-    office.contract("test_arrears", "tax_arrears", ARREARS, mode="full")
+    office.contract("test_arrears", "tax_arrears", ARREARS, mode="full", **SMALL)
     office.deliver("test_reg", *[company(n) for n in range(1, 31)], day=0)
     office.deliver("test_arrears", *[arrears(n) for n in range(1, 31)], day=1)
     return office
@@ -104,7 +106,7 @@ def test_after_a_release_the_next_delivery_is_compared_with_the_released_one(off
 def test_a_small_loss_is_a_warning_and_a_contract_may_be_stricter(office: Office) -> None:
     assert office.deliver("test_arrears", *[arrears(n) for n in range(1, 26)], day=2)["verdict"] == "warn"
     assert published(office) == 25
-    strict = {"quality": {"shrink": {"warn": 0.01, "hold": 0.1}}}
+    strict = {"quality": {"min_rows": 1, "shrink": {"warn": 0.01, "hold": 0.1}}}
     office.contract("test_arrears", "tax_arrears", ARREARS, mode="full", **strict)
     assert office.deliver("test_arrears", *[arrears(n) for n in range(1, 22)], day=3)["verdict"] == "hold"
 

@@ -16,7 +16,8 @@ import pyarrow as pa
 from chengxin.cleaning.stated.unit_words import stated_unit
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import ChengxinError, DeliveryCorrupt, DeliveryMismatch
-from chengxin.parsing.archives import PACKED, SUFFIXES, sources
+from chengxin.parsing.archive_members import PACKED, SUFFIXES
+from chengxin.parsing.archives import sources
 from chengxin.parsing.formats import describe
 from chengxin.parsing.reader import above, plan, read
 from chengxin.settings import Limits

@@ -1,5 +1,6 @@
 """The tasks that ask people before a doubtful publication: Airflow's own, with a form made of what is in doubt."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -55,9 +56,9 @@ class _Asks(HITLOperator):  # type: ignore[misc]  # the provider has no types
         context["task_state_store"].delete(AGAIN)
         return said
 
+    @abstractmethod
     def check(self, context: Any, said: Mapping[str, Any]) -> None:
         """Raise AnswerInvalid where the answer cannot count."""
-        raise NotImplementedError
 
     def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
         """Let an answer leave fields out, as one given through the API may; which have to be there, `check` knows."""

@@ -20,19 +20,24 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from chengxin.contracts.models import FileSpec
-from chengxin.errors import DeliveryMismatch
+from chengxin.parsing.archive_members import (
+    NOISE,
+    PACKED,
+    REPORT,
+    TARS,
+    UNREAD,
+    checked_name,
+    decoded,
+    file_name,
+    header_of,
+    is_chosen,
+    is_telling,
+    refused,
+    shown,
+)
 from chengxin.parsing.encoding.detection import MAGIC
 from chengxin.settings import Limits
 
-TARS = (".tar", ".tar.gz", ".tgz")
-PACKED = (".zip", ".gz", *TARS)
-#: Suffixes of packers that are not read; a department is told to use zip.
-UNREAD = (".rar", ".7z", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".lz4", ".z", ".cab", ".arj", ".lzh")
-SUFFIXES = {
-    "csv": (".csv", ".txt"), "tsv": (".tsv", ".txt", ".csv"),
-    "json": (".json",), "jsonl": (".jsonl", ".json", ".ndjson"),
-    "xlsx": (".xlsx",), "xls": (".xls",), "xml": (".xml",), "fixed": (".txt", ".dat", ".csv"),
-}  # fmt: skip
 #: Below this a high ratio harms nobody: a short column of equal values packs a thousandfold.
 RATIO_FLOOR = 64 << 20
 #: A workbook is held in memory by its reader, so its parts together may not be larger than this.
@@ -47,12 +52,10 @@ _PACKERS = frozenset({"zip / xlsx", "gzip", "RAR", "7z", "bzip2", "xz"})
 _MAGIC = tuple(magic for magic, name in MAGIC if name in _PACKERS)
 _ZIP = b"PK\x03\x04"
 _PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.I)
-_NOISE = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._[^/]*$|~\$[^/]*$)", re.IGNORECASE)
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, struct.error, EOFError, ValueError,
     OverflowError, NotImplementedError,
 )  # fmt: skip
-_REPORT = "请核对后重新打包报送"
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,9 @@ class _Meter:
         self.out += size
         most = self.limits.unpacked_bytes
         if self.spent + self.out > most:
-            raise _refused(self.archive, f"解压后超过上限 {_mib(most)} MiB，未再解压；请分成几次报送")
+            raise refused(self.archive, f"解压后超过上限 {_mib(most)} MiB，未再解压；请分成几次报送")
         if self.out > max(RATIO_FLOOR, self.limits.ratio * self.packed):
-            raise _refused(self.archive, f"压缩比超过 {self.limits.ratio}，疑似压缩炸弹，未再解压；{_REPORT}")
+            raise refused(self.archive, f"压缩比超过 {self.limits.ratio}，疑似压缩炸弹，未再解压；{REPORT}")
 
 
 @dataclass
@@ -103,7 +106,7 @@ class _Unpacking:
         """Stream one member into a folder of its own."""
         folder = self.scratch / f"{len(self.found):05d}"
         folder.mkdir(parents=True)
-        path = folder / _file_name(member)
+        path = folder / file_name(member)
         head = b""
         with path.open("xb") as out:
             while block := stream.read(_BLOCK):
@@ -111,14 +114,14 @@ class _Unpacking:
                 if not head:
                     head = block[:512]
                     self._refuse_nested(archive, member, head)
-                    self.headers.add(_header_of(block, self.spec))
+                    self.headers.add(header_of(block, self.spec))
                 out.write(block)
         self.found.append(Source(f"{archive}!{member}", path))
 
     def leave_out(self, member: str, head: bytes) -> None:
         """Remember how a member begins that the contract does not choose."""
-        if not _NOISE.search(member):
-            self.left_out[member] = _header_of(head, self.spec)
+        if not NOISE.search(member):
+            self.left_out[member] = header_of(head, self.spec)
 
     def refuse_left_out(self, archive: str) -> None:
         """Raise DeliveryMismatch where a member that is left out is named, or begins, as those that are read."""
@@ -129,11 +132,11 @@ class _Unpacking:
             stem, _, suffix = lower.rpartition(".")
             like = any(fnmatchcase(name, wanted) for name in (lower, lower.rsplit("/", 1)[-1]))
             if f".{suffix}" in _OTHER_FORMS and stem not in read:
-                like |= _is_telling(wanted) and fnmatchcase(stem.rsplit("/", 1)[-1], wanted.rpartition(".")[0])
+                like |= is_telling(wanted) and fnmatchcase(stem.rsplit("/", 1)[-1], wanted.rpartition(".")[0])
             if like or (header and header in self.headers):
-                raise _refused(
+                raise refused(
                     archive,
-                    f"里面的“{_shown(member)}”与要读的文件列名相同或名称相近，却不在合同 "
+                    f"里面的“{shown(member)}”与要读的文件列名相同或名称相近，却不在合同 "
                     f"file.member（{self.spec.member}）之列，其中的记录会漏读；"
                     "请按约定的文件名和格式重新打包报送，或修改合同 file.member",
                 )
@@ -142,7 +145,7 @@ class _Unpacking:
     def _refuse_nested(self, archive: str, member: str, head: bytes) -> None:
         workbook = self.spec.format == "xlsx" and head.startswith(_ZIP)
         if is_packed(head) and not workbook:
-            raise _refused(archive, f"里面的“{_shown(member)}”又是一个压缩包；请只压缩一层")
+            raise refused(archive, f"里面的“{shown(member)}”又是一个压缩包；请只压缩一层")
 
 
 def sources(files: Sequence[Path], spec: FileSpec, limits: Limits, scratch: Path) -> list[Source]:
@@ -156,7 +159,7 @@ def sources(files: Sequence[Path], spec: FileSpec, limits: Limits, scratch: Path
     for path in files:
         lower = path.name.lower()
         if lower.endswith(UNREAD):
-            raise _refused(path.name, "是不支持的压缩格式；请改用 zip 或 tar.gz")
+            raise refused(path.name, "是不支持的压缩格式；请改用 zip 或 tar.gz")
         if not lower.endswith(PACKED):
             _check_plain(path, spec, limits)
             plain.append(Source(path.name, path))
@@ -169,9 +172,9 @@ def sources(files: Sequence[Path], spec: FileSpec, limits: Limits, scratch: Path
         if len(work.found) > before:
             work.refuse_left_out(path.name)
         else:
-            inside = "、".join(f"“{_shown(name)}”" for name in list(work.left_out)[:3])
+            inside = "、".join(f"“{shown(name)}”" for name in list(work.left_out)[:3])
             only = f"，只有{inside}" if inside else ""
-            raise _refused(path.name, f"里面没有可读的数据文件{only}；请核对合同 file.member 与压缩包内容")
+            raise refused(path.name, f"里面没有可读的数据文件{only}；请核对合同 file.member 与压缩包内容")
         work.spent += meter.out
         plain += sorted(work.found[before:], key=lambda s: s.name)
     if spec.format == "xlsx":
@@ -202,7 +205,7 @@ def _check_packer(path: Path) -> None:
     if real and real != wanted:
         suffix = next(end for end in (*TARS, *PACKED) if lower.endswith(end))
         told = f"名为 {suffix}，实际是 {real.partition(' /')[0]}（只改文件名并不改变格式）"
-        raise _refused(path.name, f"{told}；请改用 zip 或 tar.gz 打包重报")
+        raise refused(path.name, f"{told}；请改用 zip 或 tar.gz 打包重报")
 
 
 def _check_plain(path: Path, spec: FileSpec, limits: Limits) -> None:
@@ -210,7 +213,7 @@ def _check_plain(path: Path, spec: FileSpec, limits: Limits) -> None:
         return
     with path.open("rb") as stream:
         if is_packed(stream.read(512)):
-            raise _refused(path.name, "的内容是压缩包，文件名却不是；请以 .zip、.tar.gz 或 .gz 结尾重新报送")
+            raise refused(path.name, "的内容是压缩包，文件名却不是；请以 .zip、.tar.gz 或 .gz 结尾重新报送")
 
 
 def _check_workbook(source: Source, limits: Limits) -> None:
@@ -235,18 +238,18 @@ def _unzip(path: Path, work: _Unpacking, meter: _Meter) -> None:
     with _opened_zip(path, meter) as archive:
         chosen: dict[str, zipfile.ZipInfo] = {}
         for info in archive.infolist():
-            name = _checked_name(path.name, _zip_name(info))
+            name = checked_name(path.name, _zip_name(info))
             mode = info.external_attr >> 16
             if info.is_dir() or name.endswith("/") or stat.S_ISDIR(mode):
                 continue
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-                raise _refused(path.name, f"里面的“{_shown(name)}”是链接或设备，不是普通文件；{_REPORT}")
-            if not _chosen(path.name, name, work.spec):
+                raise refused(path.name, f"里面的“{shown(name)}”是链接或设备，不是普通文件；{REPORT}")
+            if not is_chosen(path.name, name, work.spec):
                 with suppress(*_BROKEN, RuntimeError), archive.open(info) as stream:
                     work.leave_out(name, stream.read(_BEGINNING))
                 continue
             if name in chosen:
-                raise _refused(path.name, f"里面有两个同名文件“{_shown(name)}”；{_REPORT}")
+                raise refused(path.name, f"里面有两个同名文件“{shown(name)}”；{REPORT}")
             chosen[name] = info
         for name, info in chosen.items():
             _check_readable(path.name, name, info)
@@ -260,10 +263,10 @@ def _opened_zip(path: Path, meter: _Meter) -> Iterator[zipfile.ZipFile]:
     most = meter.limits.members
     with path.open("rb") as stream:
         if _directory_bytes(stream) > most * 1024:
-            raise _refused(meter.archive, f"里面的文件多于 {most} 个；请合并后重新报送")
+            raise refused(meter.archive, f"里面的文件多于 {most} 个；请合并后重新报送")
         with zipfile.ZipFile(stream) as archive:
             if len(archive.infolist()) > most:
-                raise _refused(meter.archive, f"里面的文件多于 {most} 个；请合并后重新报送")
+                raise refused(meter.archive, f"里面的文件多于 {most} 个；请合并后重新报送")
             yield archive
 
 
@@ -286,14 +289,14 @@ def _directory_bytes(stream: BinaryIO) -> int:
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
     """Return a member's name; without the UTF-8 flag its bytes are UTF-8 or, from Chinese Windows, GB18030."""
-    return info.orig_filename if info.flag_bits & 0x800 else _text(info.orig_filename.encode("cp437"))
+    return info.orig_filename if info.flag_bits & 0x800 else decoded(info.orig_filename.encode("cp437"))
 
 
 def _check_readable(archive: str, name: str, info: zipfile.ZipInfo) -> None:
     if info.flag_bits & 1:
-        raise _refused(archive, f"里面的“{_shown(name)}”带有密码，无法读取；请去掉密码后重新报送")
+        raise refused(archive, f"里面的“{shown(name)}”带有密码，无法读取；请去掉密码后重新报送")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise _refused(archive, f"里面的“{_shown(name)}”用了不支持的压缩方法；请用标准 zip（Deflate）重新打包")
+        raise refused(archive, f"里面的“{shown(name)}”用了不支持的压缩方法；请用标准 zip（Deflate）重新打包")
 
 
 # -- tar and gz
@@ -314,7 +317,7 @@ class _Counted:
         self.last_set = self.passed + filled if filled else self.last_set
         self.passed += len(block)
         if self.limit is not None and self.passed > self.limit:
-            raise _refused(self._meter.archive, f"文件头异常之大，疑似压缩炸弹，未再解压；{_REPORT}")
+            raise refused(self._meter.archive, f"文件头异常之大，疑似压缩炸弹，未再解压；{REPORT}")
         return block
 
 
@@ -327,7 +330,7 @@ def _untar(path: Path, work: _Unpacking, meter: _Meter) -> None:
             seen: set[str] = set()
             for number, info in enumerate(_members(archive, stream), 1):
                 if number > work.limits.members:
-                    raise _refused(path.name, f"里面的文件多于 {work.limits.members} 个；请合并后重新报送")
+                    raise refused(path.name, f"里面的文件多于 {work.limits.members} 个；请合并后重新报送")
                 _take_tar_member(path.name, archive, info, work, meter, seen)
             while block := stream.read(_BLOCK):  # to the end: only there gzip compares its checksum
                 meter.take(len(block))
@@ -350,15 +353,15 @@ def _members(archive: tarfile.TarFile, stream: _Counted) -> Iterator[tarfile.Tar
 def _take_tar_member(
     name: str, archive: tarfile.TarFile, info: tarfile.TarInfo, work: _Unpacking, meter: _Meter, seen: set[str]
 ) -> None:
-    member = _checked_name(name, _text(info.name.encode("utf-8", "surrogateescape")))
+    member = checked_name(name, decoded(info.name.encode("utf-8", "surrogateescape")))
     if info.isdir():
         return
     if not info.isreg() or info.issparse():
-        raise _refused(name, f"里面的“{_shown(member)}”是链接或设备，不是普通文件；{_REPORT}")
+        raise refused(name, f"里面的“{shown(member)}”是链接或设备，不是普通文件；{REPORT}")
     content = archive.extractfile(info)
     if content is None:
-        raise _refused(name, f"里面的“{_shown(member)}”无法读取；{_REPORT}")
-    if not _chosen(name, member, work.spec):
+        raise refused(name, f"里面的“{shown(member)}”无法读取；{REPORT}")
+    if not is_chosen(name, member, work.spec):
         head = b""
         while block := content.read(_BLOCK):
             meter.take(len(block))
@@ -366,7 +369,7 @@ def _take_tar_member(
         work.leave_out(member, head)
         return
     if member in seen:
-        raise _refused(name, f"里面有两个同名文件“{_shown(member)}”；{_REPORT}")
+        raise refused(name, f"里面有两个同名文件“{shown(member)}”；{REPORT}")
     seen.add(member)
     work.write(name, member, content, meter)
 
@@ -376,80 +379,16 @@ def _gunzip(path: Path, work: _Unpacking, meter: _Meter) -> None:
         work.write(path.name, path.name[: -len(".gz")] or path.name, stream, meter)
 
 
-# -- names and reasons
-
-
-def _is_telling(pattern: str) -> bool:
-    """Tell whether a pattern says more of a name than its suffix: 数据_*.csv does, *.csv does not."""
-    return len(re.sub(r"[*?\[\]]", "", pattern.rpartition(".")[0])) >= 2
-
-
-def _header_of(head: bytes, spec: FileSpec) -> bytes:
-    """Return the lines of a delimited text down to its column names, as bytes; empty where there are none."""
-    if spec.format not in {"csv", "tsv"} or not spec.header:
-        return b""
-    lines = head.removeprefix(b"\xef\xbb\xbf").splitlines()[: spec.header + spec.header_rows - 1]
-    return b"\n".join(line.strip() for line in lines) if lines and len(lines[-1]) > 8 else b""
-
-
-def _chosen(archive: str, name: str, spec: FileSpec) -> bool:
-    """Tell whether a member is data; a member of which nobody said what it is refuses the archive."""
-    if spec.member:
-        return fnmatchcase(name, spec.member) or fnmatchcase(name.rsplit("/", 1)[-1], spec.member)
-    if _NOISE.search(name):
-        return False
-    if name.lower().endswith(SUFFIXES[spec.format]):
-        return True
-    if name.lower().endswith(PACKED + UNREAD):
-        raise _refused(archive, f"里面的“{_shown(name)}”又是一个压缩包；请只压缩一层")
-    raise _refused(archive, f"里面的“{_shown(name)}”不像 {spec.format} 文件；请在合同 file.member 写明要读哪些文件")
-
-
-def _checked_name(archive: str, raw: str) -> str:
-    """Return a member's name with `/` between its parts; refuse what points outside or cannot be shown."""
-    name = raw.replace("\\", "/")
-    outside = name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/")
-    if outside:
-        raise _refused(archive, f"里面的“{_shown(name)}”指向压缩包之外；{_REPORT}")
-    if not name.strip("/ ") or not name.isprintable():
-        raise _refused(archive, f"里面的文件名“{_shown(name)}”含有控制字符或为空；{_REPORT}")
-    return name.removeprefix("./")
-
-
-def _text(raw: bytes) -> str:
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return raw.decode("ascii", "backslashreplace")
-
-
-def _file_name(member: str) -> str:
-    """Return the last part of a member's name, short enough for any file system; its suffix stays."""
-    name = member.rsplit("/", 1)[-1]
-    return name if len(name.encode()) <= 200 else name[-60:]
-
-
-def _shown(name: str) -> str:
-    text = "".join(c if c.isprintable() else "?" for c in name)
-    return text if len(text) <= 80 else f"{text[:80]}…"
-
-
 @contextmanager
 def _broken_is_told(archive: str) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
-        raise _refused(archive, "已损坏或不完整，无法解压；请重新报送") from error
+        raise refused(archive, "已损坏或不完整，无法解压；请重新报送") from error
     except OSError as error:
         if error.errno != errno.EINVAL:  # which says that the archive sent us to a place that cannot be
             raise
-        raise _refused(archive, "已损坏或不完整，无法解压；请重新报送") from error
-
-
-def _refused(archive: str, why: str) -> DeliveryMismatch:
-    return DeliveryMismatch(f"文件“{_shown(archive)}”{why}")
+        raise refused(archive, "已损坏或不完整，无法解压；请重新报送") from error
 
 
 def _mib(size: int) -> int:

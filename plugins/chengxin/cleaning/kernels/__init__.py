@@ -14,11 +14,12 @@ from chengxin.cleaning.kernels.dates import clean_date, clean_instant
 from chengxin.cleaning.kernels.documents import clean_document_no
 from chengxin.cleaning.kernels.identifiers import checked, clean_identifier, told_apart
 from chengxin.cleaning.kernels.money import clean_money
+from chengxin.cleaning.kernels.name_column import among, clean_name, no_names, without_unknown
 from chengxin.cleaning.kernels.names import name_key
 from chengxin.cleaning.kernels.numbers import clean_decimal, clean_flag, clean_integer, clean_phone, clean_year
 from chengxin.cleaning.kernels.places import abroad, clean_region
 from chengxin.cleaning.kernels.result import Cleaned, CleanOptions
-from chengxin.cleaning.kernels.text import among, clean_name, clean_text, no_names, without_unknown
+from chengxin.cleaning.kernels.text import clean_text
 from chengxin.model.elements import ElementType
 
 __all__ = [

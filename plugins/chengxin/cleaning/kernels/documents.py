@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chengxin.cleaning.kernels.name_column import without_unknown
 from chengxin.cleaning.kernels.names import LOST, MARKUP
 from chengxin.cleaning.kernels.result import Cleaned, CleanOptions, Findings
 from chengxin.cleaning.kernels.survey import BLOCK, Positions
-from chengxin.cleaning.kernels.text import prepare, without_lost, without_unknown
+from chengxin.cleaning.kernels.text import prepare, without_lost
 from chengxin.parsing.buffers import (
     Bytes,
     Mask,

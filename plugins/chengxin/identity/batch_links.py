@@ -16,7 +16,6 @@ Files of a links folder (one a revision of the batch):
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -27,14 +26,15 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
 from chengxin.engine.session import Connection, parquet, session
 from chengxin.errors import InvariantBroken
-from chengxin.facts import Admission, Batch
+from chengxin.facts import Batch
 from chengxin.identity import corrections as corrected
 from chengxin.identity import digests, duplicates, ledger, record_keys
 from chengxin.identity import withdrawals as withdrawn
-from chengxin.identity.by_code import RoleLink, link_role, prepare_lookup, tell_why
+from chengxin.identity.by_code import RoleLink, joined, link_role, prepare_lookup, roles_of, tell_why
 from chengxin.identity.conflicts import name_conflicts, near_duplicates, shared_numbers, unmatched_deletions
 from chengxin.identity.conflicts.shared_numbers import TWIN, SameNumber
 from chengxin.identity.founding import found, type_by_uscc
+from chengxin.identity.held_links import HeldLinks
 from chengxin.identity.ledger import Judgement
 from chengxin.identity.registrations import write_registry
 from chengxin.identity.registry import Registry
@@ -143,6 +143,19 @@ class Linking:
         return sorted(self.layout.standard(self.batch.dataset, self.batch.batch_id).glob("standard-*.parquet"))
 
     @cached_property
+    def _held(self) -> HeldLinks:
+        return HeldLinks(self.layout, self.registry.admissions, self.batch, self.order, self._group)
+
+    @property
+    def _group(self) -> str | None:
+        return self.identity if self.contract.delivery.route is not None else None
+
+    @property
+    def _reopened(self) -> list[Path]:
+        own = self.target / "reopened.parquet"
+        return [*self._held.files("reopened.parquet"), *([own] if own.exists() else [])]
+
+    @cached_property
     def links(self) -> dict[str, RoleLink]:
         """The roles to link, by name, with the columns that this contract fills."""
         return roles_of(self.contract)
@@ -174,15 +187,11 @@ class Linking:
                 TO '{self.target / "reopened.parquet"}' (FORMAT parquet)""")
             connection.unregister("reopen")
         batch_id = self.batch.batch_id
-        linked = self._held_files("linked.parquet", batch_id)
+        linked = self._held.files("linked.parquet", batch_id)
         connection.execute(f"""CREATE TEMP TABLE undone AS
             SELECT row_id, (row_id, adm_order) IN (SELECT (row_id, adm_order)
-                FROM {parquet(self._held_files("duplicates.parquet", batch_id))}) AS repeated
-            FROM {current(linked)} c WHERE {void(self._reopened(), "c")}""")
-
-    def _reopened(self) -> list[Path]:
-        own = self.target / "reopened.parquet"
-        return [*self._held_files("reopened.parquet"), *([own] if own.exists() else [])]
+                FROM {parquet(self._held.files("duplicates.parquet", batch_id))}) AS repeated
+            FROM {current(linked)} c WHERE {void(self._reopened, "c")}""")
 
     def _link(self, connection: Connection) -> int:
         founded = 0
@@ -200,10 +209,10 @@ class Linking:
         return founded
 
     def _write_linked(self, connection: Connection) -> None:
-        subject, subject_join = _joined(self.links["subject"], "linked_subject", "u", "o")
+        subject, subject_join = joined(self.links["subject"], "linked_subject", "u", "o")
         related, related_join = "CAST(NULL AS BIGINT)", ""
         if "related" in self.links:
-            related, related_join = _joined(self.links["related"], "linked_related", "v", "p")
+            related, related_join = joined(self.links["related"], "linked_related", "v", "p")
         missing = f"{subject} IS NULL"
         role = self.kind.roles.get("related")
         if role and role.required:
@@ -241,7 +250,7 @@ class Linking:
                 {self._payload()} AS payload, {self._twin(subject)} {self._near(subject, related)}
                 {renamed} AS renamed,
                 {record_keys.version_at(self.batch, self.contract.delivery.mode)} AS version_at,
-                {self.batch_order} AS batch_order, {self.order} AS adm_order
+                {self._held.batch_order} AS batch_order, {self.order} AS adm_order
             FROM rows s {subject_join} {related_join} {forced} LEFT JOIN subject_now w ON w.subject_id = o.subject_id
         ) TO '{self.target / "linked.parquet"}' (FORMAT parquet, COMPRESSION uncompressed)""")
         connection.execute(f"CREATE TEMP VIEW linked AS SELECT * FROM {parquet([self.target / 'linked.parquet'])}")
@@ -281,49 +290,22 @@ class Linking:
         if no_key or record_keys.STATUS not in pq.read_schema(self._standard[0]).names:
             return
         columns = [c for c in kind_columns(self.kind) if c.element and c.element.id in mapped]
-        unmatched_deletions.Missed(columns, self._batches, self._standard_of).write(connection, self.target, self.order)
-
-    @property
-    def _batches(self) -> dict[int, str]:
-        known = {a.order: a.batch_id for a in (*self._mine, *self._by_routes) if a.revision == 0}
-        return known | {self.batch_order: self.batch.batch_id}
-
-    def _standard_of(self, batch_id: str) -> list[Path]:
-        by_routes = {a.batch_id: a.dataset for a in self._by_routes}
-        dataset = by_routes.get(batch_id, self.batch.dataset)
-        return sorted(self.layout.standard(dataset, batch_id).glob("standard-*.parquet"))
-
-    @cached_property
-    def _by_routes(self) -> list[Admission]:
-        """Return the admissions of the other data sets of the group."""
-        if self.contract.delivery.route is None:
-            return []
-        return [a for a in self.registry.admissions if a.route == self.identity and a.dataset != self.contract.id]
-
-    def _routes(self) -> list[near_duplicates.Route]:
-        def files(of: str, name: str) -> list[Path]:
-            mine = (a for a in self._by_routes if a.dataset == of)
-            return [f for a in mine if (f := self.layout.links(of, a.batch_id, a.revision) / name).exists()]
-
-        return [
-            near_duplicates.Route(
-                files(of, "linked.parquet"), files(of, "withdrawn.parquet"), void(files(of, "reopened.parquet"), "c")
-            )
-            for of in sorted({a.dataset for a in self._by_routes})
-        ]
+        unmatched_deletions.Missed(columns, self._held.batches, self._held.standard).write(
+            connection, self.target, self.order
+        )
 
     def _write_same_number(self, connection: Connection) -> None:
         if not self._twin("0"):
             return
-        linked = self._held_files("linked.parquet") if self._by_number or self.contract.delivery.mode != "full" else []
+        linked = self._held.files("linked.parquet") if self._by_number or self.contract.delivery.mode != "full" else []
         key = record_keys.record_id(self.identity, self.kind, "''") if self.kind.key else None
         same = SameNumber(
             self._by_number,
             key,
             linked,
-            void(self._reopened(), "c"),
-            self._batches,
-            self._standard_of,
+            void(self._reopened, "c"),
+            self._held.batches,
+            self._held.standard,
             lambda: self._repeated(connection, TWIN),
         )
         same.write(connection, self.target, self.order)
@@ -331,15 +313,15 @@ class Linking:
     def _write_alike(self, connection: Connection) -> None:
         if not self._near("0", "0"):
             return
-        linked = self._held_files("linked.parquet") if self.contract.delivery.mode != "full" else []
+        linked = self._held.files("linked.parquet") if self.contract.delivery.mode != "full" else []
         found = near_duplicates.Alike(
             self.kind,
             self._by_number,
             linked,
-            void(self._reopened(), "c"),
-            self._routes(),
-            self._batches,
-            self._standard_of,
+            void(self._reopened, "c"),
+            self._held.routes(),
+            self._held.batches,
+            self._held.standard,
             lambda: self._repeated(connection, near_duplicates.NEAR),
         )
         told = self.target / shared_numbers.NAME
@@ -349,28 +331,9 @@ class Linking:
         says = record_keys.payload(self.kind)
         return f"CASE WHEN NOT {self.withdrawal} THEN {says} END" if self.withdrawal else says
 
-    @cached_property
-    def batch_order(self) -> int:
-        """The place of the batch's first admission in the journal."""
-        return next((a.order for a in self._mine if a.batch_id == self.batch.batch_id), self.order)
-
-    @cached_property
-    def _mine(self) -> list[Admission]:
-        return [a for a in self.registry.admissions if a.dataset == self.contract.id]
-
-    def _held_files(self, name: str, batch_id: str | None = None) -> list[Path]:
-        if name not in self._found:
-            paths = ((a.batch_id, self.layout.links(a.dataset, a.batch_id, a.revision) / name) for a in self._mine)
-            self._found[name] = [(batch, path) for batch, path in paths if path.exists()]
-        return [path for batch, path in self._found[name] if batch_id in {None, batch}]
-
-    @cached_property
-    def _found(self) -> dict[str, list[tuple[str, Path]]]:
-        return {}
-
     def _write_duplicates(self, connection: Connection) -> None:
-        linked, said, gone = (self._held_files(f"{n}.parquet") for n in ("linked", "duplicates", "withdrawn"))
-        create_held(connection, linked, said, gone, self._reopened())
+        linked, said, gone = (self._held.files(f"{n}.parquet") for n in ("linked", "duplicates", "withdrawn"))
+        create_held(connection, linked, said, gone, self._reopened)
         twice = self._repeated(connection, "hash(record_id)")
         any_held, withdraws = bool(linked), self.withdrawal is not None
         duplicates.write(connection, twice, self.target, self.order, any_held=any_held, withdraws=withdraws)
@@ -389,9 +352,9 @@ class Linking:
 
     def _write_withdrawn(self, connection: Connection) -> dict[str, int]:
         """Withdraw what a full delivery lacks; return what is kept for its refused rows."""
-        if self.contract.delivery.mode != "full" or not self._held_files("linked.parquet"):
+        if self.contract.delivery.mode != "full" or not self._held.files("linked.parquet"):
             return {}
-        newer = self._newer_full()
+        newer = self._held.newer_full()
         if newer:
             missing = withdrawn.overtaken(newer)
         elif not self.again and self.batch.mode == "full":  # replayed rows are no whole list
@@ -401,15 +364,6 @@ class Linking:
         spare = partial(self.spare, connection, newer.batch_id if newer else self.batch.batch_id)
         kept = withdrawn.write(connection, missing, spare, self.target, self.order)
         return {} if newer else kept
-
-    def _newer_full(self) -> Admission | None:
-        """Return the newest full delivery of the data set if it is newer than this batch."""
-        place: dict[str, tuple[datetime, int, Admission]] = {}
-        for a in self._mine:
-            if a.mode == "full" and a.batch_id != self.batch.batch_id:
-                place.setdefault(a.batch_id, (datetime.fromisoformat(a.as_of), a.order, a))
-        newest = max(place.values(), key=lambda p: p[:2], default=None)
-        return newest[2] if newest and newest[:2] > (self.batch.as_of, self.batch_order) else None
 
     def _deleted(self, connection: Connection) -> int:
         """Count the rows that withdraw their record and are not mere repetitions."""
@@ -440,22 +394,6 @@ class Linking:
         if tried != connection.execute("SELECT count(*) FROM rows").fetchall()[0][0]:
             raise InvariantBroken(f"{self.batch.batch_id}：关联后行数 {tried} 与标准化行数不符，停止处理")
         return outcome
-
-
-def roles_of(contract: Contract) -> dict[str, RoleLink]:
-    """Return the roles to link, by name, with the columns that the contract fills."""
-    plan = plan_of(contract)
-    filled = {c.element.id for c in plan.columns}
-    return {role: RoleLink.of(role, declared, filled) for role, declared in plan.kind.roles.items()}
-
-
-def _joined(link: RoleLink, others: str, by_uscc: str, by_other: str) -> tuple[str, str]:
-    """Return (subject_id expression, joins) of a role over the row `s`."""
-    join = f"LEFT JOIN {others} {by_other} ON {by_other}.row_id = s.row_id"
-    if "uscc" not in link.fields:
-        return f"{by_other}.subject_id", join
-    join = f"LEFT JOIN lookup_uscc {by_uscc} ON {by_uscc}.uscc = s.{link.fields['uscc']} {join}"
-    return f"coalesce({by_uscc}.subject_id, {by_other}.subject_id)", join
 
 
 def _rows(connection: Connection, path: Path) -> int:

@@ -9,6 +9,8 @@ Each step is one named SQL statement, and the steps narrow: who is found by the 
 
 from dataclasses import dataclass
 
+from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import plan_of
 from chengxin.engine.session import Connection
 from chengxin.model.kinds import Role
 
@@ -159,3 +161,19 @@ def _name_step(link: RoleLink, into: str) -> str:
                        ELSE {region} = w.part OR ({region} = '4300' AND left(w.part, 2) = '43') END
               AND ({legal_rep} IS NULL OR w.legal_rep IS NULL OR {legal_rep} = w.legal_rep))
         GROUP BY row_id HAVING min(subject_id) = max(subject_id)"""
+
+
+def roles_of(contract: Contract) -> dict[str, RoleLink]:
+    """Return the roles to link, by name, with the columns that the contract fills."""
+    plan = plan_of(contract)
+    filled = {c.element.id for c in plan.columns}
+    return {role: RoleLink.of(role, declared, filled) for role, declared in plan.kind.roles.items()}
+
+
+def joined(link: RoleLink, others: str, by_uscc: str, by_other: str) -> tuple[str, str]:
+    """Return (subject_id expression, joins) of a role over the row `s`."""
+    join = f"LEFT JOIN {others} {by_other} ON {by_other}.row_id = s.row_id"
+    if "uscc" not in link.fields:
+        return f"{by_other}.subject_id", join
+    join = f"LEFT JOIN lookup_uscc {by_uscc} ON {by_uscc}.uscc = s.{link.fields['uscc']} {join}"
+    return f"coalesce({by_uscc}.subject_id, {by_other}.subject_id)", join

@@ -18,7 +18,8 @@ from chengxin.engine.session import session
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission, Batch, as_json
 from chengxin.identity import ledger, reopened_links
-from chengxin.identity.batch_links import Linking, Outcome, roles_of
+from chengxin.identity.batch_links import Linking, Outcome
+from chengxin.identity.by_code import roles_of
 from chengxin.identity.ledger import Judgement
 from chengxin.identity.registry import Registry
 from chengxin.model.kinds import kinds

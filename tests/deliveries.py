@@ -29,7 +29,6 @@ from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
-LETTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 REGISTRATION = ("subject_name", "uscc", "org_code", "reg_no", "legal_rep_name", "reg_status_code", "region_code")
 PENALTY = ("subject_name", "uscc", "org_code", "reg_no", "tax_no", "person_doc_no", "legal_rep_name", "region_code",

@@ -20,8 +20,6 @@ from deliveries import (
     uscc,
 )
 
-SOMEBODY = {"person_name": "示例甲", "person_doc_no": person_doc(1), "region_code": "430304"}
-
 
 @pytest.fixture
 def office(tmp_path: Path) -> Office:

@@ -48,6 +48,15 @@ def sources(office: Office) -> list[tuple[str, bool]]:
     return office.table("record_source", "dataset, is_shown")
 
 
+def test_a_delivery_that_only_repeats_a_part_is_published(office: Office) -> None:
+    office.deliver("test_province", fine(1, "省"), day=1)
+    office.deliver("test_city", fine(1, "市"), day=1)
+    before = shown(office)
+    # The sources of company 1 are written again as they were; company 3 lies in another part.
+    assert counts(office.deliver("test_city", fine(1, "市"), fine(7, "新", 3), day=2)) == (1, 0, 1, 0)
+    assert sorted(shown(office)) == sorted([*before, ("新", "test_city")])
+
+
 def test_a_decision_by_two_routes_is_one_record_with_two_sources(office: Office) -> None:
     assert counts(office.deliver("test_city", fine(1, "市"), fine(2, "仅市"), day=1)) == (2, 0, 0, 0)
     assert counts(office.deliver("test_province", fine(1, "省"), day=2)) == (1, 0, 0, 0)

@@ -22,7 +22,6 @@ from object_stores import Server, s3_server
 from warm import Warm
 
 BUCKET = "kills"
-NOTES = ("feedback/",)  # what is sent again after a kill bears the same number, but is noted once more
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from refusals import right, wrong
 
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.connectors.receivers import ROWS_A_POST
 from chengxin.contracts.lint import lint_contract
 from chengxin.model.rules import rules
-from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, reg_no, uscc
+from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, person_doc, reg_no, uscc
 from servers import Answer, Api, postgres
 
 CLOCK = Clock(START)
@@ -29,14 +30,6 @@ def office(tmp_path: Path) -> Office:
     office.contract("pen", "penalty", ("source_record_id", *PENALTY))
     office.deliver("reg", *(company(n) for n in range(1, 6)), day=0)
     return office
-
-
-def wrong(n: int, **more):
-    return penalty(n, source_record_id=f"k{n}", subject_name=f"湖南示例{n}有限公司", uscc=uscc(n)[:-1] + "I") | more
-
-
-def right(n: int, **more):
-    return wrong(n) | {"uscc": uscc(n)} | more
 
 
 def bare(row: dict) -> dict:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from refusals import right, wrong
 
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.contracts.corrections import COLUMNS, SHEET
-from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
+from deliveries import PENALTY, REGISTRATION, START, Office, company, uscc
 
 CLOCK = Clock(START)
 NAMES = ("source_record_id", *PENALTY, "delivery_status_code")
@@ -26,14 +27,6 @@ def office(tmp_path: Path) -> Office:
     office.contract("pen", "penalty", NAMES)
     office.deliver("reg", *(company(n) for n in range(1, 12)), day=0)
     return office
-
-
-def wrong(n: int, **more):
-    return penalty(n, source_record_id=f"k{n}", subject_name=f"湖南示例{n}有限公司", uscc=uscc(n)[:-1] + "I") | more
-
-
-def right(n: int, **more):
-    return wrong(n) | {"uscc": uscc(n)} | more
 
 
 def answer(office: Office, dataset: str = "pen", **more):

@@ -5,13 +5,14 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from refusals import right, wrong
 
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.connectors.files.drop import file_delivery
 from chengxin.model.assessment import assessment
 from chengxin.model.working_days import working_days
-from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, uscc
+from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, person_doc, uscc
 
 NAMES = ("source_record_id", *PENALTY)
 
@@ -23,14 +24,6 @@ def office(tmp_path: Path) -> Office:
     office.contract("pen", "penalty", NAMES)
     office.deliver("reg", *(company(n) for n in range(1, 6)), day=0)
     return office
-
-
-def wrong(n: int, **more):
-    return penalty(n, source_record_id=f"k{n}", subject_name=f"湖南示例{n}有限公司", uscc=uscc(n)[:-1] + "I") | more
-
-
-def right(n: int, **more):
-    return wrong(n) | {"uscc": uscc(n)} | more
 
 
 def answer(office: Office, day: float = 0):

@@ -6,11 +6,16 @@ none) | value, where `~` parts the values of even and odd rows and braces name w
 
 import csv
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import openpyxl
 import xlwt
+import yaml
 
+from chengxin.contracts.loader import read_contract
+from chengxin.contracts.models import Contract
 from deliveries import org_code, person_doc, reg_no, uscc
 
 ROWS = 40
@@ -255,4 +260,27 @@ def write(name: str, folder: Path) -> Path:
                 for x, value in enumerate(row):
                     sheet.write(y, x, value)
             old.save(str(path))
+    return path
+
+
+def as_contract(text: str, folder: Path, *, decided: bool = False) -> Contract:
+    """Read a draft as the loader does; decided: as a person left it who ignored every open column."""
+    if decided:
+        text = re.sub(r"(?m)^  \w+_code: \{.*$", lambda codes: codes[0].replace("待定", "1"), text)
+        text = (
+            text.replace("unit: 待定", "unit: 元")
+            .replace("legal: 待定", "legal: 测试")
+            .replace(": 待定", ": 本用途不归集")
+        )
+    dataset = yaml.safe_load(text)["id"]
+    path = folder / f"{dataset}.yaml"
+    path.write_text(text, "utf-8")
+    contract, problems = read_contract(path, folder)
+    assert contract is not None, problems
+    return contract
+
+
+def table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([header, *rows])
     return path

@@ -1,6 +1,5 @@
 """A draft is a contract that a person can finish: nothing left out, nothing guessed, no real value in it."""
 
-import csv
 import re
 import sqlite3
 import zipfile
@@ -9,13 +8,11 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-import yaml
-from never_seen_lists import LISTS, expected, values, write
+from never_seen_lists import LISTS, as_contract, expected, table, values, write
 
 from chengxin.cleaning.mapper import standardise_rows
 from chengxin.contracts.lint import lint_contract
-from chengxin.contracts.loader import load, read_contract
-from chengxin.contracts.models import Contract
+from chengxin.contracts.loader import load
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch, SourceUnavailable
 from chengxin.model.codelists import codelists
 from chengxin.model.regions import code_of_name
@@ -32,29 +29,6 @@ PENALTY = Wishes(kind="penalty", department=("430000-T", "测试部门"))
 
 def drafted(path: Path, wishes: Wishes = WISHES) -> Draft:
     return draft(look_at(str(path)), KNOWN, wishes)
-
-
-def as_contract(text: str, folder: Path, *, decided: bool = False) -> Contract:
-    """Read a draft as the loader does; decided: as a person left it who ignored every open column."""
-    if decided:
-        text = re.sub(r"(?m)^  \w+_code: \{.*$", lambda codes: codes[0].replace("待定", "1"), text)
-        text = (
-            text.replace("unit: 待定", "unit: 元")
-            .replace("legal: 待定", "legal: 测试")
-            .replace(": 待定", ": 本用途不归集")
-        )
-    dataset = yaml.safe_load(text)["id"]
-    path = folder / f"{dataset}.yaml"
-    path.write_text(text, "utf-8")
-    contract, problems = read_contract(path, folder)
-    assert contract is not None, problems
-    return contract
-
-
-def table(path: Path, header: list[str], rows: list[list[str]]) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream).writerows([header, *rows])
-    return path
 
 
 @pytest.fixture(scope="module", params=sorted(LISTS))

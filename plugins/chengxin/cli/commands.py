@@ -110,7 +110,7 @@ def release_command(
     from chengxin.cli.work import release_batch
 
     if not reason.strip():
-        raise click.UsageError("--reason 不能为空：请写明为何放行、由谁核实")
+        raise click.UsageError("--reason 不能为空：请写明为何放行、如何核实")
     contract = context.contract(dataset)
     context.batch(contract, batch_id)
     said = (reason.strip(), (by or "").strip() or getpass.getuser())

@@ -4,12 +4,11 @@ A code that several subjects bear founds nobody: its row waits, or every deliver
 """
 
 from chengxin.engine.session import Connection
-from chengxin.identity.by_code import RoleLink, link_role
+from chengxin.identity.by_code import CODES, RoleLink, link_role
 from chengxin.model.kinds import Kind
 
 # By which codes a subject may be founded, best first. A name alone founds nobody.
 FOUNDING_CODES = {"organisation": ("uscc", "org_code", "reg_no"), "person": ("person_doc",)}
-IDENTIFIER_PARTS = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 
 
 def found(connection: Connection, kind: Kind, link: RoleLink, next_id: int, founding: str) -> int:
@@ -78,7 +77,7 @@ def identifiers_of(link: RoleLink, subject: str, rows: str) -> str:
     selects = [
         f"SELECT {subject} AS subject_id, '{part}' AS identifier_type, s.{link.fields[part]} AS identifier_value,"
         f" s.row_id FROM {rows} WHERE s.{link.fields[part]} IS NOT NULL"
-        for part in IDENTIFIER_PARTS
+        for part in CODES
         if part in link.fields
     ]
     if "uscc" in link.fields:

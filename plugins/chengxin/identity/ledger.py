@@ -17,12 +17,12 @@ import pyarrow as pa
 
 from chengxin.engine.session import Connection, create_table
 from chengxin.errors import InvariantBroken
+from chengxin.identity.by_code import CODES
 from chengxin.store import journal
 from chengxin.store.layout import Layout
 from chengxin.store.lock import held
 
 Verdict = Literal["positive", "negative"]
-IDENTIFIERS = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def judge(
     score: float | None = None,
 ) -> Judgement:
     """Enter a judgement. Raise ValueError when it says nothing that can be followed."""
-    if part not in ("name_key", *IDENTIFIERS) or (verdict == "negative" and part != "name_key"):
+    if part not in ("name_key", *CODES) or (verdict == "negative" and part != "name_key"):
         raise ValueError("a judgement is about a name_key or an identifier, a negative one about a name_key")
     if not (value and author.strip() and reason.strip()):
         raise ValueError("a judgement needs a value, an author and a reason")

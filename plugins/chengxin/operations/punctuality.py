@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.operations import deliveries
+from chengxin.operations.index.lists import GROWING
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 
-LEAST, FACTOR = 20, 1.5  # waiting rows of a week that are worth a word, and by how much more than the week before
 WEEK = timedelta(days=7)
 
 
@@ -27,7 +27,7 @@ class Standing:
     @property
     def growing(self) -> bool:
         """Tell whether the last week left clearly more rows waiting than the one before."""
-        return self.week >= LEAST and self.week > FACTOR * self.week_before
+        return self.week >= GROWING[0] and self.week > GROWING[1] * self.week_before
 
     def words(self) -> str:
         """Say in Chinese what has grown."""

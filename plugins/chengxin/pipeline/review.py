@@ -29,6 +29,7 @@ from chengxin.records import journal
 from chengxin.settings import Settings
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
+from chengxin.store.manifest import Manifest
 
 SHRINK = "volume.shrink"
 
@@ -118,7 +119,7 @@ def review(contracts: Mapping[str, Contract], settings: Settings) -> Review | No
         upto,
         tuple(separable),
         tuple(told(None, layout, now).get("rejected", ())),
-        tuple(_masked(change) for change in _changes(contracts, admissions, settings)),
+        tuple(_masked(change) for change in _changes(contracts, admissions, now, settings)),
     )
 
 
@@ -130,11 +131,13 @@ def released(contracts: Mapping[str, Contract], settings: Settings) -> list[Admi
     return awaiting(layout, everything, now, sealed_of(contracts, everything, now))
 
 
-def _changes(contracts: Mapping[str, Contract], admissions: tuple[Admission, ...], settings: Settings) -> list[Change]:
-    layout = Layout(settings.home)
-    now = commit.current(layout, "government")
+def _changes(
+    contracts: Mapping[str, Contract], admissions: tuple[Admission, ...], now: Manifest | None, settings: Settings
+) -> list[Change]:
     limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
-    return list(changes(layout, contracts, admissions, sealed_of(contracts, admissions, now), now, **limits))
+    return list(
+        changes(Layout(settings.home), contracts, admissions, sealed_of(contracts, admissions, now), now, **limits)
+    )
 
 
 def _masked(change: Change) -> Change:

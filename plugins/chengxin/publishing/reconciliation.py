@@ -1,6 +1,6 @@
 """Reconciliation: every received row is in exactly one state, and the draft holds exactly what the accounts say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -76,15 +76,8 @@ def check_sources(
     """Check that each record with sources shows just one of them, and that it is the row in credit_record."""
     if not any((draft.folder / RECORD_SOURCE).glob("*.parquet")):
         return
-    kept = layout.snapshot("government", previous.snapshot_id) if previous else draft.folder
-
-    def paths(table: str, parts: set[str]) -> list[Path]:
-        entry = draft.tables.get(table)
-        named = [f"{table}/{f.name}" for f in entry.files if f.part in parts] if entry else []
-        return [path for n in named for path in dict.fromkeys((draft.folder / n, kept / n)) if path.exists()]
-
     parts = {f.part for f in draft.tables[RECORD_SOURCE].files}
-    sources, records = paths(RECORD_SOURCE, parts), paths(CREDIT_RECORD, parts)
+    sources, records = (_files(layout, draft, previous, table, parts) for table in (RECORD_SOURCE, CREDIT_RECORD))
     with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
         place = "record_id, dataset, batch_id, source_file, source_row"
         found = f"SELECT {place} FROM {parquet(sources)} WHERE is_shown EXCEPT SELECT {place} FROM {parquet(records)}"
@@ -104,17 +97,7 @@ def check_subjects(
     records = sorted((draft.folder / CREDIT_RECORD).glob("*.parquet"))
     if not records:
         return
-    kept = layout.snapshot("government", previous.snapshot_id) if previous else draft.folder
-    subjects = (
-        [
-            path
-            for f in draft.tables["subject"].files
-            for path in (draft.folder / "subject" / f.name, kept / "subject" / f.name)
-            if path.exists()
-        ]
-        if "subject" in draft.tables
-        else []
-    )
+    subjects = _files(layout, draft, previous, "subject")
     if not subjects:
         raise InvariantBroken("有信用记录而没有主体表；停止发布")
     with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
@@ -122,6 +105,16 @@ def check_subjects(
             WHERE subject_id NOT IN (SELECT subject_id FROM {parquet(subjects)})""").fetchall()[0][0]
     if orphans:
         raise InvariantBroken(f"有 {orphans} 个记录主体不在主体表中；停止发布")
+
+
+def _files(
+    layout: Layout, draft: Draft, previous: Manifest | None, table: str, parts: Collection[str] | None = None
+) -> list[Path]:
+    """Return the files of a table, each once: a part that was written again as it was has its old name."""
+    kept = layout.snapshot("government", previous.snapshot_id) if previous else draft.folder
+    entry = draft.tables.get(table)
+    named = [f"{table}/{f.name}" for f in entry.files if parts is None or f.part in parts] if entry else []
+    return [draft.folder / n if (draft.folder / n).exists() else kept / n for n in named]
 
 
 def _rows(folder: Path, kind: str) -> int:

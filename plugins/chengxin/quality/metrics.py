@@ -109,11 +109,6 @@ class Answer:
     finish: Callable[..., Any]
 
 
-def map_metric_of(expectation_type: str) -> str | None:
-    """Return the map metric of an expectation type; None for aggregate and table types."""
-    return _MAP_OF.get(expectation_type)
-
-
 def condition_of(expectation: Mapping[str, Any], types: Types) -> Condition | None:
     """Return which rows an expectation judges and which break it; None for aggregate and table types."""
     metric = _MAP_OF.get(expectation["type"])

@@ -1,6 +1,6 @@
 """Which refused rows a later batch has mended: by replay, by the source's own key, or by name and key fields.
 
-Lines that could not be split are known by their cells (damaged_lines.py). A row of our own table that came back says
+Lines that could not be split are known by their cells (damage/lines.py). A row of our own table that came back says
 which row it answers; that holds where something else of the two agrees, or where nothing names the refused one.
 
 Also which came once more, as they were or in our table, and were refused again: the newest of these is to be mended.

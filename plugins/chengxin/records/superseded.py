@@ -1,6 +1,6 @@
 """Waiting rows whose record came again, mended, and was taken: they are its older versions, and wait for nobody.
 
-Which row is which is known as refused rows are (mending.py), with more care, since what waits is usable: by the
+Which row is which is known as refused rows are (resubmissions.py), with more care, since what waits is usable: by the
 source's own number where it names the record; else by that number and all key fields, under the same name or as a
 record not known before; else, where a number of documents is a key field, by these and the name, as a record not known
 before. A change of a name is known by its day, what it says and the name before.

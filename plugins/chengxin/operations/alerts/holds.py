@@ -11,7 +11,7 @@ from chengxin.store.layout import Layout
 class Hold:
     """A held batch. why: its critical findings, in Chinese. rules: of these. mismatch: columns that do not fit, or ''.
 
-    releasable: a person may let it in, because some row of it is usable.
+    releasable: a person may let it in: its columns fit, and some row of it is usable or none came.
     """
 
     dataset: str

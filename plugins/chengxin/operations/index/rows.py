@@ -1,6 +1,6 @@
 """The refused (疑问) and the waiting (未关联) rows themselves, read from the batches' files a page at a time.
 
-Values leave this module hidden (hiding.py) unless the caller says that the reader may see them as sent.
+Values leave this module hidden (redaction.py) unless the caller says that the reader may see them as sent.
 """
 
 import json

@@ -15,6 +15,7 @@ from chengxin.contracts.cadence import due_after, periods
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import Plan, plan_of
 from chengxin.facts import COUNTS
+from chengxin.feedback.answers import newest
 from chengxin.model.assessment import MEASURES, Assessment
 from chengxin.model.schema import element_columns
 from chengxin.model.working_days import WorkingDays
@@ -223,7 +224,7 @@ class _Measuring:
 
     def _answer(self, batch_id: str) -> None:
         if self._contract.feedback.to != "none":
-            folder = _newest_answer(self._layout, self._contract.id, batch_id)
+            folder = newest(self._layout, self._contract.id, batch_id)
             self._found.count(answers=1, answered=int(folder is not None and (folder / "sent.json").exists()))
 
     def _corrections(self) -> None:
@@ -235,7 +236,7 @@ class _Measuring:
             if not account or not account[2] or day < earliest:
                 continue
             until = month.rules.mended_by(day, month.days)
-            answer = _newest_answer(self._layout, self._contract.id, batch_id) if self._within(until) else None
+            answer = newest(self._layout, self._contract.id, batch_id) if self._within(until) else None
             refused = (_read(answer, RECEIPT) or {}).get("refused") if answer else None
             if refused:
                 self._mended(day, until, refused)
@@ -259,10 +260,3 @@ def _read(folder: Path, name: str) -> dict[str, Any] | None:
         return dict(atomic.read_json(folder / name))
     except (FileNotFoundError, ValueError):
         return None
-
-
-def _newest_answer(layout: Layout, dataset: str, batch_id: str) -> Path | None:
-    """Return the folder of the newest answer to a batch."""
-    folder = layout.home / "feedback" / dataset / batch_id
-    revisions = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
-    return max(revisions, default=None)

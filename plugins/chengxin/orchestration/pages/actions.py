@@ -6,6 +6,7 @@ So Airflow checks session, permission and form by itself, and the run with its a
 from dataclasses import dataclass, field
 from typing import Any
 
+from chengxin.operations.alerts.holds import Hold
 from chengxin.orchestration import forms
 from chengxin.orchestration.ingest import dag_id
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
@@ -71,15 +72,13 @@ def reopen(dataset: str, batch_id: str) -> Action:
     return Action("reopen", "撤销办结", text, dag_id(dataset), conf, reason=True, rows=True)
 
 
-def of_batch(row: Any, verdict: dict[str, Any], passed: int, *, settled: bool = False) -> list[Action]:
+def of_batch(row: Any, hold: Hold | None, *, settled: bool = False) -> list[Action]:
     """Return what may be started about one batch: a held one is released; refused rows are replayed, or settled.
 
-    passed: its usable rows. A batch without any, or whose columns do not fit, cannot be released. settled: whether some
-    of its refused rows were settled by hand.
+    hold: why it is held; None where it is not. settled: whether some of its refused rows were settled by hand.
     """
-    if row["state"] == "held":
-        usable = verdict and passed and not row["mismatch"]
-        return [release(row["dataset"], row["batch_id"])] if usable else []
+    if hold:
+        return [release(row["dataset"], row["batch_id"])] if hold.releasable else []
     if not row["quarantined"] or row["state"] != "admitted":
         return []
     name = (row["dataset"], row["batch_id"])

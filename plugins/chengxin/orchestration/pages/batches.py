@@ -76,14 +76,14 @@ def batch(
     told = answers.refused(home.layout.home, dataset, batch_id)
     verdict = _json(home.layout.validation(dataset, batch_id) / "verdict.json")
     verdict.get("findings", []).sort(key=lambda f: SEVERITIES.index(f["severity"]))
-    passed = _json(home.layout.standard(dataset, batch_id) / "summary.json").get("passed", 0)
+    hold = hold_of(home.layout, dataset, batch_id) if row["state"] == "held" else None
     settled = told is not None and bool(told.closed)
-    startable = actions.of_batch(row, verdict, passed, settled=settled) if reader.may_start(dataset) else []
+    startable = actions.of_batch(row, hold, settled=settled) if reader.may_start(dataset) else []
     paused = bool(startable) and airflow_runs.is_paused(session, dag_of(dataset))
     return page(
         request, reader, "batch.html.j2", section="batches", actions=startable, paused=paused,
         row=row, contract=contract, verdict=verdict, settled_by=settled_by, where=where,
-        hold=hold_of(home.layout, dataset, batch_id) if row["state"] == "held" else None,
+        hold=hold,
         receipt=_json(home.layout.landing(dataset, batch_id) / "receipt.json"), rules=_spelled(rules),
         refused=refused, waiting=waiting, rows_shown=ROWS, earlier=earlier, raw=raw,
         told=told,

@@ -65,7 +65,7 @@ def _outcome(session: Any, layout: Layout, dag: str, run_id: str, state: str, en
         return Outcome((Words("排队中：前一次运行结束后开始。"),))
     tasks, said = airflow_runs.tasks_of_run(session, dag, run_id), airflow_runs.said_in_run(session, dag, run_id, SAID)
     if state == "running":
-        return _running(layout, tasks, dag, run_id)
+        return _running(tasks, dag, run_id)
     if state == "failed":
         why = _why(layout, dag, run_id)
         if not why and ended and Clock().now() - ended < SETTLES:
@@ -80,9 +80,9 @@ def _outcome(session: Any, layout: Layout, dag: str, run_id: str, state: str, en
     return Outcome(tuple(words_of(said)), done=True, well=True)
 
 
-def _running(layout: Layout, tasks: list[tuple[str, str]], dag: str, run_id: str) -> Outcome:
-    if any(at == "awaiting_input" for _, at in tasks):
-        href = f"{airflow_runs.run_page(dag, run_id)}/tasks/approve/required_actions"
+def _running(tasks: list[tuple[str, str]], dag: str, run_id: str) -> Outcome:
+    if waiting := next((name for name, at in tasks if at == "awaiting_input"), None):
+        href = f"{airflow_runs.run_page(dag, run_id)}/tasks/{waiting}/required_actions"
         return Outcome((Words("有存疑的批次，等待审批；作答后发布。"),), done=True, href=href)
     again = [name for name, at in tasks if at == "up_for_retry"]
     if again:

@@ -1,6 +1,6 @@
 """Whether bytes that decode as Chinese are Western, Korean or Japanese: nearly any bytes decode as GB18030.
 
-Each encoding is a model as in likeness.py, and explains the same bytes. Nothing is read in these encodings: a file of
+Each encoding is a model as in likelihood.py, and explains the same bytes. Nothing is read in these encodings: a file of
 them is refused, and told what it looks like.
 """
 

@@ -1,6 +1,6 @@
 """Excel sheets (xlsx, xls) -> columns as text.
 
-An xlsx sheet is read in pieces (workbook_stream.py). An xls sheet is the one thing held in memory as a whole: the
+An xlsx sheet is read in pieces (xlsx_stream.py). An xls sheet is the one thing held in memory as a whole: the
 calamine library unpacks it at once; it has at most 65,536 rows.
 """
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt
 from chengxin.parsing.reader import number_formats, plan, read
+from chengxin.parsing.workbooks.cell_text import cell_text
 from chengxin.parsing.workbooks.number_formats import telling
-from chengxin.parsing.workbooks.sheets import cell_text, sheet_rows
+from chengxin.parsing.workbooks.sheets import sheet_rows
 from chengxin.parsing.workbooks.xlsx_stream import sheet_pieces
 
 _SPACE = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

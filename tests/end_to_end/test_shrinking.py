@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pipeline_runs import chengxin
 
+from chengxin.operations.alerts.holds import hold_of
 from deliveries import ARREARS, REGISTRATION, START, Office, company, counts, uscc
 
 SMALL = {"quality": {"min_rows": 1, "quarantined": {"warn": 0.9, "hold": 0.95}}}  # few rows count here
@@ -123,6 +124,7 @@ def test_an_empty_full_delivery_can_be_released_when_everything_is_settled(offic
     held = office.deliver("test_arrears", day=2)
     assert (held["verdict"], held["received"]) == ("hold", 0)
     settings = office.settings
+    assert hold_of(office.layout, "test_arrears", held["batch_id"]).releasable, "the pages offer it"
     done = chengxin(
         settings.home, settings.contracts, "release", "test_arrears", held["batch_id"], "--reason", "全部清缴", code=3
     )

@@ -8,8 +8,10 @@ from typing import Any
 
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import KINDS, Cause
+from chengxin.operations.alerts.holds import hold_of
 from chengxin.operations.index.arrivals import Overdue
 from chengxin.orchestration import forms
+from chengxin.orchestration.pages import actions
 from chengxin.orchestration.pages.airflow_runs import Publication, Question
 from chengxin.orchestration.pages.alerts import open_alerts
 from chengxin.orchestration.pages.needs import GRAVEST, NAMES, Line, Seen, Words, lines
@@ -44,6 +46,7 @@ class Batch:
     dataset: str
     day: int
     passed: int = 9
+    received: int = 10
 
     @property
     def batch_id(self) -> str:
@@ -54,13 +57,13 @@ class Batch:
         finding = {"rule": "fill.decision_on", "severity": "critical", "message": "填充率 0.0%（此前 99.0%）"}
         for name, body in (
             ("validation/verdict.json", {"findings": [finding], "status": "hold"}),
-            ("standard/summary.json", {"received": 10, "passed": self.passed, "mismatch": None}),
+            ("standard/summary.json", {"received": self.received, "passed": self.passed, "mismatch": None}),
         ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(json.dumps(body))
         at = f"2026-03-0{self.day}T18:00:00+00:00"  # already the next day in Hunan
-        return {"dataset": self.dataset, "batch_id": self.batch_id, "received_at": at, "arrived_at": at, "received": 10,
-                "title": "示例处罚", "department_name": "示例局"}  # fmt: skip
+        return {"dataset": self.dataset, "batch_id": self.batch_id, "received_at": at, "arrived_at": at,
+                "received": self.received, "title": "示例处罚", "department_name": "示例局"}  # fmt: skip
 
 
 def late(dataset: str, department: str, days: int) -> Overdue:
@@ -130,6 +133,15 @@ def test_a_held_batch_says_why_since_when_and_what_to_press(tmp_path: Path):
 def test_a_batch_without_a_usable_row_has_no_button(tmp_path: Path):
     (line,) = lines(seen(tmp_path, held=[Batch(tmp_path, "pen", 5, passed=0).row()]))
     assert (line.button, line.command) == (None, "") and "不能放行" in line.press
+
+
+def test_the_page_of_a_held_batch_offers_what_the_overview_does(tmp_path: Path):
+    for passed, received in ((3, 3), (0, 0), (0, 3)):
+        batch = Batch(tmp_path / f"{passed}-{received}", "pen", 5, passed=passed, received=received)
+        (line,) = lines(seen(batch.home, held=[batch.row()]))
+        hold = hold_of(Layout(batch.home), "pen", batch.row()["batch_id"])
+        assert actions.of_batch(batch.row(), hold) == ([line.button] if line.button else [])
+        assert bool(line.button) == (passed == received), "an empty delivery may be let in, an unusable one not"
 
 
 def test_batches_held_for_one_reason_are_one_line(tmp_path: Path):

@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import FileSpec
-from chengxin.contracts.plan import Plan, fold_header
+from chengxin.contracts.plan import Plan
 from chengxin.errors import DeliveryMismatch
 from chengxin.parsing.reader import header_at
 

@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
+from chengxin.contracts.headers import fold_header
 from chengxin.contracts.loader import Problem
 from chengxin.contracts.models import UNDECIDED, Contract, FileSpec
-from chengxin.contracts.plan import ENVELOPE, fold_header
+from chengxin.contracts.plan import ENVELOPE
 from chengxin.contracts.secrets import secrets
 from chengxin.contracts.units import contradicts
 from chengxin.errors import ContractError

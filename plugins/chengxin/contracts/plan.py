@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chengxin.contracts import corrections
-from chengxin.contracts.headers import fold_header as fold_header
+from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import UNDECIDED, Contract
 from chengxin.contracts.units import contradicts
 from chengxin.errors import ContractError, DeliveryMismatch

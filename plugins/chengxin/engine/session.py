@@ -51,10 +51,13 @@ def create_table(connection: Connection, name: str, rows: pa.Table) -> None:
     connection.unregister("given_rows")
 
 
-def parquet(paths: Sequence[Path]) -> str:
-    """Return the SQL that reads these files as one table; column names decide, not positions."""
-    names = ", ".join("'" + str(p).replace("'", "''") + "'" for p in paths)
-    return f"read_parquet([{names}], union_by_name = true)"
+def parquet(paths: Sequence[Path], *, filename: bool = False) -> str:
+    """Return the SQL that reads these files as one table; column names decide, not positions.
+
+    filename: add the column `filename`, the path of the file of each row.
+    """
+    names = ", ".join(literal(str(p)) for p in paths)
+    return f"read_parquet([{names}], union_by_name = true{', filename = true' if filename else ''})"
 
 
 def literal(text: str) -> str:

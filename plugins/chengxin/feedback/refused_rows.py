@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from chengxin.contracts.corrections import COLUMNS, LINE, titles
 from chengxin.contracts.derivation import columns_of
-from chengxin.contracts.plan import fold_header
+from chengxin.contracts.headers import fold_header
 from chengxin.feedback import words, workbook
 from chengxin.feedback.spreadsheet import write_sheets
 from chengxin.model.codelists import codelists

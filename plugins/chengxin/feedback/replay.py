@@ -26,7 +26,7 @@ from chengxin.feedback.answers import refusals
 from chengxin.feedback.outcomes import Outcome
 from chengxin.parsing.archives import sources
 from chengxin.parsing.reader import plan, read
-from chengxin.records.refused import OpenRefusals, replay_name
+from chengxin.records.refused import OpenRefusals
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 from chengxin.store.scratch import scratch
@@ -142,7 +142,7 @@ def write_lines(batches: Iterator[pa.RecordBatch] | pa.RecordBatchReader, folder
                 name, at = part["source_file"][0].as_py(), 0
                 if stream:
                     stream.close()
-                stream = (folder / replay_name(name)).open("wb")
+                stream = (folder / _replay_name(name)).open("wb")
             assert stream is not None
             rows = part["source_row"].to_numpy()
             gaps = np.diff(rows, prepend=at) - 1
@@ -161,3 +161,8 @@ def _by_file(table: pa.Table) -> Iterator[pa.Table]:
     for end in runs.run_ends.to_pylist() if isinstance(runs, pa.RunEndEncodedArray) else []:
         yield table.slice(start, end - start)
         start = end
+
+
+def _replay_name(source_file: str) -> str:
+    """Return the name under which the replayed rows of a file lie: never that of an archive, nor a path."""
+    return source_file.replace("/", "／") + ".jsonl"

@@ -12,6 +12,12 @@ from chengxin.identity.reopened_links import void
 from chengxin.store.layout import Layout
 
 
+def link_files(layout: Layout, admissions: Sequence[Admission], name: str) -> list[Path]:
+    """Return the existing `<name>.parquet` of these admissions' links folders."""
+    files = (layout.links(a.dataset, a.batch_id, a.revision) / f"{name}.parquet" for a in admissions)
+    return [f for f in files if f.exists()]
+
+
 @dataclass(frozen=True)
 class HeldLinks:
     """The links that stand before `batch` takes the place `order` in the journal.
@@ -53,11 +59,10 @@ class HeldLinks:
         """Return what the other data sets of the group hold."""
 
         def files(of: str, name: str) -> list[Path]:
-            mine = (a for a in self._by_routes if a.dataset == of)
-            return [f for a in mine if (f := self.layout.links(of, a.batch_id, a.revision) / name).exists()]
+            return link_files(self.layout, [a for a in self._by_routes if a.dataset == of], name)
 
         return [
-            Route(files(of, "linked.parquet"), files(of, "withdrawn.parquet"), void(files(of, "reopened.parquet"), "c"))
+            Route(files(of, "linked"), files(of, "withdrawn"), void(files(of, "reopened"), "c"))
             for of in sorted({a.dataset for a in self._by_routes})
         ]
 

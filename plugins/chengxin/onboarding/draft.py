@@ -10,9 +10,9 @@ from typing import Any, get_args
 import pyarrow as pa
 
 from chengxin.cleaning.mapper import Mapper, standardise_rows
+from chengxin.contracts.headers import fold_header
 from chengxin.contracts.lint import lint_contract
 from chengxin.contracts.models import UNDECIDED, Contract, Unit
-from chengxin.contracts.plan import fold_header
 from chengxin.errors import ContractError
 from chengxin.model.codelists import codelists
 from chengxin.model.kinds import Kind, kinds

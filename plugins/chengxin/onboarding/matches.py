@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from chengxin.contracts.plan import ENVELOPE, fold_header
+from chengxin.contracts.headers import fold_header
+from chengxin.contracts.plan import ENVELOPE
 from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind, kinds
 from chengxin.onboarding.content import CHECKED, ENOUGH, TELLING, Evidence

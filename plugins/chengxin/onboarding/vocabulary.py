@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import get_args
 
+from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract, Unit
-from chengxin.contracts.plan import fold_header
 from chengxin.contracts.units import unit_in
 from chengxin.model.declarations import read_yaml
 from chengxin.model.elements import Element, elements

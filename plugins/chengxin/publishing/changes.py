@@ -11,6 +11,7 @@ from typing import Any
 from chengxin.contracts.models import Contract
 from chengxin.engine.session import Connection, parquet, session
 from chengxin.facts import Admission
+from chengxin.identity.held_links import link_files
 from chengxin.model.elements import elements
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns
@@ -123,12 +124,12 @@ def _decide(connection: Connection, side: _Side, mine: list[Admission], fresh: l
     steps.decide(connection, side.layout, side.contracts, mine, fresh, last)
     restored = routes.decide(connection, side.layout, side.contracts, mine, fresh, last)
     columns = "l.record_id, l.adm_order, l.row_id, l.subject_type"
-    linked, duplicates = (steps.link_files(side.layout, fresh, name) for name in ("linked", "duplicates"))
+    linked, duplicates = (link_files(side.layout, fresh, name) for name in ("linked", "duplicates"))
     out = "SELECT adm_order, row_id FROM losers"
     out += f" UNION SELECT adm_order, row_id FROM {parquet(duplicates)}" if duplicates else ""
     come = f"SELECT {columns} FROM {parquet(linked)} l ANTI JOIN ({out}) USING (adm_order, row_id) WHERE NOT waiting"
     if restored:
-        back = parquet(steps.link_files(side.layout, restored, "linked"))
+        back = parquet(link_files(side.layout, restored, "linked"))
         come += f" UNION ALL SELECT {columns} FROM {back} l SEMI JOIN restored USING (adm_order, row_id)"
     connection.execute(f"CREATE OR REPLACE TEMP TABLE coming AS {come}")
     kept = side.kept(steps.touched_parts(connection))

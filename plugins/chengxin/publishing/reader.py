@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.engine.session import Connection, connect
+from chengxin.engine.session import Connection, connect, literal
 from chengxin.errors import SnapshotDamaged
 from chengxin.settings import Settings
 from chengxin.store import pointer, remote
@@ -91,7 +91,7 @@ class Snapshot:
         """Return the SQL text that stands for a table in a DuckDB query: `from <scan>`."""
         files = self.files(name)
         if files:
-            listed = ", ".join(map(_quoted, files))
+            listed = ", ".join(literal(str(f)) for f in files)
             return f"read_parquet([{listed}], hive_partitioning = false)"
         columns = ", ".join(f'NULL::{_sql_type(c.type)} AS "{c.name}"' for c in self.manifest.tables[name].schema)
         return f"(SELECT {columns} WHERE false)"
@@ -132,7 +132,7 @@ class Snapshot:
             entries = tuple(f for f in entries if f.part.rpartition("-")[0] in related)
         if not entries:
             return []
-        files = ", ".join(_quoted(self._path(f)) for f in entries)
+        files = ", ".join(literal(str(self._path(f))) for f in entries)
         query = f"""SELECT * FROM read_parquet([{files}], hive_partitioning = false)
             WHERE {_RELATED} = {int(subject_id)} AND subject_id IS DISTINCT FROM {int(subject_id)}
             ORDER BY subject_id, record_id"""
@@ -191,7 +191,7 @@ class Snapshot:
         if not self._holds(entry, subject_id):
             return None
         # DuckDB decodes the other columns for the matching rows only; Arrow would decode the whole row group
-        query = f"SELECT * FROM read_parquet({_quoted(self._path(entry))}) WHERE subject_id = {int(subject_id)}"
+        query = f"SELECT * FROM read_parquet({literal(str(self._path(entry)))}) WHERE subject_id = {int(subject_id)}"
         rows = self._engine().sql(query).to_arrow_table()
         return rows.cast(arrow_schema(self.manifest.tables[entry.table].schema))
 
@@ -215,10 +215,6 @@ class Snapshot:
     def _empty(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         empty = arrow_schema(self.manifest.tables[name].schema).empty_table()
         return empty if columns is None else empty.select(list(columns))
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _subject_ranges(metadata: Any) -> Iterator[tuple[int, int]]:

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.cleaning.kernels import CleanOptions, clean
+from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
-from chengxin.contracts.plan import ColumnPlan, Plan, fold_header, plan_of
+from chengxin.contracts.plan import ColumnPlan, Plan, plan_of
 from chengxin.engine.session import Connection, literal
 from chengxin.identity.record_keys import RECORD_ID, compared
 from chengxin.model.schema import element_columns

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chengxin.contracts.derivation import mode_for, replayed
+from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
-from chengxin.contracts.plan import fold_header
 from chengxin.engine.session import Connection, literal, parquet, session
 from chengxin.facts import Admission, Batch
 from chengxin.identity.registry import Registry
@@ -65,11 +66,6 @@ class BatchParts:
     issues: Sequence[Path]
     standard: Sequence[Path]
     links: Sequence[Path]
-
-
-def replay_name(source_file: str) -> str:
-    """Return the name under which the replayed rows of a file lie: never that of an archive, nor a path."""
-    return source_file.replace("/", "／") + ".jsonl"
 
 
 @dataclass(frozen=True)
@@ -169,21 +165,15 @@ class OpenRefusals:
     def standing(self) -> dict[str, Standing]:
         """Return the standing of every batch that refused rows, by batch id."""
         ids = [b.batch_id for b in self._all.batches]
-        mended: dict[str, dict[str, int]] = {}
-        for batch_no, by, rows in self._connection.execute(
-            "SELECT batch_no, mended_by, count(*) FROM mends GROUP BY ALL ORDER BY ALL"
-        ).fetchall():
-            mended.setdefault(ids[batch_no], {})[ids[by]] = rows
-        again: dict[str, dict[str, int]] = {}
-        for n, by, rows in self._connection.execute(
-            "SELECT batch_no, again_in, count(*) FROM again GROUP BY ALL ORDER BY ALL"
-        ).fetchall():
-            again.setdefault(ids[n], {})[ids[by]] = rows
-        closed: dict[str, dict[str, int]] = {}
-        for n, reason, rows in self._connection.execute(
-            "SELECT batch_no, reason, count(*) FROM closed GROUP BY ALL ORDER BY ALL"
-        ).fetchall():
-            closed.setdefault(ids[n], {})[reason] = rows
+
+        def counts(table: str, column: str) -> dict[str, dict[Any, int]]:
+            found: dict[str, dict[Any, int]] = {}
+            query = f"SELECT batch_no, {column}, count(*) FROM {table} GROUP BY ALL ORDER BY ALL"
+            for n, by, rows in self._connection.execute(query).fetchall():
+                found.setdefault(ids[n], {})[by if table == "closed" else ids[by]] = rows
+            return found
+
+        mended, again, closed = counts("mends", "mended_by"), counts("again", "again_in"), counts("closed", "reason")
         return {
             b: Standing(
                 n,

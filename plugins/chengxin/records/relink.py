@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +19,7 @@ from chengxin.facts import Admission, Batch, as_json
 from chengxin.identity import ledger, reopened_links
 from chengxin.identity.batch_links import Linking, Outcome
 from chengxin.identity.by_code import roles_of
+from chengxin.identity.held_links import link_files
 from chengxin.identity.ledger import Judgement
 from chengxin.identity.registry import Registry
 from chengxin.model.kinds import kinds
@@ -154,16 +154,18 @@ class Settling:
         first = {a.batch_id: a.order for a in reversed(mine)}
         limits = {"memory_limit_mib": self.settings.memory_limit_mib, "threads": self.settings.workers}
         with session(self.layout.work, **limits) as connection:
-            reopened = self._files(mine, "reopened")
+            reopened = link_files(self.layout, mine, "reopened")
             tables = []
             for a in new:
                 standard = sorted(self.layout.standard(dataset, a.batch_id).glob("standard-*.parquet"))
-                linked = self._files([b for b in mine if b.batch_id == a.batch_id], "linked")
+                linked = link_files(self.layout, [b for b in mine if b.batch_id == a.batch_id], "linked")
                 fresh = self.judgements[max(_judged(a), self._note(a).get("followed", 0)) :]
                 roles = roles_of(self.contracts[dataset])
                 tables.append(reopened_links.records_judged(connection, linked, standard, reopened, roles, fresh))
             records = pa.concat_tables(tables)
-            orders = reopened_links.batches_to_reopen(connection, self._files(mine, "linked"), reopened, records)
+            orders = reopened_links.batches_to_reopen(
+                connection, link_files(self.layout, mine, "linked"), reopened, records
+            )
         for account in sorted((a for a in accounts if first[a.batch_id] in orders), key=lambda a: first[a.batch_id]):
             self._link(account, records)
             self._write(account, {"sought": -1})
@@ -202,10 +204,6 @@ class Settling:
                 self.growth = again.order
             self.changed[again.dataset, again.batch_id] = again
         return again is not None
-
-    def _files(self, admissions: Sequence[Admission], name: str) -> list[Path]:
-        found = (self.layout.links(a.dataset, a.batch_id, a.revision) / f"{name}.parquet" for a in admissions)
-        return [f for f in found if f.exists()]
 
     def _note(self, account: Admission) -> dict[str, int]:
         path = self.layout.batch(account.dataset, account.batch_id) / TRIED

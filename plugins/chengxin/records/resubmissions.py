@@ -174,11 +174,10 @@ class _Mending:
                 self._by_place()
 
     def _numbered(self, files: Iterable[tuple[str, Path]]) -> str:
-        pairs = [(self._number[b], str(p)) for b, p in files]
-        places = ", ".join(f"({n}, {literal(p)})" for n, p in pairs)
-        names = ", ".join(literal(p) for _, p in pairs)
+        pairs = [(self._number[b], p) for b, p in files]
+        places = ", ".join(f"({n}, {literal(str(p))})" for n, p in pairs)
         return f"""SELECT n.batch_no, f.* EXCLUDE (filename)
-            FROM read_parquet([{names}], union_by_name = true, filename = true) f
+            FROM {parquet([p for _, p in pairs], filename=True)} f
             JOIN (VALUES {places}) AS n(batch_no, filename) USING (filename)"""
 
     def _came_again(self) -> None:

@@ -9,7 +9,6 @@ before. A change of a name is known by its day, what it says and the name before
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 from chengxin.contracts.models import Contract
 from chengxin.engine.session import Connection, literal, parquet
 from chengxin.facts import Admission
+from chengxin.identity.held_links import link_files
 from chengxin.identity.record_keys import RECORD_ID
 from chengxin.identity.reopened_links import void
 from chengxin.records.match_keys import RowKeys
@@ -70,7 +70,7 @@ class Correcting:
         if not come or not connection.execute("SELECT count(*) FROM wait").fetchall()[0][0]:
             return {}
         connection.execute(f"CREATE OR REPLACE TEMP TABLE come AS {come}")
-        links = self._links(self.mine)
+        links = link_files(self.layout, self.mine, "linked")
         connection.execute(f"""CREATE OR REPLACE TEMP TABLE known AS
             SELECT record_id, min(batch_order) AS since FROM {parquet(links)}
             WHERE NOT waiting AND record_id IN (SELECT record_id FROM come) GROUP BY record_id""")
@@ -100,35 +100,31 @@ class Correcting:
     def _standard(self, batches: Iterable[str]) -> str | None:
         """Return SQL for the passed rows of these batches with their batch_order; None where there are none."""
         pairs = [
-            (self._first[b], str(p))
+            (self._first[b], p)
             for b in batches
             for p in sorted(self.layout.standard(self.contract.id, b).glob("standard-*.parquet"))
         ]
         if not pairs:
             return None
-        places = ", ".join(f"({n}, {literal(p)})" for n, p in pairs)
-        names = ", ".join(literal(p) for _, p in pairs)
+        places = ", ".join(f"({n}, {literal(str(p))})" for n, p in pairs)
         return f"""(SELECT n.batch_order, f.* EXCLUDE (filename)
-            FROM read_parquet([{names}], union_by_name = true, filename = true) f
+            FROM {parquet([p for _, p in pairs], filename=True)} f
             JOIN (VALUES {places}) AS n(batch_order, filename) USING (filename))"""
-
-    def _links(self, admissions: Iterable[Admission]) -> list[Path]:
-        folders = (self.layout.links(a.dataset, a.batch_id, a.revision) for a in admissions)
-        return [p for f in folders if (p := f / "linked.parquet").exists()]
 
     def _waiting(self, accounts: Sequence[Admission]) -> str:
         """Return SQL for the rows that wait in these accounts."""
+        links = link_files(self.layout, accounts, "linked")
         return f"""SELECT l.row_id, l.subject_id, l.version_at, l.batch_order, {self._named()}
-            FROM {parquet(self._links(accounts))} l JOIN {self._standard(a.batch_id for a in accounts)} s
+            FROM {parquet(links)} l JOIN {self._standard(a.batch_id for a in accounts)} s
             USING (batch_order, row_id) WHERE l.waiting"""
 
     def _come(self, batches: set[str]) -> str | None:
         """Return SQL for the settled rows of these batches that may be one that waits."""
         revisions = [a for a in self.mine if a.batch_id in batches]
-        links, standard = self._links(revisions), self._standard(sorted(batches))
+        links, standard = link_files(self.layout, revisions, "linked"), self._standard(sorted(batches))
         if not links or standard is None:
             return None
-        reopened = [p.with_name("reopened.parquet") for p in self._links(self.mine)]
+        reopened = [p.with_name("reopened.parquet") for p in link_files(self.layout, self.mine, "linked")]
         gone = void([p for p in reopened if p.exists()], "l")
         asked = [f"s.{RECORD_ID} IN (SELECT {RECORD_ID} FROM wait)"] if self._keys.has_record_id else []
         asked += [

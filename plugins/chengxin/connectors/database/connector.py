@@ -28,8 +28,8 @@ from chengxin.connectors.database.watermark import (
     scale_of,
     shown,
 )
+from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
-from chengxin.contracts.plan import fold_header
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.facts import Delivery
 from chengxin.settings import Settings

@@ -24,8 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import BIT, SET
 from sqlalchemy.sql import ColumnElement
 
+from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
-from chengxin.contracts.plan import fold_header
 from chengxin.errors import DeliveryMismatch
 
 # Texts, numbers, dates and times, booleans, enumerations, intervals, bits, network addresses.

@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Literal
 
+from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
-from chengxin.contracts.plan import fold_header
 from chengxin.model.elements import Element, elements
 from chengxin.model.identifiers import is_resident_id, is_uscc
 

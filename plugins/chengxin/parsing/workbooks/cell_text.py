@@ -4,14 +4,17 @@ That is what a department means where a number names something. It is done for w
 formats of zeros and texts only; any other number under such a format cannot be written as it is shown.
 """
 
+import datetime as dt
 import re
 from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
 from typing import NamedTuple
 
 from chengxin.errors import DeliveryMismatch
-from chengxin.parsing.shapes import Dated, Partial
+from chengxin.parsing.shapes import Dated, Nested, Partial
 from chengxin.parsing.workbooks.number_formats import Cell, NumberFormat, forms_of
 
+_EXACT = 10**15  # a double holds whole numbers of 15 digits for sure
 _WHOLE = re.compile("[0-9]{1,15}")
 
 
@@ -79,3 +82,38 @@ def gathered(cells: Iterable[Cell], styles: Mapping[int, Shown], columns: Collec
         if column in columns and style in styles:
             found.setdefault(row, {})[column] = (styles[style], is_text)
     return found
+
+
+def cell_text(value: object) -> str | None:
+    """Return a cell as text; blank and error cells are null.
+
+    Whole numbers have no .0; above 15 digits a cell has already lost its last digits, so it stays in scientific form
+    and is seen as destroyed. Dates are ISO, with the time only where there is one.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return Nested("true" if value else "false")
+    if isinstance(value, (int, float)):
+        return _number_text(value)
+    if isinstance(value, dt.datetime):
+        return Dated(value.date().isoformat() if value.time() == dt.time() else value.isoformat(" ", "seconds"))
+    return Dated(value.isoformat()) if isinstance(value, (dt.date, dt.time)) else str(value)
+
+
+def _number_text(value: float) -> str | None:
+    if value != value or value in (float("inf"), float("-inf")):
+        return None
+    if abs(value) >= _EXACT:
+        return f"{Decimal(repr(value)):E}"
+    if value == int(value):
+        return str(int(value))
+    return f"{Decimal(repr(value)):f}"
+
+
+def column_name(at: int) -> str:
+    """Name a column (from 0) as people find it: 第 28 列（AB）."""
+    letters = (chr(64 + at // 26) if at >= 26 else "") + chr(65 + at % 26)
+    return f"第 {at + 1} 列（{letters}）" if at < 702 else f"第 {at + 1} 列"

@@ -8,8 +8,8 @@ from typing import Any
 
 from python_calamine import SheetVisibleEnum
 
+from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import FileSpec
-from chengxin.contracts.plan import fold_header
 from chengxin.errors import DeliveryMismatch
 from chengxin.parsing.notes import is_note
 

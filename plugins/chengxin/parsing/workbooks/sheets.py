@@ -4,11 +4,9 @@ An xlsx sheet is read in pieces (xlsx_stream.py). An xls sheet is the one thing 
 calamine library unpacks it at once; it has at most 65,536 rows.
 """
 
-import datetime as dt
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -37,6 +35,7 @@ from chengxin.parsing.shapes import (
     unique_names,
 )
 from chengxin.parsing.workbooks import xls_formats, xlsx_package
+from chengxin.parsing.workbooks.cell_text import cell_text, column_name
 from chengxin.parsing.workbooks.doubts import Merged, hidden_sheets, refuse_alike, refuse_hidden
 from chengxin.parsing.workbooks.hidden_rows import told_rows
 from chengxin.parsing.workbooks.number_formats import FormatRows, formats_of
@@ -53,7 +52,6 @@ _HEAD_ROWS = 10
 _SAMPLE_SHEET = re.compile("示例|样例|样表|说明")
 _ROWS = 20_000
 _BLANKS = " \t\r\n\u3000\xa0\ufeff"
-_EXACT = 10**15  # a double holds whole numbers of 15 digits for sure
 #: Rows of the n-th sheet (n > 1) are numbered from n times this on, so that no two rows of a file have one number.
 ROWS_PER_SHEET = 10_000_000
 
@@ -203,7 +201,7 @@ def sheet_rows(
                 cells = margin + [texts[cell] if type(cell) is str else cell_text(cell) for cell in found]
             end = row + 1
             for column, (form, is_text) in part.shown.get(end, {}).items():
-                place = f"文件 {path.name} 第 {end} 行{_column(column)}"
+                place = f"文件 {path.name} 第 {end} 行{column_name(column)}"
                 cells[column] = form.written(cells[column], is_text=is_text, place=place)
             yield end, cells
 
@@ -271,35 +269,6 @@ def _opened(path: Path, kind: str, name: str) -> Any:
 def _merged(path: Path, spec: FileSpec, name: str, piece: Piece) -> Merged:
     ranges = merged_ranges(path, name) if _is_package(path) else _opened(path, spec.format, name).merged_cell_ranges
     return Merged.of(ranges or (), piece.line, piece.width, piece.blank)
-
-
-def cell_text(value: object) -> str | None:
-    """Return a cell as text; blank and error cells are null.
-
-    Whole numbers have no .0; above 15 digits a cell has already lost its last digits, so it stays in scientific form
-    and is seen as destroyed. Dates are ISO, with the time only where there is one.
-    """
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return Nested("true" if value else "false")
-    if isinstance(value, (int, float)):
-        return _number_text(value)
-    if isinstance(value, dt.datetime):
-        return Dated(value.date().isoformat() if value.time() == dt.time() else value.isoformat(" ", "seconds"))
-    return Dated(value.isoformat()) if isinstance(value, (dt.date, dt.time)) else str(value)
-
-
-def _number_text(value: float) -> str | None:
-    if value != value or value in (float("inf"), float("-inf")):
-        return None
-    if abs(value) >= _EXACT:
-        return f"{Decimal(repr(value)):E}"
-    if value == int(value):
-        return str(int(value))
-    return f"{Decimal(repr(value)):f}"
 
 
 def _head(path: Path, spec: FileSpec, name: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -381,13 +350,7 @@ def _unnamed(cells: list[str | None], piece: Piece) -> str:
         for n, cell in enumerate(cells)
         if (n >= piece.width and cell is not None) or (n in piece.blank and (cell or "").strip())
     )
-    return f"{_column(at)}没有列名却有内容"
-
-
-def _column(at: int) -> str:
-    """Name a column (from 0) as people find it: 第 28 列（AB）."""
-    letters = (chr(64 + at // 26) if at >= 26 else "") + chr(65 + at % 26)
-    return f"第 {at + 1} 列（{letters}）" if at < 702 else f"第 {at + 1} 列"
+    return f"{column_name(at)}没有列名却有内容"
 
 
 def _fault(cells: list[str | None], piece: Piece) -> str | None:

@@ -17,6 +17,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
 from chengxin.engine.session import Connection, session
 from chengxin.facts import Admission
+from chengxin.identity.held_links import link_files
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns
 from chengxin.publishing.assembly import order, routes, rows, steps, subjects
@@ -134,7 +135,7 @@ class Assembly:
             counts[parts.index(file.part)] += file.rows
         windows = [rows.kept({p: f.part for p, f in kept.items()}, shape, origins, steps.displaced(connection))]
         for a in (*fresh, *restored):
-            linked = steps.link_files(self.layout, [a], "linked")
+            linked = link_files(self.layout, [a], "linked")
             first = origins.first[a.dataset, a.batch_id]
             gone, only = steps.gone(connection, self.layout, a), None
             if a in restored:

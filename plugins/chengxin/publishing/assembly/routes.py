@@ -10,18 +10,16 @@ restored (adm_order, row_id: rows of earlier admissions that must be written aga
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
 from chengxin.contracts.models import Contract
 from chengxin.engine.session import Connection, literal, parquet
 from chengxin.facts import Admission
+from chengxin.identity.held_links import link_files
 from chengxin.model.kinds import Kind
 from chengxin.publishing.assembly import steps
-from chengxin.publishing.assembly.origins import FILES_BITS, Origins, split_by_part
-from chengxin.publishing.assembly.tables import RECORD_SOURCE, table_schema
+from chengxin.publishing.assembly.origins import FILES_BITS, Origins
+from chengxin.publishing.assembly.tables import RECORD_SOURCE, write_parts
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry
-from chengxin.store.parquet import write_parquet
 
 LAST = 100  # precedence of a data set whose contract is gone
 
@@ -59,10 +57,10 @@ def _decide_group(
     mine: Sequence[Admission],
     fresh: Sequence[Admission],
 ) -> None:
-    linked = parquet(steps.link_files(layout, fresh, "linked"))
+    linked = parquet(link_files(layout, fresh, "linked"))
     touched = [f"SELECT record_id, part FROM {linked} WHERE NOT waiting"]
     for name in ("withdrawn", "reopened"):
-        files = steps.link_files(layout, fresh, name)
+        files = link_files(layout, fresh, name)
         touched += [f"SELECT record_id, part FROM {parquet(files)}"] if files else []
     connection.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {' UNION '.join(touched)}")
     connection.execute("CREATE OR REPLACE TEMP TABLE disputed AS SELECT DISTINCT record_id FROM touched")
@@ -108,30 +106,11 @@ def write_sources(
         rows += f""" UNION ALL
             SELECT k.record_id, k.subject_id, k.precedence, k.is_shown, o.origin, k.source_row,
                 regexp_extract(k.filename, '-([^/-]+)-[0-9a-f]{{12}}[.]parquet$', 1) AS part
-            FROM {parquet(kept).replace("union_by_name", "filename = true, union_by_name")} k
+            FROM {parquet(kept, filename=True)} k
             JOIN origins o USING (batch_id, source_file)
             WHERE record_id NOT IN (SELECT record_id FROM displaced)"""
-    schema = table_schema(RECORD_SOURCE)
     ordered = f"SELECT * FROM ({rows}) ORDER BY part, subject_id, origin, source_row"
-    files: list[FileEntry] = []
-    part, held = "", list[pa.RecordBatch]()
-
-    def flush() -> None:
-        if held:
-            place = f"{kind.id}-{part}"
-            entry = write_parquet(held, folder / RECORD_SOURCE, table=RECORD_SOURCE, part=place, schema=schema)
-            files.extend([entry] if entry else [])
-
-    for batch in connection.sql(ordered).to_arrow_reader(20_480):
-        for name, found in split_by_part(batch):
-            if name != part:
-                flush()
-                part, held = name, []
-            columns = {n: found.column(n) for n in found.schema.names} | origins.columns(found.column("origin"))
-            columns["kind"] = pa.repeat(pa.scalar(kind.id), found.num_rows)
-            held.append(pa.RecordBatch.from_arrays([columns[f.name].cast(f.type) for f in schema], schema=schema))
-    flush()
-    return files
+    return write_parts(connection, ordered, RECORD_SOURCE, origins, folder, kind=kind.id)
 
 
 def touched_parts(connection: Connection) -> set[str]:

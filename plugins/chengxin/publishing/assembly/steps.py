@@ -14,6 +14,7 @@ import pyarrow as pa
 from chengxin.contracts.models import Contract
 from chengxin.engine.session import Connection, literal, parquet
 from chengxin.facts import Admission
+from chengxin.identity.held_links import link_files
 from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.identity.reopened_links import void
 from chengxin.identity.versions import create_held
@@ -113,12 +114,6 @@ def _count_fresh(connection: Connection, layout: Layout, fresh: Sequence[Admissi
             UNION ALL
             SELECT part, -count(*) FROM {linked} JOIN ({out}) USING (adm_order, row_id) GROUP BY part)
         GROUP BY part HAVING sum(n) > 0""")
-
-
-def link_files(layout: Layout, admissions: Sequence[Admission], name: str) -> list[Path]:
-    """Return the existing `<name>.parquet` of these admissions' links folders."""
-    files = (layout.links(a.dataset, a.batch_id, a.revision) / f"{name}.parquet" for a in admissions)
-    return [f for f in files if f.exists()]
 
 
 def touched_parts(connection: Connection) -> set[str]:

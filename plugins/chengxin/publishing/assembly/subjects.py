@@ -9,11 +9,10 @@ import pyarrow as pa
 from chengxin.engine.session import Connection, create_table, literal, parquet
 from chengxin.facts import Admission
 from chengxin.identity.registry import Registry
-from chengxin.publishing.assembly.origins import FILES_BITS, Origins, split_by_part
-from chengxin.publishing.assembly.tables import table_schema
+from chengxin.publishing.assembly.origins import FILES_BITS, Origins
+from chengxin.publishing.assembly.tables import write_parts
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry
-from chengxin.store.parquet import write_parquet
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,13 @@ def write(
         empty = f"SELECT *, 0::BIGINT AS origin, 0::BIGINT AS adm_order, 0::BIGINT AS source_row FROM registry_{name}"
         connection.execute(f"CREATE OR REPLACE TEMP VIEW {name}_here AS {rows if selects else empty}")
     for table, query in (("subject", _SUBJECT), ("subject_identifier", _IDENTIFIER), ("subject_name", _NAME)):
-        files_written = _write_table(connection, table, query, origins, folder)
+        files_written = write_parts(connection, query, table, origins, folder)
         new_files.setdefault(table, []).extend(files_written)
         replaced.setdefault(table, set()).update(touched)
 
 
 def _with_name(files: Sequence[Path]) -> str:
-    return f"SELECT * FROM {parquet(files).replace('union_by_name', 'filename = true, union_by_name')}"
+    return f"SELECT * FROM {parquet(files, filename=True)}"
 
 
 def _nameless(known: Known, records: Sequence[Path]) -> str:
@@ -173,25 +172,3 @@ def _origin_of_files(connection: Connection, known: Known, origins: Origins) -> 
     )
     create_table(connection, "registry_files", given)
     known.shown.attach(connection)
-
-
-def _write_table(connection: Connection, table: str, query: str, origins: Origins, folder: Path) -> list[FileEntry]:
-    schema = table_schema(table)
-    files: list[FileEntry] = []
-    part: str | None = None
-    held: list[pa.RecordBatch] = []
-
-    def flush() -> None:
-        if part is not None and held:
-            entry = write_parquet(held, folder / table, table=table, part=part, schema=schema)
-            files.extend([entry] if entry else [])
-
-    for batch in connection.sql(query).to_arrow_reader(20_480):
-        for name, rows in split_by_part(batch):
-            if name != part:
-                flush()
-                part, held = name, []
-            columns = {n: rows.column(n) for n in rows.schema.names} | origins.columns(rows.column("origin"))
-            held.append(pa.RecordBatch.from_arrays([columns[f.name].cast(f.type) for f in schema], schema=schema))
-    flush()
-    return files

@@ -8,9 +8,10 @@ from threading import Thread
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chengxin.engine.session import Connection
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import PROVENANCE, ColumnSpec, arrow_type, kind_columns
-from chengxin.publishing.assembly.origins import Origins
+from chengxin.publishing.assembly.origins import Origins, split_by_part
 from chengxin.store.manifest import FileEntry
 from chengxin.store.parquet import write_parquet
 
@@ -19,36 +20,42 @@ RECORD_SOURCE = "record_source"
 _BATCH = 122_880  # rows
 _ENDED = None
 
+_RECORD_ID = ColumnSpec("record_id", "string", title="记录编号")
+_KIND = ColumnSpec("kind", "string", title="记录种类")
+_SUBJECT_ID = ColumnSpec("subject_id", "int64", title="主体编号")
+_RELATED_ID = ColumnSpec("related_subject_id", "int64", title="关联主体编号")
+_SUBJECT_TYPE = ColumnSpec("subject_type", "string", title="主体类型")
+_NAME_TEXT = ColumnSpec("name", "string", title="名称")
 _SUBJECT = [
-    ColumnSpec("subject_id", "int64", title="主体编号"),
-    ColumnSpec("subject_type", "string", title="主体类型"),
-    ColumnSpec("name", "string", title="名称"),
+    _SUBJECT_ID,
+    _SUBJECT_TYPE,
+    _NAME_TEXT,
     ColumnSpec("uscc", "string", title="统一社会信用代码"),
     ColumnSpec("region_code", "string", title="行政区划"),
     ColumnSpec("status_code", "string", title="主体状态"),
     ColumnSpec("born_on", "date32", title="出生日期"),
 ]
 _IDENTIFIER = [
-    ColumnSpec("subject_id", "int64", title="主体编号"),
+    _SUBJECT_ID,
     ColumnSpec("identifier_type", "string", title="标识类型"),
     ColumnSpec("identifier_value", "string", title="标识"),
     ColumnSpec("valid_from_on", "date32", title="有效期自"),
     ColumnSpec("valid_to_on", "date32", title="有效期至"),
 ]
 _NAME = [
-    ColumnSpec("subject_id", "int64", title="主体编号"),
-    ColumnSpec("name", "string", title="名称"),
+    _SUBJECT_ID,
+    _NAME_TEXT,
     ColumnSpec("name_key", "string", title="名称匹配键"),
     ColumnSpec("valid_from_on", "date32", title="启用日期"),
     ColumnSpec("valid_to_on", "date32", title="停用日期"),
     ColumnSpec("is_current", "bool", title="是否现用"),
 ]
 _COMMON = [
-    ColumnSpec("record_id", "string", title="记录编号"),
-    ColumnSpec("kind", "string", title="记录种类"),
-    ColumnSpec("subject_id", "int64", title="主体编号"),
-    ColumnSpec("related_subject_id", "int64", title="关联主体编号"),
-    ColumnSpec("subject_type", "string", title="主体类型"),
+    _RECORD_ID,
+    _KIND,
+    _SUBJECT_ID,
+    _RELATED_ID,
+    _SUBJECT_TYPE,
     ColumnSpec("event_on", "date32", title="事件日期"),
     ColumnSpec("effective_from_on", "date32", title="有效期自"),
     ColumnSpec("effective_to_on", "date32", title="有效期至"),
@@ -56,9 +63,9 @@ _COMMON = [
     ColumnSpec("share_level", "string", title="共享层级"),
 ]
 _SOURCE = [
-    ColumnSpec("record_id", "string", title="记录编号"),
-    ColumnSpec("kind", "string", title="记录种类"),
-    ColumnSpec("subject_id", "int64", title="主体编号"),
+    _RECORD_ID,
+    _KIND,
+    _SUBJECT_ID,
     ColumnSpec("precedence", "int32", title="渠道次序"),
     ColumnSpec("is_shown", "bool", title="是否采用"),
     *(c for c in PROVENANCE if c.name not in {"source_record_id", "source_updated_at"}),
@@ -77,7 +84,7 @@ def table_columns(name: str) -> list[ColumnSpec]:
     if name in FIXED:
         return FIXED[name]
     kind = kinds()[name]
-    head = [_COMMON[0], _COMMON[2], *([_COMMON[3]] if "related" in kind.roles else []), _COMMON[4]]
+    head = [_RECORD_ID, _SUBJECT_ID, *([_RELATED_ID] if "related" in kind.roles else []), _SUBJECT_TYPE]
     return [*head, *kind_columns(kind), *PROVENANCE]
 
 
@@ -89,6 +96,37 @@ def table_schema(name: str) -> pa.Schema:
 def titles(name: str) -> dict[str, str]:
     """Return the Chinese titles of a table's columns."""
     return {c.name: c.title for c in table_columns(name)}
+
+
+def write_parts(
+    connection: Connection, query: str, table: str, origins: Origins, folder: Path, *, kind: str | None = None
+) -> list[FileEntry]:
+    """Write the rows of a query, sorted by `part`, one file a part. kind: of all rows, where several share the table.
+
+    The rows have the table's columns without the spelled-out origin and without the kind, plus `origin` and `part`.
+    """
+    schema = table_schema(table)
+    files: list[FileEntry] = []
+    part, held = "", list[pa.RecordBatch]()
+
+    def flush() -> None:
+        if held:
+            entry = write_parquet(
+                held, folder / table, table=table, part=f"{kind}-{part}" if kind else part, schema=schema
+            )
+            files.extend([entry] if entry else [])
+
+    for batch in connection.sql(query).to_arrow_reader(20_480):
+        for name, rows in split_by_part(batch):
+            if name != part:
+                flush()
+                part, held = name, []
+            columns = {n: rows.column(n) for n in rows.schema.names} | origins.columns(rows.column("origin"))
+            if kind:
+                columns["kind"] = pa.repeat(pa.scalar(kind), rows.num_rows)
+            held.append(pa.RecordBatch.from_arrays([columns[f.name].cast(f.type) for f in schema], schema=schema))
+    flush()
+    return files
 
 
 class RecordWriter:

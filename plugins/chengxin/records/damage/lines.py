@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import FileSpec
-from chengxin.contracts.plan import fold_header
 from chengxin.identity.record_keys import RECORD_ID
 from chengxin.records.damage.values import Value, values_of
 from chengxin.records.match_keys import RowKeys

@@ -1,6 +1,7 @@
 """Fixtures that more than one layer's tests use; builders stay beside the tests that need them."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,14 @@ from chengxin.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of hundreds of processes compiles our code again
+
+
+@pytest.fixture(autouse=True)
+def mask() -> Iterator[None]:
+    """Keep the process's file mask, which a command that is called in this process narrows for good."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ def test_a_process_that_is_killed_in_a_batch_counts_as_a_try(stopped: Place) -> 
     for _ in range(3):
         began = time.time()
         process = subprocess.Popen(command(stopped.home, stopped.contracts, "run"), stderr=subprocess.DEVNULL)
-        mark = stopped.home / "locks" / "under-way-aaa_list.json"
+        mark = stopped.home / "locks" / "under-way-aaa_list.mark"
         while not mark.exists() or mark.stat().st_mtime < began:
             assert process.poll() is None
             time.sleep(0.1)

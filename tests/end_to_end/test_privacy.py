@@ -114,7 +114,7 @@ def test_a_group_that_cannot_read_is_told(office, tmp_path, given):
     reg, _ = sent(office, 3)
     environment = {"CHENGXIN_OUTBOX": str(outbox), "CHENGXIN_OUTBOX_GROUP": "root", **given}
     contracts = office.settings.contracts
-    chengxin(home, contracts, "ingest", "test_reg", "--file", reg, **ENVIRONMENT, **environment)
+    chengxin(home, contracts, "ingest", "test_reg", "--file", reg, code=1, **ENVIRONMENT, **environment)
     told = chengxin(home, contracts, "feedback", "test_reg", code=1, **ENVIRONMENT, **environment)
     assert "CHENGXIN_OUTBOX_GROUP" in told["answers"][0]["problem"]
     assert not list(outbox.rglob("*.csv"))

@@ -65,7 +65,7 @@ class Layout:
 
     def under_way(self, dataset: str) -> Path:
         """Which batch of a data set a process of this machine is busy with; stays behind where it is killed."""
-        return self.locks / f"under-way-{dataset}.json"
+        return self.locks / f"under-way-{dataset}.mark"
 
     @property
     def work(self) -> Path:

@@ -276,7 +276,7 @@ def test_an_operator_replays_the_refused_row_in_the_browser_and_the_counts_chang
         page.goto(f"{pages}/refused?dataset=commerce_fines")
         page.get_by_role("button", name="重放疑问数据…").click()
         page.get_by_role("button", name="开始").click()
-        page.get_by_text("运行成功").wait_for()
+        page.get_by_text("重新检查 1 行：1 行通过，0 行仍退回。").wait_for()
         page.goto(f"{pages}/batches?dataset=commerce_fines")
         page.wait_for_timeout(6000)
         page.reload()

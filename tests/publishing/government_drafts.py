@@ -4,6 +4,7 @@ from collections import defaultdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pyarrow as pa
 
@@ -62,7 +63,7 @@ class Draft:
     def record(self, kind_id: str, number: int, **values: Any) -> None:
         kind, (subject_type, part) = kinds()[kind_id], self.subjects[number]
         count = len(self.rows[kind_id, part])
-        record_id = f"{number:016x}{kind_id.encode().hex()[:8]}{count:08x}"
+        record_id = f"{number:016x}{crc32(kind_id.encode()):08x}{count:08x}"
         head = {"record_id": record_id, "subject_id": number, "subject_type": subject_type}
         origin = {**ORIGIN, "source_row": 7 + count}
         self.rows[kind_id, part].append({**head, **values, **origin})

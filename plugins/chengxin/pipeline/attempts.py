@@ -17,6 +17,7 @@ from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import of_contract
 from chengxin.pipeline.failures import guarded
 from chengxin.pipeline.versions import validation_digest
+from chengxin.records import journal
 from chengxin.settings import Settings
 from chengxin.store import atomic, lock, remote
 from chengxin.store.layout import Layout
@@ -112,7 +113,9 @@ def _settle(contract: Contract, settings: Settings, layout: Layout) -> None:
     mark = layout.under_way(contract.id)
     if mark.exists():
         batch_id, _, doing = mark.read_text("utf-8").strip().partition("\n")
-        if batch_id and layout.landing(contract.id, batch_id).is_dir():
+        if batch_id and journal.account(layout, contract.id, batch_id):
+            forgive(contract, batch_id, settings)  # killed after the batch had its outcome
+        elif batch_id and layout.landing(contract.id, batch_id).is_dir():
             _note(contract, batch_id, settings, f"{doing}：{KILLED}")
         mark.unlink()
 

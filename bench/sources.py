@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
+from chengxin.home import Home
 from readers import NAMES, make, rows_of
 
 TABLE, PAGE, FETCHED = "处罚", 5_000, 20_000
@@ -119,9 +120,9 @@ def ours(source: str, place: str) -> int:
     rows = 0
     with TemporaryDirectory(prefix="chengxin-bench-") as scratch:
         settings = Settings(home=Path(scratch) / "home")
-        for delivery in landing.offered(contract, settings):
-            batch = landing.land(contract, delivery, settings, Clock(datetime(2026, 11, 23, tzinfo=UTC)))
-            spec, payload = contract_for(contract, batch).file, landing.payload(settings, batch)
+        for delivery in landing.offered(Home(settings), contract):
+            batch = landing.land(Home(settings, Clock(datetime(2026, 11, 23, tzinfo=UTC))), contract, delivery)
+            spec, payload = contract_for(contract, batch).file, landing.payload(Home(settings), batch)
             for one in sources(payload, spec, settings.limits, Path(scratch) / "unpacked"):
                 for piece in plan(one.path, spec):
                     rows += sum(chunk.table.num_rows for chunk in read(piece, spec))

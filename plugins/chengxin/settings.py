@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -61,7 +62,8 @@ class Settings:
     workers: processes for standardising large files; threads for DuckDB.
     token_key: the open tier's key as configured (publishing.open_tier.key); without one the tier has no persons.
     limits: how large a delivery may be. tries: how often a batch may fail before it is set aside.
-    contact: whom departments ask, as receipts say it.
+    contact: whom departments ask, as receipts say it. stray: how long an upload or download may last before it counts
+    as left behind.
     """
 
     home: Path
@@ -75,6 +77,7 @@ class Settings:
     origin: str | None = None
     work: Path = PROJECT / "build" / "work"
     contact: str | None = None
+    stray: timedelta = timedelta(minutes=60)
 
     def shown(self, path: Path) -> str:
         """Return where others find a file or folder of the home."""
@@ -104,4 +107,5 @@ class Settings:
             origin=origin,
             work=work,
             contact=env.get("CHENGXIN_CONTACT", "").strip() or None,
+            stray=timedelta(minutes=int(env.get("CHENGXIN_STRAY_MINUTES", "60"))),
         )

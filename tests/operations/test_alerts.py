@@ -9,6 +9,7 @@ import pytest
 from alert_sinks import MailSink
 from chengxin.clock import Clock
 from chengxin.errors import ContractError
+from chengxin.home import Home
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import KINDS, Cause
 from chengxin.operations.alerts.channels import Log, channels
@@ -59,16 +60,16 @@ def test_a_cause_is_named_by_what_and_whose_it_is_never_by_what_was_said_of_it()
 def test_it_is_said_once_reminded_after_a_week_and_taken_back(book, settings, mail, by_mail):
     for hour in range(3):
         book.open(CAUSE, at(hours=hour).now())
-        deliver(settings, at(hours=hour), by_mail)
+        deliver(Home(settings, at(hours=hour)), by_mail)
     assert mail.subjects == ["【诚信湖南】告警：任务失败｜省税务局｜欠税公告"]
-    deliver(settings, at(days=6.9), by_mail)
+    deliver(Home(settings, at(days=6.9)), by_mail)
     assert len(mail.messages) == 1
-    deliver(settings, at(days=7.2), by_mail)
-    deliver(settings, at(days=7.3), by_mail)
+    deliver(Home(settings, at(days=7.2)), by_mail)
+    deliver(Home(settings, at(days=7.3)), by_mail)
     assert [s.split("：")[0] for s in mail.subjects] == ["【诚信湖南】告警", "【诚信湖南】仍未处理"]
     book.close(lambda entry: entry.id == CAUSE.id, at(days=8).now())
-    deliver(settings, at(days=8), by_mail)
-    deliver(settings, at(days=30), by_mail)
+    deliver(Home(settings, at(days=8)), by_mail)
+    deliver(Home(settings, at(days=30)), by_mail)
     assert [s.split("：")[0] for s in mail.subjects][2:] == ["【诚信湖南】已恢复"]
     assert book.entries() == []
 
@@ -76,7 +77,7 @@ def test_it_is_said_once_reminded_after_a_week_and_taken_back(book, settings, ma
 def test_the_text_says_what_happened_whose_it_is_and_what_to_press(book, settings, mail, by_mail, monkeypatch):
     monkeypatch.setenv("CHENGXIN_ALERTS_ADDRESS", "http://airflow.example.invalid/")
     book.open(Cause("held", "tax_arrears", "列名不符", "x", "欠税公告", "省税务局", "b-1", "/chengxin/b-1"), NOW)
-    deliver(settings, at(), by_mail)
+    deliver(Home(settings, at()), by_mail)
     text = mail.messages[0].get_content()
     for part in ("列名不符", "省税务局", "欠税公告（tax_arrears）", "b-1", KINDS["held"].press, "2026-11-25 10:00"):
         assert part in text
@@ -87,33 +88,33 @@ def test_the_text_says_what_happened_whose_it_is_and_what_to_press(book, setting
 def test_a_channel_that_is_down_loses_nothing_and_does_not_stop_another(book, settings, mail, by_mail, caplog):
     mail.refusing = True
     book.open(CAUSE, NOW)
-    assert deliver(settings, at(), [*by_mail, Log()]) == 1
+    assert deliver(Home(settings, at()), [*by_mail, Log()]) == 1
     assert "任务失败" in caplog.text
     mail.refusing = False
-    assert deliver(settings, at(minutes=1), [*by_mail, Log()]) == 0, "not asked again at once"
-    assert deliver(settings, at(minutes=6), [*by_mail, Log()]) == 1
+    assert deliver(Home(settings, at(minutes=1)), [*by_mail, Log()]) == 0, "not asked again at once"
+    assert deliver(Home(settings, at(minutes=6)), [*by_mail, Log()]) == 1
     assert len(mail.messages) == 1
 
 
 def test_what_was_over_before_a_channel_heard_of_it_is_not_mentioned(book, settings, mail, by_mail):
     book.open(CAUSE, NOW)
     book.close(lambda _: True, at(minutes=1).now())
-    assert deliver(settings, at(minutes=2), by_mail) == 0
+    assert deliver(Home(settings, at(minutes=2)), by_mail) == 0
     assert book.entries() == []
     book.open(CAUSE, at(hours=1).now())
-    assert deliver(settings, at(hours=1), by_mail) == 1, "the same trouble later is news"
+    assert deliver(Home(settings, at(hours=1)), by_mail) == 1, "the same trouble later is news"
 
 
 def test_batches_held_for_one_reason_are_one_cause_until_the_last_is_settled(book, settings, mail, by_mail):
     for batch in ("b-1", "b-2"):
         book.open(Cause("held", "tax_arrears", "列名不符", "delivery", item=batch), NOW)
-        deliver(settings, at(), by_mail)
+        deliver(Home(settings, at()), by_mail)
     assert len(mail.messages) == 1
     book.drop_items("held", ["b-1"], at(hours=1).now())
     (left,) = book.open_entries()
     assert left.items == ("b-2",)
     book.drop_items("held", ["b-2"], at(hours=2).now(), "审批人甲")
-    deliver(settings, at(hours=2), by_mail)
+    deliver(Home(settings, at(hours=2)), by_mail)
     assert "由 审批人甲 处理" in mail.messages[1].get_content()
 
 
@@ -150,7 +151,7 @@ def test_a_webhook_that_refuses_is_a_channel_that_failed_and_its_address_is_not_
     api = Api(lambda asked: Answer(b"", status=500), with_asked=True)
     (webhook,) = channels({"CHENGXIN_ALERTS": "webhook", "CHENGXIN_ALERTS_WEBHOOK": f"{api.url}/hidden-token"})
     book.open(CAUSE, NOW)
-    assert deliver(settings, at(), [webhook]) == 0
+    assert deliver(Home(settings, at()), [webhook]) == 0
     api.close()
     assert "webhook" in caplog.text
     assert "hidden-token" not in caplog.text + json.dumps([e.as_json() for e in book.entries()])

@@ -20,9 +20,9 @@ def make_all(context: "Context", seed: int) -> list[str]:
     contracts = context.contracts()
     lines = []
     for number in ROUNDS:
-        sources = make_demo(context.settings.home, contracts.values(), seed=seed, round=number)
+        sources = make_demo(context.home, contracts.values(), seed=seed, round=number)
         lines.append(
-            f"第 {number} 轮演示报送已生成：{context.settings.home / 'inbox'}，{sum(sources.rows.values()):,} 行"
+            f"第 {number} 轮演示报送已生成：{context.home.settings.home / 'inbox'}，{sum(sources.rows.values()):,} 行"
         )
     return lines
 
@@ -33,7 +33,7 @@ def demo_sources(context: "Context", contracts: Mapping[str, Contract]) -> Itera
 
     What the environment configures already stays. Any other home: nothing happens.
     """
-    sources = made_sources(context.settings.home, contracts.values())
+    sources = made_sources(context.home.settings.home, contracts.values())
     if sources is None:
         yield
         return
@@ -56,7 +56,7 @@ def run_demo(context: "Context", seed: int, *, quiet: bool) -> dict[str, Any]:
     for number in ROUNDS:
         if not quiet:
             context.console.print(f"第 {number} 轮：生成演示报送，然后处理……", highlight=False)
-        sources = make_demo(context.settings.home, contracts.values(), seed=seed, round=number)
+        sources = make_demo(context.home, contracts.values(), seed=seed, round=number)
         with DemoServer(sources) as server:
             os.environ.update(server.environment)
             done = run_datasets(context, contracts, tuple(contracts))
@@ -75,12 +75,11 @@ def issue_scorecard(context: "Context", contracts: Mapping[str, Contract]) -> st
     """Issue the scorecard of the month before and tell of it in a line; nothing where it was issued already."""
     from chengxin.model.assessment import assessment
     from chengxin.operations.scorecards import scorecard
-    from chengxin.store import remote
     from chengxin.store.remote import scopes
 
-    month = scorecard.month_before(context.clock.today())
-    with remote.changing(context.given, "scorecard", scopes.UNPUBLISHED) as settings:
-        done = scorecard.issue(contracts, settings, context.clock, month)
+    month = scorecard.month_before(context.given.clock.today())
+    with context.given.changing("scorecard", scopes.UNPUBLISHED) as home:
+        done = scorecard.issue(home, contracts, month)
     if done is None or not done.fresh:
         return ""
     levels = Counter(entry["level"] for entry in done.body["departments"])

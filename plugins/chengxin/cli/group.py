@@ -18,9 +18,8 @@ from chengxin import __version__, language
 from chengxin.cli import INTERRUPTED, STOPPED, terminal
 from chengxin.cli.context import FAILED, Context
 from chengxin.cli.terminal import Console, echo
-from chengxin.clock import Clock
 from chengxin.errors import ChengxinError, failed_write
-from chengxin.settings import Settings
+from chengxin.home import Home
 from chengxin.store import lock, privacy
 from chengxin.store.memory import expect_short_life
 
@@ -61,7 +60,7 @@ class Commands(click.Group):
                 raise
             if ctx.params.get("verbose"):
                 log.exception("")
-            echo(f"错误：{_sentence(error, ctx.obj.given.home if ctx.obj else '')}", err=True)
+            echo(f"错误：{_sentence(error, ctx.obj.given.settings.home if ctx.obj else '')}", err=True)
         return ctx.exit(FAILED)
 
 
@@ -103,10 +102,10 @@ def main(ctx: click.Context, home: str | None, contracts: str | None, lang: str 
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)])
     try:
-        settings = Settings.from_environment(home=home, contracts=contracts)
+        given = Home.from_environment(home=home, contracts=contracts)
     except OSError as error:
         raise click.UsageError(language.told(str(error.strerror))) from None
-    ctx.obj = Context(settings, Clock.from_environment(), console, mask)
+    ctx.obj = Context(given, console, mask)
 
 
 @main.group(name="contracts")

@@ -13,7 +13,8 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.secrets import NO_ADDRESS, is_connection_name
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.facts import Delivery
-from chengxin.settings import Settings, secret
+from chengxin.home import Home
+from chengxin.settings import secret
 
 
 class Options(BaseModel):
@@ -34,16 +35,14 @@ class Connector(Protocol):
     def options(self, contract: Contract) -> Options:
         """Read the contract's delivery options; raise ContractError when they do not fit this shape."""
 
-    def discover(self, contract: Contract, settings: Settings, cursor: dict[str, Any]) -> list[Delivery]:
+    def discover(self, home: Home, contract: Contract, cursor: dict[str, Any]) -> list[Delivery]:
         """List what the source offers beyond `cursor`, by offered_at, then name. Writes nothing but a `pull` folder.
 
         cursor: the locator of the newest landed batch of the data set, empty before the first.
         Raises SourceUnavailable.
         """
 
-    def fetch(
-        self, delivery: Delivery, contract: Contract, settings: Settings, target: Path
-    ) -> Mapping[str, int] | None:
+    def fetch(self, home: Home, delivery: Delivery, contract: Contract, target: Path) -> Mapping[str, int] | None:
         """Stream the delivery's bytes, unchanged, into files directly under `target`.
 
         Return how many rows the source says that a file has, by its name, where it says so.

@@ -9,18 +9,17 @@ from chengxin.clock import SHANGHAI
 from chengxin.connectors.landing import PAYLOAD, RECEIPT, payload_digest
 from chengxin.contracts.derivation import REPLAY
 from chengxin.facts import Batch, LandedFile, as_json
-from chengxin.settings import Settings
+from chengxin.home import Home
 from chengxin.store.atomic import BUILDING, fsync_folder, sha256_file, sync_tree, write_json
-from chengxin.store.layout import Layout
 from chengxin.store.lock import held
 
 
-def land_replay(original: Batch, fill: Callable[[Path], None], settings: Settings) -> Batch:
+def land_replay(home: Home, original: Batch, fill: Callable[[Path], None]) -> Batch:
     """Land what `fill` writes into a folder as a replay of rows of `original`. The same rows are the same batch.
 
     It bears the times of the original: its rows said what they say at that time.
     """
-    layout = Layout(settings.home)
+    layout = home.layout
     folder = layout.landing(original.dataset, "").resolve()
     building = folder / f"{BUILDING}replay"
     with held(layout, f"landing-{original.dataset}"):

@@ -20,11 +20,10 @@ from airflow.sdk import (  # type: ignore[attr-defined]  # Airflow's own stub la
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.contracts.cadence import due_after
 from chengxin.contracts.models import Contract, DeliverySpec
+from chengxin.home import Home
 from chengxin.model.working_days import working_days
 from chengxin.operations.alerts.causes import Cause, overdue_cause
 from chengxin.orchestration import alerts, assets
-from chengxin.settings import Settings
-from chengxin.store import remote
 from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
@@ -135,7 +134,7 @@ def tell_overdue(dataset: str, context: dict[str, Any] | None = None) -> None:
     from chengxin.contracts import loader
     from chengxin.operations import housekeeping
 
-    settings = remote.here(Settings.from_environment(), scopes.FACTS)
-    contracts = loader.load(settings.contracts, only=dataset).contracts
-    for one in housekeeping.overdue(contracts, settings, Clock.from_environment()):
+    home = Home.from_environment().here(scopes.FACTS)
+    contracts = loader.load(home.settings.contracts, only=dataset).contracts
+    for one in housekeeping.overdue(home, contracts):
         alerts.happened(overdue_cause(contracts[one.dataset], one.message))

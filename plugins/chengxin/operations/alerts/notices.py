@@ -13,12 +13,11 @@ from typing import Any
 
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.errors import CommitConflict
+from chengxin.home import Home
 from chengxin.operations.alerts.book import Book, Entry
 from chengxin.operations.alerts.causes import KINDS
 from chengxin.operations.alerts.channels import Channel, Notice, channels
-from chengxin.settings import Settings
 from chengxin.store import atomic, lock
-from chengxin.store.layout import Layout
 
 log = logging.getLogger(__name__)
 WORDS = {"opened": "告警", "reminded": "仍未处理", "closed": "已恢复"}
@@ -39,18 +38,18 @@ class Rules:
         return cls(timedelta(days=float(env.get("CHENGXIN_ALERTS_REMIND_DAYS", "7"))), address.rstrip("/"))
 
 
-def deliver(settings: Settings, clock: Clock, told_by: Sequence[Channel] | None = None) -> int:
+def deliver(home: Home, told_by: Sequence[Channel] | None = None) -> int:
     """Say what is due to each channel; return how many notices went out. Never raises for a channel that fails.
 
     told_by: the channels, by default those of the environment. One process at a time speaks; the others leave it to it.
     """
-    layout = Layout(settings.home)
+    layout = home.layout
     book = Book(layout)
     if not book.entries():
         return 0
     try:
         with lock.held(layout, "alerts-told", seconds=0):
-            return _deliver(book, channels() if told_by is None else told_by, Rules.from_environment(), clock)
+            return _deliver(book, channels() if told_by is None else told_by, Rules.from_environment(), home.clock)
     except CommitConflict:
         return 0
 

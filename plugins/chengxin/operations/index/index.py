@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from chengxin.home import Home
 from chengxin.settings import Settings
 
 VERSION = 7
@@ -73,9 +74,9 @@ def cache_folder(settings: Settings) -> Path:
     return Path(os.environ.get("CHENGXIN_CACHE") or settings.home / "cache")
 
 
-def path_of(settings: Settings) -> Path:
+def path_of(home: Home) -> Path:
     """Return the index file; its name carries the version of its tables, so an old one is simply not found."""
-    return cache_folder(settings) / f"overview-{VERSION}.sqlite"
+    return cache_folder(home.settings) / f"overview-{VERSION}.sqlite"
 
 
 @contextmanager

@@ -39,7 +39,8 @@ class Home:
     @classmethod
     def from_environment(cls, *, home: str | Path | None = None, contracts: str | Path | None = None) -> "Home":
         """Read the environment; arguments win."""
-        return cls(Settings.from_environment(home=home, contracts=contracts), Clock.from_environment())
+        settings = Settings.from_environment(home=home, contracts=contracts)
+        return cls(settings, Clock(settings.now))
 
     @cached_property
     def layout(self) -> Layout:

@@ -1,5 +1,6 @@
 import hashlib
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -59,17 +60,17 @@ def test_a_folder_that_does_not_exist_yet_is_empty(settings, make_contract):
     assert FileDrop().discover(Home(settings), make_contract(folder="a"), {}) == []
 
 
-def test_a_missing_inbox_is_not_read_as_no_deliveries(settings, make_contract, monkeypatch):
-    monkeypatch.setenv("CHENGXIN_INBOX", str(settings.home / "not-mounted"))
+def test_a_missing_inbox_is_not_read_as_no_deliveries(settings, make_contract):
+    home = Home(replace(settings, inbox=settings.home / "not-mounted"))
     with pytest.raises(SourceUnavailable, match="收件箱"):
-        FileDrop().discover(Home(settings), make_contract(folder="a"), {})
+        FileDrop().discover(home, make_contract(folder="a"), {})
 
 
-def test_the_inbox_can_lie_elsewhere(settings, make_contract, monkeypatch, tmp_path):
+def test_the_inbox_can_lie_elsewhere(settings, make_contract, tmp_path):
     (tmp_path / "share" / "a").mkdir(parents=True)
     (tmp_path / "share" / "a" / "b.csv").write_bytes(b"1")
-    monkeypatch.setenv("CHENGXIN_INBOX", str(tmp_path / "share"))
-    assert [d.name for d in FileDrop().discover(Home(settings), make_contract(folder="a"), {})] == ["b.csv"]
+    home = Home(replace(settings, inbox=tmp_path / "share"))
+    assert [d.name for d in FileDrop().discover(home, make_contract(folder="a"), {})] == ["b.csv"]
 
 
 def test_never_leaves_the_inbox(settings, make_contract, tmp_path):

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import KINDS, Cause
 from chengxin.operations.alerts.channels import Log, channels
 from chengxin.operations.alerts.notices import deliver
+from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 from servers import Answer, Api
 
@@ -30,6 +32,14 @@ def book(settings) -> Book:
     return Book(Layout(settings.home))
 
 
+def read(variables):
+    return Settings.from_environment(env=variables).alerts
+
+
+def made(variables):
+    return channels(read(variables))
+
+
 @pytest.fixture
 def mail():
     sink = MailSink()
@@ -39,7 +49,7 @@ def mail():
 
 @pytest.fixture
 def by_mail(mail):
-    return channels(
+    return made(
         {
             "CHENGXIN_ALERTS": "mail",
             "CHENGXIN_ALERTS_SMTP": f"smtp+plain://127.0.0.1:{mail.port}",
@@ -74,10 +84,10 @@ def test_it_is_said_once_reminded_after_a_week_and_taken_back(book, settings, ma
     assert book.entries() == []
 
 
-def test_the_text_says_what_happened_whose_it_is_and_what_to_press(book, settings, mail, by_mail, monkeypatch):
-    monkeypatch.setenv("CHENGXIN_ALERTS_ADDRESS", "http://airflow.example.invalid/")
+def test_the_text_says_what_happened_whose_it_is_and_what_to_press(book, settings, mail, by_mail):
     book.open(Cause("held", "tax_arrears", "列名不符", "x", "欠税公告", "省税务局", "b-1", "/chengxin/b-1"), NOW)
-    deliver(Home(settings, at()), by_mail)
+    shown = replace(settings, alerts=read({"CHENGXIN_ALERTS_ADDRESS": "http://airflow.example.invalid/"}))
+    deliver(Home(shown, at()), by_mail)
     text = mail.messages[0].get_content()
     for part in ("列名不符", "省税务局", "欠税公告（tax_arrears）", "b-1", KINDS["held"].press, "2026-11-25 10:00"):
         assert part in text
@@ -128,8 +138,8 @@ def test_a_full_look_opens_and_closes_all_of_a_kind(book, settings):
 
 def test_the_webhook_gets_signed_json():
     api = Api(lambda asked: Answer(b"{}"), with_asked=True)
-    made = {"CHENGXIN_ALERTS": "webhook", "CHENGXIN_ALERTS_WEBHOOK": api.url, "CHENGXIN_ALERTS_WEBHOOK_KEY": "geheim"}
-    (webhook,) = channels(made)
+    given = {"CHENGXIN_ALERTS": "webhook", "CHENGXIN_ALERTS_WEBHOOK": api.url, "CHENGXIN_ALERTS_WEBHOOK_KEY": "geheim"}
+    (webhook,) = made(given)
     book_entry = _told(webhook)
     api.close()
     (asked,) = api.asked
@@ -149,7 +159,7 @@ def _told(channel):
 
 def test_a_webhook_that_refuses_is_a_channel_that_failed_and_its_address_is_not_shown(book, settings, caplog):
     api = Api(lambda asked: Answer(b"", status=500), with_asked=True)
-    (webhook,) = channels({"CHENGXIN_ALERTS": "webhook", "CHENGXIN_ALERTS_WEBHOOK": f"{api.url}/hidden-token"})
+    (webhook,) = made({"CHENGXIN_ALERTS": "webhook", "CHENGXIN_ALERTS_WEBHOOK": f"{api.url}/hidden-token"})
     book.open(CAUSE, NOW)
     assert deliver(Home(settings, at()), [webhook]) == 0
     api.close()
@@ -167,15 +177,15 @@ def test_a_webhook_that_refuses_is_a_channel_that_failed_and_its_address_is_not_
 )
 def test_a_channel_without_what_it_needs_is_named(given, missing):
     with pytest.raises(ContractError, match=missing):
-        channels(given)
+        made(given)
 
 
 def test_a_password_never_goes_without_tls():
     given = {"CHENGXIN_ALERTS_SMTP": "smtp+plain://user:word@host", "CHENGXIN_ALERTS_MAIL_FROM": "a@example.invalid"}
     with pytest.raises(ContractError, match="STARTTLS"):
-        channels({"CHENGXIN_ALERTS": "mail", "CHENGXIN_ALERTS_MAIL_TO": "b@example.invalid", **given})
+        made({"CHENGXIN_ALERTS": "mail", "CHENGXIN_ALERTS_MAIL_TO": "b@example.invalid", **given})
 
 
 def test_off_means_none_and_the_default_is_the_log():
-    assert channels({"CHENGXIN_ALERTS": "off"}) == []
-    assert [channel.name for channel in channels({})] == ["log"]
+    assert made({"CHENGXIN_ALERTS": "off"}) == []
+    assert [channel.name for channel in made({})] == ["log"]

@@ -13,7 +13,8 @@ from chengxin.errors import ContractError, InvariantBroken
 from chengxin.home import Home
 from chengxin.operations.housekeeping import LATEST_DAYS, ROUND_DAYS, overdue, rehash
 from chengxin.publishing import reader, verify
-from chengxin.publishing.retention import Retention, expire
+from chengxin.publishing.retention import expire
+from chengxin.settings import Retention, Settings
 from chengxin.store import atomic, pointer
 from deliveries import REGISTRATION, START, Office, company
 from end_to_end.pipeline_runs import chengxin
@@ -225,9 +226,12 @@ def test_young_damaged_and_needed_snapshots_stay(published):
 
 
 def test_retention_is_read_from_the_environment():
-    assert Retention.from_environment({}) == Retention(None, True, 7)
+    def read(env):
+        return Settings.from_environment(env=env).retention
+
+    assert read({}) == Retention(None, True, 7)
     given = {"CHENGXIN_KEEP_SNAPSHOTS": "30", "CHENGXIN_KEEP_MONTHLY": "0", "CHENGXIN_KEEP_DAYS": "3"}
-    assert Retention.from_environment(given) == Retention(30, False, 3)
+    assert read(given) == Retention(30, False, 3)
     for wrong in ("0", "-1", "many"):
         with pytest.raises(ContractError):
-            Retention.from_environment({"CHENGXIN_KEEP_SNAPSHOTS": wrong})
+            read({"CHENGXIN_KEEP_SNAPSHOTS": wrong})

@@ -1,13 +1,14 @@
 """The demo: two rounds of invented deliveries through the whole pipeline."""
 
-import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chengxin.contracts.models import Contract
 from chengxin.demo import DemoServer, made_sources, make_demo
+from chengxin.settings import put, put_default
 
 if TYPE_CHECKING:
     from chengxin.cli.context import Context
@@ -38,8 +39,7 @@ def demo_sources(context: "Context", contracts: Mapping[str, Contract]) -> Itera
         yield
         return
     with DemoServer(sources) as server:
-        for name, value in server.environment.items():
-            os.environ.setdefault(name, value)
+        put_default(server.environment)
         yield
 
 
@@ -49,6 +49,9 @@ def run_demo(context: "Context", seed: int, *, quiet: bool) -> dict[str, Any]:
         context.console.print("演示开始：两轮报送，全流程……", highlight=False)
     from chengxin.cli.work import run_datasets  # seconds of imports, after the first line
 
+    # the demo's own inbox, wherever that of the environment is
+    settings = replace(context.given.settings, inbox=None)
+    context = replace(context, given=replace(context.given, settings=settings))
     contracts = context.contracts()
     batches: dict[str, dict[str, Any]] = {}
     result: dict[str, Any] = {}
@@ -58,7 +61,7 @@ def run_demo(context: "Context", seed: int, *, quiet: bool) -> dict[str, Any]:
             context.console.print(f"第 {number} 轮：生成演示报送，然后处理……", highlight=False)
         sources = make_demo(context.home, contracts.values(), seed=seed, round=number)
         with DemoServer(sources) as server:
-            os.environ.update(server.environment)
+            put(server.environment)
             done = run_datasets(context, contracts, tuple(contracts))
         if not quiet:
             context.console.print(round_line(number, done, earlier=batches.keys()), highlight=False, soft_wrap=True)

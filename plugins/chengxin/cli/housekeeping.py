@@ -46,11 +46,10 @@ def tidy_command(context: Context, everything: bool, keep: int | None, expire: b
     """清理残留、分批复核来文、列出（或删除）过期快照。"""
     from chengxin import pipeline
     from chengxin.operations.housekeeping import rehash
-    from chengxin.publishing.retention import Retention
     from chengxin.publishing.retention import expire as expire_snapshots
 
     clock = context.given.clock
-    retention = Retention.from_environment()
+    retention = context.given.settings.retention
     retention = replace(retention, keep=keep) if keep else retention
     removed = pipeline.tidy(context.given) + context.given.sweep()
     with context.given.changing("rehash", scopes.RECEIPTS) as home:

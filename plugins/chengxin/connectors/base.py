@@ -1,6 +1,5 @@
 """What every connector promises, and how connections are named, found and shown without their secrets."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,7 +74,7 @@ def connection_variable(name: str) -> str:
     return "CHENGXIN_CONN_" + re.sub(r"\W", "_", name).upper()
 
 
-def connection_url(name: str, environment: Mapping[str, str] = os.environ) -> str:
+def connection_url(name: str, environment: Mapping[str, str] | None = None) -> str:
     """Return the URL of a named connection; raise SourceUnavailable when the environment has none."""
     variable = connection_variable(name)
     url = given(variable, environment)
@@ -84,7 +83,7 @@ def connection_url(name: str, environment: Mapping[str, str] = os.environ) -> st
     return url
 
 
-def given(variable: str, environment: Mapping[str, str] = os.environ) -> str | None:
+def given(variable: str, environment: Mapping[str, str] | None = None) -> str | None:
     """Return a secret of a connection, from the variable or its file; raise SourceUnavailable for a missing file."""
     try:
         return secret(variable, environment)

@@ -4,7 +4,6 @@ The same answer may be handed over twice, when a run was killed in between: it b
 that has it is left as it is, and a callback is told the id in the header Idempotency-Key.
 """
 
-import os
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.home import Home
 from chengxin.store.atomic import read_json
-from chengxin.store.privacy import GROUP, outbox_group
+from chengxin.store.privacy import GROUP
 
 RECEIPT = "回执.json"
 TABLE_COLUMNS = (
@@ -79,14 +78,13 @@ def hand_over(home: Home, contract: Contract, answer: Answer) -> str:
 
 def outbox(home: Home) -> Path:
     """Return the folder of all answers: CHENGXIN_OUTBOX, else `outbox` beside the inbox, so no answer is delivered."""
-    given = os.environ.get("CHENGXIN_OUTBOX")
-    if not given:
-        if outbox_group():
+    root = home.settings.outbox
+    if root is None:
+        if home.settings.outbox_group:
             raise ContractError(
                 f"设了 {GROUP}，而发件箱在数据目录之内，组里的人进不去；请用 CHENGXIN_OUTBOX 把发件箱设在数据目录之外"
             )
         return inbox(home).parent / "outbox"
-    root = Path(given).resolve()
     if not root.is_dir():
         raise SourceUnavailable("CHENGXIN_OUTBOX 指向的发件箱目录不存在；可能尚未挂载")
     return root
@@ -106,7 +104,7 @@ def _into_outbox(home: Home, contract: Contract, answer: Answer) -> str:
         folder, root = answer_folder(contract), outbox(home)
         if not (root / folder).resolve().is_relative_to(root):
             raise ContractError(f"合同 {contract.id} 的反馈目录“{folder}”在发件箱之外")
-        place, where = LocalPlace(root, folder), f"发件箱 {folder}/{answer.name}"
+        place, where = LocalPlace(root, folder, home.settings.outbox_group), f"发件箱 {folder}/{answer.name}"
     try:
         files = sorted(answer.files, key=lambda name: name == RECEIPT)
         place.put(answer.name, [answer.folder / name for name in files])

@@ -20,7 +20,7 @@ from chengxin.parsing.archive_members import PACKED, SUFFIXES
 from chengxin.parsing.archives import sources
 from chengxin.parsing.formats import describe
 from chengxin.parsing.reader import above, plan, read
-from chengxin.settings import Limits
+from chengxin.settings import Settings
 
 ROWS = 5_000  # of a sample
 _FIELD = re.compile("[A-Za-z_]{1,30}")  # the name of a field; others may be somebody's, or a number
@@ -83,7 +83,7 @@ def _file(path: Path, scratch: Path) -> Sample:
 def _unpacked(path: Path, scratch: Path) -> tuple[Sequence[Any], str | None]:
     """Unpack the members of the first format that has any; also return `file.member` where others lie beside."""
     if path.name.lower().endswith(".gz") and not path.name.lower().endswith(".tar.gz"):
-        return sources([path], FileSpec(), Limits.from_environment(), scratch), None
+        return sources([path], FileSpec(), Settings.from_environment().limits, scratch), None
     refusal: ChengxinError | None = None
     for layout in ("csv", "xlsx", "xls", "json", "xml", "tsv", "jsonl"):
         for suffix in SUFFIXES[layout]:
@@ -91,7 +91,7 @@ def _unpacked(path: Path, scratch: Path) -> tuple[Sequence[Any], str | None]:
             folder = scratch / f"in-{layout}{suffix}"
             spec = FileSpec.model_validate({"format": layout, "member": member})
             try:
-                found = sources([path], spec, Limits.from_environment(), folder)
+                found = sources([path], spec, Settings.from_environment().limits, folder)
             except ChengxinError as error:
                 refusal = error
                 continue
@@ -102,7 +102,9 @@ def _unpacked(path: Path, scratch: Path) -> tuple[Sequence[Any], str | None]:
 def _member_needed(path: Path, layout: str, suffix: str, scratch: Path) -> str | None:
     """Return the glob that a contract must state because other files lie in the archive, None where it need not."""
     try:
-        sources([path], FileSpec.model_validate({"format": layout}), Limits.from_environment(), scratch / "all")
+        sources(
+            [path], FileSpec.model_validate({"format": layout}), Settings.from_environment().limits, scratch / "all"
+        )
     except ChengxinError:
         return f"*{suffix}"
     finally:

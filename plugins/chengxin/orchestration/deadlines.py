@@ -5,7 +5,6 @@ first run that is made when one look after the last day in time was in vain, or 
 """
 
 import logging
-import os
 from dataclasses import asdict, dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -24,6 +23,7 @@ from chengxin.home import Home
 from chengxin.model.working_days import working_days
 from chengxin.operations.alerts.causes import Cause, overdue_cause
 from chengxin.orchestration import alerts, assets
+from chengxin.settings import Settings
 from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def deadlines(contract: Contract) -> list[DeadlineAlert] | None:
 
     CHENGXIN_DEADLINES=off: none. `airflow dags test` of Airflow 3.3.2 fails at the end of a DAG that has one.
     """
-    if os.environ.get("CHENGXIN_DEADLINES") == "off":
+    if not Settings.from_environment().deadlines:
         return None
     who = {"dataset": contract.id, "title": contract.title, "department": contract.department.name}
     delivery = contract.delivery

@@ -109,12 +109,13 @@ def check_slice(state: Any) -> dict[str, int]:
 
 def expire_snapshots() -> dict[str, Any]:
     """Delete the snapshots that expire under CHENGXIN_KEEP_SNAPSHOTS; skip while everything is kept."""
-    from chengxin.publishing.retention import Retention, expire
+    from chengxin.publishing.retention import expire
 
-    retention = Retention.from_environment()
+    given = Home.from_environment()
+    retention = given.settings.retention
     if retention.keep is None:
         normal_end("未设置 CHENGXIN_KEEP_SNAPSHOTS，快照全部保留")
-    with Home.from_environment().changing("expire", scopes.WITHOUT_PAYLOAD) as home:
+    with given.changing("expire", scopes.WITHOUT_PAYLOAD) as home:
         done = expire(home.layout, retention, home.clock, dry_run=False, linked=home.settings.origin is None)
     log.info("删除了 %d 个快照，释放 %d 字节，保留 %d 个", len(done.snapshots), done.freed, done.kept)
     return {"expired": [name for _, name in done.snapshots], "freed": done.freed, "kept": done.kept}

@@ -4,7 +4,6 @@ The pipeline is imported inside the functions: it pulls in Arrow, DuckDB and GX,
 """
 
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -232,10 +231,10 @@ def review(contracts: Mapping[str, Contract]) -> dict[str, Any]:
     """
     from chengxin import pipeline
 
-    twice = answers.asked_twice()
-    if os.environ.get("CHENGXIN_APPROVAL") == "never":
+    home = Home.from_environment()
+    if not home.settings.approval.asks:
         return {"ask": False}
-    found = pipeline.review(Home.from_environment(), dict(contracts))
+    found = pipeline.review(home, dict(contracts))
     if found is None:
         return {"ask": False}
     plain, pages = dict(as_json(found)), base_path() + PREFIX
@@ -249,7 +248,7 @@ def review(contracts: Mapping[str, Contract]) -> dict[str, Any]:
         "proposed": found.proposed(),
         "upto": found.upto,
         "releasers": found.releasers(),
-        "second": twice or bool(found.releasers()),
+        "second": home.settings.approval.twice or bool(found.releasers()),
     }
 
 

@@ -85,6 +85,6 @@ class Failures:
                 over = {d for d in whole if d not in bad}
                 book.close(lambda e: e.cause.kind in _OF_RUNS and e.cause.about in over and e.id not in mine, now)
                 # The command prints what went wrong itself.
-                deliver(here, [c for c in channels() if c.name != "log"])
+                deliver(here, [c for c in channels(self._home.settings.alerts) if c.name != "log"])
         except (OSError, ChengxinError, ValueError) as error:
             log.warning("告警未能登记或送出：%s", told(error, "登记告警"))

@@ -151,8 +151,8 @@ def below(base: str, folder: str, what: str) -> str:
 
 def inbox(home: Home) -> Path:
     """Return the folder that holds all drop folders: CHENGXIN_INBOX, else <home>/inbox."""
-    given = os.environ.get("CHENGXIN_INBOX")
-    root = Path(given).resolve() if given else (home.settings.home / "inbox").resolve()
+    given = home.settings.inbox
+    root = given or (home.settings.home / "inbox").resolve()
     if given and not root.is_dir():
         # A share that is not mounted must not read as 'nothing was delivered'.
         raise SourceUnavailable("CHENGXIN_INBOX 指向的收件箱目录不存在；可能尚未挂载")
@@ -176,8 +176,9 @@ class LocalPlace:
     attempts = 1
     stable: int | None = None
 
-    def __init__(self, root: Path, folder: str) -> None:
-        self._root, self._shown = root, folder
+    def __init__(self, root: Path, folder: str, group: str | None = None) -> None:
+        """Open a folder below `root`. group: who may read what is put there; None = nobody else."""
+        self._root, self._shown, self._group = root, folder, group
         self._folder = (root / folder).resolve()
         if not self._folder.is_relative_to(root):
             raise SourceUnavailable(f"投递目录“{folder}”在收件箱之外")
@@ -220,8 +221,8 @@ class LocalPlace:
             with building(target) as made:
                 for path in files:
                     shutil.copyfile(path, made / path.name)
-                if group := privacy.outbox_group():
-                    self._share(made, group)
+                if self._group:
+                    self._share(made, self._group)
         except OSError as error:
             raise SourceUnavailable(f"写入目录“{self._shown}”失败：{error.strerror}") from None
 

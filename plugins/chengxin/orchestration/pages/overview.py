@@ -21,6 +21,7 @@ import chengxin
 from chengxin.contracts.models import Contract
 from chengxin.errors import StoreUnavailable
 from chengxin.home import Home
+from chengxin.settings import environment
 from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
@@ -102,10 +103,10 @@ def _follow(home: Home) -> None:
 
 def _follow_aside(home: Home) -> None:
     """Do the work of minutes in another process: a thread of this one would keep every page waiting for its turn."""
-    known = [str(Path(chengxin.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    known = [str(Path(chengxin.__file__).parents[1]), *filter(None, [environment().get("PYTHONPATH")])]
     done = subprocess.run(  # noqa: S603  ourselves
         [sys.executable, "-m", "chengxin.operations.index", home.settings.home, home.settings.contracts],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(known)},
+        env=environment() | {"PYTHONPATH": os.pathsep.join(known)},
         stdin=subprocess.DEVNULL,
         check=False,
     )

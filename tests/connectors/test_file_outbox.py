@@ -55,7 +55,14 @@ def answer(tmp_path: Path) -> Callable[..., Answer]:
         (folder / "需更正.csv").write_text(rows)
         write_json(folder / RECEIPT, {"id": f"b-r{revision}"})
         files = ("回执.txt", RECEIPT, "需更正.csv")
-        return Answer(f"b-r{revision}", f"处罚.csv-反馈-6bbec143-{revision + 1}", folder, files, "rows.parquet", "")
+        return Answer(
+            id=f"b-r{revision}",
+            name=f"处罚.csv-反馈-6bbec143-{revision + 1}",
+            folder=folder,
+            files=files,
+            rows="rows.parquet",
+            summary="",
+        )
 
     return make
 

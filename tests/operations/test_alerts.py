@@ -152,7 +152,7 @@ def _told(channel):
     from chengxin.operations.alerts.book import Entry
     from chengxin.operations.alerts.notices import notice
 
-    entry = Entry(CAUSE.id, CAUSE, NOW.isoformat(), NOW.isoformat())
+    entry = Entry(id=CAUSE.id, cause=CAUSE, opened_at=NOW.isoformat(), seen_at=NOW.isoformat())
     channel.tell(notice(entry, "opened", ""))
     return entry
 

@@ -226,7 +226,15 @@ def test_no_cell_of_an_export_is_a_formula(cell):
 
 
 def test_an_export_quotes_what_needs_it():
-    row = rows.Row("d", "b", 1, "=cmd.csv", 2, {"名称": 'a"b\nc'}, (rows.reason("uscc.check", "uscc", "代码"),))
+    row = rows.Row(
+        dataset="d",
+        batch_id="b",
+        row_id=1,
+        file="=cmd.csv",
+        row=2,
+        values={"名称": 'a"b\nc'},
+        reasons=(rows.reason("uscc.check", "uscc", "代码"),),
+    )
     head, line = "".join(tables.lines([row])).split("\r\n")[:2]
     assert head.startswith("\ufeff数据集")
     assert "'=cmd.csv" in line

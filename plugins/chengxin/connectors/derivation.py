@@ -34,14 +34,14 @@ def land_replay(home: Home, original: Batch, fill: Callable[[Path], None]) -> Ba
             own = hashlib.sha256(f"{REPLAY}{original.batch_id} {digest}".encode()).hexdigest()
             day = original.as_of.astimezone(SHANGHAI).strftime("%Y%m%d")
             batch = Batch(
-                original.dataset,
-                f"{original.dataset}-{day}-{own[:12]}",
-                "incremental",
-                f"{REPLAY}{original.batch_id}",
-                f"{original.delivery}（重放）",
-                original.received_at,
-                original.as_of,
-                files,
+                dataset=original.dataset,
+                batch_id=f"{original.dataset}-{day}-{own[:12]}",
+                mode="incremental",
+                origin=f"{REPLAY}{original.batch_id}",
+                delivery=f"{original.delivery}（重放）",
+                received_at=original.received_at,
+                as_of=original.as_of,
+                files=files,
             )
             if not (folder / batch.batch_id).exists():
                 write_json(building / RECEIPT, {**as_json(batch), "payload_sha256": digest, "locator": {}})

@@ -227,16 +227,16 @@ def _as_batch(
         as_of = _after_namesakes(folder, delivery, as_of)
     batch_id = _batch_id(folder, contract.id, as_of, digest)
     batch = Batch(
-        contract.id,
-        batch_id,
-        mode,
-        delivery.origin,
-        delivery.name,
-        clock.now(),
-        as_of,
-        files,
-        restates,
-        corrects,
+        dataset=contract.id,
+        batch_id=batch_id,
+        mode=mode,
+        origin=delivery.origin,
+        delivery=delivery.name,
+        received_at=clock.now(),
+        as_of=as_of,
+        files=files,
+        restates=restates,
+        corrects=corrects,
     )
     locator = {k: v for k, v in delivery.locator.items() if k not in _PRIVATE}
     more = {"payload_sha256": digest, "locator": locator}

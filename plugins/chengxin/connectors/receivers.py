@@ -32,7 +32,7 @@ TABLE_KEYS = ("反馈编号", "序号")
 ROWS_A_POST = 1_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """One answer, ready to go. id: what a receiver knows it by; name: of its folder, for people.
 

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 SENT = "sent.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answered:
     """The newest answer to a batch. sent: where it went, None when not yet; problem: why not, in Chinese."""
 
@@ -174,4 +174,6 @@ def _send(home: Home, contract: Contract, folder: Path) -> Answered:
 def _shown(folder: Path, problem: str | None = None) -> Answered:
     receipt = atomic.read_json(folder / RECEIPT)
     sent = atomic.read_json(folder / SENT)["place"] if (folder / SENT).exists() else None
-    return Answered(receipt["batch_id"], receipt["id"], receipt, folder, sent, problem)
+    return Answered(
+        batch_id=receipt["batch_id"], id=receipt["id"], receipt=receipt, folder=folder, sent=sent, problem=problem
+    )

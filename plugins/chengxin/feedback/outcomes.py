@@ -13,7 +13,7 @@ from chengxin.records import journal
 from chengxin.store import atomic
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What became of a batch. account: None while it is held; counts: as of COUNTS, adding up.
 
@@ -51,7 +51,17 @@ def ended(home: Home, contract: Contract, judged: Callable[[Batch], Verdict | No
         known = asdict(account) if account else {"received": summary.received, "quarantined": summary.received}
         counts = {name: int(known.get(name, 0)) for name in COUNTS}
         arrived, by = landing.arrived_on(home, batch), superseded.get(batch.batch_id)
-        found.append(Outcome(batch, account, counts, summary, verdict, arrived, by))
+        found.append(
+            Outcome(
+                batch=batch,
+                account=account,
+                counts=counts,
+                summary=summary,
+                verdict=verdict,
+                arrived=arrived,
+                superseded=by,
+            )
+        )
     return found
 
 

@@ -78,14 +78,14 @@ def _replay(home: Home, contract: Contract, batch: Batch, rows: OpenRefusals, wo
         return 0, None
     files = tuple(LandedFile(n, (payload / n).stat().st_size, "") for n in names)
     trial = Batch(
-        batch.dataset,
-        batch.batch_id,
-        "incremental",
-        REPLAY + batch.batch_id,
-        batch.delivery,
-        batch.received_at,
-        batch.as_of,
-        files,
+        dataset=batch.dataset,
+        batch_id=batch.batch_id,
+        mode="incremental",
+        origin=REPLAY + batch.batch_id,
+        delivery=batch.delivery,
+        received_at=batch.received_at,
+        as_of=batch.as_of,
+        files=files,
     )
     tried = standardising.run(
         contract_for(contract, trial), trial, payload, work / "standard", workers=home.settings.workers

@@ -30,7 +30,7 @@ _URL = ("http://", "https://")
 _NAMED = "connection:"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sample:
     """Some rows of a source, as text, and how it is read.
 
@@ -75,8 +75,8 @@ def _file(path: Path, scratch: Path) -> Sample:
         notes.append(f"其中 {'、'.join(other[:5])} 的列名不同：请用 member 只留同一种文件，其余另写合同，否则整批暂停")
     found = _sampled(inside[0].path, path.name, delivery, scratch, tuple(notes))
     return Sample(
-        found.name, found.spec | ({"member": member} if member else {}), delivery, found.table,
-        found.whole and len(inside) == 1, found.damaged, found.notes, found.unit,
+        name=found.name, spec=found.spec | ({"member": member} if member else {}), delivery=delivery, table=found.table,
+        whole=found.whole and len(inside) == 1, damaged=found.damaged, notes=found.notes, unit=found.unit,
     )  # fmt: skip
 
 
@@ -134,7 +134,16 @@ def _sampled(path: Path, name: str, delivery: dict[str, Any], scratch: Path, not
         raise DeliveryCorrupt(f"文件 {name} 里没有读到数据行，无法起草{told}")
     stated = [stated_unit(line) for line in above(path, spec)]
     unit = next((unit.declared for unit in stated if unit and unit.declared), None)
-    return Sample(name, chosen, delivery, table.select(kept).combine_chunks(), whole, damaged, notes, unit)
+    return Sample(
+        name=name,
+        spec=chosen,
+        delivery=delivery,
+        table=table.select(kept).combine_chunks(),
+        whole=whole,
+        damaged=damaged,
+        notes=notes,
+        unit=unit,
+    )
 
 
 @contextmanager
@@ -208,4 +217,12 @@ def _named(place: str, scratch: Path) -> Sample:
         options["key"] = list(seen.key) if len(seen.key) > 1 else seen.key[0]
     found = _sampled(seen.path, table, {"connector": "database", "options": options}, scratch,
         ("增量拉取需要写 watermark（随每次变更而增大的列）",))  # fmt: skip
-    return Sample(table, {"format": "csv"}, found.delivery, found.table, seen.whole, found.damaged, found.notes)
+    return Sample(
+        name=table,
+        spec={"format": "csv"},
+        delivery=found.delivery,
+        table=found.table,
+        whole=seen.whole,
+        damaged=found.damaged,
+        notes=found.notes,
+    )

@@ -30,7 +30,7 @@ _BUSINESS = ("公司", "企业", "厂", "店", "中心", "合作社", "部", "�
 _LONGEST = 24
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """What came out. reasons: refused rows by reason, warnings: things noted on rows that pass; each (words, rows).
 
@@ -65,12 +65,12 @@ def attempt(home: Home, contract: Contract, file: Path) -> Trial:
         verdict = _verdict(home, contract, batch, counts, standard)
         titles = _titles(contract)
         return Trial(
-            counts,
-            verdict,
-            _reasons(standard),
-            _warnings(standard, titles),
-            _first_rows(contract, standard),
-            round(time.monotonic() - started, 1),
+            counts=counts,
+            verdict=verdict,
+            reasons=_reasons(standard),
+            warnings=_warnings(standard, titles),
+            rows=_first_rows(contract, standard),
+            seconds=round(time.monotonic() - started, 1),
         )
 
 

@@ -37,7 +37,7 @@ NOTE_BYTES = 2**30  # how much may have to be read again after a kill
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Overdue:
     """A data set whose delivery is overdue.
 
@@ -89,15 +89,15 @@ def _overdue(contract: Contract, last: date, due: date, days: int, left: Leftove
         f"{left.words() + '：多半没有传完，请该部门重新报送。' if left else _remedy(contract)}"
     )
     return Overdue(
-        contract.id,
-        contract.title,
-        department.code,
-        department.name,
-        delivery.cadence,
-        last.isoformat(),
-        due.isoformat(),
-        days,
-        message,
+        dataset=contract.id,
+        title=contract.title,
+        department=department.code,
+        department_name=department.name,
+        cadence=delivery.cadence,
+        last_arrival=last.isoformat(),
+        due=due.isoformat(),
+        days=days,
+        message=message,
     )
 
 

@@ -34,7 +34,7 @@ from chengxin.store.manifest import Manifest
 SHRINK = "volume.shrink"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Doubt:
     """One batch that a person should look at. why: warn, shrunk, released or held; counts add up to received.
 
@@ -53,7 +53,7 @@ class Doubt:
     released: Release | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Review:
     """What is to be published and what is doubtful in it. previous: the snapshot that readers have now.
 
@@ -112,14 +112,14 @@ def review(home: Home, contracts: Mapping[str, Contract]) -> Review | None:
     separable = sorted({d.dataset for d in doubts if kind_of(contracts[d.dataset]).registers == "none"})
     rows, upto = sum(a.received for a in fresh), max(a.order for a in everything.values())
     return Review(
-        now.snapshot_id if now else None,
-        len(fresh),
-        rows,
-        tuple(doubts),
-        upto,
-        tuple(separable),
-        tuple(told(None, layout, now).get("rejected", ())),
-        tuple(_masked(change) for change in _changes(home, contracts, admissions, now)),
+        previous=now.snapshot_id if now else None,
+        fresh=len(fresh),
+        rows=rows,
+        doubts=tuple(doubts),
+        upto=upto,
+        separable=tuple(separable),
+        rejected=tuple(told(None, layout, now).get("rejected", ())),
+        changes=tuple(_masked(change) for change in _changes(home, contracts, admissions, now)),
     )
 
 
@@ -190,4 +190,13 @@ def _held(home: Home, contract: Contract, known: Collection[str]) -> list[Doubt]
 def _doubt(contract: Contract, verdict: Verdict, counts: dict[str, int], folder: Path, home: Path) -> Doubt:
     found = tuple(f.message for f in verdict.findings if f.severity != "info")
     report = (folder / "report.html").relative_to(home).as_posix()
-    return Doubt(contract.id, contract.title, contract.department.name, verdict.batch_id, "warn", counts, found, report)
+    return Doubt(
+        dataset=contract.id,
+        title=contract.title,
+        department=contract.department.name,
+        batch_id=verdict.batch_id,
+        why="warn",
+        counts=counts,
+        findings=found,
+        report=report,
+    )

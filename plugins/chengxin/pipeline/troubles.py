@@ -52,7 +52,14 @@ def open_troubles(home: Home, contracts: Mapping[str, Contract], problems: Itera
         items = (*(before.items if before else ()), *([cause.item] if cause.item else []))
         at = min(since, before.opened_at) if before else since
         told = book.get(cause.id)
-        entry = Entry(cause.id, cause, at, home.clock.now().isoformat(), told.times if told else 1, items)
+        entry = Entry(
+            id=cause.id,
+            cause=cause,
+            opened_at=at,
+            seen_at=home.clock.now().isoformat(),
+            times=told.times if told else 1,
+            items=items,
+        )
         seen[cause.id] = entry if not before else replace(entry, cause=before.cause)
     return sorted([*found, *seen.values()], key=lambda e: (e.opened_at, e.id))
 

@@ -38,7 +38,7 @@ _NOTE = rf"""CASE WHEN rule LIKE 'row.%' THEN '：' || nullif(source_column, '')
         '[\s''‘’`′—-]', '', 'g')) || ' 位' END"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Standing:
     """How many rows of a batch were refused, and what became of them.
 
@@ -176,12 +176,12 @@ class OpenRefusals:
         mended, again, closed = counts("mends", "mended_by"), counts("again", "again_in"), counts("closed", "reason")
         return {
             b: Standing(
-                n,
-                mended.get(b, {}),
-                n if b in self._all.overtaken else 0,
-                sum(again.get(b, {}).values()),
-                closed.get(b, {}),
-                again.get(b, {}),
+                refused=n,
+                mended=mended.get(b, {}),
+                overtaken=n if b in self._all.overtaken else 0,
+                again=sum(again.get(b, {}).values()),
+                closed=closed.get(b, {}),
+                again_in=again.get(b, {}),
             )
             for b, n in self._all.refused.items()
         }

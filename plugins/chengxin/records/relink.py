@@ -54,20 +54,20 @@ def link_batch(
     again = layout.links(contract.id, landed.batch_id, before.revision) if revision else None
     with atomic.building(target) as folder:
         outcome = Linking(
-            contract,
-            landed,
-            layout,
-            Registry(layout, everything),
-            order,
-            before.route or contract.id,
-            folder,
-            again,
-            judgements,
-            reopen,
-            corrected,
-            Sparing(contract, layout, order, landed.batch_id, everything),
-            home.settings.memory_limit_mib,
-            home.settings.workers,
+            contract=contract,
+            batch=landed,
+            layout=layout,
+            registry=Registry(layout, everything),
+            order=order,
+            identity=before.route or contract.id,
+            target=folder,
+            again=again,
+            judgements=judgements,
+            reopen=reopen,
+            corrected=corrected,
+            spare=Sparing(contract, layout, order, landed.batch_id, everything),
+            memory_limit_mib=home.settings.memory_limit_mib,
+            threads=home.settings.workers,
         ).run()
     if revision and outcome.waiting == before.unlinked and not outcome.undone:
         shutil.rmtree(target)

@@ -21,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from chengxin.home import Home
 from generate import generate
 from measure import Cost, Watch, family, run_child
 
@@ -53,24 +54,22 @@ def prepare(folder: Path, datasets: int, deliveries: int, rows: int) -> None:
 def bare(folder: Path) -> None:
     """Call the stages of every delivery; print how often and what it took, imports and warming left out."""
     from chengxin import pipeline
-    from chengxin.clock import Clock
     from chengxin.contracts.loader import load
     from chengxin.pipeline.preload import warm_up
-    from chengxin.settings import Settings
 
     warm_up()
-    settings, clock = Settings.from_environment(home=str(folder / "bare")), Clock.from_environment()
+    home = Home.from_environment(home=str(folder / "bare"))
     calls, cpu, wall = 0, time.process_time(), time.perf_counter()
     for contract in load(folder / "contracts").contracts.values():
-        offered = pipeline.discover(contract, settings)
+        offered = pipeline.discover(home, contract)
         for delivery in offered:
-            pipeline.land(contract, delivery, settings, clock)
-        waiting = pipeline.pending(contract, settings)
+            pipeline.land(home, contract, delivery)
+        waiting = pipeline.pending(home, contract)
         for batch in waiting:
-            pipeline.standardise(contract, batch, settings)
-            pipeline.validate(contract, batch, settings, clock)
-            pipeline.admit(contract, batch, settings, clock)
-        pipeline.answer(contract, settings, clock)
+            pipeline.standardise(home, contract, batch)
+            pipeline.validate(home, contract, batch)
+            pipeline.admit(home, contract, batch)
+        pipeline.answer(home, contract)
         calls += 3 + len(offered) + 3 * len(waiting)
     print(json.dumps({"calls": calls, "cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}))
 

@@ -111,7 +111,7 @@ def main() -> None:
     registry = Registry(layout, admissions).files("identifiers")
     suite = bind(
         read_json(layout.validation(DATASET, batch) / "suite.json"),
-        Clock.from_environment().now().astimezone(SHANGHAI).date(),
+        Clock().now().astimezone(SHANGHAI).date(),
     )
     statements = plain_sql(suite, parts, registry)
     costs: dict[str, Cost] = {}

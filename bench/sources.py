@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
+from chengxin.home import Home
 from readers import NAMES, make, rows_of
 
 TABLE, PAGE, FETCHED = "处罚", 5_000, 20_000
@@ -105,7 +106,6 @@ def ours(source: str, place: str) -> int:
         options = {"connection": "bench", "path": "list", "page_size": PAGE, "total": "data.total"}
         file = {"format": "json", "records": "data.rows"}
     elif source == "zip":
-        os.environ["CHENGXIN_INBOX"] = str(Path(place).parent)
         options = {"pattern": Path(place).name}
     contract = Contract.model_validate(
         {
@@ -118,10 +118,11 @@ def ours(source: str, place: str) -> int:
     )  # fmt: skip
     rows = 0
     with TemporaryDirectory(prefix="chengxin-bench-") as scratch:
-        settings = Settings(home=Path(scratch) / "home")
-        for delivery in landing.offered(contract, settings):
-            batch = landing.land(contract, delivery, settings, Clock(datetime(2026, 11, 23, tzinfo=UTC)))
-            spec, payload = contract_for(contract, batch).file, landing.payload(settings, batch)
+        settings = Settings(home=Path(scratch) / "home", inbox=Path(place).parent if source == "zip" else None)
+        home = Home(settings, Clock(datetime(2026, 11, 23, tzinfo=UTC)))
+        for delivery in landing.offered(home, contract):
+            batch = landing.land(home, contract, delivery)
+            spec, payload = contract_for(contract, batch).file, landing.payload(home, batch)
             for one in sources(payload, spec, settings.limits, Path(scratch) / "unpacked"):
                 for piece in plan(one.path, spec):
                     rows += sum(chunk.table.num_rows for chunk in read(piece, spec))

@@ -25,7 +25,7 @@ from measure import Cost, Watch, cpu_s, private_mib
 
 if TYPE_CHECKING:
     from chengxin.contracts.models import Contract
-    from chengxin.settings import Settings
+    from chengxin.home import Home
 
 CONTRACTS = Path(__file__).with_name("contracts")
 GX_ROUNDS = 3
@@ -76,41 +76,39 @@ def import_engines() -> None:
     del chengxin
 
 
-def land(contracts: "dict[str, Contract]", args: argparse.Namespace, settings: "Settings") -> None:
+def land(contracts: "dict[str, Contract]", args: argparse.Namespace, home: "Home") -> None:
     """Land a file and print the id of its batch."""
     from chengxin import pipeline
-    from chengxin.clock import Clock
     from chengxin.connectors.files.drop import file_delivery
 
     contract = contracts[args.dataset]
-    delivery = file_delivery(contract, Path(args.what))
-    print(pipeline.land(contract, delivery, settings, Clock.from_environment()).batch_id)
+    delivery = file_delivery(home, contract, Path(args.what))
+    print(pipeline.land(home, contract, delivery).batch_id)
 
 
-def run(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespace, settings: "Settings") -> None:
+def run(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespace, home: "Home") -> None:
     """Take one landed batch to a committed snapshot."""
     stages.run("import", import_pipeline)
     from chengxin import pipeline
-    from chengxin.clock import Clock
     from chengxin.quality import runner
 
-    contract, clock = contracts[args.dataset], Clock.from_environment()
-    batch = pipeline.batch(settings, args.dataset, args.what)
+    contract = contracts[args.dataset]
+    batch = pipeline.batch(home, args.dataset, args.what)
     if args.until == "publish":
         runner.import_ahead()  # as pipeline.ingest does
-    stages.run("standardise", lambda: pipeline.standardise(contract, batch, settings))
+    stages.run("standardise", lambda: pipeline.standardise(home, contract, batch))
     if args.until == "standardise":
         return
-    stages.run("validate", lambda: pipeline.validate(contract, batch, settings, clock))
-    admission = stages.run("admit", lambda: pipeline.admit(contract, batch, settings, clock))
+    stages.run("validate", lambda: pipeline.validate(home, contract, batch))
+    admission = stages.run("admit", lambda: pipeline.admit(home, contract, batch))
     if admission is None:
         raise SystemExit("the batch was held; see its validation folder")
     stages.account = {state: getattr(admission, state) for state in STATES}
-    if stages.run("publish", lambda: pipeline.publish(contracts, settings, clock)) is None:
+    if stages.run("publish", lambda: pipeline.publish(home, contracts)) is None:
         raise SystemExit("nothing was published")
 
 
-def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespace, settings: "Settings") -> None:
+def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespace, home: "Home") -> None:
     """Judge a batch again by its own suite: Great Expectations, then the same rules as plain DuckDB SQL, in turns."""
     stages.run("import", import_engines)
     import duckdb
@@ -125,12 +123,12 @@ def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespac
     from chengxin.store.atomic import read_json
     from chengxin.store.layout import Layout
 
-    layout = Layout(settings.home)
+    layout = Layout(home.settings.home)
     parts = sorted(layout.standard(args.dataset, args.what).glob("standard-*.parquet"))
-    today = pipeline.batch(settings, args.dataset, args.what).received_at.astimezone(SHANGHAI).date()
+    today = pipeline.batch(home, args.dataset, args.what).received_at.astimezone(SHANGHAI).date()
     suite = bind(read_json(layout.validation(args.dataset, args.what) / "suite.json"), today)
     registry = Registry(layout, journal.admissions(layout)).files("identifiers")
-    memory, threads = settings.memory_limit_mib, settings.workers
+    memory, threads = home.settings.memory_limit_mib, home.settings.workers
 
     def with_gx() -> None:
         with Scan(parts, registry=registry, memory_limit_mib=memory, threads=threads) as scan:
@@ -149,7 +147,7 @@ def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespac
 
 def main() -> None:
     """Parse the arguments and run."""
-    from chengxin.settings import Settings
+    from chengxin.home import Home
     from chengxin.store.memory import expect_short_life
 
     expect_short_life()  # as the command line does
@@ -161,14 +159,14 @@ def main() -> None:
     parser.add_argument("dataset")
     parser.add_argument("what")
     args = parser.parse_args()
-    settings = Settings.from_environment(home=args.home, contracts=CONTRACTS)
+    home = Home.from_environment(home=args.home, contracts=CONTRACTS)
     contracts = contracts_of(args.dataset, args.encoding)
     if args.command == "land":
-        land(contracts, args, settings)
+        land(contracts, args, home)
         return
     with Watch(os.getpid(), private_mib) as watch:
         stages = Stages(watch)
-        {"run": run, "gx": gx}[args.command](stages, contracts, args, settings)
+        {"run": run, "gx": gx}[args.command](stages, contracts, args, home)
     costs = {name: asdict(cost) for name, cost in stages.costs.items()}
     json.dump({"stages": costs, "account": stages.account}, sys.stdout)
 

@@ -17,6 +17,7 @@ from chengxin.clock import Clock, instant_of_timestamp
 from chengxin.connectors.files.drop import file_delivery
 from chengxin.contracts.models import Contract
 from chengxin.facts import Admission, SnapshotRef
+from chengxin.home import Home
 from chengxin.model.elements import elements
 from chengxin.model.identifiers import (
     org_code_check_character,
@@ -135,8 +136,10 @@ class Office:
         """Take a file in as far as the account; return the account, which must add up."""
         contract = self.contracts[dataset]
         clock = Clock(instant_of_timestamp(path.stat().st_mtime))
-        landed = pipeline.land(contract, file_delivery(contract, path), self.settings, clock)
-        account = pipeline.ingest(contract, landed, self.settings, clock)
+        landed = pipeline.land(
+            Home(self.settings, clock), contract, file_delivery(Home(self.settings, clock), contract, path)
+        )
+        account = pipeline.ingest(Home(self.settings, clock), contract, landed)
         assert account["received"] == sum(account[n] for n in ("accepted", "quarantined", "duplicate", "unlinked"))
         return account
 
@@ -146,12 +149,12 @@ class Office:
 
     def retry(self) -> list[Admission]:
         """Try waiting rows again."""
-        return pipeline.retry_waiting(self.contracts, self.settings, Clock(START))
+        return pipeline.retry_waiting(Home(self.settings, Clock(START)), self.contracts)
 
     def publish(self, day: float = 0) -> SnapshotRef | None:
         """Try waiting rows again and publish."""
         self.retry()
-        return pipeline.publish(self.contracts, self.settings, Clock(START + timedelta(days=day)))
+        return pipeline.publish(Home(self.settings, Clock(START + timedelta(days=day))), self.contracts)
 
     def accounts(self) -> dict[str, Admission]:
         """Return the present account of every batch; each adds up."""

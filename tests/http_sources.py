@@ -9,6 +9,7 @@ from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
 from chengxin.facts import Batch
+from chengxin.home import Home
 from chengxin.settings import Settings
 from servers import Answer, Api, Asked, rows_answer
 
@@ -35,11 +36,11 @@ class Desk:
         return self._make("http_api", mode, file or {"format": "json", "records": "data.rows"}, **fixed | options)
 
     def pull(self, contract: Contract) -> list[Batch]:
-        offered = landing.offered(contract, self.settings)
-        return [landing.land(contract, delivery, self.settings, CLOCK) for delivery in offered]
+        offered = landing.offered(Home(self.settings), contract)
+        return [landing.land(Home(self.settings, CLOCK), contract, delivery) for delivery in offered]
 
     def rows(self, batch: Batch) -> list[dict[str, Any]]:
-        pages = [json.loads(p.read_bytes()) for p in landing.payload(self.settings, batch)]
+        pages = [json.loads(p.read_bytes()) for p in landing.payload(Home(self.settings), batch)]
         return [row for page in pages for row in page["data"]["rows"]]
 
     def leftovers(self) -> list[str]:

@@ -10,6 +10,7 @@ from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.errors import ContractError
 from chengxin.facts import as_json
+from chengxin.home import Home
 from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, uscc
 
 STRICT = {"quality": {"min_rows": 1, "quarantined": {"warn": 0.1, "hold": 0.9}}}
@@ -29,7 +30,7 @@ def office(tmp_path: Path) -> Office:
 def publish(office: Office, decision: str, *without: str, day: float, held: tuple[str, ...] = ()):
     office.retry()
     said = pipeline.Approval(decision, "已核实", "op", "2026-11-24T00:00:00+00:00", without, held)
-    return pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=day)), said)
+    return pipeline.publish(Home(office.settings, Clock(START + timedelta(days=day))), office.contracts, said)
 
 
 def doubtful(office: Office, day: float) -> None:
@@ -45,16 +46,16 @@ def manifest(office: Office) -> dict:
 
 
 def test_nobody_is_asked_where_nothing_is_doubtful(office):
-    assert pipeline.review(office.contracts, office.settings) is None
+    assert pipeline.review(Home(office.settings), office.contracts) is None
     office.publish()
-    assert pipeline.review(office.contracts, office.settings) is None
+    assert pipeline.review(Home(office.settings), office.contracts) is None
     assert "approval" not in manifest(office)["extra"]
 
 
 def test_a_warning_is_asked_about_with_its_counts_and_findings_until_it_is_published(office):
     office.publish()
     doubtful(office, day=1)
-    found = pipeline.review(office.contracts, office.settings)
+    found = pipeline.review(Home(office.settings), office.contracts)
     (doubt,) = found.doubts
     assert (doubt.why, doubt.dataset, found.fresh) == ("warn", "test_fines", 1)
     assert (doubt.counts["received"], doubt.counts["quarantined"]) == (2, 1)
@@ -62,7 +63,7 @@ def test_a_warning_is_asked_about_with_its_counts_and_findings_until_it_is_publi
     assert (office.settings.home / doubt.report).is_file()
     publish(office, "发布", day=1)
     assert manifest(office)["extra"]["approval"]["reason"] == "已核实"
-    assert pipeline.review(office.contracts, office.settings) is None
+    assert pipeline.review(Home(office.settings), office.contracts) is None
 
 
 def test_a_list_that_shrank_is_named_as_such(office):
@@ -76,21 +77,21 @@ def test_a_list_that_shrank_is_named_as_such(office):
     office.deliver("test_list", *[penalty(n, uscc=uscc(1)) for n in range(10, 60)], day=0)
     office.publish()
     office.deliver("test_list", *[penalty(n, uscc=uscc(1)) for n in range(10, 35)], day=1)
-    (doubt,) = pipeline.review(office.contracts, office.settings).doubts
+    (doubt,) = pipeline.review(Home(office.settings), office.contracts).doubts
     assert (doubt.why, doubt.counts["withdrawn"]) == ("shrunk", 25)
 
 
 def test_a_held_batch_is_asked_about_once_and_only_when_there_is_something_to_publish(office):
     office.publish()
     office.deliver("test_fines", *[penalty(n, uscc=uscc(1), decision_on="") for n in range(5)], day=1)
-    assert pipeline.review(office.contracts, office.settings) is None, "nothing to publish"
+    assert pipeline.review(Home(office.settings), office.contracts) is None, "nothing to publish"
     office.deliver("test_penalty", penalty(7, uscc=uscc(1)), day=1)
-    found = pipeline.review(office.contracts, office.settings)
+    found = pipeline.review(Home(office.settings), office.contracts)
     assert [(d.why, d.counts) for d in found.doubts] == [("held", {"received": 5, "quarantined": 5})]
     assert found.choices() == {"test_fines": office.contracts["test_fines"].title}
     publish(office, "发布", day=1, held=tuple(found.held()))
     office.deliver("test_penalty", penalty(8, uscc=uscc(1)), day=2)
-    assert pipeline.review(office.contracts, office.settings) is None
+    assert pipeline.review(Home(office.settings), office.contracts) is None
 
 
 def test_a_source_that_is_left_out_stays_as_it_was_and_comes_back_whole(office):
@@ -100,7 +101,9 @@ def test_a_source_that_is_left_out_stays_as_it_was_and_comes_back_whole(office):
     publish(office, "不含所选来源发布", "test_fines", day=2)
     assert fines(office) == {"湘示罚〔2026〕1号", "湘示罚〔2026〕7号"}
     assert manifest(office)["extra"]["left_out"] == ["test_fines"]
-    assert pipeline.review(office.contracts, office.settings).proposed() == ["test_fines"], "it is asked about again"
+    assert pipeline.review(Home(office.settings), office.contracts).proposed() == ["test_fines"], (
+        "it is asked about again"
+    )
     office.publish(day=3)
     assert fines(office) == {f"湘示罚〔2026〕{n}号" for n in (1, 2, 7)}
     assert "left_out" not in manifest(office)["extra"]
@@ -132,7 +135,7 @@ def test_what_is_held_is_proposed_to_be_left_out_and_what_registers_subjects_is_
     office.deliver("test_fines", *[penalty(n, uscc=uscc(1), decision_on="") for n in range(5)], day=1)
     office.contract("test_penalty", "penalty", PENALTY, **STRICT)
     office.deliver("test_penalty", penalty(7, uscc=uscc(1)), penalty(8, uscc=uscc(1), decision_on=""), day=1)
-    found = pipeline.review(office.contracts, office.settings)
+    found = pipeline.review(Home(office.settings), office.contracts)
     assert {(d.dataset, d.why) for d in found.doubts} == {
         ("test_reg", "warn"), ("test_fines", "held"), ("test_penalty", "warn"),
     }  # fmt: skip
@@ -143,10 +146,10 @@ def test_what_is_held_is_proposed_to_be_left_out_and_what_registers_subjects_is_
 def test_what_came_while_the_question_was_open_is_not_published_by_its_answer(office):
     office.publish()
     doubtful(office, day=1)
-    found = pipeline.review(office.contracts, office.settings)
+    found = pipeline.review(Home(office.settings), office.contracts)
     office.deliver("test_penalty", penalty(7, uscc=uscc(2)), penalty(8, uscc=uscc(1)), day=2)
     said = pipeline.Approval("发布", "已核实", "op", "2026-11-24T00:00:00+00:00", upto=found.upto)
-    pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=3)), said)
+    pipeline.publish(Home(office.settings, Clock(START + timedelta(days=3))), office.contracts, said)
     assert fines(office) == {f"湘示罚〔2026〕{n}号" for n in (1, 2)}
     office.publish(day=4)
     assert fines(office) == {f"湘示罚〔2026〕{n}号" for n in (1, 2, 7, 8)}
@@ -156,11 +159,11 @@ def test_a_rejection_and_its_reason_stand_in_the_next_manifest_and_only_there(of
     office.publish()
     doubtful(office, day=1)
     no = pipeline.Approval("不发布", "金额单位疑似有误，等部门回复", "op", "2026-03-03T02:00:00+00:00")
-    pipeline.reject(no, office.settings)
-    pipeline.reject(no, office.settings)  # the task was tried again
+    pipeline.reject(Home(office.settings), no)
+    pipeline.reject(Home(office.settings), no)  # the task was tried again
     later = pipeline.Approval("不发布", "仍在等", "op", "2026-03-04T02:00:00+00:00")
-    pipeline.reject(later, office.settings)
-    asked = pipeline.review(office.contracts, office.settings)
+    pipeline.reject(Home(office.settings), later)
+    asked = pipeline.review(Home(office.settings), office.contracts)
     assert [r["reason"] for r in asked.rejected] == [no.reason, later.reason]
     publish(office, "发布", day=3)
     extra = manifest(office)["extra"]
@@ -169,7 +172,7 @@ def test_a_rejection_and_its_reason_stand_in_the_next_manifest_and_only_there(of
     office.deliver("test_penalty", penalty(9, uscc=uscc(1)), day=4)
     office.publish(day=4)
     assert "rejected" not in manifest(office)["extra"], "told once"
-    pipeline.reject(later, office.settings)
+    pipeline.reject(Home(office.settings), later)
     office.deliver("test_penalty", penalty(10, uscc=uscc(1)), day=5)
     office.publish(day=5)
     assert "rejected" not in manifest(office)["extra"], "the very same answer is no second rejection"
@@ -181,22 +184,22 @@ def grave(office: Office, day: float, by: str = "li") -> str:
     held = office.deliver("test_fines", *rows, day=day)
     assert held["verdict"] == "hold"
     contract, clock = office.contracts["test_fines"], Clock(START + timedelta(days=day))
-    landed = pipeline.batch(office.settings, "test_fines", held["batch_id"])
-    pipeline.release(contract, landed, office.settings, clock, "已电话核实", by)
-    pipeline.ingest(contract, landed, office.settings, clock)
+    landed = pipeline.batch(Home(office.settings), "test_fines", held["batch_id"])
+    pipeline.release(Home(office.settings, clock), contract, landed, "已电话核实", by)
+    pipeline.ingest(Home(office.settings, clock), contract, landed)
     return held["batch_id"]
 
 
 def approve(office: Office, *by: str, day: float = 5):
     second = pipeline.Opinion(by[1], "同意", "2026-03-05T00:00:00+00:00") if len(by) > 1 else None
     said = pipeline.Approval("发布", "已核实", by[0], "2026-03-05T00:00:00+00:00", second=second)
-    return pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=day)), said)
+    return pipeline.publish(Home(office.settings, Clock(START + timedelta(days=day))), office.contracts, said)
 
 
 def test_a_released_batch_is_a_doubt_with_name_and_reason(office):
     office.publish()
     batch = grave(office, day=1)
-    found = pipeline.review(office.contracts, office.settings)
+    found = pipeline.review(Home(office.settings), office.contracts)
     (doubt,) = found.doubts
     assert (doubt.why, doubt.batch_id, found.releasers()) == ("released", batch, ["li"])
     assert (doubt.released.by, doubt.released.reason) == ("li", "已电话核实")
@@ -222,10 +225,10 @@ def test_a_released_batch_that_was_left_out_still_needs_two(office):
     publish(office, "不含所选来源发布", "test_fines", day=2)
     office.publish(day=3)
     assert fines(office) == {"湘示罚〔2026〕1号", "湘示罚〔2026〕7号"}
-    assert [a.batch_id for a in pipeline.released(office.contracts, office.settings)] == [batch]
+    assert [a.batch_id for a in pipeline.released(Home(office.settings), office.contracts)] == [batch]
     approve(office, "wang")
     assert "湘示罚〔2026〕20号" in fines(office)
-    assert pipeline.released(office.contracts, office.settings) == []
+    assert pipeline.released(Home(office.settings), office.contracts) == []
 
 
 def test_the_manifest_names_no_released_batch_as_held(office):
@@ -250,9 +253,9 @@ def test_what_was_seen_held_and_then_released_is_not_held(office):
     held = office.deliver("test_fines", *rows, day=1)["batch_id"]
     office.deliver("test_penalty", penalty(7, uscc=uscc(1)), day=1)
     publish(office, "发布", day=1, held=(held,))
-    landed, clock = pipeline.batch(office.settings, "test_fines", held), Clock(START)
-    pipeline.release(office.contracts["test_fines"], landed, office.settings, clock, "已核实", "li")
-    pipeline.ingest(office.contracts["test_fines"], landed, office.settings, clock)
+    landed, clock = pipeline.batch(Home(office.settings), "test_fines", held), Clock(START)
+    pipeline.release(Home(office.settings, clock), office.contracts["test_fines"], landed, "已核实", "li")
+    pipeline.ingest(Home(office.settings, clock), office.contracts["test_fines"], landed)
     approve(office, "wang")
     assert "held" not in manifest(office)["extra"]
 
@@ -276,7 +279,7 @@ def test_the_review_counts_what_comes_changes_and_goes(office):
     rows[0] |= {"penalty_content": "警告"}
     office.deliver("test_list", *rows, penalty(90, uscc=uscc(2)), day=1)
     office.deliver("test_reg", company(3), day=1)
-    found = pipeline.review(office.contracts, office.settings)
+    found = pipeline.review(Home(office.settings), office.contracts)
     counts = {c.kind: (c.added, c.changed, c.withdrawn) for c in found.changes}
     assert counts == {"penalty": (1, 1, 6), "registration": (1, 0, 0)}
     publish(office, "发布", day=1)
@@ -293,7 +296,7 @@ def test_the_review_names_a_few_records_and_no_person(office):
     named = {"person_doc_no": person_doc(1), "subject_name": "张示例"}
     rows = [penalty(31, uscc=uscc(4)), penalty(32, uscc=shop["uscc"]), penalty(33, **named)]
     office.deliver("test_fines", *rows, penalty(34, uscc=uscc(1), decision_on=""), day=1)
-    found = pipeline.review(office.contracts, office.settings)
+    found = pipeline.review(Home(office.settings), office.contracts)
     examples = [e for c in found.changes for e in c.examples]
     assert all(len([e for e in c.examples if e.action == "added"]) <= 3 for c in found.changes)
     assert any("湖南示例4有限公司" in e.values.values() or "湖南示例1有限公司" in e.values.values() for e in examples)
@@ -306,7 +309,7 @@ def test_the_review_names_a_few_records_and_no_person(office):
 
 def test_a_preview_against_nothing_counts_all_as_new(office):
     doubtful(office, day=1)
-    (fine,) = [c for c in pipeline.review(office.contracts, office.settings).changes if c.kind == "penalty"]
+    (fine,) = [c for c in pipeline.review(Home(office.settings), office.contracts).changes if c.kind == "penalty"]
     assert (fine.added, fine.changed, fine.withdrawn) == (2, 0, 0)
 
 
@@ -316,5 +319,5 @@ def test_a_preview_knows_what_was_left_out_before(office):
     office.deliver("test_penalty", penalty(7, uscc=uscc(2)), day=2)
     publish(office, "不含所选来源发布", "test_fines", day=2)
     office.deliver("test_penalty", penalty(8, uscc=uscc(2)), day=3)
-    (fine,) = pipeline.review(office.contracts, office.settings).changes
+    (fine,) = pipeline.review(Home(office.settings), office.contracts).changes
     assert (fine.added, fine.changed, fine.withdrawn) == (2, 0, 0), "number 2 of the one, number 8 of the other"

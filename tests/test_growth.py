@@ -11,6 +11,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.home import Home
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 
 # Prints, after the command, how often each file below the home was opened.
@@ -40,7 +41,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
         office.deliver("pen", penalty(n, uscc=uscc(n + 1)), penalty(100 + n, uscc="?"), day=1 + n)
     office.publish()
     for contract in office.contracts.values():
-        pipeline.answer(contract, office.settings, Clock(START))
+        pipeline.answer(Home(office.settings, Clock(START)), contract)
     return office
 
 
@@ -81,12 +82,12 @@ def test_an_answer_that_could_not_be_sent_is_tried_again(office: Office, tmp_pat
     kept = outbox.rename(tmp_path / "kept")
     outbox.write_text("no folder")
     office.deliver("pen", penalty(50, uscc="?"), penalty(51, uscc=uscc(1)), day=20)
-    [failed] = pipeline.answer(contract, settings, clock)
+    [failed] = pipeline.answer(Home(settings, clock), contract)
     assert failed.problem
-    [failed] = pipeline.answer(contract, settings, clock)
+    [failed] = pipeline.answer(Home(settings, clock), contract)
     assert failed.problem
     outbox.unlink()
     kept.rename(outbox)
-    [sent] = pipeline.answer(contract, settings, clock)
+    [sent] = pipeline.answer(Home(settings, clock), contract)
     assert sent.sent
-    assert pipeline.answer(contract, settings, clock) == []
+    assert pipeline.answer(Home(settings, clock), contract) == []

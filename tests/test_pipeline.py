@@ -8,6 +8,7 @@ from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.connectors.files.drop import file_delivery
 from chengxin.errors import CommitConflict, ContractError, DeliveryCorrupt, InvariantBroken
+from chengxin.home import Home
 from chengxin.store import journal, lock
 from chengxin.store.scratch import scratch, sweep
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
@@ -24,28 +25,35 @@ def office(tmp_path: Path) -> Office:
 def test_every_stage_may_be_run_again(office: Office) -> None:
     contract, settings, clock = office.contracts["test_reg"], office.settings, Clock()
     path = office.write("test_reg", [company(1)], day=0)
-    landed = [pipeline.land(contract, file_delivery(contract, path), settings, clock) for _ in range(2)]
+    landed = [
+        pipeline.land(Home(settings, clock), contract, file_delivery(Home(settings, clock), contract, path))
+        for _ in range(2)
+    ]
     assert landed[0] == landed[1]
-    assert pipeline.pending(contract, settings) == [landed[0]]
-    assert pipeline.batch(settings, "test_reg", landed[0].batch_id) == landed[0]
-    assert pipeline.standardise(contract, landed[0], settings) == pipeline.standardise(contract, landed[0], settings)
-    assert pipeline.validate(contract, landed[0], settings, clock) == pipeline.validate(
-        contract, landed[0], settings, clock
+    assert pipeline.pending(Home(settings), contract) == [landed[0]]
+    assert pipeline.batch(Home(settings), "test_reg", landed[0].batch_id) == landed[0]
+    assert pipeline.standardise(Home(settings), contract, landed[0]) == pipeline.standardise(
+        Home(settings), contract, landed[0]
     )
-    assert pipeline.admit(contract, landed[0], settings, clock) == pipeline.admit(contract, landed[0], settings, clock)
-    assert pipeline.pending(contract, settings) == []
+    assert pipeline.validate(Home(settings, clock), contract, landed[0]) == pipeline.validate(
+        Home(settings, clock), contract, landed[0]
+    )
+    assert pipeline.admit(Home(settings, clock), contract, landed[0]) == pipeline.admit(
+        Home(settings, clock), contract, landed[0]
+    )
+    assert pipeline.pending(Home(settings), contract) == []
 
 
 def test_stages_out_of_turn_are_refused(office: Office) -> None:
     contract, settings, clock = office.contracts["test_reg"], office.settings, Clock()
     path = office.write("test_reg", [company(1)], day=0)
-    landed = pipeline.land(contract, file_delivery(contract, path), settings, clock)
+    landed = pipeline.land(Home(settings, clock), contract, file_delivery(Home(settings, clock), contract, path))
     with pytest.raises(InvariantBroken, match="尚未标准化"):
-        pipeline.validate(contract, landed, settings, clock)
+        pipeline.validate(Home(settings, clock), contract, landed)
     with pytest.raises(InvariantBroken, match="尚未校验"):
-        pipeline.admit(contract, landed, settings, clock)
+        pipeline.admit(Home(settings, clock), contract, landed)
     with pytest.raises(DeliveryCorrupt, match="没有名为"):
-        pipeline.batch(settings, "test_reg", "test_reg-20260101-000000000000")
+        pipeline.batch(Home(settings), "test_reg", "test_reg-20260101-000000000000")
 
 
 @pytest.mark.parametrize(
@@ -61,8 +69,8 @@ def test_a_contract_that_nobody_has_finished_takes_no_delivery_in(office: Office
     contract = office.contracts["test_draft"]
     path = office.write("test_draft", [], day=0)
     for stage in (
-        lambda: pipeline.land(contract, file_delivery(contract, path), office.settings, Clock()),
-        lambda: pipeline.discover(contract, office.settings),
+        lambda: pipeline.land(Home(office.settings), contract, file_delivery(Home(office.settings), contract, path)),
+        lambda: pipeline.discover(Home(office.settings), contract),
     ):
         with pytest.raises(ContractError, match=told):
             stage()
@@ -72,9 +80,9 @@ def test_a_contract_that_nobody_has_finished_takes_no_delivery_in(office: Office
 def test_a_batch_that_is_held_is_pending_again_under_another_contract(office: Office) -> None:
     contract = office.contracts["test_penalty"]
     office.deliver("test_penalty", *[penalty(n, uscc=uscc(1), decision_on="") for n in range(3)], day=0)
-    assert pipeline.pending(contract, office.settings) == []
+    assert pipeline.pending(Home(office.settings), contract) == []
     office.contract("test_penalty", "penalty", PENALTY, title="改过的合同")
-    assert len(pipeline.pending(office.contracts["test_penalty"], office.settings)) == 1
+    assert len(pipeline.pending(Home(office.settings), office.contracts["test_penalty"])) == 1
 
 
 def test_tidying_removes_what_a_kill_left_and_nothing_else(office: Office) -> None:
@@ -85,7 +93,7 @@ def test_tidying_removes_what_a_kill_left_and_nothing_else(office: Office) -> No
         stray.mkdir(parents=True)
         (stray / "half.parquet").write_bytes(b"PAR")
     (office.layout.journal / ".building-00000001").write_bytes(b"{")
-    assert pipeline.tidy(office.settings) == 4
+    assert pipeline.tidy(Home(office.settings)) == 4
     assert sorted(p for p in office.settings.home.rglob("*") if p.is_file()) == kept
 
 
@@ -94,11 +102,11 @@ def test_tidying_leaves_alone_what_another_process_is_busy_with(office: Office) 
     batch = office.layout.batch("test_reg", office.account("test_reg").batch_id)
     (batch / ".building-standard").mkdir()
     with scratch(office.layout.work) as spill, lock.held(office.layout, "dataset-test_reg"):
-        assert pipeline.tidy(office.settings) == 0
+        assert pipeline.tidy(Home(office.settings)) == 0
         assert spill.is_dir()
         assert (batch / ".building-standard").is_dir()
     assert not spill.exists()
-    assert pipeline.tidy(office.settings) == 1
+    assert pipeline.tidy(Home(office.settings)) == 1
     assert sweep(office.layout.work / "nowhere") == 0
 
 

@@ -1,10 +1,12 @@
 """Secrets come from a variable, a file, or a folder of credentials; one that is missing does not pass for none."""
 
+from datetime import timedelta
+
 import pytest
 
 from chengxin.connectors.base import connection_url
-from chengxin.errors import SourceUnavailable
-from chengxin.settings import Settings, secret
+from chengxin.errors import ContractError, SourceUnavailable
+from chengxin.settings import Approval, Limits, Retention, Settings, secret
 
 
 def test_the_variable_wins_over_its_file_and_the_file_over_the_folder(tmp_path):
@@ -36,3 +38,24 @@ def test_a_connection_may_lie_in_a_file_and_a_missing_one_is_named(tmp_path):
     assert connection_url("tax_api", {"CHENGXIN_CONN_TAX_API_FILE": str(tmp_path / "url")}).endswith("/api")
     with pytest.raises(SourceUnavailable, match="CHENGXIN_CONN_TAX_API"):
         connection_url("tax_api", {"CHENGXIN_CONN_TAX_API_FILE": str(tmp_path / "none")})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("WORKERS", "many"), ("TRIES", "0"), ("NOW", "2026-11-23T08:00:00"), ("KEEP_DAYS", "-1"), ("RETRY_SECONDS", "x")],
+)
+def test_a_value_that_makes_no_sense_is_refused_by_name(name, text):
+    with pytest.raises(ContractError, match=f"CHENGXIN_{name} .*{text}"):
+        Settings.from_environment(env={f"CHENGXIN_{name}": text})
+
+
+def test_a_secret_is_read_when_it_is_needed(tmp_path):
+    made = Settings.from_environment(env={"CHENGXIN_ALERTS_SMTP_FILE": str(tmp_path / "none")})
+    with pytest.raises(OSError, match="CHENGXIN_ALERTS_SMTP"):
+        made.alerts.smtp.read()
+
+
+def test_every_default_is_what_an_empty_environment_gives():
+    made = Settings.from_environment(env={})
+    assert (made.limits, made.retention, made.approval) == (Limits(), Retention(), Approval())
+    assert (made.alerts.channels, made.alerts.remind_after, made.tries) == (("log",), timedelta(days=7), 3)

@@ -1,6 +1,5 @@
 """The only place that asks the time. All instants are UTC and aware; calendar days are Asia/Shanghai days."""
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -21,12 +20,6 @@ class Clock:
     def today(self) -> date:
         """Return today's calendar day in China."""
         return self.now().astimezone(SHANGHAI).date()
-
-    @classmethod
-    def from_environment(cls) -> "Clock":
-        """Take a fixed instant from CHENGXIN_NOW (ISO 8601 with offset), else follow the system clock."""
-        text = os.environ.get("CHENGXIN_NOW")
-        return cls(datetime.fromisoformat(text).astimezone(UTC)) if text else cls()
 
 
 def instant_of_timestamp(seconds: float) -> datetime:

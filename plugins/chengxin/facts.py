@@ -36,7 +36,7 @@ class LandedFile:
     rows: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """A delivery whose bytes are on our disk. Written as receipt.json.
 
@@ -78,7 +78,7 @@ class StatedRows:
     read: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StandardBatch:
     """The counts of a standardised batch. received = passed + quarantined.
 
@@ -183,7 +183,7 @@ class Counts:
 COUNTS = ("received", *STATES)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Admission:
     """The account of an admitted batch at one moment; its counts add up.
 

@@ -52,7 +52,16 @@ def told(
         book.save(path)
     at = datetime(2026, 11, 23, tzinfo=UTC)
     files = (LandedFile(path.name, path.stat().st_size, "0" * 64),)
-    batch = Batch("t_red", "b", "incremental", "file_drop:x", path.name, at, at, files)
+    batch = Batch(
+        dataset="t_red",
+        batch_id="b",
+        mode="incremental",
+        origin="file_drop:x",
+        delivery=path.name,
+        received_at=at,
+        as_of=at,
+        files=files,
+    )
     done = run(agreed or contract(**file), batch, path.parent, tmp_path / "standard", workers=1)
     assert done.received == done.passed + done.quarantined
     return done.mismatch

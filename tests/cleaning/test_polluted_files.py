@@ -43,7 +43,14 @@ def outcome(file: Polluted, home: Path) -> tuple[str, str]:
     (payload / name).write_bytes(file.body)
     at = datetime(2026, 11, 23, tzinfo=UTC)
     batch = Batch(
-        "t_red", "b", "incremental", "file_drop:x", name, at, at, (LandedFile(name, len(file.body), "0" * 64),)
+        dataset="t_red",
+        batch_id="b",
+        mode="incremental",
+        origin="file_drop:x",
+        delivery=name,
+        received_at=at,
+        as_of=at,
+        files=(LandedFile(name, len(file.body), "0" * 64),),
     )
     done = run(contract(file), batch, payload, home / "standard", workers=1)
     if done.mismatch:

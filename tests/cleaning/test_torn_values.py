@@ -9,6 +9,7 @@ import pytest
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.contracts.models import FileSpec
+from chengxin.home import Home
 from chengxin.parsing.reader import plan, read
 from deliveries import PENALTY, REGISTRATION, START, Office, company, counts, penalty, uscc
 
@@ -136,9 +137,9 @@ def test_half_a_line_is_read_with_the_lines_beside_it_wherever_pieces_and_chunks
 
 def test_the_row_sent_again_as_one_line_closes_what_was_refused_and_the_feedback_says_how(office: Office) -> None:
     send(office, BY_CONTENT, "罚款2万元整", "罚款2\n万元整")
-    [told] = pipeline.answer(office.contracts["pen"], office.settings, Clock(START))
+    [told] = pipeline.answer(Home(office.settings, Clock(START)), office.contracts["pen"])
     assert "接回一行后重新报送该记录" in (told.folder / "需更正.csv").read_text("utf-8-sig")
     assert counts(office.deliver("pen", row(2), day=2)) == (1, 0, 0, 0)
-    [again] = [a for a in pipeline.answer(office.contracts["pen"], office.settings, Clock(START))
+    [again] = [a for a in pipeline.answer(Home(office.settings, Clock(START)), office.contracts["pen"])
                if a.batch_id == told.batch_id]  # fmt: skip
     assert again.receipt["refused"]["open"] == 1  # the half line alone, which names nothing

@@ -7,17 +7,17 @@ import os
 import sys
 from pathlib import Path
 
-from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.connectors.http import connector  # noqa: F401 - what a pull imports on its way, done once
 from chengxin.contracts.models import Contract
+from chengxin.home import Home
 from chengxin.settings import Settings
 
 
 def pull(contract: Contract, home: Path) -> None:
     settings = Settings(home=home)
-    for delivery in landing.offered(contract, settings):
-        landing.land(contract, delivery, settings, Clock())
+    for delivery in landing.offered(Home(settings), contract):
+        landing.land(Home(settings), contract, delivery)
 
 
 def serve(contract: Contract) -> None:

@@ -12,6 +12,7 @@ from chengxin.connectors import landing
 from chengxin.connectors.database.connector import Database
 from chengxin.contracts.derivation import contract_for
 from chengxin.errors import ContractError, SourceUnavailable
+from chengxin.home import Home
 from chengxin.parsing.reader import plan, read
 
 CLOCK = Clock(datetime(2026, 11, 23, 8, tzinfo=UTC))
@@ -48,11 +49,6 @@ def source(request, tmp_path, monkeypatch):
     table.engine.dispose()
 
 
-@pytest.fixture(autouse=True)
-def today(monkeypatch):
-    monkeypatch.setenv("CHENGXIN_NOW", CLOCK.now().isoformat())
-
-
 @pytest.fixture
 def contract(make_contract):
     def make(mode="incremental", **options):
@@ -64,11 +60,11 @@ def contract(make_contract):
 
 
 def pull(contract, settings):
-    return [landing.land(contract, d, settings, CLOCK) for d in landing.offered(contract, settings)]
+    return [landing.land(Home(settings, CLOCK), contract, d) for d in landing.offered(Home(settings, CLOCK), contract)]
 
 
 def rows_of(settings, batch):
-    [path] = landing.payload(settings, batch)
+    [path] = landing.payload(Home(settings, CLOCK), batch)
     names = next(csv.reader([path.read_text("utf-8").splitlines()[0]]))
     options = pyarrow.csv.ConvertOptions(
         column_types=dict.fromkeys(names, "string"),
@@ -115,7 +111,7 @@ def test_continues_after_the_last_watermark_and_never_skips_a_late_row(source, c
     [fourth] = pull(contract(), settings)
     assert keys_of(settings, fourth) == ["c", "d"]
     assert pull(contract(), settings) == []
-    assert landing.batches(settings, "tax_arrears") == [first, second, third, fourth]
+    assert landing.batches(Home(settings, CLOCK), "tax_arrears") == [first, second, third, fourth]
 
 
 def test_rows_without_a_watermark_are_not_lost(source, contract, settings):
@@ -139,7 +135,7 @@ def test_a_full_pull_shows_what_was_withdrawn_and_what_came_back(source, contrac
     source.add("a")
     [third] = pull(full, settings)
     assert third.files == first.files and third.batch_id != first.batch_id
-    assert landing.batches(settings, "tax_arrears") == [first, second, third]
+    assert landing.batches(Home(settings, CLOCK), "tax_arrears") == [first, second, third]
 
 
 def test_a_table_without_watermark_is_dated_by_the_clock(source, contract, settings):
@@ -177,7 +173,7 @@ def test_a_value_that_is_no_utf8_costs_only_itself(contract, settings, tmp_path,
         connection.executemany(row, [("a", "甲".encode("gbk")), ("b", "乙".encode())])
     monkeypatch.setenv("CHENGXIN_CONN_POLICE_STAGING", f"sqlite:///{path}")
     [batch] = pull(contract(), settings)
-    payload = landing.payload(settings, batch)[0].read_bytes()
+    payload = landing.payload(Home(settings, CLOCK), batch)[0].read_bytes()
     assert "甲".encode("gbk") in payload and "乙".encode() in payload
 
 
@@ -195,7 +191,7 @@ def test_a_value_that_is_no_utf8_costs_only_itself(contract, settings, tmp_path,
 def test_a_connection_that_cannot_work_is_named_without_its_password(contract, settings, monkeypatch, url, words):
     monkeypatch.setenv("CHENGXIN_CONN_POLICE_STAGING", url)
     with pytest.raises(SourceUnavailable, match=words) as failure:
-        Database().discover(contract(), settings, {})
+        Database().discover(Home(settings, CLOCK), contract(), {})
     shown = "".join(traceback.format_exception(failure.value))
     assert "secret" not in shown
 
@@ -204,7 +200,7 @@ def test_a_connection_that_cannot_work_is_named_without_its_password(contract, s
 def test_a_wrong_path_never_creates_an_empty_database(contract, settings, monkeypatch, tmp_path):
     monkeypatch.setenv("CHENGXIN_CONN_POLICE_STAGING", f"sqlite:///{tmp_path / 'typo.db'}")
     with pytest.raises(SourceUnavailable):
-        Database().discover(contract(), settings, {})
+        Database().discover(Home(settings, CLOCK), contract(), {})
     assert not (tmp_path / "typo.db").exists()
 
 
@@ -214,7 +210,7 @@ def test_values_over_many_lines_are_read_back_whole(source, settings, contract):
         source.add(key, name)
     [batch] = pull(contract(), settings)
     spec = contract_for(contract(), batch).file
-    [path] = landing.payload(settings, batch)
+    [path] = landing.payload(Home(settings, CLOCK), batch)
     chunks = [chunk for piece in plan(path, spec) for chunk in read(piece, spec)]
     assert [c.damaged for c in chunks] == [()] * len(chunks)
     assert [v for c in chunks for v in c.table["姓名"].to_pylist()] == ["某甲", long, 'a\\"\n']
@@ -231,12 +227,12 @@ def test_a_poll_that_finds_nothing_new_goes_over_the_table_once(source, settings
     pull(contract(), settings)
     sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
     try:
-        assert landing.offered(contract(), settings) == []
+        assert landing.offered(Home(settings, CLOCK), contract()) == []
         assert len([s for s in passes if not s.startswith("SELECT count(*)")]) == 1  # and one that only counts
         assert len(passes) == 2
         source.run("UPDATE staging SET \"姓名\" = '某乙', \"更新时间\" = '2026-11-01 07:30:00' WHERE \"主键\" = 'k1'")
         source.add("k3", at="2026-11-01 07:59:00")
-        assert len(landing.offered(contract(), settings)) == 1  # came late, within the overlap
+        assert len(landing.offered(Home(settings, CLOCK), contract())) == 1  # came late, within the overlap
     finally:
         sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
 
@@ -246,8 +242,8 @@ def test_a_row_that_changes_without_its_watermark_is_seen_within_the_overlap(sou
     source.add("k1", at="2026-11-01 08:00:00")
     source.add("k2", at=at)
     pull(contract(), settings)
-    assert landing.offered(contract(), settings) == []
+    assert landing.offered(Home(settings, CLOCK), contract()) == []
     source.run("UPDATE staging SET \"姓名\" = '某乙' WHERE \"主键\" = 'k2'")
     [batch] = pull(contract(), settings)
-    assert "某乙" in landing.payload(settings, batch)[0].read_text("utf-8")
-    assert landing.offered(contract(), settings) == []
+    assert "某乙" in landing.payload(Home(settings, CLOCK), batch)[0].read_text("utf-8")
+    assert landing.offered(Home(settings, CLOCK), contract()) == []

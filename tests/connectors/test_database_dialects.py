@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from chengxin.clock import Clock
 from chengxin.connectors import landing
+from chengxin.home import Home
 
 CLOCK = Clock(datetime(2026, 11, 23, 8, tzinfo=UTC))
 
@@ -29,7 +30,6 @@ registry.register("another.file", __name__, "AnotherDialect")
 def staging(request, tmp_path, monkeypatch):
     url = f"another+file:///{tmp_path / 'staging.db'}"
     monkeypatch.setenv("CHENGXIN_CONN_STAGING", url)
-    monkeypatch.setenv("CHENGXIN_NOW", CLOCK.now().isoformat())
     engine = sqlalchemy.create_engine(url)
     columns = [sqlalchemy.Column("键", sqlalchemy.String(20)), sqlalchemy.Column("时间", request.param)]
     columns += [sqlalchemy.Column("金额", sqlalchemy.Numeric(18, 2)), sqlalchemy.Column("日期", sqlalchemy.Date)]
@@ -59,8 +59,10 @@ def test_another_dialect_is_pulled_like_the_known_ones(staging, make_contract, s
     contract = make_contract("database", "incremental", **options)
 
     def pull():
-        [batch] = [landing.land(contract, d, settings, CLOCK) for d in landing.offered(contract, settings)]
-        lines = landing.payload(settings, batch)[0].read_text("utf-8").splitlines()
+        [batch] = [
+            landing.land(Home(settings, CLOCK), contract, d) for d in landing.offered(Home(settings, CLOCK), contract)
+        ]
+        lines = landing.payload(Home(settings, CLOCK), batch)[0].read_text("utf-8").splitlines()
         return [line.split(",") for line in lines]
 
     staging("a", "2026-11-01 08:00:00")
@@ -68,9 +70,9 @@ def test_another_dialect_is_pulled_like_the_known_ones(staging, make_contract, s
     header, first, second = pull()
     assert header == ["键", "时间", "金额", "日期"]
     assert (first[0], first[2], first[3]) == ('"a"', '"12.50"', '"2026-09-05"') and second[0] == '"b"'
-    assert landing.offered(contract, settings) == []
+    assert landing.offered(Home(settings, CLOCK), contract) == []
     staging("late", "2026-11-03 07:30:00")
     assert [row[0] for row in pull()[1:]] == ['"late"', '"b"']
     staging("c", "2026-11-04 08:00:00")
     assert [row[0] for row in pull()[1:]] == ['"late"', '"b"', '"c"']
-    assert landing.offered(contract, settings) == []
+    assert landing.offered(Home(settings, CLOCK), contract) == []

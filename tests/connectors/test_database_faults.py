@@ -14,6 +14,7 @@ from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.connectors.database.session import Limits, reading
 from chengxin.errors import SourceUnavailable
+from chengxin.home import Home
 from servers import postgres_cluster
 
 pytestmark = pytest.mark.server
@@ -31,7 +32,6 @@ def cluster():
 
 @pytest.fixture
 def engine(cluster, monkeypatch):
-    monkeypatch.setenv("CHENGXIN_NOW", CLOCK.now().isoformat())
     monkeypatch.setenv("CHENGXIN_CONN_STAGING", cluster.url)
     engine = sqlalchemy.create_engine(cluster.url, pool_pre_ping=True)
     yield engine
@@ -55,12 +55,16 @@ def fill(engine, rows):
 
 
 def pull(contract, settings):
-    return [landing.land(contract, delivery, settings, CLOCK) for delivery in landing.offered(contract, settings)]
+    return [
+        landing.land(Home(settings, CLOCK), contract, delivery)
+        for delivery in landing.offered(Home(settings, CLOCK), contract)
+    ]
 
 
 def keys(settings, batch):
     return pyarrow.csv.read_csv(
-        landing.payload(settings, batch)[0], convert_options=pyarrow.csv.ConvertOptions(column_types={"k": "string"})
+        landing.payload(Home(settings, CLOCK), batch)[0],
+        convert_options=pyarrow.csv.ConvertOptions(column_types={"k": "string"}),
     )["k"].to_pylist()
 
 
@@ -74,7 +78,7 @@ def kill_readers(engine):
 def test_a_killed_pull_leaves_nothing_and_the_next_is_exact(engine, make_contract, settings):
     fill(engine, 60_000)
     contract = make_contract("database", "incremental", **OPTIONS)
-    [delivery] = landing.offered(contract, settings)
+    [delivery] = landing.offered(Home(settings, CLOCK), contract)
     folder = settings.home / "landing" / "tax_arrears"
 
     def kill_in_the_middle():
@@ -85,10 +89,10 @@ def test_a_killed_pull_leaves_nothing_and_the_next_is_exact(engine, make_contrac
     killer = threading.Thread(target=kill_in_the_middle)
     killer.start()
     with pytest.raises(SourceUnavailable, match="读取连接“staging”的表“rows”失败") as failure:
-        landing.land(contract, delivery, settings, CLOCK)
+        landing.land(Home(settings, CLOCK), contract, delivery)
     killer.join()
     assert "字" not in str(failure.value) and "127.0.0.1" not in str(failure.value)
-    assert landing.batches(settings, "tax_arrears") == [] and list(folder.iterdir()) == []
+    assert landing.batches(Home(settings, CLOCK), "tax_arrears") == [] and list(folder.iterdir()) == []
     [batch] = pull(contract, settings)
     assert keys(settings, batch) == [f"{n:08d}" for n in range(1, 60_001)]
 
@@ -129,7 +133,7 @@ def test_a_server_that_fails_at_random_gives_exact_rows_in_the_end(cluster, engi
     vandal.join()
     with engine.connect() as connection:
         truth = set(connection.scalars(sqlalchemy.text("SELECT k FROM rows")))
-    landed = [keys(settings, batch) for batch in landing.batches(settings, "tax_arrears")]
+    landed = [keys(settings, batch) for batch in landing.batches(Home(settings, CLOCK), "tax_arrears")]
     assert failures > 0 and len(landed) > 1
     assert set().union(*landed) == truth
     assert all(len(set(batch)) == len(batch) for batch in landed)
@@ -179,7 +183,7 @@ def test_odd_names_and_values_land_as_they_are(engine, make_contract, settings):
     try:
         contract = make_contract("database", "full", connection="staging", table=table, key="k")
         [batch] = pull(contract, settings)
-        payload = landing.payload(settings, batch)[0].read_bytes().decode()
+        payload = landing.payload(Home(settings, CLOCK), batch)[0].read_bytes().decode()
     finally:
         with engine.connect() as connection:
             driver = connection.connection.driver_connection
@@ -193,7 +197,7 @@ def test_a_table_of_one_column_keeps_its_empty_rows(engine, make_contract, setti
     run(engine, "CREATE TABLE rows (k TEXT)", "INSERT INTO rows VALUES ('a'), (NULL), ('')")
     contract = make_contract("database", "full", connection="staging", table="rows", key="k")
     [batch] = pull(contract, settings)
-    assert landing.payload(settings, batch)[0].read_text() == 'k\n""\n"a"\n""\n'
+    assert landing.payload(Home(settings, CLOCK), batch)[0].read_text() == 'k\n""\n"a"\n""\n'
 
 
 @pytest.mark.parametrize("encoding", ["EUC_CN", "SQL_ASCII", "UTF8"])

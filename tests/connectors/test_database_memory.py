@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy
 
 from chengxin.connectors import landing
+from chengxin.home import Home
 from chengxin.settings import Settings
 
 pytestmark = pytest.mark.server
@@ -49,8 +50,8 @@ def peak_mib(url: str, contract, rows: int, folder: Path) -> float:
             connection.execute(sqlalchemy.text("DROP TABLE many"))
         engine.dispose()
     settings = Settings(home=folder / f"home-{rows}")
-    [batch] = landing.batches(settings, "tax_arrears")
-    with landing.payload(settings, batch)[0].open("rb") as landed:
+    [batch] = landing.batches(Home(settings), "tax_arrears")
+    with landing.payload(Home(settings), batch)[0].open("rb") as landed:
         assert sum(1 for _ in landed) == rows + 1
     return int(done.stdout) / 1024
 

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.errors import DeliveryMismatch
+from chengxin.home import Home
 
 CLOCK = Clock(datetime(2026, 11, 23, 8, tzinfo=UTC))
 NAME = "纳税人 名称"
@@ -28,7 +29,6 @@ MADE = """
 
 @pytest.fixture
 def engine(postgres_url, monkeypatch):
-    monkeypatch.setenv("CHENGXIN_NOW", CLOCK.now().isoformat())
     monkeypatch.setenv("CHENGXIN_CONN_STAGING", postgres_url)
     engine = sqlalchemy.create_engine(postgres_url)
     yield engine
@@ -44,8 +44,11 @@ def fill(engine, kind, value):
 
 
 def pull(contract, settings):
-    [batch] = [landing.land(contract, delivery, settings, CLOCK) for delivery in landing.offered(contract, settings)]
-    with landing.payload(settings, batch)[0].open(encoding="utf-8", newline="") as rows:
+    [batch] = [
+        landing.land(Home(settings, CLOCK), contract, delivery)
+        for delivery in landing.offered(Home(settings, CLOCK), contract)
+    ]
+    with landing.payload(Home(settings, CLOCK), batch)[0].open(encoding="utf-8", newline="") as rows:
         return [row[1] for row in csv.reader(rows)][1:]
 
 
@@ -113,7 +116,7 @@ def test_a_column_whose_values_are_no_single_ones_is_refused_by_name_where_the_c
     with pytest.raises(DeliveryMismatch) as told:
         pull(contract, settings)
     assert f"“{NAME}”是 {named} 类型" in str(told.value)
-    assert landing.batches(settings, "tax_arrears") == []
+    assert landing.batches(Home(settings, CLOCK), "tax_arrears") == []
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text(f'ALTER TABLE staging."o""dd %" RENAME COLUMN "{NAME}" TO 别的'))
     assert len(pull(contract, settings)) == 2

@@ -9,6 +9,7 @@ from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.connectors.database.watermark import moment_of, scale_of
 from chengxin.errors import ContractError
+from chengxin.home import Home
 
 CLOCK = Clock(datetime(2026, 11, 23, 8, tzinfo=UTC))
 SPELLINGS = [
@@ -41,7 +42,6 @@ def url(request, tmp_path):
 
 @pytest.fixture
 def engine(url, monkeypatch):
-    monkeypatch.setenv("CHENGXIN_NOW", CLOCK.now().isoformat())
     monkeypatch.setenv("CHENGXIN_CONN_STAGING", url)
     engine = sqlalchemy.create_engine(url)
     make(engine, "VARCHAR(255)")
@@ -79,11 +79,13 @@ def pull(make_contract, settings):
     def pull(**options):
         fixed = {"connection": "staging", "table": "前置 (表)", "key": "主键", "watermark": "时间"}
         contract = make_contract("database", "incremental", **{**fixed, **options})
-        found = [landing.land(contract, d, settings, CLOCK) for d in landing.offered(contract, settings)]
+        found = [
+            landing.land(Home(settings, CLOCK), contract, d) for d in landing.offered(Home(settings, CLOCK), contract)
+        ]
         assert len(found) <= 1
         if not found:
             return None
-        [path] = landing.payload(settings, found[0])
+        [path] = landing.payload(Home(settings, CLOCK), found[0])
         return [line.split(",")[0].strip('"') for line in path.read_text("utf-8").splitlines()[1:]]
 
     return pull
@@ -210,8 +212,8 @@ def test_a_renamed_column_is_found_by_its_alias_and_a_lost_one_is_named(engine, 
     options = {"connection": "staging", "table": "前置 (表)", "key": "主键", "watermark": "时间"}
     contract = make_contract("database", "incremental", **options)
     with pytest.raises(ContractError, match="没有合同所写的列：时间"):
-        landing.offered(contract, settings)
+        landing.offered(Home(settings, CLOCK), contract)
     known = contract.columns[0].model_copy(update={"source": "时间", "aliases": ("更新时间(新)",)})
     renamed = contract.model_copy(update={"columns": (*contract.columns, known)})
-    [delivery] = landing.offered(renamed, settings)
-    assert landing.land(renamed, delivery, settings, CLOCK).as_of == datetime(2026, 11, 1, tzinfo=UTC)
+    [delivery] = landing.offered(Home(settings, CLOCK), renamed)
+    assert landing.land(Home(settings, CLOCK), renamed, delivery).as_of == datetime(2026, 11, 1, tzinfo=UTC)

@@ -13,23 +13,24 @@ from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.connectors.files.completeness import read_manifest
 from chengxin.errors import DeliveryCorrupt
+from chengxin.home import Home
 from chengxin.settings import Limits, Settings
 
 CLOCK = Clock(datetime(2026, 11, 23, 8, tzinfo=UTC))
 
 
 def offered(contract, settings):
-    return [d.name for d in landing.offered(contract, settings)]
+    return [d.name for d in landing.offered(Home(settings), contract)]
 
 
 def land_all(contract, settings):
-    return [landing.land(contract, d, settings, CLOCK) for d in landing.offered(contract, settings)]
+    return [landing.land(Home(settings, CLOCK), contract, d) for d in landing.offered(Home(settings), contract)]
 
 
 def refusal(contract, settings) -> str:
     with pytest.raises(DeliveryCorrupt) as told:
         land_all(contract, settings)
-    assert landing.batches(settings, "tax_arrears") == []
+    assert landing.batches(Home(settings), "tax_arrears") == []
     return str(told.value)
 
 
@@ -78,7 +79,7 @@ def test_the_same_files_again_are_the_same_batch(settings, make_contract):
             drop(settings, "a", f"欠税_20260301_{part}.csv", part.encode(), at=at)
         drop(settings, "a", "20260301.ok", b"", at=at)
         [batch] = land_all(contract, settings)
-    assert landing.batches(settings, "tax_arrears") == [batch]
+    assert landing.batches(Home(settings), "tax_arrears") == [batch]
 
 
 def test_a_file_must_stand_still(settings, make_contract):
@@ -253,12 +254,14 @@ def test_deliveries_order_by_their_period_and_a_resent_one_follows_what_it_repla
         land_all(contract, settings)
     drop(settings, "a", "欠税_20260301_9.csv", b"corrected", at=DAY + 500)
     land_all(contract, settings)
-    landed = landing.batches(settings, "tax_arrears")
+    landed = landing.batches(Home(settings), "tax_arrears")
     assert [b.delivery[3:-4] for b in landed] == ["20260301_9", "20260301_9", "20260301_10", "20260308_1"]
-    assert landing.payload(settings, landed[1])[0].read_bytes() == b"corrected"
-    assert landing.missing(contract, settings) == ["2026-03-01 缺第 1-8 号"]
+    assert landing.payload(Home(settings), landed[1])[0].read_bytes() == b"corrected"
+    assert landing.missing(Home(settings), contract) == ["2026-03-01 缺第 1-8 号"]
     drop(settings, "a", "欠税_20260308_3.csv", b"3")
-    assert landing.missing(contract, settings, landing.offered(contract, settings))[1:] == ["2026-03-08 缺第 2 号"]
+    assert landing.missing(Home(settings), contract, landing.offered(Home(settings), contract))[1:] == [
+        "2026-03-08 缺第 2 号"
+    ]
 
 
 def test_files_of_one_name_in_several_folders_keep_apart(settings, make_contract):

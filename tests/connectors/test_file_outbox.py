@@ -9,6 +9,7 @@ import pytest
 
 from chengxin.connectors.receivers import RECEIPT, Answer, hand_over
 from chengxin.errors import ContractError, SourceUnavailable
+from chengxin.home import Home
 from chengxin.store.atomic import write_json
 from file_servers import Store, sftp, store
 
@@ -54,7 +55,14 @@ def answer(tmp_path: Path) -> Callable[..., Answer]:
         (folder / "需更正.csv").write_text(rows)
         write_json(folder / RECEIPT, {"id": f"b-r{revision}"})
         files = ("回执.txt", RECEIPT, "需更正.csv")
-        return Answer(f"b-r{revision}", f"处罚.csv-反馈-6bbec143-{revision + 1}", folder, files, "rows.parquet", "")
+        return Answer(
+            id=f"b-r{revision}",
+            name=f"处罚.csv-反馈-6bbec143-{revision + 1}",
+            folder=folder,
+            files=files,
+            rows="rows.parquet",
+            summary="",
+        )
 
     return make
 
@@ -76,7 +84,7 @@ def listing(bucket: Store) -> dict[str, bytes]:
 
 def test_lays_the_answer_beside_the_drop_on_an_sftp_server(server, settings, make_contract, answer):
     (server.inbox / "省" / "税务").mkdir(parents=True)
-    told = hand_over(given(make_contract), answer(), settings)
+    told = hand_over(Home(settings), given(make_contract), answer())
     assert told == "连接“tax”的 省/outbox/税务/处罚.csv-反馈-6bbec143-1"
     folder = server.inbox / "省" / "outbox" / "税务" / "处罚.csv-反馈-6bbec143-1"
     assert under(server.inbox) == sorted(str((folder / n).relative_to(server.inbox)) for n in answer().files)
@@ -86,14 +94,14 @@ def test_lays_the_answer_beside_the_drop_on_an_sftp_server(server, settings, mak
 
 def test_the_same_answer_is_left_alone_and_a_half_one_completed(server, settings, make_contract, answer):
     contract = given(make_contract)
-    hand_over(contract, answer(), settings)
+    hand_over(Home(settings), contract, answer())
     folder = server.inbox / "省" / "outbox" / "税务" / answer().name
     os.utime(folder / "需更正.csv", (1, 1))
-    hand_over(contract, answer(), settings)
+    hand_over(Home(settings), contract, answer())
     assert (folder / "需更正.csv").stat().st_mtime == 1
     (folder / RECEIPT).unlink()  # what a copy that was cut short looks like
     (folder / "需更正.csv").write_text("行")
-    hand_over(contract, answer(), settings)
+    hand_over(Home(settings), contract, answer())
     assert under(folder) == sorted(answer().files)
     assert (folder / "需更正.csv").read_bytes() == "行号\r\n3\r\n".encode()
 
@@ -102,14 +110,14 @@ def test_uses_up_what_a_killed_upload_left(server, settings, make_contract, answ
     left = server.inbox / "省" / "outbox" / "税务" / f".{answer().name}.part"
     left.mkdir(parents=True)
     (left / "需更正.csv").write_text("half and longer than the whole file will ever be, by far")
-    hand_over(given(make_contract), answer(), settings)
+    hand_over(Home(settings), given(make_contract), answer())
     folder = left.with_name(answer().name)
     assert not left.exists()
     assert (folder / "需更正.csv").read_bytes() == "行号\r\n3\r\n".encode()
 
 
 def test_a_drop_that_is_the_connections_own_folder_is_answered_beside_it(server, settings, make_contract, answer):
-    told = hand_over(given(make_contract, folder="."), answer(), settings)
+    told = hand_over(Home(settings), given(make_contract, folder="."), answer())
     assert told == "连接“tax”的 outbox/tax_arrears/处罚.csv-反馈-6bbec143-1"
     assert under(server.inbox) == []
     assert len(under(server.folder / "outbox" / "tax_arrears")) == 3
@@ -119,33 +127,33 @@ def test_a_place_that_cannot_be_written_to_is_said_and_tried_again(server, setti
     (server.inbox / "省").mkdir()
     (server.inbox / "省" / "outbox").write_text("a file where the folder should be")
     with pytest.raises(SourceUnavailable, match="写入目录“省/outbox/税务”失败") as told:
-        hand_over(given(make_contract), answer(), settings)
+        hand_over(Home(settings), given(make_contract), answer())
     assert "127.0.0.1" not in str(told.value)
     (server.inbox / "省" / "outbox").unlink()
-    hand_over(given(make_contract), answer(), settings)
+    hand_over(Home(settings), given(make_contract), answer())
 
 
 def test_lays_the_answer_beside_the_drop_in_an_object_store(bucket, settings, make_contract, answer):
     contract = given(make_contract)
-    told = hand_over(contract, answer(), settings)
+    told = hand_over(Home(settings), contract, answer())
     assert told == "连接“tax”的 省/outbox/税务/处罚.csv-反馈-6bbec143-1"
     folder = "in/省/outbox/税务/处罚.csv-反馈-6bbec143-1"
     assert sorted(listing(bucket)) == sorted(f"{folder}/{n}" for n in answer().files)
     bucket.put(f"{folder[3:]}/需更正.csv", b"changed by them")
-    hand_over(contract, answer(), settings)
+    hand_over(Home(settings), contract, answer())
     assert listing(bucket)[f"{folder}/需更正.csv"] == b"changed by them"
-    hand_over(contract, answer(1), settings)
+    hand_over(Home(settings), contract, answer(1))
     assert len(listing(bucket)) == 6
 
 
 def test_a_whole_bucket_as_drop_has_no_side_for_answers(bucket, settings, make_contract, answer, monkeypatch):
     monkeypatch.setenv("CHENGXIN_CONN_TAX", bucket.url().replace("/in?", "?"))
     with pytest.raises(ContractError, match=r"local: true"):
-        hand_over(given(make_contract, folder="."), answer(), settings)
+        hand_over(Home(settings), given(make_contract, folder="."), answer())
 
 
 def test_answers_stay_here_where_the_contract_says_so(bucket, settings, make_contract, answer):
-    told = hand_over(given(make_contract, local=True), answer(), settings)
+    told = hand_over(Home(settings), given(make_contract, local=True), answer())
     assert told == "发件箱 省/税务/处罚.csv-反馈-6bbec143-1"
     assert listing(bucket) == {}
     assert len(under(settings.home / "outbox")) == 3
@@ -156,7 +164,7 @@ def test_an_answer_never_leaves_the_outbox(server, settings, make_contract, answ
     contract = given(make_contract)
     contract = contract.model_copy(update={"feedback": contract.feedback.model_copy(update={"folder": wanted})})
     with pytest.raises(SourceUnavailable, match="发件箱之外"):
-        hand_over(contract, answer(), settings)
+        hand_over(Home(settings), contract, answer())
     with pytest.raises(SourceUnavailable, match="之外"):
-        hand_over(given(make_contract, folder="../.."), answer(), settings)
+        hand_over(Home(settings), given(make_contract, folder="../.."), answer())
     assert under(server.inbox) == []

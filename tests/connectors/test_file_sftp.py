@@ -12,6 +12,7 @@ from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.connectors.files.drop import FileDrop
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
+from chengxin.home import Home
 from file_servers import PASSWORD, Sftp, Wire, sftp
 
 CLOCK = Clock(datetime(2026, 11, 23, 8, tzinfo=UTC))
@@ -61,12 +62,12 @@ def put(server: Sftp, name: str | bytes, data: bytes = b"x", at: float = DAY) ->
 
 
 def land_all(contract, settings):
-    return [landing.land(contract, d, settings, CLOCK) for d in landing.offered(contract, settings)]
+    return [landing.land(Home(settings, CLOCK), contract, d) for d in landing.offered(Home(settings), contract)]
 
 
 def refusal(contract, settings) -> str:
     with pytest.raises(SourceUnavailable) as told:
-        FileDrop().discover(contract, settings, {})
+        FileDrop().discover(Home(settings), contract, {})
     for secret in (PASSWORD, "sftp://", "127.0.0.1", "user@"):
         assert secret not in str(told.value)
     return str(told.value)
@@ -79,12 +80,12 @@ def test_lands_what_lies_there_with_a_key(server, settings, contract):
     put(server, "欠税公告_2027.csv.tmp")
     (server.inbox / "税务" / "link.csv").symlink_to("/etc/passwd")
     [batch] = land_all(contract(), settings)
-    assert landing.payload(settings, batch)[0].read_bytes() == data
+    assert landing.payload(Home(settings), batch)[0].read_bytes() == data
     assert batch.origin == "file_drop:tax_sftp/税务/欠税公告_2026.csv"
     assert batch.as_of.timestamp() == DAY
     receipt = (settings.home / "landing/tax_arrears" / batch.batch_id / "receipt.json").read_text("utf-8")
     assert str(server.inbox) not in receipt
-    assert landing.offered(contract(), settings) == []
+    assert landing.offered(Home(settings), contract()) == []
 
 
 def test_logs_in_with_a_password(server, settings, contract, monkeypatch):
@@ -101,24 +102,26 @@ def test_names_made_on_a_gbk_system_are_read(server, settings, contract):
     put(server, "行政处罚.csv".encode("gbk"), b"12")
     [batch] = land_all(contract(pattern="行政*.csv"), settings)
     assert [f.name for f in batch.files] == ["行政处罚.csv"]
-    assert landing.payload(settings, batch)[0].read_bytes() == b"12"
+    assert landing.payload(Home(settings), batch)[0].read_bytes() == b"12"
 
 
 def test_searches_subfolders_only_when_the_pattern_says_so(server, settings, contract):
     put(server, "a.csv")
     (server.inbox / "税务" / "430100").mkdir()
     put(server, "430100/b.csv")
-    found = [[d.name for d in FileDrop().discover(contract(pattern=p), settings, {})] for p in ("*", "4301*/*.csv")]
+    found = [
+        [d.name for d in FileDrop().discover(Home(settings), contract(pattern=p), {})] for p in ("*", "4301*/*.csv")
+    ]
     assert found == [["a.csv"], ["430100/b.csv"]]
 
 
 def test_a_folder_that_does_not_exist_yet_is_empty(server, settings, contract):
-    assert FileDrop().discover(contract(), settings, {}) == []
+    assert FileDrop().discover(Home(settings), contract(), {}) == []
 
 
 def test_never_leaves_the_folder_of_the_connection(server, settings, make_contract):
     with pytest.raises(SourceUnavailable, match="之外"):
-        FileDrop().discover(make_contract(connection="tax_sftp", folder="../.."), settings, {})
+        FileDrop().discover(Home(settings), make_contract(connection="tax_sftp", folder="../.."), {})
 
 
 def test_a_server_of_which_no_key_is_registered_is_refused(server, settings, contract, monkeypatch):
@@ -134,7 +137,7 @@ def test_a_server_of_which_no_key_is_registered_is_refused(server, settings, con
 def test_known_hosts_lets_the_right_server_in_and_a_changed_one_not(server, settings, contract, monkeypatch):
     put(server, "a.csv")
     monkeypatch.setenv(CONNECTION, server.url(known_hosts=server.known_hosts()))
-    assert len(FileDrop().discover(contract(), settings, {})) == 1
+    assert len(FileDrop().discover(Home(settings), contract(), {})) == 1
     monkeypatch.setenv(CONNECTION, server.url(known_hosts=server.known_hosts(key="other.pub")))
     assert "冒充" in refusal(contract(), settings)
     monkeypatch.setenv(CONNECTION, server.url(fingerprint="SHA256:" + "A" * 43))
@@ -146,25 +149,25 @@ def test_a_server_that_is_gone_is_a_matter_of_trying_again(server, settings, con
     assert "没有应答" in refusal(contract(), settings)
     monkeypatch.setenv(CONNECTION, "ftp://user@host.example/x")
     with pytest.raises(SourceUnavailable, match="sftp://"):
-        FileDrop().discover(contract(), settings, {})
+        FileDrop().discover(Home(settings), contract(), {})
 
 
 def test_a_connection_cut_in_the_middle_goes_on_and_lands_every_byte(server, wire, settings, contract):
     data = random.Random(2).randbytes(6 << 20)
     put(server, "a.csv", data)
-    [delivery] = landing.offered(contract(), settings)
+    [delivery] = landing.offered(Home(settings), contract())
     wire.cut_after, wire.cuts, made = 3 << 20, 1, wire.made
-    batch = landing.land(contract(), delivery, settings, CLOCK)
-    assert landing.payload(settings, batch)[0].read_bytes() == data
+    batch = landing.land(Home(settings, CLOCK), contract(), delivery)
+    assert landing.payload(Home(settings), batch)[0].read_bytes() == data
     assert wire.made - made == 2
 
 
 def test_a_connection_that_is_always_cut_lands_nothing(server, wire, settings, contract):
     put(server, "a.csv", random.Random(3).randbytes(6 << 20))
-    [delivery] = landing.offered(contract(), settings)
+    [delivery] = landing.offered(Home(settings), contract())
     wire.cut_after, wire.cuts = 1 << 20, 99
     with pytest.raises(SourceUnavailable, match="中断"):
-        landing.land(contract(), delivery, settings, CLOCK)
+        landing.land(Home(settings, CLOCK), contract(), delivery)
     assert [p for p in (settings.home / "landing").rglob("*") if p.is_file()] == []
     wire.cuts = 0
     assert len(land_all(contract(), settings)) == 1
@@ -172,25 +175,25 @@ def test_a_connection_that_is_always_cut_lands_nothing(server, wire, settings, c
 
 def test_a_file_that_changed_since_it_was_found_is_refused(server, settings, contract):
     put(server, "a.csv", b"half")
-    [delivery] = landing.offered(contract(), settings)
+    [delivery] = landing.offered(Home(settings), contract())
     put(server, "a.csv", b"half and more")
     with pytest.raises(DeliveryCorrupt, match="被改动"):
-        landing.land(contract(), delivery, settings, CLOCK)
+        landing.land(Home(settings, CLOCK), contract(), delivery)
 
 
 def test_an_upload_is_left_alone_until_it_has_stood_still(server, settings, contract):
     put(server, "a.csv", at=datetime.now(UTC).timestamp())
-    assert FileDrop().discover(contract(), settings, {}) == []
+    assert FileDrop().discover(Home(settings), contract(), {}) == []
     put(server, "a.csv", at=datetime.now(UTC).timestamp() - 120)
-    assert len(FileDrop().discover(contract(), settings, {})) == 1
-    assert FileDrop().discover(contract(complete={"stable": 600}), settings, {}) == []
+    assert len(FileDrop().discover(Home(settings), contract(), {})) == 1
+    assert FileDrop().discover(Home(settings), contract(complete={"stable": 600}), {}) == []
 
 
 def test_a_manifest_and_several_files_work_as_in_a_local_folder(server, settings, contract):
     made = contract(pattern="欠税_{date}_{part}.csv", complete={"manifest": "清单_{date}.csv"})
     put(server, "欠税_20260301_A.csv", b"1")
     put(server, "欠税_20260301_B.csv", b"22")
-    assert landing.offered(made, settings) == []
+    assert landing.offered(Home(settings), made) == []
     put(server, "清单_20260301.csv", "文件名,大小\n欠税_20260301_A.csv,1\n欠税_20260301_B.csv,2\n".encode("gbk"))
     [batch] = land_all(made, settings)
     assert [(f.name, f.size) for f in batch.files] == [("欠税_20260301_A.csv", 1), ("欠税_20260301_B.csv", 2)]

@@ -13,6 +13,7 @@ from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.connectors.http.connector import HttpApi
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
+from chengxin.home import Home
 from servers import Answer, Api, rows_answer
 
 pytestmark = pytest.mark.server
@@ -57,11 +58,11 @@ def paged(rows, total=True, **headers):
 
 
 def pull(contract, settings):
-    return [landing.land(contract, d, settings, CLOCK) for d in landing.offered(contract, settings)]
+    return [landing.land(Home(settings, CLOCK), contract, d) for d in landing.offered(Home(settings), contract)]
 
 
 def rows_of(settings, batch):
-    return [row for p in landing.payload(settings, batch) for row in json.loads(p.read_bytes())["data"]["rows"]]
+    return [row for p in landing.payload(Home(settings), batch) for row in json.loads(p.read_bytes())["data"]["rows"]]
 
 
 @pytest.mark.parametrize("total", [True, False])
@@ -96,7 +97,7 @@ def test_a_source_that_returns_to_an_earlier_state_says_something_new(api, contr
     [third] = pull(contract(), settings)
     assert len({first.batch_id, second.batch_id, third.batch_id}) == 3
     assert first.files == third.files
-    assert landing.batches(settings, "tax_arrears") == [first, second, third]
+    assert landing.batches(Home(settings), "tax_arrears") == [first, second, third]
     assert pull(contract(), settings) == [third]
 
 
@@ -256,7 +257,7 @@ def test_secrets_come_from_the_environment_and_show_nowhere(api, contract, setti
     sent = server.requests[0][2]
     assert sent["X-Token"] == "s3cret-token"
     assert sent["Authorization"] == "Basic cmVhZGVyOnBhQHNz"
-    receipt = (landing.payload(settings, batch)[0].parents[1] / "receipt.json").read_text("utf-8")
+    receipt = (landing.payload(Home(settings), batch)[0].parents[1] / "receipt.json").read_text("utf-8")
     server.close()
     with pytest.raises(SourceUnavailable) as failure:
         pull(contract(headers_env={"X-Token": "TAX_TOKEN"}), settings)
@@ -267,14 +268,14 @@ def test_secrets_come_from_the_environment_and_show_nowhere(api, contract, setti
 def test_a_missing_connection_or_token_is_named(contract, settings, monkeypatch):
     monkeypatch.delenv("CHENGXIN_CONN_TAX_API", raising=False)
     with pytest.raises(SourceUnavailable, match="CHENGXIN_CONN_TAX_API"):
-        HttpApi().discover(contract(), settings, {})
+        HttpApi().discover(Home(settings), contract(), {})
     monkeypatch.setenv("CHENGXIN_CONN_TAX_API", "http://127.0.0.1:1")
     with pytest.raises(SourceUnavailable, match="NO_SUCH_TOKEN"):
-        HttpApi().discover(contract(headers_env={"X-Token": "NO_SUCH_TOKEN"}), settings, {})
+        HttpApi().discover(Home(settings), contract(headers_env={"X-Token": "NO_SUCH_TOKEN"}), {})
 
 
 def test_a_page_in_gb18030_is_kept_as_it_came(api, contract, settings):
     body = json.dumps({"data": {"rows": ROWS[:1]}}, ensure_ascii=False).encode("gb18030")
     api(lambda q, h, n: Answer(body))
     [batch] = pull(contract(page_size=0), settings)
-    assert landing.payload(settings, batch)[0].read_bytes() == body
+    assert landing.payload(Home(settings), batch)[0].read_bytes() == body

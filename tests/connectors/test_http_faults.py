@@ -9,6 +9,7 @@ import pytest
 
 from chengxin.connectors import landing
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
+from chengxin.home import Home
 from http_sources import ROWS, Desk, page_of, paged
 from servers import Answer, Asked, rows_answer
 
@@ -55,7 +56,7 @@ def test_a_wrong_charset_in_the_header_changes_nothing(desk: Desk, declared, enc
     body = document(data={"rows": ROWS[:3], "total": 3}).decode().encode(encoding)
     desk.serve(lambda asked: Answer(body, headers={"Content-Type": declared}))
     [batch] = desk.pull(desk.contract())
-    assert landing.payload(desk.settings, batch)[0].read_bytes() == body
+    assert landing.payload(Home(desk.settings), batch)[0].read_bytes() == body
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -63,7 +64,7 @@ def test_a_body_compressed_unasked_lands_uncompressed(desk: Desk, chunked):
     plain = document(data={"rows": ROWS[:3], "total": 3})
     server = desk.serve(lambda a: Answer(gzip.compress(plain), headers={"Content-Encoding": "gzip"}, chunked=chunked))
     [batch] = desk.pull(desk.contract())
-    assert landing.payload(desk.settings, batch)[0].read_bytes() == plain
+    assert landing.payload(Home(desk.settings), batch)[0].read_bytes() == plain
     assert server.asked[0].headers["Accept-Encoding"] == "identity"
 
 

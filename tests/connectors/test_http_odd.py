@@ -7,6 +7,7 @@ import pytest
 
 from chengxin.connectors import landing
 from chengxin.errors import ChengxinError, DeliveryCorrupt, DeliveryMismatch
+from chengxin.home import Home
 from chengxin.parsing.reader import plan, read
 from http_sources import ROWS, Desk
 from servers import Answer, Asked
@@ -37,7 +38,7 @@ def rows_of(desk: Desk, contract) -> list[str]:
     """Pull, and return the ids that the reader finds in what landed."""
     [batch] = desk.pull(contract)
     found = []
-    for path in landing.payload(desk.settings, batch):
+    for path in landing.payload(Home(desk.settings), batch):
         for piece in plan(path, contract.file):
             for chunk in read(piece, contract.file):
                 found += chunk.table["id"].to_pylist() if "id" in chunk.table.column_names else []
@@ -83,7 +84,7 @@ def test_what_only_resembles_a_page_without_rows_ends_none(desk: Desk, beyond):
     desk.serve(pages(FIRST, beyond=beyond))
     with pytest.raises(ChengxinError):
         desk.pull(desk.contract(total=None, code="code"))
-    assert landing.batches(desk.settings, "tax_arrears") == []
+    assert landing.batches(Home(desk.settings), "tax_arrears") == []
 
 
 @pytest.mark.parametrize("total", ["25", " 25 ", 25])

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from chengxin.connectors import landing
+from chengxin.home import Home
 from chengxin.settings import Settings
 from http_sources import Desk, page_of
 from servers import Answer, Asked, rows_answer
@@ -115,11 +116,11 @@ def _lives(pid: int) -> bool:
 
 
 def _exactly_once(home: Path) -> None:
-    [batch] = landing.batches(Settings(home=home), "tax_arrears")
-    files = landing.payload(Settings(home=home), batch)
+    [batch] = landing.batches(Home(Settings(home=home)), "tax_arrears")
+    files = landing.payload(Home(Settings(home=home)), batch)
     names = [row["id"] for file in files for row in json.loads(file.read_bytes())["data"]["rows"]]
     assert names == list(range(57))
-    assert not landing.verify_landed(Settings(home=home), batch)
+    assert not landing.verify_landed(Home(Settings(home=home)), batch)
     assert [p.name for p in (home / "landing" / "tax_arrears").iterdir() if p.name.startswith(".")] == []
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from chengxin.connectors import landing
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
+from chengxin.home import Home
 from chengxin.parsing.reader import plan, read
 from http_sources import Desk
 from servers import Answer, Asked
@@ -55,7 +56,7 @@ def standardised(desk: Desk, contract, batch) -> list[dict]:
     """Read the landed pages as the next stage does."""
     return [
         row
-        for path in landing.payload(desk.settings, batch)
+        for path in landing.payload(Home(desk.settings), batch)
         for piece in plan(Path(path), contract.file)
         for chunk in read(piece, contract.file)
         for row in chunk.table.to_pylist()
@@ -74,7 +75,7 @@ def test_pages_of_an_envelope_land_unchanged_and_are_read(soap: Desk, encoding):
     contract = soap.contract(file=FILE | {"encoding": encoding}, **OPTIONS)
     [batch] = soap.pull(contract)
     assert [f.name for f in batch.files] == ["page-00001.xml", "page-00002.xml", "page-00003.xml"]
-    assert landing.payload(soap.settings, batch)[0].read_bytes().startswith(b"<?xml")
+    assert landing.payload(Home(soap.settings), batch)[0].read_bytes().startswith(b"<?xml")
     assert standardised(soap, contract, batch) == ROWS
 
 
@@ -83,7 +84,7 @@ def test_rows_inside_a_text_are_unwrapped(soap: Desk, wrap):
     soap.serve(behaving(wrap=lambda text: f"<return>{wrap(text)}</return>"))
     contract = soap.contract(file=FILE, **OPTIONS, unwrap="queryResponse/return")
     [batch] = soap.pull(contract)
-    assert landing.payload(soap.settings, batch)[0].read_bytes() == rowdata(ROWS[:10]).encode()
+    assert landing.payload(Home(soap.settings), batch)[0].read_bytes() == rowdata(ROWS[:10]).encode()
     assert standardised(soap, contract, batch) == ROWS
 
 

@@ -12,6 +12,7 @@ from chengxin.cli.inspect import status
 from chengxin.clock import Clock
 from chengxin.connectors.files.drop import file_delivery
 from chengxin.facts import Batch
+from chengxin.home import Home
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
 
 NOW = datetime(2026, 11, 30, 17, tzinfo=UTC)  # 1 December in Shanghai
@@ -34,8 +35,10 @@ def send(office: Office, field: str, period: str, rows: list[dict], *, mode: str
     path = path.rename(path.with_name(f"处罚_{period}.csv"))
     os.utime(path, (NOW.timestamp(), NOW.timestamp()))
     contract = office.contracts["pen"]
-    landed = pipeline.land(contract, file_delivery(contract, path), office.settings, Clock(NOW))
-    pipeline.ingest(contract, landed, office.settings, Clock(NOW))
+    landed = pipeline.land(
+        Home(office.settings, Clock(NOW)), contract, file_delivery(Home(office.settings, Clock(NOW)), contract, path)
+    )
+    pipeline.ingest(Home(office.settings, Clock(NOW)), contract, landed)
     return landed
 
 
@@ -58,9 +61,9 @@ def test_an_event_after_the_arrival_is_in_the_future(office: Office) -> None:
 
 def test_receipt_and_status_tell_when_it_came_in_shanghai(office: Office) -> None:
     send(office, "year", "2024", [penalty(1, uscc=uscc(1))])
-    (answered,) = pipeline.answer(office.contracts["pen"], office.settings, Clock(NOW))
+    (answered,) = pipeline.answer(Home(office.settings, Clock(NOW)), office.contracts["pen"])
     assert "接收时间：2026-12-01 01:00（北京时间）" in (answered.folder / "回执.txt").read_text("utf-8-sig")
-    (row,) = (r for r in status(office.settings, office.contracts)["datasets"] if r["dataset"] == "pen")
+    (row,) = (r for r in status(Home(office.settings), office.contracts)["datasets"] if r["dataset"] == "pen")
     assert row["last_received_at"] == "2026-12-01T01:00:00+08:00"
 
 
@@ -78,6 +81,8 @@ def test_a_file_time_that_cannot_be_keeps_nobody_waiting(office: Office, stamp: 
     path = office.write("reg", [company(2)], day=0)
     os.utime(path, (stamp, stamp))
     contract = office.contracts["reg"]
-    landed = pipeline.land(contract, file_delivery(contract, path), office.settings, Clock(NOW))
+    landed = pipeline.land(
+        Home(office.settings, Clock(NOW)), contract, file_delivery(Home(office.settings, Clock(NOW)), contract, path)
+    )
     assert landed.as_of <= datetime.now(UTC)
-    assert pipeline.ingest(contract, landed, office.settings, Clock(NOW))["accepted"] == 1
+    assert pipeline.ingest(Home(office.settings, Clock(NOW)), contract, landed)["accepted"] == 1

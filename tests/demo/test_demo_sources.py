@@ -15,6 +15,7 @@ from chengxin.demo import SEED, DemoServer, Sizes, make_demo, write_sources
 from chengxin.demo.rounds import HELD_KIND, deliver
 from chengxin.demo.timetable import CUT_OFF_KIND, SILENT_KIND, Timetable
 from chengxin.demo.world import make_world, resident_id
+from chengxin.home import Home
 from chengxin.model.elements import elements
 from chengxin.model.identifiers import is_loan_card_no, is_org_code, is_reg_no, is_resident_id, is_uscc
 from chengxin.model.working_days import working_days
@@ -23,12 +24,8 @@ from chengxin.settings import Settings
 CONTRACTS = load(Path(__file__).resolve().parents[2] / "dags" / "contracts").contracts
 SMALL = Sizes(enterprises=120, households=60, persons=120)
 NOW = "2026-12-22T15:00:00+08:00"
+AT = Clock(datetime.fromisoformat(NOW))
 THEN = Timetable(datetime.fromisoformat(NOW))
-
-
-@pytest.fixture(autouse=True)
-def _at_a_fixed_instant(monkeypatch):
-    monkeypatch.setenv("CHENGXIN_NOW", NOW)
 
 
 def digests(home: Path) -> dict[str, tuple[str, int]]:
@@ -39,7 +36,8 @@ def digests(home: Path) -> dict[str, tuple[str, int]]:
     }
 
 
-def small(home: Path, number: int = 1, seed: int = SEED):
+def small(folder: Path, number: int = 1, seed: int = SEED, now: str = NOW):
+    home = Home(Settings(home=folder), Clock(datetime.fromisoformat(now)))
     return write_sources(home, CONTRACTS.values(), seed=seed, number=number, sizes=SMALL)
 
 
@@ -80,7 +78,7 @@ def test_resident_ids_use_the_sequence_that_is_never_issued():
 
 
 def test_the_full_demo_has_the_promised_size(tmp_path):
-    sources = make_demo(tmp_path, CONTRACTS.values(), round=1)
+    sources = make_demo(Home(Settings(home=tmp_path), AT), CONTRACTS.values(), round=1)
     assert sources.rows["commerce_registration"] > 4_200
     assert sources.rows["police_population"] > 2_800
     assert set(sources.rows) == set(CONTRACTS)
@@ -89,15 +87,15 @@ def test_the_full_demo_has_the_promised_size(tmp_path):
 
 @pytest.mark.server
 def test_every_contract_finds_its_delivery_through_its_own_connector(tmp_path, monkeypatch):
-    settings, clock = Settings(home=tmp_path), Clock.from_environment()
+    home = Home(Settings(home=tmp_path), AT)
     landed = {}
     for number in (1, 2):
         with DemoServer(small(tmp_path, number)) as server:
             for name, value in server.environment.items():
                 monkeypatch.setenv(name, value)
             for contract in CONTRACTS.values():
-                for delivery in landing.offered(contract, settings):
-                    batch = landing.land(contract, delivery, settings, clock)
+                for delivery in landing.offered(home, contract):
+                    batch = landing.land(home, contract, delivery)
                     landed.setdefault(contract.id, set()).add(batch.batch_id)
     days = {name: len(THEN.first_days(c)) + THEN.again(c) for name, c in CONTRACTS.items()}
     assert {name: len(batches) for name, batches in landed.items()} == days
@@ -171,7 +169,7 @@ def test_the_staging_table_keeps_rows_and_changes_some_in_place(tmp_path):
 
 def test_a_new_contract_gets_demo_deliveries_without_code(tmp_path):
     contract = CONTRACTS["commerce_equity_pledge"].model_copy(update={"id": "commerce_new_matter"})
-    sources = write_sources(tmp_path, [contract], number=1, sizes=SMALL)
+    sources = write_sources(Home(Settings(home=tmp_path), AT), [contract], number=1, sizes=SMALL)
     rows = [json.loads(line) for path in sources.files for line in path.read_text("utf-8").splitlines()]
     assert set(rows[0]) == {c.source for c in contract.columns} | set(contract.ignored)
 
@@ -210,13 +208,13 @@ def test_why_a_source_is_late_lies_in_its_folder(tmp_path):
     assert len(list(folders[SILENT_KIND].iterdir())) == 1
 
 
-def test_a_home_keeps_the_day_of_its_first_demo(tmp_path, monkeypatch):
+def test_a_home_keeps_the_day_of_its_first_demo(tmp_path):
     small(tmp_path)
     before = digests(tmp_path)
-    monkeypatch.setenv("CHENGXIN_NOW", "2027-03-09T08:00:00+08:00")
-    small(tmp_path)
+    later = "2027-03-09T08:00:00+08:00"
+    small(tmp_path, now=later)
     assert digests(tmp_path) == before
-    small(tmp_path / "other")
+    small(tmp_path / "other", now=later)
     assert not set(digests(tmp_path / "other")) & set(before)
 
 

@@ -13,7 +13,6 @@ from test_airflow_dags import CONTRACT, GOOD, HELD
 from chengxin.cli.embedded_airflow import EmbeddedAirflow
 from chengxin.operations.alerts.book import Book
 from chengxin.orchestration.answers import APPROVERS
-from chengxin.orchestration.approve import HOURS
 from chengxin.settings import PROJECT, Settings
 from chengxin.store.layout import Layout
 
@@ -148,7 +147,7 @@ def running(tmp_path_factory):
     (inbox / "held.csv").write_text(HELD, "utf-8")
     settings = Settings(home=home, contracts=contracts, expectations=PROJECT / "expectations")
     with EmbeddedAirflow(settings) as airflow:
-        airflow.start({HOURS: str(WAIT / 3600), APPROVERS: f"{airflow.user},{airflow.second}"})
+        airflow.start({"CHENGXIN_APPROVAL_HOURS": str(WAIT / 3600), APPROVERS: f"{airflow.user},{airflow.second}"})
         running = Running(airflow, home)
         wanted = {INGEST, FINES, "snapshot"}
         running.until(lambda: wanted <= {d["dag_id"] for d in running.get("dags?limit=100")["dags"]})

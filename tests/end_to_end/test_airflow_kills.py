@@ -23,6 +23,7 @@ from airflow_processes import SECONDS, AirflowProcesses
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.contracts.loader import load
+from chengxin.home import Home
 from chengxin.operations.alerts.book import Book
 from chengxin.settings import Settings
 from chengxin.store import journal, lock
@@ -207,7 +208,7 @@ def test_two_publications_at_once(half: str, processes: AirflowProcesses) -> Non
 def test_in_the_end_it_is_as_if_nothing_had_happened(half: str, processes: AirflowProcesses, tmp_path: Path) -> None:
     layout = Layout(processes.home)
     assert Book(layout).entries() == [], "what mends itself rings nobody up"
-    pipeline.tidy(Settings(home=processes.home))  # as housekeeping does each day
+    pipeline.tidy(Home(Settings(home=processes.home)))  # as housekeeping does each day
     left = [p.relative_to(layout.home) for p in layout.home.rglob("*") if p.name.startswith(".building-")]
     assert left == []
     assert not layout.work.is_dir() or not list(layout.work.iterdir())
@@ -225,10 +226,12 @@ def _undisturbed(processes: AirflowProcesses, folder: Path) -> Path:
     contracts = load(settings.contracts).contracts
     order = [p["dataset"] for p in journal.entries(Layout(processes.home).journal) if p["revision"] == 0]
     for dataset in dict.fromkeys(order):
-        (taken,) = pipeline.outcomes(contracts[dataset], Settings(home=processes.home, contracts=processes.contracts))
-        for delivery in pipeline.discover(contracts[dataset], settings):
-            landed = pipeline.land(contracts[dataset], delivery, settings, Clock(taken.batch.received_at))
-            pipeline.ingest(contracts[dataset], landed, settings, Clock())
-    pipeline.retry_waiting(contracts, settings, Clock())
-    pipeline.publish(contracts, settings, Clock())
+        (taken,) = pipeline.outcomes(
+            Home(Settings(home=processes.home, contracts=processes.contracts)), contracts[dataset]
+        )
+        for delivery in pipeline.discover(Home(settings), contracts[dataset]):
+            landed = pipeline.land(Home(settings, Clock(taken.batch.received_at)), contracts[dataset], delivery)
+            pipeline.ingest(Home(settings), contracts[dataset], landed)
+    pipeline.retry_waiting(Home(settings), contracts)
+    pipeline.publish(Home(settings), contracts)
     return home

@@ -8,6 +8,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.home import Home
 from chengxin.identity import ledger
 from deliveries import GUARANTEE, PENALTY, REGISTRATION, START, Office, company, counts, penalty, uscc
 
@@ -45,7 +46,7 @@ def shown(office: Office) -> list[tuple[str, str]]:
 
 def told(office: Office, batch: int = 0) -> list[tuple[str, str]]:
     wanted = office.account("pen", batch).batch_id
-    pipeline.answer(office.contracts["pen"], office.settings, Clock(START))
+    pipeline.answer(Home(office.settings, Clock(START)), office.contracts["pen"])
     folders = sorted((office.layout.home / "feedback" / "pen" / wanted).iterdir())
     path = [f for f in folders if f.is_dir()][-1] / "已更正.csv"
     if not path.exists():

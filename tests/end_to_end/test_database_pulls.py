@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.home import Home
 from deliveries import PENALTY, REGISTRATION, START, Office, company, counts, penalty, uscc
 
 COLUMNS = (*PENALTY, "source_record_id", "delivery_status_code")
@@ -42,9 +44,10 @@ class Staging(Office):
 
     def pull(self) -> list[dict[str, Any]]:
         contract, clock, done = self.contracts["test_penalty"], Clock(START), []
-        for delivery in pipeline.discover(contract, self.settings):
-            landed = pipeline.land(contract, delivery, self.settings, clock)
-            done.append(pipeline.ingest(contract, landed, self.settings, clock))
+        now = Clock(datetime(2026, 11, 24, tzinfo=UTC))
+        for delivery in pipeline.discover(Home(self.settings, now), contract):
+            landed = pipeline.land(Home(self.settings, clock), contract, delivery)
+            done.append(pipeline.ingest(Home(self.settings, clock), contract, landed))
         return done
 
     def decisions(self) -> list[str]:
@@ -55,7 +58,6 @@ class Staging(Office):
 @pytest.fixture
 def staging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Staging:
     monkeypatch.setenv("CHENGXIN_CONN_STAGING", f"sqlite:///{tmp_path / 'staging.db'}")
-    monkeypatch.setenv("CHENGXIN_NOW", "2026-11-24T08:00:00+08:00")
     return Staging(tmp_path)
 
 
@@ -96,8 +98,8 @@ def test_a_column_that_appears_overnight_holds_the_batch_and_is_named(staging: S
     assert staging.decisions() == [number(1)]
     staging.use(ignored={"新增列": "与信用无关"})
     contract, clock = staging.contracts["test_penalty"], Clock(START)
-    for landed in pipeline.pending(contract, staging.settings):
-        pipeline.ingest(contract, landed, staging.settings, clock)
+    for landed in pipeline.pending(Home(staging.settings), contract):
+        pipeline.ingest(Home(staging.settings, clock), contract, landed)
     assert staging.decisions() == [number(1), number(2)]
 
 

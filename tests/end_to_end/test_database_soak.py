@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
+from chengxin.home import Home
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 from servers import Cluster, postgres_cluster
 
@@ -121,9 +122,9 @@ def pull(office: Office) -> str | None:
     """Run once, as far as it gets; return what stopped it."""
     source, clock = office.contracts["test_station"], Clock(START + timedelta(days=1))
     try:
-        for delivery in pipeline.discover(source, office.settings):
+        for delivery in pipeline.discover(Home(office.settings, clock), source):
             account = pipeline.ingest(
-                source, pipeline.land(source, delivery, office.settings, clock), office.settings, clock
+                Home(office.settings, clock), source, pipeline.land(Home(office.settings, clock), source, delivery)
             )
             assert account["received"] == sum(account[n] for n in ("accepted", "quarantined", "duplicate", "unlinked"))
             assert account["quarantined"] == account["unlinked"] == 0
@@ -137,7 +138,6 @@ def test_every_row_arrives_as_it_is_in_the_end_from_a_database_that_fails_at_ran
     station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHENGXIN_CONN_STATION", station.cluster.url)
-    monkeypatch.setenv("CHENGXIN_NOW", (START + timedelta(days=1)).isoformat())
     office = Office(tmp_path)
     office.contract("test_reg", "registration", REGISTRATION)
     office.deliver("test_reg", *(company(n) for n in range(1, 6)), day=0)

@@ -13,9 +13,9 @@ import pytest
 from pipeline_runs import LIST_COLUMNS, chengxin, command, contract, told, words
 
 from chengxin import pipeline
-from chengxin.clock import Clock
 from chengxin.contracts.loader import load
 from chengxin.facts import Batch
+from chengxin.home import Home
 from chengxin.settings import Settings
 from deliveries import uscc
 
@@ -48,8 +48,8 @@ class Place:
         self.send("aaa_list")
         settings = Settings(home=self.home, contracts=self.contracts)
         one = load(self.contracts).contracts["aaa_list"]
-        (offered,) = pipeline.discover(one, settings)
-        return pipeline.land(one, offered, settings, Clock())
+        (offered,) = pipeline.discover(Home(settings), one)
+        return pipeline.land(Home(settings), one, offered)
 
     def run(self, code: int, *more: str) -> str:
         """Run everything with a new delivery of the sound one, which must be admitted; return what was said."""

@@ -10,6 +10,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.home import Home
 from deliveries import REGISTRATION, START, Office, company, counts
 
 HEADER = "subject_name,uscc,region_code\n"
@@ -49,9 +50,12 @@ def packed(*members: tuple[str, bytes]) -> bytes:
 
 def run(office: Office) -> list[dict]:
     contract, clock = office.contracts["list"], Clock(START)
-    for delivery in pipeline.discover(contract, office.settings):
-        pipeline.land(contract, delivery, office.settings, clock)
-    return [pipeline.ingest(contract, b, office.settings, clock) for b in pipeline.pending(contract, office.settings)]
+    for delivery in pipeline.discover(Home(office.settings), contract):
+        pipeline.land(Home(office.settings, clock), contract, delivery)
+    return [
+        pipeline.ingest(Home(office.settings, clock), contract, b)
+        for b in pipeline.pending(Home(office.settings), contract)
+    ]
 
 
 def test_published_rows_name_archive_and_member(office):

@@ -8,6 +8,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.home import Home
 from deliveries import ARREARS, REGISTRATION, START, Office, company, counts, uscc
 
 
@@ -246,10 +247,10 @@ def test_an_old_list_that_comes_again_is_held_until_somebody_says_that_it_holds(
     assert (said["status"], said["findings"][0]["rule"]) == ("hold", "delivery.restated")
     assert balances(office) == {1: 100, 2: 100, 3: 100}
     contract = office.contracts["test_arrears"]
-    landed = pipeline.batch(office.settings, "test_arrears", account["batch_id"])
+    landed = pipeline.batch(Home(office.settings), "test_arrears", account["batch_id"])
     assert landed.restates == office.account("test_arrears").batch_id
-    pipeline.release(contract, landed, office.settings, Clock(START), "部门确认名单已恢复原样", "甲")
-    pipeline.admit(contract, landed, office.settings, Clock(START))
+    pipeline.release(Home(office.settings, Clock(START)), contract, landed, "部门确认名单已恢复原样", "甲")
+    pipeline.admit(Home(office.settings, Clock(START)), contract, landed)
     said = pipeline.Approval("发布", "已核对", "乙", START.isoformat())
-    pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=3)), said)
+    pipeline.publish(Home(office.settings, Clock(START + timedelta(days=3))), office.contracts, said)
     assert balances(office) == {1: 100, 2: 100}

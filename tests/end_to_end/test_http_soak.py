@@ -16,6 +16,7 @@ import pytest
 from chengxin import pipeline
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
+from chengxin.home import Home
 from deliveries import START, Office, company
 from servers import Answer, Api, Asked
 
@@ -89,8 +90,10 @@ def pull(office: Office) -> list[str]:
     """Run once, as far as it gets; return what stopped it."""
     source, settings, clock = office.contracts["test_soak"], office.settings, Clock(START + timedelta(days=1))
     try:
-        for delivery in pipeline.discover(source, settings):
-            account = pipeline.ingest(source, pipeline.land(source, delivery, settings, clock), settings, clock)
+        for delivery in pipeline.discover(Home(settings), source):
+            account = pipeline.ingest(
+                Home(settings, clock), source, pipeline.land(Home(settings, clock), source, delivery)
+            )
             assert account["received"] == sum(account[n] for n in ("accepted", "quarantined", "duplicate", "unlinked"))
             assert account["quarantined"] == account["unlinked"] == 0
     except (SourceUnavailable, DeliveryCorrupt) as error:

@@ -17,6 +17,7 @@ from killing import MANY, Server
 from sqlalchemy import text
 
 from chengxin.connectors import landing
+from chengxin.home import Home
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
 from servers import Answer, Api, Asked, postgres_cluster
 
@@ -90,7 +91,7 @@ def test_killed_at_any_moment_every_pulled_row_is_published_once(sources: dict[s
 
 def exact(office: Office) -> None:
     home = office.settings.home
-    assert [len(landing.batches(office.settings, name)) for name in ("test_desk", "test_station")] == [1, 1]
+    assert [len(landing.batches(Home(office.settings), name)) for name in ("test_desk", "test_station")] == [1, 1]
     assert {a.received for a in office.accounts().values()} == {40, 300}
     assert sum(a.accepted for a in office.accounts().values()) == 340
     names = office.table("registration", "uscc")

@@ -7,6 +7,7 @@ from pipeline_runs import chengxin
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.home import Home
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import Cause, of_contract
 from chengxin.operations.index import arrivals, follower, index, lists
@@ -48,8 +49,8 @@ def alerts(office: Office, code: int = 3) -> dict[str, list[dict]]:
 
 def pages(office: Office) -> tuple[set[str], set[str]]:
     """Return the held batches and the late data sets that the pages show."""
-    follower.refresh(office.settings)
-    with index.reading(index.path_of(office.settings)) as connection:
+    follower.refresh(Home(office.settings))
+    with index.reading(index.path_of(Home(office.settings))) as connection:
         held = {r["batch_id"] for r in lists.held_unresolved(connection)}
         return held, {o.dataset for o in arrivals.overdue(connection, NOW.today())}
 
@@ -103,9 +104,9 @@ def test_a_stale_book_is_not_believed(office):
 def test_a_released_batch_waits_for_somebody_else(office):
     office.publish(day=19)
     batch = office.deliver("test_penalty", *bad(61, 100), day=19.5)["batch_id"]
-    landed = pipeline.batch(office.settings, "test_penalty", batch)
-    pipeline.release(office.contracts["test_penalty"], landed, office.settings, NOW, "已核实", "li")
-    pipeline.ingest(office.contracts["test_penalty"], landed, office.settings, NOW)
+    landed = pipeline.batch(Home(office.settings), "test_penalty", batch)
+    pipeline.release(Home(office.settings, NOW), office.contracts["test_penalty"], landed, "已核实", "li")
+    pipeline.ingest(Home(office.settings, NOW), office.contracts["test_penalty"], landed)
     found = alerts(office)
     assert "held" not in found
     ((approval,),) = [found["approval"]]

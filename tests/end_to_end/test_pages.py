@@ -21,6 +21,7 @@ from killing import few_and_many
 from airflow_home import PROJECT, AirflowHome
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.home import Home
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import of_contract
 from chengxin.operations.scorecards import scorecard
@@ -78,7 +79,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     held = office.deliver("test_pen", *[penalty(n, uscc=BAD) for n in range(10, 15)], day=2)
     assert held["verdict"] == "hold"
     for month, at in (("202603", APRIL), ("202604", MAY)):
-        assert scorecard.issue(office.contracts, office.settings, at, month)
+        assert scorecard.issue(Home(office.settings, at), office.contracts, month)
     passwords = folder / "airflow" / "passwords.json"
     passwords.parent.mkdir(parents=True, exist_ok=True)
     passwords.write_text(json.dumps({"admin": "admin", "looker": "looker"}))
@@ -93,9 +94,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     office.publish(day=3)
     office.deliver("test_reg", company(7), day=4)
     said = pipeline.Approval("发布", "已与市监局核实", "陈某", "2026-03-06T02:00:00+00:00")
-    assert pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=5)), said)
+    assert pipeline.publish(Home(office.settings, Clock(START + timedelta(days=5))), office.contracts, said)
     office.deliver("test_reg", company(8), day=6)
-    pipeline.reject(pipeline.Approval("不发布", NO, "陈某", "2099-03-08T02:00:00+00:00"), office.settings)
+    pipeline.reject(Home(office.settings), pipeline.Approval("不发布", NO, "陈某", "2099-03-08T02:00:00+00:00"))
     (came,) = [b for b, a in office.accounts().items() if a.dataset == "test_pen"]
     _alert(office, held["batch_id"])
     with _server(airflow) as base:

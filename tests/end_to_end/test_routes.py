@@ -8,9 +8,9 @@ import pytest
 from pipeline_runs import chengxin
 
 from chengxin import pipeline
-from chengxin.clock import Clock
 from chengxin.errors import ContractError
 from chengxin.facts import Verdict
+from chengxin.home import Home
 from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, Office, company, counts, penalty, uscc
 
@@ -129,7 +129,7 @@ def test_snapshot_by_snapshot_or_anew_the_bytes_are_the_same(office: Office, tmp
     other = Office(tmp_path / "anew", office.contracts)
     for name in ("landing", "batches", "admissions"):
         shutil.copytree(office.settings.home / name, other.settings.home / name)
-    pipeline.publish(other.contracts, other.settings, Clock())
+    pipeline.publish(Home(other.settings), other.contracts)
 
     def files(of: Office) -> dict[str, bytes]:
         return {p.relative_to(of.snapshot()).as_posix(): p.read_bytes() for p in of.snapshot().rglob("*.parquet")}
@@ -184,7 +184,7 @@ def test_a_decision_that_the_second_route_writes_otherwise_is_told_with_its_plac
     office.deliver("test_province", fine(1, "省", **otherwise), fine(2, "省"), fine(4, "省", about=2), day=2)
     assert (twins(office, "test_city"), twins(office, "test_province")) == ({}, {"record.twin": "1"})
     assert len(shown(office)) == 5
-    answers = pipeline.answer(office.contracts["test_province"], office.settings, Clock())
+    answers = pipeline.answer(Home(office.settings), office.contracts["test_province"])
     (line,) = (answers[-1].folder / "主键相同.csv").read_text("utf-8-sig").splitlines()[1:]
     assert f"{office.account('test_city').batch_id} 批次 test_city-002.csv 第 2 行" in line
     assert "其他渠道" in line

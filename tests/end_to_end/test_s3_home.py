@@ -14,9 +14,9 @@ from pipeline_runs import chengxin, command
 from chengxin import pipeline
 from chengxin.clock import Clock, instant_of_timestamp
 from chengxin.connectors.files.drop import file_delivery
+from chengxin.home import Home
 from chengxin.publishing import reader
 from chengxin.settings import Settings
-from chengxin.store import remote
 from deliveries import ARREARS, PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 from object_stores import KEY, SECRET, Server, s3_server, use
 
@@ -44,12 +44,14 @@ class FarOffice(Office):
 
     def ingest(self, dataset: str, path: Path) -> dict[str, Any]:
         contract, clock = self.contracts[dataset], Clock(instant_of_timestamp(path.stat().st_mtime))
-        landed = pipeline.land(contract, file_delivery(contract, path), self.settings, clock)
-        pipeline.standardise(contract, landed, self.settings)
-        pipeline.validate(contract, landed, self.settings, clock)
-        pipeline.admit(contract, landed, self.settings, clock)
-        pipeline.answer(contract, self.settings, clock)
-        return pipeline.counts_of(contract, landed, remote.here(self.settings))
+        landed = pipeline.land(
+            Home(self.settings, clock), contract, file_delivery(Home(self.settings, clock), contract, path)
+        )
+        pipeline.standardise(Home(self.settings), contract, landed)
+        pipeline.validate(Home(self.settings, clock), contract, landed)
+        pipeline.admit(Home(self.settings, clock), contract, landed)
+        pipeline.answer(Home(self.settings, clock), contract)
+        return pipeline.counts_of(Home(self.settings).here(), contract, landed)
 
 
 def two_rounds(office: Office) -> list[dict[str, Any]]:
@@ -94,8 +96,8 @@ def test_the_same_bytes_come_out_whichever_machine_does_which_stage(server, tmp_
     copied = [path for method, path in server.gate.requests if method == "COPY"]
     assert copied, "what the second snapshot shares with the first did not leave the store"
     settings = far.settings
-    assert pipeline.publish(far.contracts, settings, Clock(START)) is None
-    assert remote.anew(settings) == []
+    assert pipeline.publish(Home(settings, Clock(START)), far.contracts) is None
+    assert Home(settings).anew() == []
 
 
 def test_a_snapshot_is_read_in_the_store(server, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from chengxin.clock import Clock
 from chengxin.contracts.lint import lint_contract
 from chengxin.errors import ContractError
 from chengxin.facts import Verdict
+from chengxin.home import Home
 from chengxin.identity import ledger
 from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, START, Office, company, counts, penalty, uscc
@@ -60,7 +61,7 @@ def findings(office: Office, n: int = 0) -> dict[str, str]:
 
 
 def told(office: Office) -> list[tuple[str, str, str]]:
-    answers = pipeline.answer(office.contracts["pen"], office.settings, Clock(START))
+    answers = pipeline.answer(Home(office.settings, Clock(START)), office.contracts["pen"])
     path = answers[-1].folder / "主键相同.csv"
     if not path.exists():
         return []

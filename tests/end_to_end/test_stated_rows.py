@@ -12,6 +12,7 @@ import pytest
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.facts import Verdict
+from chengxin.home import Home
 from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 from servers import Answer, Api
@@ -51,11 +52,11 @@ def send(office: Office, text: str, name: str = "罚.csv", manifest: str = "") -
     at = START.timestamp() + 60 * len(list(folder.iterdir()))
     for path in folder.glob(f"{name}*"):
         os.utime(path, (at, at))
-    [found] = pipeline.discover(office.contracts["pen"], office.settings)
+    [found] = pipeline.discover(Home(office.settings), office.contracts["pen"])
     clock = Clock(START)
-    landed = pipeline.land(office.contracts["pen"], found, office.settings, clock)
+    landed = pipeline.land(Home(office.settings, clock), office.contracts["pen"], found)
     (folder / name).unlink()
-    return pipeline.ingest(office.contracts["pen"], landed, office.settings, clock)
+    return pipeline.ingest(Home(office.settings, clock), office.contracts["pen"], landed)
 
 
 def findings(office: Office, account: dict[str, Any]) -> dict[str, str]:
@@ -227,9 +228,9 @@ def test_the_total_that_every_page_of_an_interface_repeats_is_that_of_the_pull(
     )  # fmt: skip
     try:
         source, clock = office.contracts["pages"], Clock(START)
-        [found] = pipeline.discover(source, office.settings)
-        landed = pipeline.land(source, found, office.settings, clock)
-        account = pipeline.ingest(source, landed, office.settings, clock)
+        [found] = pipeline.discover(Home(office.settings), source)
+        landed = pipeline.land(Home(office.settings, clock), source, found)
+        account = pipeline.ingest(Home(office.settings, clock), source, landed)
     finally:
         server.close()
     path = office.layout.validation("pages", account["batch_id"]) / "verdict.json"
@@ -254,7 +255,7 @@ def test_an_increment_that_ends_within_a_row_says_so_in_its_verdict(office: Offi
     account = send(office, "\n".join(lines(5))[:-12])
     assert (account["verdict"], account["quarantined"]) == ("warn", 1)
     assert "最后一条记录不完整" in findings(office, account)["row.cut_off"]
-    review = pipeline.review(office.contracts, office.settings)
+    review = pipeline.review(Home(office.settings), office.contracts)
     assert any("最后一条记录不完整" in f for d in review.doubts for f in d.findings)
 
 

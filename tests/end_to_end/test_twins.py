@@ -9,6 +9,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.home import Home
 from deliveries import GUARANTEE, PENALTY, REGISTRATION, START, Office, company, counts, penalty, uscc
 
 NAMES = ("source_record_id", *PENALTY, "delivery_status_code")
@@ -64,7 +65,7 @@ def test_the_place_of_the_other_is_in_the_answer(tmp_path: Path) -> None:
     office = office_with(tmp_path)
     office.deliver("list", decision(1), decision(2), day=1)
     office.deliver("list", decision(3), decision(2, source_record_id="k9", authority_name=SHORT), day=2)
-    answers = pipeline.answer(office.contracts["list"], office.settings, Clock(START))
+    answers = pipeline.answer(Home(office.settings, Clock(START)), office.contracts["list"])
     lines = list(csv.reader((answers[-1].folder / "主键相同.csv").read_text("utf-8-sig").splitlines()))[1:]
     [line] = lines
     assert (line[1], line[4]) == ("3", "record.twin")

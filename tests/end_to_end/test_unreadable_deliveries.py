@@ -10,6 +10,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.home import Home
 from deliveries import REGISTRATION, START, Office
 
 
@@ -47,6 +48,6 @@ def test_a_delivery_that_cannot_be_read_is_held_and_answered(tmp_path: Path, nam
     path.write_bytes(content)
     assert office.ingest("test_reg", path)["verdict"] == "hold"
     contract = office.contracts["test_reg"]
-    assert pipeline.pending(contract, office.settings) == []
-    (answered,) = pipeline.answer(contract, office.settings, Clock(START))
+    assert pipeline.pending(Home(office.settings), contract) == []
+    (answered,) = pipeline.answer(Home(office.settings, Clock(START)), contract)
     assert reason in json.dumps(answered.receipt["findings"], ensure_ascii=False)

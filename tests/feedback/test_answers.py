@@ -16,6 +16,7 @@ from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.connectors.receivers import ROWS_A_POST
 from chengxin.contracts.lint import lint_contract
+from chengxin.home import Home
 from chengxin.model.rules import rules
 from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, person_doc, reg_no, uscc
 from servers import Answer, Api, postgres
@@ -37,7 +38,7 @@ def bare(row: dict) -> dict:
 
 
 def answer(office: Office, dataset: str = "pen", **more):
-    return pipeline.answer(office.contracts[dataset], office.settings, CLOCK, **more)
+    return pipeline.answer(Home(office.settings, CLOCK), office.contracts[dataset], **more)
 
 
 def sheet(folder: Path, name: str) -> list[dict[str, str]]:

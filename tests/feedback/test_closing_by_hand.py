@@ -11,13 +11,14 @@ from chengxin import pipeline
 from chengxin.cli.quarantine import quarantine
 from chengxin.errors import NotClosable
 from chengxin.feedback.answers import newest
+from chengxin.home import Home
 from deliveries import PENALTY, Office
 
 
 def close(office: Office, batch_id: str, *rows: str, reason: str = "已电话核实，原表合计行", **more):
     contract = office.contracts["pen"]
-    landed = pipeline.batch(office.settings, "pen", batch_id)
-    done = pipeline.close(contract, landed, office.settings, CLOCK, rows, by="张三", reason=reason, **more)
+    landed = pipeline.batch(Home(office.settings), "pen", batch_id)
+    done = pipeline.close(Home(office.settings, CLOCK), contract, landed, rows, by="张三", reason=reason, **more)
     answer(office)
     return done
 
@@ -47,7 +48,7 @@ def test_a_settled_row_is_no_longer_open_and_still_counts_as_refused(office):
     assert [r["行号"] for r in sheet(folder, "需更正.csv")] == ["5"]
     (entry,) = entries(office)
     assert (entry["by"], entry["reason"], entry["batch_id"]) == ("张三", "已电话核实，原表合计行", batch)
-    shown = quarantine(office.settings, office.contracts["pen"], None, 0, raw=False)
+    shown = quarantine(Home(office.settings), office.contracts["pen"], None, 0, raw=False)
     assert (shown["total"], shown["open"]) == (3, 1)
     assert [bool(r["closed"]) for r in shown["rows"]] == [True, True, False]
     assert shown["rows"][0]["closed"].startswith("张三 2026-")
@@ -88,7 +89,7 @@ def test_rows_of_several_files_are_told_apart_by_name(office):
     batch = office.ingest("pen", path)["batch_id"]
     with pytest.raises(NotClosable, match=r"第 3 行在 .*甲\.csv.* 中都有"):
         close(office, batch, "3")
-    shown = quarantine(office.settings, office.contracts["pen"], batch, 0, raw=False)["rows"]
+    shown = quarantine(Home(office.settings), office.contracts["pen"], batch, 0, raw=False)["rows"]
     first, second = sorted(r["file"] for r in shown)
     assert close(office, batch, f"{first}:3").changed == 1
     with pytest.raises(NotClosable, match=r"别的\.csv:3"):
@@ -116,9 +117,9 @@ def test_what_is_mended_after_all_counts_as_mended_and_the_same_row_again_is_ope
 def test_a_newer_full_list_overtakes_settled_rows_too(office):
     office.contract("full", "penalty", ("source_record_id", *PENALTY), mode="full")
     batch = office.deliver("full", right(1), wrong(2), wrong(3), day=1)["batch_id"]
-    landed = pipeline.batch(office.settings, "full", batch)
+    landed = pipeline.batch(Home(office.settings), "full", batch)
     contract = office.contracts["full"]
-    pipeline.close(contract, landed, office.settings, CLOCK, ["3"], by="张三", reason="核实")
+    pipeline.close(Home(office.settings, CLOCK), contract, landed, ["3"], by="张三", reason="核实")
     office.deliver("full", right(1), right(2), right(3), day=2)
     answer(office, "full")
     folder = newest(office.layout, "full", batch)
@@ -134,5 +135,5 @@ def test_settled_rows_are_not_replayed(office):
     batch = office.deliver("pen", *rows, day=1)["batch_id"]
     close(office, batch, "3")
     office.contract("pen", "penalty", (), columns=columns)
-    (done,) = pipeline.replay(office.contracts["pen"], office.settings)
+    (done,) = pipeline.replay(Home(office.settings), office.contracts["pen"])
     assert (done.checked, done.passed) == (1, 1)

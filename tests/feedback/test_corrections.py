@@ -14,6 +14,7 @@ from refusals import right, wrong
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.contracts.corrections import COLUMNS, SHEET
+from chengxin.home import Home
 from deliveries import PENALTY, REGISTRATION, START, Office, company, uscc
 
 CLOCK = Clock(START)
@@ -30,7 +31,7 @@ def office(tmp_path: Path) -> Office:
 
 
 def answer(office: Office, dataset: str = "pen", **more):
-    return pipeline.answer(office.contracts[dataset], office.settings, CLOCK, **more)
+    return pipeline.answer(Home(office.settings, CLOCK), office.contracts[dataset], **more)
 
 
 def newest(office: Office, batch_id: str, dataset: str = "pen"):
@@ -265,9 +266,9 @@ def test_what_is_put_back_into_the_folder_is_found_whatever_the_pattern(office):
     inbox.mkdir(parents=True)
     shutil.copy(told.folder / "需更正.xlsx", inbox / "需更正.xlsx")
     (inbox / "需更正说明.txt").write_text("没有", "utf-8")
-    found = pipeline.discover(office.contracts["pen"], office.settings)
+    found = pipeline.discover(Home(office.settings), office.contracts["pen"])
     assert [d.name for d in found] == ["需更正.xlsx"]
-    pipeline.land(office.contracts["pen"], found[0], office.settings, CLOCK)
+    pipeline.land(Home(office.settings, CLOCK), office.contracts["pen"], found[0])
 
 
 def test_a_table_is_later_than_the_period_of_what_it_mends(office):

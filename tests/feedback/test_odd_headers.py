@@ -16,6 +16,7 @@ import xlwt
 from chengxin import pipeline
 from chengxin.cli.quarantine import export, quarantine
 from chengxin.clock import Clock
+from chengxin.home import Home
 from chengxin.operations.index.rows import Rows
 from deliveries import REGISTRATION, START, Office, company, uscc
 
@@ -117,18 +118,18 @@ def test_rows_below_odd_headers_go_all_the_way(office: Office, tmp_path: Path, s
     if stored == "earlier":
         spoil(office)
     rat = office.contracts["rat"]
-    (answered,) = pipeline.answer(rat, office.settings, CLOCK)
+    (answered,) = pipeline.answer(Home(office.settings, CLOCK), rat)
     with (answered.folder / "需更正.csv").open(encoding="utf-8-sig", newline="") as stream:
         told = list(csv.reader(stream))
     assert told[0][8:] == heads
     assert [row[9] for row in told[1:]] == [uscc(n) for n in (1, 2, 3)]
-    shown = quarantine(office.settings, rat, None, 0, raw=True)
+    shown = quarantine(Home(office.settings), rat, None, 0, raw=True)
     assert [json.loads(r["raw"]) for r in shown["rows"]] == rows
-    assert export(office.settings, rat, None, tmp_path / "all.jsonl")["rows"] == 3
+    assert export(Home(office.settings), rat, None, tmp_path / "all.jsonl")["rows"] == 3
     with Rows(office.layout) as page:
         assert [r.values for r in page.refused(rat, office.account("rat").batch_id, raw=True)] == rows
     contract(office, office.form, codes={"tax_grade_code": MENDED})
-    assert [one.passed for one in pipeline.replay(office.contracts["rat"], office.settings)] == [2]
-    assert [pipeline.ingest(office.contracts["rat"], b, office.settings, CLOCK)["accepted"] for b in
-        pipeline.pending(office.contracts["rat"], office.settings)] == [2]  # fmt: skip
-    assert quarantine(office.settings, office.contracts["rat"], None, 0, raw=False)["open"] == 1
+    assert [one.passed for one in pipeline.replay(Home(office.settings), office.contracts["rat"])] == [2]
+    assert [pipeline.ingest(Home(office.settings, CLOCK), office.contracts["rat"], b)["accepted"] for b in
+        pipeline.pending(Home(office.settings), office.contracts["rat"])] == [2]  # fmt: skip
+    assert quarantine(Home(office.settings), office.contracts["rat"], None, 0, raw=False)["open"] == 1

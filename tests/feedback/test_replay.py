@@ -10,6 +10,7 @@ import pytest
 from chengxin import pipeline
 from chengxin.cli.quarantine import export, quarantine
 from chengxin.clock import Clock
+from chengxin.home import Home
 from deliveries import REGISTRATION, START, Office, company, uscc
 
 CLOCK = Clock(START)
@@ -51,9 +52,9 @@ def mend(office: Office, **more) -> None:
 
 
 def replay(office: Office) -> list[tuple[str, int]]:
-    found = pipeline.replay(office.contracts["rat"], office.settings)
-    for landed in pipeline.pending(office.contracts["rat"], office.settings):
-        pipeline.ingest(office.contracts["rat"], landed, office.settings, CLOCK)
+    found = pipeline.replay(Home(office.settings), office.contracts["rat"])
+    for landed in pipeline.pending(Home(office.settings), office.contracts["rat"]):
+        pipeline.ingest(Home(office.settings, CLOCK), office.contracts["rat"], landed)
     return [(batch, passed) for batch, _, passed, _ in found]
 
 
@@ -71,7 +72,7 @@ def test_a_mended_contract_takes_in_what_it_refused(office):
     assert account.received_at == office.account("rat").received_at
     assert office.account("rat") == original
     assert grades(office) == [(1, "A", 2), (2, "A", 3), (4, "B", 5), (5, "A", 6)]
-    shown = quarantine(office.settings, office.contracts["rat"], None, 0, raw=False)
+    shown = quarantine(Home(office.settings), office.contracts["rat"], None, 0, raw=False)
     assert (shown["total"], shown["open"]) == (4, 2)
     assert [r["mended_by"] for r in shown["rows"]] == [account.batch_id, None, account.batch_id, None]
 
@@ -88,8 +89,8 @@ def test_replaying_twice_does_nothing_new(office):
 
 def test_a_replay_that_was_landed_and_killed_is_taken_in_by_the_next_run(office):
     mend(office)
-    (first,) = pipeline.replay(office.contracts["rat"], office.settings)
-    (second,) = pipeline.replay(office.contracts["rat"], office.settings)
+    (first,) = pipeline.replay(Home(office.settings), office.contracts["rat"])
+    (second,) = pipeline.replay(Home(office.settings), office.contracts["rat"])
     assert first.batch == second.batch
     replay(office)
     assert len(grades(office)) == 4
@@ -132,7 +133,7 @@ def test_lines_that_could_not_be_split_are_read_again(tmp_path):
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_exports_every_refused_row_with_its_text(office, tmp_path, suffix):
     target = tmp_path / f"out{suffix}"
-    assert export(office.settings, office.contracts["rat"], None, target)["rows"] == 4
+    assert export(Home(office.settings), office.contracts["rat"], None, target)["rows"] == 4
     if suffix == ".csv":
         rows = list(csv.DictReader(target.read_text("utf-8-sig").splitlines()))
         assert [r["行号"] for r in rows] == ["3", "4", "6", "7"]

@@ -10,6 +10,7 @@ from refusals import right, wrong
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.connectors.files.drop import file_delivery
+from chengxin.home import Home
 from chengxin.model.assessment import assessment
 from chengxin.model.working_days import working_days
 from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, person_doc, uscc
@@ -27,7 +28,7 @@ def office(tmp_path: Path) -> Office:
 
 
 def answer(office: Office, day: float = 0):
-    return pipeline.answer(office.contracts["pen"], office.settings, Clock(START + timedelta(days=day)))
+    return pipeline.answer(Home(office.settings, Clock(START + timedelta(days=day))), office.contracts["pen"])
 
 
 def sheet(folder: Path, name: str) -> list[dict[str, str]]:
@@ -49,8 +50,10 @@ def test_a_receipt_says_by_when_whom_to_ask_and_where_to_put_the_table(office):
 def test_a_term_counts_from_a_day_that_the_receipt_names(office):
     contract, clock = office.contracts["pen"], Clock(START + timedelta(days=11))
     path = office.write("pen", [wrong(1), right(2)], day=1)
-    landed = pipeline.land(contract, file_delivery(contract, path), office.settings, clock)
-    pipeline.ingest(contract, landed, office.settings, clock)
+    landed = pipeline.land(
+        Home(office.settings, clock), contract, file_delivery(Home(office.settings, clock), contract, path)
+    )
+    pipeline.ingest(Home(office.settings, clock), contract, landed)
     (told,) = answer(office, 11)
     page = (told.folder / "回执.txt").read_text("utf-8-sig")
     assert "接收时间：2026-03-13 10:00（北京时间）\n送达日期：2026年3月3日（各期限由此日起算）" in page

@@ -9,6 +9,7 @@ import pytest
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.errors import InvariantBroken
+from chengxin.home import Home
 from chengxin.identity import ledger
 from deliveries import (
     ARREARS,
@@ -146,7 +147,7 @@ def test_a_settling_that_was_cut_off_is_completed(office: Office) -> None:
     # As if the run had been killed after the first of the three accounts.
     for path in sorted(office.layout.journal.iterdir())[-2:] + list(office.settings.home.rglob("tried.json")):
         path.unlink()
-    pipeline.tidy(office.settings)
+    pipeline.tidy(Home(office.settings))
     assert len(office.retry()) == 2
     assert published(office) == []
     assert all(counts(a) == (0, 0, 0, 1) for a in office.accounts().values() if a.dataset == "test_penalty")
@@ -193,5 +194,5 @@ def test_a_rebuild_follows_the_judgements_of_its_journal(office: Office, tmp_pat
     undo(office, judge(office, value="别的"))
     office.deliver("test_penalty", about(1, penalty_content="更正"), day=2)
     office.publish(1)
-    assert pipeline.publish(office.contracts, office.settings, Clock(AT)) is None
+    assert pipeline.publish(Home(office.settings, Clock(AT)), office.contracts) is None
     assert rebuilt(office, tmp_path) == files(office)

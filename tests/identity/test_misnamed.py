@@ -8,6 +8,7 @@ import pytest
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.facts import Verdict
+from chengxin.home import Home
 from chengxin.store import atomic
 from deliveries import CHANGE, PENALTY, REGISTRATION, START, Office, company, org_code, penalty, reg_no, renaming, uscc
 
@@ -41,7 +42,7 @@ def test_the_code_counts_and_the_other_name_is_told_in_verdict_and_feedback(offi
     assert office.linked("pen") == [(2, 1, "uscc"), (3, 1, "uscc")]
     assert account["verdict"] == "warn"
     assert "有 1 行" in findings(office, "pen")[0]
-    [answer] = pipeline.answer(office.contracts["pen"], office.settings, Clock(START))
+    [answer] = pipeline.answer(Home(office.settings, Clock(START)), office.contracts["pen"])
     lines = (answer.folder / "名称不符.csv").read_text("utf-8-sig").splitlines()
     assert len(lines) == 2 and "湘示罚〔2026〕2号" in lines[1] and "已按代码关联" in lines[1]
     assert "名称不符" in (answer.folder / "回执.txt").read_text("utf-8-sig")
@@ -68,7 +69,7 @@ def test_names_of_nobody_under_known_codes_are_told_row_by_row(office: Office, c
     good = penalty(9, subject_name="湖南示例1有限公司", **{code: codes[code](1)})
     assert office.deliver("pen", *rows, good, day=1)["verdict"] == "warn"
     assert "有 8 行" in unknown(office)[0] and findings(office, "pen") == []
-    [answer] = pipeline.answer(office.contracts["pen"], office.settings, Clock(START))
+    [answer] = pipeline.answer(Home(office.settings, Clock(START)), office.contracts["pen"])
     lines = (answer.folder / "名称不符.csv").read_text("utf-8-sig").splitlines()[1:]
     assert [f'"{n}"' in line and "subject.name_unknown" in line for n, line in enumerate(lines, 2)] == [True] * 8
     page = (answer.folder / "回执.txt").read_text("utf-8-sig")
@@ -141,7 +142,7 @@ def test_it_is_told_in_the_very_batch_that_founds_both(office: Office, rows: tup
     office.publish()
     names = dict(office.table("subject", "subject_id, name"))
     assert [names[s] for s in by_number] == ["湖南示例6有限公司", "湖南示例5有限公司"]
-    told = pipeline.answer(office.contracts["test_reg"], office.settings, Clock(START))[-1]
+    told = pipeline.answer(Home(office.settings, Clock(START)), office.contracts["test_reg"])[-1]
     (line,) = (told.folder / "名称不符.csv").read_text("utf-8-sig").splitlines()[1:]
     assert f'"{2 + rows.index(MIXED)}"' in line
 

@@ -12,6 +12,7 @@ from chengxin.clock import Clock
 from chengxin.contracts.lint import lint_contract
 from chengxin.contracts.models import Contract
 from chengxin.facts import Verdict
+from chengxin.home import Home
 from chengxin.model.identifiers import reg_no_check_digit
 from chengxin.store import atomic
 from deliveries import START, Office, company, counts, org_code, penalty, person_doc, reg_no, uscc
@@ -159,7 +160,7 @@ def test_a_code_that_a_contract_does_not_take_is_named(office: Office, element, 
     good = {"uscc": uscc(1), "org_code": org_code(1), "reg_no": reg_no(1)}[element]
     assert counts(office.deliver("pen", fine(1, value), *[fine(n, good) for n in range(2, 9)], day=1)) == (7, 1, 0, 0)
     assert (2, rule, element) in office.issues("pen")
-    [answer] = pipeline.answer(office.contracts["pen"], office.settings, Clock(START))
+    [answer] = pipeline.answer(Home(office.settings, Clock(START)), office.contracts["pen"])
     assert named in (answer.folder / "需更正.csv").read_text("utf-8-sig")
 
 
@@ -195,7 +196,7 @@ def test_a_refused_number_is_mended_under_the_same_contract(office: Office) -> N
     bad = fine(1, reg_no(2)[:-1] + ("1" if reg_no(2)[-1] != "1" else "2"), subject_name="湖南示例2有限公司")
     assert counts(office.deliver("pen", bad, fine(2, uscc(1)), day=1)) == (1, 1, 0, 0)
     office.deliver("pen", bad | {"代码": reg_no(2)}, day=2)
-    answer = pipeline.answer(office.contracts["pen"], office.settings, Clock(START))[0]
+    answer = pipeline.answer(Home(office.settings, Clock(START)), office.contracts["pen"])[0]
     assert atomic.read_json(answer.folder / "回执.json")["refused"]["open"] == 0
 
 

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from alert_sinks import MailSink
 from chengxin.clock import Clock
 from chengxin.errors import ContractError
+from chengxin.home import Home
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import KINDS, Cause
 from chengxin.operations.alerts.channels import Log, channels
 from chengxin.operations.alerts.notices import deliver
+from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 from servers import Answer, Api
 
@@ -29,6 +32,14 @@ def book(settings) -> Book:
     return Book(Layout(settings.home))
 
 
+def read(variables):
+    return Settings.from_environment(env=variables).alerts
+
+
+def made(variables):
+    return channels(read(variables))
+
+
 @pytest.fixture
 def mail():
     sink = MailSink()
@@ -38,7 +49,7 @@ def mail():
 
 @pytest.fixture
 def by_mail(mail):
-    return channels(
+    return made(
         {
             "CHENGXIN_ALERTS": "mail",
             "CHENGXIN_ALERTS_SMTP": f"smtp+plain://127.0.0.1:{mail.port}",
@@ -59,24 +70,24 @@ def test_a_cause_is_named_by_what_and_whose_it_is_never_by_what_was_said_of_it()
 def test_it_is_said_once_reminded_after_a_week_and_taken_back(book, settings, mail, by_mail):
     for hour in range(3):
         book.open(CAUSE, at(hours=hour).now())
-        deliver(settings, at(hours=hour), by_mail)
+        deliver(Home(settings, at(hours=hour)), by_mail)
     assert mail.subjects == ["【诚信湖南】告警：任务失败｜省税务局｜欠税公告"]
-    deliver(settings, at(days=6.9), by_mail)
+    deliver(Home(settings, at(days=6.9)), by_mail)
     assert len(mail.messages) == 1
-    deliver(settings, at(days=7.2), by_mail)
-    deliver(settings, at(days=7.3), by_mail)
+    deliver(Home(settings, at(days=7.2)), by_mail)
+    deliver(Home(settings, at(days=7.3)), by_mail)
     assert [s.split("：")[0] for s in mail.subjects] == ["【诚信湖南】告警", "【诚信湖南】仍未处理"]
     book.close(lambda entry: entry.id == CAUSE.id, at(days=8).now())
-    deliver(settings, at(days=8), by_mail)
-    deliver(settings, at(days=30), by_mail)
+    deliver(Home(settings, at(days=8)), by_mail)
+    deliver(Home(settings, at(days=30)), by_mail)
     assert [s.split("：")[0] for s in mail.subjects][2:] == ["【诚信湖南】已恢复"]
     assert book.entries() == []
 
 
-def test_the_text_says_what_happened_whose_it_is_and_what_to_press(book, settings, mail, by_mail, monkeypatch):
-    monkeypatch.setenv("CHENGXIN_ALERTS_ADDRESS", "http://airflow.example.invalid/")
+def test_the_text_says_what_happened_whose_it_is_and_what_to_press(book, settings, mail, by_mail):
     book.open(Cause("held", "tax_arrears", "列名不符", "x", "欠税公告", "省税务局", "b-1", "/chengxin/b-1"), NOW)
-    deliver(settings, at(), by_mail)
+    shown = replace(settings, alerts=read({"CHENGXIN_ALERTS_ADDRESS": "http://airflow.example.invalid/"}))
+    deliver(Home(shown, at()), by_mail)
     text = mail.messages[0].get_content()
     for part in ("列名不符", "省税务局", "欠税公告（tax_arrears）", "b-1", KINDS["held"].press, "2026-11-25 10:00"):
         assert part in text
@@ -87,33 +98,33 @@ def test_the_text_says_what_happened_whose_it_is_and_what_to_press(book, setting
 def test_a_channel_that_is_down_loses_nothing_and_does_not_stop_another(book, settings, mail, by_mail, caplog):
     mail.refusing = True
     book.open(CAUSE, NOW)
-    assert deliver(settings, at(), [*by_mail, Log()]) == 1
+    assert deliver(Home(settings, at()), [*by_mail, Log()]) == 1
     assert "任务失败" in caplog.text
     mail.refusing = False
-    assert deliver(settings, at(minutes=1), [*by_mail, Log()]) == 0, "not asked again at once"
-    assert deliver(settings, at(minutes=6), [*by_mail, Log()]) == 1
+    assert deliver(Home(settings, at(minutes=1)), [*by_mail, Log()]) == 0, "not asked again at once"
+    assert deliver(Home(settings, at(minutes=6)), [*by_mail, Log()]) == 1
     assert len(mail.messages) == 1
 
 
 def test_what_was_over_before_a_channel_heard_of_it_is_not_mentioned(book, settings, mail, by_mail):
     book.open(CAUSE, NOW)
     book.close(lambda _: True, at(minutes=1).now())
-    assert deliver(settings, at(minutes=2), by_mail) == 0
+    assert deliver(Home(settings, at(minutes=2)), by_mail) == 0
     assert book.entries() == []
     book.open(CAUSE, at(hours=1).now())
-    assert deliver(settings, at(hours=1), by_mail) == 1, "the same trouble later is news"
+    assert deliver(Home(settings, at(hours=1)), by_mail) == 1, "the same trouble later is news"
 
 
 def test_batches_held_for_one_reason_are_one_cause_until_the_last_is_settled(book, settings, mail, by_mail):
     for batch in ("b-1", "b-2"):
         book.open(Cause("held", "tax_arrears", "列名不符", "delivery", item=batch), NOW)
-        deliver(settings, at(), by_mail)
+        deliver(Home(settings, at()), by_mail)
     assert len(mail.messages) == 1
     book.drop_items("held", ["b-1"], at(hours=1).now())
     (left,) = book.open_entries()
     assert left.items == ("b-2",)
     book.drop_items("held", ["b-2"], at(hours=2).now(), "审批人甲")
-    deliver(settings, at(hours=2), by_mail)
+    deliver(Home(settings, at(hours=2)), by_mail)
     assert "由 审批人甲 处理" in mail.messages[1].get_content()
 
 
@@ -127,8 +138,8 @@ def test_a_full_look_opens_and_closes_all_of_a_kind(book, settings):
 
 def test_the_webhook_gets_signed_json():
     api = Api(lambda asked: Answer(b"{}"), with_asked=True)
-    made = {"CHENGXIN_ALERTS": "webhook", "CHENGXIN_ALERTS_WEBHOOK": api.url, "CHENGXIN_ALERTS_WEBHOOK_KEY": "geheim"}
-    (webhook,) = channels(made)
+    given = {"CHENGXIN_ALERTS": "webhook", "CHENGXIN_ALERTS_WEBHOOK": api.url, "CHENGXIN_ALERTS_WEBHOOK_KEY": "geheim"}
+    (webhook,) = made(given)
     book_entry = _told(webhook)
     api.close()
     (asked,) = api.asked
@@ -141,16 +152,16 @@ def _told(channel):
     from chengxin.operations.alerts.book import Entry
     from chengxin.operations.alerts.notices import notice
 
-    entry = Entry(CAUSE.id, CAUSE, NOW.isoformat(), NOW.isoformat())
+    entry = Entry(id=CAUSE.id, cause=CAUSE, opened_at=NOW.isoformat(), seen_at=NOW.isoformat())
     channel.tell(notice(entry, "opened", ""))
     return entry
 
 
 def test_a_webhook_that_refuses_is_a_channel_that_failed_and_its_address_is_not_shown(book, settings, caplog):
     api = Api(lambda asked: Answer(b"", status=500), with_asked=True)
-    (webhook,) = channels({"CHENGXIN_ALERTS": "webhook", "CHENGXIN_ALERTS_WEBHOOK": f"{api.url}/hidden-token"})
+    (webhook,) = made({"CHENGXIN_ALERTS": "webhook", "CHENGXIN_ALERTS_WEBHOOK": f"{api.url}/hidden-token"})
     book.open(CAUSE, NOW)
-    assert deliver(settings, at(), [webhook]) == 0
+    assert deliver(Home(settings, at()), [webhook]) == 0
     api.close()
     assert "webhook" in caplog.text
     assert "hidden-token" not in caplog.text + json.dumps([e.as_json() for e in book.entries()])
@@ -166,15 +177,15 @@ def test_a_webhook_that_refuses_is_a_channel_that_failed_and_its_address_is_not_
 )
 def test_a_channel_without_what_it_needs_is_named(given, missing):
     with pytest.raises(ContractError, match=missing):
-        channels(given)
+        made(given)
 
 
 def test_a_password_never_goes_without_tls():
     given = {"CHENGXIN_ALERTS_SMTP": "smtp+plain://user:word@host", "CHENGXIN_ALERTS_MAIL_FROM": "a@example.invalid"}
     with pytest.raises(ContractError, match="STARTTLS"):
-        channels({"CHENGXIN_ALERTS": "mail", "CHENGXIN_ALERTS_MAIL_TO": "b@example.invalid", **given})
+        made({"CHENGXIN_ALERTS": "mail", "CHENGXIN_ALERTS_MAIL_TO": "b@example.invalid", **given})
 
 
 def test_off_means_none_and_the_default_is_the_log():
-    assert channels({"CHENGXIN_ALERTS": "off"}) == []
-    assert [channel.name for channel in channels({})] == ["log"]
+    assert made({"CHENGXIN_ALERTS": "off"}) == []
+    assert [channel.name for channel in made({})] == ["log"]

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from chengxin.cli import render
+from chengxin.home import Home
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.holds import hold_of
 from chengxin.orchestration import alerts
@@ -39,7 +40,7 @@ def test_a_hold_names_the_fill_before_and_now_and_the_command(held):
 def test_the_runs_output_says_how_to_settle_what_is_held(held):
     office, done = held
     console = Console(file=io.StringIO(), width=200)
-    render.summary(console, {"batches": [done], "snapshot": None}, office.settings)
+    render.summary(Home(office.settings), console, {"batches": [done], "snapshot": None})
     said = console.file.getvalue()
     assert "（此前 100.0%）" in said and f"chengxin release pen {done['batch_id']}" in said and "“放行”" in said
 

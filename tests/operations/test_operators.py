@@ -11,6 +11,7 @@ from overview_homes import TODAY, Size, make
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.connectors.files.drop import file_delivery
+from chengxin.home import Home
 from chengxin.operations.index import arrivals, follower, index, lists, redaction, rows, snapshots, tables
 from chengxin.settings import Settings
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, person_doc, uscc
@@ -30,14 +31,14 @@ def office(tmp_path):
 
 
 def follow(office):
-    done = follower.refresh(office.settings)
-    with index.reading(index.path_of(office.settings)) as connection:
+    done = follower.refresh(Home(office.settings))
+    with index.reading(index.path_of(Home(office.settings))) as connection:
         return done, {r["batch_id"]: dict(r) for r in connection.execute("SELECT * FROM batch")}
 
 
 def read(office, question):
-    follower.refresh(office.settings)
-    with index.reading(index.path_of(office.settings)) as connection:
+    follower.refresh(Home(office.settings))
+    with index.reading(index.path_of(Home(office.settings))) as connection:
         return question(connection)
 
 
@@ -53,14 +54,14 @@ def test_a_second_look_changes_nothing_and_a_deleted_index_comes_back_the_same(o
     _, before = follow(office)
     done, again = follow(office)
     assert (done.changed, again) == (0, before)
-    index.remove(index.path_of(office.settings))
+    index.remove(index.path_of(Home(office.settings)))
     assert follow(office)[1] == before
 
 
 def test_an_index_that_is_no_database_is_made_anew(office):
     _, before = follow(office)
-    index.remove(index.path_of(office.settings))
-    index.path_of(office.settings).write_bytes(b"torn" * 1000)
+    index.remove(index.path_of(Home(office.settings)))
+    index.path_of(Home(office.settings)).write_bytes(b"torn" * 1000)
     assert follow(office)[1] == before
 
 
@@ -100,16 +101,15 @@ def test_a_held_batch_counts_all_its_rows_as_refused_and_is_asked_about_until_a_
 def test_a_batch_is_seen_from_landing_on_and_followed_to_its_outcome(office):
     contract, clock = office.contracts["pen"], Clock(START)
     landed = pipeline.land(
+        Home(office.settings, clock),
         contract,
-        file_delivery(contract, office.write("pen", [penalty(40, uscc=uscc(1))], day=6)),
-        office.settings,
-        clock,
+        file_delivery(Home(office.settings), contract, office.write("pen", [penalty(40, uscc=uscc(1))], day=6)),
     )
     assert follow(office)[1][landed.batch_id]["state"] == "open"
     assert [r["batch_id"] for r in read(office, lambda c: lists.stuck(c, "2099-01-01"))] == [landed.batch_id]
-    pipeline.standardise(contract, landed, office.settings)
+    pipeline.standardise(Home(office.settings), contract, landed)
     assert follow(office)[1][landed.batch_id]["received"] == 1
-    pipeline.ingest(contract, landed, office.settings, clock)
+    pipeline.ingest(Home(office.settings, clock), contract, landed)
     assert follow(office)[1][landed.batch_id]["state"] == "admitted"
 
 
@@ -176,8 +176,8 @@ def test_pages_of_rows_cover_every_row_once(office):
         office.deliver("pen", *[penalty(100 * n + i, uscc=BAD) for i in range(3)], penalty(100 * n + 9, uscc=uscc(1)),
             penalty(100 * n + 8, uscc=uscc(2)), day=10 + n)  # fmt: skip
     wanted, start, seen = lists.Filter(dataset="pen"), (0, -1), []
-    follower.refresh(office.settings)
-    with index.reading(index.path_of(office.settings)) as connection, rows.Rows(office.layout) as reader:
+    follower.refresh(Home(office.settings))
+    with index.reading(index.path_of(Home(office.settings))) as connection, rows.Rows(office.layout) as reader:
         for _ in range(20):
             batches = lists.queued(connection, "quarantined", wanted, start[0])
             page = rows.refused_page(reader, office.contracts.get, batches, start, rule="", raw=False, limit=2)
@@ -226,7 +226,15 @@ def test_no_cell_of_an_export_is_a_formula(cell):
 
 
 def test_an_export_quotes_what_needs_it():
-    row = rows.Row("d", "b", 1, "=cmd.csv", 2, {"名称": 'a"b\nc'}, (rows.reason("uscc.check", "uscc", "代码"),))
+    row = rows.Row(
+        dataset="d",
+        batch_id="b",
+        row_id=1,
+        file="=cmd.csv",
+        row=2,
+        values={"名称": 'a"b\nc'},
+        reasons=(rows.reason("uscc.check", "uscc", "代码"),),
+    )
     head, line = "".join(tables.lines([row])).split("\r\n")[:2]
     assert head.startswith("\ufeff数据集")
     assert "'=cmd.csv" in line
@@ -237,8 +245,8 @@ def test_snapshots_differ_by_what_was_published_between(office):
     office.publish(day=1)
     office.deliver("reg", company(50), day=8)
     office.publish(day=9)
-    follower.refresh(office.settings)
-    with index.reading(index.path_of(office.settings)) as connection:
+    follower.refresh(Home(office.settings))
+    with index.reading(index.path_of(Home(office.settings))) as connection:
         newest, before = snapshots.versions(connection, "government")
         changes = {c.name: c for c in snapshots.changes(connection, "government", newest["id"], newest["previous"])}
         entered = snapshots.entered(connection, newest)
@@ -253,11 +261,11 @@ def test_a_source_left_out_enters_with_the_snapshot_that_has_it(office):
     office.deliver("pen", penalty(60, uscc=uscc(1)), day=8)
     office.deliver("reg", company(50), day=8)
     without = pipeline.Approval("不含所选来源发布", "待核", "op", "2026-03-08T00:00:00+00:00", ("pen",))
-    pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=9)), without)
+    pipeline.publish(Home(office.settings, Clock(START + timedelta(days=9))), office.contracts, without)
     office.deliver("pen", penalty(61, uscc=uscc(2)), day=10)
     office.publish(day=11)
-    follower.refresh(office.settings)
-    with index.reading(index.path_of(office.settings)) as connection:
+    follower.refresh(Home(office.settings))
+    with index.reading(index.path_of(Home(office.settings))) as connection:
         found = [
             ([r["dataset"] for r in snapshots.entered(connection, row)], row["reason"].partition("：")[0][:8])
             for row in snapshots.versions(connection, "government")
@@ -269,8 +277,8 @@ def test_a_source_left_out_enters_with_the_snapshot_that_has_it(office):
 
 def test_what_is_admitted_and_not_published_is_counted_with_the_reason(office):
     def told():
-        follower.refresh(office.settings)
-        with index.reading(index.path_of(office.settings)) as connection:
+        follower.refresh(Home(office.settings))
+        with index.reading(index.path_of(Home(office.settings))) as connection:
             (last, *_) = [*snapshots.versions(connection, "government"), None]
             refusal = snapshots.refusal(office.layout, last)
             return snapshots.unpublished(connection, last), refusal and (refusal["decision"], refusal["reason"])
@@ -280,7 +288,7 @@ def test_what_is_admitted_and_not_published_is_counted_with_the_reason(office):
     assert told() == (0, None)
     office.deliver("pen", penalty(60, uscc=uscc(1)), day=8)
     later = "2099-03-03T00:00:00+00:00"
-    pipeline.reject(pipeline.Approval("不发布", "等部门回复", "op", later), office.settings)
+    pipeline.reject(Home(office.settings), pipeline.Approval("不发布", "等部门回复", "op", later))
     assert told() == (1, ("不发布", "等部门回复"))
 
 
@@ -308,12 +316,12 @@ def invented(tmp_path_factory):
     home = make(folder, size)
     office = Office(folder)
     assert office.settings.home == home
-    follower.refresh(office.settings)
+    follower.refresh(Home(office.settings))
     return office
 
 
 def test_late_data_sets_are_late_from_the_day_after_due_until_they_arrive(invented):
-    with index.reading(index.path_of(invented.settings)) as connection:
+    with index.reading(index.path_of(Home(invented.settings))) as connection:
         found = arrivals.overdue(connection, TODAY)
         heat = arrivals.heat(connection, TODAY, 30)
     # data sets 3 and 10 stopped fourteen days ago; one period and two working days later they are overdue
@@ -325,7 +333,7 @@ def test_late_data_sets_are_late_from_the_day_after_due_until_they_arrive(invent
 
 
 def test_the_heat_map_counts_every_batch(invented):
-    with index.reading(index.path_of(invented.settings)) as connection:
+    with index.reading(index.path_of(Home(invented.settings))) as connection:
         heat = arrivals.heat(connection, TODAY, 30)
         total = connection.execute(
             "SELECT count(*), sum(state = 'held') FROM batch WHERE day >= ?", (heat.days[0].isoformat(),)
@@ -344,11 +352,11 @@ def test_what_never_arrives_or_comes_irregularly_is_never_late(office):
 def test_two_processes_do_not_index_at_once(office):
     from filelock import FileLock
 
-    path = index.path_of(office.settings)
+    path = index.path_of(Home(office.settings))
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        assert follower.refresh(office.settings).busy
-    assert not follower.refresh(office.settings).busy
+        assert follower.refresh(Home(office.settings)).busy
+    assert not follower.refresh(Home(office.settings)).busy
 
 
 def test_times_are_those_of_the_receipt(office):
@@ -392,8 +400,8 @@ def test_four_times_the_history_does_not_make_the_pages_four_times_as_dear(tmp_p
     for days in (40, 160):
         folder = tmp_path / str(days)
         settings = Settings(home=make(folder, Size(datasets=12, days=days)), contracts=folder / "contracts")
-        follower.refresh(settings)
-        with index.reading(index.path_of(settings)) as connection:
+        follower.refresh(Home(settings))
+        with index.reading(index.path_of(Home(settings))) as connection:
             counted.append({name: steps(connection, question) for name, question in QUESTIONS.items()})
     few, many = counted
     assert {n: (few[n], many[n]) for n in few if many[n] > 2.7 * few[n] + 500} == {}

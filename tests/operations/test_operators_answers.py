@@ -4,6 +4,7 @@ from pathlib import Path
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.home import Home
 from chengxin.operations.index import answers
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 
@@ -18,11 +19,11 @@ def test_a_refused_row_is_open_until_a_later_batch_mends_it(tmp_path: Path) -> N
     first = office.deliver("pen", right | {"decision_on": "不详"}, sound, day=1)["batch_id"]
     home = office.settings.home
     assert answers.refused(home, "pen", first) is None, "not answered yet"
-    pipeline.answer(office.contracts["pen"], office.settings, Clock(START))
+    pipeline.answer(Home(office.settings, Clock(START)), office.contracts["pen"])
     assert answers.refused(home, "pen", first) == answers.Refused(1, 1, {})
     assert answers.mended(home, [("pen", first)]) == {}
     second = office.deliver("pen", right, day=2)["batch_id"]
-    pipeline.answer(office.contracts["pen"], office.settings, Clock(START))
+    pipeline.answer(Home(office.settings, Clock(START)), office.contracts["pen"])
     assert answers.mended(home, [("pen", first), ("pen", second)]) == {first: answers.Refused(1, 0, {second: 1})}
 
 

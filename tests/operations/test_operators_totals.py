@@ -7,6 +7,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.home import Home
 from chengxin.operations.index import arrivals, follower, index, lists
 from deliveries import REGISTRATION, START, Office, company, uscc
 
@@ -32,21 +33,21 @@ def office(tmp_path):
 
 
 def answer(office):
-    pipeline.answer(office.contracts["rat"], office.settings, CLOCK)
+    pipeline.answer(Home(office.settings, CLOCK), office.contracts["rat"])
 
 
 def replay(office):
     """Mend the contract and let in what passes now."""
     office.contract("rat", "tax_rating", RATING, codes=MENDED)
-    pipeline.replay(office.contracts["rat"], office.settings)
-    (landed,) = pipeline.pending(office.contracts["rat"], office.settings)
-    pipeline.ingest(office.contracts["rat"], landed, office.settings, CLOCK)
+    pipeline.replay(Home(office.settings), office.contracts["rat"])
+    (landed,) = pipeline.pending(Home(office.settings), office.contracts["rat"])
+    pipeline.ingest(Home(office.settings, CLOCK), office.contracts["rat"], landed)
     answer(office)
 
 
 def read(office, question):
-    follower.refresh(office.settings)
-    with index.reading(index.path_of(office.settings)) as connection:
+    follower.refresh(Home(office.settings))
+    with index.reading(index.path_of(Home(office.settings))) as connection:
         return question(connection)
 
 
@@ -63,7 +64,7 @@ def test_refused_rows_that_a_later_delivery_mends_are_open_no_more(office):
     office.deliver("rat", rating(3, "B"), day=2)
     answer(office)
     assert refused(office) == (1, 2)
-    index.remove(index.path_of(office.settings))
+    index.remove(index.path_of(Home(office.settings)))
     assert refused(office) == (1, 2), "a new index says the same"
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.home import Home
 from chengxin.operations.index import follower, index, lists, snapshots, whereabouts
 from deliveries import PENALTY, PERSON, REGISTRATION, SEALED, START, Office, company, penalty, person_doc, uscc
 
@@ -22,9 +23,9 @@ def office(tmp_path):
 
 def where(office):
     """Return where the accepted rows of every batch are, by order of admission; only what is not 0."""
-    follower.refresh(office.settings)
+    follower.refresh(Home(office.settings))
     found = []
-    with index.reading(index.path_of(office.settings)) as connection:
+    with index.reading(index.path_of(Home(office.settings))) as connection:
         for account in sorted(office.accounts().values(), key=lambda a: a.order):
             row = lists.batch(connection, account.dataset, account.batch_id)
             told = whereabouts.of_batch(connection, office.layout, row, account.kind)
@@ -35,8 +36,8 @@ def where(office):
 
 
 def sources(office):
-    follower.refresh(office.settings)
-    with index.reading(index.path_of(office.settings)) as connection:
+    follower.refresh(Home(office.settings))
+    with index.reading(index.path_of(Home(office.settings))) as connection:
         last = snapshots.version(connection, "government", snapshots.current(office.layout, "government"))
         return {s.dataset: s for s in whereabouts.of_snapshot(last)}, last
 
@@ -83,7 +84,7 @@ def test_a_source_left_out_waits_and_what_was_published_of_it_before_is_shown(of
     office.deliver("pen", penalty(2, uscc=uscc(2)), day=3)
     office.deliver("reg", *(company(n) for n in range(1, 5)), day=3)
     without = pipeline.Approval("不含所选来源发布", "待核", "op", "2026-03-08T00:00:00+00:00", ("pen",))
-    pipeline.publish(office.contracts, office.settings, Clock(START + timedelta(days=4)), without)
+    pipeline.publish(Home(office.settings, Clock(START + timedelta(days=4))), office.contracts, without)
     told = where(office)
     assert told[1:3] == [{"shown": 1}, {"later": 1}]
     assert {"shown": 1} in told[3:]

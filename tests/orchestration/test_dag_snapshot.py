@@ -8,6 +8,7 @@ from airflow.sdk import TriggerRule
 from chengxin.errors import ContractError
 from chengxin.orchestration import answers, review_text, snapshot, stages
 from chengxin.orchestration.outcomes import AnswerInvalid
+from chengxin.settings import Settings
 
 DOUBT = {
     "dataset": "tax_arrears",
@@ -181,7 +182,8 @@ def test_the_second_may_refuse():
 
 
 def test_approvers_are_ids_with_names(monkeypatch):
-    assert answers.approvers({"CHENGXIN_APPROVERS": " 3:li, wang ,"}) == [
+    monkeypatch.setenv("CHENGXIN_APPROVERS", " 3:li, wang ,")
+    assert answers.approvers() == [
         {"id": "3", "name": "li"}, {"id": "wang", "name": "wang"},
     ]  # fmt: skip
     monkeypatch.delenv("CHENGXIN_APPROVERS", raising=False)
@@ -193,9 +195,12 @@ def test_approvers_are_ids_with_names(monkeypatch):
 
 
 def test_every_question_may_need_two():
-    assert [answers.asked_twice({"CHENGXIN_SECOND_APPROVAL": v}) for v in ("released", "all")] == [False, True]
+    def twice(value):
+        return Settings.from_environment(env={"CHENGXIN_SECOND_APPROVAL": value}).approval.twice
+
+    assert [twice("released"), twice("all")] == [False, True]
     with pytest.raises(ContractError, match="released 或 all"):
-        answers.asked_twice({"CHENGXIN_SECOND_APPROVAL": "yes"})
+        twice("yes")
 
 
 def test_a_question_whose_process_died_is_asked_again_soon():

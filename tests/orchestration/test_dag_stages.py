@@ -12,6 +12,7 @@ from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.contracts.loader import load
 from chengxin.errors import ContractError, DeliveryCorrupt, NotClosable
+from chengxin.home import Home
 from chengxin.orchestration import stages
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
@@ -61,8 +62,8 @@ def contract(settings: Settings):
 
 def land_all(contract, settings):
     clock = Clock(datetime.now(UTC) + timedelta(hours=1))
-    for delivery in pipeline.discover(contract, settings):
-        pipeline.ingest(contract, pipeline.land(contract, delivery, settings, clock), settings, clock)
+    for delivery in pipeline.discover(Home(settings), contract):
+        pipeline.ingest(Home(settings, clock), contract, pipeline.land(Home(settings, clock), contract, delivery))
 
 
 def names(deliveries):

@@ -9,8 +9,8 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from chengxin import pipeline
-from chengxin.clock import Clock
 from chengxin.connectors.files.drop import file_delivery
+from chengxin.home import Home
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import Cause
 from chengxin.orchestration.metrics import METRICS
@@ -62,8 +62,10 @@ def test_rows_batches_ages_and_durations_reach_a_collector(tmp_path, collector):
     office.deliver("test_reg", company(1), day=0)
     office.publish()
     rows = [penalty(1, uscc=uscc(1)), penalty(2, uscc=uscc(9)), penalty(3, uscc=uscc(1), decision_on="不详")]
-    delivery = file_delivery(office.contracts["test_penalty"], office.write("test_penalty", rows, day=0))
-    pipeline.land(office.contracts["test_penalty"], delivery, office.settings, Clock())
+    delivery = file_delivery(
+        Home(office.settings), office.contracts["test_penalty"], office.write("test_penalty", rows, day=0)
+    )
+    pipeline.land(Home(office.settings), office.contracts["test_penalty"], delivery)
     cause = Cause("failed", "test_reg", "x", "land:X")
     Book(office.layout).open(cause, datetime(2026, 3, 1, tzinfo=UTC))
     environment = os.environ | {

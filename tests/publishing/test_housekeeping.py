@@ -10,9 +10,11 @@ from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.connectors.files.drop import file_delivery
 from chengxin.errors import ContractError, InvariantBroken
+from chengxin.home import Home
 from chengxin.operations.housekeeping import LATEST_DAYS, ROUND_DAYS, overdue, rehash
 from chengxin.publishing import reader, verify
-from chengxin.publishing.retention import Retention, expire
+from chengxin.publishing.retention import expire
+from chengxin.settings import Retention, Settings
 from chengxin.store import atomic, pointer
 from deliveries import REGISTRATION, START, Office, company
 from end_to_end.pipeline_runs import chengxin
@@ -40,13 +42,13 @@ def payload(office: Office, n: int = 0) -> Path:
 def test_a_delivery_is_overdue_after_period_and_working_days_and_the_message_says_what_to_do(office):
     office.contract("never", "registration", REGISTRATION)
     office.deliver("reg", company(1), day=0)  # Monday 2 March: due on Thursday, two working days after the 3rd
-    assert overdue(office.contracts, office.settings, at(3)) == []
-    (late,) = overdue(office.contracts, office.settings, at(7))
+    assert overdue(Home(office.settings, at(3)), office.contracts) == []
+    (late,) = overdue(Home(office.settings, at(7)), office.contracts)
     assert (late.dataset, late.due, late.days) == ("reg", "2026-03-05", 2)
     for word in ("测试部门", "每日", "最近到达 2026-03-02", "最迟应于 2026-03-05", "逾期 2 个工作日", "催报"):
         assert word in late.message
     office.deliver("reg", company(2), day=7)
-    assert overdue(office.contracts, office.settings, at(7)) == []
+    assert overdue(Home(office.settings, at(7)), office.contracts) == []
 
 
 def test_the_overdue_command_prints_json(office):
@@ -62,18 +64,18 @@ def test_the_overdue_command_prints_json(office):
 def test_every_landed_batch_is_read_once_in_a_round_and_none_twice_a_day(office):
     for n in range(6):
         office.deliver("reg", company(n), day=n)
-    first = rehash(office.settings, at(10))
+    first = rehash(Home(office.settings, at(10)))
     assert (first.batches, first.total, first.problems) == (1, 6, ())
-    assert rehash(office.settings, at(10)).batches == 0
-    read = first.batches + sum(rehash(office.settings, at(10 + n)).batches for n in range(1, ROUND_DAYS))
+    assert rehash(Home(office.settings, at(10))).batches == 0
+    read = first.batches + sum(rehash(Home(office.settings, at(10 + n))).batches for n in range(1, ROUND_DAYS))
     assert read >= 6
 
 
 def test_a_killed_slice_goes_on_where_it_was_noted(office):
     contract = office.contracts["reg"]
     for n in range(ROUND_DAYS * 4):
-        delivery = file_delivery(contract, office.write("reg", [company(n)], day=0))
-        pipeline.land(contract, delivery, office.settings, at(0))
+        delivery = file_delivery(Home(office.settings), contract, office.write("reg", [company(n)], day=0))
+        pipeline.land(Home(office.settings, at(0)), contract, delivery)
     told = []
 
     def die(done, of):
@@ -82,18 +84,20 @@ def test_a_killed_slice_goes_on_where_it_was_noted(office):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rehash(office.settings, at(10), progress=die, note_bytes=1)
+        rehash(Home(office.settings, at(10)), progress=die, note_bytes=1)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1][0] < told[-1][1]
-    assert rehash(office.settings, at(10)).batches in {1, 2}, "what the three notes left of a slice of four or five"
-    assert rehash(office.settings, at(10)).batches == 0
+    assert rehash(Home(office.settings, at(10))).batches in {1, 2}, (
+        "what the three notes left of a slice of four or five"
+    )
+    assert rehash(Home(office.settings, at(10))).batches == 0
 
 
 def test_missed_runs_are_made_up_for_within_the_month(office):
     for n in range(6):
         office.deliver("reg", company(n), day=n)
-    assert rehash(office.settings, at(10), everything=True).batches == 6
-    assert rehash(office.settings, at(10 + LATEST_DAYS)).batches == 6
+    assert rehash(Home(office.settings, at(10)), everything=True).batches == 6
+    assert rehash(Home(office.settings, at(10 + LATEST_DAYS))).batches == 6
 
 
 def test_damage_is_reported_until_it_is_mended(office):
@@ -101,12 +105,12 @@ def test_damage_is_reported_until_it_is_mended(office):
     office.deliver("reg", company(2), day=1)
     whole = payload(office).read_bytes()
     payload(office).write_bytes(whole[:-1] + b"#")
-    found = rehash(office.settings, at(2), everything=True)
+    found = rehash(Home(office.settings, at(2)), everything=True)
     assert len(found.problems) == 1
     assert "sha256" in found.problems[0]
-    assert rehash(office.settings, at(2)).problems == found.problems
+    assert rehash(Home(office.settings, at(2))).problems == found.problems
     payload(office).write_bytes(whole)
-    assert rehash(office.settings, at(3)).problems == ()
+    assert rehash(Home(office.settings, at(3))).problems == ()
 
 
 def test_lost_receipts_and_lost_batches_are_damage(office):
@@ -114,10 +118,10 @@ def test_lost_receipts_and_lost_batches_are_damage(office):
     office.deliver("reg", company(2), day=1)
     receipt = payload(office).parents[1] / "receipt.json"
     receipt.write_text("{")
-    assert "回执" in rehash(office.settings, at(2), everything=True).problems[0]
+    assert "回执" in rehash(Home(office.settings, at(2)), everything=True).problems[0]
     batch = payload(office, 1).parents[1]
     batch.rename(office.folder / "gone")
-    problems = rehash(office.settings, at(2), everything=True).problems
+    problems = rehash(Home(office.settings, at(2)), everything=True).problems
     assert any(batch.name in p and "不见了" in p for p in problems)
 
 
@@ -140,7 +144,7 @@ def test_a_journal_with_a_gap_costs_no_links(office):
     office.deliver("reg", company(2), day=1)
     (office.layout.journal / "00000000.json").unlink()
     with pytest.raises(InvariantBroken, match="缺第"):
-        pipeline.tidy(office.settings)
+        pipeline.tidy(Home(office.settings))
     assert len(list((office.settings.home / "batches" / "reg").glob("*/links-*"))) == 2
 
 
@@ -222,9 +226,12 @@ def test_young_damaged_and_needed_snapshots_stay(published):
 
 
 def test_retention_is_read_from_the_environment():
-    assert Retention.from_environment({}) == Retention(None, True, 7)
+    def read(env):
+        return Settings.from_environment(env=env).retention
+
+    assert read({}) == Retention(None, True, 7)
     given = {"CHENGXIN_KEEP_SNAPSHOTS": "30", "CHENGXIN_KEEP_MONTHLY": "0", "CHENGXIN_KEEP_DAYS": "3"}
-    assert Retention.from_environment(given) == Retention(30, False, 3)
+    assert read(given) == Retention(30, False, 3)
     for wrong in ("0", "-1", "many"):
         with pytest.raises(ContractError):
-            Retention.from_environment({"CHENGXIN_KEEP_SNAPSHOTS": wrong})
+            read({"CHENGXIN_KEEP_SNAPSHOTS": wrong})

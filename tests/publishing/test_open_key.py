@@ -10,6 +10,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.home import Home
 from chengxin.publishing.open_tier import derivation
 from chengxin.publishing.open_tier import key as open_key
 from chengxin.publishing.reader import open_snapshot
@@ -51,27 +52,27 @@ def test_the_demo_makes_a_key_that_only_its_owner_reads(tmp_path):
     open_key.make(tmp_path)
     path = Layout(tmp_path).demo_key
     assert path.stat().st_mode & 0o777 == 0o600 and [p.name for p in path.parent.iterdir()] == [path.name]
-    key = open_key.master(settings(tmp_path))
-    assert key and len(key) == 64 and open_key.problem(settings(tmp_path)) is None
+    key = open_key.master(Home(settings(tmp_path)))
+    assert key and len(key) == 64 and open_key.problem(Home(settings(tmp_path))) is None
     open_key.make(tmp_path)
-    assert open_key.master(settings(tmp_path)) == key
+    assert open_key.master(Home(settings(tmp_path))) == key
     open_key.make(tmp_path / "other")
-    assert open_key.master(settings(tmp_path / "other")) != key
-    assert open_key.master(settings(tmp_path, LONG)) == LONG
+    assert open_key.master(Home(settings(tmp_path / "other"))) != key
+    assert open_key.master(Home(settings(tmp_path, LONG))) == LONG
 
 
 @pytest.mark.parametrize(
     ("key", "why"), [(None, "未设置密钥 CHENGXIN_TOKEN_KEY"), (LONG[1:], "密钥 CHENGXIN_TOKEN_KEY 不足 32 个字符")]
 )
 def test_a_key_that_lacks_or_can_be_guessed_is_none(tmp_path, key, why):
-    assert open_key.master(settings(tmp_path, key)) is None
-    said = open_key.problem(settings(tmp_path, key)) or ""
+    assert open_key.master(Home(settings(tmp_path, key))) is None
+    said = open_key.problem(Home(settings(tmp_path, key))) or ""
     assert said.startswith(why) and "openssl rand -hex 32" in said and (not key or key.decode() not in said)
 
 
 def test_a_short_key_is_not_made_good_by_that_of_the_demo(tmp_path):
     open_key.make(tmp_path)
-    assert open_key.master(settings(tmp_path, b"short")) is None
+    assert open_key.master(Home(settings(tmp_path, b"short"))) is None
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def case(n: int) -> dict[str, Any]:
 
 def published(office: Office, key: bytes | None) -> list[str]:
     given = settings(office.settings.home, key)
-    pipeline.publish(office.contracts, given, Clock.from_environment())
+    pipeline.publish(Home(given, Clock()), office.contracts)
     return open_snapshot(given.home, "open").table("dishonest_person").column("subject_type").to_pylist()
 
 
@@ -105,12 +106,14 @@ def test_a_home_without_a_key_publishes_all_but_persons(office, caplog):
     with caplog.at_level(logging.INFO):
         assert published(office, None) == ["enterprise"]
     given = office.settings
-    assert open_key.problem(given) in caplog.messages and derivation.withheld(given) == open_key.problem(given)
+    assert open_key.problem(Home(given)) in caplog.messages and derivation.withheld(Home(given)) == open_key.problem(
+        Home(given)
+    )
     assert open_snapshot(given.home, "government").tables["dishonest_person"] == 3
     assert published(office, LONG) == ["enterprise", "person", "person"]
-    assert derivation.withheld(settings(given.home, LONG)) is None
+    assert derivation.withheld(Home(settings(given.home, LONG))) is None
     assert published(office, b"short") == ["enterprise"]
-    assert "下次发布" in str(derivation.withheld(settings(given.home, LONG)))
+    assert "下次发布" in str(derivation.withheld(Home(settings(given.home, LONG))))
 
 
 def test_the_key_stands_in_no_file_of_the_home(office):

@@ -11,6 +11,7 @@ from chengxin.clock import Clock
 from chengxin.contracts.cadence import due_after, periods
 from chengxin.contracts.models import DeliverySpec
 from chengxin.errors import ContractError, InvariantBroken
+from chengxin.home import Home
 from chengxin.model.assessment import assessment
 from chengxin.model.working_days import working_days
 from chengxin.operations.scorecards import scorecard
@@ -40,7 +41,7 @@ def measures(body: dict, scope: str = "departments", n: int = 0) -> dict[str, tu
 
 
 def drafted(office: Office, month: str = "202603", clock: Clock = APRIL) -> dict:
-    return scorecard.draft(office.contracts, office.settings, clock, month)
+    return scorecard.draft(Home(office.settings, clock), office.contracts, month)
 
 
 def test_arrivals_are_judged_in_working_days_and_what_is_still_missing_counts(office):
@@ -90,7 +91,7 @@ def test_refused_rows_mended_in_time_count_once_their_term_is_over(office):
     office.deliver("base", *wrong, penalty(3, **company(3)), day=0)
     office.deliver("base", penalty(1, **company(1)), day=3)
     for contract in office.contracts.values():
-        pipeline.answer(contract, office.settings, Clock(START + timedelta(days=4)))
+        pipeline.answer(Home(office.settings, Clock(START + timedelta(days=4))), contract)
     base = next(n for n, d in enumerate(drafted(office)["datasets"]) if d["code"] == "base")
     assert measures(drafted(office), "datasets", base)["mended"] == (1, 2)
     assert drafted(office)["datasets"][base]["counts"]["mended_days"] == 3
@@ -99,10 +100,10 @@ def test_refused_rows_mended_in_time_count_once_their_term_is_over(office):
 
 
 def test_an_issued_scorecard_never_changes(office):
-    first = scorecard.issue(office.contracts, office.settings, APRIL, "202603")
+    first = scorecard.issue(Home(office.settings, APRIL), office.contracts, "202603")
     before = {p.name: p.read_bytes() for p in first.folder.iterdir()}
     office.deliver("reg", company(6), day=20)
-    again = scorecard.issue(office.contracts, office.settings, MAY, "202603")
+    again = scorecard.issue(Home(office.settings, MAY), office.contracts, "202603")
     assert (first.fresh, again.fresh) == (True, False)
     assert {p.name: p.read_bytes() for p in first.folder.iterdir()} == before
     assert again.body == first.body
@@ -110,9 +111,9 @@ def test_an_issued_scorecard_never_changes(office):
 
 
 def test_the_trend_is_taken_from_issued_months(office):
-    march = scorecard.issue(office.contracts, office.settings, APRIL, "202603").body["departments"][0]
+    march = scorecard.issue(Home(office.settings, APRIL), office.contracts, "202603").body["departments"][0]
     office.deliver("reg", company(6), day=33)
-    april = scorecard.issue(office.contracts, office.settings, MAY, "202604").body["departments"][0]
+    april = scorecard.issue(Home(office.settings, MAY), office.contracts, "202604").body["departments"][0]
     assert april["trend"]["since"] == "202603"
     assert april["trend"]["change"] == round(april["score"] - march["score"], 1)
     assert [m["score"] for m in april["trend"]["months"]] == [march["score"]]
@@ -120,7 +121,7 @@ def test_the_trend_is_taken_from_issued_months(office):
 
 def test_nothing_is_issued_before_the_first_delivery(office):
     february = Clock(datetime(2026, 3, 6, 2, tzinfo=UTC))
-    assert scorecard.issue(office.contracts, office.settings, february, "202602") is None
+    assert scorecard.issue(Home(office.settings, february), office.contracts, "202602") is None
     assert scorecard.issued_months(office.layout) == []
 
 
@@ -130,14 +131,14 @@ def test_a_month_that_runs_is_a_draft_up_to_yesterday_and_cannot_be_issued(offic
     assert (body["state"], body["through"]) == ("draft", "2026-03-17")
     assert measures(body)["timely"] == (1, 2)
     with pytest.raises(InvariantBroken, match="尚未结束"):
-        scorecard.issue(office.contracts, office.settings, clock, "202603")
+        scorecard.issue(Home(office.settings, clock), office.contracts, "202603")
     for wrong in ("2026-3", "202613", "202703", "三月"):
         with pytest.raises(ContractError):
             drafted(office, wrong)
 
 
 def test_parquet_and_page_hold_the_same_numbers(office):
-    done = scorecard.issue(office.contracts, office.settings, APRIL, "202603")
+    done = scorecard.issue(Home(office.settings, APRIL), office.contracts, "202603")
     rows = pq.read_table(done.folder / scorecard.PARQUET).to_pylist()
     timely = [r for r in rows if (r["scope"], r["measure"]) == ("departments", "timely")]
     assert [(r["numerator"], r["denominator"], r["level"]) for r in timely] == [

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from chengxin.home import Home
 from chengxin.operations.punctuality import Standing, standings
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
 
@@ -14,11 +15,11 @@ def test_last_arrival_and_waiting_rows_of_every_data_set(tmp_path):
     office = Office(tmp_path)
     office.contract("test_reg", "registration", REGISTRATION)
     office.contract("test_penalty", "penalty", PENALTY)
-    assert standings(office.settings, FIRST) == []
+    assert standings(Home(office.settings), FIRST) == []
     office.deliver("test_reg", company(1), day=0)
     office.deliver("test_penalty", *[penalty(n, uscc=uscc(9)) for n in range(3)], day=1)
     office.deliver("test_penalty", penalty(5, uscc=uscc(9)), penalty(6, uscc=uscc(1)), day=9)
-    waiting, settled = standings(office.settings, FIRST + timedelta(days=10))
+    waiting, settled = standings(Home(office.settings), FIRST + timedelta(days=10))
     assert (settled.dataset, settled.waiting) == ("test_reg", 0)
     assert (waiting.waiting, waiting.week, waiting.week_before) == (4, 1, 3)
     assert waiting.last_arrival - settled.last_arrival == timedelta(days=9)

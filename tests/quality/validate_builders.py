@@ -98,5 +98,12 @@ def write_batch(folder: Path, rows: list[dict[str, Any]], kind: Kind, *, per_fil
 
 def counts_of(passed: int, quarantined: int = 0, mismatch: str | None = None) -> StandardBatch:
     return StandardBatch(
-        "commerce_sample", "commerce_sample-20261101-abc", passed + quarantined, passed, quarantined, {}, "d", mismatch
+        dataset="commerce_sample",
+        batch_id="commerce_sample-20261101-abc",
+        received=passed + quarantined,
+        passed=passed,
+        quarantined=quarantined,
+        rules={},
+        digest="d",
+        mismatch=mismatch,
     )

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from chengxin import pipeline
-from chengxin.clock import Clock
 from chengxin.errors import InvariantBroken
+from chengxin.home import Home
 from chengxin.store import atomic
 from deliveries import (
     ARREARS,
@@ -51,7 +51,7 @@ def rebuilt(office: Office, tmp_path: Path) -> dict[str, bytes]:
     other = Office(tmp_path / "anew", office.contracts)
     for name in ("landing", "batches", "admissions"):
         shutil.copytree(office.settings.home / name, other.settings.home / name)
-    pipeline.publish(other.contracts, other.settings, Clock())
+    pipeline.publish(Home(other.settings), other.contracts)
     return files(other)
 
 

@@ -10,6 +10,7 @@ from pipeline_runs import LIST_COLUMNS, contract, told, words
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.errors import HomeOutdated, InvariantBroken
+from chengxin.home import Home
 from chengxin.identity import digests
 from chengxin.records import journal
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
@@ -86,20 +87,20 @@ def test_each_admission_names_the_format_of_its_digests(office: Office) -> None:
 @pytest.mark.parametrize("version", [None, "1", "3"])
 def test_every_stage_refuses_digests_of_another_format(office: Office, version: str | None) -> None:
     contract, settings, clock = office.contracts["pen"], office.settings, Clock(START)
-    landed = pipeline.batch(settings, "pen", office.account("pen").batch_id)
+    landed = pipeline.batch(Home(settings), "pen", office.account("pen").batch_id)
     rewrite(entry(office, 1), digests=version)
     for stage in (
-        lambda: pipeline.discover(contract, settings),
-        lambda: pipeline.pending(contract, settings),
-        lambda: pipeline.validate(contract, landed, settings, clock),
-        lambda: pipeline.admit(contract, landed, settings, clock),
-        lambda: pipeline.release(contract, landed, settings, clock, "已核实", "某某"),
-        lambda: pipeline.retry_waiting(office.contracts, settings, clock),
-        lambda: pipeline.publish(office.contracts, settings, clock),
-        lambda: pipeline.review(office.contracts, settings),
-        lambda: pipeline.answer(contract, settings, clock),
-        lambda: pipeline.replay(contract, settings),
-        lambda: pipeline.tidy(settings),
+        lambda: pipeline.discover(Home(settings), contract),
+        lambda: pipeline.pending(Home(settings), contract),
+        lambda: pipeline.validate(Home(settings, clock), contract, landed),
+        lambda: pipeline.admit(Home(settings, clock), contract, landed),
+        lambda: pipeline.release(Home(settings, clock), contract, landed, "已核实", "某某"),
+        lambda: pipeline.retry_waiting(Home(settings, clock), office.contracts),
+        lambda: pipeline.publish(Home(settings, clock), office.contracts),
+        lambda: pipeline.review(Home(settings), office.contracts),
+        lambda: pipeline.answer(Home(settings, clock), contract),
+        lambda: pipeline.replay(Home(settings), contract),
+        lambda: pipeline.tidy(Home(settings)),
     ):
         with pytest.raises(HomeOutdated, match="摘要格式"):
             stage()

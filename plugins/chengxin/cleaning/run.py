@@ -85,7 +85,14 @@ def run(
                 stray.unlink()
             received = _count_rows(form, found)
             summary = StandardBatch(
-                contract.id, batch.batch_id, received, 0, received, {}, standard_digest(contract), str(error)
+                dataset=contract.id,
+                batch_id=batch.batch_id,
+                received=received,
+                passed=0,
+                quarantined=received,
+                rules={},
+                digest=standard_digest(contract),
+                mismatch=str(error),
             )
         _keep_schema(contract, folder)
         atomic.write_json(folder / "summary.json", as_json(summary))
@@ -130,13 +137,13 @@ def _standardised(
     if contract.delivery.connector == "http_api":  # pages as they came: what one says, the connector has compared
         told = [Told(left=says.left) for says in told]
     return StandardBatch(
-        contract.id,
-        batch.batch_id,
-        passed + quarantined,
-        passed,
-        quarantined,
-        dict(sorted(rules.items())),
-        standard_digest(contract),
+        dataset=contract.id,
+        batch_id=batch.batch_id,
+        received=passed + quarantined,
+        passed=passed,
+        quarantined=quarantined,
+        rules=dict(sorted(rules.items())),
+        digest=standard_digest(contract),
         sources=tuple(s.name for s in found),
         stated=differing(batch, [s.name for s in found], records, told),
         unfinished=unfinished(records, told),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chengxin import language
+from chengxin.settings import environment
 
 STOPPED = 130
 INTERRUPTED = "已中断。已完成的部分不会丢失，可以重新运行同一命令。"
@@ -18,7 +19,7 @@ INTERRUPTED = "已中断。已完成的部分不会丢失，可以重新运行�
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line, and end the process with its exit code."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    language.choose(language.wanted(words, os.environ))
+    language.choose(language.wanted(words, environment()))
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _leave)  # imports take seconds on a busy machine, and nothing is begun yet

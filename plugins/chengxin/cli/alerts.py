@@ -11,8 +11,6 @@ from chengxin.cli.terminal import echo
 from chengxin.clock import SHANGHAI
 from chengxin.operations.alerts.book import Book, Entry
 from chengxin.operations.alerts.causes import KINDS
-from chengxin.store import remote
-from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
 
@@ -26,17 +24,17 @@ def alerts_command(context: Context, closed: str | None, by: str, as_json: bool)
     from chengxin.operations.alerts.notices import deliver
     from chengxin.pipeline.troubles import DERIVED, open_troubles
 
-    book, kind = Book(Layout(context.settings.home)), (closed or "").partition("-")[0]
+    book, kind = Book(context.home.layout), (closed or "").partition("-")[0]
     if kind in DERIVED:
         name, press = KINDS[kind].name, KINDS[kind].press
         raise click.UsageError(f"“{name}”由数据目录得出，情况解除即自动关闭，不能手工关闭。处理：{press}")
     if closed:
-        with remote.changing(context.settings, "alerts", scopes.alerts()) as here:
-            if not book.close(lambda entry: entry.id == closed, context.clock.now(), by or "值班人员"):
+        with context.home.changing("alerts", scopes.alerts()) as here:
+            if not book.close(lambda entry: entry.id == closed, context.given.clock.now(), by or "值班人员"):
                 raise click.UsageError(f"没有编号为 {closed} 的未处理告警")
-            deliver(here, context.clock)
+            deliver(here)
     loaded = context.loaded()
-    found = open_troubles(loaded.contracts, loaded.problems, context.settings, context.clock)
+    found = open_troubles(context.home, loaded.contracts, loaded.problems)
     if as_json:
         show_json({"open": [_facts(entry) for entry in found]})
     else:

@@ -11,8 +11,6 @@ from chengxin.cli.context import FAILED, HELD, Context, as_json_option, pass_hom
 from chengxin.cli.group import contracts_group, main
 from chengxin.cli.terminal import Console, echo
 from chengxin.contracts.loader import load
-from chengxin.store import remote
-from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
 
@@ -24,10 +22,10 @@ def lint_command(context: Context, as_json: bool) -> None:
     from chengxin.cli.inspect import lint_suites
     from chengxin.contracts.lint import lint
 
-    loaded = load(context.given.contracts)
-    problems = [*loaded.problems, *lint(loaded.contracts, context.given.expectations)]
+    loaded = load(context.given.settings.contracts)
+    problems = [*loaded.problems, *lint(loaded.contracts, context.given.settings.expectations)]
     found = [{"path": p.path, "message": p.message} for p in problems]
-    found += lint_suites(context.given, loaded.contracts)
+    found += lint_suites(context.given.settings, loaded.contracts)
     if as_json:
         show_json({"contracts": len(loaded.contracts), "problems": found})
     else:
@@ -151,8 +149,8 @@ def show_outcome(context: Context, result: dict[str, Any], as_json: bool) -> Non
     if as_json:
         show_json({key: value for key, value in result.items() if key != "failures"})
     else:
-        summary(Console(), result, context.settings)
-    if told := withheld(context.settings):
+        summary(context.home, Console(), result)
+    if told := withheld(context.home):
         echo(f"提醒：{told}", err=True)
 
 
@@ -164,7 +162,7 @@ def status_command(context: Context, as_json: bool) -> None:
     from chengxin.cli.inspect import status
     from chengxin.cli.render import show_status
 
-    result = status(context.settings, context.contracts())
+    result = status(context.home, context.contracts())
     show_json(result) if as_json else show_status(Console(), result)
 
 
@@ -176,9 +174,9 @@ def verify_command(context: Context, snapshot: str | None, as_json: bool) -> Non
     """核验快照与来文。"""
     from chengxin.cli.inspect import verify
 
-    with remote.changing(context.given, "verify", scopes.FACTS) as settings:
-        lost = remote.anew(settings, f"published/*/snapshots/{snapshot}/*" if snapshot else "*")
-        result = verify(settings, snapshot)
+    with context.given.changing("verify", scopes.FACTS) as home:
+        lost = home.anew(f"published/*/snapshots/{snapshot}/*" if snapshot else "*")
+        result = verify(home, snapshot)
         result["problems"] = lost + result["problems"]
     if as_json:
         show_json(result)
@@ -274,10 +272,10 @@ def quarantine_command(
             show_replays(Console(), result.pop("replays"))
         finish(context, result, as_json)
     elif target:
-        result = quarantine.export(context.settings, contract, batch_id, target)
+        result = quarantine.export(context.home, contract, batch_id, target)
         show_json(result) if as_json else show_export(Console(), result)
     else:
-        result = quarantine.quarantine(context.settings, contract, batch_id, limit, raw=raw)
+        result = quarantine.quarantine(context.home, contract, batch_id, limit, raw=raw)
         show_json(result) if as_json else show_quarantine(Console(), result)
 
 
@@ -312,13 +310,13 @@ def show_command(context: Context, subject: str, tier: str, values: bool, as_jso
     from chengxin.cli.inspect import show
     from chengxin.records import accesses
 
-    found = show(context.settings, subject, tier)
+    found = show(context.home, subject, tier)
     if values and found["subjects"]:
         ids = [one["subject_id"] for one in found["subjects"]]
-        with remote.changing(context.given, "access", scopes.ACCESSES) as here:
+        with context.given.changing("access", scopes.ACCESSES) as here:
             accesses.enter(
-                Layout(here.home),
-                at=context.clock.now(),
+                here.layout,
+                at=context.given.clock.now(),
                 by=getpass.getuser(),
                 what=f"show --values --tier {tier}",
                 subjects=ids,

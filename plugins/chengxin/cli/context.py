@@ -1,4 +1,4 @@
-"""What every command is given: settings, clock, console; and the options that several commands share."""
+"""What every command is given: home, console; and the options that several commands share."""
 
 import difflib
 import functools
@@ -12,12 +12,9 @@ import click
 
 from chengxin.cli import homes
 from chengxin.cli.terminal import Console, echo
-from chengxin.clock import Clock
 from chengxin.contracts.loader import Loaded, load
 from chengxin.contracts.models import Contract
-from chengxin.settings import Settings
-from chengxin.store import remote
-from chengxin.store.layout import Layout
+from chengxin.home import Home
 from chengxin.store.remote import scopes
 
 HELD, FAILED, USAGE = 3, 1, 2
@@ -27,28 +24,27 @@ HELD, FAILED, USAGE = 3, 1, 2
 class Context:
     """What every command is given. mask: for files that are no part of a home and others may read."""
 
-    given: Settings
-    clock: Clock
+    given: Home
     console: Console
     mask: int
 
     @cached_property
-    def settings(self) -> Settings:
-        """Return settings whose home can be read: from an object store as it was when first asked for.
+    def home(self) -> Home:
+        """Return the home as it can be read: from an object store as it was when first asked for.
 
         Raise HomeOutdated where the home is of another format.
         """
         from chengxin.records.journal import refuse_outdated
 
-        found = remote.here(self.given, scopes.WITHOUT_PAYLOAD)
-        refuse_outdated(Layout(found.home))
+        found = self.given.here(scopes.WITHOUT_PAYLOAD)
+        refuse_outdated(found.layout)
         return found
 
     def batch(self, contract: Contract, batch_id: str | None) -> str | None:
         """Return a batch's id as given, None for all, or end with a usage error that names the newest ones."""
         from chengxin.connectors import landing
 
-        known = [b.batch_id for b in landing.batches(self.settings, contract.id)]
+        known = [b.batch_id for b in landing.batches(self.home, contract.id)]
         if batch_id is None or batch_id in known:
             return batch_id
         near = difflib.get_close_matches(batch_id, known, 3, 0.5) or known[-3:]
@@ -57,7 +53,7 @@ class Context:
 
     def loaded(self) -> Loaded:
         """Return all contracts, those that cannot be used with their problems."""
-        return load(self.given.contracts)
+        return load(self.given.settings.contracts)
 
     def contracts(self) -> dict[str, Contract]:
         """Return the usable contracts, by id; problems of the others are shown on stderr."""
@@ -79,8 +75,8 @@ def pass_home(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.pass_obj
     def checked(context: Context, /, **given: Any) -> Any:
-        if not homes.is_home(context.settings.home):
-            raise click.UsageError(homes.missing(context.given))
+        if not homes.is_home(context.home.settings.home):
+            raise click.UsageError(homes.missing(context.given.settings))
         return command(context, **given)
 
     return functools.update_wrapper(checked, command)
@@ -91,8 +87,8 @@ def pass_new_home(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.pass_obj
     def told(context: Context, /, **given: Any) -> Any:
-        if not homes.is_home(context.settings.home):
-            echo(f"新建数据目录 {context.given.shown(context.given.home)}", err=True)
+        if not homes.is_home(context.home.settings.home):
+            echo(f"新建数据目录 {context.given.settings.shown(context.given.settings.home)}", err=True)
         return command(context, **given)
 
     return functools.update_wrapper(told, command)

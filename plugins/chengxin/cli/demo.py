@@ -1,13 +1,14 @@
 """The demo: two rounds of invented deliveries through the whole pipeline."""
 
-import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chengxin.contracts.models import Contract
 from chengxin.demo import DemoServer, made_sources, make_demo
+from chengxin.settings import put, put_default
 
 if TYPE_CHECKING:
     from chengxin.cli.context import Context
@@ -20,9 +21,9 @@ def make_all(context: "Context", seed: int) -> list[str]:
     contracts = context.contracts()
     lines = []
     for number in ROUNDS:
-        sources = make_demo(context.settings.home, contracts.values(), seed=seed, round=number)
+        sources = make_demo(context.home, contracts.values(), seed=seed, round=number)
         lines.append(
-            f"第 {number} 轮演示报送已生成：{context.settings.home / 'inbox'}，{sum(sources.rows.values()):,} 行"
+            f"第 {number} 轮演示报送已生成：{context.home.settings.home / 'inbox'}，{sum(sources.rows.values()):,} 行"
         )
     return lines
 
@@ -33,13 +34,12 @@ def demo_sources(context: "Context", contracts: Mapping[str, Contract]) -> Itera
 
     What the environment configures already stays. Any other home: nothing happens.
     """
-    sources = made_sources(context.settings.home, contracts.values())
+    sources = made_sources(context.home.settings.home, contracts.values())
     if sources is None:
         yield
         return
     with DemoServer(sources) as server:
-        for name, value in server.environment.items():
-            os.environ.setdefault(name, value)
+        put_default(server.environment)
         yield
 
 
@@ -49,6 +49,9 @@ def run_demo(context: "Context", seed: int, *, quiet: bool) -> dict[str, Any]:
         context.console.print("演示开始：两轮报送，全流程……", highlight=False)
     from chengxin.cli.work import run_datasets  # seconds of imports, after the first line
 
+    # the demo's own inbox, wherever that of the environment is
+    settings = replace(context.given.settings, inbox=None)
+    context = replace(context, given=replace(context.given, settings=settings))
     contracts = context.contracts()
     batches: dict[str, dict[str, Any]] = {}
     result: dict[str, Any] = {}
@@ -56,9 +59,9 @@ def run_demo(context: "Context", seed: int, *, quiet: bool) -> dict[str, Any]:
     for number in ROUNDS:
         if not quiet:
             context.console.print(f"第 {number} 轮：生成演示报送，然后处理……", highlight=False)
-        sources = make_demo(context.settings.home, contracts.values(), seed=seed, round=number)
+        sources = make_demo(context.home, contracts.values(), seed=seed, round=number)
         with DemoServer(sources) as server:
-            os.environ.update(server.environment)
+            put(server.environment)
             done = run_datasets(context, contracts, tuple(contracts))
         if not quiet:
             context.console.print(round_line(number, done, earlier=batches.keys()), highlight=False, soft_wrap=True)
@@ -75,12 +78,11 @@ def issue_scorecard(context: "Context", contracts: Mapping[str, Contract]) -> st
     """Issue the scorecard of the month before and tell of it in a line; nothing where it was issued already."""
     from chengxin.model.assessment import assessment
     from chengxin.operations.scorecards import scorecard
-    from chengxin.store import remote
     from chengxin.store.remote import scopes
 
-    month = scorecard.month_before(context.clock.today())
-    with remote.changing(context.given, "scorecard", scopes.UNPUBLISHED) as settings:
-        done = scorecard.issue(contracts, settings, context.clock, month)
+    month = scorecard.month_before(context.given.clock.today())
+    with context.given.changing("scorecard", scopes.UNPUBLISHED) as home:
+        done = scorecard.issue(home, contracts, month)
     if done is None or not done.fresh:
         return ""
     levels = Counter(entry["level"] for entry in done.body["departments"])

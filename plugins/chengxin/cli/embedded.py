@@ -25,8 +25,6 @@ from chengxin.contracts.plan import kind_of
 from chengxin.demo import DemoServer, DemoSources, make_demo
 from chengxin.publishing import commit as snapshots
 from chengxin.records import journal
-from chengxin.store import remote
-from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
 if TYPE_CHECKING:
@@ -62,8 +60,8 @@ def run_embedded(context: "Context", mode: Mode, tell: Callable[[dict[str, Any]]
     contracts = context.contracts()
     before = {b["batch_id"] for b in _accounts(context, contracts)}
     _say(context, mode, "正在启动 Airflow（约二十秒）……")
-    with ExitStack() as served, EmbeddedAirflow(context.settings) as airflow:
-        sources = make_demo(context.settings.home, contracts.values(), seed=mode.seed, round=ROUNDS[0])
+    with ExitStack() as served, EmbeddedAirflow(context.home.settings) as airflow:
+        sources = make_demo(context.home, contracts.values(), seed=mode.seed, round=ROUNDS[0])
         airflow.start(served.enter_context(DemoServer(sources)).environment)
         _say(context, mode, _door(airflow))
         failures = _rounds(context, mode, airflow, contracts, sources)
@@ -90,7 +88,7 @@ def _rounds(
     try:
         for number in ROUNDS:
             if number != ROUNDS[0]:
-                sources = make_demo(context.settings.home, contracts.values(), seed=mode.seed, round=number)
+                sources = make_demo(context.home, contracts.values(), seed=mode.seed, round=number)
             failures += run.round(number, sources.rows)
     except httpx.HTTPError as error:
         airflow.check()
@@ -123,7 +121,7 @@ class _Run:
         self._api.switch(SNAPSHOT, on=False)
         failures, was = self._all(f"第 {number} 轮 入库", ingests, number, founding), _current(self._context)
         failures += self._all(f"第 {number} 轮 发布", [SNAPSHOT], number)
-        if _current(self._context) == was and pipeline.review(self._contracts, self._context.settings):
+        if _current(self._context) == was and pipeline.review(self._context.home, self._contracts):
             failures.append(f"第 {number} 轮：快照未发布，审批答复为“不发布”；再次送审：在页面触发流程 snapshot")
         return failures
 
@@ -231,23 +229,23 @@ def _registers_first(contracts: Mapping[str, Contract]) -> list[Contract]:
 
 
 def _accounts(context: "Context", contracts: Mapping[str, Contract]) -> list[dict[str, Any]]:
-    remote.here(context.settings)
+    context.home.here()
     return [
-        pipeline.counts_of(contract, landed, context.settings)
+        pipeline.counts_of(context.home, contract, landed)
         for contract in contracts.values()
-        for landed in landing.batches(context.settings, contract.id)
+        for landed in landing.batches(context.home, contract.id)
     ]
 
 
 def _current(context: "Context") -> dict[str, Any] | None:
     """Return the snapshots that readers are served, as the direct path reports them."""
-    layout = Layout(remote.here(context.settings).home)
+    layout = context.home.here().layout
     found = {tier: snapshots.current(layout, tier) for tier in TIERS}
     government = found["government"]
     if government is None:
         return None
     tiers = {
-        tier: {"path": context.settings.shown(layout.snapshot(tier, now.snapshot_id)), "tables": now.rows()}
+        tier: {"path": context.home.settings.shown(layout.snapshot(tier, now.snapshot_id)), "tables": now.rows()}
         for tier, now in found.items()
         if now
     }
@@ -280,13 +278,13 @@ def _shown(context: "Context", mode: Mode) -> Iterator[Callable[[Mapping[str, Co
 def _departments(context: "Context", contracts: Mapping[str, Contract]) -> dict[str, tuple[int, int, int]]:
     """Return for each department how many deliveries arrived, are admitted, are held."""
     found: dict[str, tuple[int, int, int]] = {}
-    layout = Layout(remote.here(context.settings, scopes.FACTS).home)
+    layout = context.home.here(scopes.FACTS).layout
     accounted = journal.latest(journal.admissions(layout))
     for contract in contracts.values():
-        batches = landing.batches(context.settings, contract.id)
+        batches = landing.batches(context.home, contract.id)
         waiting = [b for b in batches if (contract.id, b.batch_id) not in accounted]
         judged = [b for b in waiting if (layout.validation(contract.id, b.batch_id) / "verdict.json").exists()]
-        held = sum(pipeline.counts_of(contract, b, context.settings)["verdict"] == "hold" for b in judged)
+        held = sum(pipeline.counts_of(context.home, contract, b)["verdict"] == "hold" for b in judged)
         counts = (len(batches), len(batches) - len(waiting), held)
         before = found.get(contract.department.name, (0, 0, 0))
         found[contract.department.name] = (before[0] + counts[0], before[1] + counts[1], before[2] + counts[2])

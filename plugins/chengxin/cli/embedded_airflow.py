@@ -20,7 +20,7 @@ from chengxin.cli.embedded_api import AirflowApi, answers
 from chengxin.cli.embedded_guard import end_session
 from chengxin.contracts import loader
 from chengxin.errors import ChengxinError
-from chengxin.settings import PROJECT, Settings
+from chengxin.settings import PROJECT, Settings, environment
 from chengxin.store import privacy
 
 HOST, PORT, USER = "127.0.0.1", 8080, "admin"
@@ -218,7 +218,7 @@ def _look_again(settings: Settings) -> int:
 def _environment(embedded: EmbeddedAirflow, settings: Settings, port: int, execution: int) -> dict[str, str]:
     """Return the environment of all Airflow processes; Airflow settings of the surroundings do not leak in."""
     unwanted = ("AIRFLOW", "_AIRFLOW", "PYTHONDONTWRITEBYTECODE")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
+    kept = {key: value for key, value in environment().items() if not key.startswith(unwanted)}
     here = f"{HOST},localhost"
     return kept | {
         "AIRFLOW_HOME": str(embedded.folder),

@@ -22,6 +22,8 @@ from runpy import run_module
 
 import psutil
 
+from chengxin.settings import put
+
 MIGRATE = ("db", "migrate")
 # Two API servers. Airflow 3.3 writes its audit log on the event loop: while such a request waits for SQLite's one
 # writer nothing else of that server goes on, not even the task's request that it waits for, until both time out.
@@ -59,7 +61,7 @@ def main(folder: Path, port: str) -> int:
     told = sys.stdin.readline()
     if not told:
         return 0
-    os.environ.update(json.loads(told))
+    put(json.loads(told))
     running = {
         name: _fork(folder / f"{name}.log", *words, *([port] if words[-1] == "--port" else ()))
         for name, words in COMPONENTS.items()

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 def feedback(context: "Context", contract: Contract, batch_id: str | None, *, again: bool) -> dict[str, Any]:
     """Send what was not sent (again: this batch's answer once more); return the newest answers, without any row."""
-    again_ids = [pipeline.batch(context.settings, contract.id, batch_id).batch_id] if again and batch_id else []
-    done = {a.batch_id: a for a in pipeline.answer(contract, context.settings, context.clock, again=again_ids)}
-    ids = [o.batch.batch_id for o in pipeline.outcomes(contract, context.settings)]
+    again_ids = [pipeline.batch(context.home, contract.id, batch_id).batch_id] if again and batch_id else []
+    done = {a.batch_id: a for a in pipeline.answer(context.home, contract, again=again_ids)}
+    ids = [o.batch.batch_id for o in pipeline.outcomes(context.home, contract)]
     wanted = [i for i in ids if batch_id in {None, i}]
-    found = answers.answers(contract, context.settings, wanted)
+    found = answers.answers(context.home, contract, wanted)
     return {
         "dataset": contract.id,
         "answers": [
@@ -30,7 +30,7 @@ def feedback(context: "Context", contract: Contract, batch_id: str | None, *, ag
                 "refused": a.receipt["refused"],
                 "sent": a.sent,
                 "problem": done[a.batch_id].problem if a.batch_id in done else None,
-                "folder": context.settings.shown(a.folder),
+                "folder": context.home.settings.shown(a.folder),
             }
             for a in found
         ],

@@ -18,9 +18,9 @@ from chengxin import __version__, language
 from chengxin.cli import INTERRUPTED, STOPPED, terminal
 from chengxin.cli.context import FAILED, Context
 from chengxin.cli.terminal import Console, echo
-from chengxin.clock import Clock
-from chengxin.errors import ChengxinError, failed_write
-from chengxin.settings import Settings
+from chengxin.errors import ChengxinError, ContractError, failed_write
+from chengxin.home import Home
+from chengxin.settings import environment, put_default
 from chengxin.store import lock, privacy
 from chengxin.store.memory import expect_short_life
 
@@ -33,7 +33,7 @@ class Commands(click.Group):
     def main(self, args: Sequence[str] | None = None, *given: Any, **options: Any) -> Any:
         """Run a command line."""
         words = sys.argv[1:] if args is None else list(args)
-        terminal.speak(language.wanted(words, os.environ))
+        terminal.speak(language.wanted(words, environment()))
         try:
             code = super().main(words, *given, **{**options, "standalone_mode": False})
         except click.ClickException as error:
@@ -61,7 +61,7 @@ class Commands(click.Group):
                 raise
             if ctx.params.get("verbose"):
                 log.exception("")
-            echo(f"错误：{_sentence(error, ctx.obj.given.home if ctx.obj else '')}", err=True)
+            echo(f"错误：{_sentence(error, ctx.obj.given.settings.home if ctx.obj else '')}", err=True)
         return ctx.exit(FAILED)
 
 
@@ -95,7 +95,7 @@ def _sentence(error: Exception, home: str | Path) -> str:
 def main(ctx: click.Context, home: str | None, contracts: str | None, lang: str | None, verbose: bool) -> None:
     """诚信湖南：把各部门报送的信用信息变成一份可信、可追溯的数据集。"""
     # Spawned workers and Airflow read the same home.
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
+    put_default({"GX_ANALYTICS_ENABLED": "False"})
     expect_short_life()
     mask = privacy.keep_private()
     lock.command.set(f"chengxin {ctx.invoked_subcommand}")
@@ -103,10 +103,12 @@ def main(ctx: click.Context, home: str | None, contracts: str | None, lang: str 
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)])
     try:
-        settings = Settings.from_environment(home=home, contracts=contracts)
+        given = Home.from_environment(home=home, contracts=contracts)
     except OSError as error:
         raise click.UsageError(language.told(str(error.strerror))) from None
-    ctx.obj = Context(settings, Clock.from_environment(), console, mask)
+    except ContractError as error:
+        raise click.UsageError(language.told(str(error))) from None
+    ctx.obj = Context(given, console, mask)
 
 
 @main.group(name="contracts")

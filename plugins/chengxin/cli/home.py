@@ -27,13 +27,15 @@ def home_group() -> None:
 @click.pass_obj
 def copy_command(context: Context, source: Path, target: str, as_json: bool) -> None:
     """把本机的数据目录复制到对象存储：逐个核对，全部到齐才生效，中断后可重跑。"""
-    settings = Settings.from_environment(home=target, contracts=context.given.contracts)
+    settings = Settings.from_environment(home=target, contracts=context.given.settings.contracts)
     if settings.origin is None:
         raise click.UsageError("目标应形如 s3://存储桶/前缀")
     refuse_outdated(Layout(source.resolve()))
     with Progress(console=context.console, transient=True, disable=as_json) as bar:
         task = bar.add_task("复制并核对", total=None)
-        done = copy_home(source.resolve(), settings, lambda n, of: bar.update(task, completed=n, total=of))
+        done = copy_home(
+            source.resolve(), settings, context.given.clock, lambda n, of: bar.update(task, completed=n, total=of)
+        )
     if as_json:
         show_json(asdict(done))
         return

@@ -11,7 +11,6 @@ from chengxin.cli.group import main
 from chengxin.cli.terminal import Console, Table, echo
 from chengxin.errors import ContractError
 from chengxin.model.assessment import assessment
-from chengxin.store import remote
 from chengxin.store.remote import scopes
 
 _TIERS = {"government": "政务共享层", "open": "开放层"}
@@ -25,9 +24,9 @@ def overdue_command(context: Context, as_json: bool) -> None:
     """逾期未到的报送：哪个部门、逾期几个工作日、怎么办；有则退出码为 3。"""
     from chengxin.operations.housekeeping import overdue
 
-    found = overdue(context.contracts(), context.settings, context.clock)
+    found = overdue(context.home, context.contracts())
     if as_json:
-        show_json({"today": context.clock.today().isoformat(), "overdue": [asdict(o) for o in found]})
+        show_json({"today": context.given.clock.today().isoformat(), "overdue": [asdict(o) for o in found]})
     else:
         for one in found:
             echo(one.message)
@@ -47,19 +46,17 @@ def tidy_command(context: Context, everything: bool, keep: int | None, expire: b
     """清理残留、分批复核来文、列出（或删除）过期快照。"""
     from chengxin import pipeline
     from chengxin.operations.housekeeping import rehash
-    from chengxin.publishing.retention import Retention
     from chengxin.publishing.retention import expire as expire_snapshots
-    from chengxin.store.layout import Layout
 
-    clock = context.clock
-    retention = Retention.from_environment()
+    clock = context.given.clock
+    retention = context.given.settings.retention
     retention = replace(retention, keep=keep) if keep else retention
-    removed = pipeline.tidy(context.given) + remote.sweep(context.given)
-    with remote.changing(context.given, "rehash", scopes.RECEIPTS) as settings:
-        checked = rehash(settings, clock, everything=everything)
-    with remote.changing(context.given, "expire", scopes.WITHOUT_PAYLOAD) as settings:
+    removed = pipeline.tidy(context.given) + context.given.sweep()
+    with context.given.changing("rehash", scopes.RECEIPTS) as home:
+        checked = rehash(home, everything=everything)
+    with context.given.changing("expire", scopes.WITHOUT_PAYLOAD) as home:
         expired = expire_snapshots(
-            Layout(settings.home), retention, clock, dry_run=not expire, linked=settings.origin is None
+            home.layout, retention, clock, dry_run=not expire, linked=home.settings.origin is None
         )
     if as_json:
         show_json({"removed": removed, "rehash": asdict(checked), "expiry": asdict(expired)})
@@ -90,20 +87,19 @@ def scorecard_command(context: Context, month: str | None, final: bool, departme
     MONTH 是六位年月，如 202610；缺省为本月（草稿），加 --issue 时为上月。已定稿的月份显示定稿。
     """
     from chengxin.operations.scorecards import scorecard
-    from chengxin.store.layout import Layout
 
-    today = context.clock.today()
+    today = context.given.clock.today()
     wanted = month or (scorecard.month_before(today) if final else f"{today:%Y%m}")
     if final:
-        with remote.changing(context.given, "scorecard", scopes.UNPUBLISHED) as settings:
-            done = scorecard.issue(context.contracts(), settings, context.clock, wanted)
+        with context.given.changing("scorecard", scopes.UNPUBLISHED) as home:
+            done = scorecard.issue(home, context.contracts(), wanted)
         if done is None:
             raise ContractError(f"截至 {wanted} 尚无任何报送，没有可考评的内容")
         echo(f"{'已定稿' if done.fresh else '此前已定稿，未作改动'}：{done.folder}", err=True)
         body = done.body
     else:
-        known = scorecard.issued(Layout(context.settings.home), wanted)
-        body = known or scorecard.draft(context.contracts(), context.settings, context.clock, wanted)
+        known = scorecard.issued(context.home.layout, wanted)
+        body = known or scorecard.draft(context.home, context.contracts(), wanted)
     if department and department not in {d["code"] for d in body["departments"]}:
         codes = "、".join(d["code"] for d in body["departments"])
         raise click.UsageError(f"没有代码为 {department} 的部门；可用：{codes or '（无）'}")

@@ -14,6 +14,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.errors import ChengxinError, DeliveryCorrupt, InvariantBroken, SnapshotDamaged, told
 from chengxin.facts import COUNTS
+from chengxin.home import Home
 from chengxin.model.schema import kind_columns
 from chengxin.publishing import commit as snapshots
 from chengxin.publishing import reader, reconciliation
@@ -23,7 +24,6 @@ from chengxin.quality import suites
 from chengxin.records import closings, journal
 from chengxin.settings import Settings
 from chengxin.store import lock
-from chengxin.store.layout import Layout
 
 TIERS = ("government", "open")
 SHORTEST_IDENTIFIER = 9  # digits; anything shorter is a subject number
@@ -45,22 +45,22 @@ def lint_suites(settings: Settings, contracts: Mapping[str, Contract]) -> list[d
     return found
 
 
-def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, Any]:
+def status(home: Home, contracts: Mapping[str, Contract]) -> dict[str, Any]:
     """Return per data set its batches and counts, the current snapshots, and who holds which lock."""
-    layout = Layout(settings.home)
+    layout = home.layout
     admitted = journal.latest(journal.admissions(layout))
     rows = []
     for contract in contracts.values():
         problem, landed, others, accounts, gaps = "", [], [], [], []
         try:
-            landed = landing.batches(settings, contract.id)
+            landed = landing.batches(home, contract.id)
             others = [b for b in landed if (contract.id, b.batch_id) not in admitted]
             accounts = [vars(a) for b in landed if (a := admitted.get((contract.id, b.batch_id)))]
-            accounts += [pipeline.counts_of(contract, b, settings) for b in others]
-            gaps = landing.missing(contract, settings)
+            accounts += [pipeline.counts_of(home, contract, b) for b in others]
+            gaps = landing.missing(home, contract)
         except Exception as error:  # damage of one data set hides no other
             problem = told(error, "查看")
-        aside = [found for b in others if (found := pipeline.aside(contract, b.batch_id, settings))]
+        aside = [found for b in others if (found := pipeline.aside(home, contract, b.batch_id))]
         rows.append(
             {
                 "dataset": contract.id,
@@ -82,16 +82,16 @@ def status(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, A
         now = snapshots.current(layout, tier)
         current[tier] = {"id": now.snapshot_id, "tables": now.rows(), "reason": now.reason} if now else None
     locks = [asdict(holder) for holder in lock.holders(layout)]
-    return {"datasets": rows, "snapshots": current, "withheld": derivation.withheld(settings), "locks": locks}
+    return {"datasets": rows, "snapshots": current, "withheld": derivation.withheld(home), "locks": locks}
 
 
 def _shanghai(instant: datetime) -> str:
     return instant.astimezone(SHANGHAI).isoformat()
 
 
-def verify(settings: Settings, snapshot_id: str | None) -> dict[str, Any]:
+def verify(home: Home, snapshot_id: str | None) -> dict[str, Any]:
     """Check snapshots, received bytes and accounts; return how much was checked and what is wrong, in Chinese."""
-    layout = Layout(settings.home)
+    layout = home.layout
     problems: list[str] = []
     checked = 0
     for tier in TIERS:
@@ -104,14 +104,14 @@ def verify(settings: Settings, snapshot_id: str | None) -> dict[str, Any]:
         return {"checked": checked, "problems": problems if checked else [f"没有快照 {snapshot_id}"]}
     for folder in sorted(p for p in (layout.home / "landing").glob("*") if p.is_dir()):
         try:
-            for batch in landing.batches(settings, folder.name):
-                problems += landing.verify_landed(settings, batch)
+            for batch in landing.batches(home, folder.name):
+                problems += landing.verify_landed(home, batch)
                 checked += 1
         except DeliveryCorrupt as error:
             problems.append(str(error))
     try:
         accounts = list(journal.latest(journal.admissions(layout)).values())
-        limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
+        limits = {"memory_limit_mib": home.settings.memory_limit_mib, "threads": home.settings.workers}
         reconciliation.check_batches(layout, accounts, **limits)
         checked += 1
     except InvariantBroken as error:
@@ -119,10 +119,10 @@ def verify(settings: Settings, snapshot_id: str | None) -> dict[str, Any]:
     return {"checked": checked, "problems": problems}
 
 
-def show(settings: Settings, wanted: str, tier: str) -> dict[str, Any]:
+def show(home: Home, wanted: str, tier: str) -> dict[str, Any]:
     """Return the subjects that an id, identifier or name names, each with all its rows."""
     try:
-        opened = reader.open_snapshot(settings.home, tier)
+        opened = reader.open_snapshot(home.settings.home, tier)
     except SnapshotDamaged as error:
         raise SnapshotDamaged(f"没有可读的快照：{error}") from error
     by_number = wanted.isdecimal() and len(wanted) < SHORTEST_IDENTIFIER

@@ -50,7 +50,7 @@ def draft_command(
     if not source.startswith(("http://", "https://", "connection:")) and not Path(source).is_file():
         raise click.UsageError(f"没有文件 {source}；网址以 http(s):// 开头，数据库表写 connection:连接名/表名")
     folder = target.resolve().parent.name if target else ""
-    known = load(context.given.contracts).contracts
+    known = load(context.given.settings.contracts).contracts
     wishes = Wishes(dataset, title, kind, folder if _is_domain(folder, dataset) else "", _department(department))
     found = draft(look_at(source), known, wishes)
     text = as_yaml(found)
@@ -116,7 +116,7 @@ def try_command(context: Context, contract: str, file: str, as_json: bool) -> No
 
     chosen = _chosen(context, contract)
     try:
-        trial = attempt(chosen, Path(file), context.given, context.clock)
+        trial = attempt(context.given, chosen, Path(file))
     except ContractError as error:
         raise click.UsageError(str(error)) from error
     open_points = _open_points(chosen)

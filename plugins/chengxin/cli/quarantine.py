@@ -17,10 +17,10 @@ from chengxin.feedback import words
 from chengxin.feedback.answers import refusals
 from chengxin.feedback.outcomes import Outcome
 from chengxin.feedback.spreadsheet import write_sheets
+from chengxin.home import Home
 from chengxin.model.elements import elements
 from chengxin.model.rules import rules
 from chengxin.records.refused import OpenRefusals, Standing
-from chengxin.settings import Settings
 
 if TYPE_CHECKING:
     from chengxin.cli.context import Context
@@ -53,15 +53,13 @@ _NAMES = (
 )
 
 
-def quarantine(
-    settings: Settings, contract: Contract, batch_id: str | None, limit: int, *, raw: bool
-) -> dict[str, Any]:
+def quarantine(home: Home, contract: Contract, batch_id: str | None, limit: int, *, raw: bool) -> dict[str, Any]:
     """Return refused rows with file, row, every reason in words and the batch that mended them; raw text on request."""
     shown: list[dict[str, Any]] = []
     batches: list[dict[str, Any]] = []
     states: list[Standing] = []
     with ExitStack() as stack:
-        found, rows, standing = _looked_up(stack, settings, contract)
+        found, rows, standing = _looked_up(home, stack, contract)
         for outcome in found:
             batch = outcome.batch
             if batch_id not in {None, batch.batch_id} or replayed(batch):
@@ -94,10 +92,10 @@ def quarantine(
 
 
 def _looked_up(
-    stack: ExitStack, settings: Settings, contract: Contract
+    home: Home, stack: ExitStack, contract: Contract
 ) -> tuple[list[Outcome], OpenRefusals | None, dict[str, Standing]]:
-    found = pipeline.outcomes(contract, settings)
-    everything = refusals(contract, found, settings)
+    found = pipeline.outcomes(home, contract)
+    everything = refusals(home, contract, found)
     if not everything.refused:
         return found, None, {}
     rows = stack.enter_context(everything.opened())
@@ -138,7 +136,7 @@ def reason_in_words(reason: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def export(settings: Settings, contract: Contract, batch_id: str | None, target: Path) -> dict[str, Any]:
+def export(home: Home, contract: Contract, batch_id: str | None, target: Path) -> dict[str, Any]:
     """Write all refused rows with their raw text into a CSV, JSON Lines or Parquet file; return how many."""
     writers = {".csv": _to_csv, ".jsonl": _to_jsonl, ".parquet": _to_parquet}
     if target.suffix not in writers:
@@ -152,7 +150,7 @@ def export(settings: Settings, contract: Contract, batch_id: str | None, target:
             yield batch
 
     with ExitStack() as stack:
-        _, rows, standing = _looked_up(stack, settings, contract)
+        _, rows, standing = _looked_up(home, stack, contract)
         ids = [b for b in standing if batch_id in {None, b}]
         files = writers[target.suffix](counted(_everything(rows, ids)), target)
     return {"dataset": contract.id, "rows": count, "files": [str(f) for f in files]}
@@ -190,10 +188,10 @@ def close(
     context: "Context", contract: Contract, batch_id: str, rows: Sequence[str], *, by: str, reason: str, reopen: bool
 ) -> dict[str, Any]:
     """Settle refused rows by hand (reopen: let them wait again), and tell the department."""
-    landed = pipeline.batch(context.settings, contract.id, batch_id)
-    done = pipeline.close(contract, landed, context.settings, context.clock, rows, by=by, reason=reason, reopen=reopen)
-    pipeline.answer(contract, context.settings, context.clock)
-    state = quarantine(context.settings, contract, batch_id, 1, raw=False)
+    landed = pipeline.batch(context.home, contract.id, batch_id)
+    done = pipeline.close(context.home, contract, landed, rows, by=by, reason=reason, reopen=reopen)
+    pipeline.answer(context.home, contract)
+    state = quarantine(context.home, contract, batch_id, 1, raw=False)
     counts = {"changed": done.changed, "already": done.already, "total": state["total"], "open": state["open"]}
     return {"dataset": contract.id, "batch_id": batch_id, "reopened": reopen, **counts}
 
@@ -202,7 +200,7 @@ def replay(context: "Context", contract: Contract, batch_id: str | None) -> dict
     """Replay refused rows under the present contract, take them in, settle, publish and answer."""
     from chengxin.cli.work import ingest_pending
 
-    landed = pipeline.replay(contract, context.settings, batch_id)
+    landed = pipeline.replay(context.home, contract, batch_id)
     result = ingest_pending(context, contract)
     told = [
         {

@@ -12,9 +12,9 @@ from chengxin.cli.terminal import Console, Table
 from chengxin.connectors.receivers import outbox
 from chengxin.contracts.loader import load
 from chengxin.feedback.words import sentences
+from chengxin.home import Home
 from chengxin.model.kinds import kinds
 from chengxin.operations.alerts.holds import hold_of
-from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 from chengxin.store.lock import Holder
 
@@ -35,16 +35,16 @@ SUBJECT_TABLES = {
 VERDICTS = {"accept": "[green]✓[/]", "warn": "[yellow]![/]", "hold": "[red]✗[/]"}
 
 
-def summary(console: Console, result: dict[str, Any], settings: Settings) -> None:
+def summary(home: Home, console: Console, result: dict[str, Any]) -> None:
     """Show what a run did: counts per department, why rows were refused, where the Parquet lies and how to open it."""
     if not result["batches"] and not result["snapshot"]:
         console.print("没有新的报送，数据集没有变化。")
         _awaiting(console, result.get("awaiting", []))
         return
-    titles = {c.id: (c.department.name, c.title) for c in load(settings.contracts).contracts.values()}
+    titles = {c.id: (c.department.name, c.title) for c in load(home.settings.contracts).contracts.values()}
     _batches(console, result["batches"], titles)
-    _reasons(console, result["batches"], settings)
-    _held(console, result["batches"], settings)
+    _reasons(home, console, result["batches"])
+    _held(home, console, result["batches"])
     waiting = sum(b.get("unlinked", 0) for b in result["batches"])
     if waiting and not any(b.get("accepted") for b in result["batches"]):
         console.print(
@@ -53,8 +53,8 @@ def summary(console: Console, result: dict[str, Any], settings: Settings) -> Non
             highlight=False,
             soft_wrap=True,
         )
-    if result["batches"] and outbox(settings).is_dir():
-        console.print(f"反馈部门的回执与“需更正”表：{outbox(settings)}\n", highlight=False, soft_wrap=True)
+    if result["batches"] and outbox(home).is_dir():
+        console.print(f"反馈部门的回执与“需更正”表：{outbox(home)}\n", highlight=False, soft_wrap=True)
     _snapshot(console, result["snapshot"])
     _awaiting(console, result.get("awaiting", []))
 
@@ -94,8 +94,8 @@ def _batches(console: Console, batches: list[dict[str, Any]], titles: dict[str, 
     console.print("结论：[green]✓[/] 通过  [yellow]![/] 提醒（入库，请留意）  [red]✗[/] 整批暂缓（其各行计入疑问）")
 
 
-def _reasons(console: Console, batches: list[dict[str, Any]], settings: Settings) -> None:
-    counted = _errors(batches, Layout(settings.home))
+def _reasons(home: Home, console: Console, batches: list[dict[str, Any]]) -> None:
+    counted = _errors(batches, home.layout)
     if not counted:
         return
     table = Table("主要问题 (逐行记录在案，可反馈报送部门)")
@@ -120,10 +120,10 @@ def _errors(batches: list[dict[str, Any]], layout: Layout) -> Counter[tuple[str,
     return counted
 
 
-def _held(console: Console, batches: list[dict[str, Any]], settings: Settings) -> None:
+def _held(home: Home, console: Console, batches: list[dict[str, Any]]) -> None:
     for batch in batches:
         if batch["verdict"] == "hold":
-            layout = Layout(settings.home)
+            layout = home.layout
             hold = hold_of(layout, batch["dataset"], batch["batch_id"])
             console.print(f"[red]暂缓[/] {hold.batch_id}：", highlight=False, end="")
             # they may hold names of files as they were sent

@@ -13,8 +13,6 @@ from chengxin.cli.terminal import echo
 from chengxin.records.journal import refuse_outdated
 from chengxin.sharing.http.access import tokens
 from chengxin.sharing.http.app import create_app
-from chengxin.store import remote
-from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
 if TYPE_CHECKING:
@@ -25,16 +23,16 @@ _PORT, _TRIED = 8090, 20
 
 def serve(context: "Context", host: str, port: int | None, behind: str) -> None:
     """Serve until Ctrl-C. port: this one or none; None = the first free one from 8090 on."""
-    if context.given.origin is None and not context.given.home.is_dir():
-        raise click.UsageError(homes.missing(context.given))  # an empty folder is a home that is still to come
-    refuse_outdated(Layout(context.given.home))  # its open tier may identify persons
+    if context.given.settings.origin is None and not context.given.settings.home.is_dir():
+        raise click.UsageError(homes.missing(context.given.settings))  # an empty folder is a home that is still to come
+    refuse_outdated(context.given.layout)  # its open tier may identify persons
     listening = _listen(host, [port] if port else range(_PORT, _PORT + _TRIED))
     number = listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    with remote.followed(context.given, scopes.PUBLISHED) as settings:
+    with context.given.followed(scopes.PUBLISHED) as home:
         # No access log: a proxy in front writes one. Not many connections at a time: the files are large.
         config = uvicorn.Config(
-            create_app(settings.home, tokens()),
+            create_app(home.settings.home, tokens(home.settings.serve_tokens.read())),
             root_path=behind,
             access_log=False,
             limit_concurrency=64,

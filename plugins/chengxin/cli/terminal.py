@@ -1,7 +1,6 @@
 """What the commands print with: texts in the language of the run, tables in one style, click's own sentences too."""
 
 import gettext
-import os
 import re
 import time
 from importlib.resources import files
@@ -14,6 +13,7 @@ import rich.table
 from rich.box import SIMPLE_HEAD
 
 from chengxin import language
+from chengxin.settings import put
 
 _LIBRARY = "messages"  # the domain that click asks
 _SECONDS = 10.0  # between two lines where there is no terminal
@@ -25,7 +25,7 @@ def speak(wanted: language.Language) -> None:
     if wanted == "en":
         language.add(_words_of_the_model)
     gettext.bindtextdomain(_LIBRARY, str(files("chengxin.cli") / "locale"))
-    os.environ["LANGUAGE"] = "zh_CN" if wanted == "zh" else "en"
+    put({"LANGUAGE": "zh_CN" if wanted == "zh" else "en"})
 
 
 def _words_of_the_model() -> dict[str, str]:

@@ -17,8 +17,6 @@ from chengxin.facts import Batch, Delivery, as_json
 from chengxin.feedback.answers import Answered
 from chengxin.operations.alerts.book import Book
 from chengxin.pipeline import Failures
-from chengxin.store import remote
-from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
 if TYPE_CHECKING:
@@ -30,9 +28,9 @@ _FIRST = {"found": 0, "names": 1, "none": 2}
 
 def run_datasets(context: "Context", known: dict[str, Contract], datasets: Sequence[str]) -> dict[str, Any]:
     """Discover and ingest everything new of these data sets, registers first, then settle and publish."""
-    pipeline.tidy(context.settings)
+    pipeline.tidy(context.home)
     batches: list[dict[str, Any]] = []
-    failures = pipeline.Failures(context.settings, context.clock)
+    failures = pipeline.Failures(context.home)
     ordered = sorted((known[d] for d in datasets), key=lambda c: (_FIRST[kind_of(c).registers], c.id))
     with _progress(context) as progress:
         task = progress.add_task("", total=len(ordered))
@@ -48,25 +46,25 @@ def _receive(context: "Context", contract: Contract, failures: Failures) -> None
     """Land what is new; a delivery that cannot be landed does not keep the others waiting."""
     offered: list[Delivery] = []
     with failures.of(contract, "发现报送"):
-        offered = pipeline.discover(contract, context.settings)
+        offered = pipeline.discover(context.home, contract)
     for delivery in offered:
         with failures.of(contract, "接收", delivery.name):
-            pipeline.land(contract, delivery, context.settings, context.clock)
+            pipeline.land(context.home, contract, delivery)
 
 
 def ingest_files(context: "Context", dataset: str, files: Sequence[Path], *, publish: bool) -> dict[str, Any]:
     """Land and ingest these files, one batch each, in the order given; then settle and publish."""
-    pipeline.tidy(context.settings)
+    pipeline.tidy(context.home)
     known = context.contracts()
     contract = known[dataset]
     batches: list[dict[str, Any]] = []
-    failures = pipeline.Failures(context.settings, context.clock)
+    failures = pipeline.Failures(context.home)
     with _progress(context) as progress:
         task = progress.add_task("", total=len(files))
         for path in files:
             progress.update(task, description=f"{contract.title}：接收 {path.name}")
             with failures.of(contract, "接收", path.name):
-                landed = pipeline.land(contract, file_delivery(contract, path), context.settings, context.clock)
+                landed = pipeline.land(context.home, contract, file_delivery(context.home, contract, path))
                 batches += _ingest(context, contract, landed, progress, task, failures)
             progress.advance(task)
     if publish:
@@ -80,14 +78,14 @@ def release_batch(
     context: "Context", contract: Contract, batch_id: str, reason: str, by: str, *, publish: bool
 ) -> dict[str, Any]:
     """Let a held batch in, take it through to its account, settle and publish. Done already = nothing changes."""
-    landed = pipeline.batch(context.settings, contract.id, batch_id)
-    pipeline.release(contract, landed, context.settings, context.clock, reason, by)
-    failures = pipeline.Failures(context.settings, context.clock)
+    landed = pipeline.batch(context.home, contract.id, batch_id)
+    pipeline.release(context.home, contract, landed, reason, by)
+    failures = pipeline.Failures(context.home)
     with _progress(context) as progress:
         account = _ingest(context, contract, landed, progress, progress.add_task("", total=None), failures)
     if account:
-        with remote.changing(context.settings, "alerts", scopes.alerts()) as here:
-            Book(Layout(here.home)).drop_items("held", [batch_id], context.clock.now())
+        with context.home.changing("alerts", scopes.alerts()) as here:
+            Book(here.layout).drop_items("held", [batch_id], context.given.clock.now())
     if publish:
         return _merge(settle(context, context.contracts(), failures), account, failures)
     failures.tell()
@@ -96,9 +94,9 @@ def release_batch(
 
 def retry_batch(context: "Context", contract: Contract, batch_id: str) -> dict[str, Any]:
     """Forget how often a batch has failed and try it again, then settle and publish."""
-    landed = pipeline.batch(context.settings, contract.id, batch_id)
-    pipeline.forgive(contract, batch_id, context.settings)
-    failures = pipeline.Failures(context.settings, context.clock)
+    landed = pipeline.batch(context.home, contract.id, batch_id)
+    pipeline.forgive(context.home, contract, batch_id)
+    failures = pipeline.Failures(context.home)
     with _progress(context) as progress:
         account = _ingest(context, contract, landed, progress, progress.add_task("", total=None), failures)
     return _merge(settle(context, context.contracts(), failures), account, failures)
@@ -106,7 +104,7 @@ def retry_batch(context: "Context", contract: Contract, batch_id: str) -> dict[s
 
 def ingest_pending(context: "Context", contract: Contract) -> dict[str, Any]:
     """Take in all landed batches of a data set that have no outcome yet, then settle and publish."""
-    failures = pipeline.Failures(context.settings, context.clock)
+    failures = pipeline.Failures(context.home)
     with _progress(context) as progress:
         task = progress.add_task("", total=None)
         batches = _ingest_all(context, contract, progress, task, failures)
@@ -125,10 +123,10 @@ def approval_of(
         return None
     if not by or not reason:
         raise click.UsageError("批准发布须同时写明 --approve-as 和 --reason")
-    own = [a.batch_id for a in pipeline.released(known, context.settings) if a.released and a.released.by == by]
+    own = [a.batch_id for a in pipeline.released(context.home, known) if a.released and a.released.by == by]
     if own:
         raise click.UsageError(f"{by} 是放行人，不能批准自己放行的批次：{'、'.join(own)}；请由另一人批准")
-    return pipeline.Approval(APPROVED, reason, by, context.clock.now().isoformat())
+    return pipeline.Approval(APPROVED, reason, by, context.given.clock.now().isoformat())
 
 
 def settle(
@@ -143,17 +141,17 @@ def settle(
     Return the accounts that changed, the snapshot, the failures, and the released batches that wait for somebody's
     approval. whole: data sets of which everything was done.
     """
-    failures = failures or pipeline.Failures(context.settings, context.clock)
-    changed = pipeline.retry_waiting(known, context.settings, context.clock, failures)
+    failures = failures or pipeline.Failures(context.home)
+    changed = pipeline.retry_waiting(context.home, known, failures)
     snapshot = None
     with failures.of_publication():
-        snapshot = pipeline.publish(known, context.settings, context.clock, approval)
+        snapshot = pipeline.publish(context.home, known, approval)
     answer_all(context, known, failures)
     failures.tell(whole)
     again = {a.batch_id: pipeline.as_account(a) for a in changed}
     awaiting = [
         {"dataset": a.dataset, "batch_id": a.batch_id, "released": as_json(a.released)}
-        for a in pipeline.released(known, context.settings)
+        for a in pipeline.released(context.home, known)
     ]
     return {
         "batches": list(again.values()),
@@ -168,7 +166,7 @@ def answer_all(context: "Context", known: Mapping[str, Contract], failures: Fail
     for _, contract in sorted(known.items()):
         done: list[Answered] = []
         with failures.of(contract, "反馈"):
-            done = pipeline.answer(contract, context.settings, context.clock)
+            done = pipeline.answer(context.home, contract)
         for answered in done:
             with failures.of(contract, "反馈", answered.batch_id):
                 if answered.problem:
@@ -187,7 +185,7 @@ def _ingest_all(
 ) -> list[dict[str, Any]]:
     waiting: list[Batch] = []
     with failures.of(contract, "查找待处理批次"):
-        waiting = pipeline.pending(contract, context.settings)
+        waiting = pipeline.pending(context.home, contract)
     return [account for landed in waiting for account in _ingest(context, contract, landed, progress, task, failures)]
 
 
@@ -200,7 +198,7 @@ def _ingest(
         progress.update(task, description=f"{contract.title}：{name} {landed.delivery}")
 
     with failures.of(contract, "处理批次", f"{landed.delivery}（{landed.batch_id}）"):
-        return [pipeline.ingest(contract, landed, context.settings, context.clock, step)]
+        return [pipeline.ingest(context.home, contract, landed, step)]
     return []
 
 

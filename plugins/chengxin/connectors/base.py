@@ -1,6 +1,5 @@
 """What every connector promises, and how connections are named, found and shown without their secrets."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,8 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.secrets import NO_ADDRESS, is_connection_name
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.facts import Delivery
-from chengxin.settings import Settings, secret
+from chengxin.home import Home
+from chengxin.settings import secret
 
 
 class Options(BaseModel):
@@ -34,16 +34,14 @@ class Connector(Protocol):
     def options(self, contract: Contract) -> Options:
         """Read the contract's delivery options; raise ContractError when they do not fit this shape."""
 
-    def discover(self, contract: Contract, settings: Settings, cursor: dict[str, Any]) -> list[Delivery]:
+    def discover(self, home: Home, contract: Contract, cursor: dict[str, Any]) -> list[Delivery]:
         """List what the source offers beyond `cursor`, by offered_at, then name. Writes nothing but a `pull` folder.
 
         cursor: the locator of the newest landed batch of the data set, empty before the first.
         Raises SourceUnavailable.
         """
 
-    def fetch(
-        self, delivery: Delivery, contract: Contract, settings: Settings, target: Path
-    ) -> Mapping[str, int] | None:
+    def fetch(self, home: Home, delivery: Delivery, contract: Contract, target: Path) -> Mapping[str, int] | None:
         """Stream the delivery's bytes, unchanged, into files directly under `target`.
 
         Return how many rows the source says that a file has, by its name, where it says so.
@@ -76,7 +74,7 @@ def connection_variable(name: str) -> str:
     return "CHENGXIN_CONN_" + re.sub(r"\W", "_", name).upper()
 
 
-def connection_url(name: str, environment: Mapping[str, str] = os.environ) -> str:
+def connection_url(name: str, environment: Mapping[str, str] | None = None) -> str:
     """Return the URL of a named connection; raise SourceUnavailable when the environment has none."""
     variable = connection_variable(name)
     url = given(variable, environment)
@@ -85,7 +83,7 @@ def connection_url(name: str, environment: Mapping[str, str] = os.environ) -> st
     return url
 
 
-def given(variable: str, environment: Mapping[str, str] = os.environ) -> str | None:
+def given(variable: str, environment: Mapping[str, str] | None = None) -> str | None:
     """Return a secret of a connection, from the variable or its file; raise SourceUnavailable for a missing file."""
     try:
         return secret(variable, environment)

@@ -25,9 +25,8 @@ from chengxin.connectors.files.names import gaps
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt
 from chengxin.facts import Batch, Delivery, LandedFile, TableFormat, as_json
-from chengxin.settings import Settings
+from chengxin.home import Home
 from chengxin.store.atomic import BUILDING, fsync_folder, read_json, sha256_file, sync_tree, write_json
-from chengxin.store.layout import Layout
 from chengxin.store.lock import held
 
 PAYLOAD = "payload"
@@ -44,10 +43,7 @@ _PRIVATE = ("path", "fingerprint", "touched", "files", "manifest", "pull")
 
 
 def offered(
-    contract: Contract,
-    settings: Settings,
-    since: datetime | None = None,
-    counted: Container[str] | None = None,
+    home: Home, contract: Contract, since: datetime | None = None, counted: Container[str] | None = None
 ) -> list[Delivery]:
     """Ask the source of a contract what it offers beyond what has surely landed already.
 
@@ -57,22 +53,18 @@ def offered(
     """
     if since is not None:
         at = since.isoformat()
-        found = connector_for(contract).discover(contract, settings, {"server_time": at, "watermark": at})
-        found += sent_back(contract, settings, found)
+        found = connector_for(contract).discover(home, contract, {"server_time": at, "watermark": at})
+        found += sent_back(home, contract, found)
         return [d for d in found if d.locator.get("live") or d.offered_at >= since]
-    found = connector_for(contract).discover(contract, settings, cursor(settings, contract.id, counted))
-    found += sent_back(contract, settings, found)
-    folder = Layout(settings.home).landing(contract.id, "")
+    found = connector_for(contract).discover(home, contract, cursor(home, contract.id, counted))
+    found += sent_back(home, contract, found)
+    folder = home.layout.landing(contract.id, "")
     seen = _seen(folder)
     return [delivery for delivery in found if _landed_as(folder, seen, delivery) is None]
 
 
 def land(
-    contract: Contract,
-    delivery: Delivery,
-    settings: Settings,
-    clock: Clock,
-    recognise: Callable[[Path], TableFormat | None] = lambda _: None,
+    home: Home, contract: Contract, delivery: Delivery, recognise: Callable[[Path], TableFormat | None] = lambda _: None
 ) -> Batch:
     """Fetch a delivery and make it a batch; return the earlier batch when its bytes have landed before.
 
@@ -84,7 +76,7 @@ def land(
     and later than all that has landed.
     Raises SourceUnavailable, DeliveryCorrupt; then nothing is left behind.
     """
-    layout = Layout(settings.home)
+    layout = home.layout
     folder = layout.landing(contract.id, "").resolve()
     with held(layout, f"landing-{contract.id}"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,11 +87,11 @@ def land(
             shutil.rmtree(stray) if stray.is_dir() else stray.unlink()
         building = folder / f"{BUILDING}delivery"
         try:
-            files = _fetch(contract, delivery, settings, building / PAYLOAD)
+            files = _fetch(home, contract, delivery, building / PAYLOAD)
             settled = _settled(building / PAYLOAD, delivery)
             single = len(files) == 1 and delivery.locator["connector"] == "file_drop"
             corrects = recognise(building / PAYLOAD / files[0].name) if single else None
-            batch = _as_batch(folder, contract, delivery, files, clock, building, corrects)
+            batch = _as_batch(folder, contract, delivery, files, home.clock, building, corrects)
         finally:
             shutil.rmtree(building, ignore_errors=True)
         if settled:
@@ -111,12 +103,12 @@ def land(
         return batch
 
 
-def batches(settings: Settings, dataset: str, but: Container[str] = ()) -> list[Batch]:
+def batches(home: Home, dataset: str, but: Container[str] = ()) -> list[Batch]:
     """Return the landed batches of a data set in the order in which they count: as of when, name, id.
 
     but: batches that are left out, unread.
     """
-    folder = Layout(settings.home).landing(dataset, "")
+    folder = home.layout.landing(dataset, "")
     return sorted(_receipts(folder, but), key=lambda b: (b.as_of, b.delivery, b.batch_id))
 
 
@@ -125,24 +117,24 @@ def arrived_at(receipt: Mapping[str, Any]) -> datetime:
     return datetime.fromisoformat((receipt.get("locator") or {}).get("arrived") or receipt["received_at"])
 
 
-def arrived_on(settings: Settings, batch: Batch) -> date:
+def arrived_on(home: Home, batch: Batch) -> date:
     """Return the Shanghai day on which a batch reached us; its terms count from there."""
-    locator = _receipt(Layout(settings.home).landing(batch.dataset, batch.batch_id) / RECEIPT)[1]
+    locator = _receipt(home.layout.landing(batch.dataset, batch.batch_id) / RECEIPT)[1]
     arrived = datetime.fromisoformat(locator["arrived"]) if locator.get("arrived") else batch.received_at
     return arrived.astimezone(SHANGHAI).date()
 
 
-def landed(settings: Settings, dataset: str, batch_id: str) -> Batch:
+def landed(home: Home, dataset: str, batch_id: str) -> Batch:
     """Return one landed batch; raise DeliveryCorrupt when its receipt is damaged, FileNotFoundError without one."""
     if Path(batch_id).name != batch_id or batch_id.startswith("."):
         raise FileNotFoundError(batch_id)  # no name of a batch
-    return _read_receipt(Layout(settings.home).landing(dataset, batch_id) / RECEIPT)
+    return _read_receipt(home.layout.landing(dataset, batch_id) / RECEIPT)
 
 
-def cursor(settings: Settings, dataset: str, counted: Container[str] | None = None) -> dict[str, Any]:
+def cursor(home: Home, dataset: str, counted: Container[str] | None = None) -> dict[str, Any]:
     """Return where the newest landed pull of a data set (of those `counted`) stopped; empty before the first."""
-    folder = Layout(settings.home).landing(dataset, "")
-    for batch in reversed(batches(settings, dataset)):
+    folder = home.layout.landing(dataset, "")
+    for batch in reversed(batches(home, dataset)):
         if counted is not None and batch.batch_id not in counted:
             continue
         locator = _receipt(folder / batch.batch_id / RECEIPT)[1]
@@ -151,26 +143,26 @@ def cursor(settings: Settings, dataset: str, counted: Container[str] | None = No
     return {}
 
 
-def missing(contract: Contract, settings: Settings, offered: Sequence[Delivery] = ()) -> list[str]:
+def missing(home: Home, contract: Contract, offered: Sequence[Delivery] = ()) -> list[str]:
     """Say in Chinese which numbers of a data set's sequence have not arrived, counting what is offered now."""
     if "{seq}" not in str(contract.delivery.options.get("pattern", "")):
         return []
-    folder = Layout(settings.home).landing(contract.id, "")
-    locators = [_receipt(folder / b.batch_id / RECEIPT)[1] for b in batches(settings, contract.id)]
+    folder = home.layout.landing(contract.id, "")
+    locators = [_receipt(folder / b.batch_id / RECEIPT)[1] for b in batches(home, contract.id)]
     locators += [d.locator for d in offered]
     numbers = [(str(at.get("period") or ""), at["seq"]) for at in locators if at.get("seq") is not None]
     return gaps(numbers, contract.delivery.options.get("sequence", "per_date"))
 
 
-def payload(settings: Settings, batch: Batch) -> list[Path]:
+def payload(home: Home, batch: Batch) -> list[Path]:
     """Return the received files of a batch, in the order of their names."""
-    folder = Layout(settings.home).landing(batch.dataset, batch.batch_id) / PAYLOAD
+    folder = home.layout.landing(batch.dataset, batch.batch_id) / PAYLOAD
     return [folder / file.name for file in batch.files]
 
 
-def verify_landed(settings: Settings, batch: Batch) -> list[str]:
+def verify_landed(home: Home, batch: Batch) -> list[str]:
     """Compare the bytes on disk with the receipt; return what is wrong, in Chinese."""
-    folder = Layout(settings.home).landing(batch.dataset, batch.batch_id)
+    folder = home.layout.landing(batch.dataset, batch.batch_id)
     problems = []
     for file in batch.files:
         path = folder / PAYLOAD / file.name
@@ -196,9 +188,9 @@ def payload_digest(files: tuple[LandedFile, ...]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _fetch(contract: Contract, delivery: Delivery, settings: Settings, target: Path) -> tuple[LandedFile, ...]:
+def _fetch(home: Home, contract: Contract, delivery: Delivery, target: Path) -> tuple[LandedFile, ...]:
     target.mkdir(parents=True)
-    rows = connector_named(delivery.locator["connector"]).fetch(delivery, contract, settings, target) or {}
+    rows = connector_named(delivery.locator["connector"]).fetch(home, delivery, contract, target) or {}
     files = tuple(
         LandedFile(p.name, p.stat().st_size, sha256_file(p), rows.get(p.name)) for p in sorted(target.iterdir())
     )
@@ -235,16 +227,16 @@ def _as_batch(
         as_of = _after_namesakes(folder, delivery, as_of)
     batch_id = _batch_id(folder, contract.id, as_of, digest)
     batch = Batch(
-        contract.id,
-        batch_id,
-        mode,
-        delivery.origin,
-        delivery.name,
-        clock.now(),
-        as_of,
-        files,
-        restates,
-        corrects,
+        dataset=contract.id,
+        batch_id=batch_id,
+        mode=mode,
+        origin=delivery.origin,
+        delivery=delivery.name,
+        received_at=clock.now(),
+        as_of=as_of,
+        files=files,
+        restates=restates,
+        corrects=corrects,
     )
     locator = {k: v for k, v in delivery.locator.items() if k not in _PRIVATE}
     more = {"payload_sha256": digest, "locator": locator}

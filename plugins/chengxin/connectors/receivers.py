@@ -4,7 +4,6 @@ The same answer may be handed over twice, when a run was killed in between: it b
 that has it is left as it is, and a callback is told the id in the header Idempotency-Key.
 """
 
-import os
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ from chengxin.connectors.files.corrections import answer_folder
 from chengxin.connectors.files.places import LocalPlace, Place, inbox, outbox_of
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
-from chengxin.settings import Settings
+from chengxin.home import Home
 from chengxin.store.atomic import read_json
-from chengxin.store.privacy import GROUP, outbox_group
+from chengxin.store.privacy import GROUP
 
 RECEIPT = "回执.json"
 TABLE_COLUMNS = (
@@ -33,7 +32,7 @@ TABLE_KEYS = ("反馈编号", "序号")
 ROWS_A_POST = 1_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """One answer, ready to go. id: what a receiver knows it by; name: of its folder, for people.
 
@@ -61,14 +60,14 @@ class Answer:
 ROW_COLUMNS = ("category", "source_file", "source_row", "record", "column", "rule", "problem", "remedy")
 
 
-def hand_over(contract: Contract, answer: Answer, settings: Settings) -> str:
+def hand_over(home: Home, contract: Contract, answer: Answer) -> str:
     """Bring an answer to where the contract says; return the place in words, without secrets.
 
     Raises SourceUnavailable (try again) or ContractError.
     """
     match contract.feedback.to:
         case "file":
-            return _into_outbox(contract, answer, settings)
+            return _into_outbox(home, contract, answer)
         case "table":
             return _into_table(contract, answer)
         case "post":
@@ -77,22 +76,21 @@ def hand_over(contract: Contract, answer: Answer, settings: Settings) -> str:
             return "不送达（合同 feedback.to: none）"
 
 
-def outbox(settings: Settings) -> Path:
+def outbox(home: Home) -> Path:
     """Return the folder of all answers: CHENGXIN_OUTBOX, else `outbox` beside the inbox, so no answer is delivered."""
-    given = os.environ.get("CHENGXIN_OUTBOX")
-    if not given:
-        if outbox_group():
+    root = home.settings.outbox
+    if root is None:
+        if home.settings.outbox_group:
             raise ContractError(
                 f"设了 {GROUP}，而发件箱在数据目录之内，组里的人进不去；请用 CHENGXIN_OUTBOX 把发件箱设在数据目录之外"
             )
-        return inbox(settings).parent / "outbox"
-    root = Path(given).resolve()
+        return inbox(home).parent / "outbox"
     if not root.is_dir():
         raise SourceUnavailable("CHENGXIN_OUTBOX 指向的发件箱目录不存在；可能尚未挂载")
     return root
 
 
-def _into_outbox(contract: Contract, answer: Answer, settings: Settings) -> str:
+def _into_outbox(home: Home, contract: Contract, answer: Answer) -> str:
     wanted, delivery = contract.feedback, contract.delivery
     options = delivery.options if delivery.connector == "file_drop" else {}
     drop = posixpath.normpath(str(options.get("folder") or ".").lstrip("/") or ".")
@@ -103,10 +101,10 @@ def _into_outbox(contract: Contract, answer: Answer, settings: Settings) -> str:
         place, shown = outbox_of(str(far), drop, folder)
         where = f"连接“{far}”的 {shown}/{answer.name}"
     else:
-        folder, root = answer_folder(contract), outbox(settings)
+        folder, root = answer_folder(contract), outbox(home)
         if not (root / folder).resolve().is_relative_to(root):
             raise ContractError(f"合同 {contract.id} 的反馈目录“{folder}”在发件箱之外")
-        place, where = LocalPlace(root, folder), f"发件箱 {folder}/{answer.name}"
+        place, where = LocalPlace(root, folder, home.settings.outbox_group), f"发件箱 {folder}/{answer.name}"
     try:
         files = sorted(answer.files, key=lambda name: name == RECEIPT)
         place.put(answer.name, [answer.folder / name for name in files])

@@ -1,7 +1,6 @@
 """A first look at a source that has no contract yet: one page of an interface, some rows of a table. Lands nothing."""
 
 import csv
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from chengxin.connectors.database.session import reading
 from chengxin.connectors.http.auth import Request
 from chengxin.connectors.http.session import HttpConnection, HttpSession
 from chengxin.errors import SourceUnavailable
+from chengxin.settings import lent
 
 ROWS = "rows.csv"
 _NAME = "网址"  # as messages call it
@@ -76,9 +76,5 @@ def is_http(connection: str) -> bool:
 @contextmanager
 def _connection(url: str) -> Iterator[None]:
     """Name an address for a moment: sessions take theirs from the environment only."""
-    variable = connection_variable(_NAME)
-    os.environ[variable] = url
-    try:
+    with lent(connection_variable(_NAME), url):
         yield
-    finally:
-        del os.environ[variable]

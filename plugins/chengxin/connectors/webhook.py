@@ -1,11 +1,11 @@
 """Post one JSON document to an address of ours (alerts), signed where there is a key."""
 
 import hmac
-import os
 
 import requests
 
 from chengxin.errors import SourceUnavailable
+from chengxin.settings import authorities
 
 
 def post(address: str, body: bytes, key: str | None, *, seconds: float) -> None:
@@ -18,7 +18,7 @@ def post(address: str, body: bytes, key: str | None, *, seconds: float) -> None:
         headers["X-Chengxin-Signature"] = "sha256=" + hmac.digest(key.encode(), body, "sha256").hex()
     with requests.Session() as session:
         session.trust_env = False
-        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        session.verify = authorities() or True
         try:
             answer = session.post(address, data=body, headers=headers, timeout=seconds, allow_redirects=False)
         except requests.RequestException as error:

@@ -1,4 +1,4 @@
-"""Write docs/reference/ from the models: contract, JSON Schema, data dictionary, rules, code lists, data sets.
+"""Write docs/reference/ from the models: contract, schema, elements, kinds, rules, code lists, data sets, settings.
 
 `python -m chengxin.contracts.describe` writes the pages; with `--check` it only says which are out of date and exits 1.
 """
@@ -19,7 +19,7 @@ from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.rules import rules
 from chengxin.model.schema import PROVENANCE, ColumnSpec, kind_columns
-from chengxin.settings import PROJECT
+from chengxin.settings import PROJECT, Secret, variables
 from chengxin.store.atomic import write_bytes
 
 REFERENCE = PROJECT / "docs" / "reference"
@@ -47,6 +47,7 @@ def pages() -> dict[str, str]:
         "rules.md": rules_page(),
         "codelists.md": codelists_page(),
         "datasets.md": datasets_page(),
+        "settings.md": settings_page(),
     }
 
 
@@ -75,6 +76,24 @@ def contract_page() -> str:
             rows.append((f"`{key}`", _type_words(body), "必填" if needed else _default(body)))
         lines += [*_table(("键 key", "类型 type", "缺省 default"), rows), ""]
     return _text(lines)
+
+
+def settings_page() -> str:
+    """List the variables of the environment."""
+    lines = _head("环境变量 Settings", "程序读取的全部环境变量；`chengxin --help` 中的选项优先。")
+    lines += [
+        "A secret may be a file: `<VARIABLE>_FILE` names it, or it lies under the name of the variable in the folder",
+        "`CHENGXIN_CREDENTIALS`. `CHENGXIN_CONN_<NAME>` holds the URL of a connection that a contract names, and is a",
+        "secret too ([adding-a-source](../adding-a-source.md)). A value that makes no sense stops the command.",
+        "",
+    ]
+    rows = []
+    for field, variable, kind in variables():
+        is_secret = kind is Secret or field == "token_key"
+        rows.append(
+            (f"`{variable.name}`", variable.default or "—", variable.meaning + ("; a secret" if is_secret else ""))
+        )
+    return _text([*lines, *_table(("变量 variable", "缺省 default", "含义 meaning"), rows)])
 
 
 def elements_page() -> str:

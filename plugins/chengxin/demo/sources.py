@@ -21,6 +21,7 @@ from chengxin.demo.rounds import Delivered, before_renaming, deliveries
 from chengxin.demo.timetable import CUT_OFF_KIND, Timetable
 from chengxin.demo.world import Sizes, World, make_world
 from chengxin.demo.writers import file_bytes, objects
+from chengxin.home import Home
 from chengxin.model.working_days import working_days
 from chengxin.publishing.open_tier import key as open_key
 from chengxin.store.atomic import read_json, write_bytes, write_json
@@ -44,28 +45,28 @@ class DemoSources:
     rows: dict[str, int]
 
 
-def make_demo(home: Path, contracts: Iterable[Contract], *, seed: int = SEED, round: int) -> DemoSources:  # noqa: A002
+def make_demo(home: Home, contracts: Iterable[Contract], *, seed: int = SEED, round: int) -> DemoSources:  # noqa: A002
     """Write what the sources deliver in a round (1 or 2), in full size. Run again over a home, the same bytes.
 
     The home gets a key of its own for the open tier, so that persons can be shown there.
     """
-    open_key.make(home)
+    open_key.make(home.settings.home)
     return write_sources(home, contracts, seed=seed, number=round, sizes=Sizes())
 
 
 def write_sources(
-    home: Path, contracts: Iterable[Contract], *, seed: int = SEED, number: int, sizes: Sizes
+    home: Home, contracts: Iterable[Contract], *, seed: int = SEED, number: int, sizes: Sizes
 ) -> DemoSources:
     """Write the deliveries of round `number` for a world of the given sizes.
 
     They are dated from the instant at which the demo of this home was first made (the clock, or CHENGXIN_NOW), which
     stands in `<home>/demo`.
     """
-    home = home.resolve()
-    world, timetable = _world(seed, sizes), _timetable(home)
+    folder = home.settings.home.resolve()
+    world, timetable = _world(seed, sizes), _timetable(folder, home.clock)
     world = before_renaming(world) if number == 1 else world
-    environment = {"CHENGXIN_INBOX": str(home / "inbox")}
-    (home / "inbox").mkdir(parents=True, exist_ok=True)
+    environment = {"CHENGXIN_INBOX": str(folder / "inbox")}
+    (folder / "inbox").mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     connections: set[str] = set()
     rows: dict[str, int] = {}
@@ -75,17 +76,17 @@ def write_sources(
         if isinstance(options, HttpApiOptions):
             connections.add(options.connection)
         if isinstance(options, DatabaseOptions):
-            environment |= _staging(home, options)
+            environment |= _staging(folder, options)
         if not delivered:
             continue
         rows[contract.id] = sum(len(part) for _, part in delivered)
         if isinstance(options, FileDropOptions):
-            files += _drop(home / "inbox", contract, options, delivered, timetable)
+            files += _drop(folder / "inbox", contract, options, delivered, timetable)
         elif isinstance(options, HttpApiOptions):
-            _offer(_interfaces(home), contract, options, delivered[-1][1])
+            _offer(_interfaces(folder), contract, options, delivered[-1][1])
         elif isinstance(options, DatabaseOptions):
-            _stage(home / "demo" / f"{options.connection}.db", options, delivered[-1][1], number)
-    return DemoSources(home, environment, tuple(files), _interfaces(home), tuple(sorted(connections)), rows)
+            _stage(folder / "demo" / f"{options.connection}.db", options, delivered[-1][1], number)
+    return DemoSources(folder, environment, tuple(files), _interfaces(folder), tuple(sorted(connections)), rows)
 
 
 def made_sources(home: Path, contracts: Iterable[Contract]) -> DemoSources | None:
@@ -114,11 +115,11 @@ def _world(seed: int, sizes: Sizes) -> World:
     return make_world(seed, sizes)
 
 
-def _timetable(home: Path) -> Timetable:
+def _timetable(home: Path, clock: Clock) -> Timetable:
     """Return when the departments of this home deliver; the first call decides it."""
     path = home / "demo" / "timetable.json"
     if not path.exists():
-        write_json(path, {"now": Clock.from_environment().now().isoformat()})
+        write_json(path, {"now": clock.now().isoformat()})
     return Timetable(datetime.fromisoformat(read_json(path)["now"]))
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from chengxin import __version__
-from chengxin.clock import Clock
 from chengxin.connectors.receivers import RECEIPT, hand_over
 from chengxin.contracts.derivation import replayed
 from chengxin.contracts.models import Contract
@@ -22,9 +21,9 @@ from chengxin.facts import Batch, Verdict
 from chengxin.feedback import package
 from chengxin.feedback.outcomes import Outcome, accounts, ended, waited_out
 from chengxin.feedback.receipt import Settling, body, settling
+from chengxin.home import Home
 from chengxin.records import closings
 from chengxin.records.refused import OpenRefusals, Refusals, Standing
-from chengxin.settings import Settings
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
 from chengxin.store.lock import held
@@ -33,7 +32,7 @@ log = logging.getLogger(__name__)
 SENT = "sent.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answered:
     """The newest answer to a batch. sent: where it went, None when not yet; problem: why not, in Chinese."""
 
@@ -45,16 +44,15 @@ class Answered:
     problem: str | None = None
 
 
-def refusals(contract: Contract, outcomes: Sequence[Outcome], settings: Settings) -> Refusals:
+def refusals(home: Home, contract: Contract, outcomes: Sequence[Outcome]) -> Refusals:
     """Return the refused rows of a data set. outcomes: all its batches that have one, in order."""
     accounts = {o.batch.batch_id: o.account for o in outcomes if o.account}
-    return Refusals(contract, [o.batch for o in outcomes], accounts, settings)
+    return Refusals(home, contract, [o.batch for o in outcomes], accounts)
 
 
 def answer(
+    home: Home,
     contract: Contract,
-    settings: Settings,
-    clock: Clock,
     judged: Callable[[Batch], Verdict | None],
     *,
     again: Sequence[str] = (),
@@ -64,23 +62,23 @@ def answer(
     judged: as of `outcomes.ended`. again: batches whose newest answer is handed over once more, though that was done.
     Raise NotAnswered, after all others, where the answer of some batch cannot be made.
     """
-    layout = Layout(settings.home)
+    layout = home.layout
     with held(layout, f"feedback-{contract.id}"):
         settled = closings.digest(closings.in_force(closings.read(layout, contract.id)))
-        today, failed = clock.today(), dict[str, str]()
-        state = _state(contract, accounts(contract, settings, judged), settled, waited_out(contract, settings, today))
+        today, failed = home.clock.today(), dict[str, str]()
+        state = _state(contract, accounts(home, contract, judged), settled, waited_out(home, contract, today))
         known, unsent = _marked(layout, contract)
         if known == state and not again and not unsent:
             return []
-        outcomes = ended(contract, settings, judged)
-        fresh = set() if known == state else _build(contract, outcomes, settings, today, failed)
+        outcomes = ended(home, contract, judged)
+        fresh = set() if known == state else _build(home, contract, outcomes, today, failed)
         due = [o.batch.batch_id for o in outcomes if replayed(o.batch) is None]
         done = []
         for batch_id in due:
             folder = newest(layout, contract.id, batch_id)
             if folder and (batch_id in again or batch_id in fresh or not (folder / SENT).exists()):
                 with _kept(batch_id, failed):
-                    done.append(_send(contract, folder, settings, clock))
+                    done.append(_send(home, contract, folder))
         if failed:
             raise NotAnswered("；".join(f"批次 {b} 的反馈没有做成：{said}" for b, said in failed.items()))
         left = [a.batch_id for a in done if a.sent is None]
@@ -121,18 +119,18 @@ def newest(layout: Layout, dataset: str, batch_id: str) -> Path | None:
     return found[-1].parent if found else None
 
 
-def answers(contract: Contract, settings: Settings, batch_ids: Sequence[str]) -> list[Answered]:
+def answers(home: Home, contract: Contract, batch_ids: Sequence[str]) -> list[Answered]:
     """Return the newest answers to these batches as they are; nothing is built or sent."""
-    folders = (newest(Layout(settings.home), contract.id, b) for b in batch_ids)
+    folders = (newest(home.layout, contract.id, b) for b in batch_ids)
     return [_shown(f) for f in folders if f]
 
 
 def _build(
-    contract: Contract, outcomes: Sequence[Outcome], settings: Settings, today: date, failed: dict[str, str]
+    home: Home, contract: Contract, outcomes: Sequence[Outcome], today: date, failed: dict[str, str]
 ) -> set[str]:
     """Build a new revision for every batch whose receipt has changed; return their ids. failed: why one could not."""
-    layout = Layout(settings.home)
-    all_refusals = refusals(contract, outcomes, settings)
+    layout = home.layout
+    all_refusals = refusals(home, contract, outcomes)
     fresh: set[str] = set()
     with ExitStack() as stack:
         rows: OpenRefusals | None = None
@@ -156,24 +154,26 @@ def _build(
                     rows = stack.enter_context(all_refusals.opened())
                 revision = int(last.name) + 1 if last else 0
                 target = layout.home / "feedback" / contract.id / batch_id / f"{revision:04d}"
-                parts, contact = all_refusals.parts(batch_id), settings.contact
+                parts, contact = all_refusals.parts(batch_id), home.settings.contact
                 package.build(target, now, revision, outcome, rows, parts, all_refusals.keys, contact, before)
                 fresh.add(batch_id)
     return fresh
 
 
-def _send(contract: Contract, folder: Path, settings: Settings, clock: Clock) -> Answered:
+def _send(home: Home, contract: Contract, folder: Path) -> Answered:
     """Hand one answer over. A receiver that does not answer is no failure of the run: the next one tries again."""
     try:
-        place = hand_over(contract, package.read(folder), settings)
+        place = hand_over(home, contract, package.read(folder))
     except ChengxinError as error:
         log.warning("反馈 %s 未送达，下次运行时再送：%s", folder.parent.name, error)
         return _shown(folder, str(error))
-    atomic.write_json(folder / SENT, {"place": place, "at": clock.now().isoformat()})
+    atomic.write_json(folder / SENT, {"place": place, "at": home.clock.now().isoformat()})
     return _shown(folder)
 
 
 def _shown(folder: Path, problem: str | None = None) -> Answered:
     receipt = atomic.read_json(folder / RECEIPT)
     sent = atomic.read_json(folder / SENT)["place"] if (folder / SENT).exists() else None
-    return Answered(receipt["batch_id"], receipt["id"], receipt, folder, sent, problem)
+    return Answered(
+        batch_id=receipt["batch_id"], id=receipt["id"], receipt=receipt, folder=folder, sent=sent, problem=problem
+    )

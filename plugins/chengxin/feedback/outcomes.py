@@ -8,13 +8,12 @@ from typing import Any
 from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
 from chengxin.facts import COUNTS, Admission, Batch, StandardBatch, Verdict
+from chengxin.home import Home
 from chengxin.records import journal
-from chengxin.settings import Settings
 from chengxin.store import atomic
-from chengxin.store.layout import Layout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What became of a batch. account: None while it is held; counts: as of COUNTS, adding up.
 
@@ -31,15 +30,15 @@ class Outcome:
     superseded: str | None = None
 
 
-def ended(contract: Contract, settings: Settings, judged: Callable[[Batch], Verdict | None]) -> list[Outcome]:
+def ended(home: Home, contract: Contract, judged: Callable[[Batch], Verdict | None]) -> list[Outcome]:
     """Return the outcomes of landed batches that are admitted or held, in order.
 
     judged: the verdict of a batch under the present contract; None when it is still to be judged.
     """
-    layout = Layout(settings.home)
+    layout = home.layout
     admissions = journal.admissions(layout)
     accounts = journal.latest(admissions)
-    batches = landing.batches(settings, contract.id)
+    batches = landing.batches(home, contract.id)
     superseded = _superseded(batches, [a for a in admissions if a.dataset == contract.id])
     found = []
     for batch in batches:
@@ -51,29 +50,39 @@ def ended(contract: Contract, settings: Settings, judged: Callable[[Batch], Verd
         summary = StandardBatch(**atomic.read_json(layout.standard(contract.id, batch.batch_id) / "summary.json"))
         known = asdict(account) if account else {"received": summary.received, "quarantined": summary.received}
         counts = {name: int(known.get(name, 0)) for name in COUNTS}
-        arrived, by = landing.arrived_on(settings, batch), superseded.get(batch.batch_id)
-        found.append(Outcome(batch, account, counts, summary, verdict, arrived, by))
+        arrived, by = landing.arrived_on(home, batch), superseded.get(batch.batch_id)
+        found.append(
+            Outcome(
+                batch=batch,
+                account=account,
+                counts=counts,
+                summary=summary,
+                verdict=verdict,
+                arrived=arrived,
+                superseded=by,
+            )
+        )
     return found
 
 
-def accounts(contract: Contract, settings: Settings, judged: Callable[[Batch], Verdict | None]) -> list[list[Any]]:
+def accounts(home: Home, contract: Contract, judged: Callable[[Batch], Verdict | None]) -> list[list[Any]]:
     """Return what tells the outcomes of `ended` from others: [batch, revision], [held batch, digest of its verdict].
 
     Reads no file of an admitted batch.
     """
-    mine = (a for a in journal.admissions(Layout(settings.home)) if a.dataset == contract.id)
+    mine = (a for a in journal.admissions(home.layout) if a.dataset == contract.id)
     admitted = {a.batch_id: a.revision for a in mine}
-    open_ones = landing.batches(settings, contract.id, but=admitted)
+    open_ones = landing.batches(home, contract.id, but=admitted)
     held = [[b.batch_id, v.digest] for b in open_ones if (v := judged(b)) is not None and v.status == "hold"]
     return [*map(list, admitted.items()), *held]
 
 
-def waited_out(contract: Contract, settings: Settings, today: date) -> list[str]:
+def waited_out(home: Home, contract: Contract, today: date) -> list[str]:
     """Return the batches with rows that have waited for their subject as long as the contract says."""
-    newest = journal.latest(journal.admissions(Layout(settings.home)))
+    newest = journal.latest(journal.admissions(home.layout))
     waiting = [b for (dataset, b), a in newest.items() if dataset == contract.id and a.unlinked]
-    landed = (landing.landed(settings, contract.id, b) for b in waiting)
-    return [b.batch_id for b in landed if today > wait_until(contract, landing.arrived_on(settings, b))]
+    landed = (landing.landed(home, contract.id, b) for b in waiting)
+    return [b.batch_id for b in landed if today > wait_until(contract, landing.arrived_on(home, b))]
 
 
 def wait_until(contract: Contract, arrived: date) -> date:

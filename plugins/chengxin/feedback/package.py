@@ -198,7 +198,7 @@ def read(folder: Path) -> Answer:
     receipt = atomic.read_json(folder / RECEIPT)
     name = f"{readable(receipt['delivery'])}-反馈-{_short(receipt['batch_id'])}-{receipt['revision'] + 1}"
     files = (PAGE, RECEIPT, *receipt["files"])
-    return Answer(receipt["id"], name, folder, files, ROWS, receipts.summary(receipt))
+    return Answer(id=receipt["id"], name=name, folder=folder, files=files, rows=ROWS, summary=receipts.summary(receipt))
 
 
 def readable(delivery: str) -> str:

@@ -24,11 +24,10 @@ from chengxin.errors import ChengxinError
 from chengxin.facts import Batch, LandedFile
 from chengxin.feedback.answers import refusals
 from chengxin.feedback.outcomes import Outcome
+from chengxin.home import Home
 from chengxin.parsing.archives import sources
 from chengxin.parsing.reader import plan, read
 from chengxin.records.refused import OpenRefusals
-from chengxin.settings import Settings
-from chengxin.store.layout import Layout
 from chengxin.store.scratch import scratch
 
 log = logging.getLogger(__name__)
@@ -46,61 +45,57 @@ class Replayed(NamedTuple):
 LINES = pa.schema([("source_file", pa.string()), ("source_row", pa.int64()), ("line", pa.string())])
 
 
-def replay(
-    contract: Contract, outcomes: Sequence[Outcome], settings: Settings, only: str | None = None
-) -> list[Replayed]:
+def replay(home: Home, contract: Contract, outcomes: Sequence[Outcome], only: str | None = None) -> list[Replayed]:
     """Land the open refused rows of admitted batches that pass under the present contract; tell of each such batch.
 
     only: this batch alone.
     """
     done: list[Replayed] = []
-    everything = refusals(contract, outcomes, settings)
+    everything = refusals(home, contract, outcomes)
     if not everything.refused:
         return done
-    with everything.opened() as rows, scratch(Layout(settings.home).work) as folder:
+    with everything.opened() as rows, scratch(home.layout.work) as folder:
         standing = rows.standing()
         for outcome in outcomes:
             batch = outcome.batch
             state = standing.get(batch.batch_id)
             if outcome.account and state and state.open and only in {None, batch.batch_id}:
                 work = folder / str(len(done))
-                done.append(Replayed(batch.batch_id, state.open, *_replay(contract, batch, rows, work, settings)))
+                done.append(Replayed(batch.batch_id, state.open, *_replay(home, contract, batch, rows, work)))
     return done
 
 
-def _replay(
-    contract: Contract, batch: Batch, rows: OpenRefusals, work: Path, settings: Settings
-) -> tuple[int, Batch | None]:
+def _replay(home: Home, contract: Contract, batch: Batch, rows: OpenRefusals, work: Path) -> tuple[int, Batch | None]:
     payload, lines = work / "payload", work / "lines.parquet"
     payload.mkdir(parents=True)
     with pq.ParquetWriter(lines, LINES) as writer:
         damaged = _kept_lines(rows, batch.batch_id, writer)
         if damaged.num_rows:
-            _read_again(contract, batch, damaged, work / "unpacked", writer, settings)
+            _read_again(home, contract, batch, damaged, work / "unpacked", writer)
     write_lines(rows.ordered(lines), payload)
     names = sorted(p.name for p in payload.iterdir())
     if not names:
         return 0, None
     files = tuple(LandedFile(n, (payload / n).stat().st_size, "") for n in names)
     trial = Batch(
-        batch.dataset,
-        batch.batch_id,
-        "incremental",
-        REPLAY + batch.batch_id,
-        batch.delivery,
-        batch.received_at,
-        batch.as_of,
-        files,
+        dataset=batch.dataset,
+        batch_id=batch.batch_id,
+        mode="incremental",
+        origin=REPLAY + batch.batch_id,
+        delivery=batch.delivery,
+        received_at=batch.received_at,
+        as_of=batch.as_of,
+        files=files,
     )
     tried = standardising.run(
-        contract_for(contract, trial), trial, payload, work / "standard", workers=settings.workers
+        contract_for(contract, trial), trial, payload, work / "standard", workers=home.settings.workers
     )
     if tried.mismatch:
         log.warning("%s：按现行合同无法重放：%s", batch.batch_id, tried.mismatch)
     if not tried.passed:
         return 0, None
     passed = sorted((work / "standard").glob("standard-*.parquet"))
-    return tried.passed, land_replay(batch, lambda target: write_lines(rows.ordered(lines, passed), target), settings)
+    return tried.passed, land_replay(home, batch, lambda target: write_lines(rows.ordered(lines, passed), target))
 
 
 def _kept_lines(rows: OpenRefusals, batch_id: str, writer: pq.ParquetWriter) -> pa.Table:
@@ -115,12 +110,12 @@ def _kept_lines(rows: OpenRefusals, batch_id: str, writer: pq.ParquetWriter) -> 
 
 
 def _read_again(
-    contract: Contract, batch: Batch, damaged: pa.Table, unpacked: Path, writer: pq.ParquetWriter, settings: Settings
+    home: Home, contract: Contract, batch: Batch, damaged: pa.Table, unpacked: Path, writer: pq.ParquetWriter
 ) -> None:
     """Read damaged lines from the received files under the present contract; write those that are rows now."""
     spec = contract_for(contract, batch).file
     try:
-        for source in sources(landing.payload(settings, batch), spec, settings.limits, unpacked):
+        for source in sources(landing.payload(home, batch), spec, home.limits, unpacked):
             wanted = damaged.filter(pc.equal(damaged["source_file"], source.name))["source_row"].combine_chunks()
             for piece in plan(source.path, spec) if len(wanted) else ():
                 for chunk in read(piece, spec):

@@ -78,7 +78,7 @@ class Outcome:
         return self.undone_accepted + self.undone_duplicate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Linking:
     """Everything linking one batch needs. `order` is the place its admission will take in the journal.
 

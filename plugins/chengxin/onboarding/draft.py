@@ -43,7 +43,7 @@ class Wishes:
     department: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Draft:
     """A proposed contract and why it is as it is.
 
@@ -111,7 +111,19 @@ def draft(sample: Sample, contracts: Mapping[str, Contract], wishes: Wishes) -> 
     if not clear:
         body["kind"] = UNDECIDED
     notes = (*_siblings(chosen, contracts), *_of_table(sample, chosen))
-    return Draft(body, sample, chosen, tuple(ranked), clear, units, words, bool(wishes.kind), refused, notes, lacks)
+    return Draft(
+        body=body,
+        sample=sample,
+        chosen=chosen,
+        proposals=tuple(ranked),
+        clear=clear,
+        units=units,
+        words=words,
+        given=bool(wishes.kind),
+        refused=refused,
+        notes=notes,
+        lacks=lacks,
+    )
 
 
 def _siblings(chosen: Proposal, contracts: Mapping[str, Contract]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ _AS_WELL = 0.05  # another element whose spelling is so near is meant as well as
 _CODE_TYPES = ("uscc", "person_doc")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Match:
     """One column's proposal. element None = undecided; sure False = a person should look; hints: elements it may be.
 
@@ -198,26 +198,58 @@ def _decided(pair: _Pair, evidence: Evidence, pairs: Sequence[_Pair], taken: Map
         passing = min(1.0, passing + sum(share for _, share in others))
     one_of = (pair.element, *(element for element, _ in others)) if others else ()
     sure &= not doubts and not others
-    return Match(pair.header, pair.element, pair.rank, passing, why, sure, date_form=form, one_of=one_of)
+    return Match(
+        header=pair.header,
+        element=pair.element,
+        score=pair.rank,
+        passing=passing,
+        why=why,
+        sure=sure,
+        date_form=form,
+        one_of=one_of,
+    )
 
 
 def _undecided(header: str, evidence: Evidence, pairs: Sequence[_Pair], taken: Mapping[str, str], kind: Kind) -> Match:
     named = [p for p in pairs if p.likeness >= EXACT]
     if _is_nested(evidence):
-        return Match(header, None, 0.0, None, "值是 JSON 的对象或数组，不是一个值：请部门展开成单独的字段", False)
+        return Match(
+            header=header,
+            element=None,
+            score=0.0,
+            passing=None,
+            why="值是 JSON 的对象或数组，不是一个值：请部门展开成单独的字段",
+            sure=False,
+        )
     if named and named[0].is_refuted:
         first = named[0]
         why = f"列名像 {first.element.id}（{first.element.title}），但只有 {percent(first.passing)} 通过校验"
         if first.element.type == "date" and evidence.matching(_DAY_OR_MONTH_FIRST) > REFUTED:
             why += "：像“月/日/年”或“日/月/年”，看不出先后，请部门改按 2024-01-31 报送"
-        return Match(header, None, 0.0, first.passing, why, False, _hints(evidence, kind, taken))
+        return Match(
+            header=header,
+            element=None,
+            score=0.0,
+            passing=first.passing,
+            why=why,
+            sure=False,
+            hints=_hints(evidence, kind, taken),
+        )
     if named and named[0].element.id in taken:
         first = named[0]
         why = f"与“{taken[first.element.id]}”同为 {first.element.id}（{first.element.title}），只能取一列"
-        return Match(header, None, 0.0, None, why, False)
+        return Match(header=header, element=None, score=0.0, passing=None, why=why, sure=False)
     likely = tuple(p.element.id for p in pairs if not p.is_refuted and p.element.id not in taken)[:3]
     why = "列名没有把握" if likely else "没有相近的数据元"
-    return Match(header, None, 0.0, None, why, False, likely or _hints(evidence, kind, taken))
+    return Match(
+        header=header,
+        element=None,
+        score=0.0,
+        passing=None,
+        why=why,
+        sure=False,
+        hints=likely or _hints(evidence, kind, taken),
+    )
 
 
 def _hints(evidence: Evidence, kind: Kind, taken: Mapping[str, str]) -> tuple[str, ...]:

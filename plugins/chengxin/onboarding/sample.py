@@ -20,7 +20,7 @@ from chengxin.parsing.archive_members import PACKED, SUFFIXES
 from chengxin.parsing.archives import sources
 from chengxin.parsing.formats import describe
 from chengxin.parsing.reader import above, plan, read
-from chengxin.settings import Limits
+from chengxin.settings import Settings
 
 ROWS = 5_000  # of a sample
 _FIELD = re.compile("[A-Za-z_]{1,30}")  # the name of a field; others may be somebody's, or a number
@@ -30,7 +30,7 @@ _URL = ("http://", "https://")
 _NAMED = "connection:"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sample:
     """Some rows of a source, as text, and how it is read.
 
@@ -75,15 +75,15 @@ def _file(path: Path, scratch: Path) -> Sample:
         notes.append(f"其中 {'、'.join(other[:5])} 的列名不同：请用 member 只留同一种文件，其余另写合同，否则整批暂停")
     found = _sampled(inside[0].path, path.name, delivery, scratch, tuple(notes))
     return Sample(
-        found.name, found.spec | ({"member": member} if member else {}), delivery, found.table,
-        found.whole and len(inside) == 1, found.damaged, found.notes, found.unit,
+        name=found.name, spec=found.spec | ({"member": member} if member else {}), delivery=delivery, table=found.table,
+        whole=found.whole and len(inside) == 1, damaged=found.damaged, notes=found.notes, unit=found.unit,
     )  # fmt: skip
 
 
 def _unpacked(path: Path, scratch: Path) -> tuple[Sequence[Any], str | None]:
     """Unpack the members of the first format that has any; also return `file.member` where others lie beside."""
     if path.name.lower().endswith(".gz") and not path.name.lower().endswith(".tar.gz"):
-        return sources([path], FileSpec(), Limits.from_environment(), scratch), None
+        return sources([path], FileSpec(), Settings.from_environment().limits, scratch), None
     refusal: ChengxinError | None = None
     for layout in ("csv", "xlsx", "xls", "json", "xml", "tsv", "jsonl"):
         for suffix in SUFFIXES[layout]:
@@ -91,7 +91,7 @@ def _unpacked(path: Path, scratch: Path) -> tuple[Sequence[Any], str | None]:
             folder = scratch / f"in-{layout}{suffix}"
             spec = FileSpec.model_validate({"format": layout, "member": member})
             try:
-                found = sources([path], spec, Limits.from_environment(), folder)
+                found = sources([path], spec, Settings.from_environment().limits, folder)
             except ChengxinError as error:
                 refusal = error
                 continue
@@ -102,7 +102,9 @@ def _unpacked(path: Path, scratch: Path) -> tuple[Sequence[Any], str | None]:
 def _member_needed(path: Path, layout: str, suffix: str, scratch: Path) -> str | None:
     """Return the glob that a contract must state because other files lie in the archive, None where it need not."""
     try:
-        sources([path], FileSpec.model_validate({"format": layout}), Limits.from_environment(), scratch / "all")
+        sources(
+            [path], FileSpec.model_validate({"format": layout}), Settings.from_environment().limits, scratch / "all"
+        )
     except ChengxinError:
         return f"*{suffix}"
     finally:
@@ -132,7 +134,16 @@ def _sampled(path: Path, name: str, delivery: dict[str, Any], scratch: Path, not
         raise DeliveryCorrupt(f"文件 {name} 里没有读到数据行，无法起草{told}")
     stated = [stated_unit(line) for line in above(path, spec)]
     unit = next((unit.declared for unit in stated if unit and unit.declared), None)
-    return Sample(name, chosen, delivery, table.select(kept).combine_chunks(), whole, damaged, notes, unit)
+    return Sample(
+        name=name,
+        spec=chosen,
+        delivery=delivery,
+        table=table.select(kept).combine_chunks(),
+        whole=whole,
+        damaged=damaged,
+        notes=notes,
+        unit=unit,
+    )
 
 
 @contextmanager
@@ -206,4 +217,12 @@ def _named(place: str, scratch: Path) -> Sample:
         options["key"] = list(seen.key) if len(seen.key) > 1 else seen.key[0]
     found = _sampled(seen.path, table, {"connector": "database", "options": options}, scratch,
         ("增量拉取需要写 watermark（随每次变更而增大的列）",))  # fmt: skip
-    return Sample(table, {"format": "csv"}, found.delivery, found.table, seen.whole, found.damaged, found.notes)
+    return Sample(
+        name=table,
+        spec={"format": "csv"},
+        delivery=found.delivery,
+        table=found.table,
+        whole=seen.whole,
+        damaged=found.damaged,
+        notes=found.notes,
+    )

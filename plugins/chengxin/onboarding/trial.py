@@ -13,24 +13,24 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.cleaning import run as standardising
-from chengxin.clock import SHANGHAI, Clock
+from chengxin.clock import SHANGHAI
 from chengxin.connectors import landing
 from chengxin.connectors.files.drop import file_delivery
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.facts import Batch, StandardBatch, Verdict
+from chengxin.home import Home
 from chengxin.model.elements import Element, elements
 from chengxin.model.rules import rules
 from chengxin.model.schema import element_columns
 from chengxin.quality import runner
-from chengxin.settings import Settings
 
 _SHOWN_ROWS = 5
 _BUSINESS = ("公司", "企业", "厂", "店", "中心", "合作社", "部", "院", "行", "局", "所", "会", "社", "集团", "场")
 _LONGEST = 24
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """What came out. reasons: refused rows by reason, warnings: things noted on rows that pass; each (words, rows).
 
@@ -50,41 +50,41 @@ class Trial:
         return self.verdict.status == "hold"
 
 
-def attempt(contract: Contract, file: Path, settings: Settings, clock: Clock) -> Trial:
+def attempt(home: Home, contract: Contract, file: Path) -> Trial:
     """Run one file through landing, standardising and validation in a folder that is thrown away.
 
     Raises as the stages do; a delivery that does not fit is no error but a trial that is held.
     """
     started = time.monotonic()
     with TemporaryDirectory(prefix="chengxin-try-") as folder:
-        home = replace(settings, home=Path(folder))
-        batch = landing.land(contract, file_delivery(contract, file), home, clock)
+        home = replace(home, settings=replace(home.settings, home=Path(folder)))
+        batch = landing.land(home, contract, file_delivery(home, contract, file))
         payload = Path(folder) / "landing" / contract.id / batch.batch_id / landing.PAYLOAD
         standard = Path(folder) / "standard"
-        counts = standardising.run(contract, batch, payload, standard, workers=settings.workers)
-        verdict = _verdict(contract, batch, counts, home, standard)
+        counts = standardising.run(contract, batch, payload, standard, workers=home.settings.workers)
+        verdict = _verdict(home, contract, batch, counts, standard)
         titles = _titles(contract)
         return Trial(
-            counts,
-            verdict,
-            _reasons(standard),
-            _warnings(standard, titles),
-            _first_rows(contract, standard),
-            round(time.monotonic() - started, 1),
+            counts=counts,
+            verdict=verdict,
+            reasons=_reasons(standard),
+            warnings=_warnings(standard, titles),
+            rows=_first_rows(contract, standard),
+            seconds=round(time.monotonic() - started, 1),
         )
 
 
-def _verdict(contract: Contract, batch: Batch, counts: StandardBatch, settings: Settings, standard: Path) -> Verdict:
+def _verdict(home: Home, contract: Contract, batch: Batch, counts: StandardBatch, standard: Path) -> Verdict:
     return runner.run(
         contract,
         kind_of(contract),
         sorted(standard.glob("standard-*.parquet")),
         counts,
-        expectations=settings.expectations,
+        expectations=home.settings.expectations,
         history=[],
         target=standard.parent / "validation",
-        memory_limit_mib=settings.memory_limit_mib,
-        threads=settings.workers,
+        memory_limit_mib=home.settings.memory_limit_mib,
+        threads=home.settings.workers,
         today=batch.received_at.astimezone(SHANGHAI).date(),
     )
 

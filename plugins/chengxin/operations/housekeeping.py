@@ -15,16 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.connectors.files.leftovers import Leftovers, leftovers
 from chengxin.contracts.cadence import WORDS, due_after
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt
+from chengxin.home import Home
 from chengxin.model.working_days import working_days
 from chengxin.operations import deliveries
-from chengxin.settings import Settings
-from chengxin.store import atomic, lock, remote
+from chengxin.store import atomic, lock
 from chengxin.store.layout import Layout
 
 REHASHED = pa.schema(
@@ -38,7 +37,7 @@ NOTE_BYTES = 2**30  # how much may have to be read again after a kill
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Overdue:
     """A data set whose delivery is overdue.
 
@@ -67,10 +66,10 @@ class Rehash:
     problems: tuple[str, ...]
 
 
-def overdue(contracts: Mapping[str, Contract], settings: Settings, clock: Clock) -> list[Overdue]:
+def overdue(home: Home, contracts: Mapping[str, Contract]) -> list[Overdue]:
     """Return the data sets that are overdue today, the longest first."""
-    days, today = working_days(), clock.today()
-    landed, _ = deliveries.deliveries(Layout(settings.home))
+    days, today = working_days(), home.clock.today()
+    landed, _ = deliveries.deliveries(home.layout)
     sent = landed.filter(pc.equal(landed["replay_of"], ""))
     newest = sent.group_by("dataset").aggregate([("arrived_on", "max")])
     last = dict(zip(newest["dataset"].to_pylist(), newest["arrived_on_max"].to_pylist(), strict=True))
@@ -78,9 +77,7 @@ def overdue(contracts: Mapping[str, Contract], settings: Settings, clock: Clock)
     for dataset, contract in contracts.items():
         due = due_after(last[dataset], contract.delivery, days) if dataset in last else None
         if due and due < today:
-            found.append(
-                _overdue(contract, last[dataset], due, days.between(due, today), leftovers(contract, settings))
-            )
+            found.append(_overdue(contract, last[dataset], due, days.between(due, today), leftovers(home, contract)))
     return sorted(found, key=lambda o: (-o.days, o.dataset))
 
 
@@ -92,15 +89,15 @@ def _overdue(contract: Contract, last: date, due: date, days: int, left: Leftove
         f"{left.words() + '：多半没有传完，请该部门重新报送。' if left else _remedy(contract)}"
     )
     return Overdue(
-        contract.id,
-        contract.title,
-        department.code,
-        department.name,
-        delivery.cadence,
-        last.isoformat(),
-        due.isoformat(),
-        days,
-        message,
+        dataset=contract.id,
+        title=contract.title,
+        department=department.code,
+        department_name=department.name,
+        cadence=delivery.cadence,
+        last_arrival=last.isoformat(),
+        due=due.isoformat(),
+        days=days,
+        message=message,
     )
 
 
@@ -114,8 +111,7 @@ def _remedy(contract: Contract) -> str:
 
 
 def rehash(
-    settings: Settings,
-    clock: Clock,
+    home: Home,
     *,
     everything: bool = False,
     progress: Progress | None = None,
@@ -127,29 +123,29 @@ def rehash(
     batches, which never change, so runs that ingest are not disturbed. After each `note_bytes` what was read is noted,
     where a run that follows a kill goes on, and `progress` is told bytes read and to read.
     """
-    layout = Layout(settings.home)
+    layout = home.layout
     with lock.held(layout, "housekeeping"):
         landed, broken = deliveries.deliveries(layout)
         state = _state(layout, landed)
-        chosen = state if everything else _slice(state, clock.today())
+        chosen = state if everything else _slice(state, home.clock.today())
         problems = [f"批次 {name} 的接收回执已损坏；请从备份恢复" for name in broken]
         problems += [f"批次 {name} 已入库，来文却不见了；请从备份恢复" for name in _gone(layout, landed, broken)]
         read: dict[tuple[str, str], str] = {}
         total, done, noted = pc.sum(chosen["bytes"]).as_py() or 0, 0, 0
         for dataset, batch_id, size in zip(*(chosen[n].to_pylist() for n in LANDED), strict=True):
-            wrong = _wrong(settings, dataset, batch_id)
+            wrong = _wrong(home, dataset, batch_id)
             if wrong is not None:
                 read[dataset, batch_id] = "；".join(wrong)
                 problems += wrong
             done += size
             if done - noted >= note_bytes:
-                _write_parquet(_state_file(layout), _noted(state, read, clock.today()))
+                _write_parquet(_state_file(layout), _noted(state, read, home.clock.today()))
                 noted = done
                 if progress:
                     progress(done, total)
-        after = _noted(state, read, clock.today())
+        after = _noted(state, read, home.clock.today())
         _write_parquet(_state_file(layout), after)
-    old = pa.scalar(clock.today() - timedelta(days=LATEST_DAYS), pa.date32())
+    old = pa.scalar(home.clock.today() - timedelta(days=LATEST_DAYS), pa.date32())
     left = pc.sum(pc.fill_null(pc.less(after["read_on"], old), fill_value=False)).as_py() or 0
     return Rehash(len(read), total, len(state), left, tuple(problems))
 
@@ -199,13 +195,13 @@ def _slice(state: pa.Table, today: date) -> pa.Table:
     return state.filter(pc.or_(pc.or_(due, overdue), damaged))
 
 
-def _wrong(settings: Settings, dataset: str, batch_id: str) -> list[str] | None:
+def _wrong(home: Home, dataset: str, batch_id: str) -> list[str] | None:
     """Return what is wrong with a landed batch; None when it is not there any more."""
-    remote.anew(settings, f"landing/{dataset}/{batch_id}/*")
+    home.anew(f"landing/{dataset}/{batch_id}/*")
     try:
-        return landing.verify_landed(settings, landing.landed(settings, dataset, batch_id))
+        return landing.verify_landed(home, landing.landed(home, dataset, batch_id))
     except FileNotFoundError:
-        here = Layout(settings.home).landing(dataset, batch_id).is_dir()
+        here = home.layout.landing(dataset, batch_id).is_dir()
         return [f"批次 {batch_id}：接收回执缺失；请从备份恢复"] if here else None
     except (OSError, DeliveryCorrupt) as error:
         return [f"批次 {batch_id} 读不出：{error}"]

@@ -6,10 +6,9 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from chengxin.home import Home
 from chengxin.operations import deliveries
 from chengxin.operations.index.lists import GROWING
-from chengxin.settings import Settings
-from chengxin.store.layout import Layout
 
 WEEK = timedelta(days=7)
 
@@ -35,9 +34,9 @@ class Standing:
         return f"{weeks}；现共 {self.waiting:,} 行等待"
 
 
-def standings(settings: Settings, today: date) -> list[Standing]:
+def standings(home: Home, today: date) -> list[Standing]:
     """Return how every data set stands that ever delivered, by its id."""
-    layout = Layout(settings.home)
+    layout = home.layout
     landed, _ = deliveries.deliveries(layout)
     waits = deliveries.accounts(layout).select(["dataset", "batch_id", "unlinked"])
     both = landed.join(waits, ["dataset", "batch_id"], join_type="left outer")

@@ -11,17 +11,15 @@ from typing import Any
 
 from airflow.sdk import BaseNotifier
 
-from chengxin.clock import Clock, instant_of_timestamp
+from chengxin.clock import instant_of_timestamp
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, InvariantBroken, SourceUnavailable, no_room
+from chengxin.home import Home
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import Cause, contract_cause, held_cause
 from chengxin.operations.alerts.holds import hold_of
 from chengxin.operations.alerts.notices import deliver
 from chengxin.orchestration.answers import AGAIN
-from chengxin.settings import Settings
-from chengxin.store import remote
-from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
@@ -92,7 +90,7 @@ def of_failure(dag_id: str, task_id: str, error: BaseException | None, **more: s
 
 def happened(cause: Cause) -> None:
     """Open a cause and say what is due."""
-    if not with_book(lambda book: book.open(cause, Clock.from_environment().now())):
+    if not with_book(lambda book: book.open(cause, Home.from_environment().clock.now())):
         log.error("%s：%s", cause.kind, cause.text)
 
 
@@ -101,13 +99,13 @@ def with_book(change: Callable[[Book], Any], dataset: str = "") -> bool:
 
     dataset: whose receipts the change looks at.
     """
-    settings = Settings.from_environment()
-    if not settings.home.is_dir():
+    home = Home.from_environment()
+    if not home.settings.home.is_dir():
         return False
     try:
-        remote.run(settings, "alerts", scopes.alerts(dataset), lambda here: change(Book(Layout(here.home))))
-        with remote.changing(settings, "alerts told", scopes.alerts()) as here:
-            deliver(here, Clock.from_environment())
+        home.run("alerts", scopes.alerts(dataset), lambda here: change(Book(here.layout)))
+        with home.changing("alerts told", scopes.alerts()) as here:
+            deliver(here)
     except (OSError, ChengxinError, ValueError) as error:
         log.warning("告警未能登记或送出：%s", error if isinstance(error, ChengxinError) else type(error).__name__)
     return True
@@ -115,7 +113,7 @@ def with_book(change: Callable[[Book], Any], dataset: str = "") -> bool:
 
 def held(contract: Contract, batch_id: str) -> None:
     """Tell that a batch is held; batches held for the same rules are one cause."""
-    layout = Layout(remote.opened(Settings.from_environment()).home)
+    layout = Home.from_environment().opened().layout
     happened(held_cause(contract, hold_of(layout, contract.id, batch_id)))
 
 
@@ -123,12 +121,11 @@ def admitted(contract: Contract, batch_id: str) -> None:
     """Close what a batch that came in settles: its own hold, and holds told before it landed (it is the correction)."""
 
     def change(book: Book) -> None:
-        now = Clock.from_environment().now()
+        now = Home.from_environment().clock.now()
         book.drop_items("held", [batch_id], now)
         open_holds = [e for e in book.open_entries() if e.cause.kind == "held" and e.cause.about == contract.id]
         if open_holds:
-            home = remote.opened(Settings.from_environment()).home
-            receipt = Layout(home).landing(contract.id, batch_id) / "receipt.json"
+            receipt = Home.from_environment().opened().layout.landing(contract.id, batch_id) / "receipt.json"
             landed = instant_of_timestamp(receipt.stat().st_mtime).isoformat()
             late = {e.id for e in open_holds if e.opened_at < landed}
             book.close(lambda e: e.id in late, now)
@@ -145,24 +142,24 @@ def arrived(contract: Contract) -> None:
         is_mine = [e for e in book.open_entries() if e.cause.kind == "overdue" and e.cause.about == contract.id]
         if not is_mine:
             return
-        settings, clock = remote.opened(Settings.from_environment()), Clock.from_environment()
-        late = housekeeping.overdue({contract.id: contract}, settings, clock)
+        home = Home.from_environment().opened()
+        late = housekeeping.overdue(home, {contract.id: contract})
         if not late:
-            book.close(lambda e: e.id == is_mine[0].id, clock.now())
+            book.close(lambda e: e.id == is_mine[0].id, home.clock.now())
         elif late[0].message != is_mine[0].cause.text:  # it names the arrival before this one
-            book.open(replace(is_mine[0].cause, text=late[0].message), clock.now())
+            book.open(replace(is_mine[0].cause, text=late[0].message), home.clock.now())
 
     with_book(change, contract.id)
 
 
 def seen(batches: Collection[str], by: str) -> None:
     """Close the holds of batches that a person saw before approving a publication."""
-    with_book(lambda book: book.drop_items("held", batches, Clock.from_environment().now(), by or "审批人"))
+    with_book(lambda book: book.drop_items("held", batches, Home.from_environment().clock.now(), by or "审批人"))
 
 
 def settle(kind: str, causes: Collection[Cause]) -> None:
     """Make the open causes of a kind these and no others."""
-    with_book(lambda book: book.settle(kind, causes, Clock.from_environment().now()))
+    with_book(lambda book: book.settle(kind, causes, Home.from_environment().clock.now()))
 
 
 def settle_contracts(problems: Iterable[Any]) -> None:
@@ -177,7 +174,7 @@ def _close_mended(book: Book, ti: Any) -> None:
     if ti.task_id in LAST and len(over) < len(mine) and not _failures(ti):
         over |= {e.id for e in mine if e.cause.kind in OF_RUNS}
     if over:
-        book.close(lambda e: e.id in over, Clock.from_environment().now())
+        book.close(lambda e: e.id in over, Home.from_environment().clock.now())
 
 
 def _failures(ti: Any) -> int:

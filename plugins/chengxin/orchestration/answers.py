@@ -3,30 +3,26 @@
 Only an answer publishes: a task that was marked as successful or skipped gave none, and fails what comes after.
 """
 
-import os
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from chengxin.errors import ContractError
 from chengxin.orchestration.outcomes import AnswerInvalid
+from chengxin.settings import Settings
 
 PUBLISH, WITHOUT, REJECT = "发布", "不含所选来源发布", "不发布"
 OPTIONS = [PUBLISH, WITHOUT, REJECT]
 SECOND = [PUBLISH, REJECT]
-APPROVERS, TWICE = "CHENGXIN_APPROVERS", "CHENGXIN_SECOND_APPROVAL"
+APPROVERS = "CHENGXIN_APPROVERS"
 AGAIN = "invalid"  # where the state of a task keeps why the last answer did not count
 LEAST = 2  # characters of an opinion
 NOBODY = "没有人作答（任务 {} 被标记为成功或跳过）：不发布。请清除（Clear）该任务，重新作答"
 
 
-def approvers(env: Mapping[str, str] = os.environ) -> list[dict[str, str]]:
-    """Return who may answer, as Airflow's HITLUser; none = whoever Airflow lets answer.
-
-    CHENGXIN_APPROVERS: `id:name` of Airflow users, separated by commas; an id alone is its own name.
-    """
-    told = [part.strip() for part in env.get(APPROVERS, "").split(",")]
-    pairs = (part.partition(":") for part in told if part)
+def approvers() -> list[dict[str, str]]:
+    """Return who may answer, as Airflow's HITLUser; none = whoever Airflow lets answer."""
+    pairs = (one.partition(":") for one in Settings.from_environment().approval.approvers)
     return [{"id": number.strip(), "name": (name or number).strip()} for number, _, name in pairs]
 
 
@@ -43,14 +39,6 @@ def assignees(excluded: Collection[str]) -> list[dict[str, str]] | None:
             "请增加审批人后清除（Clear）本任务"
         )
     return left or None
-
-
-def asked_twice(env: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether every question needs two people, and not only one about a batch that somebody released."""
-    asked = env.get(TWICE, "released")
-    if asked not in {"released", "all"}:
-        raise ContractError(f"{TWICE} 只能是 released 或 all，现为 {asked}")
-    return asked == "all"
 
 
 def check(said: Mapping[str, Any], excluded: Collection[str], choices: Collection[str] = ()) -> None:

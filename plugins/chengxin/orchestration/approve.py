@@ -13,7 +13,6 @@ from chengxin.orchestration import answers, review_text
 from chengxin.orchestration.answers import AGAIN, LEAST, OPTIONS, PUBLISH, REJECT, SECOND, WITHOUT
 from chengxin.orchestration.outcomes import AnswerInvalid
 
-HOURS = "CHENGXIN_APPROVAL_HOURS"
 ASKS = 50  # how often an answer may be invalid until the task fails for good
 ASKED = "asked"
 # A process that died while it asked asks again soon, however many answers were none: pauses that grow are for sources.

@@ -10,16 +10,13 @@ from typing import Any
 
 from airflow.sdk import DAG, AssetAny, PartitionedAssetTimetable, RollupMapper, WaitForAll, task
 
-from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
+from chengxin.home import Home
 from chengxin.orchestration import assets, stages
 from chengxin.orchestration.alerts import CALLBACKS
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES, normal_end
 from chengxin.orchestration.partitions import ExpectedDeliveries, MonthOfDelivery
-from chengxin.settings import Settings
-from chengxin.store import remote
-from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
@@ -74,9 +71,9 @@ def tell_month(month: str | None, told: Any) -> dict[str, Any]:
     from chengxin.operations import completeness
     from chengxin.operations.scorecards import scorecard
 
-    month = month or scorecard.month_before(Clock.from_environment().today())
-    settings = remote.here(Settings.from_environment(), scopes.FACTS)
-    found = completeness.account(stages.contracts(), Layout(settings.home), month)
+    home = Home.from_environment().here(scopes.FACTS)
+    month = month or scorecard.month_before(home.clock.today())
+    found = completeness.account(stages.contracts(), home.layout, month)
     summary = found.summary()
     if told.get(month) == summary:
         normal_end(f"{month} 的情况与上次相同")

@@ -4,7 +4,6 @@ What CHENGXIN_CONN_<NAME> or its file says goes first. Else the connection of th
 process only. Airflow hides in logs what is secret in its own connections; here it is told of ours.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -13,6 +12,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from chengxin.contracts.models import Contract
 from chengxin.contracts.secrets import is_connection_name
 from chengxin.errors import SourceUnavailable
+from chengxin.settings import put_default
 
 # Airflow's name of a type of connection -> our scheme; others are their own.
 _SCHEMES = {"postgres": "postgresql", "ssh": "sftp", "aws": "s3"}
@@ -40,8 +40,7 @@ def _provide(name: str) -> None:
             found = Connection.get(name)
         except AirflowNotFoundException:
             return  # the connector says which variable it misses
-        for part, value in variables(found).items():
-            os.environ.setdefault(variable + part, value)
+        put_default({variable + part: value for part, value in variables(found).items()})
     _hide([_password(given(variable) or ""), *(given(f"{variable}_{part}") for part in _SECRET_PARTS)])
 
 

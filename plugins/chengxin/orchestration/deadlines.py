@@ -5,7 +5,6 @@ first run that is made when one look after the last day in time was in vain, or 
 """
 
 import logging
-import os
 from dataclasses import asdict, dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -20,11 +19,11 @@ from airflow.sdk import (  # type: ignore[attr-defined]  # Airflow's own stub la
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.contracts.cadence import due_after
 from chengxin.contracts.models import Contract, DeliverySpec
+from chengxin.home import Home
 from chengxin.model.working_days import working_days
 from chengxin.operations.alerts.causes import Cause, overdue_cause
 from chengxin.orchestration import alerts, assets
 from chengxin.settings import Settings
-from chengxin.store import remote
 from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
@@ -97,7 +96,7 @@ def deadlines(contract: Contract) -> list[DeadlineAlert] | None:
 
     CHENGXIN_DEADLINES=off: none. `airflow dags test` of Airflow 3.3.2 fails at the end of a DAG that has one.
     """
-    if os.environ.get("CHENGXIN_DEADLINES") == "off":
+    if not Settings.from_environment().deadlines:
         return None
     who = {"dataset": contract.id, "title": contract.title, "department": contract.department.name}
     delivery = contract.delivery
@@ -135,7 +134,7 @@ def tell_overdue(dataset: str, context: dict[str, Any] | None = None) -> None:
     from chengxin.contracts import loader
     from chengxin.operations import housekeeping
 
-    settings = remote.here(Settings.from_environment(), scopes.FACTS)
-    contracts = loader.load(settings.contracts, only=dataset).contracts
-    for one in housekeeping.overdue(contracts, settings, Clock.from_environment()):
+    home = Home.from_environment().here(scopes.FACTS)
+    contracts = loader.load(home.settings.contracts, only=dataset).contracts
+    for one in housekeeping.overdue(home, contracts):
         alerts.happened(overdue_cause(contracts[one.dataset], one.message))

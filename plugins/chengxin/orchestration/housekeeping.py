@@ -5,16 +5,14 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, task
 
-from chengxin.clock import SHANGHAI, Clock
+from chengxin.clock import SHANGHAI
 from chengxin.errors import DeliveryCorrupt
+from chengxin.home import Home
 from chengxin.operations.alerts.causes import overdue_cause
 from chengxin.orchestration import stages
 from chengxin.orchestration.alerts import CALLBACKS, settle
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES, normal_end
-from chengxin.settings import Settings
-from chengxin.store import remote
-from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
@@ -72,8 +70,8 @@ def tell_overdue() -> list[str]:
     """Return what is overdue, one message a data set, and alert; skip when nothing is."""
     from chengxin.operations import housekeeping
 
-    contracts, settings = stages.contracts(), remote.here(Settings.from_environment(), scopes.FACTS)
-    found = housekeeping.overdue(contracts, settings, Clock.from_environment())
+    contracts, home = stages.contracts(), Home.from_environment().here(scopes.FACTS)
+    found = housekeeping.overdue(home, contracts)
     for one in found:
         log.warning("%s", one.message)
     settle("overdue", [overdue_cause(contracts[one.dataset], one.message) for one in found])
@@ -86,8 +84,8 @@ def remove_stray() -> int:
     """Remove what killed runs left."""
     from chengxin import pipeline
 
-    settings = Settings.from_environment()
-    return pipeline.tidy(settings) + remote.sweep(settings)
+    home = Home.from_environment()
+    return pipeline.tidy(home) + home.sweep()
 
 
 def check_slice(state: Any) -> dict[str, int]:
@@ -100,8 +98,8 @@ def check_slice(state: Any) -> dict[str, int]:
     def tell(done: int, of: int) -> None:
         state.set("progress", {"read_mib": done >> 20, "of_mib": of >> 20})
 
-    with remote.changing(Settings.from_environment(), "rehash", scopes.RECEIPTS) as settings:
-        done = housekeeping.rehash(settings, Clock.from_environment(), progress=tell)
+    with Home.from_environment().changing("rehash", scopes.RECEIPTS) as home:
+        done = housekeeping.rehash(home, progress=tell)
     if done.problems:
         raise DeliveryCorrupt(
             "；".join(done.problems[:20]) + (f"；共 {len(done.problems)} 处" if done.problems else "")
@@ -111,14 +109,13 @@ def check_slice(state: Any) -> dict[str, int]:
 
 def expire_snapshots() -> dict[str, Any]:
     """Delete the snapshots that expire under CHENGXIN_KEEP_SNAPSHOTS; skip while everything is kept."""
-    from chengxin.publishing.retention import Retention, expire
+    from chengxin.publishing.retention import expire
 
-    retention = Retention.from_environment()
+    given = Home.from_environment()
+    retention = given.settings.retention
     if retention.keep is None:
         normal_end("未设置 CHENGXIN_KEEP_SNAPSHOTS，快照全部保留")
-    with remote.changing(Settings.from_environment(), "expire", scopes.WITHOUT_PAYLOAD) as settings:
-        done = expire(
-            Layout(settings.home), retention, Clock.from_environment(), dry_run=False, linked=settings.origin is None
-        )
+    with given.changing("expire", scopes.WITHOUT_PAYLOAD) as home:
+        done = expire(home.layout, retention, home.clock, dry_run=False, linked=home.settings.origin is None)
     log.info("删除了 %d 个快照，释放 %d 字节，保留 %d 个", len(done.snapshots), done.freed, done.kept)
     return {"expired": [name for _, name in done.snapshots], "freed": done.freed, "kept": done.kept}

@@ -12,8 +12,7 @@ from typing import Any
 
 from chengxin.contracts.models import Contract
 from chengxin.facts import Admission, Batch, StandardBatch, Verdict
-from chengxin.settings import Settings
-from chengxin.store.layout import Layout
+from chengxin.home import Home
 
 NAMESPACE = "chengxin"
 SEVERITY = {"critical": "error", "warning": "warn", "info": "warn"}
@@ -67,7 +66,7 @@ def admitted(contract: Contract, admission: Admission) -> None:
     _emit([_input(f"standard/{contract.id}", contract, admission.batch_id)], [outlet])
 
 
-def published(settings: Settings) -> None:
+def published(home: Home) -> None:
     """Tell which data sets the current snapshot is made of, and the rows and columns of its tables in each tier."""
     if _silent():
         return
@@ -75,7 +74,7 @@ def published(settings: Settings) -> None:
 
     from chengxin.publishing import commit
 
-    found = [commit.current(Layout(settings.home), tier) for tier in ("government", "open")]
+    found = [commit.current(home.layout, tier) for tier in ("government", "open")]
     manifests = [manifest for manifest in found if manifest]
     sources = sorted({batch["dataset"] for manifest in manifests for batch in manifest.batches})
     tables = [

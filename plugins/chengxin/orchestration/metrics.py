@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from airflow.sdk.observability import stats
 
-from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.facts import STATES
-from chengxin.settings import Settings
+from chengxin.home import Home
 
 if TYPE_CHECKING:
     from chengxin.operations.punctuality import Standing
@@ -63,15 +62,12 @@ def published() -> None:
     stats.incr("chengxin.snapshots")
 
 
-def gauges(
-    contracts: Mapping[str, Contract], standings: Iterable["Standing"], settings: Settings, clock: Clock
-) -> dict[str, int]:
+def gauges(home: Home, contracts: Mapping[str, Contract], standings: Iterable["Standing"]) -> dict[str, int]:
     """Report ages and what is waiting, for every data set that ever delivered; return how many of each gauge."""
     from chengxin.operations.alerts.book import Book
     from chengxin.publishing import commit
-    from chengxin.store.layout import Layout
 
-    layout, reported = Layout(settings.home), dict.fromkeys(METRICS, 0)
+    layout, reported = home.layout, dict.fromkeys(METRICS, 0)
 
     def report(name: str, value: float, tags: dict[str, Any]) -> None:
         stats.gauge(name, value, tags=tags)
@@ -81,12 +77,12 @@ def gauges(
     held = {e.cause.about: len(e.items) for e in entries if e.cause.kind == "held"}
     for standing in standings:
         if contract := contracts.get(standing.dataset):
-            report("chengxin.delivery.age_days", (clock.today() - standing.last_arrival).days, _of(contract))
+            report("chengxin.delivery.age_days", (home.clock.today() - standing.last_arrival).days, _of(contract))
             report("chengxin.rows.waiting", standing.waiting, _of(contract))
             report("chengxin.batches.held", held.get(contract.id, 0), _of(contract))
     now = commit.current(layout, "government")
     if now:
-        report("chengxin.snapshot.age_hours", (clock.now() - now.created_at).total_seconds() / 3600, {})
+        report("chengxin.snapshot.age_hours", (home.clock.now() - now.created_at).total_seconds() / 3600, {})
     kinds = [entry.cause.kind for entry in entries]
     for kind in sorted(set(kinds)):
         report("chengxin.alerts.open", kinds.count(kind), {"kind": kind})

@@ -9,7 +9,6 @@ a process that died                   no exception: Airflow tries again
 held batch, nothing to publish        the task is skipped: a normal end (`normal_end`)
 """
 
-import os
 from datetime import timedelta
 from typing import Any, Never
 
@@ -17,6 +16,7 @@ from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryDecision, RetryR
 from airflow.sdk.exceptions import AirflowSkipException
 
 from chengxin.errors import ChengxinError, CommitConflict, SourceUnavailable, StoreUnavailable, WorkerDied, no_room
+from chengxin.settings import Settings
 
 
 class AnswerInvalid(ChengxinError):
@@ -33,8 +33,8 @@ class Policy(ExceptionRetryPolicy):  # type: ignore[misc]  # Airflow is untyped 
         return super().evaluate(exception, try_number, max_tries, context)
 
 
-# CHENGXIN_RETRY_SECONDS: the first pause. All pauses follow from it.
-PAUSE = timedelta(seconds=float(os.environ.get("CHENGXIN_RETRY_SECONDS", "120")))
+# All pauses follow from the first one.
+PAUSE = Settings.from_environment().retry_pause
 FULL_PAUSE = 5 * PAUSE  # 10, 20, 40 minutes
 POLICY = Policy(
     rules=[

@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 from airflow.partition_mappers.base import PartitionMapper
 from airflow.partition_mappers.window import Window
 
-from chengxin.clock import SHANGHAI, Clock
+from chengxin.clock import SHANGHAI
 from chengxin.contracts.models import Contract
+from chengxin.home import Home
 from chengxin.model.regions import prefecture_of
 
 MONTH = "%Y%m"
@@ -32,7 +33,7 @@ def key_of(contract: Contract, delivery: Mapping[str, Any]) -> str:
     What is pulled reaches us as it is landed.
     """
     told = delivery["locator"].get("arrived")
-    arrived = datetime.fromisoformat(told) if told else Clock.from_environment().now()
+    arrived = datetime.fromisoformat(told) if told else Home.from_environment().clock.now()
     return f"{_pair(contract)}|{arrived.astimezone(SHANGHAI).strftime(MONTH)}"
 
 

@@ -4,12 +4,13 @@ With LocalExecutor that process is the scheduler: the listener below. With Celer
 `chengxin.orchestration.preload_listener` when its setting `imports` says so. CHENGXIN_PRELOAD=off: neither.
 """
 
-import os
 import sys
 from functools import cache
 from typing import Any
 
 from airflow.listeners import hookimpl
+
+from chengxin.settings import Settings
 
 
 @hookimpl
@@ -24,7 +25,8 @@ def on_starting(component: Any) -> None:
 @cache
 def load() -> None:
     """Import the stages and Airflow's own share of a task, and build one DAG, which warms what Airflow caches."""
-    if os.environ.get("CHENGXIN_PRELOAD") == "off":
+    settings = Settings.from_environment()
+    if not settings.preloads:
         return
     from airflow.sdk.execution_time import task_runner  # noqa: F401
     from airflow.sdk.listener import get_listener_manager
@@ -32,11 +34,10 @@ def load() -> None:
     from chengxin.contracts import loader
     from chengxin.orchestration import ingest, snapshot
     from chengxin.pipeline.preload import warm_up
-    from chengxin.settings import Settings
 
     get_listener_manager()
     warm_up()
-    folder = Settings.from_environment().contracts
+    folder = settings.contracts
     for name in loader.names(folder)[:1]:
         for contract in loader.load(folder, only=name).contracts.values():
             ingest.build(contract)

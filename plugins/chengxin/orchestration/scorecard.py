@@ -4,14 +4,13 @@ from typing import Any
 
 from airflow.sdk import DAG, CronPartitionTimetable, task
 
-from chengxin.clock import SHANGHAI, Clock
+from chengxin.clock import SHANGHAI
+from chengxin.home import Home
 from chengxin.orchestration import assets, stages
 from chengxin.orchestration.alerts import CALLBACKS
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES, normal_end
 from chengxin.orchestration.partitions import MONTH
-from chengxin.settings import Settings
-from chengxin.store import remote
 from chengxin.store.remote import scopes
 
 DAG_ID = "scorecard"
@@ -57,10 +56,10 @@ def issue_month(month: str | None) -> dict[str, Any]:
     """Issue a month (yyyymm; None = the last one) and return how many of each level there are; skip when issued."""
     from chengxin.operations.scorecards import scorecard
 
-    clock = Clock.from_environment()
-    wanted = month or scorecard.month_before(clock.today())
-    with remote.changing(Settings.from_environment(), "scorecard", scopes.UNPUBLISHED) as settings:
-        done = scorecard.issue(stages.contracts(), settings, clock, wanted)
+    given = Home.from_environment()
+    wanted = month or scorecard.month_before(given.clock.today())
+    with given.changing("scorecard", scopes.UNPUBLISHED) as home:
+        done = scorecard.issue(home, stages.contracts(), wanted)
     if done is None:
         normal_end(f"截至 {wanted} 尚无任何报送，不作考评")
     if not done.fresh:

@@ -3,7 +3,6 @@
 It reads our own journal, never the events that triggered it: those name what came, not what is there.
 """
 
-import os
 from collections.abc import Collection
 from typing import Any
 
@@ -12,13 +11,13 @@ from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 from chengxin.clock import SHANGHAI
 from chengxin.orchestration import assets, stages
 from chengxin.orchestration.alerts import CALLBACKS, Ask
-from chengxin.orchestration.approve import HOURS, AskAnother, AskBeforePublishing
+from chengxin.orchestration.approve import AskAnother, AskBeforePublishing
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES
+from chengxin.settings import Settings
 
 DAG_ID = "snapshot"
 DAILY = CronTriggerTimetable("30 6 * * *", timezone=SHANGHAI.key)
-ANSWER_WITHIN = 20.0  # hours; nobody answers: not published, and the next day's run asks again
 TEXT = """\
 **发布快照**：任一数据集有新批次入库后运行，每日 6:30 至少运行一次。
 
@@ -72,7 +71,7 @@ def build(datasets: Collection[str]) -> DAG:
         def ask_or_publish(found: dict[str, Any] | None) -> str:
             return stages.ask_or_publish(found)
 
-        asking: dict[str, Any] = {"hours": float(os.environ.get(HOURS, ANSWER_WITHIN)), "notifiers": Ask()}
+        asking: dict[str, Any] = {"hours": Settings.from_environment().approval.hours, "notifiers": Ask()}
         approve = AskBeforePublishing(task_id="approve", task_display_name="审批 approve", **asking)
         second = AskAnother(task_id="second", task_display_name="复核 second", **asking)
 

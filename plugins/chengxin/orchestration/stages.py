@@ -4,20 +4,18 @@ The pipeline is imported inside the functions: it pulls in Arrow, DuckDB and GX,
 """
 
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.facts import COUNTS, Delivery, as_json
+from chengxin.home import Home
 from chengxin.orchestration import alerts, answers, connections, forms, lineage, metrics, review_text
 from chengxin.orchestration.outcomes import normal_end
 from chengxin.orchestration.paths import PREFIX, base_path
 from chengxin.settings import Settings
-from chengxin.store import remote
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -53,10 +51,10 @@ def discover(
     from chengxin import pipeline
 
     connections.provide(contract)
-    settings, asked = Settings.from_environment(), dict(params or {})
+    home, asked = Home.from_environment(), dict(params or {})
     action = forms.NEW if since else asked.get("action", forms.NEW)
     if action == forms.REPLAY:
-        done = pipeline.replay(contract, settings, asked.get("batch"))
+        done = pipeline.replay(home, contract, asked.get("batch"))
         for one in done:
             became = f"成为批次 {one.batch.batch_id}" if one.batch else "未成批次"
             log.info("%s：%d 行中 %d 行现在能通过，%s", one.batch_id, one.checked, one.passed, became)
@@ -64,16 +62,16 @@ def discover(
         return []
     if action == forms.RELEASE:
         batch_id, reason, who = forms.asked_release(asked, by)
-        landed = pipeline.batch(settings, contract.id, batch_id)
-        verdict = pipeline.release(contract, landed, settings, Clock.from_environment(), reason, who)
+        landed = pipeline.batch(home, contract.id, batch_id)
+        verdict = pipeline.release(home, contract, landed, reason, who)
         log.info("%s：校验结论 %s", batch_id, verdict.status)
         say({"action": action, "batch": batch_id})
         return []
     if action in {forms.CLOSE, forms.REOPEN}:
         batch_id, rows, who, reason = forms.asked_rows(asked, by)
-        landed, clock = pipeline.batch(settings, contract.id, batch_id), Clock.from_environment()
+        landed = pipeline.batch(home, contract.id, batch_id)
         reopen = action == forms.REOPEN
-        told = pipeline.close(contract, landed, settings, clock, rows, by=who, reason=reason, reopen=reopen)
+        told = pipeline.close(home, contract, landed, rows, by=who, reason=reason, reopen=reopen)
         log.info("%s：%s %d 行，%d 行本已如此", batch_id, "撤销办结" if reopen else "办结", told.changed, told.already)
         say({"action": action, "batch": batch_id, "changed": told.changed, "already": told.already})
         return []
@@ -81,10 +79,10 @@ def discover(
         if not asked.get("file"):
             raise ContractError("请在表单中填写要接收的文件（收件箱内的路径）")
         say({"action": action, "found": 1})
-        return [as_json(pipeline.given(contract, asked["file"], settings))]
+        return [as_json(pipeline.given(home, contract, asked["file"]))]
     if action == forms.SINCE:
         since = forms.asked_since(asked)
-    found = [as_json(delivery) for delivery in _for_one_run("报送", pipeline.discover(contract, settings, since))]
+    found = [as_json(delivery) for delivery in _for_one_run("报送", pipeline.discover(home, contract, since))]
     say({"action": action, "found": len(found)})
     return found
 
@@ -101,7 +99,7 @@ def land(contract: Contract, delivery: Mapping[str, Any]) -> str:
 
     connections.provide(contract)
     offered = Delivery(**{**delivery, "offered_at": datetime.fromisoformat(delivery["offered_at"])})
-    batch = pipeline.land(contract, offered, Settings.from_environment(), Clock.from_environment())
+    batch = pipeline.land(Home.from_environment(), contract, offered)
     if batch.delivery != offered.name:
         log.info("来文 %s 的内容与已收到的 %s 相同，不另成批次（%s）", offered.name, batch.delivery, batch.batch_id)
     alerts.arrived(contract)
@@ -113,7 +111,7 @@ def pending(contract: Contract) -> list[str]:
     """Return the ids of all landed batches without an outcome: those of this run and those an earlier run left."""
     from chengxin import pipeline
 
-    waiting = pipeline.pending(contract, Settings.from_environment())
+    waiting = pipeline.pending(Home.from_environment(), contract)
     return [batch.batch_id for batch in _for_one_run("批次", waiting)]
 
 
@@ -134,8 +132,8 @@ def standardise(contract: Contract, batch_id: str) -> str:
     """Standardise one batch."""
     from chengxin import pipeline
 
-    settings = Settings.from_environment()
-    done = pipeline.standardise(contract, pipeline.batch(settings, contract.id, batch_id), settings)
+    home = Home.from_environment()
+    done = pipeline.standardise(home, contract, pipeline.batch(home, contract.id, batch_id))
     log.info("%s: 收到 %d 行，规范 %d 行，疑问 %d 行", batch_id, done.received, done.passed, done.quarantined)
     lineage.standardised(contract, done)
     return batch_id
@@ -146,9 +144,9 @@ def validate(contract: Contract, batch_id: str) -> str:
     """Judge one batch. A hold is a verdict: the task succeeds and `admit` is skipped."""
     from chengxin import pipeline
 
-    settings = Settings.from_environment()
-    batch = pipeline.batch(settings, contract.id, batch_id)
-    verdict = pipeline.validate(contract, batch, settings, Clock.from_environment())
+    home = Home.from_environment()
+    batch = pipeline.batch(home, contract.id, batch_id)
+    verdict = pipeline.validate(home, contract, batch)
     for finding in verdict.findings:
         log.warning("%s: [%s] %s %s", batch_id, finding.severity, finding.rule, finding.message)
     log.info("%s: 校验结论 %s", batch_id, verdict.status)
@@ -164,15 +162,15 @@ def admit(contract: Contract, batch_id: str, state: Any, say: Say = lambda said:
     """
     from chengxin import pipeline
 
-    settings = Settings.from_environment()
-    batch = pipeline.batch(settings, contract.id, batch_id)
-    admission = pipeline.admit(contract, batch, settings, Clock.from_environment())
+    home = Home.from_environment()
+    batch = pipeline.batch(home, contract.id, batch_id)
+    admission = pipeline.admit(home, contract, batch)
     if admission is None:
         state.set("last_held", {"batch_id": batch_id, "received_at": batch.received_at.isoformat()})
         log.warning("%s: 批次暂缓入库（hold），不参与发布；原因见该批次的校验报告", batch_id)
         alerts.held(contract, batch_id)
         say({"batch": batch_id, "held": True})
-        metrics.batch_ended(contract, "hold", pipeline.counts_of(contract, batch, settings))
+        metrics.batch_ended(contract, "hold", pipeline.counts_of(home, contract, batch))
         normal_end(f"批次 {batch_id} 暂缓入库（hold）")
     log.info(
         "%s: 收到 %d = 入库 %d + 疑问 %d + 重复 %d + 未关联 %d",
@@ -196,13 +194,13 @@ def answer(contracts: Mapping[str, Contract]) -> list[str]:
     """Answer the departments; return the ids of what was sent. What cannot be sent fails the task, which is retried."""
     from chengxin import pipeline
 
-    settings, clock = Settings.from_environment(), Clock.from_environment()
+    home = Home.from_environment()
     for contract in contracts.values():
         connections.provide(contract)
-    failures, done = pipeline.Failures(settings, clock), []
+    failures, done = pipeline.Failures(home), []
     for _, contract in sorted(contracts.items()):
         with failures.of(contract, "反馈"):
-            done += pipeline.answer(contract, settings, clock)
+            done += pipeline.answer(home, contract)
     problems = failures.said + [f"{a.id}：{a.problem}" for a in done if a.problem]
     if problems:
         failures.tell()
@@ -217,9 +215,9 @@ def retry_waiting(contracts: Mapping[str, Contract]) -> list[str]:
     """
     from chengxin import pipeline
 
-    settings, clock = Settings.from_environment(), Clock.from_environment()
-    failures = pipeline.Failures(settings, clock)
-    gained = pipeline.retry_waiting(dict(contracts), settings, clock, failures)
+    home = Home.from_environment()
+    failures = pipeline.Failures(home)
+    gained = pipeline.retry_waiting(home, dict(contracts), failures)
     for said in failures.said:
         log.error("%s", said)
     failures.tell()
@@ -233,10 +231,10 @@ def review(contracts: Mapping[str, Contract]) -> dict[str, Any]:
     """
     from chengxin import pipeline
 
-    twice = answers.asked_twice()
-    if os.environ.get("CHENGXIN_APPROVAL") == "never":
+    home = Home.from_environment()
+    if not home.settings.approval.asks:
         return {"ask": False}
-    found = pipeline.review(dict(contracts), Settings.from_environment())
+    found = pipeline.review(home, dict(contracts))
     if found is None:
         return {"ask": False}
     plain, pages = dict(as_json(found)), base_path() + PREFIX
@@ -250,7 +248,7 @@ def review(contracts: Mapping[str, Contract]) -> dict[str, Any]:
         "proposed": found.proposed(),
         "upto": found.upto,
         "releasers": found.releasers(),
-        "second": twice or bool(found.releasers()),
+        "second": home.settings.approval.twice or bool(found.releasers()),
     }
 
 
@@ -284,11 +282,11 @@ def publish(
         fields, other = answers.both_of(found, said, second)
         approval = pipeline.Approval(**fields, second=pipeline.Opinion(**other) if other else None)
     if approval and approval.decision == answers.REJECT:
-        pipeline.reject(approval, Settings.from_environment())
+        pipeline.reject(Home.from_environment(), approval)
         normal_end(f"审批意见为“不发布”：{approval.reason or '无人作答'}")
-    snapshot = pipeline.publish(dict(contracts), Settings.from_environment(), Clock.from_environment(), approval)
+    snapshot = pipeline.publish(Home.from_environment(), dict(contracts), approval)
     if snapshot is None:
-        snapshot = pipeline.current(Settings.from_environment())
+        snapshot = pipeline.current(Home.from_environment())
         if snapshot is None or told.get(ANNOUNCED) == snapshot.id:
             normal_end("没有变化，不发布新快照")
         log.info("没有变化；快照 %s 此前未及通知下游，现予通知", snapshot.id)
@@ -298,5 +296,5 @@ def publish(
         metrics.published()
         log.info("已发布快照 %s", snapshot.id)
     told.set(ANNOUNCED, snapshot.id)
-    lineage.published(remote.opened(Settings.from_environment()))
+    lineage.published(Home.from_environment().opened())
     return dict(as_json(snapshot))

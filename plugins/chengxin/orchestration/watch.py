@@ -4,13 +4,12 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
-from chengxin.clock import SHANGHAI, Clock
+from chengxin.clock import SHANGHAI
+from chengxin.home import Home
 from chengxin.operations.alerts.causes import Cause, waiting_cause
 from chengxin.orchestration import alerts, metrics
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES
-from chengxin.settings import Settings
-from chengxin.store import remote
 from chengxin.store.remote import scopes
 
 DAG_ID = "watch"
@@ -54,10 +53,10 @@ def look_round() -> dict[str, Any]:
     from chengxin.operations.punctuality import standings
     from chengxin.publishing.open_tier import derivation
 
-    settings, clock = remote.here(Settings.from_environment(), scopes.WITHOUT_PAYLOAD), Clock.from_environment()
-    loaded = loader.load(settings.contracts)
+    home = Home.from_environment().here(scopes.WITHOUT_PAYLOAD)
+    loaded = loader.load(home.settings.contracts)
     alerts.settle_contracts(loaded.problems)
-    found = standings(settings, clock.today())
+    found = standings(home, home.clock.today())
     alerts.settle(
         "waiting",
         [
@@ -66,6 +65,6 @@ def look_round() -> dict[str, Any]:
             if s.growing and s.dataset in loaded.contracts
         ],
     )
-    told = derivation.withheld(settings)
+    told = derivation.withheld(home)
     alerts.settle("unkeyed", [Cause("unkeyed", "open", told, title="开放层")] if told else [])
-    return {"problems": len(loaded.problems), **metrics.gauges(loaded.contracts, found, settings, clock)}
+    return {"problems": len(loaded.problems), **metrics.gauges(home, loaded.contracts, found)}

@@ -12,7 +12,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.errors import ContractError
 from chengxin.facts import Admission, Verdict, as_json
-from chengxin.settings import Settings
+from chengxin.home import Home
 from chengxin.store import atomic, lock
 from chengxin.store import journal as numbered
 from chengxin.store.layout import Layout
@@ -50,9 +50,9 @@ class Approval:
         return {self.by, self.second.by if self.second else ""} - {""}
 
 
-def reject(approval: Approval, settings: Settings) -> None:
+def reject(home: Home, approval: Approval) -> None:
     """Keep that a person rejected a publication, and why; kept already = nothing happens."""
-    layout = Layout(settings.home)
+    layout = home.layout
     with lock.held(layout, "rejections"):
         known = numbered.entries(layout.rejections)
         if as_json(approval) not in known:

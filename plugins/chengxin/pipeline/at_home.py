@@ -1,52 +1,49 @@
-"""A stage's way to the home: where that lies in an object store, on a copy that is up to date, published afterwards."""
+"""Stages of a home in an object store run on a copy that is up to date; what they made is published afterwards."""
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from chengxin.contracts.models import Contract
 from chengxin.facts import Batch
-from chengxin.settings import Settings
-from chengxin.store import remote
+from chengxin.home import Home
 from chengxin.store.remote import scopes
 from chengxin.store.remote.scopes import Scope
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Stage = Callable[Concatenate[Home, P], R]
 
 
-def stage(choose: Callable[[str, str], Scope]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a stage out of a function that is given Settings.
+def stage(
+    scope: Callable[..., Scope], name: Callable[..., str] = lambda *_, **__: ""
+) -> Callable[[Stage[P, R]], Stage[P, R]]:
+    """Make a stage out of a function of a home. scope, name: what it works on, by its other arguments."""
 
-    choose: what it works on, by data set and batch (empty where it is given none).
-    """
-
-    def wrapped(function: Callable[P, R]) -> Callable[P, R]:
+    def wrapped(function: Stage[P, R]) -> Stage[P, R]:
         @functools.wraps(function)
-        def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            given = [*args, *kwargs.values()]
-            settings = next(a for a in given if isinstance(a, Settings))
-            dataset = next((a if isinstance(a, str) else a.id for a in given if isinstance(a, Contract | str)), "")
-            batch_id = next((a.batch_id for a in given if isinstance(a, Batch)), "")
-
-            def call(here: Settings) -> R:
-                swapped: Any = [here if a is settings else a for a in args]
-                named: Any = {name: here if a is settings else a for name, a in kwargs.items()}
-                return function(*swapped, **named)
-
-            return remote.run(
-                settings, f"{function.__name__} {batch_id or dataset}".strip(), choose(dataset, batch_id), call
-            )
+        def run(home: Home, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            what = f"{function.__name__} {name(*args, **kwargs)}".strip()
+            return home.run(what, scope(*args, **kwargs), lambda here: function(here, *args, **kwargs))
 
         return run
 
     return wrapped
 
 
-landing = stage(lambda dataset, _: scopes.landing(dataset))
-batch_stage = stage(scopes.batch)
-dataset_stage = stage(lambda dataset, _: scopes.whole_dataset(dataset))
-linking = stage(lambda *_: scopes.UNPUBLISHED)
-facts = stage(lambda *_: scopes.FACTS)
-publication = stage(lambda *_: scopes.WITHOUT_PAYLOAD)
-everything = stage(lambda *_: scopes.EVERYTHING)
+def _dataset(contract: Contract, *_: Any, **__: Any) -> str:
+    return contract.id
+
+
+def _batch(_: Contract, landed: Batch, *__: Any, **___: Any) -> str:
+    return landed.batch_id
+
+
+landing = stage(lambda contract, *_, **__: scopes.landing(contract.id), _dataset)
+landed = stage(lambda dataset, *_, **__: scopes.landing(dataset), lambda _, batch_id: batch_id)
+batch_stage = stage(lambda contract, landed, *_, **__: scopes.batch(contract.id, landed.batch_id), _batch)
+dataset_stage = stage(lambda contract, *_, **__: scopes.whole_dataset(contract.id), _dataset)
+linking = stage(lambda *_, **__: scopes.UNPUBLISHED)
+facts = stage(lambda *_, **__: scopes.FACTS)
+publication = stage(lambda *_, **__: scopes.WITHOUT_PAYLOAD)
+everything = stage(lambda *_, **__: scopes.EVERYTHING)

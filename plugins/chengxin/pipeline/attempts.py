@@ -8,18 +8,18 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, CommitConflict, ContractError, of_home
+from chengxin.facts import Batch
+from chengxin.home import Home
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import of_contract
 from chengxin.pipeline.failures import guarded
 from chengxin.pipeline.versions import validation_digest
 from chengxin.records import journal
-from chengxin.settings import Settings
-from chengxin.store import atomic, lock, remote
+from chengxin.store import atomic, lock
 from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
@@ -37,28 +37,29 @@ class Aside:
     said: str
 
 
-def counted(doing: str, *, last: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a stage, called with contract, batch and settings first, count how often it fails.
+Stage = Callable[Concatenate[Home, Contract, Batch, P], R]
+
+
+def counted(doing: str, *, last: bool = False) -> Callable[[Stage[P, R]], Stage[P, R]]:
+    """Make a stage of a batch count how often it fails.
 
     last: with it the batch has its outcome, and its tries are over.
     """
 
-    def wrapped(function: Callable[P, R]) -> Callable[P, R]:
+    def wrapped(function: Stage[P, R]) -> Stage[P, R]:
         @functools.wraps(function)
-        def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            given: Any = args
-            contract, landed, settings = given[:3]
-            with _under_way(contract, landed.batch_id, settings, doing):
+        def run(home: Home, contract: Contract, landed: Batch, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            with _under_way(home, contract, landed.batch_id, doing):
                 try:
                     with guarded(doing):
-                        done = function(*args, **kwargs)
+                        done = function(home, contract, landed, *args, **kwargs)
                 except ChengxinError as error:
                     if not (error.retryable or of_home(error) or isinstance(error, ContractError)):
-                        aside = _note(contract, landed.batch_id, settings, f"{doing}：{error}")
+                        aside = _note(home, contract, landed.batch_id, f"{doing}：{error}")
                         error.args = (f"{error}{aside}",)
                     raise
             if last:
-                forgive(contract, landed.batch_id, settings)
+                forgive(home, contract, landed.batch_id)
             return done
 
         return run
@@ -66,29 +67,29 @@ def counted(doing: str, *, last: bool = False) -> Callable[[Callable[P, R]], Cal
     return wrapped
 
 
-def aside(contract: Contract, batch_id: str, settings: Settings) -> Aside | None:
+def aside(home: Home, contract: Contract, batch_id: str) -> Aside | None:
     """Return why a batch is set aside; None where it is not."""
-    tries = _tries(Layout(settings.home), contract, batch_id, settings)
-    return Aside(batch_id, len(tries), tries[-1]) if len(tries) >= settings.tries else None
+    tries = _tries(home, home.layout, contract, batch_id)
+    return Aside(batch_id, len(tries), tries[-1]) if len(tries) >= home.settings.tries else None
 
 
-def forgive(contract: Contract, batch_id: str, settings: Settings) -> bool:
+def forgive(home: Home, contract: Contract, batch_id: str) -> bool:
     """Forget the tries of a batch and close its alert; return whether there were any."""
-    if not Layout(remote.opened(settings).home).tries(contract.id, batch_id).exists():
+    if not home.opened().layout.tries(contract.id, batch_id).exists():
         return False
-    with remote.changing(settings, "tries", scopes.batch(contract.id, batch_id)) as here:
-        Layout(here.home).tries(contract.id, batch_id).unlink(missing_ok=True)
-    with remote.changing(settings, "alerts", scopes.alerts()) as here:
-        Book(Layout(here.home)).drop_items("aside", [batch_id], Clock.from_environment().now())
+    with home.changing("tries", scopes.batch(contract.id, batch_id)) as here:
+        here.layout.tries(contract.id, batch_id).unlink(missing_ok=True)
+    with home.changing("alerts", scopes.alerts()) as here:
+        Book(here.layout).drop_items("aside", [batch_id], home.clock.now())
     return True
 
 
-def settle_killed(contract: Contract, settings: Settings) -> None:
+def settle_killed(home: Home, contract: Contract) -> None:
     """Count a try of the batch in which a process was killed, unless one is busy with the data set just now."""
-    layout = Layout(remote.opened(settings).home)
+    layout = home.opened().layout
     if layout.under_way(contract.id).exists():
         with suppress(CommitConflict), lock.held(layout, _lock(contract), seconds=0):
-            _settle(contract, settings, layout)
+            _settle(home, contract, layout)
 
 
 def _lock(contract: Contract) -> str:
@@ -96,11 +97,11 @@ def _lock(contract: Contract) -> str:
 
 
 @contextmanager
-def _under_way(contract: Contract, batch_id: str, settings: Settings, doing: str) -> Iterator[None]:
-    layout = Layout(remote.opened(settings).home)
+def _under_way(home: Home, contract: Contract, batch_id: str, doing: str) -> Iterator[None]:
+    layout = home.opened().layout
     mark = layout.under_way(contract.id)
     with lock.held(layout, _lock(contract)):
-        _settle(contract, settings, layout)
+        _settle(home, contract, layout)
         mark.write_text(f"{batch_id}\n{doing}\n", "utf-8")
         try:
             yield
@@ -108,39 +109,39 @@ def _under_way(contract: Contract, batch_id: str, settings: Settings, doing: str
             mark.unlink(missing_ok=True)
 
 
-def _settle(contract: Contract, settings: Settings, layout: Layout) -> None:
+def _settle(home: Home, contract: Contract, layout: Layout) -> None:
     """Count what the mark of a killed process says; the caller holds the lock, so nobody is busy."""
     mark = layout.under_way(contract.id)
     if mark.exists():
         batch_id, _, doing = mark.read_text("utf-8").strip().partition("\n")
         if batch_id and journal.account(layout, contract.id, batch_id):
-            forgive(contract, batch_id, settings)  # killed after the batch had its outcome
+            forgive(home, contract, batch_id)  # killed after the batch had its outcome
         elif batch_id and layout.landing(contract.id, batch_id).is_dir():
-            _note(contract, batch_id, settings, f"{doing}：{KILLED}")
+            _note(home, contract, batch_id, f"{doing}：{KILLED}")
         mark.unlink()
 
 
-def _tries(layout: Layout, contract: Contract, batch_id: str, settings: Settings) -> list[str]:
+def _tries(home: Home, layout: Layout, contract: Contract, batch_id: str) -> list[str]:
     path = layout.tries(contract.id, batch_id)
     try:
         noted: dict[str, Any] = atomic.read_json(path)
     except (FileNotFoundError, ValueError):
         return []
-    return list(noted["tries"]) if noted["digest"] == validation_digest(contract, settings) else []
+    return list(noted["tries"]) if noted["digest"] == validation_digest(home, contract) else []
 
 
-def _note(contract: Contract, batch_id: str, settings: Settings, said: str) -> str:
+def _note(home: Home, contract: Contract, batch_id: str, said: str) -> str:
     """Count a try; return what is to be added to the words of the last one that a batch has, with its alert open."""
-    with remote.changing(settings, "tries", scopes.batch(contract.id, batch_id)) as here:
-        layout = Layout(here.home)
-        tries = [*_tries(layout, contract, batch_id, settings), said]
-        body = {"digest": validation_digest(contract, settings), "tries": tries}
+    with home.changing("tries", scopes.batch(contract.id, batch_id)) as here:
+        layout = here.layout
+        tries = [*_tries(home, layout, contract, batch_id), said]
+        body = {"digest": validation_digest(home, contract), "tries": tries}
         atomic.write_json(layout.tries(contract.id, batch_id), body)
-    if len(tries) < settings.tries:
+    if len(tries) < home.settings.tries:
         return ""
     words = f"；已失败 {len(tries)} 次，该批次搁置，不再自动重试，处理后运行 chengxin retry {contract.id} {batch_id}"
     page = f"/chengxin/batches/{contract.id}/{batch_id}"
     cause = of_contract("aside", contract, f"{batch_id}：{said}{words}", reason=batch_id, item=batch_id, page=page)
-    with remote.changing(settings, "alerts", scopes.alerts()) as here:
-        Book(Layout(here.home)).open(cause, Clock.from_environment().now())
+    with home.changing("alerts", scopes.alerts()) as here:
+        Book(here.layout).open(cause, home.clock.now())
     return words

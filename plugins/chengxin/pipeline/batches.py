@@ -10,7 +10,7 @@ from typing import Any
 
 from chengxin.cleaning import run as standardising
 from chengxin.cleaning.corrections import recognised
-from chengxin.clock import SHANGHAI, Clock
+from chengxin.clock import SHANGHAI
 from chengxin.connectors import landing
 from chengxin.connectors.files.drop import inbox_delivery
 from chengxin.contracts.derivation import contract_for, mode_for, replayed
@@ -19,6 +19,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.errors import ContractError, DeliveryCorrupt, InvariantBroken, NotReleasable
 from chengxin.facts import Admission, Batch, Counts, Delivery, Release, StandardBatch, Verdict, as_json
+from chengxin.home import Home
 from chengxin.identity.registry import Registry
 from chengxin.pipeline import at_home, attempts
 from chengxin.pipeline.failures import guarded
@@ -27,9 +28,7 @@ from chengxin.quality import report, runner
 from chengxin.quality.verdict import Answering
 from chengxin.records import answers, journal
 from chengxin.records.relink import link_batch
-from chengxin.settings import Settings
-from chengxin.store import atomic, lock, remote
-from chengxin.store.layout import Layout
+from chengxin.store import atomic, lock
 
 log = logging.getLogger(__name__)
 HISTORY = 12
@@ -37,90 +36,90 @@ HISTORY = 12
 
 @guarded("发现报送")
 @at_home.landing
-def discover(contract: Contract, settings: Settings, since: datetime | None = None) -> list[Delivery]:
+def discover(home: Home, contract: Contract, since: datetime | None = None) -> list[Delivery]:
     """List what the source offers and has not surely landed yet; with `since`, all that it offers from then on.
 
     A pull goes on from the newest one that was admitted: the rows of a held one, which may never be let in, come again.
     """
     refuse_unfinished(contract)
-    counted = {a.batch_id for a in journal.admissions(Layout(settings.home)) if a.dataset == contract.id}
-    offered = landing.offered(contract, settings, since, counted)
-    for gap in landing.missing(contract, settings, offered):
+    counted = {a.batch_id for a in journal.admissions(home.layout) if a.dataset == contract.id}
+    offered = landing.offered(home, contract, since, counted)
+    for gap in landing.missing(home, contract, offered):
         log.warning("%s：报送序号不连续，%s；已到的照常处理，请向提供部门核实", contract.id, gap)
     return offered
 
 
-def given(contract: Contract, path: str, settings: Settings) -> Delivery:
+def given(home: Home, contract: Contract, path: str) -> Delivery:
     """Return one file below the inbox as a delivery of a contract; raise DeliveryCorrupt when there is none."""
-    return inbox_delivery(contract, path, settings)
+    return inbox_delivery(home, contract, path)
 
 
 @guarded("接收")
 @at_home.landing
-def land(contract: Contract, delivery: Delivery, settings: Settings, clock: Clock) -> Batch:
+def land(home: Home, contract: Contract, delivery: Delivery) -> Batch:
     """Fetch a delivery; the same bytes twice are the same batch. Raises ContractError for an unfinished contract."""
     refuse_unfinished(contract)
-    return landing.land(contract, delivery, settings, clock, lambda path: recognised(path, contract))
+    return landing.land(home, contract, delivery, lambda path: recognised(path, contract))
 
 
-@at_home.landing
-def batch(settings: Settings, dataset: str, batch_id: str) -> Batch:
+@at_home.landed
+def batch(home: Home, dataset: str, batch_id: str) -> Batch:
     """Return a landed batch by its id."""
     try:
-        return landing.landed(settings, dataset, batch_id)
+        return landing.landed(home, dataset, batch_id)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DeliveryCorrupt(f"没有名为 {batch_id} 的批次（数据集 {dataset}）；请核对批次号") from error
 
 
 @guarded("查找待处理批次")
-def pending(contract: Contract, settings: Settings) -> list[Batch]:
+def pending(home: Home, contract: Contract) -> list[Batch]:
     """Return landed batches that are neither admitted, nor held under the present contract, nor set aside, in order."""
-    attempts.settle_killed(contract, settings)
-    here = remote.opened(settings)
-    return [b for b in _open(contract, settings) if attempts.aside(contract, b.batch_id, here) is None]
+    attempts.settle_killed(home, contract)
+    here = home.opened()
+    return [b for b in _open(home, contract) if attempts.aside(here, contract, b.batch_id) is None]
 
 
 @at_home.landing
-def _open(contract: Contract, settings: Settings) -> list[Batch]:
-    admitted = {a.batch_id for a in journal.admissions(Layout(settings.home)) if a.dataset == contract.id}
-    return [b for b in landing.batches(settings, contract.id, but=admitted) if not _held(contract, b, settings)]
+def _open(home: Home, contract: Contract) -> list[Batch]:
+    admitted = {a.batch_id for a in journal.admissions(home.layout) if a.dataset == contract.id}
+    return [b for b in landing.batches(home, contract.id, but=admitted) if not _held(home, contract, b)]
 
 
 @attempts.counted("标准化")
 @at_home.batch_stage
-def standardise(contract: Contract, landed: Batch, settings: Settings) -> StandardBatch:
+def standardise(home: Home, contract: Contract, landed: Batch) -> StandardBatch:
     """Turn the received bytes into standard, quarantine and issue rows; done already = return what is there.
 
     An admitted batch stays as it was admitted, whatever its contract says now: its links refer to these rows.
     """
-    layout = Layout(settings.home)
+    layout = home.layout
     contract = contract_for(contract, landed)
     target = layout.standard(contract.id, landed.batch_id)
     with lock.held(layout, f"dataset-{contract.id}"):
         summary = _summary(target)
         current = summary is not None and summary.digest == standardising.standard_digest(contract)
-        if summary and (current or _admitted(contract, landed, settings)):
+        if summary and (current or _admitted(home, contract, landed)):
             return summary
         payload = layout.landing(contract.id, landed.batch_id) / landing.PAYLOAD
-        return standardising.run(contract, landed, payload, target, workers=settings.workers, limits=settings.limits)
+        return standardising.run(contract, landed, payload, target, workers=home.settings.workers, limits=home.limits)
 
 
-def _admitted(contract: Contract, landed: Batch, settings: Settings) -> Admission | None:
-    return journal.account(Layout(settings.home), contract.id, landed.batch_id)
+def _admitted(home: Home, contract: Contract, landed: Batch) -> Admission | None:
+    return journal.account(home.layout, contract.id, landed.batch_id)
 
 
 @attempts.counted("校验")
 @at_home.batch_stage
-def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Verdict:
+def validate(home: Home, contract: Contract, landed: Batch) -> Verdict:
     """Judge a standardised batch with its suite; done already under the same contract and suite = return it."""
-    layout = Layout(settings.home)
+    layout = home.layout
     contract = contract_for(contract, landed)
     target = layout.validation(contract.id, landed.batch_id)
     standard = layout.standard(contract.id, landed.batch_id)
     with lock.held(layout, f"dataset-{contract.id}"):
-        if _admitted(contract, landed, settings):
+        if _admitted(home, contract, landed):
             return Verdict.from_json(atomic.read_json(target / "verdict.json"))
-        done = verdict_of(contract, landed, settings)
+        done = verdict_of(home, contract, landed)
         if done:
             return done
         counts = _summary(standard)
@@ -132,31 +131,31 @@ def validate(contract: Contract, landed: Batch, settings: Settings, clock: Clock
                 kind_of(contract),
                 sorted(standard.glob("standard-*.parquet")),
                 counts,
-                expectations=settings.expectations,
-                history=_history(contract, landed, settings),
+                expectations=home.settings.expectations,
+                history=_history(home, contract, landed),
                 target=folder,
-                memory_limit_mib=settings.memory_limit_mib,
-                threads=settings.workers,
+                memory_limit_mib=home.settings.memory_limit_mib,
+                threads=home.settings.workers,
                 today=landed.received_at.astimezone(SHANGHAI).date(),
                 registry=Registry(layout, journal.admissions(layout)).files("identifiers"),
                 restates=landed.restates,
-                answering=lambda: _answering(contract, landed, settings),
+                answering=lambda: _answering(home, contract, landed),
             )
-            atomic.write_json(folder / "made_under.json", {"digest": validation_digest(contract, settings)})
+            atomic.write_json(folder / "made_under.json", {"digest": validation_digest(home, contract)})
     return verdict
 
 
 @at_home.batch_stage
-def release(contract: Contract, landed: Batch, settings: Settings, clock: Clock, reason: str, by: str) -> Verdict:
+def release(home: Home, contract: Contract, landed: Batch, reason: str, by: str) -> Verdict:
     """Let a held batch in because a person has looked at it; done already = return its verdict as it is.
 
     Reason and name stand in verdict and, once admitted, account. Raise NotReleasable where nothing is usable.
     """
-    layout = Layout(settings.home)
+    layout = home.layout
     with lock.held(layout, f"dataset-{contract.id}"):
-        verdict = verdict_of(contract, landed, settings)
+        verdict = verdict_of(home, contract, landed)
         counts = _summary(layout.standard(contract.id, landed.batch_id))
-        if _admitted(contract, landed, settings) or (verdict and verdict.status != "hold"):
+        if _admitted(home, contract, landed) or (verdict and verdict.status != "hold"):
             folder = layout.validation(contract.id, landed.batch_id)
             known = Verdict.from_json(atomic.read_json(folder / "verdict.json"))
             _note_release(folder / "report.html", known)
@@ -166,7 +165,7 @@ def release(contract: Contract, landed: Batch, settings: Settings, clock: Clock,
         if counts.mismatch is not None or (counts.received and not counts.passed):
             why = counts.mismatch or "没有一行可用"
             raise NotReleasable(f"{landed.batch_id} 不能放行：{why}。请修改合同后重跑，或请提供部门重报")
-        verdict = replace(verdict, status="warn", released=Release(by, reason, clock.now().isoformat()))
+        verdict = replace(verdict, status="warn", released=Release(by, reason, home.clock.now().isoformat()))
         atomic.write_json(layout.validation(contract.id, landed.batch_id) / "verdict.json", as_json(verdict))
         _note_release(layout.validation(contract.id, landed.batch_id) / "report.html", verdict)
     return verdict
@@ -186,14 +185,14 @@ def _note_release(page: Path, verdict: Verdict) -> None:
 
 @attempts.counted("入库", last=True)
 @at_home.batch_stage
-def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -> Admission | None:
+def admit(home: Home, contract: Contract, landed: Batch) -> Admission | None:
     """Link a batch and enter its account into the journal; None when its verdict is hold."""
-    layout = Layout(settings.home)
+    layout = home.layout
     with lock.held(layout, "registry"):
-        done = _admitted(contract, landed, settings)
+        done = _admitted(home, contract, landed)
         if done:
             return done
-        verdict = verdict_of(contract, landed, settings)
+        verdict = verdict_of(home, contract, landed)
         counts = _summary(layout.standard(contract.id, landed.batch_id))
         if verdict is None or counts is None:
             raise InvariantBroken(f"{landed.batch_id} 尚未校验，不能入库")
@@ -201,31 +200,31 @@ def admit(contract: Contract, landed: Batch, settings: Settings, clock: Clock) -
             return None
         everything = journal.admissions(layout)
         before = Admission(
-            contract.id,
-            landed.batch_id,
-            -1,
-            -1,
-            counts.received,
-            0,
-            counts.quarantined,
-            0,
-            counts.passed,
-            0,
-            0,
-            verdict.status,
-            contract.department.code,
-            contract.kind,
-            mode_for(contract, landed),
-            contract.basis.share,
-            landed.received_at.isoformat(),
-            landed.as_of.isoformat(),
-            tuple(counts.sources or (f.name for f in landed.files)),
-            versions_of(contract, settings),
-            verdict.released,
-            _route(contract, everything),
+            dataset=contract.id,
+            batch_id=landed.batch_id,
+            revision=-1,
+            order=-1,
+            received=counts.received,
+            accepted=0,
+            quarantined=counts.quarantined,
+            duplicate=0,
+            unlinked=counts.passed,
+            withdrawn=0,
+            new_subjects=0,
+            verdict=verdict.status,
+            department=contract.department.code,
+            kind=contract.kind,
+            mode=mode_for(contract, landed),
+            share=contract.basis.share,
+            received_at=landed.received_at.isoformat(),
+            as_of=landed.as_of.isoformat(),
+            files=tuple(counts.sources or (f.name for f in landed.files)),
+            versions=versions_of(home, contract),
+            released=verdict.released,
+            route=_route(contract, everything),
         )
         _same_versions(contract, before, everything)
-        return link_batch(contract, landed, before, everything, settings)
+        return link_batch(home, contract, landed, before, everything)
 
 
 def _route(contract: Contract, everything: Sequence[Admission]) -> str | None:
@@ -250,14 +249,14 @@ def _same_versions(contract: Contract, now: Admission, everything: Sequence[Admi
         )
 
 
-def counts_of(contract: Contract, landed: Batch, settings: Settings) -> dict[str, Any]:
+def counts_of(home: Home, contract: Contract, landed: Batch) -> dict[str, Any]:
     """Return the account of a batch as the CLI prints it; a held batch counts all its rows as quarantined."""
-    layout = Layout(settings.home)
-    account = _admitted(contract, landed, settings)
+    layout = home.layout
+    account = _admitted(home, contract, landed)
     if account:
         return as_account(account)
     summary = _summary(layout.standard(contract.id, landed.batch_id))
-    verdict = verdict_of(contract, landed, settings)
+    verdict = verdict_of(home, contract, landed)
     counts = Counts.held(summary.received if summary else 0).as_dict()
     named = {"dataset": contract.id, "batch_id": landed.batch_id}
     return {**named, **counts, "verdict": verdict.status if verdict else "hold"}
@@ -270,17 +269,17 @@ def as_account(admission: Admission) -> dict[str, Any]:
 
 
 def ingest(
-    contract: Contract, landed: Batch, settings: Settings, clock: Clock, step: Callable[[str], None] = lambda _: None
+    home: Home, contract: Contract, landed: Batch, step: Callable[[str], None] = lambda _: None
 ) -> dict[str, Any]:
     """Run a landed batch through standardise, validate and admit; return its account."""
     step("标准化")
     runner.import_ahead()
-    standardise(contract, landed, settings)
+    standardise(home, contract, landed)
     step("校验")
-    validate(contract, landed, settings, clock)
+    validate(home, contract, landed)
     step("关联入库")
-    admit(contract, landed, settings, clock)
-    return counts_of(contract, landed, settings)
+    admit(home, contract, landed)
+    return counts_of(home, contract, landed)
 
 
 def _summary(folder: Path) -> StandardBatch | None:
@@ -288,30 +287,28 @@ def _summary(folder: Path) -> StandardBatch | None:
     return StandardBatch(**atomic.read_json(path)) if path.exists() else None
 
 
-def verdict_of(contract: Contract, landed: Batch, settings: Settings) -> Verdict | None:
+def verdict_of(home: Home, contract: Contract, landed: Batch) -> Verdict | None:
     """Return the verdict made under the present contract and suite; None before there is one."""
     contract = contract_for(contract, landed)
-    folder = Layout(settings.home).validation(contract.id, landed.batch_id)
+    folder = home.layout.validation(contract.id, landed.batch_id)
     made = folder / "made_under.json"
-    if not made.exists() or atomic.read_json(made)["digest"] != validation_digest(contract, settings):
+    if not made.exists() or atomic.read_json(made)["digest"] != validation_digest(home, contract):
         return None
     return Verdict.from_json(atomic.read_json(folder / "verdict.json"))
 
 
-def _answering(contract: Contract, landed: Batch, settings: Settings) -> Answering:
-    admitted = {
-        b: a for (d, b), a in journal.latest(journal.admissions(Layout(settings.home))).items() if d == contract.id
-    }
-    return Answering(*answers.count(contract, landed, landing.batches(settings, contract.id), admitted, settings))
+def _answering(home: Home, contract: Contract, landed: Batch) -> Answering:
+    admitted = {b: a for (d, b), a in journal.latest(journal.admissions(home.layout)).items() if d == contract.id}
+    return Answering(*answers.count(home, contract, landed, landing.batches(home, contract.id), admitted))
 
 
-def _held(contract: Contract, landed: Batch, settings: Settings) -> bool:
-    verdict = verdict_of(contract, landed, settings)
+def _held(home: Home, contract: Contract, landed: Batch) -> bool:
+    verdict = verdict_of(home, contract, landed)
     return verdict is not None and verdict.status == "hold"
 
 
-def _history(contract: Contract, landed: Batch, settings: Settings) -> list[Any]:
-    layout = Layout(settings.home)
+def _history(home: Home, contract: Contract, landed: Batch) -> list[Any]:
+    layout = home.layout
     place = {
         a.batch_id: (datetime.fromisoformat(a.as_of), a.order)
         for a in reversed(journal.admissions(layout))
@@ -320,14 +317,14 @@ def _history(contract: Contract, landed: Batch, settings: Settings) -> list[Any]
     if replayed(landed) or landed.corrects:
         return []  # what is usual of deliveries is not asked of some rows
     earlier = sorted(((p, b) for b, p in place.items() if p[0] <= landed.as_of), reverse=True)
-    whole = (b for _, b in earlier if not _of_some_rows(contract, b, settings))
+    whole = (b for _, b in earlier if not _of_some_rows(home, contract, b))
     files = [layout.validation(contract.id, b) / "facts.json" for b in islice(whole, HISTORY)]
     return [atomic.read_json(f) for f in reversed(files) if f.exists()]
 
 
-def _of_some_rows(contract: Contract, batch_id: str, settings: Settings) -> bool:
+def _of_some_rows(home: Home, contract: Contract, batch_id: str) -> bool:
     try:
-        batch = landing.landed(settings, contract.id, batch_id)
+        batch = landing.landed(home, contract.id, batch_id)
     except FileNotFoundError:
         return False
     return bool(replayed(batch) or batch.corrects)

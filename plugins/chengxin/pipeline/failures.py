@@ -5,16 +5,13 @@ import traceback
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError, InvariantBroken, SourceUnavailable, Unforeseen, of_home, told
+from chengxin.home import Home
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import Cause, of_contract
 from chengxin.operations.alerts.channels import channels
 from chengxin.operations.alerts.notices import deliver
-from chengxin.settings import Settings
-from chengxin.store import remote
-from chengxin.store.layout import Layout
 from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
@@ -38,8 +35,8 @@ def guarded(doing: str) -> Iterator[None]:
 class Failures:
     """What went wrong in one run. said: a sentence for each, as it is printed."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._settings, self._clock = settings, clock
+    def __init__(self, home: Home) -> None:
+        self._home = home
         self._causes: list[Cause] = []
         self.said: list[str] = []
 
@@ -78,16 +75,16 @@ class Failures:
 
     def tell(self, whole: Collection[str] = ()) -> None:
         """Open the alerts of what went wrong; close those of data sets of which everything was done, and went well."""
-        now, mine = self._clock.now(), {cause.id for cause in self._causes}
+        now, mine = self._home.clock.now(), {cause.id for cause in self._causes}
         bad = {cause.about for cause in self._causes}
         try:
-            with remote.changing(self._settings, "alerts", scopes.alerts()) as here:
-                book = Book(Layout(here.home))
+            with self._home.changing("alerts", scopes.alerts()) as here:
+                book = Book(here.layout)
                 for cause in self._causes:
                     book.open(cause, now)
                 over = {d for d in whole if d not in bad}
                 book.close(lambda e: e.cause.kind in _OF_RUNS and e.cause.about in over and e.id not in mine, now)
                 # The command prints what went wrong itself.
-                deliver(here, self._clock, [c for c in channels() if c.name != "log"])
+                deliver(here, [c for c in channels(self._home.settings.alerts) if c.name != "log"])
         except (OSError, ChengxinError, ValueError) as error:
             log.warning("告警未能登记或送出：%s", told(error, "登记告警"))

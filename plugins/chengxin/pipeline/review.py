@@ -17,6 +17,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.errors import DeliveryCorrupt
 from chengxin.facts import Admission, Release, Verdict
+from chengxin.home import Home
 from chengxin.model.elements import elements
 from chengxin.pipeline import at_home
 from chengxin.pipeline.approval import awaiting, is_grave, told
@@ -26,7 +27,6 @@ from chengxin.publishing import commit
 from chengxin.publishing.changes import Change, Example, changes
 from chengxin.publishing.open_tier import masking
 from chengxin.records import journal
-from chengxin.settings import Settings
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
@@ -34,7 +34,7 @@ from chengxin.store.manifest import Manifest
 SHRINK = "volume.shrink"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Doubt:
     """One batch that a person should look at. why: warn, shrunk, released or held; counts add up to received.
 
@@ -53,7 +53,7 @@ class Doubt:
     released: Release | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Review:
     """What is to be published and what is doubtful in it. previous: the snapshot that readers have now.
 
@@ -90,12 +90,12 @@ class Review:
 
 
 @at_home.publication
-def review(contracts: Mapping[str, Contract], settings: Settings) -> Review | None:
+def review(home: Home, contracts: Mapping[str, Contract]) -> Review | None:
     """Return what a person must see before the next publication; None when nobody need be asked.
 
     Reads the journal, verdicts of batches that are new, and folder names; links of new batches once there is a doubt.
     """
-    layout = Layout(settings.home)
+    layout = home.layout
     now = commit.current(layout, "government")
     admissions = journal.admissions(layout)
     everything = journal.latest(admissions)
@@ -106,38 +106,36 @@ def review(contracts: Mapping[str, Contract], settings: Settings) -> Review | No
     doubts = [doubt for a in fresh if (doubt := _doubted(contracts, a, layout))]
     known = {b for _, b in everything} | set(now.extra.get("held", ()) if now else ())
     for _, contract in sorted(contracts.items()):
-        doubts += _held(contract, known, settings)
+        doubts += _held(home, contract, known)
     if not doubts:
         return None
     separable = sorted({d.dataset for d in doubts if kind_of(contracts[d.dataset]).registers == "none"})
     rows, upto = sum(a.received for a in fresh), max(a.order for a in everything.values())
     return Review(
-        now.snapshot_id if now else None,
-        len(fresh),
-        rows,
-        tuple(doubts),
-        upto,
-        tuple(separable),
-        tuple(told(None, layout, now).get("rejected", ())),
-        tuple(_masked(change) for change in _changes(contracts, admissions, now, settings)),
+        previous=now.snapshot_id if now else None,
+        fresh=len(fresh),
+        rows=rows,
+        doubts=tuple(doubts),
+        upto=upto,
+        separable=tuple(separable),
+        rejected=tuple(told(None, layout, now).get("rejected", ())),
+        changes=tuple(_masked(change) for change in _changes(home, contracts, admissions, now)),
     )
 
 
 @at_home.publication
-def released(contracts: Mapping[str, Contract], settings: Settings) -> list[Admission]:
+def released(home: Home, contracts: Mapping[str, Contract]) -> list[Admission]:
     """Return the released batches that are published only when somebody else has approved them."""
-    layout = Layout(settings.home)
+    layout = home.layout
     now, everything = commit.current(layout, "government"), journal.admissions(layout)
     return awaiting(layout, everything, now, sealed_of(contracts, everything, now))
 
 
 def _changes(
-    contracts: Mapping[str, Contract], admissions: tuple[Admission, ...], now: Manifest | None, settings: Settings
+    home: Home, contracts: Mapping[str, Contract], admissions: tuple[Admission, ...], now: Manifest | None
 ) -> list[Change]:
-    limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
-    return list(
-        changes(Layout(settings.home), contracts, admissions, sealed_of(contracts, admissions, now), now, **limits)
-    )
+    limits = {"memory_limit_mib": home.settings.memory_limit_mib, "threads": home.settings.workers}
+    return list(changes(home.layout, contracts, admissions, sealed_of(contracts, admissions, now), now, **limits))
 
 
 def _masked(change: Change) -> Change:
@@ -172,15 +170,15 @@ def _doubted(contracts: Mapping[str, Contract], admission: Admission, layout: La
     return replace(doubt, why="shrunk") if shrunk else doubt
 
 
-def _held(contract: Contract, known: Collection[str], settings: Settings) -> list[Doubt]:
-    layout = Layout(settings.home)
+def _held(home: Home, contract: Contract, known: Collection[str]) -> list[Doubt]:
+    layout = home.layout
     doubts: list[Doubt] = []
     try:
-        batches = landing.batches(settings, contract.id, but=known)
+        batches = landing.batches(home, contract.id, but=known)
     except DeliveryCorrupt:  # told where the data set is worked on; the others are published
         return doubts
     for landed in batches:
-        verdict = verdict_of(contract, landed, settings)
+        verdict = verdict_of(home, contract, landed)
         if verdict is not None and verdict.status == "hold":
             summary = atomic.read_json(layout.standard(contract.id, landed.batch_id) / "summary.json")
             counts = {"received": int(summary["received"]), "quarantined": int(summary["received"])}
@@ -192,4 +190,13 @@ def _held(contract: Contract, known: Collection[str], settings: Settings) -> lis
 def _doubt(contract: Contract, verdict: Verdict, counts: dict[str, int], folder: Path, home: Path) -> Doubt:
     found = tuple(f.message for f in verdict.findings if f.severity != "info")
     report = (folder / "report.html").relative_to(home).as_posix()
-    return Doubt(contract.id, contract.title, contract.department.name, verdict.batch_id, "warn", counts, found, report)
+    return Doubt(
+        dataset=contract.id,
+        title=contract.title,
+        department=contract.department.name,
+        batch_id=verdict.batch_id,
+        why="warn",
+        counts=counts,
+        findings=found,
+        report=report,
+    )

@@ -9,11 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 from chengxin import __version__
-from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission, SnapshotRef, TierRef
+from chengxin.home import Home
 from chengxin.model.kinds import kinds
 from chengxin.pipeline import at_home
 from chengxin.pipeline.approval import Approval, approved, awaiting, shown, told, without
@@ -26,18 +26,14 @@ from chengxin.publishing.open_tier import derivation, key
 from chengxin.quality import runner
 from chengxin.records import journal
 from chengxin.records.relink import Settling
-from chengxin.settings import Settings
-from chengxin.store import lock, remote
-from chengxin.store.layout import Layout
+from chengxin.store import lock
 from chengxin.store.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
 
 @at_home.linking
-def retry_waiting(
-    contracts: Mapping[str, Contract], settings: Settings, clock: Clock, failures: Failures | None = None
-) -> list[Admission]:
+def retry_waiting(home: Home, contracts: Mapping[str, Contract], failures: Failures | None = None) -> list[Admission]:
     """Try waiting rows (未关联) again where the registry or the ledger has grown. Return the accounts that changed.
 
     failures: takes what goes wrong with one batch, and the others go on; without it the first one is raised.
@@ -46,21 +42,19 @@ def retry_waiting(
     def guard(dataset: str, batch_id: str) -> AbstractContextManager[None]:
         return failures.of(contracts[dataset], "补关联", batch_id) if failures else guarded("补关联")
 
-    with lock.held(Layout(settings.home), "registry"):
-        return Settling(contracts, settings, lambda dataset, batch_id: batch(settings, dataset, batch_id), guard).run()
+    with lock.held(home.layout, "registry"):
+        return Settling(home, contracts, lambda dataset, batch_id: batch(home, dataset, batch_id), guard).run()
 
 
 @at_home.publication
-def publish(
-    contracts: Mapping[str, Contract], settings: Settings, clock: Clock, approval: Approval | None = None
-) -> SnapshotRef | None:
+def publish(home: Home, contracts: Mapping[str, Contract], approval: Approval | None = None) -> SnapshotRef | None:
     """Assemble, reconcile, gate and commit what changed, tier by tier; None when there is nothing new.
 
     approval: what a person said of this publication; stands in the manifest. What was admitted after the question
     waits for the next one. Data sets that it leaves out stay as they are; the publication after it builds anew.
     """
-    layout = Layout(settings.home)
-    remote.settle(settings)
+    layout = home.layout
+    home.settle()
     with lock.held(layout, "publish"):
         for tier in ("government", "open"):
             for message in commit.resume(layout, tier).messages:
@@ -68,42 +62,38 @@ def publish(
         everything = journal.admissions(layout)
         if not everything:
             return None
-        government, changed = _publish_government(contracts, everything, settings, clock, approval)
+        government, changed = _publish_government(home, contracts, everything, approval)
         if government is None:
             return None
         opened, open_changed = derivation.publish_open(
             layout,
             government,
-            token_key=key.master(settings),
-            now=clock.now(),
-            today=clock.today(),
-            workers=settings.workers,
+            token_key=key.master(home),
+            now=home.clock.now(),
+            today=home.clock.today(),
+            workers=home.settings.workers,
         )
-        if sentence := derivation.withheld(settings):
+        if sentence := derivation.withheld(home):
             log.info("%s", sentence)
         if not (changed or open_changed):
             return None
-        return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(settings, m) for m in (government, opened) if m})
+        return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(home, m) for m in (government, opened) if m})
 
 
 @at_home.publication
-def current(settings: Settings) -> SnapshotRef | None:
+def current(home: Home) -> SnapshotRef | None:
     """Return the snapshot that readers are served; None when there is none."""
-    layout = Layout(settings.home)
+    layout = home.layout
     government, opened = (commit.current(layout, tier) for tier in ("government", "open"))
     if government is None:
         return None
-    return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(settings, m) for m in (government, opened) if m})
+    return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(home, m) for m in (government, opened) if m})
 
 
 def _publish_government(
-    contracts: Mapping[str, Contract],
-    everything: tuple[Admission, ...],
-    settings: Settings,
-    clock: Clock,
-    approval: Approval | None,
+    home: Home, contracts: Mapping[str, Contract], everything: tuple[Admission, ...], approval: Approval | None
 ) -> tuple[Manifest | None, bool]:
-    layout = Layout(settings.home)
+    layout = home.layout
     now = commit.current(layout, "government")
     left_out = set(approval.without) if approval else set()
     everything = without(contracts, shown(everything, approval, now), left_out, now)
@@ -120,7 +110,7 @@ def _publish_government(
     base = now if now and now.extra["assembly"] == digest and not now.extra.get("left_out") else None
     if base and base.extra["last_order"] == everything[-1].order:
         return base, False
-    limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
+    limits = {"memory_limit_mib": home.settings.memory_limit_mib, "threads": home.settings.workers}
     last = base.extra["last_order"] if base else -1
     reconciliation.check_batches(layout, [a for a in journal.latest(everything).values() if a.order > last], **limits)
     draft = Assembly(
@@ -135,7 +125,7 @@ def _publish_government(
     extra = {"last_order": everything[-1].order, "assembly": digest, "sealed": sorted(sealed)}
     extra |= {"left_out": sorted(left_out)} if left_out else {}
     extra |= told(approval, layout, now, {a.batch_id for a in everything})
-    manifest = _checked(contracts, everything, (base, now), draft, settings, clock, extra)
+    manifest = _checked(home, contracts, everything, (base, now), draft, extra)
     if manifest.same_content(now) or not (now or draft.tables):
         shutil.rmtree(draft.folder)
         return now, False
@@ -144,33 +134,32 @@ def _publish_government(
 
 
 def _checked(
+    home: Home,
     contracts: Mapping[str, Contract],
     everything: tuple[Admission, ...],
     earlier: tuple[Manifest | None, Manifest | None],
     draft: Draft,
-    settings: Settings,
-    clock: Clock,
     extra: dict[str, Any],
 ) -> Manifest:
     """Reconcile and gate a draft and return its manifest; a red check raises and the draft stays as evidence.
 
     earlier: the snapshot that the draft builds on, and the one that readers have.
     """
-    layout, (base, now) = Layout(settings.home), earlier
+    layout, (base, now) = home.layout, earlier
     accounts = journal.latest(everything)
-    limits = {"memory_limit_mib": settings.memory_limit_mib, "threads": settings.workers}
+    limits = {"memory_limit_mib": home.settings.memory_limit_mib, "threads": home.settings.workers}
     reconciliation.check_draft(layout, draft, base, {a.dataset: a.kind for a in everything})
     reconciliation.check_subjects(layout, draft, base, **limits)
     reconciliation.check_sources(layout, draft, base, **limits)
     fresh = sorted((draft.folder / "subject").glob("*.parquet"))
     if fresh:
-        verdict = runner.run_subject(fresh, expectations=settings.expectations, today=clock.today(), **limits)
+        verdict = runner.run_subject(fresh, expectations=home.settings.expectations, today=home.clock.today(), **limits)
         if verdict.status == "hold":
             raise InvariantBroken("主体表未通过发布检查：" + "；".join(f.message for f in verdict.findings))
     return Manifest.new(
         "government",
-        clock.now(),
-        clock.today(),
+        home.clock.now(),
+        home.clock.today(),
         _reason(contracts, accounts.values(), now, extra["sealed"]),
         draft.tables,
         batches=[_batch_entry(a) for a in accounts.values()],
@@ -179,7 +168,7 @@ def _checked(
             "library": __version__,
             **engines(),
             "contracts": {c: contract_digest(contracts[c]) for c in sorted(contracts)},
-            "suites": suites(settings.expectations),
+            "suites": suites(home.settings.expectations),
         },
         extra=extra,
     )
@@ -225,9 +214,9 @@ def _sources(accounts: Any, base: Manifest | None, draft: Draft) -> dict[str, An
     return sources
 
 
-def _tier_ref(settings: Settings, manifest: Manifest) -> TierRef:
-    folder = Layout(settings.home).snapshot(manifest.tier, manifest.snapshot_id)
-    return TierRef(settings.shown(folder), manifest.rows())
+def _tier_ref(home: Home, manifest: Manifest) -> TierRef:
+    folder = home.layout.snapshot(manifest.tier, manifest.snapshot_id)
+    return TierRef(home.settings.shown(folder), manifest.rows())
 
 
 def sealed_of(

@@ -7,20 +7,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from chengxin.errors import CommitConflict
+from chengxin.home import Home
 from chengxin.pipeline import at_home
 from chengxin.records import journal
-from chengxin.settings import Settings
 from chengxin.store import atomic, lock, privacy, scratch
-from chengxin.store.layout import Layout
 
 
 @at_home.linking
-def tidy(settings: Settings) -> int:
+def tidy(home: Home) -> int:
     """Remove what killed runs left: half-written files, spill, links that no account names. Return how many.
 
     What another process is busy with is left alone: it holds the lock of its data set, or of its scratch folder.
     """
-    layout = Layout(settings.home)
+    layout = home.layout
     privacy.close(layout.home)
     removed = scratch.sweep(layout.work)
     for folder in sorted((layout.home / "batches").glob("*")):

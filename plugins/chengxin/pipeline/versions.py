@@ -7,13 +7,13 @@ from chengxin import __version__
 from chengxin.cleaning import run as standardising
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
+from chengxin.home import Home
 from chengxin.identity import digests
-from chengxin.settings import Settings
 
 
-def validation_digest(contract: Contract, settings: Settings) -> str:
+def validation_digest(home: Home, contract: Contract) -> str:
     """Return what decides a verdict: what decides the standardised rows, and the rule pack."""
-    pack = settings.expectations / f"{contract.kind}.json"
+    pack = home.settings.expectations / f"{contract.kind}.json"
     body = pack.read_bytes() if pack.exists() else b""
     return f"{standardising.standard_digest(contract)}+{hashlib.sha256(body).hexdigest()[:12]}"
 
@@ -26,12 +26,12 @@ def suites(folder: Path) -> dict[str, str]:
 VERSIONS_BY = "versions_by"  # in the versions of an account, where it is not the key
 
 
-def versions_of(contract: Contract, settings: Settings) -> dict[str, str]:
+def versions_of(home: Home, contract: Contract) -> dict[str, str]:
     """Return what an admission notes: versions of library, engines, stored digests; digests of contract and suite."""
     return {
         "library": __version__,
         "contract": contract_digest(contract),
-        "suite": validation_digest(contract, settings).rsplit("+", 1)[1],
+        "suite": validation_digest(home, contract).rsplit("+", 1)[1],
         digests.KEY: digests.VERSION,
         **engines(),
         **({VERSIONS_BY: contract.delivery.versions_by} if contract.delivery.versions_by != "key" else {}),

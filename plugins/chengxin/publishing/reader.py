@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from chengxin.engine.session import Connection, connect, literal
 from chengxin.errors import SnapshotDamaged
-from chengxin.settings import Settings
-from chengxin.store import pointer, remote
+from chengxin.home import Home
+from chengxin.store import pointer
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest
 from chengxin.store.parquet import arrow_schema
@@ -41,7 +41,7 @@ def open_snapshot(
     nothing was published yet, or when the named snapshot is missing or damaged.
     """
     if "://" in str(home):
-        home = remote.here(Settings.from_environment(home=home), published(tier)).home
+        home = Home.from_environment(home=home).here(published(tier)).settings.home
     layout = Layout(Path(home))
     if snapshot is not None:
         found, problems = pointer.check(layout.snapshot(tier, snapshot))

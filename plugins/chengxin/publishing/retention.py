@@ -5,44 +5,19 @@ those marked as damaged (evidence), and those younger than `min_days`, because a
 that a kept snapshot holds too are hard links of the same bytes: only what nobody holds any more is freed.
 """
 
-import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from chengxin.clock import SHANGHAI, Clock
-from chengxin.errors import ContractError
+from chengxin.settings import Retention
 from chengxin.store import atomic, lock, pointer
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
 
 TIERS = ("open", "government")  # in this order: the open tier says which of the government's must stay
-
-
-@dataclass(frozen=True)
-class Retention:
-    """How long snapshots are kept. keep: the last so many of each tier, None = all.
-
-    monthly: the last snapshot of every month is kept too. min_days: nothing younger expires.
-    """
-
-    keep: int | None = None
-    monthly: bool = True
-    min_days: int = 7
-
-    @classmethod
-    def from_environment(cls, env: Mapping[str, str] = os.environ) -> "Retention":
-        """Read CHENGXIN_KEEP_SNAPSHOTS (a number, or `all`), _KEEP_MONTHLY (1 or 0) and _KEEP_DAYS."""
-        keep = env.get("CHENGXIN_KEEP_SNAPSHOTS", "all")
-        days = env.get("CHENGXIN_KEEP_DAYS", "7")
-        if keep != "all" and not (keep.isdecimal() and int(keep)):
-            raise ContractError(f"CHENGXIN_KEEP_SNAPSHOTS 应是正整数或 all，现为“{keep}”")
-        if not days.isdecimal():
-            raise ContractError(f"CHENGXIN_KEEP_DAYS 应是天数，现为“{days}”")
-        return cls(None if keep == "all" else int(keep), env.get("CHENGXIN_KEEP_MONTHLY", "1") != "0", int(days))
 
 
 @dataclass(frozen=True)

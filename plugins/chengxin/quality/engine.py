@@ -4,7 +4,6 @@ Importing this module imports Great Expectations (about 3 seconds): do it inside
 """
 
 import logging
-import os
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
@@ -12,8 +11,9 @@ from typing import Any, ClassVar, Literal
 from chengxin.errors import ChengxinError, ContractError, InvariantBroken
 from chengxin.quality.metrics import STRUCTURE_METRICS, Answer, needs_of, resolve
 from chengxin.quality.scan import Scan
+from chengxin.settings import put_default
 
-os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
+put_default({"GX_ANALYTICS_ENABLED": "False"})
 logging.getLogger("great_expectations").setLevel(logging.WARNING)  # else 200 lines a task log
 
 import great_expectations as gx  # noqa: E402  the two lines above must come first

@@ -7,15 +7,15 @@ import pyarrow.parquet as pq
 
 from chengxin.contracts.models import Contract
 from chengxin.facts import Admission, Batch
+from chengxin.home import Home
 from chengxin.records.refused import Refusals
-from chengxin.settings import Settings
 from chengxin.store.lock import held
 
 _LOOKED_AT = 100  # batches before it: a correction comes soon after what it corrects
 
 
 def count(
-    contract: Contract, batch: Batch, landed: Sequence[Batch], admitted: Mapping[str, Admission], settings: Settings
+    home: Home, contract: Contract, batch: Batch, landed: Sequence[Batch], admitted: Mapping[str, Admission]
 ) -> tuple[int, int]:
     """Return how many rows of a batch answer open refused rows, and how many of these were refused again.
 
@@ -28,7 +28,7 @@ def count(
     as_if = {b.batch_id: admitted[b.batch_id] for b in before}
     if before:
         as_if[batch.batch_id] = replace(admitted[before[-1].batch_id], batch_id=batch.batch_id)
-    refusals = Refusals(contract, [*before, batch], as_if, settings)
+    refusals = Refusals(home, contract, [*before, batch], as_if)
     rows = {name: sum(map(_rows, refusals.files(batch.batch_id, name))) for name in ("standard", "quarantine")}
     if batch.corrects:
         return sum(rows.values()), rows["quarantine"]

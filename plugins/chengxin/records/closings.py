@@ -27,7 +27,7 @@ _SPAN = re.compile(r"0*([0-9]{1,12})(?:[-–~～至]0*([0-9]{1,12}))?")
 MOST = 10_000  # rows of one entry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Closing:
     """One entry. id: its place in the journal. rows: row ids of a batch; reopens: they wait again."""
 
@@ -103,7 +103,15 @@ def enter(
         now = in_force(entries).get(batch_id, {})
         changing = [r for r in rows if (r in now) == reopens]
         if changing:
-            entry = Closing(len(entries), at.isoformat(), by, reason, batch_id, tuple(changing), reopens)
+            entry = Closing(
+                id=len(entries),
+                at=at.isoformat(),
+                by=by,
+                reason=reason,
+                batch_id=batch_id,
+                rows=tuple(changing),
+                reopens=reopens,
+            )
             journal.append(layout.closings(dataset), entry.id, asdict(entry))
     return Asked(batch_id, len(changing), len(rows) - len(changing))
 

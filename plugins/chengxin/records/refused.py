@@ -19,6 +19,7 @@ from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
 from chengxin.engine.session import Connection, literal, parquet, session
 from chengxin.facts import Admission, Batch
+from chengxin.home import Home
 from chengxin.identity.registry import Registry
 from chengxin.records import closings, journal
 from chengxin.records.closings import Closing
@@ -26,7 +27,6 @@ from chengxin.records.match_keys import RowKeys
 from chengxin.records.quarantine import stored, text_of, text_under
 from chengxin.records.resubmissions import keys_of, work_out
 from chengxin.records.suggestions import codes as codes_by_name
-from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 
 _STREAM = 50_000  # rows
@@ -38,7 +38,7 @@ _NOTE = rf"""CASE WHEN rule LIKE 'row.%' THEN '：' || nullif(source_column, '')
         '[\s''‘’`′—-]', '', 'g')) || ' 位' END"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Standing:
     """How many rows of a batch were refused, and what became of them.
 
@@ -72,15 +72,15 @@ class BatchParts:
 class Refusals:
     """The refused rows of one data set. batches: all landed ones with an outcome, in order; admitted: by batch id."""
 
+    home: Home
     contract: Contract
     batches: Sequence[Batch]
     admitted: Mapping[str, Admission]
-    settings: Settings
 
     @cached_property
     def layout(self) -> Layout:
         """The folders of the home."""
-        return Layout(self.settings.home)
+        return self.home.layout
 
     @cached_property
     def keys(self) -> RowKeys:
@@ -132,7 +132,7 @@ class Refusals:
     @contextmanager
     def opened(self) -> Iterator["OpenRefusals"]:
         """Work out what became of the refused rows, and give what can be asked about them."""
-        limits = {"memory_limit_mib": self.settings.memory_limit_mib, "threads": self.settings.workers}
+        limits = {"memory_limit_mib": self.home.settings.memory_limit_mib, "threads": self.home.settings.workers}
         with session(self.layout.work, **limits) as connection:
             yield OpenRefusals(self, connection)
 
@@ -176,12 +176,12 @@ class OpenRefusals:
         mended, again, closed = counts("mends", "mended_by"), counts("again", "again_in"), counts("closed", "reason")
         return {
             b: Standing(
-                n,
-                mended.get(b, {}),
-                n if b in self._all.overtaken else 0,
-                sum(again.get(b, {}).values()),
-                closed.get(b, {}),
-                again.get(b, {}),
+                refused=n,
+                mended=mended.get(b, {}),
+                overtaken=n if b in self._all.overtaken else 0,
+                again=sum(again.get(b, {}).values()),
+                closed=closed.get(b, {}),
+                again_in=again.get(b, {}),
             )
             for b, n in self._all.refused.items()
         }

@@ -16,6 +16,7 @@ from chengxin.contracts.models import Contract
 from chengxin.engine.session import session
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission, Batch, as_json
+from chengxin.home import Home
 from chengxin.identity import ledger, reopened_links
 from chengxin.identity.batch_links import Linking, Outcome
 from chengxin.identity.by_code import roles_of
@@ -27,20 +28,18 @@ from chengxin.records import journal
 from chengxin.records.findings import noted
 from chengxin.records.protected import Sparing
 from chengxin.records.superseded import Correcting
-from chengxin.settings import Settings
 from chengxin.store import atomic
-from chengxin.store.layout import Layout
 
 JUDGEMENTS = "judgements"  # in the versions of an account: how many there were
 TRIED = "tried.json"  # up to where a batch was tried in vain; may be deleted
 
 
 def link_batch(
+    home: Home,
     contract: Contract,
     landed: Batch,
     before: Admission,
     everything: tuple[Admission, ...],
-    settings: Settings,
     reopen: pa.Table | None = None,
     corrected: pa.Table | None = None,
 ) -> Admission | None:
@@ -48,27 +47,27 @@ def link_batch(
 
     reopen: records to reopen in the whole data set, see identity.reopened_links. corrected: see records.superseded.
     """
-    layout = Layout(settings.home)
+    layout = home.layout
     judgements = ledger.read(layout)
     revision, order = before.revision + 1, (everything[-1].order + 1 if everything else 0)
     target = layout.links(contract.id, landed.batch_id, revision)
     again = layout.links(contract.id, landed.batch_id, before.revision) if revision else None
     with atomic.building(target) as folder:
         outcome = Linking(
-            contract,
-            landed,
-            layout,
-            Registry(layout, everything),
-            order,
-            before.route or contract.id,
-            folder,
-            again,
-            judgements,
-            reopen,
-            corrected,
-            Sparing(contract, layout, order, landed.batch_id, everything),
-            settings.memory_limit_mib,
-            settings.workers,
+            contract=contract,
+            batch=landed,
+            layout=layout,
+            registry=Registry(layout, everything),
+            order=order,
+            identity=before.route or contract.id,
+            target=folder,
+            again=again,
+            judgements=judgements,
+            reopen=reopen,
+            corrected=corrected,
+            spare=Sparing(contract, layout, order, landed.batch_id, everything),
+            memory_limit_mib=home.settings.memory_limit_mib,
+            threads=home.settings.workers,
         ).run()
     if revision and outcome.waiting == before.unlinked and not outcome.undone:
         shutil.rmtree(target)
@@ -105,14 +104,14 @@ class Settling:
     guard: put around what is done for one batch (data set, batch or empty); it may keep what goes wrong there.
     """
 
+    home: Home
     contracts: Mapping[str, Contract]
-    settings: Settings
     landed: Callable[[str, str], Batch]
     guard: Callable[[str, str], AbstractContextManager[None]] = field(default=lambda *_: nullcontext())
 
     def run(self) -> list[Admission]:
         """Follow new judgements, then try waiting rows. Return the accounts that changed."""
-        self.layout = Layout(self.settings.home)
+        self.layout = self.home.layout
         self.judgements = ledger.read(self.layout)
         self.everything = journal.admissions(self.layout)
         self.changed: dict[tuple[str, str], Admission] = {}
@@ -152,7 +151,7 @@ class Settling:
             return
         mine = [a for a in self.everything if a.dataset == dataset]
         first = {a.batch_id: a.order for a in reversed(mine)}
-        limits = {"memory_limit_mib": self.settings.memory_limit_mib, "threads": self.settings.workers}
+        limits = {"memory_limit_mib": self.home.settings.memory_limit_mib, "threads": self.home.settings.workers}
         with session(self.layout.work, **limits) as connection:
             reopened = link_files(self.layout, mine, "reopened")
             tables = []
@@ -187,7 +186,7 @@ class Settling:
         since = min([*fresh, *(at for a in due if (at := sought[a.batch_id]) is not None)])
         found: dict[str, pa.Table] = {}
         if search.possible:
-            limits = {"memory_limit_mib": self.settings.memory_limit_mib, "threads": self.settings.workers}
+            limits = {"memory_limit_mib": self.home.settings.memory_limit_mib, "threads": self.home.settings.workers}
             with session(self.layout.work, **limits) as connection:
                 found = search.found(connection, due, since)
         for account in due:
@@ -197,7 +196,7 @@ class Settling:
 
     def _link(self, account: Admission, reopen: pa.Table | None = None, corrected: pa.Table | None = None) -> bool:
         contract, landed = self.contracts[account.dataset], self.landed(account.dataset, account.batch_id)
-        again = link_batch(contract, landed, account, self.everything, self.settings, reopen, corrected)
+        again = link_batch(self.home, contract, landed, account, self.everything, reopen, corrected)
         if again:
             self.everything = (*self.everything, again)
             if again.accepted and _registers(again):

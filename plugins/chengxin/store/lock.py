@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.errors import CommitConflict
+from chengxin.settings import running_task
 from chengxin.store.atomic import read_json
 from chengxin.store.layout import Layout
 
@@ -90,8 +91,8 @@ def _acquire(lock: FileLock, layout: Layout, name: str, seconds: float) -> None:
 
 
 def _me(name: str) -> str:
-    dag, task = (os.environ.get(f"AIRFLOW_CTX_{part}") for part in ("DAG_ID", "TASK_ID"))
-    doing = f"Airflow {dag}.{task}" if dag else command.get()
+    task = running_task()
+    doing = f"Airflow {task}" if task else command.get()
     since = Clock().now().astimezone(SHANGHAI).isoformat(timespec="seconds")
     return json.dumps(asdict(Holder(name, os.getpid(), socket.gethostname(), doing, since)), ensure_ascii=False)
 

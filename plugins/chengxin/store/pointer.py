@@ -190,7 +190,7 @@ def mark(folder: Path, problems: tuple[str, ...]) -> bool:
     """Leave DAMAGED.json in a snapshot, so that nobody serves it again; False when that cannot be written."""
     if not folder.is_dir() or (folder / MARK).exists():
         return folder.is_dir()
-    noticed_at = Clock.from_environment().now().isoformat()
+    noticed_at = Clock().now().isoformat()
     body = {"snapshot_id": folder.name, "problems": list(problems), "noticed_at": noticed_at}
     try:
         write_json(folder / MARK, body)

@@ -42,11 +42,6 @@ def _close(path: Path) -> None:
             path.chmod(stat.S_IMODE(mode) & ~OTHERS)
 
 
-def outbox_group() -> str | None:
-    """Return the group (name or number) that may read answers in an outbox on this machine; None = nobody else."""
-    return os.environ.get(GROUP, "").strip() or None
-
-
 def let_read(path: Path, group: str) -> None:
     """Let a group read a file, or enter and list a folder. Raises OSError or LookupError where it cannot be."""
     shutil.chown(path, group=int(group) if group.isdecimal() else group)

@@ -10,7 +10,6 @@ from pydantic import Field
 from sqlalchemy import Column, Connection, MetaData, Table, func, select
 from sqlalchemy.exc import NoSuchTableError, SAWarning
 
-from chengxin.clock import Clock
 from chengxin.connectors.base import Options, read_options
 from chengxin.connectors.database.rows import write_rows
 from chengxin.connectors.database.session import Limits, reading
@@ -32,7 +31,7 @@ from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.facts import Delivery
-from chengxin.settings import Settings
+from chengxin.home import Home
 
 
 class DatabaseOptions(Options):
@@ -74,22 +73,22 @@ class Database:
         """Read the options."""
         return read_options(DatabaseOptions, contract)
 
-    def discover(self, contract: Contract, settings: Settings, cursor: dict[str, Any]) -> list[Delivery]:
+    def discover(self, home: Home, contract: Contract, cursor: dict[str, Any]) -> list[Delivery]:
         """Offer one pull: the whole table (mode full, or no watermark), or what lies beyond the last watermark.
 
         The pull begins `overlap` minutes before that watermark, and is offered whenever anything changed since then.
         offered_at is the newest watermark when it reads as a time.
         """
-        options, now = self.options(contract), Clock.from_environment().now()
+        options, now = self.options(contract), home.clock.now()
         with reading(options.connection, options.table, options.limits) as connection:
             source = _Source(connection, contract, options, now)
             if source.scale is None or contract.delivery.mode == "full":
                 return [source.whole()]
             return source.beyond(cursor, source.scale)
 
-    def fetch(self, delivery: Delivery, contract: Contract, settings: Settings, target: Path) -> None:
+    def fetch(self, home: Home, delivery: Delivery, contract: Contract, target: Path) -> None:
         """Write the rows of the pull to rows.csv: columns as named, all values text or null, one state of the table."""
-        options, now = self.options(contract), Clock.from_environment().now()
+        options, now = self.options(contract), home.clock.now()
         with reading(options.connection, options.table, options.limits) as connection:
             source = _Source(connection, contract, options, now)
             since = delivery.locator.get("since")

@@ -7,7 +7,7 @@ from chengxin.connectors.files.places import inbox
 from chengxin.contracts.corrections import STEM, is_named
 from chengxin.contracts.models import Contract, DeliverySpec
 from chengxin.facts import Delivery
-from chengxin.settings import Settings
+from chengxin.home import Home
 
 
 def answer_folder(contract: Contract) -> str:
@@ -16,7 +16,7 @@ def answer_folder(contract: Contract) -> str:
     return contract.feedback.folder or (drop if drop != "." else contract.id)
 
 
-def sent_back(contract: Contract, settings: Settings, offered: Sequence[Delivery]) -> list[Delivery]:
+def sent_back(home: Home, contract: Contract, offered: Sequence[Delivery]) -> list[Delivery]:
     """List the tables (需更正*.csv, *.xlsx) that a department put back, whatever its files are called or made of.
 
     They lie in its own drop folder, or in the folder of the inbox that is called as that of its answers. offered: what
@@ -28,12 +28,12 @@ def sent_back(contract: Contract, settings: Settings, offered: Sequence[Delivery
     known = {delivery.name for delivery in offered}
     found: list[Delivery] = []
     for folder in (_drop(contract),) if far else dict.fromkeys((_drop(contract), answer_folder(contract))):
-        place = (inbox(settings) / folder).resolve()
-        if not far and (folder == "." or not (place.is_relative_to(inbox(settings)) and place.is_dir())):
+        place = (inbox(home) / folder).resolve()
+        if not far and (folder == "." or not (place.is_relative_to(inbox(home)) and place.is_dir())):
             continue
         options = {"folder": folder, "pattern": f"{STEM}*", **({"connection": far} if far else {})}
         drop = contract.model_copy(update={"delivery": DeliverySpec(connector="file_drop", options=options)})
-        found += [d for d in FileDrop().discover(drop, settings, {}) if d.name not in known and is_named(d.name)]
+        found += [d for d in FileDrop().discover(home, drop, {}) if d.name not in known and is_named(d.name)]
     return found
 
 

@@ -28,7 +28,7 @@ from chengxin.connectors.files.places import Entry, LocalPlace, Place, inbox, lo
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 from chengxin.facts import Delivery
-from chengxin.settings import Settings
+from chengxin.home import Home
 
 __all__ = ["FileDrop", "FileDropOptions", "file_delivery", "inbox", "readable_name"]
 
@@ -91,10 +91,10 @@ class FileDrop:
         """Read the options."""
         return read_options(FileDropOptions, contract)
 
-    def discover(self, contract: Contract, settings: Settings, cursor: dict[str, Any]) -> list[Delivery]:
+    def discover(self, home: Home, contract: Contract, cursor: dict[str, Any]) -> list[Delivery]:
         """List the complete deliveries that match, in the order in which they count."""
         options = self.options(contract)
-        with closing(place_of(options.connection, options.folder, settings)) as place:
+        with closing(place_of(home, options.connection, options.folder)) as place:
             deep = "/" in options.pattern
             entries = {e.name: e for e in place.entries(deep=deep)}
             complete = _completeness(options, place)
@@ -110,22 +110,22 @@ class FileDrop:
                 time.sleep(_SECOND_LOOK)
                 again = {e.name: e for e in place.entries(deep=deep)}
                 offered = [(files, s) for files, s in offered if s != "look again" or _unchanged(files, again)]
-        found = [_delivery(contract, options, files, entries, complete) for files, _ in offered]
+        found = [_delivery(home, contract, options, files, entries, complete) for files, _ in offered]
         return sorted(found, key=lambda d: (d.offered_at, d.name))
 
-    def fetch(self, delivery: Delivery, contract: Contract, settings: Settings, target: Path) -> dict[str, int]:
+    def fetch(self, home: Home, delivery: Delivery, contract: Contract, target: Path) -> dict[str, int]:
         """Copy the files, going on where a lost connection broke off; check size, fingerprint and manifest.
 
         Return the numbers of rows that the manifest gives. Raises DeliveryCorrupt when a file changed since it was
         found, is too large or is not what the manifest says.
         """
-        with _place_of(delivery, settings) as place:
+        with _place_of(home, delivery) as place:
             names = _copy_names([f["name"] for f in delivery.locator["files"]])
             manifest = _manifest(place, delivery)
             beside = set() if manifest is None else self._beside(place, delivery, contract)
             for file, name in zip(delivery.locator["files"], names, strict=True):
                 entry = Entry(**file)
-                _check_size(entry, settings)
+                _check_size(home, entry)
                 _copy(place, entry, target / name)
         if manifest is None:
             return {}
@@ -140,16 +140,16 @@ class FileDrop:
         return {entry.name.rpartition("/")[2] for entry in place.entries(deep=deep)}
 
 
-def inbox_delivery(contract: Contract, name: str, settings: Settings) -> Delivery:
+def inbox_delivery(home: Home, contract: Contract, name: str) -> Delivery:
     """Offer one file of the inbox, by its path below it; raise DeliveryCorrupt for anything else."""
-    root = inbox(settings)
+    root = inbox(home)
     path = (root / name).resolve()
     if not path.is_relative_to(root) or not path.is_file():
         raise DeliveryCorrupt(f"收件箱内没有文件“{Path(name).name}”；请填写收件箱内的路径")
-    return file_delivery(contract, path)
+    return file_delivery(home, contract, path)
 
 
-def file_delivery(contract: Contract, path: Path) -> Delivery:
+def file_delivery(home: Home, contract: Contract, path: Path) -> Delivery:
     """Offer one given file as a delivery of a contract, whatever the contract's own connector is."""
     path = path.resolve()
     if not path.is_file():
@@ -160,7 +160,7 @@ def file_delivery(contract: Contract, path: Path) -> Delivery:
     checksum = str(given.get("checksum") or "")
     beside = path.with_name(path.name + checksum)
     manifest = local_entry(beside, readable_name(beside.name)) if checksum and beside.is_file() else None
-    return _offer(contract, [_Found(local_entry(path, name), named)], manifest, {"local": True}, name)
+    return _offer(home, contract, [_Found(local_entry(path, name), named)], manifest, {"local": True}, name)
 
 
 # -- looking
@@ -253,6 +253,7 @@ def _unchanged(files: list[_Found], again: dict[str, Entry]) -> bool:
 
 
 def _delivery(
+    home: Home,
     contract: Contract,
     options: FileDropOptions,
     files: list[_Found],
@@ -263,17 +264,19 @@ def _delivery(
     lies = {"connection": options.connection, "folder": options.folder}
     shown = "/".join(p for p in (options.connection, options.folder.strip("/")) if p and p != ".")
     named = files[0].named.group
-    return _offer(contract, files, entries[companion] if companion else None, lies, f"{shown}/{named}".lstrip("/"))
+    return _offer(
+        home, contract, files, entries[companion] if companion else None, lies, f"{shown}/{named}".lstrip("/")
+    )
 
 
 def _offer(
-    contract: Contract, files: list[_Found], manifest: Entry | None, lies: dict[str, Any], origin: str
+    home: Home, contract: Contract, files: list[_Found], manifest: Entry | None, lies: dict[str, Any], origin: str
 ) -> Delivery:
     """Make the delivery. What it says of period and arrival stays in the receipt; keys and fingerprints do not."""
     first = files[0].named
     # A file's time may be anything; it did not come before there were such times, nor will it come.
     # No file comes later than now; where CHENGXIN_NOW fixes a day to come, files may be of that day.
-    latest = max(Clock().now(), Clock.from_environment().now()).timestamp()
+    latest = max(Clock().now(), home.clock.now()).timestamp()
     arrived = instant_of_timestamp(max(0.0, min(latest, max(f.entry.changed for f in files))))
     entries = [*(f.entry for f in files), *([manifest] if manifest else [])]
     said = [f"{e.key} {e.fingerprint}" for e in entries]
@@ -301,16 +304,16 @@ def _offer(
 
 
 @contextmanager
-def _place_of(delivery: Delivery, settings: Settings) -> Iterator[Place]:
+def _place_of(home: Home, delivery: Delivery) -> Iterator[Place]:
     at = delivery.locator
     # A file given by hand lies outside the inbox, and its key is its whole path.
-    place: Place = LocalPlace(Path("/"), ".") if at.get("local") else place_of(at["connection"], at["folder"], settings)
+    place: Place = LocalPlace(Path("/"), ".") if at.get("local") else place_of(home, at["connection"], at["folder"])
     with closing(place):
         yield place
 
 
-def _check_size(entry: Entry, settings: Settings) -> None:
-    most = settings.limits.file_bytes
+def _check_size(home: Home, entry: Entry) -> None:
+    most = home.limits.file_bytes
     if entry.size > most:
         raise DeliveryCorrupt(
             f"文件“{entry.name}”有 {entry.size >> 20} MiB，超过上限 {most >> 20} MiB，未接收；"

@@ -11,7 +11,7 @@ from chengxin.connectors.files.drop import FileDropOptions
 from chengxin.connectors.files.places import place_of
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError
-from chengxin.settings import Settings
+from chengxin.home import Home
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Leftovers:
         return f"报送目录 {self.folder} 里有 {self.files} 个未写完的文件，最后写入 {at:%Y-%m-%d %H:%M}"
 
 
-def leftovers(contract: Contract, settings: Settings) -> Leftovers | None:
+def leftovers(home: Home, contract: Contract) -> Leftovers | None:
     """Look for half-written files where a source drops its files; None where there are none, or one cannot look."""
     if contract.delivery.connector != "file_drop":
         return None
@@ -36,7 +36,7 @@ def leftovers(contract: Contract, settings: Settings) -> Leftovers | None:
         options = read_options(FileDropOptions, contract)
         if options.connection is not None:
             return None  # far away: an overview must not wait for it
-        with closing(place_of(None, options.folder, settings)) as place:
+        with closing(place_of(home, None, options.folder)) as place:
             deep = "/" in options.pattern
             found = [e.changed for e in place.entries(deep=deep) if e.name.lower().endswith(UNFINISHED)]
     except (ChengxinError, OSError):

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote_from_bytes, unquote, unquote_to_bytes,
 
 from chengxin.connectors.base import connection_url
 from chengxin.errors import ContractError, SourceUnavailable
-from chengxin.settings import Settings
+from chengxin.home import Home
 from chengxin.store import privacy
 from chengxin.store.atomic import building
 
@@ -106,9 +106,9 @@ class Address:
 _SCHEMES = {"sftp": ("files.sftp", "SftpPlace"), "s3": ("files.object_store", "StorePlace")}
 
 
-def place_of(connection: str | None, folder: str, settings: Settings) -> Place:
+def place_of(home: Home, connection: str | None, folder: str) -> Place:
     """Return the place of a drop folder: below the inbox, or on the far side of a named connection."""
-    return LocalPlace(inbox(settings), folder) if connection is None else _far(Address.of(connection), folder)
+    return LocalPlace(inbox(home), folder) if connection is None else _far(Address.of(connection), folder)
 
 
 def outbox_of(connection: str, drop: str, folder: str) -> tuple[Place, str]:
@@ -149,10 +149,10 @@ def below(base: str, folder: str, what: str) -> str:
     return joined
 
 
-def inbox(settings: Settings) -> Path:
+def inbox(home: Home) -> Path:
     """Return the folder that holds all drop folders: CHENGXIN_INBOX, else <home>/inbox."""
-    given = os.environ.get("CHENGXIN_INBOX")
-    root = Path(given).resolve() if given else (settings.home / "inbox").resolve()
+    given = home.settings.inbox
+    root = given or (home.settings.home / "inbox").resolve()
     if given and not root.is_dir():
         # A share that is not mounted must not read as 'nothing was delivered'.
         raise SourceUnavailable("CHENGXIN_INBOX 指向的收件箱目录不存在；可能尚未挂载")
@@ -176,8 +176,9 @@ class LocalPlace:
     attempts = 1
     stable: int | None = None
 
-    def __init__(self, root: Path, folder: str) -> None:
-        self._root, self._shown = root, folder
+    def __init__(self, root: Path, folder: str, group: str | None = None) -> None:
+        """Open a folder below `root`. group: who may read what is put there; None = nobody else."""
+        self._root, self._shown, self._group = root, folder, group
         self._folder = (root / folder).resolve()
         if not self._folder.is_relative_to(root):
             raise SourceUnavailable(f"投递目录“{folder}”在收件箱之外")
@@ -220,8 +221,8 @@ class LocalPlace:
             with building(target) as made:
                 for path in files:
                     shutil.copyfile(path, made / path.name)
-                if group := privacy.outbox_group():
-                    self._share(made, group)
+                if self._group:
+                    self._share(made, self._group)
         except OSError as error:
             raise SourceUnavailable(f"写入目录“{self._shown}”失败：{error.strerror}") from None
 

@@ -23,8 +23,7 @@ from chengxin.connectors.http.session import HttpSession
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError
 from chengxin.facts import Delivery
-from chengxin.settings import Settings
-from chengxin.store.layout import Layout
+from chengxin.home import Home
 
 __all__ = ["HttpApi", "HttpApiOptions"]
 
@@ -41,7 +40,7 @@ class HttpApi:
             raise ContractError(f"合同 {contract.id}：delivery.options.unwrap 只用于 file.format: xml")
         return options
 
-    def discover(self, contract: Contract, settings: Settings, cursor: dict[str, Any]) -> list[Delivery]:
+    def discover(self, home: Home, contract: Contract, cursor: dict[str, Any]) -> list[Delivery]:
         """Offer the pull that was cut short, else begin one; nothing when the server has nothing since then.
 
         A pull that begins keeps its first page below landing/<dataset>/.pull-*, so that no page is asked for twice.
@@ -49,21 +48,22 @@ class HttpApi:
         is compared with (with `until_param` it is the moment that we asked up to).
         """
         options = self.options(contract)
-        landing = Layout(settings.home).landing(contract.id, "")
+        landing = home.layout.landing(contract.id, "")
         incremental = contract.delivery.mode == "incremental"
         since = cursor.get("server_time") if incremental and options.since_param else None
         wanted = {"since": since, "asked": _asked(options, contract)}
         kept = open_pull(landing, wanted, timedelta(hours=options.resume_hours))
         if kept:
             return [_delivery(contract, options, *kept)]
-        until = Clock.from_environment().now().isoformat() if options.until_param else None
+        until = home.clock.now().isoformat() if options.until_param else None
         header: dict[str, Any] = {**wanted, "until": until}
         folder = new_folder(landing)
         pull = _pull(folder, contract, options, header)
         with HttpSession(options) as session:
             last: list[CaseInsensitiveDict[str]] = []
             walk = pull.begin(
-                _ask(session, contract, options, last), lambda: header.update(_times(last[0], until)) or header
+                _ask(session, contract, options, last),
+                lambda: header.update(_times(last[0], until, home.clock)) or header,
             )
         # Rows count, whatever the server's headers say of them: a gateway may send one Last-Modified for ever.
         if not walk.rows and (since or (incremental and not walk.has_list)):
@@ -71,10 +71,10 @@ class HttpApi:
             return []
         return [_delivery(contract, options, folder.name, header)]
 
-    def fetch(self, delivery: Delivery, contract: Contract, settings: Settings, target: Path) -> None:
+    def fetch(self, home: Home, delivery: Delivery, contract: Contract, target: Path) -> None:
         """Write each page's body to page-00001.json ...; raise DeliveryCorrupt when rows are missing."""
         options = self.options(contract)
-        folder = Layout(settings.home).landing(contract.id, "") / delivery.locator["pull"]
+        folder = home.layout.landing(contract.id, "") / delivery.locator["pull"]
         with HttpSession(options) as session:
             _pull(folder, contract, options, delivery.locator).finish(_ask(session, contract, options, []), target)
 
@@ -110,12 +110,12 @@ def _delivery(contract: Contract, options: HttpApiOptions, pull: str, header: di
     return Delivery(contract.id, name, origin, offered, locator)
 
 
-def _times(headers: CaseInsensitiveDict[str], until: str | None) -> dict[str, str | None]:
+def _times(headers: CaseInsensitiveDict[str], until: str | None, clock: Clock) -> dict[str, str | None]:
     modified, now = _instant(headers.get("Last-Modified")), _instant(headers.get("Date"))
     server_time = until or (modified or now or "") or None
     return {
         "server_time": server_time,
-        "offered": modified or now or until or Clock.from_environment().now().isoformat(),
+        "offered": modified or now or until or clock.now().isoformat(),
     }
 
 

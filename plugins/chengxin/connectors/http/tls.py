@@ -1,12 +1,12 @@
 """TLS of a connection: whom we trust, and the certificate that we show. The server's is always verified."""
 
-import os
 import ssl
 from pathlib import Path
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 
+from chengxin import settings
 from chengxin.connectors.http.auth import optional_secret
 from chengxin.errors import SourceUnavailable
 
@@ -44,7 +44,7 @@ def client_certificate(connection: str) -> HTTPAdapter | None:
 
 def authorities(connection: str) -> str | bool:
     """Return the file of the authorities that vouch for a connection's server; True = those of certifi."""
-    bundle = optional_secret(connection, "CA") or os.environ.get("REQUESTS_CA_BUNDLE")
+    bundle = optional_secret(connection, "CA") or settings.authorities()
     if bundle and not Path(bundle).exists():
         raise SourceUnavailable(f"连接“{connection}”的 CA 证书文件不存在；请检查其 _CA 变量或 REQUESTS_CA_BUNDLE")
     return bundle or True

@@ -18,7 +18,7 @@ LOCK = "alerts"
 WAIT_SECONDS = 30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """A cause in the book. Instants are ISO 8601. items: the batches concerned. closed_by: a name, or "" for Chengxin.
 
@@ -78,7 +78,14 @@ class Book:
             else:
                 # over, but not yet said everywhere: to those channels it never was over
                 told = {n: t for n, t in known.told.items() if t[0] != "closed"} if known else {}
-                entry = Entry(cause.id, cause, at, at, items=tuple(i for i in (cause.item,) if i), told=told)
+                entry = Entry(
+                    id=cause.id,
+                    cause=cause,
+                    opened_at=at,
+                    seen_at=at,
+                    items=tuple(i for i in (cause.item,) if i),
+                    told=told,
+                )
             self._write(entry)
             return entry
 

@@ -1,29 +1,20 @@
-"""Where alerts go: the log, e-mail, a webhook. Which ones, and their addresses, the environment says.
-
-CHENGXIN_ALERTS                 log, mail, webhook, separated by commas; default log; off = none
-CHENGXIN_ALERTS_MAIL_TO, _FROM  addresses, separated by commas; the sender
-CHENGXIN_ALERTS_SMTP            smtps://user:password@host:465, smtp://host:587 (STARTTLS), smtp+plain://host:25
-CHENGXIN_ALERTS_WEBHOOK         where JSON is posted to
-CHENGXIN_ALERTS_WEBHOOK_KEY     with it, X-Chengxin-Signature holds sha256=HMAC-SHA256(key, body) in hex
-
-The last three may be given as files: CHENGXIN_ALERTS_SMTP_FILE and so on.
-"""
+"""Where alerts go: the log, e-mail, a webhook. Which ones, and their addresses, the settings name."""
 
 import json
 import logging
-import os
 import smtplib
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from chengxin.errors import ContractError
-from chengxin.settings import secret
+from chengxin.settings import Alerts
 
+T = TypeVar("T")
 log = logging.getLogger("chengxin.alerts")
 SECONDS = 15
 PORTS = {"smtps": 465, "smtp": 587, "smtp+plain": 25}
@@ -108,39 +99,38 @@ class Webhook:
         post(self.address, json.dumps(body, ensure_ascii=False).encode(), self.key, seconds=SECONDS)
 
 
-def channels(env: Mapping[str, str] = os.environ) -> list[Channel]:
-    """Return the channels of the environment; raise ContractError where one lacks what it needs."""
-    made: dict[str, Callable[[Mapping[str, str]], Channel]] = {"log": _log, "mail": _mail, "webhook": _webhook}
-    wanted = [name.strip() for name in env.get("CHENGXIN_ALERTS", "log").split(",") if name.strip()]
-    if wanted == ["off"]:
+def channels(alerts: Alerts) -> list[Channel]:
+    """Return the channels of the settings; raise ContractError where one lacks what it needs."""
+    made: dict[str, Callable[[Alerts], Channel]] = {"log": _log, "mail": _mail, "webhook": _webhook}
+    if alerts.channels == ("off",):
         return []
-    unknown = sorted(set(wanted) - set(made))
+    unknown = sorted(set(alerts.channels) - set(made))
     if unknown:
         raise ContractError(f"CHENGXIN_ALERTS 中有不认识的渠道：{'、'.join(unknown)}；可用：{'、'.join(made)}")
-    return [made[name](env) for name in wanted]
+    return [made[name](alerts) for name in alerts.channels]
 
 
-def _log(env: Mapping[str, str]) -> Log:
+def _log(_: Alerts) -> Log:
     return Log()
 
 
-def _mail(env: Mapping[str, str]) -> Mail:
-    server, sender = _needed("CHENGXIN_ALERTS_SMTP", env), _needed("CHENGXIN_ALERTS_MAIL_FROM", env)
-    to = [address.strip() for address in _needed("CHENGXIN_ALERTS_MAIL_TO", env).split(",")]
+def _mail(alerts: Alerts) -> Mail:
+    server = _needed("CHENGXIN_ALERTS_SMTP", alerts.smtp.read())
+    sender = _needed("CHENGXIN_ALERTS_MAIL_FROM", alerts.mail_from)
+    to = _needed("CHENGXIN_ALERTS_MAIL_TO", alerts.mail_to)
     parts = urlsplit(server)
     if parts.scheme not in PORTS or not parts.hostname or (parts.scheme == "smtp+plain" and parts.username):
         raise ContractError(
             "CHENGXIN_ALERTS_SMTP 应为 smtps://、smtp://（STARTTLS）或不带口令的 smtp+plain:// 加主机名"
         )
-    return Mail(server, sender, tuple(to))
+    return Mail(server, sender, to)
 
 
-def _webhook(env: Mapping[str, str]) -> Webhook:
-    return Webhook(_needed("CHENGXIN_ALERTS_WEBHOOK", env), secret("CHENGXIN_ALERTS_WEBHOOK_KEY", env))
+def _webhook(alerts: Alerts) -> Webhook:
+    return Webhook(_needed("CHENGXIN_ALERTS_WEBHOOK", alerts.webhook.read()), alerts.webhook_key.read())
 
 
-def _needed(name: str, env: Mapping[str, str]) -> str:
-    value = secret(name, env)
+def _needed(name: str, value: T | None) -> T:
     if not value:
         raise ContractError(f"告警渠道缺少环境变量 {name}")
     return value

@@ -7,7 +7,7 @@ from chengxin.store import atomic
 from chengxin.store.layout import Layout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Hold:
     """A held batch. why: its critical findings, in Chinese. rules: of these. mismatch: columns that do not fit, or ''.
 
@@ -42,7 +42,14 @@ def hold_of(layout: Layout, dataset: str, batch_id: str) -> Hold:
     mismatch = str(counts.get("mismatch") or "")
     usable = bool(findings) and not mismatch and bool(counts.get("passed") or not counts.get("received"))
     why = tuple(f["message"] for f in grave) or ((mismatch,) if mismatch else ())
-    return Hold(dataset, batch_id, why, tuple(sorted({f["rule"] for f in grave})), mismatch, usable)
+    return Hold(
+        dataset=dataset,
+        batch_id=batch_id,
+        why=why,
+        rules=tuple(sorted({f["rule"] for f in grave})),
+        mismatch=mismatch,
+        releasable=usable,
+    )
 
 
 def _read(layout: Layout, dataset: str, batch_id: str, name: str) -> dict[str, Any]:

@@ -5,57 +5,42 @@ process that is killed between telling and noting tells once more.
 """
 
 import logging
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.errors import CommitConflict
+from chengxin.home import Home
 from chengxin.operations.alerts.book import Book, Entry
 from chengxin.operations.alerts.causes import KINDS
 from chengxin.operations.alerts.channels import Channel, Notice, channels
-from chengxin.settings import Settings
+from chengxin.settings import Alerts
 from chengxin.store import atomic, lock
-from chengxin.store.layout import Layout
 
 log = logging.getLogger(__name__)
 WORDS = {"opened": "告警", "reminded": "仍未处理", "closed": "已恢复"}
 AGAIN_AFTER = timedelta(minutes=5)
 
 
-@dataclass(frozen=True)
-class Rules:
-    """How often one is reminded of a cause that stays open, and under which address Airflow is found."""
-
-    remind_after: timedelta
-    address: str
-
-    @classmethod
-    def from_environment(cls, env: Mapping[str, str] = os.environ) -> "Rules":
-        """Read CHENGXIN_ALERTS_REMIND_DAYS and CHENGXIN_ALERTS_ADDRESS, by default that of Airflow's own settings."""
-        address = env.get("CHENGXIN_ALERTS_ADDRESS") or env.get("AIRFLOW__API__BASE_URL", "")
-        return cls(timedelta(days=float(env.get("CHENGXIN_ALERTS_REMIND_DAYS", "7"))), address.rstrip("/"))
-
-
-def deliver(settings: Settings, clock: Clock, told_by: Sequence[Channel] | None = None) -> int:
+def deliver(home: Home, told_by: Sequence[Channel] | None = None) -> int:
     """Say what is due to each channel; return how many notices went out. Never raises for a channel that fails.
 
-    told_by: the channels, by default those of the environment. One process at a time speaks; the others leave it to it.
+    told_by: the channels, by default those of the settings. One process at a time speaks; the others leave it to it.
     """
-    layout = Layout(settings.home)
+    layout = home.layout
     book = Book(layout)
     if not book.entries():
         return 0
     try:
         with lock.held(layout, "alerts-told", seconds=0):
-            return _deliver(book, channels() if told_by is None else told_by, Rules.from_environment(), clock)
+            told_by = channels(home.settings.alerts) if told_by is None else told_by
+            return _deliver(book, told_by, home.settings.alerts, home.clock)
     except CommitConflict:
         return 0
 
 
-def _deliver(book: Book, told_by: Sequence[Channel], rules: Rules, clock: Clock) -> int:
+def _deliver(book: Book, told_by: Sequence[Channel], rules: Alerts, clock: Clock) -> int:
     troubles = _Troubles(book)
     sent = 0
     for channel in told_by:

@@ -7,9 +7,10 @@ import os
 import sys
 from pathlib import Path
 
+from chengxin.home import Home
 from chengxin.operations.index.follower import refresh
 from chengxin.settings import Settings
 
 if __name__ == "__main__":
     os.nice(5)  # pages come first
-    refresh(Settings(home=Path(sys.argv[1]), contracts=Path(sys.argv[2])))
+    refresh(Home(Settings(home=Path(sys.argv[1]), contracts=Path(sys.argv[2]))))

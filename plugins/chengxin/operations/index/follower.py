@@ -17,10 +17,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from chengxin.home import Home
 from chengxin.operations.index import answers_index, batches_index, contracts_index, index, snapshots_index
 from chengxin.operations.index.files import folders, read_json, read_stamped, stamp
 from chengxin.operations.index.totals_index import sum_up
-from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 
 CHUNK = 10_000  # batches between two commits, so that pages fill while a first index is made
@@ -37,30 +37,30 @@ class Refreshed:
     touched: set[tuple[str, str]] = field(default_factory=set)
 
 
-def refresh(settings: Settings) -> Refreshed:
+def refresh(home: Home) -> Refreshed:
     """Bring the index up to date; at most one process does it at a time, the others go on with what is there."""
     started = time.perf_counter()
-    path = index.path_of(settings)
+    path = index.path_of(home)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path.with_suffix(".lock"), timeout=0):
-            done = _refresh(settings, path)
+            done = _refresh(home, path)
     except Timeout:
         done = Refreshed(busy=True)
     done.seconds = time.perf_counter() - started
     return done
 
 
-def behind(settings: Settings, many: int) -> bool:
+def behind(home: Home, many: int) -> bool:
     """Tell whether the index lacks so many admissions."""
     last = -1
-    with suppress(sqlite3.DatabaseError), index.reading(index.path_of(settings)) as connection:
+    with suppress(sqlite3.DatabaseError), index.reading(index.path_of(home)) as connection:
         last = int(index.meta(connection, "last_order", "-1"))
-    return (Layout(settings.home).journal / f"{last + many:08d}.json").exists()
+    return (home.layout.journal / f"{last + many:08d}.json").exists()
 
 
-def _refresh(settings: Settings, path: Path) -> Refreshed:
-    layout = Layout(settings.home)
+def _refresh(home: Home, path: Path) -> Refreshed:
+    layout = home.layout
     try:
         with index.writing(path) as connection:
             sound = _belongs(connection, layout)
@@ -71,7 +71,7 @@ def _refresh(settings: Settings, path: Path) -> Refreshed:
     done = Refreshed()
     with index.writing(path) as connection:
         index.remember(connection, home=layout.home)
-        contracts_index.follow(connection, settings.contracts)
+        contracts_index.follow(connection, home.settings.contracts)
         connection.commit()
         snapshots_index.follow(connection, layout)
         connection.commit()

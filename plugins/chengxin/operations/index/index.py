@@ -1,12 +1,11 @@
 """The index of a home: one SQLite file that holds what the pages ask for. Not a source of truth: delete it at will."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from chengxin.settings import Settings
+from chengxin.home import Home
 
 VERSION = 7
 SCHEMA = """
@@ -68,14 +67,10 @@ CREATE TABLE snapshot_table (
 """
 
 
-def cache_folder(settings: Settings) -> Path:
-    """Return where the index lies: CHENGXIN_CACHE (a local disk), else `cache/` below the home."""
-    return Path(os.environ.get("CHENGXIN_CACHE") or settings.home / "cache")
-
-
-def path_of(settings: Settings) -> Path:
+def path_of(home: Home) -> Path:
     """Return the index file; its name carries the version of its tables, so an old one is simply not found."""
-    return cache_folder(settings) / f"overview-{VERSION}.sqlite"
+    folder = home.settings.cache or home.settings.home / "cache"
+    return folder / f"overview-{VERSION}.sqlite"
 
 
 @contextmanager

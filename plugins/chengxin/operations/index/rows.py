@@ -42,7 +42,7 @@ class Reason:
     en: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """One row of a queue. values: header (or element) -> text, hidden unless permitted. linked_by: how far it came.
 
@@ -116,13 +116,13 @@ class Rows:
         how, by_hand = ways(contract), self._by_hand(contract.id).get(batch_id, {})
         return [
             Row(
-                contract.id,
-                batch_id,
-                row_id,
-                file,
-                row,
-                _as_sent(text, how, raw),
-                tuple(reason(r["rule"], r["element"], r["source_column"]) for r in reasons),
+                dataset=contract.id,
+                batch_id=batch_id,
+                row_id=row_id,
+                file=file,
+                row=row,
+                values=_as_sent(text, how, raw),
+                reasons=tuple(reason(r["rule"], r["element"], r["source_column"]) for r in reasons),
                 closed=by_hand[row_id].told if row_id in by_hand else None,
             )
             for row_id, file, row, text, reasons in found
@@ -162,7 +162,17 @@ class Rows:
                 for name, value in zip(columns, values, strict=True)
                 if value
             }
-            shown.append(Row(contract.id, batch_id, row_id, file, row, told, linked_by=rule))
+            shown.append(
+                Row(
+                    dataset=contract.id,
+                    batch_id=batch_id,
+                    row_id=row_id,
+                    file=file,
+                    row=row,
+                    values=told,
+                    linked_by=rule,
+                )
+            )
         return shown
 
 

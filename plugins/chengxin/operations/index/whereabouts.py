@@ -17,7 +17,7 @@ MOST_RECORDS = 3_000_000  # of a kind, up to which a page looks for each record 
 MOST_ROWS = 300_000  # of a batch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Whereabouts:
     """accepted = shown + repeated + newer + gone + unsplit + later + withheld.
 
@@ -45,12 +45,12 @@ def of_batch(connection: sqlite3.Connection, layout: Layout, row: Any, kind: str
     current = snapshots.current(layout, "government")
     last = snapshots.version(connection, "government", current) if current else None
     if last is None:
-        return Whereabouts(accepted, later=accepted)
+        return Whereabouts(accepted=accepted, later=accepted)
     if row["share"] == "不予" or row["dataset"] in snapshots.said(last, "sealed"):
-        return Whereabouts(accepted, last["id"], withheld=accepted)
+        return Whereabouts(accepted=accepted, snapshot=last["id"], withheld=accepted)
     upto = snapshots.upto(connection, last, row["dataset"])
     if row["first_order"] > upto:
-        return Whereabouts(accepted, last["id"], later=accepted)
+        return Whereabouts(accepted=accepted, snapshot=last["id"], later=accepted)
     table = snapshots.table(connection, last, kind)
     folder = layout.snapshot("government", last["id"]) / kind
     files = [folder / name for name in json.loads(table["names"])] if table else []
@@ -70,7 +70,7 @@ def _counted(
         engine.execute("CREATE TABLE published (record_id VARCHAR, batch_id VARCHAR)")
     shown = _one(engine, "SELECT count(*) FROM published WHERE batch_id = ?", own)
     if not links or records > MOST_RECORDS or accepted > MOST_ROWS:
-        return Whereabouts(accepted, name, shown, unsplit=accepted - shown)
+        return Whereabouts(accepted=accepted, snapshot=name, shown=shown, unsplit=accepted - shown)
     engine.execute(f"""CREATE TABLE mine AS
         SELECT record_id, adm_order FROM (
             SELECT row_id, max(adm_order) AS adm_order, arg_max(waiting, adm_order) AS waiting,
@@ -82,8 +82,10 @@ def _counted(
         SEMI JOIN (SELECT record_id FROM published WHERE batch_id <> ?) USING (record_id)""", upto, own)  # fmt: skip
     gone = accepted - later - shown - repeated - newer
     if gone < 0:  # the index and the home are of two moments
-        return Whereabouts(accepted, name, shown, unsplit=accepted - shown)
-    return Whereabouts(accepted, name, shown, repeated, newer, gone, later=later)
+        return Whereabouts(accepted=accepted, snapshot=name, shown=shown, unsplit=accepted - shown)
+    return Whereabouts(
+        accepted=accepted, snapshot=name, shown=shown, repeated=repeated, newer=newer, gone=gone, later=later
+    )
 
 
 def _one(engine: Connection, query: str, *values: Any) -> int:
@@ -91,7 +93,7 @@ def _one(engine: Connection, query: str, *values: Any) -> int:
     return int(found[0]) if found else 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """One data set in a government snapshot: accepted rows = published records + rest + withheld.
 
@@ -116,14 +118,14 @@ def of_snapshot(row: Any) -> list[Source]:
         withheld = accepted - rows if dataset in sealed else 0
         found.append(
             Source(
-                dataset,
-                told.get("batches", 0),
-                told.get("received", 0),
-                accepted,
-                rows,
-                accepted - rows - withheld,
-                withheld,
-                told.get("withdrawn", 0),
+                dataset=dataset,
+                batches=told.get("batches", 0),
+                received=told.get("received", 0),
+                accepted=accepted,
+                published=rows,
+                rest=accepted - rows - withheld,
+                withheld=withheld,
+                withdrawn=told.get("withdrawn", 0),
             )
         )
     return sorted(found, key=lambda s: (s.published - s.accepted, s.dataset))

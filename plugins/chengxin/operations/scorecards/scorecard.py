@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chengxin import __version__
-from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
 from chengxin.errors import ContractError, InvariantBroken
+from chengxin.home import Home
 from chengxin.model.assessment import MEASURES, assessment
 from chengxin.model.regions import HUNAN, name_of, prefecture_of
 from chengxin.model.working_days import working_days
@@ -29,7 +29,6 @@ from chengxin.operations import deliveries
 from chengxin.operations.scorecards.figures import Figures, Month, figures
 from chengxin.operations.scorecards.page import page
 from chengxin.records import journal
-from chengxin.settings import Settings
 from chengxin.store import atomic, lock
 from chengxin.store.layout import Layout
 
@@ -73,20 +72,20 @@ def month_before(day: date) -> str:
     return f"{day.replace(day=1) - timedelta(days=1):%Y%m}"
 
 
-def issue(contracts: Mapping[str, Contract], settings: Settings, clock: Clock, month: str) -> Issued | None:
+def issue(home: Home, contracts: Mapping[str, Contract], month: str) -> Issued | None:
     """Issue the scorecard of a month that is over; issued already = return it as it is, whatever has come since.
 
     None when nothing had ever been delivered by then: an empty scorecard would stand for ever.
     """
-    layout = Layout(settings.home)
+    layout = home.layout
     folder = folder_of(layout, month)
     with lock.held(layout, "scorecards"):
         known = issued(layout, month)
         if known:
             return Issued(folder, known, fresh=False)
-        if _bounds(month)[1] >= clock.today():
+        if _bounds(month)[1] >= home.clock.today():
             raise InvariantBroken(f"{month} 尚未结束，只能查看草稿，不能定稿；请于下月再定稿")
-        body = _assess(contracts, settings, clock, month, "issued")
+        body = _assess(home, contracts, month, "issued")
         if all(one["last_arrival"] is None for one in body["datasets"]):
             return None
         with atomic.building(folder) as building:
@@ -99,9 +98,9 @@ def issue(contracts: Mapping[str, Contract], settings: Settings, clock: Clock, m
     return Issued(folder, body, fresh=True)
 
 
-def draft(contracts: Mapping[str, Contract], settings: Settings, clock: Clock, month: str) -> dict[str, Any]:
+def draft(home: Home, contracts: Mapping[str, Contract], month: str) -> dict[str, Any]:
     """Return what the scorecard of a month would be now: up to yesterday while the month runs. Writes nothing."""
-    return _assess(contracts, settings, clock, month, "draft")
+    return _assess(home, contracts, month, "draft")
 
 
 def rows(body: Mapping[str, Any]) -> pa.Table:
@@ -133,14 +132,12 @@ def _bounds(month: str) -> tuple[date, date]:
     return first, first.replace(day=monthrange(first.year, first.month)[1])
 
 
-def _assess(
-    contracts: Mapping[str, Contract], settings: Settings, clock: Clock, month: str, state: str
-) -> dict[str, Any]:
-    layout = Layout(settings.home)
+def _assess(home: Home, contracts: Mapping[str, Contract], month: str, state: str) -> dict[str, Any]:
+    layout = home.layout
     journal.refuse_outdated(layout)
     first, last = _bounds(month)
-    through = min(last, clock.today() - timedelta(days=1))
-    if clock.today() <= first:
+    through = min(last, home.clock.today() - timedelta(days=1))
+    if home.clock.today() <= first:
         raise ContractError(f"{month} 尚无已过完的一天，没有可考评的数据")
     rules, days = assessment(), working_days()
     found = figures(contracts, layout, Month(first, through, rules, days))
@@ -160,7 +157,7 @@ def _assess(
         "state": state,
         "first": first.isoformat(),
         "through": through.isoformat(),
-        "made_at": clock.now().isoformat(),
+        "made_at": home.clock.now().isoformat(),
         "rules": rules.model_dump(mode="json", by_alias=True),
         "calendar": {
             "unknown_years": days.unknown_years(first, through),

@@ -8,7 +8,7 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from chengxin.clock import Clock
+from chengxin.home import Home
 from chengxin.orchestration.pages import (
     airflow_runs,
     batches,
@@ -22,8 +22,6 @@ from chengxin.orchestration.pages import (
 )
 from chengxin.orchestration.pages.overview import Overview
 from chengxin.orchestration.paths import PREFIX
-from chengxin.settings import Settings
-from chengxin.store import remote
 
 STATIC = {
     "pages.css": "text/css",
@@ -49,11 +47,10 @@ def warm(app: FastAPI) -> None:
     app.state.overview.datasets()
 
 
-def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
+def create_app(over: Home | None = None) -> FastAPI:
     """Build the app over a home; without arguments over the one of the environment."""
     app = FastAPI(title="诚信湖南", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
-    readable = remote.opened(settings or Settings.from_environment())
-    app.state.overview = Overview(readable, clock or Clock.from_environment())
+    app.state.overview = Overview((over or Home.from_environment()).opened())
 
     @app.middleware("http")
     async def guarded(request: Request, call_next: Any) -> Response:

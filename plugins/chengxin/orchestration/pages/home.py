@@ -73,7 +73,7 @@ def _why_late(home: Any) -> Callable[[Any], needs.Words | None]:
     def told(late: Any) -> needs.Words | None:
         with home.reading() as connection:
             contract = home.contract(connection, late.dataset)
-        left = leftovers(contract, home.settings) if contract and next(looked, None) is not None else None
+        left = leftovers(home.home, contract) if contract and next(looked, None) is not None else None
         if left is None:
             return None
         values = {"folder": left.folder, "n": left.files, "at": when(left.newest.isoformat())}

@@ -18,12 +18,10 @@ from typing import Any
 from fastapi import HTTPException
 
 import chengxin
-from chengxin.clock import Clock
 from chengxin.contracts.models import Contract
 from chengxin.errors import StoreUnavailable
-from chengxin.settings import Settings
-from chengxin.store import remote
-from chengxin.store.layout import Layout
+from chengxin.home import Home
+from chengxin.settings import environment
 from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
@@ -35,9 +33,9 @@ PATIENCE = 0.15  # seconds a page waits for a look that has begun; then it shows
 class Overview:
     """Reads one home through its index. Many threads use one."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self.settings, self.clock = settings, clock
-        self.layout = Layout(settings.home)
+    def __init__(self, home: Home) -> None:
+        self.home, self.clock = home, home.clock
+        self.layout = home.layout
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="chengxin-overview")
         self._lock = threading.Lock()
         self._began = -INTERVAL
@@ -49,7 +47,7 @@ class Overview:
         """Open the index, after a look at what is new in the home; a first index is shown while it is being filled."""
         from chengxin.operations.index import index
 
-        path = index.path_of(self.settings)
+        path = index.path_of(self.home)
         running = self._look()
         try:
             with suppress(TookLonger):
@@ -69,7 +67,7 @@ class Overview:
             due = time.monotonic() - self._began >= INTERVAL
             if self._running is None or (self._running.done() and (due or self._running.exception())):
                 self._began = time.monotonic()
-                self._running = self._worker.submit(_follow, self.settings)
+                self._running = self._worker.submit(_follow, self.home)
             return self._running
 
     def look_anew(self) -> None:
@@ -89,26 +87,26 @@ class Overview:
         return _contract(row["contract"]) if row else None
 
 
-def _follow(settings: Settings) -> None:
+def _follow(home: Home) -> None:
     """Bring the copy of a far home up to date, then the index; without the store the pages show what was there."""
     from chengxin.operations.index import follower
 
     try:
-        remote.here(settings, scopes.PAGES)
+        home.here(scopes.PAGES)
     except StoreUnavailable as error:
         log.warning("%s", error)
-    if follower.behind(settings, MANY):
-        _follow_aside(settings)
+    if follower.behind(home, MANY):
+        _follow_aside(home)
     else:
-        follower.refresh(settings)
+        follower.refresh(home)
 
 
-def _follow_aside(settings: Settings) -> None:
+def _follow_aside(home: Home) -> None:
     """Do the work of minutes in another process: a thread of this one would keep every page waiting for its turn."""
-    known = [str(Path(chengxin.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    known = [str(Path(chengxin.__file__).parents[1]), *filter(None, [environment().get("PYTHONPATH")])]
     done = subprocess.run(  # noqa: S603  ourselves
-        [sys.executable, "-m", "chengxin.operations.index", settings.home, settings.contracts],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(known)},
+        [sys.executable, "-m", "chengxin.operations.index", home.settings.home, home.settings.contracts],
+        env=environment() | {"PYTHONPATH": os.pathsep.join(known)},
         stdin=subprocess.DEVNULL,
         check=False,
     )

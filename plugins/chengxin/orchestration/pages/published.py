@@ -112,7 +112,7 @@ def entry(request: Request, reader: ReaderDep, home: OverviewDep, session: Sessi
     return page(
         request, reader, "dataset.html.j2", section="catalogue", row=row, contract=contract, elements=elements(),
         kind=_kinds().get(contract.kind), words={**CADENCES, **CONNECTORS, **MODES}, types=TYPES,
-        late=late, left=leftovers(contract, home.settings) if late else None, batches=batches[:_RECENT],
+        late=late, left=leftovers(home.home, contract) if late else None, batches=batches[:_RECENT],
         look=actions.look(dataset) if reader.may_start(dataset) else None, press=KINDS["overdue"].press,
         paused=airflow_runs.is_paused(session, dag_id(dataset)),
     )  # fmt: skip

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chengxin.errors import InvariantBroken
+from chengxin.home import Home
 from chengxin.model.kinds import Kind, kinds
 from chengxin.publishing import catalogue, commit
 from chengxin.publishing.open_tier import derivations, order
@@ -26,7 +27,6 @@ from chengxin.publishing.open_tier import key as open_key
 from chengxin.publishing.open_tier import rules as open_rules
 from chengxin.publishing.open_tier.derivations import Derivation, Known
 from chengxin.publishing.open_tier.rules import HANDLE, TOKEN, Births, Horizon, TableRule
-from chengxin.settings import Settings
 from chengxin.store.columns import DataFile, Mask
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import ColumnEntry, FileEntry, Manifest, TableEntry
@@ -113,12 +113,12 @@ def publish_open(
     return committed, True
 
 
-def withheld(settings: Settings) -> str | None:
+def withheld(home: Home) -> str | None:
     """Say in Chinese that the open tier lacks persons for want of a key, and what to do; None when it does not."""
-    layout = Layout(settings.home)
+    layout = home.layout
     if not withholds_persons(commit.current(layout, GOVERNMENT), commit.current(layout, OPEN)):
         return None
-    return open_key.problem(settings) or "密钥已设置；下次发布时补上自然人的记录"
+    return open_key.problem(home) or "密钥已设置；下次发布时补上自然人的记录"
 
 
 def withholds_persons(government: Manifest | None, opened: Manifest | None) -> bool:

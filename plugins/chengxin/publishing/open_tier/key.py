@@ -11,7 +11,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from chengxin.settings import Settings
+from chengxin.home import Home
 from chengxin.store.atomic import fsync_file, fsync_folder
 from chengxin.store.layout import Layout
 
@@ -20,20 +20,20 @@ LEAST = 32  # characters: known subject numbers let a guessable key be tried out
 _INFO = b"chengxin/open"
 
 
-def master(settings: Settings) -> bytes | None:
+def master(home: Home) -> bytes | None:
     """Return the configured key, else the one that the demo made in this home; None where there is none to use."""
-    key = settings.token_key
+    key = home.settings.token_key
     if key is None:
         with suppress(FileNotFoundError):
-            key = Layout(settings.home).demo_key.read_bytes().strip()
+            key = home.layout.demo_key.read_bytes().strip()
     return key if key and len(key) >= LEAST else None
 
 
-def problem(settings: Settings) -> str | None:
+def problem(home: Home) -> str | None:
     """Say in Chinese why there is no key to use and what to set; None when there is one."""
-    if master(settings) is not None:
+    if master(home) is not None:
         return None
-    why = f"未设置密钥 {VARIABLE}" if settings.token_key is None else f"密钥 {VARIABLE} 不足 {LEAST} 个字符"
+    why = f"未设置密钥 {VARIABLE}" if home.settings.token_key is None else f"密钥 {VARIABLE} 不足 {LEAST} 个字符"
     return (
         f"{why}，开放层不发布自然人的记录。请把 openssl rand -hex 32 的输出设为 {VARIABLE}"
         f"（或存入 {VARIABLE}_FILE 所指的文件），再执行 chengxin publish"

@@ -47,6 +47,7 @@ class WorkingCopy:
 
     def __init__(self, url: str, work: Path) -> None:
         self.objects = Objects(url)
+        self.clock = Clock()
         self._work = work
         self._claim(url)
         privacy.close(work)
@@ -194,7 +195,7 @@ class WorkingCopy:
         put = [File(p, (self.home / p).stat().st_size, atomic.sha256_file(self.home / p)) for p in fresh]
         changed = [f for f in put if not self._same(f)]
         if changed or gone:
-            about = {"what": what, "host": socket.gethostname(), "at": Clock.from_environment().now().isoformat()}
+            about = {"what": what, "host": socket.gethostname(), "at": self.clock.now().isoformat()}
             publishing.publish(self, self._base, changed, gone, about)
         self.index.hold([(f.path, f.sha256, local[f.path]) for f in put], gone)
         for file in put:

@@ -37,7 +37,7 @@ class Moved:
     done_before: bool = False
 
 
-def copy_home(source: Path, settings: Settings, progress: Progress = lambda done, of: None) -> Moved:
+def copy_home(source: Path, settings: Settings, clock: Clock, progress: Progress = lambda done, of: None) -> Moved:
     """Copy the home in a folder into the store of these settings, whose prefix must hold no home yet.
 
     Raise ContractError when there is another one, when `source` is none, or when it changed meanwhile; SnapshotDamaged
@@ -58,7 +58,7 @@ def copy_home(source: Path, settings: Settings, progress: Progress = lambda done
             put, kept = _Bringing(source, copy, Path(folder), progress).all(files)
         if scan(source) != stamps:
             raise ContractError(f"{source} 在复制期间有变动；请停止在其上运行的任务后重跑，已传到的部分不会重传")
-        about = {"what": "home copy", "host": socket.gethostname(), "at": Clock.from_environment().now().isoformat()}
+        about = {"what": "home copy", "host": socket.gethostname(), "at": clock.now().isoformat()}
         entry = Entry(0, uuid.uuid4().hex, tuple(put), about=about)
         publishing.enter(copy.objects, copy.index, entry, -1)
         _complete(copy, put)

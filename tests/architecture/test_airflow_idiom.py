@@ -14,7 +14,7 @@ from airflow_home import PROJECT, AirflowHome
 
 OURS = [*(PROJECT / "dags").glob("*.py"), *(PROJECT / "plugins").glob("*.py")]
 OURS += sorted((PROJECT / "plugins" / "chengxin" / "orchestration").rglob("*.py"))
-SETTING = [PROJECT / "docker-compose.yml", PROJECT / "docs" / "operating.md"]
+SETTING = [PROJECT / "docker-compose.yml", PROJECT / "docs" / "deployment.md"]
 SETTING += [*(PROJECT / "plugins" / "chengxin" / "cli").glob("*.py"), *(PROJECT / "tests").glob("*.py")]
 PRESETS = ("@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 LEFT_BEHIND = (

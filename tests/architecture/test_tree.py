@@ -68,21 +68,10 @@ def test_every_locked_package_has_hashes_and_no_index():
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
-def test_readme_has_its_two_commands_and_its_links_lead_somewhere(name):
+def test_readme_names_its_two_commands(name):
     text = (PROJECT / name).read_text("utf-8")
     assert "make run" in text
     assert "make test" in text
-    broken = [link for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text) if not (PROJECT / link).exists()]
-    assert broken == []
-
-
-def test_links_between_pages_lead_somewhere():
-    broken = []
-    for page in (PROJECT / "docs").rglob("*.md"):
-        for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
-            if not (page.parent / link).exists():
-                broken.append((page.name, link))
-    assert broken == []
 
 
 def test_ci_runs_what_the_readme_says():

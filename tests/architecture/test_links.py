@@ -46,6 +46,15 @@ def test_every_link_leads_to_a_file_and_a_heading(page):
     assert broken == []
 
 
+def test_paths_that_contributing_names_exist():
+    text = (PROJECT / "CONTRIBUTING.md").read_text("utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.[a-z]+)?)`", text))
+    assert len(named) > 15
+    assert (
+        sorted(n for n in named if not (PROJECT / n).exists() and not (PROJECT / "plugins/chengxin" / n).exists()) == []
+    )
+
+
 def test_pictures_are_all_used_and_small():
     used = {(page.parent / link).resolve() for page in PAGES for link in links(page)}
     pictures = {path for path in PICTURES.iterdir() if path.is_file()}

@@ -22,7 +22,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@set -o pipefail; $(BIN)/python -u -m pip install --disable-pip-version-check --progress-bar off --require-hashes --no-deps \
 	  -r requirements.lock | awk -v all=$(PACKAGES) ' \
-	    /^Collecting/ && ++n % 10 == 0 {print "  " n " of " all " packages fetched"; fflush()} \
+	    /^(Collecting|Processing) / && ++n % 10 == 0 {print "  " n " of " all " packages fetched"; fflush()} \
 	    /^Installing collected/ {print "  all fetched; unpacking"; fflush()}'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -7,18 +7,26 @@ HOME_DIR ?= build/home
 ROWS   ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test test-slow test-all quick check lint types layers reference changelog bench demo-data lock clean
+.PHONY: help setup run up down test test-slow test-all quick check lint types layers reference describe pictures changelog bench demo-data lock clean
 
 help:  ## print the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
 
 setup: $(STAMP)  ## make .venv with everything in requirements.lock
 
+# pip's lines become a few that count: minutes without a word look like a fault.
+PACKAGES = $(shell grep -c '^[a-z0-9]' requirements.lock)
+$(STAMP): SHELL := bash
 $(STAMP): requirements.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Setting up $(VENV), once: $(PACKAGES) packages, some minutes, 1.6 GB of disk"
+	@$(PYTHON) -m venv $(VENV)
+	@set -o pipefail; $(BIN)/python -u -m pip install --disable-pip-version-check --progress-bar off --require-hashes --no-deps \
+	  -r requirements.lock | awk -v all=$(PACKAGES) ' \
+	    /^(Collecting|Processing) / && ++n % 10 == 0 {print "  " n " of " all " packages fetched"; fflush()} \
+	    /^Installing collected/ {print "  all fetched; unpacking"; fflush()}'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+	@echo "Ready: $(BIN)/chengxin"
 
 # Through an Airflow of its own, whose pages stay up until Ctrl-C. ONCE=1: end when published. ASK=1: approve in the pages
 # yourself. AIRFLOW=0: the same work by the command line alone.
@@ -68,8 +76,15 @@ types:
 layers:
 	$(BIN)/lint-imports
 
+DESCRIBED = contracts connectors
 reference: setup  ## generated reference pages are up to date
-	$(BIN)/python -m chengxin.contracts.describe --check
+	@for layer in $(DESCRIBED); do $(BIN)/python -m chengxin.$$layer.describe --check || exit 1; done
+
+describe: setup  ## write the generated reference pages
+	@for layer in $(DESCRIBED); do $(BIN)/python -m chengxin.$$layer.describe || exit 1; done
+
+pictures: setup  ## take the pictures of the documents anew: the demo under Airflow in a browser, some minutes
+	$(BIN)/python bench/pictures.py
 
 changelog:  ## print the section of the next release, from changelog.d/
 	@for type in added changed deprecated removed fixed security; do \

@@ -14,7 +14,7 @@ from airflow_home import PROJECT, AirflowHome
 
 OURS = [*(PROJECT / "dags").glob("*.py"), *(PROJECT / "plugins").glob("*.py")]
 OURS += sorted((PROJECT / "plugins" / "chengxin" / "orchestration").rglob("*.py"))
-SETTING = [PROJECT / "docker-compose.yml", PROJECT / "docs" / "operating.md"]
+SETTING = [PROJECT / "docker-compose.yml", PROJECT / "docs" / "deployment.md"]
 SETTING += [*(PROJECT / "plugins" / "chengxin" / "cli").glob("*.py"), *(PROJECT / "tests").glob("*.py")]
 PRESETS = ("@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 LEFT_BEHIND = (
@@ -47,7 +47,7 @@ print(json.dumps([errors, len(names), told]))
 
 
 @pytest.mark.airflow
-def test_loading_the_plugin_the_pages_and_the_listeners_hears_of_nothing_deprecated(tmp_path):
+def test_loading_the_plugin_warns_of_nothing_deprecated(tmp_path):
     done = AirflowHome(tmp_path).python(LOAD)
     assert done.returncode == 0, done.stdout
     errors, modules, told = json.loads(done.stdout.splitlines()[-1])
@@ -89,7 +89,7 @@ def test_every_schedule_names_its_zone():
     assert presets == set(), "a preset runs in UTC"
 
 
-def test_every_setting_of_airflow_is_one_that_it_knows_and_has_not_deprecated():
+def test_every_setting_of_airflow_is_known_and_not_deprecated():
     from airflow.configuration import conf
 
     known = {

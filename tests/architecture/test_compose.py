@@ -55,7 +55,7 @@ def test_only_what_compose_knows_is_written(compose):
     assert {name: set(s) - TREE for name, s in compose["services"].items() if set(s) - TREE} == {}
 
 
-def test_every_service_has_limits_and_those_that_stay_a_health_check(compose):
+def test_every_service_has_limits_and_a_health_check_if_it_stays(compose):
     for name, service in compose["services"].items():
         assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, name
         assert name == "migrate" or {"test", "interval", "timeout", "retries"} <= set(service["healthcheck"]), name
@@ -83,7 +83,7 @@ def test_only_workers_hold_the_home_and_the_connections(compose):
     assert not [name for name, s in compose["services"].items() if "env_file" in s], "secrets come from files"
 
 
-def test_the_home_lies_in_the_object_store_and_those_that_have_it_wait_for_that(compose):
+def test_services_with_the_home_wait_for_the_object_store(compose):
     services = compose["services"]
     having = {name for name, s in services.items() if "CHENGXIN_HOME" in s.get("environment", {})}
     assert having == {name for name, s in services.items() if "objects_credentials" in s["secrets"]}
@@ -104,7 +104,7 @@ def test_the_home_lies_in_the_object_store_and_those_that_have_it_wait_for_that(
     assert made["environment"]["CHENGXIN_HOME"] == image_environment()["CHENGXIN_HOME"], "or in a folder"
 
 
-def test_a_task_can_reach_neither_airflows_database_nor_the_settings_of_the_others(compose):
+def test_a_task_reaches_no_database_and_no_settings_of_others(compose):
     having = {name for name, s in compose["services"].items() if "airflow_database" in s.get("secrets", [])}
     assert having == AIRFLOW - {"worker"}
     worker = compose["services"]["worker"]

@@ -29,7 +29,7 @@ def keyed(desk: Desk) -> Desk:
 
 
 def checked(asked: Asked, digest: str) -> bool:
-    """Check the header signature as docs/adding-a-source.md describes it."""
+    """Check the header signature as docs/sources/http.md describes it."""
     query = "&".join(sorted(asked.query_string.split("&"))) if asked.query_string else ""
     h = {name.lower(): value for name, value in asked.headers.items()}
     body = hashlib.sha256(asked.body).hexdigest()

@@ -86,7 +86,7 @@ def operated(tmp_path_factory):
         (contracts / "commerce" / f"{name}.yaml").write_text(text, "utf-8")
     (home / "inbox" / "demo" / "good.csv").write_text(GOOD, "utf-8")
     (example,) = re.findall(
-        r"```python\n(from airflow.*?)```", (PROJECT / "docs" / "reading-the-data.md").read_text(), re.S
+        r"```python\n(from airflow.*?)```", (PROJECT / "docs" / "analysts" / "zh.md").read_text("utf-8"), re.S
     )
     (dags / "downstream.py").write_text(example, "utf-8")
     bundle = "airflow.dag_processing.bundles.local.LocalDagBundle"

@@ -74,7 +74,7 @@ def test_ingests_go_through_the_services_of_docker_compose(stack: Stack) -> None
 
 
 def _accounts_reach_what_their_roles_say(stack: Stack) -> None:
-    """Give out accounts as docs/operating.md says; the pages show each what its role may see."""
+    """Give out accounts as docs/deployment.md says; the pages show each what its role may see."""
     own, other = DATASETS[:2]
     stack.airflow("roles", "create", "one_source")
     stack.airflow("roles", "add-perms", "one_source", "--resource", f"DAG:ingest__{own}", "--action", "can_read")

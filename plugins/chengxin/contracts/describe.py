@@ -7,7 +7,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ SUBJECTS = {"enterprise": "企业", "household": "个体工商户", "organisatio
 BLOCKS = ("Contract", "Department", "Basis", "DeliverySpec", "FileSpec", "FixedField", "Column", "Quality", "Threshold",
           "Feedback", "Route", "Example", "Expected")  # fmt: skip
 
+_KEYS = r"(?:[a-z_]+, )*[a-z_]+(?: \([a-zA-Z ]+\))?"
+
 
 def pages() -> dict[str, str]:
     """Return every reference page: file name -> text."""
@@ -59,32 +61,38 @@ def schema() -> dict[str, Any]:
 def contract_page() -> str:
     """Describe every block of a contract: keys, types, defaults, meaning."""
     whole = schema()
-    blocks = {"Contract": whole, **whole["$defs"]}
-    lines = _head(
+    lines = begin_page(
         "数据合同 Contract", "一个 YAML 文件就是一个数据集：`dags/contracts/<domain>/<id>.yaml`。未知的键一律拒绝。"
     )
     lines += [
-        "How to write one: [adding-a-source](../adding-a-source.md). Schema for editors: `contract.schema.json`.",
+        "How to write one: [adding-a-source](../adding-a-source.md). Schema for editors: `contract.schema.json`. "
+        "Options of connectors: [connectors](connectors.md).",
         "",
     ]
-    for name in BLOCKS:
-        block = blocks[name]
+    return join_lines([*lines, *describe_blocks({"Contract": whole, **whole["$defs"]}, BLOCKS)])
+
+
+def describe_blocks(schemas: Mapping[str, dict[str, Any]], names: Iterable[str]) -> list[str]:
+    """Describe models by their JSON Schema, a section each: docstring, then a table of keys, types and defaults."""
+    lines = []
+    for name in names:
+        block = schemas[name]
+        rows = [
+            (f"`{key}`", _type_words(body), "必填" if key in block.get("required", ()) else _default(body))
+            for key, body in block["properties"].items()
+        ]
         lines += [f"## {name}", "", *_docstring(block["description"]), ""]
-        rows = []
-        for key, body in block["properties"].items():
-            needed = key in block.get("required", ())
-            rows.append((f"`{key}`", _type_words(body), "必填" if needed else _default(body)))
         lines += [*_table(("键 key", "类型 type", "缺省 default"), rows), ""]
-    return _text(lines)
+    return lines
 
 
 def settings_page() -> str:
     """List the variables of the environment."""
-    lines = _head("环境变量 Settings", "程序读取的全部环境变量；`chengxin --help` 中的选项优先。")
+    lines = begin_page("环境变量 Settings", "程序读取的全部环境变量；`chengxin --help` 中的选项优先。")
     lines += [
         "A secret may be a file: `<VARIABLE>_FILE` names it, or it lies under the name of the variable in the folder",
         "`CHENGXIN_CREDENTIALS`. `CHENGXIN_CONN_<NAME>` holds the URL of a connection that a contract names, and is a",
-        "secret too ([adding-a-source](../adding-a-source.md)). A value that makes no sense stops the command.",
+        "secret too ([deployment](../deployment.md#connections-and-secrets)). A value that makes no sense stops the command.",
         "",
     ]
     rows = []
@@ -93,12 +101,12 @@ def settings_page() -> str:
         rows.append(
             (f"`{variable.name}`", variable.default or "—", variable.meaning + ("; a secret" if is_secret else ""))
         )
-    return _text([*lines, *_table(("变量 variable", "缺省 default", "含义 meaning"), rows)])
+    return join_lines([*lines, *_table(("变量 variable", "缺省 default", "含义 meaning"), rows)])
 
 
 def elements_page() -> str:
     """List the data elements."""
-    lines = _head(
+    lines = begin_page(
         "数据元 Data elements",
         "合同的 `element` 取自本表；同一数据元在各记录种类中含义相同。信封数据元可用于任何合同。",
     )
@@ -117,14 +125,14 @@ def elements_page() -> str:
     ]
     head = ("数据元", "中文名", "English", "类型", "代码表", "开放层", "依据、来源", "说明")
     envelope = "、".join(f"`{name}`" for name in ENVELOPE)
-    return _text([*lines, f"信封数据元：{envelope}。", "", *_table(head, rows)])
+    return join_lines([*lines, f"信封数据元：{envelope}。", "", *_table(head, rows)])
 
 
 def kinds_page() -> str:
     """Write the data dictionary: every record kind with the columns of its table."""
-    lines = _head(
+    lines = begin_page(
         "数据字典 Record kinds",
-        "一个记录种类对应一张表。各表另有来源列，见文末；主体列和各种类共用的表见 [怎样读取](../reading-the-data.md)。",
+        "一个记录种类对应一张表。各表另有来源列，见文末；主体列和各种类共用的表见 [怎样读取](../analysts/zh.md)。",
     )
     lines += _table(("表", "中文名", "English", "目录类别"), [
         (f"[`{k.id}`](#{k.id})", k.title, k.title_en, k.catalogue_class) for k in kinds().values()
@@ -132,22 +140,22 @@ def kinds_page() -> str:
     for kind in kinds().values():
         lines += ["", f"## {kind.id}", "", *_kind_facts(kind), "", *_dictionary(kind_columns(kind), kind)]
     lines += ["", "## 来源列 Provenance", "", "每张表的每一行都有：", "", *_dictionary(PROVENANCE, None)]
-    return _text(lines)
+    return join_lines(lines)
 
 
 def rules_page() -> str:
     """List the rules an issue row can name."""
-    lines = _head(
+    lines = begin_page(
         "规则 Rules",
         "error：该值不可用，置空；warning：保留或已修正。必填项不可用、主体标识不可用时，整行进入疑问数据。",
     )
     rows = [(f"`{r.id}`", r.level, r.zh, r.mend_zh, r.en, r.mend_en) for r in rules().values()]
-    return _text([*lines, *_table(("规则", "级别", "问题", "处理", "What is wrong", "What to do"), rows)])
+    return join_lines([*lines, *_table(("规则", "级别", "问题", "处理", "What is wrong", "What to do"), rows)])
 
 
 def codelists_page() -> str:
     """List the code lists."""
-    lines = _head(
+    lines = begin_page(
         "代码表 Code lists",
         "来源值写代码、名称或别名都可以；其他写法在合同 `codes` 中对应，未对应的为 `code.unknown`。",
     )
@@ -155,12 +163,12 @@ def codelists_page() -> str:
         users = "、".join(f"`{e.id}`" for e in elements().values() if e.codelist == name)
         rows = [(f"`{c.code}`", c.name, c.name_en, "、".join(c.aliases)) for c in entries.values()]
         lines += ["", f"## {name}", "", f"用于 {users}", "", *_table(("代码", "名称", "English", "别名"), rows)]
-    return _text(lines)
+    return join_lines(lines)
 
 
 def datasets_page() -> str:
     """List the data sets whose contracts are in the tree."""
-    lines = _head("数据集 Data sets", "由 `dags/contracts/` 生成。")
+    lines = begin_page("数据集 Data sets", "由 `dags/contracts/` 生成。")
     cadences = {"hourly": "每小时", "daily": "每日", "weekly": "每周", "monthly": "每月", "quarterly": "每季度",
                 "yearly": "每年", "irregular": "不定期"}  # fmt: skip
     rows = [
@@ -170,21 +178,26 @@ def datasets_page() -> str:
         for c in load(CONTRACTS).contracts.values()
     ]  # fmt: skip
     head = ("数据集", "名称", "提供部门", "记录种类", "接入", "格式", "方式", "周期", "共享属性", "依据")
-    return _text([*lines, *_table(head, rows)])
+    return join_lines([*lines, *_table(head, rows)])
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the pages, or with --check compare them. Return the exit code."""
+    return write_or_check(pages, "contracts", arguments)
+
+
+def write_or_check(made: Callable[[], Mapping[str, str]], layer: str, arguments: list[str] | None) -> int:
+    """Write the pages that a layer makes, or with --check compare them. Return the exit code."""
     parser = argparse.ArgumentParser(description="docs/reference/ from the models")
     parser.add_argument("--check", action="store_true", help="compare only; exit 1 when a page is out of date")
     check = parser.parse_args(arguments).check
-    stale = [name for name, text in pages().items() if _read(REFERENCE / name) != text]
+    stale = {name: page for name, page in made().items() if _read(REFERENCE / name) != page}
     if not check:
-        for name in stale:
-            write_bytes(REFERENCE / name, pages()[name].encode())
+        for name, page in stale.items():
+            write_bytes(REFERENCE / name, page.encode())
         return 0
     for name in stale:
-        sys.stderr.write(f"docs/reference/{name} 与模型不一致，请运行 python -m chengxin.contracts.describe\n")
+        sys.stderr.write(f"docs/reference/{name} 与模型不一致，请运行 python -m chengxin.{layer}.describe\n")
     return 1 if stale else 0
 
 
@@ -192,11 +205,13 @@ def _read(path: Path) -> str:
     return path.read_text("utf-8") if path.is_file() else ""
 
 
-def _head(title: str, text: str) -> list[str]:
-    return [f"# {title}", "", "<!-- generated by chengxin.contracts.describe; do not edit -->", "", text, ""]
+def begin_page(title: str, words: str, layer: str = "contracts") -> list[str]:
+    """Begin a generated page."""
+    return [f"# {title}", "", f"<!-- generated by chengxin.{layer}.describe; do not edit -->", "", words, ""]
 
 
-def _text(lines: Iterable[str]) -> str:
+def join_lines(lines: Iterable[str]) -> str:
+    """Join the lines of a page."""
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -208,11 +223,12 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
 def _docstring(text: str) -> list[str]:
     """Turn `key: meaning` lines of a docstring into a list; join the lines that continue one."""
     joined = re.sub(r"\n +", " ", text).splitlines()
-    return [f"- {_keys(line)}" if re.match(r"[a-z_, ]+: |[a-z_]+ = ", line) else line for line in joined]
+    lines = [f"- {_keys(line)}" if re.match(rf"{_KEYS}: |[a-z_]+ = ", line) else line for line in joined]
+    return [re.sub(r"<(?=\w)(?=[^`]*(?:`[^`]*`[^`]*)*$)", "&lt;", line) for line in lines]  # but within `code`
 
 
 def _keys(line: str) -> str:
-    return re.sub(r"(?:^|(?<=[.;] ))((?:[a-z_]+, )*[a-z_]+):", r"**\1**:", line)
+    return re.sub(rf"(?:^|(?<=[.;] ))({_KEYS}):(?=\s)", r"**\1**:", line)
 
 
 def _type_words(body: dict[str, Any]) -> str:

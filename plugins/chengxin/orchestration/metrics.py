@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-# name -> kind, tags, meaning; docs/operating.md has a row for each
+# name -> kind, tags, meaning; docs/deployment.md has a row for each
 METRICS = {
     "chengxin.rows": ("counter", "dataset, department, state", "rows of batches that ended, by the state they are in"),
     "chengxin.batches": ("counter", "dataset, department, verdict", "batches that ended: accept, warn or hold"),

@@ -46,8 +46,11 @@ Companion = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^/]*$")]
 class Complete(Options):
     """How to tell that a delivery is complete; exactly one of the three.
 
-    marker: name of an empty file put last, such as `{name}.ok`. manifest: name of a file that lists the delivery's
-    files with size or checksum, such as `{name}.md5` or `清单_{date}.csv`. stable: seconds without a change.
+    marker: name of an empty file put last, such as `{name}.ok`.
+    manifest: name of a file that lists the delivery's files with size or checksum, such as `{name}.md5` or
+        `清单_{date}.csv`.
+    stable: seconds without a change.
+
     Names may hold `{name}` (the file's own), `{stem}` (without its suffix) and the fields of the pattern.
     """
 

@@ -44,12 +44,15 @@ _OLD = 86_400.0  # a file that nobody touched for a day needs no second look
 class FileDropOptions(Options):
     """Options of a file drop.
 
-    connection: name of an SFTP server or object store; without it the folder lies in the inbox. folder: below the inbox
-    (CHENGXIN_INBOX, else <home>/inbox) or below the connection's own folder. pattern: glob on the file name, which may
-    hold fields (`处罚_{date}_{seq}.csv`, see file_names); with a `/` it is matched against the path below the folder,
-    and subfolders are searched. Files that differ in `{part}` only are one delivery. complete: how to tell that a
-    delivery is complete. checksum: suffix of a file beside each delivery that holds its sha256 (`.sha256`); short for
-    complete: {manifest: "{name}.sha256"}. sequence: whether `{seq}` begins anew in each period or runs on.
+    connection: name of an SFTP server or object store; without it the folder lies in the inbox.
+    folder: below the inbox (CHENGXIN_INBOX, else <home>/inbox) or below the connection's own folder.
+    pattern: glob on the file name, which may hold fields (`处罚_{date}_{seq}.csv`, see file_names); with a `/` it is
+        matched against the path below the folder, and subfolders are searched. Files that differ in `{part}` only are
+        one delivery.
+    complete: how to tell that a delivery is complete.
+    checksum: suffix of a file beside each delivery that holds its sha256 (`.sha256`); short for `complete` with
+        `manifest` of that name.
+    sequence: whether `{seq}` begins anew in each period or runs on.
     """
 
     connection: str | None = None

@@ -1,4 +1,4 @@
-"""What an alert can be about. Each kind has a row in docs/operating.md; texts are for operators, in Chinese."""
+"""What an alert can be about. Each kind has a row in docs/operators/alerts.md; texts are for operators, in Chinese."""
 
 import hashlib
 from dataclasses import dataclass

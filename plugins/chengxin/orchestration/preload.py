@@ -9,13 +9,13 @@ import sys
 from functools import cache
 from typing import Any
 
-from airflow.listeners import hookimpl
+from chengxin.orchestration.airflow_internals.listeners import hookimpl
 
 
 @hookimpl
 def on_starting(component: Any) -> None:
     """Load everything when this is a scheduler that forks its own tasks. Runs in every Airflow process that starts."""
-    from airflow.configuration import conf
+    from airflow.sdk import conf
 
     if sys.argv[1:2] == ["scheduler"] and "LocalExecutor" in conf.get("core", "executor"):
         load()
@@ -26,15 +26,13 @@ def load() -> None:
     """Import the stages and Airflow's own share of a task, and build one DAG, which warms what Airflow caches."""
     if os.environ.get("CHENGXIN_PRELOAD") == "off":
         return
-    from airflow.sdk.execution_time import task_runner  # noqa: F401
-    from airflow.sdk.listener import get_listener_manager
-
     from chengxin.contracts import loader
     from chengxin.orchestration import ingest, snapshot
+    from chengxin.orchestration.airflow_internals import task_process
     from chengxin.pipeline.preload import warm_up
     from chengxin.settings import Settings
 
-    get_listener_manager()
+    task_process.load()
     warm_up()
     folder = Settings.from_environment().contracts
     for name in loader.names(folder)[:1]:

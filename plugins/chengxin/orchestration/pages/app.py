@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from chengxin.clock import Clock
 from chengxin.orchestration.pages import (
-    airflow_runs,
+    airflow_api,
     batches,
     failures,
     home,
@@ -44,7 +44,6 @@ def warm(app: FastAPI) -> None:
     from chengxin.operations.index import answers, arrivals, rows, scorecards, snapshots, tables  # noqa: F401
 
     kinds()
-    airflow_runs.warm()
     rendering.warm()
     app.state.overview.datasets()
 
@@ -54,6 +53,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     app = FastAPI(title="诚信湖南", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
     readable = remote.opened(settings or Settings.from_environment())
     app.state.overview = Overview(readable, clock or Clock.from_environment())
+    app.state.airflow = airflow_api.client()
 
     @app.middleware("http")
     async def guarded(request: Request, call_next: Any) -> Response:

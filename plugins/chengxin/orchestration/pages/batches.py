@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 
 from chengxin.operations.alerts.holds import hold_of
 from chengxin.orchestration.ingest import dag_id as dag_of
-from chengxin.orchestration.pages import actions, airflow_runs
+from chengxin.orchestration.pages import actions
 from chengxin.orchestration.pages.access import OverviewDep, Reader, ReaderDep, note_values_shown
+from chengxin.orchestration.pages.airflow_runs import BatchesDep, TasksDep
 from chengxin.orchestration.pages.filters import FilterDep
 from chengxin.orchestration.pages.rendering import page
 
@@ -44,7 +44,7 @@ def batch(
     request: Request,
     reader: ReaderDep,
     home: OverviewDep,
-    session: SessionDep,
+    tasks: TasksDep,
     dataset: str,
     batch_id: str,
     raw: bool = False,
@@ -58,7 +58,7 @@ def batch(
     reader.require(dataset)
     if raw:
         reader.require_values(dataset)
-        note_values_shown(session, reader, dataset, batch_id)
+        note_values_shown(reader, dataset, batch_id)
     with home.reading() as connection:
         row = lists.batch(connection, dataset, batch_id)
         if row is None:
@@ -79,9 +79,8 @@ def batch(
     hold = hold_of(home.layout, dataset, batch_id) if row["state"] == "held" else None
     settled = told is not None and bool(told.closed)
     startable = actions.of_batch(row, hold, settled=settled) if reader.may_start(dataset) else []
-    paused = bool(startable) and airflow_runs.is_paused(session, dag_of(dataset))
     return page(
-        request, reader, "batch.html.j2", section="batches", actions=startable, paused=paused,
+        request, reader, "batch.html.j2", section="batches", actions=startable,
         row=row, contract=contract, verdict=verdict, settled_by=settled_by, where=where,
         hold=hold,
         receipt=_json(home.layout.landing(dataset, batch_id) / "receipt.json"), rules=_spelled(rules),
@@ -89,7 +88,7 @@ def batch(
         told=told,
         may_see_values=reader.may_see_values(dataset), feedback=_feedback(home.layout.home, dataset, batch_id),
         has_report=(home.layout.validation(dataset, batch_id) / "report.html").is_file(),
-        tasks=airflow_runs.tasks_of_batch(session, dataset, batch_id), dag=dag_of(dataset),
+        tasks=tasks, dag=dag_of(dataset),
     )  # fmt: skip
 
 
@@ -111,16 +110,14 @@ def report(reader: ReaderDep, home: OverviewDep, dataset: str, batch_id: str) ->
 
 
 @router.get("/batches/{dataset}/{batch_id}/feedback/{name}")
-def feedback(
-    reader: ReaderDep, home: OverviewDep, session: SessionDep, dataset: str, batch_id: str, name: str
-) -> Response:
+def feedback(reader: ReaderDep, home: OverviewDep, dataset: str, batch_id: str, name: str) -> Response:
     """Return a file that was sent back to the department: values as sent, so for those who may see them."""
     _known(reader, home, dataset, batch_id)
     reader.require_values(dataset)
     known = {f["name"]: f["path"] for f in _feedback(home.layout.home, dataset, batch_id)}
     if name not in known:
         raise HTTPException(404, "没有这个文件 (no such file)")
-    note_values_shown(session, reader, dataset, f"{batch_id} feedback {name}")
+    note_values_shown(reader, dataset, f"{batch_id} feedback {name}")
     return FileResponse(known[name], filename=name, media_type="application/octet-stream")
 
 
@@ -138,7 +135,7 @@ def of_dag(
 
 @router.get("/dags/{dag_id}/run")
 def of_run(
-    request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, dag_id: str, run_id: str
+    request: Request, reader: ReaderDep, home: OverviewDep, names: BatchesDep, dag_id: str, run_id: str
 ) -> Response:
     """Show the batches that one run handled: the tab on its page in Airflow."""
     from chengxin.operations.index import lists
@@ -147,7 +144,6 @@ def of_run(
     if dag_of(dataset) != dag_id:
         return page(request, reader, "not_ours.html.j2", section="batches")
     reader.require(dataset)
-    names = airflow_runs.batches_of_run(session, dag_id, run_id)
     with home.reading() as connection:
         rows = [row for name in names if (row := lists.batch(connection, dataset, name))]
     return page(request, reader, "run.html.j2", section="batches", rows=rows, run_id=run_id)

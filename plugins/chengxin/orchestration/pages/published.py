@@ -3,14 +3,12 @@
 import json
 from typing import Annotated, Any
 
-from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import FileResponse, Response
 
 from chengxin.errors import SnapshotDamaged
 from chengxin.operations.alerts.causes import KINDS
-from chengxin.orchestration.ingest import dag_id
-from chengxin.orchestration.pages import actions, airflow_runs
+from chengxin.orchestration.pages import actions
 from chengxin.orchestration.pages.access import OverviewDep, ReaderDep
 from chengxin.orchestration.pages.rendering import language, page, when
 
@@ -95,7 +93,7 @@ def catalogue(
 
 
 @router.get("/catalogue/{dataset}")
-def entry(request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, dataset: str) -> Response:
+def entry(request: Request, reader: ReaderDep, home: OverviewDep, dataset: str) -> Response:
     """Show one data set: whose, on which basis, how it comes, whether it is late, which columns become what."""
     from chengxin.connectors.files.leftovers import leftovers
     from chengxin.model.elements import elements
@@ -114,7 +112,6 @@ def entry(request: Request, reader: ReaderDep, home: OverviewDep, session: Sessi
         kind=_kinds().get(contract.kind), words={**CADENCES, **CONNECTORS, **MODES}, types=TYPES,
         late=late, left=leftovers(contract, home.settings) if late else None, batches=batches[:_RECENT],
         look=actions.look(dataset) if reader.may_start(dataset) else None, press=KINDS["overdue"].press,
-        paused=airflow_runs.is_paused(session, dag_id(dataset)),
     )  # fmt: skip
 
 

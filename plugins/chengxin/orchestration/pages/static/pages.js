@@ -81,11 +81,17 @@
       if (place && given[name]) place.textContent = given[name];
     }
     if (given.rows) form.elements.rows.value = given.rows;
-    if (given.paused !== undefined) {
-      form.querySelector("[data-paused]").hidden = !given.paused;
-      form.elements.unpause.checked = given.paused;
-    }
     dialog.showModal();
+    offer(form);
+  }
+
+  // The run of a DAG that is switched off would only queue: Airflow is asked, and the dialog offers to switch it on.
+  async function offer(form) {
+    const dag = form.dataset.dag, answer = await ask("GET", `${form.dataset.api}${encodeURIComponent(dag)}`);
+    const known = answer?.ok ? await answer.json() : {};
+    if (form.dataset.dag !== dag) return;
+    form.querySelector("[data-paused]").hidden = !known.is_paused;
+    form.elements.unpause.checked = Boolean(known.is_paused);
   }
 
   function ready(form, yes) {

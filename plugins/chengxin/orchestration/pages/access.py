@@ -10,7 +10,7 @@ from fastapi import Depends, HTTPException, Request
 
 from chengxin.orchestration.airflow_internals import audit_log, teams
 from chengxin.orchestration.ingest import dag_id
-from chengxin.orchestration.pages.overview import Overview
+from chengxin.orchestration.pages.home_index import HomeIndex
 from chengxin.orchestration.roles import VALUES
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
 
@@ -77,16 +77,16 @@ def _visible(user: Any, datasets: list[str]) -> frozenset[str] | None:
     return None if len(permitted) == len(datasets) else frozenset(permitted)
 
 
-def overview(request: Request) -> Overview:
+def index(request: Request) -> HomeIndex:
     """Return what the app reads the home through."""
-    found: Overview = request.app.state.overview
+    found: HomeIndex = request.app.state.index
     return found
 
 
-OverviewDep = Annotated[Overview, Depends(overview)]
+IndexDep = Annotated[HomeIndex, Depends(index)]
 
 
-def reader(user: GetUserDep, home: OverviewDep) -> Reader:
+def reader(user: GetUserDep, home: IndexDep) -> Reader:
     """Return the reader behind a request; without a session Airflow answers 401 before this."""
     return Reader(user, _visible(user, home.datasets()))
 

@@ -12,15 +12,15 @@ from chengxin.clock import Clock
 from chengxin.orchestration.pages import (
     airflow_api,
     batches,
-    failures,
-    home,
-    outcomes,
+    error_pages,
+    overview_page,
     published,
     queues,
     rendering,
-    scorecards,
+    run_results,
+    scorecard_page,
 )
-from chengxin.orchestration.pages.overview import Overview
+from chengxin.orchestration.pages.home_index import HomeIndex
 from chengxin.orchestration.paths import PREFIX
 from chengxin.settings import Settings
 from chengxin.store import remote
@@ -45,20 +45,20 @@ def warm(app: FastAPI) -> None:
 
     kinds()
     rendering.warm()
-    app.state.overview.datasets()
+    app.state.index.datasets()
 
 
 def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
     """Build the app over a home; without arguments over the one of the environment."""
     app = FastAPI(title="诚信湖南", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
     readable = remote.opened(settings or Settings.from_environment())
-    app.state.overview = Overview(readable, clock or Clock.from_environment())
+    app.state.index = HomeIndex(readable, clock or Clock.from_environment())
     app.state.airflow = airflow_api.client()
 
     @app.middleware("http")
     async def guarded(request: Request, call_next: Any) -> Response:
         response: Response = await call_next(request)
-        if response.status_code == 401 and failures.wants_page(request):
+        if response.status_code == 401 and error_pages.wants_page(request):
             there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             airflow = str(request.scope.get("root_path", "")).removesuffix(PREFIX)
             response = RedirectResponse(f"{airflow}/api/v2/auth/login?{urlencode({'next': there})}")
@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         body = files("chengxin.orchestration.pages").joinpath("static", name).read_bytes()
         return Response(body, media_type=STATIC[name], headers={"Cache-Control": "private, max-age=86400"})
 
-    failures.install(app)
-    for part in (home, batches, queues, published, scorecards, outcomes):
+    error_pages.install(app)
+    for part in (overview_page, batches, queues, published, scorecard_page, run_results):
         app.include_router(part.router)
     return app

@@ -10,11 +10,13 @@ from fastapi.responses import FileResponse, Response
 
 from chengxin.operations.alerts.holds import hold_of
 from chengxin.orchestration.ingest import dag_id as dag_of
+from chengxin.orchestration.ingest import dataset_of
 from chengxin.orchestration.pages import actions
-from chengxin.orchestration.pages.access import OverviewDep, Reader, ReaderDep, note_values_shown
+from chengxin.orchestration.pages.access import IndexDep, Reader, ReaderDep, note_values_shown
 from chengxin.orchestration.pages.airflow_runs import BatchesDep, TasksDep
 from chengxin.orchestration.pages.filters import FilterDep
 from chengxin.orchestration.pages.rendering import page
+from chengxin.orchestration.pages.words import in_words
 
 router = APIRouter()
 ROWS = 20
@@ -25,7 +27,7 @@ REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src
 
 
 @router.get("/batches")
-def batch_list(request: Request, reader: ReaderDep, home: OverviewDep, wanted: FilterDep, number: int = 1) -> Response:
+def batch_list(request: Request, reader: ReaderDep, home: IndexDep, wanted: FilterDep, number: int = 1) -> Response:
     """Show batches, newest first, narrowed by the filter."""
     from chengxin.operations.index import lists
 
@@ -43,7 +45,7 @@ def batch_list(request: Request, reader: ReaderDep, home: OverviewDep, wanted: F
 def batch(
     request: Request,
     reader: ReaderDep,
-    home: OverviewDep,
+    home: IndexDep,
     tasks: TasksDep,
     dataset: str,
     batch_id: str,
@@ -83,7 +85,7 @@ def batch(
         request, reader, "batch.html.j2", section="batches", actions=startable,
         row=row, contract=contract, verdict=verdict, settled_by=settled_by, where=where,
         hold=hold,
-        receipt=_json(home.layout.landing(dataset, batch_id) / "receipt.json"), rules=_spelled(rules),
+        receipt=_json(home.layout.landing(dataset, batch_id) / "receipt.json"), rules=in_words(rules),
         refused=refused, waiting=waiting, rows_shown=ROWS, earlier=earlier, raw=raw,
         told=told,
         may_see_values=reader.may_see_values(dataset), feedback=_feedback(home.layout.home, dataset, batch_id),
@@ -93,14 +95,14 @@ def batch(
 
 
 @router.get("/batches/{dataset}/{batch_id}/validation")
-def validation(request: Request, reader: ReaderDep, home: OverviewDep, dataset: str, batch_id: str) -> Response:
+def validation(request: Request, reader: ReaderDep, home: IndexDep, dataset: str, batch_id: str) -> Response:
     """Show the report of Great Expectations in a frame of its own."""
     _known(reader, home, dataset, batch_id)
     return page(request, reader, "validation.html.j2", section="batches", dataset=dataset, batch_id=batch_id)
 
 
 @router.get("/batches/{dataset}/{batch_id}/report")
-def report(reader: ReaderDep, home: OverviewDep, dataset: str, batch_id: str) -> Response:
+def report(reader: ReaderDep, home: IndexDep, dataset: str, batch_id: str) -> Response:
     """Return the report itself, shut off from everything else."""
     _known(reader, home, dataset, batch_id)
     path = home.layout.validation(dataset, batch_id) / "report.html"
@@ -110,7 +112,7 @@ def report(reader: ReaderDep, home: OverviewDep, dataset: str, batch_id: str) ->
 
 
 @router.get("/batches/{dataset}/{batch_id}/feedback/{name}")
-def feedback(reader: ReaderDep, home: OverviewDep, dataset: str, batch_id: str, name: str) -> Response:
+def feedback(reader: ReaderDep, home: IndexDep, dataset: str, batch_id: str, name: str) -> Response:
     """Return a file that was sent back to the department: values as sent, so for those who may see them."""
     _known(reader, home, dataset, batch_id)
     reader.require_values(dataset)
@@ -123,11 +125,11 @@ def feedback(reader: ReaderDep, home: OverviewDep, dataset: str, batch_id: str, 
 
 @router.get("/dags/{dag_id}")
 def of_dag(
-    request: Request, reader: ReaderDep, home: OverviewDep, wanted: FilterDep, dag_id: str, number: int = 1
+    request: Request, reader: ReaderDep, home: IndexDep, wanted: FilterDep, dag_id: str, number: int = 1
 ) -> Response:
     """Show the batches of one DAG: the tab on its page in Airflow."""
-    dataset = dag_id.removeprefix("ingest__")
-    if dag_of(dataset) != dag_id:
+    dataset = dataset_of(dag_id)
+    if dataset is None:
         return page(request, reader, "not_ours.html.j2", section="batches")
     reader.require(dataset)
     return batch_list(request, reader, home, replace(wanted, dataset=dataset), number)
@@ -135,13 +137,13 @@ def of_dag(
 
 @router.get("/dags/{dag_id}/run")
 def of_run(
-    request: Request, reader: ReaderDep, home: OverviewDep, names: BatchesDep, dag_id: str, run_id: str
+    request: Request, reader: ReaderDep, home: IndexDep, names: BatchesDep, dag_id: str, run_id: str
 ) -> Response:
     """Show the batches that one run handled: the tab on its page in Airflow."""
     from chengxin.operations.index import lists
 
-    dataset = dag_id.removeprefix("ingest__")
-    if dag_of(dataset) != dag_id:
+    dataset = dataset_of(dag_id)
+    if dataset is None:
         return page(request, reader, "not_ours.html.j2", section="batches")
     reader.require(dataset)
     with home.reading() as connection:
@@ -165,12 +167,6 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _spelled(rules: list[Any]) -> list[dict[str, Any]]:
-    from chengxin.operations.index.rows import reason
-
-    return [{**dict(r), "zh": (w := reason(r["rule"], "", "")).zh, "en": w.en} for r in rules]
 
 
 def _feedback(home: Path, dataset: str, batch_id: str) -> list[dict[str, Any]]:

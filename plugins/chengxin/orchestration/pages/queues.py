@@ -9,9 +9,10 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from chengxin.orchestration.pages import actions
-from chengxin.orchestration.pages.access import OverviewDep, ReaderDep, note_values_shown
+from chengxin.orchestration.pages.access import IndexDep, ReaderDep, note_values_shown
 from chengxin.orchestration.pages.filters import FilterDep
 from chengxin.orchestration.pages.rendering import page
+from chengxin.orchestration.pages.words import in_words
 
 router = APIRouter()
 KINDS = {"refused": "quarantined", "waiting": "unlinked"}
@@ -22,7 +23,7 @@ _From = Annotated[int, Query(ge=0)]
 
 @router.get("/refused")
 def refused(
-    request: Request, reader: ReaderDep, home: OverviewDep, wanted: FilterDep,
+    request: Request, reader: ReaderDep, home: IndexDep, wanted: FilterDep,
     raw: bool = False, skip: _From = 0, after: int = -1,
 ) -> Response:  # fmt: skip
     """Show 疑问数据."""
@@ -31,7 +32,7 @@ def refused(
 
 @router.get("/waiting")
 def waiting(
-    request: Request, reader: ReaderDep, home: OverviewDep, wanted: FilterDep,
+    request: Request, reader: ReaderDep, home: IndexDep, wanted: FilterDep,
     raw: bool = False, skip: _From = 0, after: int = -1,
 ) -> Response:  # fmt: skip
     """Show 未关联数据."""
@@ -39,13 +40,13 @@ def waiting(
 
 
 @router.get("/refused.csv")
-def refused_csv(reader: ReaderDep, home: OverviewDep, wanted: FilterDep, raw: bool = False) -> Response:
+def refused_csv(reader: ReaderDep, home: IndexDep, wanted: FilterDep, raw: bool = False) -> Response:
     """Return 疑问数据 as CSV."""
     return _export("refused", reader, home, wanted, raw)
 
 
 @router.get("/waiting.csv")
-def waiting_csv(reader: ReaderDep, home: OverviewDep, wanted: FilterDep, raw: bool = False) -> Response:
+def waiting_csv(reader: ReaderDep, home: IndexDep, wanted: FilterDep, raw: bool = False) -> Response:
     """Return 未关联数据 as CSV."""
     return _export("waiting", reader, home, wanted, raw)
 
@@ -82,7 +83,7 @@ def _queue(
             "told": {},
         }
         if kind == "refused":
-            values["rules"] = _spelled(lists.rules_since(connection, since, wanted))
+            values["rules"] = in_words(lists.rules_since(connection, since, wanted))
             values["told"] = answers.mended(home.layout.home, ((r.dataset, r.batch_id) for r in found.rows))
     return page(
         request, reader, "queue.html.j2", section=kind, wanted=wanted, found=found, batches=batches, datasets=datasets,
@@ -101,12 +102,6 @@ def _startable(kind: str, reader: Any, wanted: Any) -> list[actions.Action]:
 
 def _titles(datasets: list[Any]) -> dict[str, str]:
     return {r["dataset"]: r["title"] for r in datasets}
-
-
-def _spelled(rules: list[Any]) -> list[dict[str, Any]]:
-    from chengxin.operations.index.rows import reason
-
-    return [{**dict(r), "zh": (w := reason(r["rule"], "", "")).zh, "en": w.en} for r in rules]
 
 
 def _export(kind: str, reader: Any, home: Any, wanted: Any, raw: bool) -> Response:

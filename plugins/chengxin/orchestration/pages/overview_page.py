@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from chengxin.facts import COUNTS
-from chengxin.orchestration.pages import alerts, needs
-from chengxin.orchestration.pages.access import OverviewDep, ReaderDep
+from chengxin.orchestration.pages import needs, open_alerts
+from chengxin.orchestration.pages.access import IndexDep, ReaderDep
 from chengxin.orchestration.pages.airflow_runs import PublicationDep
 from chengxin.orchestration.pages.rendering import page, when
 
@@ -21,7 +21,7 @@ LOOKED = 50  # drop folders that one page looks into
 
 
 @router.get("/")
-def overview(request: Request, reader: ReaderDep, home: OverviewDep, publication: PublicationDep) -> Response:
+def overview(request: Request, reader: ReaderDep, home: IndexDep, publication: PublicationDep) -> Response:
     """Show the overview."""
     from chengxin.operations.index import arrivals, lists, snapshots
 
@@ -49,7 +49,7 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, publication
     found = needs.lines(
         needs.Seen(
             layout=home.layout, today=today, held=held, late=overdue, stuck=stuck, growing=growing, problems=problems,
-            told=alerts.open_alerts(home.layout, reader.only), publication=publication,
+            told=open_alerts.open_alerts(home.layout, reader.only), publication=publication,
             unpublished=values["unpublished"], refusal=values["refusal"], drafts=snapshots.drafts(home.layout),
             datasets=known,
             may_start=reader.may_start, may_publish=reader.may_publish(), why_late=_why_late(home),

@@ -489,7 +489,10 @@ def test_other_peoples_questions_are_not_shown(served, admin):
             own = {"id": name, "task_id": "approve", "state": "awaiting_input"}
             add("task_instance", {**like["task_instance"], **of, **own})
             detail = {"ti_id": name, "subject": subject, "created_at": "2026-03-20 04:00:00.000000"}
-            add("hitl_detail", {**detail, "options": '["发布"]', "params": "{}", "params_input": "{}"})
+            add(
+                "hitl_detail",
+                {**detail, "options": '["发布"]', "multiple": False, "params": "{}", "params_input": "{}"},
+            )
     shown = admin.get(served.url(), timeout=30).text
     assert asked[0][1] in shown
     assert asked[1][1] not in shown

@@ -87,11 +87,12 @@
 
   // The run of a DAG that is switched off would only queue: Airflow is asked, and the dialog offers to switch it on.
   async function offer(form) {
-    const dag = form.dataset.dag, answer = await ask("GET", `${form.dataset.api}${encodeURIComponent(dag)}`);
-    const known = answer?.ok ? await answer.json() : {};
-    if (form.dataset.dag !== dag) return;
-    form.querySelector("[data-paused]").hidden = !known.is_paused;
-    form.elements.unpause.checked = Boolean(known.is_paused);
+    const dag = form.dataset.dag, place = form.querySelector("[data-paused]");
+    place.hidden = true;
+    const answer = await ask("GET", `${form.dataset.api}${encodeURIComponent(dag)}`), known = answer?.ok ? await answer.json() : {};
+    if (form.dataset.dag !== dag || !known.is_paused || !place.hidden) return;
+    place.hidden = false;
+    form.elements.unpause.checked = true;
   }
 
   function ready(form, yes) {

@@ -28,7 +28,7 @@ with get_application_builder() as builder:
         found[role] = {
             "sees": reader.may_see("tax_arrears"),
             "values": reader.may_see_values("tax_arrears"),
-            "questions": reader.may_see_publication(Entity.HITL_DETAIL),
+            "questions": may("GET", Entity.HITL_DETAIL),
             "starts": reader.may_start("tax_arrears"),
             "publishes": may("POST", Entity.RUN),
             "answers": may("PUT", Entity.HITL_DETAIL),

@@ -476,15 +476,24 @@ def test_other_peoples_questions_are_not_shown(served, admin):
     asked = (("snapshot", "请审批：本平台的发布"), ("somebody_elses", "别人的流程在问"))
     with sqlite3.connect(served.airflow.folder / "airflow" / "airflow.db", timeout=60) as database:
         database.row_factory = sqlite3.Row
-        task = dict(database.execute("SELECT * FROM task_instance LIMIT 1").fetchone())
+
+        def add(table: str, row: dict[str, object]) -> None:
+            places = ", ".join("?" * len(row))
+            database.execute(f"INSERT OR IGNORE INTO {table} ({', '.join(row)}) VALUES ({places})", list(row.values()))
+
+        names = ("dag", "dag_run", "task_instance")
+        like = {name: dict(database.execute(f"SELECT * FROM {name} LIMIT 1").fetchone()) for name in names}
         for number, (dag, subject) in enumerate(asked):
-            name = f"{number:032x}"
-            own = {"id": name, "dag_id": dag, "task_id": "approve", "state": "awaiting_input", "run_id": "test"}
+            name, of = f"{number:032x}", {"dag_id": dag, "run_id": "test"}
+            add("dag", {**like["dag"], "dag_id": dag})
+            add("dag_run", {**like["dag_run"], **of, "id": 1000 + number, "state": "running"})
+            own = {"id": name, "task_id": "approve", "state": "awaiting_input"}
+            add("task_instance", {**like["task_instance"], **of, **own})
             detail = {"ti_id": name, "subject": subject, "created_at": "2026-03-20 04:00:00.000000"}
-            empty = {"options": "[]", "params": "{}", "params_input": "{}"}
-            for table, row in (("task_instance", {**task, **own}), ("hitl_detail", {**detail, **empty})):
-                places = ", ".join("?" * len(row))
-                database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", list(row.values()))
+            add(
+                "hitl_detail",
+                {**detail, "options": '["发布"]', "multiple": False, "params": "{}", "params_input": "{}"},
+            )
     shown = admin.get(served.url(), timeout=30).text
     assert asked[0][1] in shown
     assert asked[1][1] not in shown

@@ -13,8 +13,8 @@ from chengxin.operations.index.arrivals import Overdue
 from chengxin.orchestration import forms
 from chengxin.orchestration.pages import actions
 from chengxin.orchestration.pages.airflow_runs import Publication, Question
-from chengxin.orchestration.pages.alerts import open_alerts
 from chengxin.orchestration.pages.needs import GRAVEST, NAMES, Line, Seen, Words, lines
+from chengxin.orchestration.pages.open_alerts import open_alerts
 from chengxin.orchestration.pages.words import english
 from chengxin.store.layout import Layout
 

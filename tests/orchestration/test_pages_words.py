@@ -30,7 +30,7 @@ def test_every_chinese_text_of_a_template_has_its_english():
 def phrases() -> set[str]:
     """Return the Chinese literals of the modules whose texts the templates hand to t(...), docstrings left out."""
     found = set()
-    for name in ("actions", "home", "needs", "outcomes"):
+    for name in ("actions", "needs", "overview_page", "run_results"):
         for node in ast.walk(ast.parse((PAGES / f"{name}.py").read_text("utf-8"))):
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 found.discard(node.value.value)

@@ -92,7 +92,8 @@ def settings_page() -> str:
     lines += [
         "A secret may be a file: `<VARIABLE>_FILE` names it, or it lies under the name of the variable in the folder",
         "`CHENGXIN_CREDENTIALS`. `CHENGXIN_CONN_<NAME>` holds the URL of a connection that a contract names, and is a",
-        "secret too ([deployment](../deployment.md#connections-and-secrets)). A value that makes no sense stops the command.",
+        "secret too ([deployment](../deployment.md#connections-and-secrets)).",
+        "A value that makes no sense stops the command.",
         "",
     ]
     rows = []

@@ -23,6 +23,7 @@ from chengxin.home import Home
 from chengxin.model.working_days import working_days
 from chengxin.operations.alerts.causes import Cause, overdue_cause
 from chengxin.orchestration import alerts, assets
+from chengxin.orchestration.airflow_internals.deadline_queries import has_succeeded_since, newest_event
 from chengxin.settings import Settings
 from chengxin.store.remote import scopes
 
@@ -58,7 +59,8 @@ class DeliveryDue(BaseDeadlineReference):  # type: ignore[misc]  # Airflow is un
     def _evaluate_with(self, *, session: Any, dag_id: str) -> datetime | None:
         last = _last_delivery(session, self.dataset)
         due = last and self.due(last)
-        if due is None or (due <= Clock().now() and not _looked_since(session, dag_id, due)):
+        # a run that began after it has looked, and nothing had come
+        if due is None or (due <= Clock().now() and not has_succeeded_since(session, dag_id, due)):
             return None
         return due
 
@@ -70,25 +72,11 @@ class DeliveryDue(BaseDeadlineReference):  # type: ignore[misc]  # Airflow is un
 
 
 def _last_delivery(session: Any, dataset: str) -> datetime | None:
-    from airflow.models.asset import AssetEvent, AssetModel
-    from sqlalchemy import select
-
-    events = select(AssetEvent.extra).join(AssetModel, AssetEvent.asset_id == AssetModel.id)
-    newest = events.where(AssetModel.uri == assets.admitted(dataset).uri).order_by(AssetEvent.timestamp.desc())
-    counted = (session.scalar(newest.limit(1)) or {}).get("as_of")
+    counted = newest_event(session, assets.admitted(dataset).uri).get("as_of")
     try:
         return datetime.fromisoformat(counted) if counted else None
     except (TypeError, ValueError):  # somebody made an event by hand; no run may fail to start for it
         return None
-
-
-def _looked_since(session: Any, dag_id: str, moment: datetime) -> bool:
-    """Tell whether a run that began after this moment has succeeded: it looked, and nothing had come."""
-    from airflow.models.dagrun import DagRun
-    from sqlalchemy import select
-
-    looks = select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.state == "success", DagRun.start_date >= moment)
-    return session.scalar(looks.limit(1)) is not None
 
 
 def deadlines(contract: Contract) -> list[DeadlineAlert] | None:

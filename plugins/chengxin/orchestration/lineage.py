@@ -13,6 +13,7 @@ from typing import Any
 from chengxin.contracts.models import Contract
 from chengxin.facts import Admission, Batch, StandardBatch, Verdict
 from chengxin.home import Home
+from chengxin.orchestration.airflow_internals.openlineage_switch import is_off
 
 NAMESPACE = "chengxin"
 SEVERITY = {"critical": "error", "warning": "warn", "info": "warn"}
@@ -20,7 +21,7 @@ SEVERITY = {"critical": "error", "warning": "warn", "info": "warn"}
 
 def landed(contract: Contract, batch: Batch) -> None:
     """Tell that a delivery was received as a batch."""
-    if _silent():
+    if is_off():
         return
     statistics = {"size": sum(file.size for file in batch.files), "fileCount": len(batch.files)}
     source = _input(f"source/{contract.department.code}/{contract.id}", contract)
@@ -29,7 +30,7 @@ def landed(contract: Contract, batch: Batch) -> None:
 
 def standardised(contract: Contract, done: StandardBatch) -> None:
     """Tell what became of the received rows."""
-    if _silent():
+    if is_off():
         return
     passed = _output(f"standard/{contract.id}", contract, done.batch_id, {"rowCount": done.passed}, columns=True)
     refused = _output(f"quarantine/{contract.id}", contract, done.batch_id, {"rowCount": done.quarantined})
@@ -38,7 +39,7 @@ def standardised(contract: Contract, done: StandardBatch) -> None:
 
 def validated(contract: Contract, verdict: Verdict) -> None:
     """Tell what did not hold of a batch, and the verdict."""
-    if _silent():
+    if is_off():
         return
     from openlineage.client.facet_v2 import data_quality_assertions_dataset as quality
 
@@ -58,7 +59,7 @@ def validated(contract: Contract, verdict: Verdict) -> None:
 
 def admitted(contract: Contract, admission: Admission) -> None:
     """Tell how many rows of a batch were accepted."""
-    if _silent():
+    if is_off():
         return
     outlet = _output(
         f"admitted/{contract.id}", contract, admission.batch_id, {"rowCount": admission.accepted}, columns=True
@@ -68,7 +69,7 @@ def admitted(contract: Contract, admission: Admission) -> None:
 
 def published(home: Home) -> None:
     """Tell which data sets the current snapshot is made of, and the rows and columns of its tables in each tier."""
-    if _silent():
+    if is_off():
         return
     from openlineage.client.event_v2 import Dataset, OutputDataset
 
@@ -90,12 +91,6 @@ def published(home: Home) -> None:
         for name, table in manifest.tables.items()
     ]
     _emit([Dataset(namespace=NAMESPACE, name=f"admitted/{name}") for name in sources], tables)
-
-
-def _silent() -> bool:
-    from airflow.providers.openlineage import conf
-
-    return bool(conf.is_disabled())
 
 
 def _emit(inputs: list[Any], outputs: list[Any]) -> None:

@@ -7,11 +7,10 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from airflow.sdk.observability import stats
-
 from chengxin.contracts.models import Contract
 from chengxin.facts import STATES
 from chengxin.home import Home
+from chengxin.orchestration.airflow_internals.metrics_client import stats
 
 if TYPE_CHECKING:
     from chengxin.operations.punctuality import Standing

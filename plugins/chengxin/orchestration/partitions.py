@@ -9,13 +9,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
-from airflow.partition_mappers.base import PartitionMapper
-from airflow.partition_mappers.window import Window
-
 from chengxin.clock import SHANGHAI
 from chengxin.contracts.models import Contract
 from chengxin.home import Home
 from chengxin.model.regions import prefecture_of
+from chengxin.orchestration.airflow_internals.partition_bases import PartitionMapper, Window
 
 MONTH = "%Y%m"
 # every how many months a delivery is expected; what is irregular is expected by nobody and has no key

@@ -7,6 +7,6 @@ def base_path() -> str:
     """Return the path under which Airflow is served, without a slash at its end."""
     from urllib.parse import urlsplit
 
-    from airflow.configuration import conf
+    from airflow.sdk import conf
 
     return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")

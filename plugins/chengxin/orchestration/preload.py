@@ -8,15 +8,14 @@ import sys
 from functools import cache
 from typing import Any
 
-from airflow.listeners import hookimpl
-
+from chengxin.orchestration.airflow_internals.listeners import hookimpl
 from chengxin.settings import Settings
 
 
 @hookimpl
 def on_starting(component: Any) -> None:
     """Load everything when this is a scheduler that forks its own tasks. Runs in every Airflow process that starts."""
-    from airflow.configuration import conf
+    from airflow.sdk import conf
 
     if sys.argv[1:2] == ["scheduler"] and "LocalExecutor" in conf.get("core", "executor"):
         load()
@@ -28,14 +27,12 @@ def load() -> None:
     settings = Settings.from_environment()
     if not settings.preloads:
         return
-    from airflow.sdk.execution_time import task_runner  # noqa: F401
-    from airflow.sdk.listener import get_listener_manager
-
     from chengxin.contracts import loader
     from chengxin.orchestration import ingest, snapshot
+    from chengxin.orchestration.airflow_internals import task_process
     from chengxin.pipeline.preload import warm_up
 
-    get_listener_manager()
+    task_process.load()
     warm_up()
     folder = settings.contracts
     for name in loader.names(folder)[:1]:

@@ -50,16 +50,13 @@ def approvers(manager: Any) -> str:
 
 def main() -> None:
     """Make the roles in Airflow's database and print who may approve."""
-    from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
-    from airflow.utils.providers_configuration_loader import providers_configuration_loaded
+    from chengxin.orchestration.airflow_internals.fab_roles import with_security_manager
 
-    @providers_configuration_loaded
-    def run() -> str:
-        with get_application_builder() as builder:
-            make(builder.sm)
-            return approvers(builder.sm)
+    def made(manager: Any) -> str:
+        make(manager)
+        return approvers(manager)
 
-    found, none = run(), f"尚无 {PUBLISHER}：授予后再运行本命令，取得 CHENGXIN_APPROVERS 的值"
+    found, none = with_security_manager(made), f"尚无 {PUBLISHER}：授予后再运行本命令，取得 CHENGXIN_APPROVERS 的值"
     sys.stdout.write(f"角色已就绪：{'、'.join(ROLES)}\n{f'CHENGXIN_APPROVERS={found}' if found else none}\n")
 
 

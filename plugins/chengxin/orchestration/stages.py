@@ -46,7 +46,7 @@ def discover(
 
     params: as of forms.ingest_form. since: of a backfill, the day that the run stands for. by: who started the run. A
     replay is landed here, and a release is said here; the run goes on with the batch. say: hears what was done, for the
-    page from which the run was started (pages/outcomes.py).
+    page from which the run was started (pages/run_results.py).
     """
     from chengxin import pipeline
 

@@ -1,19 +1,16 @@
 """Who may see what: Airflow's session, and Airflow's permissions on each data set's ingest DAG."""
 
-import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep
-from airflow.configuration import conf
-from airflow.models.dag import DagModel
-from airflow.models.log import Log
 from fastapi import Depends, HTTPException, Request
 
+from chengxin.orchestration.airflow_internals import audit_log, teams
 from chengxin.orchestration.ingest import dag_id
-from chengxin.orchestration.pages.overview import Overview
+from chengxin.orchestration.pages.home_index import HomeIndex
 from chengxin.orchestration.roles import VALUES
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
 
@@ -42,10 +39,6 @@ class Reader:
         own = get_auth_manager().is_authorized_custom_view(method="GET", resource_name=VALUES, user=self.user)
         return bool(own) and self.may_see(dataset) and _may(self.user, dataset, "PUT")
 
-    def may_see_publication(self, entity: DagAccessEntity) -> bool:
-        """Tell whether he may see the publication's runs, or the questions before it."""
-        return _may_dag(self.user, SNAPSHOT_DAG, "GET", entity)
-
     def may_start(self, dataset: str) -> bool:
         """Tell whether he may start a run of the data set's DAG."""
         return self.may_see(dataset) and _may(self.user, dataset, "POST", DagAccessEntity.RUN)
@@ -70,14 +63,13 @@ def _may(user: Any, dataset: str, method: str, entity: DagAccessEntity | None = 
 
 
 def _may_dag(user: Any, wanted: str, method: str, entity: DagAccessEntity | None = None) -> bool:
-    team = DagModel.get_team_name(wanted) if conf.getboolean("core", "multi_team", fallback=False) else None
-    details = DagDetails(id=wanted, team_name=team)
+    details = DagDetails(id=wanted, team_name=teams.team_of(wanted))
     return bool(get_auth_manager().is_authorized_dag(method=method, access_entity=entity, details=details, user=user))
 
 
 def _visible(user: Any, datasets: list[str]) -> frozenset[str] | None:
     wanted = {dag_id(name): name for name in datasets}
-    if conf.getboolean("core", "multi_team", fallback=False):
+    if teams.are_used():
         permitted = {name for name in datasets if _may(user, name, "GET")}
     else:
         found = get_auth_manager().filter_authorized_dag_ids(dag_ids=set(wanted), user=user, method="GET")
@@ -85,16 +77,16 @@ def _visible(user: Any, datasets: list[str]) -> frozenset[str] | None:
     return None if len(permitted) == len(datasets) else frozenset(permitted)
 
 
-def overview(request: Request) -> Overview:
+def index(request: Request) -> HomeIndex:
     """Return what the app reads the home through."""
-    found: Overview = request.app.state.overview
+    found: HomeIndex = request.app.state.index
     return found
 
 
-OverviewDep = Annotated[Overview, Depends(overview)]
+IndexDep = Annotated[HomeIndex, Depends(index)]
 
 
-def reader(user: GetUserDep, home: OverviewDep) -> Reader:
+def reader(user: GetUserDep, home: IndexDep) -> Reader:
     """Return the reader behind a request; without a session Airflow answers 401 before this."""
     return Reader(user, _visible(user, home.datasets()))
 
@@ -102,7 +94,6 @@ def reader(user: GetUserDep, home: OverviewDep) -> Reader:
 ReaderDep = Annotated[Reader, Depends(reader)]
 
 
-def note_values_shown(session: Any, reader: Reader, dataset: str, what: str) -> None:
-    """Write into Airflow's audit log that somebody looked at values as sent."""
-    extra = json.dumps({"dataset": dataset, "what": what}, ensure_ascii=False)
-    session.add(Log(event="chengxin.values_shown", owner=reader.name, dag_id=dag_id(dataset), extra=extra))
+def note_values_shown(reader: Reader, dataset: str, what: str) -> None:
+    """Write into Airflow's audit log that somebody looks at values as sent, before he does."""
+    audit_log.write("chengxin.values_shown", reader.name, dag_id(dataset), {"dataset": dataset, "what": what})

@@ -1,23 +1,26 @@
-"""What Airflow knows of our batches: which run handled one; whether the publication failed or waits for somebody."""
+"""What Airflow tells the reader of our batches: which runs handled one; what became of a run; who is waited for.
 
-from collections.abc import Iterable
+Each function is a dependency of a page (see airflow_api.py), and returns nothing of what the reader may not see.
+"""
+
+import asyncio
+import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.models.dag import DagModel
-from airflow.models.dagrun import DagRun
-from airflow.models.hitl import HITLDetail
-from airflow.models.taskinstance import TaskInstance
-from airflow.models.xcom import XComModel
-from sqlalchemy import func, select
-from sqlalchemy.orm import configure_mappers
+from fastapi import Depends
 
-from chengxin.orchestration.ingest import dag_id
-from chengxin.orchestration.pages.access import Reader
+from chengxin.orchestration.ingest import SAID, dataset_of
+from chengxin.orchestration.ingest import dag_id as dag_of
+from chengxin.orchestration.pages.airflow_api import PAGE, AirflowDep
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
+
+ALL = "~"
+SHOWN = 60  # tasks of one batch
+ENDED, GOING = ("success", "failed"), ("queued", "running")
+TOLD = ("failed", "up_for_retry", "awaiting_input")  # the states of tasks that a page has words for
 
 
 @dataclass(frozen=True)
@@ -30,33 +33,28 @@ class TaskLink:
     href: str
 
 
-def warm() -> None:
-    """Prepare Airflow's tables for queries, which the first one would wait for."""
-    configure_mappers()
-
-
-def tasks_of_batch(session: Any, dataset: str, batch_id: str) -> list[TaskLink]:
-    """Return the tasks that handled a batch, by run and time: they bear its name (map_index_template)."""
-    found = session.execute(
-        select(TaskInstance.run_id, TaskInstance.task_id, TaskInstance.map_index, TaskInstance.state)
-        .where(TaskInstance.dag_id == dag_id(dataset), TaskInstance.rendered_map_index == batch_id)
-        .order_by(TaskInstance.start_date)
-        .limit(60)
-    )
+async def tasks_of_batch(api: AirflowDep, dataset: str, batch_id: str) -> list[TaskLink]:
+    """Return the tasks that handled a batch, by time: they bear its name (map_index_template)."""
+    dag, named = dag_of(dataset), {"rendered_map_index_prefix_pattern": batch_id}
+    found = await api.get("dags", dag, "dagRuns", ALL, "taskInstances", **named, order_by="start_date", limit=SHOWN)
     return [
-        TaskLink(run, task, str(state or ""), f"{run_page(dag_id(dataset), run)}/tasks/{task}/mapped/{place}")
-        for run, task, place, state in found
+        TaskLink(
+            ti["dag_run_id"],
+            ti["task_id"],
+            ti["state"] or "",
+            f"{run_page(dag, ti['dag_run_id'])}/tasks/{ti['task_id']}/mapped/{ti['map_index']}",
+        )
+        for ti in (found or {}).get("task_instances", [])
+        if ti["rendered_map_index"] == batch_id
     ]
 
 
-def batches_of_run(session: Any, dag: str, run_id: str) -> list[str]:
-    """Return the ids of the batches that a run handled."""
-    found = session.scalars(
-        select(TaskInstance.rendered_map_index)
-        .where(TaskInstance.dag_id == dag, TaskInstance.run_id == run_id, TaskInstance.task_id.like("batch.%"))
-        .distinct()
-    )
-    return sorted(str(name) for name in found if name)
+async def batches_of_run(api: AirflowDep, dag_id: str, run_id: str) -> list[str]:
+    """Return the ids of the batches that a run handled; none for a DAG that handles no batches."""
+    if dataset_of(dag_id) is None:
+        return []
+    tasks = await api.every("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id="batch.standardise")
+    return sorted({ti["rendered_map_index"] for ti in tasks if ti["rendered_map_index"]})
 
 
 @dataclass(frozen=True)
@@ -78,67 +76,75 @@ class Publication:
     running: bool
 
 
-def publication(session: Any, reader: Reader) -> Publication:
-    """Return whether the newest finished publication failed, and who is waited for, as far as the reader may see it.
-
-    Questions of other DAGs are other people's.
-    """
-    questions: tuple[Question, ...] = ()
-    if reader.may_see_publication(DagAccessEntity.HITL_DETAIL):
-        asked = session.execute(
-            select(TaskInstance.run_id, TaskInstance.task_id, HITLDetail.subject, HITLDetail.created_at)
-            .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
-            .where(TaskInstance.dag_id == SNAPSHOT_DAG, TaskInstance.state == "awaiting_input")
-            .limit(20)
-        )
-        questions = tuple(
-            Question(subject, since.isoformat(), f"{run_page(SNAPSHOT_DAG, run)}/tasks/{task}/required_actions")
-            for run, task, subject, since in asked
-        )
-    if not reader.may_see_publication(DagAccessEntity.RUN):
-        return Publication(None, questions, 0, running=False)
-    last = session.execute(
-        select(DagRun.run_id, DagRun.state)
-        .where(DagRun.dag_id == SNAPSHOT_DAG, DagRun.state.in_(("success", "failed")))
-        .order_by(DagRun.id.desc())
-        .limit(1)
-    ).first()
-    going = select(DagRun.state, func.count()).where(
-        DagRun.dag_id == SNAPSHOT_DAG, DagRun.state.in_(("queued", "running"))
+async def publication(api: AirflowDep) -> Publication:
+    """Return whether the newest finished publication failed, and who is waited for. Not what other DAGs ask."""
+    runs = ("dags", SNAPSHOT_DAG, "dagRuns")
+    waits = {"response_received": False, "state": "awaiting_input", "limit": 20}
+    asked, last, going = await asyncio.gather(
+        api.get(*runs, ALL, "hitlDetails", **waits),
+        api.get(*runs, state=ENDED, order_by="-id", limit=1),
+        api.get(*runs, state=GOING, limit=PAGE),
     )
-    runs = {str(state): int(count) for state, count in session.execute(going.group_by(DagRun.state))}
-    failed = last[0] if last and last[1] == "failed" else None
-    return Publication(failed, questions, runs.get("queued", 0) if questions else 0, bool(runs))
+    questions = tuple(_question(one) for one in (asked or {}).get("hitl_details", []))
+    failed = [run["dag_run_id"] for run in (last or {}).get("dag_runs", []) if run["state"] == "failed"]
+    states = [run["state"] for run in (going or {}).get("dag_runs", [])]
+    queued = states.count("queued") if questions else 0
+    return Publication(failed[0] if failed else None, questions, queued, running=bool(states))
 
 
-def is_paused(session: Any, dag: str) -> bool:
-    """Tell whether a DAG is switched off, so that its runs would only queue."""
-    return bool(session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == dag)))
+def _question(detail: dict[str, Any]) -> Question:
+    ti = detail["task_instance"]
+    href = f"{run_page(SNAPSHOT_DAG, ti['dag_run_id'])}/tasks/{ti['task_id']}/required_actions"
+    return Question(detail["subject"], detail["created_at"], href)
 
 
-def state_of_run(session: Any, dag: str, run_id: str) -> tuple[str, datetime | None] | None:
-    """Return the state of a run and when it ended; None when there is none."""
-    wanted = select(DagRun.state, DagRun.end_date).where(DagRun.dag_id == dag, DagRun.run_id == run_id)
-    found = session.execute(wanted).first()
-    return (str(found[0]), found[1]) if found else None
+@dataclass(frozen=True)
+class Run:
+    """A run. paused: its DAG is switched off. tasks: id and state of those of note. said: what tasks left of theirs."""
+
+    dag: str
+    run_id: str
+    state: str
+    ended: datetime | None
+    paused: bool = False
+    tasks: tuple[tuple[str, str], ...] = ()
+    said: tuple[dict[str, Any], ...] = ()
 
 
-def tasks_of_run(session: Any, dag: str, run_id: str) -> list[tuple[str, str]]:
-    """Return id and state of the tasks of a run."""
-    wanted = select(TaskInstance.task_id, TaskInstance.state)
-    found = session.execute(wanted.where(TaskInstance.dag_id == dag, TaskInstance.run_id == run_id))
-    return [(str(name), str(state or "")) for name, state in found]
+async def run(api: AirflowDep, dag_id: str, run_id: str) -> Run | None:
+    """Return a run, with what its state makes one ask; None where there is none, or the reader may not see it."""
+    place = ("dags", dag_id, "dagRuns", run_id)
+    found = await api.get(*place)
+    if found is None:
+        return None
+    state, ended = str(found["state"]), found["end_date"] and datetime.fromisoformat(found["end_date"])
+    if state == "queued":
+        dag = await api.get("dags", dag_id)
+        return Run(dag_id, run_id, state, ended, paused=bool(dag and dag["is_paused"]))
+    of_note = {} if dag_id == SNAPSHOT_DAG else {"state": TOLD}
+    ask = state != "success" or dag_id == SNAPSHOT_DAG
+    tasks = await api.every(*place, "taskInstances", **of_note) if ask else []
+    said = await _said(api, place) if state != "running" and dag_id != SNAPSHOT_DAG else ()
+    return Run(dag_id, run_id, state, ended, tasks=tuple((t["task_id"], t["state"] or "") for t in tasks), said=said)
 
 
-def said_in_run(session: Any, dag: str, run_id: str, key: str) -> list[dict[str, Any]]:
-    """Return what the tasks of a run left under a key, where it is a mapping."""
-    wanted = select(XComModel.value).where(XComModel.dag_id == dag, XComModel.run_id == run_id, XComModel.key == key)
-    return [value for value in map(XComModel.deserialize_value, session.execute(wanted)) if isinstance(value, dict)]
+async def _said(api: AirflowDep, place: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+    """Return what the tasks of a run left for people; the list holds no values, so each is asked for."""
+    left = await api.every(*place, "taskInstances", ALL, "xcomEntries", xcom_key=SAID)
+    values = await asyncio.gather(
+        *(
+            api.get(*place, "taskInstances", one["task_id"], "xcomEntries", SAID, map_index=one["map_index"])
+            for one in left
+        )
+    )
+    texts = (one["value"] for one in values if one)
+    return tuple(json.loads(text) if isinstance(text, str) else text for text in texts)
 
 
-def paused(session: Any, dags: Iterable[str]) -> set[str]:
-    """Return those of these DAGs that are switched off, so that their runs would only queue."""
-    return set(session.scalars(select(DagModel.dag_id).where(DagModel.dag_id.in_(set(dags)), DagModel.is_paused)))
+PublicationDep = Annotated[Publication, Depends(publication)]
+TasksDep = Annotated[list[TaskLink], Depends(tasks_of_batch)]
+BatchesDep = Annotated[list[str], Depends(batches_of_run)]
+RunDep = Annotated[Run | None, Depends(run)]
 
 
 def run_page(dag: str, run_id: str) -> str:

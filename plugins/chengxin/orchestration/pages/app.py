@@ -10,17 +10,17 @@ from fastapi.responses import RedirectResponse, Response
 
 from chengxin.home import Home
 from chengxin.orchestration.pages import (
-    airflow_runs,
+    airflow_api,
     batches,
-    failures,
-    home,
-    outcomes,
+    error_pages,
+    overview_page,
     published,
     queues,
     rendering,
-    scorecards,
+    run_results,
+    scorecard_page,
 )
-from chengxin.orchestration.pages.overview import Overview
+from chengxin.orchestration.pages.home_index import HomeIndex
 from chengxin.orchestration.paths import PREFIX
 
 STATIC = {
@@ -42,20 +42,20 @@ def warm(app: FastAPI) -> None:
     from chengxin.operations.index import answers, arrivals, rows, scorecards, snapshots, tables  # noqa: F401
 
     kinds()
-    airflow_runs.warm()
     rendering.warm()
-    app.state.overview.datasets()
+    app.state.index.datasets()
 
 
 def create_app(over: Home | None = None) -> FastAPI:
     """Build the app over a home; without arguments over the one of the environment."""
     app = FastAPI(title="诚信湖南", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
-    app.state.overview = Overview((over or Home.from_environment()).opened())
+    app.state.index = HomeIndex((over or Home.from_environment()).opened())
+    app.state.airflow = airflow_api.client()
 
     @app.middleware("http")
     async def guarded(request: Request, call_next: Any) -> Response:
         response: Response = await call_next(request)
-        if response.status_code == 401 and failures.wants_page(request):
+        if response.status_code == 401 and error_pages.wants_page(request):
             there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             airflow = str(request.scope.get("root_path", "")).removesuffix(PREFIX)
             response = RedirectResponse(f"{airflow}/api/v2/auth/login?{urlencode({'next': there})}")
@@ -72,7 +72,7 @@ def create_app(over: Home | None = None) -> FastAPI:
         body = files("chengxin.orchestration.pages").joinpath("static", name).read_bytes()
         return Response(body, media_type=STATIC[name], headers={"Cache-Control": "private, max-age=86400"})
 
-    failures.install(app)
-    for part in (home, batches, queues, published, scorecards, outcomes):
+    error_pages.install(app)
+    for part in (overview_page, batches, queues, published, scorecard_page, run_results):
         app.include_router(part.router)
     return app

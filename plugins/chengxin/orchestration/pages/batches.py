@@ -5,16 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 
 from chengxin.operations.alerts.holds import hold_of
 from chengxin.orchestration.ingest import dag_id as dag_of
-from chengxin.orchestration.pages import actions, airflow_runs
-from chengxin.orchestration.pages.access import OverviewDep, Reader, ReaderDep, note_values_shown
+from chengxin.orchestration.ingest import dataset_of
+from chengxin.orchestration.pages import actions
+from chengxin.orchestration.pages.access import IndexDep, Reader, ReaderDep, note_values_shown
+from chengxin.orchestration.pages.airflow_runs import BatchesDep, TasksDep
 from chengxin.orchestration.pages.filters import FilterDep
 from chengxin.orchestration.pages.rendering import page
+from chengxin.orchestration.pages.words import in_words
 
 router = APIRouter()
 ROWS = 20
@@ -25,7 +27,7 @@ REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src
 
 
 @router.get("/batches")
-def batch_list(request: Request, reader: ReaderDep, home: OverviewDep, wanted: FilterDep, number: int = 1) -> Response:
+def batch_list(request: Request, reader: ReaderDep, home: IndexDep, wanted: FilterDep, number: int = 1) -> Response:
     """Show batches, newest first, narrowed by the filter."""
     from chengxin.operations.index import lists
 
@@ -43,8 +45,8 @@ def batch_list(request: Request, reader: ReaderDep, home: OverviewDep, wanted: F
 def batch(
     request: Request,
     reader: ReaderDep,
-    home: OverviewDep,
-    session: SessionDep,
+    home: IndexDep,
+    tasks: TasksDep,
     dataset: str,
     batch_id: str,
     raw: bool = False,
@@ -58,7 +60,7 @@ def batch(
     reader.require(dataset)
     if raw:
         reader.require_values(dataset)
-        note_values_shown(session, reader, dataset, batch_id)
+        note_values_shown(reader, dataset, batch_id)
     with home.reading() as connection:
         row = lists.batch(connection, dataset, batch_id)
         if row is None:
@@ -79,29 +81,28 @@ def batch(
     hold = hold_of(home.layout, dataset, batch_id) if row["state"] == "held" else None
     settled = told is not None and bool(told.closed)
     startable = actions.of_batch(row, hold, settled=settled) if reader.may_start(dataset) else []
-    paused = bool(startable) and airflow_runs.is_paused(session, dag_of(dataset))
     return page(
-        request, reader, "batch.html.j2", section="batches", actions=startable, paused=paused,
+        request, reader, "batch.html.j2", section="batches", actions=startable,
         row=row, contract=contract, verdict=verdict, settled_by=settled_by, where=where,
         hold=hold,
-        receipt=_json(home.layout.landing(dataset, batch_id) / "receipt.json"), rules=_spelled(rules),
+        receipt=_json(home.layout.landing(dataset, batch_id) / "receipt.json"), rules=in_words(rules),
         refused=refused, waiting=waiting, rows_shown=ROWS, earlier=earlier, raw=raw,
         told=told,
         may_see_values=reader.may_see_values(dataset), feedback=_feedback(home.layout.home, dataset, batch_id),
         has_report=(home.layout.validation(dataset, batch_id) / "report.html").is_file(),
-        tasks=airflow_runs.tasks_of_batch(session, dataset, batch_id), dag=dag_of(dataset),
+        tasks=tasks, dag=dag_of(dataset),
     )  # fmt: skip
 
 
 @router.get("/batches/{dataset}/{batch_id}/validation")
-def validation(request: Request, reader: ReaderDep, home: OverviewDep, dataset: str, batch_id: str) -> Response:
+def validation(request: Request, reader: ReaderDep, home: IndexDep, dataset: str, batch_id: str) -> Response:
     """Show the report of Great Expectations in a frame of its own."""
     _known(reader, home, dataset, batch_id)
     return page(request, reader, "validation.html.j2", section="batches", dataset=dataset, batch_id=batch_id)
 
 
 @router.get("/batches/{dataset}/{batch_id}/report")
-def report(reader: ReaderDep, home: OverviewDep, dataset: str, batch_id: str) -> Response:
+def report(reader: ReaderDep, home: IndexDep, dataset: str, batch_id: str) -> Response:
     """Return the report itself, shut off from everything else."""
     _known(reader, home, dataset, batch_id)
     path = home.layout.validation(dataset, batch_id) / "report.html"
@@ -111,26 +112,24 @@ def report(reader: ReaderDep, home: OverviewDep, dataset: str, batch_id: str) ->
 
 
 @router.get("/batches/{dataset}/{batch_id}/feedback/{name}")
-def feedback(
-    reader: ReaderDep, home: OverviewDep, session: SessionDep, dataset: str, batch_id: str, name: str
-) -> Response:
+def feedback(reader: ReaderDep, home: IndexDep, dataset: str, batch_id: str, name: str) -> Response:
     """Return a file that was sent back to the department: values as sent, so for those who may see them."""
     _known(reader, home, dataset, batch_id)
     reader.require_values(dataset)
     known = {f["name"]: f["path"] for f in _feedback(home.layout.home, dataset, batch_id)}
     if name not in known:
         raise HTTPException(404, "没有这个文件 (no such file)")
-    note_values_shown(session, reader, dataset, f"{batch_id} feedback {name}")
+    note_values_shown(reader, dataset, f"{batch_id} feedback {name}")
     return FileResponse(known[name], filename=name, media_type="application/octet-stream")
 
 
 @router.get("/dags/{dag_id}")
 def of_dag(
-    request: Request, reader: ReaderDep, home: OverviewDep, wanted: FilterDep, dag_id: str, number: int = 1
+    request: Request, reader: ReaderDep, home: IndexDep, wanted: FilterDep, dag_id: str, number: int = 1
 ) -> Response:
     """Show the batches of one DAG: the tab on its page in Airflow."""
-    dataset = dag_id.removeprefix("ingest__")
-    if dag_of(dataset) != dag_id:
+    dataset = dataset_of(dag_id)
+    if dataset is None:
         return page(request, reader, "not_ours.html.j2", section="batches")
     reader.require(dataset)
     return batch_list(request, reader, home, replace(wanted, dataset=dataset), number)
@@ -138,16 +137,15 @@ def of_dag(
 
 @router.get("/dags/{dag_id}/run")
 def of_run(
-    request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, dag_id: str, run_id: str
+    request: Request, reader: ReaderDep, home: IndexDep, names: BatchesDep, dag_id: str, run_id: str
 ) -> Response:
     """Show the batches that one run handled: the tab on its page in Airflow."""
     from chengxin.operations.index import lists
 
-    dataset = dag_id.removeprefix("ingest__")
-    if dag_of(dataset) != dag_id:
+    dataset = dataset_of(dag_id)
+    if dataset is None:
         return page(request, reader, "not_ours.html.j2", section="batches")
     reader.require(dataset)
-    names = airflow_runs.batches_of_run(session, dag_id, run_id)
     with home.reading() as connection:
         rows = [row for name in names if (row := lists.batch(connection, dataset, name))]
     return page(request, reader, "run.html.j2", section="batches", rows=rows, run_id=run_id)
@@ -169,12 +167,6 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _spelled(rules: list[Any]) -> list[dict[str, Any]]:
-    from chengxin.operations.index.rows import reason
-
-    return [{**dict(r), "zh": (w := reason(r["rule"], "", "")).zh, "en": w.en} for r in rules]
 
 
 def _feedback(home: Path, dataset: str, batch_id: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from chengxin.clock import SHANGHAI
 from chengxin.operations.alerts.causes import KINDS
 from chengxin.operations.alerts.holds import Hold, hold_of
-from chengxin.orchestration.pages import actions, alerts
+from chengxin.orchestration.pages import actions, open_alerts
 from chengxin.orchestration.paths import PREFIX
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
 from chengxin.store.layout import Layout
@@ -95,7 +95,7 @@ class Seen:
     stuck: list[Any]
     growing: list[Any]
     problems: list[Any]
-    told: list[alerts.Open]
+    told: list[open_alerts.Open]
     publication: Any
     unpublished: int
     refusal: Any
@@ -119,7 +119,7 @@ def lines(seen: Seen) -> list[Line]:
     return sorted(found, key=lambda line: (GRAVEST.index(line.kind), -line.days, line.department, line.what.text))
 
 
-def _is_shown(alert: alerts.Open, shown: Collection[tuple[str, str, str]]) -> bool:
+def _is_shown(alert: open_alerts.Open, shown: Collection[tuple[str, str, str]]) -> bool:
     items = alert.items if alert.kind == "held" else ("",)
     return any((alert.kind, alert.about, item) in shown for item in items)
 
@@ -218,7 +218,7 @@ def _overdue(seen: Seen, one: Any) -> Line:
     )  # fmt: skip
 
 
-def _alert(seen: Seen, one: alerts.Open) -> Line:
+def _alert(seen: Seen, one: open_alerts.Open) -> Line:
     """Return the line of what the book knows and the index does not."""
     since, title = day_of(one.since), Words(one.title or one.about or "全部数据集")
     button = None

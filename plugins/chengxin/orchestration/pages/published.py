@@ -3,15 +3,13 @@
 import json
 from typing import Annotated, Any
 
-from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import FileResponse, Response
 
 from chengxin.errors import SnapshotDamaged
 from chengxin.operations.alerts.causes import KINDS
-from chengxin.orchestration.ingest import dag_id
-from chengxin.orchestration.pages import actions, airflow_runs
-from chengxin.orchestration.pages.access import OverviewDep, ReaderDep
+from chengxin.orchestration.pages import actions
+from chengxin.orchestration.pages.access import IndexDep, ReaderDep
 from chengxin.orchestration.pages.rendering import language, page, when
 
 router = APIRouter()
@@ -21,7 +19,7 @@ _RECENT = 8
 
 
 @router.get("/snapshots")
-def snapshot_list(request: Request, reader: ReaderDep, home: OverviewDep, tier: _Tier = "government") -> Response:
+def snapshot_list(request: Request, reader: ReaderDep, home: IndexDep, tier: _Tier = "government") -> Response:
     """Show the versions of a tier and their rows over time."""
     from chengxin.operations.index import snapshots
 
@@ -35,7 +33,7 @@ def snapshot_list(request: Request, reader: ReaderDep, home: OverviewDep, tier: 
 
 
 @router.get("/snapshots/{tier}/{name}")
-def snapshot(request: Request, reader: ReaderDep, home: OverviewDep, tier: str, name: str) -> Response:
+def snapshot(request: Request, reader: ReaderDep, home: IndexDep, tier: str, name: str) -> Response:
     """Show one version and how it differs from the one before."""
     from chengxin.operations.index import lists, snapshots, whereabouts
 
@@ -62,7 +60,7 @@ def snapshot(request: Request, reader: ReaderDep, home: OverviewDep, tier: str, 
 
 
 @router.get("/snapshots/{tier}/{name}/manifest.json")
-def manifest(reader: ReaderDep, home: OverviewDep, tier: str, name: str) -> Response:
+def manifest(reader: ReaderDep, home: IndexDep, tier: str, name: str) -> Response:
     """Return a version's manifest as it stands on disk."""
     from chengxin.operations.index import snapshots
 
@@ -77,7 +75,7 @@ def manifest(reader: ReaderDep, home: OverviewDep, tier: str, name: str) -> Resp
 
 @router.get("/catalogue")
 def catalogue(
-    request: Request, reader: ReaderDep, home: OverviewDep,
+    request: Request, reader: ReaderDep, home: IndexDep,
     department: Annotated[str, Query(max_length=100)] = "", share: Annotated[str, Query(max_length=10)] = "",
 ) -> Response:  # fmt: skip
     """Show what is collected."""
@@ -95,7 +93,7 @@ def catalogue(
 
 
 @router.get("/catalogue/{dataset}")
-def entry(request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, dataset: str) -> Response:
+def entry(request: Request, reader: ReaderDep, home: IndexDep, dataset: str) -> Response:
     """Show one data set: whose, on which basis, how it comes, whether it is late, which columns become what."""
     from chengxin.connectors.files.leftovers import leftovers
     from chengxin.model.elements import elements
@@ -114,7 +112,6 @@ def entry(request: Request, reader: ReaderDep, home: OverviewDep, session: Sessi
         kind=_kinds().get(contract.kind), words={**CADENCES, **CONNECTORS, **MODES}, types=TYPES,
         late=late, left=leftovers(home.home, contract) if late else None, batches=batches[:_RECENT],
         look=actions.look(dataset) if reader.may_start(dataset) else None, press=KINDS["overdue"].press,
-        paused=airflow_runs.is_paused(session, dag_id(dataset)),
     )  # fmt: skip
 
 

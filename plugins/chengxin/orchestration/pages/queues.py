@@ -5,14 +5,14 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
 
-from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from chengxin.orchestration.pages import actions, airflow_runs
-from chengxin.orchestration.pages.access import OverviewDep, ReaderDep, note_values_shown
+from chengxin.orchestration.pages import actions
+from chengxin.orchestration.pages.access import IndexDep, ReaderDep, note_values_shown
 from chengxin.orchestration.pages.filters import FilterDep
 from chengxin.orchestration.pages.rendering import page
+from chengxin.orchestration.pages.words import in_words
 
 router = APIRouter()
 KINDS = {"refused": "quarantined", "waiting": "unlinked"}
@@ -23,54 +23,50 @@ _From = Annotated[int, Query(ge=0)]
 
 @router.get("/refused")
 def refused(
-    request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, wanted: FilterDep,
+    request: Request, reader: ReaderDep, home: IndexDep, wanted: FilterDep,
     raw: bool = False, skip: _From = 0, after: int = -1,
 ) -> Response:  # fmt: skip
     """Show 疑问数据."""
-    return _queue("refused", request, reader, home, session, wanted, raw, (skip, after))
+    return _queue("refused", request, reader, home, wanted, raw, (skip, after))
 
 
 @router.get("/waiting")
 def waiting(
-    request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, wanted: FilterDep,
+    request: Request, reader: ReaderDep, home: IndexDep, wanted: FilterDep,
     raw: bool = False, skip: _From = 0, after: int = -1,
 ) -> Response:  # fmt: skip
     """Show 未关联数据."""
-    return _queue("waiting", request, reader, home, session, wanted, raw, (skip, after))
+    return _queue("waiting", request, reader, home, wanted, raw, (skip, after))
 
 
 @router.get("/refused.csv")
-def refused_csv(
-    reader: ReaderDep, home: OverviewDep, session: SessionDep, wanted: FilterDep, raw: bool = False
-) -> Response:
+def refused_csv(reader: ReaderDep, home: IndexDep, wanted: FilterDep, raw: bool = False) -> Response:
     """Return 疑问数据 as CSV."""
-    return _export("refused", reader, home, session, wanted, raw)
+    return _export("refused", reader, home, wanted, raw)
 
 
 @router.get("/waiting.csv")
-def waiting_csv(
-    reader: ReaderDep, home: OverviewDep, session: SessionDep, wanted: FilterDep, raw: bool = False
-) -> Response:
+def waiting_csv(reader: ReaderDep, home: IndexDep, wanted: FilterDep, raw: bool = False) -> Response:
     """Return 未关联数据 as CSV."""
-    return _export("waiting", reader, home, session, wanted, raw)
+    return _export("waiting", reader, home, wanted, raw)
 
 
-def _permit(reader: Any, session: Any, wanted: Any, raw: bool, what: str) -> None:
+def _permit(reader: Any, wanted: Any, raw: bool, what: str) -> None:
     if wanted.dataset:
         reader.require(wanted.dataset)
     if raw:
         if not wanted.dataset:
             raise HTTPException(400, "查看原始取值须先选定一个数据集 (choose one data set)")
         reader.require_values(wanted.dataset)
-        note_values_shown(session, reader, wanted.dataset, what)
+        note_values_shown(reader, wanted.dataset, what)
 
 
 def _queue(
-    kind: str, request: Request, reader: Any, home: Any, session: Any, wanted: Any, raw: bool, start: tuple[int, int]
+    kind: str, request: Request, reader: Any, home: Any, wanted: Any, raw: bool, start: tuple[int, int]
 ) -> Response:
     from chengxin.operations.index import answers, lists, rows
 
-    _permit(reader, session, wanted, raw, kind)
+    _permit(reader, wanted, raw, kind)
     with home.reading() as connection:
         batches = lists.queued(connection, KINDS[kind], wanted, start[0])
         contracts = partial(home.contract, connection)
@@ -87,38 +83,31 @@ def _queue(
             "told": {},
         }
         if kind == "refused":
-            values["rules"] = _spelled(lists.rules_since(connection, since, wanted))
+            values["rules"] = in_words(lists.rules_since(connection, since, wanted))
             values["told"] = answers.mended(home.layout.home, ((r.dataset, r.batch_id) for r in found.rows))
     return page(
         request, reader, "queue.html.j2", section=kind, wanted=wanted, found=found, batches=batches, datasets=datasets,
         departments=lists.departments(datasets), raw=raw, titles=_titles(datasets),
-        **_startable(kind, reader, session, wanted),
+        actions=_startable(kind, reader, wanted),
         may_see_values=bool(wanted.dataset) and reader.may_see_values(wanted.dataset), **values,
     )  # fmt: skip
 
 
-def _startable(kind: str, reader: Any, session: Any, wanted: Any) -> dict[str, Any]:
+def _startable(kind: str, reader: Any, wanted: Any) -> list[actions.Action]:
     """Return what may be started here: refused rows of one data set may be tried again, or settled."""
     if kind != "refused" or not wanted.dataset or not reader.may_start(wanted.dataset):
-        return {"actions": [], "paused": False}
-    found = [actions.replay(wanted.dataset), actions.close(wanted.dataset)]
-    return {"actions": found, "paused": airflow_runs.is_paused(session, found[0].dag)}
+        return []
+    return [actions.replay(wanted.dataset), actions.close(wanted.dataset)]
 
 
 def _titles(datasets: list[Any]) -> dict[str, str]:
     return {r["dataset"]: r["title"] for r in datasets}
 
 
-def _spelled(rules: list[Any]) -> list[dict[str, Any]]:
-    from chengxin.operations.index.rows import reason
-
-    return [{**dict(r), "zh": (w := reason(r["rule"], "", "")).zh, "en": w.en} for r in rules]
-
-
-def _export(kind: str, reader: Any, home: Any, session: Any, wanted: Any, raw: bool) -> Response:
+def _export(kind: str, reader: Any, home: Any, wanted: Any, raw: bool) -> Response:
     from chengxin.operations.index import tables
 
-    _permit(reader, session, wanted, raw, f"{kind}.csv")
+    _permit(reader, wanted, raw, f"{kind}.csv")
     name = f"chengxin-{kind}-{wanted.dataset or 'all'}.csv"
     return StreamingResponse(
         tables.lines(_rows(kind, home, wanted, raw)),

@@ -107,7 +107,7 @@ def page(
             menu=MENU,
             section=section,
             reader=reader,
-            building=request.app.state.overview.building if reader else None,
+            building=request.app.state.index.building if reader else None,
             status=status,
             version=__version__,
             **values,

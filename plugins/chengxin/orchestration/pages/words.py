@@ -3,8 +3,10 @@
 Only what pages alone say is here; texts that commands print too have their English in the catalogue of the package.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import yaml
 
@@ -20,3 +22,10 @@ def _words() -> dict[str, str]:
 def english(text: str) -> str:
     """Return the English of a text of the pages; a text of the data (a department's name) stays as it is."""
     return said if (said := _words().get(text)) is not None else language.english(text)
+
+
+def in_words(rules: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return rows of the index that name a rule, with its words in both languages."""
+    from chengxin.operations.index.rows import reason
+
+    return [{**dict(r), "zh": (w := reason(r["rule"], "", "")).zh, "en": w.en} for r in rules]

@@ -81,11 +81,18 @@
       if (place && given[name]) place.textContent = given[name];
     }
     if (given.rows) form.elements.rows.value = given.rows;
-    if (given.paused !== undefined) {
-      form.querySelector("[data-paused]").hidden = !given.paused;
-      form.elements.unpause.checked = given.paused;
-    }
     dialog.showModal();
+    offer(form);
+  }
+
+  // The run of a DAG that is switched off would only queue: Airflow is asked, and the dialog offers to switch it on.
+  async function offer(form) {
+    const dag = form.dataset.dag, place = form.querySelector("[data-paused]");
+    place.hidden = true;
+    const answer = await ask("GET", `${form.dataset.api}${encodeURIComponent(dag)}`), known = answer?.ok ? await answer.json() : {};
+    if (form.dataset.dag !== dag || !known.is_paused || !place.hidden) return;
+    place.hidden = false;
+    form.elements.unpause.checked = true;
   }
 
   function ready(form, yes) {

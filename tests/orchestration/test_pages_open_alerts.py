@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import Cause
-from chengxin.orchestration.pages.alerts import open_alerts
+from chengxin.orchestration.pages.open_alerts import open_alerts
 from chengxin.store.layout import Layout
 
 NOW = datetime(2026, 3, 20, 4, tzinfo=UTC)

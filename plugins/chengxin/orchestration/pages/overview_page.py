@@ -4,13 +4,13 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from chengxin.facts import COUNTS
-from chengxin.orchestration.pages import airflow_runs, alerts, needs
-from chengxin.orchestration.pages.access import OverviewDep, ReaderDep
+from chengxin.orchestration.pages import needs, open_alerts
+from chengxin.orchestration.pages.access import IndexDep, ReaderDep
+from chengxin.orchestration.pages.airflow_runs import PublicationDep
 from chengxin.orchestration.pages.rendering import page, when
 
 router = APIRouter()
@@ -21,7 +21,7 @@ LOOKED = 50  # drop folders that one page looks into
 
 
 @router.get("/")
-def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep) -> Response:
+def overview(request: Request, reader: ReaderDep, home: IndexDep, publication: PublicationDep) -> Response:
     """Show the overview."""
     from chengxin.operations.index import arrivals, lists, snapshots
 
@@ -44,13 +44,12 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
             "unpublished": snapshots.unpublished(connection, last, reader.only),
             "refusal": snapshots.refusal(home.layout, last) if reader.only is None else None,
         }
-    publication = airflow_runs.publication(session, reader)
     if publication.asked or publication.running:  # they are about to be published, or somebody is asked
         values["unpublished"] = 0
     found = needs.lines(
         needs.Seen(
             layout=home.layout, today=today, held=held, late=overdue, stuck=stuck, growing=growing, problems=problems,
-            told=alerts.open_alerts(home.layout, reader.only), publication=publication,
+            told=open_alerts.open_alerts(home.layout, reader.only), publication=publication,
             unpublished=values["unpublished"], refusal=values["refusal"], drafts=snapshots.drafts(home.layout),
             datasets=known,
             may_start=reader.may_start, may_publish=reader.may_publish(), why_late=_why_late(home),
@@ -59,8 +58,7 @@ def overview(request: Request, reader: ReaderDep, home: OverviewDep, session: Se
     startable = [action for line in found for action in line.actions()]
     return page(
         request, reader, "overview.html.j2", section="", heat=heat, today=today, overdue=overdue, held=held, last=last,
-        needs=found, shown=SHOWN, dialogs={action.name: action for action in startable},
-        paused=airflow_runs.paused(session, {action.dag for action in startable}), **values,
+        needs=found, shown=SHOWN, dialogs={action.name: action for action in startable}, **values,
     )  # fmt: skip
 
 

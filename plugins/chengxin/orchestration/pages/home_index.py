@@ -30,7 +30,7 @@ MANY = 1000  # batches that the index may lack before it is brought up to date i
 PATIENCE = 0.15  # seconds a page waits for a look that has begun; then it shows what the index has
 
 
-class Overview:
+class HomeIndex:
     """Reads one home through its index. Many threads use one."""
 
     def __init__(self, home: Home) -> None:

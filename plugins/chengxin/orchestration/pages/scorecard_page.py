@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import FileResponse, Response
 
-from chengxin.orchestration.pages.access import OverviewDep, Reader, ReaderDep
+from chengxin.orchestration.pages.access import IndexDep, Reader, ReaderDep
 from chengxin.orchestration.pages.batches import REPORT_POLICY
 from chengxin.orchestration.pages.rendering import page
 
@@ -29,7 +29,7 @@ _Month = Annotated[str, Query(pattern=r"^(\d{6})?$")]
 
 
 @router.get("/scorecards")
-def scorecards(request: Request, reader: ReaderDep, home: OverviewDep, month: _Month = "") -> Response:
+def scorecards(request: Request, reader: ReaderDep, home: IndexDep, month: _Month = "") -> Response:
     """Show the scorecard of a month, by default the newest, and the months before it."""
     from chengxin.operations.index import scorecards as kept
 
@@ -50,7 +50,7 @@ def scorecards(request: Request, reader: ReaderDep, home: OverviewDep, month: _M
 
 
 @router.get("/scorecards/{month}/frozen")
-def frozen(reader: ReaderDep, home: OverviewDep, month: str) -> Response:
+def frozen(reader: ReaderDep, home: IndexDep, month: str) -> Response:
     """Return the page that was frozen when the scorecard was issued."""
     _whole(reader)
     from chengxin.operations.index import scorecards as kept

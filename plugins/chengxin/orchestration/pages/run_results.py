@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
@@ -13,10 +12,9 @@ from chengxin.clock import Clock
 from chengxin.facts import COUNTS
 from chengxin.operations.alerts.book import Book
 from chengxin.orchestration import forms
-from chengxin.orchestration.ingest import SAID
-from chengxin.orchestration.ingest import dag_id as dag_of
-from chengxin.orchestration.pages import airflow_runs
-from chengxin.orchestration.pages.access import OverviewDep, ReaderDep
+from chengxin.orchestration.ingest import dataset_of
+from chengxin.orchestration.pages.access import IndexDep, ReaderDep
+from chengxin.orchestration.pages.airflow_runs import Run, RunDep, run_page
 from chengxin.orchestration.pages.needs import Words
 from chengxin.orchestration.pages.rendering import language
 from chengxin.orchestration.pages.words import english
@@ -28,7 +26,7 @@ SETTLES = timedelta(seconds=10)  # a failed task has told why by then
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunResult:
     """How far a run is. done: nothing more will be told. well: it did what was asked. href: where else to look."""
 
     words: tuple[Words, ...]
@@ -38,19 +36,15 @@ class Outcome:
 
 
 @router.get("/runs/{dag_id}/{run_id}")
-def outcome(
-    request: Request, reader: ReaderDep, home: OverviewDep, session: SessionDep, dag_id: str, run_id: str
-) -> Response:
+def run_result(request: Request, reader: ReaderDep, home: IndexDep, run: RunDep, dag_id: str) -> Response:
     """Return state and words of a run as JSON: {done, well, text, href}."""
-    dataset = dag_id.removeprefix("ingest__")
-    if dag_of(dataset) == dag_id:
+    if dataset := dataset_of(dag_id):
         reader.require(dataset)
     elif dag_id != SNAPSHOT_DAG or not reader.may_publish():
         raise HTTPException(404, "没有这个流程 (no such DAG)")
-    run = airflow_runs.state_of_run(session, dag_id, run_id)
     if run is None:
         raise HTTPException(404, "没有这次运行 (no such run)")
-    found = _outcome(session, home.layout, dag_id, run_id, *run)
+    found = _result(home.layout, run)
     if found.done:
         home.look_anew()
     translate = english if language(request) == "en" else str
@@ -58,41 +52,41 @@ def outcome(
     return JSONResponse({"done": found.done, "well": found.well, "text": text, "href": found.href})
 
 
-def _outcome(session: Any, layout: Layout, dag: str, run_id: str, state: str, ended: datetime | None) -> Outcome:
-    if state == "queued":
-        if airflow_runs.paused(session, [dag]):
-            return Outcome((Words("该流程已停用，运行在排队；启用流程后才会运行。"),), done=True)
-        return Outcome((Words("排队中：前一次运行结束后开始。"),))
-    tasks, said = airflow_runs.tasks_of_run(session, dag, run_id), airflow_runs.said_in_run(session, dag, run_id, SAID)
-    if state == "running":
-        return _running(tasks, dag, run_id)
-    if state == "failed":
-        why = _why(layout, dag, run_id)
-        if not why and ended and Clock().now() - ended < SETTLES:
-            return Outcome((Words("运行失败，正在查明原因……"),))
-        names = "、".join(sorted({name for name, at in tasks if at == "failed"})) or "–"
+def _result(layout: Layout, run: Run) -> RunResult:
+    if run.state == "queued":
+        if run.paused:
+            return RunResult((Words("该流程已停用，运行在排队；启用流程后才会运行。"),), done=True)
+        return RunResult((Words("排队中：前一次运行结束后开始。"),))
+    if run.state == "running":
+        return _running(run)
+    if run.state == "failed":
+        why = _why(layout, run)
+        if not why and run.ended and Clock().now() - run.ended < SETTLES:
+            return RunResult((Words("运行失败，正在查明原因……"),))
+        names = "、".join(sorted({name for name, at in run.tasks if at == "failed"})) or "–"
         what = Words(why) if why else Words("任务 {names} 失败，原因见任务日志。", {"names": names})
-        return Outcome((Words("没有成功："), what, *words_of(said, partly=True)), done=True)
-    if dag == SNAPSHOT_DAG:
-        published = ("publish", "success") in tasks
+        return RunResult((Words("没有成功："), what, *words_of(run.said, partly=True)), done=True)
+    if run.dag == SNAPSHOT_DAG:
+        published = ("publish", "success") in run.tasks
         words = "已发布新快照。" if published else "没有发布新快照：没有变化，或审批意见为“不发布”。"
-        return Outcome((Words(words),), done=True, well=published)
-    return Outcome(tuple(words_of(said)), done=True, well=True)
+        return RunResult((Words(words),), done=True, well=published)
+    return RunResult(tuple(words_of(run.said)), done=True, well=True)
 
 
-def _running(tasks: list[tuple[str, str]], dag: str, run_id: str) -> Outcome:
-    if waiting := next((name for name, at in tasks if at == "awaiting_input"), None):
-        href = f"{airflow_runs.run_page(dag, run_id)}/tasks/{waiting}/required_actions"
-        return Outcome((Words("有存疑的批次，等待审批；作答后发布。"),), done=True, href=href)
-    again = [name for name, at in tasks if at == "up_for_retry"]
+def _running(run: Run) -> RunResult:
+    if waiting := next((name for name, at in run.tasks if at == "awaiting_input"), None):
+        href = f"{run_page(run.dag, run.run_id)}/tasks/{waiting}/required_actions"
+        return RunResult((Words("有存疑的批次，等待审批；作答后发布。"),), done=True, href=href)
+    again = [name for name, at in run.tasks if at == "up_for_retry"]
     if again:
-        return Outcome((Words("任务 {names} 没有成功，稍后自动再试；可以关闭本窗口。", {"names": "、".join(again)}),))
-    return Outcome((Words("运行中……"),))
+        return RunResult((Words("任务 {names} 没有成功，稍后自动再试；可以关闭本窗口。", {"names": "、".join(again)}),))
+    return RunResult((Words("运行中……"),))
 
 
-def _why(layout: Layout, dag: str, run_id: str) -> str:
+def _why(layout: Layout, run: Run) -> str:
     """Return why a task of this run failed, as its alert tells."""
-    found = [e for e in Book(layout).open_entries() if f"{e.cause.page}/".startswith(f"/dags/{dag}/runs/{run_id}/")]
+    pages = f"/dags/{run.dag}/runs/{run.run_id}/"
+    found = [e for e in Book(layout).open_entries() if f"{e.cause.page}/".startswith(pages)]
     return max(found, key=lambda entry: entry.seen_at).cause.text if found else ""
 
 

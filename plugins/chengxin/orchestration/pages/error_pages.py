@@ -61,6 +61,6 @@ async def _failed(request: Request, _: Exception) -> Response:
 
 def _page(request: Request, status: int, told: str) -> Response:
     return page(
-        request, None, "failure.html.j2", section=None, status=status, title=TITLES[status],
+        request, None, "error.html.j2", section=None, status=status, title=TITLES[status],
         advice=ADVICE.get(status, ""), told=told,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chengxin.orchestration.pages.outcomes import words_of
+from chengxin.orchestration.pages.run_results import words_of
 
 ACCOUNT = {"received": 262, "accepted": 240, "quarantined": 3, "duplicate": 10, "unlinked": 9}
 ENTERED = "入库 1 个批次： 收到 262 行 = 入库 240 + 疑问 3 + 重复 10 + 未关联 9。"

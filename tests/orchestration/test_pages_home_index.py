@@ -7,14 +7,14 @@ from pathlib import Path
 from chengxin.clock import Clock
 from chengxin.home import Home
 from chengxin.operations.index import index
-from chengxin.orchestration.pages.overview import Overview
+from chengxin.orchestration.pages.home_index import HomeIndex
 from chengxin.settings import Settings
 from operations.overview_homes import Size, make
 
 
 def test_the_first_page_does_not_wait_until_the_first_index_is_whole(tmp_path: Path):
     home = make(tmp_path, Size(datasets=40, days=60))
-    overview = Overview(
+    overview = HomeIndex(
         Home(Settings(home=home, contracts=tmp_path / "contracts"), Clock(datetime(2026, 11, 24, 4, tzinfo=UTC)))
     )
     with overview.reading() as connection:

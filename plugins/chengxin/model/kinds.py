@@ -68,7 +68,6 @@ class Kind(KindPart):
     key: elements that, with the subject, name one record; the same key again is a new version or a duplicate. Empty =
         one record a subject. key_optional: those of the key that a source may lack altogether.
     one_number: those of the key that alone should name one record of a subject: a second record with them is told.
-    amounts: those that every record has: a list that lacks many of them is told, unless its contract says they may be.
     settled_at_zero: the amount that, once it is zero, leaves no record: a row that says so withdraws it.
     sealed: ingested and never published (e.g. public-security penalties, 治安管理处罚法 art. 136).
     event_on ...: the elements that fill the common times of credit_record.
@@ -87,7 +86,6 @@ class Kind(KindPart):
     key: tuple[str, ...]
     key_optional: tuple[str, ...] = ()
     one_number: tuple[str, ...] = ()
-    amounts: tuple[str, ...] = ()
     settled_at_zero: str | None = None
     event_on: str | None = None
     effective_from_on: str | None = None

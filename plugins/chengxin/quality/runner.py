@@ -89,7 +89,7 @@ def run(
     failed = {str(done.rule["meta"]["rule"]) for done in outcomes if done.failed}
     said = {f"{rule}.warn" for rule in failed}  # the graver of two bounds on the same says it all
     findings += [finding(done) for done in outcomes if done.failed and done.rule["meta"]["rule"] not in said]
-    findings += plausibility.findings(found, history, kind)
+    findings += plausibility.findings(found, history, contract.quality.min_rows)
     findings += sums.findings(found, counts, is_placed=contract.file.format not in {"json", "xml"})
     if any(is_of_all_rows(f, suite) for f in findings):
         findings = without_answers(contract, counts, findings, suite, answering())
@@ -97,7 +97,7 @@ def run(
     facts = {
         "batch_id": counts.batch_id, "mode": contract.delivery.mode, "received": counts.received, "rows": rows,
         "quarantined": counts.quarantined, "fill": fill, "unended": unended(counts),
-        "sizes": plausibility.sizes(found),
+        "sizes": plausibility.sizes(found, contract.quality.min_rows),
     }  # fmt: skip
     _write(target, suite, outcomes, facts, verdict)
     titles = {c.name: c.title or c.name for c in kind_columns(kind)}

@@ -255,9 +255,6 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
     if (element.id == kind.effective_from_on and not optional) or (usual is not None and usual >= 0.5):
         note = "起始日期或历来多有值的字段不得整列为空"
         found.append(guard("", "critical", note, min_value=0, strict_min=True))
-    if element.id in kind.amounts and not optional and usual is None:
-        note = "这类记录都有金额，两成以上没有，多半是导出不全；确实可能没有的，在数据合同中写明 optional"
-        found.append(guard(".amount", "warning", note, column=f"{element.id}_raw", min_value=0.8))
     if before := usual or once:
         note = f"最近 {len(shares)} 批填充率的中位数为 {before:.1%}，不得低于其一半"
         found.append(guard(".history", "warning", note, min_value=round(before / 2, 6)))

@@ -15,7 +15,7 @@ UNENDED = "row.last_unended"
 CUT_OFF = "row.cut_off"
 #: How findings begin that a whole delivery gives rise to, not single rows of it.
 _OF_ALL_ROWS = (
-    "quarantine.share", "volume.", "freshness", "size.", "running.", "repeated.", "crossed.", "rounded.",
+    "quarantine.share", "volume.", "freshness", "size.", "rounded.",
 )  # fmt: skip
 _KEPT = (
     "element_count", "unexpected_count", "unexpected_percent", "unexpected_percent_total",

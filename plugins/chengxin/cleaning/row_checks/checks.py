@@ -7,15 +7,14 @@ import pyarrow.compute as pc
 from chengxin.cleaning.agreement import born_otherwise, other_subjects, slipped
 from chengxin.cleaning.columns import CODES, Columns
 from chengxin.cleaning.kernels import abroad
-from chengxin.cleaning.odd_numbers import serial_days, utc_midnights
-from chengxin.cleaning.row_checks.days import ancient, filled_down
-from chengxin.cleaning.row_checks.fines import in_other_unit
+from chengxin.cleaning.odd_numbers import serial_days
+from chengxin.cleaning.row_checks.days import ancient
 from chengxin.cleaning.row_checks.roles import both_roles
 from chengxin.cleaning.stated.units import units_beside
 from chengxin.contracts.plan import ColumnPlan
 from chengxin.errors import DeliveryMismatch
 from chengxin.model.schema import element_columns
-from chengxin.parsing.buffers import as_mask, as_strings, booleans, take, valid, without
+from chengxin.parsing.buffers import as_mask, as_strings, take, valid, without
 from chengxin.parsing.shapes import UnitRows
 from chengxin.parsing.truncation import as_others, perhaps_cut
 from chengxin.parsing.workbooks.sheets import ROWS_PER_SHEET
@@ -31,7 +30,6 @@ def check_rows(work: Columns) -> None:
     for check in (
         _check_units,
         _apply_currency,
-        _check_fines,
         _check_places,
         _check_codes,
         _check_roles,
@@ -112,17 +110,6 @@ def _records(work: Columns) -> np.ndarray:
     return found
 
 
-def _check_fines(work: Columns) -> None:
-    """Drop amounts that are 10,000 times what the text of the penalty says, or a 10,000th."""
-    sources = {c.element.id: work.source(c) for c in work.plan.columns}
-    for element, hits in in_other_unit(work.values):
-        name = f"{element}_yuan"
-        amounts = work.values[name]
-        work.values[name] = pc.if_else(booleans(hits), pa.scalar(None, amounts.type), amounts)
-        raw = work.values[f"{element}_raw"]
-        work.log.add("money.unit_differs", hits, element, sources[element], raw)
-
-
 def _check_places(work: Columns) -> None:
     """Drop Hunan codes that were read from a bare name where the record itself points to another province."""
     column = next((c for c in work.plan.columns if c.element.id == "region_code" and c.constant is None), None)
@@ -201,7 +188,6 @@ def _check_dates(work: Columns) -> None:
     if event is not None and pa.types.is_date32(event.type):
         future = as_mask(pc.greater(event, pa.scalar(work.today, pa.date32())))
         work.log.add("dates.future", future, str(kind.event_on), "", none)
-        work.log.add("dates.filled_down", filled_down(event), str(kind.event_on), "", none)
     for column in work.plan.columns:
         if column.element.type == "date" and column.element.id not in BIRTHS:
             early = ancient(work.values[column.element.id])
@@ -213,19 +199,14 @@ def _check_dates(work: Columns) -> None:
 
 
 def _check_written_days(work: Columns) -> None:
-    """Warn of day numbers of a spreadsheet where days written out make them doubtful, and of days in UTC."""
-    columns = [c for c in work.plan.columns if c.element.type == "date" and c.constant is None]
-    raw = {c.element.id: work.raw(c) for c in columns}
-    for column in columns:
-        in_utc = utc_midnights(as_strings(raw[column.element.id]))
-        work.log.add("date.utc", in_utc, column.element.id, work.source(column), raw[column.element.id])
-    if work.chunk.dated:  # a workbook says itself what its days are
+    """Warn of day numbers of a spreadsheet where days written out make them doubtful."""
+    if work.chunk.dated:  # a workbook shows itself what its days are
         return
-    doubtful = serial_days(raw, {c.element.id: work.values[c.element.id] for c in columns})
-    for column in columns:
-        if column.date_form != "excel" and column.element.id in doubtful:
-            hits = doubtful[column.element.id]
-            work.log.add("date.serial", hits, column.element.id, work.source(column), raw[column.element.id])
+    for column in work.plan.columns:
+        if column.element.type == "date" and column.constant is None and column.date_form != "excel":
+            raw = work.raw(column)
+            hits = serial_days(as_strings(raw), work.values[column.element.id])
+            work.log.add("date.serial", hits, column.element.id, work.source(column), raw)
 
 
 def _check_end(work: Columns) -> None:

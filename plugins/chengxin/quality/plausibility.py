@@ -11,13 +11,14 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from chengxin.contracts.models import Contract
-from chengxin.facts import Finding
+from chengxin.facts import Doubt
 from chengxin.model.elements import ColumnLook, Element, elements
 from chengxin.model.kinds import Kind
 from chengxin.model.looks import looks
 from chengxin.model.schema import element_columns
 from chengxin.quality import rounding
 from chengxin.quality.conditions import ident, text_literal
+from chengxin.quality.expectations import expectation
 from chengxin.quality.metrics import BATCH, Listing, Need
 
 _ENOUGH = 100_000  # rows
@@ -35,20 +36,16 @@ def _shape(element: Element, said: ColumnLook) -> dict[str, Any]:
     name = said.like or said.unlike or ""
     look, least = looks()[name], {"mostly": said.share} if said.share < 1 else {}
     few = f"{1 - said.share:.0%}以上" if least else "有的值"
-    return {
-        "type": "expect_column_values_to_match_regex" if said.like else "expect_column_values_to_not_match_regex",
-        "kwargs": {"column": element.id, "regex": look.regex, **least},
-        "severity": "warning",
-        "notes": f"{few}{'不像' if said.like else '是'}{look.title}，多半与别的列对调；请提供部门核对各列的对应后重报",
-        "meta": {
-            "rule": f"shape.{element.id}.{name}",
-            "title": f"{element.title}{'像' if said.like else '不是'}{look.title}",
-        },
-    }
+    kind = "expect_column_values_to_match_regex" if said.like else "expect_column_values_to_not_match_regex"
+    kwargs = {"column": element.id, "regex": look.regex, **least}
+    stated = f"{'像' if said.like else '不是'}{look.title}"
+    found = f"{few}{'不像' if said.like else '是'}{look.title}"
+    rule = f"shape.{element.id}.{name}"
+    return expectation(kind, rule, kwargs, place=element.title, stated=stated, found=found)
 
 
 def needs(contract: Contract, kind: Kind, types: Mapping[str, str], parts: Sequence[Path]) -> dict[str, Need]:
-    """Return what has to be asked of a batch, by name: see `findings`. Equal for equal rows.
+    """Return what has to be asked of a batch, by name: see `doubts`. Equal for equal rows.
 
     parts: of the batch; of a large batch some of them, spread evenly, are read.
     """
@@ -87,22 +84,17 @@ def sizes(found: Mapping[str, Any], few: int) -> dict[str, float]:
     return typical
 
 
-def findings(found: Mapping[str, Any], history: Sequence[Mapping[str, Any]], few: int) -> list[Finding]:
+def doubts(found: Mapping[str, Any], history: Sequence[Mapping[str, Any]], few: int) -> list[Doubt]:
     """Report what the answers to `needs` show. history: facts of earlier admitted batches, oldest first."""
-    return [*_units(sizes(found, few), history), *rounding.findings(found, few)]
+    return [*_units(sizes(found, few), history), *rounding.doubts(found, few)]
 
 
-def _units(now: Mapping[str, float], history: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+def _units(now: Mapping[str, float], history: Sequence[Mapping[str, Any]]) -> Iterator[Doubt]:
     for column, size in now.items():
         before = [float(f["sizes"][column]) for f in history if column in f.get("sizes", {})]
         apart = size - median(before) if before else 0.0
         if abs(apart) >= _ANOTHER_UNIT:
             title = elements()[column.removesuffix("_yuan")].title
             times = f"{10 ** abs(apart):.0f}"
-            than = f"约为此前各批的 {times} 倍" if apart > 0 else f"约为此前各批的 {times} 分之一"
-            message = (
-                f"“{title}”的中位数{than}：多半是计量单位变了（元、千元、万元），故暂不采用。"
-                "请向提供部门核实：单位变了的，按约定的单位重报或修改合同的 unit；"
-                "确属无误的，用 chengxin release 放行并写明理由"
-            )
-            yield Finding(f"size.{column}", "critical", message, times)
+            found = f"{times} 倍" if apart > 0 else f"{times} 分之一"
+            yield Doubt(rule=f"size.{column}", place=title, found=found)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chengxin.contracts.models import Contract
-from chengxin.facts import Finding
+from chengxin.facts import Doubt
 from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind
 from chengxin.quality.conditions import ident
@@ -32,17 +32,12 @@ def _listing(column: str, rows: str) -> str:
     return f"SELECT DISTINCT n FROM ({first}) WHERE {_LONG} ORDER BY n"
 
 
-def findings(found: Mapping[str, Any], few: int) -> Iterator[Finding]:
+def doubts(found: Mapping[str, Any], few: int) -> Iterator[Doubt]:
     """Report columns of numbers that were rounded, from `few` different numbers on. No number is shown."""
     for name in [n for n in found if n.startswith("rounded.")]:
         if len(found[name]) >= few and is_rounded(found[name]):
             element = name.removeprefix("rounded.")
-            message = (
-                f"“{elements()[element].title}”中 18 位以上的号码（看过 {len(found[name])} 个）第 15 位以后都是零，"
-                "像是被表格软件当作数值取整过：多半已不是原来的号码，不同的号码也可能变得相同。"
-                "请提供部门把该列按文本重新导出后重报；编码规则本来如此的，不必处理"
-            )
-            yield Finding(name, "warning", message, str(len(found[name])))
+            yield Doubt(rule=name, place=elements()[element].title, found=len(found[name]))
 
 
 def is_rounded(numbers: Sequence[str]) -> bool:

@@ -9,6 +9,9 @@ from importlib.resources import files
 import yaml
 
 from chengxin import language
+from chengxin.model.english import texts
+
+language.add(texts)
 
 
 @cache

@@ -1,5 +1,7 @@
 """What is checked once all columns of a chunk are cleaned: each check sees the rows whole, and refuses or warns."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,17 +27,7 @@ _NAME = 5  # characters of a name that is no word above a column
 
 def check_rows(work: Columns) -> None:
     """Apply all checks; the order matters where one drops a value that another would judge."""
-    for check in (
-        _check_units,
-        check_declared,
-        _check_codes,
-        _check_roles,
-        _check_identity,
-        _check_shifted,
-        _check_written_days,
-        _check_end,
-        _check_torn,
-    ):
+    for check in CHECKS:
         check(work)
 
 
@@ -178,3 +170,16 @@ def _check_torn(work: Columns) -> None:
             hits[row] = perhaps_cut(column.element.type, raw[row].as_py()) and not (is_last and as_others(raw))
         work.log.add("value.beside_torn", hits, column.element.id, work.source(column), raw, refuses=True)
         work.refused |= hits
+
+
+CHECKS: tuple[Callable[[Columns], None], ...] = (
+    _check_units,
+    check_declared,
+    _check_codes,
+    _check_roles,
+    _check_identity,
+    _check_shifted,
+    _check_written_days,
+    _check_end,
+    _check_torn,
+)

@@ -19,7 +19,7 @@ FIRST = date(1949, 10, 1)
 def check_declared(work: Columns) -> None:
     """Apply the checks of the kind; the order matters where one drops a value that another would judge."""
     for declared in work.plan.kind.checks:
-        _CHECKS[declared.check](work, declared.of)
+        CHECKS[declared.check](work, declared.of)
 
 
 def _check_currency(work: Columns, of: Sequence[str]) -> None:
@@ -89,7 +89,7 @@ def _check_born(work: Columns, of: Sequence[str]) -> None:
         work.log.add("person.born_differs", born_otherwise(born, number), of[0], "", _nothing(work))
 
 
-_CHECKS: dict[str, Callable[[Columns, Sequence[str]], None]] = {
+CHECKS: dict[str, Callable[[Columns, Sequence[str]], None]] = {
     "currency": _check_currency,
     "at_home": _check_at_home,
     "not_after": _check_not_after,

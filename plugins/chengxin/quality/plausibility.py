@@ -96,5 +96,5 @@ def _units(now: Mapping[str, float], history: Sequence[Mapping[str, Any]]) -> It
         if abs(apart) >= _ANOTHER_UNIT:
             title = elements()[column.removesuffix("_yuan")].title
             times = f"{10 ** abs(apart):.0f}"
-            found = f"{times} 倍" if apart > 0 else f"{times} 分之一"
+            found = f"约为此前各批的 {times} 倍" if apart > 0 else f"约为此前各批的 {times} 分之一"
             yield Doubt(rule=f"size.{column}", place=title, found=found)

@@ -86,6 +86,14 @@ def bench_pipeline(bench: Bench) -> None:
     bench.target("pipeline peak MiB", whole.peak_mib, 4096)
 
 
+def bench_checks(bench: Bench) -> None:
+    """Print what each row check costs as a share of standardising; none should take more than 1 %."""
+    shares = json.loads(bench.child("row_checks.py", "bench_penalty", bench.files / "penalty.gb18030.csv")[1])
+    for name, share in shares.items():
+        bench.console.print(f"  {name}: {share:.2%}")
+    bench.target("the dearest row check, share of standardising", max(shares.values()), 0.01)
+
+
 def bench_floor(bench: Bench) -> None:
     """Measure what the bare libraries take for what no pipeline of this kind can leave out."""
     if bench.built is None:
@@ -269,6 +277,7 @@ def bench_memory(bench: Bench) -> None:
 
 BENCHES = {
     "pipeline": bench_pipeline,
+    "checks": bench_checks,
     "floor": bench_floor,
     "delta": bench_delta,
     "gx": bench_gx,

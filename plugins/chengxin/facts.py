@@ -114,12 +114,33 @@ class StandardBatch:
         object.__setattr__(self, "stated", said)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One expectation that did not hold, in words for people."""
+BatchLevel = Literal["critical", "warning", "info"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubt:
+    """Something odd about a batch, whoever noticed it: a reader, a connector, the row checks, linking, an expectation.
+
+    rule: an id of model/rules.yaml, which has its words. level: None = that of the rule. file, place (a column, a row,
+    a role), stated (what was to be expected) and found fill the words in; none holds a personal value. rows: how many
+    rows it is about, where they can be counted.
+    """
 
     rule: str
-    severity: Literal["critical", "warning", "info"]
+    level: BatchLevel | None = None
+    file: str = ""
+    place: str = ""
+    stated: str | int = ""
+    found: str | int | None = None
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One doubt as a verdict keeps it, in words for people."""
+
+    rule: str
+    severity: BatchLevel
     message: str
     observed: str | None = None
     failing_rows: int | None = None

@@ -9,6 +9,9 @@ from babel.messages.pofile import read_po
 from pipeline_runs import told
 
 from chengxin import language
+from chengxin.model.english import texts
+
+language.add(texts)  # as a run does that speaks English
 
 PACKAGE = Path(language.__file__).parent
 CHINESE = re.compile("[\u4e00-\u9fff]")

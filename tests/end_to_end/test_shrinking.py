@@ -156,7 +156,7 @@ def cut(office: Office, day: int, *, rows: int, within: int = 0) -> dict[str, ob
 def test_a_full_list_that_ends_within_its_last_value_as_none_before_and_lacks_rows_is_held(office: Office) -> None:
     account = cut(office, 2, rows=29, within=5)
     assert (account["verdict"], counts(account)) == ("hold", (0, 29, 0, 0))
-    said = findings(office, account)["row.last_unended"]
+    said = findings(office, account)["delivery.unended"]
     assert "没有以换行结束（上一次全量的有），并比上一次少 1 行" in said and "chengxin release" in said
     assert published(office) == 30
 

@@ -254,7 +254,7 @@ def test_several_totals_in_one_sheet_are_added_up(office: Office, tmp_path: Path
 def test_an_increment_that_ends_within_a_row_says_so_in_its_verdict(office: Office) -> None:
     account = send(office, "\n".join(lines(5))[:-12])
     assert (account["verdict"], account["quarantined"]) == ("warn", 1)
-    assert "最后一条记录不完整" in findings(office, account)["row.cut_off"]
+    assert "最后一条记录不完整" in findings(office, account)["increment.cut_off"]
     review = pipeline.review(Home(office.settings), office.contracts)
     assert any("最后一条记录不完整" in f for d in review.doubts for f in d.findings)
 
@@ -262,7 +262,7 @@ def test_an_increment_that_ends_within_a_row_says_so_in_its_verdict(office: Offi
 def test_an_increment_whose_last_row_lacks_the_line_break_of_the_one_before_is_told(office: Office) -> None:
     assert send(office, "\n".join([*lines(5), ""]))["verdict"] == "accept"
     account = send(office, "\n".join(lines(6)), "又.csv")
-    assert (account["verdict"], list(findings(office, account))) == ("warn", ["row.last_unended"])
+    assert (account["verdict"], list(findings(office, account))) == ("warn", ["increment.unended"])
     assert send(office, "\n".join(lines(7)), "三.csv")["verdict"] == "accept"
 
 

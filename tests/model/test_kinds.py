@@ -30,6 +30,7 @@ def test_kind_names_only_its_own_elements(kind: Kind):
     own = set(kind.elements)
     named = set(kind.required) | set(kind.key) | set(kind.open.when)
     named |= {e for role in kind.roles.values() for e in role.identity.values()}
+    named |= {element for check in kind.checks for element in check.of}
     named |= {kind.event_on, kind.effective_from_on, kind.effective_to_on, kind.publicity_until_on} - {None}
     if kind.name_history:
         history = kind.name_history

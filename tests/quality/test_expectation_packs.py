@@ -11,8 +11,9 @@ from chengxin.contracts.loader import load
 from chengxin.model.kinds import kinds
 from chengxin.model.schema import PROVENANCE, ColumnSpec, arrow_type, element_columns, kind_columns
 from chengxin.quality import runner
+from chengxin.quality.expectations import load_pack
 from chengxin.quality.scan import Scan
-from chengxin.quality.suites import bind, compose, load_pack, problems, unsupported
+from chengxin.quality.suites import bind, compose, problems, unsupported
 
 PACKS = Path(__file__).resolve().parents[2] / "expectations"
 TODAY = date(2026, 11, 1)

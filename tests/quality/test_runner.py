@@ -18,9 +18,7 @@ PACK = {
         {
             "type": "expect_column_values_to_be_between",
             "kwargs": {"column": "decision_on", "max_value": {"$PARAMETER": "today"}},
-            "severity": "critical",
-            "notes": "不得是未来的日期",
-            "meta": {"rule": "penalty.future", "title": "决定日期不在未来"},
+            "meta": {"rule": "penalty.decision_on.future_mass"},
         },
         {
             "type": "expect_column_pair_values_a_to_be_greater_than_b",
@@ -30,9 +28,7 @@ PACK = {
                 "or_equal": True,
                 "ignore_row_if": "either_value_is_missing",
             },
-            "severity": "warning",
-            "notes": "有效期至不早于决定日期",
-            "meta": {"rule": "penalty.period", "title": "有效期先后"},
+            "meta": {"rule": "penalty.decision_on.before.valid_to_on"},
         },
     ]
 }
@@ -84,10 +80,10 @@ def test_failing_rows_are_named_by_file_and_row_and_never_by_value(tmp_path):
     rows = rows_of(60)
     rows[3]["decision_on"] = rows[50]["decision_on"] = date(2031, 5, 6)
     verdict, target = judge(tmp_path, rows)
-    future = by_rule(verdict)["penalty.future"]
+    future = by_rule(verdict)["penalty.decision_on.future_mass"]
     assert verdict.status == "hold"
     assert future.failing_rows == 2 and "样例.csv 第 5、52 行" in future.message
-    assert by_rule(verdict)["penalty.period"].failing_rows == 2
+    assert by_rule(verdict)["penalty.decision_on.before.valid_to_on"].failing_rows == 2
     for path in target.iterdir():
         text = path.read_text()
         assert "2031-05-06" not in text and "样例3有限公司" not in text, path.name

@@ -9,7 +9,8 @@ import pytest
 from validate_builders import contract_of, kind_of
 
 from chengxin.errors import ContractError
-from chengxin.quality.suites import bind, columns_of, compose, load_pack, problems, unsupported
+from chengxin.quality.expectations import load_pack
+from chengxin.quality.suites import bind, columns_of, compose, problems, unsupported
 
 
 def rules(suite):
@@ -107,14 +108,14 @@ def test_business_key_is_checked_for_repeats_with_the_strongest_identity(tmp_pat
 
 def test_rules_about_columns_the_contract_does_not_fill_are_left_out(tmp_path):
     pack = [
-        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": name}, "severity": "info",
-         "notes": "样例", "meta": {"rule": f"r.{name}", "title": "样例"}}
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": name},
+         "meta": {"rule": f"penalty.{name}.future"}}
         for name in ("decision_status_code", "decision_on")
     ]  # fmt: skip
     (tmp_path / "penalty_like.json").write_text(json.dumps({"expectations": pack}))
     suite = composed(tmp_path)
-    assert "r.decision_on" in rules(suite) and "r.decision_status_code" not in rules(suite)
-    assert suite["meta"]["left_out"] == ["r.decision_status_code"]
+    assert "penalty.decision_on.future" in rules(suite) and "penalty.decision_status_code.future" not in rules(suite)
+    assert suite["meta"]["left_out"] == ["penalty.decision_status_code.future"]
 
 
 def test_suite_is_the_same_every_day_and_bound_to_a_day(tmp_path):
@@ -166,12 +167,12 @@ def test_columns_of_a_rule_include_its_row_condition():
 
 def test_shares_count_from_the_number_of_rows_that_the_contract_says(tmp_path):
     pack = [
-        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "remark", **share}, "severity": "info",
-         "notes": "样例", "meta": {"rule": f"r.{n}", "title": "样例"}}
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "remark", **share},
+         "meta": {"rule": f"penalty.{n}.future"}}
         for n, share in enumerate(({"mostly": 0.9}, {}))
     ]  # fmt: skip
     (tmp_path / "penalty_like.json").write_text(json.dumps({"expectations": pack}))
     found = rules(composed(tmp_path, contract=contract_of(quality={"min_rows": 7})))
-    assert found["fill.remark"]["meta"]["min_rows"] == found["r.0"]["meta"]["min_rows"] == 7
+    assert found["fill.remark"]["meta"]["min_rows"] == found["penalty.0.future"]["meta"]["min_rows"] == 7
     assert found["duplicate.key"]["meta"]["min_rows"] == 7
-    assert "min_rows" not in found["r.1"]["meta"], "a rule about each row"
+    assert "min_rows" not in found["penalty.1.future"]["meta"], "a rule about each row"

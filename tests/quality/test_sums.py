@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 
 import pytest
 
 from deliveries import Office, penalty, uscc
 
 NAMES = ("subject_name", "uscc", "decision_no", "decision_on", "authority_name", "fine", "confiscated")
+STATED = re.compile("写明合计 (.*?)，而")
 FINES = ("1000.50", "2000.25", "300")
 
 
@@ -24,7 +26,7 @@ def said(tmp_path, *lines, unit="元", refused=False):
     os.utime(path, (at, at))
     account = office.ingest("list", path)
     verdict = json.loads((office.layout.validation("list", account["batch_id"]) / "verdict.json").read_text("utf-8"))
-    return {f["rule"]: f["observed"] for f in verdict["findings"] if f["rule"] == "sum.total"}
+    return {f["rule"]: STATED.findall(f["message"])[0] for f in verdict["findings"] if f["rule"] == "sum.total"}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def said_beside(tmp_path, beside, *, both=False):
     account = office.ingest("list", path)
     assert account["unlinked"] == len(FINES)
     verdict = json.loads((office.layout.validation("list", account["batch_id"]) / "verdict.json").read_text("utf-8"))
-    return {f["rule"]: f["observed"] for f in verdict["findings"] if f["rule"] == "sum.total"}
+    return {f["rule"]: STATED.findall(f["message"])[0] for f in verdict["findings"] if f["rule"] == "sum.total"}
 
 
 @pytest.mark.parametrize(

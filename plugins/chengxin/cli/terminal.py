@@ -29,21 +29,9 @@ def speak(wanted: language.Language) -> None:
 
 
 def _words_of_the_model() -> dict[str, str]:
-    """Return the titles, codes and rules that bear their English in the model's own files."""
-    from chengxin.model.codelists import codelists
-    from chengxin.model.elements import elements
-    from chengxin.model.kinds import kinds
-    from chengxin.model.rules import rules
+    from chengxin.model.english import texts
 
-    words = {code.name: code.name_en for codes in codelists().values() for code in codes.values()}
-    words |= {one.title: one.title_en for group in (elements(), kinds()) for one in group.values()}
-    return words | {text: said for rule in rules().values() for text, said in _of_rule(rule)}
-
-
-def _of_rule(rule: Any) -> list[tuple[str, str]]:
-    """Return the sentences of a rule as templates; a rule names the field as {title}."""
-    pairs = [(rule.zh, rule.en), (rule.mend_zh, rule.mend_en)]
-    return [(zh.replace("{title}", "{0}"), en.replace("{title}", "{0}")) for zh, en in pairs]
+    return texts()
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:

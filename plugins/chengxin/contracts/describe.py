@@ -17,7 +17,7 @@ from chengxin.contracts.plan import ENVELOPE
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind, kinds
-from chengxin.model.rules import rules
+from chengxin.model.rules import Rule, batch_rules, rules
 from chengxin.model.schema import PROVENANCE, ColumnSpec, kind_columns
 from chengxin.settings import PROJECT, Secret, variables
 from chengxin.store.atomic import write_bytes
@@ -145,13 +145,25 @@ def kinds_page() -> str:
 
 
 def rules_page() -> str:
-    """List the rules an issue row can name."""
+    """List the rules that an issue row or a verdict can name."""
     lines = begin_page(
         "规则 Rules",
         "error：该值不可用，置空；warning：保留或已修正。必填项不可用、主体标识不可用时，整行进入疑问数据。",
     )
-    rows = [(f"`{r.id}`", r.level, r.zh, r.mend_zh, r.en, r.mend_en) for r in rules().values()]
-    return join_lines([*lines, *_table(("规则", "级别", "问题", "处理", "What is wrong", "What to do"), rows)])
+    head = ("规则", "级别", "问题", "处理", "What is wrong", "What to do")
+    lines += _table(head, [_rule_row(rule) for rule in rules().values()])
+    lines += [
+        "",
+        "## 整批 Of a batch",
+        "",
+        "critical：整批暂缓；warning：采用并提醒；info：只记录。`*` 代表种类或列。",
+        "",
+    ]
+    return join_lines([*lines, *_table(head, [_rule_row(rule) for rule in batch_rules().values()])])
+
+
+def _rule_row(rule: Rule) -> tuple[str, ...]:
+    return f"`{rule.id}`", rule.level, rule.zh, rule.mend_zh, rule.en, rule.mend_en
 
 
 def codelists_page() -> str:

@@ -182,7 +182,7 @@ HOW_DOUBTED = "不必重新报送；“本批各类问题”列出了已采用�
 NOTHING = "无需处理。"
 #: Findings for which another sentence says what to do.
 SAID_ELSEWHERE = frozenset(
-    {"quarantine.share", "record.same_number", "record.number_reused"}
+    {"quarantine.share", "quarantine.all", "record.same_number", "record.number_reused"}
     | {NAMED_OTHERWISE[0], SAME_NAMED[0], NAME_UNKNOWN[0]}
     | {rule for rule, _, _ in ALIKE_AS.values()}
 )

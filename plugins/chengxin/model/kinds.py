@@ -34,6 +34,18 @@ class Role(KindPart):
     other_when: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
+class Check(KindPart):
+    """A check of each row, and the elements that it compares, in the order that it takes them.
+
+    currency: the currency of the amounts. at_home: a division in Hunan, then what may place the record elsewhere (its
+    province, its USCC). not_after: the first day is not after the second. not_future, not_ancient: of each day.
+    born: a birthday is the one within a resident identity number.
+    """
+
+    check: Literal["currency", "at_home", "not_after", "not_future", "not_ancient", "born"]
+    of: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class OpenRule(KindPart):
     """Which records of a kind the open tier may hold. All stated conditions must hold.
 
@@ -68,7 +80,7 @@ class Kind(KindPart):
     key: elements that, with the subject, name one record; the same key again is a new version or a duplicate. Empty =
         one record a subject. key_optional: those of the key that a source may lack altogether.
     one_number: those of the key that alone should name one record of a subject: a second record with them is told.
-    amounts: those that every record has: a list that lacks many of them is told, unless its contract says they may be.
+    checks: of each row, beside those that every kind has (cleaning.row_checks).
     settled_at_zero: the amount that, once it is zero, leaves no record: a row that says so withdraws it.
     sealed: ingested and never published (e.g. public-security penalties, 治安管理处罚法 art. 136).
     event_on ...: the elements that fill the common times of credit_record.
@@ -87,7 +99,7 @@ class Kind(KindPart):
     key: tuple[str, ...]
     key_optional: tuple[str, ...] = ()
     one_number: tuple[str, ...] = ()
-    amounts: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
     settled_at_zero: str | None = None
     event_on: str | None = None
     effective_from_on: str | None = None

@@ -1,48 +1,41 @@
 """Names by which an interface speaks of its pages beside the rows: `totalCount: 57`, `hasNext: true`, `pageNo: 1`.
 
-One table for pulls and for answers of interfaces that somebody saved and dropped. All are compared folded.
+One table (paging.yaml) for pulls and for answers of interfaces that somebody saved and dropped; compared folded.
 """
 
 import re
 import unicodedata
+from pathlib import Path
+
+from chengxin.model.declarations import read_yaml
+
+_NAMES: dict[str, list[str]] = read_yaml(Path(__file__).with_name("paging.yaml"))
 
 #: How many rows there are in all (of some interfaces: on this page).
-TOTAL = frozenset(
-    {
-        "total", "totalcount", "totalnum", "totalnumber", "totalrow", "totalrows", "totalrecord", "totalrecords",
-        "totalrecordcount", "totalelements", "totalitems", "totalitem", "totalsize", "totalhits", "totalcnt",
-        "recordcount", "recordtotal", "recordstotal", "recordsfiltered", "rowcount", "rowtotal", "allcount", "count",
-        "总数", "总条数", "总记录数", "总行数", "记录总数", "数据总数",
-    }
-)  # fmt: skip
+TOTAL = frozenset(_NAMES["total"])
 #: How many pages there are.
-PAGES = frozenset({"pages", "totalpage", "totalpages", "totalpagecount", "pagetotal", "lastpage", "总页数"})
+PAGES = frozenset(_NAMES["pages"])
 #: True where more follows.
-MORE = frozenset({"hasnext", "hasmore", "hasnextpage", "more", "truncated", "istruncated"})
+MORE = frozenset(_NAMES["more"])
 #: True where the answer itself is only a part of what was asked for.
-PART = frozenset({"partial", "ispartial", "partialresult", "incomplete", "timedout", "部分数据"})
+PART = frozenset(_NAMES["part"])
 #: Lists and objects that are empty unless something failed, in spite of the rows (GraphQL's `errors`).
-FAULTS = frozenset({"errors", "error", "failures", "exceptions", "错误"})
+FAULTS = frozenset(_NAMES["faults"])
 #: Texts for people that an answer bears beside its rows, and what they say of rows that are not all.
-MESSAGES = frozenset({"msg", "message", "warning", "warnings", "notice", "remark", "提示", "说明", "备注", "警告"})
+MESSAGES = frozenset(_NAMES["messages"])
 CUT_SHORT = re.compile(
     r"(?i)(?:仅|只|最多)[能可]?(?:返回|显示|导出|展示|查询|取)[了出]?(?:前|最近)?\s*[0-9]+\s*[条行笔]|(?:返回|加载)了?部分"
     r"|部分(?:数据|记录|结果)(?:超时|失败|丢失|缺失|未)|(?:数据|结果|记录)(?:已?被?截断|不完整)"
     r"|partial (?:result|data)|results? (?:was |were )?truncated"
 )
 #: True where nothing follows.
-LAST = frozenset({"last", "islast", "islastpage", "lastpage", "isend", "end", "是否末页"})
+LAST = frozenset(_NAMES["last"])
 #: Where more is to be had; empty at the end.
-NEXT = frozenset(
-    {
-        "next", "nextpage", "nextcursor", "nexttoken", "nextpagetoken", "nexturl", "nextlink", "nexthref",
-        "nextpageurl", "odatanextlink", "nextid", "nextoffset", "nextmarker", "continuationtoken",
-    }
-)  # fmt: skip
+NEXT = frozenset(_NAMES["next"])
 #: Objects and elements in which such names stand, beside those around the rows.
-AROUND = frozenset({"page", "pages", "pageinfo", "pagination", "paging", "pager", "meta", "links"})
+AROUND = frozenset(_NAMES["around"])
 #: Values of NEXT that say that there is nothing.
-NOTHING = frozenset({"", "false", "0", "-1", "null", "none"})
+NOTHING = frozenset(_NAMES["nothing"])
 _SIZE = re.compile(r"(?:page)?size|limit|(?:rows?)?perpage|pagerows|每页(?:条数|记录数)|页大小")
 _PLACE = re.compile(
     r"(?:cur|current|this|start)?page(?:no|num|number|index)?|current|offset|skip|start|(?:当前|起始)?页(?:码|号|数)?"

@@ -17,19 +17,19 @@ from chengxin.facts import StandardBatch, Verdict, as_json
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import ColumnSpec, kind_columns
 from chengxin.quality import plausibility, report, suites, sums
+from chengxin.quality.expectations import load_pack
 from chengxin.quality.metrics import ROWS, Need, Scalar, fill_need, needs_of
 from chengxin.quality.scan import DELIVERY_STATUS, Scan
 from chengxin.quality.verdict import (
     Answering,
     Outcome,
     as_result,
-    batch_findings,
+    batch_doubts,
     finding,
-    is_of_all_rows,
+    findings_of,
+    is_unended,
     outcome,
     status_of,
-    unended,
-    without_answers,
 )
 from chengxin.store import atomic
 
@@ -65,7 +65,7 @@ def run(
     related = suites.relation(contract, kind) if registry else None
     suite["expectations"] += [suites.with_enough(related, contract.quality.min_rows)] if related else []
     bound = _usable(suite, today)
-    findings = batch_findings(contract, counts, history, restates)
+    doubts = batch_doubts(contract, counts, history, restates)
     outcomes: list[Outcome] = []
     fill: dict[str, float] = {}
     found: dict[str, Any] = {}
@@ -86,18 +86,14 @@ def run(
             if rows > counts.passed or (rows < counts.passed and not deletions):
                 raise InvariantBroken(f"标准化文件有 {rows} 行，而账上通过 {counts.passed} 行")
             outcomes = _judge(bound, scan, rows, _shown(columns)) if rows else []
-    failed = {str(done.rule["meta"]["rule"]) for done in outcomes if done.failed}
-    said = {f"{rule}.warn" for rule in failed}  # the graver of two bounds on the same says it all
-    findings += [finding(done) for done in outcomes if done.failed and done.rule["meta"]["rule"] not in said]
-    findings += plausibility.findings(found, history, kind)
-    findings += sums.findings(found, counts, is_placed=contract.file.format not in {"json", "xml"})
-    if any(is_of_all_rows(f, suite) for f in findings):
-        findings = without_answers(contract, counts, findings, suite, answering())
+    doubts += plausibility.doubts(found, history, contract.quality.min_rows)
+    doubts += sums.doubts(found, counts, is_placed=contract.file.format not in {"json", "xml"})
+    findings = findings_of(contract, counts, suite, doubts, outcomes, answering)
     verdict = Verdict(counts.dataset, counts.batch_id, status_of(findings), tuple(findings), digest_of(suite))
     facts = {
         "batch_id": counts.batch_id, "mode": contract.delivery.mode, "received": counts.received, "rows": rows,
-        "quarantined": counts.quarantined, "fill": fill, "unended": unended(counts),
-        "sizes": plausibility.sizes(found),
+        "quarantined": counts.quarantined, "fill": fill, "unended": is_unended(counts),
+        "sizes": plausibility.sizes(found, contract.quality.min_rows),
     }  # fmt: skip
     _write(target, suite, outcomes, facts, verdict)
     titles = {c.name: c.title or c.name for c in kind_columns(kind)}
@@ -110,7 +106,7 @@ def run_subject(
     parts: Sequence[Path], *, expectations: Path, today: date, memory_limit_mib: int = 1024, threads: int = 2
 ) -> Verdict:
     """Judge the `subject` table of a draft by expectations/subject.json; writes nothing."""
-    rules = suites.load_pack(expectations, "subject")
+    rules = load_pack(expectations, "subject")
     suite = {"name": "subject", "expectations": rules, "meta": {"title": "主体登记簿"}}
     bound = _usable(suite, today)
     if not rules or not parts:

@@ -17,16 +17,17 @@ from typing import Any
 
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError
+from chengxin.facts import BatchLevel
 from chengxin.model import kinds as kinds_module
 from chengxin.model.elements import Element
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import element_columns, kind_columns
 from chengxin.quality import plausibility
 from chengxin.quality.conditions import unsupported_regex
+from chengxin.quality.expectations import Expectation, expectation, load_pack
 from chengxin.quality.metrics import SUPPORTED
 
 Facts = Mapping[str, Any]
-Expectation = dict[str, Any]
 
 # One earlier batch says what is usual only where nearly all of its rows, and some at least, are filled.
 NEARLY_ALL = 0.9
@@ -34,6 +35,7 @@ NEARLY_ALL = 0.9
 HISTORY = 12
 _SEVERITIES = ("critical", "warning", "info")
 _PARAMETER = re.compile(r"(today|year)(?:\s*([+-])\s*(\d+))?")
+_ROW_COUNT = "expect_table_row_count_to_be_between"
 _KEY_IDENTITIES = ("uscc", "person_doc", "reg_no", "org_code", "tax_no", "loan_card_no")
 
 
@@ -67,18 +69,6 @@ def with_enough(rule: Expectation, few: int) -> Expectation:
     return {**rule, "meta": {"min_rows": few, **rule["meta"]}} if share else rule
 
 
-def load_pack(pack: Path, kind: str) -> list[Expectation]:
-    """Read expectations/<kind>.json; no file, no rules."""
-    path = pack / f"{kind}.json" if pack.is_dir() else pack
-    if not path.is_file():
-        return []
-    try:
-        body = json.loads(path.read_text("utf-8"))
-        return list(body["expectations"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ContractError(f"规则文件 {path.name} 不可用：{error}") from error
-
-
 def relation(contract: Contract, kind: Kind) -> Expectation | None:
     """Return the rule that relates a data set to the registry: its subjects are registered elsewhere, mostly.
 
@@ -92,10 +82,8 @@ def relation(contract: Contract, kind: Kind) -> Expectation | None:
         or "uscc" not in mapped(contract)
     ):
         return None
-    note = "多数主体不在登记簿中：登记数据未到，或代码列错位；这些行会进入未关联"
     where = {"column": "is_known_subject", "value_set": [True], "mostly": 0.5}  # null without a USCC, then not counted
-    title = "统一社会信用代码已在主体登记簿中"
-    return _rule("expect_column_values_to_be_in_set", "relation.subject_known", title, "warning", note, where)
+    return expectation("expect_column_values_to_be_in_set", "relation.subject_known", where)
 
 
 def unsupported(suite: Mapping[str, Any]) -> list[str]:
@@ -159,11 +147,6 @@ def _day_of(expression: str, today: date) -> str | int:
     return today.year + shift if parsed[1] == "year" else (today + timedelta(days=shift)).isoformat()
 
 
-def _rule(kind: str, rule: str, title: str, severity: str, notes: str, kwargs: Mapping[str, Any]) -> Expectation:
-    meta = {"rule": rule, "title": title}
-    return {"type": kind, "kwargs": dict(kwargs), "severity": severity, "notes": notes, "meta": meta}
-
-
 def mapped(contract: Contract) -> set[str]:
     """Return the elements that a contract fills, envelope included."""
     return {c.element for c in contract.columns} | set(contract.constants)
@@ -175,21 +158,16 @@ def _absent_columns(contract: Contract, kind: Kind) -> set[str]:
 
 
 def _volume(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
-    def between(rule: str, title: str, severity: str, notes: str, **limits: int) -> Expectation:
-        return _rule("expect_table_row_count_to_be_between", f"volume.{rule}", title, severity, notes, limits)
-
     found = []
     if contract.quality.rows is not None:
         low, high = contract.quality.rows
-        note = "数据合同 quality.rows 规定的上下限"
-        found.append(between("contract", "行数在合同范围内", "critical", note, min_value=low, max_value=high))
+        found.append(expectation(_ROW_COUNT, "volume.contract", {"min_value": low, "max_value": high}))
     rows = [int(f["rows"]) for f in recent]
     found += _shrink(contract, recent)
     if len(rows) >= 2 and median(rows) >= contract.quality.min_rows:
         usual = median(rows)
-        note = f"最近 {len(rows)} 批的中位数为 {usual:g} 行，允许十倍上下"
         limits = {"min_value": int(usual / 10), "max_value": int(usual * 10)}
-        found.append(between("history", "行数与历史相当", "warning", note, **limits))
+        found.append(expectation(_ROW_COUNT, "volume.history", limits, stated=str(len(rows)), found=f"{usual:g}"))
     return found
 
 
@@ -200,15 +178,13 @@ def _shrink(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
         return []
     limits = contract.quality.shrink
     found = []
-    for rule, severity, share, few in (
-        ("volume.shrink", "critical", limits.hold, 0),
-        ("volume.shrink.warn", "warning", limits.warn, contract.quality.min_rows),
+    for rule, share, few in (
+        ("volume.shrink", limits.hold, 0),
+        ("volume.shrink.warn", limits.warn, contract.quality.min_rows),
     ):
         if before >= few and share < 1:
-            note = f"全量交付中缺少的记录会被撤下；允许比上一次少 {share:.1%}（数据合同 quality.shrink）"
             least = {"min_value": before - int(before * share + 1e-9)}
-            kind = "expect_table_row_count_to_be_between"
-            found.append(_rule(kind, rule, "全量不得骤减", severity, note, least))
+            found.append(expectation(_ROW_COUNT, rule, least, stated=f"{share:.1%}"))
             found[-1]["meta"]["before"] = before
     return found
 
@@ -227,46 +203,41 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
         """Let a column count that is empty throughout, however few rows there are: then the delivery is of no use."""
         return [{**rule, "meta": {**rule["meta"], "or_empty": True}}]
 
-    def guard(suffix: str, severity: str, notes: str, **bounds: Any) -> Expectation:
+    def guard(suffix: str, level: BatchLevel, *, found: str = "", stated: str = "", **bounds: Any) -> Expectation:
         kind_of = "expect_column_proportion_of_non_null_values_to_be_between"
-        title = f"字段『{element.title}』填充率"
-        rule = _rule(kind_of, f"fill.{column}{suffix}", title, severity, notes, {"column": column} | bounds)
-        if shares and rule["kwargs"]["column"] == column:  # for words only: a fact that a person compares with
+        words = {"place": element.title, "found": found, "stated": stated}
+        rule = expectation(kind_of, f"fill.{column}{suffix}", {"column": column} | bounds, level=level, **words)
+        if shares:  # for words only: a fact that a person compares with
             rule["meta"]["usual"] = median(shares)
         return rule
 
     known = [f for f in recent if column in f.get("fill", {})]
     shares = [float(f["fill"][column]) for f in known]
-    stated = contract.quality.fill.get(element.id)
-    if stated is not None:
-        return always(guard("", "critical", "数据合同 quality.fill 规定的下限", min_value=stated))
+    least = contract.quality.fill.get(element.id)
+    if least is not None:
+        return always(guard("", "critical", min_value=least))
     if source and source.one_of:  # which of them the rows have may change; a row with none of them is told itself
         return []
     # the event of a kind that founds persons is a death: most have none
     event = kind.event_on if kind.founds != "person" else None
     named = {*kind.required, *kind.key, event} - set(kind.key_optional)
     if required or (element.id in named and required is None):
-        return always(guard("", "critical", "必填、主键或事件日期字段至少一半有值", min_value=0.5))
+        return always(guard("", "critical", min_value=0.5))
     usual = median(shares) if len(shares) >= 2 else None
     once = None
     if len(shares) == 1 and shares[0] >= NEARLY_ALL and known[0]["rows"] >= contract.quality.min_rows:
         once = shares[0] if element.id != kind.effective_to_on else None  # ends come later, or never
     found = []
     if (element.id == kind.effective_from_on and not optional) or (usual is not None and usual >= 0.5):
-        note = "起始日期或历来多有值的字段不得整列为空"
-        found.append(guard("", "critical", note, min_value=0, strict_min=True))
-    if element.id in kind.amounts and not optional and usual is None:
-        note = "这类记录都有金额，两成以上没有，多半是导出不全；确实可能没有的，在数据合同中写明 optional"
-        found.append(guard(".amount", "warning", note, column=f"{element.id}_raw", min_value=0.8))
+        found.append(guard("", "critical", min_value=0, strict_min=True))
     if before := usual or once:
-        note = f"最近 {len(shares)} 批填充率的中位数为 {before:.1%}，不得低于其一半"
-        found.append(guard(".history", "warning", note, min_value=round(before / 2, 6)))
+        words = {"found": str(len(shares)), "stated": f"{before:.1%}"}
+        found.append(guard(".history", "warning", min_value=round(before / 2, 6), **words))
     elif not found:
         # an end that has not come yet is the usual case
         open_ended = element.id == kind.effective_to_on or (element.id == kind.event_on and event is None)
-        severity = "info" if optional or open_ended or usual == 0 else "warning"
-        note = "已映射的字段整列为空，多半是导出有误"
-        found.append(guard("", severity, note, min_value=0, strict_min=True))
+        level: BatchLevel = "info" if optional or open_ended or usual == 0 else "warning"
+        found.append(guard("", level, min_value=0, strict_min=True))
     return found
 
 
@@ -276,11 +247,9 @@ def _codes(contract: Contract, kind: Kind) -> list[Expectation]:
     for element in kind.element_list():
         values = code_list(element.codelist) if element.type == "code" and element.codelist else ()
         if element.id in given and values:
-            title, note = f"字段『{element.title}』的代码", f"取值限于代码表 {element.codelist}"
             kwargs = {"column": element.id, "value_set": list(values)}
-            found.append(
-                _rule("expect_column_values_to_be_in_set", f"code.{element.id}", title, "warning", note, kwargs)
-            )
+            kind_of, stated = "expect_column_values_to_be_in_set", element.codelist or ""
+            found.append(expectation(kind_of, f"code.{element.id}", kwargs, place=element.title, stated=stated))
     return found
 
 
@@ -305,17 +274,15 @@ def _keys(contract: Contract, kind: Kind) -> list[Expectation]:
     by_id = {e.id: e for e in kind.element_list()}
     wanted = dict.fromkeys([*who, *(k for k in kind.key if k in given)])
     columns = [element_columns(by_id[e])[0].name for e in wanted if e in by_id]
-    note = "同一主体、同一业务主键在一批中出现多次；内容相同的计为重复，不同的以最后一行为准，其余列入“被取代”表"
     unique, where = "expect_compound_columns_to_be_unique", {"column_list": columns, "mostly": 0.95}
     if len(columns) == 1:
         unique, where = "expect_column_values_to_be_unique", {"column": columns[0], "mostly": 0.95}
-    return [_rule(unique, "duplicate.key", "业务主键重复", "warning", note, where)]
+    return [expectation(unique, "duplicate.key", where)]
 
 
 def _freshness(contract: Contract, kind: Kind) -> list[Expectation]:
     days = contract.quality.freshness_days
     if days is None or kind.event_on is None or kind.event_on not in mapped(contract):
         return []
-    note = f"最新一条记录的事件日期不得早于 {days} 天前（数据合同 quality.freshness_days）"
     limits = {"column": kind.event_on, "min_value": {"$PARAMETER": f"today - {days}"}}
-    return [_rule("expect_column_max_to_be_between", "freshness", "数据新鲜度", "warning", note, limits)]
+    return [expectation("expect_column_max_to_be_between", "freshness", limits, stated=str(days))]

@@ -10,7 +10,7 @@ from math import isqrt
 from typing import Any
 
 from chengxin.contracts.models import Contract
-from chengxin.facts import Finding, StandardBatch
+from chengxin.facts import Doubt, StandardBatch
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import element_columns
 from chengxin.quality.conditions import ident, text_literal
@@ -44,8 +44,8 @@ def needs(contract: Contract, kind: Kind, types: Mapping[str, str], counts: Stan
     return {f"sum.{name}": Listing(asked + text_literal(name)) for name in counts.sums}
 
 
-def findings(found: Mapping[str, Any], counts: StandardBatch, *, is_placed: bool) -> Iterator[Finding]:
-    """Tell of an amount in such a line that no column comes to. An amount that could not be read settles nothing.
+def doubts(found: Mapping[str, Any], counts: StandardBatch, *, is_placed: bool) -> Iterator[Doubt]:
+    """Report an amount in such a line that no column comes to. An amount that could not be read settles nothing.
 
     is_placed: it stands in a line below the columns; a value beside the records of JSON or XML says not of which
     column it is, and is compared where there is but one.
@@ -61,11 +61,7 @@ def findings(found: Mapping[str, Any], counts: StandardBatch, *, is_placed: bool
         agree = sum(any(_same(n, s, int(rows)) for n in (*plain, *grouped)) for s in columns)
         if agree < min(len(columns), len(plain)):
             shown = "、".join(dict.fromkeys(f"{n:,}" for n in grouped or plain))
-            message = (
-                f"“{name}”写明合计 {shown}，而各行金额相加为 {'、'.join(f'{s:,}' for s in columns)} 元："
-                "可能缺少记录，或有金额填错。请与提供部门核对；有误的更正后重报"
-            )
-            yield Finding("sum.total", "warning", message, shown)
+            yield Doubt(rule="sum.total", file=name, stated=shown, found="、".join(f"{s:,}" for s in columns))
 
 
 def _numbers(reading: re.Pattern[str], line: str) -> list[Decimal]:

@@ -1,22 +1,18 @@
 """From GX results and batch counts to findings in words, and from findings to accept, warn or hold."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from chengxin.contracts.models import Contract
-from chengxin.facts import Finding, StandardBatch, VerdictStatus
+from chengxin.facts import BatchLevel, Doubt, Finding, StandardBatch, VerdictStatus
+from chengxin.model.rules import in_words
 from chengxin.quality.scan import RowRef
 
 # observed_value of these is a share or a number of rows, never a value of a row
 _COUNTING = ("proportion", "unique_value_count", "table_")
-#: What is said of a last row without line break, and of a full delivery that is held for it.
-UNENDED = "row.last_unended"
-CUT_OFF = "row.cut_off"
-#: How findings begin that a whole delivery gives rise to, not single rows of it.
-_OF_ALL_ROWS = (
-    "quarantine.share", "volume.", "freshness", "size.", "running.", "repeated.", "crossed.", "rounded.",
-)  # fmt: skip
+#: How rules begin that a whole delivery gives rise to, not single rows of it.
+_OF_ALL_ROWS = ("quarantine.", "volume.", "freshness", "size.", "rounded.")
 _KEPT = (
     "element_count", "unexpected_count", "unexpected_percent", "unexpected_percent_total",
     "unexpected_percent_nonmissing", "missing_count", "missing_percent", "details",
@@ -143,119 +139,59 @@ def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def batch_findings(
+def batch_doubts(
     contract: Contract, counts: StandardBatch, history: Sequence[Mapping[str, Any]] = (), restates: str | None = None
-) -> list[Finding]:
-    """Judge what the counts say: mismatch, empty delivery, a file cut off, share of rows in 疑问数据; an old list.
+) -> list[Doubt]:
+    """Return what the counts of a batch cast doubt on: columns, an empty delivery, the share refused, an old list.
 
-    history: facts of earlier admitted batches, oldest first. restates: see handover.Batch.
+    history: facts of earlier admitted batches, oldest first. restates: see facts.Batch.
     """
     if counts.mismatch is not None:
-        return [Finding("delivery.mismatch", "critical", f"交付与数据合同不符：{counts.mismatch}")]
+        return [Doubt(rule="delivery.mismatch", found=counts.mismatch)]
     if counts.received == 0:
         return [_empty(contract)]
-    return [
-        *_restated(restates),
-        *_unfinished(counts),
-        *_stated(contract, counts),
-        *_looks(counts),
-        *_perhaps_cut(contract, counts, history),
-        *_refused_share(contract, counts.received, counts.quarantined),
-    ]
+    old = [Doubt(rule="delivery.restated", found=restates)] if restates else []
+    refused = _refused_share(contract, counts.received, counts.quarantined)
+    return [*old, *_is_whole(contract, counts, history), *_looks(counts), *refused]
 
 
-def _unfinished(counts: StandardBatch) -> Iterator[Finding]:
-    """Hold a file that says itself that it is one page of a list, an answer that failed, or not written to its end."""
-    if counts.unfinished:
-        told = "、".join(counts.unfinished)
-        yield Finding(
-            "delivery.unfinished",
-            "critical",
-            f"文件在记录之外有 {told}：多半只是接口的一页，没有导完，或是一次失败的应答，不是完整的清单，故暂不采用。"
-            "请向提供部门核实：没有导完的，请其重报；确是全部记录的，用 chengxin release 放行并写明理由",
-        )
-
-
-def _looks(counts: StandardBatch) -> Iterator[Finding]:
-    """Tell of rows that whoever looks at a workbook may take otherwise than they were read, and of rows left out."""
-    if counts.unseen:
-        message = f"{'；'.join(counts.unseen)}，已照常读取。请与提供部门核对：不应报送的，请其删去这些行后重报"
-        yield Finding("rows.unseen", "warning", message)
-    if counts.merged:
-        yield Finding("rows.merged", "info", "；".join(counts.merged))
-    if counts.left:
-        message = (
-            f"文件中另有像是记录的 {'、'.join(counts.left)}，不在合同 file.records 写明的路径，没有读取。"
-            "请与提供部门核对：应当读取的，请其把记录放在同一处后重报；本来不用的，不必处理"
-        )
-        yield Finding("rows.left_out", "warning", message)
-
-
-def _restated(batch_id: str | None) -> Iterator[Finding]:
-    """Hold a full list that may be an old one sent by mistake: it would take back what came since."""
-    if batch_id:
-        yield Finding(
-            "delivery.restated",
-            "critical",
-            f"本次的名单与以前收到的 {batch_id} 一字不差，而其后还收到过内容不同的名单；采用它会撤回其后的变化，"
-            "故暂不采用。请向提供部门核实：误报了旧文件的，不必再报；"
-            "名单确已恢复原样的，用 chengxin release 放行并写明理由",
-            batch_id,
-        )
-
-
-def unended(counts: StandardBatch) -> bool:
-    """Tell whether the last row of a file has no line break."""
-    return f"warning:{UNENDED}" in counts.rules
-
-
-def _stated(contract: Contract, counts: StandardBatch) -> Iterator[Finding]:
-    """Hold what has another number of records than its manifest says, or a full list fewer than its own total."""
-    ask = "请向提供部门核实：没有传完的，请其重报；数字写错的，用 chengxin release 放行并写明理由"
-    for said in counts.stated:
-        read = f"实际读到 {said.read} 条（不计列名、合计和说明）"
-        if said.by == "manifest":
-            message = f"清单写明“{said.file}”有 {said.stated} 条记录，{read}，故暂不采用。{ask}"
-            yield Finding("rows.manifest", "critical", message, str(said.read))
-        elif said.by == "total" and contract.delivery.mode == "full" and said.read < said.stated:
-            message = f"“{said.file}”写明共 {said.stated} 条，{read}，缺少的记录会被撤下，故暂不采用。{ask}"
-            yield Finding("rows.total", "critical", message, str(said.read))
+def _is_whole(contract: Contract, counts: StandardBatch, history: Sequence[Mapping[str, Any]]) -> Iterator[Doubt]:
+    """Ask whether these are all the rows: by what the files state, by their ends, by the delivery before."""
+    is_full = contract.delivery.mode == "full"
+    if counts.unfinished:  # one page of a list, a failed answer, or a file that was not written to its end
+        yield Doubt(rule="delivery.unfinished", stated="、".join(counts.unfinished))
+    for of in counts.stated:
+        if of.by == "manifest":
+            yield Doubt(rule="rows.manifest", file=of.file, stated=of.stated, found=of.read)
         else:
-            count = f"{said.stated} 条" if said.by == "total" else f"{said.stated}（户、人或件）"
-            message = f"“{said.file}”写明共 {count}，{read}。请与提供部门核对是否有缺失"
-            yield Finding("rows.total", "warning", message, str(said.read))
-
-
-def _perhaps_cut(contract: Contract, counts: StandardBatch, history: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    """Hold a full delivery whose last row has no line break, as the one before had, and which has fewer rows.
-
-    Either alone says little: some programs never end the last row, and lists get shorter. An increment is taken with a
-    warning where its last row is torn, or lacks the line break that the one before had.
-    """
-    if contract.delivery.mode != "full":
-        yield from _torn_increment(counts, history)
+            stated = f"{of.stated} 条" if of.by == "total" else f"{of.stated}（户、人或件）"
+            level: BatchLevel = "critical" if of.by == "total" and is_full and of.read < of.stated else "warning"
+            yield Doubt(rule="rows.total", level=level, file=of.file, stated=stated, found=of.read)
+    torn = counts.rules.get("error:row.cut_off", 0)
+    if not is_full and torn:  # a full delivery that breaks off does not get so far
+        yield Doubt(rule="increment.cut_off", found=torn, rows=torn)
+    if not is_unended(counts) or torn:
         return
-    before: Mapping[str, Any] = next((f for f in reversed(history) if f.get("mode") == "full"), {})
+    # Alone it means little: some programs never end the last row, and lists get shorter.
+    before: Mapping[str, Any] = next((f for f in reversed(history) if not is_full or f.get("mode") == "full"), {})
     less = int(before.get("received", 0)) - counts.received
-    if unended(counts) and before.get("unended") is False and less > 0:
-        yield Finding(
-            UNENDED,
-            "critical",
-            f"文件最后一行没有以换行结束（上一次全量的有），并比上一次少 {less} 行：多半没有传完，缺少的记录会被撤下，"
-            "故暂不采用。请向提供部门核实：没有传完的，请其重报；确是完整的，用 chengxin release 放行并写明理由",
-            str(less),
-        )
+    if before.get("unended") is False and (less > 0 or not is_full):
+        yield Doubt(rule="delivery.unended", found=less) if is_full else Doubt(rule="increment.unended")
 
 
-def _torn_increment(counts: StandardBatch, history: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    torn = counts.rules.get(f"error:{CUT_OFF}", 0)
-    after = "已读出的记录照常采用；请提供部门核对是否有缺失，重新报送完整的文件（已采用的不会重复入库）"
-    if torn:
-        message = f"文件在中间断开，最后一条记录不完整，其后的记录没有收到。{after}"
-        yield Finding(CUT_OFF, "warning", message, str(torn), torn)
-    elif unended(counts) and history and history[-1].get("unended") is False:
-        message = f"文件最后一行没有以换行结束（上一次的有）：可能没有传完，最后一个值可能不完整。{after}"
-        yield Finding(UNENDED, "warning", message)
+def is_unended(counts: StandardBatch) -> bool:
+    """Return whether the last row of a file has no line break."""
+    return "warning:row.last_unended" in counts.rules
+
+
+def _looks(counts: StandardBatch) -> Iterator[Doubt]:
+    """Report rows that whoever looks at a workbook may take otherwise than they were read, and rows left out."""
+    if counts.unseen:
+        yield Doubt(rule="rows.unseen", place="；".join(counts.unseen))
+    if counts.merged:
+        yield Doubt(rule="rows.merged", place="；".join(counts.merged))
+    if counts.left:
+        yield Doubt(rule="rows.left_out", place="、".join(counts.left))
 
 
 @dataclass(frozen=True)
@@ -266,8 +202,29 @@ class Answering:
     quarantined: int = 0
 
 
+def findings_of(
+    contract: Contract,
+    counts: StandardBatch,
+    suite: Mapping[str, Any],
+    doubts: Iterable[Doubt],
+    outcomes: Sequence[Outcome],
+    answering: Callable[[], Answering] = Answering,
+) -> list[Finding]:
+    """Turn all that casts doubt on a batch into the findings of its verdict: doubts, then expectations that failed.
+
+    answering: asked where some share is doubtful; rows that answer known refusals do not count in it.
+    """
+    failed = {str(done.rule["meta"]["rule"]) for done in outcomes if done.failed}
+    milder = {f"{rule}.warn" for rule in failed}  # the graver of two bounds on the same covers it
+    found = [in_words(doubt) for doubt in doubts]
+    found += [finding(done) for done in outcomes if done.failed and done.rule["meta"]["rule"] not in milder]
+    if any(is_of_all_rows(f, suite) for f in found):
+        return without_answers(contract, counts, found, suite, answering())
+    return found
+
+
 def is_of_all_rows(found: Finding, suite: Mapping[str, Any]) -> bool:
-    """Tell whether a finding speaks of all rows of a delivery together: of a share, their number, their newest day."""
+    """Return whether a finding is about all rows of a delivery together: a share, their number, their newest day."""
     if found.rule.startswith(_OF_ALL_ROWS):
         return True
     shares = {e["meta"]["rule"] for e in suite["expectations"] if "min_rows" in e["meta"]}
@@ -281,45 +238,40 @@ def without_answers(
     suite: Mapping[str, Any],
     known: Answering,
 ) -> list[Finding]:
-    """Return what is still to be said when rows that answer known refusals are not counted.
+    """Return what is left when rows that answer known refusals are not counted.
 
     A full list is judged as it is: what it does not hold is withdrawn.
     """
     if not known.received or contract.delivery.mode == "full":
         return list(findings)
     others = counts.received - known.received
-    left = [f for f in findings if f.rule != "quarantine.share"]
+    left = [f for f in findings if not f.rule.startswith("quarantine.")]
     if others < contract.quality.min_rows:
         left = [f for f in left if not is_of_all_rows(f, suite)]
-    return left + _refused_share(contract, others, counts.quarantined - known.quarantined)
+    refused = _refused_share(contract, others, counts.quarantined - known.quarantined)
+    return left + [in_words(doubt) for doubt in refused]
 
 
-def _refused_share(contract: Contract, received: int, quarantined: int) -> list[Finding]:
-    """Judge how many rows were refused. Few rows say nothing of a share, but that none of them is usable."""
+def _refused_share(contract: Contract, received: int, quarantined: int) -> list[Doubt]:
+    """Judge how many rows were refused. Few rows mean nothing as a share, unless none of them is usable."""
     if received <= 0:
         return []
     share, limits = quarantined / received, contract.quality.quarantined
-    words, observed = f"疑问数据 {quarantined} 行，占 {share:.1%}", f"{share:.4f}"
     if quarantined == received:
-        message = f"{words}，没有一行可用"
-    elif received < contract.quality.min_rows or share <= limits.warn:
+        return [Doubt(rule="quarantine.all", found=quarantined, rows=quarantined)]
+    if received < contract.quality.min_rows or share <= limits.warn:
         return []
-    elif share > limits.hold:
-        message = f"{words}，高于上限 {limits.hold:.1%}"
-    else:
-        message = f"{words}，高于提醒线 {limits.warn:.1%}"
-        return [Finding("quarantine.share", "warning", message, observed, quarantined)]
-    return [Finding("quarantine.share", "critical", message, observed, quarantined)]
+    level: BatchLevel = "critical" if share > limits.hold else "warning"
+    limit = limits.hold if level == "critical" else limits.warn
+    words = {"place": f"{share:.1%}", "stated": f"{limit:.1%}"}
+    return [Doubt(rule="quarantine.share", level=level, **words, found=quarantined, rows=quarantined)]
 
 
-def _empty(contract: Contract) -> Finding:
-    severity: Literal["critical", "info"] = "info"
-    message = "本次交付没有数据行"
+def _empty(contract: Contract) -> Doubt:
     if contract.delivery.mode == "full":
-        severity, message = "critical", message + "；全量交付为空会撤下全部记录，故暂不采用"
-    elif contract.quality.rows is not None and contract.quality.rows[0] > 0:
-        severity, message = "critical", message + f"，数据合同要求至少 {contract.quality.rows[0]} 行"
-    return Finding("delivery.empty", severity, message, "0")
+        return Doubt(rule="delivery.empty_list", found=0)
+    least = contract.quality.rows[0] if contract.quality.rows is not None else 0
+    return Doubt(rule="delivery.too_few", stated=least, found=0) if least else Doubt(rule="delivery.empty", found=0)
 
 
 def status_of(findings: Iterable[Finding]) -> VerdictStatus:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of, plan_of
-from chengxin.facts import Admission, Finding, Verdict, as_json
+from chengxin.facts import Admission, Doubt, Verdict, as_json
 from chengxin.identity.batch_links import Outcome
 from chengxin.identity.conflicts import name_conflicts, near_duplicates, unmatched_deletions
 from chengxin.identity.conflicts.shared_numbers import told
+from chengxin.model.rules import in_words
 from chengxin.quality import report
 from chengxin.records import protected
 from chengxin.store import atomic
@@ -39,14 +40,15 @@ def noted(
 
     links: the links folders of all revisions of the batch. everything: the journal.
     """
-    found = [
-        *protected.findings(outcome),
+    doubts = [
+        *protected.doubts(outcome),
         *_other_list(contract, before, outcome, everything),
         *_same_number(contract, *told(links)),
         *_alike(contract, *near_duplicates.told(links)),
         *_misnamed(links),
         *_missed(contract, links),
     ]
+    found = [in_words(doubt) for doubt in doubts]
     if not found and len(links) == 1:
         return before
     folder = layout.validation(before.dataset, before.batch_id)
@@ -63,7 +65,7 @@ def noted(
 
 def _other_list(
     contract: Contract, before: Admission, outcome: Outcome, everything: Sequence[Admission]
-) -> list[Finding]:
+) -> list[Doubt]:
     """Say that a full delivery lacks most records of the one before, though it may have as many rows.
 
     It is another list, or its keys are written otherwise.
@@ -73,44 +75,21 @@ def _other_list(
     limit = contract.quality.shrink.hold
     if before.mode != "full" or held < _FEW or limit >= 1 or outcome.withdrawn <= held * limit:
         return []
-    message = (
-        f"全量交付撤下 {outcome.withdrawn} 条记录，上一次全量有 {held} 条：多半不是同一份清单，或关键字段换了写法。"
-        "请与提供部门核实：报错了的，请其重报；确属如此的，不必处理"
-    )
-    return [Finding(OTHER_LIST, "warning", message, str(outcome.withdrawn), outcome.withdrawn)]
+    return [Doubt(rule=OTHER_LIST, stated=held, found=outcome.withdrawn, rows=outcome.withdrawn)]
 
 
-def _misnamed(links: Sequence[Path]) -> list[Finding]:
+def _misnamed(links: Sequence[Path]) -> list[Doubt]:
     """Say how many rows bear a name that their code speaks against."""
     told = Counter(name_conflicts.rows_of(links).values())
     cases = (
-        (
-            name_conflicts.OTHER,
-            MISNAMED,
-            "有 {} 行的统一社会信用代码登记的是一个主体，名称却是主体库中另一主体的：已按代码关联。"
-            "请提供部门对照营业执照核对代码和名称，填错的更正后重报；各行位置见反馈“名称不符”表",
-        ),
-        (
-            name_conflicts.SAME,
-            SAME_NAMED,
-            "有 {} 行的名称和注册号与另一个统一社会信用代码的主体完全相同：两个代码中可能有一个填错，"
-            "均已按代码登记。请提供部门对照营业执照核对代码，填错的更正后重报；各行位置见反馈“名称不符”表",
-        ),
-        (
-            name_conflicts.UNKNOWN,
-            UNKNOWN_NAME,
-            "有 {} 行的名称与所填代码登记的主体的现名、曾用名都不符：可能整行抄错，或代码填成了别人的，已按代码关联。"
-            "请提供部门对照营业执照核对代码和名称，填错的更正后重报；各行位置见反馈“名称不符”表",
-        ),
+        (name_conflicts.OTHER, MISNAMED),
+        (name_conflicts.SAME, SAME_NAMED),
+        (name_conflicts.UNKNOWN, UNKNOWN_NAME),
     )
-    return [
-        Finding(rule, "warning", message.format(told[why]), str(told[why]), told[why])
-        for why, rule, message in cases
-        if told[why]
-    ]
+    return [Doubt(rule=rule, found=told[why], rows=told[why]) for why, rule in cases if told[why]]
 
 
-def _missed(contract: Contract, links: Sequence[Path]) -> list[Finding]:
+def _missed(contract: Contract, links: Sequence[Path]) -> list[Doubt]:
     """Say which deletions found no record, and one that each may mean."""
     rows = unmatched_deletions.rows_of(links)
     if not rows:
@@ -122,30 +101,17 @@ def _missed(contract: Contract, links: Sequence[Path]) -> list[Finding]:
         f"（可能指 {r['other_batch']} 批次 {r['other_file']} 第 {r['other_row']} 行）"
         for r in rows[:_SHOWN]
     ] + ["……"] * (len(rows) > _SHOWN)
-    message = (
-        f"有 {len(rows)} 行删除（数据状态 2）没有找到要删除的记录，该记录仍然有效：{'；'.join(places)}。"
-        f"删除凭主体和关键字段{key}找记录，这些行的关键字段为空，或与原记录不同。请提供部门按原记录填写后重报这些删除"
-    )
-    return [Finding(MISSED, "warning", message, str(len(rows)), len(rows))]
+    return [Doubt(rule=MISSED, place="；".join(places), stated=key, found=len(rows), rows=len(rows))]
 
 
-def _alike(contract: Contract, rows: int, exchanged: int) -> list[Finding]:
+def _alike(contract: Contract, rows: int, exchanged: int) -> list[Doubt]:
     """Say that rows made second records of what is held already: written otherwise, or with exchanged roles."""
     found, twins = [], rows - exchanged
     if twins:
-        message = (
-            f"有 {twins} 行与另一条记录（此前收到的、其他渠道报送的，或本批中的）主体、日期和号码相同，只是补零、标点、"
-            "机关写法或主键不同：多半是同一条记录换了写法，现两条都保留。请提供部门统一写法；确属重复的，"
-            "将多出的一条以数据状态 2（删除）报送一次；各行与另一条的位置见反馈“主键相同”表"
-        )
-        found.append(Finding(TWIN, "warning", message, str(twins), twins))
+        found.append(Doubt(rule=TWIN, found=twins, rows=twins))
     if exchanged:
         one, other = (role.title for role in kind_of(contract).roles.values())
-        message = (
-            f"有 {exchanged} 行与此前收到的记录号码相同，而{one}与{other}对调：多半是两栏填反，现两条都保留。"
-            "请提供部门核对；填反的一条以数据状态 2（删除）报送一次；各行与另一条的位置见反馈“主键相同”表"
-        )
-        found.append(Finding(EXCHANGED, "warning", message, str(exchanged), exchanged))
+        found.append(Doubt(rule=EXCHANGED, place=one, stated=other, found=exchanged, rows=exchanged))
     return found
 
 
@@ -156,25 +122,11 @@ def number_of(contract: Contract) -> str:
     return next((headers[e] for e in wanted if e in headers), "")
 
 
-def _same_number(contract: Contract, one: int, other: int) -> list[Finding]:
+def _same_number(contract: Contract, one: int, other: int) -> list[Doubt]:
     """Say that rows bear the source's number of other records: of the same subject (one), of another one (other)."""
     header = number_of(contract)
     if contract.delivery.versions_by == "key":
         rows = one + other
-        message = (
-            f"有 {rows} 行的“{header}”与另一条记录（此前收到的，或本批中的）相同，而主体或关键字段不同："
-            "两条都保留，未作取代。属于更正的，请提供部门将错误的一条以数据状态 2（删除）"
-            "报送一次；各行与另一条的位置见反馈“主键相同”表"
-        )
-        return [Finding(BESIDE, "warning", message, str(rows), rows)] if rows else []
-    found = []
-    if one:
-        message = f"有 {one} 行按“{header}”取代了关键字段不同的原记录，各行与原记录的位置见反馈“主键相同”表"
-        found.append(Finding(REPLACED, "info", message, str(one), one))
-    if other:
-        message = (
-            f"有 {other} 行的“{header}”原属另一主体的记录，已按数据合同取代原记录；不是更正而是主键挪作他用的，"
-            "请提供部门换用新的主键重报，并重报原记录（见反馈“主键相同”表）"
-        )
-        found.append(Finding(REUSED, "warning", message, str(other), other))
-    return found
+        return [Doubt(rule=BESIDE, place=header, found=rows, rows=rows)] if rows else []
+    found = [(REPLACED, one), (REUSED, other)]
+    return [Doubt(rule=rule, place=header, found=rows, rows=rows) for rule, rows in found if rows]

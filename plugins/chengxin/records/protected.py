@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from chengxin.contracts.models import Contract
 from chengxin.engine.session import Connection, parquet
-from chengxin.facts import Admission, Finding
+from chengxin.facts import Admission, Doubt
 from chengxin.identity.batch_links import Outcome
 from chengxin.identity.by_code import CODES
 from chengxin.identity.record_keys import RECORD_ID
@@ -144,18 +144,12 @@ class Sparing:
         return f"({' OR '.join(said)})" if said else "false"
 
 
-def findings(outcome: Outcome) -> list[Finding]:
-    """Say what was not withdrawn, and why."""
+def doubts(outcome: Outcome) -> list[Doubt]:
+    """Report what was not withdrawn, and why."""
     found = []
     if outcome.withheld:
-        message = (
-            f"全量报送中有 {outcome.unnamed} 行被拒收，认不出是哪条记录；本次没有的原有记录共 {outcome.withheld} 条，"
-            "可能就是其中的，故都未撤下。更正后，随下一期没有此类行的全量报送撤下"
-        )
-        found.append(Finding(WITHHELD, "warning", message, str(outcome.withheld), outcome.unnamed))
+        rows = outcome.unnamed
+        found.append(Doubt(rule=WITHHELD, stated=rows, found=outcome.withheld, rows=rows))
     if outcome.spared:
-        message = (
-            f"本次拒收或待关联的行所指的原有记录共 {outcome.spared} 条，保留上一次的内容，未撤下；更正后以更正的为准"
-        )
-        found.append(Finding(SPARED, "info", message, str(outcome.spared)))
+        found.append(Doubt(rule=SPARED, found=outcome.spared))
     return found

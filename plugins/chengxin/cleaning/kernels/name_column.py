@@ -9,7 +9,6 @@ from chengxin.cleaning.kernels.names import (
     NUMBER_WITHIN,
     and_others,
     doubtful_names,
-    forms_of_address,
     marked_names,
     numbered_names,
     several_names,
@@ -59,7 +58,6 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
             values = without(values, rows_with)
         findings.add("name.several", np.union1d(several_names(values, marked), and_others(values)))
         findings.add("name.numbered", numbered_names(values))
-        findings.add("name.address", forms_of_address(values))
         findings.add("name.masked", masked_names(values))
     return Cleaned(values, findings.issues())
 

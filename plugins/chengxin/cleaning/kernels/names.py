@@ -68,11 +68,6 @@ _SEVERAL = (
 
 _COUNTED = np.zeros(256, np.bool_)
 _COUNTED[[c.encode()[-1] for c in "家户人名个等"]] = True
-_TITLES = ("经理", "主任", "先生", "女士", "老板", "老师", "师傅", "董事长")
-_TITLED = np.zeros(256, np.bool_)
-_TITLED[[title.encode()[-1] for title in (*_TITLES, "总")]] = True
-_ADDRESS = rf"^\p{{Han}}(?:总|\p{{Han}}?(?:{'|'.join(_TITLES)}))$"
-_LONGEST = 15  # bytes, of such a form of address
 _AND_OTHERS = _BODY + r"[)）]?等(?:[0-9一二三四五六七八九十两百]+[家户人名个])?$"
 _NUMBERED = r"^(?:[0-9]{1,4}[.、．)）]|[(（][0-9]{1,3}[)）]|[①-⑳])\s*\p{Han}|^[0-9]{1,3}\s+\p{Han}{6}"
 
@@ -122,13 +117,6 @@ def numbered_names(values: pa.StringArray) -> Rows:
         (((head - np.uint8(0x30)) < 10) | (head == 0x28) | (head == 0xE2) | (head == 0xEF)) & valid(values)
     )
     return led[matches(take(values, led), _NUMBERED)] if len(led) else led
-
-
-def forms_of_address(values: pa.StringArray) -> Rows:
-    """Return the rows that hold a form of address, 张总, and no name."""
-    is_short = np.diff(parts(values)[0]) <= _LONGEST
-    rows: Rows = np.flatnonzero(_TITLED[tails(values)] & is_short & valid(values))
-    return rows[matches(take(values, rows), _ADDRESS)] if len(rows) else rows
 
 
 def with_long_numbers(values: pa.StringArray) -> Rows:

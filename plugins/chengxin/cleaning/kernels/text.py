@@ -13,7 +13,6 @@ from chengxin.cleaning.kernels.markup import coded
 from chengxin.cleaning.kernels.placeholders import lost_values
 from chengxin.cleaning.kernels.result import Cleaned, CleanOptions, Findings
 from chengxin.cleaning.kernels.survey import BLOCK, Survey, survey
-from chengxin.cleaning.kernels.truncation import cut_texts
 from chengxin.model.identifiers import EXCEL_PREFIX, NULL_TOKENS, narrow
 from chengxin.parsing.buffers import (
     Bytes,
@@ -56,6 +55,7 @@ _INCHES = r"((?:^|[^0-9A-Za-z.])[0-9]{1,3}(?:\.[0-9]+)?)\""
 _PARTED = re.compile(r"[0-9.,]\s+[0-9.,]")
 _HIDDEN = r"\p{Han}\?+\p{Han}|\?{2,}[\p{Han}，。、；]"
 _QUESTION = r"[吗呢么谁哪何几否怎]|为什|多少|是不是|能不能"
+_POINTS = r".(?:\.{3,}|…)$"
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
 
 
@@ -273,8 +273,15 @@ def clean_text(raw: pa.Array, options: CleanOptions) -> Cleaned:
     prepared.findings.add("text.question_mark", _questioned(values, asked))
     prepared.findings.add("text.half_quoted", _half_quoted(values, quoted))
     prepared.findings.add("text.coded", coded(values, angled, escaped))
-    prepared.findings.add("text.cut", cut_texts(values))
+    prepared.findings.add("text.cut", _ending_in_points(values))
     return Cleaned(values, prepared.findings.issues())
+
+
+def _ending_in_points(values: pa.StringArray) -> Rows:
+    """Return the rows whose text ends with three points or more: whoever exported it left out the rest."""
+    last = tails(values)
+    rows: Rows = np.flatnonzero(((last == 0x2E) | (last == 0xA6)) & valid(values))
+    return rows[matches(take(values, rows), _POINTS)] if len(rows) else rows
 
 
 def _rows_with(values: pa.StringArray, *signs: int) -> list[Rows]:

@@ -1,21 +1,21 @@
 """What is checked once all columns of a chunk are cleaned: each check sees the rows whole, and refuses or warns."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.cleaning.agreement import born_otherwise, other_subjects, slipped
+from chengxin.cleaning.agreement import other_subjects, slipped
 from chengxin.cleaning.columns import CODES, Columns
-from chengxin.cleaning.kernels import abroad
-from chengxin.cleaning.odd_numbers import serial_days, utc_midnights
-from chengxin.cleaning.row_checks.days import ancient, filled_down
-from chengxin.cleaning.row_checks.fines import in_other_unit
+from chengxin.cleaning.odd_numbers import serial_days
+from chengxin.cleaning.row_checks.declared import check_declared
 from chengxin.cleaning.row_checks.roles import both_roles
 from chengxin.cleaning.stated.units import units_beside
 from chengxin.contracts.plan import ColumnPlan
 from chengxin.errors import DeliveryMismatch
 from chengxin.model.schema import element_columns
-from chengxin.parsing.buffers import as_mask, as_strings, booleans, take, valid, without
+from chengxin.parsing.buffers import as_mask, as_strings, take, valid
 from chengxin.parsing.shapes import UnitRows
 from chengxin.parsing.truncation import as_others, perhaps_cut
 from chengxin.parsing.workbooks.sheets import ROWS_PER_SHEET
@@ -23,45 +23,12 @@ from chengxin.parsing.workbooks.sheets import ROWS_PER_SHEET
 UNIT_BESIDE, UNIT_SHOWN = "money.unit_beside", "money.unit_shown"
 _TELLING = frozenset({*CODES, "date", "instant", "document_no"})
 _NAME = 5  # characters of a name that is no word above a column
-BIRTHS = ("born_on",)  # days that may lie long ago
 
 
 def check_rows(work: Columns) -> None:
     """Apply all checks; the order matters where one drops a value that another would judge."""
-    for check in (
-        _check_units,
-        _apply_currency,
-        _check_fines,
-        _check_places,
-        _check_codes,
-        _check_roles,
-        _check_identity,
-        _check_shifted,
-        _check_dates,
-        _check_written_days,
-        _check_end,
-        _check_torn,
-    ):
+    for check in CHECKS:
         check(work)
-
-
-def _apply_currency(work: Columns) -> None:
-    """Let a currency column speak for amounts that name none: a foreign amount is no amount in yuan."""
-    currency = work.values.get("currency_code")
-    if currency is None:
-        return
-    foreign = pc.fill_null(pc.not_equal(currency, "CNY"), False)
-    for column in work.plan.columns:
-        if column.element.type != "money":
-            continue
-        amount, code = f"{column.element.id}_yuan", f"{column.element.id}_currency_code"
-        hits = pc.and_(foreign, pc.fill_null(pc.equal(work.values[code], "CNY"), False))
-        if pc.any(hits).as_py():
-            work.values[amount] = pc.if_else(hits, pa.scalar(None, work.values[amount].type), work.values[amount])
-            work.values[code] = pc.if_else(hits, currency, work.values[code])
-            work.log.add(
-                "money.foreign_currency", as_mask(hits), column.element.id, work.source(column), work.raw(column)
-            )
 
 
 def _check_units(work: Columns) -> None:
@@ -110,29 +77,6 @@ def _records(work: Columns) -> np.ndarray:
         elif column.element.type == "name":
             found |= as_mask(pc.greater_equal(pc.utf8_length(values), _NAME))
     return found
-
-
-def _check_fines(work: Columns) -> None:
-    """Drop amounts that are 10,000 times what the text of the penalty says, or a 10,000th."""
-    sources = {c.element.id: work.source(c) for c in work.plan.columns}
-    for element, hits in in_other_unit(work.values):
-        name = f"{element}_yuan"
-        amounts = work.values[name]
-        work.values[name] = pc.if_else(booleans(hits), pa.scalar(None, amounts.type), amounts)
-        raw = work.values[f"{element}_raw"]
-        work.log.add("money.unit_differs", hits, element, sources[element], raw)
-
-
-def _check_places(work: Columns) -> None:
-    """Drop Hunan codes that were read from a bare name where the record itself points to another province."""
-    column = next((c for c in work.plan.columns if c.element.id == "region_code" and c.constant is None), None)
-    if column is None:
-        return
-    raw = work.raw(column)
-    hits = abroad(raw, work.values["region_code"], work.values.get("province_name"), work.values.get("uscc"))
-    if hits.any():
-        work.values["region_code"] = without(work.values["region_code"], hits)
-        work.log.add("region.elsewhere", hits, column.element.id, work.source(column), raw)
 
 
 def _check_codes(work: Columns) -> None:
@@ -190,42 +134,15 @@ def _check_shifted(work: Columns) -> None:
     work.refused |= hits
 
 
-def _check_dates(work: Columns) -> None:
-    """Warn where a period ends before it begins, an event lies in the future, or birthdays differ."""
-    kind = work.plan.kind
-    none = pa.nulls(work.rows, pa.string())
-    start, end = work.values.get(kind.effective_from_on or ""), work.values.get(kind.effective_to_on or "")
-    if start is not None and end is not None:
-        work.log.add("dates.order", as_mask(pc.less(end, start)), str(kind.effective_to_on), "", none)
-    event = work.values.get(kind.event_on or "")
-    if event is not None and pa.types.is_date32(event.type):
-        future = as_mask(pc.greater(event, pa.scalar(work.today, pa.date32())))
-        work.log.add("dates.future", future, str(kind.event_on), "", none)
-        work.log.add("dates.filled_down", filled_down(event), str(kind.event_on), "", none)
-    for column in work.plan.columns:
-        if column.element.type == "date" and column.element.id not in BIRTHS:
-            early = ancient(work.values[column.element.id])
-            if early is not None:
-                work.log.add("dates.ancient", early, column.element.id, work.source(column), none)
-    born, number = work.values.get("born_on"), work.values.get(kind.roles["subject"].identity.get("person_doc", ""))
-    if born is not None and number is not None:
-        work.log.add("person.born_differs", born_otherwise(born, number), "born_on", "", none)
-
-
 def _check_written_days(work: Columns) -> None:
-    """Warn of day numbers of a spreadsheet where days written out make them doubtful, and of days in UTC."""
-    columns = [c for c in work.plan.columns if c.element.type == "date" and c.constant is None]
-    raw = {c.element.id: work.raw(c) for c in columns}
-    for column in columns:
-        in_utc = utc_midnights(as_strings(raw[column.element.id]))
-        work.log.add("date.utc", in_utc, column.element.id, work.source(column), raw[column.element.id])
-    if work.chunk.dated:  # a workbook says itself what its days are
+    """Warn of day numbers of a spreadsheet where days written out make them doubtful."""
+    if work.chunk.dated:  # a workbook shows itself what its days are
         return
-    doubtful = serial_days(raw, {c.element.id: work.values[c.element.id] for c in columns})
-    for column in columns:
-        if column.date_form != "excel" and column.element.id in doubtful:
-            hits = doubtful[column.element.id]
-            work.log.add("date.serial", hits, column.element.id, work.source(column), raw[column.element.id])
+    for column in work.plan.columns:
+        if column.element.type == "date" and column.constant is None and column.date_form != "excel":
+            raw = work.raw(column)
+            hits = serial_days(as_strings(raw), work.values[column.element.id])
+            work.log.add("date.serial", hits, column.element.id, work.source(column), raw)
 
 
 def _check_end(work: Columns) -> None:
@@ -253,3 +170,16 @@ def _check_torn(work: Columns) -> None:
             hits[row] = perhaps_cut(column.element.type, raw[row].as_py()) and not (is_last and as_others(raw))
         work.log.add("value.beside_torn", hits, column.element.id, work.source(column), raw, refuses=True)
         work.refused |= hits
+
+
+CHECKS: tuple[Callable[[Columns], None], ...] = (
+    _check_units,
+    check_declared,
+    _check_codes,
+    _check_roles,
+    _check_identity,
+    _check_shifted,
+    _check_written_days,
+    _check_end,
+    _check_torn,
+)

@@ -11,6 +11,9 @@ from typing import Any
 import yaml
 
 from chengxin import language
+from chengxin.model.english import texts
+
+language.add(texts)
 
 
 @cache

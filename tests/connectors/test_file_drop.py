@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from chengxin.connectors import connector_for, options_problem
-from chengxin.connectors.files.drop import FileDrop, file_delivery
+from chengxin.connectors.files.connector import FileDrop
+from chengxin.connectors.files.drop import file_delivery
 from chengxin.errors import ContractError, DeliveryCorrupt, SourceUnavailable
 
 DAY = 1_790_000_000

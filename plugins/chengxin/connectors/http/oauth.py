@@ -15,7 +15,8 @@ def bare_session(connection: str, auth: Auth | None, base: str) -> requests.Sess
         return requests.Session()
     key, secret = environment_secret(connection, "KEY"), environment_secret(connection, "SECRET")
     endpoint = optional_secret(connection, "TOKEN_URL") or f"{base}oauth/token"
-    session: requests.Session = OAuth2Session(key, secret, scope=auth.scope or None, token_endpoint=endpoint)
+    # No leeway of its own: `authorise` renews a token a minute before it runs out, also one that lives for less.
+    session: requests.Session = OAuth2Session(key, secret, scope=auth.scope or None, token_endpoint=endpoint, leeway=0)
     return session
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import requests
+from authlib.integrations.base_client import OAuthError
 from pydantic import Field
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 from urllib3 import encode_multipart_formdata
@@ -180,7 +181,7 @@ class HttpSession:
             raise TryAgainError(
                 SourceUnavailable(f"接口“{self._label}”在 {self._options.timeout_seconds:g} 秒内没有回应")
             ) from None
-        except (requests.exceptions.RequestException, OSError) as error:
+        except (requests.exceptions.RequestException, OSError, OAuthError) as error:  # a token may run out on its way
             shown = f"{masked(self._base)}，{type(error).__name__}"
             raise TryAgainError(SourceUnavailable(f"无法连接接口“{self._label}”（{shown}）")) from None
         raise SourceUnavailable(f"接口“{self._label}”重定向次数过多")

@@ -15,6 +15,7 @@ from servers import Answer, Api, Asked, rows_answer
 
 CLOCK = Clock(datetime(2026, 11, 23, 8, tzinfo=UTC))
 FAST = {"backoff_seconds": 0.01, "attempts": 3, "timeout_seconds": 1}
+PAGES = {"page_size": 10, "first_page": 1}
 ROWS = [{"id": n, "纳税人名称": f"湖南示例{n}有限公司", "余额": f"{n}.50"} for n in range(25)]
 
 
@@ -32,7 +33,14 @@ class Desk:
         return server
 
     def contract(self, mode: str = "full", file: dict[str, Any] | None = None, **options: Any) -> Contract:
-        fixed = {"connection": "tax_api", "path": "arrears", "page_size": 10, "total": "data.total", **FAST}
+        fixed = {
+            "connection": "tax_api",
+            "path": "arrears",
+            "page_size": 10,
+            "first_page": 1,
+            "total": "data.total",
+            **FAST,
+        }
         return self._make("http_api", mode, file or {"format": "json", "records": "data.rows"}, **fixed | options)
 
     def pull(self, contract: Contract) -> list[Batch]:

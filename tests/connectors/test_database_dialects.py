@@ -49,13 +49,14 @@ def staging(request, tmp_path, monkeypatch):
             row = {"键": key, "时间": value, "金额": Decimal("12.50"), "日期": date(2026, 9, 5)}
             connection.execute(table.insert(), row)
 
-    yield add
+    yield add, "epoch_s" if isinstance(request.param, sqlalchemy.BigInteger) else "time"
     engine.dispose()
 
 
 @pytest.mark.filterwarnings("ignore:Dialect .* does .not. support Decimal")
 def test_another_dialect_is_pulled_like_the_known_ones(staging, make_contract, settings):
-    options = {"connection": "staging", "table": "staging", "key": "键", "watermark": "时间"}
+    add, form = staging
+    options = {"connection": "staging", "table": "staging", "key": "键", "watermark": "时间", "watermark_form": form}
     contract = make_contract("database", "incremental", **options)
 
     def pull():
@@ -65,14 +66,14 @@ def test_another_dialect_is_pulled_like_the_known_ones(staging, make_contract, s
         lines = landing.payload(Home(settings, CLOCK), batch)[0].read_text("utf-8").splitlines()
         return [line.split(",") for line in lines]
 
-    staging("a", "2026-11-01 08:00:00")
-    staging("b", "2026-11-03 08:00:00")
+    add("a", "2026-11-01 08:00:00")
+    add("b", "2026-11-03 08:00:00")
     header, first, second = pull()
     assert header == ["键", "时间", "金额", "日期"]
     assert (first[0], first[2], first[3]) == ('"a"', '"12.50"', '"2026-09-05"') and second[0] == '"b"'
     assert landing.offered(Home(settings, CLOCK), contract) == []
-    staging("late", "2026-11-03 07:30:00")
+    add("late", "2026-11-03 07:30:00")
     assert [row[0] for row in pull()[1:]] == ['"late"', '"b"']
-    staging("c", "2026-11-04 08:00:00")
+    add("c", "2026-11-04 08:00:00")
     assert [row[0] for row in pull()[1:]] == ['"late"', '"b"', '"c"']
     assert landing.offered(Home(settings, CLOCK), contract) == []

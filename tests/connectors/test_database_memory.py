@@ -15,14 +15,14 @@ pytestmark = pytest.mark.server
 PULL = """
 import re, sys
 from pathlib import Path
-from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
+from chengxin.home import Home
 from chengxin.settings import Settings
 contract = Contract.model_validate_json(Path(sys.argv[1]).read_bytes())
-settings = Settings(home=Path(sys.argv[2]))
-for delivery in landing.offered(contract, settings):
-    landing.land(contract, delivery, settings, Clock())
+home = Home(Settings(home=Path(sys.argv[2])))
+for delivery in landing.offered(home, contract):
+    landing.land(home, contract, delivery)
 # of this program alone: what getrusage tells begins with the process that forked it
 print(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
 """

@@ -1,4 +1,4 @@
-"""What a pull sees and when: rows committed late, watermarks in every spelling, tables that change overnight."""
+"""What a pull sees and when: rows committed late, watermarks of every form, tables that change overnight."""
 
 from datetime import UTC, datetime
 
@@ -7,29 +7,22 @@ import sqlalchemy
 
 from chengxin.clock import Clock
 from chengxin.connectors import landing
-from chengxin.connectors.database.watermark import moment_of, scale_of
 from chengxin.errors import ContractError
 from chengxin.home import Home
 
 CLOCK = Clock(datetime(2026, 11, 23, 8, tzinfo=UTC))
-SPELLINGS = [
-    ("2026-11-01 08:00:00", "20261101080000"),
-    ("2026-11-01T08:00:00.250", "20261101080000"),
-    ("2026/11/1 8:05", "20261101080500"),
-    ("2026年11月1日", "20261101000000"),
-    ("2026.11.2", "20261102000000"),
-    ("20261103", "20261103000000"),
-    ("202611030930", "20261103093000"),
-    ("20261103093015", "20261103093015"),
-    ("1793664000000", "20261103080000"),
-    ("1793664000", "20261103080000"),
-    (" 2026-11-04 09:00:00 ", "20261104090000"),
-    ("2026-11-04T01:00:00Z", "20261104090000"),
-    ("2026-11-04 01:00:00.25+00", "20261104090000"),
-    ("2026-11-04T09:00:00+08:00", "20261104090000"),
-    ("2026-11-03 19:30:00-0530", "20261104090000"),
-    ("2026-12-31T20:00:00Z", "20270101040000"),
-]
+#: form, type of the column, watermarks in the order of time; the first two lie within the hour before the third.
+FORMS = [
+    ("time", "TEXT", ["2026-11-01 08:00:00", "2026-11-01T08:30:00.250", "2026-11-01 08:40:00", "2026-11-02 09:00:00"]),
+    ("time", "TIMESTAMP", ["2026-11-01 08:00:00", "2026-11-01 08:30:00", "2026-11-01 08:40:00", "2026-11-02 09:00:00"]),
+    ("date", "VARCHAR(255)", ["2026-11-01", "2026-11-01", "2026-11-01", "2026-11-03"]),
+    ("date", "DATE", ["2026-11-01", "2026-11-01", "2026-11-01", "2026-11-03"]),
+    ("digits", "VARCHAR(255)", ["20261101080000", "20261101083000", "20261101084000", "20261102090000"]),
+    ("digits", "BIGINT", [20261101080000, 20261101083000, 20261101084000, 20261102090000]),
+    ("epoch_s", "VARCHAR(255)", ["1793491200", "1793493000", "1793493600", "1793581200"]),
+    ("epoch_s", "BIGINT", [1793491200, 1793493000, 1793493600, 1793581200]),
+    ("epoch_ms", "BIGINT", [1793491200000, 1793493000000, 1793493600250, 1793581200000]),
+]  # fmt: skip
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
@@ -109,7 +102,7 @@ def test_a_row_whose_transaction_ends_late_is_not_missed(engine, pull, kind):
     assert pull() is None
 
 
-@pytest.mark.parametrize("at", ["2026-11-02 07:00:00", "2026-10-02"])
+@pytest.mark.parametrize("at", ["2026-11-02 07:00:00", "2026-10-02 00:00:00"])
 def test_rows_that_appear_further_back_than_the_overlap_are_pulled_with_all_others(engine, pull, at):
     adding(engine, ("a", "2026-11-01 08:00:00"), ("b", "2026-11-02 08:30:00"))
     assert pull() == ["a", "b"]
@@ -129,33 +122,56 @@ def test_rows_that_appear_further_back_than_the_overlap_are_pulled_with_all_othe
     assert pull() == ["c", "d"]
 
 
-def test_texts_with_offsets_are_placed_by_the_time_they_mean(engine, pull):
-    adding(engine, ("a", "2026-11-01T18:00:00+08:00"), ("b", "2026-11-01 18:30:00+0800"))
-    assert {*pull()} == {"a", "b"}
-    adding(engine, ("c", "2026-11-01T11:00:00.5Z"), ("d", "2026-11-01 13:00:00-05:30"))
-    assert {*pull()} == {"a", "b", "c", "d"}  # 19:00, and 02:30 of the next day
-    adding(engine, ("e", "2026-11-02T02:40:00"))
-    assert {*pull()} == {"d", "e"}
+@pytest.mark.parametrize(("form", "kind", "at"), FORMS, ids=[f"{form}-{kind}" for form, kind, _ in FORMS])
+def test_each_form_goes_on_from_its_overlap(engine, pull, form, kind, at):
+    make(engine, kind)
+    adding(engine, ("a", at[0]), ("c", at[2]))
+    assert pull(watermark_form=form) == ["a", "c"]
+    assert pull(watermark_form=form) is None
+    adding(engine, ("b", at[1]))  # committed late
+    assert {*pull(watermark_form=form)} == {"a", "b", "c"}
+    assert pull(watermark_form=form) is None
+    adding(engine, ("d", at[3]))
+    assert {*pull(watermark_form=form)} == {"a", "b", "c", "d"}
+    assert pull(watermark_form=form) is None
+    changing(engine, "a", at[3])
+    assert {*pull(watermark_form=form)} == {"a", "d"}
 
 
-def test_every_spelling_of_a_time_is_placed_alike(engine):
-    adding(engine, *((text, text) for text, _ in SPELLINGS))
-    with engine.connect() as connection:
-        table = sqlalchemy.Table("前置 (表)", sqlalchemy.MetaData(), autoload_with=connection)
-        scale = scale_of(connection, table, table.c["时间"], CLOCK.now())
-        found = connection.execute(sqlalchemy.select(table.c["主键"], scale.value).select_from(scale.source)).all()
-    assert dict(map(tuple, found)) == dict(SPELLINGS)
-    assert {text: moment_of(text) for text, _ in SPELLINGS} == dict(SPELLINGS)
+@pytest.mark.parametrize("kind", ["VARCHAR(255)", "INTEGER"])
+def test_a_form_that_the_column_cannot_have_is_refused(engine, pull, kind):
+    make(engine, kind)
+    with pytest.raises(ContractError, match="声明 watermark_form"):
+        pull(watermark_form="counter" if kind != "INTEGER" else "time")
 
 
-def test_texts_in_several_spellings_are_pulled_in_the_order_of_time(engine, pull):
-    adding(engine, ("a", "2026/10/9 08:00"), ("b", "2026-10-30 08:00:00"))
-    assert set(pull()) == {"a", "b"}
-    adding(engine, ("c", "20261031"), ("d", "2026年11月1日 9:00"))
-    assert set(pull()) == {"b", "c", "d"}
+@pytest.mark.parametrize(
+    "at",
+    ["2026-11-01T11:00:00.5Z", "2026-11-01 11:00:00+08:00", "2026/11/1 8:05", "2026年11月1日", "20261103", "2026-11-03",
+     "2026-11-03 01:00:00 PM", "2026-11-03 下午 1:00:00", " 2026-11-03 01:00:00", "2026-11-03 01:00:00.x"],
+)  # fmt: skip
+def test_a_text_of_another_form_has_no_place_and_no_row_is_missed(engine, pull, at):
+    adding(engine, ("a", "2026-11-01 08:00:00"), ("b", "2026-11-03 11:30:00"))
+    assert pull() == ["a", "b"]
+    adding(engine, ("x", at))
+    assert {*pull()} == {"b", "x"}
     assert pull() is None
-    adding(engine, ("e", "2026-11-01 10:00:00"))
-    assert set(pull()) == {"d", "e"}
+    adding(engine, ("c", "2026-11-04 11:30:00"))
+    assert {*pull()} == {"b", "c", "x"}
+
+
+def test_a_late_row_that_no_count_shows_comes_with_the_next_whole_pull(engine, pull, monkeypatch):
+    adding(engine, ("a", "2026-11-01 08:00:00"), ("b", "2026-11-01 09:00:00"), ("c", "2026-11-03 08:00:00"))
+    assert pull() == ["a", "b", "c"]
+    adding(engine, ("late", "2026-11-01 08:30:00"))
+    changing(engine, "a", "2026-11-03 09:00:00")  # one came, one left
+    assert {*pull()} == {"a", "c"}
+    monkeypatch.setenv("CHENGXIN_NOW", "2026-12-24T08:00:00+00:00")
+    assert pull() is None  # nothing has changed that a pull would show
+    adding(engine, ("d", "2026-12-23 08:00:00"))
+    assert {*pull()} == {"late", "b", "c", "a", "d"}
+    adding(engine, ("e", "2026-12-23 09:00:00"))
+    assert pull() == ["d", "e"]
 
 
 def test_rows_that_say_no_time_are_asked_for_always_and_move_nothing(engine, pull):
@@ -169,32 +185,13 @@ def test_rows_that_say_no_time_are_asked_for_always_and_move_nothing(engine, pul
     assert pull() is None
 
 
-@pytest.mark.parametrize("at", ["2026-11-03 01:00:00 PM", "2026/11/3 下午 1:00:00", "2026-11-03 1:00 p.m."])
-def test_hours_of_a_half_day_clock_are_no_place_and_no_row_is_missed(engine, pull, at):
-    adding(engine, ("a", "2026-11-03 11:30:00"))
-    assert pull() == ["a"]
-    adding(engine, ("b", at))
-    assert set(pull()) == {"a", "b"}
-    assert moment_of(at) is None
-
-
-def test_a_day_without_a_time_among_times_may_be_any_time_of_that_day(engine, pull):
-    adding(engine, ("a", "2026-11-02 23:30:00"), ("b", "2026-11-03 11:30:00"))
-    assert pull() == ["a", "b"]
-    adding(engine, ("c", "2026-11-03"), ("d", "2026-11-02"))
-    assert set(pull()) == {"a", "b", "c", "d"}  # the day before is further back than the last pull began
-    adding(engine, ("e", "2026-11-03"))
-    assert set(pull()) == {"b", "c", "e"}
-    assert pull() is None
-
-
 def test_a_counter_is_a_watermark_too(engine, pull):
     make(engine, "INTEGER")
     adding(engine, ("a", 1), ("b", 2))
-    assert pull() == ["a", "b"]
-    assert pull() is None
+    assert pull(watermark_form="counter") == ["a", "b"]
+    assert pull(watermark_form="counter") is None
     adding(engine, ("c", 3))
-    assert pull() == ["b", "c"]
+    assert pull(watermark_form="counter") == ["b", "c"]
 
 
 def test_a_watermark_that_changes_its_type_goes_on(engine, pull):

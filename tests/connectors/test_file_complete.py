@@ -11,7 +11,7 @@ from test_file_drop import DAY, drop
 
 from chengxin.clock import Clock
 from chengxin.connectors import landing
-from chengxin.connectors.files.completeness import read_manifest
+from chengxin.connectors.files.manifest import read_manifest
 from chengxin.errors import DeliveryCorrupt
 from chengxin.home import Home
 from chengxin.settings import Limits, Settings

@@ -8,7 +8,8 @@ import pytest
 
 from chengxin.clock import Clock
 from chengxin.connectors import connector_for, options_problem
-from chengxin.connectors.files.drop import FileDrop, file_delivery
+from chengxin.connectors.files.connector import FileDrop
+from chengxin.connectors.files.drop import file_delivery
 from chengxin.errors import ContractError, DeliveryCorrupt, SourceUnavailable
 from chengxin.home import Home
 

@@ -10,7 +10,7 @@ import pytest
 
 from chengxin.clock import Clock
 from chengxin.connectors import landing
-from chengxin.connectors.files.drop import FileDrop
+from chengxin.connectors.files.connector import FileDrop
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 from chengxin.home import Home
 from file_servers import PASSWORD, Sftp, Wire, sftp

@@ -42,7 +42,7 @@ def api(monkeypatch):
 @pytest.fixture
 def contract(make_contract):
     def make(mode="full", **options):
-        fixed = {"connection": "tax_api", "path": "arrears", "page_size": 10, **FAST}
+        fixed = {"connection": "tax_api", "path": "arrears", "page_size": 10, "first_page": 1, **FAST}
         return make_contract("http_api", mode, {"format": "json", "records": "data.rows"}, **{**fixed, **options})
 
     return make

@@ -121,6 +121,30 @@ def test_fetches_an_oauth2_token_and_another_when_it_has_run_out(keyed: Desk):
     assert 2 <= len(grants) <= 3
 
 
+def test_a_token_that_runs_out_is_renewed_before_it_is_refused(keyed: Desk):
+    grants: list[str] = []
+
+    def behave(asked: Asked) -> Answer:
+        if asked.path.endswith("/oauth/token"):
+            grants.append(f"t{len(grants)}")
+            return Answer(json.dumps({"access_token": grants[-1], "expires_in": 50}).encode())  # and no token_type
+        assert asked.headers["Authorization"] == f"Bearer {grants[-1]}"
+        return page_of(ROWS, asked)
+
+    keyed.serve(behave)
+    [batch] = keyed.pull(keyed.contract(auth={"kind": "oauth2"}))
+    assert keyed.rows(batch) == ROWS
+    assert len(grants) == 3  # one a page
+
+
+@pytest.mark.parametrize("answer", [b'{"error": "invalid_client"}', b'{"token": "x"}', b"<html>", b"[]"])
+def test_an_answer_without_a_token_is_named_without_its_text(keyed: Desk, answer):
+    keyed.serve(lambda asked: Answer(answer))
+    with pytest.raises(SourceUnavailable, match=r"tax_api.*令牌服务") as failure:
+        keyed.pull(keyed.contract(auth={"kind": "oauth2"}))
+    assert "invalid_client" not in str(failure.value)
+
+
 def test_a_refused_client_is_named_without_its_secret(keyed: Desk):
     keyed.set_variable("CHENGXIN_CONN_TAX_API_SECRET", "wrong-secret")
     keyed.serve(token_server([], set()))

@@ -150,7 +150,7 @@ def test_asks_no_more_often_than_allowed(desk: Desk):
         return page_of(ROWS, asked)
 
     desk.serve(behave)
-    desk.pull(desk.contract(requests_per_second=10, page_size=5))
+    desk.pull(desk.contract(requests_per_second=10, page_size=4))
     # Discovery and the pages are two sessions: the limit holds within each.
     assert moments[-1] - moments[1] >= 0.25
 

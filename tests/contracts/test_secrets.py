@@ -11,7 +11,7 @@ from chengxin.contracts.secrets import secrets
 from chengxin.errors import ContractError
 
 HIDDEN = "hunter2-geheim"
-API = {"connection": "desk", "path": "list"}
+API = {"connection": "desk", "path": "list", "first_page": 1}
 SOAP = {"method": "POST", "send": "body"}
 
 

@@ -11,7 +11,7 @@ from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError
 
 _SHAPES = {
-    "file_drop": ("files.drop", "FileDrop"),
+    "file_drop": ("files.connector", "FileDrop"),
     "http_api": ("http.connector", "HttpApi"),
     "database": ("database.connector", "Database"),
 }

@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 from chengxin.connectors.base import Options
-from chengxin.connectors.database.connector import DatabaseOptions
-from chengxin.connectors.files.drop import FileDropOptions
+from chengxin.connectors.database.options import DatabaseOptions
+from chengxin.connectors.files.options import FileDropOptions
 from chengxin.connectors.http.options import HttpApiOptions
 from chengxin.connectors.http.session import HttpConnection
 from chengxin.contracts.describe import begin_page, describe_blocks, join_lines, write_or_check

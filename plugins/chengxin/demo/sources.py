@@ -14,7 +14,7 @@ from chengxin.clock import Clock
 from chengxin.connectors import connector_for
 from chengxin.connectors.base import connection_variable
 from chengxin.connectors.database.connector import DatabaseOptions
-from chengxin.connectors.files.drop import FileDropOptions
+from chengxin.connectors.files.options import FileDropOptions
 from chengxin.connectors.http.connector import HttpApiOptions
 from chengxin.contracts.models import Contract
 from chengxin.demo.rounds import Delivered, before_renaming, deliveries

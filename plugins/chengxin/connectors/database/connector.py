@@ -1,31 +1,30 @@
 """Staging tables of departments (前置机), read through SQLAlchemy: PostgreSQL, SQLite, and whatever has a dialect."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from warnings import catch_warnings, simplefilter
 
-from pydantic import Field
 from sqlalchemy import Column, Connection, MetaData, Table, func, select
 from sqlalchemy.exc import NoSuchTableError, SAWarning
 
-from chengxin.connectors.base import Options, read_options
+from chengxin.connectors.base import read_options
+from chengxin.connectors.completeness import has_late_rows
+from chengxin.connectors.database.options import DatabaseOptions
 from chengxin.connectors.database.rows import write_rows
-from chengxin.connectors.database.session import Limits, reading
+from chengxin.connectors.database.session import reading
 from chengxin.connectors.database.types import refuse_nested
 from chengxin.connectors.database.watermark import (
     Bound,
     Edge,
-    Scale,
+    Watermark,
     before,
-    digest,
     edge_of,
-    instant_of,
     kept,
     measure,
-    scale_of,
     shown,
+    watermark_of,
 )
 from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
@@ -33,37 +32,7 @@ from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.facts import Delivery
 from chengxin.home import Home
 
-
-class DatabaseOptions(Options):
-    """Options of a database table or view.
-
-    connection: its URL is in CHENGXIN_CONN_<NAME>, e.g. sqlite:///path or postgresql+psycopg://user@host/db?sslmode=...
-    table, schema: what to read. key: columns that order the rows (and name them). watermark: column that grows with
-        every change; a pull (mode incremental) starts `overlap` minutes before the last value seen, so that rows
-        whose transaction ended late are not missed. They come twice, and are told as duplicates. Where rows appear
-        further back than that, the next pull is of all rows.
-    chunk: rows held in memory at a time. connect_seconds, statement_seconds: limits of PostgreSQL.
-    """
-
-    connection: str
-    table: str
-    schema_name: Annotated[str | None, Field(alias="schema")] = None
-    key: str | tuple[str, ...] = ()
-    watermark: str | None = None
-    overlap: Annotated[int, Field(ge=0)] = 60
-    chunk: Annotated[int, Field(ge=1)] = 20_000
-    connect_seconds: Annotated[int, Field(ge=1)] = 15
-    statement_seconds: Annotated[int, Field(ge=1)] = 3_600
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Return the key columns."""
-        return (self.key,) if isinstance(self.key, str) else self.key
-
-    @property
-    def limits(self) -> Limits:
-        """Return how long the database may take."""
-        return Limits(self.connect_seconds, self.statement_seconds)
+__all__ = ["Database", "DatabaseOptions"]
 
 
 class Database:
@@ -82,20 +51,18 @@ class Database:
         options, now = self.options(contract), home.clock.now()
         with reading(options.connection, options.table, options.limits) as connection:
             source = _Source(connection, contract, options, now)
-            if source.scale is None or contract.delivery.mode == "full":
+            if source.mark is None or contract.delivery.mode == "full":
                 return [source.whole()]
-            return source.beyond(cursor, source.scale)
+            return source.beyond(cursor, source.mark)
 
     def fetch(self, home: Home, delivery: Delivery, contract: Contract, target: Path) -> None:
         """Write the rows of the pull to rows.csv: columns as named, all values text or null, one state of the table."""
         options, now = self.options(contract), home.clock.now()
         with reading(options.connection, options.table, options.limits) as connection:
             source = _Source(connection, contract, options, now)
-            since = delivery.locator.get("since")
-            begin = kept(since, source.scale) if source.scale and since else None
-            where = source.scale.window(begin, now) if source.scale and begin is not None else None
-            wanted = source.table if source.scale is None or where is None else source.scale.source
-            write_rows(connection, source.table, wanted, source.order, where, target, chunk=options.chunk)
+            begin = kept(delivery.locator.get("since"), options.watermark_form)
+            where = source.mark.window(begin, now) if source.mark and begin is not None else None
+            write_rows(connection, source.table, source.order, where, target, chunk=options.chunk)
 
 
 class _Source:
@@ -113,37 +80,40 @@ class _Source:
         #: watermark first, then the keys
         self.order: list[Column[Any]] = [column for column in found.values() if column is not None]
         watermark = found[options.watermark] if options.watermark else None
-        self.scale = None if watermark is None else scale_of(connection, self.table, watermark, now)
+        form = options.watermark_form
+        self.mark = None if watermark is None else watermark_of(connection, self.table, watermark, form)
 
     def whole(self) -> Delivery:
         """Offer the whole table."""
-        if self.scale is None:
+        if self.mark is None:
             return self._delivery(f"全量-{self._rows()}", None, {})
-        rows, watermark = measure(self._connection, self.scale, self._now)
+        rows, watermark = measure(self._connection, self.mark, self._now)
         return self._delivery(f"全量-{shown(watermark) or rows}", watermark, {"watermark": shown(watermark)})
 
-    def beyond(self, cursor: dict[str, Any], scale: Scale) -> list[Delivery]:
+    def beyond(self, cursor: dict[str, Any], mark: Watermark) -> list[Delivery]:
         """Offer what lies beyond the watermark in `cursor`; nothing when nothing has changed there.
 
         All is offered once more where rows have appeared before the beginning of the last pull: they were committed
-        later than the overlap allows, or are dated back.
+        later than the overlap allows, or are dated back. No count proves that none did, since others may have left;
+        so all is offered as well when the last pull of all is `whole_days` old.
         """
-        last, is_late = kept(cursor.get("watermark"), scale), False
+        last, is_late = kept(cursor.get("watermark"), mark.form), False
         begin = None if last is None else before(last, self._options.overlap)
         if begin is not None and cursor.get("seen"):
-            edge, seen_now = edge_of(self._connection, scale, self._told_apart(), self._now, begin)
-            is_late = "behind" in cursor and self._rows() - seen_now > int(cursor["behind"])
+            edge, seen_now = self._edge(mark, begin)
+            is_late = "behind" in cursor and has_late_rows(int(cursor["behind"]), self._rows() - seen_now)
             if edge == Edge(last, cursor["seen"]) and not is_late:
                 return []
-        rows, watermark = measure(self._connection, scale, self._now)
+        rows, watermark = measure(self._connection, mark, self._now)
         if rows == 0:
             return []
-        count, seen = self._seen(scale, watermark)
+        edge, count = self._edge(mark, None if watermark is None else before(watermark, self._options.overlap))
+        seen = edge.seen
         if (shown(watermark), seen) == (cursor.get("watermark"), cursor.get("seen")) and not is_late:
             return []
-        since = None if is_late else begin
-        if last is not None and not is_late and _went_back(watermark, last) and not self._seen(scale, last)[0]:
+        if last is not None and not is_late and _went_back(watermark, last) and not self._edge(mark, last)[1]:
             return []  # what was newest is gone, and nothing has taken its place
+        since = None if is_late or self._is_whole_due(cursor) else begin
         behind = rows - count
         window = (
             f"{(shown(last) if since is not None else None) or '最初'}至{shown(watermark) or self._now.isoformat()}"
@@ -151,16 +121,20 @@ class _Source:
         # of two with one watermark the one with more counts as the later one
         window += f"，补收迟到（{behind:010d}）" if is_late else ""
         locator = {"since": shown(since), "watermark": shown(watermark), "seen": seen, "behind": behind}
+        locator["whole"] = self._now.isoformat() if since is None else cursor.get("whole", self._now.isoformat())
         return [self._delivery(window, watermark, locator)]
+
+    def _is_whole_due(self, cursor: dict[str, Any]) -> bool:
+        at = cursor.get("whole")
+        return at is not None and self._now - datetime.fromisoformat(at) >= timedelta(days=self._options.whole_days)
 
     def _rows(self) -> int:
         return self._connection.scalar(select(func.count()).select_from(self.table)) or 0
 
-    def _seen(self, scale: Scale, watermark: Bound | None) -> tuple[int, str]:
-        """Return number and digest of the rows that the next pull after this watermark would see as well."""
-        begin = None if watermark is None else before(watermark, self._options.overlap)
-        where = scale.unplaced(self._now) if begin is None else scale.window(begin, self._now)
-        return digest(self._connection, scale.source, self._told_apart(), where)
+    def _edge(self, mark: Watermark, begin: Bound | None) -> tuple[Edge, int]:
+        """Return how far the rows reach that a pull from `begin` on brings (None: those without a place)."""
+        where = mark.unplaced(self._now) if begin is None else mark.window(begin, self._now)
+        return edge_of(self._connection, mark, self._told_apart(), self._now, where)
 
     def _told_apart(self) -> list[Column[Any]]:
         """Return the columns by which a change is seen: all but those that the contract ignores.
@@ -173,7 +147,7 @@ class _Source:
 
     def _delivery(self, name: str, watermark: Bound | None, locator: dict[str, Any]) -> Delivery:
         options = self._options
-        at = watermark if isinstance(watermark, datetime) else instant_of(shown(watermark))
+        at = watermark if isinstance(watermark, datetime) else None
         dated = {"connector": "database", "live": True} | ({} if at else {"undated": True})
         origin = f"database:{options.connection}/{options.schema_name or ''}.{options.table}".replace("/.", "/")
         offered = at.replace(microsecond=0) if at else self._now

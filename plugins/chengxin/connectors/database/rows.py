@@ -20,7 +20,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
-    FromClause,
     Select,
     String,
     Table,
@@ -40,26 +39,20 @@ Rows: TypeAlias = Select[*tuple[Any, ...]]
 def write_rows(
     connection: Connection,
     table: Table,
-    source: FromClause,
     order: Sequence[Column[Any]],
     where: ColumnElement[bool] | None,
     target: Path,
     *,
     chunk: int,
 ) -> None:
-    """Write the rows of `table` that fit `where`, in order, to target/rows.csv; `chunk` rows are held at a time.
-
-    source: the table, or the table joined with what `where` needs.
-    """
+    """Write the rows of `table` that fit `where`, in order, to target/rows.csv; `chunk` rows are held at a time."""
     with (target / ROWS).open("wb") as out:
         out.write(_header([column.name for column in table.columns]))
         if connection.dialect.name == "postgresql":
-            blocks = _copied(connection, _statement(connection, table, source, order, where))
+            blocks = _copied(connection, _statement(connection, table, order, where))
             out.writelines(blocks)
         else:
-            _write_parts(
-                connection, _statement(connection, table, source, order, where), len(table.columns), chunk, out
-            )
+            _write_parts(connection, _statement(connection, table, order, where), len(table.columns), chunk, out)
 
 
 def _header(names: Sequence[str]) -> bytes:
@@ -72,7 +65,6 @@ def _header(names: Sequence[str]) -> bytes:
 def _statement(
     connection: Connection,
     table: Table,
-    source: FromClause,
     order: Sequence[Column[Any]],
     where: ColumnElement[bool] | None,
 ) -> Rows:
@@ -83,7 +75,7 @@ def _statement(
     if in_text and len(columns) == 1:
         # NULL alone in its line would be an empty line, which is no record
         columns = [func.coalesce(columns[0], "")]
-    statement: Rows = select(*(column.label(f"c{n}") for n, column in enumerate(columns))).select_from(source)
+    statement: Rows = select(*(column.label(f"c{n}") for n, column in enumerate(columns))).select_from(table)
     statement = statement if where is None else statement.where(where)
     return statement.order_by(*(_bytewise(connection, column) for column in order))
 

@@ -22,7 +22,7 @@ def sent_back(home: Home, contract: Contract, offered: Sequence[Delivery]) -> li
     They lie in its own drop folder, or in the folder of the inbox that is called as that of its answers. offered: what
     has been found already.
     """
-    from chengxin.connectors.files.drop import FileDrop
+    from chengxin.connectors.files.connector import FileDrop
 
     far = _connection(contract)
     known = {delivery.name for delivery in offered}

@@ -6,9 +6,8 @@ from datetime import datetime
 
 from chengxin.clock import SHANGHAI, instant_of_timestamp
 from chengxin.connectors.base import read_options
-from chengxin.connectors.files.completeness import UNFINISHED
-from chengxin.connectors.files.drop import FileDropOptions
-from chengxin.connectors.files.places import place_of
+from chengxin.connectors.files.options import FileDropOptions
+from chengxin.connectors.files.places import is_unfinished, place_of
 from chengxin.contracts.models import Contract
 from chengxin.errors import ChengxinError
 from chengxin.home import Home
@@ -38,7 +37,7 @@ def leftovers(home: Home, contract: Contract) -> Leftovers | None:
             return None  # far away: an overview must not wait for it
         with closing(place_of(home, None, options.folder)) as place:
             deep = "/" in options.pattern
-            found = [e.changed for e in place.entries(deep=deep) if e.name.lower().endswith(UNFINISHED)]
+            found = [e.changed for e in place.entries(deep=deep) if is_unfinished(e.name)]
     except (ChengxinError, OSError):
         return None
     return Leftovers(options.folder, len(found), instant_of_timestamp(max(found))) if found else None

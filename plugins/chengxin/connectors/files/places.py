@@ -17,6 +17,9 @@ from chengxin.home import Home
 from chengxin.store import privacy
 from chengxin.store.atomic import building
 
+# Half-written uploads of common SFTP clients, browsers and editors, and Office's lock files.
+_UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".download", ".swp", "~")
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -264,3 +267,8 @@ def encode_path(path: Path) -> str:
 def decode_path(text: str) -> Path:
     """Undo `encode_path`."""
     return Path(os.fsdecode(unquote_to_bytes(text)))
+
+
+def is_unfinished(name: str) -> bool:
+    """Return whether a name is that of an upload under way, whatever client makes it."""
+    return name.lower().endswith(_UNFINISHED)

@@ -14,8 +14,8 @@ from requests.structures import CaseInsensitiveDict
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors.base import connection_url, masked, read_options
 from chengxin.connectors.http.options import HttpApiOptions
-from chengxin.connectors.http.pages import Facts, Shape, read_reply
-from chengxin.connectors.http.paging import Paging
+from chengxin.connectors.http.pages import Page, Shape, read_reply
+from chengxin.connectors.http.paginator import Paging
 from chengxin.connectors.http.pull import Ask, Limits, Pull, new_folder, open_pull
 from chengxin.connectors.http.replies import Reply
 from chengxin.connectors.http.request import bare_link, linked_request, request_for
@@ -66,7 +66,7 @@ class HttpApi:
                 lambda: header.update(_times(last[0], until, home.clock)) or header,
             )
         # Rows count, whatever the server's headers say of them: a gateway may send one Last-Modified for ever.
-        if not walk.rows and (since or (incremental and not walk.has_list)):
+        if incremental and not walk.rows:
             pull.discard()
             return []
         return [_delivery(contract, options, folder.name, header)]
@@ -84,13 +84,13 @@ def _ask(
 ) -> Ask:
     shape = _shape(contract, options)
 
-    def ask(parameters: dict[str, str | int], link: str | None) -> tuple[bytes, Facts]:
-        def read(reply: Reply) -> tuple[bytes, Facts]:
-            facts = read_reply(reply, shape)
+    def ask(parameters: dict[str, str | int], link: str | None) -> tuple[bytes, Page]:
+        def read(reply: Reply) -> tuple[bytes, Page]:
+            page = read_reply(reply, shape)
             headers.append(reply.headers)
-            if shape.link_header and facts.next:
-                facts = replace(facts, next=bare_link(options, facts.next))
-            return reply.body, facts
+            if shape.link_header and page.next:
+                page = replace(page, next=bare_link(options, page.next))
+            return reply.body, page
 
         if link:
             return session.ask(linked_request(options, session.below(link), is_xml=shape.is_xml), read)
@@ -139,10 +139,9 @@ def _pull(folder: Path, contract: Contract, options: HttpApiOptions, window: dic
         overlap_rows=options.overlap_rows,
         max_pages=options.max_pages,
         has_key=bool(options.key),
+        has_total=bool(options.total),
         next=options.next,
-        checks_start=options.paging == "page"
-        and options.first_page == 1
-        and bool(options.page_size and not window["since"]),
+        next_omitted=options.next_omitted,
         since=since,
         until=until,
         window=timedelta(hours=options.window_hours) if options.window_hours else None,
@@ -159,12 +158,10 @@ def _shape(contract: Contract, options: HttpApiOptions) -> Shape:
         is_xml=contract.file.format == "xml",
         records=contract.file.records if options.records is None else options.records,
         key=options.key,
-        time_field=options.time_field,
         total=options.total,
         next=options.next,
         status_end=options.status_end,
         code_end=options.code_end,
-        not_paging=options.not_paging,
         link_header=options.paging == "link" and not options.next,
         code=options.code,
         code_ok=options.code_ok,

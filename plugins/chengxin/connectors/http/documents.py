@@ -1,4 +1,4 @@
-"""An answer of an interface as a document: values by path, rows, and the fields around them. JSON or XML."""
+"""An answer of an interface as a document: values by path, and rows. JSON or XML."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 from lxml import etree
 
-from chengxin.connectors.http.hints import levels
 from chengxin.errors import DeliveryCorrupt
 from chengxin.model.paging import AROUND, fold
 
@@ -25,16 +24,10 @@ class Document(Protocol):
         """Return what stands at a path, None where nothing does."""
 
     def has(self, path: str) -> bool:
-        """Tell whether a path is there, be it empty."""
-
-    def beside(self, path: str) -> Iterator[tuple[str, Any]]:
-        """Yield the fields around what stands at a path, from the outermost inwards."""
+        """Return whether a path is there, be it empty."""
 
     def rows(self, path: str) -> Sequence[Any] | None:
         """Return the rows, None where there is no list of them."""
-
-    def has_list(self, path: str) -> bool:
-        """Tell whether the rows, which are none, are told by a list without any."""
 
     def field(self, row: Any, name: str) -> Any:
         """Return a field of a row."""
@@ -76,11 +69,6 @@ class _Json:
         around = self.value(parent)
         return isinstance(around, dict) and last in around
 
-    def beside(self, path: str) -> Iterator[tuple[str, Any]]:
-        keys = path.split(".") if path else []
-        found = (self.value(".".join(keys[:depth])) for depth in range(max(1, len(keys))))
-        return levels(level for level in found if isinstance(level, dict))
-
     def rows(self, path: str) -> list[Any] | None:
         found = self.value(path)
         if not path and isinstance(found, dict):
@@ -92,7 +80,7 @@ class _Json:
         return found if isinstance(found, list) else None
 
     def _is_left_empty(self, path: str) -> bool:
-        """Tell whether null, or an empty object around it, stands for a page without rows."""
+        """Return whether null, or an empty object around it, stands for a page without rows."""
         document = self._document
         for key in path.split("."):
             if not isinstance(document, dict) or key not in document:
@@ -101,9 +89,6 @@ class _Json:
             if document is None or document in ({}, []):
                 return True
         return False
-
-    def has_list(self, path: str) -> bool:
-        return not path or isinstance(self.value(path), list)
 
     def field(self, row: Any, name: str) -> Any:
         return row.get(name) if isinstance(row, dict) else None
@@ -140,19 +125,6 @@ class _Xml:
     def has(self, path: str) -> bool:
         return next(self._found(path), None) is not None
 
-    def beside(self, path: str) -> Iterator[tuple[str, Any]]:
-        around = path.rpartition("/")[0]
-        row = next(self._found(path), None) if path else None
-        above = row.getparent() if row is not None else next(self._found(around), None) if around else self._root
-        while above is not None:
-            yield from ((str(name), value) for name, value in above.attrib.items())
-            for child in above if path else ():
-                if isinstance(child.tag, str) and (row is None or child.tag != row.tag):
-                    yield child.tag, child.text
-                    if fold(child.tag) in AROUND:
-                        yield from ((part.tag, part.text) for part in child if isinstance(part.tag, str))
-            above = above.getparent()
-
     def rows(self, path: str) -> list[etree._Element] | None:
         if etree.QName(self._root).localname.lower() in _NO_DATA or next(self._found("Body/Fault"), None) is not None:
             return None
@@ -166,9 +138,6 @@ class _Xml:
         above = next(self._found(around), None)
         return [] if above is not None and not any(map(_may_be_row, above)) else None
 
-    def has_list(self, path: str) -> bool:
-        return True
-
     def field(self, row: etree._Element, name: str) -> str | None:
         child = row.find("{*}" + name)
         return row.get(name) if child is None else (child.text or "").strip()
@@ -178,7 +147,7 @@ class _Xml:
 
 
 def _may_be_row(element: etree._Element) -> bool:
-    """Tell whether an element beside no rows has values of its own: rows under another name, perhaps."""
+    """Return whether an element beside no rows has values of its own: rows under another name, perhaps."""
     return isinstance(element.tag, str) and fold(element.tag) not in AROUND and (len(element) > 1)
 
 

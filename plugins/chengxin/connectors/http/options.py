@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from chengxin.connectors.http.paging import PagingStyle
+from chengxin.connectors.http.paginator import PagingStyle
 from chengxin.connectors.http.session import HttpConnection
 from chengxin.contracts.secrets import INSTEAD, is_secret_name, secret_in
 
@@ -24,11 +24,10 @@ class HttpApiOptions(HttpConnection):
         stands; the pull must then yield exactly that many. key: fields that name a row, to tell rows that came twice.
     code, code_ok: where a business code stands and what it is when all is well; code_busy: worth another try; code_end:
         there are no (more) rows. status_end: HTTP statuses that say so, beyond the first page.
-    not_paging: fields beside the rows that look as if they counted rows or pages, and do not.
     unwrap (XML): the element whose text is the XML that holds the rows.
     paging: page, offset, cursor (`next` = where the next one stands), link (`next` = where the address of the next page
-        stands; without it, in the header Link), time (`time_field` of the last row becomes since_param) or none;
-        page_size 0 = one page holds all.
+        stands; without it, in the header Link) or none; page_size 0 = one page holds all. first_page: its number, to be
+        stated where no total is. next_omitted: the last page lacks the place of `next`.
     overlap_rows (offset): rows asked for again on each page, to see that nothing moved.
     since_param: limits a pull to what changed since the server time of the last one (mode incremental); until_param:
         and up to now; since_format: how instants are spelled; overlap_seconds: how far back before it to ask again;
@@ -54,7 +53,6 @@ class HttpApiOptions(HttpConnection):
     code_busy: tuple[str, ...] = ("429", "500", "502", "503", "504")
     code_end: tuple[str, ...] = ()
     status_end: tuple[Annotated[int, Field(ge=204, le=599)], ...] = ()
-    not_paging: tuple[str, ...] = ()
     unwrap: str | None = None
     paging: PagingStyle = "page"
     page_param: str = "page"
@@ -65,7 +63,7 @@ class HttpApiOptions(HttpConnection):
     overlap_rows: Annotated[int, Field(ge=0)] = 0
     cursor_param: str = "cursor"
     next: str | None = None
-    time_field: str | None = None
+    next_omitted: bool = False
     since_param: str | None = None
     until_param: str | None = None
     since_format: Literal["iso", "date", "datetime", "epoch_s", "epoch_ms"] = "iso"
@@ -94,11 +92,11 @@ class HttpApiOptions(HttpConnection):
             (bool(self.body_env) and self.send != "body", "body_env 只用于 send: body"),
             (self.paging == "cursor" and not self.next, "paging: cursor 需要 next（下一页游标所在的路径）"),
             (self.paging == "link" and self.method != "GET", "paging: link 只用于 method: GET"),
+            (self.next_omitted and not self.next, "next_omitted 需要 next"),
             (
-                self.paging == "time" and not (self.time_field and self.since_param),
-                "paging: time 需要 time_field 与 since_param",
+                self.paging == "page" and bool(self.page_size) and not self.total and not self._counts_pages(),
+                "paging: page 没有 total 时须写明 first_page（第一页的页码，0 或 1）",
             ),
-            (self.paging == "time" and self.page_size == 0, "paging: time 需要 page_size"),
             (bool(self.overlap_rows) and self.paging != "offset", "overlap_rows 只用于 paging: offset"),
             (0 < self.page_size <= self.overlap_rows, "overlap_rows 应小于 page_size"),
             (
@@ -118,6 +116,9 @@ class HttpApiOptions(HttpConnection):
             (bool(found), f"{'、'.join(found)} 像是密钥，不得写入合同；{INSTEAD}"),
             (bool(self._unknown()), f"body 模板中有未知的占位符 {self._unknown()}"),
         ]
+
+    def _counts_pages(self) -> bool:
+        return "first_page" in self.model_fields_set
 
     def names(self) -> set[str]:
         """Return the names of the parameters that a request may carry."""

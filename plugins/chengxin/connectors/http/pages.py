@@ -15,7 +15,6 @@ from lxml import etree
 from requests.utils import parse_header_links
 
 from chengxin.connectors.http.documents import AmbiguousError, Document, parse, text_of
-from chengxin.connectors.http.hints import Hints, hints_of
 from chengxin.connectors.http.replies import RefusedError, Reply, TryAgainError
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 
@@ -30,8 +29,7 @@ class Shape:
     """Where things lie in an answer; dotted paths in JSON, slashed paths of local names in XML.
 
     label: name of the connection. records: the rows. key: fields that name a row; empty = the whole row.
-    time_field: of a row. total, next, code*, status_end, not_paging: see HttpApiOptions.
-    unwrap: XML inside the text of an element.
+    total, next, code*, status_end: see HttpApiOptions. unwrap: XML inside the text of an element.
     link_header: the next page is told by the header Link (RFC 8288).
     """
 
@@ -39,7 +37,6 @@ class Shape:
     is_xml: bool
     records: str
     key: tuple[str, ...] = ()
-    time_field: str | None = None
     total: str | None = None
     next: str | None = None
     link_header: bool = False
@@ -48,35 +45,29 @@ class Shape:
     code_busy: tuple[str, ...] = ()
     code_end: tuple[str, ...] = ()
     status_end: tuple[int, ...] = ()
-    not_paging: tuple[str, ...] = ()
     unwrap: str | None = None
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a page says. rows: one 64-bit fingerprint for each; times: as spelled in the rows, in their order.
+class Page:
+    """What an answer says of its rows. rows: one 64-bit fingerprint for each.
 
-    next: where the next page is; has_next: its place is there, be it empty. hints: see `http_hints`.
-    has_list: there is a list of rows, be it empty; no null, and no code that says that there are none.
-    refused: the server gave an error instead of a page. is_end: a code said that there are no more rows.
+    next: where the next page is; has_next: its place is there, be it empty.
+    is_end: the server said, as the contract declares, that there are no (more) rows.
     """
 
     rows: "array[int]" = field(default_factory=lambda: array("Q"))
     total: int | None = None
     next: str | None = None
-    times: tuple[str, ...] = ()
     has_next: bool = True
-    has_list: bool = True
-    refused: bool = False
     is_end: bool = False
-    hints: Hints = field(default_factory=Hints)
 
 
 class NoRowsError(DeliveryCorrupt):
     """An answer that holds no list of rows: an error, unless nothing was expected any more."""
 
 
-def read_reply(reply: Reply, shape: Shape) -> Facts:
+def read_reply(reply: Reply, shape: Shape) -> Page:
     """Check an answer and read it; raise TryAgainError, SourceUnavailable or DeliveryCorrupt where it is no page."""
     head = reply.body.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
     is_page = head.startswith((b"<!doctype html", b"<html")) or (not shape.is_xml and head.startswith(b"<"))
@@ -86,30 +77,28 @@ def read_reply(reply: Reply, shape: Shape) -> Facts:
     if reply.status != HTTPStatus.OK:
         said = f"接口“{shape.label}”没有返回数据（HTTP {reply.status}）"
         raise RefusedError(said, f"status_end: [{reply.status}]", reply.status)
-    facts = read_body(reply.body, shape)
+    page = read_body(reply.body, shape)
+    if not shape.link_header:
+        return page
     links = parse_header_links(reply.headers.get("Link", ""))
     following = next((link["url"] for link in links if "next" in link.get("rel", "").lower().split()), None)
-    if shape.link_header:
-        return replace(facts, next=following or None)
-    if following and not facts.hints.more and "Link" not in shape.not_paging:
-        return replace(facts, hints=replace(facts.hints, more="Link: rel=next"))
-    return facts
+    return replace(page, next=following or None)
 
 
-def read_body(body: bytes, shape: Shape) -> Facts:
+def read_body(body: bytes, shape: Shape) -> Page:
     """Read the body of a page; as `read_reply`."""
     try:
-        return _facts(body, shape)
+        return _page(body, shape)
     except AmbiguousError:
         raise DeliveryCorrupt(
             f"接口“{shape.label}”的返回内容中，记录之外有一个字段出现两次且内容不同，分不清以哪个为准；请向对方核实"
         ) from None
 
 
-def _facts(body: bytes, shape: Shape) -> Facts:
+def _page(body: bytes, shape: Shape) -> Page:
     outer = _parsed(body, shape)
     if _check_code(outer, shape) and not _has_rows(outer, shape):
-        return Facts(has_list=False, is_end=True)
+        return Page(is_end=True)
     inner = _parsed(_inner(outer, shape), shape) if shape.unwrap else outer
     rows = inner.rows(shape.records)
     if rows is None:
@@ -117,16 +106,10 @@ def _facts(body: bytes, shape: Shape) -> Facts:
     if not rows and not shape.code:
         _check_usual_codes(outer, shape)
     prints = array("Q", (_fingerprint(row, inner, shape) for row in rows))
-    times = tuple(text_of(inner.field(row, shape.time_field)) for row in rows) if shape.time_field else ()
     # null, false and 0 are no cursor, nor is an empty text
     following = text_of(_either(outer, inner, shape.next) or None) if shape.next else ""
     has_next = not shape.next or outer.has(shape.next) or inner.has(shape.next)
-    around = (
-        [*outer.beside(shape.unwrap), *inner.beside(shape.records)] if shape.unwrap else outer.beside(shape.records)
-    )
-    hints = hints_of(around, shape.not_paging)
-    has_list = bool(rows) or inner.has_list(shape.records)
-    return Facts(prints, _total(outer, inner, shape), following or None, times, has_next, has_list, hints=hints)
+    return Page(prints, _total(outer, inner, shape), following or None, has_next)
 
 
 def unwrapped(body: bytes, shape: Shape) -> bytes:

@@ -20,18 +20,17 @@ from pathlib import Path
 from typing import Any
 
 from chengxin.clock import Clock, instant_of_timestamp
-from chengxin.connectors.http.pages import Facts, NoRowsError, Shape, read_body, unwrapped
-from chengxin.connectors.http.paging import Paging
+from chengxin.connectors.http.pages import NoRowsError, Page, Shape, read_body, unwrapped
+from chengxin.connectors.http.paginator import Paging, Walk
 from chengxin.connectors.http.replies import RefusedError
-from chengxin.connectors.http.walk import Walk
-from chengxin.errors import ChengxinError, DeliveryCorrupt, SourceUnavailable
+from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 from chengxin.store.atomic import building, fsync_folder, read_json, write_bytes, write_json
 
 PULL = ".pull-"
 _HEADER = "pull.json"
 
 #: Asks for a page by paging parameters, or by the link to it.
-Ask = Callable[[dict[str, str | int], str | None], tuple[bytes, Facts]]
+Ask = Callable[[dict[str, str | int], str | None], tuple[bytes, Page]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Pull:
         """Ask until there are rows; keep the pull and return the walk so far.
 
         header: called after the first page, when the server has said what time it is.
-        Raises DeliveryCorrupt where nothing follows although the answer speaks of more.
+        Raises DeliveryCorrupt where no rows come although a total announces some.
         """
         walk = Walk(self._paging)
         with building(self.folder) as folder:
@@ -66,10 +65,8 @@ class Pull:
             while not walk.is_done and not walk.rows:
                 walk.advance(self._page(folder / "pass-1", walk, ask)[1])
             trouble = walk.trouble() if walk.is_done else None
-            if trouble and not trouble.forgiven:
+            if trouble and not walk.rows:  # no further pass will follow
                 raise DeliveryCorrupt(trouble.message)
-            if walk.is_done and not walk.rows:
-                self._check_start(walk, ask)
             write_json(folder / _HEADER, header())
         return walk
 
@@ -100,9 +97,7 @@ class Pull:
                 folder.mkdir(parents=True)
             walk, pages = self._pass(folder, ask)
             trouble = walk.trouble()
-            if trouble is None or (trouble.forgiven and before and walk.same_rows(before)):
-                self._check_start(walk, ask)
-                self._check_beyond(walk, ask)
+            if trouble is None or (trouble.settled and before and walk.same_pages(before)):
                 return pages
             before = walk
         assert trouble is not None
@@ -112,13 +107,13 @@ class Pull:
         walk, size = Walk(self._paging), 0
         pages: list[tuple[Path, int]] = []
         while not walk.is_done:
-            path, facts = self._page(folder, walk, ask)
+            path, page = self._page(folder, walk, ask)
             try:
-                is_new = walk.advance(facts)
+                is_new = walk.advance(page)
             except DeliveryCorrupt as error:
                 raise _InconsistentError(str(error)) from None
             if is_new or not pages:
-                pages.append((path, len(facts.rows)))
+                pages.append((path, len(page.rows)))
             size += path.stat().st_size
             if size > self._limits.mib << 20:
                 raise _InconsistentError(
@@ -127,59 +122,31 @@ class Pull:
         filled = [path for path, rows in pages if rows]
         return walk, filled or [path for path, _ in pages[:1]]
 
-    def _page(self, folder: Path, walk: Walk, ask: Ask) -> tuple[Path, Facts]:
+    def _page(self, folder: Path, walk: Walk, ask: Ask) -> tuple[Path, Page]:
         """Return the next page, kept or asked for."""
         path = folder / f"page-{walk.pages + 1:05d}.{self._suffix}"
         following, end = path.with_suffix(".next"), path.with_suffix(".end")
         if end.exists():
-            return end, Facts(refused=True)
+            return end, Page(is_end=True)
         if path.exists():
-            facts = read_body(path.read_bytes(), self._shape)
-            told = following.exists() and self._shape.link_header
-            return path, replace(facts, next=following.read_text()) if told else facts
+            page = read_body(path.read_bytes(), self._shape)
+            is_linked = following.exists() and self._shape.link_header
+            return path, replace(page, next=following.read_text()) if is_linked else page
         try:
-            body, facts = ask(walk.parameters(), walk.link())
+            body, page = ask(walk.stretch.parameters(), walk.stretch.link())
         except (RefusedError, NoRowsError) as refusal:
             self._check_end(walk, refusal)
             write_bytes(end, b"")
-            return end, Facts(refused=True)
-        if self._shape.link_header and facts.next:
-            write_bytes(following, facts.next.encode())
+            return end, Page(is_end=True)
+        if self._shape.link_header and page.next:
+            write_bytes(following, page.next.encode())
         write_bytes(path, body)
-        return path, facts
-
-    def _check_start(self, walk: Walk, ask: Ask) -> None:
-        """Raise where the page before the first one has rows of its own: the server counts its pages from another."""
-        parameters = walk.before()
-        if parameters is None:
-            return
-        try:
-            facts = ask(parameters, None)[1]
-        except ChengxinError:
-            return  # as it should be: there is no such page
-        if walk.lacks(facts):
-            raise _InconsistentError(
-                f"接口“{self._shape.label}”的第 0 页另有 {len(facts.rows)} 行，页码应从 0 数起；"
-                "请在合同中声明 first_page: 0"
-            )
-
-    def _check_beyond(self, walk: Walk, ask: Ask) -> None:
-        """Raise where an empty page, or one that does not say where the next one is, did not end the list."""
-        for window, parameters, link in walk.after():
-            try:
-                facts = ask(parameters, link)[1]
-            except ChengxinError:
-                continue  # as it should be
-            if window.was_not_the_end(facts):
-                raise _InconsistentError(
-                    f"接口“{self._shape.label}”有一页是空的或不完整，再问它或其后的一页却有 {len(facts.rows)} 行，"
-                    "不能当作取完；请稍后重试，或向对方核实（能给出总行数的，请在合同中声明 total）"
-                )
+        return path, page
 
     def _check_end(self, walk: Walk, refusal: RefusedError | NoRowsError) -> None:
         """Raise where an answer without a page is not the end: on the first page it never is."""
         declared = isinstance(refusal, RefusedError) and refusal.status in self._shape.status_end
-        if walk.pages and (declared or walk.is_satisfied()):
+        if walk.pages and (declared or walk.stretch.ends_with_any_refusal):
             return
         if isinstance(refusal, RefusedError) and walk.pages:
             raise SourceUnavailable(

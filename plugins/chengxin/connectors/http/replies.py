@@ -9,6 +9,9 @@ from requests.structures import CaseInsensitiveDict
 from chengxin.clock import Clock
 from chengxin.errors import ChengxinError, SourceUnavailable
 
+#: Statuses of a server that may do better in a moment.
+BUSY = (408, 425, 429, 500, 502, 503, 504)
+
 
 class Reply(NamedTuple):
     """One answer: status, headers, and the body unchanged (a transfer compression is undone)."""

@@ -6,7 +6,6 @@ Nothing that it raises or keeps shows a query, a header, a user name, a password
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -14,19 +13,20 @@ from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import requests
+from authlib.integrations.base_client import OAuthError
 from pydantic import Field
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 from urllib3 import encode_multipart_formdata
 from urllib3.exceptions import HTTPError
 
 from chengxin.connectors.base import Options, connection_url, given, masked
-from chengxin.connectors.http.auth import Auth, Request, environment_secret, optional_secret, signed
-from chengxin.connectors.http.replies import RefusedError, Reply, TryAgainError, retry_after
+from chengxin.connectors.http.auth import Auth, Request, signed
+from chengxin.connectors.http.oauth import authorise, bare_session, forget
+from chengxin.connectors.http.replies import BUSY, RefusedError, Reply, TryAgainError, retry_after
 from chengxin.connectors.http.tls import authorities, client_certificate
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 
 _CHUNK = 2**16
-_BUSY = (408, 425, 429, 500, 502, 503, 504)
 _MOVED = (301, 302, 303, 307, 308)
 _SUCCESS = (200, 201, 202, 204)
 _RIGHTS = (401, 403, 407)
@@ -71,9 +71,8 @@ class HttpSession:
             raise SourceUnavailable(f"连接“{self._label}”的地址应以 http:// 或 https:// 开头")
         host = parts.netloc.rpartition("@")[2]
         self._base = f"{parts.scheme}://{host}{parts.path.rstrip('/')}/"
-        self._token: str | None = None
         self._earliest = 0.0
-        self._session = requests.Session()
+        self._session = bare_session(options.connection, options.auth, self._base)
         self._session.trust_env = False
         self._session.verify = authorities(options.connection)
         # Pages are kept as they came: asked for without compression, though it is undone where a server insists.
@@ -152,7 +151,7 @@ class HttpSession:
         self._wait_for_turn()
         auth = self._options.auth
         if auth and auth.kind == "oauth2":
-            request = replace(request, headers={**request.headers, "Authorization": f"Bearer {self._bearer(auth)}"})
+            authorise(self._session, self._label, self._options.timeout_seconds)
         elif auth:
             request = signed(request, auth, self._label, urlsplit(self._base).path)
         url = urljoin(self._base, request.path.lstrip("/"))
@@ -182,7 +181,7 @@ class HttpSession:
             raise TryAgainError(
                 SourceUnavailable(f"接口“{self._label}”在 {self._options.timeout_seconds:g} 秒内没有回应")
             ) from None
-        except (requests.exceptions.RequestException, OSError) as error:
+        except (requests.exceptions.RequestException, OSError, OAuthError) as error:  # a token may run out on its way
             shown = f"{masked(self._base)}，{type(error).__name__}"
             raise TryAgainError(SourceUnavailable(f"无法连接接口“{self._label}”（{shown}）")) from None
         raise SourceUnavailable(f"接口“{self._label}”重定向次数过多")
@@ -199,35 +198,6 @@ class HttpSession:
             time.sleep(max(0.0, self._earliest - now))
             self._earliest = max(now, self._earliest) + 1 / rate
 
-    def _bearer(self, auth: Auth) -> str:
-        """Return an OAuth2 token, asked for once per session and again when it was refused."""
-        if self._token is None:
-            client = (environment_secret(self._label, "KEY"), environment_secret(self._label, "SECRET"))
-            form = {"grant_type": "client_credentials", **({"scope": auth.scope} if auth.scope else {})}
-            url = optional_secret(self._label, "TOKEN_URL") or f"{self._base}oauth/token"
-            reply = self._token_reply(url, form, client)
-            try:
-                self._token = str(json.loads(reply)["access_token"])
-            except (ValueError, KeyError, TypeError):
-                raise SourceUnavailable(f"连接“{self._label}”的令牌服务没有返回 access_token") from None
-        return self._token
-
-    def _token_reply(self, url: str, form: dict[str, str], client: tuple[str, str]) -> bytes:
-        try:
-            with self._session.post(
-                url, data=form, auth=client, timeout=self._options.timeout_seconds, stream=True, allow_redirects=False
-            ) as answer:
-                if answer.status_code in _BUSY:
-                    raise TryAgainError(SourceUnavailable(f"连接“{self._label}”的令牌服务暂时不可用"))
-                if answer.status_code != HTTPStatus.OK:
-                    raise SourceUnavailable(
-                        f"连接“{self._label}”的令牌服务拒绝了请求（HTTP {answer.status_code}）；请检查密钥"
-                    )
-                return self._body(answer)
-        except (requests.exceptions.RequestException, OSError) as error:
-            problem = SourceUnavailable(f"无法连接“{self._label}”的令牌服务（{type(error).__name__}）")
-            raise TryAgainError(problem) from None
-
     def _followed(self, url: str, location: str) -> str:
         target = urljoin(url, location)
         if not location or not _same_house(urlsplit(url), urlsplit(target)):
@@ -236,7 +206,7 @@ class HttpSession:
 
     def _read(self, answer: requests.Response) -> Reply:
         status = answer.status_code
-        if status in _BUSY:
+        if status in BUSY:
             said = f"接口“{self._label}”暂时不可用（HTTP {status}）"
             # Some programs fail in this way when they are asked for what lies beyond their end.
             is_error = status == HTTPStatus.INTERNAL_SERVER_ERROR
@@ -245,8 +215,7 @@ class HttpSession:
             if wait is not None and wait > self._options.longest_wait_seconds:
                 raise SourceUnavailable(f"接口“{self._label}”要求 {wait:.0f} 秒后再来（HTTP {status}）；下次运行继续")
             raise TryAgainError(problem, wait)
-        if status == HTTPStatus.UNAUTHORIZED and self._token:
-            self._token = None
+        if status == HTTPStatus.UNAUTHORIZED and forget(self._session):
             raise TryAgainError(SourceUnavailable(f"接口“{self._label}”不接受访问令牌（HTTP 401）；请检查授权"))
         if status not in _SUCCESS:
             raise self._refused(status)

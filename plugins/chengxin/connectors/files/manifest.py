@@ -1,21 +1,13 @@
-"""When a delivery of files is complete: a marker beside it, a manifest that lists it, or files that stand still."""
+"""Read a manifest (清单): the file that lists the files of a delivery with size, checksum or number of records."""
 
 import csv
-import hashlib
 import json
 import re
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any
 
-from pydantic import Field, StringConstraints, model_validator
-
-from chengxin.connectors.base import Options
+from chengxin.connectors.completeness import Listed
 from chengxin.errors import DeliveryCorrupt
 
-# Half-written uploads of common SFTP clients, browsers and editors, and Office's lock files.
-UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".download", ".swp", "~")
 #: A manifest is a short list; anything longer is something else.
 MANIFEST_BYTES = 8 << 20
 
@@ -40,49 +32,6 @@ _HEADERS = {
 }
 _SUM = re.compile(r"^\\?([0-9a-fA-F]{64}|[0-9a-fA-F]{32})(?:\s+\*?(.+))?$")
 
-Companion = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^/]*$")]
-
-
-class Complete(Options):
-    """How to tell that a delivery is complete; exactly one of the three.
-
-    marker: name of an empty file put last, such as `{name}.ok`.
-    manifest: name of a file that lists the delivery's files with size or checksum, such as `{name}.md5` or
-        `清单_{date}.csv`.
-    stable: seconds without a change.
-
-    Names may hold `{name}` (the file's own), `{stem}` (without its suffix) and the fields of the pattern.
-    """
-
-    marker: Companion | None = None
-    manifest: Companion | None = None
-    stable: Annotated[int, Field(ge=1)] | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if sum(way is not None for way in (self.marker, self.manifest, self.stable)) != 1:
-            raise ValueError("complete 须且只能写 marker、manifest、stable 之一")
-        return self
-
-    @property
-    def companion(self) -> str | None:
-        """Return the template of the file that comes with the delivery."""
-        return self.marker or self.manifest
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One line of a manifest. name: None where the manifest belongs to one file and only says its checksum.
-
-    rows: how many records the file holds, without header and totals.
-    """
-
-    name: str | None
-    size: int | None = None
-    sha256: str | None = None
-    md5: str | None = None
-    rows: int | None = None
-
 
 def read_manifest(data: bytes, shown: str) -> list[Listed]:
     """Read a manifest: lines of sha256sum or md5sum, JSON, or a table with a header line.
@@ -99,21 +48,6 @@ def read_manifest(data: bytes, shown: str) -> list[Listed]:
             f"清单“{shown}”无法识别：每行应写明文件名，以及大小、校验值（sha256、md5）或记录数；请提供部门重新投递"
         )
     return listed
-
-
-def disagreement(copy: Path, listed: Listed) -> str | None:
-    """Say in Chinese how a received file differs from its line of the manifest, or None."""
-    size = copy.stat().st_size
-    if listed.size is not None and size != listed.size:
-        return f"大小为 {size} 字节，清单写的是 {listed.size} 字节"
-    for algorithm, announced in (("sha256", listed.sha256), ("md5", listed.md5)):
-        if announced:
-            with copy.open("rb") as stream:
-                # md5 guards against accidents of transmission here, not against people.
-                found = hashlib.file_digest(stream, partial(hashlib.new, algorithm, usedforsecurity=False))
-            if found.hexdigest() != announced.lower():
-                return f"{algorithm} 与随附的校验值不一致"
-    return None
 
 
 def _text(data: bytes) -> str:

@@ -177,18 +177,12 @@ def _unfinished(counts: StandardBatch) -> Iterator[Finding]:
 
 
 def _looks(counts: StandardBatch) -> Iterator[Finding]:
-    """Tell of rows that whoever looks at a workbook may take otherwise than they were read, and of rows left out."""
+    """Tell of rows that whoever looks at a workbook may take otherwise than they were read."""
     if counts.unseen:
         message = f"{'；'.join(counts.unseen)}，已照常读取。请与提供部门核对：不应报送的，请其删去这些行后重报"
         yield Finding("rows.unseen", "warning", message)
     if counts.merged:
         yield Finding("rows.merged", "info", "；".join(counts.merged))
-    if counts.left:
-        message = (
-            f"文件中另有像是记录的 {'、'.join(counts.left)}，不在合同 file.records 写明的路径，没有读取。"
-            "请与提供部门核对：应当读取的，请其把记录放在同一处后重报；本来不用的，不必处理"
-        )
-        yield Finding("rows.left_out", "warning", message)
 
 
 def _restated(batch_id: str | None) -> Iterator[Finding]:

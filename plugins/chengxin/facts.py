@@ -87,8 +87,8 @@ class StandardBatch:
     sources: the names that `source_file` holds, by file number: received files, or members of archives.
     stated: where another number of records is stated than was read. unfinished: what the file says beside its rows that
     makes it no whole list (hasMore=true). unseen, merged: rows of workbooks that are hidden or struck through, and rows
-    that were read with what stands in a merged cell above, in words. left: where rows stand that the contract's path
-    leaves out. sums: the one line of a file that adds its amounts up, by file.
+    that were read with what stands in a merged cell above, in words. sums: the one line of a file that adds its
+    amounts up, by file.
     """
 
     dataset: str
@@ -104,11 +104,10 @@ class StandardBatch:
     unfinished: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
     sums: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("sources", "unfinished", "unseen", "merged", "left"):
+        for name in ("sources", "unfinished", "unseen", "merged"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON gives a list
         said = tuple(s if isinstance(s, StatedRows) else StatedRows(**s) for s in self.stated)
         object.__setattr__(self, "stated", said)

@@ -38,28 +38,11 @@ def of(tmp_path: Path, body: list[bytes] | bytes) -> tuple[list[int], list[Damag
     return rows, [d for c in chunks for d in c.damaged], tuple(n for c in chunks for n in c.told.stated), filled
 
 
-@pytest.mark.parametrize("extra", [b"x", b"  ", b"\xa3\xa3", b"abc"])
-@pytest.mark.parametrize("at", [4, 9, 10, 18])
-def test_bytes_too_many_within_a_line_of_the_right_width_do_not_shift_its_fields_unseen(tmp_path, extra, at):
-    good = line(4, 备注="")
-    bad = (good[:at] + extra + good[at:])[:WIDTH]
-    rows, damaged, _, _ = of(tmp_path, [*lines(3), bad, *lines(6)[4:]])
-    assert (rows, [(d.row, d.rule) for d in damaged]) == ([1, 2, 3, 5, 6], [(4, "row.width")])
-    assert f"到“代码”处，内容已比约定的位置偏后 {len(extra)} 个字节" in damaged[0].note
-
-
 @pytest.mark.parametrize("at", [4, 9, 19, 25, 40, 60, 75])
 def test_a_line_that_is_longer_than_the_others_is_refused_though_only_blanks_are_too_many(tmp_path, at):
     good = line(4, 备注="")
     rows, damaged, _, _ = of(tmp_path, [*lines(3), good[:at] + b"1" + good[at:], *lines(6)[4:]])
     assert (rows, [(d.row, d.rule) for d in damaged]) == ([1, 2, 3, 5, 6], [(4, "row.width")])
-
-
-def test_bytes_that_are_missing_shift_fields_to_the_left(tmp_path):
-    bad = line(4)[:5] + line(4)[7:] + b"  "
-    rows, damaged, _, _ = of(tmp_path, [*lines(3), bad, *lines(6)[4:]])
-    assert rows == [1, 2, 3, 5, 6]
-    assert "到“金额”处，内容已比约定的位置偏前 2 个字节" in damaged[0].note
 
 
 @pytest.mark.parametrize(
@@ -152,43 +135,3 @@ def test_a_line_that_counts_the_rows_is_no_row(tmp_path, text, expected, is_padd
 def test_other_lines_of_another_width_state_no_number(tmp_path, text):
     rows, damaged, stated, _ = of(tmp_path, [*lines(), text.encode()])
     assert (len(rows), [d.rule for d in damaged], stated) == (6, ["row.width"], ())
-
-
-DIGITS = FileSpec.model_validate(
-    {
-        "format": "fixed",
-        "encoding": "gb18030",
-        "fields": [
-            {"source": "文号", "start": 1, "length": 12},
-            {"source": "金额", "start": 13, "length": 12, "decimals": 2},
-            {"source": "名称", "start": 25, "length": 30},
-        ],
-    }
-)
-
-
-def digits(n, name=None, cents=None):
-    """Return a line in which only digits stand before the name."""
-    amount = 500_000 + 3_700 * n if cents is None else cents
-    return f"20260000{n:04d}{amount:012d}".encode() + (name or f"示例{n}公司").encode("gb18030").ljust(30)
-
-
-@pytest.mark.parametrize("at", [0, 3, 11, 12])
-def test_a_digit_too_many_among_digits_shifts_the_fields_behind_it(tmp_path, at):
-    lines = [digits(n) for n in range(60)]
-    lines[7] = (lines[7][:at] + b"7" + lines[7][at:])[:54]
-    path = tmp_path / "f.txt"
-    path.write_bytes(b"".join(line + b"\n" for line in lines))
-    [chunk] = read(plan(path, DIGITS)[0], DIGITS)
-    assert [(d.row, d.rule) for d in chunk.damaged] == [(8, "row.width")]
-    assert "内容已比约定的位置偏后 1 个字节" in chunk.damaged[0].note
-
-
-@pytest.mark.parametrize(
-    "odd", [{"name": "7示例公司"}, {"cents": 700_000_500_000}, {"name": "7示例公司", "cents": 700_000_500_000}]
-)
-def test_a_large_amount_and_a_name_that_begins_with_a_digit_are_no_shift(tmp_path, odd):
-    path = tmp_path / "f.txt"
-    path.write_bytes(b"".join((digits(n) if n != 7 else digits(n, **odd)) + b"\n" for n in range(60)))
-    [chunk] = read(plan(path, DIGITS)[0], DIGITS)
-    assert (chunk.table.num_rows, chunk.damaged) == (60, ())

@@ -75,7 +75,7 @@ def test_the_total_of_an_object_around_counts_but_num_does_only_beside_the_rows(
         ("<D><R><a>1</a></R><summary><total>120000</total></summary></D>", ()),  # of amounts
         ("<D><total><![CDATA[3]]></total><R><a>1</a></R></D>", (3,)),
         ("<D><total>3</total><pageNum>1</pageNum><R><a>1</a></R></D>", ()),
-        ("<D><E><count>3</count><R><a>2</a></R></E><R><a>1</a></R></D>", "另有一处"),
+        ("<D><E><count>3</count><R><a>2</a></R></E><R><a>1</a></R></D>", "两处记录"),
         ("<D><E><count>3</count></E><R><a>1</a></R></D>", ()),
         ("<D><code>3</code><page>3</page><R><total>5</total></R></D>", ()),
         ("<D><total>3</total></D>", (3,)),

@@ -284,10 +284,3 @@ def test_a_sheet_of_blanks_is_refused_before_it_fills_the_memory(tmp_path):
     peak, _, said = peak_of(path)
     assert re.search("不合规范", said)
     assert peak < 1_200
-
-
-def test_raised_digits_are_no_further_digits(tmp_path):
-    up = '<rPr><b/><vertAlign val="superscript"/><sz val="9"/></rPr>'
-    runs = f'<r><t>50</t></r><r>{up}<t xml:space="preserve">2</t></r><r><rPr><b/></rPr><t>元3</t></r>'
-    rows = f'<row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="inlineStr"><is>{runs}</is></c></row>'
-    assert streamed(made(tmp_path / "f.xlsx", sheet_of(rows), [runs])) == [["50²元3", "50²元3"]]

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from chengxin.connectors import landing
-from chengxin.home import Home
 from chengxin.errors import ContractError, DeliveryCorrupt, SourceUnavailable
+from chengxin.home import Home
 from http_sources import ROWS, Desk
 from servers import Answer, Asked, rows_answer
 

@@ -135,7 +135,7 @@ def _standardised(
         for says in told:
             refuse_odd_units(says.amounts)
     if contract.delivery.connector == "http_api":  # pages as they came: what one says, the connector has compared
-        told = [Told(left=says.left) for says in told]
+        told = [Told() for _ in told]
     return StandardBatch(
         dataset=contract.id,
         batch_id=batch.batch_id,
@@ -149,7 +149,6 @@ def _standardised(
         unfinished=unfinished(records, told),
         unseen=tuple(text for says in told for text in says.unseen),
         merged=tuple(text for says in told for text in says.merged),
-        left=tuple(dict.fromkeys(text for says in told for text in says.left)),
         sums={s.name: says.sums[0] for s, says in zip(found, told, strict=True) if len(says.sums) == 1},
     )
 

@@ -106,8 +106,8 @@ class FileSpec(Part):
     r"""How the bytes are laid out.
 
     encoding: utf-8 (a BOM is accepted), gb18030, gbk, gb2312 (both read as gb18030), utf-16, big5, or auto (BOM, then
-        strict UTF-8, then GB18030 or Big5, whichever the characters speak for). Only text formats use it; a file that
-        clearly is in another encoding than the declared one is held.
+        UTF-8, then GB18030). Only text formats use it; lines that do not decode are bad rows, and a file of which most
+        does not is held.
     delimiter: of csv and tsv, one to four characters; " " is a run of blanks, "  " (two) a run of at least two.
     quote: "" = none. escape: "\" where quotes within quotes are written \" instead of doubled.
     header: the line (or sheet row) that holds the column names, 1-based; 0 = none, then `columns` stand in file order,

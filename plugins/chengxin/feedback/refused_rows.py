@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +15,6 @@ from chengxin.contracts.headers import fold_header
 from chengxin.feedback import words, workbook
 from chengxin.feedback.spreadsheet import write_sheets
 from chengxin.model.codelists import codelists
-from chengxin.parsing.encoding.likelihood import reads_as
 from chengxin.records.match_keys import RowKeys
 from chengxin.records.refused import OpenRefusals
 
@@ -98,11 +98,13 @@ def _suggesting(batch: pa.RecordBatch, suggested: Mapping[tuple[str, int], str])
 
 
 def readable(text: str | None, raw: bytes | None) -> str | None:
-    """Return the text of a row as far as it can be read: in the encoding in which it is Chinese; □ stands for a gap."""
+    """Return the text of a row as far as it can be read: in UTF-8 or GB18030 where it is either; □ stands for a gap."""
     if text is None:
         return None
-    other = reads_as(raw) if raw else None
-    shown = raw.decode(other, "replace") if raw and other else text
+    shown = text
+    for encoding in ("gb18030", "utf-8") if raw else ():
+        with suppress(UnicodeDecodeError):
+            shown = (raw or b"").decode(encoding)
     return _ODD.sub(_NO_SIGN, shown).replace("\ufffd", _NO_SIGN)
 
 

@@ -10,14 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from charset_normalizer import from_bytes
+
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import ChengxinError, DeliveryCorrupt
 from chengxin.parsing.documents.json import plan_json, read_json, read_jsonl
 from chengxin.parsing.documents.outline import json_records_path, xml_outline
 from chengxin.parsing.documents.xml import read_xml
 from chengxin.parsing.encoding.detection import BOMS, encoding_of, refuse_binary, utf16_order
-from chengxin.parsing.encoding.foreign_text import foreign
-from chengxin.parsing.encoding.likelihood import misread, ranked
 from chengxin.parsing.fixed_width.places import UNSURE, places_of
 from chengxin.parsing.layout import Layout, Lines
 from chengxin.parsing.shapes import Piece, joined_header, unique_names
@@ -29,6 +29,7 @@ _QUOTES = (('"', "", 1.0), ('"', "\\", 1.02), ("'", "", 0.97), ("", "", 0.96))
 _VALUE = re.compile(r"[\d\s.,:%/+\-¥￥元万年月日()（）]+|(?=[A-Z]*\d)[0-9A-Z]{8,}|\d{6,}[0-9A-Za-z*]+", re.ASCII)
 #: 填报单位：某局 above a table says something of the whole; a unit in brackets (单位：万元) is part of a name.
 _ABOUT_ALL = re.compile(r"[^(（\[【]{1,12}[:：]")
+_GUESSED = ("gb18030", "big5")  # encodings between which only the characters speak
 _SEARCHED = 40  # records in which a header is looked for
 
 
@@ -92,14 +93,10 @@ def describe(path: Path, *, head_bytes: int = 1 << 20, rows: int = 200) -> Sampl
         return _workbook(path, "xlsx" if head.startswith(b"PK") else "xls", rows)
     refuse_binary(path, head, "文本")
     encoding, bom, confidence, alternatives = _encoding(head)
-    if other := foreign(head, encoding, certain=False):
-        raise DeliveryCorrupt(f"文件 {path.name} 看上去是{other}，平台不读这种编码；请另存为 UTF-8 后重新报送")
     text = head[bom:].decode(encoding, "replace")
     if len(head) == head_bytes:
         text = text[: max(text.rfind("\n"), text.rfind("\r"), text.rfind(">"), text.rfind("}"), 0) + 1] or text
     found = SampleDialect("csv", _SHOWN.get(encoding, encoding), confidence, alternatives)
-    if how := misread(text):
-        found = replace(found, notes=(f"文字像是乱码（曾以 {how} 误读后又保存），请向报送单位要原文件",))
     start = text.lstrip("\ufeff \t\r\n")
     if re.match(r"(?i)<(!doctype\s+html|html|head|body|table|meta)\b", start):
         raise DeliveryCorrupt(f"文件 {path.name} 实际是 HTML 网页（常见于“导出为 Excel”）；请另存为 xlsx 或 csv 后报送")
@@ -117,20 +114,17 @@ def _encoding(head: bytes) -> tuple[str, int, float, tuple[str, ...]]:
             return name, len(mark), 1.0, ()
     if order := utf16_order(head):
         return order, 0, 0.95, ()
-    scores = ranked(head)
-    if not scores:
+    if head.isascii():
         return "utf-8", 0, 1.0, ("gb18030",)
-    strict = [name for name, _ in scores if _decodes(head, name)]
-    order_of_merit = strict or [name for name, _ in scores]
-    foreign = len(head) - len(head.decode("ascii", "ignore"))
-    if "utf-8" in strict and foreign >= 24:
-        order_of_merit = ["utf-8", *(n for n in order_of_merit if n != "utf-8")]
+    if _decodes(head, "utf-8"):
         return "utf-8", 0, 1.0, ()
-    best = order_of_merit[0]
-    by_name = dict(scores)
-    gap = by_name[best] - max((by_name[n] for n in order_of_merit[1:]), default=by_name[best] - 40.0)
-    confidence = round(min(max(0.5 + gap / 40, 0.3), 0.99), 2)
-    return best, 0, confidence, tuple(order_of_merit[1:]) if gap < 20 else ()
+    lines = head[: head.rfind(b"\n") + 1] or head
+    found = from_bytes(lines, cp_isolation=list(_GUESSED), threshold=1.0, enable_fallback=False)
+    names = [match.encoding for match in found if match.encoding in _GUESSED]
+    if not names:
+        return "gb18030", 0, 0.3, ("big5",)
+    others = tuple(name for name in _GUESSED if name != names[0] and _decodes(head, name))
+    return names[0], 0, 0.6 if others else 0.95, others
 
 
 def _decodes(head: bytes, encoding: str) -> bool:
@@ -344,7 +338,10 @@ def _xml(path: Path, found: SampleDialect, start: str, encoding: str, bom: int, 
         found = replace(found, notes=(*found.notes, "样本中只有一条记录，记录所在的元素须人工核对（records）"))
     spec = FileSpec(**found.spec())
     piece = Piece(str(path), 0, bom, path.stat().st_size, 1, encoding, ())
-    return _with_sample(found, read_xml(piece, spec), rows)
+    try:
+        return _with_sample(found, read_xml(piece, spec), rows)
+    except ChengxinError as fault:
+        return replace(found, notes=(*found.notes, str(fault)))
 
 
 def _with_sample(found: SampleDialect, chunks: Any, rows: int) -> SampleDialect:

@@ -77,7 +77,7 @@ class Told:
     page. units: notes on the unit of its amounts; sums: lines that add them up. unfinished: what says that it is one
     page, or a failed answer; torn: what says that it was not written to its end. unseen: rows of a workbook that
     whoever looks at it does not take for records, in words; merged: rows that were read with what stands in a merged
-    cell above, in words. left: where rows stand that the contract's path leaves out. amounts: rows with another unit.
+    cell above, in words. amounts: rows with another unit.
     """
 
     stated: tuple[int, ...] = ()
@@ -89,7 +89,6 @@ class Told:
     unseen: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
     amounts: tuple[UnitRows, ...] = ()
 
     def __add__(self, other: "Told") -> "Told":

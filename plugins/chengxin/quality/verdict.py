@@ -185,13 +185,11 @@ def is_unended(counts: StandardBatch) -> bool:
 
 
 def _looks(counts: StandardBatch) -> Iterator[Doubt]:
-    """Report rows that whoever looks at a workbook may take otherwise than they were read, and rows left out."""
+    """Report rows that whoever looks at a workbook may take otherwise than they were read."""
     if counts.unseen:
         yield Doubt(rule="rows.unseen", place="；".join(counts.unseen))
     if counts.merged:
         yield Doubt(rule="rows.merged", place="；".join(counts.merged))
-    if counts.left:
-        yield Doubt(rule="rows.left_out", place="、".join(counts.left))
 
 
 @dataclass(frozen=True)

@@ -1,367 +1,321 @@
-"""XML rows -> records. The text is cut at the row elements, so that a fault costs its row and nothing after it.
+"""XML rows -> records, by lxml's pull parser, which frees what has been read. Malformed XML is held, with its place.
 
-Each row goes through lxml with everything dangerous off: no DTD (a file with one is refused), no entities, no network,
-no huge trees. Rows inside comments and CDATA are not rows.
+The parser resolves no entities, opens no network connection and refuses huge trees; a file with a DTD is refused.
 """
 
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from lxml import etree
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
-from chengxin.parsing.documents.outline import xml_outline
+from chengxin.model.paging import AROUND, fold
+from chengxin.parsing.documents.outline import FEET, HEADS, is_sum, xml_outline
 from chengxin.parsing.documents.record_count import told
 from chengxin.parsing.documents.record_rows import Gathering, Record, chunked
-from chengxin.parsing.documents.xml_record import record_of
-from chengxin.parsing.documents.xml_surroundings import BLANK, Beside
+from chengxin.parsing.documents.xml_record import local, record_of
 from chengxin.parsing.encoding.decoder import stream
 from chengxin.parsing.shapes import Piece, RawChunk
 
-_PROLOG = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|\s)*", re.S)
-_ROOT = re.compile(r"<([^\s/>!?]+)([^>]*)>")
-_NAMESPACE = re.compile(r"""\sxmlns:([\w.-]+)\s*=\s*["'][^"']*["']""")
-_PREFIX = re.compile(r"<([A-Za-z_][\w.-]*):|\s([A-Za-z_][\w.-]*):[\w.-]+\s*=")
-_TAG = re.compile(
-    r"<(?:(?P<end>/)?(?P<name>[^\s/>!?\"'=<]+)(?:\s(?:[^<>\"']|\"[^\"]*\"|'[^']*')*?)?(?P<empty>/)?>"
-    r"|(?P<skip>!--.*?(?:-->|\Z)|!\[CDATA\[.*?(?:\]\]>|\Z)|\?.*?(?:\?>|\Z)))",
-    re.S,
-)
-_MAX_ROW = 4 << 20
-_LOOKED_AT = 64 << 10
-# what is taken away or translated, and how the beginning of one looks at the end of a block
-_CDATA = (re.compile(r"<!\[CDATA\[|\]\]>"), re.compile(r"(?:\]\]?|<(?:!(?:\[C?D?A?T?A?)?)?)\Z"))
-_ESCAPED = (re.compile(r"&(?:lt|gt|amp|quot|apos|#\d{1,6}|#x[0-9a-fA-F]{1,6});"), re.compile(r"&#?\w{0,8}\Z"))
+_BLANK = " \t\r\n\u3000\xa0\ufeff"
+_END = _BLANK + "\x00\x1a"  # what programs leave behind a text
+_DOCTYPE = re.compile(r"(?:\s|<\?.*?\?>|<!--.*?-->)*<!DOCTYPE", re.S | re.I)
+_DECLARATION = re.compile(r"<\?xml\s[^<>]*\?>")
+_CDATA = re.compile(r"<!\[CDATA\[(\s*<)?|\]\]>")
+_ESCAPED = re.compile(r"<|&(?:lt|gt|amp|quot|apos|#\d{1,6}|#x[0-9a-fA-F]{1,6});")
+_HEAD = 64 << 20  # characters in which the first row must begin
+_SHOWN = 64 << 10
+_MOST = 2_000  # values beside the rows that are remembered
+_HELD = 16 << 20
+Place = tuple[str, ...]
 
 
 def read_xml(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
-    """Yield the rows: the elements named by the last part of `spec.records`, or the children of the root."""
+    """Yield the rows: the elements at `spec.records`, or the children of the root.
+
+    Raises DeliveryCorrupt, with line and column, where the file is no XML.
+    """
     gathering = Gathering(piece.encoding)
     blocks = stream(Path(piece.path), piece.encoding, piece.start)
-    if spec.wrapped:
-        blocks = unwrapped(blocks, spec.wrapped)
-    return chunked(gathering, _Rows(blocks, gathering, spec, Path(piece.path).name).read())
+    return chunked(gathering, _Rows(gathering, spec, Path(piece.path).name).read(_trimmed(blocks)))
+
+
+def _trimmed(blocks: Iterator[str]) -> Iterator[str]:
+    """Yield blocks without blanks at both ends of the text, none empty."""
+    carry, begun = "", False
+    for block in blocks:
+        text = carry + block if begun else block.lstrip(_BLANK)
+        kept = text.rstrip(_END)
+        begun = begun or bool(kept)
+        carry = text[len(kept) :]
+        if kept:
+            yield kept
 
 
 class _Rows:
-    """Walks through the text tag by tag, holding at most one row of it and one block."""
+    """Takes the rows out of the tree that the parser builds, and removes what has been read."""
 
-    def __init__(self, blocks: Iterator[str], gathering: Gathering, spec: FileSpec, name: str) -> None:
-        self._blocks = blocks
+    def __init__(self, gathering: Gathering, spec: FileSpec, name: str) -> None:
         self._gathering = gathering
-        self._path = [part for part in spec.records.split("/") if part]
+        self._spec = spec
         self._name = name
-        self._text = ""
-        self._at = 0
-        self._start = -1  # of the row that is open, -1 between rows
+        self._path = tuple(part for part in spec.records.split("/") if part)
+        self._parent: etree._Element | None = None  # of the rows
+        self._place: Place = ()  # of the parent
+        self._elsewhere: Place = ()  # of an element with the name of a row
+        self._row = self._path[-1] if self._path else ""
         self._ordinal = 0
-        self._parser = etree.XMLParser(
+        self._head: Record = {}
+        self._values: list[tuple[Place, str]] = []
+
+    def read(self, blocks: Iterator[str]) -> Iterator[None]:
+        """Add each row to the gathering."""
+        first = next(blocks, "")
+        if not first:
+            return
+        if not first.startswith("<"):
+            raise DeliveryCorrupt(f"文件 {self._name} 声明为 xml，但开头不是 XML 元素；请按约定格式重新报送")
+        if _DOCTYPE.match(first):
+            raise self._has_dtd()
+        parser = etree.XMLPullParser(
+            ("end",),
+            tag=f"{{*}}{self._row}" if self._row else None,
+            encoding="utf-8",
             resolve_entities=False,
             no_network=True,
-            huge_tree=False,
             load_dtd=False,
+            huge_tree=False,
             remove_comments=True,
             remove_pis=True,
         )
-        self._prefixes = ""
-        self._shown = ""  # the beginning, to say where the records are if not where they should be
-        self._is_whole = False
-        self._is_wrapped = spec.wrapped is not None
-        self._is_torn = False  # the inner message ended before its elements did
-        self._envelope = spec.envelope
-        self._before = ""  # what stands before the first row, as long as the envelope is looked for
-        self._head: Record = {}
-        self._open_elements: list[str] = []  # outside rows
-        self._place: tuple[str, ...] = ()  # of the first row
-        self._lost = False  # within a row that was too large
-        self._root: tuple[str, ...] = ()
-        self._beside = Beside()
-        self._between = ""  # text outside rows that left the window
-
-    def _grow(self) -> bool:
-        for block in self._blocks:
-            if block:
-                self._text += block
-                return True
-        return False
-
-    def read(self) -> Iterator[None]:
-        """Add each row to the gathering."""
-        tag, root = self._open()
-        if not tag:
-            return
-        within = _tokens(tag, root)
-        while match := self._next(within if self._start >= 0 or self._lost else _TAG):
-            before = self._ordinal
-            if match.re is _TAG:
-                self._take_text(self._between + self._text[self._at : match.start()])
-            self._at, self._between = match.end(), ""
-            if match.re is _TAG:
-                self._take_tag(match, tag)
-            else:
-                self._take(match)
-            if self._ordinal > before:
-                yield None
-        if self._start < 0 and not self._ordinal:
-            self._look_elsewhere(root)
-        if self._start < 0 and not self._open_elements:
-            self._take_text(self._between + self._text[self._at :])
-        self._check_beside(tag)
-        if self._start >= 0:
-            is_cut = self._is_wrapped or not self._is_whole
-            self._damage(self._text[self._start :], "row.cut_off" if is_cut else "row.not_a_record")
-        elif self._is_torn or not self._is_whole:
-            self._damage("（文件在此中断，根元素没有结束）", "row.cut_off")
-
-    def _look_elsewhere(self, root: str) -> None:
-        """Raise DeliveryMismatch where no row was found, but another element repeats."""
-        likely = xml_outline(f"<{root}>{self._shown}")
-        is_other = likely.records.split("/")[-len(self._path) :] != self._path
-        if likely.records and not likely.is_single and is_other:
-            raise DeliveryMismatch(
-                f"文件 {self._name} 里没有约定的记录 {'/'.join(self._path)}，"
-                f"实际记录很可能是 {likely.records}；请核对约定的 records"
-            )
-
-    def _take_tag(self, match: re.Match[str], tag: str) -> None:
-        """Act on a tag between rows."""
-        if match["skip"]:
-            if match["skip"].startswith("!["):
-                self._take_text(match["skip"][8:].removesuffix("]]>"))
-            return
-        name = match["name"].rpartition(":")[2]
-        if match["end"]:
-            if name in self._open_elements:
-                while self._open_elements.pop() != name:
-                    self._is_torn = self._is_wrapped
-            self._is_whole = self._is_whole or not self._open_elements
-        elif name == tag and self._open_elements and self._holds_rows():
-            self._check_place()
-            if self._envelope and not self._head:
-                self._read_envelope(self._text[: match.start()])
-            self._begin(match)
-        else:
-            if not self._open_elements:
+        fed = lines = 0
+        for text in _undeclared(first, blocks, self._spec.wrapped):
+            fed += len(text)
+            lines += text.count("\n")
+            self._feed(parser, text)
+            for _, element in cast(Iterator[tuple[str, etree._Element]], parser.read_events()):
+                if self._take(element):
+                    yield None
+            if self._parent is not None:
+                self._sweep(self._parent.getroottree().getroot())
+            elif fed > _HEAD:
                 raise DeliveryMismatch(
-                    f"文件 {self._name} 里有几个 XML 文档，第一个的根元素结束之后还有 {name}；请每个文件只报送一个文档"
+                    f"文件 {self._name} 的前 {_HEAD >> 20} MiB 里没有约定的记录 {self._spec.records}；"
+                    "请核对约定的 records"
                 )
-            if name == tag:
-                self._check_depth(tag)
-            self._beside.element(self._open_elements, name, match[0])
-            if not match["empty"]:
-                self._open_elements.append(name)
+        try:
+            root = parser.close()
+        except etree.XMLSyntaxError:
+            raise self._broken(parser, lines + 1) from None
+        for _, element in cast(Iterator[tuple[str, etree._Element]], parser.read_events()):
+            if self._take(element):
+                yield None
+        self._finish(root, first)
 
-    def _take_text(self, text: str) -> None:
-        """Set text aside that stands between the rows, or behind the root: perhaps a row that lost its tags."""
-        text = text.strip(BLANK)
-        if not text:
-            return
-        if not self._open_elements or tuple(self._open_elements) == self._place:
-            self._damage(text)
-        else:
-            self._beside.text(self._open_elements, text)
+    def _feed(self, parser: "etree.XMLPullParser", text: str) -> None:
+        with suppress(etree.XMLSyntaxError):
+            parser.feed(text.encode("utf-8", "surrogatepass"))
+        if len(parser.feed_error_log):  # holds faults too that are raised at the end only
+            raise self._broken(parser)
 
-    def _holds_rows(self) -> bool:
+    def _broken(self, parser: "etree.XMLPullParser", last: int = 0) -> DeliveryCorrupt:
+        """Return the error for the first fault; what stands there may name somebody. last: line where the text ends."""
+        fault = parser.feed_error_log[0]
+        if fault.line == last:
+            return DeliveryCorrupt(
+                f"文件 {self._name} 在第 {fault.line} 行第 {fault.column} 列中断，XML 没有结束；"
+                "请核对传输是否完整，重新报送完整的文件"
+            )
+        return DeliveryCorrupt(
+            f"文件 {self._name} 第 {fault.line} 行第 {fault.column} 列不符合 XML 语法，其后的内容无法可靠读取；"
+            "请用标准的 XML 工具重新导出后报送"
+        )
+
+    def _take(self, element: "etree._Element") -> bool:
+        """Add an element where it is a row, and empty it; return whether it is one."""
+        if element.getparent() is not self._parent and not self._holds_rows(element):
+            return False
+        if self._parent is None:
+            self._begin(element)
+        if local(element.tag) != self._row:
+            return False
+        record = self._head | record_of(element)
+        self._ordinal += 1
+        text = "".join(filter(None, (*record, *record.values())))
+        self._gathering.add(
+            self._ordinal, record, text, lambda: etree.tostring(element, encoding="unicode", with_tail=False)
+        )
+        element.clear(keep_tail=True)  # type: ignore[call-arg]
+        return True
+
+    def _holds_rows(self, element: "etree._Element") -> bool:
+        """Tell whether an element stands where rows do. Raises DeliveryMismatch where rows stand in two places."""
+        place = _place(element.getparent())
         parents = self._path[:-1]
         if not self._path:
-            return len(self._open_elements) == 1
-        return not parents or self._open_elements[-len(parents) :] == parents
+            return len(place) == 1
+        is_row = place[-len(parents) :] == parents if parents else bool(place)
+        self._elsewhere = self._elsewhere if is_row else place
+        if self._parent is None:
+            if is_row and self._elsewhere[: len(place)] == place:
+                raise self._two_places(place, self._elsewhere)
+        elif place == self._place:  # another parent of the same name
+            self._parent = element.getparent()
+        elif is_row or place[: len(self._place)] == self._place:
+            raise self._two_places(self._place, place)
+        return is_row
 
-    def _check_place(self) -> None:
-        """Raise DeliveryMismatch where rows stand in two places: one may hold what was deleted."""
-        here = tuple(self._open_elements)
-        if not self._place:
-            self._place = here
-            for text in self._beside.loose(here):
-                self._damage(text)
-        if here != self._place:
-            one, other = ("/".join((*place, *self._path[-1:])) for place in (self._place, here))
-            raise DeliveryMismatch(
-                f"文件 {self._name} 里有两处记录：{one} 与 {other}；请在合同 file.records 中写明完整路径"
-            )
+    def _two_places(self, *places: Place) -> DeliveryMismatch:
+        one, other = ("/".join((*place, self._row)) for place in places)
+        return DeliveryMismatch(
+            f"文件 {self._name} 里有两处记录：{one} 与 {other}；请在合同 file.records 中写明完整路径，"
+            "或请提供部门把记录放在同一层"
+        )
 
-    def _check_depth(self, tag: str) -> None:
-        """Raise DeliveryMismatch for rows below an element that stands where rows do, as in groups."""
-        parents, here = self._path[:-1], self._open_elements
-        if any(here[n : n + len(parents)] == parents for n in range(len(here))):
-            raise DeliveryMismatch(
-                f"文件 {self._name} 里另有一处记录 {'/'.join((*here, tag))}，不在约定的 {'/'.join(self._path)}；"
-                "请在合同 file.records 中写明完整路径，或请提供部门把记录放在同一层"
-            )
-
-    def _check_beside(self, tag: str) -> None:
-        """Raise DeliveryMismatch for an element beside the rows that may be a row too; take what is told there."""
-        place = self._place or tuple(self._path[:-1]) or self._root
-        other = self._beside.like_a_row(place, tag, self._gathering.names if self._path else None)
-        if other:
-            raise DeliveryMismatch(
-                f"文件 {self._name} 里除了记录 {tag} 还有 {other}，分不清是不是记录；请在合同 file.records 中写明路径，"
-                "或请提供部门统一记录的元素名后重报"
-            )
-        far = self._beside.elsewhere(place, self._path, self._gathering.names) if self._path else None
-        # whoever wrote the whole path has chosen this list among others, but not a row that fell out of it
-        is_chosen = tuple(self._path[:-1]) == place and len(place) > 1
-        if far and not (is_chosen and far[:-1] != place[: len(far) - 1]):
-            raise DeliveryMismatch(
-                f"文件 {self._name} 里在约定的记录 {'/'.join(self._path)} 之外还有 {'/'.join(far)}，"
-                "其中的字段像是记录，却没有约定读取；请提供部门把记录放在同一处后重报，"
-                "或在合同 file.records 中写明从根元素起的完整路径"
-            )
-        says = told(self._beside.near(place), self._ordinal)
-        self._gathering.told = replace(says, left=("/".join(far),)) if far else says
-
-    def _take(self, match: re.Match[str]) -> None:
-        """Act on a tag within a row: its end, or one that can only come after it."""
-        if match["root"]:
-            self._is_whole = True
-        elif match["open"]:
-            if self._start >= 0:  # the row before was never closed
-                self._damage(self._text[self._start : match.start()])
-            self._begin(match)
-        elif match["close"]:
-            self._lost = False
-            if self._start >= 0:
-                self._close()
-
-    def _begin(self, match: re.Match[str]) -> None:
-        self._start, self._lost = match.start(), False
-        if match["empty"]:
-            self._close()
-
-    def _next(self, tokens: re.Pattern[str]) -> re.Match[str] | None:
-        """Return the next token, reading on where one may be cut off; what is behind the current row is dropped."""
-        while True:
-            match = tokens.search(self._text, self._at)
-            if match and match.end() < len(self._text):
-                return match
-            if self._start >= 0 and len(self._text) - self._start > _MAX_ROW:
-                self._damage(self._text[self._start :], "row.oversize")
-                self._at, self._start, self._lost = len(self._text), -1, True
-            keep = self._at
-            if self._start >= 0:
-                keep = self._start
-            elif self._envelope and not self._head and len(self._text) < _MAX_ROW:
-                keep = 0
-            elif match is None:
-                keep = max(self._at, self._text.rfind("<", self._at))
-                if not self._lost and len(self._between) < _MAX_ROW:
-                    self._between += self._text[self._at : keep]
-            self._text, self._at = self._text[keep:], max(self._at - keep, 0)
-            self._start = min(self._start, 0)
-            if not self._grow():
-                return tokens.search(self._text, self._at)
-
-    def _read_envelope(self, before: str) -> None:
-        """Take the values that stand before the first row. Raises DeliveryMismatch where one is missing."""
-        for path in self._envelope:
-            name = re.escape(path.rpartition("/")[2])
-            pattern = (
-                rf"<(?:[\w.-]+:)?{name}(?:\s[^<>]*)?>\s*(?:<!\[CDATA\[)?([^<]*?)(?:\]\]>)?\s*</(?:[\w.-]+:)?{name}\s*>"
-            )
-            found = re.search(pattern, before[_section(before, path) :])
+    def _begin(self, row: "etree._Element") -> None:
+        """Note where the first row stands, and take the values of the envelope."""
+        self._parent = row.getparent()
+        self._place = _place(self._parent)
+        self._row = self._row or local(row.tag)
+        root = row.getroottree().getroot()
+        if row.getroottree().docinfo.internalDTD is not None:
+            raise self._has_dtd()
+        for path in self._spec.envelope:
+            parts = path.split("/")
+            parts = parts[1:] if parts[0] == local(root.tag) else parts
+            found = root.find(".//" + "/".join(f"{{*}}{part}" for part in parts))
             if found is None:
                 raise DeliveryMismatch(f"文件 {self._name} 的报文头里找不到 {path}；请核对约定的 envelope")
-            self._head[path] = html.unescape(found[1]).strip()
+            self._head[path] = (found.text or "").strip()
 
-    def _close(self) -> None:
-        self._add(self._text[self._start : self._at])
-        self._start = -1
+    def _sweep(self, root: "etree._Element") -> None:
+        """Remove what has been read whole; the last element of each level may still be open."""
+        node: etree._Element = root
+        place: Place = (local(root.tag),)
+        while len(node) and not (place[:-1] == self._place and place[-1] == self._row):
+            for child in list(node)[:-1]:
+                self._check(child, place)
+                self._note(child, place)
+            del node[: len(node) - 1]
+            node = node[-1]
+            place = (*place, local(node.tag))
 
-    def _open(self) -> tuple[str, str]:
-        """Read up to the root element: the name of the row elements, and of the root. Raises DeliveryCorrupt."""
-        while self._grow() and len(self._text) < _MAX_ROW and not _ROOT.search(self._text, self._prolog()):
-            pass
-        at = self._prolog()
-        rest = self._text[at:].lstrip("\ufeff \t\r\n")
-        if not rest:
-            return "", ""
-        if rest.upper().startswith("<!DOCTYPE"):
-            raise DeliveryCorrupt(f"文件 {self._name} 带有 DTD（<!DOCTYPE>），出于安全不予读取；请去掉后重新报送")
-        root = _ROOT.match(self._text, at)
-        if root is None:
-            raise DeliveryCorrupt(f"文件 {self._name} 声明为 xml，但开头不是 XML 元素；请按约定格式重新报送")
-        name = root[1].rpartition(":")[2]
-        if root[2].endswith("/"):
-            if self._text[root.end() :].strip(BLANK) or self._grow():
-                raise DeliveryMismatch(f"文件 {self._name} 的根元素 {name} 是空的，其后还有内容；请核对后重新报送")
-            return "", ""
-        self._open_elements, self._root = [name], (name,)
-        self._beside.element((), name, root[0])
-        self._prefixes = "".join(m[0] for m in _NAMESPACE.finditer(root[2]))
-        self._text = self._text[root.end() :]
-        self._shown = self._text[:_LOOKED_AT]
-        tag = self._path[-1] if self._path else self._first_child()
-        if not tag and not re.match(r"(?:\s|<!--.*?-->|<\?.*?\?>)*(?:</|\Z)", self._text, re.S):
-            raise DeliveryCorrupt(f"文件 {self._name} 的根元素里不是 XML 元素；请按约定格式重新报送")
-        return tag, root[1]
-
-    def _prolog(self) -> int:
-        match = _PROLOG.match(self._text, 1 if self._text.startswith("\ufeff") else 0)
-        return match.end() if match else 0
-
-    def _first_child(self) -> str:
-        child = re.compile(r"(?:\s|<!--.*?-->)*<([^\s/>!?]+)[\s/>]", re.S)
-        while not (match := child.match(self._text)) and len(self._text) < _MAX_ROW and self._grow():
-            pass
-        return match[1].rpartition(":")[2] if match else ""
-
-    def _damage(self, raw: str, rule: str = "row.not_a_record") -> None:
-        self._ordinal += 1
-        self._gathering.damage(self._ordinal, rule, raw.rstrip())
-
-    def _add(self, raw: str) -> None:
-        if len(raw) > _MAX_ROW:
-            self._damage(raw, "row.oversize")
+    def _check(self, child: "etree._Element", place: Place) -> None:
+        """Raise DeliveryMismatch for text between the rows, and for other elements where no path is declared."""
+        if place != self._place:
             return
-        declared = {m[1] for m in _NAMESPACE.finditer(self._prefixes)}
-        used = {p for m in _PREFIX.finditer(raw) for p in m.groups() if p and p not in {"xml", "xmlns"}}
-        extra = "".join(f' xmlns:{prefix}="urn:{prefix}"' for prefix in sorted(used - declared))
-        try:
-            row = etree.fromstring(
-                f"<r{self._prefixes}{extra}>{raw}</r>".encode("utf-8", "surrogatepass"), self._parser
-            )[0]
-        except (etree.XMLSyntaxError, IndexError):
-            self._damage(raw)
+        if child.tail and child.tail.strip(_BLANK):
+            raise DeliveryMismatch(
+                f"文件 {self._name} 第 {child.sourceline} 行起的记录之后有不属于任何元素的文字，可能是缺了标签的记录；"
+                "请核对后重新报送"
+            )
+        if not self._path and local(child.tag) != self._row:
+            raise DeliveryMismatch(
+                f"文件 {self._name} 的根元素里除了 {self._row} 还有 {local(child.tag)}，分不清哪些是记录；"
+                "请在合同 file.records 中写明路径"
+            )
+
+    def _note(self, element: "etree._Element", within: Place) -> None:
+        """Remember the attributes and values of an element that is no row."""
+        place = (*within, local(element.tag))
+        if (within == self._place and place[-1] == self._row) or len(self._values) >= _MOST:
             return
-        self._ordinal += 1
-        self._gathering.add(self._ordinal, self._head | record_of(row), raw)
+        self._values += [((*place, local(name)), str(value)) for name, value in element.attrib.items()]
+        for child in element:
+            self._note(child, place)
+        if not len(element) and (text := (element.text or "").strip()):
+            self._values.append((place, text))
+
+    def _finish(self, root: "etree._Element", first: str) -> None:
+        """Check and note what is left of the tree, and take what the file says of its rows."""
+        if root.getroottree().docinfo.internalDTD is not None:
+            raise self._has_dtd()
+        if not self._ordinal:
+            self._look_elsewhere(first)
+            self._place = self._path[:-1] or (local(root.tag),)
+        else:
+            self._sweep(root)
+            node: etree._Element | None = root
+            place: Place = (local(root.tag),)
+            while node is not None and len(node):
+                self._check(node[-1], place)
+                node, place = node[-1], (*place, local(node[-1].tag))
+        if self._parent is not None and (self._parent.text or "").strip(_BLANK):
+            raise DeliveryMismatch(
+                f"文件 {self._name} 的第一条记录之前有不属于任何元素的文字，可能是缺了标签的记录；请核对后重新报送"
+            )
+        self._note(root, ())
+        self._gathering.told = told(self._near(), self._ordinal)
+
+    def _look_elsewhere(self, first: str) -> None:
+        """Raise DeliveryMismatch where no row was found, but another element repeats or has the name of a row."""
+        likely = xml_outline(first[:_SHOWN])
+        is_other = likely.records.split("/")[-len(self._path) :] != list(self._path)
+        found = likely.records if likely.records and not likely.is_single and is_other else ""
+        if self._elsewhere and not found:
+            found = "/".join((*self._elsewhere, self._row))
+        if found:
+            raise DeliveryMismatch(
+                f"文件 {self._name} 里没有约定的记录 {'/'.join(self._path)}，实际记录很可能是 {found}；"
+                "请核对约定的 records"
+            )
+
+    def _near(self) -> Iterator[tuple[str, str, bool]]:
+        """Yield name and text of the values beside the rows, above them and in a head or foot, and whether beside."""
+        for (*within, name), text in self._values:
+            head = bool(within) and (within[-1].lower() in HEADS | FEET or fold(within[-1]) in AROUND)
+            holder = within[:-1] if head else within
+            if tuple(holder) == self._place[: len(holder)] and not (head and is_sum(within[-1], name)):
+                yield name, text, tuple(within) == self._place
+
+    def _has_dtd(self) -> DeliveryCorrupt:
+        return DeliveryCorrupt(f"文件 {self._name} 带有 DTD（<!DOCTYPE>），出于安全不予读取；请去掉后重新报送")
 
 
-def _section(text: str, path: str) -> int:
-    """Return where the innermost parent that a path names begins."""
-    at = 0
-    for part in path.split("/")[:-1]:
-        match = re.compile(rf"<(?:[\w.-]+:)?{re.escape(part)}[\s>]").search(text, at)
-        at = match.start() if match else at
-    return at
+def _place(element: "etree._Element | None") -> Place:
+    if element is None:
+        return ()
+    return tuple(reversed([local(element.tag), *(local(above.tag) for above in element.iterancestors())]))
+
+
+def _undeclared(first: str, blocks: Iterator[str], wrapped: str | None) -> Iterator[str]:
+    """Yield the blocks, an inner message laid open, without XML declarations: the encoding is known."""
+    if wrapped:
+        joined = (text for part in ([first], blocks) for text in part)
+        yield from (_DECLARATION.sub("", text) for text in unwrapped(joined, wrapped))
+        return
+    yield _DECLARATION.sub(lambda found: " " * len(found[0]), first, count=1)
+    yield from blocks
 
 
 def unwrapped(blocks: Iterator[str], how: str) -> Iterator[str]:
     """Lay a message open whose rows stand in a CDATA section or as escaped text of an outer one."""
-    marks, cut_off = _CDATA if how == "cdata" else _ESCAPED
+    inside = False
+
+    def cdata(mark: re.Match[str]) -> str:
+        nonlocal inside
+        if mark[0] == "]]>":
+            closes, inside = inside, False
+            return "" if closes else mark[0]
+        inside = mark[1] is not None
+        return mark[1] if inside else mark[0]
+
+    def escaped(mark: re.Match[str]) -> str:
+        nonlocal inside
+        inside = mark[0] != "<" and (inside or mark[0] == "&lt;")
+        return html.unescape(mark[0]) if inside else mark[0]
+
     carry = ""
     for block in blocks:
         text = carry + block
-        half = cut_off.search(text, max(len(text) - 12, 0))
-        text, carry = (text[: half.start()], half[0]) if half else (text, "")
-        yield marks.sub("" if how == "cdata" else _plain, text)
-    yield marks.sub("" if how == "cdata" else _plain, carry)
-
-
-def _plain(match: re.Match[str]) -> str:
-    return html.unescape(match[0])
-
-
-def _tokens(tag: str, root: str) -> re.Pattern[str]:
-    """Match a row's start or end tag, the root's end tag, or what is passed over: comment, CDATA, PI."""
-    name = rf"(?:[\w.-]+:)?{re.escape(tag)}"
-    # all begin with one literal character, so that the search leaps from tag to tag
-    return re.compile(
-        rf"<(?:(?P<open>{name}(?:\s(?:[^<>\"']|\"[^\"]*\"|'[^']*')*?)?(?P<empty>/)?>)|(?P<close>/{name}\s*>)"
-        rf"|(?P<root>/{re.escape(root)}\s*>)|(?P<skip>!--.*?(?:-->|\Z)|!\[CDATA\[.*?(?:\]\]>|\Z)|\?.*?(?:\?>|\Z)))",
-        re.S,
-    )
+        cut = max(text.rfind(">") + 1, text.rfind("&gt;") + 4 if "&gt;" in text else 0)
+        if not cut and len(text) > _HELD:
+            cut = len(text)
+        yield (_CDATA.sub(cdata, text[:cut]) if how == "cdata" else _ESCAPED.sub(escaped, text[:cut]))
+        carry = text[cut:]
+    yield carry

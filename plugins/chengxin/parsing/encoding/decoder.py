@@ -7,17 +7,15 @@ GIL is free meanwhile); Python's codec takes the lines that iconv refuses and ev
 import codecs
 import ctypes
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from chengxin.parsing.encoding.likelihood import clearly_other, reads_as
 from chengxin.parsing.shapes import Damaged, kept
 
 _EOL = re.compile(rb"\r\n|\n|\r")
@@ -27,7 +25,6 @@ _ESCAPED = re.compile("[\U0010ff00-\U0010ffff]")
 _REPLACED = re.compile(rb"\xef\xbf\xbd")
 _REPLACED_OR_ESCAPED = re.compile(rb"\xef\xbf\xbd|\xf4\x8f[\xbc-\xbf][\x80-\xbf]")
 _UTF8_HAN = re.compile(rb"[\xe3-\xe9\xef][\x80-\xbf]{2}.*[\xe3-\xe9\xef][\x80-\xbf]{2}", re.S)
-_BIG5_MIX = re.compile(rb"[\xa4-\xfe][\x40-\x7e](?=[\xa4-\xfe])")
 _BLOCK = 1 << 20
 _NEAR = 4 << 10
 #: Bytes whose temporary arrays stay in the cache.
@@ -43,13 +40,7 @@ class Text:
 
     def damage(self, first: int) -> list[Damaged]:
         """Return the emptied lines as damaged rows; `first` is the 1-based number of line 0."""
-        return [undecodable(first + line, kept(text), raw) for line, raw, text in self.bad]
-
-
-def undecodable(row: int, text: str, raw: bytes | None, rule: str = "row.undecodable") -> Damaged:
-    """Return a row that is no text in the file's encoding, with the encoding in which it reads as Chinese, if any."""
-    other = reads_as(raw) if raw else None
-    return Damaged(row, rule, text, raw, f"按 {other} 能读出中文，与文件的编码不同" if other else "")
+        return [Damaged(first + line, "row.undecodable", kept(text), raw) for line, raw, text in self.bad]
 
 
 def count_lines(data: bytes) -> int:
@@ -63,9 +54,7 @@ def to_utf8(raw: bytes, encoding: str) -> Text:
     data = _whole(raw, encoding)
     text = Text(data) if data is not None else _line_by_line(raw, encoding)
     if encoding != "utf-8" and (text.bad or _has_utf8_line(raw)):
-        text = _set_aside(raw, text, "utf-8", _is_utf8_han)
-    if encoding == "gb18030" and _has_big5_line(raw):
-        text = _set_aside(raw, text, "big5", _is_big5)
+        text = _without_utf8(raw, text)
     return strike(text, raw, encoding)
 
 
@@ -131,59 +120,26 @@ def _has_utf8_line(raw: bytes) -> bool:
     Half of the trailing bytes of Chinese in UTF-8 lie in 80..A0, where GB has only rare characters: lines with
     such bytes are looked at, the others are not.
     """
-    rare = _places(raw, lambda block: (block[:-1] - np.uint8(0x80)) <= 0x20)
-    return any(map(_is_utf8_han, _lines_with(raw, rare, 1)))
-
-
-def _has_big5_line(raw: bytes) -> bool:
-    """Tell whether a line of a GB chunk that decodes well is Big5 nevertheless.
-
-    Four of ten trailing bytes in Big5 are ASCII letters and signs, which in GB stand in rare characters only. Lines are
-    looked at in which two such bytes stand between bytes that are none.
-    """
-    mixed = _places(raw, lambda block: (block[:-1] >= 0xA4) & ((block[1:] - np.uint8(0x40)) <= 0x3E))
-    mixed = mixed[mixed < len(raw) - 2]
-    mixed = mixed[np.frombuffer(raw, np.uint8)[mixed + 2] >= 0xA4]
-    return any(map(_is_big5, _lines_with(raw, mixed, 2)))
-
-
-def _is_big5(line: bytes) -> bool:
-    return len(_BIG5_MIX.findall(line)) > 1 and clearly_other(line, "gb18030") == "big5"
-
-
-def _lines_with(raw: bytes, places: npt.NDArray[np.int64], least: int) -> Iterator[bytes]:
-    """Yield the lines that hold at least so many of the places (ascending)."""
-    at = 0
-    while at < len(places):
-        place = int(places[at])
-        start, end = raw.rfind(b"\n", 0, place) + 1, raw.find(b"\n", place)
-        end = end if end >= 0 else len(raw)
-        behind = int(np.searchsorted(places, end))
-        if behind - at >= least:
-            yield raw[start:end]
-        at = max(behind, at + 1)
-
-
-def _places(raw: bytes, test: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.bool_]]) -> npt.NDArray[np.int64]:
-    """Return where a test holds, block by block; each block has one byte more, to look at what follows."""
     buffer = np.frombuffer(raw + b"\0", np.uint8)
-    found = [np.flatnonzero(test(buffer[at : at + _CACHED + 1])) + at for at in range(0, len(raw), _CACHED)]
-    return np.concatenate(found) if found else np.zeros(0, np.int64)
+    after = 0
+    for at in range(0, len(raw), _CACHED):
+        for place in (np.flatnonzero((buffer[at : at + _CACHED] - np.uint8(0x80)) <= 0x20) + at).tolist():
+            if place >= after:
+                start, end = raw.rfind(b"\n", 0, place) + 1, raw.find(b"\n", place)
+                after = end if end >= 0 else len(raw)
+                if _is_utf8_han(raw[start:after]):
+                    return True
+    return False
 
 
 def _is_utf8_han(line: bytes) -> bool:
     return _UTF8_HAN.search(line) is not None and is_utf8(line)
 
 
-def _set_aside(raw: bytes, text: Text, encoding: str, test: Callable[[bytes], bool]) -> Text:
-    """Set aside the lines that are in another encoding: files were glued together.
-
-    An even number of UTF-8 bytes decodes as GB18030 without an error, to nonsense; so does Big5.
-    """
-    lines = {number: piece for number, piece in enumerate(_EOL.split(raw)) if test(piece)}
-    return _without(
-        text, {number: (piece, piece.decode(encoding, "backslashreplace")) for number, piece in lines.items()}
-    )
+def _without_utf8(raw: bytes, text: Text) -> Text:
+    """Set aside the lines that are UTF-8: files were glued together, and its bytes decode as GB18030 to nonsense."""
+    lines = {number: piece for number, piece in enumerate(_EOL.split(raw)) if _is_utf8_han(piece)}
+    return _without(text, {number: (piece, piece.decode()) for number, piece in lines.items()})
 
 
 def _prefix(raw: bytes, encoding: str) -> tuple[bytes, int]:

@@ -1,17 +1,13 @@
-"""Which encoding a file really has, and whether it is the declared format at all."""
+"""Which encoding a text file is decoded in: its BOM, its XML declaration, or the declared one. Nothing is guessed."""
 
-import codecs
 import re
 from pathlib import Path
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
-from chengxin.parsing.encoding.foreign_text import foreign
-from chengxin.parsing.encoding.likelihood import clearly_other, misread, ranked
 
 _SAMPLE = 1 << 20
-_JUDGED = 128 << 10  # bytes whose characters are weighed
-_EVIDENCE = 24  # non-ASCII bytes: below this a GB text may look like UTF-8 by chance
+_EVIDENCE = 24  # bytes beyond ASCII: fewer may be a bad line, or look like UTF-8 by chance
 BOMS = (
     (b"\xef\xbb\xbf", "utf-8"),
     (b"\x84\x31\x95\x33", "gb18030"),
@@ -39,13 +35,13 @@ _XML_NAMES = {"gb18030": "gb18030", "gbk": "gb18030", "gb2312": "gb18030", "big5
 def encoding_of(path: Path, spec: FileSpec) -> tuple[str, int]:
     """Return (utf-8 | gb18030 | big5 | utf-16-le | utf-16-be, length of the BOM).
 
-    Raises DeliveryCorrupt where the bytes are another format's, DeliveryMismatch where they evidently are in another
-    encoding than the declared one: most non-ASCII lines of the first MiB speak for it, and they are no small block.
-    XML names its own encoding, so there its declaration stands before the contract's.
+    auto is UTF-8 where most lines with other than ASCII are, else GB18030. XML names its own encoding, so there its
+    declaration stands before the contract's. Raises DeliveryCorrupt where the bytes are another format's,
+    DeliveryMismatch where most such lines of the first MiB do not decode, or are UTF-8 though another is declared.
     """
     sample = _sample(path)
     refuse_binary(path, sample, spec.format)
-    declared = "gb18030" if spec.encoding in {"gbk", "gb2312"} else spec.encoding
+    declared: str = "gb18030" if spec.encoding in {"gbk", "gb2312"} else spec.encoding
     for bom, found in BOMS:
         if sample.startswith(bom):
             if declared not in {"auto", _SHOWN.get(found, found)} and spec.format != "xml":
@@ -55,54 +51,28 @@ def encoding_of(path: Path, spec: FileSpec) -> tuple[str, int]:
         if declared not in {"auto", "utf-16"} and spec.format != "xml":
             raise _mismatch(path, spec, order)
         return order, 0
-    found = _byte_encoding(path, spec, declared, sample)
-    return _checked(path, spec, declared, sample, found), 0
-
-
-def _checked(path: Path, spec: FileSpec, declared: str, sample: bytes, found: str) -> str:
-    """Doubt an encoding that only decodes: Big5 and GB18030 read each other, and garbled text reads as anything."""
-    sample = sample[:_JUDGED]
-    likely = clearly_other(sample, found)
-    if likely and declared == "auto":
-        found = likely
-    elif likely:
-        raise _mismatch(path, spec, likely)
-    if other := foreign(sample, found, certain=declared != "auto"):
-        raise DeliveryMismatch(
-            f"文件 {path.name} 能按 {found} 解码，但看上去是{other}，读出来会是乱码；请另存为 UTF-8 后重新报送"
-        )
-    if not sample.isascii() and (how := misread(sample.decode(found, "ignore"))):
-        cause = "UTF-8 文件曾被当作 GBK" if how == "gb18030" else "中文曾被当作西文（Latin-1）"
-        raise DeliveryMismatch(
-            f"文件 {path.name} 能按 {found} 解码，但内容是乱码：{cause}打开后又存了一遍，"
-            "原字已不可靠；请从源系统重新导出"
-        )
-    return found
+    if spec.format == "xml" and (match := _XML_DECLARATION.match(sample)):
+        declared = _XML_NAMES.get(match[1].decode().lower(), declared)
+    return _byte_encoding(path, spec, declared, sample), 0
 
 
 def _byte_encoding(path: Path, spec: FileSpec, declared: str, sample: bytes) -> str:
-    if declared == "utf-8" and spec.format != "xml" and _begins_as_utf8(sample):
-        return declared  # as most pages of interfaces are, one after the other
     units = _units(sample, spec)
     lines = [line for line in units if not line.isascii()]
     is_utf8 = 2 * sum(_decodes(line, "utf-8") for line in lines) > len(lines)
-    guess = "utf-8" if is_utf8 or not lines else "gb18030"
-    if spec.format == "xml" and (match := _XML_DECLARATION.match(sample)):
-        declared = _XML_NAMES.get(match[1].decode().lower(), declared)
-        return guess if is_utf8 or declared in {"utf-8", "utf-16", "auto"} else declared
-    if declared == "auto":
-        return guess
     if declared == "utf-16":
         if sample:
-            raise _mismatch(path, spec, guess)
+            raise _mismatch(path, spec, "utf-8" if is_utf8 or not lines else "gb18030")
         return "utf-16-le"
+    if declared == "auto":
+        return "utf-8" if is_utf8 or not lines else "gb18030"
     if declared != "utf-8" and is_utf8 and sum(map(_non_ascii, lines)) >= _EVIDENCE and _is_common(lines, units):
         raise _mismatch(path, spec, "utf-8")
     wrong = [line for line in lines if not _decodes(line, declared)]
     if 2 * len(wrong) > len(lines) and _is_common(wrong, units):
-        for likely, _ in ranked(sample):
-            if likely != declared and 2 * sum(_decodes(line, likely) for line in lines) > len(lines):
-                raise _mismatch(path, spec, likely)
+        raise DeliveryMismatch(
+            f"文件 {path.name} 的大部分内容不能按 {declared} 解码；请核对约定的 encoding，或按约定编码重新报送"
+        )
     return declared
 
 
@@ -114,8 +84,8 @@ def _units(sample: bytes, spec: FileSpec) -> list[bytes]:
 
 
 def _is_common(wrong: list[bytes], units: list[bytes]) -> bool:
-    """Tell a file in another encoding from a good one with a damaged block: the header or a tenth of the lines."""
-    return 10 * len(wrong) >= len(units) or units[0] in wrong
+    """Tell a file in another encoding from a good one with a few bad lines: the header, or a tenth of the lines."""
+    return units[0] in wrong or (10 * len(wrong) >= len(units) and sum(map(_non_ascii, wrong)) >= _EVIDENCE)
 
 
 def _non_ascii(line: bytes) -> int:
@@ -132,14 +102,6 @@ def _sample(path: Path) -> bytes:
             if not block.isascii():
                 return block.partition(b"\n")[2] or block
         return first
-
-
-def _begins_as_utf8(sample: bytes) -> bool:
-    try:
-        codecs.utf_8_decode(sample, "strict", False)
-    except UnicodeError:
-        return False
-    return True
 
 
 def _decodes(line: bytes, encoding: str) -> bool:

@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import ContractError
 from chengxin.parsing.buffers import as_mask
-from chengxin.parsing.encoding.decoder import to_utf8, undecodable
-from chengxin.parsing.fixed_width.shifts import shifts
+from chengxin.parsing.encoding.decoder import to_utf8
 from chengxin.parsing.half_width import narrowed
 from chengxin.parsing.layout import Ints, Lines
 from chengxin.parsing.notes import is_note, is_remark
@@ -90,7 +89,8 @@ def _chunk(data: bytes, first: int, length: int, piece: Piece, spec: FileSpec) -
                 rule, note = CUT_OFF, ""
             damaged.append(Damaged(first + n, rule, shown, note=note))
     index = np.flatnonzero(fits)
-    index = _unshifted(data, lines, index, damaged, first, length, piece, spec)
+    if len(index):  # lines of blanks are blank lines
+        index = index[(_cells(np.frombuffer(data, np.uint8), lines.starts[index], length) > 32).any(axis=1)]
     chunk = _columns(data, index, damaged, first, piece, spec, lines)
     last = chunk.rows[-1].as_py() if len(chunk.rows) else 0
     return replace(chunk, unended=unended and last == first + len(lines) - 1, told=told)
@@ -115,32 +115,6 @@ def _around(data: bytes, lines: Lines, sizes: Ints, first: int, piece: Piece) ->
             told += noted([shown], padded=True)
             sizes[n] = 0
     return damaged, told
-
-
-def _unshifted(
-    data: bytes,
-    lines: Lines,
-    index: Ints,
-    damaged: list[Damaged],
-    first: int,
-    length: int,
-    piece: Piece,
-    spec: FileSpec,
-) -> Ints:
-    """Return the filled lines without those in which fields are shifted, which become damaged rows."""
-    if not len(index):
-        return index
-    cells = _cells(np.frombuffer(data, np.uint8), lines.starts[index], length)
-    filled = (cells > 32).any(axis=1)
-    if not filled.all():  # lines of blanks are blank lines
-        index, cells = index[filled], cells[filled]
-    found = shifts(cells, spec.fields)
-    for n, (name, by) in found.items():
-        line = int(index[n])
-        raw = data[lines.starts[line] : lines.ends[line]]
-        note = f"到“{name}”处，内容已比约定的位置偏{'后' if by > 0 else '前'} {abs(by)} 个字节"
-        damaged.append(Damaged(first + line, "row.width", _shown(raw, piece.encoding), note=note))
-    return np.delete(index, list(found))
 
 
 def _is_header(data: bytes, lines: Lines, piece: Piece, spec: FileSpec) -> bool:
@@ -194,7 +168,7 @@ def _columns(
     if bad and lines is not None:
         for n in sorted(bad):
             raw = data[lines.starts[index[n]] : lines.ends[index[n]]]
-            damaged.append(undecodable(int(rows[n]), _shown(raw, piece.encoding), raw))
+            damaged.append(Damaged(int(rows[n]), "row.undecodable", _shown(raw, piece.encoding), raw))
         keep[list(bad)] = False
         table, rows = table.filter(pa.array(keep)).combine_chunks(), rows[keep]
     filled = {name: np.flatnonzero(found[keep]).tolist() for name, found in ends.items() if found.any()}

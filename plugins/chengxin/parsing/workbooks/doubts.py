@@ -1,12 +1,9 @@
 """What a workbook holds beside the rows that are read, or hides among them: other sheets, hidden ones, merged cells."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from python_calamine import SheetVisibleEnum
 
 from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import FileSpec
@@ -19,14 +16,8 @@ Cells = list[str | None]
 Range = tuple[tuple[int, int], tuple[int, int]]
 
 
-def hidden_sheets(book: Any) -> set[str]:
-    """Return the names of the sheets that nobody sees."""
-    return {sheet.name for sheet in book.sheets_metadata if sheet.visible != SheetVisibleEnum.Visible}
-
-
-def refuse_hidden(path: Path, spec: FileSpec, book: Any, chosen: Sequence[str]) -> None:
+def refuse_hidden(path: Path, spec: FileSpec, hidden: Collection[str], chosen: Sequence[str]) -> None:
     """Raise DeliveryMismatch where a sheet would be read that nobody sees and the contract does not name."""
-    hidden = hidden_sheets(book)
     found = [name for name in chosen if name in hidden]
     if found and (spec.sheet is None or spec.sheet == "*"):
         raise DeliveryMismatch(

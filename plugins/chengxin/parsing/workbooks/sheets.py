@@ -1,7 +1,7 @@
 """Excel sheets (xlsx, xls) -> columns as text.
 
-An xlsx sheet is read in pieces (xlsx_stream.py). An xls sheet is the one thing held in memory as a whole: the
-calamine library unpacks it at once; it has at most 65,536 rows.
+An xlsx sheet is read in pieces (xlsx_stream.py). An xls sheet is the one thing held in memory as a whole (xls.py); it
+has at most 65,536 rows.
 """
 
 import re
@@ -9,12 +9,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import python_calamine as calamine
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
@@ -34,19 +33,15 @@ from chengxin.parsing.shapes import (
     row_numbers,
     unique_names,
 )
-from chengxin.parsing.workbooks import xls_formats, xlsx_package
+from chengxin.parsing.workbooks import xls, xlsx_package, xlsx_stream
 from chengxin.parsing.workbooks.cell_text import cell_text, column_name
-from chengxin.parsing.workbooks.doubts import Merged, hidden_sheets, refuse_alike, refuse_hidden
+from chengxin.parsing.workbooks.doubts import Merged, refuse_alike, refuse_hidden
 from chengxin.parsing.workbooks.hidden_rows import told_rows
 from chengxin.parsing.workbooks.number_formats import FormatRows, formats_of
-from chengxin.parsing.workbooks.xls_failures import failures
-from chengxin.parsing.workbooks.xls_integrity import refuse_torn
-from chengxin.parsing.workbooks.xlsx_stream import Rows, book, forget, merged_ranges, sheet_pieces
+from chengxin.parsing.workbooks.xlsx_stream import Rows
 
 #: What a failed formula leaves; #N/A is left out, because it is the word for "nothing found" and read as null.
 _FAILED = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
-#: The xls sheet opened last: planning and reading it would each unpack it. Forgotten when it has been read.
-_last: dict[tuple[str, str, int, int], Any] = {}
 _SAMPLE = 1_000  # rows below the header that tell whether a column without a name is empty
 _HEAD_ROWS = 10
 _SAMPLE_SHEET = re.compile("示例|样例|样表|说明")
@@ -66,9 +61,9 @@ def plan_sheet(path: Path, spec: FileSpec) -> list[Piece]:
     if not size:
         return [Piece(str(path), 0, 0, 0, _body(spec), "", ())]
     opened = _book(path, spec.format)
-    names = tuple(opened.sheet_names)
+    names = opened.names
     chosen = _chosen(path, spec, names)
-    refuse_hidden(path, spec, opened, [names[n - 1] for n in chosen])
+    refuse_hidden(path, spec, opened.hidden, [names[n - 1] for n in chosen])
     heads = {n: _head(path, spec, names[n - 1]) for n in chosen}
     filled = {n: head for n, head in heads.items() if head[0]} or dict(list(heads.items())[:1])
     (first, expected), *others = filled.items()
@@ -80,7 +75,7 @@ def plan_sheet(path: Path, spec: FileSpec) -> list[Piece]:
             )
     if spec.sheet is None:
         _only_one(path, spec, names, expected)
-    old = (xlsx_package if _is_package(path) else xls_formats).counts_from_1904(path)
+    old = (xlsx_package if _is_package(path) else xls).counts_from_1904(path)
     return [
         Piece(str(path), index, 0, size, _body(spec), "", head[0], head[1], n, old)
         for index, (n, head) in enumerate(filled.items())
@@ -118,7 +113,7 @@ def number_formats(piece: Piece, spec: FileSpec) -> dict[str, FormatRows]:
     if _is_package(path):
         found = formats_of(path, sheet_names(path, spec.format)[piece.sheet - 1], piece.line)
     else:
-        found = xls_formats.formats_of(path, piece.sheet - 1, piece.line)
+        found = xls.formats_of(path, piece.sheet - 1, piece.line)
     return {name: found[n] for name, n in zip(piece.names, columns, strict=True) if n in found}
 
 
@@ -158,14 +153,13 @@ def _only_one(path: Path, spec: FileSpec, names: tuple[str, ...], expected: tupl
 
 def sheet_names(path: Path, kind: str) -> tuple[str, ...]:
     """Return the names of all sheets. Raises DeliveryCorrupt where the file is no workbook."""
-    return tuple(_book(path, kind).sheet_names) if path.stat().st_size else ()
+    return _book(path, kind).names if path.stat().st_size else ()
 
 
 def seen_sheets(path: Path, kind: str) -> tuple[str, ...]:
     """Return the names of the sheets that are not hidden. Raises DeliveryCorrupt where the file is no workbook."""
     opened = _book(path, kind)
-    hidden = hidden_sheets(opened)
-    return tuple(name for name in opened.sheet_names if name not in hidden)
+    return tuple(name for name in opened.names if name not in opened.hidden)
 
 
 @dataclass
@@ -184,8 +178,6 @@ def sheet_rows(
     Blank cells are null; a failed formula is its error text (#N/A). unseen: learns which rows are not seen.
     shown: columns (from 0) whose cells are read as the sheet shows them. Raises DeliveryMismatch where one cannot be.
     """
-    if unseen and not _is_package(path):
-        unseen.hidden.update(xls_formats.hidden_rows(path, sheet_names(path, kind).index(name)))
     end = 0
     for part in _parts(path, kind, name, shown):
         margin: list[str | None] = [None] * part.left
@@ -208,23 +200,9 @@ def sheet_rows(
 
 def _parts(path: Path, kind: str, name: str, shown: Collection[int]) -> Iterator[Rows]:
     if _is_package(path):
-        yield from sheet_pieces(path, name, shown=shown)
-        return
-    sheet = _opened(path, kind, name)
-    if sheet.start is not None:
-        forms = xls_formats.shown(path, sheet_names(path, kind).index(name), shown) if shown else {}
-        yield Rows(sheet.start[0], sheet.start[1], _with_failures(path, kind, name, sheet), shown=forms)
-
-
-def _with_failures(path: Path, kind: str, name: str, sheet: Any) -> Iterator[list[Any]]:
-    """Yield the rows of an xls sheet; a failed formula is its error text."""
-    errors = failures(path, sheet_names(path, kind).index(name))
-    top, left = sheet.start
-    for row, cells in enumerate(islice(sheet.iter_rows(), top, None), top):
-        for column, text in errors.get(row, {}).items():
-            if left <= column < left + len(cells):
-                cells[column - left] = text
-        yield cells
+        yield from xlsx_stream.sheet_pieces(path, name, shown=shown)
+    else:
+        yield xls.rows_of(path, sheet_names(path, kind).index(name), shown)
 
 
 def _is_package(path: Path) -> bool:
@@ -232,43 +210,31 @@ def _is_package(path: Path) -> bool:
         return file.read(2) == b"PK"
 
 
-def _book(path: Path, kind: str) -> Any:
+class _Book(NamedTuple):
+    """The names of a workbook's sheets, and of those that are hidden."""
+
+    names: tuple[str, ...]
+    hidden: frozenset[str]
+
+
+def _book(path: Path, kind: str) -> _Book:
     with path.open("rb") as file:
         magic = file.read(512)
     if not magic.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         actual = "，实际是网页（HTML）" if re.match(rb"(?i)\s*<(!doctype html|html|head|meta|table)", magic) else ""
         raise DeliveryCorrupt(f"文件 {path.name} 声明为 {kind}，内容却不是 Excel 工作簿{actual}；请按约定格式重新报送")
     if magic.startswith(b"PK"):
-        return book(path)
-    try:
-        refuse_torn(path)
-        return calamine.load_workbook(str(path))
-    except DeliveryCorrupt:
-        raise
-    except calamine.PasswordError:
-        raise DeliveryCorrupt(f"文件 {path.name} 带有密码，无法读取；请去掉密码后重新报送") from None
-    except Exception as fault:  # the library raises its own, OSError and ValueError for broken books
-        raise DeliveryCorrupt(f"文件 {path.name} 已损坏，无法作为 {kind} 打开；请重新报送") from fault
-
-
-def _opened(path: Path, kind: str, name: str) -> Any:
-    """Return a sheet of an xls file."""
-    state = path.stat()
-    key = (str(path), name, state.st_mtime_ns, state.st_size)
-    try:
-        if key not in _last:
-            _last.clear()
-            _last[key] = _book(path, kind).get_sheet_by_name(name)
-        return _last[key]
-    except DeliveryCorrupt:
-        raise
-    except Exception as fault:
-        raise DeliveryCorrupt(f"文件 {path.name} 的工作表 {name!r} 已损坏；请重新报送") from fault
+        opened = xlsx_stream.book(path)
+        return _Book(tuple(opened.sheet_names), frozenset(xlsx_stream.hidden_sheets(opened)))
+    return _Book(tuple(xls.open_book(path).sheet_names()), frozenset(xls.hidden_sheets(path)))
 
 
 def _merged(path: Path, spec: FileSpec, name: str, piece: Piece) -> Merged:
-    ranges = merged_ranges(path, name) if _is_package(path) else _opened(path, spec.format, name).merged_cell_ranges
-    return Merged.of(ranges or (), piece.line, piece.width, piece.blank)
+    if _is_package(path):
+        ranges = xlsx_stream.merged_ranges(path, name)
+    else:
+        ranges = xls.merged_ranges(path, sheet_names(path, spec.format).index(name))
+    return Merged.of(ranges, piece.line, piece.width, piece.blank)
 
 
 def _head(path: Path, spec: FileSpec, name: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -335,8 +301,8 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
         merged=told_rows(name, merged.filled, "的单元格与上面的行合并，按同一内容读取"),
     )
     yield replace(_chunk(piece.names, columns, rows, kept_cells, damaged), told=told)
-    _last.clear()
-    forget()
+    xls.forget()
+    xlsx_stream.forget()
 
 
 def _shown(cells: list[str | None]) -> str:

@@ -21,7 +21,6 @@ import python_calamine as calamine
 from chengxin.parsing.workbooks.cell_text import Places, Shown, gathered
 from chengxin.parsing.workbooks.hidden_rows import Unseen
 from chengxin.parsing.workbooks.number_formats import codes, placed, styled_cells
-from chengxin.parsing.workbooks.superscripts import raised
 from chengxin.parsing.workbooks.xlsx_package import (
     BROKEN,
     bounded,
@@ -83,6 +82,11 @@ def book(path: Path) -> Book:
         raise damaged(path) from fault
 
 
+def hidden_sheets(book: Book) -> set[str]:
+    """Return the names of the sheets that are hidden."""
+    return {sheet.name for sheet in book.sheets_metadata if sheet.visible != calamine.SheetVisibleEnum.Visible}
+
+
 def merged_ranges(path: Path, sheet: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Return the merged cells of a sheet, which stand behind its rows."""
     try:
@@ -106,7 +110,7 @@ def sheet_pieces(path: Path, sheet: str, block: int = _BLOCK, shown: Collection[
             styles = {n: form for n, code in codes(opened.package).items() if (form := Shown.of(code))} if shown else {}
             for xml in _cut(file, block):
                 refuse_far_cells(xml, path, sheet)
-                plain = raised(failures_as_texts(xml))
+                plain = failures_as_texts(xml)
                 marked = _marked(plain)
                 found = opened.sheet(marked)
                 if found.start is None:
@@ -276,9 +280,7 @@ def _texts(path: Path) -> Iterator[pa.Array]:
         with opened.package.open(member) as file:
             for xml, count in _cut_texts(file):
                 cells = b"".join([b'<row><c t="s"><v>%d</v></c></row>' % n for n in range(count)])
-                found = opened.sheet(
-                    b"<worksheet><sheetData>" + cells + b"</sheetData></worksheet>", (member, raised(xml))
-                )
+                found = opened.sheet(b"<worksheet><sheetData>" + cells + b"</sheetData></worksheet>", (member, xml))
                 rows = [row[0] for row in found.to_python(skip_empty_area=False)]
                 yield pa.array(rows + [""] * (count - len(rows)), pa.string())
 

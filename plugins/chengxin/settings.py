@@ -27,6 +27,12 @@ def secret(name: str, env: Mapping[str, str] = os.environ) -> str | None:
         raise OSError(error.errno, f"{name} 的文件读不到（{error.strerror}）") from None
 
 
+def explained(env: Mapping[str, str] = os.environ) -> Path | None:
+    """Return CHENGXIN_EXPLAIN: the folder in which each step of the engine leaves its plan; None = nowhere."""
+    folder = env.get("CHENGXIN_EXPLAIN", "").strip()
+    return Path(folder) if folder else None
+
+
 @dataclass(frozen=True)
 class Limits:
     """How large a delivery may be; beyond it is refused with a reason, never read halfway.

@@ -86,7 +86,8 @@ def changes(
 ) -> tuple[Change, ...]:
     """Return what publishing these admissions would change of the snapshot `previous`, by kind; unchanged ones lack."""
     found = []
-    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as opened:
+        connection = opened.connection
         for kind in kinds().values():
             mine = [a for a in admissions if a.kind == kind.id and a.dataset not in sealed]
             side = _Side(layout, contracts, previous, kind)

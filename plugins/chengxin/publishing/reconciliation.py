@@ -16,7 +16,8 @@ from chengxin.store.manifest import Manifest
 
 def check_batches(layout: Layout, accounts: Sequence[Admission], *, memory_limit_mib: int, threads: int) -> None:
     """Recount admitted batches from their files. Raise InvariantBroken where an account does not add up."""
-    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as opened:
+        connection = opened.connection
         for a in accounts:
             passed = _rows(layout.standard(a.dataset, a.batch_id), "standard")
             quarantined = _rows(layout.standard(a.dataset, a.batch_id), "quarantine")
@@ -78,7 +79,8 @@ def check_sources(
         return
     parts = {f.part for f in draft.tables[RECORD_SOURCE].files}
     sources, records = (_files(layout, draft, previous, table, parts) for table in (RECORD_SOURCE, CREDIT_RECORD))
-    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as opened:
+        connection = opened.connection
         place = "record_id, dataset, batch_id, source_file, source_row"
         found = f"SELECT {place} FROM {parquet(sources)} WHERE is_shown EXCEPT SELECT {place} FROM {parquet(records)}"
         wrong = connection.execute(f"""SELECT (SELECT count(*) FROM (SELECT record_id FROM {parquet(sources)}
@@ -100,7 +102,8 @@ def check_subjects(
     subjects = _files(layout, draft, previous, "subject")
     if not subjects:
         raise InvariantBroken("有信用记录而没有主体表；停止发布")
-    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as opened:
+        connection = opened.connection
         orphans = connection.execute(f"""SELECT count(*) FROM (SELECT DISTINCT subject_id FROM {parquet(records)})
             WHERE subject_id NOT IN (SELECT subject_id FROM {parquet(subjects)})""").fetchall()[0][0]
     if orphans:

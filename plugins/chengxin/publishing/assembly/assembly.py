@@ -70,7 +70,8 @@ class Assembly:
         new_files: dict[str, list[FileEntry]] = {}
         replaced: dict[str, set[str]] = {}
         draft = Draft(self.folder, {})
-        with session(self.layout.work, memory_limit_mib=self.memory_limit_mib, threads=self.threads) as connection:
+        with session(self.layout.work, memory_limit_mib=self.memory_limit_mib, threads=self.threads) as opened:
+            connection = opened.connection
             origins.create(connection)
             for kind in kinds().values():
                 if not kind.sealed:

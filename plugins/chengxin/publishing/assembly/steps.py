@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from chengxin.contracts.models import Contract
-from chengxin.engine.session import Connection, literal, parquet
+from chengxin.engine.session import Connection, Session, literal, parquet
 from chengxin.facts import Admission
 from chengxin.identity.held_links import link_files
 from chengxin.identity.record_keys import VERSION_ORDER
-from chengxin.identity.reopened_links import void
+from chengxin.identity.reopened_links import REOPENED, void
 from chengxin.identity.versions import create_held
 from chengxin.store.layout import Layout
 
@@ -73,9 +73,10 @@ def _decide_dataset(
         FROM versions v JOIN decided d USING (record_id) WHERE d.{new}""")
     reopened = link_files(layout, fresh, "reopened")
     if reopened:
+        Session(connection).files("reopened_now", reopened, REOPENED)
         connection.execute(f"""INSERT INTO losers
             SELECT l.adm_order, l.row_id FROM {parquet(link_files(layout, fresh, "linked"))} l
-            WHERE NOT waiting AND {void(reopened, "l")}""")
+            WHERE NOT waiting AND {void("l", "reopened_now")}""")
         connection.execute(f"""INSERT INTO displaced SELECT DISTINCT record_id, l.part, {literal(dataset)}
             FROM {parquet(link_files(layout, mine, "linked"))} l JOIN {parquet(reopened)} USING (record_id)""")
     _count_fresh(connection, layout, fresh, dataset)
@@ -86,7 +87,9 @@ def weigh(connection: Connection, layout: Layout, mine: Sequence[Admission]) -> 
 
     Leaves `versions` and `decided` (record_id, adm_order, row_id, gone, part, subject_id): what holds now.
     """
-    create_held(connection, *(link_files(layout, mine, n) for n in ("linked", "duplicates", "withdrawn", "reopened")))
+    create_held(
+        Session(connection), *(link_files(layout, mine, n) for n in ("linked", "duplicates", "withdrawn", "reopened"))
+    )
     order = f"({VERSION_ORDER})"
     connection.execute("""CREATE OR REPLACE TEMP TABLE versions AS
         SELECT *, payload IS NULL AS withdrawal FROM held WHERE record_id IN (SELECT record_id FROM disputed)""")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from chengxin.engine.session import Connection, create_table, literal, parquet
+from chengxin.engine.session import Connection, Session, create_table, literal, parquet
 from chengxin.facts import Admission
 from chengxin.identity.registry import Registry
 from chengxin.publishing.assembly.origins import FILES_BITS, Origins
@@ -171,4 +171,4 @@ def _origin_of_files(connection: Connection, known: Known, origins: Origins) -> 
         }
     )
     create_table(connection, "registry_files", given)
-    known.shown.attach(connection)
+    known.shown.attach(Session(connection))

@@ -153,6 +153,7 @@ def session(work: Path, *, memory_limit_mib: int, threads: int, plans: Path | No
     """
     with scratch(work) as spill:
         connection = connect(memory_limit_mib=memory_limit_mib, threads=threads, spill=spill, ordered=False)
+        connection.execute("SET parquet_metadata_cache = true")  # naming files as an input reads their footers, too
         try:
             yield Session(connection, plans or explained())
         finally:

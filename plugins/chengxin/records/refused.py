@@ -18,13 +18,14 @@ from chengxin.contracts.derivation import mode_for, replayed
 from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
 from chengxin.engine.session import Session, session
-from chengxin.engine.step import Schema, Step, identifier
+from chengxin.engine.step import Step, identifier
 from chengxin.facts import Admission, Batch
 from chengxin.identity.registry import Registry
 from chengxin.records import closings, journal
 from chengxin.records.closings import Closing
 from chengxin.records.match_keys import RowKeys
 from chengxin.records.quarantine import stored, text_under
+from chengxin.records.reasons import BY_ROW, CLOSED, EVERYTHING, EXPLAINED, HEADERS, NO_ROW, TOLD
 from chengxin.records.resubmissions import keys_of, work_out
 from chengxin.records.suggestions import codes as codes_by_name
 from chengxin.settings import Settings
@@ -32,73 +33,6 @@ from chengxin.store.layout import Layout
 
 _STREAM = 50_000  # rows
 _NO_CODES = {"name", "legal_rep", "region"}
-# A damaged row has no column: what was counted in it stands there. Of a code of wrong length, its length is told.
-_NOTE = rf"""CASE WHEN rule LIKE 'row.%' THEN '：' || nullif(source_column, '')
-    WHEN rule LIKE '%.length' THEN '，实为 ' || length(regexp_replace(
-        try({text_under("source_column")}),
-        '[\s''‘’`′—-]', '', 'g')) || ' 位' END"""
-
-
-_NO_ROW = Schema({"row_id": "BIGINT"})
-_CLOSED = Step(
-    "closed",
-    ("closed_by_hand", "mends", "again"),
-    """SELECT * FROM closed_by_hand
-        WHERE (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)
-        AND (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM again)""",
-)
-# note: what is known of this row beyond the words of the rule.
-# That a required field is unusable, or no identifier valid, is left out where other reasons say why; a filler says why,
-# but not that the field must be filled.
-_TOLD = Step(
-    "told",
-    ("taken",),
-    f"""SELECT * EXCLUDE (n, of_row, of_element, raw, source_column),
-            CASE WHEN rule LIKE 'row.%' THEN '' ELSE source_column END AS source_column,
-            coalesce({_NOTE}, '') AS note,
-            row_number() OVER (PARTITION BY row_id ORDER BY n) AS place
-        FROM (SELECT *, count(*) OVER (PARTITION BY row_id) AS of_row,
-                count(*) FILTER (NOT (rule LIKE '%.placeholder' OR rule LIKE '%.masked'))
-                    OVER (PARTITION BY row_id, element) AS of_element
-            FROM (SELECT row_id, source_file, source_row, label, raw, unnest(range(len(reasons))) AS n,
-                    unnest(reasons, recursive := true) FROM taken))
-        WHERE NOT (rule = 'field.required_unusable' AND of_element > 1)
-        AND NOT (rule = 'subject.identifiers_invalid' AND of_row > 1)""",
-)
-_NUMBERED = "CASE WHEN of_row > 1 THEN '（' || place || '）' ELSE '' END"
-#: The start of a query: by_row, what is told of each row, joined.
-_BY_ROW = f"""WITH told_in_words AS (
-        SELECT *, count(*) OVER (PARTITION BY row_id) AS of_row,
-            row_number() OVER (PARTITION BY row_id, source_column ORDER BY place) AS seen
-        FROM told JOIN words USING (rule, element)),
-    by_row AS (
-        SELECT row_id,
-            string_agg(source_column, '、' ORDER BY place)
-                FILTER (seen = 1 AND source_column <> '') AS fields,
-            string_agg({_NUMBERED} || problem || note, '；' ORDER BY place) AS problem,
-            string_agg({_NUMBERED} || remedy, '；' ORDER BY place) AS remedy,
-            string_agg(rule, ' ' ORDER BY place) AS rules
-        FROM told_in_words GROUP BY row_id)"""
-_EXPLAINED = Step(
-    "explained",
-    ("told", "words"),
-    """SELECT source_file, source_row, label, source_column, rule, problem || note AS problem, remedy
-        FROM told JOIN words USING (rule, element) ORDER BY row_id, place""",
-)
-_EVERYTHING = f"""{_BY_ROW}
-    SELECT source_file, source_row, label, fields, problem, remedy, rules, b.name AS mended_by, c.told AS closed, raw
-    FROM taken JOIN by_row USING (row_id)
-    LEFT JOIN (SELECT row_id, mended_by AS n FROM mends WHERE batch_no = $batch) USING (row_id)
-    LEFT JOIN batch_names b USING (n)
-    LEFT JOIN (SELECT row_id, told FROM closed WHERE batch_no = $batch) c USING (row_id)
-    ORDER BY row_id"""
-_HEADERS = Step(
-    "headers",
-    ("taken",),
-    """SELECT header FROM (SELECT unnest(json_keys(raw)) AS header,
-            unnest(range(len(json_keys(raw)))) AS place, row_id FROM taken WHERE NOT damaged)
-        GROUP BY header ORDER BY min(place), min(row_id), header""",
-)
 
 
 @dataclass(frozen=True)
@@ -221,7 +155,7 @@ class OpenRefusals:
         types = (pa.int32(), pa.int64(), pa.string(), pa.string())
         said = {n: pa.array([r[i] for r in rows], t) for i, (n, t) in enumerate(zip(names, types, strict=True))}
         self._steps.rows("closed_by_hand", pa.table(said))
-        self._steps.leave(_CLOSED)
+        self._steps.leave(CLOSED)
 
     def standing(self) -> dict[str, Standing]:
         """Return the standing of every batch that refused rows, by batch id."""
@@ -289,7 +223,7 @@ class OpenRefusals:
         """
         self._take(batch_id)
         self._steps.rows("words", words)
-        return self._steps.reader(_EXPLAINED, _STREAM)
+        return self._steps.reader(EXPLAINED, _STREAM)
 
     def sheet(self, batch_id: str, words: pa.Table, headers: Sequence[str]) -> pa.RecordBatchReader:
         """Stream one line a row: source_file, source_row, label, fields, problem, remedy, rules, line, bytes, c0 ...
@@ -301,7 +235,7 @@ class OpenRefusals:
         self._steps.rows("words", words)
         under = {f"h{n}": header for n, header in enumerate(headers)}
         cells = "".join(f", CASE WHEN NOT damaged THEN {text_under(f'$h{n}')} END AS c{n}" for n in range(len(headers)))
-        sql = f"""{_BY_ROW}
+        sql = f"""{BY_ROW}
             SELECT source_file, source_row, label, fields, problem, remedy, rules,
                 CASE WHEN damaged THEN raw END AS line, raw_bytes AS bytes{cells}
             FROM taken JOIN by_row USING (row_id) ORDER BY row_id"""
@@ -357,7 +291,7 @@ class OpenRefusals:
         ids = {"n": pa.array(range(len(names)), pa.int32()), "name": pa.array(names, pa.string())}
         self._steps.rows("batch_names", pa.table(ids))
         reads = ("taken", "told", "words", "mends", "batch_names", "closed")
-        return self._steps.reader(Step("everything", reads, _EVERYTHING, self._batch(batch_id)), _STREAM)
+        return self._steps.reader(Step("everything", reads, EVERYTHING, self._batch(batch_id)), _STREAM)
 
     def damaged(self, batch_id: str) -> bool:
         """Tell whether some open row of a batch could not be split into fields."""
@@ -367,7 +301,7 @@ class OpenRefusals:
     def headers(self, batch_id: str) -> list[str]:
         """Return the headers that the readable open rows of a batch have, in the order in which they were sent."""
         self._take(batch_id)
-        return [h for (h,) in self._steps.fetch(_HEADERS)]
+        return [h for (h,) in self._steps.fetch(HEADERS)]
 
     def _take(self, batch_id: str, *, also_closed: bool = False) -> None:
         """Leave `taken`, a batch's open rows (closed ones too where asked), and `told`, their reasons."""
@@ -375,13 +309,13 @@ class OpenRefusals:
         self._steps.files("taken_keys", [keys_of(self._all, self._steps, batch_id)])
         settled = [] if also_closed else ["mends", "again", "closed"]
         gone = " UNION ALL ".join(f"SELECT row_id FROM {table} WHERE batch_no = $batch" for table in settled)
-        self._steps.leave(Step("taken_gone", tuple(settled), gone or _NO_ROW.empty, self._batch(batch_id)))
+        self._steps.leave(Step("taken_gone", tuple(settled), gone or NO_ROW.empty, self._batch(batch_id)))
         overtaken = batch_id in self._all.overtaken and not also_closed
         taken = f"""SELECT q.*, k.damaged, k.label FROM ({stored("taken_quarantine")}) q
             JOIN taken_keys k USING (row_id)
             WHERE NOT {str(overtaken).lower()} AND row_id NOT IN (SELECT row_id FROM taken_gone)"""
         self._steps.view(Step("taken", ("taken_quarantine", "taken_keys", "taken_gone"), taken))
-        self._steps.view(_TOLD)
+        self._steps.view(TOLD)
 
     def ordered(self, lines: Path, passed: Sequence[Path] = ()) -> pa.RecordBatchReader:
         """Stream source_file, source_row, line of a Parquet file in this order; only rows that replayed parts hold."""

@@ -5,6 +5,7 @@ import time
 import duckdb
 import pytest
 
+from chengxin.engine.session import Session
 from chengxin.facts import Admission
 from chengxin.publishing.assembly.origins import Origins
 
@@ -26,14 +27,14 @@ def connection() -> duckdb.DuckDBPyConnection:
 
 
 def test_each_file_has_its_number_batch_and_name(connection):
-    Origins((admission(3), admission(4))).create(connection)
+    Origins((admission(3), admission(4))).attach(Session(connection))
     assert connection.sql("FROM origins ORDER BY origin").fetchall() == [
         (0, "test_penalty-3", "甲3.csv"),
         (1, "test_penalty-3", "乙3.csv"),
         (2, "test_penalty-4", "甲4.csv"),
         (3, "test_penalty-4", "乙4.csv"),
     ]
-    Origins(()).create(connection)
+    Origins(()).attach(Session(connection))
     assert connection.sql("SELECT count(*) FROM origins").fetchall() == [(0,)]
 
 
@@ -41,6 +42,6 @@ def test_files_of_ten_thousand_batches_take_no_second(connection):
     everything = tuple(map(admission, range(10_000)))
     origins = Origins(everything)
     begun = time.process_time()
-    origins.create(connection)
+    origins.attach(Session(connection))
     assert connection.sql("SELECT count(*), max(origin) FROM origins").fetchall() == [(20_000, 19_999)]
     assert time.process_time() - begun < 1

@@ -1,1 +1,1 @@
-"""The DuckDB session of linking, records and publishing."""
+"""DuckDB, and the named steps of linking, records and publishing."""

@@ -4,7 +4,7 @@ Files of a links folder (one a revision of the batch):
   linked.parquet       row_id, subject_id, related_subject_id, part, subject_type, rule, waiting, record_id, payload,
                        version_at, batch_order, adm_order: one row for each row that was tried; batch_order is the
                        place of the batch in the journal, adm_order that of this revision; a row without payload
-                       withdraws its record (deleted at source, settled); twin: see `_twin`
+                       withdraws its record (deleted at source, settled); twin: see linked_rows
   duplicates.parquet, overtaken.parquet, disputed.parquet   see identity.duplicates
   withdrawn.parquet    see identity.withdrawals; corrected.parquet  see identity.corrections
   same_number.parquet, missed.parquet, alike.parquet, misnamed.parquet   see identity.conflicts: shared_numbers,
@@ -23,36 +23,37 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chengxin.contracts.models import Contract
-from chengxin.contracts.plan import plan_of
-from chengxin.engine.session import Connection, parquet, session
+from chengxin.engine.session import Session, session
+from chengxin.engine.step import Step
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Batch
 from chengxin.identity import corrections as corrected
-from chengxin.identity import digests, duplicates, ledger, record_keys
+from chengxin.identity import duplicates, ledger, record_keys
 from chengxin.identity import withdrawals as withdrawn
-from chengxin.identity.by_code import RoleLink, joined, link_role, prepare_lookup, roles_of, tell_why
+from chengxin.identity.by_code import explain_waiting, link_role, prepare_lookup
 from chengxin.identity.conflicts import name_conflicts, near_duplicates, shared_numbers, unmatched_deletions
-from chengxin.identity.conflicts.shared_numbers import TWIN, SameNumber
-from chengxin.identity.founding import found, type_by_uscc
+from chengxin.identity.conflicts.near_duplicates import NEAR
+from chengxin.identity.conflicts.shared_numbers import TWIN
+from chengxin.identity.founding import found
 from chengxin.identity.held_links import HeldLinks
 from chengxin.identity.ledger import Judgement
+from chengxin.identity.linked_rows import LinkedRows
 from chengxin.identity.registrations import write_registry
 from chengxin.identity.registry import Registry
-from chengxin.identity.reopened_links import current, void
+from chengxin.identity.reopened_links import REOPENED, current, void
 from chengxin.identity.scope import narrow
 from chengxin.identity.versions import create_gone, create_held
-from chengxin.model.kinds import Kind
-from chengxin.model.schema import kind_columns
+from chengxin.model.schema import ColumnSpec, kind_columns
 from chengxin.store.layout import Layout
 from chengxin.store.repeats import Digests, repeated
 
 _AT_ONCE = 122_880  # rows
 #: Given a batch id, leaves the table `spared` (record_id) of those in `missing` (record_id, held_in, row_id) that the
 #: batch's refused rows name, and returns how many of them name nothing.
-Spare = Callable[[Connection, str], int]
+Spare = Callable[[Session, str], int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How the rows that were tried ended: tried = accepted + duplicate + waiting.
 
@@ -106,37 +107,42 @@ class Linking:
 
     def run(self) -> Outcome:
         """Fill `target` and count. Equal inputs give equal rows."""
-        with session(self.layout.work, memory_limit_mib=self.memory_limit_mib, threads=self.threads) as connection:
-            self._open(connection)
-            founded = self._link(connection)
-            self._write_linked(connection)
-            self._write_duplicates(connection)
-            create_gone(connection)
-            self._write_missed(connection)
-            self._write_same_number(connection)
-            self._write_alike(connection)
-            registers = self.kind.registers != "none"
-            founds = self.kind.registers == "found"
-            name_conflicts.write(
-                connection, self.links["subject"], self.target, self.order, registers=registers, founds=founds
-            )
-            kept = self._write_withdrawn(connection)
-            if registers:
-                self.registry.of(self.contract.id).attach(connection, "own")
-                version_at = record_keys.version_at(self.batch, self.contract.delivery.mode)
-                mended = self.corrected is not None
-                write_registry(connection, self.kind, self.links["subject"], version_at, self.target, corrected=mended)
-            return replace(self._count(connection, founded), **kept)
+        with session(self.layout.work, memory_limit_mib=self.memory_limit_mib, threads=self.threads) as steps:
+            self._open(steps)
+            founded = self._link(steps)
+            self._write_linked(steps)
+            self._write_duplicates(steps)
+            create_gone(steps)
+            self._write_conflicts(steps)
+            kept = self._write_withdrawn(steps)
+            if self._registers:
+                self.registry.of(self.contract.id).attach(steps, "own")
+                write_registry(
+                    steps,
+                    self._rows.kind,
+                    self._rows.links["subject"],
+                    version_at=self._rows.version_at,
+                    as_of=self._rows.as_of,
+                    target=self.target,
+                )
+            return replace(self._count(steps, founded), **kept)
 
     @cached_property
-    def kind(self) -> Kind:
-        """The record kind of the contract."""
-        return plan_of(self.contract).kind
+    def _rows(self) -> LinkedRows:
+        columns = tuple(pq.read_schema(self._standard[0]).names)
+        return LinkedRows(contract=self.contract, batch=self.batch, identity=self.identity, columns=columns)
 
-    @cached_property
-    def withdrawal(self) -> str | None:
-        """SQL that tells whether the row `s` withdraws its record; None where no row of this batch can."""
-        return record_keys.withdrawal(self.kind, pq.read_schema(self._standard[0]).names)
+    @property
+    def _registers(self) -> bool:
+        return self._rows.kind.registers != "none"
+
+    @property
+    def _founds(self) -> bool:
+        return self._rows.kind.registers == "found"
+
+    @property
+    def _full(self) -> bool:
+        return self.contract.delivery.mode == "full"
 
     @cached_property
     def _standard(self) -> list[Path]:
@@ -144,33 +150,31 @@ class Linking:
 
     @cached_property
     def _held(self) -> HeldLinks:
-        return HeldLinks(self.layout, self.registry.admissions, self.batch, self.order, self._group)
-
-    @property
-    def _group(self) -> str | None:
-        return self.identity if self.contract.delivery.route is not None else None
+        group = self.identity if self.contract.delivery.route is not None else None
+        return HeldLinks(self.layout, self.registry.admissions, self.batch, self.order, group)
 
     @property
     def _reopened(self) -> list[Path]:
         own = self.target / "reopened.parquet"
         return [*self._held.files("reopened.parquet"), *([own] if own.exists() else [])]
 
-    @cached_property
-    def links(self) -> dict[str, RoleLink]:
-        """The roles to link, by name, with the columns that this contract fills."""
-        return roles_of(self.contract)
-
-    def _open(self, connection: Connection) -> None:
-        only = ""
+    def _open(self, steps: Session) -> None:
+        """Leave `rows`, what they can touch of the registry, and what was reopened."""
+        if self.reopen is not None and self.reopen.num_rows:
+            steps.rows("reopen", self.reopen)
+            sql = "SELECT record_id, part, CAST($order AS INTEGER) AS adm_order FROM reopen ORDER BY 1"
+            steps.write(
+                Step("reopened_file", ("reopen",), sql, {"order": self.order}), self.target / "reopened.parquet"
+            )
+        steps.files("reopened", self._reopened, REOPENED)
+        steps.files("standard", self._standard)
         if self.again:
-            self._undo(connection)
-            only = f"""WHERE row_id IN (SELECT row_id FROM {parquet([self.again / "linked.parquet"])} WHERE waiting
-                UNION ALL SELECT row_id FROM undone)"""
-        connection.execute(f"CREATE TEMP VIEW rows AS SELECT * FROM {parquet(self._standard)} {only}")
-        self.registry.attach(connection, "all")
-        ledger.attach(connection, self.judgements if self.kind.registers == "none" else ())
-        narrow(connection, self.links.values(), self._settled_subjects())
-        prepare_lookup(connection)
+            self._undo(steps, self.again)
+        else:
+            steps.view(Step("rows", ("standard",), "SELECT * FROM standard"))
+        self.registry.attach(steps, "all")
+        ledger.attach(steps, () if self._registers else self.judgements)
+        narrow(steps, self._rows.links.values(), self._settled_subjects())
 
     def _settled_subjects(self) -> list[int]:
         """Return the subjects that `corrected` names."""
@@ -179,180 +183,110 @@ class Linking:
         columns = (self.corrected[name].to_pylist() for name in ("subject_id", "related_subject_id"))
         return sorted({subject for column in columns for subject in column if subject is not None})
 
-    def _undo(self, connection: Connection) -> None:
-        """Note what is reopened, and leave the table `undone` (row_id, repeated) of this batch's rows that are."""
-        if self.reopen is not None and self.reopen.num_rows:
-            connection.register("reopen", self.reopen)
-            connection.execute(f"""COPY (SELECT record_id, part, {self.order} AS adm_order FROM reopen ORDER BY 1)
-                TO '{self.target / "reopened.parquet"}' (FORMAT parquet)""")
-            connection.unregister("reopen")
+    def _undo(self, steps: Session, again: Path) -> None:
+        """Leave `undone` (row_id, repeated), this batch's rows that are reopened; `rows` are these and waiting ones."""
         batch_id = self.batch.batch_id
-        linked = self._held.files("linked.parquet", batch_id)
-        connection.execute(f"""CREATE TEMP TABLE undone AS
-            SELECT row_id, (row_id, adm_order) IN (SELECT (row_id, adm_order)
-                FROM {parquet(self._held.files("duplicates.parquet", batch_id))}) AS repeated
-            FROM {current(linked)} c WHERE {void(self._reopened, "c")}""")
+        steps.files("linked_before", self._held.files("linked.parquet", batch_id))
+        steps.files("repeated_before", self._held.files("duplicates.parquet", batch_id))
+        steps.files("tried_before", [again / "linked.parquet"])
+        undone = f"""SELECT row_id, (row_id, adm_order) IN (SELECT (row_id, adm_order)
+                FROM repeated_before) AS repeated
+            FROM {current("linked_before")} c WHERE {void("c")}"""
+        steps.leave(Step("undone", ("linked_before", "repeated_before", "reopened"), undone))
+        rows = """SELECT * FROM standard WHERE row_id IN (SELECT row_id FROM tried_before WHERE waiting
+            UNION ALL SELECT row_id FROM undone)"""
+        steps.view(Step("rows", ("standard", "tried_before", "undone"), rows))
 
-    def _link(self, connection: Connection) -> int:
-        founded = 0
-        if self.kind.registers == "found":
-            founding = (
-                f"row_id NOT IN (SELECT row_id FROM rows s WHERE {self.withdrawal})" if self.withdrawal else "true"
-            )
-            founded = found(connection, self.kind, self.links["subject"], self.registry.founded() + 1, founding)
-        else:
-            link_role(connection, self.links["subject"], "rows", "linked_subject")
-        tell_why(connection, self.links["subject"], "linked_subject")
-        if "related" in self.links:
-            link_role(connection, self.links["related"], "rows", "linked_related")
-            tell_why(connection, self.links["related"], "linked_related")
+    def _link(self, steps: Session) -> int:
+        """Leave linked_<role> and, as they are now, `lookup_uscc` and `subject_now`. Return how many were founded."""
+        founded, lookup = 0, prepare_lookup(steps)
+        for role, link in self._rows.links.items():
+            if role == "subject" and self._founds:
+                gone = self._rows.withdrawal
+                founding = f"row_id NOT IN (SELECT row_id FROM rows s WHERE {gone})" if gone else "true"
+                next_id = self.registry.founded() + 1
+                founded, lookup, linked = found(
+                    steps, self._rows.kind, link, lookup, next_id=next_id, founding=founding
+                )
+            else:
+                linked = link_role(steps, link, lookup)
+            explain_waiting(link, lookup, linked)
+        for name, table in (("lookup_uscc", lookup.uscc), ("subject_now", lookup.subjects)):
+            steps.view(Step(name, (table,), f"SELECT * FROM {table}"))
         return founded
 
-    def _write_linked(self, connection: Connection) -> None:
-        subject, subject_join = joined(self.links["subject"], "linked_subject", "u", "o")
-        related, related_join = "CAST(NULL AS BIGINT)", ""
-        if "related" in self.links:
-            related, related_join = joined(self.links["related"], "linked_related", "v", "p")
-        missing = f"{subject} IS NULL"
-        role = self.kind.roles.get("related")
-        if role and role.required:
-            needed = f"AND NOT {self.withdrawal}" if self.withdrawal else ""
-            missing = f"({missing} OR {related} IS NULL {needed})"
-        rule = (
-            "CASE WHEN u.subject_id IS NOT NULL THEN 'uscc' ELSE o.rule END"
-            if "uscc" in self.links["subject"].fields
-            else "o.rule"
-        )
-        if "related" in self.links:
-            told = f"{subject} IS NOT NULL AND p.rule IS NOT NULL AND p.subject_id IS NULL"
-            rule = f"CASE WHEN {told} THEN p.rule ELSE {rule} END"
-        forced, renamed = "", name_conflicts.renamed(self.links["subject"], "u")
-        if self.corrected is not None:
-            corrected.write(connection, self.corrected, self.target, self.order)
-            forced = corrected.JOIN
-            subject, related = f"coalesce(k.subject_id, {subject})", f"coalesce(k.related_subject_id, {related})"
-            missing = f"(k.row_id IS NULL AND {missing})"
-            rule = f"CASE WHEN k.row_id IS NOT NULL THEN '{corrected.RULE}' ELSE {rule} END"
-            renamed = f"(k.row_id IS NULL AND {renamed})"
-        # The part and type come with the USCC lookup; only the few others need a second look.
-        has_uscc = "uscc" in self.links["subject"].fields
-        part = "coalesce(u.part, w.part)" if has_uscc else "w.part"
-        kind_of_subject = "coalesce(u.subject_type, w.subject_type)" if has_uscc else "w.subject_type"
-        if self.kind.founds == "organisation" and has_uscc:  # an old code's bearer is what its USCC says once it comes
-            uscc = f"s.{self.links['subject'].fields['uscc']}"
-            kind_of_subject = f"CASE WHEN {uscc} IS NOT NULL THEN {type_by_uscc(uscc)} ELSE {kind_of_subject} END"
-        if self.corrected is not None:
-            part, kind_of_subject = f"coalesce(n.part, {part})", f"coalesce(n.subject_type, {kind_of_subject})"
-        connection.execute(f"""COPY (
-            SELECT s.row_id, {subject} AS subject_id, {related} AS related_subject_id, {part} AS part,
-                {kind_of_subject} AS subject_type, {rule} AS rule, {missing} AS waiting,
-                CASE WHEN NOT {missing} THEN {self._record_id(subject)} END AS record_id,
-                {self._payload()} AS payload, {self._twin(subject)} {self._near(subject, related)}
-                {renamed} AS renamed,
-                {record_keys.version_at(self.batch, self.contract.delivery.mode)} AS version_at,
-                {self._held.batch_order} AS batch_order, {self.order} AS adm_order
-            FROM rows s {subject_join} {related_join} {forced} LEFT JOIN subject_now w ON w.subject_id = o.subject_id
-        ) TO '{self.target / "linked.parquet"}' (FORMAT parquet, COMPRESSION uncompressed)""")
-        connection.execute(f"CREATE TEMP VIEW linked AS SELECT * FROM {parquet([self.target / 'linked.parquet'])}")
+    def _write_linked(self, steps: Session) -> None:
+        corrected.write(steps, self.corrected, self.target, self.order)
+        step = self._rows.step(batch_order=self._held.batch_order, order=self.order)
+        path = self.target / "linked.parquet"
+        steps.write(step, path, "uncompressed")
+        steps.files("linked", [path])
 
-    def _record_id(self, subject: str) -> str:
-        named = record_keys.numbered_id if self._by_number else record_keys.record_id
-        return named(self.identity, self.kind, subject)
-
-    def _twin(self, subject: str) -> str:
-        """Return a column by which a number is known that names two records; none where that cannot be told, or be.
-
-        It digests the number; where the number is the record, what the record would be without it.
-        """
-        if self._by_number:
-            return f"{digests.number(record_keys.natural(self.identity, self.kind, subject))} AS {TWIN},"
-        filled = {c.element for c in self.contract.columns}
-        numbers = []
-        if record_keys.RECORD_ID in filled:
-            numbers.append(digests.number(f"s.{record_keys.RECORD_ID}"))
-        if self.kind.one_number and filled.issuperset(self.kind.one_number):
-            numbers.append(record_keys.one_number(self.kind, subject))
-        return f"coalesce({', '.join(numbers)}) AS {TWIN}," if numbers else ""
-
-    def _near(self, subject: str, related: str) -> str:
-        near = near_duplicates.near(self.kind, {c.element for c in self.contract.columns}, subject, related)
-        return f"{near} AS {near_duplicates.NEAR}," if near else ""
-
-    @property
-    def _by_number(self) -> bool:
-        return self.contract.delivery.versions_by == record_keys.RECORD_ID
-
-    def _write_missed(self, connection: Connection) -> None:
-        unmatched_deletions.create(connection)
-        # The number names the record, or what a full delivery lacks is withdrawn: then no deletion misses its record.
-        no_key = self._by_number or self.contract.delivery.mode == "full"
-        mapped = {c.element for c in self.contract.columns} & {*self.kind.key}
-        if no_key or record_keys.STATUS not in pq.read_schema(self._standard[0]).names:
-            return
-        columns = [c for c in kind_columns(self.kind) if c.element and c.element.id in mapped]
-        unmatched_deletions.Missed(columns, self._held.batches, self._held.standard).write(
-            connection, self.target, self.order
-        )
-
-    def _write_same_number(self, connection: Connection) -> None:
-        if not self._twin("0"):
-            return
-        linked = self._held.files("linked.parquet") if self._by_number or self.contract.delivery.mode != "full" else []
-        key = record_keys.record_id(self.identity, self.kind, "''") if self.kind.key else None
-        same = SameNumber(
-            self._by_number,
-            key,
-            linked,
-            void(self._reopened, "c"),
-            self._held.batches,
-            self._held.standard,
-            lambda: self._repeated(connection, TWIN),
-        )
-        same.write(connection, self.target, self.order)
-
-    def _write_alike(self, connection: Connection) -> None:
-        if not self._near("0", "0"):
-            return
-        linked = self._held.files("linked.parquet") if self.contract.delivery.mode != "full" else []
-        found = near_duplicates.Alike(
-            self.kind,
-            self._by_number,
-            linked,
-            void(self._reopened, "c"),
-            self._held.routes(),
-            self._held.batches,
-            self._held.standard,
-            lambda: self._repeated(connection, near_duplicates.NEAR),
-        )
-        told = self.target / shared_numbers.NAME
-        found.write(connection, self.target, self.order, [told] if told.exists() else [])
-
-    def _payload(self) -> str:
-        says = record_keys.payload(self.kind)
-        return f"CASE WHEN NOT {self.withdrawal} THEN {says} END" if self.withdrawal else says
-
-    def _write_duplicates(self, connection: Connection) -> None:
+    def _write_duplicates(self, steps: Session) -> None:
         linked, said, gone = (self._held.files(f"{n}.parquet") for n in ("linked", "duplicates", "withdrawn"))
-        create_held(connection, linked, said, gone, self._reopened)
-        twice = self._repeated(connection, "hash(record_id)")
-        any_held, withdraws = bool(linked), self.withdrawal is not None
-        duplicates.write(connection, twice, self.target, self.order, any_held=any_held, withdraws=withdraws)
+        create_held(steps, linked, said, gone, self._reopened)
+        twice = self._repeated(steps, "hash(record_id)")
+        any_held, withdraws = bool(linked), self._rows.withdrawal is not None
+        duplicates.write(steps, twice, self.target, self.order, any_held=any_held, withdraws=withdraws)
 
-    def _repeated(self, connection: Connection, digest: str) -> Digests:
+    def _repeated(self, steps: Session, digest: str) -> Digests:
         """Return the digests, by this SQL, that more than one settled row of this batch has."""
 
         def share(n: int, of: int) -> Iterator[Digests]:
             mine = f"AND {digest} % {of} = {n}" if of > 1 else ""
-            found_ids = connection.sql(
-                f"SELECT {digest} AS h FROM linked WHERE NOT waiting AND {digest} IS NOT NULL {mine}"
-            )
-            yield from (batch.column(0).to_numpy() for batch in found_ids.to_arrow_reader(_AT_ONCE))
+            sql = f"SELECT {digest} AS h FROM linked WHERE NOT waiting AND {digest} IS NOT NULL {mine}"
+            read = steps.reader(Step("digests", ("linked",), sql), _AT_ONCE)
+            yield from (batch.column(0).to_numpy() for batch in read)
 
         return repeated(share, pq.read_metadata(self.target / "linked.parquet").num_rows)
 
-    def _write_withdrawn(self, connection: Connection) -> dict[str, int]:
+    def _write_conflicts(self, steps: Session) -> None:
+        """Write what contradicts other records or subjects; leave `missed` and `misnamed`."""
+        rows, batches, standard = self._rows, self._held.batches, self._held.standard
+        unmatched_deletions.Missed(key=self._deleted_by, batches=batches, standard=standard).write(
+            steps, self.target, self.order
+        )
+        linked = self._held.files("linked.parquet")
+        if rows.has(TWIN):
+            shared_numbers.SameNumber(
+                replaces=rows.by_number,
+                key=record_keys.record_id(rows.kind, "''") if rows.kind.key else None,
+                identity=self.identity,
+                linked=linked if rows.by_number or not self._full else [],
+                batches=batches,
+                standard=standard,
+                repeated=partial(self._repeated, steps, TWIN),
+            ).write(steps, self.target, self.order)
+        if rows.has(NEAR):
+            told = self.target / shared_numbers.NAME
+            near_duplicates.Alike(
+                kind=rows.kind,
+                by_number=rows.by_number,
+                linked=[] if self._full else linked,
+                routes=self._held.routes(),
+                batches=batches,
+                standard=standard,
+                repeated=partial(self._repeated, steps, NEAR),
+                told=[told] if told.exists() else [],
+            ).write(steps, self.target, self.order)
+        name_conflicts.write(
+            steps, rows.links["subject"], self.target, self.order, registers=self._registers, founds=self._founds
+        )
+
+    @property
+    def _deleted_by(self) -> list[ColumnSpec] | None:
+        """The key columns by which a deletion means a record; None where no deletion misses its record.
+
+        None does where the number names the record, or where what a full delivery lacks is withdrawn.
+        """
+        if self._rows.by_number or self._full or record_keys.STATUS not in self._rows.columns:
+            return None
+        mapped = {c.element for c in self.contract.columns} & {*self._rows.kind.key}
+        return [c for c in kind_columns(self._rows.kind) if c.element and c.element.id in mapped]
+
+    def _write_withdrawn(self, steps: Session) -> dict[str, int]:
         """Withdraw what a full delivery lacks; return what is kept for its refused rows."""
-        if self.contract.delivery.mode != "full" or not self._held.files("linked.parquet"):
+        if not self._full or not self._held.files("linked.parquet"):
             return {}
         newer = self._held.newer_full()
         if newer:
@@ -361,40 +295,27 @@ class Linking:
             missing = withdrawn.lacking(self.batch, self.order)
         else:
             return {}
-        spare = partial(self.spare, connection, newer.batch_id if newer else self.batch.batch_id)
-        kept = withdrawn.write(connection, missing, spare, self.target, self.order)
+        spare = partial(self.spare, steps, newer.batch_id if newer else self.batch.batch_id)
+        kept = withdrawn.write(steps, missing, spare, self.target, self.order)
         return {} if newer else kept
 
-    def _deleted(self, connection: Connection) -> int:
-        """Count the rows that withdraw their record and are not mere repetitions."""
-        if not self.withdrawal:
-            return 0
-        repeated = parquet([self.target / "duplicates.parquet"])
-        found_rows = connection.execute(f"""SELECT count(*) FROM linked WHERE NOT waiting AND payload IS NULL
-            AND row_id NOT IN (SELECT row_id FROM {repeated})""").fetchall()
-        return int(found_rows[0][0])
-
-    def _count(self, connection: Connection, founded: int) -> Outcome:
-        tried, waiting = connection.execute("SELECT count(*), count(*) FILTER (waiting) FROM linked").fetchall()[0]
-        duplicate = _rows(connection, self.target / "duplicates.parquet")
-        undone = (0, 0)
-        if self.again:
-            undone = connection.execute(
-                "SELECT count(*) FILTER (NOT repeated), count(*) FILTER (repeated) FROM undone"
-            ).fetchall()[0]
-        outcome = Outcome(
-            tried,
-            tried - waiting - duplicate,
-            duplicate,
-            waiting,
-            _rows(connection, self.target / "withdrawn.parquet") + self._deleted(connection),
-            founded,
-            *undone,
-        )
-        if tried != connection.execute("SELECT count(*) FROM rows").fetchall()[0][0]:
+    def _count(self, steps: Session, founded: int) -> Outcome:
+        tried, waiting = steps.count("linked"), steps.count("linked", "waiting")
+        duplicate, gone = steps.count("duplicates"), self.target / "withdrawn.parquet"
+        withdrawn_rows = pq.read_metadata(gone).num_rows if gone.exists() else 0
+        if self._rows.withdrawal:  # rows that withdraw their record and are not mere repetitions
+            deleted = """SELECT count(*) FROM linked WHERE NOT waiting AND payload IS NULL
+                AND row_id NOT IN (SELECT row_id FROM duplicates)"""
+            withdrawn_rows += int(steps.fetch(Step("deleted", ("linked", "duplicates"), deleted))[0][0])
+        if tried != steps.count("rows"):
             raise InvariantBroken(f"{self.batch.batch_id}：关联后行数 {tried} 与标准化行数不符，停止处理")
-        return outcome
-
-
-def _rows(connection: Connection, path: Path) -> int:
-    return int(connection.execute(f"SELECT count(*) FROM {parquet([path])}").fetchall()[0][0]) if path.exists() else 0
+        return Outcome(
+            tried=tried,
+            accepted=tried - waiting - duplicate,
+            duplicate=duplicate,
+            waiting=waiting,
+            withdrawn=withdrawn_rows,
+            new_subjects=founded,
+            undone_accepted=steps.count("undone", "NOT repeated") if self.again else 0,
+            undone_duplicate=steps.count("undone", "repeated") if self.again else 0,
+        )

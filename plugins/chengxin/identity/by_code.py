@@ -4,14 +4,16 @@ In the order of law: USCC, organisation code, registration number, tax number, p
 what a judgement says (identity.ledger); then a name, only where no code was given, the region or at least the legal
 representative fits, and one subject is left. A natural person is never found by name, nor by a document whose bearer
 has another name than the row says: a mistyped number may be somebody's, a household's row may hold its operator's.
-Each step is one named SQL statement, and the steps narrow: who is found by the first is not asked for by the second.
+Each rule is a step, and the steps narrow: who is found by the first is not asked for by the second.
 """
 
 from dataclasses import dataclass
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
-from chengxin.engine.session import Connection
+from chengxin.engine.cascade import Cascade
+from chengxin.engine.session import Session
+from chengxin.engine.step import Schema, Step, identifier
 from chengxin.model.kinds import Role
 
 # Rule, identity part it needs, SQL over the row `s` for the value to look up, identifier type it is looked up under.
@@ -31,6 +33,8 @@ CODE_RULES = tuple(rule for rule, *_ in _LOOKUPS)
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 #: The rules of rows that wait: the bearer of the document has another name; several subjects bear the code.
 OTHERWISE_NAMED, SHARED_CODE = "otherwise_named", "shared_code"
+#: linked_<role>: the subject that a rule found for a row; none where the rule is why it waits.
+LINKED_BY = Schema({"row_id": "BIGINT", "subject_id": "BIGINT", "rule": "VARCHAR"})
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,23 @@ class RoleLink:
             fields["name_key"] = f"{role}_name_key"
         return cls(role, fields)
 
+    @property
+    def linked(self) -> str:
+        """The table of what the rules found."""
+        return f"linked_{self.role}"
+
+    @property
+    def unfound(self) -> str:
+        """The table of rows that are not found by USCC."""
+        return f"unfound_{self.role}"
+
+    def column(self, part: str) -> str:
+        """Return SQL for an identity part of the row `s`."""
+        return identifier(self.fields[part], "s")
+
     def sql(self, expression: str) -> str:
         """Fill column names into a lookup expression over the row `s`."""
-        return expression.format(**{part: f"s.{column}" for part, column in self.fields.items()})
+        return expression.format(**{part: self.column(part) for part in self.fields})
 
     def values(self) -> list[str]:
         """Return SQL over the row `s` for every value that is looked up, or that a row may add to the registry."""
@@ -58,105 +76,154 @@ class RoleLink:
         return [self.sql(e) for e in dict.fromkeys([*asked, *(f"{{{c}}}" for c in CODES if c in self.fields)])]
 
 
-def prepare_lookup(connection: Connection) -> None:
-    """Materialise what linking looks up: `lookup` holds values that name one subject, `ambiguous` those of several."""
-    # Equal instants are decided by the text: which is arbitrary, but the same in every run.
-    connection.execute("""CREATE OR REPLACE TEMP TABLE subject_now AS
-        SELECT subject_id, min(part) AS part, arg_max(subject_type, (version_at, row_id, subject_type)) AS subject_type,
-               arg_max(legal_rep, (version_at, row_id, legal_rep)) AS legal_rep,
-               arg_max(hash(name), (version_at, row_id, name)) AS name_hash
-        FROM registry_subjects GROUP BY subject_id""")
-    connection.execute("""CREATE OR REPLACE TEMP TABLE lookup AS
-        SELECT identifier_type, identifier_value, min(subject_id) AS subject_id
-        FROM registry_identifiers GROUP BY ALL HAVING min(subject_id) = max(subject_id)""")
-    connection.execute("""CREATE OR REPLACE TEMP TABLE ambiguous AS
-        SELECT identifier_type, identifier_value
-        FROM registry_identifiers GROUP BY ALL HAVING min(subject_id) < max(subject_id)""")
-    connection.execute("""CREATE OR REPLACE TEMP TABLE lookup_uscc AS
-        SELECT l.identifier_value AS uscc, l.subject_id, n.part, n.subject_type, n.name_hash
-        FROM lookup l JOIN subject_now n USING (subject_id) WHERE identifier_type = 'uscc'""")
+@dataclass(frozen=True)
+class Lookup:
+    """The tables that linking looks up. generation: how often rows of this batch founded subjects.
 
-
-def link_role(connection: Connection, link: RoleLink, rows: str, into: str, *, renames: bool = False) -> None:
-    """Create the temp table `into` (row_id, subject_id, rule) for rows of the view `rows` that are not found by USCC.
-
-    Rows found by their USCC are left out: that lookup is a plain join, done where the rows are written.
-    renames: the rows themselves say how a person is called, so that a document finds its bearer whatever the name.
+    codes: identifier_type, identifier_value, subject_id of values that name one subject; ambiguous: those of several.
+    uscc: uscc, subject_id, part, subject_type, name_hash. subjects: subject_id, part, subject_type, legal_rep,
+    name_hash.
     """
-    wanted = ["s.row_id"] + [f"s.{c}" for c in dict.fromkeys(link.fields.values())]
-    by_uscc = f"LEFT JOIN lookup_uscc u ON s.{link.fields['uscc']} = u.uscc" if "uscc" in link.fields else ""
-    unfound = "WHERE u.subject_id IS NULL" if by_uscc else ""
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE unfound AS SELECT {', '.join(wanted)} FROM {rows} s {by_uscc} {unfound}"
+
+    generation: int = 0
+
+    @property
+    def codes(self) -> str:  # noqa: D102
+        return f"lookup_{self.generation}"
+
+    @property
+    def ambiguous(self) -> str:  # noqa: D102
+        return f"ambiguous_{self.generation}"
+
+    @property
+    def uscc(self) -> str:  # noqa: D102
+        return f"lookup_uscc_{self.generation}"
+
+    @property
+    def subjects(self) -> str:  # noqa: D102
+        return f"subject_now_{self.generation}"
+
+    @property
+    def tables(self) -> tuple[str, ...]:  # noqa: D102
+        return self.codes, self.ambiguous, self.uscc, self.subjects
+
+
+def prepare_lookup(session: Session) -> Lookup:
+    """Leave what linking looks up in the registry."""
+    lookup = Lookup()
+    # Equal instants are decided by the text: which is arbitrary, but the same in every run.
+    session.leave(
+        Step(
+            lookup.subjects,
+            ("registry_subjects",),
+            """SELECT subject_id, min(part) AS part,
+                arg_max(subject_type, (version_at, row_id, subject_type)) AS subject_type,
+                arg_max(legal_rep, (version_at, row_id, legal_rep)) AS legal_rep,
+                arg_max(hash(name), (version_at, row_id, name)) AS name_hash
+            FROM registry_subjects GROUP BY subject_id""",
+        )
     )
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {into} (row_id BIGINT, subject_id BIGINT, rule VARCHAR)")
-    for rule, needs, value, identifier_type in _LOOKUPS:
+    for table, subject, which in ((lookup.codes, ", min(subject_id) AS subject_id", "="), (lookup.ambiguous, "", "<")):
+        grouped = f"""SELECT identifier_type, identifier_value{subject}
+            FROM registry_identifiers GROUP BY identifier_type, identifier_value
+            HAVING min(subject_id) {which} max(subject_id)"""
+        session.leave(Step(table, ("registry_identifiers",), grouped))
+    by_uscc = f"""SELECT l.identifier_value AS uscc, l.subject_id, n.part, n.subject_type, n.name_hash
+        FROM {lookup.codes} l JOIN {lookup.subjects} n USING (subject_id) WHERE identifier_type = 'uscc'"""
+    session.leave(Step(lookup.uscc, (lookup.codes, lookup.subjects), by_uscc))
+    return lookup
+
+
+def link_role(session: Session, link: RoleLink, lookup: Lookup, *, renames: bool = False) -> Cascade:
+    """Leave the view linked_<role> (row_id, subject_id, rule) of rows that are not found by USCC.
+
+    Rows found by their USCC are left out: that lookup is a plain join, done where the rows are written. renames: the
+    rows themselves say how a person is called, so that a document finds its bearer whatever the name.
+    """
+    wanted = ", ".join(["s.row_id", *dict.fromkeys(map(link.column, link.fields))])
+    unfound = f"SELECT {wanted} FROM rows s"
+    if "uscc" in link.fields:
+        unfound += f" LEFT JOIN {lookup.uscc} u ON {link.column('uscc')} = u.uscc WHERE u.subject_id IS NULL"
+    session.leave(Step(link.unfound, ("rows", lookup.uscc), unfound))
+    found = Cascade(session, link.linked, LINKED_BY)
+    reads = (link.unfound, "registry_names", "judged_for", "judged_against", *lookup.tables)
+    for rule, needs, value, kind in _LOOKUPS:
         if needs in link.fields and rule != "uscc":
-            connection.execute(_lookup_step(link, rule, value, identifier_type, into, renames=renames))
+            found.add(rule, reads, _by_lookup(link, lookup, (rule, value, kind), found.left("s"), renames=renames))
     for part in link.fields:
         if part in {"name_key", *CODES}:
-            connection.execute(_judgement_step(link, part, into))
+            found.add(f"judged_{part}", reads, _by_judgement(link, part, found.left("s")))
     if "name" in link.fields:
-        connection.execute(_name_step(link, into))
+        found.add("name", reads, _by_name(link, lookup, found.left("s")))
+    found.close()
+    return found
 
 
-def tell_why(connection: Connection, link: RoleLink, into: str) -> None:
-    """Note in `into`, as made by `link_role`, why rows that are left wait though their code is known."""
-    connection.execute(f"""CREATE OR REPLACE TEMP TABLE waiting AS
-        SELECT * FROM unfound WHERE row_id NOT IN (SELECT row_id FROM {into})""")
+def explain_waiting(link: RoleLink, lookup: Lookup, found: Cascade) -> None:
+    """Add to linked_<role> why rows that are left wait though their code is known. found: of `link_role`."""
+    waiting = f"waiting_{link.role}"
+    rows = f"SELECT s.* FROM {link.unfound} s WHERE {found.left('s')}"
+    if not found.session.leave(Step(waiting, (link.unfound, *found.tables), rows)):
+        return
+    selects: list[str] = []
     for _, needs, value, identifier_type in _LOOKUPS:
-        if needs not in link.fields:
-            continue
-        known = [(SHARED_CODE, "ambiguous")]
-        if identifier_type == "person_doc" and "name_key" in link.fields:
-            known.append((OTHERWISE_NAMED, "lookup"))
+        known = [(SHARED_CODE, lookup.ambiguous)] if needs in link.fields else []
+        if known and identifier_type == "person_doc" and "name_key" in link.fields:
+            known.append((OTHERWISE_NAMED, lookup.codes))
         for rule, bearers in known:
-            connection.execute(f"""INSERT INTO {into} SELECT s.row_id, NULL, '{rule}' FROM waiting s
-                JOIN {bearers} l ON l.identifier_type = '{identifier_type}' AND l.identifier_value = {link.sql(value)}
-                WHERE s.row_id NOT IN (SELECT row_id FROM {into})""")
+            selects.append(
+                f"""SELECT s.row_id, {len(selects)} AS place, '{rule}' AS rule FROM {waiting} s
+                JOIN {bearers} l
+                    ON l.identifier_type = '{identifier_type}' AND l.identifier_value = {link.sql(value)}"""
+            )
+    if selects:
+        first = f"""SELECT row_id, CAST(NULL AS BIGINT) AS subject_id, arg_min(rule, place) AS rule
+            FROM ({" UNION ALL ".join(selects)}) GROUP BY row_id"""
+        found.add("waits", (waiting, *lookup.tables), first)
+        found.close()
 
 
-def _lookup_step(link: RoleLink, rule: str, value: str, identifier_type: str, into: str, *, renames: bool) -> str:
+def _by_lookup(link: RoleLink, lookup: Lookup, search: tuple[str, str, str], left: str, *, renames: bool) -> str:
+    """search: rule, value and identifier type, as in _LOOKUPS."""
+    rule, value, identifier_type = search
     # A row that carries a USCC of its own must not be drawn by an older code to a subject that has another USCC.
     guard = ""
     if identifier_type == "person_doc" and "name_key" in link.fields and not renames:
-        name = f"s.{link.fields['name_key']}"
+        name = link.column("name_key")
         guard = f"""AND ({name} IS NULL OR EXISTS (
             SELECT 1 FROM registry_names b WHERE b.subject_id = l.subject_id AND b.name_key = {name}))"""
     if identifier_type != "uscc" and "uscc" in link.fields:
-        guard += f""" AND (s.{link.fields["uscc"]} IS NULL OR NOT EXISTS (
-            SELECT 1 FROM lookup_uscc x WHERE x.subject_id = l.subject_id AND x.uscc <> s.{link.fields["uscc"]}))"""
-    return f"""INSERT INTO {into}
-        SELECT s.row_id, l.subject_id, '{rule}' FROM unfound s
-        JOIN lookup l ON l.identifier_type = '{identifier_type}' AND l.identifier_value = {link.sql(value)}
-        WHERE s.row_id NOT IN (SELECT row_id FROM {into}) {guard}"""
+        uscc = link.column("uscc")
+        guard += f""" AND ({uscc} IS NULL OR NOT EXISTS (
+            SELECT 1 FROM {lookup.uscc} x WHERE x.subject_id = l.subject_id AND x.uscc <> {uscc}))"""
+    return f"""SELECT s.row_id, l.subject_id, '{rule}' AS rule FROM {link.unfound} s
+        JOIN {lookup.codes} l ON l.identifier_type = '{identifier_type}' AND l.identifier_value = {link.sql(value)}
+        WHERE {left} {guard}"""
 
 
-def _judgement_step(link: RoleLink, part: str, into: str) -> str:
+def _by_judgement(link: RoleLink, part: str, left: str) -> str:
     # A name that was judged says nothing of a row with a USCC of its own; neither does another code.
     others = CODES if part == "name_key" else ("uscc",)
-    guard = " ".join(f"AND s.{link.fields[c]} IS NULL" for c in others if c in link.fields and c != part)
-    return f"""INSERT INTO {into}
-        SELECT s.row_id, min(j.subject_id), 'judgement' FROM unfound s
-        JOIN judged_for j ON j.part = '{part}' AND j.value = s.{link.fields[part]}
-        WHERE s.row_id NOT IN (SELECT row_id FROM {into}) {guard}
+    guard = " ".join(f"AND {link.column(c)} IS NULL" for c in others if c in link.fields and c != part)
+    return f"""SELECT s.row_id, min(j.subject_id) AS subject_id, 'judgement' AS rule FROM {link.unfound} s
+        JOIN judged_for j ON j.part = '{part}' AND j.value = {link.column(part)}
+        WHERE {left} {guard}
         GROUP BY s.row_id HAVING min(j.subject_id) = max(j.subject_id)"""
 
 
-def _name_step(link: RoleLink, into: str) -> str:
-    no_code = " AND ".join(f"s.{link.fields[c]} IS NULL" for c in CODES if c in link.fields) or "true"
-    region = f"left(s.{link.fields['region']}, 4)" if "region" in link.fields else "NULL"
-    legal_rep = f"s.{link.fields['legal_rep']}" if "legal_rep" in link.fields else "NULL"
-    return f"""INSERT INTO {into}
-        SELECT row_id, min(subject_id), 'name' FROM (
+def _by_name(link: RoleLink, lookup: Lookup, left: str) -> str:
+    no_code = " AND ".join(f"{link.column(c)} IS NULL" for c in CODES if c in link.fields) or "true"
+    region = f"left({link.column('region')}, 4)" if "region" in link.fields else "NULL"
+    legal_rep = link.column("legal_rep") if "legal_rep" in link.fields else "NULL"
+    name_key = link.column("name_key")
+    return f"""SELECT row_id, min(subject_id) AS subject_id, 'name' AS rule FROM (
             SELECT s.row_id, n.subject_id
-            FROM unfound s
-            JOIN (SELECT DISTINCT name_key, subject_id FROM registry_names)
-              n ON n.name_key = s.{link.fields["name_key"]}
-            JOIN subject_now w ON w.subject_id = n.subject_id
-            WHERE {no_code} AND s.row_id NOT IN (SELECT row_id FROM {into}) AND w.subject_type <> 'person'
+            FROM {link.unfound} s
+            JOIN (SELECT DISTINCT name_key, subject_id FROM registry_names) n ON n.name_key = {name_key}
+            JOIN {lookup.subjects} w ON w.subject_id = n.subject_id
+            WHERE {no_code} AND {left} AND w.subject_type <> 'person'
               AND NOT EXISTS (SELECT 1 FROM judged_against j
-                  WHERE j.value = s.{link.fields["name_key"]} AND j.subject_id = n.subject_id)
+                  WHERE j.value = {name_key} AND j.subject_id = n.subject_id)
               AND CASE WHEN {region} IS NULL THEN {legal_rep} = w.legal_rep
                        ELSE {region} = w.part OR ({region} = '4300' AND left(w.part, 2) = '43') END
               AND ({legal_rep} IS NULL OR w.legal_rep IS NULL OR {legal_rep} = w.legal_rep))
@@ -170,10 +237,10 @@ def roles_of(contract: Contract) -> dict[str, RoleLink]:
     return {role: RoleLink.of(role, declared, filled) for role, declared in plan.kind.roles.items()}
 
 
-def joined(link: RoleLink, others: str, by_uscc: str, by_other: str) -> tuple[str, str]:
+def joined(link: RoleLink, by_uscc: str, by_other: str) -> tuple[str, str]:
     """Return (subject_id expression, joins) of a role over the row `s`."""
-    join = f"LEFT JOIN {others} {by_other} ON {by_other}.row_id = s.row_id"
+    join = f"LEFT JOIN {link.linked} {by_other} ON {by_other}.row_id = s.row_id"
     if "uscc" not in link.fields:
         return f"{by_other}.subject_id", join
-    join = f"LEFT JOIN lookup_uscc {by_uscc} ON {by_uscc}.uscc = s.{link.fields['uscc']} {join}"
+    join = f"LEFT JOIN lookup_uscc {by_uscc} ON {by_uscc}.uscc = {link.column('uscc')} {join}"
     return f"coalesce({by_uscc}.subject_id, {by_other}.subject_id)", join

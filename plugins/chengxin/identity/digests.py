@@ -16,6 +16,7 @@ value holds U+001F: standardise takes control characters out of all columns. Val
 
 from collections.abc import Mapping
 
+from chengxin.engine.step import identifier
 from chengxin.model.schema import ColumnSpec
 
 #: Of what is stored; in the versions of every admission. 1 was DuckDB's hash(), which changes between its releases.
@@ -27,7 +28,7 @@ _SCALE = {"decimal2": 100, "decimal6": 1_000_000}
 
 def text(column: ColumnSpec, alias: str) -> str:
     """Return SQL for the canonical text of a column's value; NULL stays NULL."""
-    value = f"{alias}.{column.name}"
+    value = identifier(column.name, alias)
     match column.type:
         case "string":
             return value

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from chengxin.facts import Admission, Batch
 from chengxin.identity.conflicts.near_duplicates import Route
-from chengxin.identity.reopened_links import void
 from chengxin.store.layout import Layout
 
 
@@ -62,7 +61,7 @@ class HeldLinks:
             return link_files(self.layout, [a for a in self._by_routes if a.dataset == of], name)
 
         return [
-            Route(files(of, "linked"), files(of, "withdrawn"), void(files(of, "reopened"), "c"))
+            Route(linked=files(of, "linked"), withdrawn=files(of, "withdrawn"), reopened=files(of, "reopened"))
             for of in sorted({a.dataset for a in self._by_routes})
         ]
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from chengxin.engine.session import Connection, create_table
+from chengxin.engine.session import Session
 from chengxin.errors import InvariantBroken
 from chengxin.identity.by_code import CODES
 from chengxin.store import journal
@@ -93,8 +93,8 @@ def undo(layout: Layout, judgement: int, *, at: datetime, author: str, reason: s
     return entry
 
 
-def attach(connection: Connection, judgements: Sequence[Judgement]) -> None:
-    """Create the temp tables judged_for and judged_against (part, value, subject_id) of the active judgements."""
+def attach(session: Session, judgements: Sequence[Judgement]) -> None:
+    """Take as inputs judged_for and judged_against (part, value, subject_id) of the active judgements."""
     for table, verdict in (("judged_for", "positive"), ("judged_against", "negative")):
         said = [j for j in active(judgements) if j.verdict == verdict]
         given = {
@@ -102,4 +102,4 @@ def attach(connection: Connection, judgements: Sequence[Judgement]) -> None:
             "value": pa.array([j.value for j in said], pa.string()),
             "subject_id": pa.array([j.subject_id for j in said], pa.int64()),
         }
-        create_table(connection, table, pa.table(given))
+        session.rows(table, pa.table(given))

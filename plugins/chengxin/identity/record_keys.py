@@ -1,9 +1,13 @@
-"""SQL for the keys of records: which record a row is (record_id), what it says (payload), since when (version_at)."""
+"""SQL for the keys of records: which record a row is (record_id), what it says (payload), since when (version_at).
+
+Values that steps with this SQL give: identity, of what record ids are made besides subject and key (the data set, or
+its group of routes); as_of, what the delivery counts as of (ISO 8601).
+"""
 
 from collections.abc import Collection
 
-from chengxin.engine.session import literal
-from chengxin.facts import Batch, DeliveryMode
+from chengxin.engine.step import identifier
+from chengxin.facts import DeliveryMode
 from chengxin.identity import digests
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import ColumnSpec, kind_columns
@@ -16,19 +20,19 @@ SUBJECT = "subject_id"
 VERSION_ORDER = "version_at, batch_order, row_id"
 
 
-def record_id(identity: str, kind: Kind, subject: str) -> str:
+def record_id(kind: Kind, subject: str) -> str:
     """Return the record's id: md5 over `natural`, in hex."""
-    return f"md5({natural(identity, kind, subject)})"
+    return f"md5({natural(kind, subject)})"
 
 
-def natural(identity: str, kind: Kind, subject: str) -> str:
-    """Return SQL that joins data set (or group of routes), subject and the kind's key by U+001F; '' where one is NULL.
+def natural(kind: Kind, subject: str) -> str:
+    """Return SQL that joins identity, subject and the kind's key by U+001F; '' where one is NULL.
 
     The texts are canonical (identity.digests). None is empty: standardise makes empty values NULL.
     """
     columns = {c.element.id: c for c in reversed(kind_columns(kind)) if c.element}
     keys = [f"coalesce({_key(columns[e])}, '')" for e in kind.key]
-    return f"concat_ws(chr(31), {', '.join([literal(identity), subject, *keys])})"
+    return f"concat_ws(chr(31), {', '.join(['$identity', subject, *keys])})"
 
 
 def one_number(kind: Kind, subject: str) -> str:
@@ -41,7 +45,7 @@ def one_number(kind: Kind, subject: str) -> str:
 
 def compared(column: ColumnSpec, alias: str) -> str:
     """Return SQL for a key column, or a text of one, as text that is compared within a run and never stored."""
-    return _brackets(column, f"CAST({alias}.{column.name} AS VARCHAR)")
+    return _brackets(column, f"CAST({identifier(column.name, alias)} AS VARCHAR)")
 
 
 def _key(column: ColumnSpec) -> str:
@@ -54,10 +58,10 @@ def _brackets(column: ColumnSpec, text: str) -> str:
     return f"replace(replace({text}, '（', '('), '）', ')')" if written else text  # translate() takes 20 times as long
 
 
-def numbered_id(identity: str, kind: Kind, subject: str) -> str:
+def numbered_id(kind: Kind, subject: str) -> str:
     """Return the id of a record that the source's own number names; where there is none, its `record_id`."""
-    named = f"concat_ws(chr(31), {literal(identity)}, {literal(RECORD_ID)}, s.{RECORD_ID})"
-    return f"CASE WHEN s.{RECORD_ID} IS NULL THEN {record_id(identity, kind, subject)} ELSE md5({named}) END"
+    named = f"concat_ws(chr(31), $identity, '{RECORD_ID}', s.{RECORD_ID})"
+    return f"CASE WHEN s.{RECORD_ID} IS NULL THEN {record_id(kind, subject)} ELSE md5({named}) END"
 
 
 def withdrawal(kind: Kind, columns: Collection[str]) -> str | None:
@@ -82,10 +86,10 @@ def _said(column: ColumnSpec) -> str:
     return said if amount == column.name else f"CASE WHEN s.{amount}_yuan IS NULL THEN {said} END"
 
 
-def version_at(batch: Batch, mode: DeliveryMode) -> str:
+def version_at(mode: DeliveryMode) -> str:
     """Return since when a row's content holds: the source's own time, else what its delivery counts as of.
 
     A full delivery is the truth of its day as a whole, whatever times its rows bear.
     """
-    as_of = f"TIMESTAMPTZ {literal(batch.as_of.isoformat())}"
+    as_of = "CAST($as_of AS TIMESTAMPTZ)"
     return as_of if mode == "full" else f"coalesce(s.source_updated_at, {as_of})"

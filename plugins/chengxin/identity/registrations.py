@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from chengxin.engine.session import Connection, literal, parquet
+from chengxin.engine.session import Session
+from chengxin.engine.step import Step, literal
 from chengxin.identity.by_code import RoleLink
 from chengxin.identity.founding import identifiers_of
 from chengxin.model.kinds import Kind
@@ -10,40 +11,37 @@ from chengxin.model.kinds import Kind
 STATUS = ("reg_status_code", "person_status_code")
 
 
-def write_registry(
-    connection: Connection,
-    kind: Kind,
-    link: RoleLink,
-    version_at: str,
-    target: Path,
-    *,
-    corrected: bool = False,
-) -> None:
-    """Write the registry files of a batch from its accepted rows (`rows`, `linked`, `superseded`; duplicates.parquet).
+def write_registry(session: Session, kind: Kind, link: RoleLink, *, version_at: str, as_of: str, target: Path) -> None:
+    """Write the registry files of a batch from its accepted rows (`rows`, `linked`, `superseded`, `duplicates`).
 
     own_identifiers and own_names are what its data set has added before. A row in `misnamed` adds nothing: its name and
-    numbers are somebody else's. Nor does one in `corrected` (corrected: there is such a table): they were wrong.
+    numbers are somebody else's. Nor does one in `corrected`: they were wrong. version_at: SQL that asks for as_of.
 
     A version that a newer one had overtaken when it came says nothing of its subject today; its names and codes count.
     """
-    wrong = "AND s.row_id NOT IN (SELECT row_id FROM corrected)" if corrected else ""
-    connection.execute(f"""CREATE TEMP VIEW accepted AS
-        SELECT s.*, l.subject_id, l.part, l.subject_type FROM rows s JOIN linked l USING (row_id)
-        WHERE NOT l.waiting AND l.payload IS NOT NULL AND s.row_id NOT IN (SELECT row_id FROM misnamed) {wrong}
-            AND s.row_id NOT IN (SELECT row_id FROM {parquet([target / "duplicates.parquet"])})""")
+    session.view(_ACCEPTED)
+    files: dict[str, tuple[str, tuple[str, ...]]] = {
+        "names": (_names(kind, link, version_at), ("accepted", "own_names")),
+    }
     if kind.registers == "found":
-        _copy(connection, _subjects(kind, link, version_at), target / "subjects.parquet")
-        _copy(connection, _identifiers(link), target / "identifiers.parquet")
-    _copy(connection, _names(kind, link, version_at), target / "names.parquet")
+        files["subjects"] = (_subjects(kind, link, version_at), ("accepted", "new_subject", "superseded"))
+        files["identifiers"] = (_identifiers(link), ("accepted", "subject_now", "own_identifiers"))
+    for name, (sql, reads) in files.items():
+        session.write(Step(f"{name}_file", reads, sql, {"as_of": as_of}), target / f"{name}.parquet", "zstd")
 
 
-def _copy(connection: Connection, query: str, path: Path) -> None:
-    connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+_ACCEPTED = Step(
+    "accepted",
+    ("rows", "linked", "misnamed", "corrected", "duplicates"),
+    """SELECT s.*, l.subject_id, l.part, l.subject_type FROM rows s JOIN linked l USING (row_id)
+        WHERE NOT l.waiting AND l.payload IS NOT NULL AND s.row_id NOT IN (SELECT row_id FROM misnamed)
+            AND s.row_id NOT IN (SELECT row_id FROM corrected) AND s.row_id NOT IN (SELECT row_id FROM duplicates)""",
+)
 
 
 def _subjects(kind: Kind, link: RoleLink, version_at: str) -> str:
     def field(part: str) -> str:
-        return f"s.{link.fields[part]}" if part in link.fields else "CAST(NULL AS VARCHAR)"
+        return link.column(part) if part in link.fields else "CAST(NULL AS VARCHAR)"
 
     status = next((f"s.{e}" for e in STATUS if e in kind.elements), "CAST(NULL AS VARCHAR)")
     born = "s.born_on" if "born_on" in kind.elements else "CAST(NULL AS DATE)"
@@ -73,8 +71,8 @@ def _names(kind: Kind, link: RoleLink, version_at: str) -> str:
     selects, history = [], kind.name_history
     if kind.registers == "found" and "name" in link.fields:
         selects.append(
-            f"SELECT subject_id, part, {link.fields['name']} AS name, subject_name_key AS name_key,"
-            " CAST(NULL AS DATE) AS valid_from_on, CAST(NULL AS DATE) AS valid_to_on, row_id FROM accepted"
+            f"SELECT subject_id, part, {link.column('name')} AS name, subject_name_key AS name_key,"
+            " CAST(NULL AS DATE) AS valid_from_on, CAST(NULL AS DATE) AS valid_to_on, row_id FROM accepted s"
         )
     if history:
         about = (

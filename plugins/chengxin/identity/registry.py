@@ -7,18 +7,50 @@ at any moment is those files of all admissions in the journal: it can be rebuilt
 from dataclasses import dataclass
 from pathlib import Path
 
-from chengxin.engine.session import Connection, parquet
+from chengxin.engine.session import Session
+from chengxin.engine.step import Schema
 from chengxin.facts import Admission
 from chengxin.model.kinds import kinds
 from chengxin.store.layout import Layout
 
-SUBJECTS = """subject_id BIGINT, subject_type VARCHAR, part VARCHAR, name VARCHAR, name_key VARCHAR, uscc VARCHAR,
-    legal_rep VARCHAR, region_code VARCHAR, status_code VARCHAR, born_on DATE, version_at TIMESTAMPTZ, is_new BOOLEAN,
-    row_id BIGINT"""
-IDENTIFIERS = "subject_id BIGINT, part VARCHAR, identifier_type VARCHAR, identifier_value VARCHAR, row_id BIGINT"
-NAMES = """subject_id BIGINT, part VARCHAR, name VARCHAR, name_key VARCHAR, valid_from_on DATE, valid_to_on DATE,
-    row_id BIGINT"""
-_SHAPES = {"subjects": SUBJECTS, "identifiers": IDENTIFIERS, "names": NAMES}
+SUBJECTS = Schema(
+    {
+        "subject_id": "BIGINT",
+        "subject_type": "VARCHAR",
+        "part": "VARCHAR",
+        "name": "VARCHAR",
+        "name_key": "VARCHAR",
+        "uscc": "VARCHAR",
+        "legal_rep": "VARCHAR",
+        "region_code": "VARCHAR",
+        "status_code": "VARCHAR",
+        "born_on": "DATE",
+        "version_at": "TIMESTAMP WITH TIME ZONE",
+        "is_new": "BOOLEAN",
+        "row_id": "BIGINT",
+    }
+)
+IDENTIFIERS = Schema(
+    {
+        "subject_id": "BIGINT",
+        "part": "VARCHAR",
+        "identifier_type": "VARCHAR",
+        "identifier_value": "VARCHAR",
+        "row_id": "BIGINT",
+    }
+)
+NAMES = Schema(
+    {
+        "subject_id": "BIGINT",
+        "part": "VARCHAR",
+        "name": "VARCHAR",
+        "name_key": "VARCHAR",
+        "valid_from_on": "DATE",
+        "valid_to_on": "DATE",
+        "row_id": "BIGINT",
+    }
+)
+TABLES = {"subjects": SUBJECTS, "identifiers": IDENTIFIERS, "names": NAMES}
 
 
 @dataclass(frozen=True)
@@ -39,15 +71,10 @@ class Registry:
                 found.append(path)
         return found
 
-    def attach(self, connection: Connection, prefix: str = "registry") -> None:
-        """Create the views <prefix>_subjects (all versions), <prefix>_identifiers and <prefix>_names."""
-        for table, shape in _SHAPES.items():
-            files = self.files(table)
-            if files:
-                connection.execute(f"CREATE OR REPLACE TEMP VIEW {prefix}_{table} AS SELECT * FROM {parquet(files)}")
-            else:
-                connection.execute(f"CREATE OR REPLACE TEMP TABLE {prefix}_no_{table} ({shape})")
-                connection.execute(f"CREATE OR REPLACE TEMP VIEW {prefix}_{table} AS FROM {prefix}_no_{table}")
+    def attach(self, session: Session, prefix: str = "registry") -> None:
+        """Take as inputs <prefix>_subjects (all versions), <prefix>_identifiers and <prefix>_names."""
+        for table, schema in TABLES.items():
+            session.files(f"{prefix}_{table}", self.files(table), schema)
 
     def of(self, dataset: str) -> "Registry":
         """Return what one data set has added. It adds again what others had added: each can be taken away alone."""

@@ -5,59 +5,74 @@ of K, or that a judgement or a correction names. Left are these subjects with al
 and those USCCs that touched subjects bear, with every bearer: enough to tell which of them names several.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from chengxin.engine.session import Connection
+import pyarrow as pa
+
+from chengxin.engine.session import Session
+from chengxin.engine.step import Schema, Step, union
 from chengxin.identity.by_code import RoleLink
 from chengxin.identity.conflicts.name_conflicts import key_of
 
 #: A registry with fewer identifiers for each row of the batch is looked up whole: sorting out would cost more.
 _WORTH = 2.0
+_VALUES = Schema({"value": "VARCHAR"})
 
 
-def narrow(connection: Connection, links: Collection[RoleLink], also: Sequence[int]) -> None:
-    """Create registry_subjects, registry_identifiers and registry_names.
+def narrow(session: Session, links: Collection[RoleLink], also: Sequence[int]) -> None:
+    """Leave registry_subjects, registry_identifiers and registry_names.
 
-    Needs `rows`, `judged_for` and the views all_*. also: subjects that are touched whatever the rows say.
+    Needs `rows`, `judged_for` and the inputs all_*. also: subjects that are touched whatever the rows say.
     """
-    counted = "SELECT (SELECT count(*) FROM all_identifiers), (SELECT count(*) FROM rows)"
-    identifiers, rows = connection.execute(counted).fetchall()[0]
-    if identifiers < _WORTH * rows:
+    if session.count("all_identifiers") < _WORTH * session.count("rows"):
         for table in ("subjects", "identifiers", "names"):
-            connection.execute(f"CREATE OR REPLACE TEMP VIEW registry_{table} AS FROM all_{table}")
+            session.view(Step(f"registry_{table}", (f"all_{table}",), f"SELECT * FROM all_{table}"))
         return
-    values = [f"SELECT {value} AS value FROM rows s" for link in links for value in link.values()]
-    names = [f"SELECT {key} AS name_key FROM rows s" for link in links for key in _keys(link)]
-    connection.execute(_distinct("touched_value", "value VARCHAR", values))
-    connection.execute(_distinct("touched_name", "name_key VARCHAR", names))
-    connection.execute("""CREATE OR REPLACE TEMP TABLE touched_identifiers AS
-        SELECT * FROM all_identifiers WHERE identifier_value IN (SELECT value FROM touched_value)""")
-    connection.execute(
-        """CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT subject_id FROM (
-        SELECT subject_id FROM touched_identifiers
-        UNION ALL SELECT subject_id FROM all_names WHERE name_key IN (SELECT name_key FROM touched_name)
-        UNION ALL SELECT subject_id FROM judged_for
-        UNION ALL SELECT unnest($also::BIGINT[]))""",
-        {"also": list(also)},
-    )
-    mine = "subject_id IN (SELECT subject_id FROM touched)"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE registry_subjects AS SELECT * FROM all_subjects WHERE {mine}")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE registry_names AS SELECT * FROM all_names WHERE {mine}")
-    connection.execute(f"""CREATE OR REPLACE TEMP TABLE touched_uscc AS
-        SELECT DISTINCT identifier_value FROM all_identifiers WHERE identifier_type = 'uscc' AND {mine}
-        AND identifier_value NOT IN (SELECT value FROM touched_value)""")
-    connection.execute("""CREATE OR REPLACE TEMP TABLE registry_identifiers AS FROM touched_identifiers
-        UNION ALL SELECT * FROM all_identifiers
-        WHERE identifier_value IN (SELECT identifier_value FROM touched_uscc)""")
+    session.rows("named_subjects", pa.table({"subject_id": pa.array(also, pa.int64())}))
+    session.leave(_distinct("touched_value", (value for link in links for value in link.values())))
+    session.leave(_distinct("touched_name", (key for link in links for key in _keys(link))))
+    for step in _STEPS:
+        session.leave(step)
+
+
+_MINE = "subject_id IN (SELECT subject_id FROM touched)"
+_STEPS = (
+    Step(
+        "touched_identifiers",
+        ("all_identifiers", "touched_value"),
+        "SELECT * FROM all_identifiers WHERE identifier_value IN (SELECT value FROM touched_value)",
+    ),
+    Step(
+        "touched",
+        ("touched_identifiers", "all_names", "touched_name", "judged_for", "named_subjects"),
+        """SELECT DISTINCT subject_id FROM (
+            SELECT subject_id FROM touched_identifiers
+            UNION ALL SELECT subject_id FROM all_names WHERE name_key IN (SELECT value FROM touched_name)
+            UNION ALL SELECT subject_id FROM judged_for
+            UNION ALL SELECT subject_id FROM named_subjects)""",
+    ),
+    Step("registry_subjects", ("all_subjects", "touched"), f"SELECT * FROM all_subjects WHERE {_MINE}"),
+    Step("registry_names", ("all_names", "touched"), f"SELECT * FROM all_names WHERE {_MINE}"),
+    Step(
+        "touched_uscc",
+        ("all_identifiers", "touched", "touched_value"),
+        f"""SELECT DISTINCT identifier_value FROM all_identifiers WHERE identifier_type = 'uscc' AND {_MINE}
+            AND identifier_value NOT IN (SELECT value FROM touched_value)""",
+    ),
+    Step(
+        "registry_identifiers",
+        ("touched_identifiers", "all_identifiers", "touched_uscc"),
+        """SELECT * FROM touched_identifiers UNION ALL SELECT * FROM all_identifiers
+            WHERE identifier_value IN (SELECT identifier_value FROM touched_uscc)""",
+    ),
+)
 
 
 def _keys(link: RoleLink) -> list[str]:
-    return [f"s.{link.fields['name_key']}", key_of(f"s.{link.fields['name']}")] if "name" in link.fields else []
+    return [link.column("name_key"), key_of(link.column("name"))] if "name" in link.fields else []
 
 
-def _distinct(table: str, columns: str, selects: Sequence[str]) -> str:
-    if not selects:
-        return f"CREATE OR REPLACE TEMP TABLE {table} ({columns})"
-    column = columns.partition(" ")[0]
-    return f"""CREATE OR REPLACE TEMP TABLE {table} AS
-        SELECT DISTINCT {column} FROM ({" UNION ALL ".join(selects)}) WHERE {column} IS NOT NULL"""
+def _distinct(table: str, values: Iterable[str]) -> Step:
+    """Return the step that leaves the different values of these columns of `rows`."""
+    every = union((f"SELECT {value} AS value FROM rows s" for value in values), _VALUES)
+    return Step(table, ("rows",), f"SELECT DISTINCT value FROM ({every}) WHERE value IS NOT NULL")

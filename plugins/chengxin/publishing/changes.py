@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from chengxin.contracts.models import Contract
-from chengxin.engine.session import Connection, parquet, session
+from chengxin.engine.session import Session, session
+from chengxin.engine.step import Schema, Step, identifier
 from chengxin.facts import Admission
 from chengxin.identity.held_links import link_files
+from chengxin.identity.versions import DUPLICATES
 from chengxin.model.elements import elements
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns
@@ -86,7 +88,7 @@ def changes(
 ) -> tuple[Change, ...]:
     """Return what publishing these admissions would change of the snapshot `previous`, by kind; unchanged ones lack."""
     found = []
-    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as opened:
         for kind in kinds().values():
             mine = [a for a in admissions if a.kind == kind.id and a.dataset not in sealed]
             side = _Side(layout, contracts, previous, kind)
@@ -94,10 +96,10 @@ def changes(
             for last, group in _by_last_order(mine, previous).items():
                 fresh = [a for a in group if a.order > last]
                 if fresh and not kind.sealed:
-                    _decide(connection, side, group, fresh, last)
+                    _decide(opened, side, group, fresh, last)
                     for action in ACTIONS:
-                        counts[action] += _count(connection, action)
-                    examples += _examples(connection, side, group)
+                        counts[action] += opened.fetch(_step(action, "count(*)"))[0][0]
+                    examples += _examples(opened, side, group)
             if any(counts.values()):
                 found.append(Change(kind.id, kind.title, **counts, examples=tuple(examples)))
     return tuple(found)
@@ -119,26 +121,28 @@ def _by_last_order(mine: Sequence[Admission], previous: Manifest | None) -> dict
     return {last: sorted(group, key=lambda a: a.order) for last, group in groups.items()}
 
 
-def _decide(connection: Connection, side: _Side, mine: list[Admission], fresh: list[Admission], last: int) -> None:
+def _decide(opened: Session, side: _Side, mine: list[Admission], fresh: list[Admission], last: int) -> None:
     """Leave `coming` (record_id, adm_order, row_id, subject_type) and `going` (record_id and where it is on record)."""
-    steps.decide(connection, side.layout, side.contracts, mine, fresh, last)
-    restored = routes.decide(connection, side.layout, side.contracts, mine, fresh, last)
-    columns = "l.record_id, l.adm_order, l.row_id, l.subject_type"
-    linked, duplicates = (link_files(side.layout, fresh, name) for name in ("linked", "duplicates"))
-    out = "SELECT adm_order, row_id FROM losers"
-    out += f" UNION SELECT adm_order, row_id FROM {parquet(duplicates)}" if duplicates else ""
-    come = f"SELECT {columns} FROM {parquet(linked)} l ANTI JOIN ({out}) USING (adm_order, row_id) WHERE NOT waiting"
+    decision = steps.Decision(opened)
+    steps.decide(decision, side.layout, mine, last_order=last)
+    restored = routes.decide(decision, side.layout, side.contracts, mine, last_order=last)
+    decision.close()
+    opened.files("come_linked", link_files(side.layout, fresh, "linked"))
+    opened.files("come_duplicates", link_files(side.layout, fresh, "duplicates"), DUPLICATES)
+    columns, reads = "l.record_id, l.adm_order, l.row_id, l.subject_type", ["come_linked", "losers", "come_duplicates"]
+    come = f"""SELECT {columns} FROM come_linked l ANTI JOIN (SELECT adm_order, row_id FROM losers
+        UNION SELECT adm_order, row_id FROM come_duplicates) o USING (adm_order, row_id) WHERE NOT waiting"""
     if restored:
-        back = parquet(link_files(side.layout, restored, "linked"))
-        come += f" UNION ALL SELECT {columns} FROM {back} l SEMI JOIN restored USING (adm_order, row_id)"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE coming AS {come}")
-    kept = side.kept(steps.touched_parts(connection))
-    names = ["dataset", "batch_id", "source_row", "subject_type", *side.shown]
-    listed = ", ".join(names)
-    empty = ", ".join(f"NULL::VARCHAR AS {name}" for name in names)
-    going = f"SELECT record_id, {listed} FROM {parquet(kept)} SEMI JOIN displaced USING (record_id)"
-    nothing = f"SELECT NULL::VARCHAR AS record_id, {empty} WHERE false"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE going AS {going if kept else nothing}")
+        opened.files("back_linked", link_files(side.layout, restored, "linked"))
+        come += f" UNION ALL SELECT {columns} FROM back_linked l SEMI JOIN restored USING (adm_order, row_id)"
+        reads += ["back_linked", "restored"]
+    opened.leave(Step("coming", tuple(reads), come))
+    kept = side.kept(steps.touched_parts(opened))
+    names = ["record_id", "dataset", "batch_id", "source_row", "subject_type", *side.shown]
+    opened.files("kept", kept, Schema(dict.fromkeys(names, "VARCHAR")))
+    listed = ", ".join(map(identifier, names))
+    going = f"SELECT {listed} FROM kept SEMI JOIN displaced USING (record_id)"
+    opened.leave(Step("going", ("kept", "displaced"), going))
 
 
 _WHICH = {
@@ -148,34 +152,34 @@ _WHICH = {
 }
 
 
-def _count(connection: Connection, action: str) -> int:
-    return int(connection.execute(f"SELECT count(*) FROM {_WHICH[action]}").fetchall()[0][0])
+def _step(action: str, columns: str, order: str = "") -> Step:
+    return Step(action, ("coming", "going"), f"SELECT {columns} FROM {_WHICH[action]} {order}")
 
 
-def _examples(connection: Connection, side: _Side, mine: Sequence[Admission]) -> list[Example]:
+def _examples(opened: Session, side: _Side, mine: Sequence[Admission]) -> list[Example]:
     found: list[Example] = []
     batches = {a.order: a for a in mine}
+    few = f"ORDER BY record_id LIMIT {FEW}"
     for action in ("added", "changed"):
-        query = f"SELECT adm_order, row_id, subject_type FROM {_WHICH[action]} ORDER BY record_id LIMIT {FEW}"
-        for order, row_id, subject_type in connection.execute(query).fetchall():
+        step = _step(action, "adm_order, row_id, subject_type", few)
+        for order, row_id, subject_type in opened.fetch(step):
             a = batches[order]
-            values = _values(connection, side, a, row_id, subject_type)
+            values = _values(opened, side, a, row_id, subject_type)
             row = row_id & ((1 << FILES_BITS) - 1)
             found.append(Example(action, a.dataset, a.batch_id, row, subject_type, values))
-    query = f"SELECT * FROM {_WHICH['withdrawn']} ORDER BY record_id LIMIT {FEW}"
-    for row in connection.sql(query).to_arrow_table().to_pylist():
+    for row in opened.table(_step("withdrawn", "*", few)).to_pylist():
         values = _shown(side, row, row["subject_type"])
         place = (row["dataset"], row["batch_id"], int(row["source_row"]), row["subject_type"])
         found.append(Example("withdrawn", *place, values))
     return found
 
 
-def _values(
-    connection: Connection, side: _Side, admission: Admission, row_id: int, subject_type: str
-) -> dict[str, str]:
+def _values(opened: Session, side: _Side, admission: Admission, row_id: int, subject_type: str) -> dict[str, str]:
     """Return what may be shown of one standard row."""
     files = sorted(side.layout.standard(admission.dataset, admission.batch_id).glob("standard-*.parquet"))
-    found = connection.sql(f"SELECT * FROM {parquet(files)} WHERE row_id = {int(row_id)}").to_arrow_table().to_pylist()
+    opened.files("example_rows", files)
+    sql = "SELECT * FROM example_rows WHERE row_id = $row"
+    found = opened.table(Step("example", ("example_rows",), sql, {"row": row_id})).to_pylist()
     return _shown(side, found[0], subject_type) if found else {}
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from chengxin.engine.session import Connection, parquet, session
+from chengxin.engine.session import Session, session
+from chengxin.engine.step import Step
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission
 from chengxin.publishing.assembly.assembly import Draft
@@ -16,11 +17,11 @@ from chengxin.store.manifest import Manifest
 
 def check_batches(layout: Layout, accounts: Sequence[Admission], *, memory_limit_mib: int, threads: int) -> None:
     """Recount admitted batches from their files. Raise InvariantBroken where an account does not add up."""
-    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as opened:
         for a in accounts:
             passed = _rows(layout.standard(a.dataset, a.batch_id), "standard")
             quarantined = _rows(layout.standard(a.dataset, a.batch_id), "quarantine")
-            duplicate, settled, waiting = _linked(connection, layout, a)
+            duplicate, settled, waiting = _linked(opened, layout, a)
             found = (passed, quarantined, duplicate, settled - duplicate, waiting)
             if not a.counts.adds_up() or found != (
                 a.received - a.quarantined,
@@ -36,22 +37,23 @@ def check_batches(layout: Layout, accounts: Sequence[Admission], *, memory_limit
                 )
 
 
-def _linked(connection: Connection, layout: Layout, a: Admission) -> tuple[int, int, int]:
+def _linked(opened: Session, layout: Layout, a: Admission) -> tuple[int, int, int]:
     """Count duplicates, settled rows (duplicates among them) and waiting rows: each row as last tried."""
     folders = [layout.links(a.dataset, a.batch_id, revision) for revision in range(a.revision + 1)]
     missing = [f for f in folders if not ((f / "linked.parquet").exists() and (f / "duplicates.parquet").exists())]
     if missing:
         return -1, -1, -1
-    rows, repeats = (parquet([f / f"{name}.parquet" for f in folders]) for name in ("linked", "duplicates"))
+    opened.files("linked", [f / "linked.parquet" for f in folders])
+    opened.files("repeats", [f / "duplicates.parquet" for f in folders])
     if a.revision == 0:
-        query = f"""SELECT (SELECT count(*) FROM {repeats}), count(*) FILTER (NOT waiting), count(*) FILTER (waiting)
-            FROM {rows}"""
+        query = """SELECT (SELECT count(*) FROM repeats), count(*) FILTER (NOT waiting), count(*) FILTER (waiting)
+            FROM linked"""
     else:
-        query = f"""SELECT count(*) FILTER (NOT waiting AND d.row_id IS NOT NULL), count(*) FILTER (NOT waiting),
+        query = """SELECT count(*) FILTER (NOT waiting AND d.row_id IS NOT NULL), count(*) FILTER (NOT waiting),
                 count(*) FILTER (waiting)
             FROM (SELECT row_id, max_by(waiting, adm_order) AS waiting, max(adm_order) AS adm_order
-                  FROM {rows} GROUP BY row_id) l LEFT JOIN {repeats} d USING (row_id, adm_order)"""
-    duplicate, settled, waiting = connection.execute(query).fetchall()[0]
+                  FROM linked GROUP BY row_id) l LEFT JOIN repeats d USING (row_id, adm_order)"""
+    duplicate, settled, waiting = opened.fetch(Step("account", ("linked", "repeats"), query))[0]
     return duplicate, settled, waiting
 
 
@@ -78,12 +80,15 @@ def check_sources(
         return
     parts = {f.part for f in draft.tables[RECORD_SOURCE].files}
     sources, records = (_files(layout, draft, previous, table, parts) for table in (RECORD_SOURCE, CREDIT_RECORD))
-    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as opened:
+        opened.files("sources", sources)
+        opened.files("records", records)
         place = "record_id, dataset, batch_id, source_file, source_row"
-        found = f"SELECT {place} FROM {parquet(sources)} WHERE is_shown EXCEPT SELECT {place} FROM {parquet(records)}"
-        wrong = connection.execute(f"""SELECT (SELECT count(*) FROM (SELECT record_id FROM {parquet(sources)}
+        found = f"SELECT {place} FROM sources WHERE is_shown EXCEPT SELECT {place} FROM records"
+        sql = f"""SELECT (SELECT count(*) FROM (SELECT record_id FROM sources
                 GROUP BY record_id HAVING count(*) FILTER (is_shown) <> 1 OR count(*) <> count(DISTINCT dataset))),
-            (SELECT count(*) FROM ({found}))""").fetchall()[0]
+            (SELECT count(*) FROM ({found}))"""
+        wrong = opened.fetch(Step("wrong_sources", ("sources", "records"), sql))[0]
     if any(wrong):
         raise InvariantBroken(
             f"多渠道记录的来源不符：{wrong[0]} 条记录并非恰好采用一个来源，{wrong[1]} 条与总表不符；停止发布"
@@ -100,9 +105,12 @@ def check_subjects(
     subjects = _files(layout, draft, previous, "subject")
     if not subjects:
         raise InvariantBroken("有信用记录而没有主体表；停止发布")
-    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as connection:
-        orphans = connection.execute(f"""SELECT count(*) FROM (SELECT DISTINCT subject_id FROM {parquet(records)})
-            WHERE subject_id NOT IN (SELECT subject_id FROM {parquet(subjects)})""").fetchall()[0][0]
+    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as opened:
+        opened.files("records", records)
+        opened.files("subjects", subjects)
+        sql = """SELECT DISTINCT subject_id FROM records
+            WHERE subject_id NOT IN (SELECT subject_id FROM subjects)"""
+        orphans = opened.leave(Step("orphans", ("records", "subjects"), sql))
     if orphans:
         raise InvariantBroken(f"有 {orphans} 个记录主体不在主体表中；停止发布")
 

@@ -17,10 +17,11 @@ from chengxin.cleaning.kernels import CleanOptions, clean
 from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import ColumnPlan, Plan, plan_of
-from chengxin.engine.session import Connection, literal
+from chengxin.engine.session import Session
+from chengxin.engine.step import Step, identifier
 from chengxin.identity.record_keys import RECORD_ID, compared
 from chengxin.model.schema import element_columns
-from chengxin.records.quarantine import SPLIT, stored, text_of
+from chengxin.records.quarantine import SPLIT, stored, text_under
 
 _ROWS = 100_000
 # Names are compared without what people write now one way, now another.
@@ -97,7 +98,7 @@ class RowKeys:
     def text(self, part: str, alias: str) -> str:
         """Return SQL for a part as compared text, NULL where it is empty."""
         if part == self.name:
-            return _NAME.format(f"{alias}.{self.column(part)}")
+            return _NAME.format(identifier(self.column(part), alias))
         return compared(element_columns(self._elements[part].element)[0], alias)
 
     def column(self, part: str) -> str:
@@ -129,30 +130,32 @@ class RowKeys:
             found[element] = hits
         return found
 
-    def write(self, connection: Connection, quarantine: Sequence[Path], target: Path) -> None:
+    def write(self, session: Session, quarantine: Sequence[Path], target: Path) -> None:
         """Write the keys of refused rows: row_id, source_file, source_row, content, damaged, label, parts."""
-        source = stored(quarantine)
+        session.files("quarantine", quarantine)
         readable = f"json_valid(raw) AND raw LIKE '{{%' AND {SPLIT}"
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW refused_raw AS SELECT *, {readable} AS readable FROM {source}")
-        headers = [
-            h
-            for (h,) in connection.execute(
-                "SELECT DISTINCT unnest(json_keys(raw)) FROM refused_raw WHERE readable ORDER BY 1"
-            ).fetchall()
-        ]
+        repaired = f"SELECT *, {readable} AS readable FROM ({stored('quarantine')})"
+        session.view(Step("refused_raw", ("quarantine",), repaired))
+        sent = "SELECT DISTINCT unnest(json_keys(raw)) FROM refused_raw WHERE readable ORDER BY 1"
+        headers = [header for (header,) in session.fetch(Step("sent_headers", ("refused_raw",), sent))]
         paths = self.paths(headers)
-        values = {e: f"coalesce({', '.join([*map(text_of, hits), 'NULL'])})" for e, hits in paths.items()}
+        under = {f"h{n}": header for n, header in enumerate(headers)}
+        place = {header: f"${name}" for name, header in under.items()}
+        values = {
+            e: f"coalesce({', '.join([*(text_under(place[h]) for h in hits), 'NULL'])})" for e, hits in paths.items()
+        }
         own = values.get(RECORD_ID, "NULL")
+        labels = {f"l{n}": self._label(part, paths[part]) for n, part in enumerate(self.parts)}
         parts = [
-            f"CASE WHEN trim(coalesce({values[p]}, '')) <> '' THEN {literal(self._label(p, paths[p]))} || '：' || "
-            f"trim({values[p]}) END"
-            for p in self.parts
+            f"CASE WHEN trim(coalesce({values[p]}, '')) <> '' THEN $l{n} || '：' || trim({values[p]}) END"
+            for n, p in enumerate(self.parts)
         ]
         label = f"coalesce(nullif(trim({own}), ''), nullif(concat_ws('；', {', '.join([*parts, 'NULL'])}), ''))"
-        columns = "".join(f", {'CASE WHEN readable THEN ' + sql + ' END'} AS v_{e}" for e, sql in values.items())
-        reader = connection.sql(f"""SELECT row_id, source_file, source_row, md5(raw) AS content,
+        columns = "".join(f", CASE WHEN readable THEN {sql} END AS {identifier(f'v_{e}')}" for e, sql in values.items())
+        keys = f"""SELECT row_id, source_file, source_row, md5(raw) AS content,
             NOT readable AS damaged, CASE WHEN readable THEN {label} END AS label{columns}
-            FROM refused_raw ORDER BY row_id""").to_arrow_reader(_ROWS)
+            FROM refused_raw ORDER BY row_id"""
+        reader = session.reader(Step("refused_keys_raw", ("refused_raw",), keys, {**under, **labels}), _ROWS)
         with pq.ParquetWriter(target, self.schema()) as writer:
             for batch in reader:
                 writer.write_table(self._cleaned(pa.Table.from_batches([batch])))
@@ -195,3 +198,13 @@ class RowKeys:
             codelist=column.element.codelist,
         )
         return clean(raw, column.element.type, options=options).values.cast(pa.string())
+
+
+def numbered_files(session: Session, name: str, files: Sequence[tuple[int, Path]], number: str) -> None:
+    """Leave the view `name`: the rows of these files with the number of each in the column `number`."""
+    session.files(f"{name}_files", [path for _, path in files], filename=True)
+    numbers = {number: pa.array([n for n, _ in files], pa.int32()), "filename": [str(path) for _, path in files]}
+    session.rows(f"{name}_numbers", pa.table(numbers))
+    sql = f"""SELECT n.{number}, f.* EXCLUDE (filename)
+        FROM {name}_files f JOIN {name}_numbers n USING (filename)"""
+    session.view(Step(name, (f"{name}_files", f"{name}_numbers"), sql))

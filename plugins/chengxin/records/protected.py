@@ -13,17 +13,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from chengxin.contracts.models import Contract
-from chengxin.engine.session import Connection, parquet
+from chengxin.engine.session import Session
+from chengxin.engine.step import Schema, Step, identifier
 from chengxin.facts import Admission, Doubt
 from chengxin.identity.batch_links import Outcome
 from chengxin.identity.by_code import CODES
 from chengxin.identity.record_keys import RECORD_ID
+from chengxin.identity.versions import LINKED
 from chengxin.parsing.notes import TABLES
 from chengxin.records.match_keys import RowKeys
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
 
 SPARED, WITHHELD = "full.spared", "full.withheld"
+SPARED_RECORDS = Schema({"record_id": "VARCHAR"})
+_REFUSED = Schema({"row_id": "BIGINT", "reasons": "STRUCT(rule VARCHAR)[]"})
 
 
 @dataclass(frozen=True)
@@ -36,43 +40,58 @@ class Sparing:
     batch_id: str
     everything: Sequence[Admission]
 
-    def __call__(self, connection: Connection, batch_id: str) -> int:
+    def __call__(self, session: Session, batch_id: str) -> int:
         """Leave `spared`: the records in `missing` that refused or waiting rows of the batch name.
 
         Count the refused rows that name none.
         """
-        connection.execute("CREATE TEMP TABLE spared (record_id VARCHAR)")
-        quarantine = sorted(self.layout.standard(self.contract.id, batch_id).glob("quarantine-*.parquet"))
-        refused = connection.execute(f"SELECT count(*) FROM {parquet(quarantine)} WHERE {self._meant()}").fetchall()
-        missing = connection.execute("SELECT DISTINCT held_in FROM missing ORDER BY 1").fetchall()
-        waiting = self._waiting(batch_id)
-        some = connection.execute(f"SELECT count(*) FROM ({waiting})").fetchall()[0][0] if waiting else 0
-        if not (refused[0][0] or some) or not missing:
+        session.files("spare_quarantine", self._files(batch_id, "quarantine"), _REFUSED)
+        refused = Step(
+            "refused_rows", ("spare_quarantine",), f"SELECT row_id FROM spare_quarantine WHERE {self._meant()}"
+        )
+        waiting = self._waiting(session, batch_id)
+        missing = session.fetch(
+            Step("missing_batches", ("missing",), "SELECT DISTINCT held_in FROM missing ORDER BY 1")
+        )
+        if not session.leave(refused) + session.leave(waiting) or not missing:
+            session.leave(Step("spared", (), SPARED_RECORDS.empty))
             return 0
+        self._name(session, batch_id)
+        versions = self._versions(session, [n for (n,) in missing])
+        anchors = " UNION ".join(
+            f"SELECT m.record_id FROM meant m JOIN named r ON {anchor}" for anchor in self._anchors()
+        )
+        session.leave(versions)
+        spared = Step("spared", ("meant", "named"), anchors or SPARED_RECORDS.empty)
+        session.leave(spared)
+        return session.count("refused_keys", f"NOT {self._named('refused_keys')}")
+
+    def _name(self, session: Session, batch_id: str) -> None:
+        """Leave `refused_keys`, what names a record in refused rows, and `named`, with those of waiting rows."""
         with TemporaryDirectory(prefix=atomic.BUILDING, dir=self.layout.work) as folder:
             written = Path(folder) / "keys.parquet"
-            self.keys.write(connection, quarantine, written)
-            connection.execute(f"""CREATE TEMP TABLE refused_keys AS SELECT k.* FROM {parquet([written])} k
-                JOIN (SELECT row_id FROM {parquet(quarantine)} WHERE {self._meant()}) USING (row_id)""")
-        unnamed = connection.execute(f"SELECT count(*) FROM refused_keys r WHERE NOT {self._named()}").fetchall()[0][0]
-        if some:
-            shown = ", ".join(f"CAST(s.{c} AS VARCHAR) AS {c}" for c in self._columns())
-            standard = sorted(self.layout.standard(self.contract.id, batch_id).glob("standard-*.parquet"))
-            connection.execute(f"""INSERT INTO refused_keys BY NAME SELECT row_id, {shown}
-                FROM {parquet(standard)} s JOIN ({waiting}) USING (row_id)""")
-        connection.execute(f"CREATE TEMP TABLE meant AS {' UNION ALL '.join(self._versions([n for (n,) in missing]))}")
-        for anchor in self._anchors():
-            connection.execute(f"""INSERT INTO spared SELECT DISTINCT m.record_id FROM meant m
-                JOIN refused_keys r ON {anchor} WHERE m.record_id NOT IN (SELECT record_id FROM spared)""")
-        return int(unnamed)
+            self.keys.write(session, self._files(batch_id, "quarantine"), written)
+            session.files("written_keys", [written])
+            keys = "SELECT k.* FROM written_keys k JOIN refused_rows USING (row_id)"
+            session.leave(Step("refused_keys", ("written_keys", "refused_rows"), keys))
+        session.files("spare_standard", self._files(batch_id, "standard"))
+        shown = "".join(f", CAST({identifier(c, 's')} AS VARCHAR) AS {identifier(c)}" for c in self._columns())
+        named = f"""SELECT * FROM refused_keys UNION ALL BY NAME
+            SELECT row_id{shown} FROM spare_standard s JOIN spare_waiting USING (row_id)"""
+        session.view(Step("named", ("refused_keys", "spare_standard", "spare_waiting"), named))
 
-    def _waiting(self, batch_id: str) -> str:
-        """Return SQL for the row_id of the batch's rows that wait: of the one that is linked, or as last tried."""
-        if batch_id == self.batch_id:
-            return "SELECT row_id FROM linked WHERE waiting"
-        newest = max((a.revision for a in self.everything if a.batch_id == batch_id), default=-1)
-        path = self.layout.links(self.contract.id, batch_id, newest) / "linked.parquet"
-        return f"SELECT row_id FROM {parquet([path])} WHERE waiting" if path.exists() else ""
+    def _files(self, batch_id: str, name: str) -> list[Path]:
+        return sorted(self.layout.standard(self.contract.id, batch_id).glob(f"{name}-*.parquet"))
+
+    def _waiting(self, session: Session, batch_id: str) -> Step:
+        """Return the step with the batch's rows that wait: of the one that is linked, or as last tried."""
+        rows = "linked"
+        if batch_id != self.batch_id:
+            newest = max((a.revision for a in self.everything if a.batch_id == batch_id), default=-1)
+            path = self.layout.links(self.contract.id, batch_id, newest) / "linked.parquet"
+            session.files("spare_linked", [path] if path.exists() else [], LINKED)
+            rows = "spare_linked"
+        return Step("spare_waiting", (rows,), f"SELECT row_id FROM {rows} WHERE waiting")
 
     def _columns(self) -> list[str]:
         """Return the standard columns that name a record, and its subject."""
@@ -98,17 +117,17 @@ class Sparing:
             return "true"
         return "NOT coalesce(list_bool_or(list_transform(reasons, lambda x: x.rule = 'row.not_a_record')), false)"
 
-    def _versions(self, orders: Sequence[int]) -> Iterator[str]:
-        """Yield SQL for the standard rows of the missing records, batch by batch."""
-        columns = "".join(f", s.{c}" for c in self._columns())
-        names = {self.order: self.batch_id}
-        for a in self.everything:
-            if a.dataset == self.contract.id and a.revision == 0:
-                names[a.order] = a.batch_id
+    def _versions(self, session: Session, orders: Sequence[int]) -> Step:
+        """Return the step `meant` with the standard rows of the missing records."""
+        columns = "".join(f", {identifier(c, 's')}" for c in self._columns())
+        names = {a.order: a.batch_id for a in self.everything if a.dataset == self.contract.id and a.revision == 0}
+        names = {self.order: self.batch_id} | names
+        selects = []
         for order in orders:
-            files = sorted(self.layout.standard(self.contract.id, names[order]).glob("standard-*.parquet"))
-            yield f"""SELECT m.record_id{columns} FROM {parquet(files)} s
-                JOIN (SELECT record_id, row_id FROM missing WHERE held_in = {order}) m USING (row_id)"""
+            session.files(f"missing_{order}", self._files(names[order], "standard"))
+            selects.append(f"""SELECT m.record_id{columns} FROM missing_{order} s
+                JOIN (SELECT record_id, row_id FROM missing WHERE held_in = {order}) m USING (row_id)""")
+        return Step("meant", ("missing", *(f"missing_{order}" for order in orders)), " UNION ALL ".join(selects))
 
     def _anchors(self) -> Iterator[str]:
         """Yield the conditions under which a refused row `r` names a held one `m`, each with an equality."""
@@ -132,15 +151,15 @@ class Sparing:
         optional = self.keys.plan.kind.key_optional
         return [p for p in self.keys.parts if p != self.keys.name and p not in optional]
 
-    def _nobody(self) -> str:
-        return " AND ".join(["true", *(f"{self.keys.text(p, 'r')} IS NULL" for p in self._bearers())])
+    def _nobody(self, alias: str = "r") -> str:
+        return " AND ".join(["true", *(f"{self.keys.text(p, alias)} IS NULL" for p in self._bearers())])
 
-    def _named(self) -> str:
-        """Return SQL that tells whether a refused row `r` names anything."""
-        must = [f"{self.keys.text(p, 'r')} IS NOT NULL" for p in self._must()]
+    def _named(self, alias: str) -> str:
+        """Return SQL that tells whether a refused row names anything."""
+        must = [f"{self.keys.text(p, alias)} IS NOT NULL" for p in self._must()]
         said = [f"({' AND '.join(must)})"] if must else []
-        said += [f"NOT ({self._nobody()})"] if self._bearers() else []
-        said += [f"r.{RECORD_ID} IS NOT NULL"] if self.keys.has_record_id else []
+        said += [f"NOT ({self._nobody(alias)})"] if self._bearers() else []
+        said += [f"{alias}.{RECORD_ID} IS NOT NULL"] if self.keys.has_record_id else []
         return f"({' OR '.join(said)})" if said else "false"
 
 

@@ -5,22 +5,20 @@ header as they were, which is no JSON: that is repaired here.
 """
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
 
-from chengxin.engine.session import literal, parquet
+from chengxin.engine.step import literal
 
 #: SQL: whether a row was split into fields.
 SPLIT = "NOT coalesce(list_bool_or(list_transform(reasons, lambda r: r.rule LIKE 'row.%')), false)"
 
 
-def stored(paths: Sequence[Path]) -> str:
-    """Return SQL for the rows of these quarantine parts, their raw text repaired."""
+def stored(quarantine: str) -> str:
+    """Return SQL for the rows of the table `quarantine`, their raw text repaired."""
     mended = "raw"
     for code in range(0x20):
         mended = f"replace({mended}, chr({code}), {literal(json.dumps(chr(code))[1:-1])})"
     broken = f"regexp_matches(raw, '[\\x00-\\x1f]') AND {SPLIT}"
-    return f"(SELECT * REPLACE (CASE WHEN {broken} THEN {mended} ELSE raw END AS raw) FROM {parquet(paths)})"
+    return f"SELECT * REPLACE (CASE WHEN {broken} THEN {mended} ELSE raw END AS raw) FROM {quarantine}"
 
 
 def text_of(header: str) -> str:

@@ -17,25 +17,22 @@ import pyarrow.parquet as pq
 from chengxin.contracts.derivation import mode_for, replayed
 from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
-from chengxin.engine.session import Connection, literal, parquet, session
+from chengxin.engine.session import Session, session
+from chengxin.engine.step import Step, identifier
 from chengxin.facts import Admission, Batch
 from chengxin.home import Home
 from chengxin.identity.registry import Registry
 from chengxin.records import closings, journal
 from chengxin.records.closings import Closing
 from chengxin.records.match_keys import RowKeys
-from chengxin.records.quarantine import stored, text_of, text_under
+from chengxin.records.quarantine import stored, text_under
+from chengxin.records.reasons import BY_ROW, CLOSED, EVERYTHING, EXPLAINED, HEADERS, NO_ROW, TOLD
 from chengxin.records.resubmissions import keys_of, work_out
 from chengxin.records.suggestions import codes as codes_by_name
 from chengxin.store.layout import Layout
 
 _STREAM = 50_000  # rows
 _NO_CODES = {"name", "legal_rep", "region"}
-# A damaged row has no column: what was counted in it stands there. Of a code of wrong length, its length is told.
-_NOTE = rf"""CASE WHEN rule LIKE 'row.%' THEN '：' || nullif(source_column, '')
-    WHEN rule LIKE '%.length' THEN '，实为 ' || length(regexp_replace(
-        try({text_under("source_column")}),
-        '[\s''‘’`′—-]', '', 'g')) || ' 位' END"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,18 +129,18 @@ class Refusals:
     @contextmanager
     def opened(self) -> Iterator["OpenRefusals"]:
         """Work out what became of the refused rows, and give what can be asked about them."""
-        limits = {"memory_limit_mib": self.home.settings.memory_limit_mib, "threads": self.home.settings.workers}
-        with session(self.layout.work, **limits) as connection:
-            yield OpenRefusals(self, connection)
+        memory, threads = self.home.settings.memory_limit_mib, self.home.settings.workers
+        with session(self.layout.work, memory_limit_mib=memory, threads=threads) as steps:
+            yield OpenRefusals(self, steps)
 
 
 class OpenRefusals:
-    """The refused rows with their standing, in one DuckDB connection."""
+    """The refused rows with their standing, in one session."""
 
-    def __init__(self, refusals: Refusals, connection: Connection) -> None:
-        self._all, self._connection = refusals, connection
+    def __init__(self, refusals: Refusals, steps: Session) -> None:
+        self._all, self._steps = refusals, steps
         self._number = {b.batch_id: n for n, b in enumerate(refusals.batches)}
-        work_out(refusals, connection, self._number)
+        work_out(refusals, steps, self._number)
         self._by_hand()
 
     def _by_hand(self) -> None:
@@ -157,10 +154,8 @@ class OpenRefusals:
         names = ("batch_no", "row_id", "reason", "told")
         types = (pa.int32(), pa.int64(), pa.string(), pa.string())
         said = {n: pa.array([r[i] for r in rows], t) for i, (n, t) in enumerate(zip(names, types, strict=True))}
-        self._connection.register("closed_by_hand", pa.table(said))
-        self._connection.execute("""CREATE TABLE closed AS SELECT * FROM closed_by_hand
-            WHERE (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM mends)
-            AND (batch_no, row_id) NOT IN (SELECT (batch_no, row_id) FROM again)""")
+        self._steps.rows("closed_by_hand", pa.table(said))
+        self._steps.leave(CLOSED)
 
     def standing(self) -> dict[str, Standing]:
         """Return the standing of every batch that refused rows, by batch id."""
@@ -169,7 +164,7 @@ class OpenRefusals:
         def counts(table: str, column: str) -> dict[str, dict[Any, int]]:
             found: dict[str, dict[Any, int]] = {}
             query = f"SELECT batch_no, {column}, count(*) FROM {table} GROUP BY ALL ORDER BY ALL"
-            for n, by, rows in self._connection.execute(query).fetchall():
+            for n, by, rows in self._steps.fetch(Step(f"{table}_by_batch", (table,), query)):
                 found.setdefault(ids[n], {})[by if table == "closed" else ids[by]] = rows
             return found
 
@@ -186,36 +181,40 @@ class OpenRefusals:
             for b, n in self._all.refused.items()
         }
 
+    def _batch(self, batch_id: str) -> dict[str, int]:
+        return {"batch": self._number[batch_id]}
+
     def by_hand(self, batch_id: str) -> dict[int, str]:
         """Return who settled which rows of a batch by hand, when and why, by row_id."""
-        found = self._connection.execute(f"SELECT row_id, told FROM closed WHERE batch_no = {self._number[batch_id]}")
-        return dict(found.fetchall())
+        sql = "SELECT row_id, told FROM closed WHERE batch_no = $batch"
+        return dict(self._steps.fetch(Step("closed_of_batch", ("closed",), sql, self._batch(batch_id))))
 
     def where(self, batch_id: str) -> pa.Table:
         """Return (row_id, mended_by) of a batch's mended rows; mended_by is a batch id."""
         ids = pa.array([b.batch_id for b in self._all.batches], pa.string())
-        found = self._connection.sql(
-            f"SELECT row_id, mended_by FROM mends WHERE batch_no = {self._number[batch_id]} ORDER BY 1"
-        ).to_arrow_table()
+        sql = "SELECT row_id, mended_by FROM mends WHERE batch_no = $batch ORDER BY 1"
+        found = self._steps.table(Step("mends_of_batch", ("mends",), sql, self._batch(batch_id)))
         return found.set_column(1, "mended_by", ids.take(found["mended_by"].combine_chunks().cast(pa.int32())))
 
     def rows(self, batch_id: str, limit: int | None) -> pa.Table:
         """Return the first refused rows of a batch, mended ones too: row_id, source_file, source_row, raw, reasons."""
-        most = "" if limit is None else f"LIMIT {limit}"
-        return self._connection.sql(f"""SELECT row_id, source_file, source_row, raw, reasons
-            FROM {stored(self._all.files(batch_id, "quarantine"))} ORDER BY row_id {most}""").to_arrow_table()
+        self._steps.files("quarantine", self._all.files(batch_id, "quarantine"))
+        most = "" if limit is None else "LIMIT $limit"
+        sql = f"""SELECT row_id, source_file, source_row, raw, reasons
+            FROM ({stored("quarantine")}) ORDER BY row_id {most}"""
+        return self._steps.table(Step("first_refused", ("quarantine",), sql, {"limit": limit}))
 
     def open_rows(self, batch_id: str) -> pa.RecordBatchReader:
         """Stream the open rows of a batch by row_id: row_id, source_file, source_row, damaged, label, raw, reasons."""
         self._take(batch_id)
-        return self._connection.sql(
-            "SELECT row_id, source_file, source_row, damaged, label, raw, reasons FROM taken ORDER BY row_id"
-        ).to_arrow_reader(_STREAM)
+        sql = "SELECT row_id, source_file, source_row, damaged, label, raw, reasons FROM taken ORDER BY row_id"
+        return self._steps.reader(Step("open_rows", ("taken",), sql), _STREAM)
 
     def reasons(self, batch_id: str) -> list[tuple[str, str]]:
         """Return the different (rule, element) among the reasons of a batch's open rows."""
         self._take(batch_id)
-        return list(self._connection.execute("SELECT DISTINCT rule, element FROM told ORDER BY ALL").fetchall())
+        sql = "SELECT DISTINCT rule, element FROM told ORDER BY ALL"
+        return [(rule, element) for rule, element in self._steps.fetch(Step("reasons_told", ("told",), sql))]
 
     def explained(self, batch_id: str, words: pa.Table) -> pa.RecordBatchReader:
         """Stream one line a reason: source_file, source_row, label, source_column, rule, problem, remedy; by row.
@@ -223,10 +222,8 @@ class OpenRefusals:
         words: rule, element, problem, remedy.
         """
         self._take(batch_id)
-        self._connection.register("words", words)
-        return self._connection.sql("""SELECT source_file, source_row, label, source_column, rule,
-                problem || note AS problem, remedy
-            FROM told JOIN words USING (rule, element) ORDER BY row_id, place""").to_arrow_reader(_STREAM)
+        self._steps.rows("words", words)
+        return self._steps.reader(EXPLAINED, _STREAM)
 
     def sheet(self, batch_id: str, words: pa.Table, headers: Sequence[str]) -> pa.RecordBatchReader:
         """Stream one line a row: source_file, source_row, label, fields, problem, remedy, rules, line, bytes, c0 ...
@@ -235,12 +232,14 @@ class OpenRefusals:
         c0, c1 ...: what stood under `headers`.
         """
         self._take(batch_id)
-        self._connection.register("words", words)
-        cells = "".join(f", CASE WHEN NOT damaged THEN {text_of(h)} END AS c{n}" for n, h in enumerate(headers))
-        return self._connection.sql(f"""{self._by_row()}
+        self._steps.rows("words", words)
+        under = {f"h{n}": header for n, header in enumerate(headers)}
+        cells = "".join(f", CASE WHEN NOT damaged THEN {text_under(f'$h{n}')} END AS c{n}" for n in range(len(headers)))
+        sql = f"""{BY_ROW}
             SELECT source_file, source_row, label, fields, problem, remedy, rules,
                 CASE WHEN damaged THEN raw END AS line, raw_bytes AS bytes{cells}
-            FROM taken JOIN by_row USING (row_id) ORDER BY row_id""").to_arrow_reader(_STREAM)
+            FROM taken JOIN by_row USING (row_id) ORDER BY row_id"""
+        return self._steps.reader(Step("sheet", ("taken", "told", "words"), sql, under), _STREAM)
 
     def suggested(self, batch_id: str) -> dict[tuple[str, int], str]:
         """Return place -> the registered USCC of the company that an open row names, where its code is unusable."""
@@ -248,50 +247,37 @@ class OpenRefusals:
         if keys.name not in keys.parts or "uscc" not in identity:
             return {}
         self._take(batch_id)
-        codes = ", ".join(literal(e) for part, e in identity.items() if part not in _NO_CODES)
-        headers, person = self.headers(batch_id), identity.get("person_doc", "")
-        documents = [text_of(h) for h in headers if person and fold_header(h) in keys.folded_of(person)]
-        given = " OR ".join(f"trim(coalesce({text}, '')) <> ''" for text in documents) or "false"
-        named = parquet([keys_of(self._all, self._connection, batch_id)])
-        asked = f"""SELECT t.row_id, CASE WHEN NOT ({given}) THEN k.{keys.column(str(keys.name))} END AS name
-            FROM taken t JOIN {named} k USING (row_id) WHERE row_id IN (SELECT row_id FROM told
-                WHERE element IN ({codes}) OR rule LIKE 'subject.%')"""
-        found = codes_by_name(self._connection, self._all.registry, asked)
-        places = (
-            self._connection.execute("SELECT row_id, source_file, source_row FROM taken").fetchall() if found else ()
-        )
-        return {(file, row): found[n] for n, file, row in places if n in found}
+        codes = [element for part, element in identity.items() if part not in _NO_CODES]
+        person = identity.get("person_doc", "")
+        documents = [h for h in self.headers(batch_id) if person and fold_header(h) in keys.folded_of(person)]
+        under = {f"h{n}": header for n, header in enumerate(documents)}
+        given = " OR ".join(f"trim(coalesce({text_under(f'${h}')}, '')) <> ''" for h in under) or "false"
+        sql = f"""SELECT t.row_id, CASE WHEN NOT ({given}) THEN k.{identifier(keys.column(str(keys.name)))} END AS name
+            FROM taken t JOIN taken_keys k USING (row_id) WHERE row_id IN (SELECT row_id FROM told
+                WHERE list_contains($codes, element) OR rule LIKE 'subject.%')"""
+        reads = ("taken", "taken_keys", "told")
+        found = codes_by_name(self._steps, self._all.registry, Step("asked", reads, sql, {**under, "codes": codes}))
+        places = Step("places", ("taken",), "SELECT row_id, source_file, source_row FROM taken")
+        return {(file, row): found[n] for n, file, row in (self._steps.fetch(places) if found else ()) if n in found}
 
     def waiting_suggested(self, account: Admission) -> dict[int, str]:
         """Return row_id -> the registered USCC of the company that a waiting row names."""
         keys, identity = self._all.keys, self._all.keys.plan.kind.roles["subject"].identity
         if keys.name not in keys.parts or "uscc" not in identity:
             return {}
-        links = self._all.layout.links(account.dataset, account.batch_id, account.revision) / "linked.parquet"
+        self._read_waiting(account)
         filled = {c.element.id for c in keys.plan.columns}
         person = identity.get("person_doc")
-        given = f"s.{person} IS NOT NULL" if person in filled else "false"
-        standard = parquet(self._all.files(account.batch_id, "standard"))
-        asked = f"""SELECT row_id, CASE WHEN NOT ({given}) THEN s.{keys.column(str(keys.name))} END AS name
-            FROM {parquet([links])} l JOIN {standard} s USING (row_id) WHERE l.waiting AND l.subject_id IS NULL"""
-        return codes_by_name(self._connection, self._all.registry, asked)
+        given = f"s.{identifier(person)} IS NOT NULL" if person in filled else "false"
+        sql = f"""SELECT row_id, CASE WHEN NOT ({given}) THEN s.{identifier(keys.column(str(keys.name)))} END AS name
+            FROM linked l JOIN standard s USING (row_id) WHERE l.waiting AND l.subject_id IS NULL"""
+        return codes_by_name(self._steps, self._all.registry, Step("asked", ("linked", "standard"), sql))
 
-    @staticmethod
-    def _by_row() -> str:
-        """Return the start of a query: by_row, what is told of each row, joined."""
-        numbered = "CASE WHEN of_row > 1 THEN '（' || place || '）' ELSE '' END"
-        return f"""WITH told_in_words AS (
-                SELECT *, count(*) OVER (PARTITION BY row_id) AS of_row,
-                    row_number() OVER (PARTITION BY row_id, source_column ORDER BY place) AS seen
-                FROM told JOIN words USING (rule, element)),
-            by_row AS (
-                SELECT row_id,
-                    string_agg(source_column, '、' ORDER BY place)
-                        FILTER (seen = 1 AND source_column <> '') AS fields,
-                    string_agg({numbered} || problem || note, '；' ORDER BY place) AS problem,
-                    string_agg({numbered} || remedy, '；' ORDER BY place) AS remedy,
-                    string_agg(rule, ' ' ORDER BY place) AS rules
-                FROM told_in_words GROUP BY row_id)"""
+    def _read_waiting(self, account: Admission) -> None:
+        """Take as inputs `linked` and `standard` of a batch."""
+        links = self._all.layout.links(account.dataset, account.batch_id, account.revision) / "linked.parquet"
+        self._steps.files("linked", [links])
+        self._steps.files("standard", self._all.files(account.batch_id, "standard"))
 
     def everything(self, batch_id: str, words: pa.Table) -> pa.RecordBatchReader:
         """Stream all refused rows of a batch, mended ones too.
@@ -300,74 +286,47 @@ class OpenRefusals:
         settled it by hand, when and why), raw.
         """
         self._take(batch_id, also_closed=True)
-        self._connection.register("words", words)
-        self._connection.register("batch_names", pa.table({"batch_id": [b.batch_id for b in self._all.batches]}))
-        self._connection.execute(
-            "CREATE OR REPLACE TEMP TABLE named AS SELECT batch_id, row_number() OVER () - 1 AS n FROM batch_names"
-        )
-        return self._connection.sql(f"""{self._by_row()}
-            SELECT source_file, source_row, label, fields, problem, remedy, rules, named.batch_id AS mended_by,
-                closed.told AS closed, raw
-            FROM taken JOIN by_row USING (row_id)
-            LEFT JOIN (SELECT row_id, mended_by AS n FROM mends WHERE batch_no = {self._number[batch_id]})
-                USING (row_id)
-            LEFT JOIN named USING (n)
-            LEFT JOIN (SELECT row_id, told FROM closed WHERE batch_no = {self._number[batch_id]}) closed USING (row_id)
-            ORDER BY row_id""").to_arrow_reader(_STREAM)
+        self._steps.rows("words", words)
+        names = [b.batch_id for b in self._all.batches]
+        ids = {"n": pa.array(range(len(names)), pa.int32()), "name": pa.array(names, pa.string())}
+        self._steps.rows("batch_names", pa.table(ids))
+        reads = ("taken", "told", "words", "mends", "batch_names", "closed")
+        return self._steps.reader(Step("everything", reads, EVERYTHING, self._batch(batch_id)), _STREAM)
 
     def damaged(self, batch_id: str) -> bool:
         """Tell whether some open row of a batch could not be split into fields."""
         self._take(batch_id)
-        return bool(self._connection.execute("SELECT count(*) FROM taken WHERE damaged").fetchall()[0][0])
+        return bool(self._steps.count("taken", "damaged"))
 
     def headers(self, batch_id: str) -> list[str]:
         """Return the headers that the readable open rows of a batch have, in the order in which they were sent."""
         self._take(batch_id)
-        found = self._connection.execute("""SELECT header FROM (SELECT unnest(json_keys(raw)) AS header,
-                unnest(range(len(json_keys(raw)))) AS place, row_id FROM taken WHERE NOT damaged)
-            GROUP BY header ORDER BY min(place), min(row_id), header""").fetchall()
-        return [h for (h,) in found]
+        return [h for (h,) in self._steps.fetch(HEADERS)]
 
     def _take(self, batch_id: str, *, also_closed: bool = False) -> None:
-        files = self._all.files(batch_id, "quarantine")
-        gone = "true" if batch_id in self._all.overtaken and not also_closed else "false"
-        mine = f"WHERE batch_no = {self._number[batch_id]}"
-        closed = (
-            ""
-            if also_closed
-            else " UNION ALL ".join(f"SELECT row_id FROM {settled} {mine}" for settled in ("mends", "again", "closed"))
-        )
-        self._connection.execute(f"""CREATE OR REPLACE TEMP VIEW taken AS
-            SELECT q.*, k.damaged, k.label FROM {stored(files)} q
-            JOIN {parquet([keys_of(self._all, self._connection, batch_id)])} k USING (row_id)
-            WHERE NOT {gone} {f"AND row_id NOT IN ({closed})" if closed else ""}""")
-        # note: what is known of this row beyond the words of the rule.
-        # That a required field is unusable, or no identifier valid, is left out where other reasons say why; a filler
-        # says why, but not that the field must be filled.
-        self._connection.execute(f"""CREATE OR REPLACE TEMP VIEW told AS
-            SELECT * EXCLUDE (n, of_row, of_element, raw, source_column),
-                CASE WHEN rule LIKE 'row.%' THEN '' ELSE source_column END AS source_column,
-                coalesce({_NOTE}, '') AS note,
-                row_number() OVER (PARTITION BY row_id ORDER BY n) AS place
-            FROM (SELECT *, count(*) OVER (PARTITION BY row_id) AS of_row,
-                    count(*) FILTER (NOT (rule LIKE '%.placeholder' OR rule LIKE '%.masked'))
-                        OVER (PARTITION BY row_id, element) AS of_element
-                FROM (SELECT row_id, source_file, source_row, label, raw, unnest(range(len(reasons))) AS n,
-                        unnest(reasons, recursive := true) FROM taken))
-            WHERE NOT (rule = 'field.required_unusable' AND of_element > 1)
-            AND NOT (rule = 'subject.identifiers_invalid' AND of_row > 1)""")
+        """Leave `taken`, a batch's open rows (closed ones too where asked), and `told`, their reasons."""
+        self._steps.files("taken_quarantine", self._all.files(batch_id, "quarantine"))
+        self._steps.files("taken_keys", [keys_of(self._all, self._steps, batch_id)])
+        settled = [] if also_closed else ["mends", "again", "closed"]
+        gone = " UNION ALL ".join(f"SELECT row_id FROM {table} WHERE batch_no = $batch" for table in settled)
+        self._steps.leave(Step("taken_gone", tuple(settled), gone or NO_ROW.empty, self._batch(batch_id)))
+        overtaken = batch_id in self._all.overtaken and not also_closed
+        taken = f"""SELECT q.*, k.damaged, k.label FROM ({stored("taken_quarantine")}) q
+            JOIN taken_keys k USING (row_id)
+            WHERE NOT {str(overtaken).lower()} AND row_id NOT IN (SELECT row_id FROM taken_gone)"""
+        self._steps.view(Step("taken", ("taken_quarantine", "taken_keys", "taken_gone"), taken))
+        self._steps.view(TOLD)
 
     def ordered(self, lines: Path, passed: Sequence[Path] = ()) -> pa.RecordBatchReader:
         """Stream source_file, source_row, line of a Parquet file in this order; only rows that replayed parts hold."""
-        only = (
-            f"""WHERE (replace(source_file, '/', '／') || '.jsonl', source_row) IN
-            (SELECT (source_file, source_row) FROM {parquet(passed)})"""
-            if passed
-            else ""
-        )
-        return self._connection.sql(
-            f"SELECT source_file, source_row, line FROM {parquet([lines])} {only} ORDER BY source_file, source_row"
-        ).to_arrow_reader(_STREAM)
+        self._steps.files("lines_kept", [lines])
+        only = ""
+        if passed:
+            self._steps.files("passed", passed)
+            only = """WHERE (replace(source_file, '/', '／') || '.jsonl', source_row) IN
+                (SELECT (source_file, source_row) FROM passed)"""
+        sql = f"SELECT source_file, source_row, line FROM lines_kept {only} ORDER BY source_file, source_row"
+        return self._steps.reader(Step("ordered", ("lines_kept", *(["passed"] if passed else [])), sql), _STREAM)
 
     def waiting(self, account: Admission) -> pa.RecordBatchReader:
         """Stream the rows of a batch that wait for a subject.
@@ -376,22 +335,24 @@ class OpenRefusals:
         subject is not known), related (whether that role is the other one), rule ('' or why, see identity.by_code).
         """
         keys = self._all.keys
-        links = self._all.layout.links(account.dataset, account.batch_id, account.revision) / "linked.parquet"
+        self._read_waiting(account)
         columns = {c.element.id: c for c in keys.plan.columns}
-        shown = [f"{literal(columns[p].source + '：')} || CAST(s.{keys.column(p)} AS VARCHAR)" for p in keys.parts] or [
-            "NULL"
-        ]
+        titles = {f"t{n}": f"{columns[part].source}：" for n, part in enumerate(keys.parts)}
+        shown = [
+            f"$t{n} || CAST({identifier(keys.column(part), 's')} AS VARCHAR)" for n, part in enumerate(keys.parts)
+        ] or ["NULL"]
         own = "s.source_record_id" if keys.has_record_id else "NULL"
         codes = {
             role: [e for part, e in declared.identity.items() if part not in _NO_CODES and e in columns]
             for role, declared in keys.plan.kind.roles.items()
         }
-        given = {r: " OR ".join(f"s.{e} IS NOT NULL" for e in es) or "false" for r, es in codes.items()}
+        given = {r: " OR ".join(f"{identifier(e, 's')} IS NOT NULL" for e in es) or "false" for r, es in codes.items()}
         related = f"(l.subject_id IS NOT NULL AND ({given['related']}))" if "related" in given else "false"
-        return self._connection.sql(f"""SELECT row_id, s.source_file, s.source_row,
+        sql = f"""SELECT row_id, s.source_file, s.source_row,
                 coalesce({own}, concat_ws('；', {", ".join(shown)})) AS label,
                 (l.subject_id IS NULL AND ({given["subject"]})) OR {related} AS code_given,
                 l.subject_id IS NOT NULL AS related,
                 coalesce(l.rule, '') AS rule
-            FROM {parquet([links])} l JOIN {parquet(self._all.files(account.batch_id, "standard"))} s USING (row_id)
-            WHERE l.waiting ORDER BY row_id""").to_arrow_reader(_STREAM)
+            FROM linked l JOIN standard s USING (row_id)
+            WHERE l.waiting ORDER BY row_id"""
+        return self._steps.reader(Step("waiting_rows", ("linked", "standard"), sql, titles), _STREAM)

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from chengxin.contracts.models import Contract
-from chengxin.engine.session import session
+from chengxin.engine.session import Session, session
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission, Batch, as_json
 from chengxin.home import Home
@@ -40,6 +40,7 @@ def link_batch(
     landed: Batch,
     before: Admission,
     everything: tuple[Admission, ...],
+    *,
     reopen: pa.Table | None = None,
     corrected: pa.Table | None = None,
 ) -> Admission | None:
@@ -151,20 +152,21 @@ class Settling:
             return
         mine = [a for a in self.everything if a.dataset == dataset]
         first = {a.batch_id: a.order for a in reversed(mine)}
-        limits = {"memory_limit_mib": self.home.settings.memory_limit_mib, "threads": self.home.settings.workers}
-        with session(self.layout.work, **limits) as connection:
-            reopened = link_files(self.layout, mine, "reopened")
-            tables = []
-            for a in new:
-                standard = sorted(self.layout.standard(dataset, a.batch_id).glob("standard-*.parquet"))
-                linked = link_files(self.layout, [b for b in mine if b.batch_id == a.batch_id], "linked")
-                fresh = self.judgements[max(_judged(a), self._note(a).get("followed", 0)) :]
-                roles = roles_of(self.contracts[dataset])
-                tables.append(reopened_links.records_judged(connection, linked, standard, reopened, roles, fresh))
+        roles = roles_of(self.contracts[dataset])
+        with self._session() as steps:
+            steps.files("reopened", link_files(self.layout, mine, "reopened"), reopened_links.REOPENED)
+            tables = [
+                reopened_links.records_judged(
+                    steps,
+                    linked=link_files(self.layout, [b for b in mine if b.batch_id == a.batch_id], "linked"),
+                    standard=sorted(self.layout.standard(dataset, a.batch_id).glob("standard-*.parquet")),
+                    roles=roles,
+                    judgements=self.judgements[max(_judged(a), self._note(a).get("followed", 0)) :],
+                )
+                for a in new
+            ]
             records = pa.concat_tables(tables)
-            orders = reopened_links.batches_to_reopen(
-                connection, link_files(self.layout, mine, "linked"), reopened, records
-            )
+            orders = reopened_links.batches_to_reopen(steps, link_files(self.layout, mine, "linked"), records)
         for account in sorted((a for a in accounts if first[a.batch_id] in orders), key=lambda a: first[a.batch_id]):
             self._link(account, records)
             self._write(account, {"sought": -1})
@@ -186,9 +188,8 @@ class Settling:
         since = min([*fresh, *(at for a in due if (at := sought[a.batch_id]) is not None)])
         found: dict[str, pa.Table] = {}
         if search.possible:
-            limits = {"memory_limit_mib": self.home.settings.memory_limit_mib, "threads": self.home.settings.workers}
-            with session(self.layout.work, **limits) as connection:
-                found = search.found(connection, due, since)
+            with self._session() as steps:
+                found = search.found(steps, due, since)
         for account in due:
             if account.batch_id in found:
                 self._link(account, corrected=found[account.batch_id])
@@ -196,13 +197,17 @@ class Settling:
 
     def _link(self, account: Admission, reopen: pa.Table | None = None, corrected: pa.Table | None = None) -> bool:
         contract, landed = self.contracts[account.dataset], self.landed(account.dataset, account.batch_id)
-        again = link_batch(self.home, contract, landed, account, self.everything, reopen, corrected)
+        again = link_batch(self.home, contract, landed, account, self.everything, reopen=reopen, corrected=corrected)
         if again:
             self.everything = (*self.everything, again)
             if again.accepted and _registers(again):
                 self.growth = again.order
             self.changed[again.dataset, again.batch_id] = again
         return again is not None
+
+    def _session(self) -> AbstractContextManager[Session]:
+        memory, threads = self.home.settings.memory_limit_mib, self.home.settings.workers
+        return session(self.layout.work, memory_limit_mib=memory, threads=threads)
 
     def _note(self, account: Admission) -> dict[str, int]:
         path = self.layout.batch(account.dataset, account.batch_id) / TRIED

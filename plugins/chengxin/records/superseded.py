@@ -14,12 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.contracts.models import Contract
-from chengxin.engine.session import Connection, literal, parquet
+from chengxin.engine.session import Session
+from chengxin.engine.step import Step, identifier
 from chengxin.facts import Admission
 from chengxin.identity.held_links import link_files
 from chengxin.identity.record_keys import RECORD_ID
-from chengxin.identity.reopened_links import void
-from chengxin.records.match_keys import RowKeys
+from chengxin.identity.reopened_links import REOPENED, void
+from chengxin.records.match_keys import RowKeys, numbered_files
 from chengxin.store.layout import Layout
 
 
@@ -59,81 +60,79 @@ class Correcting:
             c.element == "source_updated_at" for c in self.contract.columns
         )
 
-    def found(self, connection: Connection, waiting: Sequence[Admission], since: int) -> dict[str, pa.Table]:
+    def found(self, session: Session, waiting: Sequence[Admission], since: int) -> dict[str, pa.Table]:
         """Return, by batch, row_id, subject_id, related_subject_id, by_batch, by_file and by_row of corrected rows.
 
         waiting: present accounts with rows that wait. since: batches without an admission after it are not looked at.
         """
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE wait AS {self._waiting(waiting)}")
-        fresh = {a.batch_id for a in self.mine if a.order > since}
-        come = self._come(fresh)
-        if not come or not connection.execute("SELECT count(*) FROM wait").fetchall()[0][0]:
+        fresh = sorted({a.batch_id for a in self.mine if a.order > since})
+        if not session.leave(self._waiting(session, waiting)) or not self._come(session, fresh):
             return {}
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE come AS {come}")
-        links = link_files(self.layout, self.mine, "linked")
-        connection.execute(f"""CREATE OR REPLACE TEMP TABLE known AS
-            SELECT record_id, min(batch_order) AS since FROM {parquet(links)}
-            WHERE NOT waiting AND record_id IN (SELECT record_id FROM come) GROUP BY record_id""")
-        batches = ", ".join(f"({n}, {literal(b)})" for b, n in self._first.items())
-        rows = connection.sql(f"""SELECT v.name AS batch_id, p.* FROM (
+        session.files("mine_linked", link_files(self.layout, self.mine, "linked"))
+        known = """SELECT record_id, min(batch_order) AS since FROM mine_linked
+            WHERE NOT waiting AND record_id IN (SELECT record_id FROM come) GROUP BY record_id"""
+        session.leave(Step("known", ("mine_linked", "come"), known))
+        batches = {"n": [*self._first.values()], "name": [*self._first]}
+        session.rows("batches", pa.table(batches))
+        sql = f"""SELECT v.name AS batch_id, p.* FROM (
                 SELECT w.batch_order AS own, w.row_id, max_by(g.subject_id, {_of("g")}) AS subject_id,
                     max_by(g.related_subject_id, {_of("g")}) AS related_subject_id,
                     max_by(b.name, {_of("g")}) AS by_batch, max_by(g.source_file, {_of("g")}) AS by_file,
                     max_by(g.source_row, {_of("g")}) AS by_row
                 FROM wait w JOIN come g ON {self._same()} AND {_of("g")} > {_of("w")}
-                JOIN known k USING (record_id) JOIN (VALUES {batches}) b(n, name) ON b.n = g.batch_order
+                JOIN known k USING (record_id) JOIN batches b ON b.n = g.batch_order
                 WHERE {self._surely()} GROUP BY w.batch_order, w.row_id) p
-            JOIN (VALUES {batches}) v(n, name) ON v.n = p.own ORDER BY ALL""").to_arrow_table()
+            JOIN batches v ON v.n = p.own ORDER BY ALL"""
+        rows = session.table(Step("corrected_rows", ("wait", "come", "known", "batches"), sql))
         ids = pc.unique(rows["batch_id"]).to_pylist()
         columns = [n for n in rows.column_names if n not in {"batch_id", "own"}]
         return {b: rows.filter(pc.equal(rows["batch_id"], b)).select(columns) for b in ids}
 
     def _named(self) -> str:
         shown = dict.fromkeys([RECORD_ID, *map(self._keys.column, self._keys.parts)])
-        return ", ".join(f"s.{c}" for c in shown)
+        return ", ".join(identifier(c, "s") for c in shown)
 
     @cached_property
     def _first(self) -> dict[str, int]:
         """The place in the journal of each batch, by id."""
         return {a.batch_id: a.order for a in reversed(self.mine)}
 
-    def _standard(self, batches: Iterable[str]) -> str | None:
-        """Return SQL for the passed rows of these batches with their batch_order; None where there are none."""
+    def _standard(self, session: Session, name: str, batches: Iterable[str]) -> bool:
+        """Leave the view `name`: the passed rows of these batches with their batch_order. Tell whether it has files."""
         pairs = [
             (self._first[b], p)
             for b in batches
             for p in sorted(self.layout.standard(self.contract.id, b).glob("standard-*.parquet"))
         ]
-        if not pairs:
-            return None
-        places = ", ".join(f"({n}, {literal(str(p))})" for n, p in pairs)
-        return f"""(SELECT n.batch_order, f.* EXCLUDE (filename)
-            FROM {parquet([p for _, p in pairs], filename=True)} f
-            JOIN (VALUES {places}) AS n(batch_order, filename) USING (filename))"""
+        if pairs:
+            numbered_files(session, name, pairs, "batch_order")
+        return bool(pairs)
 
-    def _waiting(self, accounts: Sequence[Admission]) -> str:
-        """Return SQL for the rows that wait in these accounts."""
-        links = link_files(self.layout, accounts, "linked")
-        return f"""SELECT l.row_id, l.subject_id, l.version_at, l.batch_order, {self._named()}
-            FROM {parquet(links)} l JOIN {self._standard(a.batch_id for a in accounts)} s
-            USING (batch_order, row_id) WHERE l.waiting"""
+    def _waiting(self, session: Session, accounts: Sequence[Admission]) -> Step:
+        """Return the step `wait` with the rows that wait in these accounts."""
+        session.files("wait_linked", link_files(self.layout, accounts, "linked"))
+        self._standard(session, "wait_standard", (a.batch_id for a in accounts))
+        sql = f"""SELECT l.row_id, l.subject_id, l.version_at, l.batch_order, {self._named()}
+            FROM wait_linked l JOIN wait_standard s USING (batch_order, row_id) WHERE l.waiting"""
+        return Step("wait", ("wait_linked", "wait_standard"), sql)
 
-    def _come(self, batches: set[str]) -> str | None:
-        """Return SQL for the settled rows of these batches that may be one that waits."""
-        revisions = [a for a in self.mine if a.batch_id in batches]
-        links, standard = link_files(self.layout, revisions, "linked"), self._standard(sorted(batches))
-        if not links or standard is None:
-            return None
-        reopened = [p.with_name("reopened.parquet") for p in link_files(self.layout, self.mine, "linked")]
-        gone = void([p for p in reopened if p.exists()], "l")
+    def _come(self, session: Session, batches: Sequence[str]) -> bool:
+        """Leave `come`: settled rows of these batches that may be one that waits; tell whether there may be any."""
+        links = link_files(self.layout, [a for a in self.mine if a.batch_id in batches], "linked")
+        if not links or not self._standard(session, "come_standard", batches):
+            return False
+        session.files("come_linked", links)
+        session.files("reopened", link_files(self.layout, self.mine, "reopened"), REOPENED)
         asked = [f"s.{RECORD_ID} IN (SELECT {RECORD_ID} FROM wait)"] if self._keys.has_record_id else []
         asked += [
             f"{self._keys.text(p, 's')} IN (SELECT {self._keys.text(p, 'wait')} FROM wait)" for p in self._telling
         ]
-        return f"""SELECT l.row_id, l.subject_id, l.related_subject_id, l.record_id, l.version_at, l.batch_order,
+        sql = f"""SELECT l.row_id, l.subject_id, l.related_subject_id, l.record_id, l.version_at, l.batch_order,
                 s.source_file, s.source_row, {self._named()}
-            FROM (SELECT * FROM {parquet(links)} l WHERE NOT waiting AND NOT {gone}) l
-            JOIN (SELECT * FROM {standard} s WHERE {" OR ".join(asked)}) s USING (batch_order, row_id)"""
+            FROM (SELECT * FROM come_linked l WHERE NOT waiting AND NOT {void("l")}) l
+            JOIN (SELECT * FROM come_standard s WHERE {" OR ".join(asked)}) s USING (batch_order, row_id)"""
+        session.leave(Step("come", ("come_linked", "come_standard", "reopened", "wait"), sql))
+        return True
 
     def _same(self) -> str:
         """Return SQL that joins a waiting row `w` with a settled row `g`, with an equality."""

@@ -312,6 +312,10 @@ class Settings:
         Path | None,
         Variable("CHENGXIN_CACHE", "folder of the pages' index, on a disk of this machine", Path, "`<home>/cache`"),
     ] = None
+    plans: Annotated[
+        Path | None,
+        Variable("CHENGXIN_EXPLAIN", "folder in which each SQL step leaves its plan with times, for developers", Path),
+    ] = None
     serve_tokens: Annotated[
         Secret,
         Variable("CHENGXIN_SERVE_TOKENS", "tokens of those who may read the government tier, one a line"),

@@ -22,10 +22,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.engine.session import Connection, parquet
+from chengxin.engine.session import Session
+from chengxin.engine.step import Schema, Step, union
 from chengxin.identity import digests
 from chengxin.identity.conflicts import places
 from chengxin.identity.record_keys import SUBJECT, VERSION_ORDER, compared
+from chengxin.identity.reopened_links import REOPENED, void
+from chengxin.identity.versions import WITHDRAWN
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import ColumnSpec, kind_columns
 from chengxin.store.repeats import Digests
@@ -35,6 +38,19 @@ NEAR = "near"
 #: The part of a key that departments write now in full, now short.
 _LOOSE = "authority_name"
 _PLACE = "record_id, subject_id, payload, version_at, batch_order, row_id"
+_NEARBY = Schema(
+    {
+        "record_id": "VARCHAR",
+        "subject_id": "BIGINT",
+        "payload": "UBIGINT",
+        "version_at": "TIMESTAMP WITH TIME ZONE",
+        "batch_order": "INTEGER",
+        "row_id": "BIGINT",
+        NEAR: "UBIGINT",
+        "here": "BOOLEAN",
+        "fresh": "BOOLEAN",
+    }
+)
 
 
 def near(kind: Kind, filled: set[str], subject: str, related: str) -> str | None:
@@ -72,127 +88,149 @@ def _written(column: ColumnSpec) -> str:
     return rf"replace(regexp_replace({short}, '([0-9]) ([0-9])', '\1-\2', 'g'), ' ', '')"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Route:
-    """What another data set of the group holds: the linked.parquet and withdrawn.parquet of its admissions.
-
-    void: SQL that tells which of its versions `c` were reopened since.
-    """
+    """What another data set of the group holds: these files of its admissions."""
 
     linked: Sequence[Path]
     withdrawn: Sequence[Path]
-    void: str
+    reopened: Sequence[Path]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Alike:
     """What is told of one batch. by_number: whether the source's own number names the record.
 
-    linked: the linked.parquet of the data set's earlier admissions (none for full deliveries); void: SQL that tells
-    which of their versions `c` were reopened since. routes: the other data sets of its group.
-    batches: batch_order -> batch id. standard: the passed rows of a batch, by id. repeated: the digests `near` that
-    more than one settled row of this batch has.
+    linked: the linked.parquet of the data set's earlier admissions (none for full deliveries). routes: the other data
+    sets of its group. batches: batch_order -> batch id. standard: the passed rows of a batch, by id. repeated: the
+    digests `near` that more than one settled row of this batch has. told: files whose rows (row_id) are told of
+    otherwise.
     """
 
     kind: Kind
     by_number: bool
     linked: Sequence[Path]
-    void: str
     routes: Sequence[Route]
     batches: Mapping[int, str]
     standard: Callable[[str], list[Path]]
     repeated: Callable[[], Digests]
+    told: Sequence[Path]
 
-    def write(self, connection: Connection, target: Path, order: int, said_already: Sequence[Path]) -> None:
-        """Write the file where there is something to tell. Needs the tables `linked`, `mine`, `gone`, `missed`.
-
-        said_already: files whose rows (row_id) are told of otherwise.
-        """
-        earlier = [p for p in self.linked if NEAR in pq.read_schema(p).names]
-        if not self._candidates(connection, earlier, said_already):
+    def write(self, session: Session, target: Path, order: int) -> None:
+        """Write the file where there is something to tell. Needs `linked`, `mine`, `gone`, `missed` and `reopened`."""
+        self._nearby(session)
+        if not session.count("nearby", "fresh"):
             return
-        self._tell(connection)
+        self._tell(session)
         places.write(
-            connection, "likened", "exchanged", target / NAME, batches=self.batches, standard=self.standard, order=order
+            session, "likened", "exchanged", target / NAME, batches=self.batches, standard=self.standard, order=order
         )
 
-    def _candidates(self, connection: Connection, earlier: Sequence[Path], said_already: Sequence[Path]) -> bool:
-        """Leave the table `nearby`: settled rows, here and held, near to a new record; tell whether there are any."""
-        told = f"AND row_id NOT IN (SELECT row_id FROM {parquet(said_already)})" if said_already else ""
-        settled = f"""SELECT {_PLACE}, {NEAR}, true AS here, row_id NOT IN (SELECT row_id FROM missed) {told}
-                AND record_id NOT IN (SELECT record_id FROM mine WHERE NOT here) AS fresh
-            FROM linked WHERE NOT waiting AND payload IS NOT NULL AND {NEAR} IS NOT NULL"""
-        connection.register("near_twice", pa.table({"h": self.repeated()}))
-        connection.execute(f"CREATE TEMP TABLE nearby AS {settled} AND {NEAR} IN (SELECT h FROM near_twice)")
-        connection.unregister("near_twice")
-        connection.execute("CREATE TEMP TABLE nearby_held AS SELECT * FROM nearby WHERE false")
-        for route in self.routes:
-            _hold_of(route, connection, settled)
-        if earlier:
-            connection.execute(f"""INSERT INTO nearby_held
-                SELECT {_PLACE}, {NEAR}, false AS here, false AS fresh FROM {parquet(earlier)} c
-                WHERE NOT waiting AND NOT {self.void} AND payload IS NOT NULL
-                AND {NEAR} IN (SELECT {NEAR} FROM ({settled}) WHERE fresh)""")
-        if earlier or self.routes:
-            connection.execute(f"""INSERT INTO nearby SELECT * FROM ({settled})
-                WHERE {NEAR} IN (SELECT {NEAR} FROM nearby_held) AND row_id NOT IN (SELECT row_id FROM nearby)""")
-            connection.execute("INSERT INTO nearby SELECT * FROM nearby_held")
-        return bool(connection.execute("SELECT count(*) FROM nearby WHERE fresh").fetchall()[0][0])
+    def _nearby(self, session: Session) -> None:
+        """Leave the table `nearby`: settled rows, here and held, near to a new record."""
+        session.files("told_already", self.told, Schema({"row_id": "BIGINT"}))
+        session.view(_SETTLED)
+        session.rows("near_twice", pa.table({"h": self.repeated()}))
+        held = []
+        if earlier := [p for p in self.linked if NEAR in pq.read_schema(p).names]:
+            session.files("near_before", earlier)
+            session.leave(_HELD)
+            held.append(_HELD.name)
+        for n, route in enumerate(self.routes):
+            if linked := [p for p in route.linked if NEAR in pq.read_schema(p).names]:
+                held.append(_held_by_route(session, f"route_{n}", route, linked))
+        session.view(Step("near_held", tuple(held), union((f"SELECT * FROM {t}" for t in held), _NEARBY)))
+        session.leave(_ALL)
 
-    def _tell(self, connection: Connection) -> None:
+    def _tell(self, session: Session) -> None:
         """Leave the table `likened` (row_id, other_order, other_id, exchanged)."""
+        batches = session.fetch(
+            Step("nearby_batches", ("nearby",), "SELECT DISTINCT batch_order, here FROM nearby ORDER BY ALL")
+        )
+        inputs = places.attach(session, [n for n, here in batches if not here], self.batches, self.standard)
         key = _key(self.kind)
-        said = [f"coalesce({compared(c, 's')}, '')" for c in key]
-        exact = f"concat_ws(chr(31), {', '.join(said)})"
+        exact = ", ".join(f"coalesce({compared(c, 's')}, '')" for c in key)
         written = [*(_written(c) for c in key if c.name != _LOOSE), f"s.{self.kind.event_on}"]
-        batches = connection.execute("SELECT DISTINCT batch_order, here FROM nearby ORDER BY ALL").fetchall()
         texts = " UNION ALL ".join(
-            f"""SELECT n.*, {exact} AS exact, concat_ws(chr(31), {", ".join(written)}) AS said FROM nearby n
-            JOIN {"rows" if here else parquet(self.standard(self.batches[batch]))} s USING (row_id)
+            f"""SELECT n.*, concat_ws(chr(31), {exact}) AS exact, concat_ws(chr(31), {", ".join(written)}) AS said
+            FROM nearby n JOIN {"rows" if here else inputs[batch]} s USING (row_id)
             WHERE n.batch_order = {batch} AND n.here = {here}"""
             for batch, here in batches
         )
-        connection.execute(f"CREATE TEMP TABLE spelled AS {texts}")
+        session.leave(Step("spelled", ("nearby", "rows", *inputs.values()), texts))
+        session.leave(_likened("likened_by_text", "said", "concat(exact, chr(31), subject_id)"))
         # Numbers of the source's own that name records: of one key several may be meant, but not with the same content.
-        ways = [("said", "concat(exact, chr(31), subject_id)")] + (
-            [("payload::VARCHAR", "record_id")] if self.by_number else []
-        )
-        connection.execute(
-            "CREATE TEMP TABLE likened (row_id BIGINT, other_order BIGINT, other_id BIGINT, exchanged BOOL)"
-        )
-        for content, identity in ways:
-            connection.execute(f"""INSERT INTO likened
-                SELECT row_id, first.batch_order, first.row_id, first.subject_id <> subject_id FROM (
-                    SELECT *, {identity} AS identity, first_value(struct_pack(identity := {identity}, here := here,
-                            record_id := record_id, subject_id := subject_id, batch_order := batch_order,
-                            row_id := row_id)) OVER (PARTITION BY {NEAR}, {content}
-                        ORDER BY here, version_at, batch_order, row_id) AS first
-                    FROM spelled WHERE record_id NOT IN (SELECT record_id FROM gone))
-                WHERE fresh AND identity <> first.identity AND record_id <> first.record_id
-                AND (subject_id = first.subject_id OR NOT first.here)
-                AND row_id NOT IN (SELECT row_id FROM likened)""")
+        likened = ["likened_by_text"]
+        if self.by_number:
+            session.leave(_likened("likened_by_content", "payload::VARCHAR", "record_id", "likened_by_text"))
+            likened.append("likened_by_content")
+        session.view(Step("likened", tuple(likened), " UNION ALL ".join(f"SELECT * FROM {t}" for t in likened)))
 
 
-def _hold_of(route: Route, connection: Connection, settled: str) -> None:
-    """Add to `nearby_held` what another route holds that is near to a new record which it does not hold itself.
+def _likened(name: str, content: str, identity: str, before: str | None = None) -> Step:
+    """Return the step with the fresh rows that say what the first one says, under another identity.
+
+    before: a step whose rows are not looked at.
+    """
+    left = f"AND row_id NOT IN (SELECT row_id FROM {before})" if before else ""
+    sql = f"""SELECT row_id, first.batch_order AS other_order, first.row_id AS other_id,
+            first.subject_id <> subject_id AS exchanged FROM (
+            SELECT *, {identity} AS identity, first_value(struct_pack(identity := {identity}, here := here,
+                    record_id := record_id, subject_id := subject_id, batch_order := batch_order,
+                    row_id := row_id)) OVER (PARTITION BY {NEAR}, {content}
+                ORDER BY here, version_at, batch_order, row_id) AS first
+            FROM spelled WHERE record_id NOT IN (SELECT record_id FROM gone))
+        WHERE fresh AND identity <> first.identity AND record_id <> first.record_id
+        AND (subject_id = first.subject_id OR NOT first.here) {left}"""
+    return Step(name, ("spelled", "gone", *([before] if before else [])), sql)
+
+
+def _held_by_route(session: Session, name: str, route: Route, linked: Sequence[Path]) -> str:
+    """Leave what another route holds that is near to a new record which it does not hold itself; return the table.
 
     What both write alike is one record, and that are nearly all: they are left out first.
     """
-    linked = [p for p in route.linked if NEAR in pq.read_schema(p).names]
-    if not linked:
-        return
-    standing = f"{parquet(linked)} c WHERE NOT waiting AND NOT {route.void}"
-    connection.execute(f"""CREATE OR REPLACE TEMP TABLE near_route AS
-        WITH unknown AS (SELECT {NEAR} FROM ({settled})
+    links, withdrawn, reopened, near = (f"{name}_{n}" for n in ("linked", "withdrawn", "reopened", "near"))
+    session.files(links, linked)
+    session.files(withdrawn, route.withdrawn, WITHDRAWN)
+    session.files(reopened, route.reopened, REOPENED)
+    standing = f"{links} c WHERE NOT waiting AND NOT {void('c', reopened)}"
+    sql = f"""WITH unknown AS (SELECT {NEAR} FROM near_settled
             WHERE fresh AND record_id NOT IN (SELECT record_id FROM {standing}))
-        SELECT {_PLACE}, {NEAR} FROM {standing} AND payload IS NOT NULL AND {NEAR} IN (SELECT {NEAR} FROM unknown)""")
-    versions = f"SELECT record_id, payload, version_at, batch_order, row_id FROM {standing}"
-    if route.withdrawn:
-        versions += f""" UNION ALL SELECT record_id, NULL, version_at, batch_order, -1
-            FROM {parquet(route.withdrawn)}"""
-    connection.execute(f"""INSERT INTO nearby_held SELECT *, false, false FROM near_route WHERE record_id NOT IN (
-        SELECT record_id FROM ({versions}) WHERE record_id IN (SELECT record_id FROM near_route)
-        GROUP BY record_id HAVING max_by(payload IS NULL, ({VERSION_ORDER})))""")
+        SELECT {_PLACE}, {NEAR} FROM {standing} AND payload IS NOT NULL AND {NEAR} IN (SELECT {NEAR} FROM unknown)"""
+    session.leave(Step(near, (links, reopened, "near_settled"), sql))
+    held = f"""SELECT *, false AS here, false AS fresh FROM {near} WHERE record_id NOT IN (
+        SELECT record_id FROM (
+            SELECT record_id, payload, version_at, batch_order, row_id FROM {standing}
+            UNION ALL SELECT record_id, NULL, version_at, batch_order, -1 FROM {withdrawn})
+        WHERE record_id IN (SELECT record_id FROM {near})
+        GROUP BY record_id HAVING max_by(payload IS NULL, ({VERSION_ORDER})))"""
+    session.leave(Step(f"{name}_held", (near, links, reopened, withdrawn), held))
+    return f"{name}_held"
+
+
+_SETTLED = Step(
+    "near_settled",
+    ("linked", "missed", "told_already", "mine"),
+    f"""SELECT {_PLACE}, {NEAR}, true AS here, row_id NOT IN (SELECT row_id FROM missed)
+            AND row_id NOT IN (SELECT row_id FROM told_already)
+            AND record_id NOT IN (SELECT record_id FROM mine WHERE NOT here) AS fresh
+        FROM linked WHERE NOT waiting AND payload IS NOT NULL AND {NEAR} IS NOT NULL""",
+)
+_HELD = Step(
+    "near_held_before",
+    ("near_before", "reopened", "near_settled"),
+    f"""SELECT {_PLACE}, {NEAR}, false AS here, false AS fresh FROM near_before c
+        WHERE NOT waiting AND NOT {void("c")} AND payload IS NOT NULL
+        AND {NEAR} IN (SELECT {NEAR} FROM near_settled WHERE fresh)""",
+)
+_ALL = Step(
+    "nearby",
+    ("near_settled", "near_twice", "near_held"),
+    f"""SELECT * FROM near_settled
+        WHERE {NEAR} IN (SELECT h FROM near_twice) OR {NEAR} IN (SELECT {NEAR} FROM near_held)
+        UNION ALL SELECT * FROM near_held""",
+)
 
 
 def told(folders: Sequence[Path]) -> tuple[int, int]:

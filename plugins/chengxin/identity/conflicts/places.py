@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.engine.session import Connection, literal, parquet
+from chengxin.engine.session import Session
+from chengxin.engine.step import Step
 
 
 def write(
-    connection: Connection,
+    session: Session,
     told: str,
     flag: str,
     target: Path,
@@ -28,22 +29,36 @@ def write(
     told: row_id, other_order (place of the other row's batch in the journal), other_id (its row_id) and `flag`.
     batches: batch_order -> batch id. standard: the passed rows of a batch, by id.
     """
-    found = connection.execute(f"SELECT DISTINCT other_order FROM {told}").fetchall()
-    if not found:
+    others = session.fetch(Step(f"{told}_batches", (told,), f"SELECT DISTINCT other_order FROM {told}"))
+    if not others:
         return
-    others = " UNION ALL ".join(
-        f"""SELECT {n} AS other_order, row_id AS other_id, source_file, source_row AS place
-        FROM {parquet(standard(batches[n]))}
+    inputs = attach(session, [n for (n,) in others], batches, standard)
+    rows = " UNION ALL ".join(
+        f"""SELECT {n} AS other_order, row_id AS other_id, source_file, source_row AS place FROM {table}
         WHERE row_id IN (SELECT other_id FROM {told} WHERE other_order = {n})"""
-        for (n,) in found
+        for n, table in inputs.items()
     )
-    named = ", ".join(f"({n}, {literal(batches[n])})" for (n,) in found)
-    connection.execute(f"""COPY (
-        SELECT t.row_id, b.name AS other_batch, p.source_file AS other_file, p.place AS other_row, t.{flag},
-            {order} AS adm_order
-        FROM {told} t JOIN ({others}) p USING (other_order, other_id)
-        JOIN (VALUES {named}) b(other_order, name) USING (other_order) ORDER BY t.row_id
-    ) TO '{target}' (FORMAT parquet)""")
+    sql = f"""SELECT t.row_id, b.batch_id AS other_batch, p.source_file AS other_file, p.place AS other_row, t.{flag},
+            CAST($order AS INTEGER) AS adm_order
+        FROM {told} t JOIN ({rows}) p USING (other_order, other_id)
+        JOIN batch_names b ON b.batch_order = t.other_order ORDER BY t.row_id"""
+    step = Step(f"{told}_file", (told, "batch_names", *inputs.values()), sql, {"order": order})
+    session.write(step, target)
+
+
+def attach(
+    session: Session, orders: Sequence[int], batches: Mapping[int, str], standard: Callable[[str], Sequence[Path]]
+) -> dict[int, str]:
+    """Take as inputs the passed rows of these batches, and `batch_names` (batch_order, batch_id).
+
+    Return the tables of the rows by batch_order.
+    """
+    names = {"batch_order": pa.array(orders, pa.int64()), "batch_id": pa.array([batches[n] for n in orders])}
+    session.rows("batch_names", pa.table(names, pa.schema([("batch_order", pa.int64()), ("batch_id", pa.string())])))
+    tables = {n: f"standard_{n}" for n in orders}
+    for n, table in tables.items():
+        session.files(table, standard(batches[n]))
+    return tables
 
 
 def read(folders: Sequence[Path], name: str) -> pa.Table | None:

@@ -18,99 +18,119 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.engine.session import Connection, parquet
+from chengxin.engine.session import Session
+from chengxin.engine.step import Schema, Step
 from chengxin.identity.conflicts import places
 from chengxin.identity.record_keys import VERSION_ORDER
+from chengxin.identity.reopened_links import void
+from chengxin.identity.versions import LINKED
 from chengxin.store.repeats import Digests
 
 NAME = "same_number.parquet"
 TWIN = "twin"
 #: With so many rows of each, this batch and earlier ones, a row is compared that has their number: thousands may.
 _NAMED = 20
+_COLUMNS = ("record_id", TWIN, "subject_id", "version_at", "batch_order", "row_id", "adm_order", "payload")
+_NUMBERED = Schema({**LINKED.columns, TWIN: "UBIGINT"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SameNumber:
     """What is told of one batch. replaces: whether the number names the record.
 
-    key: SQL that digests the key fields of a row `s`, whoever it is about; None where the kind has none.
-    linked: the linked.parquet of the data set's earlier admissions (none for full deliveries: what one names otherwise,
-    it lacks under the old key); void: SQL that tells which of their versions `c` were reopened since; standard: the
-    passed rows of a batch, by id.
-    batches: batch_order -> batch id. repeated: the digests that more than one settled row of this batch has.
+    key: SQL that digests the key fields of a row `s`, whoever it is about; None where the kind has none. identity: the
+    value that it asks for. linked: the linked.parquet of the data set's earlier admissions (none for full deliveries:
+    what one names otherwise, it lacks under the old key).
+    batches: batch_order -> batch id. standard: the passed rows of a batch, by id. repeated: the digests that more than
+    one settled row of this batch has.
     """
 
     replaces: bool
     key: str | None
+    identity: str
     linked: Sequence[Path]
-    void: str
     batches: Mapping[int, str]
     standard: Callable[[str], list[Path]]
     repeated: Callable[[], Digests]
 
-    def write(self, connection: Connection, target: Path, order: int) -> None:
-        """Write the file where there is something to tell. Needs `linked`, `mine`, `gone` and `missed`."""
-        held = [p for p in self.linked if TWIN in pq.read_schema(p).names]
-        columns = f"record_id, {TWIN}, subject_id, version_at, batch_order, row_id, adm_order, payload"
-        before = (
-            f"UNION ALL SELECT {columns}, false FROM {parquet(held)} c WHERE NOT waiting AND NOT {self.void}"
-            if held
-            else ""
-        )
-        connection.execute(f"""CREATE TEMP VIEW numbered AS
-            SELECT {columns}, true AS here FROM linked WHERE NOT waiting {before}""")
+    def write(self, session: Session, target: Path, order: int) -> None:
+        """Write the file where there is something to tell. Needs `linked`, `mine`, `gone`, `missed` and `reopened`."""
+        session.files("numbered_before", [p for p in self.linked if TWIN in pq.read_schema(p).names], _NUMBERED)
+        sql = f"""SELECT {", ".join(_COLUMNS)}, true AS here FROM linked WHERE NOT waiting
+            UNION ALL SELECT {", ".join(_COLUMNS)}, false FROM numbered_before c
+            WHERE NOT waiting AND NOT {void("c")}"""
+        session.view(Step("numbered", ("linked", "numbered_before", "reopened"), sql))
         if self.replaces:
-            self._replaced(connection)
+            session.leave(_REPLACED)
         else:
-            self._beside(connection)
+            self._beside(session)
         places.write(
-            connection, "told", "one_subject", target / NAME, batches=self.batches, standard=self.standard, order=order
+            session, "told", "one_subject", target / NAME, batches=self.batches, standard=self.standard, order=order
         )
 
-    def _replaced(self, connection: Connection) -> None:
-        """Leave `told`: rows that replaced a version of another key, or subject, under their number."""
-        connection.execute(f"""CREATE TEMP TABLE told AS
-            SELECT row_id, other_order, other_id, subject_id = other_subject AS one_subject FROM (
-                SELECT *, lag({TWIN}) OVER w AS other_twin, lag(subject_id) OVER w AS other_subject,
-                    lag(batch_order) OVER w AS other_order, lag(row_id) OVER w AS other_id
-                FROM numbered WHERE payload IS NOT NULL AND record_id IN (SELECT record_id FROM mine)
-                WINDOW w AS (PARTITION BY record_id ORDER BY {VERSION_ORDER}))
-            WHERE here AND {TWIN} <> other_twin""")
-
-    def _beside(self, connection: Connection) -> None:
+    def _beside(self, session: Session) -> None:
         """Leave `told`: rows of new records whose number another record bears that is not withdrawn.
 
         Of one delivery, rows about several subjects may be one decision with one number: they count where their key
         fields differ, or where there are none.
         """
-        # Of the records seen in this batch only those not known before may be a changed key.
-        connection.register("twice", pa.table({"h": self.repeated()}))
-        connection.execute(f"""CREATE TEMP TABLE fresh AS
-            SELECT record_id, {TWIN}, subject_id, version_at, batch_order, row_id FROM linked
-            WHERE NOT waiting AND {TWIN} IS NOT NULL AND row_id NOT IN (SELECT row_id FROM missed)
-            AND record_id NOT IN (SELECT record_id FROM mine WHERE NOT here)
-            AND ({TWIN} IN (SELECT h FROM twice)
-                OR {TWIN} IN (SELECT {TWIN} FROM numbered WHERE NOT here AND {TWIN} IS NOT NULL))""")
-        connection.unregister("twice")
-        connection.execute(f"""CREATE TEMP TABLE near AS
-            SELECT record_id, {TWIN}, subject_id, version_at, batch_order, row_id, here FROM numbered
-            WHERE payload IS NOT NULL AND {TWIN} IN (SELECT {TWIN} FROM fresh)
-                AND record_id NOT IN (SELECT record_id FROM gone)
-            QUALIFY row_number() OVER (PARTITION BY {TWIN}, here
-                ORDER BY CASE WHEN here THEN row_id END, version_at DESC, batch_order DESC, row_id DESC) <= {_NAMED}""")
-        connection.execute(f"""CREATE TEMP TABLE pairs AS
-            SELECT f.row_id, o.row_id AS other_id, o.batch_order AS other_order, o.version_at, o.here,
-                o.subject_id = f.subject_id AS one_subject
-            FROM fresh f JOIN near o ON o.{TWIN} = f.{TWIN} AND o.record_id <> f.record_id
-                AND (NOT o.here OR o.row_id < f.row_id)""")
-        connection.execute(f"""CREATE TEMP TABLE keyed AS SELECT row_id, {self.key or "row_id"} AS key FROM rows s
-            WHERE row_id IN (SELECT unnest([row_id, other_id]) FROM pairs WHERE here AND NOT one_subject)""")
-        connection.execute("""CREATE TEMP TABLE told AS
-            SELECT p.row_id, max_by(other_order, (version_at, other_order, other_id)) AS other_order,
-                max_by(other_id, (version_at, other_order, other_id)) AS other_id,
-                max_by(one_subject, (version_at, other_order, other_id)) AS one_subject
-            FROM pairs p LEFT JOIN keyed a ON a.row_id = p.row_id LEFT JOIN keyed b ON here AND b.row_id = other_id
-            WHERE NOT here OR one_subject OR a.key <> b.key GROUP BY p.row_id""")
+        session.rows("twice", pa.table({"h": self.repeated()}))
+        keyed = f"""SELECT row_id, {self.key or "row_id"} AS key FROM rows s
+            WHERE row_id IN (SELECT unnest([row_id, other_id]) FROM pairs WHERE here AND NOT one_subject)"""
+        session.leave(_FRESH)
+        session.leave(_NEAR)
+        session.leave(_PAIRS)
+        session.leave(Step("keyed", ("rows", "pairs"), keyed, {"identity": self.identity}))
+        session.leave(_BESIDE)
+
+
+#: Rows that replaced a version of another key, or subject, under their number.
+_REPLACED = Step(
+    "told",
+    ("numbered", "mine"),
+    f"""SELECT row_id, other_order, other_id, subject_id = other_subject AS one_subject FROM (
+            SELECT *, lag({TWIN}) OVER w AS other_twin, lag(subject_id) OVER w AS other_subject,
+                lag(batch_order) OVER w AS other_order, lag(row_id) OVER w AS other_id
+            FROM numbered WHERE payload IS NOT NULL AND record_id IN (SELECT record_id FROM mine)
+            WINDOW w AS (PARTITION BY record_id ORDER BY {VERSION_ORDER}))
+        WHERE here AND {TWIN} <> other_twin""",
+)
+# Of the records seen in this batch only those not known before may be a changed key.
+_FRESH = Step(
+    "fresh",
+    ("linked", "missed", "mine", "twice", "numbered"),
+    f"""SELECT record_id, {TWIN}, subject_id, version_at, batch_order, row_id FROM linked
+        WHERE NOT waiting AND {TWIN} IS NOT NULL AND row_id NOT IN (SELECT row_id FROM missed)
+        AND record_id NOT IN (SELECT record_id FROM mine WHERE NOT here)
+        AND ({TWIN} IN (SELECT h FROM twice)
+            OR {TWIN} IN (SELECT {TWIN} FROM numbered WHERE NOT here AND {TWIN} IS NOT NULL))""",
+)
+_NEAR = Step(
+    "near_numbers",
+    ("numbered", "fresh", "gone"),
+    f"""SELECT record_id, {TWIN}, subject_id, version_at, batch_order, row_id, here FROM numbered
+        WHERE payload IS NOT NULL AND {TWIN} IN (SELECT {TWIN} FROM fresh)
+            AND record_id NOT IN (SELECT record_id FROM gone)
+        QUALIFY row_number() OVER (PARTITION BY {TWIN}, here
+            ORDER BY CASE WHEN here THEN row_id END, version_at DESC, batch_order DESC, row_id DESC) <= {_NAMED}""",
+)
+_PAIRS = Step(
+    "pairs",
+    ("fresh", "near_numbers"),
+    f"""SELECT f.row_id, o.row_id AS other_id, o.batch_order AS other_order, o.version_at, o.here,
+            o.subject_id = f.subject_id AS one_subject
+        FROM fresh f JOIN near_numbers o ON o.{TWIN} = f.{TWIN} AND o.record_id <> f.record_id
+            AND (NOT o.here OR o.row_id < f.row_id)""",
+)
+_BESIDE = Step(
+    "told",
+    ("pairs", "keyed"),
+    """SELECT p.row_id, max_by(other_order, (version_at, other_order, other_id)) AS other_order,
+            max_by(other_id, (version_at, other_order, other_id)) AS other_id,
+            max_by(one_subject, (version_at, other_order, other_id)) AS one_subject
+        FROM pairs p LEFT JOIN keyed a ON a.row_id = p.row_id LEFT JOIN keyed b ON here AND b.row_id = other_id
+        WHERE NOT here OR one_subject OR a.key <> b.key GROUP BY p.row_id""",
+)
 
 
 def told(folders: Sequence[Path]) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from typing import Any
 from chengxin.clock import SHANGHAI
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
-from chengxin.engine.session import connect
+from chengxin.engine.session import connect, parquet
 from chengxin.identity.by_code import OTHERWISE_NAMED, SHARED_CODE
 from chengxin.model.elements import elements
 from chengxin.model.rules import rules
@@ -109,8 +109,8 @@ class Rows:
             return []
         condition = "AND list_contains(list_transform(reasons, lambda x: x.rule), ?)" if rule else ""
         found = self._engine.execute(
-            f"""SELECT row_id, source_file, source_row, raw, reasons FROM {stored(files)} WHERE row_id > ? {condition}
-                ORDER BY row_id LIMIT ?""",
+            f"""SELECT row_id, source_file, source_row, raw, reasons FROM ({stored(parquet(files))})
+                WHERE row_id > ? {condition} ORDER BY row_id LIMIT ?""",
             [after, *([rule] if rule else []), limit],
         ).fetchall()
         how, by_hand = ways(contract), self._by_hand(contract.id).get(batch_id, {})

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
-from chengxin.engine.session import Connection, session
+from chengxin.engine.session import Session, session
 from chengxin.facts import Admission
 from chengxin.identity.held_links import link_files
 from chengxin.model.kinds import Kind, kinds
@@ -70,23 +70,32 @@ class Assembly:
         new_files: dict[str, list[FileEntry]] = {}
         replaced: dict[str, set[str]] = {}
         draft = Draft(self.folder, {})
-        with session(self.layout.work, memory_limit_mib=self.memory_limit_mib, threads=self.threads) as connection:
-            origins.create(connection)
+        with session(self.layout.work, memory_limit_mib=self.memory_limit_mib, threads=self.threads) as opened:
+            origins.attach(opened)
             for kind in kinds().values():
                 if not kind.sealed:
-                    self._kind(connection, kind, origins, draft, new_files, replaced)
+                    self._kind(opened, kind, origins, draft, new_files=new_files, replaced=replaced)
             known = subjects.Known(self.layout, self.admissions, self.sealed, self.last_order)
             records = self._paths(CREDIT_RECORD, new_files, replaced) if known.concealed else []
-            subjects.write(connection, known, origins, records, self.folder, new_files, replaced)
+            subjects.write(
+                opened,
+                known,
+                origins,
+                records=records,
+                folder=self.folder,
+                new_files=new_files,
+                replaced=replaced,
+            )
         draft.tables = self._tables(new_files, replaced)
         return draft
 
     def _kind(
         self,
-        connection: Connection,
+        opened: Session,
         kind: Kind,
         origins: Origins,
         draft: Draft,
+        *,
         new_files: dict[str, list[FileEntry]],
         replaced: dict[str, set[str]],
     ) -> None:
@@ -94,52 +103,58 @@ class Assembly:
         fresh = [a for a in mine if a.order > self.last_order]
         if not fresh:
             return
-        steps.decide(connection, self.layout, self.contracts, mine, fresh, self.last_order)
-        restored = routes.decide(connection, self.layout, self.contracts, mine, fresh, self.last_order)
-        touched = steps.touched_parts(connection)
+        decision = steps.Decision(opened)
+        steps.decide(decision, self.layout, mine, last_order=self.last_order)
+        restored = routes.decide(decision, self.layout, self.contracts, mine, last_order=self.last_order)
+        decision.close()
+        touched = steps.touched_parts(opened)
         if not touched:
             return
         kept = self._kept_files(kind.id, touched)
-        steps.count_changes(connection, list(kept), draft.inserted, draft.removed)
+        steps.count_changes(opened, list(kept), draft.inserted, draft.removed)
         writer = RecordWriter(kind, origins, self.folder)
         with scratch(self.layout.work) as folder:
-            writer.write(self._rows(connection, kind, fresh, restored, kept, sorted(touched), origins, folder))
+            ordered = self._rows(
+                opened, kind, origins, fresh=fresh, restored=restored, kept=kept, parts=sorted(touched), folder=folder
+            )
+            writer.write(ordered)
         for table, files in ((kind.id, writer.typed), (CREDIT_RECORD, writer.common)):
             new_files.setdefault(table, []).extend(files)
         replaced.setdefault(kind.id, set()).update(touched)
         replaced.setdefault(CREDIT_RECORD, set()).update(f"{kind.id}-{p}" for p in touched)
         if any(a.route for a in fresh):
-            places = {f"{kind.id}-{p}" for p in routes.touched_parts(connection)}
+            places = {f"{kind.id}-{p}" for p in routes.touched_parts(opened)}
             sources = list(self._kept_files(RECORD_SOURCE, places))
-            written = routes.write_sources(connection, kind, origins, mine, sources, self.folder)
+            written = routes.write_sources(opened, kind, origins, mine, kept=sources, folder=self.folder)
             new_files.setdefault(RECORD_SOURCE, []).extend(written)
             replaced.setdefault(RECORD_SOURCE, set()).update(places)
 
     def _rows(
         self,
-        connection: Connection,
+        opened: Session,
         kind: Kind,
+        origins: Origins,
+        *,
         fresh: Sequence[Admission],
         restored: Sequence[Admission],
         kept: Mapping[Path, FileEntry],
         parts: Sequence[str],
-        origins: Origins,
         folder: Path,
     ) -> Iterator[tuple[str, pa.Table]]:
         """Give the rows of the touched parts in their final order: kept ones that nothing displaced, fresh winners."""
         columns = self._present(kind, [*fresh, *restored], kept)
         texts = set(coded(pq.read_metadata(self._standard(fresh[0])[0])))
         shape = rows.Shape(columns, "related" in kind.roles, tuple(parts), tuple(c for c in columns if c in texts))
-        counts, sample = steps.sample_of_subjects(connection, self.layout, fresh, parts)
+        counts, sample = steps.sample_of_subjects(opened, self.layout, fresh, parts)
         for file in kept.values():
             counts[parts.index(file.part)] += file.rows
-        windows = [rows.kept({p: f.part for p, f in kept.items()}, shape, origins, steps.displaced(connection))]
+        windows = [rows.kept({p: f.part for p, f in kept.items()}, shape, origins, steps.displaced(opened))]
         for a in (*fresh, *restored):
             linked = link_files(self.layout, [a], "linked")
             first = origins.first[a.dataset, a.batch_id]
-            gone, only = steps.gone(connection, self.layout, a), None
+            gone, only = steps.gone(opened, self.layout, a), None
             if a in restored:
-                gone, only = gone[:0], steps.restored_rows(connection, a)
+                gone, only = gone[:0], steps.restored_rows(opened, a)
             windows.append(rows.fresh(self._standard(a), linked, shape, first, gone, only))
         begins = order.borders(counts, sample)
         memory = self.memory_limit_mib << 19  # half of it: the engine holds the other

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.engine.session import Connection, create_table
+from chengxin.engine.session import Session
 from chengxin.facts import Admission
 
 _SPELLED = (
@@ -37,8 +37,8 @@ class Origins:
                 received = datetime.fromisoformat(a.received_at)
                 self.rows += [(a.department, a.dataset, a.batch_id, name, received) for name in a.files]
 
-    def create(self, connection: Connection) -> None:
-        """Create the temp table `origins` (origin, batch_id, source_file): batch ids are unique over data sets."""
+    def attach(self, session: Session) -> None:
+        """Take as the input `origins` (origin, batch_id, source_file): batch ids are unique over data sets."""
         given = pa.table(
             {
                 "origin": pa.array(range(len(self.rows)), pa.int64()),
@@ -46,7 +46,7 @@ class Origins:
                 "source_file": pa.array([r[3] for r in self.rows], pa.string()),
             }
         )
-        create_table(connection, "origins", given)
+        session.rows("origins", given)
 
     def columns(self, origin: pa.Array) -> dict[str, pa.Array]:
         """Spell out origins: department_code, dataset, batch_id, source_file, received_at."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from chengxin.engine.session import Connection, create_table, literal, parquet
+from chengxin.engine.session import Session
+from chengxin.engine.step import Schema, Step
 from chengxin.facts import Admission
-from chengxin.identity.registry import Registry
+from chengxin.identity.registry import TABLES, Registry
 from chengxin.publishing.assembly.origins import FILES_BITS, Origins
 from chengxin.publishing.assembly.tables import write_parts
 from chengxin.store.layout import Layout
@@ -42,9 +43,10 @@ class Known:
 
 
 def write(
-    connection: Connection,
+    session: Session,
     known: Known,
     origins: Origins,
+    *,
     records: Sequence[Path],
     folder: Path,
     new_files: dict[str, list[FileEntry]],
@@ -55,39 +57,56 @@ def write(
     records: credit_record files of the draft. A subject known from a sealed data set alone, but with records from
     another one, is shown by its number and type. Where there may be such, all parts are written.
     """
-    _origin_of_files(connection, known, origins)
-    nameless = _nameless(known, records) if known.concealed and records else None
-    touched = _touched(connection, known, nameless)
-    if not touched:
+    _attach(session, known, origins, records)
+    if not session.leave(_TOUCHED):
         return
-    parts = ", ".join(map(literal, sorted(touched)))
-    for name in ("subjects", "identifiers", "names"):
-        selects = [_with_name(known.shown.files(name))] if known.shown.files(name) else []
-        selects += [nameless] if nameless and name == "subjects" else []
+    touched = {part for (part,) in session.fetch(Step("parts", ("touched",), "SELECT part FROM touched"))}
+    for name in TABLES:
+        shown = f"shown_{name}"
+        more = "UNION ALL BY NAME SELECT * FROM nameless" if name == "subjects" else ""
         rows = f"""SELECT r.*, f.first + (r.row_id >> {FILES_BITS}) AS origin, f.adm_order,
                 r.row_id & ((1::BIGINT << {FILES_BITS}) - 1) AS source_row
-            FROM ({" UNION ALL BY NAME ".join(selects)}) r JOIN registry_files f USING (filename)
-            WHERE part IN ({parts})"""
-        empty = f"SELECT *, 0::BIGINT AS origin, 0::BIGINT AS adm_order, 0::BIGINT AS source_row FROM registry_{name}"
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name}_here AS {rows if selects else empty}")
+            FROM (SELECT * FROM {shown} {more}) r JOIN registry_files f USING (filename)
+            WHERE part IN (SELECT part FROM touched)"""
+        session.view(Step(f"{name}_here", (shown, "nameless", "registry_files", "touched"), rows))
+    here = tuple(f"{name}_here" for name in TABLES)
     for table, query in (("subject", _SUBJECT), ("subject_identifier", _IDENTIFIER), ("subject_name", _NAME)):
-        files_written = write_parts(connection, query, table, origins, folder)
+        files_written = write_parts(session, Step(table, here, query), origins, folder)
         new_files.setdefault(table, []).extend(files_written)
         replaced.setdefault(table, set()).update(touched)
 
 
-def _with_name(files: Sequence[Path]) -> str:
-    return f"SELECT * FROM {parquet(files, filename=True)}"
+def _attach(session: Session, known: Known, origins: Origins, records: Sequence[Path]) -> None:
+    """Take as inputs the registry as it may be shown, what of it is fresh, and the subjects of sealed data sets."""
+    _origin_of_files(session, known, origins)
+    touching = known.shown if known.concealed else known.fresh
+    for name, schema in TABLES.items():
+        with_file = Schema({**schema.columns, "filename": "VARCHAR"})
+        session.files(f"shown_{name}", known.shown.files(name), with_file, filename=True)
+        session.files(f"touching_{name}", touching.files(name), schema)
+    with_file = Schema({**TABLES["subjects"].columns, "filename": "VARCHAR"})
+    session.files("concealed", known.concealed, with_file, filename=True)
+    session.files("records", records if known.concealed else [], _RECORDS)
+    session.view(_NAMELESS)
 
 
-def _nameless(known: Known, records: Sequence[Path]) -> str:
-    shown = known.shown.files("subjects")
-    named = f"AND subject_id NOT IN (SELECT subject_id FROM {parquet(shown)})" if shown else ""
-    return f"""SELECT * REPLACE (NULL AS name, NULL AS name_key, NULL AS uscc, NULL AS legal_rep, NULL AS region_code,
+_RECORDS = Schema({"subject_id": "BIGINT", "related_subject_id": "BIGINT"})
+_NAMELESS = Step(
+    "nameless",
+    ("concealed", "records", "shown_subjects"),
+    """SELECT * REPLACE (NULL AS name, NULL AS name_key, NULL AS uscc, NULL AS legal_rep, NULL AS region_code,
             NULL AS status_code, NULL AS born_on)
-        FROM ({_with_name(known.concealed)}) WHERE subject_id IN (
-            SELECT subject_id FROM {parquet(records)}
-            UNION SELECT related_subject_id FROM {parquet(records)} WHERE related_subject_id IS NOT NULL) {named}"""
+        FROM concealed WHERE subject_id IN (
+            SELECT subject_id FROM records
+            UNION SELECT related_subject_id FROM records WHERE related_subject_id IS NOT NULL)
+        AND subject_id NOT IN (SELECT subject_id FROM shown_subjects)""",
+)
+_TOUCHED = Step(
+    "touched",
+    ("touching_subjects", "touching_identifiers", "touching_names", "nameless"),
+    """SELECT part FROM touching_subjects UNION SELECT part FROM touching_identifiers
+        UNION SELECT part FROM touching_names UNION SELECT part FROM nameless""",
+)
 
 
 # Most subjects, identifiers and names were stated once: those are taken as they are, only the others are aggregated.
@@ -150,25 +169,15 @@ _NAME = f"""WITH several AS MATERIALIZED ({_SEVERAL}),
     ORDER BY part, subject_id, name_key"""
 
 
-def _touched(connection: Connection, known: Known, nameless: str | None) -> set[str]:
-    registry = known.shown if known.concealed else known.fresh
-    files = [f for t in ("subjects", "identifiers", "names") for f in registry.files(t)]
-    selects = [f"SELECT part FROM {parquet([f])}" for f in files]
-    selects += [f"SELECT part FROM ({nameless})"] if nameless else []
-    return {r[0] for r in connection.execute(" UNION ".join(selects)).fetchall()} if selects else set()
-
-
-def _origin_of_files(connection: Connection, known: Known, origins: Origins) -> None:
-    tables = ("subjects", "identifiers", "names")
+def _origin_of_files(session: Session, known: Known, origins: Origins) -> None:
     folders = [known.layout.links(a.dataset, a.batch_id, a.revision) for a in known.admissions]
-    firsts = [origins.first[a.dataset, a.batch_id] for a in known.admissions for _ in tables]
-    orders = [a.order for a in known.admissions for _ in tables]
+    firsts = [origins.first[a.dataset, a.batch_id] for a in known.admissions for _ in TABLES]
+    orders = [a.order for a in known.admissions for _ in TABLES]
     given = pa.table(
         {
-            "filename": pa.array([str(f / f"{name}.parquet") for f in folders for name in tables], pa.string()),
+            "filename": pa.array([str(f / f"{name}.parquet") for f in folders for name in TABLES], pa.string()),
             "first": pa.array(firsts, pa.int64()),
             "adm_order": pa.array(orders, pa.int64()),
         }
     )
-    create_table(connection, "registry_files", given)
-    known.shown.attach(connection)
+    session.rows("registry_files", given)

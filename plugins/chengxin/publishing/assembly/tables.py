@@ -8,7 +8,8 @@ from threading import Thread
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.engine.session import Connection
+from chengxin.engine.session import Session
+from chengxin.engine.step import Step
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import PROVENANCE, ColumnSpec, arrow_type, kind_columns
 from chengxin.publishing.assembly.origins import Origins, split_by_part
@@ -99,12 +100,15 @@ def titles(name: str) -> dict[str, str]:
 
 
 def write_parts(
-    connection: Connection, query: str, table: str, origins: Origins, folder: Path, *, kind: str | None = None
+    session: Session, step: Step, origins: Origins, folder: Path, *, kind: str | None = None
 ) -> list[FileEntry]:
-    """Write the rows of a query, sorted by `part`, one file a part. kind: of all rows, where several share the table.
+    """Write the rows of a step, sorted by `part`, into the table of its name, one file a part.
+
+    kind: of all rows, where several share the table.
 
     The rows have the table's columns without the spelled-out origin and without the kind, plus `origin` and `part`.
     """
+    table = step.name
     schema = table_schema(table)
     files: list[FileEntry] = []
     part, held = "", list[pa.RecordBatch]()
@@ -116,7 +120,7 @@ def write_parts(
             )
             files.extend([entry] if entry else [])
 
-    for batch in connection.sql(query).to_arrow_reader(20_480):
+    for batch in session.reader(step, 20_480):
         for name, rows in split_by_part(batch):
             if name != part:
                 flush()

@@ -72,10 +72,10 @@ def mends(keys: RowKeys) -> str:
         )
     agree += f" AND (r.lost = 0 OR {_enough(keys, told[anchor][1], stands)})"
     key = ", ".join(told[e][1] for e in wanted)
-    return f"""WITH rows AS (
+    return f"""WITH whole AS (
             SELECT batch_no, row_id, raw, lost, list_distinct(list({told[anchor][0]})) AS anchors{lists}
             FROM lines l GROUP BY ALL),
-        anchored AS (SELECT *, unnest(anchors) AS anchor FROM rows),
+        anchored AS (SELECT *, unnest(anchors) AS anchor FROM whole),
         come AS (
             SELECT r.batch_no, r.row_id, r.raw, g.batch_no AS mended_by, concat_ws(chr(31), {key}) AS key,
                 count(*) AS n
@@ -83,7 +83,7 @@ def mends(keys: RowKeys) -> str:
             WHERE {" AND ".join(f"g.{c} IS NOT NULL" for c in _named(keys))}{agree} GROUP BY ALL),
         numbered AS (
             SELECT *, dense_rank() OVER (PARTITION BY batch_no, mended_by, key ORDER BY raw) AS place FROM come)
-        SELECT batch_no, row_id, min(mended_by) FROM numbered WHERE n >= place GROUP BY ALL"""
+        SELECT batch_no, row_id, min(mended_by) AS mended_by FROM numbered WHERE n >= place GROUP BY ALL"""
 
 
 def _enough(keys: RowKeys, anchor: str, stands: Mapping[str, str]) -> str:
@@ -117,7 +117,9 @@ def _cells(keys: RowKeys, number: int, table: pa.Table) -> pa.Table:
     if spec.format in _NAMED:
         split = [values if _is_single(values, under) else [] for values in split]
     rows = pa.array([n for n, values in enumerate(split) for _ in values], pa.int64())
-    lines = {"batch_no": pa.repeat(number, len(rows))} | {n: table[n].take(rows) for n in ("row_id", "raw")}
+    lines = {"batch_no": pa.repeat(pa.scalar(number, pa.int32()), len(rows))} | {
+        n: table[n].take(rows) for n in ("row_id", "raw")
+    }
     lines["lost"] = pa.array(lost, pa.int32()).take(rows)
     cells = [(name and fold_header(name), value) for values in split for name, value in values]
     columns = {

@@ -303,10 +303,7 @@ class Settings:
     ] = None
     outbox_group: Annotated[
         str | None,
-        Variable(
-            "CHENGXIN_OUTBOX_GROUP",
-            "group (name or number) that may read the answers in CHENGXIN_OUTBOX; else its own user alone",
-        ),
+        Variable("CHENGXIN_OUTBOX_GROUP", "group (name or number) that may read the answers; else its own user alone"),
     ] = None
     cache: Annotated[
         Path | None,

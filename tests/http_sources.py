@@ -25,6 +25,7 @@ class Desk:
     def __init__(self, settings: Settings, set_variable: Callable[[str, str], None], make: Callable[..., Contract]):
         self.settings, self.set_variable, self._make = settings, set_variable, make
         self._running: list[Api] = []
+        self.now: datetime | None = None  # None: the clock
 
     def serve(self, behave: Callable[..., Answer], **more: Any) -> Api:
         server = Api(behave, with_asked=True, **more)
@@ -44,7 +45,7 @@ class Desk:
         return self._make("http_api", mode, file or {"format": "json", "records": "data.rows"}, **fixed | options)
 
     def pull(self, contract: Contract) -> list[Batch]:
-        offered = landing.offered(Home(self.settings), contract)
+        offered = landing.offered(Home(self.settings, Clock(self.now)), contract)
         return [landing.land(Home(self.settings, CLOCK), contract, delivery) for delivery in offered]
 
     def rows(self, batch: Batch) -> list[dict[str, Any]]:

@@ -69,11 +69,11 @@ def changing(engine, key, at):
 
 @pytest.fixture
 def pull(make_contract, settings):
-    def pull(**options):
+    def pull(now=CLOCK, **options):
         fixed = {"connection": "staging", "table": "前置 (表)", "key": "主键", "watermark": "时间"}
         contract = make_contract("database", "incremental", **{**fixed, **options})
         found = [
-            landing.land(Home(settings, CLOCK), contract, d) for d in landing.offered(Home(settings, CLOCK), contract)
+            landing.land(Home(settings, CLOCK), contract, d) for d in landing.offered(Home(settings, now), contract)
         ]
         assert len(found) <= 1
         if not found:
@@ -160,18 +160,18 @@ def test_a_text_of_another_form_has_no_place_and_no_row_is_missed(engine, pull, 
     assert {*pull()} == {"b", "c", "x"}
 
 
-def test_a_late_row_that_no_count_shows_comes_with_the_next_whole_pull(engine, pull, monkeypatch):
+def test_a_late_row_that_no_count_shows_comes_with_the_next_whole_pull(engine, pull):
     adding(engine, ("a", "2026-11-01 08:00:00"), ("b", "2026-11-01 09:00:00"), ("c", "2026-11-03 08:00:00"))
     assert pull() == ["a", "b", "c"]
     adding(engine, ("late", "2026-11-01 08:30:00"))
     changing(engine, "a", "2026-11-03 09:00:00")  # one came, one left
     assert {*pull()} == {"a", "c"}
-    monkeypatch.setenv("CHENGXIN_NOW", "2026-12-24T08:00:00+00:00")
-    assert pull() is None  # nothing has changed that a pull would show
+    later = Clock(datetime(2026, 12, 24, 8, tzinfo=UTC))
+    assert pull(later) is None  # nothing has changed that a pull would show
     adding(engine, ("d", "2026-12-23 08:00:00"))
-    assert {*pull()} == {"late", "b", "c", "a", "d"}
+    assert {*pull(later)} == {"late", "b", "c", "a", "d"}
     adding(engine, ("e", "2026-12-23 09:00:00"))
-    assert pull() == ["d", "e"]
+    assert pull(later) == ["d", "e"]
 
 
 def test_rows_that_say_no_time_are_asked_for_always_and_move_nothing(engine, pull):

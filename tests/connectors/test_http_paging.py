@@ -111,7 +111,7 @@ def test_a_cursor_that_runs_in_a_circle_is_noticed(desk: Desk):
 
 
 def test_windows_of_time_are_asked_one_after_the_other_with_an_overlap_at_the_start(desk: Desk):
-    desk.set_variable("CHENGXIN_NOW", "2026-11-20T12:00:00+08:00")
+    desk.now = datetime.fromisoformat("2026-11-20T12:00:00+08:00")
     day = [datetime(2026, 11, 17 + n // 7, n % 7, tzinfo=SHANGHAI) for n in range(25)]
 
     def behave(asked: Asked) -> Answer:
@@ -129,13 +129,13 @@ def test_windows_of_time_are_asked_one_after_the_other_with_an_overlap_at_the_st
     assert {a.query["since"] for a in server.asked} == {f"2026-11-{n}T00:00:00+08:00" for n in (17, 18, 19, 20)}
     assert server.asked[-1].query["until"] == "2026-11-20T12:00:00+08:00"
     server.asked.clear()
-    desk.set_variable("CHENGXIN_NOW", "2026-11-20T13:00:00+08:00")
+    desk.now = datetime.fromisoformat("2026-11-20T13:00:00+08:00")
     desk.pull(desk.contract("incremental", **windows))
     assert server.asked[0].query["since"] == "2026-11-20T11:00:00+08:00"
 
 
 def test_nothing_new_in_any_window_is_no_delivery_and_leaves_nothing(desk: Desk):
-    desk.set_variable("CHENGXIN_NOW", "2026-11-20T12:00:00+08:00")
+    desk.now = datetime.fromisoformat("2026-11-20T12:00:00+08:00")
     state = {"rows": ROWS[:3]}
     server = desk.serve(lambda asked: page_of(state["rows"], asked))
     options = {"since_param": "since", "until_param": "until", "start": "2026-11-20", "window_hours": 6}
@@ -143,7 +143,7 @@ def test_nothing_new_in_any_window_is_no_delivery_and_leaves_nothing(desk: Desk)
     assert len(desk.pull(contract)) == 1
     server.asked.clear()
     state["rows"] = []
-    desk.set_variable("CHENGXIN_NOW", "2026-11-22T12:00:00+08:00")
+    desk.now = datetime.fromisoformat("2026-11-22T12:00:00+08:00")
     assert desk.pull(contract) == []
     assert len(server.asked) == 48 / 6
     assert desk.leftovers() == []

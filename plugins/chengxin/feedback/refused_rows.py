@@ -98,11 +98,11 @@ def _suggesting(batch: pa.RecordBatch, suggested: Mapping[tuple[str, int], str])
 
 
 def readable(text: str | None, raw: bytes | None) -> str | None:
-    """Return the text of a row as far as it can be read: in UTF-8 or GB18030 where it is either; □ stands for a gap."""
+    """Return the text of a row as far as it can be read: in UTF-8 or GBK where it is either; □ stands for a gap."""
     if text is None:
         return None
     shown = text
-    for encoding in ("gb18030", "utf-8") if raw else ():
+    for encoding in ("gbk", "utf-8") if raw else ():
         with suppress(UnicodeDecodeError):
             shown = (raw or b"").decode(encoding)
     return _ODD.sub(_NO_SIGN, shown).replace("\ufffd", _NO_SIGN)

@@ -129,7 +129,7 @@ def test_a_full_file_that_ends_in_the_middle_is_held(office: Office, kind: str) 
         account = office.ingest("test_arrears", path)
         assert account["verdict"] == "hold"
         said = json.loads((office.layout.validation("test_arrears", account["batch_id"]) / "verdict.json").read_text())
-        assert re.search("中断|断开|第 1 行第 [0-9]+ 列不符合 JSON 语法", said["findings"][0]["message"])
+        assert re.search("中断|断开", said["findings"][0]["message"])
     assert balances(office) == before
 
 

@@ -148,7 +148,8 @@ class _Window:
                 value, end = _DECODER.raw_decode(self.text, self.at)
             except JSONDecodeError as fault:
                 if not self._doubled():
-                    raise self.broken(fault.pos) from None
+                    is_cut = fault.msg.startswith("Unterminated string")
+                    raise self.broken(len(self.text) if is_cut else fault.pos) from None
                 continue
             except RecursionError:
                 raise self.broken(self.at) from None

@@ -88,7 +88,6 @@ def test_a_json_element_that_is_no_object_costs_itself_only(tmp_path, element):
 @pytest.mark.parametrize(
     ("broken", "line", "column"),
     [
-        ('[{"a":"1"},\n{"a":"2","b":"x}]', 2, 14),  # where the text begins that does not end
         ('[{"a":"1"},\n{"a":"2","b":"x"y"}]', 2, 17),
         ('[{"a":"1"},\n{"a":"2","b":}]', 2, 14),
         ('[{"a":"1"},\n{"a":"2" "b":"x"}]', 2, 10),
@@ -118,7 +117,7 @@ def test_the_place_of_a_fault_far_down_is_right_though_the_text_is_read_in_block
 @pytest.mark.parametrize("cut", range(1, 24))
 def test_a_truncated_json_file_is_held(tmp_path, cut):
     whole = '{"rows":[{"a":"0","b":"x"},{"a":"1","b":"x"},{"a":"2","b":"x"}]}'
-    with pytest.raises(DeliveryCorrupt, match=r"第 1 行第 \d+ 列"):
+    with pytest.raises(DeliveryCorrupt, match=r"在第 1 行第 \d+ 列中断"):
         of(whole[:-cut], tmp_path, format="json", records="rows")
 
 

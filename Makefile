@@ -49,7 +49,7 @@ demo-data: setup  ## only make the demo deliveries
 
 PYTEST = $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 TESTERS ?= 3
-test: setup  ## every promise tested once, in ten to fifteen minutes on two cores; TESTERS=n processes, which wait a lot
+test: setup  ## every promise tested once, in about twenty minutes on two cores; TESTERS=n processes, which wait a lot
 	$(PYTEST)
 
 test-slow: setup  ## the tests that `make test` leaves out: many kills, soaks, the stack as processes, the whole walk

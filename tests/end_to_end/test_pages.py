@@ -281,6 +281,7 @@ def test_a_press_tells_its_result_whatever_it_is(served):
                 page.route("**/dagRuns", lambda route: route.fulfill(status=status, json={"detail": "x"}))
             page.locator("tr.of-source button").click()
             dialog = page.locator("dialog[open]")
+            dialog.locator("[data-paused]").wait_for()  # offered once Airflow has answered
             dialog.locator("[name=unpause]").set_checked(False)
             dialog.get_by_role("button", name="开始").click()
             dialog.locator(".said", has_text=re.compile("。|：")).wait_for()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chengxin.cleaning.mapper import Mapper
-from chengxin.cleaning.row_checks import checks, declared
+from chengxin.cleaning.row_checks import checks, kind_checks
 from chengxin.parsing.reader import plan, read
 from stages import contracts_of
 
@@ -35,13 +35,13 @@ def main() -> None:
     """Measure."""
     dataset, file = sys.argv[1], Path(sys.argv[2])
     contract = contracts_of(dataset, None)[dataset]
-    kept = [check for check in checks.CHECKS if check is not declared.check_declared]
+    kept = [check for check in checks.CHECKS if check is not kind_checks.check_declared]
     checks.CHECKS = (
-        declared.check_declared,
+        kind_checks.check_declared,
         *(timed(check.__name__.removeprefix("_check_"), check) for check in kept),
     )
-    for name, check in list(declared.CHECKS.items()):
-        declared.CHECKS[name] = timed(name, check)
+    for name, check in list(kind_checks.CHECKS.items()):
+        kind_checks.CHECKS[name] = timed(name, check)
     mapper = Mapper(contract, today=date(2026, 11, 23), salt="bench")
     start = time.process_time()
     for piece in plan(file, contract.file):

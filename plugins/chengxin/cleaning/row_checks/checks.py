@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from chengxin.cleaning.agreement import other_subjects, slipped
 from chengxin.cleaning.columns import CODES, Columns
 from chengxin.cleaning.odd_numbers import serial_days
-from chengxin.cleaning.row_checks.declared import check_declared
+from chengxin.cleaning.row_checks.kind_checks import check_declared
 from chengxin.cleaning.row_checks.roles import both_roles
 from chengxin.cleaning.stated.units import units_beside
 from chengxin.contracts.plan import ColumnPlan

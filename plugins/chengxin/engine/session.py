@@ -146,16 +146,16 @@ class Session:
 
 
 @contextmanager
-def session(work: Path, *, memory_limit_mib: int, threads: int, plans: Path | None = None) -> Iterator[Session]:
+def session(work: Path, *, memory_limit_mib: int, threads: int) -> Iterator[Session]:
     """Open a session in memory that spills below `work`. Results do not depend on its threads, memory or time zone.
 
-    plans: see Session; else the folder that the setting CHENGXIN_EXPLAIN names.
+    Its steps leave their plans in the folder that the setting CHENGXIN_EXPLAIN names.
     """
     with scratch(work) as spill:
         connection = connect(memory_limit_mib=memory_limit_mib, threads=threads, spill=spill, ordered=False)
         connection.execute("SET parquet_metadata_cache = true")  # naming files as an input reads their footers, too
         try:
-            yield Session(connection, plans or Settings.from_environment().plans)
+            yield Session(connection, Settings.from_environment().plans)
         finally:
             connection.close()
 

@@ -13,6 +13,7 @@ from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.parsing.encoding.decoder import Text
 from chengxin.parsing.layout import Layout
 from chengxin.parsing.reader import Damaged, headers, plan, read
+from chengxin.parsing.shapes import unique_names
 from chengxin.parsing.text import csv
 
 HEADER = "企业名称,统一社会信用代码,金额"
@@ -96,6 +97,11 @@ def test_header_below_title_lines_with_double_and_empty_names(tmp_path):
     spec = FileSpec(header=3)
     assert headers(path, spec) == ("名称", "2", "名称_2")
     assert everything(path, spec)[0] == [(4, ("甲", "1", "2"))]
+
+
+def test_a_header_of_a_hundred_thousand_equal_names_costs_no_square():
+    names = unique_names(["列", *["列_2"] * 2, *["列"] * 100_000])
+    assert (names[:4], names[-1], len(set(names))) == (("列", "列_2", "列_2_2", "列_3"), "列_100002", 100_003)
 
 
 def test_header_with_a_quoted_line_break(tmp_path):

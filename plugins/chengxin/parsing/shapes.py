@@ -186,12 +186,11 @@ def joined_header(block: Sequence[Sequence[str | None]]) -> list[str]:
 
 def unique_names(raw: list[str]) -> tuple[str, ...]:
     """Return headers trimmed; an empty one is named by its position, a double gets _2, _3 and so on."""
-    names: list[str] = []
+    counts: dict[str, int] = {}
     for position, name in enumerate((_INVISIBLE.sub("", text).strip(" \t\r\n\u3000\xa0") for text in raw), 1):
         base = name = name or str(position)
-        count = 1
-        while name in names:
-            count += 1
-            name = f"{base}_{count}"
-        names.append(name)
-    return tuple(names)
+        while name in counts:
+            counts[base] += 1
+            name = f"{base}_{counts[base]}"
+        counts[name] = 1
+    return tuple(counts)

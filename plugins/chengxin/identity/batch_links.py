@@ -15,9 +15,11 @@ Files of a links folder (one a revision of the batch):
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from sqlite3 import Connection
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,8 +34,7 @@ from chengxin.identity import duplicates, ledger, record_keys
 from chengxin.identity import withdrawals as withdrawn
 from chengxin.identity.by_code import explain_waiting, link_role, prepare_lookup
 from chengxin.identity.conflicts import name_conflicts, near_duplicates, shared_numbers, unmatched_deletions
-from chengxin.identity.conflicts.near_duplicates import NEAR
-from chengxin.identity.conflicts.shared_numbers import TWIN
+from chengxin.identity.digests import NEAR, TWIN
 from chengxin.identity.founding import found
 from chengxin.identity.held_links import HeldLinks
 from chengxin.identity.ledger import Judgement
@@ -42,12 +43,18 @@ from chengxin.identity.registrations import write_registry
 from chengxin.identity.registry import Registry
 from chengxin.identity.reopened_links import REOPENED, current, void
 from chengxin.identity.scope import narrow
-from chengxin.identity.versions import create_gone, create_held
+from chengxin.identity.versions import create_gone, held_by_files, held_by_state
 from chengxin.model.schema import ColumnSpec, kind_columns
+from chengxin.state import lookups
+from chengxin.state.database import caught_up
 from chengxin.store.layout import Layout
 from chengxin.store.repeats import Digests, repeated
 
 _AT_ONCE = 122_880  # rows
+#: With fewer rows known for each row of the batch, all are read from their files: looking each up would cost more.
+_WORTH = 2.0
+_REOPENED_NOW = "SELECT record_id, part, CAST($order AS INTEGER) AS adm_order FROM reopen ORDER BY 1"
+_REOPENED = "SELECT * FROM reopened_before UNION ALL SELECT * FROM reopened_now"
 #: Given a batch id, leaves the table `spared` (record_id) of those in `missing` (record_id, held_in, row_id) that the
 #: batch's refused rows name, and returns how many of them name nothing.
 Spare = Callable[[Session, str], int]
@@ -107,16 +114,19 @@ class Linking:
 
     def run(self) -> Outcome:
         """Fill `target` and count. Equal inputs give equal rows."""
-        with session(self.layout.work, memory_limit_mib=self.memory_limit_mib, threads=self.threads) as steps:
-            self._open(steps)
+        limits = {"memory_limit_mib": self.memory_limit_mib, "threads": self.threads}
+        with ExitStack() as stack:
+            steps = stack.enter_context(session(self.layout.work, **limits))
+            state = stack.enter_context(caught_up(self.layout, self.registry.admissions)) if self._by_state else None
+            self._open(steps, state)
+            self._attach(steps, state)
             founded = self._link(steps)
             self._write_linked(steps)
-            self._write_duplicates(steps)
+            self._write_duplicates(steps, state)
             create_gone(steps)
             self._write_conflicts(steps)
             kept = self._write_withdrawn(steps)
             if self._registers:
-                self.registry.of(self.contract.id).attach(steps, "own")
                 write_registry(
                     steps,
                     self._rows.kind,
@@ -153,28 +163,53 @@ class Linking:
         group = self.identity if self.contract.delivery.route is not None else None
         return HeldLinks(self.layout, self.registry.admissions, self.batch, self.order, group)
 
-    @property
-    def _reopened(self) -> list[Path]:
-        own = self.target / "reopened.parquet"
-        return [*self._held.files("reopened.parquet"), *([own] if own.exists() else [])]
+    @cached_property
+    def _passed(self) -> int:
+        return sum(pq.read_metadata(part).num_rows for part in self._standard)
 
-    def _open(self, steps: Session) -> None:
-        """Leave `rows`, what they can touch of the registry, and what was reopened."""
+    @cached_property
+    def _subjects_by_state(self) -> bool:
+        """Whether the subjects that the rows can touch are few of all there are."""
+        return self.registry.rows() >= _WORTH * self._passed
+
+    @cached_property
+    def _records_by_state(self) -> bool:
+        """Whether the records of the rows are few of those that the data set holds. A full delivery is about all."""
+        return not self._full and self._held.rows() >= _WORTH * self._passed
+
+    @property
+    def _by_state(self) -> bool:
+        return self._subjects_by_state or self._records_by_state
+
+    def _open(self, steps: Session, state: Connection | None) -> None:
+        """Leave `rows` and what was reopened."""
+        reopened = Step("reopened_file", ("reopen",), _REOPENED_NOW, {"order": self.order})
+        own = self.target / "reopened.parquet"
         if self.reopen is not None and self.reopen.num_rows:
             steps.rows("reopen", self.reopen)
-            sql = "SELECT record_id, part, CAST($order AS INTEGER) AS adm_order FROM reopen ORDER BY 1"
-            steps.write(
-                Step("reopened_file", ("reopen",), sql, {"order": self.order}), self.target / "reopened.parquet"
-            )
-        steps.files("reopened", self._reopened, REOPENED)
+            steps.write(reopened, own)
+        mine = [own] if own.exists() else []
+        if state and self._records_by_state:
+            steps.rows("reopened_before", lookups.reopened(state, self.contract.id))
+        else:
+            steps.files("reopened_before", self._held.files("reopened"), REOPENED)
+        steps.files("reopened_now", mine, REOPENED)
+        steps.view(Step("reopened", ("reopened_before", "reopened_now"), _REOPENED))
         steps.files("standard", self._standard)
         if self.again:
             self._undo(steps, self.again)
         else:
             steps.view(Step("rows", ("standard",), "SELECT * FROM standard"))
-        self.registry.attach(steps, "all")
+
+    def _attach(self, steps: Session, state: Connection | None) -> None:
+        """Leave registry_*, own_* and the judgements."""
         ledger.attach(steps, () if self._registers else self.judgements)
-        narrow(steps, self._rows.links.values(), self._settled_subjects())
+        if state and self._subjects_by_state:
+            also = self._settled_subjects()
+            narrow(steps, state, self._rows.links.values(), dataset=self.contract.id, also=also)
+        else:
+            self.registry.attach(steps)
+            self.registry.of(self.contract.id).attach(steps, "own")
 
     def _settled_subjects(self) -> list[int]:
         """Return the subjects that `corrected` names."""
@@ -186,8 +221,8 @@ class Linking:
     def _undo(self, steps: Session, again: Path) -> None:
         """Leave `undone` (row_id, repeated), this batch's rows that are reopened; `rows` are these and waiting ones."""
         batch_id = self.batch.batch_id
-        steps.files("linked_before", self._held.files("linked.parquet", batch_id))
-        steps.files("repeated_before", self._held.files("duplicates.parquet", batch_id))
+        steps.files("linked_before", self._held.files("linked", batch_id))
+        steps.files("repeated_before", self._held.files("duplicates", batch_id))
         steps.files("tried_before", [again / "linked.parquet"])
         undone = f"""SELECT row_id, (row_id, adm_order) IN (SELECT (row_id, adm_order)
                 FROM repeated_before) AS repeated
@@ -222,12 +257,20 @@ class Linking:
         steps.write(step, path, "uncompressed")
         steps.files("linked", [path])
 
-    def _write_duplicates(self, steps: Session) -> None:
-        linked, said, gone = (self._held.files(f"{n}.parquet") for n in ("linked", "duplicates", "withdrawn"))
-        create_held(steps, linked, said, gone, self._reopened)
+    def _write_duplicates(self, steps: Session, state: Connection | None) -> None:
+        any_held, withdraws = self._hold(steps, state), self._rows.withdrawal is not None
         twice = self._repeated(steps, "hash(record_id)")
-        any_held, withdraws = bool(linked), self._rows.withdrawal is not None
         duplicates.write(steps, twice, self.target, self.order, any_held=any_held, withdraws=withdraws)
+
+    def _hold(self, steps: Session, state: Connection | None) -> bool:
+        """Leave `held` and, for the digests of the rows, <digest>_before; return whether anything is held."""
+        digests = [digest for digest in (TWIN, NEAR) if self._rows.has(digest)]
+        if state and self._records_by_state:
+            deletes = self._deleted_by is not None
+            return held_by_state(steps, state, self.contract.id, digests, deletes=deletes)
+        # What a full delivery names otherwise, it lacks under the old key; where the number is the key, it does not.
+        compared = [d for d in digests if not self._full or (d == TWIN and self._rows.by_number)]
+        return held_by_files(steps, self._held.files, digests, compared)
 
     def _repeated(self, steps: Session, digest: str) -> Digests:
         """Return the digests, by this SQL, that more than one settled row of this batch has."""
@@ -246,13 +289,11 @@ class Linking:
         unmatched_deletions.Missed(key=self._deleted_by, batches=batches, standard=standard).write(
             steps, self.target, self.order
         )
-        linked = self._held.files("linked.parquet")
         if rows.has(TWIN):
             shared_numbers.SameNumber(
                 replaces=rows.by_number,
                 key=record_keys.record_id(rows.kind, "''") if rows.kind.key else None,
                 identity=self.identity,
-                linked=linked if rows.by_number or not self._full else [],
                 batches=batches,
                 standard=standard,
                 repeated=partial(self._repeated, steps, TWIN),
@@ -262,7 +303,6 @@ class Linking:
             near_duplicates.Alike(
                 kind=rows.kind,
                 by_number=rows.by_number,
-                linked=[] if self._full else linked,
                 routes=self._held.routes(),
                 batches=batches,
                 standard=standard,
@@ -286,7 +326,7 @@ class Linking:
 
     def _write_withdrawn(self, steps: Session) -> dict[str, int]:
         """Withdraw what a full delivery lacks; return what is kept for its refused rows."""
-        if not self._full or not self._held.files("linked.parquet"):
+        if not self._full or not self._held.files("linked"):
             return {}
         newer = self._held.newer_full()
         if newer:

@@ -22,6 +22,8 @@ from chengxin.model.schema import ColumnSpec
 #: Of what is stored; in the versions of every admission. 1 was DuckDB's hash(), which changes between its releases.
 VERSION = "2"
 KEY = "digests"  # in the versions of an admission
+#: Columns of linked.parquet: by which a number that names two records is known, and a record that is written otherwise.
+TWIN, NEAR = "twin", "near"
 
 _SCALE = {"decimal2": 100, "decimal6": 1_000_000}
 

@@ -41,10 +41,17 @@ class HeldLinks:
         known = {a.order: a.batch_id for a in (*self._mine, *self._by_routes) if a.revision == 0}
         return known | {self.batch_order: self.batch.batch_id}
 
+    def rows(self) -> int:
+        """Return how many rows the data set's batches brought, counted without opening a file."""
+        return sum(a.accepted + a.duplicate for a in {a.batch_id: a for a in self._mine}.values())
+
     def files(self, name: str, batch_id: str | None = None) -> list[Path]:
-        """Return the files of this name of all revisions of the data set's batches, or of one batch."""
+        """Return the existing `<name>.parquet` of all revisions of the data set's batches, or of one batch."""
         if name not in self._found:
-            paths = ((a.batch_id, self.layout.links(a.dataset, a.batch_id, a.revision) / name) for a in self._mine)
+            paths = (
+                (a.batch_id, self.layout.links(a.dataset, a.batch_id, a.revision) / f"{name}.parquet")
+                for a in self._mine
+            )
             self._found[name] = [(batch, path) for batch, path in paths if path.exists()]
         return [path for batch, path in self._found[name] if batch_id in {None, batch}]
 

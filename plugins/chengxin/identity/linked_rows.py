@@ -10,7 +10,7 @@ from chengxin.facts import Batch
 from chengxin.identity import corrections, digests, record_keys
 from chengxin.identity.by_code import RoleLink, joined, roles_of
 from chengxin.identity.conflicts import name_conflicts, near_duplicates
-from chengxin.identity.conflicts.shared_numbers import TWIN
+from chengxin.identity.digests import NEAR, TWIN
 from chengxin.identity.founding import type_by_uscc
 from chengxin.model.kinds import Kind
 
@@ -132,4 +132,4 @@ class LinkedRows:
             numbers.append(record_keys.one_number(self.kind, subject))
         found = {TWIN: f"coalesce({', '.join(numbers)})"} if numbers else {}
         near = near_duplicates.near(self.kind, filled, subject, related)
-        return found | ({near_duplicates.NEAR: near} if near else {})
+        return found | ({NEAR: near} if near else {})

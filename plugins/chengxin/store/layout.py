@@ -68,6 +68,11 @@ class Layout:
         return self.locks / f"under-way-{dataset}.mark"
 
     @property
+    def state(self) -> Path:
+        """What the journal adds up to, derived; never data, may be deleted whenever nobody writes."""
+        return self.home / "state"
+
+    @property
     def work(self) -> Path:
         """Spill and scratch space; emptied at the start of every run."""
         return self.home / "work"

@@ -26,6 +26,7 @@ from chengxin.engine.session import Session
 from chengxin.engine.step import Schema, Step, union
 from chengxin.identity import digests
 from chengxin.identity.conflicts import places
+from chengxin.identity.digests import NEAR
 from chengxin.identity.record_keys import SUBJECT, VERSION_ORDER, compared
 from chengxin.identity.reopened_links import REOPENED, void
 from chengxin.identity.versions import WITHDRAWN
@@ -34,7 +35,6 @@ from chengxin.model.schema import ColumnSpec, kind_columns
 from chengxin.store.repeats import Digests
 
 NAME = "alike.parquet"
-NEAR = "near"
 #: The part of a key that departments write now in full, now short.
 _LOOSE = "authority_name"
 _PLACE = "record_id, subject_id, payload, version_at, batch_order, row_id"
@@ -101,15 +101,13 @@ class Route:
 class Alike:
     """What is told of one batch. by_number: whether the source's own number names the record.
 
-    linked: the linked.parquet of the data set's earlier admissions (none for full deliveries). routes: the other data
-    sets of its group. batches: batch_order -> batch id. standard: the passed rows of a batch, by id. repeated: the
-    digests `near` that more than one settled row of this batch has. told: files whose rows (row_id) are told of
-    otherwise.
+    routes: the other data sets of its group. batches: batch_order -> batch id. standard: the passed rows of a batch, by
+    id. repeated: the digests `near` that more than one settled row of this batch has. told: files whose rows (row_id)
+    have another finding.
     """
 
     kind: Kind
     by_number: bool
-    linked: Sequence[Path]
     routes: Sequence[Route]
     batches: Mapping[int, str]
     standard: Callable[[str], list[Path]]
@@ -117,7 +115,10 @@ class Alike:
     told: Sequence[Path]
 
     def write(self, session: Session, target: Path, order: int) -> None:
-        """Write the file where there is something to tell. Needs `linked`, `mine`, `gone`, `missed` and `reopened`."""
+        """Write the file where anything is found.
+
+        Needs `linked`, `mine`, `gone`, `missed`, `reopened` and near_before.
+        """
         self._nearby(session)
         if not session.count("nearby", "fresh"):
             return
@@ -131,11 +132,8 @@ class Alike:
         session.files("told_already", self.told, Schema({"row_id": "BIGINT"}))
         session.view(_SETTLED)
         session.rows("near_twice", pa.table({"h": self.repeated()}))
-        held = []
-        if earlier := [p for p in self.linked if NEAR in pq.read_schema(p).names]:
-            session.files("near_before", earlier)
-            session.leave(_HELD)
-            held.append(_HELD.name)
+        session.leave(_HELD)
+        held = [_HELD.name]
         for n, route in enumerate(self.routes):
             if linked := [p for p in route.linked if NEAR in pq.read_schema(p).names]:
                 held.append(_held_by_route(session, f"route_{n}", route, linked))

@@ -16,22 +16,19 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from chengxin.engine.session import Session
-from chengxin.engine.step import Schema, Step
+from chengxin.engine.step import Step
 from chengxin.identity.conflicts import places
+from chengxin.identity.digests import TWIN
 from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.identity.reopened_links import void
-from chengxin.identity.versions import LINKED
 from chengxin.store.repeats import Digests
 
 NAME = "same_number.parquet"
-TWIN = "twin"
 #: With so many rows of each, this batch and earlier ones, a row is compared that has their number: thousands may.
 _NAMED = 20
 _COLUMNS = ("record_id", TWIN, "subject_id", "version_at", "batch_order", "row_id", "adm_order", "payload")
-_NUMBERED = Schema({**LINKED.columns, TWIN: "UBIGINT"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +36,7 @@ class SameNumber:
     """What is told of one batch. replaces: whether the number names the record.
 
     key: SQL that digests the key fields of a row `s`, whoever it is about; None where the kind has none. identity: the
-    value that it asks for. linked: the linked.parquet of the data set's earlier admissions (none for full deliveries:
-    what one names otherwise, it lacks under the old key).
+    value that it asks for.
     batches: batch_order -> batch id. standard: the passed rows of a batch, by id. repeated: the digests that more than
     one settled row of this batch has.
     """
@@ -48,18 +44,19 @@ class SameNumber:
     replaces: bool
     key: str | None
     identity: str
-    linked: Sequence[Path]
     batches: Mapping[int, str]
     standard: Callable[[str], list[Path]]
     repeated: Callable[[], Digests]
 
     def write(self, session: Session, target: Path, order: int) -> None:
-        """Write the file where there is something to tell. Needs `linked`, `mine`, `gone`, `missed` and `reopened`."""
-        session.files("numbered_before", [p for p in self.linked if TWIN in pq.read_schema(p).names], _NUMBERED)
+        """Write the file where anything is found.
+
+        Needs `linked`, `mine`, `gone`, `missed`, `reopened` and twin_before.
+        """
         sql = f"""SELECT {", ".join(_COLUMNS)}, true AS here FROM linked WHERE NOT waiting
-            UNION ALL SELECT {", ".join(_COLUMNS)}, false FROM numbered_before c
+            UNION ALL SELECT {", ".join(_COLUMNS)}, false FROM twin_before c
             WHERE NOT waiting AND NOT {void("c")}"""
-        session.view(Step("numbered", ("linked", "numbered_before", "reopened"), sql))
+        session.view(Step("numbered", ("linked", "twin_before", "reopened"), sql))
         if self.replaces:
             session.leave(_REPLACED)
         else:

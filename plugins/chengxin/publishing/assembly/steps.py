@@ -7,6 +7,7 @@ holds of the touched records) and restored (adm_order, row_id: rows of earlier a
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from chengxin.facts import Admission
 from chengxin.identity.held_links import link_files
 from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.identity.reopened_links import REOPENED, void
-from chengxin.identity.versions import DUPLICATES, WITHDRAWN, create_held
+from chengxin.identity.versions import DUPLICATES, WITHDRAWN, held_by_files
 from chengxin.store.layout import Layout
 
 _ORDER = f"({VERSION_ORDER})"
@@ -125,7 +126,8 @@ def weigh(session: Session, layout: Layout, mine: Sequence[Admission]) -> None:
 
     Leaves `versions` and `decided` (record_id, adm_order, row_id, gone, part, subject_id): what holds now.
     """
-    create_held(session, *(link_files(layout, mine, n) for n in ("linked", "duplicates", "withdrawn", "reopened")))
+    session.files("reopened", link_files(layout, mine, "reopened"), REOPENED)
+    held_by_files(session, partial(link_files, layout, mine))
     for step in _WEIGH:
         session.leave(step)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 # Of one machine, or made again when it is missed: never in the object store.
-_LOCAL = {"locks", "work", "cache", "drafts", "inbox", "outbox", "demo", "airflow"}
+_LOCAL = {"locks", "state", "work", "cache", "drafts", "inbox", "outbox", "demo", "airflow"}
 _CACHES = ("seen.json", "keys-")  # by the times of files
 _PAYLOAD = "landing/*/payload/*"
 

@@ -7,7 +7,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from chengxin.identity import batch_links
+from chengxin.identity import registry
 from deliveries import (
     CHANGE,
     GUARANTEE,
@@ -83,9 +83,9 @@ def outcome(folder: Path, seed: int) -> list[tuple[str, list[tuple]]]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_links_are_those_that_the_whole_registry_gives(tmp_path, monkeypatch, seed):
-    monkeypatch.setattr(batch_links, "_WORTH", 0)  # always by the state
+    monkeypatch.setattr(registry, "WORTH", 0)  # always by the state
     narrowed = outcome(tmp_path / "narrowed", seed)
-    monkeypatch.setattr(batch_links, "_WORTH", 10**9)  # never
+    monkeypatch.setattr(registry, "WORTH", 10**9)  # never
     whole = outcome(tmp_path / "whole", seed)
     assert [name for name, _ in narrowed] == [name for name, _ in whole]
     for (name, mine), (_, theirs) in zip(narrowed, whole, strict=True):

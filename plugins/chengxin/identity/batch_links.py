@@ -30,7 +30,7 @@ from chengxin.engine.step import Step
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Batch
 from chengxin.identity import corrections as corrected
-from chengxin.identity import duplicates, ledger, record_keys
+from chengxin.identity import duplicates, ledger, record_keys, registry
 from chengxin.identity import withdrawals as withdrawn
 from chengxin.identity.by_code import explain_waiting, link_role, prepare_lookup
 from chengxin.identity.conflicts import name_conflicts, near_duplicates, shared_numbers, unmatched_deletions
@@ -51,8 +51,6 @@ from chengxin.store.layout import Layout
 from chengxin.store.repeats import Digests, repeated
 
 _AT_ONCE = 122_880  # rows
-#: With fewer rows known for each row of the batch, all are read from their files: looking each up would cost more.
-_WORTH = 2.0
 _REOPENED_NOW = "SELECT record_id, part, CAST($order AS INTEGER) AS adm_order FROM reopen ORDER BY 1"
 _REOPENED = "SELECT * FROM reopened_before UNION ALL SELECT * FROM reopened_now"
 #: Given a batch id, leaves the table `spared` (record_id) of those in `missing` (record_id, held_in, row_id) that the
@@ -170,12 +168,12 @@ class Linking:
     @cached_property
     def _subjects_by_state(self) -> bool:
         """Whether the subjects that the rows can touch are few of all there are."""
-        return self.registry.rows() >= _WORTH * self._passed
+        return self.registry.outnumbers(self._passed)
 
     @cached_property
     def _records_by_state(self) -> bool:
         """Whether the records of the rows are few of those that the data set holds. A full delivery is about all."""
-        return not self._full and self._held.rows() >= _WORTH * self._passed
+        return not self._full and self._held.rows() > registry.WORTH * self._passed
 
     @property
     def _by_state(self) -> bool:

@@ -4,15 +4,23 @@ A founding batch leaves `subjects.parquet`, `identifiers.parquet` and `names.par
 at any moment is those files of all admissions in the journal: it can be rebuilt from nothing and needs no database.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from chengxin.engine.session import Session
 from chengxin.engine.step import Schema
 from chengxin.facts import Admission
 from chengxin.model.kinds import kinds
+from chengxin.state import lookups
+from chengxin.state.database import caught_up
 from chengxin.store.layout import Layout
 
+#: With fewer rows known for each row of a batch, all are read from their files: looking each up would cost more.
+WORTH = 2.0
 SUBJECTS = Schema(
     {
         "subject_id": "BIGINT",
@@ -79,6 +87,26 @@ class Registry:
     def rows(self) -> int:
         """Return how many rows registered something, counted without opening a file."""
         return sum(a.accepted for a in self.admissions if kinds()[a.kind].registers != "none")
+
+    def outnumbers(self, rows: int) -> bool:
+        """Tell whether a batch of so many rows can touch but a part of it, so that looking each up costs less."""
+        return self.rows() > WORTH * rows
+
+    def identifiers_of(self, parts: Sequence[Path], work: Path) -> list[Path]:
+        """Return files with all identifiers, or where these standard rows are few, one below `work` with their USCCs.
+
+        Of the latter only those that a subject bears are in it.
+        """
+        if not self.outnumbers(sum(pq.read_metadata(part).num_rows for part in parts)):
+            return self.files("identifiers")
+        given = [pq.read_table(p, columns=["uscc"])["uscc"] for p in parts if "uscc" in pq.read_schema(p).names]
+        usccs = {uscc for column in given for uscc in column.drop_null().unique().to_pylist()}
+        with caught_up(self.layout, self.admissions) as state:
+            known = lookups.known(state, "uscc", usccs)
+        rows = {"identifier_type": pa.repeat("uscc", len(known)), "identifier_value": pa.array(known, pa.string())}
+        path = work / "identifiers.parquet"
+        pq.write_table(pa.table(rows), path)
+        return [path]
 
     def of(self, dataset: str) -> "Registry":
         """Return what one data set has added. It adds again what others had added: each can be taken away alone."""

@@ -29,6 +29,7 @@ from chengxin.quality.verdict import Answering
 from chengxin.records import answers, journal
 from chengxin.records.relink import link_batch
 from chengxin.store import atomic, lock
+from chengxin.store.scratch import scratch
 
 log = logging.getLogger(__name__)
 HISTORY = 12
@@ -125,11 +126,12 @@ def validate(home: Home, contract: Contract, landed: Batch) -> Verdict:
         counts = _summary(standard)
         if counts is None:
             raise InvariantBroken(f"{landed.batch_id} 尚未标准化，不能校验")
-        with atomic.building(target) as folder:
+        parts = sorted(standard.glob("standard-*.parquet"))
+        with atomic.building(target) as folder, scratch(layout.work) as work:
             verdict = runner.run(
                 contract,
                 kind_of(contract),
-                sorted(standard.glob("standard-*.parquet")),
+                parts,
                 counts,
                 expectations=home.settings.expectations,
                 history=_history(home, contract, landed),
@@ -137,7 +139,7 @@ def validate(home: Home, contract: Contract, landed: Batch) -> Verdict:
                 memory_limit_mib=home.settings.memory_limit_mib,
                 threads=home.settings.workers,
                 today=landed.received_at.astimezone(SHANGHAI).date(),
-                registry=Registry(layout, journal.admissions(layout)).files("identifiers"),
+                registry=Registry(layout, journal.admissions(layout)).identifiers_of(parts, work),
                 restates=landed.restates,
                 answering=lambda: _answering(home, contract, landed),
             )

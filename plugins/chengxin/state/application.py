@@ -48,7 +48,7 @@ SCHEMA = (
     "CREATE INDEX nears ON versions (dataset, near) WHERE near IS NOT NULL",
     "CREATE INDEX records_of ON versions (subject_id, dataset)",
     """CREATE TABLE reopened (dataset TEXT, record_id BLOB, adm_order INTEGER, part TEXT,
-        PRIMARY KEY (dataset, record_id, adm_order)) WITHOUT ROWID""",
+        PRIMARY KEY (dataset, record_id, adm_order, part)) WITHOUT ROWID""",
 )
 _VERSION = ("batch_order", "adm_order", "row_id", "version_at", "payload", "subject_id", "part")
 _REGISTERED = {
@@ -78,6 +78,7 @@ def _reopen(connection: sqlite3.Connection, folder: Path, admission: Admission) 
     found = _read(folder / "reopened.parquet")
     if found is None:
         return
+    found = found.select(["record_id", "part"]).group_by(["record_id", "part"]).aggregate([])
     records = _bytes(found["record_id"])
     order, dataset = admission.order, admission.dataset
     _insert(connection, "reopened", ([dataset] * len(records), records, [order] * len(records), plain(found["part"])))

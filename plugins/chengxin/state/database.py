@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission, as_json
 from chengxin.state import application
 from chengxin.state.application import SCHEMA
@@ -38,45 +39,48 @@ def caught_up(layout: Layout, admissions: Sequence[Admission]) -> Iterator[sqlit
 
 
 def _caught_up(path: Path, layout: Layout, admissions: Sequence[Admission]) -> sqlite3.Connection:
-    connection = _open(path)
-    try:
-        if _is_usable(connection, admissions):
-            _catch_up(connection, layout, admissions)
-            return connection
-        log.info("the state of %s is of another journal or format: it is built anew", layout.home)
-    except sqlite3.OperationalError:  # a full disk, a lock that nobody leaves: nothing that building anew would mend
-        connection.close()
-        raise
-    except sqlite3.DatabaseError:
-        log.warning("the state of %s is damaged: it is built anew", layout.home)
-    connection.close()
-    for file in path.parent.glob("state.db*"):
-        file.unlink(missing_ok=True)
-    connection = _open(path)
-    try:
-        _catch_up(connection, layout, admissions)
-    except BaseException:
-        connection.close()
-        raise
+    connection = _usable(path, layout, admissions)
+    if connection is None:
+        log.warning("the state of %s is damaged, or of another journal or format: it is built anew", layout.home)
+        for file in path.parent.glob("state.db*"):
+            file.unlink(missing_ok=True)
+        connection = _usable(path, layout, admissions)
+    if connection is None:
+        raise InvariantBroken(f"状态库 {path} 刚重建就已损坏；请检查磁盘，删除该文件后重试")
     return connection
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _usable(path: Path, layout: Layout, admissions: Sequence[Admission]) -> sqlite3.Connection | None:
+    """Open the database and let it catch up; None where it is damaged or not of this journal and format."""
     connection = sqlite3.connect(path, timeout=_SECONDS, isolation_level=None)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA mmap_size = {1 << 40}")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        with _writing(connection):
-            if not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
-                for statement in SCHEMA:
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {FORMAT}")
+        _set_up(connection)
+        if _fits(connection, admissions):
+            _catch_up(connection, layout, admissions)
+            return connection
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:  # a full disk, a lock that nobody leaves: no damage of the file
+            connection.close()
+            raise
     except BaseException:
         connection.close()
         raise
-    return connection
+    connection.close()
+    return None
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA mmap_size = {1 << 40}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+        return
+    with _writing(connection):
+        if not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+            for statement in SCHEMA:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 @contextmanager
@@ -90,7 +94,7 @@ def _writing(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _is_usable(connection: sqlite3.Connection, admissions: Sequence[Admission]) -> bool:
+def _fits(connection: sqlite3.Connection, admissions: Sequence[Admission]) -> bool:
     if connection.execute("PRAGMA user_version").fetchone() != (FORMAT,):
         return False
     applied, stamp = _applied(connection)

@@ -1,0 +1,126 @@
+"""The state is a function of journal and links folders, however it came about; deleting it changes nothing."""
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chengxin.records import journal
+from chengxin.state.database import caught_up
+from chengxin.store.layout import Layout
+from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
+
+TABLES = ("meta", "admissions", "subjects", "identifiers", "names", "versions", "reopened")
+BUILD = """
+import sys
+from pathlib import Path
+from chengxin.records import journal
+from chengxin.state.database import caught_up
+from chengxin.store.layout import Layout
+layout = Layout(Path(sys.argv[1]))
+with caught_up(layout, journal.admissions(layout)):
+    print("caught up", flush=True)
+"""
+
+
+def dump(layout: Layout) -> dict[str, list[tuple]]:
+    with caught_up(layout, journal.admissions(layout)) as state:
+        return {table: sorted(state.execute(f"SELECT * FROM {table}").fetchall(), key=repr) for table in TABLES}
+
+
+def grown(folder: Path) -> Office:
+    """A home of several batches: a registry that grows, penalties with repeats, corrections and waiting rows."""
+    office, chance = Office(folder), random.Random(7)
+    office.contract("reg", "registration", REGISTRATION)
+    office.contract("pen", "penalty", PENALTY)
+    office.deliver("reg", *(company(n) for n in range(1, 30)), day=0)
+    for day in range(1, 7):
+        rows = [penalty(chance.randint(1, 20), uscc=uscc(chance.randint(1, 40)), penalty_content=chance.choice("甲乙"))
+                for _ in range(5)]  # fmt: skip
+        office.deliver("pen", *rows, day=day)
+    office.deliver("reg", *(company(n) for n in range(28, 40)), day=7)
+    office.retry()
+    return office
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
+    return grown(tmp_path_factory.mktemp("state"))
+
+
+def test_a_state_that_grew_is_the_one_built_at_once(office: Office) -> None:
+    before = dump(office.layout)
+    assert len(before["identifiers"]) >= 39
+    assert {row[9] for row in before["versions"]} == {0, 1}, "stated and repeated versions"
+    shutil.rmtree(office.layout.state)
+    assert dump(office.layout) == before
+
+
+@pytest.mark.parametrize("harm", ["torn", "other", "older"])
+def test_a_state_that_cannot_be_used_is_built_anew(office: Office, harm: str) -> None:
+    before, path = dump(office.layout), office.layout.state / "state.db"
+    if harm == "torn":
+        path.write_bytes(b"\0" * 5000)
+    else:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("DELETE FROM versions")
+            what = "UPDATE meta SET stamp = 'of another home'" if harm == "other" else "PRAGMA user_version = 99"
+            connection.execute(what)
+            connection.commit()
+    assert dump(office.layout) == before
+
+
+def test_a_journal_that_was_set_back_is_followed(office: Office, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(office.settings.home, home)
+    layout = Layout(home)
+    whole = dump(layout)
+    newest = sorted(layout.journal.iterdir())[-1]
+    newest.unlink()
+    cut = dump(layout)
+    assert len(cut["admissions"]) == len(whole["admissions"]) - 1
+
+
+def test_a_killed_build_is_gone_on_with(office: Office, tmp_path: Path) -> None:
+    home, chance = tmp_path / "home", random.Random(11)
+    expected = dump(office.layout)
+    shutil.copytree(office.settings.home, home)
+    layout, killed = Layout(home), 0
+    for _ in range(6):
+        shutil.rmtree(layout.state, ignore_errors=True)
+        child = subprocess.Popen([sys.executable, "-c", BUILD, str(home)], stdout=subprocess.PIPE, env=os.environ)
+        until = time.monotonic() + 60
+        while not (layout.state / "state.db").exists() and time.monotonic() < until:
+            time.sleep(0.0005)
+        time.sleep(chance.random() * 0.03)
+        child.send_signal(signal.SIGKILL)
+        killed += child.wait() == -signal.SIGKILL and not (child.stdout.read() if child.stdout else b"")
+        assert dump(layout) == expected
+    assert killed, "no build was hit"
+
+
+def test_deleting_the_state_changes_no_links(tmp_path: Path) -> None:
+    def links(office: Office) -> dict[str, bytes]:
+        home = office.settings.home
+        return {str(p.relative_to(home)): p.read_bytes() for p in sorted(home.glob("batches/*/*/links-*/*.parquet"))}
+
+    kept, deleted = grown(tmp_path / "kept"), Office(tmp_path / "deleted")
+    for dataset, kind, names in (("reg", "registration", REGISTRATION), ("pen", "penalty", PENALTY)):
+        deleted.contract(dataset, kind, names)
+    for path in sorted((kept.folder / "sent").iterdir(), key=lambda p: p.stat().st_mtime):
+        shutil.rmtree(deleted.layout.state, ignore_errors=True)
+        deleted.ingest(path.name.split("-")[0], path)
+    shutil.rmtree(deleted.layout.state)
+    deleted.retry()
+    assert {n: b for n, b in links(deleted).items() if "linked" not in n} == {
+        n: b for n, b in links(kept).items() if "linked" not in n
+    }
+    assert links(deleted).keys() == links(kept).keys()

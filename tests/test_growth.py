@@ -28,6 +28,22 @@ try:
 finally:
     print(json.dumps(opened), file=sys.stderr)
 """
+# The same for the stages of one delivery.
+INGESTED = COUNTED.replace("from chengxin.cli import main\n", "").replace(
+    "    main()\n",
+    """
+    from pathlib import Path
+    from chengxin import pipeline
+    from chengxin.connectors.files.drop import file_delivery
+    from chengxin.contracts.loader import load
+    from chengxin.home import Home
+    here = Home.from_environment(home=sys.argv[2], contracts=sys.argv[4])
+    contract = load(Path(sys.argv[4])).contracts["pen"]
+    landed = pipeline.land(here, contract, file_delivery(here, contract, Path(sys.argv[5])))
+    opened.clear()
+    assert pipeline.ingest(here, contract, landed)["received"] == 2
+""",
+)
 BATCHES = 6
 
 
@@ -45,12 +61,12 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
     return office
 
 
-def opened(office: Office, *arguments: str) -> Counter[str]:
+def opened(office: Office, *arguments: str, code: str = COUNTED) -> Counter[str]:
     """Run a command in a process of its own; return how often it opened each file of the home."""
     words = ["--home", str(office.settings.home), "--contracts", str(office.settings.contracts), *arguments]
     inbox = {"CHENGXIN_INBOX": str(office.folder / "inbox")}
     done = subprocess.run(
-        [sys.executable, "-c", COUNTED, *words], capture_output=True, text=True, check=False, env=os.environ | inbox
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, env=os.environ | inbox
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return Counter(json.loads(done.stderr.splitlines()[-1]))
@@ -91,3 +107,12 @@ def test_an_answer_that_could_not_be_sent_is_tried_again(office: Office, tmp_pat
     [sent] = pipeline.answer(Home(settings, clock), contract)
     assert sent.sent
     assert pipeline.answer(Home(settings, clock), contract) == []
+
+
+def test_an_ingest_opens_of_other_batches_only_what_was_usual(office: Office) -> None:
+    path = office.write("pen", [penalty(900, uscc=uscc(3)), penalty(0, uscc=uscc(1))], day=20)
+    found = opened(office, str(path), code=INGESTED)
+    batch = {p.split("/")[2] for p in found if p.startswith("batches/pen/") and "/standard/" in p}
+    assert len(batch) == 1, batch
+    others = [p.split("/", 3)[3] for p in found if p.startswith("batches/") and p.split("/")[2] not in batch]
+    assert set(others) <= {"validation/facts.json"}, others

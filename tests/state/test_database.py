@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from chengxin.records import journal
 from chengxin.state.database import caught_up
 from chengxin.store.layout import Layout
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
@@ -22,17 +21,16 @@ TABLES = ("meta", "admissions", "subjects", "identifiers", "names", "versions", 
 BUILD = """
 import sys
 from pathlib import Path
-from chengxin.records import journal
 from chengxin.state.database import caught_up
 from chengxin.store.layout import Layout
 layout = Layout(Path(sys.argv[1]))
-with caught_up(layout, journal.admissions(layout)):
+with caught_up(layout):
     print("caught up", flush=True)
 """
 
 
 def dump(layout: Layout) -> dict[str, list[tuple]]:
-    with caught_up(layout, journal.admissions(layout)) as state:
+    with caught_up(layout) as state:
         return {table: sorted(state.execute(f"SELECT * FROM {table}").fetchall(), key=repr) for table in TABLES}
 
 

@@ -115,7 +115,7 @@ class Linking:
         limits = {"memory_limit_mib": self.memory_limit_mib, "threads": self.threads}
         with ExitStack() as stack:
             steps = stack.enter_context(session(self.layout.work, **limits))
-            state = stack.enter_context(caught_up(self.layout, self.registry.admissions)) if self._by_state else None
+            state = stack.enter_context(caught_up(self.layout)) if self._by_state else None
             self._open(steps, state)
             self._attach(steps, state)
             founded = self._link(steps)

@@ -101,7 +101,7 @@ class Registry:
             return self.files("identifiers")
         given = [pq.read_table(p, columns=["uscc"])["uscc"] for p in parts if "uscc" in pq.read_schema(p).names]
         usccs = {uscc for column in given for uscc in column.drop_null().unique().to_pylist()}
-        with caught_up(self.layout, self.admissions) as state:
+        with caught_up(self.layout) as state:
             known = lookups.known(state, "uscc", usccs)
         rows = {"identifier_type": pa.repeat("uscc", len(known)), "identifier_value": pa.array(known, pa.string())}
         path = work / "identifiers.parquet"

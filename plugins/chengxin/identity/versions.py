@@ -5,6 +5,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chengxin.engine.session import Session
@@ -78,6 +79,27 @@ def held_by_state(session: Session, state: Connection, dataset: str, digests: Se
         rows = f"SELECT {_FOUND}, false AS waiting, {digest} FROM held_before WHERE {digest} IS NOT NULL"
         session.view(Step(f"{digest}_before", ("held_before",), rows))
     return bool(found.num_rows)
+
+
+def versions_by_state(
+    session: Session, state: Connection, dataset: str, *, records: Sequence[str], orders: Sequence[int]
+) -> None:
+    """Leave `reopened`, `held` and held_linked as the files give them, but of these records only.
+
+    orders: the admissions that count; later ones may have been applied to the state.
+    """
+    session.rows("counting", pa.table({"adm_order": pa.array(orders, pa.int32())}))
+    session.rows("held_before", lookups.versions(state, dataset, records=records, reopened=True))
+    session.rows("reopened_ever", lookups.reopened(state, dataset))
+    for name, table, found in (
+        ("reopened", "reopened_ever", "*"),
+        ("held_versions", "held_before", f"{_FOUND}, duplicate"),
+    ):
+        sql = f"SELECT {found} FROM {table} WHERE adm_order IN (SELECT adm_order FROM counting)"
+        session.view(Step(name, (table, "counting"), sql))
+    held = f"SELECT * FROM held_versions c WHERE NOT {void('c')}"
+    session.view(Step("held", ("held_versions", "reopened"), held))
+    session.view(Step("held_linked", ("held_versions",), "SELECT * FROM held_versions WHERE row_id >= 0"))
 
 
 def create_gone(session: Session) -> None:

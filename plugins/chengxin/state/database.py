@@ -11,14 +11,16 @@ import hashlib
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from chengxin.errors import InvariantBroken
-from chengxin.facts import Admission, as_json
+from chengxin.facts import Admission
 from chengxin.state import application
 from chengxin.state.application import SCHEMA
+from chengxin.store import journal
 from chengxin.store.layout import Layout
 
 log = logging.getLogger(__name__)
@@ -27,36 +29,36 @@ _SECONDS = 600.0  # to wait for another process that catches up
 
 
 @contextmanager
-def caught_up(layout: Layout, admissions: Sequence[Admission]) -> Iterator[sqlite3.Connection]:
-    """Open the state of a home, with all of these admissions applied. admissions: the journal, from its beginning."""
+def caught_up(layout: Layout) -> Iterator[sqlite3.Connection]:
+    """Open the state of a home with every entry of its journal applied."""
     path = layout.state / "state.db"
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = _caught_up(path, layout, admissions)
+    connection = _caught_up(path, layout)
     try:
         yield connection
     finally:
         connection.close()
 
 
-def _caught_up(path: Path, layout: Layout, admissions: Sequence[Admission]) -> sqlite3.Connection:
-    connection = _usable(path, layout, admissions)
+def _caught_up(path: Path, layout: Layout) -> sqlite3.Connection:
+    connection = _usable(path, layout)
     if connection is None:
         log.warning("the state of %s is damaged, or of another journal or format: it is built anew", layout.home)
         for file in path.parent.glob("state.db*"):
             file.unlink(missing_ok=True)
-        connection = _usable(path, layout, admissions)
+        connection = _usable(path, layout)
     if connection is None:
         raise InvariantBroken(f"状态库 {path} 刚重建就已损坏；请检查磁盘，删除该文件后重试")
     return connection
 
 
-def _usable(path: Path, layout: Layout, admissions: Sequence[Admission]) -> sqlite3.Connection | None:
+def _usable(path: Path, layout: Layout) -> sqlite3.Connection | None:
     """Open the database and let it catch up; None where it is damaged or not of this journal and format."""
     connection = sqlite3.connect(path, timeout=_SECONDS, isolation_level=None)
     try:
         _set_up(connection)
-        if _fits(connection, admissions):
-            _catch_up(connection, layout, admissions)
+        if _fits(connection, layout):
+            _catch_up(connection, layout)
             return connection
     except sqlite3.DatabaseError as error:
         if type(error) is not sqlite3.DatabaseError:  # a full disk, a lock that nobody leaves: no damage of the file
@@ -94,24 +96,26 @@ def _writing(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _fits(connection: sqlite3.Connection, admissions: Sequence[Admission]) -> bool:
+def _fits(connection: sqlite3.Connection, layout: Layout) -> bool:
     if connection.execute("PRAGMA user_version").fetchone() != (FORMAT,):
         return False
     applied, stamp = _applied(connection)
-    return applied < 0 or (applied < len(admissions) and stamp == stamp_of(admissions[applied]))
+    with suppress(FileNotFoundError):
+        return applied < 0 or stamp == _stamp(journal.entry(layout.journal, applied))
+    return False
 
 
-def _catch_up(connection: sqlite3.Connection, layout: Layout, admissions: Sequence[Admission]) -> None:
-    """Apply what is missing, each admission in a transaction of its own. Done by two at once, it is done once."""
+def _catch_up(connection: sqlite3.Connection, layout: Layout) -> None:
+    """Apply what is missing, each entry in a transaction of its own. Done by two at once, it is done once."""
     applied = _applied(connection)[0]
-    while applied + 1 < len(admissions):
+    for number in journal.numbers(layout.journal):
+        if number <= applied:
+            continue
+        entry = journal.entry(layout.journal, number)
         with _writing(connection):
-            applied = _applied(connection)[0]
-            if applied + 1 < len(admissions):
-                applied += 1
-                application.apply(connection, layout, admissions[applied])
-                values = (applied, stamp_of(admissions[applied]))
-                connection.execute("UPDATE meta SET applied = ?, stamp = ?", values)
+            if _applied(connection)[0] == number - 1:
+                application.apply(connection, layout, Admission.from_json(entry))
+                connection.execute("UPDATE meta SET applied = ?, stamp = ?", (number, _stamp(entry)))
 
 
 def _applied(connection: sqlite3.Connection) -> tuple[int, str]:
@@ -119,6 +123,6 @@ def _applied(connection: sqlite3.Connection) -> tuple[int, str]:
     return int(applied), str(stamp)
 
 
-def stamp_of(admission: Admission) -> str:
+def _stamp(entry: dict[str, Any]) -> str:
     """Return by what an entry of the journal is known again."""
-    return hashlib.sha256(json.dumps(as_json(admission), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()

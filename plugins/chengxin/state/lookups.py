@@ -115,13 +115,14 @@ def versions(
     dataset: str,
     *,
     records: Iterable[str],
-    twins: Iterable[int],
-    nears: Iterable[int],
-    subjects: Iterable[int],
+    twins: Iterable[int] = (),
+    nears: Iterable[int] = (),
+    subjects: Iterable[int] = (),
+    reopened: bool = False,
 ) -> pa.Table:
-    """Return every standing version of a data set's records: these, with these digests, or of these subjects.
+    """Return every version of a data set's records: these, with these digests, or of these subjects.
 
-    twins, nears: as unsigned 64-bit numbers.
+    twins, nears: as unsigned 64-bit numbers. reopened: those, too, that a judgement has reopened since.
     """
     _ask(connection, "asked_records", "BLOB", map(bytes.fromhex, records))
     for table, column, values in (
@@ -142,8 +143,9 @@ def versions(
         """SELECT lower(hex(record_id)), payload, version_at, batch_order, adm_order, row_id, subject_id, part,
                 cause = 1, twin, near
             FROM asked_records q CROSS JOIN versions x ON x.dataset = ? AND x.record_id = q.value
-            WHERE x.known_to IS NULL""",
+            WHERE x.known_to IS NULL OR ?""",
         dataset,
+        reopened,
     )
 
 

@@ -19,8 +19,10 @@ from chengxin.engine.step import Schema, Step, union
 from chengxin.facts import Admission
 from chengxin.identity.held_links import link_files
 from chengxin.identity.record_keys import VERSION_ORDER
+from chengxin.identity.registry import WORTH
 from chengxin.identity.reopened_links import REOPENED, void
-from chengxin.identity.versions import DUPLICATES, WITHDRAWN, held_by_files
+from chengxin.identity.versions import DUPLICATES, WITHDRAWN, held_by_files, versions_by_state
+from chengxin.state.database import caught_up
 from chengxin.store.layout import Layout
 
 _ORDER = f"({VERSION_ORDER})"
@@ -126,12 +128,19 @@ def weigh(session: Session, layout: Layout, mine: Sequence[Admission]) -> None:
 
     Leaves `versions` and `decided` (record_id, adm_order, row_id, gone, part, subject_id): what holds now.
     """
-    session.files("reopened", link_files(layout, mine, "reopened"), REOPENED)
-    held_by_files(session, partial(link_files, layout, mine))
+    records = [record for (record,) in session.fetch(_ASKED)]
+    if sum(a.accepted for a in mine) > WORTH * len(records):
+        with caught_up(layout) as state:
+            orders = [a.order for a in mine]
+            versions_by_state(session, state, mine[0].dataset, records=records, orders=orders)
+    else:
+        session.files("reopened", link_files(layout, mine, "reopened"), REOPENED)
+        held_by_files(session, partial(link_files, layout, mine))
     for step in _WEIGH:
         session.leave(step)
 
 
+_ASKED = Step("asked_records", ("disputed",), "SELECT DISTINCT record_id FROM disputed")
 _WEIGH = (
     Step(
         "versions",

@@ -1,8 +1,10 @@
 """What the stages hand to each other: frozen, small, JSON-able. Rows travel as files, never through these."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal, Self
+
+from chengxin.clock import SHANGHAI
 
 DeliveryMode = Literal["full", "incremental"]
 VerdictStatus = Literal["accept", "warn", "hold"]
@@ -56,6 +58,11 @@ class Batch:
     files: tuple[LandedFile, ...]
     restates: str | None = None
     corrects: TableFormat | None = None
+
+    @property
+    def is_dated_ahead(self) -> bool:
+        """Whether it counts as of a day (Shanghai) that had not come yet when it was received."""
+        return self.as_of.astimezone(SHANGHAI).date() > self.received_at.astimezone(SHANGHAI).date()
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -209,6 +216,7 @@ class Admission:
 
     revision: 0 at admission, then one more each time waiting rows found their subject.
     order: the place of the admission among all admissions of the home; later wins where times tie.
+    known_from: the instant of it (ISO 8601, UTC), never before that of the admission before.
     withdrawn: records that this delivery withdrew: a full one no longer holds them, or its row said so.
     received_at, as_of: of the batch, ISO 8601.
     department ... files: what publishing needs to know of the batch, as it was on admission; files by file number, the
@@ -220,6 +228,7 @@ class Admission:
     batch_id: str
     revision: int
     order: int
+    known_from: str
     received: int
     accepted: int
     quarantined: int
@@ -242,7 +251,8 @@ class Admission:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Rebuild from `as_json`."""
-        return cls(**{**data, "files": tuple(data["files"]), "released": _release(data.get("released"))})
+        known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        return cls(**{**known, "files": tuple(data["files"]), "released": _release(data.get("released"))})
 
     @property
     def counts(self) -> Counts:

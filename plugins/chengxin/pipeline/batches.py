@@ -59,6 +59,7 @@ def given(home: Home, contract: Contract, path: str) -> Delivery:
 def land(home: Home, contract: Contract, delivery: Delivery) -> Batch:
     """Fetch a delivery; the same bytes twice are the same batch. Raises ContractError for an unfinished contract."""
     refuse_unfinished(contract)
+    journal.check(home.layout)
     return landing.land(home, contract, delivery, lambda path: recognised(path, contract))
 
 
@@ -93,6 +94,7 @@ def standardise(home: Home, contract: Contract, landed: Batch) -> StandardBatch:
     An admitted batch stays as it was admitted, whatever its contract says now: its links refer to these rows.
     """
     layout = home.layout
+    journal.check(layout)
     contract = contract_for(contract, landed)
     target = layout.standard(contract.id, landed.batch_id)
     with lock.held(layout, f"dataset-{contract.id}"):
@@ -204,6 +206,7 @@ def admit(home: Home, contract: Contract, landed: Batch) -> Admission | None:
             batch_id=landed.batch_id,
             revision=-1,
             order=-1,
+            known_from="",
             received=counts.received,
             accepted=0,
             quarantined=counts.quarantined,

@@ -60,7 +60,7 @@ class Assembly:
     @property
     def last_order(self) -> int:
         """The newest admission that the previous snapshot holds; -1 = none."""
-        return int(self.previous.extra["last_order"]) if self.previous else -1
+        return self.previous.last_order if self.previous else -1
 
     def run(self) -> Draft:
         """Write the changed files below `folder` and return all tables, changed and kept."""

@@ -4,8 +4,6 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from chengxin.clock import SHANGHAI
-
 DeliveryMode = Literal["full", "incremental"]
 VerdictStatus = Literal["accept", "warn", "hold"]
 TableFormat = Literal["csv", "tsv", "xlsx", "xls"]
@@ -46,6 +44,7 @@ class Batch:
     the versions of its data set, and nothing else: the period in its name, else when the source offered it.
     restates: the batch with the same bytes that a full list may be a mere copy of, where another one came in between.
     corrects: the format of our table of refused rows, where a department mended one and sent it back.
+    is_ahead: it counts as of a day (Shanghai) that had not come yet when it was received.
     """
 
     dataset: str
@@ -58,11 +57,7 @@ class Batch:
     files: tuple[LandedFile, ...]
     restates: str | None = None
     corrects: TableFormat | None = None
-
-    @property
-    def is_dated_ahead(self) -> bool:
-        """Whether it counts as of a day (Shanghai) that had not come yet when it was received."""
-        return self.as_of.astimezone(SHANGHAI).date() > self.received_at.astimezone(SHANGHAI).date()
+    is_ahead: bool = False
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -95,7 +90,7 @@ class StandardBatch:
     stated: where another number of records is stated than was read. unfinished: what the file says beside its rows that
     makes it no whole list (hasMore=true). unseen, merged: rows of workbooks that are hidden or struck through, and rows
     that were read with what stands in a merged cell above, in words. sums: the one line of a file that adds its
-    amounts up, by file.
+    amounts up, by file. seals: sha256 of the files written, by name.
     """
 
     dataset: str
@@ -112,6 +107,7 @@ class StandardBatch:
     unseen: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     sums: dict[str, str] = field(default_factory=dict)
+    seals: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("sources", "unfinished", "unseen", "merged"):
@@ -222,6 +218,7 @@ class Admission:
     department ... files: what publishing needs to know of the batch, as it was on admission; files by file number, the
         members of an archive each.
     released: who let a held batch in, and why; None = it was not held. route: the group of routes its records are of.
+    seals: sha256 of the batch's files, by name below its folder; see records.seals.
     """
 
     dataset: str
@@ -247,6 +244,7 @@ class Admission:
     versions: dict[str, str]
     released: Release | None = None
     route: str | None = None
+    seals: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

@@ -26,7 +26,7 @@ from chengxin.pipeline.failures import guarded
 from chengxin.pipeline.versions import VERSIONS_BY, validation_digest, versions_of
 from chengxin.quality import report, runner
 from chengxin.quality.verdict import Answering
-from chengxin.records import answers, journal
+from chengxin.records import answers, journal, seals
 from chengxin.records.relink import link_batch
 from chengxin.store import atomic, lock
 
@@ -141,6 +141,7 @@ def validate(home: Home, contract: Contract, landed: Batch) -> Verdict:
                 today=landed.received_at.astimezone(SHANGHAI).date(),
                 registry=Registry(layout, journal.admissions(layout)).files("identifiers"),
                 restates=landed.restates,
+                ahead=landed.as_of.astimezone(SHANGHAI).date() if landed.is_ahead else None,
                 answering=lambda: _answering(home, contract, landed),
             )
             atomic.write_json(folder / "made_under.json", {"digest": validation_digest(home, contract)})
@@ -194,8 +195,8 @@ def admit(home: Home, contract: Contract, landed: Batch) -> Admission | None:
         done = _admitted(home, contract, landed)
         if done:
             return done
-        verdict = verdict_of(home, contract, landed)
-        counts = _summary(layout.standard(contract.id, landed.batch_id))
+        verdict, standard = verdict_of(home, contract, landed), layout.standard(contract.id, landed.batch_id)
+        counts = _summary(standard)
         if verdict is None or counts is None:
             raise InvariantBroken(f"{landed.batch_id} 尚未校验，不能入库")
         if verdict.status == "hold":
@@ -225,6 +226,8 @@ def admit(home: Home, contract: Contract, landed: Batch) -> Admission | None:
             versions=versions_of(home, contract),
             released=verdict.released,
             route=_route(contract, everything),
+            seals=seals.of_files([standard / "summary.json"])
+            | {f"{standard.name}/{name}": digest for name, digest in counts.seals.items()},
         )
         _same_versions(contract, before, everything)
         return link_batch(home, contract, landed, before, everything)

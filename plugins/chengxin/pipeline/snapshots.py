@@ -24,7 +24,7 @@ from chengxin.publishing import catalogue, commit, reconciliation
 from chengxin.publishing.assembly.assembly import Assembly, Draft
 from chengxin.publishing.open_tier import derivation, key
 from chengxin.quality import runner
-from chengxin.records import journal
+from chengxin.records import journal, seals
 from chengxin.records.relink import Settling
 from chengxin.store import lock
 from chengxin.store.manifest import Manifest
@@ -112,7 +112,9 @@ def _publish_government(
         return base, False
     limits = {"memory_limit_mib": home.settings.memory_limit_mib, "threads": home.settings.workers}
     last = base.last_order if base else -1
-    reconciliation.check_batches(layout, [a for a in journal.latest(everything).values() if a.order > last], **limits)
+    fresh = [a for a in journal.latest(everything).values() if a.order > last]
+    seals.check(layout, fresh, seals.STANDARD, seals.QUARANTINE, seals.LINKS, seals.VERDICT)
+    reconciliation.check_batches(layout, fresh, **limits)
     draft = Assembly(
         layout,
         contracts,

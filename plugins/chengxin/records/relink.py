@@ -24,7 +24,7 @@ from chengxin.identity.held_links import link_files
 from chengxin.identity.ledger import Judgement
 from chengxin.identity.registry import Registry
 from chengxin.model.kinds import kinds
-from chengxin.records import journal
+from chengxin.records import journal, seals
 from chengxin.records.findings import noted
 from chengxin.records.protected import Sparing
 from chengxin.records.superseded import Correcting
@@ -75,8 +75,13 @@ def link_batch(
         return None
     links = [layout.links(contract.id, landed.batch_id, r) for r in range(revision + 1)]
     before = noted(layout, contract, before, outcome, links, everything)
+    judged = layout.validation(contract.id, landed.batch_id)
+    sealed = seals.of_files([*sorted(target.iterdir()), judged / "verdict.json", judged / "facts.json"])
+    sealed |= {name: digest for name, digest in before.seals.items() if name.startswith("standard/")}
     known_from = max([home.clock.now().isoformat(), *(a.known_from for a in everything[-1:])])
-    admission = _account(replace(before, order=order, known_from=known_from), outcome, revision, judgements)
+    admission = _account(
+        replace(before, order=order, known_from=known_from, seals=sealed), outcome, revision, judgements
+    )
     if not admission.counts.adds_up():
         raise InvariantBroken(f"{landed.batch_id} 账目不平：{as_json(admission)}")
     journal.admit(layout, admission)

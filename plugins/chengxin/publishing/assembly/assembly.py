@@ -23,6 +23,7 @@ from chengxin.model.schema import kind_columns
 from chengxin.publishing.assembly import order, routes, rows, steps, subjects
 from chengxin.publishing.assembly.origins import Origins
 from chengxin.publishing.assembly.tables import CREDIT_RECORD, RECORD_SOURCE, RecordWriter, table_schema, titles
+from chengxin.records import seals
 from chengxin.store.columns import coded
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest, TableEntry
@@ -148,6 +149,7 @@ class Assembly:
         counts, sample = steps.sample_of_subjects(opened, self.layout, fresh, parts)
         for file in kept.values():
             counts[parts.index(file.part)] += file.rows
+        seals.check(self.layout, [*fresh, *restored], seals.STANDARD)
         windows = [rows.kept({p: f.part for p, f in kept.items()}, shape, origins, steps.displaced(opened))]
         for a in (*fresh, *restored):
             linked = link_files(self.layout, [a], "linked")

@@ -20,6 +20,7 @@ from chengxin.identity.held_links import link_files
 from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.identity.reopened_links import REOPENED, void
 from chengxin.identity.versions import DUPLICATES, WITHDRAWN, create_held
+from chengxin.records import seals
 from chengxin.store.layout import Layout
 
 _ORDER = f"({VERSION_ORDER})"
@@ -86,6 +87,7 @@ def _decide_dataset(
     values: dict[str, int | str],
 ) -> None:
     session, n = decision.session, values["n"]
+    seals.check(layout, mine, seals.LINKS)
     # Linking noted which records have more than one version; all others need no decision.
     session.files("noted_disputed", link_files(layout, fresh, "disputed"), _DISPUTED)
     session.files("noted_withdrawn", link_files(layout, fresh, "withdrawn"), WITHDRAWN)

@@ -13,9 +13,10 @@ ChengxinError              root; carries a Chinese sentence for the operator
 ├── WorkerDied             cleaning: a worker process was ended from outside, mostly for want of memory; try again
 ├── CommitConflict         publishing.commit, store: somebody else moved the pointer or took the place; try again
 ├── CommitUnknown          publishing.commit, store.remote: the outcome of a commit is not known; look first
-├── HomeOutdated           records.journal: the home was made in another format; make it anew
+├── HomeOutdated           store.journal, records.journal: the home was made in another format; make it anew
 ├── SnapshotDamaged        publishing.reader, publishing.commit: no readable snapshot is left, or a named one is damaged
 └── InvariantBroken        anywhere: a sum that must hold does not; a bug, so stop
+    └── HomeDamaged        store.journal, records.journal: the journal is not what it was; restore the home
 """
 
 import errno
@@ -100,11 +101,15 @@ class SnapshotDamaged(ChengxinError):
 
 
 class HomeOutdated(ChengxinError):
-    """Raised by records.journal when the home's admissions are of another format. Ingest anew into another home."""
+    """Raised by store.journal and records.journal when the home is of another format. Ingest anew into another."""
 
 
 class InvariantBroken(ChengxinError):
     """Raised anywhere when an accounting sum or another invariant fails. A bug: stop, publish nothing."""
+
+
+class HomeDamaged(InvariantBroken):
+    """Raised by store.journal and records.journal where the journal is not what it was. Restore a newer copy."""
 
 
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -145,7 +150,7 @@ def _says(error: BaseException, codes: tuple[int, ...]) -> bool:
 
 def of_home(error: BaseException) -> bool:
     """Tell whether this is trouble of the whole home, with which no other batch would fare better."""
-    if isinstance(error, StoreUnavailable | CommitUnknown) or no_room(error) or _says(error, _BROKEN):
+    if isinstance(error, StoreUnavailable | CommitUnknown | HomeDamaged) or no_room(error) or _says(error, _BROKEN):
         return True
     return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 

@@ -1,6 +1,6 @@
 """What the stages hand to each other: frozen, small, JSON-able. Rows travel as files, never through these."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal, Self
 
@@ -44,6 +44,7 @@ class Batch:
     the versions of its data set, and nothing else: the period in its name, else when the source offered it.
     restates: the batch with the same bytes that a full list may be a mere copy of, where another one came in between.
     corrects: the format of our table of refused rows, where a department mended one and sent it back.
+    is_ahead: it counts as of a day (Shanghai) that had not come yet when it was received.
     """
 
     dataset: str
@@ -56,6 +57,7 @@ class Batch:
     files: tuple[LandedFile, ...]
     restates: str | None = None
     corrects: TableFormat | None = None
+    is_ahead: bool = False
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -88,7 +90,7 @@ class StandardBatch:
     stated: where another number of records is stated than was read. unfinished: what the file says beside its rows that
     makes it no whole list (hasMore=true). unseen, merged: rows of workbooks that are hidden or struck through, and rows
     that were read with what stands in a merged cell above, in words. sums: the one line of a file that adds its
-    amounts up, by file.
+    amounts up, by file. seals: sha256 of the files written, by name.
     """
 
     dataset: str
@@ -105,6 +107,7 @@ class StandardBatch:
     unseen: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     sums: dict[str, str] = field(default_factory=dict)
+    seals: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("sources", "unfinished", "unseen", "merged"):
@@ -209,17 +212,20 @@ class Admission:
 
     revision: 0 at admission, then one more each time waiting rows found their subject.
     order: the place of the admission among all admissions of the home; later wins where times tie.
+    known_from: the instant of it (ISO 8601, UTC), never before that of the admission before.
     withdrawn: records that this delivery withdrew: a full one no longer holds them, or its row said so.
     received_at, as_of: of the batch, ISO 8601.
     department ... files: what publishing needs to know of the batch, as it was on admission; files by file number, the
         members of an archive each.
     released: who let a held batch in, and why; None = it was not held. route: the group of routes its records are of.
+    seals: sha256 of the batch's files, by name below its folder; see state.seals.
     """
 
     dataset: str
     batch_id: str
     revision: int
     order: int
+    known_from: str
     received: int
     accepted: int
     quarantined: int
@@ -238,11 +244,13 @@ class Admission:
     versions: dict[str, str]
     released: Release | None = None
     route: str | None = None
+    seals: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Rebuild from `as_json`."""
-        return cls(**{**data, "files": tuple(data["files"]), "released": _release(data.get("released"))})
+        known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        return cls(**{**known, "files": tuple(data["files"]), "released": _release(data.get("released"))})
 
     @property
     def counts(self) -> Counts:

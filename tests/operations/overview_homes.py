@@ -134,10 +134,11 @@ def batch(home: Path, name: str, n: int, at: datetime, chance: random.Random, or
         verdict = {"dataset": name, "batch_id": batch_id, "status": "hold", "findings": [finding], "digest": "x"}
         (folder / "verdict.json").write_text(json.dumps(verdict))
         return 0
-    entry = {"dataset": name, "batch_id": batch_id, "revision": 0, "order": order, "received": received,
-        "accepted": received - bad - unlinked, "quarantined": bad, "duplicate": 0, "unlinked": unlinked, "withdrawn": 0,
-        "new_subjects": 0, "verdict": "accept", "department": "x", "kind": "penalty", "mode": "incremental",
-        "share": "无条件", "received_at": at.isoformat(), "as_of": at.isoformat(), "files": [f"{at:%Y%m%d}.csv"],
+    entry = {"dataset": name, "batch_id": batch_id, "revision": 0, "order": order, "known_from": at.isoformat(),
+        "received": received, "accepted": received - bad - unlinked, "quarantined": bad, "duplicate": 0,
+        "unlinked": unlinked, "withdrawn": 0, "new_subjects": 0, "verdict": "accept", "department": "x",
+        "kind": "penalty", "mode": "incremental", "share": "无条件",
+        "received_at": at.isoformat(), "as_of": at.isoformat(), "files": [f"{at:%Y%m%d}.csv"],
         "versions": {}}  # fmt: skip
     (home / "admissions" / f"{order:08d}.json").write_text(json.dumps(entry))
     return 1
@@ -169,7 +170,7 @@ def _snapshot(home: Path, n: int, count: int, order: int) -> None:
     }
     body = {"snapshot_id": name, "sequence": n + 1, "previous": None, "created_at": at.isoformat(), "reason": "示例",
         "as_of": at.date().isoformat(), "tables": tables, "sources": {}, "versions": {"library": "0"},
-        "extra": {"last_order": order * n // count}}  # fmt: skip
+        "extra": {}, "journal": {"order": order * n // count, "digest": "0" * 64}}  # fmt: skip
     folder = home / "published" / "government" / "snapshots" / name
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(json.dumps(body))

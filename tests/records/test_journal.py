@@ -1,7 +1,9 @@
 """The journal as processes read it: each entry once, and never one that another process or another home replaced."""
 
+import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,13 @@ from pipeline_runs import LIST_COLUMNS, contract, told, words
 
 from chengxin import pipeline
 from chengxin.clock import Clock
-from chengxin.errors import HomeOutdated, InvariantBroken
+from chengxin.connectors.files.drop import file_delivery
+from chengxin.errors import HomeDamaged, HomeOutdated, InvariantBroken
+from chengxin.facts import Batch
 from chengxin.home import Home
 from chengxin.identity import digests
 from chengxin.records import journal
+from chengxin.store import journal as numbered
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 
 
@@ -37,10 +42,15 @@ def rewrite(path: Path, **versions: str | None) -> None:
     path.write_text(json.dumps(body))
 
 
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def test_what_another_process_admits_is_seen(office: Office) -> None:
     before = journal.admissions(office.layout)
     body = json.loads(entry(office, 1).read_text())
-    entry(office, 2).write_text(json.dumps(body | {"order": 2, "revision": 1}))
+    more = {"order": 2, "revision": 1, "previous": digest(entry(office, 1))}
+    entry(office, 2).write_text(json.dumps(body | more))
     assert [a.revision for a in journal.admissions(office.layout)] == [0, 0, 1]
     assert journal.admissions(office.layout)[:2] == before
     assert journal.account(office.layout, "pen", body["batch_id"]) == journal.admissions(office.layout)[2]
@@ -65,6 +75,86 @@ def test_another_home_in_the_same_place_is_read_anew(office: Office, tmp_path: P
     assert [a.accepted for a in journal.admissions(office.layout)] == [2, 1]
 
 
+def test_each_entry_names_the_one_before_and_its_instant(office: Office) -> None:
+    office.deliver("pen", penalty(3, uscc=uscc(1)), day=0.5)
+    bodies = [json.loads(entry(office, n).read_text()) for n in range(3)]
+    assert [b["previous"] for b in bodies] == ["", digest(entry(office, 0)), digest(entry(office, 1))]
+    known = ["2026-03-02T02:00:00+00:00", "2026-03-03T02:00:00+00:00"]
+    assert [b["known_from"] for b in bodies] == [*known, known[-1]], "a clock that goes back makes no admission earlier"
+    assert [h.order for h, _ in numbered.since(office.layout.journal, journal.head(office.layout, 0))] == [1, 2]
+    assert journal.head(office.layout).digest == digest(entry(office, 2))
+
+
+def test_an_entry_that_was_altered_or_comes_from_elsewhere_is_refused(office: Office) -> None:
+    text = entry(office, 0).read_text()
+    entry(office, 0).unlink()
+    entry(office, 0).write_text(text.replace('"accepted": 1', '"accepted": 2'))
+    for command in ("run", "publish", "verify"):
+        done = told(command_of(office, command))
+        assert done.returncode == 1 and "第 1 条与前一条不相承接" in done.stderr + done.stdout, done
+
+
+def stages(office: Office, landed: Batch) -> list[Callable[[], object]]:
+    """Return every stage that writes, ready to be run."""
+    contract, home = office.contracts["pen"], Home(office.settings, Clock(START))
+    sent = office.write("pen", [penalty(4, uscc=uscc(1))], day=4)
+    return [
+        lambda: pipeline.discover(home, contract),
+        lambda: pipeline.land(home, contract, file_delivery(home, contract, sent)),
+        lambda: pipeline.pending(home, contract),
+        lambda: pipeline.standardise(home, contract, landed),
+        lambda: pipeline.validate(home, contract, landed),
+        lambda: pipeline.admit(home, contract, landed),
+        lambda: pipeline.release(home, contract, landed, "已核实", "某某"),
+        lambda: pipeline.retry_waiting(home, office.contracts),
+        lambda: pipeline.publish(home, office.contracts),
+        lambda: pipeline.review(home, office.contracts),
+        lambda: pipeline.answer(home, contract),
+        lambda: pipeline.close(home, contract, landed, ["2"], by="某某", reason="已核实"),
+        lambda: pipeline.replay(home, contract),
+        lambda: pipeline.tidy(home),
+    ]
+
+
+def older_copy(office: Office, how: str) -> None:
+    """Bring back admissions/ as it was before the last batch came; `how`: or go on from there with other batches."""
+    kept = office.folder / "kept"
+    shutil.copytree(office.layout.journal, kept)
+    office.deliver("pen", penalty(3, uscc=uscc(1)), day=2)
+    office.publish(3)
+    shutil.rmtree(office.layout.journal)
+    shutil.copytree(kept, office.layout.journal)
+    if how == "other":
+        body = json.loads(entry(office, 1).read_text())
+        entry(office, 2).write_text(json.dumps(body | {"order": 2, "previous": digest(entry(office, 1))}))
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [("shorter", "只到第 1 条，而已发布的快照依据到第 2 条"), ("other", "第 2 条不是已发布的快照所依据")],
+)
+def test_an_older_copy_of_the_journal_stops_every_writing_stage(office: Office, how: str, words: str) -> None:
+    landed = pipeline.batch(Home(office.settings), "pen", office.account("pen").batch_id)
+    older_copy(office, how)
+    todo = stages(office, landed)
+    before = {p: p.read_bytes() for p in office.settings.home.rglob("*") if p.is_file() and "locks" not in p.parts}
+    for stage in todo:
+        with pytest.raises(HomeDamaged, match=words):
+            stage()
+    for command in (["run"], ["ingest", "pen", "--file", str(office.folder / "sent" / "pen-004.csv")], ["verify"]):
+        done = told(command_of(office, *command))
+        assert done.returncode == 1 and words in done.stderr + done.stdout, (command, done)
+        assert "请用较新的备份恢复整个数据目录" in done.stderr + done.stdout
+        assert "Traceback" not in done.stderr and done.stderr.count("错误：") <= 1, (command, done.stderr)
+    after = {p: p.read_bytes() for p in office.settings.home.rglob("*") if p.is_file() and "locks" not in p.parts}
+    assert {str(p) for p in after.keys() ^ before.keys() if "alerts" not in p.parts} == set()
+    assert all(after[p] == data for p, data in before.items() if "alerts" not in p.parts)
+
+
+def command_of(office: Office, *arguments: str) -> list[str]:
+    return words(office.settings.home, office.settings.contracts, *arguments)
+
+
 def test_a_gap_and_a_damaged_entry_are_told_even_after_reading(office: Office) -> None:
     journal.admissions(office.layout)
     text = entry(office, 1).read_text()
@@ -80,28 +170,25 @@ def test_a_gap_and_a_damaged_entry_are_told_even_after_reading(office: Office) -
         journal.admissions(office.layout)
 
 
+def test_a_home_without_a_chained_journal_is_refused(office: Office) -> None:
+    body = json.loads(entry(office, 1).read_text())
+    del body["previous"], body["format"], body["known_from"]
+    entry(office, 1).unlink()
+    entry(office, 1).write_text(json.dumps(body))
+    for stage in stages(office, pipeline.batch(Home(office.settings), "pen", body["batch_id"])):
+        with pytest.raises(HomeOutdated, match="日志格式 1，本版本为 2"):
+            stage()
+
+
 def test_each_admission_names_the_format_of_its_digests(office: Office) -> None:
     assert {a.versions["digests"] for a in journal.admissions(office.layout)} == {digests.VERSION} == {"2"}
 
 
 @pytest.mark.parametrize("version", [None, "1", "3"])
 def test_every_stage_refuses_digests_of_another_format(office: Office, version: str | None) -> None:
-    contract, settings, clock = office.contracts["pen"], office.settings, Clock(START)
-    landed = pipeline.batch(Home(settings), "pen", office.account("pen").batch_id)
+    landed = pipeline.batch(Home(office.settings), "pen", office.account("pen").batch_id)
     rewrite(entry(office, 1), digests=version)
-    for stage in (
-        lambda: pipeline.discover(Home(settings), contract),
-        lambda: pipeline.pending(Home(settings), contract),
-        lambda: pipeline.validate(Home(settings, clock), contract, landed),
-        lambda: pipeline.admit(Home(settings, clock), contract, landed),
-        lambda: pipeline.release(Home(settings, clock), contract, landed, "已核实", "某某"),
-        lambda: pipeline.retry_waiting(Home(settings, clock), office.contracts),
-        lambda: pipeline.publish(Home(settings, clock), office.contracts),
-        lambda: pipeline.review(Home(settings), office.contracts),
-        lambda: pipeline.answer(Home(settings, clock), contract),
-        lambda: pipeline.replay(Home(settings), contract),
-        lambda: pipeline.tidy(Home(settings)),
-    ):
+    for stage in stages(office, landed):
         with pytest.raises(HomeOutdated, match="摘要格式"):
             stage()
 

@@ -14,7 +14,7 @@ def admission(n: int) -> Admission:
     counts = dict.fromkeys(("received", "accepted", "quarantined", "duplicate", "unlinked", "withdrawn"), 0)
     return Admission(
         dataset="test_penalty", batch_id=f"test_penalty-{n}", revision=0, order=n,
-        **counts, new_subjects=0, verdict="accept", department="430000-TEST",
+        known_from="2026-11-20T02:00:00+00:00", **counts, new_subjects=0, verdict="accept", department="430000-TEST",
         kind="penalty", mode="increment", share="无条件", received_at="2026-11-20T10:00:00+08:00",
         as_of="2026-11-20T10:00:00+08:00",
         files=(f"甲{n}.csv", f"乙{n}.csv"), versions={},

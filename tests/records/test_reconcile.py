@@ -20,7 +20,7 @@ from publishing.government_drafts import NOW, TODAY
 
 LIMITS = {"memory_limit_mib": 256, "threads": 1}
 ACCOUNT = Admission(
-    dataset="list", batch_id="list-20261120-aa", revision=0, order=0,
+    dataset="list", batch_id="list-20261120-aa", revision=0, order=0, known_from=NOW.isoformat(),
     received=10, accepted=4, quarantined=3, duplicate=2, unlinked=1, withdrawn=0,
     new_subjects=0, verdict="accept", department="T", kind="penalty", mode="incremental", share="无条件",
     received_at=NOW.isoformat(), as_of=NOW.isoformat(), files=("a.csv",), versions={},

@@ -70,7 +70,7 @@ def test_a_state_that_cannot_be_used_is_built_anew(office: Office, harm: str) ->
     else:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("DELETE FROM versions")
-            what = "UPDATE meta SET stamp = 'of another home'" if harm == "other" else "PRAGMA user_version = 99"
+            what = "UPDATE meta SET digest = 'of another home'" if harm == "other" else "PRAGMA user_version = 99"
             connection.execute(what)
             connection.commit()
     assert dump(office.layout) == before

@@ -57,8 +57,8 @@ class Task:
     target: Path
 
 
-#: Rows passed, rows quarantined, issues per 'level:rule', and what the file says of its rows outside them.
-Done = tuple[int, int, Counter[str], Told]
+#: Rows passed, rows quarantined, issues per 'level:rule', what the file says outside them, and seals of the parts.
+Done = tuple[int, int, Counter[str], Told, dict[str, str]]
 
 
 def standard_digest(contract: Contract) -> str:
@@ -94,7 +94,7 @@ def run(
                 digest=standard_digest(contract),
                 mismatch=str(error),
             )
-        _keep_schema(contract, folder)
+        summary = replace(summary, seals=summary.seals | _keep_schema(contract, folder))
         atomic.write_json(folder / "summary.json", as_json(summary))
     return summary
 
@@ -115,6 +115,7 @@ def _standardised(
 ) -> StandardBatch:
     tasks = list(_tasks(contract, batch, found, folder))
     rules: Counter[str] = Counter()
+    seals: dict[str, str] = {}
     passed = quarantined = 0
     records = [0] * len(found)
     table = contract.file.format in TABLES
@@ -122,6 +123,7 @@ def _standardised(
     for task, done in zip(tasks, _results(tasks, workers, sum(s.path.stat().st_size for s in found)), strict=True):
         passed, quarantined = passed + done[0], quarantined + done[1]
         rules.update(done[2])
+        seals |= done[4]
         records[task.file_no] += (
             done[0] + done[1] - (done[2]["error:row.not_a_record"] if table or contract.file.format == "fixed" else 0)
         )
@@ -150,6 +152,7 @@ def _standardised(
         unseen=tuple(text for says in told for text in says.unseen),
         merged=tuple(text for says in told for text in says.merged),
         sums={s.name: says.sums[0] for s, says in zip(found, told, strict=True) if len(says.sums) == 1},
+        seals=seals,
     )
 
 
@@ -199,6 +202,7 @@ def standardise_piece(task: Task) -> Done:
     mapper = Mapper(task.contract, today=task.today, salt=task.salt)
     passed = quarantined = 0
     rules: Counter[str] = Counter()
+    seals: dict[str, str] = {}
     told = Told()
     for n, chunk in enumerate(read(task.piece, task.contract.file)):
         piece = task.piece
@@ -209,11 +213,12 @@ def standardise_piece(task: Task) -> Done:
         made = {"standard": done.passed, "quarantine": done.quarantined, "issues": done.issues, "answers": done.answers}
         for kind, table in made.items():
             if table.num_rows:
-                write_part(table, task.target / f"{kind}-{stem}.parquet")
+                name = f"{kind}-{stem}.parquet"
+                seals[name] = write_part(table, task.target / name)
         passed, quarantined = passed + done.passed.num_rows, quarantined + done.quarantined.num_rows
         rules.update(_count_rules(done.issues))
         told += chunk.told + _of_lines(chunk.damaged, task.contract.file.format) + Told(amounts=done.amounts)
-    return passed, quarantined, rules, told
+    return passed, quarantined, rules, told, seals
 
 
 def _of_lines(damaged: Sequence[Damaged], form: str) -> Told:
@@ -225,21 +230,25 @@ def _of_lines(damaged: Sequence[Damaged], form: str) -> Told:
     return Told(torn=torn(notes))  # of fixed width the reader has read them
 
 
-def write_part(table: pa.Table, path: Path) -> None:
+def write_part(table: pa.Table, path: Path) -> str:
     """Write one part for our own later stages, which read it once or twice: the least work, in about the source's size.
+
+    Return its sha256.
 
     Codecs cost more than all kernels together, so texts that repeat get a dictionary, numbers of rows their
     differences, and the rest is stored as it is.
     """
-    pq.write_table(
-        table,
-        path,
-        compression="none",
-        use_dictionary=[name for name in table.column_names if _repeats(table[name])] or False,
-        column_encoding=dict.fromkeys(ROW_NUMBERS, "DELTA_BINARY_PACKED"),
-        write_statistics=["row_id"],
-        row_group_size=1 << 20,
-    )
+    with atomic.naming(path), atomic.HashedFile(path) as file:
+        pq.write_table(
+            table,
+            file,
+            compression="none",
+            use_dictionary=[name for name in table.column_names if _repeats(table[name])] or False,
+            column_encoding=dict.fromkeys(ROW_NUMBERS, "DELTA_BINARY_PACKED"),
+            write_statistics=["row_id"],
+            row_group_size=1 << 20,
+        )
+    return file.sha256()
 
 
 def _repeats(column: pa.ChunkedArray) -> bool:
@@ -256,12 +265,15 @@ def _count_rules(issues: pa.Table) -> Counter[str]:
     return Counter(dict(zip(keys, counted["count_all"].to_pylist(), strict=True)))
 
 
-def _keep_schema(contract: Contract, folder: Path) -> None:
-    """Leave an empty part where a table has no rows, so that readers always find its schema."""
+def _keep_schema(contract: Contract, folder: Path) -> dict[str, str]:
+    """Leave an empty part where a table has no rows, so that readers always find its schema; return their seals."""
+    seals: dict[str, str] = {}
     standard = Mapper(contract, today=date.min, salt="").schema()
     for kind, schema in (("standard", standard), ("quarantine", QUARANTINE), ("issues", ISSUES)):
         if not any(folder.glob(f"{kind}-*.parquet")):
-            write_part(schema.empty_table(), folder / f"{kind}-00000-000.parquet")
+            name = f"{kind}-00000-000.parquet"
+            seals[name] = write_part(schema.empty_table(), folder / name)
+    return seals
 
 
 def _count_rows(contract: Contract, found: Sequence[Source]) -> int:

@@ -23,6 +23,7 @@ from chengxin.publishing.verify import verify as verify_snapshot
 from chengxin.quality import suites
 from chengxin.records import closings, journal
 from chengxin.settings import Settings
+from chengxin.state import seals
 from chengxin.store import lock
 
 TIERS = ("government", "open")
@@ -110,9 +111,13 @@ def verify(home: Home, snapshot_id: str | None) -> dict[str, Any]:
         except DeliveryCorrupt as error:
             problems.append(str(error))
     try:
-        accounts = list(journal.latest(journal.admissions(layout)).values())
+        everything = journal.admissions(layout)
+        altered = seals.problems(layout, everything)
+        accounts = list(journal.latest(everything).values())
         limits = {"memory_limit_mib": home.settings.memory_limit_mib, "threads": home.settings.workers}
-        reconciliation.check_batches(layout, accounts, **limits)
+        problems += altered
+        if not altered:  # what was altered may not even be read
+            reconciliation.check_batches(layout, accounts, **limits)
         checked += 1
     except InvariantBroken as error:
         problems.append(str(error))

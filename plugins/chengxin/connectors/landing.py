@@ -71,6 +71,7 @@ def land(
     A pull from a live source whose whole state is delivered (mode full) is compared with the newest batch only: a
     source that returns to an earlier state says something new, a file that is sent again does not, but where it is a
     full list and another one came in between; where nothing tells which of the two it is, it is landed to be held.
+    What was dated in the future is no copy of what comes with an earlier date, and no pull is put after it.
     clock: says when we took it (received_at), and orders pulls from sources that have no time of their own.
     recognise: tells of a file whether it is our table of refused rows, mended (Batch.corrects): that is no whole list,
     and later than all that has landed.
@@ -211,14 +212,16 @@ def _as_batch(
     digest = payload_digest(files)
     mode = "incremental" if corrects else contract.delivery.mode
     full, live = mode == "full", bool(delivery.locator.get("live"))
-    lists = (b for b in _receipts(folder) if corrects or not b.corrects)
-    newest = max(lists, key=lambda b: b.as_of, default=None) if live or corrects else None
+    lists = [b for b in _receipts(folder) if corrects or not b.corrects] if live or corrects else []
+    newest = max(lists, key=lambda b: b.as_of, default=None)
     twin = newest if live and full else _with_digest(folder, digest)
     restated = full and not live and _restated(folder, delivery, digest)
-    if twin and payload_digest(twin.files) == digest and not restated:
+    redated = twin is not None and twin.is_ahead and delivery.offered_at < twin.as_of
+    if twin and payload_digest(twin.files) == digest and not (restated or redated):
         return twin
     restates = twin.batch_id if twin and restated == "perhaps" else None
     as_of = clock.now() if delivery.locator.get("undated") else delivery.offered_at
+    newest = max((b for b in lists if not b.is_ahead), key=lambda b: b.as_of, default=None)
     if newest and as_of <= newest.as_of:
         # Two pulls are in the order in which they were made, whatever the source's clock or watermark says; and what
         # is mended comes after what was wrong, whatever period that was of.
@@ -237,6 +240,8 @@ def _as_batch(
         files=files,
         restates=restates,
         corrects=corrects,
+        is_ahead=_day(as_of)
+        > _day(max(Clock().now(), clock.now())),  # where CHENGXIN_NOW fixes a day, it may be of that
     )
     locator = {k: v for k, v in delivery.locator.items() if k not in _PRIVATE}
     more = {"payload_sha256": digest, "locator": locator}
@@ -278,12 +283,16 @@ def _after_namesakes(folder: Path, delivery: Delivery, as_of: datetime) -> datet
     return max(earlier) + timedelta(microseconds=1) if earlier else as_of
 
 
+def _day(instant: datetime) -> date:
+    return instant.astimezone(SHANGHAI).date()
+
+
 def _batch_id(folder: Path, dataset: str, as_of: datetime, digest: str) -> str:
     """Return `<dataset>-<yyyymmdd>-<sha12>`, the day (in Shanghai) that it counts as of.
 
     A live source that comes back to an earlier state on the same day gets another hash: of the state and the instant.
     """
-    day = as_of.astimezone(SHANGHAI).strftime("%Y%m%d")
+    day = f"{_day(as_of):%Y%m%d}"
     batch_id = f"{dataset}-{day}-{digest[:12]}"
     if (folder / batch_id).exists():
         again = hashlib.sha256(f"{digest} {as_of.isoformat()}".encode()).hexdigest()

@@ -14,7 +14,7 @@ from chengxin.home import Home
 from chengxin.pipeline import at_home
 from chengxin.pipeline.batches import verdict_of
 from chengxin.pipeline.failures import guarded
-from chengxin.records import closings
+from chengxin.records import closings, journal
 from chengxin.records.closings import Asked
 
 
@@ -53,6 +53,7 @@ def close(
     held, or a replay.
     """
     layout = home.layout
+    journal.check(layout)
     if replayed(landed) is not None or not layout.links(contract.id, landed.batch_id, 0).is_dir():
         raise NotClosable(
             f"{landed.batch_id} 没有可以逐行办结的疑问数据：整批暂缓的请放行或请部门重报，重放的请在原批次办结"

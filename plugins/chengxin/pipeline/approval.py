@@ -81,7 +81,7 @@ def shown(everything: Sequence[Admission], approval: Approval | None, now: Manif
     """Return the admissions that the person was shown, and those that are published already."""
     if approval is None or approval.upto is None:
         return tuple(everything)
-    last = max(approval.upto, now.extra["last_order"] if now else -1)
+    last = max(approval.upto, now.last_order if now else -1)
     return tuple(a for a in everything if a.order <= last)
 
 
@@ -142,7 +142,7 @@ def approved(
     A publication is a statement about the journal up to a place: it ends before the first of them. What an approval
     left out lies before what readers have, so its data set stays out.
     """
-    last = now.extra["last_order"] if now else -1
+    last = now.last_order if now else -1
     behind = {a.dataset for a in waiting if a.order <= last}
     until = min((a.order for a in waiting if a.order > last), default=None)
     return tuple(a for a in everything if until is None or a.order < until), behind

@@ -28,6 +28,7 @@ from chengxin.quality import report, runner
 from chengxin.quality.verdict import Answering
 from chengxin.records import answers, journal
 from chengxin.records.relink import link_batch
+from chengxin.state import seals
 from chengxin.store import atomic, lock
 from chengxin.store.scratch import scratch
 
@@ -60,6 +61,7 @@ def given(home: Home, contract: Contract, path: str) -> Delivery:
 def land(home: Home, contract: Contract, delivery: Delivery) -> Batch:
     """Fetch a delivery; the same bytes twice are the same batch. Raises ContractError for an unfinished contract."""
     refuse_unfinished(contract)
+    journal.check(home.layout)
     return landing.land(home, contract, delivery, lambda path: recognised(path, contract))
 
 
@@ -94,6 +96,7 @@ def standardise(home: Home, contract: Contract, landed: Batch) -> StandardBatch:
     An admitted batch stays as it was admitted, whatever its contract says now: its links refer to these rows.
     """
     layout = home.layout
+    journal.check(layout)
     contract = contract_for(contract, landed)
     target = layout.standard(contract.id, landed.batch_id)
     with lock.held(layout, f"dataset-{contract.id}"):
@@ -141,6 +144,7 @@ def validate(home: Home, contract: Contract, landed: Batch) -> Verdict:
                 today=landed.received_at.astimezone(SHANGHAI).date(),
                 registry=Registry(layout, journal.admissions(layout)).identifiers_of(parts, work),
                 restates=landed.restates,
+                ahead=landed.as_of.astimezone(SHANGHAI).date() if landed.is_ahead else None,
                 answering=lambda: _answering(home, contract, landed),
             )
             atomic.write_json(folder / "made_under.json", {"digest": validation_digest(home, contract)})
@@ -194,8 +198,8 @@ def admit(home: Home, contract: Contract, landed: Batch) -> Admission | None:
         done = _admitted(home, contract, landed)
         if done:
             return done
-        verdict = verdict_of(home, contract, landed)
-        counts = _summary(layout.standard(contract.id, landed.batch_id))
+        verdict, standard = verdict_of(home, contract, landed), layout.standard(contract.id, landed.batch_id)
+        counts = _summary(standard)
         if verdict is None or counts is None:
             raise InvariantBroken(f"{landed.batch_id} 尚未校验，不能入库")
         if verdict.status == "hold":
@@ -206,6 +210,7 @@ def admit(home: Home, contract: Contract, landed: Batch) -> Admission | None:
             batch_id=landed.batch_id,
             revision=-1,
             order=-1,
+            known_from="",
             received=counts.received,
             accepted=0,
             quarantined=counts.quarantined,
@@ -224,6 +229,8 @@ def admit(home: Home, contract: Contract, landed: Batch) -> Admission | None:
             versions=versions_of(home, contract),
             released=verdict.released,
             route=_route(contract, everything),
+            seals=seals.of_files([standard / "summary.json"])
+            | {f"{standard.name}/{name}": digest for name, digest in counts.seals.items()},
         )
         _same_versions(contract, before, everything)
         return link_batch(home, contract, landed, before, everything)

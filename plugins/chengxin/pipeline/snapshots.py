@@ -26,6 +26,7 @@ from chengxin.publishing.open_tier import derivation, key
 from chengxin.quality import runner
 from chengxin.records import journal
 from chengxin.records.relink import Settling
+from chengxin.state import seals
 from chengxin.store import lock
 from chengxin.store.manifest import Manifest
 
@@ -108,11 +109,13 @@ def _publish_government(
         return now, False
     digest = _assembly_digest(sealed, contracts)
     base = now if now and now.extra["assembly"] == digest and not now.extra.get("left_out") else None
-    if base and base.extra["last_order"] == everything[-1].order:
+    if base and base.last_order == everything[-1].order:
         return base, False
     limits = {"memory_limit_mib": home.settings.memory_limit_mib, "threads": home.settings.workers}
-    last = base.extra["last_order"] if base else -1
-    reconciliation.check_batches(layout, [a for a in journal.latest(everything).values() if a.order > last], **limits)
+    last = base.last_order if base else -1
+    fresh = [a for a in journal.latest(everything).values() if a.order > last]
+    seals.check(layout, fresh, seals.STANDARD, seals.QUARANTINE, seals.LINKS, seals.VERDICT)
+    reconciliation.check_batches(layout, fresh, **limits)
     draft = Assembly(
         layout,
         contracts,
@@ -122,7 +125,7 @@ def _publish_government(
         layout.drafts / "government",
         **limits,
     ).run()
-    extra = {"last_order": everything[-1].order, "assembly": digest, "sealed": sorted(sealed)}
+    extra = {"assembly": digest, "sealed": sorted(sealed)}
     extra |= {"left_out": sorted(left_out)} if left_out else {}
     extra |= told(approval, layout, now, {a.batch_id for a in everything})
     manifest = _checked(home, contracts, everything, (base, now), draft, extra)
@@ -162,6 +165,7 @@ def _checked(
         home.clock.today(),
         _reason(contracts, accounts.values(), now, extra["sealed"]),
         draft.tables,
+        journal=journal.head(layout, everything[-1].order),
         batches=[_batch_entry(a) for a in accounts.values()],
         sources=_sources(accounts.values(), base, draft),
         versions={

@@ -113,7 +113,7 @@ def _by_last_order(mine: Sequence[Admission], previous: Manifest | None) -> dict
     groups: dict[int, list[Admission]] = {}
     for dataset in dict.fromkeys(a.dataset for a in mine):
         own = [a for a in mine if a.dataset == dataset]
-        last = int(previous.extra["last_order"])
+        last = previous.last_order
         if dataset in previous.extra.get("left_out", ()):
             known = (a.order for a in own if a.revision <= published.get((a.dataset, a.batch_id), -1))
             last = max(known, default=-1)

@@ -52,20 +52,22 @@ def run(
     today: date,
     registry: Sequence[Path] = (),
     restates: str | None = None,
+    ahead: date | None = None,
     answering: Callable[[], Answering] = Answering,
 ) -> Verdict:
     """Judge a batch and fill `target` with suite.json, result.json, facts.json, verdict.json and report.html.
 
     parts: standard-*.parquet. history: facts of earlier admitted batches, oldest first. registry: identifier files of
-    the subject registry, for the relation to other data sets. restates: see handover.Batch. answering: counts the rows
-    that answer known refusals; asked where some share is doubtful. Equal input gives equal files.
+    the subject registry, for the relation to other data sets. restates, ahead: see quality.verdict.
+    batch_doubts. answering: counts the rows that answer known refusals; asked where some share is doubtful. Equal input
+    gives equal files.
     Raises ContractError for a rule that cannot be used and InvariantBroken for a failure of the engine.
     """
     suite = suites.compose(contract, kind, expectations, history)
     related = suites.relation(contract, kind) if registry else None
     suite["expectations"] += [suites.with_enough(related, contract.quality.min_rows)] if related else []
     bound = _usable(suite, today)
-    doubts = batch_doubts(contract, counts, history, restates)
+    doubts = batch_doubts(contract, counts, history, restates, ahead)
     outcomes: list[Outcome] = []
     fill: dict[str, float] = {}
     found: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from chengxin.contracts.models import Contract
@@ -140,11 +141,16 @@ def _text(value: Any) -> str:
 
 
 def batch_doubts(
-    contract: Contract, counts: StandardBatch, history: Sequence[Mapping[str, Any]] = (), restates: str | None = None
+    contract: Contract,
+    counts: StandardBatch,
+    history: Sequence[Mapping[str, Any]] = (),
+    restates: str | None = None,
+    ahead: date | None = None,
 ) -> list[Doubt]:
     """Return what the counts of a batch cast doubt on: columns, an empty delivery, the share refused, an old list.
 
-    history: facts of earlier admitted batches, oldest first. restates: see facts.Batch.
+    history: facts of earlier admitted batches, oldest first. restates: see facts.Batch. ahead: the day as of which it
+    counts, where that had not come yet.
     """
     if counts.mismatch is not None:
         return [Doubt(rule="delivery.mismatch", found=counts.mismatch)]
@@ -152,6 +158,7 @@ def batch_doubts(
         return [_empty(contract)]
     old = [Doubt(rule="delivery.restated", found=restates)] if restates else []
     refused = _refused_share(contract, counts.received, counts.quarantined)
+    old += [Doubt(rule="delivery.future", found=f"{ahead:%Y-%m-%d}")] if ahead else []
     return [*old, *_is_whole(contract, counts, history), *_looks(counts), *refused]
 
 

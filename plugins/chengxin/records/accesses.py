@@ -16,8 +16,9 @@ def enter(layout: Layout, *, at: datetime, by: str, what: str, subjects: Sequenc
     for last in range(_TRIES):
         number = max((int(p.stem) for p in layout.accesses.glob("[0-9]*.json")), default=-1) + 1
         try:
-            return journal.append(layout.accesses, number, entry)
+            journal.append(layout.accesses, number, entry)
         except CommitConflict:  # another process took the number
             if last == _TRIES - 1:
                 raise
-    return None
+        else:
+            return

@@ -28,6 +28,7 @@ from chengxin.records import journal
 from chengxin.records.findings import noted
 from chengxin.records.protected import Sparing
 from chengxin.records.superseded import Correcting
+from chengxin.state import seals
 from chengxin.store import atomic
 
 JUDGEMENTS = "judgements"  # in the versions of an account: how many there were
@@ -50,7 +51,7 @@ def link_batch(
     """
     layout = home.layout
     judgements = ledger.read(layout)
-    revision, order = before.revision + 1, (everything[-1].order + 1 if everything else 0)
+    revision, order = before.revision + 1, len(everything)
     target = layout.links(contract.id, landed.batch_id, revision)
     again = layout.links(contract.id, landed.batch_id, before.revision) if revision else None
     with atomic.building(target) as folder:
@@ -75,19 +76,22 @@ def link_batch(
         return None
     links = [layout.links(contract.id, landed.batch_id, r) for r in range(revision + 1)]
     before = noted(layout, contract, before, outcome, links, everything)
-    admission = _account(before, outcome, revision, order, judgements)
+    judged = layout.validation(contract.id, landed.batch_id)
+    sealed = seals.of_files([*sorted(target.iterdir()), judged / "verdict.json", judged / "facts.json"])
+    sealed |= {name: digest for name, digest in before.seals.items() if name.startswith("standard/")}
+    known_from = max([home.clock.now().isoformat(), *(a.known_from for a in everything[-1:])])
+    admission = _account(
+        replace(before, order=order, known_from=known_from, seals=sealed), outcome, revision, judgements
+    )
     if not admission.counts.adds_up():
         raise InvariantBroken(f"{landed.batch_id} 账目不平：{as_json(admission)}")
     journal.admit(layout, admission)
     return admission
 
 
-def _account(
-    before: Admission, outcome: Outcome, revision: int, order: int, judgements: Sequence[Judgement]
-) -> Admission:
+def _account(before: Admission, outcome: Outcome, revision: int, judgements: Sequence[Judgement]) -> Admission:
     moved: dict[str, Any] = {
         "revision": revision,
-        "order": order,
         "accepted": before.accepted - outcome.undone_accepted + outcome.accepted,
         "duplicate": before.duplicate - outcome.undone_duplicate + outcome.duplicate,
         "unlinked": outcome.waiting,

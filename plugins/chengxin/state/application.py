@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from chengxin.facts import Admission
 from chengxin.model.kinds import kinds
+from chengxin.state import seals
 from chengxin.store.layout import Layout
 
 #: repeated: says what already held; corrected: a waiting row whose record came again, mended; ended: the row itself
@@ -25,7 +26,7 @@ _STATED, _REPEATED, _CORRECTED, _ENDED, _WITHDRAWN = range(len(CAUSES))
 NO_ROW = -1  # row_id of a version that no row of a delivery brought
 
 SCHEMA = (
-    "CREATE TABLE meta (applied INTEGER NOT NULL, stamp TEXT NOT NULL)",
+    "CREATE TABLE meta (applied INTEGER NOT NULL, digest TEXT NOT NULL)",
     "INSERT INTO meta VALUES (-1, '')",
     "CREATE TABLE admissions (adm_order INTEGER PRIMARY KEY, dataset TEXT NOT NULL, batch_id TEXT NOT NULL)",
     """CREATE TABLE subjects (subject_id INTEGER, adm_order INTEGER, row_id INTEGER, version_at INTEGER,
@@ -61,7 +62,8 @@ _REGISTERED = {
 
 
 def apply(connection: sqlite3.Connection, layout: Layout, admission: Admission) -> None:
-    """Enter an admission from its links folder."""
+    """Enter an admission from its links folder. Raise InvariantBroken where that is not as it was sealed."""
+    seals.check(layout, [admission], seals.LINKS)
     folder = layout.links(admission.dataset, admission.batch_id, admission.revision)
     account = (admission.order, admission.dataset, admission.batch_id)
     connection.execute("INSERT INTO admissions VALUES (?, ?, ?)", account)

@@ -7,20 +7,18 @@ Whoever needs it lets it catch up first; SQLite's own lock keeps two writers apa
 format, by another journal (a home restored from a backup), or that is damaged, is deleted and built anew.
 """
 
-import hashlib
-import json
 import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission
 from chengxin.state import application
 from chengxin.state.application import SCHEMA
 from chengxin.store import journal
+from chengxin.store.journal import Head
 from chengxin.store.layout import Layout
 
 log = logging.getLogger(__name__)
@@ -99,30 +97,20 @@ def _writing(connection: sqlite3.Connection) -> Iterator[None]:
 def _fits(connection: sqlite3.Connection, layout: Layout) -> bool:
     if connection.execute("PRAGMA user_version").fetchone() != (FORMAT,):
         return False
-    applied, stamp = _applied(connection)
+    head = _applied(connection)
     with suppress(FileNotFoundError):
-        return applied < 0 or stamp == _stamp(journal.entry(layout.journal, applied))
+        return head.order < 0 or head.digest == journal.digest(layout.journal, head.order)
     return False
 
 
 def _catch_up(connection: sqlite3.Connection, layout: Layout) -> None:
     """Apply what is missing, each entry in a transaction of its own. Done by two at once, it is done once."""
-    applied = _applied(connection)[0]
-    for number in journal.numbers(layout.journal):
-        if number <= applied:
-            continue
-        entry = journal.entry(layout.journal, number)
+    for head, entry in journal.since(layout.journal, _applied(connection)):
         with _writing(connection):
-            if _applied(connection)[0] == number - 1:
+            if _applied(connection).order == head.order - 1:
                 application.apply(connection, layout, Admission.from_json(entry))
-                connection.execute("UPDATE meta SET applied = ?, stamp = ?", (number, _stamp(entry)))
+                connection.execute("UPDATE meta SET applied = ?, digest = ?", (head.order, head.digest))
 
 
-def _applied(connection: sqlite3.Connection) -> tuple[int, str]:
-    applied, stamp = connection.execute("SELECT applied, stamp FROM meta").fetchone()
-    return int(applied), str(stamp)
-
-
-def _stamp(entry: dict[str, Any]) -> str:
-    """Return by what an entry of the journal is known again."""
-    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+def _applied(connection: sqlite3.Connection) -> Head:
+    return Head(*connection.execute("SELECT applied, digest FROM meta").fetchone())

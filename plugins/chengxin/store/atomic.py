@@ -10,9 +10,45 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 BUILDING = ".building-"
+
+
+class HashedFile:
+    """A new file that is hashed while it is written from front to back; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._stream = path.open("wb")
+        self._hash = hashlib.sha256()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be written."""
+        return self._stream.closed
+
+    def write(self, data: bytes) -> int:
+        """Write the next bytes."""
+        self._hash.update(data)
+        return self._stream.write(data)
+
+    def flush(self) -> None:
+        """Hand what was written to the system."""
+        self._stream.flush()
+
+    def close(self) -> None:
+        """End the file."""
+        self._stream.close()
+
+    def sha256(self) -> str:
+        """Return the digest of what was written, in hex."""
+        return self._hash.hexdigest()
 
 
 def fsync_file(path: Path) -> None:

@@ -1,21 +1,46 @@
-"""An append-only journal: numbered JSON files, each created exactly once. Its order is the order of the world."""
+"""An append-only journal: numbered JSON files, each created exactly once. Its order is the order of the world.
 
+A chained journal begins with 0, and each entry names its format and the sha256 of the bytes of the entry before. The
+digest of an entry so stands for all up to it: two journals with the same head are the same.
+"""
+
+import hashlib
 import json
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chengxin.errors import CommitConflict
+from chengxin.errors import CommitConflict, HomeDamaged, HomeOutdated
 from chengxin.store.atomic import BUILDING, fsync_folder
 
+FORMAT = 2  # of the entries of a chained journal; the first one had no chain
+_FORMAT, _PREVIOUS = "format", "previous"
 
-def append(folder: Path, number: int, entry: dict[str, Any]) -> None:
-    """Create entry `number` durably. Raise CommitConflict if somebody else created it first."""
+
+@dataclass(frozen=True)
+class Head:
+    """An entry of a chained journal and all before it. digest: sha256 of its bytes, in hex. An empty journal: -1."""
+
+    order: int = -1
+    digest: str = ""
+
+
+_EMPTY = Head()
+
+
+def append(folder: Path, number: int, entry: dict[str, Any]) -> str:
+    """Create entry `number` durably and return the sha256 of its bytes.
+
+    Raise CommitConflict if somebody else created it first.
+    """
+    data = json.dumps(entry, ensure_ascii=False, indent=1, sort_keys=True).encode()
     folder.mkdir(parents=True, exist_ok=True)
     target = _path(folder, number)
     temporary = folder / f"{BUILDING}{number:08d}"
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(entry, stream, ensure_ascii=False, indent=1, sort_keys=True)
+    with temporary.open("wb") as stream:
+        stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
     try:
@@ -25,6 +50,61 @@ def append(folder: Path, number: int, entry: dict[str, Any]) -> None:
     finally:
         temporary.unlink()
     fsync_folder(folder)
+    return hashlib.sha256(data).hexdigest()
+
+
+def append_chained(folder: Path, after: Head, entry: dict[str, Any]) -> Head:
+    """Append an entry to a chained journal that ends with `after`; return where it ends now. Raises as `append`."""
+    number = after.order + 1
+    return Head(number, append(folder, number, {**entry, _FORMAT: FORMAT, _PREVIOUS: after.digest}))
+
+
+def since(folder: Path, after: Head = _EMPTY) -> Iterator[tuple[Head, dict[str, Any]]]:
+    """Give the entries of a chained journal that follow `after`, each with its place in the chain.
+
+    Raise HomeDamaged where one is missing, cannot be read or does not follow the one before, HomeOutdated where one is
+    of another format.
+    """
+    here = [n for n in numbers(folder) if n > after.order]
+    if here != list(range(after.order + 1, after.order + 1 + len(here))):
+        missing = sorted(set(range(after.order + 1, here[-1] + 1)) - set(here))
+        raise HomeDamaged(f"入库日志 {folder.name} 缺第 {'、'.join(map(str, missing))} 条，请从备份恢复")
+    for number in here:
+        after, body = _following(folder, number, after)
+        yield after, body
+
+
+def chained(folder: Path, number: int) -> dict[str, Any]:
+    """Return one entry of a chained journal. Raises as `since`, but does not ask what it follows."""
+    return _parsed(folder, number, _path(folder, number).read_bytes())
+
+
+def digest(folder: Path, number: int) -> str:
+    """Return the sha256 of the bytes of an entry."""
+    return hashlib.sha256(_path(folder, number).read_bytes()).hexdigest()
+
+
+def _following(folder: Path, number: int, before: Head) -> tuple[Head, dict[str, Any]]:
+    data = _path(folder, number).read_bytes()
+    body = _parsed(folder, number, data)
+    if body[_PREVIOUS] != before.digest:
+        raise HomeDamaged(
+            f"入库日志 {folder.name} 第 {number} 条与前一条不相承接，其中有被改动或混入的条目；请用备份恢复整个数据目录"
+        )
+    return Head(number, hashlib.sha256(data).hexdigest()), body
+
+
+def _parsed(folder: Path, number: int, data: bytes) -> dict[str, Any]:
+    try:
+        body = dict(json.loads(data))
+    except (ValueError, TypeError) as error:
+        raise HomeDamaged(f"入库日志 {folder.name} 第 {number} 条已损坏，请从备份恢复") from error
+    if body.get(_FORMAT, 1) != FORMAT or _PREVIOUS not in body:
+        raise HomeOutdated(
+            f"数据目录 {folder.parent} 由另一版本的程序入库（日志格式 {body.get(_FORMAT, 1)}，本版本为 {FORMAT}），"
+            "不能接着使用：请改用当时的版本，或换一个新的数据目录，从 landing 中保存的来文重新入库"
+        )
+    return body
 
 
 def entries(folder: Path, *, after: int = -1) -> list[dict[str, Any]]:

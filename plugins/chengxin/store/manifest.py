@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Self
 
+from chengxin.store.journal import Head
+
 FORMAT = 1
 NAME = "manifest.json"
 
@@ -67,7 +69,8 @@ class Manifest:
     """One snapshot of one tier.
 
     as_of: the calendar day (Shanghai) on which visibility was judged. previous, sequence: place in the chain; the
-    commit fills them in. batches: per batch dataset, batch_id, revision, counts. sources: rows per department and
+    commit fills them in. journal: where the journal ended of which the government tier was made.
+    batches: per batch dataset, batch_id, revision, counts. sources: rows per department and
     dataset. versions: library, duckdb, pyarrow, contract and suite digests.
     """
 
@@ -79,6 +82,7 @@ class Manifest:
     tables: dict[str, TableEntry]
     previous: str | None = None
     sequence: int = 0
+    journal: Head | None = None
     batches: list[dict[str, Any]] = field(default_factory=list)
     sources: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
@@ -94,6 +98,11 @@ class Manifest:
         stamp = created_at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
         identity = f"{stamp}-{content_digest(ordered)[:6]}"
         return cls(identity, tier, created_at.astimezone(UTC), as_of, reason, ordered, **rest)
+
+    @property
+    def last_order(self) -> int:
+        """The newest admission in it; -1 = none."""
+        return self.journal.order if self.journal else -1
 
     def files(self) -> Iterator[FileEntry]:
         """Give all data files, table by table."""
@@ -132,7 +141,8 @@ class Manifest:
             for name, table in body["tables"].items()
         }
         created_at, as_of = datetime.fromisoformat(body["created_at"]), date.fromisoformat(body["as_of"])
-        return cls(**{**body, "tables": tables, "created_at": created_at, "as_of": as_of})
+        journal = Head(**body["journal"]) if body["journal"] else None
+        return cls(**{**body, "tables": tables, "journal": journal, "created_at": created_at, "as_of": as_of})
 
     def to_bytes(self) -> bytes:
         """Return the bytes of manifest.json."""

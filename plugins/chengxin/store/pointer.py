@@ -15,12 +15,14 @@ from chengxin.clock import Clock
 from chengxin.errors import CommitConflict, CommitUnknown
 from chengxin.store import manifest as manifests
 from chengxin.store.atomic import BUILDING, fsync_folder, read_json, sha256_file, write_json
+from chengxin.store.journal import Head
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest
 
 MARK = "DAMAGED.json"
 CATALOGUE = "catalogue.json"
 _MAGIC = b"PAR1"
+_heads: dict[Path, tuple[bytes, Head | None]] = {}  # pointer -> its content, and what the manifest that it names tells
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,22 @@ def read_link(folder: Path) -> tuple[int, str | None]:
         return int(body["sequence"]), body["previous"]
     except (OSError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise ValueError("清单读不出") from error
+
+
+def journal_head(layout: Layout, tier: str) -> Head | None:
+    """Return where the journal ended that the current snapshot of a tier was made of; None where nothing says so.
+
+    Asked before each look into the journal: a snapshot is opened once, and its seal is not judged.
+    """
+    path = layout.pointer(tier)
+    try:
+        data = path.read_bytes()
+        if _heads.get(path, (b"", None))[0] != data:
+            body = read_json(layout.snapshot(tier, json.loads(data)["snapshot_id"]) / manifests.NAME)
+            _heads[path] = (data, Head(**body["journal"]) if body["journal"] else None)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # none yet, or damaged: whoever publishes puts that in order first
+    return _heads[path][1]
 
 
 def check(

@@ -23,6 +23,7 @@ from chengxin.model.schema import kind_columns
 from chengxin.publishing.assembly import order, routes, rows, steps, subjects
 from chengxin.publishing.assembly.origins import Origins
 from chengxin.publishing.assembly.tables import CREDIT_RECORD, RECORD_SOURCE, RecordWriter, table_schema, titles
+from chengxin.state import seals
 from chengxin.store.columns import coded
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest, TableEntry
@@ -60,7 +61,7 @@ class Assembly:
     @property
     def last_order(self) -> int:
         """The newest admission that the previous snapshot holds; -1 = none."""
-        return int(self.previous.extra["last_order"]) if self.previous else -1
+        return self.previous.last_order if self.previous else -1
 
     def run(self) -> Draft:
         """Write the changed files below `folder` and return all tables, changed and kept."""
@@ -148,6 +149,7 @@ class Assembly:
         counts, sample = steps.sample_of_subjects(opened, self.layout, fresh, parts)
         for file in kept.values():
             counts[parts.index(file.part)] += file.rows
+        seals.check(self.layout, [*fresh, *restored], seals.STANDARD)
         windows = [rows.kept({p: f.part for p, f in kept.items()}, shape, origins, steps.displaced(opened))]
         for a in (*fresh, *restored):
             linked = link_files(self.layout, [a], "linked")

@@ -21,6 +21,7 @@ from chengxin.publishing.assembly import steps
 from chengxin.publishing.assembly.origins import FILES_BITS, Origins
 from chengxin.publishing.assembly.steps import STANDING, Decision
 from chengxin.publishing.assembly.tables import RECORD_SOURCE, write_parts
+from chengxin.state import seals
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry
 
@@ -43,6 +44,7 @@ def decide(
     fresh = [a for a in mine if a.order > last_order and a.route]
     for n, group in enumerate(sorted({a.route for a in fresh if a.route})):
         all_of, new = ([a for a in of if a.route == group] for of in (mine, fresh))
+        seals.check(layout, all_of, seals.LINKS)
         standing = _stand(decision, layout, contracts, all_of, new)
         _place(decision, f"route_{n}", standing, last_order)
     if not decision.made["restored"]:

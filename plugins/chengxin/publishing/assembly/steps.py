@@ -22,6 +22,7 @@ from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.identity.registry import WORTH
 from chengxin.identity.reopened_links import REOPENED, void
 from chengxin.identity.versions import DUPLICATES, WITHDRAWN, held_by_files, versions_by_state
+from chengxin.state import seals
 from chengxin.state.database import caught_up
 from chengxin.store.layout import Layout
 
@@ -89,6 +90,7 @@ def _decide_dataset(
     values: dict[str, int | str],
 ) -> None:
     session, n = decision.session, values["n"]
+    seals.check(layout, fresh, seals.LINKS)
     # Linking noted which records have more than one version; all others need no decision.
     session.files("noted_disputed", link_files(layout, fresh, "disputed"), _DISPUTED)
     session.files("noted_withdrawn", link_files(layout, fresh, "withdrawn"), WITHDRAWN)
@@ -134,6 +136,7 @@ def weigh(session: Session, layout: Layout, mine: Sequence[Admission]) -> None:
             orders = [a.order for a in mine]
             versions_by_state(session, state, mine[0].dataset, records=records, orders=orders)
     else:
+        seals.check(layout, mine, seals.LINKS)
         session.files("reopened", link_files(layout, mine, "reopened"), REOPENED)
         held_by_files(session, partial(link_files, layout, mine))
     for step in _WEIGH:

@@ -12,6 +12,7 @@ from chengxin.facts import Admission
 from chengxin.identity.registry import TABLES, Registry
 from chengxin.publishing.assembly.origins import FILES_BITS, Origins
 from chengxin.publishing.assembly.tables import write_parts
+from chengxin.state import seals
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry
 
@@ -60,6 +61,7 @@ def write(
     _attach(session, known, origins, records)
     if not session.leave(_TOUCHED):
         return
+    seals.check(known.layout, known.shown.admissions, *(f"{seals.LINKS}{table}." for table in TABLES))
     touched = {part for (part,) in session.fetch(Step("parts", ("touched",), "SELECT part FROM touched"))}
     for name in TABLES:
         shown = f"shown_{name}"

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from chengxin.state.database import caught_up
+from chengxin.state.application import TABLES
+from chengxin.state.database import caught_up, differing
 from chengxin.store.layout import Layout
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
 
-TABLES = ("meta", "admissions", "subjects", "identifiers", "names", "versions", "reopened")
 BUILD = """
 import sys
 from pathlib import Path
@@ -74,6 +74,15 @@ def test_a_state_that_cannot_be_used_is_built_anew(office: Office, harm: str) ->
             connection.execute(what)
             connection.commit()
     assert dump(office.layout) == before
+
+
+def test_a_check_names_the_tables_that_differ(office: Office, tmp_path: Path) -> None:
+    assert differing(office.layout, tmp_path / "same") == []
+    with closing(sqlite3.connect(office.layout.state / "state.db")) as connection:
+        connection.execute("UPDATE versions SET subject_id = subject_id + 1 WHERE subject_id = 1")
+        connection.commit()
+    assert differing(office.layout, tmp_path / "other") == ["versions"]
+    shutil.rmtree(office.layout.state)
 
 
 def test_a_journal_that_was_set_back_is_followed(office: Office, tmp_path: Path) -> None:

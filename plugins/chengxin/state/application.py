@@ -25,6 +25,7 @@ CAUSES = ("stated", "repeated", "corrected", "ended", "withdrawn")
 _STATED, _REPEATED, _CORRECTED, _ENDED, _WITHDRAWN = range(len(CAUSES))
 NO_ROW = -1  # row_id of a version that no row of a delivery brought
 
+TABLES = ("meta", "admissions", "subjects", "identifiers", "names", "versions", "reopened")
 SCHEMA = (
     "CREATE TABLE meta (applied INTEGER NOT NULL, digest TEXT NOT NULL)",
     "INSERT INTO meta VALUES (-1, '')",

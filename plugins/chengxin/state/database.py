@@ -7,6 +7,7 @@ Whoever needs it lets it catch up first; SQLite's own lock keeps two writers apa
 format, by another journal (a home restored from a backup), or that is damaged, is deleted and built anew.
 """
 
+import hashlib
 import logging
 import sqlite3
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission
 from chengxin.state import application
-from chengxin.state.application import SCHEMA
+from chengxin.state.application import SCHEMA, TABLES
 from chengxin.store import journal
 from chengxin.store.journal import Head
 from chengxin.store.layout import Layout
@@ -27,15 +28,34 @@ _SECONDS = 600.0  # to wait for another process that catches up
 
 
 @contextmanager
-def caught_up(layout: Layout) -> Iterator[sqlite3.Connection]:
-    """Open the state of a home with every entry of its journal applied."""
-    path = layout.state / "state.db"
+def caught_up(layout: Layout, folder: Path | None = None) -> Iterator[sqlite3.Connection]:
+    """Open the state of a home with every entry of its journal applied. folder: where it lies, if not in the home."""
+    path = (folder or layout.state) / "state.db"
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = _caught_up(path, layout)
     try:
         yield connection
     finally:
         connection.close()
+
+
+def differing(layout: Layout, work: Path) -> list[str]:
+    """Build the state a second time below `work` and return the tables in which the home's own differs from it."""
+    with caught_up(layout) as mine, caught_up(layout, work) as anew:
+        # Both as they were at one moment: another process may go on admitting.
+        for connection in (mine, anew):
+            connection.execute("BEGIN")
+        if _applied(mine) != _applied(anew):
+            return differing(layout, work)
+        return [table for table in TABLES if _digest(mine, table) != _digest(anew, table)]
+
+
+def _digest(connection: sqlite3.Connection, table: str) -> str:
+    columns = ", ".join(str(n) for n in range(1, len(connection.execute(f"SELECT * FROM {table}").description) + 1))
+    digest = hashlib.sha256()
+    for row in connection.execute(f"SELECT * FROM {table} ORDER BY {columns}"):
+        digest.update(repr(row).encode())
+    return digest.hexdigest()
 
 
 def _caught_up(path: Path, layout: Layout) -> sqlite3.Connection:

@@ -256,7 +256,7 @@ def _current(context: "Context") -> dict[str, Any] | None:
 def _shown(context: "Context", mode: Mode) -> Iterator[Callable[[Mapping[str, Contract], str], None]]:
     """Give a function that shows how far the departments are: a live table, or a line now and then."""
     if mode.quiet:
-        yield lambda contracts, line: None
+        yield lambda *_: None
     elif context.console.is_terminal:
         with Live(console=context.console, transient=True, auto_refresh=False) as live:
             yield lambda contracts, line: live.update(

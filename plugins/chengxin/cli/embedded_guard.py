@@ -51,7 +51,7 @@ def airflow(*words: str) -> list[str]:
 def main(folder: Path, port: str) -> int:
     """Make the database, then run all components until told to stop; return 1 when one of them ended by itself."""
     asked: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in LOADED:
         import_module(name)

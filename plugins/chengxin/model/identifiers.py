@@ -248,7 +248,7 @@ def read_uscc(raw: str | None, today: date | None = None) -> Reading:
     return Reading(mended, rules)
 
 
-def read_org_code(raw: str | None, today: date | None = None) -> Reading:
+def read_org_code(raw: str | None) -> Reading:
     """Read an organisation code (GB 11714-1997); a whole USCC in its place yields the code inside it."""
     text, done = _common(raw)
     if done:
@@ -264,7 +264,7 @@ def read_org_code(raw: str | None, today: date | None = None) -> Reading:
     return Reading(text) if is_org_code(text) else Reading(None, ("org_code.check",))
 
 
-def read_reg_no(raw: str | None, today: date | None = None) -> Reading:
+def read_reg_no(raw: str | None) -> Reading:
     """Read a registration number (GS 15-2006); older forms have no check and are kept with a warning."""
     text, done = _common(raw)
     if done:
@@ -334,7 +334,7 @@ def read_person_doc(raw: str | None, today: date | None = None) -> Reading:
     return Reading(text)
 
 
-def read_loan_card_no(raw: str | None, today: date | None = None) -> Reading:
+def read_loan_card_no(raw: str | None) -> Reading:
     """Read a 中征码 (loan-card code, 16 characters)."""
     text, done = _common(raw)
     if done:
@@ -348,11 +348,11 @@ def read_loan_card_no(raw: str | None, today: date | None = None) -> Reading:
 
 READERS: dict[str, Callable[[str | None, date | None], Reading]] = {
     "uscc": read_uscc,
-    "org_code": read_org_code,
-    "reg_no": read_reg_no,
+    "org_code": lambda raw, _: read_org_code(raw),
+    "reg_no": lambda raw, _: read_reg_no(raw),
     "tax_no": read_tax_no,
     "person_doc": read_person_doc,
-    "loan_card_no": read_loan_card_no,
+    "loan_card_no": lambda raw, _: read_loan_card_no(raw),
 }
 
 #: Types that may share a column, each with the lengths of its values: length and check digit tell them apart.

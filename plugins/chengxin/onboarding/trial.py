@@ -63,12 +63,11 @@ def attempt(home: Home, contract: Contract, file: Path) -> Trial:
         standard = Path(folder) / "standard"
         counts = standardising.run(contract, batch, payload, standard, workers=home.settings.workers)
         verdict = _verdict(home, contract, batch, counts, standard)
-        titles = _titles(contract)
         return Trial(
             counts=counts,
             verdict=verdict,
             reasons=_reasons(standard),
-            warnings=_warnings(standard, titles),
+            warnings=_warnings(standard),
             rows=_first_rows(contract, standard),
             seconds=round(time.monotonic() - started, 1),
         )
@@ -89,10 +88,6 @@ def _verdict(home: Home, contract: Contract, batch: Batch, counts: StandardBatch
     )
 
 
-def _titles(contract: Contract) -> dict[str, str]:
-    return {column.element: column.source for column in contract.columns}
-
-
 def _reasons(standard: Path) -> tuple[tuple[str, int], ...]:
     """Count refused rows by reason, most first; a row with two reasons counts in both."""
     counted: Counter[tuple[str, str, str]] = Counter()
@@ -102,7 +97,7 @@ def _reasons(standard: Path) -> tuple[tuple[str, int], ...]:
     return tuple((_words(*key), n) for key, n in sorted(counted.items(), key=lambda kv: (-kv[1], kv[0])))
 
 
-def _warnings(standard: Path, titles: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
+def _warnings(standard: Path) -> tuple[tuple[str, int], ...]:
     """Count what was noted on rows that are not refused for it: values that were emptied, mended or look odd."""
     counted: Counter[tuple[str, str, str]] = Counter()
     for path in sorted(standard.glob("issues-*.parquet")):

@@ -23,23 +23,18 @@ FEW = 5
 EXAMPLES = 40
 
 
-def markdown(
-    previous: str | None,
-    fresh: int,
-    rows: int,
-    doubts: Sequence[Mapping[str, Any]],
-    pages: str,
-    changes: Sequence[Mapping[str, Any]] = (),
-) -> str:
+def markdown(review: Mapping[str, Any], pages: str) -> str:
     """Return the question: what is new and would change, then each doubtful batch with counts, findings and a link.
 
-    pages: the path of our pages in Airflow.
+    review: as JSON (pipeline.review.Review). pages: the path of our pages in Airflow.
     """
+    doubts: Sequence[Mapping[str, Any]] = review["doubts"]
     heads = ["数据集", "部门", "批次", "情况", *NAMES.values()]
     lines = [
-        f"待发布 **{fresh}** 个新批次，收到 {rows:,} 行；当前快照：{previous or '（尚无）'}。",
+        f"待发布 **{review['fresh']}** 个新批次，收到 {review['rows']:,} 行；"
+        f"当前快照：{review['previous'] or '（尚无）'}。",
         "",
-        *_changes(changes, pages),
+        *_changes(review["changes"], pages),
         f"以下 **{len(doubts)}** 项请核对：",
         "",
         f"| {' | '.join(heads)} |",

@@ -40,7 +40,7 @@ def discover(
     params: Mapping[str, Any] | None = None,
     since: datetime | None = None,
     by: str | None = None,
-    say: Say = lambda said: None,
+    say: Say = lambda _: None,
 ) -> list[dict[str, Any]]:
     """Return what is to be fetched, as JSON deliveries: what the source offers and we have not, or what the form asks.
 
@@ -155,7 +155,7 @@ def validate(contract: Contract, batch_id: str) -> str:
 
 
 @metrics.timed
-def admit(contract: Contract, batch_id: str, state: Any, say: Say = lambda said: None) -> dict[str, Any]:
+def admit(contract: Contract, batch_id: str, state: Any, say: Say = lambda _: None) -> dict[str, Any]:
     """Link and account for one batch; return its admission as JSON. A held batch ends here, skipped.
 
     state: of the data set's asset, where people see the newest admitted and the newest held batch. say: as of discover.
@@ -237,8 +237,7 @@ def review(contracts: Mapping[str, Contract]) -> dict[str, Any]:
     found = pipeline.review(home, dict(contracts))
     if found is None:
         return {"ask": False}
-    plain, pages = dict(as_json(found)), base_path() + PREFIX
-    text = review_text.markdown(found.previous, found.fresh, found.rows, plain["doubts"], pages, plain["changes"])
+    text = review_text.markdown(as_json(found), base_path() + PREFIX)
     return {
         "ask": True,
         "text": review_text.rejections(found.rejected) + text,

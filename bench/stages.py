@@ -131,7 +131,7 @@ def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespac
     memory, threads = home.settings.memory_limit_mib, home.settings.workers
 
     def with_gx() -> None:
-        with Scan(parts, registry=registry, memory_limit_mib=memory, threads=threads) as scan:
+        with Scan(parts, home.resources, registry=registry) as scan:
             judge(suite, scan)
 
     def plain() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal, Self
 
 DeliveryMode = Literal["full", "incremental"]
@@ -201,6 +202,15 @@ class Counts:
 
 
 COUNTS = ("received", *STATES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What a session of the engine may use. plans: folder in which its steps leave their plans; None = no plans."""
+
+    memory_limit_mib: int
+    threads: int = 1
+    plans: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from chengxin.clock import Clock
 from chengxin.errors import ChengxinError
+from chengxin.facts import Resources
 from chengxin.settings import Limits, Settings
 from chengxin.store.layout import Layout
 from chengxin.store.remote import publishing
@@ -51,6 +52,12 @@ class Home:
     def limits(self) -> Limits:
         """How large a delivery may be."""
         return self.settings.limits
+
+    @property
+    def resources(self) -> Resources:
+        """What a session of the engine may use."""
+        settings = self.settings
+        return Resources(memory_limit_mib=settings.memory_limit_mib, threads=settings.workers, plans=settings.plans)
 
     def run(self, what: str, scope: Scope, call: Callable[["Home"], T]) -> T:
         """Run a stage on the newest state of the home and publish what it made; see WorkingCopy.run."""

@@ -11,13 +11,15 @@ from chengxin.engine.cascade import Cascade
 from chengxin.engine.session import Session, session
 from chengxin.engine.step import Schema, Step
 from chengxin.errors import InvariantBroken
+from chengxin.facts import Resources
+from chengxin.home import Home
 
 NUMBERED = Schema({"row_id": "BIGINT", "name": "VARCHAR"})
 
 
 @pytest.fixture
 def steps(tmp_path) -> Iterator[Session]:
-    with session(tmp_path, memory_limit_mib=256, threads=2) as opened:
+    with session(tmp_path, Resources(memory_limit_mib=256, threads=2)) as opened:
         opened.rows("given", pa.table({"row_id": [1, 2, 3], "name": ["a", "b", None]}))
         yield opened
 
@@ -98,7 +100,7 @@ def test_the_log_has_names_rows_and_times_but_no_value(steps, caplog, tmp_path):
 
 def test_plans_of_all_steps_lie_in_the_folder_that_the_setting_names(tmp_path, monkeypatch):
     monkeypatch.setenv("CHENGXIN_EXPLAIN", str(tmp_path / "plans"))
-    with session(tmp_path / "work", memory_limit_mib=256, threads=1) as opened:
+    with session(tmp_path / "work", Home.from_environment(home=tmp_path).resources) as opened:
         opened.rows("given", pa.table({"row_id": [1, 2, 3]}))
         opened.leave(Step("few", ("given",), "SELECT * FROM given WHERE row_id < $most", {"most": 3}))
         assert opened.count("few") == 2

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from chengxin.engine.step import Schema, Step, identifier, literal
-from chengxin.settings import Settings
+from chengxin.facts import Resources
 from chengxin.store.atomic import write_bytes
 from chengxin.store.scratch import scratch
 
@@ -21,17 +21,15 @@ Connection: TypeAlias = duckdb.DuckDBPyConnection
 log = logging.getLogger(__name__)
 
 
-def connect(
-    *, memory_limit_mib: int, threads: int = 1, spill: Path | None = None, zone: str = "UTC", ordered: bool = True
-) -> Connection:
+def connect(resources: Resources, *, spill: Path | None = None, zone: str = "UTC", ordered: bool = True) -> Connection:
     """Open an in-memory DuckDB.
 
     spill: folder for what does not fit into memory. zone: in which instants become days. ordered: rows come in the
     order of their files where nothing else is asked.
     """
     config: dict[str, str | int | bool] = {
-        "memory_limit": f"{memory_limit_mib}MiB",
-        "threads": threads,
+        "memory_limit": f"{resources.memory_limit_mib}MiB",
+        "threads": resources.threads,
         "preserve_insertion_order": ordered,
     }
     if spill is not None:
@@ -146,16 +144,13 @@ class Session:
 
 
 @contextmanager
-def session(work: Path, *, memory_limit_mib: int, threads: int) -> Iterator[Session]:
-    """Open a session in memory that spills below `work`. Results do not depend on its threads, memory or time zone.
-
-    Its steps leave their plans in the folder that the setting CHENGXIN_EXPLAIN names.
-    """
+def session(work: Path, resources: Resources) -> Iterator[Session]:
+    """Open a session in memory that spills below `work`. Results do not depend on its resources or the time zone."""
     with scratch(work) as spill:
-        connection = connect(memory_limit_mib=memory_limit_mib, threads=threads, spill=spill, ordered=False)
+        connection = connect(resources, spill=spill, ordered=False)
         connection.execute("SET parquet_metadata_cache = true")  # naming files as an input reads their footers, too
         try:
-            yield Session(connection, Settings.from_environment().plans)
+            yield Session(connection, resources.plans)
         finally:
             connection.close()
 

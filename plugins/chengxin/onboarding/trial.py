@@ -82,8 +82,7 @@ def _verdict(home: Home, contract: Contract, batch: Batch, counts: StandardBatch
         expectations=home.settings.expectations,
         history=[],
         target=standard.parent / "validation",
-        memory_limit_mib=home.settings.memory_limit_mib,
-        threads=home.settings.workers,
+        resources=home.resources,
         today=batch.received_at.astimezone(SHANGHAI).date(),
     )
 

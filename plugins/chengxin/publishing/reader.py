@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from chengxin.engine.session import Connection, connect, literal
 from chengxin.errors import SnapshotDamaged
+from chengxin.facts import Resources
 from chengxin.home import Home
 from chengxin.store import pointer
 from chengxin.store.layout import Layout
@@ -98,7 +99,7 @@ class Snapshot:
 
     def connect(self, *, memory_limit_mib: int = 1024, threads: int = 2) -> Connection:
         """Open an in-memory DuckDB in which every table is a view."""
-        connection = connect(memory_limit_mib=memory_limit_mib, threads=threads)
+        connection = connect(Resources(memory_limit_mib=memory_limit_mib, threads=threads))
         for name in self.manifest.tables:
             connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM {self.scan(name)}')
         return connection
@@ -162,7 +163,7 @@ class Snapshot:
         columns = [column for column in columns if column in present]
         tests = " OR ".join(f"{column} IN (?, ?)" for column in columns)
         parameters = wanted * tests.count("IN")
-        with connect(memory_limit_mib=1024, threads=2) as connection:
+        with connect(Resources(memory_limit_mib=1024, threads=2)) as connection:
             query = f"SELECT DISTINCT subject_id FROM {self.scan(table)} WHERE subject_id IS NOT NULL AND ({tests})"
             answer = connection.sql(query, params=parameters).to_arrow_table().column("subject_id")
         return answer.combine_chunks()
@@ -197,7 +198,7 @@ class Snapshot:
 
     def _engine(self) -> Connection:
         if not self._engines:
-            self._engines.append(connect(memory_limit_mib=256))
+            self._engines.append(connect(Resources(memory_limit_mib=256)))
             self._engines[0].execute("SET parquet_metadata_cache = true")
         return self._engines[0].cursor()
 

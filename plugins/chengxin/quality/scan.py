@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from chengxin.engine.session import connect
 from chengxin.errors import InvariantBroken
+from chengxin.facts import Resources
 from chengxin.quality.conditions import Condition, both, ident, text_literal
 from chengxin.quality.metrics import BATCH, Duplicates, Listing, Need, Scalar, condition_of, needs_of
 from chengxin.store.repeats import Digests, repeated
@@ -31,14 +32,13 @@ class Scan:
     def __init__(
         self,
         parts: Sequence[Path],
+        resources: Resources,
         *,
-        memory_limit_mib: int,
-        threads: int,
         spill: Path | None = None,
         registry: Sequence[Path] = (),
         without_deletions: bool = False,
     ) -> None:
-        self._connection = connect(memory_limit_mib=memory_limit_mib, threads=threads, spill=spill)
+        self._connection = connect(resources, spill=spill)
         self._connection.execute("SET enable_progress_bar = false")
         *first, view = _view_sql(parts, registry)
         for statement in first:
@@ -127,13 +127,13 @@ class Scan:
 
 def failing_rows(parts: Sequence[Path], expectation: Mapping[str, Any], limit: int = 20) -> list[RowRef]:
     """Return (source_file, source_row) of the first rows that break an expectation, in the order of the batch."""
-    with Scan(parts, memory_limit_mib=1024, threads=1) as scan:
+    with Scan(parts, Resources(memory_limit_mib=1024)) as scan:
         return scan.failing_rows([expectation], limit)[0]
 
 
 def plain_sql(suite: Mapping[str, Any], parts: Sequence[Path], registry: Sequence[Path] = ()) -> list[str]:
     """Return the same rules as plain DuckDB statements, for measuring what GX adds. Run them in order."""
-    with Scan(parts, registry=registry, memory_limit_mib=256, threads=1) as scan:
+    with Scan(parts, Resources(memory_limit_mib=256), registry=registry) as scan:
         needs = list(dict.fromkeys(n for e in suite["expectations"] for n in needs_of(e, scan.types)))
     scalars = [n for n in needs if isinstance(n, Scalar)]
     return [

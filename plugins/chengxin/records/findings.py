@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of, plan_of
-from chengxin.facts import Admission, Doubt, Verdict, as_json
+from chengxin.facts import Admission, Doubt, Finding, Verdict, as_json
 from chengxin.identity.batch_links import Outcome
 from chengxin.identity.conflicts import name_conflicts, near_duplicates, unmatched_deletions
 from chengxin.identity.conflicts.shared_numbers import told
@@ -28,18 +28,10 @@ _FEW = 20  # records; of fewer, most may well be replaced
 _SHOWN = 5  # rows that are named in a sentence
 
 
-def noted(
-    layout: Layout,
-    contract: Contract,
-    before: Admission,
-    outcome: Outcome,
-    links: Sequence[Path],
-    everything: Sequence[Admission],
-) -> Admission:
-    """Enter what was found into the verdict; done again, it is said once. Return the account with it.
-
-    links: the links folders of all revisions of the batch. everything: the journal.
-    """
+def found_by_linking(
+    contract: Contract, before: Admission, outcome: Outcome, links: Sequence[Path], everything: Sequence[Admission]
+) -> list[Finding]:
+    """Return the findings of linking. links: the folders of all revisions of the batch. everything: the journal."""
     doubts = [
         *protected.doubts(outcome),
         *_other_list(contract, before, outcome, everything),
@@ -48,14 +40,22 @@ def noted(
         *_misnamed(links),
         *_missed(contract, links),
     ]
-    found = [in_words(doubt) for doubt in doubts]
+    return [in_words(doubt) for doubt in doubts]
+
+
+def noted(layout: Layout, before: Admission, found: Sequence[Finding], links: Sequence[Path]) -> Admission:
+    """Write findings into verdict and report, each once though it is done again. Return the account with the verdict.
+
+    links: the folders of all revisions of the batch.
+    """
     if not found and len(links) == 1:
         return before
     folder = layout.validation(before.dataset, before.batch_id)
     path, page = folder / "verdict.json", folder / "report.html"
     said = Verdict.from_json(atomic.read_json(path))
-    if len(links) > 1:  # rows that waited say nothing of what was withdrawn
-        found += [f for f in said.findings if f.rule in {protected.SPARED, protected.WITHHELD, OTHER_LIST}]
+    if len(links) > 1:  # rows that waited have no part in what was withdrawn
+        of_delivery = {protected.SPARED, protected.WITHHELD, OTHER_LIST}
+        found = [*found, *(f for f in said.findings if f.rule in of_delivery)]
     others = [f for f in said.findings if f.rule not in _OURS]
     status = "warn" if any(f.severity == "warning" for f in found) else said.status
     atomic.write_json(path, as_json(replace(said, status=status, findings=(*others, *found))))

@@ -129,8 +129,7 @@ class Refusals:
     @contextmanager
     def opened(self) -> Iterator["OpenRefusals"]:
         """Work out what became of the refused rows, and give what can be asked about them."""
-        memory, threads = self.home.settings.memory_limit_mib, self.home.settings.workers
-        with session(self.layout.work, memory_limit_mib=memory, threads=threads) as steps:
+        with session(self.layout.work, self.home.resources) as steps:
             yield OpenRefusals(self, steps)
 
 

@@ -14,6 +14,7 @@ from chengxin.clock import SHANGHAI
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.engine.session import connect, parquet
+from chengxin.facts import Resources
 from chengxin.identity.by_code import OTHERWISE_NAMED, SHARED_CODE
 from chengxin.model.elements import elements
 from chengxin.model.rules import rules
@@ -92,7 +93,7 @@ class Rows:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._closed: dict[str, dict[str, dict[int, closings.Closing]]] = {}
-        self._engine = connect(memory_limit_mib=512, zone=SHANGHAI.key)
+        self._engine = connect(Resources(memory_limit_mib=512), zone=SHANGHAI.key)
 
     def __enter__(self) -> "Rows":
         return self

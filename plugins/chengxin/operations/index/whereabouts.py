@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chengxin.engine.session import Connection, connect, parquet
+from chengxin.facts import Resources
 from chengxin.operations.index import snapshots
 from chengxin.store.layout import Layout
 
@@ -54,7 +55,7 @@ def of_batch(connection: sqlite3.Connection, layout: Layout, row: Any, kind: str
     table = snapshots.table(connection, last, kind)
     folder = layout.snapshot("government", last["id"]) / kind
     files = [folder / name for name in json.loads(table["names"])] if table else []
-    with connect(memory_limit_mib=512) as engine:
+    with connect(Resources(memory_limit_mib=512)) as engine:
         return _counted(engine, layout, row, upto, files, table["rows"] if table else 0, last["id"])
 
 

@@ -39,6 +39,22 @@ def test_what_was_not_left_cannot_be_read(steps):
         steps.leave(Step("found", ("given",), "SELECT name FROM given"), NUMBERED)
 
 
+def test_what_a_text_holds_is_neither_a_table_nor_a_value(steps):
+    steps.view(Step("found", ("given",), "SELECT row_id, 'FROM others, it''s $name' AS said FROM given"))
+    assert steps.fetch(Step("all", ("found",), "SELECT DISTINCT said FROM found")) == [("FROM others, it's $name",)]
+    with pytest.raises(InvariantBroken, match="reads it's without"):
+        steps.view(Step("wrong", ("given",), """SELECT * FROM "it's" WHERE name = 'x'"""))
+
+
+def test_branches_have_inputs_of_their_own(steps):
+    with steps.branch() as branch:
+        branch.rows("given", pa.table({"row_id": [7]}))
+        assert branch.count("given") == 1
+        with pytest.raises(InvariantBroken, match="no step or input left"):
+            branch.count("named")
+    assert steps.count("given") == 3
+
+
 def test_values_are_parameters(steps):
     evil = "a'; DROP TABLE given; --"
     step = Step("found", ("given",), "SELECT row_id, $name AS name FROM given WHERE row_id > $most ORDER BY row_id",

@@ -3,6 +3,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chengxin.facts import Resources
+from chengxin.quality.metrics import Listing
 from chengxin.quality.scan import Scan
 
 
@@ -16,5 +17,5 @@ def test_a_row_without_a_uscc_is_neither_known_nor_unknown(tmp_path, borne, told
     types = pa.array(["uscc"] * len(borne) + ["org_code"])
     pq.write_table(pa.table({"identifier_value": [*borne, "B"], "identifier_type": types}), registry)
     with Scan([batch], Resources(memory_limit_mib=64), registry=[registry]) as scan:
-        found = scan._connection.sql("SELECT is_known_subject FROM batch ORDER BY row_id").fetchall()
-    assert [known for (known,) in found] == told
+        listing = Listing("SELECT is_known_subject FROM batch ORDER BY row_id")
+        assert scan.ask([listing])[listing] == told

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -36,6 +36,8 @@ def connect(resources: Resources, *, spill: Path | None = None, zone: str = "UTC
         config["temp_directory"] = str(spill)
     connection = duckdb.connect(config=config)
     connection.execute(f"SET TimeZone = {literal(zone)}")
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET parquet_metadata_cache = true")  # naming files as an input reads their footers, too
     return connection
 
 
@@ -51,6 +53,27 @@ class Session:
         self._plans = plans
         self._left: set[str] = set()
         self._ran = 0
+
+    @classmethod
+    def open(
+        cls, resources: Resources, *, spill: Path | None = None, zone: str = "UTC", ordered: bool = True
+    ) -> "Session":
+        """Open a session of its own; see `connect`. Use it as a context manager, or close it."""
+        return cls(connect(resources, spill=spill, zone=zone, ordered=ordered), resources.plans)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all that steps left."""
+        self.connection.close()
+
+    def branch(self) -> "Session":
+        """Return a session in the same engine for another thread; it has inputs and steps of its own."""
+        return Session(self.connection.cursor(), self._plans)
 
     def rows(self, name: str, rows: pa.Table) -> None:
         """Take an Arrow table as the input `name`."""
@@ -146,13 +169,8 @@ class Session:
 @contextmanager
 def session(work: Path, resources: Resources) -> Iterator[Session]:
     """Open a session in memory that spills below `work`. Results do not depend on its resources or the time zone."""
-    with scratch(work) as spill:
-        connection = connect(resources, spill=spill, ordered=False)
-        connection.execute("SET parquet_metadata_cache = true")  # naming files as an input reads their footers, too
-        try:
-            yield Session(connection, resources.plans)
-        finally:
-            connection.close()
+    with scratch(work) as spill, Session.open(resources, spill=spill, ordered=False) as opened:
+        yield opened
 
 
 def create_table(connection: Connection, name: str, rows: pa.Table) -> None:
@@ -163,9 +181,10 @@ def create_table(connection: Connection, name: str, rows: pa.Table) -> None:
 
 
 def parquet(paths: Sequence[Path], *, filename: bool = False) -> str:
-    """Return the SQL that reads these files as one table; column names decide, not positions.
+    """Return the SQL that reads these files as one table; column names decide, not positions, nor names of folders.
 
     filename: add the column `filename`, the path of the file of each row.
     """
     names = ", ".join(literal(str(p)) for p in paths)
-    return f"read_parquet([{names}], union_by_name = true{', filename = true' if filename else ''})"
+    more = ", filename = true" if filename else ""
+    return f"read_parquet([{names}], union_by_name = true, hive_partitioning = false{more})"

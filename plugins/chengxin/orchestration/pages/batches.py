@@ -99,11 +99,11 @@ def batch(request: Request, found: KnownDep, tasks: TasksDep, shown: Annotated[S
         contract = home.contract(connection, dataset)
         rules = lists.batch_rules(connection, dataset, batch_id)
         earlier = [dict(r) for r in lists.neighbours(connection, dataset, row["as_of"])]
-        where = whereabouts.of_batch(connection, home.layout, row, contract.kind) if contract else None
+        where = whereabouts.of_batch(connection, home.home, row, contract.kind) if contract else None
         settled_by = lists.settled_by(connection, row) if row["state"] == "held" else None
     refused, waiting = [], []
     if contract:
-        with Rows(home.layout) as rows:
+        with Rows(home.home) as rows:
             refused = rows.refused(contract, batch_id, after=shown.after, limit=ROWS + 1, raw=raw)
             waiting = rows.waiting(contract, batch_id, after=shown.waited, limit=ROWS + 1, raw=raw)
     told = answers.refused(home.layout.home, dataset, batch_id)

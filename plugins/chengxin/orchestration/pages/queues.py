@@ -62,7 +62,7 @@ def _queue(request: Request, reader: Any, home: Any, wanted: Any, place: Place, 
     with home.reading() as connection:
         batches = lists.queued(connection, KINDS[kind], wanted, start[0])
         contracts = partial(home.contract, connection)
-        with rows.Rows(home.layout) as files:
+        with rows.Rows(home.home) as files:
             if kind == "refused":
                 found = rows.refused_page(files, contracts, batches, start, rule=wanted.rule, raw=raw)
             else:
@@ -111,7 +111,7 @@ def _export(kind: str, reader: Any, home: Any, wanted: Any, raw: bool) -> Respon
 def _rows(kind: str, home: Any, wanted: Any, raw: bool) -> Iterator[Any]:
     from chengxin.operations.index import lists, rows
 
-    with home.reading() as connection, rows.Rows(home.layout) as files:
+    with home.reading() as connection, rows.Rows(home.home) as files:
         batches = lists.queued(connection, KINDS[kind], wanted, limit=MOST)
         read = (
             partial(files.refused, rule=wanted.rule, raw=raw) if kind == "refused" else partial(files.waiting, raw=raw)

@@ -107,12 +107,12 @@ def table(folder: Path, name: str, part: str, rows: list[dict[str, Any]]) -> Tab
     return TableEntry.of(column_entries(schema, {}), [made])
 
 
-def counted(name: str, rows: int) -> TableEntry:
+def counted(rows: int) -> TableEntry:
     return TableEntry(rows, (), ())
 
 
 def drafted(tmp_path: Path, rows: dict[str, int], **given: Any) -> Draft:
-    return Draft(tmp_path, {name: counted(name, n) for name, n in rows.items()}, **given)
+    return Draft(tmp_path, {name: counted(n) for name, n in rows.items()}, **given)
 
 
 def manifest(tables: dict[str, TableEntry]) -> Manifest:
@@ -141,7 +141,7 @@ DATASETS = {"list": "penalty", "other": "penalty", "licences": "licence"}
     ],
 )
 def test_a_draft_holds_what_came_and_not_what_went(tmp_path, rows, inserted, removed, wrong):
-    before = manifest({name: counted(name, n) for name, n in BEFORE.items()})
+    before = manifest({name: counted(n) for name, n in BEFORE.items()})
     draft = drafted(tmp_path, rows, base=before, inserted=inserted, removed=removed)
     if wrong is None:
         check_draft(draft, DATASETS)

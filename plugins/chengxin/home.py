@@ -118,7 +118,7 @@ class Home:
         return publishing.sweep(copy, {"what": "sweep"}, young) + copy.forget_unused(young)
 
     def anew(self, pattern: str = "*") -> list[str]:
-        """Read files from the store whether a copy is here or not; say in Chinese what is not as published."""
+        """Read files from the store whether a copy is here or not; return in Chinese what is not as published."""
         return [] if self.settings.origin is None else self._copy().fetch_anew(pattern)
 
     def settle(self) -> None:

@@ -116,7 +116,7 @@ def approval_of(
 ) -> pipeline.Approval | None:
     """Return the approval that the options of `publish` state. Raise UsageError where that is none.
 
-    The names are what people say of themselves: the command line cannot prove them, as Airflow's accounts do.
+    The names are unverified: the command line cannot prove them, as Airflow's accounts do.
     """
     by, reason = (by or "").strip(), reason.strip()
     if not by and not reason:
@@ -136,7 +136,7 @@ def settle(
     whole: Sequence[str] = (),
     approval: pipeline.Approval | None = None,
 ) -> dict[str, Any]:
-    """Try waiting rows again, publish what changed, answer, and tell what went wrong.
+    """Try waiting rows again, publish what changed, answer, and report what went wrong.
 
     Return the accounts that changed, the snapshot, the failures, and the released batches that wait for somebody's
     approval. whole: data sets of which everything was done.

@@ -46,7 +46,7 @@ class Trial:
 
     @property
     def held(self) -> bool:
-        """Tell whether the batch would be held."""
+        """Return whether the batch would be held."""
         return self.verdict.status == "hold"
 
 

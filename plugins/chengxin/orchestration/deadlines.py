@@ -1,6 +1,6 @@
 """What Airflow watches the clock for (DeadlineAlert): a delivery that is overdue, and a run that is not done in time.
 
-Airflow sets a deadline when a run is made and drops it when that run succeeds. So an overdue delivery is told by the
+Airflow sets a deadline when a run is made and drops it when that run succeeds. So an overdue delivery is found by the
 first run that is made when one look after the last day in time was in vain, or while a run is still at it on that day.
 """
 

@@ -14,7 +14,7 @@ NEW = {"slots": 2, "description": "同时访问该部门的任务数", "include_
 
 
 def pool_of(contract: Contract) -> str:
-    """Return the name of the pool in which the tasks run that speak to a department."""
+    """Return the name of the pool of the tasks that call a department's source."""
     return f"{PREFIX}{contract.department.code}"
 
 

@@ -66,7 +66,7 @@ def rejections(said: Sequence[Mapping[str, Any]]) -> str:
 
 
 def first_opinion(said: Mapping[str, Any]) -> str:
-    """Return what the first person said, to stand before the second question."""
+    """Return the first person's answer, to stand before the second question."""
     left_out = f"，不含 {'、'.join(map(_cell, said['without']))}" if said["without"] else ""
     return (
         f"首位审批人 **{_cell(said['by'])}** 的答复：{said['decision']}{left_out}；意见：{_cell(said['reason'])}。\n\n"
@@ -74,7 +74,7 @@ def first_opinion(said: Mapping[str, Any]) -> str:
 
 
 def _changes(changes: Sequence[Mapping[str, Any]], pages: str) -> list[str]:
-    """Say how many records of each table come, change and go, with a few of them."""
+    """Return how many records of each table come, change and go, with a few of them."""
     if not changes:
         return ["发布后各表记录不变。", ""]
     lines = ["发布后的变化（记录数）：", "", f"| 表 | {' | '.join(ACTIONS.values())} |", "| --- | ---: | ---: | ---: |"]

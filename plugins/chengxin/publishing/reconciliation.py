@@ -1,4 +1,4 @@
-"""Reconciliation: every received row is in exactly one state, and the draft holds exactly what the accounts say."""
+"""Reconciliation: every received row is in exactly one state, and the draft holds exactly the accepted rows."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path

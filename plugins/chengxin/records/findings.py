@@ -1,4 +1,4 @@
-"""What only linking can tell of a delivery, written into its verdict and its report before the account is entered."""
+"""Findings that only linking makes, written into verdict and report before the account is entered."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def noted(layout: Layout, before: Admission, found: Sequence[Finding], links: Se
 def _other_list(
     contract: Contract, before: Admission, outcome: Outcome, everything: Sequence[Admission]
 ) -> list[Doubt]:
-    """Say that a full delivery lacks most records of the one before, though it may have as many rows.
+    """Report that a full delivery lacks most records of the one before, though it may have as many rows.
 
     It is another list, or its keys are written otherwise.
     """
@@ -79,7 +79,7 @@ def _other_list(
 
 
 def _misnamed(links: Sequence[Path]) -> list[Doubt]:
-    """Say how many rows bear a name that their code speaks against."""
+    """Report how many rows bear a name that contradicts their code."""
     told = Counter(name_conflicts.rows_of(links).values())
     cases = (
         (name_conflicts.OTHER, MISNAMED),
@@ -90,7 +90,7 @@ def _misnamed(links: Sequence[Path]) -> list[Doubt]:
 
 
 def _missed(contract: Contract, links: Sequence[Path]) -> list[Doubt]:
-    """Say which deletions found no record, and one that each may mean."""
+    """Report which deletions found no record, and one that each may mean."""
     rows = unmatched_deletions.rows_of(links)
     if not rows:
         return []
@@ -105,7 +105,7 @@ def _missed(contract: Contract, links: Sequence[Path]) -> list[Doubt]:
 
 
 def _alike(contract: Contract, rows: int, exchanged: int) -> list[Doubt]:
-    """Say that rows made second records of what is held already: written otherwise, or with exchanged roles."""
+    """Report that rows made second records of what is held already: written otherwise, or with exchanged roles."""
     found, twins = [], rows - exchanged
     if twins:
         found.append(Doubt(rule=TWIN, found=twins, rows=twins))
@@ -123,7 +123,7 @@ def number_of(contract: Contract) -> str:
 
 
 def _same_number(contract: Contract, one: int, other: int) -> list[Doubt]:
-    """Say that rows bear the source's number of other records: of the same subject (one), of another one (other)."""
+    """Report that rows bear the source's number of other records: of the same subject (one), of another one (other)."""
     header = number_of(contract)
     if contract.delivery.versions_by == "key":
         rows = one + other

@@ -293,7 +293,7 @@ class OpenRefusals:
         return self._steps.reader(Step("everything", reads, EVERYTHING, self._batch(batch_id)), _STREAM)
 
     def damaged(self, batch_id: str) -> bool:
-        """Tell whether some open row of a batch could not be split into fields."""
+        """Return whether some open row of a batch could not be split into fields."""
         self._take(batch_id)
         return bool(self._steps.count("taken", "damaged"))
 

@@ -27,7 +27,7 @@ class Open:
 
     @property
     def ours(self) -> bool:
-        """Tell whether the page to look at is one of ours, and not Airflow's."""
+        """Return whether the page to look at is one of ours, and not Airflow's."""
         return self.href.startswith(f"{PREFIX}/")
 
 

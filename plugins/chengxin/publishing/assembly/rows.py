@@ -1,7 +1,7 @@
 """The rows of a kind that a draft is made of: fresh ones with their links, and those of older files that are kept.
 
 Rows are read in windows of bounded size, side by side with the links of the same rows, so nothing is joined or moved
-here: a window says which of its rows count and where they belong; `publishing.assembly.order` moves them.
+here: a window states which of its rows count and where they belong; `publishing.assembly.order` moves them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -114,7 +114,7 @@ def publish_open(
 
 
 def withheld(home: Home) -> str | None:
-    """Say in Chinese that the open tier lacks persons for want of a key, and what to do; None when it does not."""
+    """Return in Chinese that the open tier lacks persons for want of a key, and what to do; None when it does not."""
     layout = home.layout
     if not withholds_persons(commit.current(layout, GOVERNMENT), commit.current(layout, OPEN)):
         return None
@@ -122,7 +122,7 @@ def withheld(home: Home) -> str | None:
 
 
 def withholds_persons(government: Manifest | None, opened: Manifest | None) -> bool:
-    """Tell whether the open tier has no rows about persons for want of a key, although there are some to show."""
+    """Return whether the open tier has no rows about persons for want of a key, although there are some to show."""
     if government is None or opened is None or opened.extra.get("key_id"):
         return False
     rules = open_rules.table_rules(kinds())
@@ -199,7 +199,7 @@ def _derive_part(job: Job, part: str) -> Iterator[Derivation]:
 
 
 def _admits(job: Job, entry: FileEntry) -> bool:
-    """Tell whether a file of persons is derived at all: without a key nobody's rows can be told apart unnamed."""
+    """Return whether a file of persons is derived at all: without a key there is nothing to distinguish persons by."""
     return job.key is not None and job.rules[entry.table].admits_persons(entry.part)
 
 
@@ -262,7 +262,7 @@ def _judged(
 
 
 def _lasting(file: DataFile, rule: TableRule, today: date) -> list[int]:
-    """Return the row groups in which the publicity of some row has not ended for all that the file tells."""
+    """Return the row groups in which the publicity of some row has not ended by the statistics of the file."""
     if not rule.until:
         return file.groups()
     last = {group: file.highest(group, rule.until) for group in file.groups()}
@@ -270,7 +270,7 @@ def _lasting(file: DataFile, rule: TableRule, today: date) -> list[int]:
 
 
 def _registry(job: Job, rows: pa.Table, entry: FileEntry, facts: Part, horizon: Horizon) -> Mask:
-    """Tell which rows of the subject tables are open: organisations; of persons only those with a visible record."""
+    """Return which rows of the subject tables are open: organisations; of persons only those with a visible record."""
     if entry.table == "subject_identifier":
         return open_rules.among(rows.column("identifier_type"), list(open_rules.PUBLIC_IDENTIFIERS))
     if entry.table == "subject_name":

@@ -116,7 +116,7 @@ NamedDep = Annotated[Snapshot, Depends(_named)]
 
 
 def health(opened: OpenedDep) -> Any:
-    """Say which snapshot of each tier is served; a damaged newest one makes the state degraded."""
+    """Return which snapshot of each tier is served; a damaged newest one makes the state degraded."""
     found = {tier: _state(opened, tier) for tier in TIERS}
     whole = all(state["snapshot"] and not state["warnings"] for state in found.values())
     return {"status": "ok" if whole else "degraded", "version": __version__, "tiers": found}
@@ -212,7 +212,7 @@ def _plain(value: Any) -> Any:
 
 
 def landing(request: Request, opened: OpenedDep) -> HTMLResponse:
-    """Show what there is and how to ask, in Chinese and English; loads nothing from anywhere."""
+    """Show what there is and how to query it, in Chinese and English; loads nothing from anywhere."""
     text = files("chengxin.sharing.http").joinpath("landing.html.j2").read_text("utf-8")
     template = jinja2.Environment(autoescape=True).from_string(text)
     paths = request.app.openapi()["paths"]

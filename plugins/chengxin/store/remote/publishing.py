@@ -63,7 +63,7 @@ def upload(copy: Copy, source: Path, file: File, token: str, twin: File | None =
     unique = replace(file, key=f"{VERSIONS}{token}/{file.path}")
     natural = index.file(file.path) is None and not index.is_swept(file.path)
     twin = twin or index.with_content(file.sha256)
-    # Only where the name tells the content is it the same object whoever writes it, so that a copy overwrites nothing.
+    # Only where the name identifies the content is it the same object whoever writes it: a copy overwrites nothing.
     by_content = file.sha256[:12] in file.path.rpartition("/")[2]
     if natural and by_content and twin and objects.copy(twin.place, file.path, file.size):
         return file

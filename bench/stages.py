@@ -108,7 +108,7 @@ def run(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespa
         raise SystemExit("nothing was published")
 
 
-def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespace, home: "Home") -> None:
+def gx(stages: Stages, args: argparse.Namespace, home: "Home") -> None:
     """Judge a batch again by its own suite: Great Expectations, then the same rules as plain DuckDB SQL, in turns."""
     stages.run("import", import_engines)
     import duckdb
@@ -131,7 +131,7 @@ def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespac
     memory, threads = home.settings.memory_limit_mib, home.settings.workers
 
     def with_gx() -> None:
-        with Scan(parts, registry=registry, memory_limit_mib=memory, threads=threads) as scan:
+        with Scan(parts, home.resources, registry=registry) as scan:
             judge(suite, scan)
 
     def plain() -> None:
@@ -166,7 +166,10 @@ def main() -> None:
         return
     with Watch(os.getpid(), private_mib) as watch:
         stages = Stages(watch)
-        {"run": run, "gx": gx}[args.command](stages, contracts, args, home)
+        if args.command == "run":
+            run(stages, contracts, args, home)
+        else:
+            gx(stages, args, home)
     costs = {name: asdict(cost) for name, cost in stages.costs.items()}
     json.dump({"stages": costs, "account": stages.account}, sys.stdout)
 

@@ -114,10 +114,9 @@ def verify(home: Home, snapshot_id: str | None) -> dict[str, Any]:
         everything = journal.admissions(layout)
         altered = seals.problems(layout, everything)
         accounts = list(journal.latest(everything).values())
-        limits = {"memory_limit_mib": home.settings.memory_limit_mib, "threads": home.settings.workers}
         problems += altered
         if not altered:  # what was altered may not even be read
-            reconciliation.check_batches(layout, accounts, **limits)
+            reconciliation.check_batches(layout, accounts, home.resources)
         checked += 1
     except InvariantBroken as error:
         problems.append(str(error))

@@ -28,7 +28,7 @@ from chengxin.contracts.models import Contract
 from chengxin.engine.session import Session, session
 from chengxin.engine.step import Step
 from chengxin.errors import InvariantBroken
-from chengxin.facts import Batch
+from chengxin.facts import Batch, Resources
 from chengxin.identity import corrections as corrected
 from chengxin.identity import duplicates, ledger, record_keys, registry
 from chengxin.identity import withdrawals as withdrawn
@@ -107,14 +107,12 @@ class Linking:
     reopen: pa.Table | None
     corrected: pa.Table | None
     spare: Spare
-    memory_limit_mib: int
-    threads: int
+    resources: Resources
 
     def run(self) -> Outcome:
         """Fill `target` and count. Equal inputs give equal rows."""
-        limits = {"memory_limit_mib": self.memory_limit_mib, "threads": self.threads}
         with ExitStack() as stack:
-            steps = stack.enter_context(session(self.layout.work, **limits))
+            steps = stack.enter_context(session(self.layout.work, self.resources))
             state = stack.enter_context(caught_up(self.layout)) if self._by_state else None
             self._open(steps, state)
             self._attach(steps, state)

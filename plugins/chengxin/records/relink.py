@@ -25,7 +25,7 @@ from chengxin.identity.ledger import Judgement
 from chengxin.identity.registry import Registry
 from chengxin.model.kinds import kinds
 from chengxin.records import journal
-from chengxin.records.findings import noted
+from chengxin.records.findings import found_by_linking, noted
 from chengxin.records.protected import Sparing
 from chengxin.records.superseded import Correcting
 from chengxin.state import seals
@@ -68,14 +68,14 @@ def link_batch(
             reopen=reopen,
             corrected=corrected,
             spare=Sparing(contract, layout, order, landed.batch_id, everything),
-            memory_limit_mib=home.settings.memory_limit_mib,
-            threads=home.settings.workers,
+            resources=home.resources,
         ).run()
     if revision and outcome.waiting == before.unlinked and not outcome.undone:
         shutil.rmtree(target)
         return None
     links = [layout.links(contract.id, landed.batch_id, r) for r in range(revision + 1)]
-    before = noted(layout, contract, before, outcome, links, everything)
+    found = found_by_linking(contract, before, outcome, links, everything)
+    before = noted(layout, before, found, links)
     judged = layout.validation(contract.id, landed.batch_id)
     sealed = seals.of_files([*sorted(target.iterdir()), judged / "verdict.json", judged / "facts.json"])
     sealed |= {name: digest for name, digest in before.seals.items() if name.startswith("standard/")}
@@ -210,8 +210,7 @@ class Settling:
         return again is not None
 
     def _session(self) -> AbstractContextManager[Session]:
-        memory, threads = self.home.settings.memory_limit_mib, self.home.settings.workers
-        return session(self.layout.work, memory_limit_mib=memory, threads=threads)
+        return session(self.layout.work, self.home.resources)
 
     def _note(self, account: Admission) -> dict[str, int]:
         path = self.layout.batch(account.dataset, account.batch_id) / TRIED

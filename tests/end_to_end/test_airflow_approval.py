@@ -322,7 +322,10 @@ def test_somebody_else_approves_what_the_first_one_released(released):
     running.answer(again, "发布", second=True, reason="已对照原件").raise_for_status()
     assert running.outcome(again) == "success"
     manifest = running.manifest()
-    approval, (entry,) = manifest["extra"]["approval"], [b for b in manifest["batches"] if b["batch_id"] == batch]
+    approval, (entry,) = (
+        manifest["extra"]["approval"],
+        [b for b in manifest["extra"]["released"] if b["batch_id"] == batch],
+    )
     assert (approval["by"], approval["second"]["by"], approval["second"]["reason"]) == ("admin", "second", "已对照原件")
     assert (entry["released"]["by"], entry["released"]["reason"]) == ("admin", "已逐行核实")
     assert batch not in manifest["extra"].get("held", [])

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from chengxin.store.journal import Head
 from chengxin.store.manifest import ColumnEntry, FileEntry, Manifest, TableEntry
 
 NOW = datetime(2026, 11, 20, 2, 0, 5, tzinfo=UTC)
@@ -15,7 +16,15 @@ def entry(part: str = "4301", sha: str = "ab" * 32, rows: int = 3) -> FileEntry:
 
 def manifest(*files: FileEntry, title: str = "主体编号") -> Manifest:
     table = TableEntry.of([ColumnEntry("subject_id", "int64", title)], files or [entry()])
-    return Manifest.new("government", NOW, date(2026, 11, 20), "测试", {"subject": table}, batches=[{"dataset": "a"}])
+    return Manifest.new(
+        "government",
+        NOW,
+        date(2026, 11, 20),
+        "测试",
+        {"subject": table},
+        batch=TableEntry.of([], []),
+        journal=Head(3, "ab" * 32),
+    )
 
 
 def test_survives_the_way_through_json():
@@ -64,8 +73,8 @@ def test_what_is_no_manifest_is_refused_without_a_stack_of_surprises(data):
 
 
 def test_later_format_is_refused_by_name():
-    with pytest.raises(ValueError, match="清单格式 2"):
-        Manifest.from_bytes(replace(manifest(), format=2).to_bytes())
+    with pytest.raises(ValueError, match="清单格式 3"):
+        Manifest.from_bytes(replace(manifest(), format=3).to_bytes())
 
 
 def test_file_range_tells_which_subjects_it_may_hold():
@@ -79,7 +88,7 @@ def test_any_other_seal_is_refused(digest):
         Manifest.from_json({**manifest().to_json(), "digest": digest})
 
 
-@pytest.mark.parametrize("number", [0, 2])
+@pytest.mark.parametrize("number", [0, 1, 3])
 def test_any_other_format_is_refused(number):
     with pytest.raises(ValueError, match=f"清单格式 {number} 未知"):
         Manifest.from_bytes(replace(manifest(), format=number).to_bytes())
@@ -89,4 +98,4 @@ def test_bytes_are_readable_and_in_one_order():
     text = manifest().to_bytes().decode()
     assert '\n "reason": "测试",\n' in text
     assert list(json.loads(text)) == sorted(json.loads(text))
-    assert manifest().sequence == 0 and json.loads(text)["format"] == 1
+    assert manifest().sequence == 0 and json.loads(text)["format"] == 2

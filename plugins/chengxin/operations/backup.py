@@ -4,7 +4,6 @@ What refers to something is copied after it: pointers are read first and written
 written after the folders of their batches. So the copy is a home at any moment, also where copying was interrupted.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,8 +96,7 @@ def _digest(layout: Layout, number: int) -> str:
 def _copy_snapshots(source: Layout, mirror: Mirror) -> None:
     for tier in TIERS:
         for name in pointer.snapshot_ids(source, tier):
-            with suppress(FileNotFoundError):  # expired meanwhile; the current one never is
-                mirror.copy_tree(source.snapshot(tier, name))
+            mirror.copy_tree(source.snapshot(tier, name))
 
 
 def _copy_admitted(source: Layout, mirror: Mirror, known: tuple[Admission, ...]) -> tuple[Admission, ...]:

@@ -77,7 +77,7 @@ def published(home: Home) -> None:
 
     found = [commit.current(home.layout, tier) for tier in ("government", "open")]
     manifests = [manifest for manifest in found if manifest]
-    sources = sorted({batch["dataset"] for manifest in manifests for batch in manifest.batches})
+    sources = sorted({name for m in manifests if m.tier == "government" for name in m.sources})
     tables = [
         OutputDataset(
             namespace=NAMESPACE,

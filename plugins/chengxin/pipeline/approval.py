@@ -99,10 +99,12 @@ def without(
             f"{'、'.join(registering)}：登记主体的来源不能单独排除，其他来源的记录可能关联到它的主体；"
             "请清除（Clear）审批任务，改选“发布”或“不发布”"
         )
-    published = {(b["dataset"], b["batch_id"]): b["revision"] for b in now.batches} if now else {}
-    return tuple(
-        a for a in everything if a.dataset not in left_out or a.revision <= published.get((a.dataset, a.batch_id), -1)
-    )
+    return tuple(a for a in everything if a.dataset not in left_out or a.order <= (now.upto(a.dataset) if now else -1))
+
+
+def published(everything: Sequence[Admission], now: Manifest | None) -> set[tuple[str, str]]:
+    """Return the batches (dataset, batch_id) that readers have."""
+    return {(a.dataset, a.batch_id) for a in everything if now and a.order <= now.upto(a.dataset)}
 
 
 def awaiting(
@@ -116,11 +118,11 @@ def awaiting(
 
     Only those of which something grave was found: that is why they were held.
     """
-    published = {(b["dataset"], b["batch_id"]) for b in now.batches} if now else set()
+    known = published(everything, now)
     people = approval.people() if approval else set()
     found: dict[tuple[str, str], Admission] = {}
     for a in everything:
-        if a.released is None or a.dataset in sealed or (a.dataset, a.batch_id) in published:
+        if a.released is None or a.dataset in sealed or (a.dataset, a.batch_id) in known:
             continue
         if not people - {a.released.by} and is_grave(layout, a):
             found.setdefault((a.dataset, a.batch_id), a)

@@ -20,7 +20,7 @@ from chengxin.facts import Admission, Release, Verdict
 from chengxin.home import Home
 from chengxin.model.elements import elements
 from chengxin.pipeline import at_home
-from chengxin.pipeline.approval import awaiting, is_grave, told
+from chengxin.pipeline.approval import awaiting, is_grave, published, told
 from chengxin.pipeline.batches import verdict_of
 from chengxin.pipeline.snapshots import sealed_of
 from chengxin.publishing import commit
@@ -99,8 +99,8 @@ def review(home: Home, contracts: Mapping[str, Contract]) -> Review | None:
     now = commit.current(layout, "government")
     admissions = journal.admissions(layout)
     everything = journal.latest(admissions)
-    published = {(b["dataset"], b["batch_id"]) for b in now.batches} if now else set()
-    fresh = [a for key, a in everything.items() if key not in published]
+    there = published(admissions, now)
+    fresh = [a for key, a in everything.items() if key not in there]
     if not fresh:
         return None
     doubts = [doubt for a in fresh if (doubt := _doubted(contracts, a, layout))]

@@ -5,22 +5,22 @@ import logging
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from typing import Any
 
 from chengxin import __version__
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
 from chengxin.errors import InvariantBroken
-from chengxin.facts import Admission, SnapshotRef, TierRef
+from chengxin.facts import Admission, SnapshotRef, TierRef, as_json
 from chengxin.home import Home
 from chengxin.model.kinds import kinds
 from chengxin.pipeline import at_home
-from chengxin.pipeline.approval import Approval, approved, awaiting, shown, told, without
+from chengxin.pipeline.approval import Approval, approved, awaiting, published, shown, told, without
 from chengxin.pipeline.batches import batch
 from chengxin.pipeline.failures import Failures, guarded
 from chengxin.pipeline.versions import engines, suites
 from chengxin.publishing import catalogue, commit, reconciliation
+from chengxin.publishing.assembly import batch_table
 from chengxin.publishing.assembly.assembly import Assembly, Draft
 from chengxin.publishing.open_tier import derivation, key
 from chengxin.quality import runner
@@ -124,8 +124,9 @@ def _publish_government(
         layout.drafts / "government",
         home.resources,
     ).run()
-    extra = {"assembly": digest, "sealed": sorted(sealed)}
-    extra |= {"left_out": sorted(left_out)} if left_out else {}
+    extra: dict[str, Any] = {"assembly": digest, "sealed": sorted(sealed)}
+    extra |= {"left_out": {d: now.upto(d) if now else -1 for d in sorted(left_out)}} if left_out else {}
+    extra |= _released(everything, now)
     extra |= told(approval, layout, now, {a.batch_id for a in everything})
     manifest = _checked(home, contracts, everything, draft, replaces=now, extra=extra)
     if manifest.same_content(now) or not (now or draft.tables):
@@ -166,7 +167,7 @@ def _checked(
         _reason(contracts, accounts.values(), replaces, extra["sealed"]),
         draft.tables,
         journal=journal.head(layout, everything[-1].order),
-        batches=[_batch_entry(a) for a in accounts.values()],
+        batch=batch_table.write(everything, replaces, draft.folder),
         sources=_sources(accounts.values(), draft),
         versions={
             "library": __version__,
@@ -182,27 +183,19 @@ def _reason(
     contracts: Mapping[str, Contract], accounts: Iterable[Admission], now: Manifest | None, sealed: Collection[str]
 ) -> str:
     """Return in Chinese how many batches are new, or linked further, since the one that readers have; and whose."""
-    known = {(b["dataset"], b["batch_id"]): b["revision"] for b in now.batches} if now else {}
-    fresh = [a for a in accounts if a.dataset not in sealed and known.get((a.dataset, a.batch_id), -1) != a.revision]
+    fresh = [a for a in accounts if a.dataset not in sealed and (not now or a.order > now.upto(a.dataset))]
     if not fresh:
         return "没有新批次，按现行规则重新汇编"
     titles = {d: contracts[d].title if d in contracts else d for d in sorted({a.dataset for a in fresh})}
     return f"{len(fresh)} 个批次入库或补关联：{'、'.join(titles.values())}"
 
 
-def _batch_entry(a: Admission) -> dict[str, Any]:
-    return {
-        "dataset": a.dataset,
-        "batch_id": a.batch_id,
-        "revision": a.revision,
-        "received_at": a.received_at,
-        "as_of": a.as_of,
-        "verdict": a.verdict,
-        **a.counts.as_dict(),
-        "withdrawn": a.withdrawn,
-        **({"released": asdict(a.released)} if a.released else {}),
-        "versions": a.versions,
-    }
+def _released(everything: Sequence[Admission], now: Manifest | None) -> dict[str, Any]:
+    """Return what the manifest keeps of batches that somebody let in, and that readers have for the first time."""
+    known = published(everything, now)
+    let_in = [a for a in everything if a.released and a.revision == 0 and (a.dataset, a.batch_id) not in known]
+    found = [{"dataset": a.dataset, "batch_id": a.batch_id, "released": as_json(a.released)} for a in let_in]
+    return {"released": found} if found else {}
 
 
 def _sources(accounts: Any, draft: Draft) -> dict[str, Any]:

@@ -108,15 +108,10 @@ def _by_last_order(mine: Sequence[Admission], previous: Manifest | None) -> dict
     """Group admissions by the last one that readers have: a data set that was left out lags behind the others."""
     if previous is None:
         return {-1: list(mine)} if mine else {}
-    published = {(b["dataset"], b["batch_id"]): b["revision"] for b in previous.batches}
     groups: dict[int, list[Admission]] = {}
     for dataset in dict.fromkeys(a.dataset for a in mine):
         own = [a for a in mine if a.dataset == dataset]
-        last = previous.last_order
-        if dataset in previous.extra.get("left_out", ()):
-            known = (a.order for a in own if a.revision <= published.get((a.dataset, a.batch_id), -1))
-            last = max(known, default=-1)
-        groups.setdefault(last, []).extend(own)
+        groups.setdefault(previous.upto(dataset), []).extend(own)
     return {last: sorted(group, key=lambda a: a.order) for last, group in groups.items()}
 
 

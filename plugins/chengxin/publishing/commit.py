@@ -128,10 +128,10 @@ def _land(layout: Layout, final: Manifest, draft: Path, previous: Manifest | Non
     target = layout.snapshot(final.tier, final.snapshot_id)
     before = layout.snapshot(final.tier, previous.snapshot_id) if previous else None
     with atomic.building(target) as folder:
-        for name in final.tables:
+        for name, table in final.every_table().items():
             (folder / name).mkdir()
-            for entry in final.tables[name].files:
-                _place(entry, final.tables[name], draft, before, folder)
+            for entry in table.files:
+                _place(entry, table, draft, before, folder)
         if catalogue is not None:
             _write_read_only(folder / pointer.CATALOGUE, catalogue)
         _write_read_only(folder / manifests.NAME, final.to_bytes())

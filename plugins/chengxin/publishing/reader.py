@@ -100,7 +100,7 @@ class Snapshot:
     def connect(self, *, memory_limit_mib: int = 1024, threads: int = 2) -> Connection:
         """Open an in-memory DuckDB in which every table is a view."""
         connection = connect(Resources(memory_limit_mib=memory_limit_mib, threads=threads))
-        for name in self.manifest.tables:
+        for name in self.manifest.every_table():
             connection.execute(f"CREATE VIEW {identifier(name)} AS SELECT * FROM {self.scan(name)}")
         return connection
 
@@ -170,7 +170,7 @@ class Snapshot:
         return answer.column("subject_id").combine_chunks()
 
     def _entries(self, table: str) -> tuple[FileEntry, ...]:
-        entry = self.manifest.tables.get(table)
+        entry = self.manifest.every_table().get(table)
         return entry.files if entry else ()
 
     def _path(self, entry: FileEntry) -> Path:

@@ -38,7 +38,7 @@ def verify(layout: Layout, tier: str, snapshot_id: str | None = None, *, mark: b
     if manifest is not None:
         problems += _chain_problems(layout, tier, manifest)
         faulty = {problem.partition("：")[0] for problem in cheap}
-        for name, table in manifest.tables.items():
+        for name, table in manifest.every_table().items():
             content += _table_problems(folder, name, table, faulty)
         content += _stray_files(folder, manifest)
     if mark:

@@ -12,8 +12,9 @@ from typing import Any, Self
 
 from chengxin.store.journal import Head
 
-FORMAT = 1
+FORMAT = 2
 NAME = "manifest.json"
+BATCH = "batch"  # the table of the admissions
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,12 @@ class TableEntry:
     files: tuple[FileEntry, ...]
 
     @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from plain JSON values."""
+        columns = tuple(ColumnEntry(**c) for c in data["schema"])
+        return cls(data["rows"], columns, tuple(FileEntry(**f) for f in data["files"]))
+
+    @classmethod
     def of(cls, schema: Iterable[ColumnEntry], files: Iterable[FileEntry]) -> Self:
         """Sort the files and add up their rows."""
         ordered = tuple(sorted(files, key=lambda f: (f.part, f.name)))
@@ -70,8 +77,9 @@ class Manifest:
 
     as_of: the calendar day (Shanghai) on which visibility was judged. previous, sequence: place in the chain; the
     commit fills them in. journal: where the journal ended of which the government tier was made.
-    batches: per batch dataset, batch_id, revision, counts. sources: rows per department and
-    dataset. versions: library, duckdb, pyarrow, contract and suite digests.
+    batch: the admissions that the government tier was made of; no part of its content. sources: totals per dataset.
+    extra: left_out (dataset -> the last admission that readers have of it) and what people said. versions: library,
+    duckdb, pyarrow, contract and suite digests.
     """
 
     snapshot_id: str
@@ -83,7 +91,7 @@ class Manifest:
     previous: str | None = None
     sequence: int = 0
     journal: Head | None = None
-    batches: list[dict[str, Any]] = field(default_factory=list)
+    batch: TableEntry | None = None
     sources: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
@@ -104,9 +112,17 @@ class Manifest:
         """The newest admission in it; -1 = none."""
         return self.journal.order if self.journal else -1
 
+    def upto(self, dataset: str) -> int:
+        """Return the last admission that readers may have of a data set; -1 = none."""
+        return int(self.extra.get("left_out", {}).get(dataset, self.last_order))
+
+    def every_table(self) -> dict[str, TableEntry]:
+        """Return all tables with files in the snapshot, the admissions among them."""
+        return {**self.tables, **({BATCH: self.batch} if self.batch else {})}
+
     def files(self) -> Iterator[FileEntry]:
         """Give all data files, table by table."""
-        for table in self.tables.values():
+        for table in self.every_table().values():
             yield from table.files
 
     def rows(self) -> dict[str, int]:
@@ -132,17 +148,11 @@ class Manifest:
             raise ValueError("清单自带的摘要不符")
         if body["format"] != FORMAT:
             raise ValueError(f"清单格式 {body['format']} 未知，本程序只认 {FORMAT}")
-        tables = {
-            name: TableEntry(
-                table["rows"],
-                tuple(ColumnEntry(**c) for c in table["schema"]),
-                tuple(FileEntry(**f) for f in table["files"]),
-            )
-            for name, table in body["tables"].items()
-        }
+        tables = {name: TableEntry.from_json(table) for name, table in body["tables"].items()}
+        batch = TableEntry.from_json(body["batch"]) if body["batch"] else None
         created_at, as_of = datetime.fromisoformat(body["created_at"]), date.fromisoformat(body["as_of"])
-        journal = Head(**body["journal"]) if body["journal"] else None
-        return cls(**{**body, "tables": tables, "journal": journal, "created_at": created_at, "as_of": as_of})
+        made = {"tables": tables, "batch": batch, "journal": Head(**body["journal"]) if body["journal"] else None}
+        return cls(**{**body, **made, "created_at": created_at, "as_of": as_of})
 
     def to_bytes(self) -> bytes:
         """Return the bytes of manifest.json."""

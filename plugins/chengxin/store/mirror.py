@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from chengxin.store.atomic import BUILDING, fsync_file, fsync_folder, naming
@@ -42,12 +43,13 @@ class Mirror:
     def copy_tree(self, folder: Path, *, but: tuple[str, ...] = ()) -> None:
         """Copy all files below a folder of the source, deepest first, and make their folders durable.
 
-        What is under construction is left out, and what lies in folders of these names.
+        What is under construction is left out, what lies in folders of these names, and what goes away meanwhile.
         """
         for root, folders, files in os.walk(folder):
             folders[:] = sorted(n for n in folders if not n.startswith(".") and n not in but)
             for name in sorted(n for n in files if not n.startswith(".")):
-                self.copy(Path(root) / name)
+                with suppress(FileNotFoundError):
+                    self.copy(Path(root) / name)
             self.settle(Path(root))
 
     def settle(self, folder: Path) -> None:

@@ -100,7 +100,7 @@ def entered(connection: sqlite3.Connection, row: sqlite3.Row, limit: int = 200) 
     """
     if row["last_order"] is None:
         return []
-    new, bound = _new_since(connection, version(connection, row["tier"], row["previous"] or ""))
+    new, bound = _new_since(version(connection, row["tier"], row["previous"] or ""))
     hidden = json.dumps(sorted(said(row, "left_out") | said(row, "sealed")))
     return connection.execute(
         f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
@@ -112,7 +112,7 @@ def entered(connection: sqlite3.Connection, row: sqlite3.Row, limit: int = 200) 
 
 def unpublished(connection: sqlite3.Connection, last: sqlite3.Row | None, only: Collection[str] | None = None) -> int:
     """Return how many admitted batches readers do not have with this snapshot, the last; None = there is none."""
-    new, bound = _new_since(connection, last)
+    new, bound = _new_since(last)
     permitted, names = lists.allowed(only, "b.dataset")
     return int(
         connection.execute(
@@ -132,30 +132,24 @@ def refusal(layout: Layout, last: sqlite3.Row | None) -> dict[str, Any] | None:
     return json.loads(last["said"]).get("approval") if last and said(last, "left_out") else None
 
 
-def _new_since(connection: sqlite3.Connection, before: sqlite3.Row | None) -> tuple[str, list[Any]]:
+def _new_since(before: sqlite3.Row | None) -> tuple[str, list[Any]]:
     """Return the SQL condition, with its values, for batches that a snapshot does not have, nor those before it.
 
     A data set that it leaves out is new from the last snapshot on that had it.
     """
-    first, late = _upto(before), _left_behind(connection, before)
+    first, late = _upto(before), _left_behind(before)
     own = "coalesce((SELECT value FROM json_each(?) WHERE key = b.dataset), ?)"
     return f"b.first_order > ? AND b.first_order > {own}", [min([first, *late.values()]), json.dumps(late), first]
 
 
-def _left_behind(connection: sqlite3.Connection, row: sqlite3.Row | None) -> dict[str, int]:
+def _left_behind(row: sqlite3.Row | None) -> dict[str, int]:
     """Return for each data set that a snapshot leaves out the last admission that readers have of it."""
-    absent, late = said(row, "left_out"), dict[str, int]()
-    while absent:
-        row = version(connection, row["tier"], row["previous"] or "") if row else None
-        back = absent - said(row, "left_out")
-        late |= dict.fromkeys(back, _upto(row))
-        absent -= back
-    return late
+    return dict(json.loads(row["said"]).get("left_out", {})) if row else {}
 
 
-def upto(connection: sqlite3.Connection, row: sqlite3.Row, dataset: str) -> int:
+def upto(row: sqlite3.Row, dataset: str) -> int:
     """Return the last admission that readers of a snapshot may have of a data set; -1 = none."""
-    return _left_behind(connection, row).get(dataset, _upto(row))
+    return _left_behind(row).get(dataset, _upto(row))
 
 
 def table(connection: sqlite3.Connection, row: sqlite3.Row, name: str) -> sqlite3.Row | None:

@@ -9,7 +9,7 @@ from chengxin.store.layout import Layout
 
 TIERS = ("government", "open")
 #: What of a manifest tells what people let out, and why; and the snapshot that an open one was made from.
-SAID = ("approval", "rejected", "left_out", "sealed", "government")
+SAID = ("approval", "rejected", "left_out", "sealed", "government", "released")
 
 
 def follow(connection: sqlite3.Connection, layout: Layout) -> None:
@@ -28,11 +28,8 @@ def follow(connection: sqlite3.Connection, layout: Layout) -> None:
 
 
 def _said(body: dict[str, Any]) -> dict[str, Any]:
-    """Return what people said: SAID of a manifest, and under `released` its batches that somebody let in."""
-    released = [
-        {name: b[name] for name in ("dataset", "batch_id", "released")} for b in body["batches"] if "released" in b
-    ]
-    return {k: body["extra"][k] for k in SAID if k in body["extra"]} | ({"released": released} if released else {})
+    """Return what people said: SAID of a manifest."""
+    return {k: body["extra"][k] for k in SAID if k in body["extra"]}
 
 
 def _read(connection: sqlite3.Connection, layout: Layout, tier: str, name: str, mark: str) -> None:

@@ -61,7 +61,7 @@ def of_batch(connection: sqlite3.Connection, home: Home, row: Any, kind: str) ->
         return Whereabouts(accepted=accepted, later=accepted)
     if row["share"] == "不予" or row["dataset"] in snapshots.said(last, "sealed"):
         return Whereabouts(accepted=accepted, snapshot=last["id"], withheld=accepted)
-    upto = snapshots.upto(connection, last, row["dataset"])
+    upto = snapshots.upto(last, row["dataset"])
     if row["first_order"] > upto:
         return Whereabouts(accepted=accepted, snapshot=last["id"], later=accepted)
     table = snapshots.table(connection, last, kind)

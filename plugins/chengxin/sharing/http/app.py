@@ -169,7 +169,7 @@ def dictionary(found: NamedDep) -> Any:
 
 def file(request: Request, found: NamedDep, tier: Tier, table: str, name: str) -> Response:
     """Return one data file of the manifest."""
-    held = found.manifest.tables.get(table)
+    held = found.manifest.every_table().get(table)
     entry = next((f for f in held.files if f.name == name), None) if held else None
     if entry is None:
         raise HTTPException(404, "清单中没有这个文件 (no such file)")

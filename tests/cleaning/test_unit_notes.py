@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chengxin.cleaning.stated.unit_words import unit_above
+from chengxin.model.units import unit_above
 from deliveries import Office, penalty, uscc
 
 NAMES = ("subject_name", "uscc", "decision_no", "decision_on", "fine", "authority_name")

@@ -102,7 +102,9 @@ class Mapper:
         chunk, refused = work.chunk, work.refused
         row_id = pc.add(chunk.rows, pa.scalar(first_id, pa.int64()))
         passed = self._standard(work, row_id, file_name)
-        quarantined = quarantine_table(chunk.table, row_id, chunk.rows, file_name, refused, work.log.reasons(refused))
+        quarantined = quarantine_table(
+            chunk.table, row_id, chunk.rows, file_name, refused=refused, reasons=work.log.reasons(refused)
+        )
         issues = work.log.table(row_id, chunk.rows, file_name, refused)
         if chunk.damaged:
             bad_rows, bad_issues = damaged_table(chunk.damaged, first_id, file_name)

@@ -28,6 +28,7 @@ def quarantine_table(
     row_id: pa.Array,
     source_row: pa.Array,
     file_name: str,
+    *,
     refused: np.ndarray,
     reasons: list[tuple[np.ndarray, str, str, str]],
 ) -> pa.Table:

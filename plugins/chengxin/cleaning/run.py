@@ -21,7 +21,6 @@ from chengxin.cleaning.issues import ISSUES
 from chengxin.cleaning.mapper import Mapper
 from chengxin.cleaning.quarantine import QUARANTINE
 from chengxin.cleaning.stated.rows import differing, unfinished
-from chengxin.cleaning.stated.unit_words import unit_above
 from chengxin.cleaning.stated.units import check_units, odd_formats, refuse_odd_units, shown_columns
 from chengxin.cleaning.worker import prepare
 from chengxin.clock import SHANGHAI
@@ -30,6 +29,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch, WorkerDied
 from chengxin.facts import Batch, StandardBatch, as_json
+from chengxin.model.units import unit_above
 from chengxin.parsing.archives import Source, sources
 from chengxin.parsing.notes import TABLES
 from chengxin.parsing.reader import Piece, above, headers, number_formats, plan, read, rows_of_sheet

@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from chengxin.clock import SHANGHAI, Clock
+from chengxin.clock import SHANGHAI
 from chengxin.connectors import connector_for, connector_named
 from chengxin.connectors.files.corrections import sent_back
 from chengxin.connectors.files.names import gaps
@@ -77,7 +77,7 @@ def land(
     Raises SourceUnavailable, DeliveryCorrupt; then nothing is left behind.
     """
     layout = home.layout
-    folder = layout.landing(contract.id, "").resolve()
+    folder = _folder(home, contract.id)
     with held(layout, f"landing-{contract.id}"):
         folder.mkdir(parents=True, exist_ok=True)
         known = _landed_as(folder, _seen(folder), delivery)
@@ -85,13 +85,13 @@ def land(
             return _read_receipt(known)
         for stray in folder.glob(f"{BUILDING}*"):
             shutil.rmtree(stray) if stray.is_dir() else stray.unlink()
-        building = folder / f"{BUILDING}delivery"
+        building = _building(folder)
         try:
             files = _fetch(home, contract, delivery, building / PAYLOAD)
             settled = _settled(building / PAYLOAD, delivery)
             single = len(files) == 1 and delivery.locator["connector"] == "file_drop"
             corrects = recognise(building / PAYLOAD / files[0].name) if single else None
-            batch = _as_batch(folder, contract, delivery, files, home.clock, building, corrects)
+            batch = _as_batch(home, contract, delivery, files, corrects)
         finally:
             shutil.rmtree(building, ignore_errors=True)
         if settled:
@@ -199,15 +199,20 @@ def _fetch(home: Home, contract: Contract, delivery: Delivery, target: Path) -> 
     return files
 
 
+def _folder(home: Home, dataset: str) -> Path:
+    return home.layout.landing(dataset, "").resolve()
+
+
+def _building(folder: Path) -> Path:
+    """Return where a batch is put together."""
+    return folder / f"{BUILDING}delivery"
+
+
 def _as_batch(
-    folder: Path,
-    contract: Contract,
-    delivery: Delivery,
-    files: tuple[LandedFile, ...],
-    clock: Clock,
-    building: Path,
-    corrects: TableFormat | None,
+    home: Home, contract: Contract, delivery: Delivery, files: tuple[LandedFile, ...], corrects: TableFormat | None
 ) -> Batch:
+    folder, clock = _folder(home, contract.id), home.clock
+    building = _building(folder)
     digest = payload_digest(files)
     mode = "incremental" if corrects else contract.delivery.mode
     full, live = mode == "full", bool(delivery.locator.get("live"))
@@ -317,7 +322,7 @@ def _receipt(path: Path) -> tuple[Batch, dict[str, Any]]:
 
 
 @lru_cache(maxsize=1 << 16)
-def _once(path: Path, stamp: tuple[int, int, int]) -> tuple[Batch, dict[str, Any]]:
+def _once(path: Path, _stamp: tuple[int, int, int]) -> tuple[Batch, dict[str, Any]]:
     return _parsed(path)
 
 

@@ -155,7 +155,17 @@ def _build(
                 revision = int(last.name) + 1 if last else 0
                 target = layout.home / "feedback" / contract.id / batch_id / f"{revision:04d}"
                 parts, contact = all_refusals.parts(batch_id), home.settings.contact
-                package.build(target, now, revision, outcome, rows, parts, all_refusals.keys, contact, before)
+                package.build(
+                    target,
+                    now,
+                    revision=revision,
+                    outcome=outcome,
+                    rows=rows,
+                    parts=parts,
+                    keys=all_refusals.keys,
+                    contact=contact,
+                    before=before,
+                )
                 fresh.add(batch_id)
     return fresh
 

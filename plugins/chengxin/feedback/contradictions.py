@@ -25,9 +25,9 @@ def same_number(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) 
     replaces = keys.contract.delivery.versions_by == RECORD_ID
     number = "主键与 " if keys.has_record_id else "文号与 "
     cases = [words.SAME_NUMBER_AS[replaces, one] for one in (True, False)]
-    yield from _beside(links, NAME, standard, keys, number, "one_subject", cases)
+    yield from _beside(links, NAME, standard, keys, before=number, by="one_subject", cases=cases)
     cases = [words.ALIKE_AS[exchanged] for exchanged in (True, False)]
-    yield from _beside(links, near_duplicates.NAME, standard, keys, "与 ", "exchanged", cases)
+    yield from _beside(links, near_duplicates.NAME, standard, keys, before="与 ", by="exchanged", cases=cases)
 
 
 def _beside(
@@ -35,6 +35,7 @@ def _beside(
     name: str,
     standard: Sequence[Path],
     keys: RowKeys,
+    *,
     before: str,
     by: str,
     cases: Sequence[tuple[str, str, str]],

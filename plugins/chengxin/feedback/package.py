@@ -46,6 +46,7 @@ _FORBIDDEN = re.compile(r'[\\/:*?"<>|\x00-\x1f\s]+')
 def build(
     target: Path,
     body: Mapping[str, Any],
+    *,
     revision: int,
     outcome: Outcome,
     rows: OpenRefusals | None,
@@ -65,7 +66,9 @@ def build(
         batch_id = outcome.batch.batch_id
         with pq.ParquetWriter(folder / ROWS, SCHEMA) as writer:
             if rows is not None and body["refused"]["open"]:
-                files += refused_rows.write(folder, rows, batch_id, writer, keys, SCHEMA, body["refused"]["open"])
+                files += refused_rows.write(
+                    folder, rows, batch_id, writer, keys=keys, open_rows=body["refused"]["open"]
+                )
             if rows is not None and outcome.account and outcome.account.unlinked:
                 files += _waiting(folder, rows, outcome, writer, body["waits"])
             lost = {words.UNTAKEN: 0, words.OVERTAKEN: 0, words.SAME_NUMBER: 0, words.MISNAMED: 0, words.CORRECTED: 0}

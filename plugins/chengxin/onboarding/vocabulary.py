@@ -9,10 +9,10 @@ from typing import get_args
 
 from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract, Unit
-from chengxin.contracts.units import unit_in
 from chengxin.model.declarations import read_yaml
 from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind
+from chengxin.model.units import unit_in
 
 EXACT = 0.8  # from here a header names the element; below it is only like one that does
 _SAME_KIND, _SPELLED, _IDENTIFIER, _OTHER_KIND, _GENERIC = 1.0, 0.95, 0.9, 0.85, 0.8
@@ -99,8 +99,7 @@ def unit_of(header: str) -> str | None:
     stated = unit_in(header)
     if stated is None:
         return "元" if _UNIT.search(header) else None  # （人民币）
-    plain = stated if stated.endswith("元") else f"{stated}元"
-    return plain if plain in get_args(Unit) else "元"
+    return stated.declared if stated.declared in get_args(Unit) else "元"
 
 
 @dataclass(frozen=True)

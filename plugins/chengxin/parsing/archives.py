@@ -161,7 +161,7 @@ def sources(files: Sequence[Path], spec: FileSpec, limits: Limits, scratch: Path
         if lower.endswith(UNREAD):
             raise refused(path.name, "是不支持的压缩格式；请改用 zip 或 tar.gz")
         if not lower.endswith(PACKED):
-            _check_plain(path, spec, limits)
+            _check_plain(path, spec)
             plain.append(Source(path.name, path))
             continue
         before = len(work.found)
@@ -208,7 +208,7 @@ def _check_packer(path: Path) -> None:
         raise refused(path.name, f"{told}；请改用 zip 或 tar.gz 打包重报")
 
 
-def _check_plain(path: Path, spec: FileSpec, limits: Limits) -> None:
+def _check_plain(path: Path, spec: FileSpec) -> None:
     if spec.format in {"xlsx", "xls"}:
         return
     with path.open("rb") as stream:
@@ -331,7 +331,7 @@ def _untar(path: Path, work: _Unpacking, meter: _Meter) -> None:
             for number, info in enumerate(_members(archive, stream), 1):
                 if number > work.limits.members:
                     raise refused(path.name, f"里面的文件多于 {work.limits.members} 个；请合并后重新报送")
-                _take_tar_member(path.name, archive, info, work, meter, seen)
+                _take_tar_member(archive, info, work, meter, seen)
             while block := stream.read(_BLOCK):  # to the end: only there gzip compares its checksum
                 meter.take(len(block))
             # The library takes a header that it cannot read for the end; a real end is a block of zeros.
@@ -351,8 +351,9 @@ def _members(archive: tarfile.TarFile, stream: _Counted) -> Iterator[tarfile.Tar
 
 
 def _take_tar_member(
-    name: str, archive: tarfile.TarFile, info: tarfile.TarInfo, work: _Unpacking, meter: _Meter, seen: set[str]
+    archive: tarfile.TarFile, info: tarfile.TarInfo, work: _Unpacking, meter: _Meter, seen: set[str]
 ) -> None:
+    name = meter.archive
     member = checked_name(name, decoded(info.name.encode("utf-8", "surrogateescape")))
     if info.isdir():
         return

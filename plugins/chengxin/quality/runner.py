@@ -88,7 +88,7 @@ def run(
             outcomes = _judge(bound, scan, rows, _shown(columns)) if rows else []
     doubts += plausibility.doubts(found, history, contract.quality.min_rows)
     doubts += sums.doubts(found, counts, is_placed=contract.file.format not in {"json", "xml"})
-    findings = findings_of(contract, counts, suite, doubts, outcomes, answering)
+    findings = findings_of(contract, counts, suite, doubts=doubts, outcomes=outcomes, answering=answering)
     verdict = Verdict(counts.dataset, counts.batch_id, status_of(findings), tuple(findings), digest_of(suite))
     facts = {
         "batch_id": counts.batch_id, "mode": contract.delivery.mode, "received": counts.received, "rows": rows,

@@ -204,6 +204,7 @@ def findings_of(
     contract: Contract,
     counts: StandardBatch,
     suite: Mapping[str, Any],
+    *,
     doubts: Iterable[Doubt],
     outcomes: Sequence[Outcome],
     answering: Callable[[], Answering] = Answering,

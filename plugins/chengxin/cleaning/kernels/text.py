@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from chengxin.cleaning.kernels.markup import coded
 from chengxin.cleaning.kernels.placeholders import lost_values
-from chengxin.cleaning.kernels.result import Cleaned, CleanOptions, Findings
+from chengxin.cleaning.kernels.result import Cleaned, Findings
 from chengxin.cleaning.kernels.survey import BLOCK, Survey, survey
 from chengxin.model.identifiers import EXCEL_PREFIX, NULL_TOKENS, narrow
 from chengxin.parsing.buffers import (
@@ -265,7 +265,7 @@ def as_one_number(text: str) -> str | None:
     return None if _PARTED.search(text) else re.sub(r"\s+", "", text).upper()
 
 
-def clean_text(raw: pa.Array, options: CleanOptions) -> Cleaned:
+def clean_text(raw: pa.Array) -> Cleaned:
     """Clean free text: it is stored as sent but for blanks at the ends, control characters and damage."""
     prepared = prepare(raw)
     values = without_lost(prepared.values, prepared.findings, of="text")

@@ -128,6 +128,6 @@ def _created(url: URL, limits: Limits) -> Engine:
     return create_engine(url.set(drivername="postgresql+psycopg"), hide_parameters=True, connect_args=named)
 
 
-def _forgive_broken_text(connection: Any, record: object) -> None:
+def _forgive_broken_text(connection: Any, _record: object) -> None:
     """Let a key or a watermark that is no UTF-8 through: its row is quarantined later, the others are not lost."""
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")

@@ -46,11 +46,11 @@ def file_delivery(home: Home, contract: Contract, path: Path) -> Delivery:
     checksum = str(given.get("checksum") or "")
     beside = path.with_name(path.name + checksum)
     manifest = local_entry(beside, readable_name(beside.name)) if checksum and beside.is_file() else None
-    return offer(home, contract, [Found(local_entry(path, name), named)], manifest, {"local": True}, name)
+    return offer(home, contract, [Found(local_entry(path, name), named)], manifest, lies={"local": True}, origin=name)
 
 
 def offer(
-    home: Home, contract: Contract, files: list[Found], manifest: Entry | None, lies: dict[str, Any], origin: str
+    home: Home, contract: Contract, files: list[Found], manifest: Entry | None, *, lies: dict[str, Any], origin: str
 ) -> Delivery:
     """Make the delivery. What it says of period and arrival stays in the receipt; keys and fingerprints do not."""
     first = files[0].named

@@ -8,23 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chengxin.model.paging import AROUND, FAULTS, PAGES, TOTAL, fold, is_paging, is_place, is_size
+from chengxin.model.vocabularies import Documents, Notes, one_of, vocabulary
 from chengxin.parsing.documents.completeness import unfinished
 from chengxin.parsing.documents.outline import FEET, HEADS, is_sum
 from chengxin.parsing.shapes import Told
 
-_COUNT = re.compile(  # beside model.paging.TOTAL
-    r"(?:records?|rows?|data|items?|lines?|list)(?:count|total|number|cnt)|(?:record|data)s?num|cnt|num"
-    r"|(?:本次|本批|本文件|文件|报送|上报|上传|传输|发送|推送|数据|记录|明细|信息|总)*(?:总数|条数|笔数|行数|记录数|总记录数)"
-)
-_UNSURE = frozenset({"num", "cnt"})  # said of much else: only right beside the rows, where nothing is paged
-_NUMBER = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,10})(?:\.0)?\s*(?:条|笔|行)?")
-_UNIT_NAME = re.compile(r"[a-z]*(?:unit|dw)|[\u4e00-\u9fff]{0,6}单位")
-_UNITS = frozenset({"unit", "units", "amountunits", "单位"})  # an object of them, by field
-_CURRENCY_NAME = re.compile(r"currency(?:code|name|type)?|ccy|币种|币别|货币(?:代码|种类)?")
-_AMOUNT_NAME = re.compile(  # of all amounts together
-    r"(?:total|sum)(?:amounts?|money|amt|fees?)|(?:amounts?|money|amt|fees?)(?:total|sum)"
-    r"|(?:合计|总计?|汇总)(?:金额|款额|罚款|罚没款|欠税)(?:总额)?|(?:金额|款额|罚款|罚没款|欠税)(?:合计|总[计额和])"
-)
+_WORDS = vocabulary(Documents)
+_COUNT = re.compile(_WORDS.counts)
+_NUMBER = re.compile(rf"(\d{{1,3}}(?:,\d{{3}})+|\d{{1,10}})(?:\.0)?\s*(?:{one_of(vocabulary(Notes).rows)})?")
+_UNIT_NAME = re.compile(_WORDS.unit)
+_CURRENCY_NAME = re.compile(_WORDS.currency)
+_AMOUNT_NAME = re.compile(_WORDS.amount)
 _AMOUNT = re.compile(r"(?!0+(?:\.0+)?(?!\d))(?:\d{1,3}(?:,\d{3})+|\d{1,15})(?:\.\d+)?\s*(?:[万亿]?元)?")
 _LONGEST = 200  # characters; a text that is longer tells of more than a unit
 
@@ -58,7 +52,7 @@ def _totals(near: _Near, *, paged: bool) -> Iterator[tuple[str, int]]:
         number = _NUMBER.fullmatch(text)
         if number and not is_size(plain, text) and (plain in TOTAL or _COUNT.fullmatch(plain)):
             value = int(number[1].replace(",", ""))
-            if plain not in _UNSURE:
+            if plain not in _WORDS.unsure:
                 found.append((name, value))
             elif beside:
                 unsure.append((name, value))
@@ -104,7 +98,7 @@ def members(found: Mapping[str, Any], *, beside: bool) -> Iterator[tuple[str, st
             yield name, str(value).lower(), beside
         elif fold(name) in FAULTS and value:  # what they say may name somebody
             yield name, "true", beside
-        elif isinstance(value, dict) and fold(name) in _UNITS:
+        elif isinstance(value, dict) and fold(name) in _WORDS.units:
             yield from ((f"{element}_unit", str(unit), False) for element, unit in value.items())
         elif isinstance(value, dict) and (
             name.lower() in HEADS | FEET or fold(name) in AROUND or "page" in name.lower()

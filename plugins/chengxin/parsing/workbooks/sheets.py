@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
+from chengxin.model.vocabularies import Notes, one_of, vocabulary
 from chengxin.parsing.notes import inner_headers, not_records
 from chengxin.parsing.shapes import (
     CHUNK_BYTES,
@@ -44,7 +45,7 @@ from chengxin.parsing.workbooks.xlsx_stream import Rows
 _FAILED = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
 _SAMPLE = 1_000  # rows below the header that tell whether a column without a name is empty
 _HEAD_ROWS = 10
-_SAMPLE_SHEET = re.compile("示例|样例|样表|说明")
+_SAMPLE_SHEET = re.compile(one_of(vocabulary(Notes).sample_sheets))
 _ROWS = 20_000
 _BLANKS = " \t\r\n\u3000\xa0\ufeff"
 #: Rows of the n-th sheet (n > 1) are numbered from n times this on, so that no two rows of a file have one number.

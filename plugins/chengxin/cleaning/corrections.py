@@ -85,7 +85,6 @@ def without_ours(chunk: RawChunk, plan: Plan) -> tuple[RawChunk, pa.Table | None
         nested=moved(chunk.nested),
         dated=moved(chunk.dated),
         partial=moved(chunk.partial),
-        filled=moved(chunk.filled),
     )
     return taken, _answers(told.take(index), ours, plan.contract.id)
 

@@ -20,7 +20,7 @@ from chengxin.cleaning.header_place import explained, refuse_header
 from chengxin.cleaning.issues import ISSUES
 from chengxin.cleaning.mapper import Mapper
 from chengxin.cleaning.quarantine import QUARANTINE
-from chengxin.cleaning.stated.rows import differing, unfinished
+from chengxin.cleaning.stated.rows import doubts
 from chengxin.cleaning.stated.units import check_units, odd_formats, refuse_odd_units, shown_columns
 from chengxin.cleaning.worker import prepare
 from chengxin.clock import SHANGHAI
@@ -133,7 +133,7 @@ def _standardised(
             )
     if not (batch.corrects or replayed(batch)):  # some rows say nothing of a column: each is judged alone
         for says in told:
-            refuse_odd_units(says.amounts)
+            refuse_odd_units(says.amounts, contract.quality.odd_units)
     if contract.delivery.connector == "http_api":  # pages as they came: what one says, the connector has compared
         told = [Told() for _ in told]
     return StandardBatch(
@@ -145,10 +145,7 @@ def _standardised(
         rules=dict(sorted(rules.items())),
         digest=standard_digest(contract),
         sources=tuple(s.name for s in found),
-        stated=differing(batch, [s.name for s in found], records, told),
-        unfinished=unfinished(records, told),
-        unseen=tuple(text for says in told for text in says.unseen),
-        merged=tuple(text for says in told for text in says.merged),
+        doubts=tuple(doubts(batch, [s.name for s in found], records, told, is_full=contract.delivery.mode == "full")),
         sums={s.name: says.sums[0] for s, says in zip(found, told, strict=True) if len(says.sums) == 1},
     )
 

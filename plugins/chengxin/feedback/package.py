@@ -186,14 +186,13 @@ def _why_waiting(batch: pa.RecordBatch, waits: Mapping[str, Any]) -> list[pa.Arr
     cases = [(True, False), (False, False), (True, True), (False, True)]
     for place, rule in enumerate(words.CODE_KNOWN, len(cases)):
         which = pc.if_else(pc.equal(batch["rule"], rule), pa.scalar(place, pa.int64()), which)
-    patient = [
-        words.WAITS[c]
-        if waits["over"]
-        else (*words.WAITS[c][:2], words.WAIT[c[0]].format(day=words.day(waits["until"])))
-        for c in cases
-    ]
-    told = [*patient, *words.CODE_KNOWN.values()]
-    return [pa.array([t[n] for t in told], pa.string()).take(which) for n in range(3)]
+    told = [words.of_row(rule) for rule in (*(words.WAITS[c] for c in cases), *words.CODE_KNOWN.values())]
+    if not waits["over"]:
+        until = words.day(waits["until"])
+        told[: len(cases)] = [
+            t._replace(remedy=words.WAIT[c[0]].format(day=until)) for c, t in zip(cases, told, strict=False)
+        ]
+    return [pa.array([getattr(t, n) for t in told], pa.string()).take(which) for n in ("rule", "before", "remedy")]
 
 
 def read(folder: Path) -> Answer:

@@ -48,7 +48,7 @@ _EDGES = " \t\r\n\u3000\xa0\ufeff,;|^~\"'"
 def noted(lines: Sequence[str], *, padded: bool = False) -> Told:
     """Read lines that are no records, above the rows of a table, among or below them.
 
-    合计 120 条, 共120条记录, 记录数：120, (25 rows), TRAILER|25; 共 25 户 is 25 rows at least, and 共计：25 may be.
+    合计 120 条, 共120条记录, 记录数：120, (25 rows), TRAILER|25; 共 25 户 is 25 rows at least, 共计：25 is none.
     padded: as in files of fixed width, T00000012.
     """
     stated: list[int] = []
@@ -61,7 +61,7 @@ def noted(lines: Sequence[str], *, padded: bool = False) -> Told:
             stated.append(_number(match))
         elif counted := _count_line(line, padded=padded):
             stated += counted
-        elif match := _SUBJECTS.search(line) or _BARE.fullmatch(line):
+        elif match := _SUBJECTS.search(line):
             least.append(int(re.sub("[,，]", "", match[1])))
         if _SUM.match(line) and _DECIMAL.search(line):
             sums.append(line)

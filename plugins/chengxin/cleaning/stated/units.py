@@ -21,7 +21,6 @@ NOTE = 80
 _VALUES = frozenset({"money", "date", "instant", "flag"})  # types whose value is meant, however it is shown
 _UNIT_COLUMN = re.compile(one_of(vocabulary(Units).unit_columns))
 _FEW_UNITS = 20
-_HUNDREDS = 100  # sound amounts beside one whose unit is another: less, and the column is in doubt
 _COUNTS = frozenset({"integer", "year"})
 _SPEAKS_OF_UNIT = r"(?i)单位|元(?:计|填)|币种|币别|货币|\bunits?\b|currency|[(（]in "
 
@@ -65,10 +64,10 @@ def unit_cells(plan: Plan, column: ColumnPlan, texts: Iterable[str]) -> dict[str
     return found
 
 
-def refuse_odd_units(told: Iterable[UnitRows]) -> None:
-    """Raise DeliveryMismatch where the rows of a file with another unit are more than a few among hundreds.
+def refuse_odd_units(told: Iterable[UnitRows], share: float) -> None:
+    """Raise DeliveryMismatch where the rows of a file with another unit are more than a share of the sound ones.
 
-    Those few are slips of the hand and refused one by one; where there are more, the unit of all may be in doubt.
+    Fewer are slips of the hand and refused one by one; where there are more, the unit of all may be in doubt.
     """
     odd: Counter[str] = Counter()
     sound: Counter[str] = Counter()
@@ -78,7 +77,7 @@ def refuse_odd_units(told: Iterable[UnitRows]) -> None:
         sound[rows.element] += rows.sound
         words.setdefault(rows.element, rows.words) if rows.words else None
     for element, says in words.items():
-        if odd[element] * _HUNDREDS > sound[element]:
+        if odd[element] > share * sound[element]:
             raise DeliveryMismatch(says)
 
 

@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import ContractError
-from chengxin.parsing.buffers import as_mask
 from chengxin.parsing.encoding.decoder import to_utf8
 from chengxin.parsing.half_width import narrowed
 from chengxin.parsing.layout import Ints, Lines
@@ -36,7 +35,6 @@ from chengxin.parsing.trailers import is_counting, noted
 UNCLEAR = "（小数位不明）"
 _ODD = 100  # lines of another length in a chunk that are looked at for totals and notes
 _NO_LINES: Ints = np.zeros(0, np.int64)
-_LONG = 12  # bytes; texts of one length in a shorter field are words of a list, or names of people
 
 
 @dataclass(frozen=True)
@@ -167,11 +165,9 @@ def _columns(text: _Text, index: Ints, damaged: list[Damaged], spec: FileSpec) -
     buffer = np.frombuffer(text.data, np.uint8)
     bad: set[int] = set()
     columns: dict[str, pa.Array] = {}
-    ends: dict[str, npt.NDArray[np.bool_]] = {}
     for field in spec.fields:
-        column, faulty, touched = _field(buffer, starts + field.start - 1, field.length, text.encoding)
+        column, faulty = _field(buffer, starts + field.start - 1, field.length, text.encoding)
         columns[field.source] = pointed(column, field.decimals) if field.decimals else column
-        ends[field.source] = _filled(column, touched, field.length)
         bad |= faulty
     table = pa.table(columns)
     rows = index + text.first
@@ -182,9 +178,8 @@ def _columns(text: _Text, index: Ints, damaged: list[Damaged], spec: FileSpec) -
             damaged.append(Damaged(int(rows[n]), "row.undecodable", text.shown(at), text.raw(at)))
         keep[list(bad)] = False
         table, rows = table.filter(pa.array(keep)).combine_chunks(), rows[keep]
-    filled = {name: np.flatnonzero(found[keep]).tolist() for name, found in ends.items() if found.any()}
     found_damage = tuple(sorted(damaged, key=lambda item: item.row))
-    return RawChunk(table, row_numbers(rows), found_damage, filled=filled)
+    return RawChunk(table, row_numbers(rows), found_damage)
 
 
 def _cells(buffer: npt.NDArray[np.uint8], starts: Ints, length: int) -> npt.NDArray[np.uint8]:
@@ -198,12 +193,10 @@ def _cells(buffer: npt.NDArray[np.uint8], starts: Ints, length: int) -> npt.NDAr
     return np.asarray(buffer[starts[:, None] + np.arange(length)])
 
 
-def _field(
-    buffer: npt.NDArray[np.uint8], starts: Ints, length: int, encoding: str
-) -> tuple[pa.Array, set[int], npt.NDArray[np.bool_]]:
-    """Return one field of all lines as text, the lines where it is no text, and those where it has no blank behind."""
+def _field(buffer: npt.NDArray[np.uint8], starts: Ints, length: int, encoding: str) -> tuple[pa.Array, set[int]]:
+    """Return one field of all lines as text, and the lines where it is no text."""
     if not len(starts):
-        return pa.array([], pa.string()), set(), np.zeros(0, bool)
+        return pa.array([], pa.string()), set()
     cells = np.empty((len(starts), length + 1), np.uint8)
     cells[:, :length] = _cells(buffer, starts, length)
     cells[:, length] = 10
@@ -213,25 +206,7 @@ def _field(
     joined = text.data.replace(b"\n", b"")
     offsets = np.concatenate([[0], ends - np.arange(len(ends))]).astype(np.int32)
     values = pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(joined))
-    return pc.utf8_trim(values, " \t\x00"), {line for line, _, _ in text.bad}, cells[:, length - 1] > 32
-
-
-def _filled(column: pa.Array, touched: npt.NDArray[np.bool_], length: int) -> npt.NDArray[np.bool_]:
-    """Mark texts that go to the end of their field, where a longer one would have been cut.
-
-    Codes and numbers do so as a rule, and words of one length; many different long texts do not.
-    """
-    found = np.zeros(len(column), bool)
-    rows = np.flatnonzero(touched)
-    if not len(rows):
-        return found
-    texts = column.take(pa.array(rows))
-    found[rows] = as_mask(pc.match_substring_regex(texts, r"[^\x00-\x7f\x{3000}]$"))
-    many = int(np.count_nonzero(found))
-    if many and 2 * many > pc.sum(pc.not_equal(column, "")).as_py():
-        distinct = pc.count_distinct(column.filter(pa.array(found))).as_py()
-        found &= length >= _LONG and 2 * distinct > many
-    return found
+    return pc.utf8_trim(values, " \t\x00"), {line for line, _, _ in text.bad}
 
 
 def pointed(column: pa.Array, decimals: int) -> pa.Array:

@@ -67,10 +67,9 @@ def counts_from_1904(path: Path) -> bool:
 def rows_of(path: Path, number: int, columns: Collection[int]) -> Rows:
     """Return all rows of a sheet. columns: those whose cells are read as the sheet shows them."""
     sheet = open_sheet(path, number)
-    hidden = {row + 1 for row, info in sheet.rowinfo_map.items() if info.hidden}
     styles = {n: form for n, code in enumerate(_codes(path)) if (form := Shown.of(code))} if columns else {}
     places = gathered(_cells(sheet, styles), styles, columns) if styles else {}
-    return Rows(0, 0, _values(sheet), hidden=hidden, shown=places)
+    return Rows(0, 0, _values(sheet), shown=places)
 
 
 def merged_ranges(path: Path, number: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:

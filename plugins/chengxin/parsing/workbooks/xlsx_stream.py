@@ -19,7 +19,6 @@ import pyarrow as pa
 import python_calamine as calamine
 
 from chengxin.parsing.workbooks.cell_text import Places, Shown, gathered
-from chengxin.parsing.workbooks.hidden_rows import Unseen
 from chengxin.parsing.workbooks.number_formats import codes, placed, styled_cells
 from chengxin.parsing.workbooks.xlsx_package import (
     BROKEN,
@@ -55,16 +54,13 @@ class Rows:
     """Consecutive rows of a sheet.
 
     top, left: 0-based place of the first cell. texts: what the strings among the cells stand for; None: for themselves.
-    hidden, crossed: numbers (from 1) of rows that nobody sees, or that are struck through. shown: cells that are read
-    as the sheet shows them.
+    shown: cells that are read as the sheet shows them.
     """
 
     top: int
     left: int
     cells: Iterable[Row]
     texts: Mapping[str, str | None] | None = None
-    hidden: Collection[int] = ()
-    crossed: Collection[int] = ()
     shown: Places = field(default_factory=dict)
 
 
@@ -106,7 +102,6 @@ def sheet_pieces(path: Path, sheet: str, block: int = _BLOCK, shown: Collection[
     end = 0
     try:
         with _Opened(path, sheet) as opened, opened.package.open(opened.member) as file:
-            unseen = Unseen.of(opened.package)
             styles = {n: form for n, code in codes(opened.package).items() if (form := Shown.of(code))} if shown else {}
             for xml in _cut(file, block):
                 refuse_far_cells(xml, path, sheet)
@@ -121,7 +116,7 @@ def sheet_pieces(path: Path, sheet: str, block: int = _BLOCK, shown: Collection[
                 texts = None if marked is plain else _Meant(path)
                 top, left = found.start
                 yield Rows(
-                    *(top, left, found.to_python(), texts, unseen.hidden(xml), unseen.crossed(xml)),
+                    *(top, left, found.to_python(), texts),
                     shown=_shown(xml, styles, shown) if styles else {},
                 )
     except _Uncuttable as fault:

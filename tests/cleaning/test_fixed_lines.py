@@ -34,7 +34,7 @@ def of(tmp_path: Path, body: list[bytes] | bytes) -> tuple[list[int], list[Damag
     path.write_bytes(body if isinstance(body, bytes) else b"".join(row + b"\n" for row in body))
     chunks = [chunk for piece in plan(path, spec()) for chunk in read(piece, spec())]
     rows = [row for chunk in chunks for row in chunk.rows.to_pylist()]
-    return rows, [d for c in chunks for d in c.damaged], tuple(n for c in chunks for n in c.told.stated)
+    return rows, [d for c in chunks for d in c.damaged], tuple(n for c in chunks for n in c.statements.stated)
 
 
 @pytest.mark.parametrize("at", [4, 9, 19, 25, 40, 60, 75])

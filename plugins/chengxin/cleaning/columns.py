@@ -1,4 +1,4 @@
-"""The columns of one chunk, cleaned one by one: values, what was said of them, and which rows they make unusable."""
+"""The columns of one chunk, cleaned one by one: values, their issues, and which rows they make unusable."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,7 +31,7 @@ STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whe
 class Columns:
     """Cleans a chunk by a plan. `today` bounds what counts as a date in the future; `salt` keys the value digests.
 
-    values: column of the kind -> cleaned values. refused: rows that cannot be used. log: what is said of which value.
+    values: column of the kind -> cleaned values. refused: rows that cannot be used. log: the issues of values.
     """
 
     def __init__(self, plan: Plan, chunk: RawChunk, *, today: date, salt: bytes) -> None:

@@ -89,7 +89,7 @@ class Mapper:
         from_1904: the chunk is of a workbook that counts days from 1904. odd: see Piece.
         """
         chunk, answers = without_ours(chunk, self.plan)
-        check_units(self.plan, (*(d.raw for d in chunk.damaged if len(d.raw) < NOTE), *chunk.told.units))
+        check_units(self.plan, (*(d.raw for d in chunk.damaged if len(d.raw) < NOTE), *chunk.statements.units))
         work = Columns(self.plan, chunk, today=self.today, salt=self.salt)
         work.shown_otherwise = odd
         work.clean_columns(from_1904)

@@ -88,7 +88,7 @@ def _escaped(text: pa.StringArray) -> pa.StringArray:
     if not special.size:
         return text
     rows = rows_at(offsets, special + offsets[0])
-    # No text holds a line break once it is JSON: one call writes them all, and lines tell them apart.
+    # No text holds a line break once it is JSON: one call writes them all, and lines separate them.
     said = json.dumps(take(text, rows).to_pylist(), ensure_ascii=False, separators=("\n", ":"))[1:-1].split("\n")
     return replaced(text, rows, pa.array([None if s == "null" else s[1:-1] for s in said], pa.string()))
 

@@ -253,7 +253,7 @@ def _as_batch(
 
 
 def _restated(folder: Path, delivery: Delivery, digest: str) -> Literal["", "perhaps", "surely"]:
-    """Tell whether a full list is, later, what an earlier one was, after one with other content: A, B, A again.
+    """Return whether a full list is, later, what an earlier one was, after one with other content: A, B, A again.
 
     A file that was only touched is not: what landed last under its name are these bytes. One that replaces another
     content under its name is, and one with a later period in its name. Under another name it may be an old file that
@@ -347,7 +347,7 @@ def _landed_as(folder: Path, seen: dict[str, dict[str, str]], delivery: Delivery
 
 
 def _settled(target: Path, delivery: Delivery) -> bool:
-    """Tell whether the fingerprint is safe to rely on: the file had been left alone for a while when it was copied."""
+    """Return whether the fingerprint is reliable: the file had not changed for a while when it was copied."""
     touched = delivery.locator.get("touched")
     if not delivery.locator.get("fingerprint") or touched is None:
         return False

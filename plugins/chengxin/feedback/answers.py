@@ -88,7 +88,7 @@ def answer(
 
 @contextmanager
 def _kept(batch_id: str, failed: dict[str, str]) -> Iterator[None]:
-    """Do something for one batch; what goes wrong is told at the end, and the other batches are answered."""
+    """Do something for one batch; what goes wrong is raised at the end, and the other batches are answered."""
     try:
         yield
     except Exception as error:

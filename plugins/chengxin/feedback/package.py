@@ -38,7 +38,7 @@ SCHEMA = pa.schema([(n, pa.int64() if n == "source_row" else pa.string()) for n 
 _UNTAKEN_HEADS = ("来源文件", "行号", "记录标识", "问题字段", "规则代码", "问题说明", "更正办法")
 _WAITING_HEADS = ("来源文件", "行号", "记录标识", "说明", "处理办法", "规则代码")
 _ISSUE = ("level", "rule", "element", "source_column")
-_FOLLOWS = pa.array(["subject.identifiers_invalid", "field.required_unusable"])  # what else is said of the row is why
+_FOLLOWS = pa.array(["subject.identifiers_invalid", "field.required_unusable"])  # the other issues of the row are why
 _PLACES = 5
 _FORBIDDEN = re.compile(r'[\\/:*?"<>|\x00-\x1f\s]+')
 
@@ -107,7 +107,7 @@ def made_of(body: Mapping[str, Any]) -> str:
 
 
 def problems(issues: Sequence[Path], own: words.OwnWords = words.OURS) -> list[dict[str, Any]]:
-    """Count by rule and field what was said of the values of a batch, most frequent first, with the first places."""
+    """Count the issues of the values of a batch by rule and field, most frequent first, with the first places."""
     counted: Counter[tuple[str, ...]] = Counter()
     places: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for path in issues:

@@ -46,7 +46,7 @@ LINES = pa.schema([("source_file", pa.string()), ("source_row", pa.int64()), ("l
 
 
 def replay(home: Home, contract: Contract, outcomes: Sequence[Outcome], only: str | None = None) -> list[Replayed]:
-    """Land the open refused rows of admitted batches that pass under the present contract; tell of each such batch.
+    """Land the open refused rows of admitted batches that pass under the present contract; report each such batch.
 
     only: this batch alone.
     """

@@ -62,7 +62,7 @@ HOW_TO_MEND = """\
 3. 更正后的记录请保留原来的主键（没有主键的保留名称和文号等关键字段），平台据此认出它是哪一条的更正，并更新本回执。
 4. 表中以单引号 ' 开头的单元格是防护措施（防止被当作公式，或长号码被改成科学计数法），直接报送即可，平台会自动去掉。"""
 MEND_BY = "更正期限：{day}（送达之日起 {n} 个工作日内；考评更正及时率时按此计算）。"
-# What is different from the answer before -> how it is said.
+# What is different from the answer before -> its words.
 SINCE = {
     "let_in": "整批由暂缓转为采用",
     "settled": "新核销 {n} 条",
@@ -100,7 +100,7 @@ HOW_NO_RECORDS = "其中合计、说明等不是记录的行，下次删去即�
 HOW_WARNED = "请看“校验意见”中的 {n} 条提醒，与源系统核对；有缺失或错误的更正后重新报送，核对无误的不必再报。"
 HOW_DOUBTED = "不必重新报送；“本批各类问题”列出了已采用但需留意的值（{n} 处），请抽查核对，有误的更正后重新报送。"
 NOTHING = "无需处理。"
-#: Findings for which another sentence says what to do.
+#: Findings whose remedy is in another sentence.
 SAID_ELSEWHERE = frozenset(
     {"quarantine.share", "quarantine.all", "record.same_number", "record.number_reused", *MISNAMED_AS, *ALIKE_AS}
 )
@@ -136,7 +136,7 @@ _MOST_CHOICES = 12
 
 
 class RowWords(NamedTuple):
-    """What is said of a row of an admitted batch. before, after: the problem, around the place of another row."""
+    """The words of a rule for one row of an admitted batch. before, after: around the place of another row."""
 
     rule: str
     before: str
@@ -145,7 +145,7 @@ class RowWords(NamedTuple):
 
 
 def of_row(rule: str, *, number: str = "", subject: str = "") -> RowWords:
-    """Return what a rule says of one row."""
+    """Return the words of a rule for one row."""
     problem, remedy = row_words(rule)
     before, _, after = problem.replace("{number}", number).replace("{subject}", subject).partition("{place}")
     return RowWords(rule, before, after, remedy)
@@ -158,7 +158,7 @@ def day(text: str) -> str:
 
 
 def for_department(message: str, rule: str = "", own: OwnWords = OURS) -> str:
-    """Return the message of a finding as it is said to the department itself: fields by its own headers."""
+    """Return the message of a finding in words for the department itself: fields by its own headers."""
     for told, said in _TO_DEPARTMENTS:
         message = re.sub(told, said, message)
     parts = rule.split(".")

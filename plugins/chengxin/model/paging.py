@@ -43,17 +43,17 @@ def fold(name: str) -> str:
 
 
 def is_size(folded: str, value: str) -> bool:
-    """Tell whether a value says how many rows a page has."""
+    """Return whether a value is the number of rows of a page."""
     return _NUMBER.fullmatch(value) is not None and _SIZE.fullmatch(folded) is not None
 
 
 def is_place(folded: str, value: str) -> bool:
-    """Tell whether a value says which page this is, or with which row it begins."""
+    """Return whether a value is the number of this page, or of its first row."""
     return _NUMBER.fullmatch(value) is not None and _PLACE.fullmatch(folded) is not None
 
 
 def is_paging(folded: str, value: str) -> bool:
-    """Tell whether a value is about pages: start=0 is, start=2026-01-01 is not."""
+    """Return whether a value is about pages: start=0 is, start=2026-01-01 is not."""
     if _NUMBER.fullmatch(value) and (folded in PAGES or folded == "pagecount" or is_size(folded, value)):
         return True
     return is_place(folded, value) or (folded in MORE | LAST and value.lower() in _TRUTH) or folded in NEXT

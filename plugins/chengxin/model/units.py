@@ -54,7 +54,7 @@ class Unit(NamedTuple):
         return named.get(self.power) if self.currency == "CNY" and self.power is not None else None
 
     def differs(self, declared: str | None, *, in_currency: bool = False) -> bool:
-        """Tell whether the unit is not the declared one (None: 元). in_currency: each row gives its currency."""
+        """Return whether the unit is not the declared one (None: 元). in_currency: each row gives its currency."""
         if self.currency != "CNY" and not in_currency:
             return True
         return self.power is not None and self.power != UNITS[declared or "元"]
@@ -92,7 +92,7 @@ def read_words(words: str) -> tuple[int | None, str] | None:
 
 
 def is_balanced(text: str) -> bool:
-    """Tell whether every bracket is closed: a stray one may be a digit (COBOL writes -0 as `}`) or part of a sum."""
+    """Return whether every bracket is closed: a stray one may be a digit (COBOL writes -0 as `}`) or part of a sum."""
     still: list[str] = []
     for c in text:
         if c in _PAIRS.values():
@@ -103,7 +103,7 @@ def is_balanced(text: str) -> bool:
 
 
 def doubtful(words: str, power: int | None, column_power: int) -> bool:
-    """Tell of the words around a number whether they name the yuan, and no unit, in a column of another unit: ￥5.
+    """Return of the words around a number whether they name the yuan, and no unit, in a column of another unit: ￥5.
 
     A currency in brackets behind the number, 50(人民币), names no amount of yuan: the unit stays the column's.
     """
@@ -153,7 +153,7 @@ def stated_unit(line: str) -> Unit | None:
 
 
 def _is_sure(unit: Unit, note: str) -> bool:
-    """Tell 单位：万元 from 单位：千, which may be of anything; 金额：千 is of money, and so are words."""
+    """Distinguish 单位：万元 from 单位：千, which may be of anything; 金额：千 is of money, and so are words."""
     if unit.power is None or unit.currency != "CNY" or "元" in unit.word or not note.startswith("单位"):
         return True
     return unit.word.isascii() and len(unit.word) > 1

@@ -167,7 +167,7 @@ def sources(files: Sequence[Path], spec: FileSpec, limits: Limits, scratch: Path
         before = len(work.found)
         meter = _Meter(path.name, max(1, path.stat().st_size), limits, work.spent)
         _check_packer(path)
-        with _broken_is_told(path.name):
+        with _refusing_broken(path.name):
             _unpacker(lower)(path, work, meter)
         if len(work.found) > before:
             work.refuse_left_out(path.name)
@@ -184,7 +184,7 @@ def sources(files: Sequence[Path], spec: FileSpec, limits: Limits, scratch: Path
 
 
 def is_packed(head: bytes) -> bool:
-    """Tell by its first 512 bytes whether a file is an archive (an xlsx workbook is a zip as well)."""
+    """Return by its first 512 bytes whether a file is an archive (an xlsx workbook is a zip as well)."""
     return head.startswith(_MAGIC) or head[257:262] == b"ustar"
 
 
@@ -195,7 +195,7 @@ def _unpacker(lower: str) -> Callable[[Path, _Unpacking, _Meter], None]:
 
 
 def _check_packer(path: Path) -> None:
-    """Raise DeliveryMismatch where a file is packed by another packer than its name says, or not packed at all."""
+    """Raise DeliveryMismatch where a file is packed by another packer than its suffix names, or not packed at all."""
     with path.open("rb") as stream:
         head = stream.read(512)
     lower = path.name.lower()
@@ -224,7 +224,7 @@ def _check_workbook(source: Source, limits: Limits) -> None:
             return
     most = Limits(limits.file_bytes, min(limits.unpacked_bytes, WORKBOOK_BYTES), limits.ratio, limits.members)
     meter = _Meter(source.name, size, most)
-    with _broken_is_told(source.name), _opened_zip(source.path, meter) as book:
+    with _refusing_broken(source.name), _opened_zip(source.path, meter) as book:
         for info in book.infolist():
             with book.open(info) as part:
                 while block := part.read(_BLOCK):
@@ -381,13 +381,13 @@ def _gunzip(path: Path, work: _Unpacking, meter: _Meter) -> None:
 
 
 @contextmanager
-def _broken_is_told(archive: str) -> Iterator[None]:
+def _refusing_broken(archive: str) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
         raise refused(archive, "已损坏或不完整，无法解压；请重新报送") from error
     except OSError as error:
-        if error.errno != errno.EINVAL:  # which says that the archive sent us to a place that cannot be
+        if error.errno != errno.EINVAL:  # the archive points to an impossible place
             raise
         raise refused(archive, "已损坏或不完整，无法解压；请重新报送") from error
 

@@ -27,7 +27,7 @@ _SHOWN = {"utf-16-le": "utf-16", "utf-16-be": "utf-16"}
 _DELIMITERS = (",", "\t", "|", ";", "｜", "||", "|+|", "|@|", "@|@", "^|^", "!^", "\x01", "\x1f", "^", "~", "  ", " ")
 _QUOTES = (('"', "", 1.0), ('"', "\\", 1.02), ("'", "", 0.97), ("", "", 0.96))
 _VALUE = re.compile(r"[\d\s.,:%/+\-¥￥元万年月日()（）]+|(?=[A-Z]*\d)[0-9A-Z]{8,}|\d{6,}[0-9A-Za-z*]+", re.ASCII)
-#: 填报单位：某局 above a table says something of the whole; a unit in brackets (单位：万元) is part of a name.
+#: 填报单位：某局 above a table is about the whole; a unit in brackets (单位：万元) is part of a name.
 _ABOUT_ALL = re.compile(r"[^(（\[【]{1,12}[:：]")
 _GUESSED = ("gb18030", "big5")  # encodings between which only the characters speak
 _SEARCHED = 40  # records in which a header is looked for
@@ -129,7 +129,7 @@ def _encoding(head: bytes) -> tuple[str, int, float, tuple[str, ...]]:
 
 
 def _decodes(head: bytes, encoding: str) -> bool:
-    """Tell whether the bytes decode, up to a character cut off at the end."""
+    """Return whether the bytes decode, up to a character cut off at the end."""
     try:
         head.decode(encoding)
     except UnicodeDecodeError as fault:
@@ -311,7 +311,7 @@ def find_header(records: Sequence[Sequence[str | None]]) -> tuple[int | None, in
 
 
 def _is_label_row(filled: Sequence[str]) -> bool:
-    """Tell column names from values: short, different from each other, and hardly any number, date or code."""
+    """Distinguish column names from values: short, different from each other, and hardly any number, date or code."""
     labels = [t for t in filled if t]
     values = sum(bool(_VALUE.fullmatch(t)) for t in labels)
     long = sum(len(t) > 40 for t in labels)

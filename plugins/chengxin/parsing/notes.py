@@ -76,7 +76,7 @@ def not_records(table: pa.Table) -> npt.NDArray[np.bool_]:
 
 
 def is_remark(line: str) -> bool:
-    """Tell whether a line with a single cell is evidently a remark or a rule, not half of a value."""
+    """Return whether a line with a single cell is evidently a remark or a rule, not half of a value."""
     return _REMARK.fullmatch(line.strip(_BLANK + ",;|\"'")) is not None
 
 
@@ -141,7 +141,7 @@ def _is_note(table: pa.Table, row: int) -> bool:
 
 
 def is_note(cells: Iterable[str]) -> bool:
-    """Tell whether the cells of a row are those of a total or a note."""
+    """Return whether the cells of a row are those of a total or a note."""
     given = list(cells)
     filled = [cell for cell in (cell.strip(_BLANK) for cell in given) if cell]
     if not filled:

@@ -70,8 +70,8 @@ class UnitRows(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a file says of its rows outside them.
+class Statements:
+    """What a file states of its rows outside them.
 
     stated: how many it holds; least: how many at least. longer: name and number of all rows of a list of which it is a
     page. units: notes on the unit of its amounts; sums: lines that add them up. unfinished: what says that it is one
@@ -89,9 +89,9 @@ class Told:
     sums: tuple[str, ...] = ()
     amounts: tuple[UnitRows, ...] = ()
 
-    def __add__(self, other: "Told") -> "Told":
-        """Return what both say."""
-        return Told(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+    def __add__(self, other: "Statements") -> "Statements":
+        """Return the statements of both."""
+        return Statements(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class RawChunk:
     rows: int64, the 1-based source row of each table row, ascending. damaged: ascending by row. nested: column ->
     indices of rows where an array, an object, true or false stands as its value. dated: the same of days in cells
     of a workbook; partial: of such days as the cell shows in part. unended: the last row is the file's and has no line
-    break. told: what the file says of its rows beside them, where it is known with this chunk.
+    break. statements: what the file states of its rows beside them, where it is known with this chunk.
     """
 
     table: pa.Table
@@ -112,7 +112,7 @@ class RawChunk:
     dated: Mapping[str, Sequence[int]] = field(default_factory=dict)
     partial: Mapping[str, Sequence[int]] = field(default_factory=dict)
     unended: bool = False
-    told: Told = Told()
+    statements: Statements = Statements()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from chengxin.model.vocabularies import Notes, one_of, vocabulary
-from chengxin.parsing.shapes import Told
+from chengxin.parsing.shapes import Statements
 
 _WORDS = vocabulary(Notes)
 _GROUPED = r"\d{1,3}(?:[,，]\d{3})+"
@@ -41,11 +41,11 @@ _SUM = re.compile(
     rf"[\s,;|^~\"'（(]{{0,9}}(?:本表|全部|金额|总)*(?:{one_of(_WORDS.totals)})"
 )  # of all rows: no 小计, no 本页合计
 _DECIMAL = re.compile(r"\d\.\d|\d\s*[万亿]?元")
-_LONGEST = 200  # characters; a note that is longer tells of more than its number
+_LONGEST = 200  # characters; a longer note is about more than its number
 _EDGES = " \t\r\n\u3000\xa0\ufeff,;|^~\"'"
 
 
-def noted(lines: Sequence[str], *, padded: bool = False) -> Told:
+def noted(lines: Sequence[str], *, padded: bool = False) -> Statements:
     """Read lines that are no records, above the rows of a table, among or below them.
 
     合计 120 条, 共120条记录, 记录数：120, (25 rows), TRAILER|25; 共 25 户 is 25 rows at least, 共计：25 is none.
@@ -65,7 +65,7 @@ def noted(lines: Sequence[str], *, padded: bool = False) -> Told:
             least.append(int(re.sub("[,，]", "", match[1])))
         if _SUM.match(line) and _DECIMAL.search(line):
             sums.append(line)
-    return Told(tuple(stated), tuple(least), torn=torn(lines), sums=tuple(sums))
+    return Statements(tuple(stated), tuple(least), torn=torn(lines), sums=tuple(sums))
 
 
 def torn(lines: Sequence[str]) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ def torn(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_counting(line: str, *, padded: bool = False) -> bool:
-    """Tell whether a line of a table counts its rows, or says that they are not all."""
+    """Return whether a line of a table counts its rows, or states that they are not all."""
     plain = line.strip(_EDGES)
     if len(plain) > _LONGEST:
         return False

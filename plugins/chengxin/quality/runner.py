@@ -165,7 +165,7 @@ def _judge(bound: Mapping[str, Any], scan: Scan, rows: int, shown: frozenset[str
 
 
 def _shown(columns: Sequence[ColumnSpec]) -> frozenset[str]:
-    """Return the columns of which a smallest or largest value says nothing about a person."""
+    """Return the columns whose smallest or largest value reveals nothing about a person."""
     open_columns = (c for c in columns if c.element is not None and c.element.sensitivity == "open")
     return frozenset(c.name for c in open_columns if c.element is not None and c.element.type in _SHOWN_TYPES)
 

@@ -38,7 +38,7 @@ _KEY_IDENTITIES = ("uscc", "person_doc", "reg_no", "org_code", "tax_no", "loan_c
 
 
 def compose(contract: Contract, kind: Kind, pack: Path, history: Sequence[Facts]) -> dict[str, Any]:
-    """Return the suite of a data set: what its contract says, then the rules of its kind.
+    """Return the suite of a data set: what its contract requires, then the rules of its kind.
 
     pack: the folder of rule packs, or one pack. history: facts of earlier accepted batches, oldest first.
     Rules of the pack about columns that the contract does not fill are left out and named in meta.
@@ -62,7 +62,7 @@ def compose(contract: Contract, kind: Kind, pack: Path, history: Sequence[Facts]
 
 
 def with_enough(rule: Expectation, few: int) -> Expectation:
-    """Let a rule about a share of the rows count for enough of them only, unless it says itself for how many."""
+    """Let a rule about a share of the rows count for enough of them only, unless it declares for how many."""
     share = "mostly" in rule["kwargs"] or "proportion_of_non_null" in rule["type"]
     return {**rule, "meta": {"min_rows": few, **rule["meta"]}} if share else rule
 
@@ -218,7 +218,9 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
     least = quality.fill.get(element.id)
     if least is not None:
         return always(guard("", "critical", min_value=least))
-    if source and source.one_of:  # which of them the rows have may change; a row with none of them is told itself
+    if (
+        source and source.one_of
+    ):  # which of them the rows have may change; a row with none of them has an issue of its own
         return []
     # the event of a kind that founds persons is a death: most have none
     event = kind.event_on if kind.founds != "person" else None

@@ -36,7 +36,7 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        """Tell whether the rule enters the verdict."""
+        """Return whether the rule enters the verdict."""
         return not self.success and self.counted
 
 

@@ -133,7 +133,7 @@ def _in_form(text: str, form: str) -> DateReading:
 
 
 def _is_of_another_form(digits: str, form: str) -> bool:
-    """Tell whether a number in an epoch column may be a day (20240105), or seconds among milliseconds."""
+    """Return whether a number in an epoch column may be a day (20240105), or seconds among milliseconds."""
     if form == "epoch_ms" and len(digits) == 10 and digits.isdigit():
         return True
     day = _COMPACT.fullmatch(digits) if len(digits) == 8 else None

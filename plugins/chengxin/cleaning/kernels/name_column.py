@@ -59,7 +59,7 @@ def clean_name(raw: pa.Array) -> Cleaned:
 
 
 def without_unknown(values: pa.StringArray) -> pa.StringArray:
-    """Make null what says that there is no name or number, 未知, 待定: in other columns a word of its own."""
+    """Make null what stands for no name or number, 未知, 待定: in other columns a word of its own."""
     return without(values, among(values, _UNKNOWN))
 
 

@@ -145,7 +145,7 @@ def _without_damage(values: pa.StringArray, seen: Survey, findings: Findings) ->
 
 
 def _is_misread(text: str) -> bool:
-    """Tell whether a text is UTF-8 that was read as GB18030: its bytes there are Chinese text in UTF-8."""
+    """Return whether a text is UTF-8 that was read as GB18030: its bytes there are Chinese text in UTF-8."""
     try:
         meant = text.encode("gb18030").decode()
     except UnicodeError:
@@ -225,7 +225,7 @@ def _without_tokens(values: pa.StringArray, first: Bytes) -> pa.StringArray:
 
 
 def _token_seconds() -> npt.NDArray[np.bool_]:
-    """Return which (first, second) bytes a token may have; only Chinese characters, which NFKC keeps, are told apart.
+    """Return which (first, second) bytes a token may have; of Chinese characters, which NFKC keeps, both count.
 
     Look-alike dashes and the like (C2 to E3) and full-width forms (EF) may become a token by NFKC.
     """

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from chengxin.facts import Batch, BatchLevel, Doubt
-from chengxin.parsing.shapes import Told
+from chengxin.parsing.shapes import Statements
 
 
 def doubts(
-    batch: Batch, names: Sequence[str], records: Sequence[int], told: Sequence[Told], *, is_full: bool
+    batch: Batch, names: Sequence[str], records: Sequence[int], told: Sequence[Statements], *, is_full: bool
 ) -> Iterator[Doubt]:
     """Report what is stated and was not read, and what is no whole list.
 
@@ -26,7 +26,7 @@ def doubts(
         yield Doubt(rule="rows.merged", place="；".join(merged))
 
 
-def _of_totals(name: str, read: int, says: Told, *, is_full: bool) -> Iterator[Doubt]:
+def _of_totals(name: str, read: int, says: Statements, *, is_full: bool) -> Iterator[Doubt]:
     """Compare the totals of a file: it may hold one of each of its tables; the last, the greatest or the sum agrees."""
     if says.stated and read not in {says.stated[-1], max(says.stated), sum(says.stated)}:
         level: BatchLevel = "critical" if is_full and read < max(says.stated) else "warning"
@@ -36,7 +36,7 @@ def _of_totals(name: str, read: int, says: Told, *, is_full: bool) -> Iterator[D
         yield Doubt(rule="rows.total", level="warning", file=name, stated=stated, found=read)
 
 
-def unfinished(records: Sequence[int], told: Sequence[Told]) -> tuple[str, ...]:
+def unfinished(records: Sequence[int], told: Sequence[Statements]) -> tuple[str, ...]:
     """Return what shows that the files of a delivery are not the whole list. Several may be the pages of one."""
     read = sum(records)
     longer = {name: number for says in told for name, number in says.longer if number > read}

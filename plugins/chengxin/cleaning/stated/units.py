@@ -18,7 +18,7 @@ from chengxin.parsing.workbooks.number_formats import FormatRows, NumberFormat
 
 #: Characters; a line set aside that is no longer may be a note on the whole table.
 NOTE = 80
-_VALUES = frozenset({"money", "date", "instant", "flag"})  # types whose value is meant, however it is shown
+_VALUES = frozenset({"money", "date", "instant", "flag"})  # types whose value counts, however it is shown
 _UNIT_COLUMN = re.compile(one_of(vocabulary(Units).unit_columns))
 _FEW_UNITS = 20
 _COUNTS = frozenset({"integer", "year"})

@@ -81,7 +81,7 @@ def _kind(error: Exception) -> str:
 
 
 def _is_garbled(error: Exception) -> bool:
-    """Tell whether a text could not be turned into UTF-8, by us or by PostgreSQL."""
+    """Return whether a text could not be turned into UTF-8, by us or by PostgreSQL."""
     origin = getattr(error, "orig", None) or error
     return isinstance(origin, UnicodeError) or getattr(origin, "sqlstate", None) in {"22021", "22P05"}
 

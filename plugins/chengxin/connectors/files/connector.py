@@ -124,7 +124,7 @@ def _companion(file: Found, complete: Complete | None) -> str | None:
 
 
 def _state(files: list[Found], entries: dict[str, Entry], complete: Complete | None) -> str:
-    """Tell whether a delivery is complete: `complete`, `look again`, or empty."""
+    """Return whether a delivery is complete: `complete`, `look again`, or empty."""
     if complete is None:
         return "complete"
     if complete.stable is not None:
@@ -142,7 +142,7 @@ def _state(files: list[Found], entries: dict[str, Entry], complete: Complete | N
 
 
 def _still_coming(place: Place, files: list[Found], entries: dict[str, Entry], complete: Complete | None) -> bool:
-    """Tell whether a manifest came before all that it lists, and say so; after a while `fetch` refuses what lacks."""
+    """Return whether a manifest came before all that it lists, and say so; after a while `fetch` refuses what lacks."""
     if complete is None or not complete.manifest:
         return False
     manifest = entries[_companion(files[0], complete) or ""]

@@ -1,4 +1,4 @@
-"""What a JSON or XML file says beside its rows that makes it no whole list: a page of one, or an answer that failed.
+"""What a JSON or XML file states beside its rows that makes it no whole list: a page of one, or an answer that failed.
 
 Somebody saved one answer of an interface, and dropped it. A pull knows its pages by itself; see connectors.http.hints.
 """

@@ -115,11 +115,11 @@ def _outline(text: str) -> XmlOutline:
 
 
 def _is_field(place: tuple[str, ...], counts: Counter[tuple[str, ...]]) -> bool:
-    """Tell `<COL name=...>` below one row from rows: it repeats within a parent that does not."""
+    """Distinguish `<COL name=...>` below one row from rows: it repeats within a parent that does not."""
     children = [p for p in counts if p[:-1] == place]
     return not children and len(place) > 2 and place[-1].lower() in {"col", "column", "field", "item_field"}
 
 
 def is_sum(part: str, name: str) -> bool:
-    """Tell a `total` within a part that sums up, which is one of amounts, from one that counts rows."""
+    """Distinguish a `total` within a part that sums up, which is one of amounts, from one that counts rows."""
     return part.lower() in SUMS and name.lower() in vocabulary(Documents).sum_totals

@@ -11,7 +11,7 @@ from chengxin.model.paging import AROUND, FAULTS, PAGES, TOTAL, fold, is_paging,
 from chengxin.model.vocabularies import Documents, Notes, one_of, vocabulary
 from chengxin.parsing.documents.completeness import unfinished
 from chengxin.parsing.documents.outline import FEET, HEADS, is_sum
-from chengxin.parsing.shapes import Told
+from chengxin.parsing.shapes import Statements
 
 _WORDS = vocabulary(Documents)
 _COUNT = re.compile(_WORDS.counts)
@@ -20,10 +20,10 @@ _UNIT_NAME = re.compile(_WORDS.unit)
 _CURRENCY_NAME = re.compile(_WORDS.currency)
 _AMOUNT_NAME = re.compile(_WORDS.amount)
 _AMOUNT = re.compile(r"(?!0+(?:\.0+)?(?!\d))(?:\d{1,3}(?:,\d{3})+|\d{1,15})(?:\.\d+)?\s*(?:[万亿]?元)?")
-_LONGEST = 200  # characters; a text that is longer tells of more than a unit
+_LONGEST = 200  # characters; a longer text is about more than a unit
 
 
-def told(values: Iterable[tuple[str, str, bool]], read: int) -> Told:
+def statements(values: Iterable[tuple[str, str, bool]], read: int) -> Statements:
     """Read the values near the rows: name, text, and whether it stands right beside the rows. read: how many rows."""
     near = [(fold(name), name, text.strip(), beside) for name, text, beside in values]
     paged = any(is_paging(plain, text) for plain, _, text, _ in near)
@@ -39,7 +39,9 @@ def told(values: Iterable[tuple[str, str, bool]], read: int) -> Told:
         longer = ((name, most),)
     pages = () if totals else _pages(near)
     sums = () if paged else _sums(near)
-    return Told(stated=stated, longer=longer, units=_units(near), unfinished=(*unfinished(near), *pages), sums=sums)
+    return Statements(
+        stated=stated, longer=longer, units=_units(near), unfinished=(*unfinished(near), *pages), sums=sums
+    )
 
 
 _Near = Sequence[tuple[str, str, str, bool]]
@@ -60,13 +62,13 @@ def _totals(near: _Near, *, paged: bool) -> Iterator[tuple[str, int]]:
 
 
 def _sums(near: _Near) -> tuple[str, ...]:
-    """Return what all amounts come to, where one value says it. Zero is what a program leaves that adds nothing up."""
+    """Return what all amounts come to, where one value states it. Zero is no sum."""
     found = {text for plain, _, text, _ in near if _AMOUNT_NAME.fullmatch(plain) and _AMOUNT.fullmatch(text)}
     return tuple(text if text.endswith("元") else f"{text}元" for text in found) if len(found) == 1 else ()
 
 
 def _pages(near: _Near) -> tuple[str, ...]:
-    """Return what says that there are more pages than this one, where a value says which this is."""
+    """Return what states that there are more pages than this one, where a value numbers this one."""
     if not any(is_place(plain, text) for plain, _, text, _ in near):
         return ()
     return tuple(
@@ -75,7 +77,7 @@ def _pages(near: _Near) -> tuple[str, ...]:
 
 
 def _units(near: _Near) -> tuple[str, ...]:
-    """Return what may be said of the unit of amounts, as notes: 单位：万元, 币种：USD."""
+    """Return what is stated of the unit of amounts, as notes: 单位：万元, 币种：USD."""
     notes = []
     for plain, _, text, _ in near:
         if len(text) > _LONGEST:
@@ -90,7 +92,7 @@ def _units(near: _Near) -> tuple[str, ...]:
 
 
 def members(found: Mapping[str, Any], *, beside: bool) -> Iterator[tuple[str, str, bool]]:
-    """Yield the plain values of a JSON object, and those of a head, a foot or paging within it, as `told` takes."""
+    """Yield the plain values of a JSON object, and of a head, a foot or paging within it, as `statements` takes."""
     for name, value in found.items():
         if isinstance(value, str):
             yield name, value, beside

@@ -22,7 +22,7 @@ from chengxin.parsing.shapes import (
     Damaged,
     Piece,
     RawChunk,
-    Told,
+    Statements,
     kept,
     miscounted,
     row_numbers,
@@ -92,7 +92,7 @@ def _chunk(data: bytes, first: int, length: int, encoding: str, spec: FileSpec) 
     sizes = lines.ends - lines.starts
     if first == 1 and _is_header(text, spec):
         sizes[0] = 0  # no record: as a blank line
-    damaged, told = _around(text, sizes)
+    damaged, found = _around(text, sizes)
     fits = sizes == length
     # blanks behind most lines are the sender's way; behind a few, something within moved the rest
     blanks_behind = 2 * int(np.count_nonzero(sizes > length)) >= int(np.count_nonzero(sizes))
@@ -112,16 +112,16 @@ def _chunk(data: bytes, first: int, length: int, encoding: str, spec: FileSpec) 
         index = index[(_cells(np.frombuffer(text.data, np.uint8), lines.starts[index], length) > 32).any(axis=1)]
     chunk = _columns(text, index, damaged, spec)
     last = chunk.rows[-1].as_py() if len(chunk.rows) else 0
-    return replace(chunk, unended=unended and last == first + len(lines) - 1, told=told)
+    return replace(chunk, unended=unended and last == first + len(lines) - 1, statements=found)
 
 
-def _around(text: _Text, sizes: Ints) -> tuple[list[Damaged], Told]:
+def _around(text: _Text, sizes: Ints) -> tuple[list[Damaged], Statements]:
     """Take out lines before and behind the rows that count them, and notes; their size becomes 0.
 
     Return them as damaged rows, and what they tell.
     """
     damaged: list[Damaged] = []
-    told = Told()
+    found = Statements()
     filled = np.flatnonzero(sizes)
     odd = filled[sizes[filled] != np.median(sizes[filled])] if len(filled) else filled
     for n in sorted({*filled[:1].tolist(), *filled[-1:].tolist(), *odd[:_ODD].tolist()}):
@@ -130,13 +130,13 @@ def _around(text: _Text, sizes: Ints) -> tuple[list[Damaged], Told]:
         shown = text.shown(n).strip()
         if is_counting(shown, padded=True) or is_note([shown]):
             damaged.append(Damaged(text.first + n, "row.not_a_record", shown))
-            told += noted([shown], padded=True)
+            found += noted([shown], padded=True)
             sizes[n] = 0
-    return damaged, told
+    return damaged, found
 
 
 def _is_header(text: _Text, spec: FileSpec) -> bool:
-    """Tell whether the first line holds the names of the fields and nothing else, wherever in it they stand."""
+    """Return whether the first line holds the names of the fields and nothing else, wherever in it they stand."""
     if not len(text.lines):
         return False
     return "".join(text.shown(0).split()) == "".join("".join(field.source for field in spec.fields).split())

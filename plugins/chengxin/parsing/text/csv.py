@@ -165,7 +165,7 @@ def _filled_lines(data: bytes) -> int | None:
 
 
 def _is_open_at_end(data: bytes, layout: Layout) -> bool:
-    """Tell whether the last line leaves a quote open; Arrow takes that for the end of the value."""
+    """Return whether the last line leaves a quote open; Arrow takes that for the end of the value."""
     end = len(data)
     while end and data[end - 1] in b"\r\n":
         end -= 1

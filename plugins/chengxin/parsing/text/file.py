@@ -161,7 +161,7 @@ def _other_delimiter(data: bytes, lines: Lines, at: int, layout: Layout) -> str 
 
 
 def _all_end_delimited(data: bytes, lines: Lines, below: int, layout: Layout, width: int, *, is_cut: bool) -> bool:
-    """Tell whether each row of the head has one empty field behind the columns of the header: `a,b` over `1,2,`."""
+    """Return whether each row of the head has one empty field behind the columns of the header: `a,b` over `1,2,`."""
     ends = lines.ends[below:-1] if is_cut else lines.ends[below:]
     found = False
     for start, end in zip(lines.starts[below:].tolist(), ends.tolist(), strict=False):

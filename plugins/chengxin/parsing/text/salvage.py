@@ -41,7 +41,7 @@ class Block:
         return self.data[self.lines.starts[first] : self.lines.ends[last]]
 
     def is_full(self, line: int) -> bool:
-        """Tell whether a line has as many delimiters as a record."""
+        """Return whether a line has as many delimiters as a record."""
         lines = self.lines
         return self.data.count(self.layout.delimiter, lines.starts[line], lines.ends[line]) == self.width - 1
 
@@ -153,7 +153,7 @@ def _closing_line(block: Block, line: int, candidates: list[int]) -> int | None:
 
 
 def _is_suspect(block: Block, line: int, last: int) -> bool:
-    """Tell whether lines inside the quotes look like whole records themselves."""
+    """Return whether lines inside the quotes look like whole records themselves."""
     full = [block.is_full(n) for n in range(line, last + 1)]
     if block.width < _TELLING_WIDTH:
         return all(full) and last - line >= _least(block.width)

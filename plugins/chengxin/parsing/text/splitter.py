@@ -95,7 +95,7 @@ def _cut(data: Buffer, start: int, target: int, end: int, *, parity: int, layout
 
 
 def _between_whole_lines(data: Buffer, start: int, place: int, end: int, *, layout: Layout, width: int) -> bool:
-    """Tell whether a line with all its delimiters stands on each side: half a line stays with those beside it."""
+    """Return whether a line with all its delimiters stands on each side: half a line stays with those beside it."""
     delimiter = layout.declared.encode()
     if width < 2 or not layout.declared.strip(" "):
         return True
@@ -125,7 +125,7 @@ def _line_ends(window: bytes, is_last: bool) -> list[int]:
 
 
 def _reads(window: bytes, place: int, layout: Layout, width: int) -> bool:
-    """Tell whether the next records, up to three, read as records of the right width."""
+    """Return whether the next records, up to three, read as records of the right width."""
     for _ in range(3):
         while window[place : place + 1] in (b"\r", b"\n"):
             place += 1

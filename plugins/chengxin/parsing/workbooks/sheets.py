@@ -28,7 +28,7 @@ from chengxin.parsing.shapes import (
     Partial,
     Piece,
     RawChunk,
-    Told,
+    Statements,
     joined_header,
     kept,
     row_numbers,
@@ -42,7 +42,7 @@ from chengxin.parsing.workbooks.xlsx_stream import Rows
 
 #: What a failed formula leaves; #N/A is left out, because it is the word for "nothing found" and read as null.
 _FAILED = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
-_SAMPLE = 1_000  # rows below the header that tell whether a column without a name is empty
+_SAMPLE = 1_000  # rows below the header that show whether a column without a name is empty
 _HEAD_ROWS = 10
 _SAMPLE_SHEET = re.compile(one_of(vocabulary(Notes).sample_sheets))
 _ROWS = 20_000
@@ -279,8 +279,10 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
         if len(rows) >= _ROWS or size >= CHUNK_BYTES:
             yield _chunk(piece.names, columns, rows, kept_cells, damaged)
             rows, kept_cells, damaged, size = [], [], [], 0
-    told = Told(merged=_merged_rows(name, merged.filled))
-    yield replace(_chunk(piece.names, columns, rows, kept_cells, damaged), told=told)
+    yield replace(
+        _chunk(piece.names, columns, rows, kept_cells, damaged),
+        statements=Statements(merged=_merged_rows(name, merged.filled)),
+    )
     xls.forget()
     xlsx_stream.forget()
 

@@ -60,7 +60,7 @@ def hidden_sheets(path: Path) -> set[str]:
 
 
 def counts_from_1904(path: Path) -> bool:
-    """Tell whether the days of a workbook are counted from 1904."""
+    """Return whether the days of a workbook are counted from 1904."""
     return bool(open_book(path).datemode)
 
 
@@ -109,7 +109,7 @@ def _value(kind: int, value: Any, mode: int) -> Any:
 
 
 def _codes(path: Path) -> list[str]:
-    """Return the format code of each style; of the library's own ones those that tell something."""
+    """Return the format code of each style; of the library's own ones those that change the meaning."""
     book = open_book(path)
     found = []
     for style in book.xf_list:

@@ -97,7 +97,7 @@ def merged_ranges(path: Path, sheet: str) -> list[tuple[tuple[int, int], tuple[i
 def sheet_pieces(path: Path, sheet: str, block: int = _BLOCK, shown: Collection[int] = ()) -> Iterator[Rows]:
     """Yield all rows of a sheet that hold anything, in order. Raises DeliveryCorrupt.
 
-    shown: columns (from 0) of which it is said how the sheet shows their cells.
+    shown: columns (from 0) whose cells are also given as the sheet shows them.
     """
     end = 0
     try:
@@ -194,7 +194,7 @@ def _grown(read: _Bytes, block: bytes) -> _Bytes:
 
 
 def _last_row(read: bytearray, row: bytes) -> int | None:
-    """Return where the last row begins that says its number, if it is not the first."""
+    """Return where the last row begins that bears its number, if it is not the first."""
     at = len(read)
     for _ in range(2):  # the last may be cut off in its tag
         at = read.rfind(row, 0, at)

@@ -15,16 +15,17 @@ from chengxin.model.declarations import read_yaml
 from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind
 from chengxin.model.units import unit_in
+from chengxin.model.vocabularies import Units, one_of, vocabulary
 
 EXACT = 0.8  # from here a header names the element; below it is only like one that does
 _SAME_KIND, _SPELLED, _IDENTIFIER, _OTHER_KIND, _GENERIC = 1.0, 0.95, 0.9, 0.85, 0.8
 _SAME_MEANING = 0.88
 GENERIC = "通用列名，按记录种类判断"
 _LIKE = 0.5  # bigrams in common, below which two headers are not alike at all
-_UNIT = re.compile(
-    r"[（(\[【]\s*(?:单位)?\s*[:：]?\s*(?:人民币)?\s*(亿元|万元|元|亿|万|人民币|RMB)\s*[)）\]】]", re.IGNORECASE
-)
-_BARE_UNIT = re.compile(r"(亿元|万元|元)$")
+_UNITS = vocabulary(Units)
+_WORD = one_of(_UNITS.declared, _UNITS.scales, _UNITS.yuan)
+_UNIT = re.compile(rf"[（(\[【]\s*(?:单位)?\s*[:：]?\s*(?:人民币)?\s*(?:{_WORD})\s*[)）\]】]", re.IGNORECASE)
+_BARE_UNIT = re.compile(rf"(?:{one_of(_UNITS.declared)})$")
 _MARKS = re.compile(r"^[*＊※\s]+|[（(](?:必填|选填|可空|非必填)[)）]|^\d{1,2}[、.．]\s*")
 _BRACKETED = re.compile(r"[（(\[【]([^）)\]】]*)[)）\]】]")
 _OFFICIAL = re.compile(r"[A-Z]{2,}(?:_[A-Z0-9]+)+")

@@ -82,7 +82,7 @@ def hygiene(raw: str) -> str:
 
 
 def is_placeholder(text: str) -> bool:
-    """Return whether a clean identifier only fills the field: 17 zeros + X, one repeated character, 123456789 ..."""
+    """Tell whether a clean identifier only fills the field: 17 zeros + X, one repeated character, 123456789 ..."""
     return len(text) > 4 and PLACEHOLDER.fullmatch(text) is not None
 
 
@@ -118,33 +118,33 @@ def loan_card_check_digits(body: str) -> str:
 
 
 def is_uscc(text: str) -> bool:
-    """Return whether a clean text is a USCC by alphabet, length and check; A-, N- and Y-coded bodies included."""
+    """Tell whether a clean text is a USCC by alphabet, length and check; A-, N- and Y-coded bodies included."""
     if len(text) != 18 or any(c not in USCC_ALPHABET for c in text) or is_placeholder(text):
         return False
     return uscc_check_character(text[:17]) == text[17]
 
 
 def uscc_structure_holds(text: str) -> bool:
-    """Return whether department, category and division (places 1-8) are such as GB 32100 knows."""
+    """Tell whether department, category and division (places 1-8) are such as GB 32100 knows."""
     return text[1] in USCC_CATEGORIES.get(text[0], "") and text[2:8].isdigit()
 
 
 def is_org_code(text: str) -> bool:
-    """Return whether a clean text is an organisation code by form and check; placeholders are not."""
+    """Tell whether a clean text is an organisation code by form and check; placeholders are not."""
     if re.fullmatch(r"[0-9A-Z]{8}[0-9X]", text) is None or is_placeholder(text):
         return False
     return org_code_check_character(text[:8]) == text[8]
 
 
 def is_reg_no(text: str) -> bool:
-    """Return whether a clean text is a 15-digit registration number with the right check digit."""
+    """Tell whether a clean text is a 15-digit registration number with the right check digit."""
     if re.fullmatch(r"[0-9]{15}", text) is None or is_placeholder(text):
         return False
     return reg_no_check_digit(text[:14]) == text[14]
 
 
 def is_loan_card_no(text: str) -> bool:
-    """Return whether a clean text is a 中征码 (3 alphanumerics, 11 digits, 2 check digits)."""
+    """Tell whether a clean text is a 中征码 (3 alphanumerics, 11 digits, 2 check digits)."""
     if re.fullmatch(r"[0-9A-Z]{3}[0-9]{13}", text) is None or is_placeholder(text):
         return False
     return loan_card_check_digits(text[:14]) == text[14:]
@@ -178,7 +178,7 @@ def resident_error(text: str, today: date | None = None) -> str | None:
 
 
 def is_resident_id(text: str, today: date | None = None) -> bool:
-    """Return whether a clean text is an 18-character resident id or residence permit; placeholders are not."""
+    """Tell whether a clean text is an 18-character resident id or residence permit; placeholders are not."""
     return not is_placeholder(text) and resident_error(text, today) is None
 
 
@@ -193,7 +193,7 @@ def _county_rules(text: str) -> tuple[str, ...]:
 
 
 def _is_sound(text: str) -> bool:
-    """Return whether a check holds that letters put in as a mask would break."""
+    """Tell whether a check holds that letters put in as a mask would break."""
     return is_uscc(text) or is_org_code(text) or is_loan_card_no(text) or (len(text) == 15 and is_org_code(text[6:]))
 
 
@@ -214,7 +214,7 @@ def _common(raw: str | None) -> tuple[str, Reading | None]:
 
 
 def _other_than(kind: str, text: str) -> str | None:
-    """Return the rule for which other identifier of an organisation stands in a field of this type, or None."""
+    """Return the rule that says which other identifier of an organisation stands in a field of this type, or None."""
     if kind != "reg_no" and is_reg_no(text):
         return f"{kind}.is_reg_no"
     return f"{kind}.is_org_code" if kind != "org_code" and is_org_code(text) else None
@@ -352,7 +352,7 @@ READERS: dict[str, Callable[[str | None, date | None], Reading]] = {
     "loan_card_no": read_loan_card_no,
 }
 
-#: Types that may share a column, each with the lengths of its values: length and check digit distinguish them.
+#: Types that may share a column, each with the lengths of its values: length and check digit tell them apart.
 TOLD_APART = {"uscc": (18,), "org_code": (9,), "reg_no": (15,), "person_doc": (18,), "loan_card_no": (16,)}
 
 
@@ -375,7 +375,7 @@ def _may_be(kind: str, text: str) -> bool:
 
 
 def _is_checked(kind: str, reading: Reading) -> bool:
-    """Return whether a check digit spoke for a value that was read."""
+    """Tell whether a check digit spoke for a value that was read."""
     if kind == "person_doc":
         return RESIDENT_FORM.fullmatch(reading.value or "") is not None
     return "reg_no.old_form" not in reading.rules

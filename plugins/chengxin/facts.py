@@ -96,55 +96,6 @@ class Batch:
         return cls(**{**data, **times, "files": files})
 
 
-@dataclass(frozen=True)
-class StatedRows:
-    """A file that holds another number of records than is stated.
-
-    by: `manifest`; `total` (a row of the file); `least`: how many subjects of one record at least (共 25 户).
-    """
-
-    file: str
-    by: str
-    stated: int
-    read: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class StandardBatch:
-    """The counts of a standardised batch. received = passed + quarantined.
-
-    rules: issue rows per 'level:rule'. digest: contract + library digest under which it was made.
-    mismatch: message when the whole delivery does not fit the contract (then passed = 0).
-    sources: the names that `source_file` holds, by file number: received files, or members of archives.
-    stated: where another number of records is stated than was read. unfinished: what a file states beside its rows that
-    makes it no whole list (hasMore=true). unseen, merged: rows of workbooks that are hidden or struck through, and rows
-    that were read with what stands in a merged cell above, in words. sums: the one line of a file that adds its
-    amounts up, by file. seals: sha256 of the files written, by name.
-    """
-
-    dataset: str
-    batch_id: str
-    received: int
-    passed: int
-    quarantined: int
-    rules: dict[str, int]
-    digest: str
-    mismatch: str | None = None
-    sources: tuple[str, ...] = ()
-    stated: tuple[StatedRows, ...] = ()
-    unfinished: tuple[str, ...] = ()
-    unseen: tuple[str, ...] = ()
-    merged: tuple[str, ...] = ()
-    sums: dict[str, str] = field(default_factory=dict)
-    seals: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name in ("sources", "unfinished", "unseen", "merged"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # JSON gives a list
-        said = tuple(s if isinstance(s, StatedRows) else StatedRows(**s) for s in self.stated)
-        object.__setattr__(self, "stated", said)
-
-
 BatchLevel = Literal["critical", "warning", "info"]
 
 
@@ -164,6 +115,37 @@ class Doubt:
     stated: str | int = ""
     found: str | int | None = None
     rows: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandardBatch:
+    """The counts of a standardised batch. received = passed + quarantined.
+
+    rules: issue rows per 'level:rule'. digest: contract + library digest under which it was made.
+    mismatch: message when the whole delivery does not fit the contract (then passed = 0).
+    sources: the names that `source_file` holds, by file number: received files, or members of archives.
+    doubts: what the files of the delivery cast doubt on beside their rows: other numbers of records than were read, a
+    page of a longer list, rows that were read with what stands in a merged cell above. sums: the one line of a file
+    that adds its amounts up, by file. seals: sha256 of the files written, by name.
+    """
+
+    dataset: str
+    batch_id: str
+    received: int
+    passed: int
+    quarantined: int
+    rules: dict[str, int]
+    digest: str
+    mismatch: str | None = None
+    sources: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    sums: dict[str, str] = field(default_factory=dict)
+    seals: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sources", tuple(self.sources))  # JSON gives a list
+        doubts = tuple(d if isinstance(d, Doubt) else Doubt(**d) for d in self.doubts)
+        object.__setattr__(self, "doubts", doubts)
 
 
 @dataclass(frozen=True)

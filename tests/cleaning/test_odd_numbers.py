@@ -76,25 +76,6 @@ def test_a_word_for_nothing_is_no_authority(contract, word, rule):
     assert (refused.num_rows, found) == (0, {rule} if rule else set())
 
 
-@pytest.mark.parametrize(
-    ("element", "value", "is_odd"),
-    [
-        ("authority_name", "11430100006120345X", True),
-        ("decision_no", "101", True),
-        ("decision_no", "2024-1-14", True),
-        ("decision_no", "湘罚101", False),
-        ("penalty_content", "5000", False),
-    ],
-)
-def test_few_numbers_among_words_are_told(contract, element, value, is_odd):
-    rows = [penalty(n, subject_name=f"湖南示例{n}有限公司", uscc=uscc(n), valid_to_on="") for n in range(6)]
-    rows[3][element] = value
-    _, _, issues = standardise_rows(contract, [{name: row[name] for name in NAMES} for row in rows])
-    assert ("value.number" in issues["rule"].to_pylist()) == is_odd
-    _, _, issues = standardise_rows(contract, [{name: row[name] for name in NAMES} | {element: value} for row in rows])
-    assert "value.number" not in issues["rule"].to_pylist()  # it is how the source writes it
-
-
 def found(contract, rows):
     """Return row, rule and element of what was told of penalties."""
     base = [penalty(n, subject_name=f"湖南示例{n}有限公司", uscc=uscc(n), valid_to_on="") for n in range(len(rows))]

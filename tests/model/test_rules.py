@@ -14,7 +14,7 @@ from chengxin.contracts.loader import load
 from chengxin.errors import ContractError
 from chengxin.facts import Doubt
 from chengxin.model.english import texts
-from chengxin.model.rules import batch_rule, batch_rules, in_words, rules
+from chengxin.model.rules import batch_rule, batch_rules, in_words, link_rules, rules
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(str(chengxin.__file__)).parent
@@ -45,13 +45,13 @@ def packs() -> Iterator[str]:
 
 def is_known(rule: str) -> bool:
     try:
-        return rule in rules() or bool(batch_rule(rule))
+        return rule in rules() or rule in link_rules() or bool(batch_rule(rule))
     except ContractError:
         return False
 
 
 def test_every_rule_that_code_names_is_known() -> None:
-    first = {rule.partition(".")[0] for rule in (*rules(), *batch_rules())} - {"*"}
+    first = {rule.partition(".")[0] for rule in (*rules(), *batch_rules(), *link_rules())} - {"*"}
     named = {text for text in written()[0] if ID.fullmatch(text) and text.partition(".")[0] in first}
     assert sorted(text for text in named - OTHERS if not is_known(text)) == []
 
@@ -72,7 +72,7 @@ def test_every_rule_is_used() -> None:
     def is_used(rule: str) -> bool:
         return rule in plain or rule in of_packs or any(p.fullmatch(rule) for p in patterns if p.pattern != ".+")
 
-    assert [rule for rule in (*rules(), *batch_rules()) if not is_used(rule)] == []
+    assert [rule for rule in (*rules(), *batch_rules(), *link_rules()) if not is_used(rule)] == []
 
 
 def test_a_rule_of_a_batch_is_found_by_the_closest_pattern() -> None:
@@ -94,10 +94,13 @@ def test_no_sentence_of_a_rule_would_take_any_text() -> None:
     assert [zh for zh in texts() if not re.search(r"\w", re.sub(r"\{\d+\}", "", zh))] == []
 
 
-@pytest.mark.parametrize("rule", [*rules().values(), *batch_rules().values()], ids=lambda rule: rule.id)
+@pytest.mark.parametrize(
+    "rule", [*rules().values(), *batch_rules().values(), *link_rules().values()], ids=lambda rule: rule.id
+)
 def test_both_languages_of_a_rule_have_the_same_places(rule) -> None:
     def places(text: str) -> set[str]:
         return set(re.findall(r"\{(\w+)\}", text))
 
     assert places(rule.en) <= places(rule.zh) and places(rule.mend_en) <= places(rule.mend_zh)
+    assert places(rule.row_en) == places(rule.row_zh) and bool(rule.row_zh) == bool(rule.row_mend_en)
     assert bool(rule.mend_zh) == bool(rule.mend_en) and (rule.of == "batch" or rule.mend_zh)

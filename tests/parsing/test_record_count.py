@@ -12,7 +12,7 @@ def stated(tmp_path: Any, body: bytes, **spec: Any) -> tuple[int, ...]:
     path = tmp_path / f"f.{spec['format']}"
     path.write_bytes(body)
     found = FileSpec.model_validate(spec)
-    return tuple(n for piece in plan(path, found) for chunk in read(piece, found) for n in chunk.told.stated)
+    return tuple(n for piece in plan(path, found) for chunk in read(piece, found) for n in chunk.statements.stated)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def unfinished(tmp_path: Any, body: str, **spec: Any) -> tuple[str, ...]:
     path = tmp_path / f"f.{spec['format']}"
     path.write_text(body, "utf-8")
     found = FileSpec.model_validate(spec)
-    return tuple(n for piece in plan(path, found) for chunk in read(piece, found) for n in chunk.told.unfinished)
+    return tuple(n for piece in plan(path, found) for chunk in read(piece, found) for n in chunk.statements.unfinished)
 
 
 @pytest.mark.parametrize(

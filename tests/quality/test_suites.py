@@ -59,7 +59,7 @@ def test_history_sets_the_bound_of_optional_fields(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "column", "share", "told"),
     [
-        (100, "remark", 0.8, False),
+        (100, "remark", 0.4, False),
         (49, "remark", 1.0, False),
         (50, "remark", 0.95, True),
         (50, "valid_to_on", 1.0, False),

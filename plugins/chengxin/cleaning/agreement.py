@@ -14,7 +14,7 @@ _SLIPPED = 3  # unusable values, that of the name among them; two may have been 
 
 
 def other_subjects(uscc: pa.Array, code: pa.Array) -> Mask:
-    """Tell which codes are not those of a USCC: its places 9 to 17, also behind six digits, or itself.
+    """Return which codes are not those of a USCC: its places 9 to 17, also behind six digits, or itself.
 
     Of tax numbers with 18 characters only those of enterprises and households count: others may be a person's.
     """
@@ -26,14 +26,14 @@ def other_subjects(uscc: pa.Array, code: pa.Array) -> Mask:
 
 
 def born_otherwise(born: pa.Array, number: pa.Array) -> Mask:
-    """Tell which birthdays are not those within the resident identity numbers beside them (GB 11643)."""
+    """Return which birthdays are not those within the resident identity numbers beside them (GB 11643)."""
     is_resident = pc.match_substring_regex(number, "^[1-6][0-9]{16}[0-9X]$")
     told = pc.not_equal(pc.utf8_slice_codeunits(number, 6, 14), pc.strftime(born, format="%Y%m%d"))
     return as_mask(pc.and_(is_resident, told))
 
 
 def slipped(misplaced: Mask, unusable: Iterable[Mask]) -> Mask:
-    """Tell which rows have fields that slipped to other columns: a name that is none, and other unusable values.
+    """Return which rows have fields that slipped to other columns: a name that is none, and other unusable values.
 
     What is left of such a row looks usable and stands in the wrong columns.
     """

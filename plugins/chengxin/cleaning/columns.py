@@ -1,4 +1,4 @@
-"""The columns of one chunk, cleaned one by one: values, what was said of them, and which rows they make unusable."""
+"""The columns of one chunk, cleaned one by one: values, their issues, and which rows they make unusable."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from chengxin.cleaning.agreement import MISPLACED
 from chengxin.cleaning.issues import IssueLog
 from chengxin.cleaning.kernels import Cleaned, CleanOptions, among, clean, no_names, told_apart, without_unknown
-from chengxin.cleaning.odd_numbers import numbers_among_names
 from chengxin.cleaning.stated.units import unit_cells
 from chengxin.contracts.plan import PARTIAL, ColumnPlan, Plan
 from chengxin.model.elements import elements
@@ -25,8 +24,6 @@ from chengxin.parsing.shapes import UnitRows
 UNIT_ONLY = "money.unit_only"
 CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
 ALWAYS_QUARANTINED = frozenset({"text.replacement", UNIT_ONLY})
-# ids of elements whose values are words, with or without a number; certificates may be numbers alone
-WORDED = ("_name", "_facts", "_basis", "_reason", "decision_no", "case_no", "basis_no")
 TRUTHS = frozenset({"flag", "code"})  # types of elements that JSON's true and false may be values of
 STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whether it deletes is refused
 
@@ -34,7 +31,7 @@ STATUS, DELETED = "delivery_status_code", "2"  # a row of which is not known whe
 class Columns:
     """Cleans a chunk by a plan. `today` bounds what counts as a date in the future; `salt` keys the value digests.
 
-    values: column of the kind -> cleaned values. refused: rows that cannot be used. log: what is said of which value.
+    values: column of the kind -> cleaned values. refused: rows that cannot be used. log: the issues of values.
     """
 
     def __init__(self, plan: Plan, chunk: RawChunk, *, today: date, salt: bytes) -> None:
@@ -90,10 +87,6 @@ class Columns:
             self._store(column, cleaned)
             given_bad = self._note(column, raw, cleaned)
             self.invalid[column.element.id] = given_bad
-            self._check_filled(column, raw)
-            if column.element.id.endswith(WORDED) and column.element.type in {"text", "document_no"}:
-                odd = numbers_among_names(cleaned.values)
-                self.log.add("value.number", odd, column.element.id, self.source(column), raw)
             if column.element.id == STATUS:
                 self.deletes = as_mask(pc.equal(cleaned.values, DELETED))
             if column.required:
@@ -119,12 +112,6 @@ class Columns:
             kinds = [elements()[name].type for name in column.one_of]
             self._told_apart[column.one_of] = told_apart(as_strings(raw), kinds, self.today)
         return self._told_apart[column.one_of][column.one_of.index(column.element.id)]
-
-    def _check_filled(self, column: ColumnPlan, raw: pa.Array) -> None:
-        """Warn of a name or text that goes to the end of its fixed-width field."""
-        rows = self.chunk.filled.get(self.headers.get(column.element.id, ""), ())
-        if rows and column.element.type in {"name", "text"}:
-            self.log.add("value.fills_field", self.places(rows), column.element.id, self.source(column), raw)
 
     def _cleaned(self, column: ColumnPlan, raw: pa.Array, options: CleanOptions) -> Cleaned:
         """Clean a column: an array is no value, true is none where no truth belongs, and a day is no name."""

@@ -1,4 +1,4 @@
-"""A file that is our table of refused rows, mended and sent back: how to tell, and which row of it answers which.
+"""A file that is our table of refused rows, corrected and sent back: recognition, and which row answers which.
 
 A table is known by its name, its header or, in a workbook, the hidden sheet; so it may be renamed, saved by another
 program, have its columns moved or some of ours deleted.
@@ -85,7 +85,6 @@ def without_ours(chunk: RawChunk, plan: Plan) -> tuple[RawChunk, pa.Table | None
         nested=moved(chunk.nested),
         dated=moved(chunk.dated),
         partial=moved(chunk.partial),
-        filled=moved(chunk.filled),
     )
     return taken, _answers(told.take(index), ours, plan.contract.id)
 

@@ -1,4 +1,4 @@
-"""Why the columns of a file do not fit: perhaps the header just stands on another line than the contract says."""
+"""Why the columns of a file do not fit: perhaps the header just stands on another line than the contract declares."""
 
 import re
 from collections.abc import Sequence

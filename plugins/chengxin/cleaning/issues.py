@@ -1,7 +1,8 @@
-"""Issue rows: which rule spoke of which value. Data trouble is data."""
+"""Issue rows: which value breaks which rule. Data trouble is data."""
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -32,35 +33,55 @@ REASON = pa.struct([("rule", pa.string()), ("element", pa.string()), ("source_co
 _NONE = np.zeros(0, np.int64)
 
 
+class Issue(NamedTuple):
+    """Rows that break one rule in one column. values: as sent, one a row; refuses: whether it quarantines them."""
+
+    rule: str
+    rows: np.ndarray
+    element: str
+    source: str
+    values: pa.Array
+    refuses: bool
+
+
+class Reason(NamedTuple):
+    """Refused rows of a chunk, and what is wrong with them."""
+
+    rows: np.ndarray
+    rule: str
+    element: str
+    source: str
+
+
 @dataclass
 class IssueLog:
     """Collects issues of one chunk, column by column. `salt` keys the digests (64-bit BLAKE2b)."""
 
     salt: bytes
-    entries: list[tuple[str, np.ndarray, str, str, pa.Array, bool]] = field(default_factory=list)
+    entries: list[Issue] = field(default_factory=list)
 
     def add(
         self, rule: str, hits: np.ndarray, element: str, source: str, raw: pa.Array, *, refuses: bool = False
     ) -> None:
-        """Note that `rule` spoke of the rows `hits` (boolean mask); `refuses` makes it a reason for quarantine."""
-        index = np.flatnonzero(hits)
-        if len(index):
-            self.entries.append((rule, index, element, source, take(raw, index), refuses))
+        """Note that the rows `hits` (boolean mask) break `rule`; `refuses` makes it a reason for quarantine."""
+        rows = np.flatnonzero(hits)
+        if len(rows):
+            self.entries.append(Issue(rule, rows, element, source, take(raw, rows), refuses))
 
-    def reasons(self, refused: np.ndarray) -> list[tuple[np.ndarray, str, str, str]]:
-        """Return all that is wrong with the refused rows: (row indices, rule, element, source column).
+    def reasons(self, refused: np.ndarray) -> list[Reason]:
+        """Return all that is wrong with the refused rows.
 
         What refuses a row, and every other error in it, so that a department can mend the row in one go. A warning
         counts where it is why a required value cannot be used: a filler, a masked code.
         """
-        unusable = {e: index for rule, index, e, *_ in self.entries if rule == "field.required_unusable"}
+        unusable = {each.element: each.rows for each in self.entries if each.rule == "field.required_unusable"}
         found = []
-        for rule, index, element, source, _, refuses in self.entries:
-            rows = index[refused[index]]
-            if not refuses and rules()[rule].level != "error":
-                rows = np.intersect1d(rows, unusable.get(element, _NONE))
+        for each in self.entries:
+            rows = each.rows[refused[each.rows]]
+            if not each.refuses and rules()[each.rule].level != "error":
+                rows = np.intersect1d(rows, unusable.get(each.element, _NONE))
             if len(rows):
-                found.append((rows, rule, element, source))
+                found.append(Reason(rows, each.rule, each.element, each.source))
         return found
 
     def table(self, row_id: pa.Array, source_row: pa.Array, file_name: str, refused: np.ndarray) -> pa.Table:

@@ -89,7 +89,7 @@ class Mapper:
         from_1904: the chunk is of a workbook that counts days from 1904. odd: see Piece.
         """
         chunk, answers = without_ours(chunk, self.plan)
-        check_units(self.plan, (*(d.raw for d in chunk.damaged if len(d.raw) < NOTE), *chunk.told.units))
+        check_units(self.plan, (*(d.raw for d in chunk.damaged if len(d.raw) < NOTE), *chunk.statements.units))
         work = Columns(self.plan, chunk, today=self.today, salt=self.salt)
         work.shown_otherwise = odd
         work.clean_columns(from_1904)
@@ -102,7 +102,9 @@ class Mapper:
         chunk, refused = work.chunk, work.refused
         row_id = pc.add(chunk.rows, pa.scalar(first_id, pa.int64()))
         passed = self._standard(work, row_id, file_name)
-        quarantined = quarantine_table(chunk.table, row_id, chunk.rows, file_name, refused, work.log.reasons(refused))
+        quarantined = quarantine_table(
+            chunk.table, row_id, chunk.rows, file_name, refused=refused, reasons=work.log.reasons(refused)
+        )
         issues = work.log.table(row_id, chunk.rows, file_name, refused)
         if chunk.damaged:
             bad_rows, bad_issues = damaged_table(chunk.damaged, first_id, file_name)

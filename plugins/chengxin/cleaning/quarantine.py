@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.cleaning.issues import ISSUES, REASON
+from chengxin.cleaning.issues import ISSUES, REASON, Reason
 from chengxin.parsing.buffers import fixed_values, parts, repeated, replaced, rows_at, take
 from chengxin.parsing.reader import Damaged
 
@@ -28,10 +28,11 @@ def quarantine_table(
     row_id: pa.Array,
     source_row: pa.Array,
     file_name: str,
+    *,
     refused: np.ndarray,
-    reasons: list[tuple[np.ndarray, str, str, str]],
+    reasons: list[Reason],
 ) -> pa.Table:
-    """Build the quarantine rows of a chunk: `refused` marks them, `reasons` as of IssueLog.reasons."""
+    """Build the quarantine rows of a chunk: `refused` marks them, `reasons`: see IssueLog.reasons."""
     index = np.flatnonzero(refused)
     if not len(index):
         return QUARANTINE.empty_table()
@@ -49,14 +50,17 @@ def quarantine_table(
     )
 
 
-def _reason_lists(index: np.ndarray, reasons: list[tuple[np.ndarray, str, str, str]]) -> pa.Array:
-    rows = np.concatenate([r[0] for r in reasons])
-    which = np.concatenate([np.full(len(r[0]), n) for n, r in enumerate(reasons)])
+def _reason_lists(index: np.ndarray, reasons: list[Reason]) -> pa.Array:
+    rows = np.concatenate([reason.rows for reason in reasons])
+    which = np.concatenate([np.full(len(reason.rows), n) for n, reason in enumerate(reasons)])
     order = np.lexsort((which, rows))
     rows, which = rows[order], which[order]
     offsets = np.append(np.searchsorted(rows, index, side="left"), len(rows)).astype(np.int32)
     structs = pa.StructArray.from_arrays(
-        [pa.array([r[1 + n] for r in reasons]).take(fixed_values(which, pa.int64())) for n in range(3)],
+        [
+            pa.array(texts).take(fixed_values(which, pa.int64()))
+            for texts in zip(*((reason.rule, reason.element, reason.source) for reason in reasons), strict=True)
+        ],
         fields=list(REASON),
     )
     return pa.ListArray.from_arrays(fixed_values(offsets, pa.int32()), structs)
@@ -87,7 +91,7 @@ def _escaped(text: pa.StringArray) -> pa.StringArray:
     if not special.size:
         return text
     rows = rows_at(offsets, special + offsets[0])
-    # No text holds a line break once it is JSON: one call writes them all, and lines tell them apart.
+    # No text holds a line break once it is JSON: one call writes them all, and lines separate them.
     said = json.dumps(take(text, rows).to_pylist(), ensure_ascii=False, separators=("\n", ":"))[1:-1].split("\n")
     return replaced(text, rows, pa.array([None if s == "null" else s[1:-1] for s in said], pa.string()))
 

@@ -20,8 +20,7 @@ from chengxin.cleaning.header_place import explained, refuse_header
 from chengxin.cleaning.issues import ISSUES
 from chengxin.cleaning.mapper import Mapper
 from chengxin.cleaning.quarantine import QUARANTINE
-from chengxin.cleaning.stated.rows import differing, unfinished
-from chengxin.cleaning.stated.unit_words import unit_above
+from chengxin.cleaning.stated.rows import doubts
 from chengxin.cleaning.stated.units import check_units, odd_formats, refuse_odd_units, shown_columns
 from chengxin.cleaning.worker import prepare
 from chengxin.clock import SHANGHAI
@@ -30,10 +29,11 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch, WorkerDied
 from chengxin.facts import Batch, StandardBatch, as_json
+from chengxin.model.units import unit_above
 from chengxin.parsing.archives import Source, sources
 from chengxin.parsing.notes import TABLES
 from chengxin.parsing.reader import Piece, above, headers, number_formats, plan, read, rows_of_sheet
-from chengxin.parsing.shapes import CUT_OFF, Damaged, Told
+from chengxin.parsing.shapes import CUT_OFF, Damaged, Statements
 from chengxin.parsing.trailers import noted, torn
 from chengxin.settings import Limits
 from chengxin.store import atomic
@@ -57,8 +57,9 @@ class Task:
     target: Path
 
 
-#: Rows passed, rows quarantined, issues per 'level:rule', what the file says outside them, and seals of the parts.
-Done = tuple[int, int, Counter[str], Told, dict[str, str]]
+#: Rows passed, rows quarantined, issues per 'level:rule', what the file states of its rows outside them, and seals of
+#: the parts.
+Done = tuple[int, int, Counter[str], Statements, dict[str, str]]
 
 
 def standard_digest(contract: Contract) -> str:
@@ -119,7 +120,7 @@ def _standardised(
     passed = quarantined = 0
     records = [0] * len(found)
     table = contract.file.format in TABLES
-    told = [noted(above(s.path, contract.file)) if table else Told() for s in found]
+    told = [noted(above(s.path, contract.file)) if table else Statements() for s in found]
     for task, done in zip(tasks, _results(tasks, workers, sum(s.path.stat().st_size for s in found)), strict=True):
         passed, quarantined = passed + done[0], quarantined + done[1]
         rules.update(done[2])
@@ -135,9 +136,9 @@ def _standardised(
             )
     if not (batch.corrects or replayed(batch)):  # some rows say nothing of a column: each is judged alone
         for says in told:
-            refuse_odd_units(says.amounts)
-    if contract.delivery.connector == "http_api":  # pages as they came: what one says, the connector has compared
-        told = [Told() for _ in told]
+            refuse_odd_units(says.amounts, contract.quality.odd_units)
+    if contract.delivery.connector == "http_api":  # pages as they came: the connector has compared their totals
+        told = [Statements() for _ in told]
     return StandardBatch(
         dataset=contract.id,
         batch_id=batch.batch_id,
@@ -147,10 +148,7 @@ def _standardised(
         rules=dict(sorted(rules.items())),
         digest=standard_digest(contract),
         sources=tuple(s.name for s in found),
-        stated=differing(batch, [s.name for s in found], records, told),
-        unfinished=unfinished(records, told),
-        unseen=tuple(text for says in told for text in says.unseen),
-        merged=tuple(text for says in told for text in says.merged),
+        doubts=tuple(doubts(batch, [s.name for s in found], records, told, is_full=contract.delivery.mode == "full")),
         sums={s.name: says.sums[0] for s, says in zip(found, told, strict=True) if len(says.sums) == 1},
         seals=seals,
     )
@@ -203,7 +201,7 @@ def standardise_piece(task: Task) -> Done:
     passed = quarantined = 0
     rules: Counter[str] = Counter()
     seals: dict[str, str] = {}
-    told = Told()
+    told = Statements()
     for n, chunk in enumerate(read(task.piece, task.contract.file)):
         piece = task.piece
         done = mapper.run(
@@ -217,17 +215,19 @@ def standardise_piece(task: Task) -> Done:
                 seals[name] = write_part(table, task.target / name)
         passed, quarantined = passed + done.passed.num_rows, quarantined + done.quarantined.num_rows
         rules.update(_count_rules(done.issues))
-        told += chunk.told + _of_lines(chunk.damaged, task.contract.file.format) + Told(amounts=done.amounts)
+        told += (
+            chunk.statements + _of_lines(chunk.damaged, task.contract.file.format) + Statements(amounts=done.amounts)
+        )
     return passed, quarantined, rules, told, seals
 
 
-def _of_lines(damaged: Sequence[Damaged], form: str) -> Told:
+def _of_lines(damaged: Sequence[Damaged], form: str) -> Statements:
     """Return what lines that are no records say of the file."""
     notes = [d.raw for d in damaged if d.rule == "row.not_a_record"]
     others = [d.raw for d in damaged if d.rule == "row.width"]
     if form in TABLES:
-        return noted(notes) + Told(torn=torn(others))
-    return Told(torn=torn(notes))  # of fixed width the reader has read them
+        return noted(notes) + Statements(torn=torn(others))
+    return Statements(torn=torn(notes))  # of fixed width the reader has read them
 
 
 def write_part(table: pa.Table, path: Path) -> str:
@@ -252,7 +252,7 @@ def write_part(table: pa.Table, path: Path) -> str:
 
 
 def _repeats(column: pa.ChunkedArray) -> bool:
-    """Tell by its first rows whether a column of texts holds few different ones."""
+    """Return by its first rows whether a column of texts holds few different ones."""
     if not pa.types.is_string(column.type) or column.null_count == len(column):
         return False
     head = column.slice(0, SAMPLE)
@@ -285,7 +285,7 @@ def _count_rows(contract: Contract, found: Sequence[Source]) -> int:
             for piece in plan(source.path, contract.file)
             for chunk in read(piece, contract.file)
         )
-    except DeliveryMismatch:  # not even the encoding, or which sheet is meant, is as declared
+    except DeliveryMismatch:  # not even the encoding, or which sheet to read, is as declared
         sheets = contract.file.format in {"xlsx", "xls"}
         return sum(rows_of_sheet(s.path, contract.file) if sheets else _count_lines(s.path) for s in found)
     except DeliveryCorrupt:  # what cannot be read has no rows that could be counted

@@ -5,18 +5,14 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
-from types import ModuleType
 
 from chengxin.store.memory import expect_short_life
 
 
 class _NoPandas(MetaPathFinder):
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
         if fullname == "pandas":
             raise ModuleNotFoundError("pandas is kept out of this process", name="pandas")
         return None

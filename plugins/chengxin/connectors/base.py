@@ -34,7 +34,7 @@ class Connector(Protocol):
     def options(self, contract: Contract) -> Options:
         """Read the contract's delivery options; raise ContractError when they do not fit this shape."""
 
-    def discover(self, home: Home, contract: Contract, cursor: Locator = NOWHERE) -> list[Delivery]:
+    def discover(self, home: Home, contract: Contract, cursor: Locator = NOWHERE, /) -> list[Delivery]:
         """List what the source offers beyond `cursor`, by offered_at, then name. Writes nothing but a `pull` folder.
 
         cursor: the locator of the newest landed pull of the data set; NOWHERE before the first.

@@ -79,7 +79,7 @@ def land(
     Raises SourceUnavailable, DeliveryCorrupt; then nothing is left behind.
     """
     layout = home.layout
-    folder = layout.landing(contract.id, "").resolve()
+    folder = _folder(home, contract.id)
     with held(layout, f"landing-{contract.id}"):
         folder.mkdir(parents=True, exist_ok=True)
         known = _landed_as(folder, _seen(folder), delivery)
@@ -87,13 +87,13 @@ def land(
             return _read_receipt(known)
         for stray in folder.glob(f"{BUILDING}*"):
             shutil.rmtree(stray) if stray.is_dir() else stray.unlink()
-        building = folder / f"{BUILDING}delivery"
+        building = _building(folder)
         try:
             files = _fetch(home, contract, delivery, building / PAYLOAD)
             settled = _settled(building / PAYLOAD, delivery)
             single = len(files) == 1 and delivery.locator.connector == "file_drop"
             corrects = recognise(building / PAYLOAD / files[0].name) if single else None
-            batch = _as_batch(folder, contract, delivery, files, home.clock, building, corrects)
+            batch = _as_batch(home, contract, delivery, files, corrects)
         finally:
             shutil.rmtree(building, ignore_errors=True)
         if settled:
@@ -201,15 +201,20 @@ def _fetch(home: Home, contract: Contract, delivery: Delivery, target: Path) -> 
     return files
 
 
+def _folder(home: Home, dataset: str) -> Path:
+    return home.layout.landing(dataset, "").resolve()
+
+
+def _building(folder: Path) -> Path:
+    """Return where a batch is put together."""
+    return folder / f"{BUILDING}delivery"
+
+
 def _as_batch(
-    folder: Path,
-    contract: Contract,
-    delivery: Delivery,
-    files: tuple[LandedFile, ...],
-    clock: Clock,
-    building: Path,
-    corrects: TableFormat | None,
+    home: Home, contract: Contract, delivery: Delivery, files: tuple[LandedFile, ...], corrects: TableFormat | None
 ) -> Batch:
+    folder, clock = _folder(home, contract.id), home.clock
+    building = _building(folder)
     digest = payload_digest(files)
     mode = "incremental" if corrects else contract.delivery.mode
     full, live = mode == "full", delivery.locator.live
@@ -241,8 +246,7 @@ def _as_batch(
         files=files,
         restates=restates,
         corrects=corrects,
-        is_ahead=_day(as_of)
-        > _day(max(Clock().now(), clock.now())),  # where CHENGXIN_NOW fixes a day, it may be of that
+        is_ahead=_day(as_of) > _day(max(Clock().now(), clock.now())),  # CHENGXIN_NOW may fix a later day
     )
     stated = {k: v for k, v in as_json(delivery.locator).items() if v is not None and v is not False}
     more = {"payload_sha256": digest, "locator": {k: v for k, v in stated.items() if k not in _PRIVATE}}
@@ -254,7 +258,7 @@ def _as_batch(
 
 
 def _restated(folder: Path, delivery: Delivery, digest: str) -> Literal["", "perhaps", "surely"]:
-    """Tell whether a full list is, later, what an earlier one was, after one with other content: A, B, A again.
+    """Return whether a full list is, later, what an earlier one was, after one with other content: A, B, A again.
 
     A file that was only touched is not: what landed last under its name are these bytes. One that replaces another
     content under its name is, and one with a later period in its name. Under another name it may be an old file that
@@ -327,7 +331,7 @@ def _receipt(path: Path) -> tuple[Batch, Locator]:
 
 
 @lru_cache(maxsize=1 << 16)
-def _once(path: Path, stamp: tuple[int, int, int]) -> tuple[Batch, Locator]:
+def _once(path: Path, _stamp: tuple[int, int, int]) -> tuple[Batch, Locator]:
     return _parsed(path)
 
 
@@ -352,7 +356,7 @@ def _landed_as(folder: Path, seen: dict[str, dict[str, str]], delivery: Delivery
 
 
 def _settled(target: Path, delivery: Delivery) -> bool:
-    """Tell whether the fingerprint is safe to rely on: the file had been left alone for a while when it was copied."""
+    """Return whether the fingerprint is reliable: the file had not changed for a while when it was copied."""
     touched = delivery.locator.touched
     if not delivery.locator.fingerprint or touched is None:
         return False

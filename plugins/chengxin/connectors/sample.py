@@ -69,7 +69,7 @@ def sample_table(connection: str, table: str, rows: int, target: Path) -> TableS
 
 
 def is_http(connection: str) -> bool:
-    """Tell whether a named connection is an HTTP address. Raises SourceUnavailable where it is not set."""
+    """Return whether a named connection is an HTTP address. Raises SourceUnavailable where it is not set."""
     return connection_url(connection).startswith(("http://", "https://"))
 
 

@@ -17,7 +17,7 @@ from chengxin.contracts.plan import ENVELOPE
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind, kinds
-from chengxin.model.rules import Rule, batch_rules, rules
+from chengxin.model.rules import Rule, batch_rules, link_rules, rules
 from chengxin.model.schema import PROVENANCE, ColumnSpec, kind_columns
 from chengxin.settings import PROJECT, Secret, variables
 from chengxin.store.atomic import write_bytes
@@ -159,7 +159,9 @@ def rules_page() -> str:
         "critical：整批暂缓；warning：采用并提醒；info：只记录。`*` 代表种类或列。",
         "",
     ]
-    return join_lines([*lines, *_table(head, [_rule_row(rule) for rule in batch_rules().values()])])
+    lines += _table(head, [_rule_row(rule) for rule in batch_rules().values()])
+    lines += ["", "## 待关联、被取代的行 Of a row of an admitted batch", ""]
+    return join_lines([*lines, *_table(head, [_rule_row(rule) for rule in link_rules().values()])])
 
 
 def _rule_row(rule: Rule) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from chengxin.contracts.loader import Problem
 from chengxin.contracts.models import UNDECIDED, Contract, FileSpec
 from chengxin.contracts.plan import ENVELOPE
 from chengxin.contracts.secrets import secrets
-from chengxin.contracts.units import contradicts
 from chengxin.errors import ContractError
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import elements
@@ -19,6 +18,7 @@ from chengxin.model.kinds import Kind, kinds
 from chengxin.model.regions import known_codes
 from chengxin.model.rules import rules
 from chengxin.model.schema import element_columns, kind_columns
+from chengxin.model.units import unit_in
 
 # What a connector cannot do without; the connectors check the rest of their options themselves.
 NEEDED_OPTIONS = {"file_drop": (), "http_api": ("connection",), "database": ("connection", "table")}
@@ -178,8 +178,8 @@ def _units(contract: Contract) -> Iterator[str]:
         element = elements().get(column.element)
         for header in (column.source, *column.aliases) if element and element.type == "money" else ():
             own = None if column.unit == UNDECIDED else column.unit
-            if unit := contradicts(header, own, in_currency=in_currency):
-                told = f"列名“{header}”写明单位是 {unit}，unit 却是 {column.unit or '元'}"
+            if (unit := unit_in(header)) and unit.differs(own, in_currency=in_currency):
+                told = f"列名“{header}”写明单位是 {unit.word}，unit 却是 {column.unit or '元'}"
                 yield f"columns[{n}].unit：{told}；另一单位的列名不能作别名"
 
 

@@ -190,6 +190,12 @@ class Quality(Part):
     quarantined: share of rows in 疑问数据. fill: least share of filled values per element (below = hold).
     shrink: share of rows by which a full delivery may be shorter than the newest admitted one before it.
     rows: least and most rows of a delivery. freshness_days: the newest event may be at most this old.
+    volume: how many times more or fewer rows than usual are no warning yet: a month at once, or a day without much.
+    filled: from this share on a column counts as filled: required ones must be, others that were must not be empty.
+    fill_drop: by this share a column may be less filled than usual without a warning.
+    known: least share of subjects that the register knows: below it the column of codes is more likely wrong than they.
+    unique: least share of rows with a key of their own; of the others the last of each key counts.
+    odd_units: above this share of amounts with another unit the delivery is held: one in a hundred is a slip of a hand.
     """
 
     min_rows: Annotated[int, Field(ge=1)] = 50
@@ -198,6 +204,12 @@ class Quality(Part):
     fill: dict[Identifier, Share] = Field(default_factory=dict)
     rows: tuple[int, int] | None = None
     freshness_days: int | None = None
+    volume: Annotated[float, Field(gt=1)] = 10
+    filled: Share = 0.5
+    fill_drop: Share = 0.5
+    known: Share = 0.5
+    unique: Share = 0.95
+    odd_units: Share = 0.01
 
 
 class Expected(Part):

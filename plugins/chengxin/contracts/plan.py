@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from chengxin.contracts import corrections
 from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import UNDECIDED, Contract
-from chengxin.contracts.units import contradicts
 from chengxin.errors import ContractError, DeliveryMismatch
 from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind, kinds
+from chengxin.model.units import unit_in
 
 ENVELOPE = ("source_record_id", "source_updated_at", "delivery_status_code")
 PARTIAL = frozenset({"json", "jsonl", "xml"})  # formats whose records may leave out a field
@@ -104,9 +104,9 @@ class Plan:
         """Raise DeliveryMismatch where a header states another unit of money than the contract: 10,000 times wrong."""
         for column in self.columns:
             header = found.get(column.element.id, "") if column.element.type == "money" else ""
-            if unit := contradicts(header, column.unit, in_currency=self.in_currency):
+            if (unit := unit_in(header)) and unit.differs(column.unit, in_currency=self.in_currency):
                 raise DeliveryMismatch(
-                    f"{self.contract.id}：列名“{header[:40]}”写明单位是 {unit}，"
+                    f"{self.contract.id}：列名“{header[:40]}”写明单位是 {unit.word}，"
                     f"合同中该列的单位却是 {column.unit or '元'}；"
                     "请核对合同 columns 的 unit，或请提供部门按约定的单位重报"
                 )

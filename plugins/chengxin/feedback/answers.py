@@ -88,7 +88,7 @@ def answer(
 
 @contextmanager
 def _kept(batch_id: str, failed: dict[str, str]) -> Iterator[None]:
-    """Do something for one batch; what goes wrong is told at the end, and the other batches are answered."""
+    """Do something for one batch; what goes wrong is raised at the end, and the other batches are answered."""
     try:
         yield
     except Exception as error:
@@ -155,7 +155,17 @@ def _build(
                 revision = int(last.name) + 1 if last else 0
                 target = layout.home / "feedback" / contract.id / batch_id / f"{revision:04d}"
                 parts, contact = all_refusals.parts(batch_id), home.settings.contact
-                package.build(target, now, revision, outcome, rows, parts, all_refusals.keys, contact, before)
+                package.build(
+                    target,
+                    now,
+                    revision=revision,
+                    outcome=outcome,
+                    rows=rows,
+                    parts=parts,
+                    keys=all_refusals.keys,
+                    contact=contact,
+                    before=before,
+                )
                 fresh.add(batch_id)
     return fresh
 

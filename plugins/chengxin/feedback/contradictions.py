@@ -23,11 +23,11 @@ def same_number(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) 
     links: the links folders of a batch, one a revision. standard: the parts of its passed rows.
     """
     replaces = keys.contract.delivery.versions_by == RECORD_ID
-    number = "主键与 " if keys.has_record_id else "文号与 "
-    cases = [words.SAME_NUMBER_AS[replaces, one] for one in (True, False)]
-    yield from _beside(links, NAME, standard, keys, number, "one_subject", cases)
-    cases = [words.ALIKE_AS[exchanged] for exchanged in (True, False)]
-    yield from _beside(links, near_duplicates.NAME, standard, keys, "与 ", "exchanged", cases)
+    number = "主键" if keys.has_record_id else "文号"
+    yield from _beside(
+        links, NAME, standard, keys, by="one_subject", cases=words.SAME_NUMBER_AS[replaces], number=number
+    )
+    yield from _beside(links, near_duplicates.NAME, standard, keys, by="exchanged", cases=words.ALIKE_AS)
 
 
 def _beside(
@@ -35,18 +35,23 @@ def _beside(
     name: str,
     standard: Sequence[Path],
     keys: RowKeys,
-    before: str,
+    *,
     by: str,
-    cases: Sequence[tuple[str, str, str]],
+    cases: tuple[str, str],
+    number: str = "",
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the lines of rows that stand beside another one. name: of the files that tell; cases: if `by`, if not."""
+    """Yield the lines of rows beside which another one stands. name: of the files that list them.
+
+    cases: the rules where `by` is true, and where it is not. number: what the number in question is called.
+    """
     told = places.read(links, name)
     if told is None:
         return
     rows = _places(told["row_id"], standard, keys)
     found = told.join(rows, "row_id", join_type="inner").sort_by("row_id")
     which = pc.if_else(found[by], pa.scalar(0), pa.scalar(1))
-    rule, after, remedy = (pa.array([case[n] for case in cases], pa.string()).take(which) for n in range(3))
+    texts = [words.of_row(case, number=number, subject=words.SUBJECTS[n]) for n, case in enumerate(cases)]
+    rule, before, after, remedy = (pa.array(part, pa.string()).take(which) for part in zip(*texts, strict=True))
     place = [found["other_batch"], " 批次 ", found["other_file"], " 第 ", found["other_row"].cast(pa.string()), " 行"]
     columns = {
         **{n: found[n] for n in (*_PLACE, "label")},
@@ -64,17 +69,15 @@ def named_otherwise(links: Sequence[Path], standard: Sequence[Path], keys: RowKe
     if not asked:
         return
     rows = _places(pa.chunked_array([pa.array(list(asked), pa.int64())]), standard, keys).sort_by("row_id")
-    cases = {
-        name_conflicts.OTHER: words.NAMED_OTHERWISE,
-        name_conflicts.SAME: words.SAME_NAMED,
-        name_conflicts.UNKNOWN: words.NAME_UNKNOWN,
-    }
+    reasons = (name_conflicts.OTHER, name_conflicts.SAME, name_conflicts.UNKNOWN)
+    cases = {reason: words.of_row(rule) for reason, rule in zip(reasons, words.MISNAMED_AS, strict=True)}
     told = [cases[asked[row]] for row in rows["row_id"].to_pylist()]
     identity = keys.plan.kind.roles["subject"].identity
     header = next(c.source for c in keys.plan.columns if c.element.id == identity["name"])
     columns = {n: rows[n] for n in (*_PLACE, "label")} | {"source_column": pa.repeat(header, rows.num_rows)}
-    for n, name in enumerate(("rule", "problem", "remedy")):
-        columns[name] = pa.array([case[n] for case in told], pa.string())
+    columns["rule"] = pa.array([case.rule for case in told], pa.string())
+    columns["problem"] = pa.array([case.before for case in told], pa.string())
+    columns["remedy"] = pa.array([case.remedy for case in told], pa.string())
     yield from pa.table(columns).combine_chunks().to_batches()
 
 

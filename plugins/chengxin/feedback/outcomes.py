@@ -78,7 +78,7 @@ def accounts(home: Home, contract: Contract, judged: Callable[[Batch], Verdict |
 
 
 def waited_out(home: Home, contract: Contract, today: date) -> list[str]:
-    """Return the batches with rows that have waited for their subject as long as the contract says."""
+    """Return the batches with rows that have waited for their subject as long as the contract allows."""
     newest = journal.latest(journal.admissions(home.layout))
     waiting = [b for (dataset, b), a in newest.items() if dataset == contract.id and a.unlinked]
     landed = (landing.landed(home, contract.id, b) for b in waiting)

@@ -38,7 +38,7 @@ SCHEMA = pa.schema([(n, pa.int64() if n == "source_row" else pa.string()) for n 
 _UNTAKEN_HEADS = ("来源文件", "行号", "记录标识", "问题字段", "规则代码", "问题说明", "更正办法")
 _WAITING_HEADS = ("来源文件", "行号", "记录标识", "说明", "处理办法", "规则代码")
 _ISSUE = ("level", "rule", "element", "source_column")
-_FOLLOWS = pa.array(["subject.identifiers_invalid", "field.required_unusable"])  # what else is said of the row is why
+_FOLLOWS = pa.array(["subject.identifiers_invalid", "field.required_unusable"])  # the other issues of the row are why
 _PLACES = 5
 _FORBIDDEN = re.compile(r'[\\/:*?"<>|\x00-\x1f\s]+')
 
@@ -46,6 +46,7 @@ _FORBIDDEN = re.compile(r'[\\/:*?"<>|\x00-\x1f\s]+')
 def build(
     target: Path,
     body: Mapping[str, Any],
+    *,
     revision: int,
     outcome: Outcome,
     rows: OpenRefusals | None,
@@ -65,7 +66,9 @@ def build(
         batch_id = outcome.batch.batch_id
         with pq.ParquetWriter(folder / ROWS, SCHEMA) as writer:
             if rows is not None and body["refused"]["open"]:
-                files += refused_rows.write(folder, rows, batch_id, writer, keys, SCHEMA, body["refused"]["open"])
+                files += refused_rows.write(
+                    folder, rows, batch_id, writer, keys=keys, open_rows=body["refused"]["open"]
+                )
             if rows is not None and outcome.account and outcome.account.unlinked:
                 files += _waiting(folder, rows, outcome, writer, body["waits"])
             lost = {words.UNTAKEN: 0, words.OVERTAKEN: 0, words.SAME_NUMBER: 0, words.MISNAMED: 0, words.CORRECTED: 0}
@@ -104,7 +107,7 @@ def made_of(body: Mapping[str, Any]) -> str:
 
 
 def problems(issues: Sequence[Path], own: words.OwnWords = words.OURS) -> list[dict[str, Any]]:
-    """Count by rule and field what was said of the values of a batch, most frequent first, with the first places."""
+    """Count the issues of the values of a batch by rule and field, most frequent first, with the first places."""
     counted: Counter[tuple[str, ...]] = Counter()
     places: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for path in issues:
@@ -183,14 +186,13 @@ def _why_waiting(batch: pa.RecordBatch, waits: Mapping[str, Any]) -> list[pa.Arr
     cases = [(True, False), (False, False), (True, True), (False, True)]
     for place, rule in enumerate(words.CODE_KNOWN, len(cases)):
         which = pc.if_else(pc.equal(batch["rule"], rule), pa.scalar(place, pa.int64()), which)
-    patient = [
-        words.WAITS[c]
-        if waits["over"]
-        else (*words.WAITS[c][:2], words.WAIT[c[0]].format(day=words.day(waits["until"])))
-        for c in cases
-    ]
-    told = [*patient, *words.CODE_KNOWN.values()]
-    return [pa.array([t[n] for t in told], pa.string()).take(which) for n in range(3)]
+    told = [words.of_row(rule) for rule in (*(words.WAITS[c] for c in cases), *words.CODE_KNOWN.values())]
+    if not waits["over"]:
+        until = words.day(waits["until"])
+        told[: len(cases)] = [
+            t._replace(remedy=words.WAIT[c[0]].format(day=until)) for c, t in zip(cases, told, strict=False)
+        ]
+    return [pa.array([getattr(t, n) for t in told], pa.string()).take(which) for n in ("rule", "before", "remedy")]
 
 
 def read(folder: Path) -> Answer:

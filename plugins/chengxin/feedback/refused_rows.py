@@ -28,8 +28,8 @@ def write(
     rows: OpenRefusals,
     batch_id: str,
     writer: pq.ParquetWriter,
+    *,
     keys: RowKeys,
-    schema: pa.Schema,
     open_rows: int,
 ) -> tuple[str, ...]:
     """Write the open refused rows of a batch, and one line a reason to `writer`; return the names of the files."""
@@ -41,7 +41,7 @@ def write(
     for batch in rows.explained(batch_id, told):
         batch = _suggesting(_labelled(batch, keys), suggested)
         category = pa.repeat(words.REFUSED, batch.num_rows)
-        writer.write_table(pa.Table.from_arrays([category, *batch.columns], schema=schema))
+        writer.write_table(pa.Table.from_arrays([category, *batch.columns], schema=writer.schema))
         if by_hand:
             wanted = (batch[n].to_pylist() for n in ("source_file", "source_row", "source_column", "problem", "remedy"))
             for file, row, *said in zip(*wanted, strict=True):

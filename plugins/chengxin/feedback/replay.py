@@ -46,7 +46,7 @@ LINES = pa.schema([("source_file", pa.string()), ("source_row", pa.int64()), ("l
 
 
 def replay(home: Home, contract: Contract, outcomes: Sequence[Outcome], only: str | None = None) -> list[Replayed]:
-    """Land the open refused rows of admitted batches that pass under the present contract; tell of each such batch.
+    """Land the open refused rows of admitted batches that pass under the present contract; report each such batch.
 
     only: this batch alone.
     """
@@ -71,7 +71,7 @@ def _replay(home: Home, contract: Contract, batch: Batch, rows: OpenRefusals, wo
     with pq.ParquetWriter(lines, LINES) as writer:
         damaged = _kept_lines(rows, batch.batch_id, writer)
         if damaged.num_rows:
-            _read_again(home, contract, batch, damaged, work / "unpacked", writer)
+            _read_again(home, contract, batch, damaged, unpacked=work / "unpacked", writer=writer)
     write_lines(rows.ordered(lines), payload)
     names = sorted(p.name for p in payload.iterdir())
     if not names:
@@ -110,7 +110,7 @@ def _kept_lines(rows: OpenRefusals, batch_id: str, writer: pq.ParquetWriter) -> 
 
 
 def _read_again(
-    home: Home, contract: Contract, batch: Batch, damaged: pa.Table, unpacked: Path, writer: pq.ParquetWriter
+    home: Home, contract: Contract, batch: Batch, damaged: pa.Table, *, unpacked: Path, writer: pq.ParquetWriter
 ) -> None:
     """Read damaged lines from the received files under the present contract; write those that are rows now."""
     spec = contract_for(contract, batch).file

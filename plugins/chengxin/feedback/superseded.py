@@ -26,7 +26,7 @@ def corrected(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) ->
     )
     rows = rows.append_column("label", keys.labels(rows)).select(["row_id", *_PLACE, "label"])
     found = rows.join(told, "row_id", join_type="inner").sort_by("row_id")
-    rule, before, after, remedy = words.CORRECTED_BY
+    rule, before, after, remedy = words.of_row(words.CORRECTED_BY)
     place = [before, found["by_batch"], " ", found["by_file"], " 第 ", found["by_row"].cast(pa.string()), " 行", after]
     same = {"source_column": pa.nulls(found.num_rows, pa.string()), "rule": pa.repeat(rule, found.num_rows)}
     columns = {n: found[n] for n in (*_PLACE, "label")} | same
@@ -52,7 +52,7 @@ def overtaken(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) ->
     places = places.append_column("label", keys.labels(places)).select(["row_id", *_PLACE, "label"])
     shown = places.select(["row_id", *_PLACE]).rename_columns(["by_row", "by_file", "by_place"])
     found = pair.join(places, "row_id", join_type="inner").join(shown, "by_row", join_type="inner").sort_by("row_id")
-    rule, before, after, remedy = words.OVERTAKEN_BY
+    rule, before, after, remedy = words.of_row(words.OVERTAKEN_BY)
     place = found["by_place"].cast(pa.string())
     elsewhere = pc.if_else(pc.equal(found["by_file"], found["source_file"]), "", found["by_file"])
     n = found.num_rows
@@ -62,7 +62,7 @@ def overtaken(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) ->
         "label": found["label"],
         "source_column": pa.nulls(n, pa.string()),
         "rule": pa.repeat(rule, n),
-        "problem": pc.binary_join_element_wise(before, elsewhere, "第 ", place, after, ""),
+        "problem": pc.binary_join_element_wise(before, elsewhere, "第 ", place, " 行", after, ""),
         "remedy": pa.repeat(remedy, n),
     }
     yield from pa.table(columns).combine_chunks().to_batches()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Self
+from typing import NamedTuple, Self
 
 import pyarrow as pa
 
@@ -13,7 +13,7 @@ from chengxin.contracts.models import Contract
 from chengxin.identity.by_code import OTHERWISE_NAMED, SHARED_CODE
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import Element, elements
-from chengxin.model.rules import rules
+from chengxin.model.rules import row_words, rules
 
 REFUSED, WAITING, UNTAKEN, OVERTAKEN = STEM, "待关联", "未采用的值", "被取代"
 SAME_NUMBER, MISNAMED, CORRECTED = "主键相同", "名称不符", "已更正"
@@ -27,41 +27,14 @@ SUPERSEDED = (
     "已接收并留存备查，但没有改变任何记录：本批到达时，平台已收到更新的一期全量（{by}），以更新的一期为准。"
     "确需以本批为准的，请按最新日期重新报送全量。"
 )
-# Why a row waits: id, what is wrong, what to do.
-CODE_KNOWN = {
-    OTHERWISE_NAMED: (
-        "link.otherwise_named",
-        "所填证件号码登记在另一个姓名之下，不能确定是哪一个主体",
-        "请对照身份证件核对姓名和证件号码后重新报送该记录；个体工商户请填写其统一社会信用代码，不要只填经营者的证件号码",
-    ),
-    SHARED_CODE: (
-        "link.shared_code",
-        "所填代码、证件号码在主体库中登记在不止一个主体之下，不能确定是哪一个",
-        "请对照营业执照核对代码，补填统一社会信用代码后重新报送该记录",
-    ),
-}
-# (code given, the other subject of the row is meant) -> the same
+#: Rules of rows that wait because of who their code belongs to.
+CODE_KNOWN = {OTHERWISE_NAMED: "link.otherwise_named", SHARED_CODE: "link.shared_code"}
+#: (code given, the other subject of the row is meant) -> the rule of rows that wait.
 WAITS = {
-    (True, False): (
-        "link.unknown_code",
-        "主体库中还没有所填代码、证件号码对应的主体",
-        "请核对代码、证件号码是否填错；确认无误的不必重报，待登记部门的主体信息到达后自动关联",
-    ),
-    (False, False): (
-        "link.name_only",
-        "该记录没有可用的代码或证件号码，仅凭名称不能确定是哪一个主体",
-        "请补填统一社会信用代码（自然人补填证件号码）后重新报送该记录",
-    ),
-    (True, True): (
-        "link.related_unknown_code",
-        "主体库中还没有关联方（如被担保人）所填代码、证件号码对应的主体",
-        "请核对关联方的代码、证件号码；确认无误的不必重报，待登记部门的主体信息到达后自动关联",
-    ),
-    (False, True): (
-        "link.related_name_only",
-        "关联方（如被担保人）没有可用的代码或证件号码，仅凭名称不能确定是哪一个主体",
-        "请补填关联方的统一社会信用代码（自然人补填证件号码）后重新报送该记录",
-    ),
+    (True, False): "link.unknown_code",
+    (False, False): "link.name_only",
+    (True, True): "link.related_unknown_code",
+    (False, True): "link.related_name_only",
 }
 # Whether a code was given -> what to do while it may still find its subject by itself.
 WAIT = {
@@ -69,70 +42,17 @@ WAIT = {
     False: "请先等待至 {day}；能补填统一社会信用代码（自然人补填证件号码）的，可以补填后重新报送",
 }
 SUGGESTED = "。主体库中叫这个名称的只有一个主体，其统一社会信用代码是 {code}，请核对是否就是它"
-# id, what is wrong before and after the place of the row that is shown, what to do
-OVERTAKEN_BY = (
-    "record.overtaken",
-    "同一份来文中，",
-    " 行是同一条记录（主体和主键相同）而内容不同，采用了该行，本行未公布",
-    "请核对以哪一行为准；本行正确的请重新报送本行，两行是不同记录的请补全文号、机关、日期、所属期等关键字段",
-)
-# id, what became of it before, between and after batch and place of the other, what to do
-CORRECTED_BY = (
-    "record.corrected",
-    "本行曾因主体不明等待关联；同一条记录此后由批次 ",
-    " 更正后报来并已采用，以该行为准，本行不再等待",
-    "不用处理；两行是不同记录的，请换用不同的主键（没有主键的补全文号、机关、日期等关键字段）重新报送本行",
-)
-# (the number names the record, both are of one subject) -> id, what is wrong after the place of the other, what to do
-_STANDS = (
-    "属于更正的，请将错误的一条以数据状态 2（删除）报送一次（全量报送的，下一期不再报送它）；"
-    "本来就是两条记录的，请核对主键、文号是否重用"
-)
+OVERTAKEN_BY, CORRECTED_BY = "record.overtaken", "record.corrected"
+#: Whether the number names the record -> the rules of two rows of one subject, and of two subjects.
 SAME_NUMBER_AS = {
-    (False, True): ("record.same_number", " 相同，主体相同而关键字段不同：两条都保留，未作取代", _STANDS),
-    (False, False): ("record.same_number", " 相同，而主体不同：两条都保留，未作取代", _STANDS),
-    (True, True): (
-        "record.replaced",
-        " 相同，关键字段不同：已用本条取代原记录",
-        "属于更正的不用处理；原记录仍应保留的，请换用新的主键重报",
-    ),
-    (True, False): (
-        "record.number_reused",
-        " 相同，而主体不同：已用本条取代原记录",
-        "属于更正的不用处理；不是更正而是主键挪作他用的，请为本条换用新的主键重报，并重报原记录",
-    ),
+    False: ("record.same_number", "record.same_number"),
+    True: ("record.replaced", "record.number_reused"),
 }
-# exchanged roles -> id, what is wrong after the place of the other, what to do
-ALIKE_AS = {
-    False: (
-        "record.twin",
-        " 主体、日期和号码相同，只是补零、标点、机关写法或主键不同：多半是同一条记录，两条都保留",
-        "确属重复的，请统一写法，并将多出的一条以数据状态 2（删除）报送一次（全量报送的，下一期不再报送它）；"
-        "另一条由其他渠道报送的，也请按统一的写法重报；本来就是两条记录的不用处理",
-    ),
-    True: (
-        "record.exchanged",
-        " 号码相同，而两个主体的角色对调：两条都保留",
-        "填反的一条请以数据状态 2（删除）报送一次；两条都对的不用处理",
-    ),
-}
-NAMED_OTHERWISE = (
-    "subject.named_otherwise",
-    "所填统一社会信用代码登记的主体不叫这个名称，而主体库中另有一个主体叫这个名称：已按代码关联",
-    "请对照营业执照核对代码和名称；代码填错的，以数据状态 2（删除）报送一次本行，再报送更正后的记录；名称填错的，"
-    "更正后重新报送",
-)
-SAME_NAMED = (
-    "subject.same_named",
-    "另一个统一社会信用代码的主体有同样的名称和注册号：两个代码中可能有一个填错，已按所填代码登记",
-    "请对照营业执照核对统一社会信用代码；代码填错的，以数据状态 2（删除）报送一次填错的一行，再报送更正后的记录",
-)
-NAME_UNKNOWN = (
-    "subject.name_unknown",
-    "所填代码登记的主体，现名、曾用名都不是这个名称：可能整行抄错，或代码填成了别人的；已按代码关联",
-    "请对照营业执照核对代码和名称；代码填错的，以数据状态 2（删除）报送一次本行，再报送更正后的记录；名称填错的，"
-    "更正后重新报送；确已更名而登记信息尚未更新的不必处理",
-)
+#: Of two rows of one number: of two subjects in exchanged roles, and of one subject.
+ALIKE_AS = ("record.exchanged", "record.twin")
+#: What stands in {subject} of two rows of one subject, and of two subjects.
+SUBJECTS = ("主体相同而关键字段不同", "而主体不同")
+MISNAMED_AS = ("subject.named_otherwise", "subject.same_named", "subject.name_unknown")
 HOW_TO_MEND = """\
 1. 打开“需更正”表（xlsx 或 csv，内容相同）。每行是一条未被采用的记录：前几列说明问题和更正办法，其后是贵单位报送的原文；
    xlsx 中有误的单元格标红，批注写明原因，代码列可以下拉选择。
@@ -142,7 +62,7 @@ HOW_TO_MEND = """\
 3. 更正后的记录请保留原来的主键（没有主键的保留名称和文号等关键字段），平台据此认出它是哪一条的更正，并更新本回执。
 4. 表中以单引号 ' 开头的单元格是防护措施（防止被当作公式，或长号码被改成科学计数法），直接报送即可，平台会自动去掉。"""
 MEND_BY = "更正期限：{day}（送达之日起 {n} 个工作日内；考评更正及时率时按此计算）。"
-# What is different from the answer before -> how it is said.
+# What is different from the answer before -> its words.
 SINCE = {
     "let_in": "整批由暂缓转为采用",
     "settled": "新核销 {n} 条",
@@ -180,11 +100,9 @@ HOW_NO_RECORDS = "其中合计、说明等不是记录的行，下次删去即�
 HOW_WARNED = "请看“校验意见”中的 {n} 条提醒，与源系统核对；有缺失或错误的更正后重新报送，核对无误的不必再报。"
 HOW_DOUBTED = "不必重新报送；“本批各类问题”列出了已采用但需留意的值（{n} 处），请抽查核对，有误的更正后重新报送。"
 NOTHING = "无需处理。"
-#: Findings for which another sentence says what to do.
+#: Findings whose remedy is in another sentence.
 SAID_ELSEWHERE = frozenset(
-    {"quarantine.share", "quarantine.all", "record.same_number", "record.number_reused"}
-    | {NAMED_OTHERWISE[0], SAME_NAMED[0], NAME_UNKNOWN[0]}
-    | {rule for rule, _, _ in ALIKE_AS.values()}
+    {"quarantine.share", "quarantine.all", "record.same_number", "record.number_reused", *MISNAMED_AS, *ALIKE_AS}
 )
 
 
@@ -217,6 +135,22 @@ _TO_DEPARTMENTS = (
 _MOST_CHOICES = 12
 
 
+class RowWords(NamedTuple):
+    """The words of a rule for one row of an admitted batch. before, after: around the place of another row."""
+
+    rule: str
+    before: str
+    after: str
+    remedy: str
+
+
+def of_row(rule: str, *, number: str = "", subject: str = "") -> RowWords:
+    """Return the words of a rule for one row."""
+    problem, remedy = row_words(rule)
+    before, _, after = problem.replace("{number}", number).replace("{subject}", subject).partition("{place}")
+    return RowWords(rule, before, after, remedy)
+
+
 def day(text: str) -> str:
     """Return an ISO date as people write it."""
     at = date.fromisoformat(text)
@@ -224,7 +158,7 @@ def day(text: str) -> str:
 
 
 def for_department(message: str, rule: str = "", own: OwnWords = OURS) -> str:
-    """Return the message of a finding as it is said to the department itself: fields by its own headers."""
+    """Return the message of a finding in words for the department itself: fields by its own headers."""
     for told, said in _TO_DEPARTMENTS:
         message = re.sub(told, said, message)
     parts = rule.split(".")

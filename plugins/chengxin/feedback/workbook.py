@@ -39,7 +39,7 @@ class Line:
 
     @property
     def fits(self) -> bool:
-        """Tell whether a workbook holds every text whole."""
+        """Return whether a workbook holds every text whole."""
         return all(len(text or "") <= MOST_TEXT for text in (*self.told, *self.own))
 
 

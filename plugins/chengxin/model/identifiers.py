@@ -13,6 +13,7 @@ from datetime import date
 from typing import NamedTuple
 
 from chengxin.model.regions import known_codes, province_prefixes
+from chengxin.model.vocabularies import Placeholders, vocabulary
 
 USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 USCC_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
@@ -28,11 +29,7 @@ USCC_CATEGORIES = {
 }  # fmt: skip
 
 # Compared after NFKC and upper-casing.
-NULL_TOKENS = frozenset({
-    "", "/", "//", "\\", "-", "--", "---", "–", "—", "——", "NULL", "(NULL)", "<NULL>", "[NULL]",
-    "NIL", "NONE", "UNDEFINED", "NAN", "NAT", "<NA>", "NA", "N.A.", "N/A", "#N/A", "\\N",
-    "无", "(无)", "暂无", "空", "(空)", "未填", "未填写", "不适用", "无数据",
-})  # fmt: skip
+NULL_TOKENS = vocabulary(Placeholders).nothing
 DROPPED = re.compile("[\\s\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060\ufeff\\-\u2010-\u2015\u2212]+")
 EXCEL_PREFIX = "'‘’`′"
 SCIENTIFIC = re.compile(r"[0-9](?:\.[0-9]+)?E\+?[0-9]{1,2}|[0-9]{16,}\.0+")

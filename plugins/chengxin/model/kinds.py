@@ -59,7 +59,7 @@ class OpenRule(KindPart):
 
 
 class NameHistory(KindPart):
-    """How a record tells a former name of its subject.
+    """How a record gives a former name of its subject.
 
     when: element -> values that make it a record about the name; empty = every record. before, after: elements with the
     names. changed_on: element with the day on which the name before ended; None = not known.
@@ -81,7 +81,7 @@ class Kind(KindPart):
         one record a subject. key_optional: those of the key that a source may lack altogether.
     one_number: those of the key that alone should name one record of a subject: a second record with them is told.
     checks: of each row, beside those that every kind has (cleaning.row_checks).
-    settled_at_zero: the amount that, once it is zero, leaves no record: a row that says so withdraws it.
+    settled_at_zero: the amount that, once it is zero, leaves no record: such a row withdraws it.
     sealed: ingested and never published (e.g. public-security penalties, 治安管理处罚法 art. 136).
     event_on ...: the elements that fill the common times of credit_record.
     """

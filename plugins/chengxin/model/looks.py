@@ -9,7 +9,7 @@ from chengxin.model.declarations import read_yaml
 
 
 class Look(BaseModel):
-    """One sort of values. ends, shortest: what the pattern says of most values, told from their end or length."""
+    """One sort of values. ends, shortest: what the pattern gives for most values, by their end or length."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

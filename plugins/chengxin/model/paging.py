@@ -1,47 +1,40 @@
 """Names by which an interface speaks of its pages beside the rows: `totalCount: 57`, `hasNext: true`, `pageNo: 1`.
 
-One table (paging.yaml) for pulls and for answers of interfaces that somebody saved and dropped; compared folded.
+One table (vocabularies/paging.yaml) for pulls and for saved answers of interfaces; names are compared folded.
 """
 
 import re
 import unicodedata
-from pathlib import Path
 
-from chengxin.model.declarations import read_yaml
+from chengxin.model.vocabularies import Documents, Paging, vocabulary
 
-_NAMES: dict[str, list[str]] = read_yaml(Path(__file__).with_name("paging.yaml"))
+_NAMES = vocabulary(Paging)
 
 #: How many rows there are in all (of some interfaces: on this page).
-TOTAL = frozenset(_NAMES["total"])
+TOTAL = _NAMES.total
 #: How many pages there are.
-PAGES = frozenset(_NAMES["pages"])
+PAGES = _NAMES.pages
 #: True where more follows.
-MORE = frozenset(_NAMES["more"])
+MORE = _NAMES.more
 #: True where the answer itself is only a part of what was asked for.
-PART = frozenset(_NAMES["part"])
+PART = _NAMES.part
 #: Lists and objects that are empty unless something failed, in spite of the rows (GraphQL's `errors`).
-FAULTS = frozenset(_NAMES["faults"])
+FAULTS = _NAMES.faults
 #: Texts for people that an answer bears beside its rows, and what they say of rows that are not all.
-MESSAGES = frozenset(_NAMES["messages"])
-CUT_SHORT = re.compile(
-    r"(?i)(?:仅|只|最多)[能可]?(?:返回|显示|导出|展示|查询|取)[了出]?(?:前|最近)?\s*[0-9]+\s*[条行笔]|(?:返回|加载)了?部分"
-    r"|部分(?:数据|记录|结果)(?:超时|失败|丢失|缺失|未)|(?:数据|结果|记录)(?:已?被?截断|不完整)"
-    r"|partial (?:result|data)|results? (?:was |were )?truncated"
-)
+MESSAGES = _NAMES.messages
+CUT_SHORT = re.compile(_NAMES.cut_short)
 #: True where nothing follows.
-LAST = frozenset(_NAMES["last"])
+LAST = _NAMES.last
 #: Where more is to be had; empty at the end.
-NEXT = frozenset(_NAMES["next"])
+NEXT = _NAMES.next_
 #: Objects and elements in which such names stand, beside those around the rows.
-AROUND = frozenset(_NAMES["around"])
+AROUND = _NAMES.around
 #: Values of NEXT that say that there is nothing.
-NOTHING = frozenset(_NAMES["nothing"])
-_SIZE = re.compile(r"(?:page)?size|limit|(?:rows?)?perpage|pagerows|每页(?:条数|记录数)|页大小")
-_PLACE = re.compile(
-    r"(?:cur|current|this|start)?page(?:no|num|number|index)?|current|offset|skip|start|(?:当前|起始)?页(?:码|号|数)?"
-)
+NOTHING = _NAMES.nothing
+_SIZE = re.compile(_NAMES.size)
+_PLACE = re.compile(_NAMES.place)
 _NUMBER = re.compile(r"[0-9]{1,10}")
-_TRUTH = frozenset({"true", "false", "yes", "no", "y", "n", "是", "否"})
+_TRUTH = vocabulary(Documents).yes | vocabulary(Documents).no
 
 
 def fold(name: str) -> str:
@@ -50,17 +43,17 @@ def fold(name: str) -> str:
 
 
 def is_size(folded: str, value: str) -> bool:
-    """Tell whether a value says how many rows a page has."""
+    """Return whether a value is the number of rows of a page."""
     return _NUMBER.fullmatch(value) is not None and _SIZE.fullmatch(folded) is not None
 
 
 def is_place(folded: str, value: str) -> bool:
-    """Tell whether a value says which page this is, or with which row it begins."""
+    """Return whether a value is the number of this page, or of its first row."""
     return _NUMBER.fullmatch(value) is not None and _PLACE.fullmatch(folded) is not None
 
 
 def is_paging(folded: str, value: str) -> bool:
-    """Tell whether a value is about pages: start=0 is, start=2026-01-01 is not."""
+    """Return whether a value is about pages: start=0 is, start=2026-01-01 is not."""
     if _NUMBER.fullmatch(value) and (folded in PAGES or folded == "pagecount" or is_size(folded, value)):
         return True
     return is_place(folded, value) or (folded in MORE | LAST and value.lower() in _TRUTH) or folded in NEXT

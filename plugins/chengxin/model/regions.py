@@ -79,7 +79,7 @@ def name_of(code: str) -> str | None:
 
 
 def is_retired(code: str) -> bool:
-    """Tell whether a known code of Hunan is no longer in use."""
+    """Return whether a known code of Hunan is no longer in use."""
     region = _latest().get(code)
     return region is not None and bool(region.successor) and region.level != "zone"
 

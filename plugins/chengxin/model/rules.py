@@ -14,20 +14,26 @@ from chengxin.model.declarations import read_yaml
 class Rule(BaseModel):
     """One rule.
 
-    of: a row (an issue row names it) or a batch (a verdict names it). level: of rows, error = the value cannot be used
+    of: a row (an issue row names it), a batch (a verdict names it) or a link (an answer names it for a row of an
+    admitted batch). level: of rows, error = the value cannot be used
     and becomes null, warning = it is kept, maybe mended; of batches, critical = held, warning or info = accepted.
-    zh/en: one sentence on what is wrong; mend_zh/mend_en: what the sending department should do.
+    zh/en: one sentence on what is wrong; mend_zh/mend_en: what the sending department should do. row_...: the same of
+    one row, of rules of batches whose rows an answer lists.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
-    of: Literal["row", "batch"] = "row"
+    of: Literal["row", "batch", "link"] = "row"
     level: Literal["error", "critical", "warning", "info"]
     zh: str
     en: str
     mend_zh: str = ""
     mend_en: str = ""
+    row_zh: str = ""
+    row_en: str = ""
+    row_mend_zh: str = ""
+    row_mend_en: str = ""
 
 
 @cache
@@ -46,6 +52,18 @@ def rules() -> dict[str, Rule]:
 def batch_rules() -> dict[str, Rule]:
     """Return the rules that verdicts name, by id; of some a part is `*`."""
     return {key: rule for key, rule in _all().items() if rule.of == "batch"}
+
+
+@cache
+def link_rules() -> dict[str, Rule]:
+    """Return the rules that answers name for rows of admitted batches, by id."""
+    return {key: rule for key, rule in _all().items() if rule.of == "link"}
+
+
+def row_words(rule_id: str) -> tuple[str, str]:
+    """Return what is wrong with a row that an answer lists, and what to do; {place} is the row that counts instead."""
+    rule = _all()[rule_id]
+    return (rule.zh, rule.mend_zh) if rule.of == "link" else (rule.row_zh, rule.row_mend_zh)
 
 
 @cache

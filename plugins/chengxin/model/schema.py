@@ -1,4 +1,4 @@
-"""From data elements to Parquet columns: the one place that says which column of which type an element yields."""
+"""From data elements to Parquet columns: the one place that defines which column of which type an element yields."""
 
 from dataclasses import dataclass
 

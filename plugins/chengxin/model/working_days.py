@@ -26,7 +26,7 @@ class WorkingDays:
     sources: dict[int, str]
 
     def worked(self, day: date) -> bool:
-        """Tell whether a day is worked."""
+        """Return whether a day is worked."""
         place = bisect_left(self.ordinals, day.toordinal())
         return place < len(self.ordinals) and self.ordinals[place] == day.toordinal()
 

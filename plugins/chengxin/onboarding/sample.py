@@ -13,9 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 
-from chengxin.cleaning.stated.unit_words import stated_unit
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import ChengxinError, DeliveryCorrupt, DeliveryMismatch
+from chengxin.model.units import stated_unit
 from chengxin.parsing.archive_members import PACKED, SUFFIXES
 from chengxin.parsing.archives import sources
 from chengxin.parsing.formats import describe

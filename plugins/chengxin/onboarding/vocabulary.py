@@ -7,66 +7,48 @@ from functools import cache
 from pathlib import Path
 from typing import get_args
 
+from pydantic import BaseModel, ConfigDict
+
 from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract, Unit
-from chengxin.contracts.units import unit_in
 from chengxin.model.declarations import read_yaml
 from chengxin.model.elements import Element, elements
 from chengxin.model.kinds import Kind
+from chengxin.model.units import unit_in
+from chengxin.model.vocabularies import Units, one_of, vocabulary
 
 EXACT = 0.8  # from here a header names the element; below it is only like one that does
 _SAME_KIND, _SPELLED, _IDENTIFIER, _OTHER_KIND, _GENERIC = 1.0, 0.95, 0.9, 0.85, 0.8
 _SAME_MEANING = 0.88
 GENERIC = "通用列名，按记录种类判断"
 _LIKE = 0.5  # bigrams in common, below which two headers are not alike at all
-_UNIT = re.compile(
-    r"[（(\[【]\s*(?:单位)?\s*[:：]?\s*(?:人民币)?\s*(亿元|万元|元|亿|万|人民币|RMB)\s*[)）\]】]", re.IGNORECASE
-)
-_BARE_UNIT = re.compile(r"(亿元|万元|元)$")
+_UNITS = vocabulary(Units)
+_WORD = one_of(_UNITS.declared, _UNITS.scales, _UNITS.yuan)
+_UNIT = re.compile(rf"[（(\[【]\s*(?:单位)?\s*[:：]?\s*(?:人民币)?\s*(?:{_WORD})\s*[)）\]】]", re.IGNORECASE)
+_BARE_UNIT = re.compile(rf"(?:{one_of(_UNITS.declared)})$")
 _MARKS = re.compile(r"^[*＊※\s]+|[（(](?:必填|选填|可空|非必填)[)）]|^\d{1,2}[、.．]\s*")
 _BRACKETED = re.compile(r"[（(\[【]([^）)\]】]*)[)）\]】]")
 _OFFICIAL = re.compile(r"[A-Z]{2,}(?:_[A-Z0-9]+)+")
-# Words that change nothing of what a header means: 作出行政处罚的机关 = 处罚机关.
-_EMPTY = re.compile("的|行政|作出|有关|相关|情况|信息$")
-_EITHER_NAME = re.compile(
-    "(?:自然人)?姓名[/、或和及]?(?:法人|单位|企业|组织)?(?:及其他组织|或其他组织)?名称|名称[/、或和及]?姓名"
-)
 _HAN = re.compile("[\u4e00-\u9fff]")
 
-# Whose attribute a column is. Two headers that differ in this are not alike, however many characters they share.
-_ROLES = {
-    "authority": ("机关", "部门", "法院", "税务局", "税务所", "主管单位", "发证单位"),
-    "legal_rep": ("法定代表", "法人代表", "法人", "负责人", "经营者", "业主", "代表人"),
-    "related": ("被担保",),
-    "finance": ("财务",),
-    "contact": ("联系人", "经办人", "联络员"),
-    "holder": ("股东", "出质人", "质权人", "投资人", "出资人"),
-    "source": ("来源", "报送", "填报"),
-    "former": ("曾用", "变更前", "原名"),
-    "parent": ("隶属", "上级", "母公司", "总公司", "总部"),
-    "other party": ("申请执行", "原告", "举报", "投诉", "受害", "招标人", "共同", "配偶", "责任人"),
-    "paid": ("实缴", "实收", "已缴", "应缴"),
-    "intermediary": ("中介", "代理"),
-    "removal": ("移出", "移除", "解除", "退出", "注销", "吊销", "修复"),
-}
-# Authorities that only some record kinds come from: elsewhere such a column is about something else.
-_AUTHORITIES = {"税务": "tax_", "法院": "dishonest_"}
-# Who is the subject of one record kind only: elsewhere such a column is about another party.
-_PARTIES = {"被担保": "", "担保": "guarantee", "保证人": "guarantee", "借款": "overdue_loan", "出票": "bounced_cheque",
-    "存款人": "settlement_account", "出质人": "", "质权": ""}  # fmt: skip
-# Words that mean something only once the record kind is known.
-_GENERIC_WORDS = {
-    "name": ("名称", "name", "mc", "单位", "企业", "公司", "对象", "title", "姓名"),
-    "event": ("日期", "时间", "date", "rq", "day"),
-    "authority": ("机关", "部门", "法院", "机关名称", "部门名称"),
-    "number": ("文号", "编号", "号码", "no", "number", "文书编号"),
-    "code": ("代码", "code", "证照号码", "主体代码", "企业代码", "单位代码"),
-    "doc_type": ("证件类型", "证件种类", "证件名称"),
-    "status": ("状态", "status", "zt", "数据状态"),
-    "amount": ("金额", "amount", "je", "余额", "数额"),
-    "class": ("类别", "类型", "种类", "type", "lb"),
-}
 _CODES = ("uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no")
+
+
+class _HeaderWords(BaseModel):
+    """What parts of headers mean; see header_words.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    roles: dict[str, tuple[str, ...]]
+    authorities: dict[str, str]
+    parties: dict[str, str]
+    generic: dict[str, tuple[str, ...]]
+    empty: str
+    either_name: str
+
+
+_WORDS = _HeaderWords(**read_yaml(Path(__file__).with_name("header_words.yaml")))
+_EMPTY, _EITHER_NAME = re.compile(_WORDS.empty), re.compile(_WORDS.either_name)
 
 
 @cache
@@ -99,8 +81,7 @@ def unit_of(header: str) -> str | None:
     stated = unit_in(header)
     if stated is None:
         return "元" if _UNIT.search(header) else None  # （人民币）
-    plain = stated if stated.endswith("元") else f"{stated}元"
-    return plain if plain in get_args(Unit) else "元"
+    return stated.declared if stated.declared in get_args(Unit) else "元"
 
 
 @dataclass(frozen=True)
@@ -142,7 +123,7 @@ class Vocabulary:
     def likeness(self, header: str, element: Element, kind: Kind) -> Likeness:
         """Return how much a header speaks for an element of a kind."""
         best = _NONE
-        foreign = any(word in header and not kind.id.startswith(start) for word, start in _AUTHORITIES.items())
+        foreign = any(word in header and not kind.id.startswith(start) for word, start in _WORDS.authorities.items())
         used = (kind.id, element.id) in self._used.get(fold_header(header), ())
         if foreign and element.id == "authority_name" and not used:
             return _NONE
@@ -225,7 +206,7 @@ def _bigrams(text: str) -> set[str]:
 
 @cache
 def _roles(text: str) -> frozenset[str]:
-    roles = {role for role, words in _ROLES.items() if any(word in text for word in words)}
+    roles = {role for role, words in _WORDS.roles.items() if any(word in text for word in words)}
     return frozenset(roles | ({"former"} if re.match("原(?!因|告)", text) else set()))
 
 
@@ -236,13 +217,13 @@ def has_role(header: str) -> bool:
 
 def is_other_party(header: str, kind: Kind) -> bool:
     """Tell whether a header names a party that is the subject of records of another kind: 担保人 of a loan."""
-    named = next((word for word in _PARTIES if word in header), None)
-    return named is not None and _PARTIES[named] != kind.id
+    named = next((word for word in _WORDS.parties if word in header), None)
+    return named is not None and _WORDS.parties[named] != kind.id
 
 
 def _generic(header: str, element: str, kind: Kind) -> Likeness:
     folded = fold_header(_UNIT.sub("", _MARKS.sub("", header)))
-    for meaning, words in _GENERIC_WORDS.items():
+    for meaning, words in _WORDS.generic.items():
         if folded in words and element in _meant(meaning, kind):
             return Likeness(_GENERIC, GENERIC)
     documents = [name for name in kind.elements if elements()[name].type == "person_doc"]

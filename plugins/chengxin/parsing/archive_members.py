@@ -8,7 +8,7 @@ from chengxin.errors import DeliveryMismatch
 
 TARS = (".tar", ".tar.gz", ".tgz")
 PACKED = (".zip", ".gz", *TARS)
-#: Suffixes of packers that are not read; a department is told to use zip.
+#: Suffixes of packers that are not read; the message asks for zip.
 UNREAD = (".rar", ".7z", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".lz4", ".z", ".cab", ".arj", ".lzh")
 SUFFIXES = {
     "csv": (".csv", ".txt"), "tsv": (".tsv", ".txt", ".csv"),
@@ -20,7 +20,7 @@ REPORT = "请核对后重新打包报送"
 
 
 def is_telling(pattern: str) -> bool:
-    """Tell whether a pattern says more of a name than its suffix: 数据_*.csv does, *.csv does not."""
+    """Return whether a pattern covers more of a name than its suffix: 数据_*.csv does, *.csv does not."""
     return len(re.sub(r"[*?\[\]]", "", pattern.rpartition(".")[0])) >= 2
 
 
@@ -33,7 +33,7 @@ def header_of(head: bytes, spec: FileSpec) -> bytes:
 
 
 def is_chosen(archive: str, name: str, spec: FileSpec) -> bool:
-    """Tell whether a member is data; a member of which nobody said what it is refuses the archive."""
+    """Return whether a member is data; a member that nobody declared refuses the archive."""
     if spec.member:
         return fnmatchcase(name, spec.member) or fnmatchcase(name.rsplit("/", 1)[-1], spec.member)
     if NOISE.search(name):

@@ -161,13 +161,13 @@ def sources(files: Sequence[Path], spec: FileSpec, limits: Limits, scratch: Path
         if lower.endswith(UNREAD):
             raise refused(path.name, "是不支持的压缩格式；请改用 zip 或 tar.gz")
         if not lower.endswith(PACKED):
-            _check_plain(path, spec, limits)
+            _check_plain(path, spec)
             plain.append(Source(path.name, path))
             continue
         before = len(work.found)
         meter = _Meter(path.name, max(1, path.stat().st_size), limits, work.spent)
         _check_packer(path)
-        with _broken_is_told(path.name):
+        with _refusing_broken(path.name):
             _unpacker(lower)(path, work, meter)
         if len(work.found) > before:
             work.refuse_left_out(path.name)
@@ -184,7 +184,7 @@ def sources(files: Sequence[Path], spec: FileSpec, limits: Limits, scratch: Path
 
 
 def is_packed(head: bytes) -> bool:
-    """Tell by its first 512 bytes whether a file is an archive (an xlsx workbook is a zip as well)."""
+    """Return by its first 512 bytes whether a file is an archive (an xlsx workbook is a zip as well)."""
     return head.startswith(_MAGIC) or head[257:262] == b"ustar"
 
 
@@ -195,7 +195,7 @@ def _unpacker(lower: str) -> Callable[[Path, _Unpacking, _Meter], None]:
 
 
 def _check_packer(path: Path) -> None:
-    """Raise DeliveryMismatch where a file is packed by another packer than its name says, or not packed at all."""
+    """Raise DeliveryMismatch where a file is packed by another packer than its suffix names, or not packed at all."""
     with path.open("rb") as stream:
         head = stream.read(512)
     lower = path.name.lower()
@@ -208,7 +208,7 @@ def _check_packer(path: Path) -> None:
         raise refused(path.name, f"{told}；请改用 zip 或 tar.gz 打包重报")
 
 
-def _check_plain(path: Path, spec: FileSpec, limits: Limits) -> None:
+def _check_plain(path: Path, spec: FileSpec) -> None:
     if spec.format in {"xlsx", "xls"}:
         return
     with path.open("rb") as stream:
@@ -224,7 +224,7 @@ def _check_workbook(source: Source, limits: Limits) -> None:
             return
     most = Limits(limits.file_bytes, min(limits.unpacked_bytes, WORKBOOK_BYTES), limits.ratio, limits.members)
     meter = _Meter(source.name, size, most)
-    with _broken_is_told(source.name), _opened_zip(source.path, meter) as book:
+    with _refusing_broken(source.name), _opened_zip(source.path, meter) as book:
         for info in book.infolist():
             with book.open(info) as part:
                 while block := part.read(_BLOCK):
@@ -331,7 +331,7 @@ def _untar(path: Path, work: _Unpacking, meter: _Meter) -> None:
             for number, info in enumerate(_members(archive, stream), 1):
                 if number > work.limits.members:
                     raise refused(path.name, f"里面的文件多于 {work.limits.members} 个；请合并后重新报送")
-                _take_tar_member(path.name, archive, info, work, meter, seen)
+                _take_tar_member(archive, info, work, meter, seen)
             while block := stream.read(_BLOCK):  # to the end: only there gzip compares its checksum
                 meter.take(len(block))
             # The library takes a header that it cannot read for the end; a real end is a block of zeros.
@@ -351,8 +351,9 @@ def _members(archive: tarfile.TarFile, stream: _Counted) -> Iterator[tarfile.Tar
 
 
 def _take_tar_member(
-    name: str, archive: tarfile.TarFile, info: tarfile.TarInfo, work: _Unpacking, meter: _Meter, seen: set[str]
+    archive: tarfile.TarFile, info: tarfile.TarInfo, work: _Unpacking, meter: _Meter, seen: set[str]
 ) -> None:
+    name = meter.archive
     member = checked_name(name, decoded(info.name.encode("utf-8", "surrogateescape")))
     if info.isdir():
         return
@@ -380,13 +381,13 @@ def _gunzip(path: Path, work: _Unpacking, meter: _Meter) -> None:
 
 
 @contextmanager
-def _broken_is_told(archive: str) -> Iterator[None]:
+def _refusing_broken(archive: str) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
         raise refused(archive, "已损坏或不完整，无法解压；请重新报送") from error
     except OSError as error:
-        if error.errno != errno.EINVAL:  # which says that the archive sent us to a place that cannot be
+        if error.errno != errno.EINVAL:  # the archive points to an impossible place
             raise
         raise refused(archive, "已损坏或不完整，无法解压；请重新报送") from error
 

@@ -163,5 +163,5 @@ def longest(texts: pa.Array) -> int:
 
 
 def has_text(column: pa.ChunkedArray) -> bool:
-    """Tell whether a column holds anything but empty texts."""
+    """Return whether a column holds anything but empty texts."""
     return bool(pc.any(pc.greater(pc.utf8_length(pc.fill_null(column, "")), 0)).as_py())

@@ -27,7 +27,7 @@ _SHOWN = {"utf-16-le": "utf-16", "utf-16-be": "utf-16"}
 _DELIMITERS = (",", "\t", "|", ";", "｜", "||", "|+|", "|@|", "@|@", "^|^", "!^", "\x01", "\x1f", "^", "~", "  ", " ")
 _QUOTES = (('"', "", 1.0), ('"', "\\", 1.02), ("'", "", 0.97), ("", "", 0.96))
 _VALUE = re.compile(r"[\d\s.,:%/+\-¥￥元万年月日()（）]+|(?=[A-Z]*\d)[0-9A-Z]{8,}|\d{6,}[0-9A-Za-z*]+", re.ASCII)
-#: 填报单位：某局 above a table says something of the whole; a unit in brackets (单位：万元) is part of a name.
+#: 填报单位：某局 above a table is about the whole; a unit in brackets (单位：万元) is part of a name.
 _ABOUT_ALL = re.compile(r"[^(（\[【]{1,12}[:：]")
 _GUESSED = ("gb18030", "big5")  # encodings between which only the characters speak
 _SEARCHED = 40  # records in which a header is looked for
@@ -100,10 +100,11 @@ def describe(path: Path, *, head_bytes: int = 1 << 20, rows: int = 200) -> Sampl
     start = text.lstrip("\ufeff \t\r\n")
     if re.match(r"(?i)<(!doctype\s+html|html|head|body|table|meta)\b", start):
         raise DeliveryCorrupt(f"文件 {path.name} 实际是 HTML 网页（常见于“导出为 Excel”）；请另存为 xlsx 或 csv 后报送")
+    whole = Piece(str(path), 0, bom, path.stat().st_size, 1, encoding, ())
     if start.startswith("<"):
-        return _xml(path, found, start, encoding, bom, rows)
+        return _xml(whole, found, start, rows)
     if start.startswith(("{", "[")):
-        return _json(path, found, start, encoding, bom, rows)
+        return _json(whole, found, start, rows)
     return _delimited(found, text, rows)
 
 
@@ -128,7 +129,7 @@ def _encoding(head: bytes) -> tuple[str, int, float, tuple[str, ...]]:
 
 
 def _decodes(head: bytes, encoding: str) -> bool:
-    """Tell whether the bytes decode, up to a character cut off at the end."""
+    """Return whether the bytes decode, up to a character cut off at the end."""
     try:
         head.decode(encoding)
     except UnicodeDecodeError as fault:
@@ -310,36 +311,34 @@ def find_header(records: Sequence[Sequence[str | None]]) -> tuple[int | None, in
 
 
 def _is_label_row(filled: Sequence[str]) -> bool:
-    """Tell column names from values: short, different from each other, and hardly any number, date or code."""
+    """Distinguish column names from values: short, different from each other, and hardly any number, date or code."""
     labels = [t for t in filled if t]
     values = sum(bool(_VALUE.fullmatch(t)) for t in labels)
     long = sum(len(t) > 40 for t in labels)
     return bool(labels) and 5 * values <= len(labels) and not long and 10 * len(set(labels)) >= 7 * len(labels)
 
 
-def _json(path: Path, found: SampleDialect, start: str, encoding: str, bom: int, rows: int) -> SampleDialect:
+def _json(whole: Piece, found: SampleDialect, start: str, rows: int) -> SampleDialect:
     first, _, rest = start.partition("\n")
     if first.rstrip().endswith("}") and rest.lstrip().startswith("{"):
         found = replace(found, format="jsonl", header=1)
-        piece = Piece(str(path), 0, bom, path.stat().st_size, 1, encoding, ())
-        return _with_sample(found, read_jsonl(piece), rows)
+        return _with_sample(found, read_jsonl(whole), rows)
     found = replace(found, format="json", records=json_records_path(start))
     spec = FileSpec(**found.spec())
     try:
-        return _with_sample(found, read_json(plan_json(path, spec)[0], spec), rows)
+        return _with_sample(found, read_json(plan_json(Path(whole.path), spec)[0], spec), rows)
     except ChengxinError as fault:
         return replace(found, notes=(*found.notes, str(fault)))
 
 
-def _xml(path: Path, found: SampleDialect, start: str, encoding: str, bom: int, rows: int) -> SampleDialect:
+def _xml(whole: Piece, found: SampleDialect, start: str, rows: int) -> SampleDialect:
     outline = xml_outline(start)
     found = replace(found, format="xml", records=outline.records, wrapped=outline.wrapped)
     if outline.is_single:
         found = replace(found, notes=(*found.notes, "样本中只有一条记录，记录所在的元素须人工核对（records）"))
     spec = FileSpec(**found.spec())
-    piece = Piece(str(path), 0, bom, path.stat().st_size, 1, encoding, ())
     try:
-        return _with_sample(found, read_xml(piece, spec), rows)
+        return _with_sample(found, read_xml(whole, spec), rows)
     except ChengxinError as fault:
         return replace(found, notes=(*found.notes, str(fault)))
 

@@ -67,7 +67,7 @@ class Layout:
         A declared blank stands for a run of blanks, two for a run of at least two, edges trimmed.
         """
         if self.escape and self.escape in data:
-            # \n, \N and the like stay as they are: which of the many dialects is meant, nobody said
+            # \n, \N and the like stay as they are: the dialect is not declared
             data = _ESCAPED.sub(lambda m: self.quote * 2 if m[1] == self.quote else m[1], data)
         if self.declared == " ":
             return self._without_runs(data)

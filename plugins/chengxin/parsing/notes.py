@@ -11,42 +11,45 @@ import pyarrow.compute as pc
 
 from chengxin.errors import DeliveryMismatch
 from chengxin.model.elements import elements
+from chengxin.model.vocabularies import Notes, one_of, vocabulary
 from chengxin.parsing.buffers import as_mask
 from chengxin.parsing.trailers import is_counting
 
 #: Formats whose rows that are no records (row.not_a_record) are totals, notes and headers.
 TABLES = frozenset({"csv", "tsv", "xlsx", "xls"})
 _BLANK = " \t\r\n\u3000\xa0\ufeff"
+_WORDS = vocabulary(Notes)
+_TOTALS = one_of(_WORDS.totals, _WORDS.subtotals)
+_COUNTED = one_of(_WORDS.counted)
 _TOTAL = re.compile(
-    r"(?:[^0-9]{0,10})(?:合计|总计|小计|共计|累计|总数)(?:数|金额)?(?:[(（].{0,12}[)）])?[:：]?"
-    r"|(?:合计|总计|小计|共计|共有|总数|记录数|以上|共)+[:：]?[0-9,，]+(?:户|家|条|人|件|个|笔|起|宗|项|行)"
-    r"(?:企业|单位|记录|数据|信息)?[。.]?|(?:记录数|条数|总行数)[:：][0-9,，]+"
-    r"|[^0-9]{0,10}(?:合计|总计|小计|共计|累计)(?:金额|数)?[:：]?\s*[￥¥]?[0-9,，]+(?:\.[0-9]+)?\s*[万亿]?元?"
-    r"|汇总|(?:平均|均|最[大小高低])(?:值|数)?|其中[:：].{0,20}"
-    r"|(?:Grand|Sub)?-?Total[:：]?|以下空白|[(（]?以下无正文[)）]?|第[0-9]+页[,，]?共[0-9]+页",
+    rf"[^0-9]{{0,10}}(?:{_TOTALS})(?:数|金额)?(?:[(（].{{0,12}}[)）])?[:：]?"
+    rf"|(?:{_TOTALS}|{one_of(_WORDS.leads)}|以上)+[:：]?[0-9,，]+(?:{_COUNTED})(?:企业|单位|记录|数据|信息)?[。.]?"
+    rf"|(?:{one_of(_WORDS.row_counts)})[:：][0-9,，]+"
+    rf"|[^0-9]{{0,10}}(?:{_TOTALS})(?:金额|数)?[:：]?\s*[￥¥]?[0-9,，]+(?:\.[0-9]+)?\s*[万亿]?元?"
+    rf"|(?:{one_of(_WORDS.statistics)})(?:值|数)?|其中[:：].{{0,20}}"
+    rf"|(?:Grand|Sub)?-?Total[:：]?|[(（]?(?:{one_of(_WORDS.ends)})[)）]?|第[0-9]+页[,，]?共[0-9]+页",
     re.I,
 )
-_SIGNED = re.compile(  # who made the table and when: no subject is called so, whatever else the row holds
-    r"(?:制表|制表人|制表单位|审核|审核人|复核人|填报人|填表人|填报单位|报送单位|单位负责人|打印时间|打印日期|导出时间|导出日期|生成时间"
-    r"|统计时间|制表时间|制表日期|填报日期|数据来源|资料来源)(?:[(（].{0,6}[)）])?\s*[:：].*",
-    re.S,
-)
-_NOTE = re.compile(
-    r"(?:注|备注|附注|说明|填表说明|填报说明|表格说明|制表|制表人|制表单位|审核|审核人|填报人|填表人|填报单位|单位负责人|负责人"
-    r"|联系人|联系电话|数据来源|资料来源|打印时间|打印日期|导出时间|导出日期|生成时间|统计时间|制表时间|制表日期)\s*(?:[:：]|\d+[.、．]).*",
-    re.S,
-)
-_FILLING = re.compile(r"[(（]?(?:必填|选填|非必填|必填项|选填项|必填/选填)[)）]?")  # rows of a template, all cells
-_SAMPLE = re.compile(r"[(（]?(?:示例|样例|填写示例|填报示例|示例行|示例数据)[)）]?[:：]?")  # its first cell
+_SIGNED = re.compile(rf"(?:{one_of(_WORDS.signed)})(?:[(（].{{0,6}}[)）])?\s*[:：].*", re.S)
+_NOTE = re.compile(rf"(?:{one_of(_WORDS.notes, _WORDS.signed)})\s*(?:[:：]|\d+[.、．]).*", re.S)
+_FILLING = re.compile(rf"[(（]?(?:{one_of(_WORDS.filling)})[)）]?")
+_SAMPLE = re.compile(rf"[(（]?(?:{one_of(_WORDS.samples)})[)）]?[:：]?")
 _REMARK = re.compile(  # what stands alone on a line and is half of no value
     r"[（(【\[].*[）)】\]]|(?:金额|计量)?单位\s*[:：].*|.{0,12}(?:日期|时间|年度|期间)\s*[:：].*|截[至止].*"
-    r"|[-=*_—－…·#.。~\s]+|EOF|END|.{0,8}(?:结束|完毕|完)[。.]?"
-    r"|.{0,30}(?:自动生成|系统导出|版权所有|仅供(?:内部)?参考)[。.!！]?|(?:以上|本)(?:表|名单|清单|文件|数据|信息)(?:由|为|系|仅|共|来源|截).{0,60}",
+    rf"|[-=*_—－…·#.。~\s]+|EOF|END|.{{0,8}}(?:{one_of(_WORDS.closings)})[。.]?|.{{0,30}}(?:{one_of(_WORDS.imprints)})[。.!！]?"
+    r"|(?:以上|本)(?:表|名单|清单|文件|数据|信息)(?:由|为|系|仅|共|来源|截).{0,60}",
     re.I,
 )
-_MARKS = (
-    "汇平均最其未待转接见必选非示样合总小共累记条本全以注备附说填表制审复报单负联数资打导生统第"
-    "（(TtGgSs \u3000\xa0\ufeff"
+#: The characters that a note may begin with.
+_MARKS = "（(TtGgSs \u3000\xa0\ufeff本全以其第" + "".join(
+    {
+        word[0]
+        for words in (
+            *(_WORDS.totals, _WORDS.subtotals, _WORDS.leads, _WORDS.row_counts, _WORDS.statistics, _WORDS.ends),
+            *(_WORDS.unfinished, _WORDS.signed, _WORDS.notes, _WORDS.filling, _WORDS.samples),
+        )
+        for word in words
+    }
 )
 _BOM = "\ufeff"
 _LONGEST_LATIN = 30  # bytes of a mark in Latin letters or brackets, and its blanks
@@ -64,7 +67,8 @@ def not_records(table: pa.Table) -> npt.NDArray[np.bool_]:
             break
         values = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         marked, empty = _begins(values)
-        marked |= as_mask(pc.or_(pc.ends_with(values, "小计"), pc.ends_with(values, "合计")))
+        for word in ("小计", "合计"):  # 罚款合计 begins with any character
+            marked |= as_mask(pc.ends_with(values, word))
         for row in np.flatnonzero(marked & open_rows).tolist():
             found[row] = _is_note(table, row)
         open_rows &= empty
@@ -72,7 +76,7 @@ def not_records(table: pa.Table) -> npt.NDArray[np.bool_]:
 
 
 def is_remark(line: str) -> bool:
-    """Tell whether a line with a single cell is evidently a remark or a rule, not half of a value."""
+    """Return whether a line with a single cell is evidently a remark or a rule, not half of a value."""
     return _REMARK.fullmatch(line.strip(_BLANK + ",;|\"'")) is not None
 
 
@@ -137,7 +141,7 @@ def _is_note(table: pa.Table, row: int) -> bool:
 
 
 def is_note(cells: Iterable[str]) -> bool:
-    """Tell whether the cells of a row are those of a total or a note."""
+    """Return whether the cells of a row are those of a total or a note."""
     given = list(cells)
     filled = [cell for cell in (cell.strip(_BLANK) for cell in given) if cell]
     if not filled:

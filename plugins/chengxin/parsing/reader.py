@@ -87,7 +87,7 @@ def _read_delimited(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
 
 
 def _unended(data: bytes, layout: Layout, chunk: RawChunk) -> bool:
-    """Tell whether text stops within its last row, after others that end with a line break and not behind a quote."""
+    """Return whether text stops within its last row, after others that end with a line break and not behind a quote."""
     last = chunk.rows[-1].as_py() if len(chunk.rows) else 0
     if layout.trusted or not last or any(row.row > last for row in chunk.damaged):
         return False

@@ -70,14 +70,13 @@ class UnitRows(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a file says of its rows outside them.
+class Statements:
+    """What a file states of its rows outside them.
 
     stated: how many it holds; least: how many at least. longer: name and number of all rows of a list of which it is a
     page. units: notes on the unit of its amounts; sums: lines that add them up. unfinished: what says that it is one
-    page, or a failed answer; torn: what says that it was not written to its end. unseen: rows of a workbook that
-    whoever looks at it does not take for records, in words; merged: rows that were read with what stands in a merged
-    cell above, in words. amounts: rows with another unit.
+    page, or a failed answer; torn: what says that it was not written to its end. merged: rows that were read with what
+    stands in a merged cell above, in words. amounts: rows with another unit.
     """
 
     stated: tuple[int, ...] = ()
@@ -86,14 +85,13 @@ class Told:
     units: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
     torn: tuple[str, ...] = ()
-    unseen: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
     amounts: tuple[UnitRows, ...] = ()
 
-    def __add__(self, other: "Told") -> "Told":
-        """Return what both say."""
-        return Told(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+    def __add__(self, other: "Statements") -> "Statements":
+        """Return the statements of both."""
+        return Statements(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -104,8 +102,7 @@ class RawChunk:
     rows: int64, the 1-based source row of each table row, ascending. damaged: ascending by row. nested: column ->
     indices of rows where an array, an object, true or false stands as its value. dated: the same of days in cells
     of a workbook; partial: of such days as the cell shows in part. unended: the last row is the file's and has no line
-    break. told: what the file says of its rows beside them, where it is known with this chunk.
-    filled: column -> indices of rows whose text goes to the end of its field, where it may have been cut.
+    break. statements: what the file states of its rows beside them, where it is known with this chunk.
     """
 
     table: pa.Table
@@ -115,8 +112,7 @@ class RawChunk:
     dated: Mapping[str, Sequence[int]] = field(default_factory=dict)
     partial: Mapping[str, Sequence[int]] = field(default_factory=dict)
     unended: bool = False
-    told: Told = Told()
-    filled: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    statements: Statements = Statements()
 
 
 @dataclass(frozen=True)

@@ -6,51 +6,49 @@ Only what is sure: an amount or a number of something else than rows is none.
 import re
 from collections.abc import Sequence
 
-from chengxin.parsing.shapes import Told
+from chengxin.model.vocabularies import Notes, one_of, vocabulary
+from chengxin.parsing.shapes import Statements
 
+_WORDS = vocabulary(Notes)
 _GROUPED = r"\d{1,3}(?:[,，]\d{3})+"
+_COUNTS, _ROWS = one_of(_WORDS.totals, _WORDS.leads), one_of(_WORDS.rows)
 _TOLD = re.compile(
-    rf"(?:合计|总计|共计|共有|总数|记录数|共)[^0-9条笔行小]{{0,20}}?({_GROUPED}|\d+)[\s\"”]*(?:条|笔|行)"
-    rf"|(?:记录数|条数|总行数)[\s:：,，\"“]{{1,4}}({_GROUPED}|\d+)(?![\d.])"
+    rf"(?:{_COUNTS})[^0-9条笔行小]{{0,20}}?({_GROUPED}|\d+)[\s\"”]*(?:{_ROWS})"
+    rf"|(?:{one_of(_WORDS.row_counts)})[\s:：,，\"“]{{1,4}}({_GROUPED}|\d+)(?![\d.])"
 )
 _TRAILER = re.compile(  # a last line that counts the rows; a day may stand before the number
-    r"(?:(?:TRAILER|TRAIL|TRL|TAIL|FOOTER|FOOT|END|EOF|RECORDS|RECORD_?COUNT|COUNT|TOTAL|ROWS|文件尾|尾记录|尾行)"
+    rf"(?:(?:{one_of(_WORDS.trailers)})"
     r"[\s:：=|,;^~_-]*|[TZ][\s|,;^~]*[|,;^~]\s*)(?:20\d{6}[\s:|,;^~]+)?(\d{1,10})",
     re.I,
 )
 _PADDED = re.compile(r"[TZ]\s*(0\d{2,9})", re.I)  # the same in fixed width
 _DAY = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d\d)?")
 _SCREEN = re.compile(  # what programs of databases write below their rows
-    r"[(（]?\s*(\d{1,10})\s*(?:rows?|records?|行|条)"
-    r"\s*(?:受影响|selected|affected|in set|fetched|returned|exported|copied)?"
+    rf"[(（]?\s*(\d{{1,10}})\s*(?:rows?|records?|{_ROWS})\s*(?:{one_of(_WORDS.screen_behind)})?"
     r"\s*(?:[(（][\d.]+\s*s(?:ec)?[)）])?[)）]?[.。]?"
-    r"|[(（]?\s*(?:已选择|已导出|共导出|影响|返回|SELECT|COPY)\s*(\d{1,10})\s*(?:行|条(?:记录)?)?[)）]?[.。]?",
+    rf"|[(（]?\s*(?:{one_of(_WORDS.screen_before)})\s*(\d{{1,10}})\s*(?:(?:{_ROWS})(?:记录)?)?[)）]?[.。]?",
     re.I,
 )
-_SUBJECTS = re.compile(rf"(?:合计|总计|共计|共有|总数|共)\s*[:：]?\s*({_GROUPED}|\d{{1,10}})\s*[户家人名]")
-_BARE = re.compile(rf"(?:合计|总计|共计|总数[,\t|]?)\s*[:：]?\s*({_GROUPED}|\d{{1,10}})")
-_NOT_ALL = re.compile(r"[(（]?(?:未完[,，、]?(?:待续|[接转见]下[页表])?|待续|[接转见]下[页表]|下[页表]续)[)）]?[.。…]*")
+_SUBJECTS = re.compile(rf"(?:{_COUNTS})\s*[:：]?\s*({_GROUPED}|\d{{1,10}})\s*(?:{one_of(_WORDS.subjects)})")
+_BARE = re.compile(rf"(?:{one_of(_WORDS.totals)})[,\t|]?\s*[:：]?\s*({_GROUPED}|\d{{1,10}})")
+_UNFINISHED = one_of(_WORDS.unfinished)
+_NOT_ALL = re.compile(rf"[(（]?(?:{_UNFINISHED})(?:[,，、]?(?:{_UNFINISHED}))?[)）]?[.。…]*")
 _PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body|script)\b.*", re.I | re.S)
-_FAILURE = re.compile(  # of the database, or the program, that wrote the rows
-    r"(?:ORA|SP2|PLS)-\d{4,5}\b.*|SQLSTATE\b.*|Traceback \(most recent call last\).*"
-    r"|(?:ERROR|FATAL|PANIC)\s*(?:\d+\s*\(\w+\))?\s*:.*|Msg \d+, Level \d+.*"
-    r"|(?:[a-z]+\.)+\w*(?:Exception|Error)\b.*"
-    r"|(?:Lost connection|Connection (?:reset|refused|timed out)|Out of memory|Deadlock found|Query execution was)\b.*"
-    r"|(?:连接超时|连接中断|查询超时|导出失败|导出中断|内存不足).{0,40}",
-    re.S,
-)
+_FAILURE = re.compile("|".join(_WORDS.failures), re.S)
 #: What shows that the rows were not written to their end: how it is called, and how it looks.
 _TORN = (("未完待续", _NOT_ALL), ("网页（HTML）", _PAGE), ("数据库或程序的报错", _FAILURE))
-_SUM = re.compile(r"[\s,;|^~\"'（(]{0,9}(?:本表|全部|金额|总)*(?:合计|总计|共计)")  # of all rows: no 小计, no 本页合计
+_SUM = re.compile(
+    rf"[\s,;|^~\"'（(]{{0,9}}(?:本表|全部|金额|总)*(?:{one_of(_WORDS.totals)})"
+)  # of all rows: no 小计, no 本页合计
 _DECIMAL = re.compile(r"\d\.\d|\d\s*[万亿]?元")
-_LONGEST = 200  # characters; a note that is longer tells of more than its number
+_LONGEST = 200  # characters; a longer note is about more than its number
 _EDGES = " \t\r\n\u3000\xa0\ufeff,;|^~\"'"
 
 
-def noted(lines: Sequence[str], *, padded: bool = False) -> Told:
+def noted(lines: Sequence[str], *, padded: bool = False) -> Statements:
     """Read lines that are no records, above the rows of a table, among or below them.
 
-    合计 120 条, 共120条记录, 记录数：120, (25 rows), TRAILER|25; 共 25 户 is 25 rows at least, and 共计：25 may be.
+    合计 120 条, 共120条记录, 记录数：120, (25 rows), TRAILER|25; 共 25 户 is 25 rows at least, 共计：25 is none.
     padded: as in files of fixed width, T00000012.
     """
     stated: list[int] = []
@@ -63,11 +61,11 @@ def noted(lines: Sequence[str], *, padded: bool = False) -> Told:
             stated.append(_number(match))
         elif counted := _count_line(line, padded=padded):
             stated += counted
-        elif match := _SUBJECTS.search(line) or _BARE.fullmatch(line):
+        elif match := _SUBJECTS.search(line):
             least.append(int(re.sub("[,，]", "", match[1])))
         if _SUM.match(line) and _DECIMAL.search(line):
             sums.append(line)
-    return Told(tuple(stated), tuple(least), torn=torn(lines), sums=tuple(sums))
+    return Statements(tuple(stated), tuple(least), torn=torn(lines), sums=tuple(sums))
 
 
 def torn(lines: Sequence[str]) -> tuple[str, ...]:
@@ -77,7 +75,7 @@ def torn(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_counting(line: str, *, padded: bool = False) -> bool:
-    """Tell whether a line of a table counts its rows, or says that they are not all."""
+    """Return whether a line of a table counts its rows, or states that they are not all."""
     plain = line.strip(_EDGES)
     if len(plain) > _LONGEST:
         return False

@@ -6,13 +6,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _FEW = 5  # values; fewer show nothing in common
-#: Codes with a check character, and words of a list: half of one is none, and is told as such.
+#: Codes with a check character, and words of a list: half of one fails its own check.
 _CHECKED = frozenset({"uscc", "org_code", "reg_no", "person_doc", "loan_card_no", "code", "flag", "region", "year"})
 _WHOLE_DAY = re.compile(r"\d{4}([-/.]?)\d{2}\1\d{2}(?:[ T].*)?|.*日.*")
 
 
 def perhaps_cut(element_type: str, value: str) -> bool:
-    """Tell whether a value may be half of the one that was sent without failing its check."""
+    """Return whether a value may be half of the one that was sent without failing its check."""
     value = value.strip()
     if not value or element_type in _CHECKED:
         return False
@@ -22,7 +22,7 @@ def perhaps_cut(element_type: str, value: str) -> bool:
 
 
 def as_others(column: pa.Array) -> bool:
-    """Tell whether the last value is whole by those before it: one of them is the same, or all end with its character.
+    """Return whether those before it show that the last value is whole: one is the same, or all end like it.
 
     The same one counts only where none goes on behind it, and a digit at the end is nothing to go by.
     """

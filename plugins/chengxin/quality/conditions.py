@@ -24,7 +24,7 @@ _COMPARISONS = {"==": "=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 @dataclass(frozen=True)
 class Condition:
-    """What a map rule says of rows.
+    """What a map rule requires of rows.
 
     domain: SQL predicate of the rows that are judged, None = all. unexpected: predicate of the rows that break the
     rule; NULL counts as not broken. keys: for uniqueness, the columns that may not repeat (then no `unexpected`).
@@ -197,7 +197,7 @@ def _matches(column: str, sql_type: str, regex: str) -> str:
         raise ContractError("正则表达式使用了校验引擎不支持的写法（前后断言或反向引用）")
     text = column if sql_type == "VARCHAR" else f"CAST({column} AS VARCHAR)"
     found = f"regexp_matches({text}, {text_literal(regex)})"
-    look = by_regex().get(regex)  # of most values their end or length tells, in a fifth of the time
+    look = by_regex().get(regex)  # most values are decided by their end or length, in a fifth of the time
     if look is None or not (look.ends or look.shortest):
         return found
     known = [f"WHEN suffix({text}, {text_literal(end)}) THEN {str(says).upper()}" for end, says in look.ends.items()]
@@ -206,7 +206,7 @@ def _matches(column: str, sql_type: str, regex: str) -> str:
 
 
 def unsupported_regex(regex: str) -> bool:
-    """Tell whether a regular expression needs more than RE2 has (look-around, back references)."""
+    """Return whether a regular expression needs more than RE2 has (look-around, back references)."""
     return re.search(r"\(\?(=|!|<=|<!|P=)|(?<!\\)(\\\\)*\\[1-9]", regex) is not None
 
 

@@ -141,7 +141,7 @@ def needs_of(expectation: Mapping[str, Any], types: Types) -> list[Need]:
 
 
 def known(name: str) -> bool:
-    """Tell whether the engine can answer a metric of this name."""
+    """Return whether the engine can answer a metric of this name."""
     base, _, suffix = name.rpartition(".")
     if base in MAP_METRICS:
         return suffix in {"condition", "unexpected_count", "unexpected_values", "filtered_row_count"}

@@ -88,7 +88,7 @@ def run(
             outcomes = _judge(bound, scan, rows, _shown(columns)) if rows else []
     doubts += plausibility.doubts(found, history, contract.quality.min_rows)
     doubts += sums.doubts(found, counts, is_placed=contract.file.format not in {"json", "xml"})
-    findings = findings_of(contract, counts, suite, doubts, outcomes, answering)
+    findings = findings_of(contract, counts, suite, doubts=doubts, outcomes=outcomes, answering=answering)
     verdict = Verdict(counts.dataset, counts.batch_id, status_of(findings), tuple(findings), digest_of(suite))
     facts = {
         "batch_id": counts.batch_id, "mode": contract.delivery.mode, "received": counts.received, "rows": rows,
@@ -163,7 +163,7 @@ def _judge(bound: Mapping[str, Any], scan: Scan, rows: int, shown: frozenset[str
 
 
 def _shown(columns: Sequence[ColumnSpec]) -> frozenset[str]:
-    """Return the columns of which a smallest or largest value says nothing about a person."""
+    """Return the columns whose smallest or largest value reveals nothing about a person."""
     open_columns = (c for c in columns if c.element is not None and c.element.sensitivity == "open")
     return frozenset(c.name for c in open_columns if c.element is not None and c.element.type in _SHOWN_TYPES)
 

@@ -29,9 +29,7 @@ from chengxin.quality.metrics import SUPPORTED
 
 Facts = Mapping[str, Any]
 
-# One earlier batch says what is usual only where nearly all of its rows, and some at least, are filled.
-NEARLY_ALL = 0.9
-# So many earlier batches make the history, newest last.
+# So many earlier batches make the history, newest last: a year of monthly lists.
 HISTORY = 12
 _SEVERITIES = ("critical", "warning", "info")
 _PARAMETER = re.compile(r"(today|year)(?:\s*([+-])\s*(\d+))?")
@@ -40,7 +38,7 @@ _KEY_IDENTITIES = ("uscc", "person_doc", "reg_no", "org_code", "tax_no", "loan_c
 
 
 def compose(contract: Contract, kind: Kind, pack: Path, history: Sequence[Facts]) -> dict[str, Any]:
-    """Return the suite of a data set: what its contract says, then the rules of its kind.
+    """Return the suite of a data set: what its contract requires, then the rules of its kind.
 
     pack: the folder of rule packs, or one pack. history: facts of earlier accepted batches, oldest first.
     Rules of the pack about columns that the contract does not fill are left out and named in meta.
@@ -64,7 +62,7 @@ def compose(contract: Contract, kind: Kind, pack: Path, history: Sequence[Facts]
 
 
 def with_enough(rule: Expectation, few: int) -> Expectation:
-    """Let a rule about a share of the rows count for enough of them only, unless it says itself for how many."""
+    """Let a rule about a share of the rows count for enough of them only, unless it declares for how many."""
     share = "mostly" in rule["kwargs"] or "proportion_of_non_null" in rule["type"]
     return {**rule, "meta": {"min_rows": few, **rule["meta"]}} if share else rule
 
@@ -82,7 +80,8 @@ def relation(contract: Contract, kind: Kind) -> Expectation | None:
         or "uscc" not in mapped(contract)
     ):
         return None
-    where = {"column": "is_known_subject", "value_set": [True], "mostly": 0.5}  # null without a USCC, then not counted
+    where = {"column": "is_known_subject", "value_set": [True], "mostly": contract.quality.known}
+    # null without a USCC, then not counted
     return expectation("expect_column_values_to_be_in_set", "relation.subject_known", where)
 
 
@@ -166,8 +165,10 @@ def _volume(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
     found += _shrink(contract, recent)
     if len(rows) >= 2 and median(rows) >= contract.quality.min_rows:
         usual = median(rows)
-        limits = {"min_value": int(usual / 10), "max_value": int(usual * 10)}
-        found.append(expectation(_ROW_COUNT, "volume.history", limits, stated=str(len(rows)), found=f"{usual:g}"))
+        times = contract.quality.volume
+        limits = {"min_value": int(usual / times), "max_value": int(usual * times)}
+        stated, before, place = str(len(rows)), f"{usual:g}", f"{times:g}"
+        found.append(expectation(_ROW_COUNT, "volume.history", limits, stated=stated, found=before, place=place))
     return found
 
 
@@ -213,26 +214,29 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
 
     known = [f for f in recent if column in f.get("fill", {})]
     shares = [float(f["fill"][column]) for f in known]
-    least = contract.quality.fill.get(element.id)
+    quality = contract.quality
+    least = quality.fill.get(element.id)
     if least is not None:
         return always(guard("", "critical", min_value=least))
-    if source and source.one_of:  # which of them the rows have may change; a row with none of them is told itself
+    if (
+        source and source.one_of
+    ):  # which of them the rows have may change; a row with none of them has an issue of its own
         return []
     # the event of a kind that founds persons is a death: most have none
     event = kind.event_on if kind.founds != "person" else None
     named = {*kind.required, *kind.key, event} - set(kind.key_optional)
     if required or (element.id in named and required is None):
-        return always(guard("", "critical", min_value=0.5))
+        return always(guard("", "critical", min_value=quality.filled))
     usual = median(shares) if len(shares) >= 2 else None
     once = None
-    if len(shares) == 1 and shares[0] >= NEARLY_ALL and known[0]["rows"] >= contract.quality.min_rows:
+    if len(shares) == 1 and shares[0] >= quality.filled and known[0]["rows"] >= quality.min_rows:
         once = shares[0] if element.id != kind.effective_to_on else None  # ends come later, or never
     found = []
-    if (element.id == kind.effective_from_on and not optional) or (usual is not None and usual >= 0.5):
+    if (element.id == kind.effective_from_on and not optional) or (usual is not None and usual >= quality.filled):
         found.append(guard("", "critical", min_value=0, strict_min=True))
     if before := usual or once:
         words = {"found": str(len(shares)), "stated": f"{before:.1%}"}
-        found.append(guard(".history", "warning", min_value=round(before / 2, 6), **words))
+        found.append(guard(".history", "warning", min_value=round(before * (1 - quality.fill_drop), 6), **words))
     elif not found:
         # an end that has not come yet is the usual case
         open_ended = element.id == kind.effective_to_on or (element.id == kind.event_on and event is None)
@@ -274,9 +278,9 @@ def _keys(contract: Contract, kind: Kind) -> list[Expectation]:
     by_id = {e.id: e for e in kind.element_list()}
     wanted = dict.fromkeys([*who, *(k for k in kind.key if k in given)])
     columns = [element_columns(by_id[e])[0].name for e in wanted if e in by_id]
-    unique, where = "expect_compound_columns_to_be_unique", {"column_list": columns, "mostly": 0.95}
+    unique, where = "expect_compound_columns_to_be_unique", {"column_list": columns, "mostly": contract.quality.unique}
     if len(columns) == 1:
-        unique, where = "expect_column_values_to_be_unique", {"column": columns[0], "mostly": 0.95}
+        unique, where = "expect_column_values_to_be_unique", {"column": columns[0], "mostly": contract.quality.unique}
     return [expectation(unique, "duplicate.key", where)]
 
 

@@ -1,4 +1,4 @@
-"""What a file says that its amounts come to, compared with those that were read.
+"""What a file states that its amounts come to, compared with those that were read.
 
 It says so in a line (合计,,1234.56) or in a value beside its records ("total_amount": 1234.56).
 """
@@ -47,7 +47,7 @@ def needs(contract: Contract, kind: Kind, types: Mapping[str, str], counts: Stan
 def doubts(found: Mapping[str, Any], counts: StandardBatch, *, is_placed: bool) -> Iterator[Doubt]:
     """Report an amount in such a line that no column comes to. An amount that could not be read settles nothing.
 
-    is_placed: it stands in a line below the columns; a value beside the records of JSON or XML says not of which
+    is_placed: it stands in a line below the columns; a value beside the records of JSON or XML does not name its
     column it is, and is compared where there is but one.
     """
     for name in [n.removeprefix("sum.") for n in found if n.startswith("sum.")]:
@@ -69,6 +69,6 @@ def _numbers(reading: re.Pattern[str], line: str) -> list[Decimal]:
 
 
 def _same(stated: Decimal, total: Decimal, rows: int) -> bool:
-    """Tell whether a stated amount is a sum, in some unit, but for what rounding in each row may add up to."""
+    """Return whether a stated amount is a sum, in some unit, but for what rounding in each row may add up to."""
     last = int(stated.as_tuple().exponent)
     return any(abs(stated * 10**p - total) <= Decimal(10) ** (p + last) * (1 + isqrt(rows)) for p in _POWERS)

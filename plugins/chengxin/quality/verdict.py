@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        """Tell whether the rule enters the verdict."""
+        """Return whether the rule enters the verdict."""
         return not self.success and self.counted
 
 
@@ -159,21 +159,13 @@ def batch_doubts(
     old = [Doubt(rule="delivery.restated", found=restates)] if restates else []
     refused = _refused_share(contract, counts.received, counts.quarantined)
     old += [Doubt(rule="delivery.future", found=f"{ahead:%Y-%m-%d}")] if ahead else []
-    return [*old, *_is_whole(contract, counts, history), *_looks(counts), *refused]
+    return [*old, *_is_whole(contract, counts, history), *refused]
 
 
 def _is_whole(contract: Contract, counts: StandardBatch, history: Sequence[Mapping[str, Any]]) -> Iterator[Doubt]:
     """Ask whether these are all the rows: by what the files state, by their ends, by the delivery before."""
     is_full = contract.delivery.mode == "full"
-    if counts.unfinished:  # one page of a list, a failed answer, or a file that was not written to its end
-        yield Doubt(rule="delivery.unfinished", stated="、".join(counts.unfinished))
-    for of in counts.stated:
-        if of.by == "manifest":
-            yield Doubt(rule="rows.manifest", file=of.file, stated=of.stated, found=of.read)
-        else:
-            stated = f"{of.stated} 条" if of.by == "total" else f"{of.stated}（户、人或件）"
-            level: BatchLevel = "critical" if of.by == "total" and is_full and of.read < of.stated else "warning"
-            yield Doubt(rule="rows.total", level=level, file=of.file, stated=stated, found=of.read)
+    yield from counts.doubts
     torn = counts.rules.get("error:row.cut_off", 0)
     if not is_full and torn:  # a full delivery that breaks off does not get so far
         yield Doubt(rule="increment.cut_off", found=torn, rows=torn)
@@ -191,14 +183,6 @@ def is_unended(counts: StandardBatch) -> bool:
     return "warning:row.last_unended" in counts.rules
 
 
-def _looks(counts: StandardBatch) -> Iterator[Doubt]:
-    """Report rows that whoever looks at a workbook may take otherwise than they were read."""
-    if counts.unseen:
-        yield Doubt(rule="rows.unseen", place="；".join(counts.unseen))
-    if counts.merged:
-        yield Doubt(rule="rows.merged", place="；".join(counts.merged))
-
-
 @dataclass(frozen=True)
 class Answering:
     """How many rows of a batch answer refusals of earlier batches, and how many of these were refused again."""
@@ -211,6 +195,7 @@ def findings_of(
     contract: Contract,
     counts: StandardBatch,
     suite: Mapping[str, Any],
+    *,
     doubts: Iterable[Doubt],
     outcomes: Sequence[Outcome],
     answering: Callable[[], Answering] = Answering,

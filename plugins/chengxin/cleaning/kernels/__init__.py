@@ -27,9 +27,14 @@ __all__ = [
     "without_unknown",
 ]  # fmt: skip
 
-_KERNELS: dict[str, Callable[[pa.Array, CleanOptions], Cleaned]] = {
+_PLAIN: dict[str, Callable[[pa.Array], Cleaned]] = {
     "text": clean_text,
     "name": clean_name,
+    "year": clean_year,
+    "phone": clean_phone,
+    "flag": clean_flag,
+}
+_BY_OPTIONS: dict[str, Callable[[pa.Array, CleanOptions], Cleaned]] = {
     "document_no": clean_document_no,
     "code": clean_code,
     "region": clean_region,
@@ -38,14 +43,13 @@ _KERNELS: dict[str, Callable[[pa.Array, CleanOptions], Cleaned]] = {
     "money": clean_money,
     "integer": clean_integer,
     "decimal": clean_decimal,
-    "year": clean_year,
-    "phone": clean_phone,
-    "flag": clean_flag,
 }
 _DEFAULT = CleanOptions()
 
 
 def clean(raw: pa.Array, type: ElementType, *, options: CleanOptions = _DEFAULT) -> Cleaned:  # noqa: A002
     """Clean a raw column by the type of its data element (model.elements.ElementType)."""
-    kernel = _KERNELS.get(type)
+    if type in _PLAIN:
+        return _PLAIN[type](raw)
+    kernel = _BY_OPTIONS.get(type)
     return kernel(raw, options) if kernel else clean_identifier(raw, type, options)

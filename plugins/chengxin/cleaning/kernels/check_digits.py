@@ -201,7 +201,7 @@ def all_digits(matrix: Bytes) -> Mask:
 
 
 def org_code_holds(matrix: Bytes) -> Mask:
-    """Tell which (n, 9) bytes are organisation codes (GB 11714-1997); placeholders and the self-use range are not."""
+    """Return which (n, 9) bytes are organisation codes (GB 11714-1997); placeholders and the self-use range are not."""
     values = _ORG[matrix[:, :8]]
     check = _CHECK[matrix[:, 8]]
     form = (values != _BAD).all(axis=1) & (check != _BAD)
@@ -211,7 +211,7 @@ def org_code_holds(matrix: Bytes) -> Mask:
 
 
 def reg_no_holds(matrix: Bytes) -> Mask:
-    """Tell which (n, 15) bytes are registration numbers (GS 15-2006, ISO 7064 MOD 11,10)."""
+    """Return which (n, 15) bytes are registration numbers (GS 15-2006, ISO 7064 MOD 11,10)."""
     digits = matrix.astype(np.int64) - 0x30
     digits[~all_digits(matrix)] = 0  # not one anyway, and the tables below stay in range
     state: Ints = np.full(len(matrix), 10, np.int64)
@@ -223,7 +223,7 @@ def reg_no_holds(matrix: Bytes) -> Mask:
 
 
 def loan_card_holds(matrix: Bytes) -> Mask:
-    """Tell which (n, 16) bytes are 中征码."""
+    """Return which (n, 16) bytes are 中征码."""
     values = _ORG[matrix[:, :14]]
     form = (values[:, :3] != _BAD).all(axis=1) & all_digits(matrix[:, 3:])
     check = (matrix[:, 14].astype(np.int64) - 0x30) * 10 + matrix[:, 15] - 0x30
@@ -232,7 +232,7 @@ def loan_card_holds(matrix: Bytes) -> Mask:
 
 
 def province_holds(matrix: Bytes) -> Mask:
-    """Tell which rows begin with the two digits of a province."""
+    """Return which rows begin with the two digits of a province."""
     provinces, _ = _places()
     tens, ones = _DIGIT[matrix[:, 0]], _DIGIT[matrix[:, 1]]
     known = (tens != _BAD) & (ones != _BAD)

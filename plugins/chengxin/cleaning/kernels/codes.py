@@ -16,7 +16,7 @@ ZERO_TAIL = re.compile(r"([0-9]+)\.0+")
 
 
 def clean_code(raw: pa.Array, options: CleanOptions) -> Cleaned:
-    """Clean codes to those of the code list. What the contract says goes before the list; no value has a default.
+    """Clean codes to those of the code list. What the contract declares goes before the list; no value has a default.
 
     A sender whose codes the contract translates has codes of its own: of the list, only words are understood then.
     """

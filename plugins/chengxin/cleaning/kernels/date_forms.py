@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from chengxin.clock import SHANGHAI
 from chengxin.model.identifiers import EXCEL_PREFIX, narrow
+from chengxin.model.vocabularies import Placeholders, vocabulary
 
 OPEN_ENDED = date(9999, 12, 31)
 OLDEST, NEWEST = 1800, 2200
-_OPEN_WORDS = re.compile("(?:至)?(?:长期|永久|永续|无固定期限?|无限期|无期限|不限期?|无约定期限)(?:有效|经营|存续)?")
+_OPEN_WORDS = re.compile(vocabulary(Placeholders).open_ended)
 _OPEN_DATES = {(2099, 12, 31), (2999, 12, 31), (9999, 12, 31), (9999, 9, 9)}
 _PLACEHOLDER_DATES = {(0, 0, 0), (1, 1, 1), (1900, 1, 1), (1900, 1, 0), (1899, 12, 30), (1899, 12, 31), (1753, 1, 1)}
 _EXCEL_DAY_ZERO = date(1899, 12, 30)
@@ -132,7 +133,7 @@ def _in_form(text: str, form: str) -> DateReading:
 
 
 def _is_of_another_form(digits: str, form: str) -> bool:
-    """Tell whether a number in an epoch column may be a day (20240105), or seconds among milliseconds."""
+    """Return whether a number in an epoch column may be a day (20240105), or seconds among milliseconds."""
     if form == "epoch_ms" and len(digits) == 10 and digits.isdigit():
         return True
     day = _COMPACT.fullmatch(digits) if len(digits) == 8 else None

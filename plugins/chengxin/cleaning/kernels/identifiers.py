@@ -48,9 +48,6 @@ class Judgement:
     new: pa.StringArray | None = None
 
 
-Judge = Callable[[pa.StringArray, date | None, bool], Judgement]
-
-
 def _of_width(values: pa.StringArray, width: int) -> Rows:
     offsets, _ = parts(values)
     rows: Rows = np.flatnonzero((np.diff(offsets) == width) & valid(values))
@@ -66,39 +63,96 @@ def _mark(count: int, rows: Rows) -> Mask:
 _NONE: Rows = np.zeros(0, np.int64)
 
 
-def _judge_uscc(values: pa.StringArray, today: date | None, mended: bool) -> Judgement:
+def _sound_uscc(values: pa.StringArray) -> Mask:
+    rows = _of_width(values, 18)
+    return _mark(len(values), rows[digits.uscc_state(fixed_width(values, rows, 18)).clean])
+
+
+def _sound_person_doc(values: pa.StringArray, today: date | None) -> Mask:
+    rows = _of_width(values, 18)
+    state = digits.resident_state(fixed_width(values, rows, 18), today)
+    return _mark(len(values), rows[state.usable & state.county])
+
+
+def _sound_org_code(values: pa.StringArray) -> Mask:
+    rows = _of_width(values, 9)
+    return _mark(len(values), rows[digits.org_code_holds(fixed_width(values, rows, 9))])
+
+
+def _sound_reg_no(values: pa.StringArray) -> Mask:
+    rows = _of_width(values, 15)
+    return _mark(len(values), rows[digits.reg_no_holds(fixed_width(values, rows, 15))])
+
+
+def _sound_tax_no(values: pa.StringArray) -> Mask:
+    sound = _sound_uscc(values)
+    rows = _of_width(values, 15)
+    matrix = fixed_width(values, rows, 15)
+    holds = digits.org_code_holds(np.ascontiguousarray(matrix[:, 6:])) & digits.province_holds(matrix)
+    # Counted-up and repeated numbers are placeholders as a whole, whatever their last nine are.
+    holds &= ~digits.filler(matrix) & (matrix[:, 0] != ord("L"))
+    sound[rows[holds & digits.all_digits(matrix[:, :6])]] = True
+    return sound
+
+
+def _sound_loan_card_no(values: pa.StringArray) -> Mask:
+    rows = _of_width(values, 16)
+    return _mark(len(values), rows[digits.loan_card_holds(fixed_width(values, rows, 16))])
+
+
+_SOUND: dict[str, Callable[[pa.StringArray], Mask]] = {
+    "uscc": _sound_uscc,
+    "org_code": _sound_org_code,
+    "reg_no": _sound_reg_no,
+    "tax_no": _sound_tax_no,
+    "loan_card_no": _sound_loan_card_no,
+}
+
+
+def _sound(values: pa.StringArray, kind: str, today: date | None) -> Mask:
+    """Mark the values that need no second look: length, check digits, all else."""
+    return _sound_person_doc(values, today) if kind == "person_doc" else _SOUND[kind](values)
+
+
+def _judge(values: pa.StringArray, kind: str, today: date | None) -> Judgement:
+    """Judge values that have been brought to one form."""
+    if kind == "uscc":
+        return _judge_uscc(values, today)
+    if kind == "person_doc":
+        return _judge_person_doc(values, today)
+    return Judgement(_sound(values, kind, today), [], _NONE)
+
+
+def _judge_uscc(values: pa.StringArray, today: date | None) -> Judgement:
     rows = _of_width(values, 18)
     matrix = fixed_width(values, rows, 18)
     state = digits.uscc_state(matrix)
-    judgement = Judgement(_mark(len(values), rows[state.clean]), [], _NONE)
-    if mended:
-        open_ = np.flatnonzero(state.characters & ~state.clean)
-        person = digits.resident_state(matrix[open_], today).usable
-        wrong = ~person & ~state.check[open_]
-        # Placeholders never come here with these bytes intact, so what is left with a right check only has warnings.
-        judgement.rules = [
-            ("uscc.is_person_document", rows[open_[person]]),
-            ("uscc.check", rows[open_[wrong]]),
-        ]
-    return judgement
+    open_ = np.flatnonzero(state.characters & ~state.clean)
+    person = digits.resident_state(matrix[open_], today).usable
+    wrong = ~person & ~state.check[open_]
+    # Placeholders never come here with these bytes intact, so what is left with a right check only has warnings.
+    rules = [
+        ("uscc.is_person_document", rows[open_[person]]),
+        ("uscc.check", rows[open_[wrong]]),
+    ]
+    return Judgement(_mark(len(values), rows[state.clean]), rules, _NONE)
 
 
-def _judge_person_doc(values: pa.StringArray, today: date | None, mended: bool) -> Judgement:
+def _judge_person_doc(values: pa.StringArray, today: date | None) -> Judgement:
     rows = _of_width(values, 18)
     matrix = fixed_width(values, rows, 18)
     state = digits.resident_state(matrix, today)
-    judgement = Judgement(_mark(len(values), rows[state.usable & state.county]), [], _NONE)
-    if mended:
-        wrong = np.flatnonzero(state.form & ~state.usable)
-        company = digits.uscc_state(matrix[wrong])
-        wrong = wrong[~(company.check & company.structure)]
-        check, born = state.check[wrong], state.date[wrong]
-        judgement.rules = [
-            ("person_doc.check", rows[wrong[~check]]),
-            ("person_doc.date", rows[wrong[check & ~born]]),
-            ("person_doc.region", rows[wrong[check & born]]),
-        ]
-        _upgrade(values, today, judgement)
+    wrong = np.flatnonzero(state.form & ~state.usable)
+    company = digits.uscc_state(matrix[wrong])
+    wrong = wrong[~(company.check & company.structure)]
+    check, born = state.check[wrong], state.date[wrong]
+    rules = [
+        ("person_doc.check", rows[wrong[~check]]),
+        ("person_doc.date", rows[wrong[check & ~born]]),
+        ("person_doc.region", rows[wrong[check & born]]),
+    ]
+    judgement = Judgement(_mark(len(values), rows[state.usable & state.county]), rules, _NONE)
+    _upgrade(values, today, judgement)
     return judgement
 
 
@@ -114,52 +168,11 @@ def _upgrade(values: pa.StringArray, today: date | None, judgement: Judgement) -
     judgement.new_rows, judgement.new = rows[good], from_fixed_width(wide[good])
 
 
-def _judge_org_code(values: pa.StringArray, today: date | None, mended: bool) -> Judgement:
-    rows = _of_width(values, 9)
-    holds = digits.org_code_holds(fixed_width(values, rows, 9))
-    return Judgement(_mark(len(values), rows[holds]), [], _NONE)
-
-
-def _judge_reg_no(values: pa.StringArray, today: date | None, mended: bool) -> Judgement:
-    rows = _of_width(values, 15)
-    holds = digits.reg_no_holds(fixed_width(values, rows, 15))
-    return Judgement(_mark(len(values), rows[holds]), [], _NONE)
-
-
-def _judge_tax_no(values: pa.StringArray, today: date | None, mended: bool) -> Judgement:
-    rows = _of_width(values, 18)
-    settled = _mark(len(values), rows[digits.uscc_state(fixed_width(values, rows, 18)).clean])
-    rows = _of_width(values, 15)
-    matrix = fixed_width(values, rows, 15)
-    sound = digits.org_code_holds(np.ascontiguousarray(matrix[:, 6:])) & digits.province_holds(matrix)
-    # Counted-up and repeated numbers are placeholders as a whole, whatever their last nine are.
-    sound &= ~digits.filler(matrix) & (matrix[:, 0] != ord("L"))
-    settled[rows[sound & digits.all_digits(matrix[:, :6])]] = True
-    return Judgement(settled, [], _NONE)
-
-
-def _judge_loan_card_no(values: pa.StringArray, today: date | None, mended: bool) -> Judgement:
-    rows = _of_width(values, 16)
-    holds = digits.loan_card_holds(fixed_width(values, rows, 16))
-    return Judgement(_mark(len(values), rows[holds]), [], _NONE)
-
-
-_JUDGES: dict[str, Judge] = {
-    "uscc": _judge_uscc,
-    "person_doc": _judge_person_doc,
-    "org_code": _judge_org_code,
-    "reg_no": _judge_reg_no,
-    "tax_no": _judge_tax_no,
-    "loan_card_no": _judge_loan_card_no,
-}
-
-
 def clean_identifier(raw: pa.Array, kind: str, options: CleanOptions) -> Cleaned:
     """Clean a column of identifiers of one kind (an ElementType with a reader in model.identifiers)."""
     prepared = prepare(raw, excel_prefix=True)
     values, findings = prepared.values, prepared.findings
-    settled = _JUDGES[kind](values, options.today, False).settled
-    rows: Rows = np.flatnonzero(valid(values) & ~settled)
+    rows: Rows = np.flatnonzero(valid(values) & ~_sound(values, kind, options.today))
     if len(rows):
         part, found = _clean_rest(_hygiene(take(values, rows)), kind, options.today)
         values = replaced(values, rows, part)
@@ -169,7 +182,7 @@ def clean_identifier(raw: pa.Array, kind: str, options: CleanOptions) -> Cleaned
 
 def checked(raw: pa.Array, kind: str) -> Mask:
     """Return the rows whose value is sound as it was sent: length, check digits, all else (ids: 18 characters)."""
-    return _JUDGES[kind](prepare(raw, excel_prefix=True).values, None, False).settled
+    return _sound(prepare(raw, excel_prefix=True).values, kind, None)
 
 
 def told_apart(raw: pa.Array, kinds: Sequence[str], today: date | None) -> list[Mask]:
@@ -181,7 +194,7 @@ def told_apart(raw: pa.Array, kinds: Sequence[str], today: date | None) -> list[
     owner = np.where(valid(values), -1, 0)
     for n, kind in enumerate(kinds):
         if kind != "reg_no" or "person_doc" not in kinds:  # 15 digits may be a resident id as well
-            owner[_JUDGES[kind](values, today, False).settled & (owner < 0)] = n
+            owner[_sound(values, kind, today) & (owner < 0)] = n
     open_: Rows = np.flatnonzero(owner < 0)
     if len(open_):
         readings, codes, _ = read_distinct(take(values, open_), lambda text: kind_among(text, kinds, today))
@@ -197,7 +210,7 @@ def _hygiene(values: pa.StringArray) -> pa.StringArray:
 def _clean_rest(values: pa.StringArray, kind: str, today: date | None) -> tuple[pa.StringArray, Findings]:
     """Judge values that were not sound as sent; they have been brought to one form."""
     findings = Findings(len(values))
-    judgement = _JUDGES[kind](values, today, True)
+    judgement = _judge(values, kind, today)
     masked = matches(values, MASKED.pattern) & ~judgement.settled
     findings.add("identifier.masked", masked)
     done = judgement.settled | masked | ~valid(values)

@@ -5,9 +5,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.cleaning.kernels.decimals import Ints, decimal_array, numbers_at, plain_numbers, scaled
-from chengxin.cleaning.kernels.money_forms import UNITS, doubtful, read_money, read_words
+from chengxin.cleaning.kernels.money_forms import read_money
 from chengxin.cleaning.kernels.result import Cleaned, CleanOptions, Findings, read_distinct
 from chengxin.cleaning.kernels.text import folded, prepare
+from chengxin.model.units import UNITS, doubtful, read_words
 from chengxin.parsing.buffers import Rows, as_mask, fixed_values, heads, matches, parts, take, valid, without
 
 # A number and words around its end: 5,118(万元人民币). What has another shape is read one by one.

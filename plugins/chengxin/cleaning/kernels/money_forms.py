@@ -2,24 +2,13 @@
 
 import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from chengxin.cleaning.kernels.text import as_one_number
-from chengxin.model.codelists import codelists
+from chengxin.model.units import doubtful, is_balanced, read_words
 
-# Power of ten of a unit, in yuan. None: no unit in the value, the column's unit counts.
-UNITS: dict[str, int | None] = {
-    "": None, "元": 0, "圆": 0, "块": 0, "YUAN": 0, "角": -1, "分": -2, "百元": 2, "百": 2, "千元": 3, "千": 3,
-    "仟元": 3, "万": 4, "万元": 4, "萬": 4, "萬元": 4, "W": 4, "十万元": 5, "十万": 5, "百万元": 6, "百万": 6,
-    "千万元": 7, "千万": 7, "亿": 8, "亿元": 8, "億": 8, "億元": 8,
-}  # fmt: skip
-_SYMBOLS = {"RMB": "CNY", "人民币": "CNY", "¥": "CNY", "US$": "USD", "USD": "USD", "HK$": "HKD", "$": "USD"}
-_SYMBOLS |= {"€": "EUR", "£": "GBP", "日圆": "JPY", "德国马克": "DEM", "欧": "EUR"}
 _BRACKETS = re.compile(r"[()\[\]{}〔〕【】:]")
-_NOTED = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|【[^【】]*】")
-_YUAN_WORDS = ("人民币", "RMB", "CNY")
-_PAIRS = {")": "(", "]": "[", "}": "{", "〕": "〔", "】": "【"}
 _NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
 _AMOUNT = re.compile(
     rf"(?P<before>[^0-9.,+\-(]*)(?:(?P<sign>[+-]?)(?P<number>{_NUMBER})(?P<power>E[+-]?[0-9]{{1,2}})?"
@@ -50,37 +39,6 @@ class MoneyReading(NamedTuple):
 _INVALID = MoneyReading(None, None, ("money.invalid",))
 
 
-@cache
-def _currencies() -> list[tuple[str, str]]:
-    """Return currency words and their codes, the longest first. Bare 元 and numeric codes are none here."""
-    words = dict(_SYMBOLS)
-    for code, entry in codelists()["currency"].items():
-        for word in (code, entry.name, *entry.aliases):
-            if not word.isdigit() and word not in ("元", "人民币元"):
-                words[word.upper()] = code
-    return sorted(words.items(), key=lambda item: (-len(item[0]), item[0]))
-
-
-@lru_cache(maxsize=10_000)
-def read_words(words: str) -> tuple[int | None, str] | None:
-    """Read what stands around a number: (power of ten of the unit or None, currency); None if it is no unit.
-
-    A foreign currency takes its 元 with it (万美元 = 万 + 美元), the renminbi does not (万人民币元 = 万元).
-    """
-    if not _balanced(words):
-        return None
-    rest = _BRACKETS.sub("", words)
-    rest = rest[:-1] if rest[-1:] in ("整", "正") else rest
-    currency = "CNY"
-    for word, code in _currencies():
-        if word in rest:
-            rest, currency = rest.replace(word, "", 1), code
-            break
-    if currency == "CNY":
-        rest = rest.replace("CNY", "").replace("¥", "")
-    return (UNITS[rest], currency) if rest in UNITS else None
-
-
 @lru_cache(maxsize=200_000)
 def read_money(text: str, column_power: int) -> MoneyReading:
     """Read one amount; column_power: the power of ten of the column's unit (万元 = 4)."""
@@ -92,7 +50,7 @@ def read_money(text: str, column_power: int) -> MoneyReading:
     if found is None:
         return _from_written(clean, column_power)
     before, after = found["before"] or "", found["after"] or ""
-    read = read_words(before + after) if _balanced(before) and _balanced(after) else None
+    read = read_words(before + after) if is_balanced(before) and is_balanced(after) else None
     if read is None:
         return _INVALID
     power, currency = read
@@ -102,28 +60,6 @@ def read_money(text: str, column_power: int) -> MoneyReading:
     if found["negative"] or found["sign"] == "-":
         number = -number
     return _rounded(number, column_power if power is None else power, currency)
-
-
-def doubtful(words: str, power: int | None, column_power: int) -> bool:
-    """Tell of the words around a number whether they name the yuan, and no unit, in a column of another unit: ￥5.
-
-    A currency in brackets behind the number, 50(人民币), names no amount of yuan: the unit stays the column's.
-    """
-    if power is not None or column_power == 0:
-        return False
-    bare = _NOTED.sub("", words)
-    return "¥" in words or any(word in bare for word in _YUAN_WORDS)
-
-
-def _balanced(text: str) -> bool:
-    """Tell whether every bracket is closed: a stray one may be a digit (COBOL writes -0 as `}`) or part of a sum."""
-    still: list[str] = []
-    for c in text:
-        if c in _PAIRS.values():
-            still.append(c)
-        elif c in _PAIRS and (not still or still.pop() != _PAIRS[c]):
-            return False
-    return not still
 
 
 def _rounded(number: Decimal, power: int, currency: str) -> MoneyReading:
@@ -140,7 +76,7 @@ def _rounded(number: Decimal, power: int, currency: str) -> MoneyReading:
 
 def _from_written(text: str, column_power: int) -> MoneyReading:
     """Read an amount in Chinese numerals: 人民币伍万元整, 叁佰贰拾元伍角."""
-    body = _BRACKETS.sub("", text) if _balanced(text) else ""
+    body = _BRACKETS.sub("", text) if is_balanced(text) else ""
     for word in ("人民币", "RMB", "¥"):
         body = body.removeprefix(word)
     found = _WRITTEN.fullmatch(body)

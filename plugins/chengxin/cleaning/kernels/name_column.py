@@ -14,25 +14,21 @@ from chengxin.cleaning.kernels.names import (
     several_names,
     with_long_numbers,
 )
-from chengxin.cleaning.kernels.result import Cleaned, CleanOptions, Findings
+from chengxin.cleaning.kernels.result import Cleaned, Findings
 from chengxin.cleaning.kernels.survey import BLOCK
 from chengxin.cleaning.kernels.text import folded, prepare, without_lost
+from chengxin.model.vocabularies import Placeholders, vocabulary
 from chengxin.parsing.buffers import Mask, Rows, as_mask, heads, matches, parts, replaced, rows_at, take, valid, without
 
-_UNKNOWN = pa.array(["未知", "不详", "空白", "(空白)", "（空白）", "待定", "待补", "待补充", "未提供", "暂缺", "未定"])
+_WORDS = vocabulary(Placeholders)
+_UNKNOWN = pa.array(_WORDS.unknown)
 # What answers a question, or names an office only to those within it
 _NO_NAMES = pa.array(
-    ["是", "否", "有", "没有", "Y", "N", "y", "n", "yes", "no", "Yes", "No", "YES", "NO"]
-    + [
-        f"{of}{office}"
-        for of in ("本", "我", "该")
-        for office in ("局", "机关", "单位", "院", "委", "厅", "部门", "公司")
-    ]
-    + ["市局", "县局", "区局", "省局", "总局", "分局"]
+    ["是", "否", *_WORDS.answers, *(of + office for of in _WORDS.own for office in _WORDS.offices), *_WORDS.levels]
 )
 
 
-def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
+def clean_name(raw: pa.Array) -> Cleaned:
     """Clean a name of an organisation or a person; what is no name, or has lost characters, becomes null."""
     prepared = prepare(raw, is_name=True)
     findings = prepared.findings
@@ -63,7 +59,7 @@ def clean_name(raw: pa.Array, options: CleanOptions) -> Cleaned:
 
 
 def without_unknown(values: pa.StringArray) -> pa.StringArray:
-    """Make null what says that there is no name or number, 未知, 待定: in other columns a word of its own."""
+    """Make null what stands for no name or number, 未知, 待定: in other columns a word of its own."""
     return without(values, among(values, _UNKNOWN))
 
 

@@ -4,13 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.cleaning.kernels.placeholders import ELSEWHERE
+from chengxin.cleaning.kernels.placeholders import lost_values
 from chengxin.cleaning.kernels.survey import BLOCK, Positions
 from chengxin.parsing.buffers import (
     Bytes,
     Mask,
     Rows,
-    as_mask,
     as_strings,
     heads,
     matches,
@@ -53,10 +52,6 @@ INVISIBLE = r"[\x{85}\x{AD}\x{2028}\x{2029}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{
 _MARKS = (
     r"[“”‘「『《＂\"'`&<\\%、/／;；,，|+\s¹²³⁰-⁹]|_x|" + _CODED + "|" + LOST + "|" + INVISIBLE
 )  # one of them stands in whatever those look for
-_NONE = pa.array(
-    ["同上", "同前", "同左", "见上", "见上行", *ELSEWHERE, "测试", "test", "Test", "TEST"]
-    + [f"测试{word}{n}" for word in ("", "公司", "企业", "单位", "数据", "用户") for n in ("", *range(1, 10))]
-)
 # one organisation behind another; a branch is named behind its company, so that 公司 长沙分公司 is one
 _BODY = "(?:公司|厂|店|合作社|商行|事务所|经营部|中心|合伙企业)"
 _BRANCH = r"(?:分公司|分店|分厂|分社|分中心|营业部|门店)[)）]?$"
@@ -92,7 +87,7 @@ def doubtful_names(values: pa.StringArray, marked: Rows) -> dict[str, Mask]:
     ):
         if len(rows):
             found[rule][rows] = matches(take(values, rows), pattern)
-    found["name.no_letter"] |= as_mask(pc.is_in(values, value_set=_NONE)) & valid(values)
+    found["name.no_letter"] |= lost_values(values, booleans=False, ditto=True, elsewhere=True)
     return found
 
 

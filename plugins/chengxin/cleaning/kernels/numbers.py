@@ -14,14 +14,14 @@ from chengxin.cleaning.kernels.decimals import decimal_array, plain_numbers, sca
 from chengxin.cleaning.kernels.result import Cleaned, CleanOptions, read_distinct
 from chengxin.cleaning.kernels.text import as_one_number, folded, prepare, without_tokens
 from chengxin.model.identifiers import narrow
+from chengxin.model.vocabularies import Placeholders, vocabulary
 from chengxin.parsing.buffers import Rows, take, valid
 
 # Thousands separators, an E-power, and what may be a measure word.
 _NUMBER = re.compile(r"([+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?(?:E[+-]?[0-9]{1,2})?)(\D*)")
 _EXACT = Context(prec=60)
 _YEAR = r"^((?:18|19|20|21)[0-9]{2})(?:\.0+)?(?:年度?)?$"
-_YES = ("是", "1", "Y", "YES", "T", "TRUE", "真", "有", "√", "对", "1.0")
-_NO = ("否", "0", "N", "NO", "F", "FALSE", "假", "无", "×", "不", "不是", "没有", "0.0")
+_YES, _NO = vocabulary(Placeholders).yes, vocabulary(Placeholders).no
 _PHONE = re.compile(r"1[3-9][0-9]{9}|0[0-9]{9,11}|[2-9][0-9]{6,7}|[48]00[0-9]{7}|1[0-9]{4}|(?:852|853)[0-9]{8}")
 _SEVERAL = r"[/;、,|]|或"
 
@@ -88,7 +88,7 @@ def _is_exact(text: str, measures: tuple[str, ...]) -> bool:
     return number is None or micros is None or _EXACT.multiply(number, Decimal(10**6)) == micros
 
 
-def clean_year(raw: pa.Array, options: CleanOptions) -> Cleaned:
+def clean_year(raw: pa.Array) -> Cleaned:
     """Clean years to int32: 2017, 2017.0, 2017年, 2017年度."""
     prepared = prepare(raw, excel_prefix=True)
     years = pc.struct_field(pc.extract_regex(folded(prepared.values), _YEAR.replace("((", "(?P<year>(", 1)), "year")
@@ -96,7 +96,7 @@ def clean_year(raw: pa.Array, options: CleanOptions) -> Cleaned:
     return Cleaned(years.cast(pa.int32()), prepared.findings.issues())
 
 
-def clean_flag(raw: pa.Array, options: CleanOptions) -> Cleaned:
+def clean_flag(raw: pa.Array) -> Cleaned:
     """Clean yes/no to booleans; 无 and × say no here and are not read as 'nothing given'."""
     prepared = prepare(raw, tokens=False, excel_prefix=True)
     plain = folded(prepared.values)
@@ -107,7 +107,7 @@ def clean_flag(raw: pa.Array, options: CleanOptions) -> Cleaned:
     return Cleaned(pa.array(yes.to_numpy(zero_copy_only=False), mask=~known), prepared.findings.issues())
 
 
-def clean_phone(raw: pa.Array, options: CleanOptions) -> Cleaned:
+def clean_phone(raw: pa.Array) -> Cleaned:
     """Clean telephone numbers to digits, an extension behind `-`; the first is taken where several are given."""
     prepared = prepare(raw, excel_prefix=True)
     values, findings = prepared.values, prepared.findings

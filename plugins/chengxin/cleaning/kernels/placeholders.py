@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
+from chengxin.model.vocabularies import Placeholders, one_of, vocabulary
 from chengxin.parsing.buffers import Mask, Rows, heads, matches, parts, take, valid
 
 _LONGEST = 60  # bytes
@@ -11,11 +12,8 @@ _WORDS = (
     r"|\[object \w+\]|System(?:\.\w+)+|(?:java|javax|com|org|oracle)(?:\.[\w$]+)+@[0-9a-f]+|<(?:object|function) .*>"
     r"|[?？□■]+|=[A-Z]+\(.*\)"
 )
-_DITTO = r"同[上前左]。?|同上行|〃|″|见上[行表]?。?|见前"
-#: In the place of a name or a number; as a text 见附件 says where to look.
-ELSEWHERE = ("见附件", "详见附件", "见附表", "详见附表", "见清单", "见正文", "见文书", "见决定书")
-#: What somebody typed to try a form.
-TEST = r"(?:测试|(?i:test))(?:数据|公司|企业|单位|用户|案件|文号|号)?[0-9]{0,4}"
+_VOCABULARY = vocabulary(Placeholders)
+_DITTO = (_VOCABULARY.ditto, rf"(?i:{one_of(_VOCABULARY.tests)})(?:{one_of(_VOCABULARY.tested)})?[0-9]{{0,4}}")
 _HEADS = np.zeros(256, np.bool_)
 _HEADS[[*b"#[-1SjocOJC<tfTF=?"]] = True
 _SHORT = 18  # bytes of the longest of those words in Chinese
@@ -38,7 +36,7 @@ def lost_values(values: pa.StringArray, *, booleans: bool, ditto: bool, elsewher
         hits[short[np.isin(begins, _CODES)]] = True
     rows: Rows = np.flatnonzero(hits & valid(values))
     if len(rows):
-        words = [_WORDS, *(("true|false",) if booleans else ()), *((_DITTO, TEST) if ditto else ())]
-        words += ELSEWHERE if elsewhere else ()
+        words = [_WORDS, *(("true|false",) if booleans else ()), *(_DITTO if ditto else ())]
+        words += _VOCABULARY.elsewhere if elsewhere else ()
         found[rows] = matches(take(values, rows), rf"(?i)^(?:{'|'.join(words)})$")
     return found

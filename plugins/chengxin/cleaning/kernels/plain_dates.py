@@ -21,7 +21,7 @@ _LONG_FORM = "0000年00月00日".encode()
 def plain_days(values: pa.StringArray, *, compact: bool = True) -> tuple[Mask, npt.NDArray[np.int32]]:
     """Read 20190905, 2019-09-05 (also with / and .) and 2019年09月05日; return where, and days since the epoch.
 
-    compact: 20190905 is a day; else it is left alone, as the contract says what digits mean.
+    compact: 20190905 is a day; else it is left alone, as the contract declares what digits mean.
     """
     offsets, _ = parts(values)
     lengths = np.where(valid(values), np.diff(offsets), 0)
@@ -48,7 +48,7 @@ def plain_days(values: pa.StringArray, *, compact: bool = True) -> tuple[Mask, n
 def plain_instants(values: pa.StringArray, *, epochs: bool = True) -> tuple[Mask, Ints]:
     """Read `2019-09-05 08:30:00` (also with T, and .0 behind) after 1991, and milliseconds; return where, and µs.
 
-    epochs: 13 digits are milliseconds; else they are left alone, as the contract says what digits mean.
+    epochs: 13 digits are milliseconds; else they are left alone, as the contract declares what digits mean.
     """
     offsets, _ = parts(values)
     lengths = np.where(valid(values), np.diff(offsets), 0)
@@ -111,7 +111,7 @@ def _stamps(columns: Bytes) -> tuple[Mask, Ints]:
     good &= (columns[10] == 0x20) | (columns[10] == 0x54)
     if len(columns) == 21:
         good &= (columns[19] == 0x2E) & (columns[20] == 0x30)
-    # The open-ended 2099-12-31 is no instant; date_forms says so.
+    # The open-ended 2099-12-31 is no instant; see date_forms.
     good &= days != (date(2099, 12, 31) - date(1970, 1, 1)).days
     return good, seconds * 1_000_000
 

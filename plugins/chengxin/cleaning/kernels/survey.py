@@ -30,7 +30,7 @@ class Survey:
 
     @property
     def is_ascii(self) -> bool:
-        """Tell whether no byte belongs to a character above U+007F."""
+        """Return whether no byte belongs to a character above U+007F."""
         return self.highest < 0x80
 
 

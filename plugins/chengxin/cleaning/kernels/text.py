@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from chengxin.cleaning.kernels.markup import coded
 from chengxin.cleaning.kernels.placeholders import lost_values
-from chengxin.cleaning.kernels.result import Cleaned, CleanOptions, Findings
+from chengxin.cleaning.kernels.result import Cleaned, Findings
 from chengxin.cleaning.kernels.survey import BLOCK, Survey, survey
 from chengxin.model.identifiers import EXCEL_PREFIX, NULL_TOKENS, narrow
 from chengxin.parsing.buffers import (
@@ -145,7 +145,7 @@ def _without_damage(values: pa.StringArray, seen: Survey, findings: Findings) ->
 
 
 def _is_misread(text: str) -> bool:
-    """Tell whether a text is UTF-8 that was read as GB18030: its bytes there are Chinese text in UTF-8."""
+    """Return whether a text is UTF-8 that was read as GB18030: its bytes there are Chinese text in UTF-8."""
     try:
         meant = text.encode("gb18030").decode()
     except UnicodeError:
@@ -225,7 +225,7 @@ def _without_tokens(values: pa.StringArray, first: Bytes) -> pa.StringArray:
 
 
 def _token_seconds() -> npt.NDArray[np.bool_]:
-    """Return which (first, second) bytes a token may have; only Chinese characters, which NFKC keeps, are told apart.
+    """Return which (first, second) bytes a token may have; of Chinese characters, which NFKC keeps, both count.
 
     Look-alike dashes and the like (C2 to E3) and full-width forms (EF) may become a token by NFKC.
     """
@@ -265,7 +265,7 @@ def as_one_number(text: str) -> str | None:
     return None if _PARTED.search(text) else re.sub(r"\s+", "", text).upper()
 
 
-def clean_text(raw: pa.Array, options: CleanOptions) -> Cleaned:
+def clean_text(raw: pa.Array) -> Cleaned:
     """Clean free text: it is stored as sent but for blanks at the ends, control characters and damage."""
     prepared = prepare(raw)
     values = without_lost(prepared.values, prepared.findings, of="text")

@@ -32,7 +32,7 @@ def check_rows(work: Columns) -> None:
 
 
 def _check_units(work: Columns) -> None:
-    """Refuse rows in which another unit stands than the contract's; whether they are too many, the whole file tells.
+    """Refuse rows in which another unit stands than the contract's; the whole file decides whether they are too many.
 
     Raises DeliveryMismatch where a unit stands in a row that is no record: a line of units below the column names
     (（万元）) speaks of all rows.
@@ -95,7 +95,7 @@ def _check_codes(work: Columns) -> None:
 
 
 def _check_roles(work: Columns) -> None:
-    """Warn where both parties are one subject though the record says that they cannot be."""
+    """Warn where both parties are one subject though the record rules it out."""
     told, other = both_roles(work.plan.kind, work.values, CODES), work.plan.kind.roles.get("related")
     if told is not None and other is not None:
         work.log.add("subject.both_roles", told, other.identity["name"], "", pa.nulls(work.rows, pa.string()))
@@ -111,7 +111,7 @@ def _check_identity(work: Columns) -> None:
         if work.plan.kind.registers == "found":  # a name alone founds nobody
             named = np.zeros(work.rows, dtype=bool)
         hopeless = ~usable & (given_bad | ~named)
-        if name != "subject":  # subject and key tell which record is meant
+        if name != "subject":  # subject and key identify the record
             hopeless &= ~work.deletes
         unnamed = hopeless & ~given_bad
         for column in work.plan.columns:  # a required code that is missing has been named as the reason already

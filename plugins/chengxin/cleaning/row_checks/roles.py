@@ -1,4 +1,4 @@
-"""Rows whose two parties are one subject though the record says that they cannot be: nobody is surety for himself."""
+"""Rows whose two parties are one subject though the record rules it out: nobody is surety for himself."""
 
 from collections.abc import Mapping
 

@@ -8,21 +8,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chengxin.cleaning.kernels.money_forms import UNITS, read_words
-from chengxin.cleaning.stated.unit_words import Unit, read_unit, stated_unit
 from chengxin.contracts.plan import ColumnPlan, Plan
-from chengxin.contracts.units import unit_in
 from chengxin.errors import DeliveryMismatch
+from chengxin.model.units import UNITS, Unit, read_unit, read_words, stated_unit, unit_in
+from chengxin.model.vocabularies import Units, one_of, vocabulary
 from chengxin.parsing.buffers import Mask, Rows, as_mask, take, valid
 from chengxin.parsing.shapes import UnitRows
 from chengxin.parsing.workbooks.number_formats import FormatRows, NumberFormat
 
 #: Characters; a line set aside that is no longer may be a note on the whole table.
 NOTE = 80
-_VALUES = frozenset({"money", "date", "instant", "flag"})  # types whose value is meant, however it is shown
-_UNIT_COLUMN = re.compile("(?:金额|计量|货币|计价)单位|币种|币别")
+_VALUES = frozenset({"money", "date", "instant", "flag"})  # types whose value counts, however it is shown
+_UNIT_COLUMN = re.compile(one_of(vocabulary(Units).unit_columns))
 _FEW_UNITS = 20
-_HUNDREDS = 100  # sound amounts beside one whose unit is another: less, and the column is in doubt
 _COUNTS = frozenset({"integer", "year"})
 _SPEAKS_OF_UNIT = r"(?i)单位|元(?:计|填)|币种|币别|货币|\bunits?\b|currency|[(（]in "
 
@@ -58,7 +56,7 @@ def unit_cells(plan: Plan, column: ColumnPlan, texts: Iterable[str]) -> dict[str
     found = {}
     for text in texts:
         unit = stated_unit(text) or read_unit(text.strip("()（）【】[] "))
-        if unit and _differs(unit, column, in_currency=plan.in_currency):
+        if unit and unit.differs(column.unit, in_currency=plan.in_currency):
             found[text] = (
                 f"{plan.contract.id}：“{column.source}”栏有一格只写单位 {unit.word}，合同中该列的单位却是"
                 f" {column.unit or '元'}；请核对合同 columns 的 unit，或请提供部门按约定的单位重报"
@@ -66,10 +64,10 @@ def unit_cells(plan: Plan, column: ColumnPlan, texts: Iterable[str]) -> dict[str
     return found
 
 
-def refuse_odd_units(told: Iterable[UnitRows]) -> None:
-    """Raise DeliveryMismatch where the rows of a file with another unit are more than a few among hundreds.
+def refuse_odd_units(told: Iterable[UnitRows], share: float) -> None:
+    """Raise DeliveryMismatch where the rows of a file with another unit are more than a share of the sound ones.
 
-    Those few are slips of the hand and refused one by one; where there are more, the unit of all may be in doubt.
+    Fewer are slips of the hand and refused one by one; where there are more, the unit of all may be in doubt.
     """
     odd: Counter[str] = Counter()
     sound: Counter[str] = Counter()
@@ -79,7 +77,7 @@ def refuse_odd_units(told: Iterable[UnitRows]) -> None:
         sound[rows.element] += rows.sound
         words.setdefault(rows.element, rows.words) if rows.words else None
     for element, says in words.items():
-        if odd[element] * _HUNDREDS > sound[element]:
+        if odd[element] > share * sound[element]:
             raise DeliveryMismatch(says)
 
 
@@ -98,7 +96,7 @@ def _contradicted(plan: Plan, line: str, told: Callable[[str], Unit | None]) -> 
     """
     columns = [c for c in _money(plan) if unit_in(c.source) is None] or (_money(plan) if not plan.ignored else [])
     unit = told(line) if columns else None
-    other = [c for c in columns if unit and _differs(unit, c, in_currency=plan.in_currency)]
+    other = [c for c in columns if unit and unit.differs(c.unit, in_currency=plan.in_currency)]
     if not unit or not other:
         return None
     return (
@@ -106,13 +104,6 @@ def _contradicted(plan: Plan, line: str, told: Callable[[str], Unit | None]) -> 
         f"的单位却是 {'、'.join(dict.fromkeys(c.unit or '元' for c in other))}；"
         "请核对合同 columns 的 unit，或请提供部门按约定的单位重报"
     ), other
-
-
-def _differs(unit: Unit, column: ColumnPlan, *, in_currency: bool) -> bool:
-    """Tell whether a stated unit is not the column's. in_currency: each row says in which currency it is."""
-    if unit.currency != "CNY" and not in_currency:
-        return True
-    return unit.power is not None and unit.power != UNITS[column.unit or "元"]
 
 
 def odd_formats(

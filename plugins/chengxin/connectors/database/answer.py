@@ -52,7 +52,7 @@ def write_answer(
         added = 0
         for chunk in _chunks(rows):
             fresh = _fresh(connection, target, table, chunk) if readable else _distinct(table, chunk)
-            added += _insert(connection, target, table, fresh)
+            added += _insert(connection, target, fresh)
         return added
 
 
@@ -117,9 +117,7 @@ def _fresh(
     return {key: row for key, row in asked.items() if key not in held}
 
 
-def _insert(
-    connection: Connection, target: Table, table: AnswerTable, rows: dict[tuple[str | None, ...], AnswerRow]
-) -> int:
+def _insert(connection: Connection, target: Table, rows: dict[tuple[str | None, ...], AnswerRow]) -> int:
     if not rows:
         return 0
     values: list[dict[str, Any]] = [{f"c{n}": value for n, value in enumerate(row)} for row in rows.values()]

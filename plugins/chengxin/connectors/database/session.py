@@ -81,7 +81,7 @@ def _kind(error: Exception) -> str:
 
 
 def _is_garbled(error: Exception) -> bool:
-    """Tell whether a text could not be turned into UTF-8, by us or by PostgreSQL."""
+    """Return whether a text could not be turned into UTF-8, by us or by PostgreSQL."""
     origin = getattr(error, "orig", None) or error
     return isinstance(origin, UnicodeError) or getattr(origin, "sqlstate", None) in {"22021", "22P05"}
 
@@ -128,6 +128,6 @@ def _created(url: URL, limits: Limits) -> Engine:
     return create_engine(url.set(drivername="postgresql+psycopg"), hide_parameters=True, connect_args=named)
 
 
-def _forgive_broken_text(connection: Any, record: object) -> None:
+def _forgive_broken_text(connection: Any, _record: object) -> None:
     """Let a key or a watermark that is no UTF-8 through: its row is quarantined later, the others are not lost."""
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")

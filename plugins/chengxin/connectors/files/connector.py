@@ -39,7 +39,7 @@ class FileDrop:
         """Read the options."""
         return read_options(FileDropOptions, contract)
 
-    def discover(self, home: Home, contract: Contract, cursor: Locator = NOWHERE) -> list[Delivery]:
+    def discover(self, home: Home, contract: Contract, _cursor: Locator = NOWHERE, /) -> list[Delivery]:
         """List the complete deliveries that match, in the order in which they count."""
         options = self.options(contract)
         with closing(place_of(home, options.connection, options.folder)) as place:
@@ -58,7 +58,7 @@ class FileDrop:
                 time.sleep(_SECOND_LOOK)
                 again = {e.name: e for e in place.entries(deep=deep)}
                 offered = [(files, s) for files, s in offered if s != "look again" or _unchanged(files, again)]
-        found = [_delivery(home, contract, options, files, entries, complete) for files, _ in offered]
+        found = [_delivery(home, contract, files, entries, complete) for files, _ in offered]
         return sorted(found, key=lambda d: (d.offered_at, d.name))
 
     def fetch(self, home: Home, delivery: Delivery, contract: Contract, target: Path) -> dict[str, int]:
@@ -123,7 +123,7 @@ def _companion(file: Found, complete: Complete | None) -> str | None:
 
 
 def _state(files: list[Found], entries: dict[str, Entry], complete: Complete | None) -> str:
-    """Tell whether a delivery is complete: `complete`, `look again`, or empty."""
+    """Return whether a delivery is complete: `complete`, `look again`, or empty."""
     if complete is None:
         return "complete"
     if complete.stable is not None:
@@ -141,7 +141,7 @@ def _state(files: list[Found], entries: dict[str, Entry], complete: Complete | N
 
 
 def _still_coming(place: Place, files: list[Found], entries: dict[str, Entry], complete: Complete | None) -> bool:
-    """Tell whether a manifest came before all that it lists, and say so; after a while `fetch` refuses what lacks."""
+    """Return whether a manifest came before all that it lists, and say so; after a while `fetch` refuses what lacks."""
     if complete is None or not complete.manifest:
         return False
     manifest = entries[_companion(files[0], complete) or ""]
@@ -171,15 +171,12 @@ def _unchanged(files: list[Found], again: dict[str, Entry]) -> bool:
 
 
 def _delivery(
-    home: Home,
-    contract: Contract,
-    options: FileDropOptions,
-    files: list[Found],
-    entries: dict[str, Entry],
-    complete: Complete | None,
+    home: Home, contract: Contract, files: list[Found], entries: dict[str, Entry], complete: Complete | None
 ) -> Delivery:
+    options = read_options(FileDropOptions, contract)
     companion = _companion(files[0], complete) if complete and complete.manifest else None
     lies = FileLocator(connection=options.connection, folder=options.folder)
     shown = "/".join(p for p in (options.connection, options.folder.strip("/")) if p and p != ".")
     named = files[0].named.group
-    return offer(home, contract, files, entries[companion] if companion else None, lies, f"{shown}/{named}".lstrip("/"))
+    manifest = entries[companion] if companion else None
+    return offer(home, contract, files, manifest, lies=lies, origin=f"{shown}/{named}".lstrip("/"))

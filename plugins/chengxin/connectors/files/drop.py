@@ -46,11 +46,12 @@ def file_delivery(home: Home, contract: Contract, path: Path) -> Delivery:
     checksum = str(given.get("checksum") or "")
     beside = path.with_name(path.name + checksum)
     manifest = local_entry(beside, readable_name(beside.name)) if checksum and beside.is_file() else None
-    return offer(home, contract, [Found(local_entry(path, name), named)], manifest, FileLocator(local=True), name)
+    found = [Found(local_entry(path, name), named)]
+    return offer(home, contract, found, manifest, lies=FileLocator(local=True), origin=name)
 
 
 def offer(
-    home: Home, contract: Contract, files: list[Found], manifest: Entry | None, lies: FileLocator, origin: str
+    home: Home, contract: Contract, files: list[Found], manifest: Entry | None, *, lies: FileLocator, origin: str
 ) -> Delivery:
     """Make the delivery. Its period and arrival stay in the receipt; keys and fingerprints do not. lies: where."""
     first = files[0].named

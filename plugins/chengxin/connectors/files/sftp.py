@@ -45,7 +45,7 @@ class _Fingerprints(paramiko.MissingHostKeyPolicy):
     def __init__(self, accepted: tuple[str, ...]) -> None:
         self._accepted = accepted
 
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+    def missing_host_key(self, _client: paramiko.SSHClient, _hostname: str, key: paramiko.PKey) -> None:
         """Compare; raise what ends the connection before any password is sent."""
         shown = str(key.fingerprint)
         if shown.rstrip("=") not in self._accepted:

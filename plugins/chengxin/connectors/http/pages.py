@@ -136,7 +136,7 @@ def _inner(outer: Document, shape: Shape) -> bytes:
 
 
 def _check_code(document: Document, shape: Shape) -> bool:
-    """Tell whether the business code says that there are no more rows; raise where it says that something is wrong."""
+    """Return whether the business code means that no more rows follow; raise where it means an error."""
     if not shape.code:
         return False
     code = text_of(document.value(shape.code))
@@ -156,7 +156,7 @@ def _check_code(document: Document, shape: Shape) -> bool:
 
 
 def _has_rows(outer: Document, shape: Shape) -> bool:
-    """Tell whether there are rows in spite of a code that says that there are none."""
+    """Return whether there are rows in spite of a code that says that there are none."""
     if shape.unwrap and not outer.value(shape.unwrap):
         return False
     inner = _parsed(_inner(outer, shape), shape) if shape.unwrap else outer

@@ -1,4 +1,4 @@
-"""What a JSON or XML file says beside its rows that makes it no whole list: a page of one, or an answer that failed.
+"""What a JSON or XML file states beside its rows that makes it no whole list: a page of one, or an answer that failed.
 
 Somebody saved one answer of an interface, and dropped it. A pull knows its pages by itself; see connectors.http.hints.
 """
@@ -7,12 +7,11 @@ import re
 from collections.abc import Sequence
 
 from chengxin.model.paging import CUT_SHORT, FAULTS, LAST, MESSAGES, MORE, NEXT, NOTHING, PART
+from chengxin.model.vocabularies import Documents, vocabulary
 
-_YES = frozenset({"true", "yes", "y", "是"})
-_NO = frozenset({"false", "no", "n", "否"})
+_WORDS = vocabulary(Documents)
 _PART = MORE | PART | FAULTS
-_ALL = LAST | {"complete", "iscomplete", "finished", "success"}
-_CODE = frozenset({"code", "status", "statuscode", "errcode", "errorcode", "retcode", "returncode", "resultcode"})
+_ALL = LAST | _WORDS.complete
 
 
 def unfinished(near: Sequence[tuple[str, str, str, bool]]) -> tuple[str, ...]:
@@ -20,10 +19,10 @@ def unfinished(near: Sequence[tuple[str, str, str, bool]]) -> tuple[str, ...]:
     found = []
     for plain, name, value, _ in near:
         text = value.lower()
-        is_failure = plain in _CODE and re.fullmatch("[45][0-9]{2}", text)
-        if is_failure or (plain in _PART and text in _YES) or (plain in _ALL and text in _NO):
+        is_failure = plain in _WORDS.codes and re.fullmatch("[45][0-9]{2}", text)
+        if is_failure or (plain in _PART and text in _WORDS.yes) or (plain in _ALL and text in _WORDS.no):
             found.append(f"{name}={text}")
-        elif plain in NEXT and text not in NOTHING | _NO:
+        elif plain in NEXT and text not in NOTHING | _WORDS.no:
             found.append(name)  # its value may hold a number that names somebody
         elif plain in MESSAGES and (said := CUT_SHORT.search(value)):
             found.append(f"{name}={said[0]}")

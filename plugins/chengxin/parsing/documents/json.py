@@ -14,7 +14,7 @@ from typing import Any
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
-from chengxin.parsing.documents.record_count import members, told
+from chengxin.parsing.documents.record_count import members, statements
 from chengxin.parsing.documents.record_rows import Gathering, Record, chunked
 from chengxin.parsing.encoding.decoder import stream
 from chengxin.parsing.encoding.detection import encoding_of
@@ -201,7 +201,7 @@ class _Window:
 
 
 def plan_json(path: Path, spec: FileSpec) -> list[Piece]:
-    """Return the one piece of a JSON file: elements can only be told apart from the front."""
+    """Return the one piece of a JSON file: elements can only be separated from the front."""
     encoding, bom = encoding_of(path, spec)
     return [Piece(str(path), 0, bom, path.stat().st_size, 1, encoding, ())]
 
@@ -233,7 +233,7 @@ def _elements(window: _Window, gathering: Gathering, spec: FileSpec, name: str) 
             gathering.damage(ordinal, "row.not_a_record", raw)
         yield None
     _leave(window, entered, spec, name, values)
-    gathering.told = told(values, ordinal)
+    gathering.statements = statements(values, ordinal)
 
 
 def _enter(window: _Window, path: str, name: str, values: list[tuple[str, str, bool]]) -> list[str]:

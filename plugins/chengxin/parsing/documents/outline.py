@@ -5,15 +5,15 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from chengxin.model.vocabularies import Documents, vocabulary
+
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]')
 _XML_TOKEN = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?\?>|<(/?)([^\s/>!?]+)([^<>]*?)(/?)>", re.S)
 _TOKENS = 20_000
 #: Names of the part of a message that speaks of it as a whole.
-HEADS = frozenset({"head", "header", "messageheader", "msghead", "报文头"})
+HEADS = vocabulary(Documents).heads
 #: Names of parts behind the rows, or beside them, that speak of them; unlike heads they may be rows of their own.
-FEET = frozenset(
-    {"foot", "footer", "trailer", "tail", "meta", "metadata", "summary", "msgtail", "报文尾", "文件尾", "汇总"}
-)
+FEET = vocabulary(Documents).feet
 
 
 def json_records_path(text: str) -> str:
@@ -48,9 +48,7 @@ def json_records_path(text: str) -> str:
 
 
 #: Names of what sums the records up; it may have their fields.
-SUMS = frozenset(
-    {"foot", "footer", "summary", "sum", "sums", "total", "totals", "totalrow", "合计", "总计", "小计", "汇总"}
-)
+SUMS = vocabulary(Documents).sums
 #: A day, a code, a document number: what a record has somewhere, and the labels of its fields do not.
 NUMBER = re.compile(r"\d{4}")
 
@@ -117,11 +115,11 @@ def _outline(text: str) -> XmlOutline:
 
 
 def _is_field(place: tuple[str, ...], counts: Counter[tuple[str, ...]]) -> bool:
-    """Tell `<COL name=...>` below one row from rows: it repeats within a parent that does not."""
+    """Distinguish `<COL name=...>` below one row from rows: it repeats within a parent that does not."""
     children = [p for p in counts if p[:-1] == place]
     return not children and len(place) > 2 and place[-1].lower() in {"col", "column", "field", "item_field"}
 
 
 def is_sum(part: str, name: str) -> bool:
-    """Tell a `total` within a part that sums up, which is one of amounts, from one that counts rows."""
-    return part.lower() in SUMS and name.lower() in {"total", "合计", "总计", "总数"}
+    """Distinguish a `total` within a part that sums up, which is one of amounts, from one that counts rows."""
+    return part.lower() in SUMS and name.lower() in vocabulary(Documents).sum_totals

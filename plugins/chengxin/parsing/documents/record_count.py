@@ -8,28 +8,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chengxin.model.paging import AROUND, FAULTS, PAGES, TOTAL, fold, is_paging, is_place, is_size
+from chengxin.model.vocabularies import Documents, Notes, one_of, vocabulary
 from chengxin.parsing.documents.completeness import unfinished
 from chengxin.parsing.documents.outline import FEET, HEADS, is_sum
-from chengxin.parsing.shapes import Told
+from chengxin.parsing.shapes import Statements
 
-_COUNT = re.compile(  # beside model.paging.TOTAL
-    r"(?:records?|rows?|data|items?|lines?|list)(?:count|total|number|cnt)|(?:record|data)s?num|cnt|num"
-    r"|(?:本次|本批|本文件|文件|报送|上报|上传|传输|发送|推送|数据|记录|明细|信息|总)*(?:总数|条数|笔数|行数|记录数|总记录数)"
-)
-_UNSURE = frozenset({"num", "cnt"})  # said of much else: only right beside the rows, where nothing is paged
-_NUMBER = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,10})(?:\.0)?\s*(?:条|笔|行)?")
-_UNIT_NAME = re.compile(r"[a-z]*(?:unit|dw)|[\u4e00-\u9fff]{0,6}单位")
-_UNITS = frozenset({"unit", "units", "amountunits", "单位"})  # an object of them, by field
-_CURRENCY_NAME = re.compile(r"currency(?:code|name|type)?|ccy|币种|币别|货币(?:代码|种类)?")
-_AMOUNT_NAME = re.compile(  # of all amounts together
-    r"(?:total|sum)(?:amounts?|money|amt|fees?)|(?:amounts?|money|amt|fees?)(?:total|sum)"
-    r"|(?:合计|总计?|汇总)(?:金额|款额|罚款|罚没款|欠税)(?:总额)?|(?:金额|款额|罚款|罚没款|欠税)(?:合计|总[计额和])"
-)
+_WORDS = vocabulary(Documents)
+_COUNT = re.compile(_WORDS.counts)
+_NUMBER = re.compile(rf"(\d{{1,3}}(?:,\d{{3}})+|\d{{1,10}})(?:\.0)?\s*(?:{one_of(vocabulary(Notes).rows)})?")
+_UNIT_NAME = re.compile(_WORDS.unit)
+_CURRENCY_NAME = re.compile(_WORDS.currency)
+_AMOUNT_NAME = re.compile(_WORDS.amount)
 _AMOUNT = re.compile(r"(?!0+(?:\.0+)?(?!\d))(?:\d{1,3}(?:,\d{3})+|\d{1,15})(?:\.\d+)?\s*(?:[万亿]?元)?")
-_LONGEST = 200  # characters; a text that is longer tells of more than a unit
+_LONGEST = 200  # characters; a longer text is about more than a unit
 
 
-def told(values: Iterable[tuple[str, str, bool]], read: int) -> Told:
+def statements(values: Iterable[tuple[str, str, bool]], read: int) -> Statements:
     """Read the values near the rows: name, text, and whether it stands right beside the rows. read: how many rows."""
     near = [(fold(name), name, text.strip(), beside) for name, text, beside in values]
     paged = any(is_paging(plain, text) for plain, _, text, _ in near)
@@ -45,7 +39,9 @@ def told(values: Iterable[tuple[str, str, bool]], read: int) -> Told:
         longer = ((name, most),)
     pages = () if totals else _pages(near)
     sums = () if paged else _sums(near)
-    return Told(stated=stated, longer=longer, units=_units(near), unfinished=(*unfinished(near), *pages), sums=sums)
+    return Statements(
+        stated=stated, longer=longer, units=_units(near), unfinished=(*unfinished(near), *pages), sums=sums
+    )
 
 
 _Near = Sequence[tuple[str, str, str, bool]]
@@ -58,7 +54,7 @@ def _totals(near: _Near, *, paged: bool) -> Iterator[tuple[str, int]]:
         number = _NUMBER.fullmatch(text)
         if number and not is_size(plain, text) and (plain in TOTAL or _COUNT.fullmatch(plain)):
             value = int(number[1].replace(",", ""))
-            if plain not in _UNSURE:
+            if plain not in _WORDS.unsure:
                 found.append((name, value))
             elif beside:
                 unsure.append((name, value))
@@ -66,13 +62,13 @@ def _totals(near: _Near, *, paged: bool) -> Iterator[tuple[str, int]]:
 
 
 def _sums(near: _Near) -> tuple[str, ...]:
-    """Return what all amounts come to, where one value says it. Zero is what a program leaves that adds nothing up."""
+    """Return what all amounts come to, where one value states it. Zero is no sum."""
     found = {text for plain, _, text, _ in near if _AMOUNT_NAME.fullmatch(plain) and _AMOUNT.fullmatch(text)}
     return tuple(text if text.endswith("元") else f"{text}元" for text in found) if len(found) == 1 else ()
 
 
 def _pages(near: _Near) -> tuple[str, ...]:
-    """Return what says that there are more pages than this one, where a value says which this is."""
+    """Return what states that there are more pages than this one, where a value numbers this one."""
     if not any(is_place(plain, text) for plain, _, text, _ in near):
         return ()
     return tuple(
@@ -81,7 +77,7 @@ def _pages(near: _Near) -> tuple[str, ...]:
 
 
 def _units(near: _Near) -> tuple[str, ...]:
-    """Return what may be said of the unit of amounts, as notes: 单位：万元, 币种：USD."""
+    """Return what is stated of the unit of amounts, as notes: 单位：万元, 币种：USD."""
     notes = []
     for plain, _, text, _ in near:
         if len(text) > _LONGEST:
@@ -96,7 +92,7 @@ def _units(near: _Near) -> tuple[str, ...]:
 
 
 def members(found: Mapping[str, Any], *, beside: bool) -> Iterator[tuple[str, str, bool]]:
-    """Yield the plain values of a JSON object, and those of a head, a foot or paging within it, as `told` takes."""
+    """Yield the plain values of a JSON object, and of a head, a foot or paging within it, as `statements` takes."""
     for name, value in found.items():
         if isinstance(value, str):
             yield name, value, beside
@@ -104,7 +100,7 @@ def members(found: Mapping[str, Any], *, beside: bool) -> Iterator[tuple[str, st
             yield name, str(value).lower(), beside
         elif fold(name) in FAULTS and value:  # what they say may name somebody
             yield name, "true", beside
-        elif isinstance(value, dict) and fold(name) in _UNITS:
+        elif isinstance(value, dict) and fold(name) in _WORDS.units:
             yield from ((f"{element}_unit", str(unit), False) for element, unit in value.items())
         elif isinstance(value, dict) and (
             name.lower() in HEADS | FEET or fold(name) in AROUND or "page" in name.lower()

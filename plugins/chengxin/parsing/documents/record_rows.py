@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from chengxin.parsing.encoding.decoder import is_damaged, original, visible
-from chengxin.parsing.shapes import CHUNK_BYTES, OVERSIZE, Damaged, Nested, RawChunk, Told, kept
+from chengxin.parsing.shapes import CHUNK_BYTES, OVERSIZE, Damaged, Nested, RawChunk, Statements, kept
 
 Record = dict[str, str | None]
 #: Rows of a chunk; narrower than for delimited text because each is a Python object for a moment.
@@ -18,7 +18,7 @@ class Gathering:
     """Collects records until a chunk is full. encoding: of the file, to give damaged records their bytes back."""
 
     encoding: str
-    told: Told = field(default_factory=Told)  # what the file says beside its rows; for the last chunk
+    statements: Statements = field(default_factory=Statements)  # beside the rows; handed out with the last chunk
     _names: dict[str, None] = field(default_factory=dict)
     _records: list[Record] = field(default_factory=list)
     _rows: list[int] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Gathering:
         self._damaged.extend(damaged)
 
     def full(self) -> bool:
-        """Tell whether the chunk should be handed out."""
+        """Return whether the chunk should be handed out."""
         return len(self._rows) >= _ROWS or self._size >= CHUNK_BYTES or len(self._damaged) >= _ROWS
 
     def take(self) -> RawChunk:
@@ -72,13 +72,13 @@ class Gathering:
         columns = {name: [record.get(name) for record in self._records] for name in self._names}
         table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
         damaged = tuple(sorted(self._damaged, key=lambda d: d.row))
-        chunk = RawChunk(table, pa.array(self._rows, pa.int64()), damaged, self._nested, told=self.told)
+        chunk = RawChunk(table, pa.array(self._rows, pa.int64()), damaged, self._nested, statements=self.statements)
         self._records, self._rows, self._damaged, self._nested, self._size = [], [], [], {}, 0
         return chunk
 
 
 def _is_undecodable(text: str) -> bool:
-    """Tell whether a text cannot be stored: bytes that are no text, U+FFFD, or a lone surrogate (by a JSON escape)."""
+    """Return whether a text cannot be stored: undecodable bytes, U+FFFD, or a lone surrogate (by a JSON escape)."""
     if text.isascii():
         return False
     try:

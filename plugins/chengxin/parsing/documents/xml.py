@@ -16,7 +16,7 @@ from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
 from chengxin.model.paging import AROUND, fold
 from chengxin.parsing.documents.outline import FEET, HEADS, is_sum, xml_outline
-from chengxin.parsing.documents.record_count import told
+from chengxin.parsing.documents.record_count import statements
 from chengxin.parsing.documents.record_rows import Gathering, Record, chunked
 from chengxin.parsing.documents.xml_record import local, record_of
 from chengxin.parsing.encoding.decoder import stream
@@ -154,7 +154,7 @@ class _Rows:
         return True
 
     def _holds_rows(self, element: "etree._Element") -> bool:
-        """Tell whether an element stands where rows do. Raises DeliveryMismatch where rows stand in two places."""
+        """Return whether an element stands where rows do. Raises DeliveryMismatch where rows stand in two places."""
         place = _place(element.getparent())
         parents = self._path[:-1]
         if not self._path:
@@ -232,7 +232,7 @@ class _Rows:
             self._values.append((place, text))
 
     def _finish(self, root: "etree._Element", first: str) -> None:
-        """Check and note what is left of the tree, and take what the file says of its rows."""
+        """Check and note what is left of the tree, and take what the file states of its rows."""
         if root.getroottree().docinfo.internalDTD is not None:
             raise self._has_dtd()
         if not self._ordinal:
@@ -250,7 +250,7 @@ class _Rows:
                 f"文件 {self._name} 的第一条记录之前有不属于任何元素的文字，可能是缺了标签的记录；请核对后重新报送"
             )
         self._note(root, ())
-        self._gathering.told = told(self._near(), self._ordinal)
+        self._gathering.statements = statements(self._near(), self._ordinal)
 
     def _look_elsewhere(self, first: str) -> None:
         """Raise DeliveryMismatch where no row was found, but another element repeats or has the name of a row."""

@@ -71,7 +71,7 @@ def _whole(raw: bytes, encoding: str) -> bytes | None:
 
 
 def is_utf8(raw: bytes) -> bool:
-    """Tell whether the bytes are strictly UTF-8 (Arrow's validator: a few GB/s and no string object)."""
+    """Return whether the bytes are strictly UTF-8 (Arrow's validator: a few GB/s and no string object)."""
     offsets = pa.py_buffer(np.array([0, len(raw)], np.int32))
     try:
         pa.StringArray.from_buffers(1, offsets, pa.py_buffer(raw)).validate(full=True)
@@ -115,7 +115,7 @@ def _line_by_line(raw: bytes, encoding: str) -> Text:
 
 
 def _has_utf8_line(raw: bytes) -> bool:
-    """Tell whether a line of a GB or Big5 chunk that decodes well is UTF-8 nevertheless.
+    """Return whether a line of a GB or Big5 chunk that decodes well is UTF-8 nevertheless.
 
     Half of the trailing bytes of Chinese in UTF-8 lie in 80..A0, where GB has only rare characters: lines with
     such bytes are looked at, the others are not.
@@ -212,7 +212,7 @@ def original(text: str, encoding: str = "utf-8") -> bytes:
 
 
 def is_damaged(text: str) -> bool:
-    """Tell whether the text holds bytes that could not be decoded, or U+FFFD."""
+    """Return whether the text holds bytes that could not be decoded, or U+FFFD."""
     return "\ufffd" in text or bool(_ESCAPED.search(text))
 
 

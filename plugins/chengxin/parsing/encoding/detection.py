@@ -84,7 +84,7 @@ def _units(sample: bytes, spec: FileSpec) -> list[bytes]:
 
 
 def _is_common(wrong: list[bytes], units: list[bytes]) -> bool:
-    """Tell a file in another encoding from a good one with a few bad lines: the header, or a tenth of the lines."""
+    """Distinguish a file in another encoding from one with a few bad lines: the header, or a tenth of the lines."""
     return units[0] in wrong or (10 * len(wrong) >= len(units) and sum(map(_non_ascii, wrong)) >= _EVIDENCE)
 
 
@@ -113,7 +113,7 @@ def _decodes(line: bytes, encoding: str) -> bool:
 
 
 def utf16_order(sample: bytes) -> str | None:
-    """Tell UTF-16 without a BOM: zero bytes on one side of the pairs only, and line feeds that are whole pairs."""
+    """Recognise UTF-16 without a BOM: zero bytes on one side of the pairs only, and line feeds that are whole pairs."""
     head = sample[: 64 << 10]
     zeros = {"utf-16-be": head[0::2].count(0), "utf-16-le": head[1::2].count(0)}
     order = max(zeros, key=lambda side: zeros[side])

@@ -1,4 +1,4 @@
-"""Where the fields of fixed-width lines seem to lie, for drafting a contract. Only the interface's description says it.
+"""Where the fields of fixed-width lines seem to lie, for drafting a contract. Only the interface's description is sure.
 
 A place is sure where a field's values all begin behind blanks, where a column name stands above them, or where numbers
 that can be checked lie (identifiers with check characters, days). Everything else is a guess and is called so.
@@ -71,7 +71,7 @@ def places_of(lines: Sequence[bytes], encoding: str, header: bytes | None = None
 
 
 def _between_characters(lines: Sequence[bytes], encoding: str) -> npt.NDArray[np.bool_]:
-    """Tell at which bytes a character begins in every line."""
+    """Return at which bytes a character begins in every line."""
     whole = np.ones(len(lines[0]) + 1, bool)
     for line in lines:
         begins = np.zeros(len(whole), bool)

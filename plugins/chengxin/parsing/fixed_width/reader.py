@@ -1,7 +1,7 @@
 """Fixed-width lines: fields are byte ranges of the declared encoding (a Chinese character in GBK fills two)."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import ContractError
-from chengxin.parsing.buffers import as_mask
 from chengxin.parsing.encoding.decoder import to_utf8
 from chengxin.parsing.half_width import narrowed
 from chengxin.parsing.layout import Ints, Lines
@@ -23,7 +22,7 @@ from chengxin.parsing.shapes import (
     Damaged,
     Piece,
     RawChunk,
-    Told,
+    Statements,
     kept,
     miscounted,
     row_numbers,
@@ -35,7 +34,25 @@ from chengxin.parsing.trailers import is_counting, noted
 #: After a value of a field with unwritten decimals whose digits are not written as agreed.
 UNCLEAR = "（小数位不明）"
 _ODD = 100  # lines of another length in a chunk that are looked at for totals and notes
-_LONG = 12  # bytes; texts of one length in a shorter field are words of a list, or names of people
+_NO_LINES: Ints = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """Some lines of a file in its own encoding. first: the number of the first line; 1-based."""
+
+    data: bytes
+    lines: Lines
+    first: int
+    encoding: str
+
+    def raw(self, n: int) -> bytes:
+        """Return the bytes of a line; 0-based."""
+        return self.data[self.lines.starts[n] : self.lines.ends[n]]
+
+    def shown(self, n: int) -> str:
+        """Return a line as a damaged row keeps it."""
+        return _shown(self.raw(n), self.encoding)
 
 
 def read_fixed(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
@@ -49,80 +66,80 @@ def read_fixed(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
         raise ContractError("定长格式（fixed）不支持 utf-16 编码")
     length = max(field.start + field.length - 1 for field in spec.fields)
     size = max(min(CHUNK_BYTES, (length + 1) * CHUNK_ROWS), 1 << 10)
+    nothing = _Text(b"", Lines.of(b""), piece.line, piece.encoding)
     with mapped(piece.path) as data:
         for span in spans(data, piece.start, piece.end, size):
             first = piece.line + span.lines
             if span.end - span.start > max(size, GIANT) + GIANT:
                 raw = _shown(data[span.start : span.start + (64 << 10)], piece.encoding)
-                yield _columns(b"", np.zeros(0, np.int64), [Damaged(first, "row.oversize", raw)], first, piece, spec)
+                yield _columns(nothing, _NO_LINES, [Damaged(first, "row.oversize", raw)], spec)
                 continue
             raw_lines = data[span.start : span.end]
             release(data, span.start, span.end)
-            yield _chunk(raw_lines, first, length, piece, spec)
+            yield _chunk(raw_lines, first, length, piece.encoding, spec)
         if piece.start >= piece.end:
-            yield _columns(b"", np.zeros(0, np.int64), [], piece.line, piece, spec)
+            yield _columns(nothing, _NO_LINES, [], spec)
 
 
 def _shown(raw: bytes, encoding: str) -> str:
     return kept(raw.decode(encoding, "backslashreplace"))
 
 
-def _chunk(data: bytes, first: int, length: int, piece: Piece, spec: FileSpec) -> RawChunk:
+def _chunk(data: bytes, first: int, length: int, encoding: str, spec: FileSpec) -> RawChunk:
     unended = not data.endswith((b"\n", b"\r", b"\x1a"))
-    data, lines = _untrimmed(data, length)
+    text = _Text(*_untrimmed(data, length), first, encoding)
+    lines = text.lines
     sizes = lines.ends - lines.starts
-    if first == 1 and _is_header(data, lines, piece, spec):
+    if first == 1 and _is_header(text, spec):
         sizes[0] = 0  # no record: as a blank line
-    damaged, told = _around(data, lines, sizes, first, piece)
+    damaged, found = _around(text, sizes)
     fits = sizes == length
     # blanks behind most lines are the sender's way; behind a few, something within moved the rest
     blanks_behind = 2 * int(np.count_nonzero(sizes > length)) >= int(np.count_nonzero(sizes))
     for n in np.flatnonzero((sizes > 0) & ~fits).tolist():
-        raw = data[lines.starts[n] : lines.ends[n]]
+        raw = text.raw(n)
         if blanks_behind and len(raw) > length and not raw[length:].strip(b" \t\x1a"):
             fits[n] = True
         elif raw.strip(b" \t\x1a\x00"):
             rule = "row.oversize" if len(raw) > OVERSIZE else "row.width"
             note = miscounted(length, len(raw), "个字节") if rule == "row.width" else ""
-            shown = _shown(raw, piece.encoding)
+            shown = text.shown(n)
             if unended and n == len(lines) - 1 and len(raw) < length and not is_remark(shown):
                 rule, note = CUT_OFF, ""
             damaged.append(Damaged(first + n, rule, shown, note=note))
     index = np.flatnonzero(fits)
     if len(index):  # lines of blanks are blank lines
-        index = index[(_cells(np.frombuffer(data, np.uint8), lines.starts[index], length) > 32).any(axis=1)]
-    chunk = _columns(data, index, damaged, first, piece, spec, lines)
+        index = index[(_cells(np.frombuffer(text.data, np.uint8), lines.starts[index], length) > 32).any(axis=1)]
+    chunk = _columns(text, index, damaged, spec)
     last = chunk.rows[-1].as_py() if len(chunk.rows) else 0
-    return replace(chunk, unended=unended and last == first + len(lines) - 1, told=told)
+    return replace(chunk, unended=unended and last == first + len(lines) - 1, statements=found)
 
 
-def _around(data: bytes, lines: Lines, sizes: Ints, first: int, piece: Piece) -> tuple[list[Damaged], Told]:
+def _around(text: _Text, sizes: Ints) -> tuple[list[Damaged], Statements]:
     """Take out lines before and behind the rows that count them, and notes; their size becomes 0.
 
     Return them as damaged rows, and what they tell.
     """
     damaged: list[Damaged] = []
-    told = Told()
+    found = Statements()
     filled = np.flatnonzero(sizes)
     odd = filled[sizes[filled] != np.median(sizes[filled])] if len(filled) else filled
     for n in sorted({*filled[:1].tolist(), *filled[-1:].tolist(), *odd[:_ODD].tolist()}):
-        raw = data[lines.starts[n] : lines.ends[n]]
-        if len(raw) > OVERSIZE:
+        if len(text.raw(n)) > OVERSIZE:
             continue
-        shown = _shown(raw, piece.encoding).strip()
+        shown = text.shown(n).strip()
         if is_counting(shown, padded=True) or is_note([shown]):
-            damaged.append(Damaged(first + n, "row.not_a_record", shown))
-            told += noted([shown], padded=True)
+            damaged.append(Damaged(text.first + n, "row.not_a_record", shown))
+            found += noted([shown], padded=True)
             sizes[n] = 0
-    return damaged, told
+    return damaged, found
 
 
-def _is_header(data: bytes, lines: Lines, piece: Piece, spec: FileSpec) -> bool:
-    """Tell whether the first line holds the names of the fields and nothing else, wherever in it they stand."""
-    if not len(lines):
+def _is_header(text: _Text, spec: FileSpec) -> bool:
+    """Return whether the first line holds the names of the fields and nothing else, wherever in it they stand."""
+    if not len(text.lines):
         return False
-    shown = _shown(data[lines.starts[0] : lines.ends[0]], piece.encoding)
-    return "".join(shown.split()) == "".join("".join(field.source for field in spec.fields).split())
+    return "".join(text.shown(0).split()) == "".join("".join(field.source for field in spec.fields).split())
 
 
 def _untrimmed(data: bytes, length: int) -> tuple[bytes, Lines]:
@@ -142,38 +159,27 @@ def _untrimmed(data: bytes, length: int) -> tuple[bytes, Lines]:
     return data, Lines.of(data)
 
 
-def _columns(
-    data: bytes,
-    index: Ints,
-    damaged: list[Damaged],
-    first: int,
-    piece: Piece,
-    spec: FileSpec,
-    lines: Lines | None = None,
-) -> RawChunk:
+def _columns(text: _Text, index: Ints, damaged: list[Damaged], spec: FileSpec) -> RawChunk:
     """Cut the lines `index` into fields; a line with a field that cannot be decoded is set aside whole."""
-    starts = lines.starts[index] if lines is not None else index
-    buffer = np.frombuffer(data, np.uint8)
+    starts = text.lines.starts[index]
+    buffer = np.frombuffer(text.data, np.uint8)
     bad: set[int] = set()
     columns: dict[str, pa.Array] = {}
-    ends: dict[str, npt.NDArray[np.bool_]] = {}
     for field in spec.fields:
-        column, faulty, touched = _field(buffer, starts + field.start - 1, field.length, piece.encoding)
+        column, faulty = _field(buffer, starts + field.start - 1, field.length, text.encoding)
         columns[field.source] = pointed(column, field.decimals) if field.decimals else column
-        ends[field.source] = _filled(column, touched, field.length)
         bad |= faulty
     table = pa.table(columns)
-    rows = index + first
+    rows = index + text.first
     keep = np.ones(len(rows), bool)
-    if bad and lines is not None:
+    if bad:
         for n in sorted(bad):
-            raw = data[lines.starts[index[n]] : lines.ends[index[n]]]
-            damaged.append(Damaged(int(rows[n]), "row.undecodable", _shown(raw, piece.encoding), raw))
+            at = int(index[n])
+            damaged.append(Damaged(int(rows[n]), "row.undecodable", text.shown(at), text.raw(at)))
         keep[list(bad)] = False
         table, rows = table.filter(pa.array(keep)).combine_chunks(), rows[keep]
-    filled = {name: np.flatnonzero(found[keep]).tolist() for name, found in ends.items() if found.any()}
     found_damage = tuple(sorted(damaged, key=lambda item: item.row))
-    return RawChunk(table, row_numbers(rows), found_damage, filled=filled)
+    return RawChunk(table, row_numbers(rows), found_damage)
 
 
 def _cells(buffer: npt.NDArray[np.uint8], starts: Ints, length: int) -> npt.NDArray[np.uint8]:
@@ -187,12 +193,10 @@ def _cells(buffer: npt.NDArray[np.uint8], starts: Ints, length: int) -> npt.NDAr
     return np.asarray(buffer[starts[:, None] + np.arange(length)])
 
 
-def _field(
-    buffer: npt.NDArray[np.uint8], starts: Ints, length: int, encoding: str
-) -> tuple[pa.Array, set[int], npt.NDArray[np.bool_]]:
-    """Return one field of all lines as text, the lines where it is no text, and those where it has no blank behind."""
+def _field(buffer: npt.NDArray[np.uint8], starts: Ints, length: int, encoding: str) -> tuple[pa.Array, set[int]]:
+    """Return one field of all lines as text, and the lines where it is no text."""
     if not len(starts):
-        return pa.array([], pa.string()), set(), np.zeros(0, bool)
+        return pa.array([], pa.string()), set()
     cells = np.empty((len(starts), length + 1), np.uint8)
     cells[:, :length] = _cells(buffer, starts, length)
     cells[:, length] = 10
@@ -202,25 +206,7 @@ def _field(
     joined = text.data.replace(b"\n", b"")
     offsets = np.concatenate([[0], ends - np.arange(len(ends))]).astype(np.int32)
     values = pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(joined))
-    return pc.utf8_trim(values, " \t\x00"), {line for line, _, _ in text.bad}, cells[:, length - 1] > 32
-
-
-def _filled(column: pa.Array, touched: npt.NDArray[np.bool_], length: int) -> npt.NDArray[np.bool_]:
-    """Mark texts that go to the end of their field, where a longer one would have been cut.
-
-    Codes and numbers do so as a rule, and words of one length; many different long texts do not.
-    """
-    found = np.zeros(len(column), bool)
-    rows = np.flatnonzero(touched)
-    if not len(rows):
-        return found
-    texts = column.take(pa.array(rows))
-    found[rows] = as_mask(pc.match_substring_regex(texts, r"[^\x00-\x7f\x{3000}]$"))
-    many = int(np.count_nonzero(found))
-    if many and 2 * many > pc.sum(pc.not_equal(column, "")).as_py():
-        distinct = pc.count_distinct(column.filter(pa.array(found))).as_py()
-        found &= length >= _LONG and 2 * distinct > many
-    return found
+    return pc.utf8_trim(values, " \t\x00"), {line for line, _, _ in text.bad}
 
 
 def pointed(column: pa.Array, decimals: int) -> pa.Array:

@@ -13,7 +13,7 @@ from chengxin.parsing.layout import Ints, Layout, Lines
 from chengxin.parsing.notes import inner_headers, is_note, is_remark, not_records
 from chengxin.parsing.shapes import OVERSIZE, Damaged, RawChunk, kept, miscounted, row_numbers
 from chengxin.parsing.text.quotes import misquoted, wrapped
-from chengxin.parsing.text.salvage import Records, find_records
+from chengxin.parsing.text.salvage import Block, Records, find_records
 from chengxin.parsing.trailers import is_counting
 
 _BLANKS = " \t\u3000\xa0\ufeff\x1a"
@@ -36,54 +36,73 @@ def read_text(
     Each record that Arrow hands over is tied to a line by counting: Arrow never makes more records than there are
     filled lines, so equal numbers prove one record a line. Anything else goes through salvage.
     """
+    frame = _Frame(text, first, layout, names, blank, has_header)
     data = layout.prepared(text.data)
-    width = len(names) + len(blank)
-    found = _line_by_line(data, layout, width)
+    found = _line_by_line(data, layout, frame.width)
     if found and not (found.wrong or found.has_gaps or text.bad):
         each = np.arange(len(found.table), dtype=np.int64)
-        return _finished(found.table, Records(each, each), names, [], text, first, has_header, layout, blank)
+        return _finished(frame, found.table, Records(each, each), [])
     lines = Lines.of(data)
     if found:
         filled = np.flatnonzero(lines.ends > lines.starts)
         records, table, wrong = Records(filled, filled), found.table, found.wrong
     else:
-        records, table, wrong = _salvaged(data, lines, frozenset(line for line, _, _ in text.bad), layout, width)
+        breaks = frozenset(line for line, _, _ in text.bad)
+        records, table, wrong = _salvaged(Block(data, lines, layout, frame.width, breaks))
     source = lines if data is text.data else Lines.of(text.data)
     lost = np.array(list(wrong), np.int64)
     damaged = text.damage(first)
-    damaged += [Damaged(first + n, "row.quote_unclosed", _line(text, source, n, n)) for n in records.unclosed]
+    damaged += [Damaged(first + n, "row.quote_unclosed", frame.raw(source, n, n)) for n in records.unclosed]
     damaged += [
-        _misfit(first + a, source, (a, b), text, layout, width, fields)
+        _misfit(frame, source, (a, b), fields)
         for a, b, fields in zip(records.first[lost].tolist(), records.last[lost].tolist(), wrong.values(), strict=True)
     ]
     whole = Records(np.delete(records.first, lost), np.delete(records.last, lost))
-    return _finished(table, whole, names, damaged, text, first, has_header, layout, blank)
+    return _finished(frame, table, whole, damaged)
 
 
-def _salvaged(
-    data: bytes, lines: Lines, breaks: frozenset[int], layout: Layout, width: int
-) -> tuple[Records, pa.Table, dict[int, int]]:
+@dataclass(frozen=True)
+class _Frame:
+    """A decoded text and what its columns are. first: the number of its first line; blank: columns to leave out."""
+
+    text: Text
+    first: int
+    layout: Layout
+    names: tuple[str, ...]
+    blank: tuple[int, ...]
+    has_header: bool
+
+    @property
+    def width(self) -> int:
+        """Return how many fields a record has."""
+        return len(self.names) + len(self.blank)
+
+    def raw(self, lines: Lines, first: int, last: int) -> str:
+        """Return the text of some lines as a damaged row keeps it."""
+        return kept(self.text.data[lines.starts[first] : lines.ends[last]].decode("utf-8", "backslashreplace"))
+
+
+def _salvaged(block: Block) -> tuple[Records, pa.Table, dict[int, int]]:
     """Split where lines and records differ; a record over several lines that does not fit is taken line by line."""
-    records = find_records(data, lines, breaks, layout, width)
-    table, wrong = _split_records(data, lines, records, layout, width)
-    if not layout.trusted and (records.last[list(wrong)] > records.first[list(wrong)]).any():
-        records = find_records(data, lines, breaks, layout, width, trusting=False)
-        table, wrong = _split_records(data, lines, records, layout, width)
+    records = find_records(block)
+    table, wrong = _split_records(block, records)
+    if not block.layout.trusted and (records.last[list(wrong)] > records.first[list(wrong)]).any():
+        records = find_records(block, trusting=False)
+        table, wrong = _split_records(block, records)
     return records, table, wrong
 
 
-def _misfit(
-    row: int, lines: Lines, of: tuple[int, int], text: Text, layout: Layout, width: int, fields: int
-) -> Damaged:
-    size = int(lines.ends[of[1]] - lines.starts[of[0]])
-    raw = _line(text, lines, *of)
+def _misfit(frame: _Frame, lines: Lines, of: tuple[int, int], fields: int) -> Damaged:
+    size, row = int(lines.ends[of[1]] - lines.starts[of[0]]), frame.first + of[0]
+    raw = frame.raw(lines, *of)
     if size > OVERSIZE:
         return Damaged(row, "row.oversize", raw)
     if size <= _NOTE:  # 共 120 条 without its separators
-        cells = layout.fields(layout.prepared(raw.encode()))
+        cells = frame.layout.fields(frame.layout.prepared(raw.encode()))
         if is_note(cells) or is_counting("|".join(cells)):
             return Damaged(row, "row.not_a_record", raw)
-    return Damaged(row, "row.width", raw, note=miscounted(width, fields), fragment=fields == 1 and not is_remark(raw))
+    note = miscounted(frame.width, fields)
+    return Damaged(row, "row.width", raw, note=note, fragment=fields == 1 and not is_remark(raw))
 
 
 @dataclass(frozen=True)
@@ -146,7 +165,7 @@ def _filled_lines(data: bytes) -> int | None:
 
 
 def _is_open_at_end(data: bytes, layout: Layout) -> bool:
-    """Tell whether the last line leaves a quote open; Arrow takes that for the end of the value."""
+    """Return whether the last line leaves a quote open; Arrow takes that for the end of the value."""
     end = len(data)
     while end and data[end - 1] in b"\r\n":
         end -= 1
@@ -183,16 +202,14 @@ def _split(data: bytes, layout: Layout, width: int) -> tuple[pa.Table, dict[int,
     return table, wrong
 
 
-def _split_records(
-    data: bytes, lines: Lines, records: Records, layout: Layout, width: int
-) -> tuple[pa.Table, dict[int, int]]:
+def _split_records(block: Block, records: Records) -> tuple[pa.Table, dict[int, int]]:
     """Split known records; where Arrow counts otherwise, halve until the one that confuses it stands alone."""
     tables: list[pa.Table] = []
     wrong: dict[int, int] = {}
     todo = [(0, len(records.first))]
     while todo:
         low, high = todo.pop()
-        table, lost = _split(_text_of(data, lines, records, low, high), layout, width)
+        table, lost = _split(_text_of(block, records, low, high), block.layout, block.width)
         if len(table) + len(lost) == high - low:
             tables.append(table)
             wrong |= {low + n: fields for n, fields in lost.items()}
@@ -201,45 +218,31 @@ def _split_records(
         else:
             middle = (low + high) // 2
             todo += [(middle, high), (low, middle)]
-    return pa.concat_tables(tables).combine_chunks() if tables else _split(b"", layout, width)[0], dict(
-        sorted(wrong.items())
-    )
+    whole = pa.concat_tables(tables).combine_chunks() if tables else _split(b"", block.layout, block.width)[0]
+    return whole, dict(sorted(wrong.items()))
 
 
-def _text_of(data: bytes, lines: Lines, records: Records, low: int, high: int) -> bytes:
+def _text_of(block: Block, records: Records, low: int, high: int) -> bytes:
     """Return the bytes of records low..high without the lines between them that belong to none."""
     first, last = records.first[low:high], records.last[low:high]
     if not len(first):
         return b""
     gaps = np.flatnonzero(first[1:] != last[:-1] + 1)
-    begin = lines.starts[first[np.concatenate([[0], gaps + 1])]].tolist()
-    end = lines.nexts[last[np.concatenate([gaps, [len(last) - 1]])]].tolist()
-    return b"".join(data[a:b] for a, b in zip(begin, end, strict=True))
+    begin = block.lines.starts[first[np.concatenate([[0], gaps + 1])]].tolist()
+    end = block.lines.nexts[last[np.concatenate([gaps, [len(last) - 1]])]].tolist()
+    return b"".join(block.data[a:b] for a, b in zip(begin, end, strict=True))
 
 
-def _line(text: Text, lines: Lines, first: int, last: int) -> str:
-    return kept(text.data[lines.starts[first] : lines.ends[last]].decode("utf-8", "backslashreplace"))
-
-
-def _finished(
-    table: pa.Table,
-    records: Records,
-    names: tuple[str, ...],
-    damaged: list[Damaged],
-    text: Text,
-    first: int,
-    has_header: bool,
-    layout: Layout,
-    blank: tuple[int, ...],
-) -> RawChunk:
+def _finished(frame: _Frame, table: pa.Table, records: Records, damaged: list[Damaged]) -> RawChunk:
     """Take out rows that are no records or whose fields cannot be trusted, and name the columns."""
+    text, first, layout, names, blank = frame.text, frame.first, frame.layout, frame.names, frame.blank
     rows = records.first + first
     stray = _filled(table, blank)
     if blank:
         table = table.select([n for n in range(table.num_columns) if n not in blank])
     table = layout.restored(table)
     out = not_records(table)
-    if has_header:
+    if frame.has_header:
         out |= inner_headers(table, names, rows)
     large, size = np.zeros(len(table), bool), np.zeros(len(table), np.int64)
     for column in table.columns:
@@ -262,7 +265,7 @@ def _finished(
         ):
             at = np.flatnonzero(mask & ~gone)
             damaged += [
-                Damaged(first + a, rule, _line(text, lines, a, b))
+                Damaged(first + a, rule, frame.raw(lines, a, b))
                 for a, b in zip(records.first[at].tolist(), records.last[at].tolist(), strict=True)
             ]
             gone |= mask

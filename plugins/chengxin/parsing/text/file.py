@@ -59,7 +59,7 @@ def plan_lines(path: Path, spec: FileSpec, layout: Layout | None, piece_bytes: i
         return [Piece(str(path), 0, bom, size, line, encoding, names, blank)]
     cuts = []
     with mapped(path) as data:
-        for cut in spans(data, start, size, piece_bytes, layout, len(names) + len(blank)):
+        for cut in spans(data, start, size, piece_bytes, layout=layout, width=len(names) + len(blank)):
             cuts.append(cut)
             release(data, cut.start, cut.end)
     pieces = [Piece(str(path), n, c.start, c.end, line + c.lines, encoding, names, blank) for n, c in enumerate(cuts)]
@@ -161,7 +161,7 @@ def _other_delimiter(data: bytes, lines: Lines, at: int, layout: Layout) -> str 
 
 
 def _all_end_delimited(data: bytes, lines: Lines, below: int, layout: Layout, width: int, *, is_cut: bool) -> bool:
-    """Tell whether each row of the head has one empty field behind the columns of the header: `a,b` over `1,2,`."""
+    """Return whether each row of the head has one empty field behind the columns of the header: `a,b` over `1,2,`."""
     ends = lines.ends[below:-1] if is_cut else lines.ends[below:]
     found = False
     for start, end in zip(lines.starts[below:].tolist(), ends.tolist(), strict=False):
@@ -221,7 +221,7 @@ def texts(piece: Piece, layout: Layout | None) -> Iterator[tuple[Text, int, list
         return
     with mapped(piece.path) as data:
         size = _chunk_size(data[piece.start : min(piece.start + (64 << 10), piece.end)])
-        for span in spans(data, piece.start, piece.end, size, layout, piece.width):
+        for span in spans(data, piece.start, piece.end, size, layout=layout, width=piece.width):
             first = piece.line + span.lines
             if span.end - span.start > max(size, GIANT) + GIANT:
                 head = data[span.start : span.start + (64 << 10)].decode(piece.encoding, "backslashreplace")
@@ -252,7 +252,7 @@ def _utf16_texts(piece: Piece, layout: Layout | None) -> Iterator[tuple[Text, in
             carry = carry[found.nexts[min(skip, len(found)) - 1] :] if len(found) else carry
             line, skip = piece.line, 0
         size = min(_chunk_size(carry[: 64 << 10]), CHUNK_BYTES // 2)
-        cuts = list(spans(carry, 0, len(carry), size, layout, piece.width))
+        cuts = list(spans(carry, 0, len(carry), size, layout=layout, width=piece.width))
         held = cuts.pop() if block is not None else None
         for cut in cuts:
             _refuse_slipped(carry, cut, line, Path(piece.path))

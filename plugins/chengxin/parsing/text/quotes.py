@@ -1,4 +1,4 @@
-"""Quotes that do not stand as the contract says: what they enclose would be cut or kept wrongly, and unsaid."""
+"""Quotes that do not stand as the contract declares: what they enclose would be cut or kept wrongly, unnoticed."""
 
 import re
 
@@ -16,7 +16,7 @@ _BLANK_FIRST = re.compile(r"""[ \t\u3000]+['"`]""")
 
 
 def stray_quote(names: list[str]) -> str | None:
-    """Return the quote that most column names still wear after they were read as the contract says, or None."""
+    """Return the quote that most column names still wear after they were read as the contract declares, or None."""
     worn = [found[1] for name in names if (found := _WRAPPED.fullmatch(name))]
     return max(worn, key=worn.count) if worn and 2 * len(worn) >= len(names) else None
 
@@ -65,7 +65,7 @@ def _read_quotes(data: bytes, quotes: Ints, layout: Layout) -> tuple[Ints, bool]
 
 
 def _ends_in_stray(line: bytes, layout: Layout) -> bool:
-    """Tell whether a field of a line that reads well ends in a quote that none opened; 15" is a measure."""
+    """Return whether a field of a line that reads well ends in a quote that none opened; 15" is a measure."""
     if not layout.fair_line.fullmatch(line):
         return False
     quote, mark = re.escape(layout.quote), re.escape(layout.delimiter)

@@ -23,27 +23,48 @@ class Records:
     unclosed: tuple[int, ...] = ()
 
 
-def find_records(
-    data: bytes, lines: Lines, breaks: frozenset[int], layout: Layout, width: int, *, trusting: bool = True
-) -> Records:
-    """Return the records of the buffer.
+@dataclass(frozen=True)
+class Block:
+    """A buffer of delimited text and how it is split. width: fields of a record.
 
-    breaks: lines that no record may span (they were undecodable and are empty). trusting: a buffer whose quotes all
-    stand right is taken as it is; otherwise each record over several lines must also have the right width.
+    breaks: lines that no record may span (they were undecodable and are empty).
     """
+
+    data: bytes
+    lines: Lines
+    layout: Layout
+    width: int
+    breaks: frozenset[int] = frozenset()
+
+    def slice(self, first: int, last: int) -> bytes:
+        """Return the bytes of some lines."""
+        return self.data[self.lines.starts[first] : self.lines.ends[last]]
+
+    def is_full(self, line: int) -> bool:
+        """Return whether a line has as many delimiters as a record."""
+        lines = self.lines
+        return self.data.count(self.layout.delimiter, lines.starts[line], lines.ends[line]) == self.width - 1
+
+
+def find_records(block: Block, *, trusting: bool = True) -> Records:
+    """Return the records of a block.
+
+    trusting: a buffer whose quotes all stand right is taken as it is; otherwise each record over several lines must
+    also have the right width.
+    """
+    data, lines, layout = block.data, block.lines, block.layout
     filled = lines.ends > lines.starts
     if not layout.quote or layout.quote not in data:
         index = np.flatnonzero(filled)
         return Records(index, index)
     quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == layout.quote[0])
-    found = _well_formed(data, lines, quotes, breaks, layout, width) if trusting else None
-    return found or _line_by_line(data, lines, quotes, breaks, layout, width)
+    found = _well_formed(block, quotes) if trusting else None
+    return found or _line_by_line(block, quotes)
 
 
-def _well_formed(
-    data: bytes, lines: Lines, quotes: Ints, breaks: frozenset[int], layout: Layout, width: int
-) -> Records | None:
+def _well_formed(block: Block, quotes: Ints) -> Records | None:
     """Return the records if every quote in the buffer stands where RFC 4180 wants it and no record is suspect."""
+    data, lines, layout, width = block.data, block.lines, block.layout, block.width
     buffer = np.frombuffer(data, np.uint8)
     allowed = np.zeros(256, bool)
     allowed[[10, 13, layout.quote[0], layout.delimiter[0]]] = True
@@ -59,7 +80,7 @@ def _well_formed(
     last = np.flatnonzero(~inside)
     multi = last > first
     sizes = lines.ends[last] - lines.starts[first]
-    if breaks and follows[list(breaks)].any():
+    if block.breaks and follows[list(block.breaks)].any():
         return None
     filled = multi | (lines.ends[first] > lines.starts[first])
     if layout.trusted:
@@ -79,29 +100,27 @@ def _well_formed(
     return Records(first[filled], last[filled])
 
 
-def _line_by_line(
-    data: bytes, lines: Lines, quotes: Ints, breaks: frozenset[int], layout: Layout, width: int
-) -> Records:
+def _line_by_line(block: Block, quotes: Ints) -> Records:
     """Decide line by line; only lines with a quote in them are looked at."""
+    lines, layout = block.lines, block.layout
     quoted = np.unique(np.searchsorted(lines.nexts, quotes, "right"))
-    starts, ends = lines.starts.tolist(), lines.ends.tolist()
     unclosed: list[int] = []
     joined: list[tuple[int, int]] = []
     free = 0
     strict = layout.strict_line.fullmatch
     for place, line in enumerate(quoted.tolist()):
-        if line < free or strict(data, starts[line], ends[line]):
+        if line < free or strict(block.data, int(lines.starts[line]), int(lines.ends[line])):
             continue
-        if not layout.walk(data[starts[line] : ends[line]]).is_open:
+        if not layout.walk(block.slice(line, line)).is_open:
             continue
         candidates = quoted[place + 1 : place + 1 + JOIN_LINES].tolist()
-        last = _closing_line(data, starts, ends, line, candidates, breaks, layout, width)
-        if last is None or _is_suspect(data, starts, ends, line, last, layout, width):
-            if last is not None and width < _TELLING_WIDTH:  # lines between may be text or records
+        last = _closing_line(block, line, candidates)
+        if last is None or _is_suspect(block, line, last):
+            if last is not None and block.width < _TELLING_WIDTH:  # lines between may be text or records
                 unclosed += range(line, last + 1)
                 free = last + 1
             else:
-                unclosed += (line, _other_half(data, starts, ends, line, candidates, layout))
+                unclosed += (line, _other_half(block, line, candidates))
         else:
             joined.append((line, last))
             free = last + 1
@@ -116,39 +135,28 @@ def _line_by_line(
     return Records(first[order], final[order], tuple(sorted(set(unclosed))))
 
 
-def _closing_line(
-    data: bytes,
-    starts: list[int],
-    ends: list[int],
-    line: int,
-    candidates: list[int],
-    breaks: frozenset[int],
-    layout: Layout,
-    width: int,
-) -> int | None:
+def _closing_line(block: Block, line: int, candidates: list[int]) -> int | None:
     """Return the line that closes the record opened at `line`, or None: too far, misused quotes, or another width."""
     for last in candidates:
-        record = data[starts[line] : ends[last]]
+        record = block.slice(line, last)
         if last - line >= JOIN_LINES or len(record) > JOIN_BYTES:
             return None
-        if breaks and not breaks.isdisjoint(range(line, last + 1)):
+        if block.breaks and not block.breaks.isdisjoint(range(line, last + 1)):
             return None
-        walk = layout.walk(record)
+        walk = block.layout.walk(record)
         if walk.is_open and walk.is_strict:
             continue
-        if not walk.is_strict or walk.width != width or walk.end != len(record):
+        if not walk.is_strict or walk.width != block.width or walk.end != len(record):
             return None
         return last
     return None
 
 
-def _is_suspect(
-    data: bytes, starts: list[int], ends: list[int], line: int, last: int, layout: Layout, width: int
-) -> bool:
-    """Tell whether lines inside the quotes look like whole records themselves."""
-    full = [data.count(layout.delimiter, starts[n], ends[n]) == width - 1 for n in range(line, last + 1)]
-    if width < _TELLING_WIDTH:
-        return all(full) and last - line >= _least(width)
+def _is_suspect(block: Block, line: int, last: int) -> bool:
+    """Return whether lines inside the quotes look like whole records themselves."""
+    full = [block.is_full(n) for n in range(line, last + 1)]
+    if block.width < _TELLING_WIDTH:
+        return all(full) and last - line >= _least(block.width)
     return any(full[1:-1]) or (full[0] and full[-1])
 
 
@@ -157,11 +165,10 @@ def _least(width: int) -> int:
     return 2 if width == 2 else 1
 
 
-def _other_half(
-    data: bytes, starts: list[int], ends: list[int], line: int, candidates: list[int], layout: Layout
-) -> int:
+def _other_half(block: Block, line: int, candidates: list[int]) -> int:
     """Return the next line with an odd quote if it closes what `line` opened (a value would keep it), else `line`."""
     for other in candidates:
-        if data.count(layout.quote, starts[other], ends[other]) % 2:
-            return line if layout.walk(data[starts[other] : ends[other]]).is_open else other
+        text = block.slice(other, other)
+        if text.count(block.layout.quote) % 2:
+            return line if block.layout.walk(text).is_open else other
     return line

@@ -26,7 +26,7 @@ class Span:
 
 
 def spans(
-    data: Buffer, start: int, end: int, size: int, layout: Layout | None = None, width: int = 0
+    data: Buffer, start: int, end: int, size: int, *, layout: Layout | None = None, width: int = 0
 ) -> Iterator[Span]:
     """Cut start..end into spans of about `size` bytes, each beginning with a record.
 
@@ -41,7 +41,7 @@ def spans(
         if target >= end:
             stop = _before_giant(data, start, end, layout) if end - start > GIANT else end
         else:
-            stop = _cut(data, start, target, end, quotes % 2, layout, width)
+            stop = _cut(data, start, target, end, parity=quotes % 2, layout=layout, width=width)
         yield Span(start, stop, lines)
         if stop <= target:
             lines += counted - _count(data, stop, min(target, end), None)[0]
@@ -67,10 +67,10 @@ def _count(data: Buffer, start: int, end: int, layout: Layout | None) -> tuple[i
     return breaks, quotes
 
 
-def _cut(data: Buffer, start: int, target: int, end: int, parity: int, layout: Layout | None, width: int) -> int:
+def _cut(data: Buffer, start: int, target: int, end: int, *, parity: int, layout: Layout | None, width: int) -> int:
     """Return the place after a line break near `target`."""
     if layout and layout.trusted:
-        return _between_records(data, start, target, end, parity, layout.quote)
+        return _between_records(data, start, target, end, parity=parity, quote=layout.quote)
     window = data[target : min(target + _WINDOW, end)]
     ends = _line_ends(window, target + len(window) == end)
     if not ends:
@@ -87,15 +87,15 @@ def _cut(data: Buffer, start: int, target: int, end: int, parity: int, layout: L
     for group in groups:
         fitting = [place for place in group if _reads(window, place, layout, width)] if is_quoted else group
         if fitting:
-            whole = (
-                place for place in fitting if _between_whole_lines(data, start, target + place, end, layout, width)
-            )
-            return target + next(whole, fitting[0])
+            for place in fitting:
+                if _between_whole_lines(data, start, target + place, end, layout=layout, width=width):
+                    return target + place
+            return target + fitting[0]
     return target + groups[0][0]
 
 
-def _between_whole_lines(data: Buffer, start: int, place: int, end: int, layout: Layout, width: int) -> bool:
-    """Tell whether a line with all its delimiters stands on each side: half a line stays with those beside it."""
+def _between_whole_lines(data: Buffer, start: int, place: int, end: int, *, layout: Layout, width: int) -> bool:
+    """Return whether a line with all its delimiters stands on each side: half a line stays with those beside it."""
     delimiter = layout.declared.encode()
     if width < 2 or not layout.declared.strip(" "):
         return True
@@ -125,7 +125,7 @@ def _line_ends(window: bytes, is_last: bool) -> list[int]:
 
 
 def _reads(window: bytes, place: int, layout: Layout, width: int) -> bool:
-    """Tell whether the next records, up to three, read as records of the right width."""
+    """Return whether the next records, up to three, read as records of the right width."""
     for _ in range(3):
         while window[place : place + 1] in (b"\r", b"\n"):
             place += 1
@@ -148,7 +148,7 @@ def _around_giant(data: Buffer, start: int, target: int, end: int) -> int:
     return before if before > start else after
 
 
-def _between_records(data: Buffer, start: int, target: int, end: int, parity: int, quote: bytes) -> int:
+def _between_records(data: Buffer, start: int, target: int, end: int, *, parity: int, quote: bytes) -> int:
     """Cut trusted text at the first record end after `target`; a giant record is cut off from what stands before it."""
     view = np.frombuffer(data, np.uint8)
     stop = end

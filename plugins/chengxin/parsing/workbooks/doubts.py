@@ -29,7 +29,7 @@ def refuse_hidden(path: Path, spec: FileSpec, hidden: Collection[str], chosen: S
 def refuse_alike(
     path: Path, first: str, header: Sequence[str], others: Mapping[str, tuple[Sequence[Sequence[str]], Cells]]
 ) -> None:
-    """Raise DeliveryMismatch where another sheet looks like a part of the list: nobody said which are meant.
+    """Raise DeliveryMismatch where another sheet looks like a part of the list: which to read is not declared.
 
     others: sheet -> rows that may be its header, and the row in the header's place. A sheet is alike if half of the
     names are the same, or if data of the same width stand where its header should.

@@ -20,7 +20,7 @@ _PARTS = re.compile(
     r"|(?P<general>general|g/通用格式)|(?P<plain>.)",
     re.IGNORECASE | re.DOTALL,
 )
-#: The built-in formats that tell something; those of accountants show the currency of the computer.
+#: The built-in formats that change the meaning; those of accountants show the currency of the computer.
 BUILT_IN = {9: "0%", 10: "0.00%", 16: "d-mmm", 17: "mmm-yy", 57: 'yyyy"年"m"月"', 58: 'm"月"d"日"'}
 _OWN_SIGNS = " ()-+/?,.#0:"
 _STYLE, _TYPE = re.compile(rb"""\bs=["'](\d+)"""), re.compile(rb"""\bt=["'](\w+)""")
@@ -48,7 +48,7 @@ class NumberFormat(NamedTuple):
 
     @property
     def tells(self) -> bool:
-        """Tell whether a cell is shown otherwise than its value is written."""
+        """Return whether a cell is shown otherwise than its value is written."""
         return bool(self.words or self.scale or self.percent or self.zeros > 1 or self.lacks)
 
 
@@ -198,7 +198,7 @@ def placed(parts: Iterable[bytes], wanted: Collection[int]) -> Iterator[Cell]:
 
 
 def _is_text(cell: bytes) -> bool | None:
-    """Tell by the attributes of a cell whether it holds a text (or a number); None: neither."""
+    """Return by the attributes of a cell whether it holds a text (or a number); None: neither."""
     kind = _TYPE.search(cell)
     if cell.endswith(b"/"):
         return None

@@ -5,8 +5,8 @@ has at most 65,536 rows.
 """
 
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt, DeliveryMismatch
+from chengxin.model.vocabularies import Notes, one_of, vocabulary
 from chengxin.parsing.notes import inner_headers, not_records
 from chengxin.parsing.shapes import (
     CHUNK_BYTES,
@@ -27,7 +28,7 @@ from chengxin.parsing.shapes import (
     Partial,
     Piece,
     RawChunk,
-    Told,
+    Statements,
     joined_header,
     kept,
     row_numbers,
@@ -36,16 +37,16 @@ from chengxin.parsing.shapes import (
 from chengxin.parsing.workbooks import xls, xlsx_package, xlsx_stream
 from chengxin.parsing.workbooks.cell_text import cell_text, column_name
 from chengxin.parsing.workbooks.doubts import Merged, refuse_alike, refuse_hidden
-from chengxin.parsing.workbooks.hidden_rows import told_rows
 from chengxin.parsing.workbooks.number_formats import FormatRows, formats_of
 from chengxin.parsing.workbooks.xlsx_stream import Rows
 
 #: What a failed formula leaves; #N/A is left out, because it is the word for "nothing found" and read as null.
 _FAILED = frozenset({"#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"})
-_SAMPLE = 1_000  # rows below the header that tell whether a column without a name is empty
+_SAMPLE = 1_000  # rows below the header that show whether a column without a name is empty
 _HEAD_ROWS = 10
-_SAMPLE_SHEET = re.compile("示例|样例|样表|说明")
+_SAMPLE_SHEET = re.compile(one_of(vocabulary(Notes).sample_sheets))
 _ROWS = 20_000
+_NAMED = 10  # rows
 _BLANKS = " \t\r\n\u3000\xa0\ufeff"
 #: Rows of the n-th sheet (n > 1) are numbered from n times this on, so that no two rows of a file have one number.
 ROWS_PER_SHEET = 10_000_000
@@ -162,20 +163,10 @@ def seen_sheets(path: Path, kind: str) -> tuple[str, ...]:
     return tuple(name for name in opened.names if name not in opened.hidden)
 
 
-@dataclass
-class _Unseen:
-    """Numbers of rows that are hidden, or struck through, as far as a sheet has been read."""
-
-    hidden: set[int] = field(default_factory=set)
-    crossed: set[int] = field(default_factory=set)
-
-
-def sheet_rows(
-    path: Path, kind: str, name: str, unseen: _Unseen | None = None, shown: Collection[int] = ()
-) -> Iterator[tuple[int, list[str | None]]]:
+def sheet_rows(path: Path, kind: str, name: str, shown: Collection[int] = ()) -> Iterator[tuple[int, list[str | None]]]:
     """Yield (sheet row, cells as text) of one sheet, from row 1 on; blank cells behind the last may be missing.
 
-    Blank cells are null; a failed formula is its error text (#N/A). unseen: learns which rows are not seen.
+    Blank cells are null; a failed formula is its error text (#N/A).
     shown: columns (from 0) whose cells are read as the sheet shows them. Raises DeliveryMismatch where one cannot be.
     """
     end = 0
@@ -183,9 +174,6 @@ def sheet_rows(
         margin: list[str | None] = [None] * part.left
         texts = part.texts
         gap = ((row, ()) for row in range(end, part.top))
-        if unseen:
-            unseen.hidden.update(part.hidden)
-            unseen.crossed.update(part.crossed)
         for row, found in chain(gap, enumerate(part.cells, part.top)):
             if texts is None:
                 cells = margin + [cell if type(cell) is str and cell else cell_text(cell) for cell in found]
@@ -276,9 +264,8 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     path = Path(piece.path)
     name = sheet_names(path, spec.format)[piece.sheet - 1] if piece.end else ""
     merged = _merged(path, spec, name, piece) if piece.end else Merged()
-    unseen, read = _Unseen(), _Unseen()
     shown = {n for n, head in zip(columns, piece.names, strict=True) if head in piece.shown}
-    for number, cells in sheet_rows(path, spec.format, name, unseen, shown) if piece.end else ():
+    for number, cells in sheet_rows(path, spec.format, name, shown) if piece.end else ():
         if number < piece.line or all(cell is None or not cell.strip(_BLANKS) for cell in cells):
             continue
         rule = "row.merged" if merged.fill(number, cells) else _fault(cells, piece)
@@ -286,23 +273,25 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
             note = _unnamed(cells, piece) if rule == "row.width" else ""
             damaged.append(Damaged(number + offset, rule, _shown(cells), note=note))
             continue
-        if number in unseen.hidden:
-            read.hidden.add(number)
-        if number in unseen.crossed:
-            read.crossed.add(number)
         rows.append(number + offset)
         kept_cells.append(cells)
         size += sum(map(len, filter(None, cells)))
         if len(rows) >= _ROWS or size >= CHUNK_BYTES:
             yield _chunk(piece.names, columns, rows, kept_cells, damaged)
             rows, kept_cells, damaged, size = [], [], [], 0
-    told = Told(
-        unseen=told_rows(name, read.hidden, "是隐藏的") + told_rows(name, read.crossed, "有删除线"),
-        merged=told_rows(name, merged.filled, "的单元格与上面的行合并，按同一内容读取"),
+    yield replace(
+        _chunk(piece.names, columns, rows, kept_cells, damaged),
+        statements=Statements(merged=_merged_rows(name, merged.filled)),
     )
-    yield replace(_chunk(piece.names, columns, rows, kept_cells, damaged), told=told)
     xls.forget()
     xlsx_stream.forget()
+
+
+def _merged_rows(sheet: str, numbers: Iterable[int]) -> tuple[str, ...]:
+    """Name rows that were read with what stands in a merged cell above; nothing where there are none."""
+    found = sorted(numbers)
+    shown = "、".join(map(str, found[:_NAMED])) + (f" 等 {len(found)}" if len(found) > _NAMED else "")
+    return (f"工作表“{sheet}”第 {shown} 行的单元格与上面的行合并，按同一内容读取",) if found else ()
 
 
 def _shown(cells: list[str | None]) -> str:

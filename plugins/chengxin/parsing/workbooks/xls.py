@@ -60,17 +60,16 @@ def hidden_sheets(path: Path) -> set[str]:
 
 
 def counts_from_1904(path: Path) -> bool:
-    """Tell whether the days of a workbook are counted from 1904."""
+    """Return whether the days of a workbook are counted from 1904."""
     return bool(open_book(path).datemode)
 
 
 def rows_of(path: Path, number: int, columns: Collection[int]) -> Rows:
     """Return all rows of a sheet. columns: those whose cells are read as the sheet shows them."""
     sheet = open_sheet(path, number)
-    hidden = {row + 1 for row, info in sheet.rowinfo_map.items() if info.hidden}
     styles = {n: form for n, code in enumerate(_codes(path)) if (form := Shown.of(code))} if columns else {}
     places = gathered(_cells(sheet, styles), styles, columns) if styles else {}
-    return Rows(0, 0, _values(sheet), hidden=hidden, shown=places)
+    return Rows(0, 0, _values(sheet), shown=places)
 
 
 def merged_ranges(path: Path, number: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
@@ -110,7 +109,7 @@ def _value(kind: int, value: Any, mode: int) -> Any:
 
 
 def _codes(path: Path) -> list[str]:
-    """Return the format code of each style; of the library's own ones those that tell something."""
+    """Return the format code of each style; of the library's own ones those that change the meaning."""
     book = open_book(path)
     found = []
     for style in book.xf_list:

@@ -96,7 +96,7 @@ def styles(package: zipfile.ZipFile) -> etree._Element | None:
 
 
 def counts_from_1904(path: Path) -> bool:
-    """Tell whether the days of a workbook are counted from 1904, as old Macintosh programs do."""
+    """Return whether the days of a workbook are counted from 1904, as old Macintosh programs do."""
     try:
         with zipfile.ZipFile(path) as package:
             names = _by_lower_case(package)

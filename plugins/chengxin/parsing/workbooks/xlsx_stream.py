@@ -19,7 +19,6 @@ import pyarrow as pa
 import python_calamine as calamine
 
 from chengxin.parsing.workbooks.cell_text import Places, Shown, gathered
-from chengxin.parsing.workbooks.hidden_rows import Unseen
 from chengxin.parsing.workbooks.number_formats import codes, placed, styled_cells
 from chengxin.parsing.workbooks.xlsx_package import (
     BROKEN,
@@ -55,16 +54,13 @@ class Rows:
     """Consecutive rows of a sheet.
 
     top, left: 0-based place of the first cell. texts: what the strings among the cells stand for; None: for themselves.
-    hidden, crossed: numbers (from 1) of rows that nobody sees, or that are struck through. shown: cells that are read
-    as the sheet shows them.
+    shown: cells that are read as the sheet shows them.
     """
 
     top: int
     left: int
     cells: Iterable[Row]
     texts: Mapping[str, str | None] | None = None
-    hidden: Collection[int] = ()
-    crossed: Collection[int] = ()
     shown: Places = field(default_factory=dict)
 
 
@@ -101,12 +97,11 @@ def merged_ranges(path: Path, sheet: str) -> list[tuple[tuple[int, int], tuple[i
 def sheet_pieces(path: Path, sheet: str, block: int = _BLOCK, shown: Collection[int] = ()) -> Iterator[Rows]:
     """Yield all rows of a sheet that hold anything, in order. Raises DeliveryCorrupt.
 
-    shown: columns (from 0) of which it is said how the sheet shows their cells.
+    shown: columns (from 0) whose cells are also given as the sheet shows them.
     """
     end = 0
     try:
         with _Opened(path, sheet) as opened, opened.package.open(opened.member) as file:
-            unseen = Unseen.of(opened.package)
             styles = {n: form for n, code in codes(opened.package).items() if (form := Shown.of(code))} if shown else {}
             for xml in _cut(file, block):
                 refuse_far_cells(xml, path, sheet)
@@ -121,7 +116,7 @@ def sheet_pieces(path: Path, sheet: str, block: int = _BLOCK, shown: Collection[
                 texts = None if marked is plain else _Meant(path)
                 top, left = found.start
                 yield Rows(
-                    *(top, left, found.to_python(), texts, unseen.hidden(xml), unseen.crossed(xml)),
+                    *(top, left, found.to_python(), texts),
                     shown=_shown(xml, styles, shown) if styles else {},
                 )
     except _Uncuttable as fault:
@@ -199,7 +194,7 @@ def _grown(read: _Bytes, block: bytes) -> _Bytes:
 
 
 def _last_row(read: bytearray, row: bytes) -> int | None:
-    """Return where the last row begins that says its number, if it is not the first."""
+    """Return where the last row begins that bears its number, if it is not the first."""
     at = len(read)
     for _ in range(2):  # the last may be cut off in its tag
         at = read.rfind(row, 0, at)

@@ -65,11 +65,11 @@ def since(folder: Path, after: Head = _EMPTY) -> Iterator[tuple[Head, dict[str, 
     Raise HomeDamaged where one is missing, cannot be read or does not follow the one before, HomeOutdated where one is
     of another format.
     """
-    here = [n for n in numbers(folder) if n > after.order]
-    if here != list(range(after.order + 1, after.order + 1 + len(here))):
-        missing = sorted(set(range(after.order + 1, here[-1] + 1)) - set(here))
+    here = numbers(folder)
+    if here != list(range(len(here))):
+        missing = sorted(set(range(here[-1] + 1)) - set(here))
         raise HomeDamaged(f"入库日志 {folder.name} 缺第 {'、'.join(map(str, missing))} 条，请从备份恢复")
-    for number in here:
+    for number in here[after.order + 1 :]:
         after, body = _following(folder, number, after)
         yield after, body
 

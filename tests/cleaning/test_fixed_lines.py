@@ -39,7 +39,7 @@ def of(tmp_path: Path, body: list[bytes] | bytes) -> tuple[list[int], list[Damag
 
 
 @pytest.mark.parametrize("at", [4, 9, 19, 25, 40, 60, 75])
-def test_a_line_that_is_longer_than_the_others_is_refused_though_only_blanks_are_too_many(tmp_path, at):
+def test_a_line_longer_than_the_others_by_blanks_is_refused(tmp_path, at):
     good = line(4, 备注="")
     rows, damaged, _, _ = of(tmp_path, [*lines(3), good[:at] + b"1" + good[at:], *lines(6)[4:]])
     assert (rows, [(d.row, d.rule) for d in damaged]) == ([1, 2, 3, 5, 6], [(4, "row.width")])
@@ -73,13 +73,13 @@ def test_lines_that_all_end_in_blanks_are_taken(tmp_path):
     assert of(tmp_path, [row + b"   " for row in lines()])[0] == [1, 2, 3, 4, 5, 6]
 
 
-def test_lines_of_blanks_are_no_rows_and_wide_blanks_fill_no_field(tmp_path):
+def test_blank_lines_are_no_rows_and_wide_blanks_fill_no_field(tmp_path):
     assert of(tmp_path, [*lines(3), b" " * WIDTH, line(5), b"\0" * WIDTH])[:2] == ([1, 2, 3, 5], [])
     padded = [line(n, 名称="示例公司\u3000\u3000\u3000\u3000\u3000\u3000") for n in range(1, 7)]
     assert of(tmp_path, padded)[3] == set()
 
 
-def test_a_text_that_fills_its_field_is_told_and_codes_and_words_are_not(tmp_path):
+def test_a_text_that_fills_its_field_is_reported_codes_are_not(tmp_path):
     rows, damaged, _, filled = of(tmp_path, [*lines(3), line(4, 名称="示例第四有限责任公司"), *lines(6)[4:]])
     assert (rows, damaged, filled) == ([1, 2, 3, 4, 5, 6], [], {4})
     words = [line(n, 备注="准予许可") for n in range(1, 7)]

@@ -95,7 +95,7 @@ def test_what_is_no_amount_is_an_error(text: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("unit", ["万元", "亿元"])
-def test_an_amount_that_may_be_in_yuan_is_not_taken_in_a_column_of_another_unit(text: str, unit: str) -> None:
+def test_an_amount_maybe_in_yuan_is_refused_in_another_unit(text: str, unit: str) -> None:
     assert one("money", text, unit=unit) == (None, ["money.invalid"])
     assert one("money", text, unit="元")[1] == []
 
@@ -107,7 +107,7 @@ def test_an_amount_that_may_be_in_yuan_is_not_taken_in_a_column_of_another_unit(
         "RMB5万元", "5(人民币)", "5（人民币）", "5[RMB]",
     ],
 )  # fmt: skip
-def test_a_unit_of_its_own_or_the_columns_settles_what_an_amount_is(text: str) -> None:
+def test_an_amount_is_in_its_own_unit_or_that_of_its_column(text: str) -> None:
     assert one("money", text, unit="万元") == (Decimal(50000), [])
 
 

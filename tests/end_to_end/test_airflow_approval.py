@@ -161,7 +161,7 @@ def ingested(running):
     return running
 
 
-def test_the_pool_of_the_department_was_made_when_the_run_started(ingested):
+def test_the_departments_pool_was_made_when_the_run_started(ingested):
     pools = {p["name"]: p["slots"] for p in ingested.get("pools")["pools"]}
     assert pools["department-43DEMO"] == 2
 
@@ -173,7 +173,7 @@ def test_what_cannot_get_better_is_not_tried_again(ingested):
     assert (task["state"], task["try_number"], task["max_tries"]) == ("failed", 1, 3)
 
 
-def test_a_held_batch_is_shown_and_the_answer_stands_in_the_manifest(ingested):
+def test_a_held_batch_is_shown_and_the_answer_is_in_the_manifest(ingested):
     ingested.run("snapshot", "asked")
     question = ingested.question()
     assert "**暂缓**" in question["body"]
@@ -224,7 +224,7 @@ def test_no_is_an_answer_and_its_reason_is_kept(doubtful):
     assert doubtful.manifest() == before
 
 
-def test_the_chosen_source_stays_out_and_the_others_are_published_with_the_earlier_reason(doubtful):
+def test_the_chosen_source_stays_out_and_others_are_published(doubtful):
     doubtful.run("snapshot", "second-doubt")
     question = doubtful.question()
     assert question["options"] == ["发布", "不含所选来源发布", "不发布"]
@@ -247,7 +247,7 @@ def test_nobody_answers_in_time_and_nothing_is_published(doubtful):
 
 
 @pytest.mark.slow
-def test_the_question_comes_again_and_yes_publishes_what_was_left_out(doubtful):
+def test_the_question_returns_and_yes_publishes_the_left_out(doubtful):
     doubtful.run("snapshot", "fourth-doubt")
     assert doubtful.said("发布", reason="部门已确认", without=["commerce_fines"]) == "success"
     manifest = doubtful.manifest()
@@ -256,7 +256,7 @@ def test_the_question_comes_again_and_yes_publishes_what_was_left_out(doubtful):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
-def test_an_operator_replays_the_refused_row_in_the_browser_and_the_counts_change(doubtful):
+def test_an_operator_replays_the_refused_row_in_the_browser(doubtful):
     from playwright.sync_api import sync_playwright
 
     contract = doubtful.home.parent / "contracts" / "commerce" / "commerce_fines.yaml"

@@ -23,9 +23,7 @@ def _contracts(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("years", few_and_many((4,), many=[(None,)]))
-def test_three_formats_publish_the_same_rows_and_a_repeat_changes_nothing(
-    tmp_path: Path, lists: Path, years: int | None
-) -> None:
+def test_three_formats_publish_the_same_rows_and_repeat_alike(tmp_path: Path, lists: Path, years: int | None) -> None:
     home, contracts = tmp_path / "home", tmp_path / "contracts"
     _contracts(contracts)
     expected = list(csv.DictReader((lists / "expected-by-year.csv").open(encoding="utf-8-sig")))[:years]

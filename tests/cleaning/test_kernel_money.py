@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kernel_cases import cleaned, one
 
 from chengxin.cleaning.kernels import CleanOptions, clean
+from chengxin.parsing.fixed_width.reader import pointed
 
 SHARED = Path(os.environ.get("CHENGXIN_SHARED") or Path(__file__).resolve().parents[2].parent / "shared")
 
@@ -174,3 +175,11 @@ def test_a_column_without_any_amount_is_empty(values):
     done = clean(pa.array(values, pa.string()), "money", options=CleanOptions(unit="元"))
     assert done.values.null_count == len(values)
     assert done.issues == ()
+
+
+def test_digits_not_written_as_agreed_are_no_whole_yuan():
+    written = ["１２３４５", "－12345", "12 345", "1,234", "1E5", "12345元", "1,234.50", "伍仟元"]
+    values = pointed(pa.array(written), 2)
+    assert values.to_pylist()[:2] == ["123.45", "-123.45"]
+    amounts = [None if yuan is None else str(yuan) for yuan, _ in (one("money", text) for text in values.to_pylist())]
+    assert amounts == ["123.45", "-123.45", None, None, None, None, "1234.50", "5000.00"]

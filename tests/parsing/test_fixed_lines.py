@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from polluted_files import uscc
 
 from chengxin.contracts.models import FileSpec
 from chengxin.parsing.reader import Damaged, plan, read
+from deliveries import uscc
 
 FIELDS = (("名称", 20), ("代码", 18), ("日期", 8), ("金额", 10), ("地址", 16), ("备注", 8))
 WIDTH = sum(length for _, length in FIELDS)

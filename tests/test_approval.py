@@ -11,12 +11,13 @@ from chengxin.clock import Clock
 from chengxin.errors import ContractError
 from chengxin.facts import as_json
 from chengxin.home import Home
-from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, uscc
+from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, built_once, company, penalty, person_doc, uscc
 
 STRICT = {"quality": {"min_rows": 1, "quarantined": {"warn": 0.1, "hold": 0.9}}}
 
 
 @pytest.fixture
+@built_once
 def office(tmp_path: Path) -> Office:
     office = Office(tmp_path)
     office.contract("test_reg", "registration", REGISTRATION)

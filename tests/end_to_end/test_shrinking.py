@@ -9,12 +9,13 @@ import pytest
 from pipeline_runs import chengxin
 
 from chengxin.operations.alerts.holds import hold_of
-from deliveries import ARREARS, REGISTRATION, START, Office, company, counts, uscc
+from deliveries import ARREARS, REGISTRATION, START, Office, built_once, company, counts, uscc
 
 SMALL = {"quality": {"min_rows": 1, "quarantined": {"warn": 0.9, "hold": 0.95}}}  # few rows count here
 
 
 @pytest.fixture
+@built_once
 def office(tmp_path: Path) -> Office:
     office = Office(tmp_path)
     office.contract("test_reg", "registration", REGISTRATION)

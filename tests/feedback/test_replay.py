@@ -11,7 +11,7 @@ from chengxin import pipeline
 from chengxin.cli.quarantine import export, quarantine
 from chengxin.clock import Clock
 from chengxin.home import Home
-from deliveries import REGISTRATION, START, Office, company, uscc
+from deliveries import REGISTRATION, START, Office, built_once, company, uscc
 
 CLOCK = Clock(START)
 RATING = ("subject_name", "uscc", "rating_year", "tax_grade_code")
@@ -19,6 +19,7 @@ MENDED = {"tax_grade_code": {"优秀": "A"} | {code: code for code in "ABCDM"}}
 
 
 @pytest.fixture(params=["incremental", "full"])
+@built_once
 def office(tmp_path: Path, request: pytest.FixtureRequest) -> Office:
     office = Office(tmp_path)
     office.contract("reg", "registration", REGISTRATION)

@@ -14,12 +14,13 @@ from chengxin.connectors.files.drop import file_delivery
 from chengxin.home import Home
 from chengxin.operations.index import arrivals, follower, index, lists, redaction, rows, snapshots, tables
 from chengxin.settings import Settings
-from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, person_doc, uscc
+from deliveries import PENALTY, REGISTRATION, START, Office, built_once, company, penalty, person_doc, uscc
 
 BAD = uscc(9)[:-1] + ("0" if uscc(9)[-1] != "0" else "1")
 
 
 @pytest.fixture
+@built_once
 def office(tmp_path):
     office = Office(tmp_path)
     office.contract("reg", "registration", REGISTRATION)

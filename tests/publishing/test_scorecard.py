@@ -15,7 +15,7 @@ from chengxin.home import Home
 from chengxin.model.assessment import assessment
 from chengxin.model.working_days import working_days
 from chengxin.operations.scorecards import scorecard
-from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty
+from deliveries import PENALTY, REGISTRATION, START, Office, built_once, company, penalty
 from end_to_end.pipeline_runs import chengxin
 
 APRIL, MAY = (Clock(datetime(2026, month, 6, 2, tzinfo=UTC)) for month in (4, 5))
@@ -26,6 +26,7 @@ def weekly(late_after: int = 1) -> dict[str, object]:
 
 
 @pytest.fixture
+@built_once
 def office(tmp_path: Path) -> Office:
     """A weekly source in March 2026 (START is Monday 2 March): in time, in time, late, then nothing."""
     office = Office(tmp_path)

@@ -13,10 +13,11 @@ from chengxin.errors import HomeOutdated, InvariantBroken
 from chengxin.home import Home
 from chengxin.identity import digests
 from chengxin.records import journal
-from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
+from deliveries import PENALTY, REGISTRATION, START, Office, built_once, company, penalty, uscc
 
 
 @pytest.fixture
+@built_once
 def office(tmp_path: Path) -> Office:
     office = Office(tmp_path)
     office.contract("reg", "registration", REGISTRATION)

@@ -204,6 +204,18 @@ def test_nobody_is_asked_twice_about_the_same_batch(ingested):
     assert ingested.get("dags/~/dagRuns/~/hitlDetails")["total_entries"] == 1
 
 
+def test_every_process_listens_on_loopback_only(ingested):
+    (guard,) = [p for p in psutil.Process().children() if "chengxin.cli.embedded_guard" in p.cmdline()]
+    places = {
+        (place.laddr.ip, place.laddr.port)
+        for process in guard.children(recursive=True)
+        for place in process.net_connections(kind="inet")
+        if place.status == psutil.CONN_LISTEN
+    }
+    assert len(places) >= 2, "the pages, and what tasks ask"
+    assert {ip for ip, _ in places} <= {"127.0.0.1", "::1"}
+
+
 @pytest.fixture(scope="module")
 def doubtful(ingested):
     """A second data set with a warning, and new rows of the first one, which nobody doubts."""
@@ -255,6 +267,7 @@ def test_the_question_returns_and_yes_publishes_the_left_out(doubtful):
     assert [(r["decision"], r["by"]) for r in manifest["extra"]["rejected"]] == [("不发布", "")]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
 def test_an_operator_replays_the_refused_row_in_the_browser(doubtful):
     from playwright.sync_api import sync_playwright
@@ -306,6 +319,7 @@ def released(doubtful):
     return doubtful, batch
 
 
+@pytest.mark.slow
 def test_somebody_else_approves_what_the_first_one_released(released):
     running, batch = released
     before = running.manifest()
@@ -328,6 +342,7 @@ def test_somebody_else_approves_what_the_first_one_released(released):
     assert batch not in manifest["extra"].get("held", [])
 
 
+@pytest.mark.slow
 def test_a_question_marked_as_answered_publishes_nothing(released):
     running, _ = released
     before = running.manifest()
@@ -349,6 +364,7 @@ def test_a_question_marked_as_answered_publishes_nothing(released):
     assert "没有人作答" in log, "logs are read from their files"
 
 
+@pytest.mark.slow
 def test_publications_add_no_asset(released):
     running, _ = released
     names = {one["name"] for one in running.get("assets?limit=100&only_active=false")["assets"]}
@@ -356,15 +372,3 @@ def test_publications_add_no_asset(released):
     events = running.get("assets/events?limit=100&name_pattern=published_current")["asset_events"]
     told = [e["extra"]["id"] for e in events if "tiers" in e["extra"]]
     assert len(set(told)) == len(told) >= 2, "each is an event, with the snapshot in it"
-
-
-def test_every_process_listens_on_loopback_only(released):
-    (guard,) = [p for p in psutil.Process().children() if "chengxin.cli.embedded_guard" in p.cmdline()]
-    places = {
-        (place.laddr.ip, place.laddr.port)
-        for process in guard.children(recursive=True)
-        for place in process.net_connections(kind="inet")
-        if place.status == psutil.CONN_LISTEN
-    }
-    assert len(places) >= 2, "the pages, and what tasks ask"
-    assert {ip for ip, _ in places} <= {"127.0.0.1", "::1"}

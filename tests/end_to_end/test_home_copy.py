@@ -123,6 +123,7 @@ def test_a_killed_copy_shows_nothing_and_resumes(server, office, tmp_path):
     assert pointer == json.loads((copying.home / "published/open/current.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_copy_that_is_killed_before_its_pointers_is_completed(server, office, tmp_path):
     copying = Copying(server, office, tmp_path, "last-moment")
     total = len(scan(copying.home))

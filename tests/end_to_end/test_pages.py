@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from killing import few_and_many
 
 from airflow_home import PROJECT, AirflowHome
+from cases import few
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.home import Home
@@ -428,7 +428,7 @@ def test_issued_scorecards_are_shown_month_beside_month(served, admin):
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
 @pytest.mark.parametrize(
     ("scheme", "locale", "words"),
-    few_and_many(("light", "zh-CN", "需要处理"), many=[("dark", "en-US", "Needs attention")]),
+    few(1, [("light", "zh-CN", "需要处理"), ("dark", "en-US", "Needs attention")]),
 )
 def test_an_operator_follows_a_bad_delivery_to_the_reason(served, scheme, locale, words):
     from playwright.sync_api import sync_playwright

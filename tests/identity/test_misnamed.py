@@ -5,12 +5,17 @@ from typing import Any
 
 import pytest
 
+from cases import few
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.facts import Verdict
 from chengxin.home import Home
 from chengxin.store import atomic
 from deliveries import CHANGE, PENALTY, REGISTRATION, START, Office, company, org_code, penalty, reg_no, renaming, uscc
+
+SPELLINGS = ["湖南旧名公司", "湖南示例1有限公司", "湖南示例（1）有限公司", "湖南示例1有限公司（已注销）",
+    "湖南示例 １ 有限公司。", "湖南*****公司", ""]  # fmt: skip
+OTHER_CODES = ("reg_no", "org_code", "tax_no")
 
 
 @pytest.fixture
@@ -49,11 +54,10 @@ def test_the_code_counts_and_the_other_name_is_reported(office: Office) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["湖南示例1有限公司", "湖南示例（1）有限公司", "湖南示例1有限公司（已注销）", "湖南示例 １ 有限公司。",
-     "湖南旧名公司", "湖南*****公司", ""],
+    ("name", "code"),
+    few(10, [*((name, "uscc") for name in SPELLINGS), *((SPELLINGS[0], code) for code in OTHER_CODES),
+             *((name, code) for name in SPELLINGS[1:] for code in OTHER_CODES)]),
 )  # fmt: skip
-@pytest.mark.parametrize("code", ["uscc", "reg_no", "org_code", "tax_no"])
 def test_other_spellings_and_former_names_are_not_told(office: Office, name: str, code: str) -> None:
     office.deliver("test_change", renaming(1, "湖南旧名公司", "湖南示例1有限公司"), day=0.5)
     codes = {"uscc": uscc(1), "reg_no": reg_no(1), "org_code": org_code(1), "tax_no": uscc(1)}

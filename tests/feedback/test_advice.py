@@ -3,7 +3,6 @@
 import os
 
 from test_answers import answer, bare, right, wrong
-from test_answers import office as office
 
 from deliveries import PENALTY
 

@@ -18,19 +18,10 @@ from chengxin.connectors.receivers import ROWS_A_POST
 from chengxin.contracts.lint import lint_contract
 from chengxin.home import Home
 from chengxin.model.rules import rules
-from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, person_doc, reg_no, uscc
+from deliveries import PENALTY, PERSON, START, Office, company, person_doc, reg_no, uscc
 from servers import Answer, Api, postgres
 
 CLOCK = Clock(START)
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Office:
-    office = Office(tmp_path)
-    office.contract("reg", "registration", REGISTRATION)
-    office.contract("pen", "penalty", ("source_record_id", *PENALTY))
-    office.deliver("reg", *(company(n) for n in range(1, 6)), day=0)
-    return office
 
 
 def bare(row: dict) -> dict:

@@ -5,7 +5,6 @@ import zipfile
 
 import pytest
 from test_answers import CLOCK, answer, outbox, right, sheet, wrong
-from test_answers import office as office
 
 from chengxin import pipeline
 from chengxin.cli.quarantine import quarantine

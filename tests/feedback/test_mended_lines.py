@@ -7,7 +7,6 @@ import re
 import openpyxl
 import pytest
 from test_answers import answer, bare, outbox, right, sheet
-from test_answers import office as office
 
 from deliveries import PENALTY, START, Office, uscc
 

@@ -4,7 +4,6 @@ import csv
 from datetime import date, timedelta
 from pathlib import Path
 
-import pytest
 from refusals import right, wrong
 
 from chengxin import pipeline
@@ -13,18 +12,9 @@ from chengxin.connectors.files.drop import file_delivery
 from chengxin.home import Home
 from chengxin.model.assessment import assessment
 from chengxin.model.working_days import working_days
-from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, person_doc, uscc
+from deliveries import PENALTY, PERSON, START, Office, company, person_doc, uscc
 
 NAMES = ("source_record_id", *PENALTY)
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Office:
-    office = Office(tmp_path)
-    office.contract("reg", "registration", REGISTRATION)
-    office.contract("pen", "penalty", NAMES)
-    office.deliver("reg", *(company(n) for n in range(1, 6)), day=0)
-    return office
 
 
 def answer(office: Office, day: float = 0):

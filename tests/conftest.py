@@ -1,6 +1,7 @@
 """Fixtures that more than one layer's tests use; builders stay beside the tests that need them."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from chengxin.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of hundreds of processes compiles our code again
+
+MEMORY = Path("/dev/shm")  # where there is room: every stage waits for the disk many times, at milliseconds each
+if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(autouse=True)

@@ -11,12 +11,13 @@ from chengxin.clock import Clock
 from chengxin.errors import ContractError
 from chengxin.facts import as_json
 from chengxin.home import Home
-from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, uscc
+from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, built_once, company, penalty, person_doc, uscc
 
 STRICT = {"quality": {"min_rows": 1, "quarantined": {"warn": 0.1, "hold": 0.9}}}
 
 
 @pytest.fixture
+@built_once
 def office(tmp_path: Path) -> Office:
     office = Office(tmp_path)
     office.contract("test_reg", "registration", REGISTRATION)
@@ -52,7 +53,7 @@ def test_nobody_is_asked_where_nothing_is_doubtful(office):
     assert "approval" not in manifest(office)["extra"]
 
 
-def test_a_warning_is_asked_about_with_its_counts_and_findings_until_it_is_published(office):
+def test_a_warning_is_asked_about_until_it_is_published(office):
     office.publish()
     doubtful(office, day=1)
     found = pipeline.review(Home(office.settings), office.contracts)
@@ -81,7 +82,7 @@ def test_a_list_that_shrank_is_named_as_such(office):
     assert (doubt.why, doubt.counts["withdrawn"]) == ("shrunk", 25)
 
 
-def test_a_held_batch_is_asked_about_once_and_only_when_there_is_something_to_publish(office):
+def test_a_held_batch_is_asked_about_once_if_there_is_a_change(office):
     office.publish()
     office.deliver("test_fines", *[penalty(n, uscc=uscc(1), decision_on="") for n in range(5)], day=1)
     assert pipeline.review(Home(office.settings), office.contracts) is None, "nothing to publish"
@@ -94,7 +95,7 @@ def test_a_held_batch_is_asked_about_once_and_only_when_there_is_something_to_pu
     assert pipeline.review(Home(office.settings), office.contracts) is None
 
 
-def test_a_source_that_is_left_out_stays_as_it_was_and_comes_back_whole(office):
+def test_a_source_left_out_stays_as_it_was_and_comes_back_whole(office):
     office.publish()
     doubtful(office, day=1)
     office.deliver("test_penalty", penalty(7, uscc=uscc(2)), day=2)
@@ -109,7 +110,7 @@ def test_a_source_that_is_left_out_stays_as_it_was_and_comes_back_whole(office):
     assert "left_out" not in manifest(office)["extra"]
 
 
-def test_leaving_out_gives_the_very_rows_of_a_home_that_never_had_it(office, tmp_path):
+def test_leaving_out_gives_the_rows_of_a_home_that_never_had_it(office, tmp_path):
     doubtful(office, day=1)
     publish(office, "不含所选来源发布", "test_fines", day=2)
     assert fines(office) == set(), "it had never been published"
@@ -128,7 +129,7 @@ def test_a_source_that_registers_subjects_cannot_be_left_out(office):
     assert not office.layout.pointer("government").exists()
 
 
-def test_what_is_held_is_proposed_to_be_left_out_and_what_registers_subjects_is_not_offered(office):
+def test_what_is_held_is_proposed_to_leave_out_no_register_is(office):
     office.publish()
     office.contract("test_reg", "registration", REGISTRATION, **STRICT)
     office.deliver("test_reg", company(3), company(4, uscc=""), day=1)
@@ -143,7 +144,7 @@ def test_what_is_held_is_proposed_to_be_left_out_and_what_registers_subjects_is_
     assert found.proposed() == ["test_fines"]
 
 
-def test_what_came_while_the_question_was_open_is_not_published_by_its_answer(office):
+def test_what_came_during_the_question_is_not_published_by_it(office):
     office.publish()
     doubtful(office, day=1)
     found = pipeline.review(Home(office.settings), office.contracts)
@@ -155,7 +156,7 @@ def test_what_came_while_the_question_was_open_is_not_published_by_its_answer(of
     assert fines(office) == {f"湘示罚〔2026〕{n}号" for n in (1, 2, 7, 8)}
 
 
-def test_a_rejection_and_its_reason_stand_in_the_next_manifest_and_only_there(office):
+def test_a_rejection_and_its_reason_are_in_the_next_manifest(office):
     office.publish()
     doubtful(office, day=1)
     no = pipeline.Approval("不发布", "金额单位疑似有误，等部门回复", "op", "2026-03-03T02:00:00+00:00")

@@ -83,7 +83,7 @@ def test_status_opens_each_entry_and_each_receipt_once(office: Office) -> None:
     assert of(found, "batches", ".json") == []
 
 
-def test_a_run_with_nothing_new_opens_no_file_of_an_admitted_batch(office: Office) -> None:
+def test_a_run_with_nothing_new_opens_no_file_of_a_batch(office: Office) -> None:
     (office.folder / "inbox").mkdir()
     found = opened(office, "run")
     assert sorted(of(found, "admissions", ".json")) == [1] * BATCHES + [2]

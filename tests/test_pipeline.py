@@ -64,7 +64,7 @@ def test_stages_out_of_turn_are_refused(office: Office) -> None:
         (PENALTY, {"案件": "待定"}, "ignored.案件：尚未决定"),
     ],
 )
-def test_a_contract_that_nobody_has_finished_takes_no_delivery_in(office: Office, columns, ignored, told) -> None:
+def test_an_unfinished_contract_takes_no_delivery_in(office: Office, columns, ignored, told) -> None:
     office.contract("test_draft", "penalty", columns, ignored=ignored)
     contract = office.contracts["test_draft"]
     path = office.write("test_draft", [], day=0)
@@ -77,7 +77,7 @@ def test_a_contract_that_nobody_has_finished_takes_no_delivery_in(office: Office
     assert not list(office.settings.home.rglob("receipt.json"))
 
 
-def test_a_batch_that_is_held_is_pending_again_under_another_contract(office: Office) -> None:
+def test_a_held_batch_is_pending_again_under_another_contract(office: Office) -> None:
     contract = office.contracts["test_penalty"]
     office.deliver("test_penalty", *[penalty(n, uscc=uscc(1), decision_on="") for n in range(3)], day=0)
     assert pipeline.pending(Home(office.settings), contract) == []

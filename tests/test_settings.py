@@ -9,7 +9,7 @@ from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.settings import Approval, Limits, Retention, Settings, secret
 
 
-def test_the_variable_wins_over_its_file_and_the_file_over_the_folder(tmp_path):
+def test_a_variable_precedes_its_file_and_the_file_the_folder(tmp_path):
     (tmp_path / "file").write_text("from-file\n")
     (tmp_path / "KEY").write_text("from-folder\n")
     folder = {"CHENGXIN_CREDENTIALS": str(tmp_path)}
@@ -33,7 +33,7 @@ def test_the_key_of_the_open_tier_may_lie_in_a_file(tmp_path):
     assert "geheim" not in repr(made)
 
 
-def test_a_connection_may_lie_in_a_file_and_a_missing_one_is_named(tmp_path):
+def test_a_connection_may_be_in_a_file_a_missing_one_is_named(tmp_path):
     (tmp_path / "url").write_text("https://user:word@example.invalid/api\n")
     assert connection_url("tax_api", {"CHENGXIN_CONN_TAX_API_FILE": str(tmp_path / "url")}).endswith("/api")
     with pytest.raises(SourceUnavailable, match="CHENGXIN_CONN_TAX_API"):

@@ -99,7 +99,7 @@ def test_a_row_in_place_of_a_missing_header_is_not_quoted(tmp_path):
     assert "file.header: 0" in message
 
 
-def test_a_header_in_its_place_with_other_names_is_told_as_before(tmp_path):
+def test_a_header_in_its_place_with_other_names_is_reported(tmp_path):
     message = told(tmp_path, [["文号", "名称", "代码", "决定日期"], *ROWS]) or ""
     assert message.startswith("t_red：缺少列：日期；合同未声明的列：决定日期。")
 
@@ -121,7 +121,7 @@ def test_a_header_in_its_place_with_other_names_is_told_as_before(tmp_path):
         (None, "金额（元）", "单位：万元", True),  # no other column of money is there that it could mean
     ],
 )
-def test_a_unit_stated_above_the_header_is_compared_with_the_contract(*, tmp_path, kind, unit, source, stated, held):
+def test_a_unit_above_the_header_is_compared_with_the_contract(*, tmp_path, kind, unit, source, stated, held):
     lines = [TITLE, ["", "", "", "", stated], [*HEADER, source], *([*row, "5"] for row in ROWS)]
     agreed = money(unit, source, header=3, format=kind)
     message = told(tmp_path, lines, agreed, format=kind)
@@ -144,7 +144,7 @@ def test_a_unit_stated_above_the_header_is_compared_with_the_contract(*, tmp_pat
         (None, "5万元", False),
     ],
 )
-def test_a_line_of_units_below_the_header_is_compared_with_the_contract(tmp_path, kind, unit, cell, held):
+def test_units_below_the_header_are_compared_with_the_contract(tmp_path, kind, unit, cell, held):
     lines = [[*HEADER, "金额"], [*[""] * len(HEADER), cell], *([*row, "5"] for row in ROWS)]
     message = told(tmp_path, lines, money(unit, format=kind), format=kind)
     assert bool(message) is held
@@ -152,14 +152,14 @@ def test_a_line_of_units_below_the_header_is_compared_with_the_contract(tmp_path
         assert "有一格只写单位 万元" in str(message)
 
 
-def test_a_note_that_was_no_note_by_its_beginning_states_a_unit_too(tmp_path):
+def test_a_note_with_an_unusual_beginning_states_a_unit_too(tmp_path):
     lines = [[*HEADER, "金额"], *([*row, "5"] for row in ROWS), ["2. 金额单位为万元", "", "", "", ""]]
     assert "来文写明“单位：万元”" in str(told(tmp_path, lines, money(None)))
     assert told(tmp_path, lines, money("万元")) is None
 
 
 @pytest.mark.parametrize(("unit", "held"), [("元", True), ("万元", False)])
-def test_a_unit_in_the_name_of_a_sheet_is_compared_with_the_contract(tmp_path, unit, held):
+def test_a_unit_in_a_sheet_name_is_compared_with_the_contract(tmp_path, unit, held):
     lines = [[*HEADER, "金额"], *([*row, "5"] for row in ROWS)]
     message = told(tmp_path, lines, money(unit, format="xlsx"), sheet="名单（单位：万元）", format="xlsx")
     assert bool(message) is held

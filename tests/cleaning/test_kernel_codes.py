@@ -49,9 +49,7 @@ def test_codes_that_a_contract_translates_are_the_only_codes() -> None:
         ("430102", "430102", []),
     ],
 )
-def test_places_named_by_a_sender_elsewhere_are_not_taken_for_ours(
-    text: str, code: str | None, broken: list[str]
-) -> None:
+def test_places_of_a_sender_elsewhere_are_not_taken_for_ours(text: str, code: str | None, broken: list[str]) -> None:
     assert one("region", text, at_home=False) == (code, broken)
 
 
@@ -135,7 +133,7 @@ def test_plain_kinds(kind: str, text: str, value: Any, broken: list[str]) -> Non
     assert one(kind, text) == (value, broken)
 
 
-def test_only_the_measure_word_of_the_element_may_stand_behind_a_count() -> None:
+def test_only_the_elements_measure_word_may_follow_a_count() -> None:
     assert one("integer", "12期", measures=("期", "次")) == (12, [])
     assert one("integer", "12(期)", measures=("期", "次")) == (12, [])
     assert one("integer", "90天", measures=("期", "次")) == (None, ["integer.invalid"])  # days are no instalments

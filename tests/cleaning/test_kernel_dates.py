@@ -135,7 +135,7 @@ def test_the_contract_says_what_digits_mean(form: str, text: str, day: date | No
 
 @settings(max_examples=100, deadline=None)
 @given(st.dates(date(1930, 1, 1), date(2098, 12, 30)))
-def test_reads_back_midnight_from_epoch_milliseconds_of_any_length(day: date) -> None:
+def test_midnight_is_read_from_epoch_milliseconds_of_any_length(day: date) -> None:
     millis = int(datetime(day.year, day.month, day.day, tzinfo=SHANGHAI).timestamp() * 1000)
     value, broken = one("date", str(millis))
     if abs(millis) >= 10**10:

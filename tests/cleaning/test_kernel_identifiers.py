@@ -118,11 +118,11 @@ def test_sliced_columns_are_read_at_their_own_rows() -> None:
     assert result.issues == ()
 
 
-def test_replacement_character_is_reported_as_damage_and_not_as_a_wrong_code() -> None:
+def test_a_replacement_character_is_damage_and_no_wrong_code() -> None:
     assert cleaned("uscc", ["91430000712194405\ufffd"]) == [(None, ["text.replacement"])]
 
 
-def test_every_blank_of_unicode_is_dropped_by_kernel_and_reader_alike() -> None:
+def test_kernel_and_reader_drop_every_blank_of_unicode() -> None:
     for point in [*range(0x20, 0x100), *range(0x1680, 0x1690), *range(0x180E, 0x180F), *range(0x2000, 0x2070), 0x3000]:
         text = "9143" + chr(point) + "00007121944054"
         reading = ids.read_uscc(text, TODAY)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kernel_cases import cleaned, one
 
 from chengxin.cleaning.kernels import CleanOptions, clean
+from chengxin.parsing.fixed_width.reader import pointed
 
 SHARED = Path(os.environ.get("CHENGXIN_SHARED") or Path(__file__).resolve().parents[2].parent / "shared")
 
@@ -95,7 +96,7 @@ def test_what_is_no_amount_is_an_error(text: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("unit", ["万元", "亿元"])
-def test_an_amount_that_may_be_in_yuan_is_not_taken_in_a_column_of_another_unit(text: str, unit: str) -> None:
+def test_an_amount_maybe_in_yuan_is_refused_in_another_unit(text: str, unit: str) -> None:
     assert one("money", text, unit=unit) == (None, ["money.invalid"])
     assert one("money", text, unit="元")[1] == []
 
@@ -107,7 +108,7 @@ def test_an_amount_that_may_be_in_yuan_is_not_taken_in_a_column_of_another_unit(
         "RMB5万元", "5(人民币)", "5（人民币）", "5[RMB]",
     ],
 )  # fmt: skip
-def test_a_unit_of_its_own_or_the_columns_settles_what_an_amount_is(text: str) -> None:
+def test_an_amount_is_in_its_own_unit_or_that_of_its_column(text: str) -> None:
     assert one("money", text, unit="万元") == (Decimal(50000), [])
 
 
@@ -174,3 +175,11 @@ def test_a_column_without_any_amount_is_empty(values):
     done = clean(pa.array(values, pa.string()), "money", options=CleanOptions(unit="元"))
     assert done.values.null_count == len(values)
     assert done.issues == ()
+
+
+def test_digits_not_written_as_agreed_are_no_whole_yuan():
+    written = ["１２３４５", "－12345", "12 345", "1,234", "1E5", "12345元", "1,234.50", "伍仟元"]
+    values = pointed(pa.array(written), 2)
+    assert values.to_pylist()[:2] == ["123.45", "-123.45"]
+    amounts = [None if yuan is None else str(yuan) for yuan, _ in (one("money", text) for text in values.to_pylist())]
+    assert amounts == ["123.45", "-123.45", None, None, None, None, "1234.50", "5000.00"]

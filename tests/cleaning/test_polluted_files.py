@@ -89,7 +89,7 @@ def counts() -> Iterator[Counter[str]]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
-def test_a_polluted_file_is_read_right_or_refused_with_the_reason(
+def test_a_polluted_file_is_read_right_or_refused_with_reason(
     file: Polluted, tmp_path: Path, counts: Counter[str]
 ) -> None:
     counts["files"] += 1

@@ -36,13 +36,13 @@ def slipped(at: int, into: int) -> list[Any]:
     return [*rest[:into], "另一句", *rest[into:]]
 
 
-def test_a_row_in_which_a_value_is_missing_and_another_was_split_is_set_aside() -> None:
+def test_a_row_with_a_missing_and_a_split_value_is_quarantined() -> None:
     assert outcome(*ROW) == (1, set())
     passed, broken = outcome(*slipped(3, 6))
     assert passed == 0 and {"field.shifted", "name.is_identifier", "reg_no.length", "person_doc.form"} <= broken
 
 
 @pytest.mark.parametrize("fault", [{4: ROW[5], 5: ROW[4]}, {4: "2024-03-01"}, {3: "1", 5: "2", 7: "三万五"}])
-def test_exchanged_values_and_single_faults_leave_the_rest_of_the_row_usable(fault: dict[int, str]) -> None:
+def test_exchanged_values_leave_the_rest_of_the_row_usable(fault: dict[int, str]) -> None:
     passed, broken = outcome(*(fault.get(n, value) for n, value in enumerate(ROW)))
     assert passed == 1 and broken and "field.shifted" not in broken

@@ -47,7 +47,7 @@ def refused(office: Office) -> list[tuple[int, str]]:
     return [(line, rule) for line, rule, _ in office.issues("pen") if rule in told]
 
 
-def test_half_a_last_value_is_refused_and_a_checked_code_below_it_is_not(office: Office) -> None:
+def test_half_a_last_value_is_refused_and_a_checked_code_is_not(office: Office) -> None:
     assert counts(send(office, BY_CONTENT, "罚款2万元整", "罚款2\n万元整")) == (2, 2, 0, 0)
     assert refused(office) == [(3, "value.beside_torn"), (4, "row.width")]
 
@@ -92,9 +92,7 @@ def test_a_line_that_is_a_remark_costs_no_row(office: Office, line: str) -> None
         ([f"罚款{n}万元整" for n in range(1, 4)], 2),  # too few
     ],
 )
-def test_an_unknown_line_below_the_last_row_costs_it_only_where_its_last_value_may_be_half(
-    office: Office, values: list[str], passed: int
-) -> None:
+def test_an_unknown_last_line_costs_a_row_whose_end_may_be_torn(office: Office, values: list[str], passed: int) -> None:
     rows = [row(n) | {"penalty_content": value} for n, value in enumerate(values, 1)]
     path = office.write("pen", rows, day=1, columns=BY_CONTENT)
     at = path.stat().st_mtime
@@ -112,7 +110,7 @@ def test_a_row_broken_in_the_middle_costs_only_itself(office: Office) -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("quoted", [False, True])
 @pytest.mark.parametrize("torn", [["湖南三,3,罚", "款3元"], ["湖南", "三,3,罚款3元"], ["湖南三,3,罚", "款", "3元"]])
-def test_half_a_line_is_read_with_the_lines_beside_it_wherever_pieces_and_chunks_end(
+def test_half_a_line_is_the_same_wherever_chunks_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: list[str], quoted: bool, end: str
 ) -> None:
     lines = ["名称,序号,内容", *(f"湖南{c},{n},罚款{n}元" for n, c in enumerate("一二", 1)), *torn]
@@ -135,7 +133,7 @@ def test_half_a_line_is_read_with_the_lines_beside_it_wherever_pieces_and_chunks
                         assert beside <= {*chunk.rows.to_pylist(), *(d.row for d in chunk.damaged)}
 
 
-def test_the_row_sent_again_as_one_line_closes_what_was_refused_and_the_feedback_says_how(office: Office) -> None:
+def test_a_torn_row_sent_again_as_one_line_closes_the_refusal(office: Office) -> None:
     send(office, BY_CONTENT, "罚款2万元整", "罚款2\n万元整")
     [told] = pipeline.answer(Home(office.settings, Clock(START)), office.contracts["pen"])
     assert "接回一行后重新报送该记录" in (told.folder / "需更正.csv").read_text("utf-8-sig")

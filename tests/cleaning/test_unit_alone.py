@@ -7,6 +7,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from cases import few
 from deliveries import Office, company
 
 NAMES = ("subject_name", "uscc", "registered_capital", "region_code")
@@ -32,8 +33,10 @@ def taken(office: Office, listed: list[dict[str, Any]], columns: tuple[str, ...]
     return account["accepted"], account["quarantined"], account["verdict"]
 
 
-@pytest.mark.parametrize("cell", ["万人民币", "万元", "（万元）", "万美元", "单位：万元"])
-@pytest.mark.parametrize("place", [1, 150, 300])
+@pytest.mark.parametrize(
+    ("place", "cell"),
+    few(4, [(1, "万人民币"), (150, "（万元）"), (300, "万美元"), (150, "单位：万元"), (1, "万元"), (300, "万元")]),
+)
 def test_one_cell_with_a_unit_alone_refuses_its_row(office: Office, cell: str, place: int) -> None:
     assert taken(office, rows(300, {place: cell})) == (299, 1, "accept")
     assert office.issues("reg") == [(place + 1, "money.unit_only", TEXT)]
@@ -96,8 +99,9 @@ def test_it_is_the_same_in_every_format(office: Office, tmp_path: Path, form: st
     assert (account["accepted"], account["quarantined"]) == (299, 1)
 
 
-@pytest.mark.parametrize("form", ['0.00"万元"', "0%", "[$$-409]#,##0.00", "#,##0,"])
-@pytest.mark.parametrize(("odd", "held"), [(2, False), (5, True), (300, True)])
+@pytest.mark.parametrize(("odd", "held", "form"), few(4, [
+    (2, False, '0.00"万元"'), (2, False, "0%"), (5, True, "#,##0,"), (300, True, "[$$-409]#,##0.00"),
+    (300, True, '0.00"万元"'), (5, True, "0%"), (2, False, "[$$-409]#,##0.00"), (2, False, "#,##0,")]))  # fmt: skip
 def test_cells_shown_in_another_unit_are_rows_or_the_file(office: Office, form: str, odd: int, held: bool) -> None:
     columns = [{"source": n, "element": n, "optional": True} for n in NAMES]
     office.contract("reg", "registration", NAMES, columns=columns, file={"format": "xlsx"}, quality={})

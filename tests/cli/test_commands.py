@@ -60,7 +60,7 @@ def test_quarantine_names_file_row_field_and_remedy_but_no_value(place: tuple[Pa
     assert "91430100MAXY00016Q" in json.dumps(chengxin(home, contracts, "quarantine", "commerce_list", "--raw"))
 
 
-def test_refused_rows_are_exported_and_replayed_after_the_contract_was_mended(tmp_path: Path) -> None:
+def test_refused_rows_are_exported_and_replayed_after_the_mend(tmp_path: Path) -> None:
     home, contracts, file = tmp_path / "home", tmp_path / "contracts", tmp_path / "名单.csv"
     nowhere = BAD.replace("91430100MAXY00016Q", uscc(1)).replace("长沙市天心区", "")
     file.write_text("\n".join([HEADER, GOOD, nowhere]) + "\n", "utf-8")
@@ -239,9 +239,7 @@ def test_a_run_without_a_usable_contract_is_an_error(tmp_path: Path) -> None:
         ("TEXT", {"watermarks": "更新时间"}, "delivery.options 不正确"),
     ],
 )
-def test_a_table_that_cannot_be_taken_does_not_keep_other_departments_waiting(
-    tmp_path: Path, kind: str, more: dict, words: str
-) -> None:
+def test_a_failing_table_does_not_hold_up_other_departments(tmp_path: Path, kind: str, more: dict, words: str) -> None:
     home, contracts, inbox = tmp_path / "home", tmp_path / "contracts", tmp_path / "inbox"
     options = {"connection": "staging", "table": "list"} | more
     contract(contracts, "banking_list", "registration", LIST_COLUMNS, file={"format": "csv"},

@@ -10,7 +10,7 @@ def batch(n: int, **more: Any) -> dict[str, Any]:
     return {"dataset": "test", "batch_id": f"test-{n}", "received": 10, "verdict": "accept", **counts, **more}
 
 
-def test_a_round_tells_new_batches_from_those_that_found_their_subjects_late() -> None:
+def test_a_round_separates_new_batches_from_late_linked_ones() -> None:
     done = {"batches": [batch(1), batch(2), batch(3, verdict="hold")], "snapshot": {"id": "s2"}}
     line = demo.round_line(2, done, earlier={"test-1"})
     assert line == "第 2 轮：收到 2 个批次，20 行，另有 1 个早先的批次补关联，暂缓 test-3，快照 s2"

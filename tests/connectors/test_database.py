@@ -95,7 +95,7 @@ def test_every_value_lands_as_text_or_null(source, contract, settings):
     assert batch.as_of == datetime(2026, 11, 1, 0, tzinfo=UTC)
 
 
-def test_continues_after_the_last_watermark_and_never_skips_a_late_row(source, contract, settings):
+def test_continues_at_the_watermark_and_skips_no_late_row(source, contract, settings):
     source.add("b")
     source.add("a")
     [first] = pull(contract(), settings)
@@ -190,7 +190,7 @@ def test_a_value_that_is_no_utf8_costs_only_itself(contract, settings, tmp_path,
         ("postgresql+psycopg://u:secret@127.0.0.1:1/db", "失败"),
     ],
 )
-def test_a_connection_that_cannot_work_is_named_without_its_password(contract, settings, monkeypatch, url, words):
+def test_a_broken_connection_is_named_without_its_password(contract, settings, monkeypatch, url, words):
     monkeypatch.setenv("CHENGXIN_CONN_POLICE_STAGING", url)
     with pytest.raises(SourceUnavailable, match=words) as failure:
         Database().discover(Home(settings, CLOCK), contract())
@@ -240,7 +240,7 @@ def test_a_poll_that_finds_nothing_new_goes_over_the_table_once(source, settings
 
 
 @pytest.mark.parametrize("at", ["2026-11-01 08:00:00", None])
-def test_a_row_that_changes_without_its_watermark_is_seen_within_the_overlap(source, settings, contract, at):
+def test_a_change_without_watermark_is_seen_within_the_overlap(source, settings, contract, at):
     source.add("k1", at="2026-11-01 08:00:00")
     source.add("k2", at=at)
     pull(contract(), settings)

@@ -108,9 +108,7 @@ def test_single_values_are_read_as_the_text_that_they_are(*, engine, make_contra
         ("varchar(5)[]", "'{甲}'", "character varying(5)[]"),
     ],
 )
-def test_a_column_whose_values_are_no_single_ones_is_refused_by_name_where_the_contract_uses_it(
-    *, engine, make_contract, settings, kind, value, named
-):
+def test_a_used_column_of_composite_values_is_refused_by_name(*, engine, make_contract, settings, kind, value, named):
     fill(engine, kind, value)
     contract = make_contract("database", "full", **OPTIONS)
     with pytest.raises(DeliveryMismatch) as told:
@@ -217,6 +215,6 @@ def test_python_values_that_are_no_single_ones_are_refused(inventive, value):
 
 
 @pytest.mark.parametrize("kind", [mysql.SET("a", "b"), mysql.BIT(1), sqlalchemy.LargeBinary(), sqlalchemy.JSON()])
-def test_columns_of_other_databases_that_hold_no_single_values_are_refused(inventive, kind):
+def test_composite_columns_of_other_databases_are_refused(inventive, kind):
     with pytest.raises(DeliveryMismatch, match=f"“{NAME}”是 .* 类型"):
         inventive(kind)

@@ -103,7 +103,7 @@ def test_a_row_whose_transaction_ends_late_is_not_missed(engine, pull, kind):
 
 
 @pytest.mark.parametrize("at", ["2026-11-02 07:00:00", "2026-10-02 00:00:00"])
-def test_rows_that_appear_further_back_than_the_overlap_are_pulled_with_all_others(engine, pull, at):
+def test_rows_from_before_the_overlap_cause_a_whole_pull(engine, pull, at):
     adding(engine, ("a", "2026-11-01 08:00:00"), ("b", "2026-11-02 08:30:00"))
     assert pull() == ["a", "b"]
     for key in ("late", "later"):  # of two pulls with one watermark the later one counts
@@ -150,7 +150,7 @@ def test_a_form_that_the_column_cannot_have_is_refused(engine, pull, kind):
     ["2026-11-01T11:00:00.5Z", "2026-11-01 11:00:00+08:00", "2026/11/1 8:05", "2026年11月1日", "20261103", "2026-11-03",
      "2026-11-03 01:00:00 PM", "2026-11-03 下午 1:00:00", " 2026-11-03 01:00:00", "2026-11-03 01:00:00.x"],
 )  # fmt: skip
-def test_a_text_of_another_form_has_no_place_and_no_row_is_missed(engine, pull, at):
+def test_a_watermark_text_of_another_form_loses_no_row(engine, pull, at):
     adding(engine, ("a", "2026-11-01 08:00:00"), ("b", "2026-11-03 11:30:00"))
     assert pull() == ["a", "b"]
     adding(engine, ("x", at))
@@ -160,7 +160,7 @@ def test_a_text_of_another_form_has_no_place_and_no_row_is_missed(engine, pull, 
     assert {*pull()} == {"b", "c", "x"}
 
 
-def test_a_late_row_that_no_count_shows_comes_with_the_next_whole_pull(engine, pull):
+def test_a_late_row_no_count_shows_comes_with_a_whole_pull(engine, pull):
     adding(engine, ("a", "2026-11-01 08:00:00"), ("b", "2026-11-01 09:00:00"), ("c", "2026-11-03 08:00:00"))
     assert pull() == ["a", "b", "c"]
     adding(engine, ("late", "2026-11-01 08:30:00"))
@@ -174,7 +174,7 @@ def test_a_late_row_that_no_count_shows_comes_with_the_next_whole_pull(engine, p
     assert pull(later) == ["d", "e"]
 
 
-def test_rows_that_say_no_time_are_asked_for_always_and_move_nothing(engine, pull):
+def test_rows_without_a_time_are_always_pulled_and_move_nothing(engine, pull):
     odd = ["9999-12-31", "1900-01-01", "0000-00-00 00:00:00", "不详", "", None, "2099-12-31 00:00:00", "2026-13"]
     adding(engine, ("a", "2026-11-01 08:00:00"), ("b", "2026-11-03 08:00:00"))
     assert pull() == ["a", "b"]
@@ -202,7 +202,7 @@ def test_a_watermark_that_changes_its_type_goes_on(engine, pull):
     assert pull() == ["b", "c"]
 
 
-def test_a_renamed_column_is_found_by_its_alias_and_a_lost_one_is_named(engine, make_contract, settings):
+def test_a_renamed_column_is_found_by_alias_a_lost_one_is_named(engine, make_contract, settings):
     adding(engine, ("a", "2026-11-01 08:00:00"))
     with engine.begin() as connection:
         connection.exec_driver_sql('ALTER TABLE "前置 (表)" RENAME COLUMN "时间" TO "更新时间（新）"')

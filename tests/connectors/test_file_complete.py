@@ -92,7 +92,7 @@ def test_a_file_must_stand_still(settings, make_contract):
     assert offered(contract, settings) == []
 
 
-def test_a_file_that_grows_under_an_old_time_is_seen_at_the_second_look(settings, make_contract):
+def test_growth_under_an_old_time_is_seen_at_the_second_look(settings, make_contract):
     contract = make_contract(folder="a", complete={"stable": 30})
     path = drop(settings, "a", "b.csv", at=time.time() - 40)
     import threading
@@ -149,7 +149,7 @@ def announced(settings, make_contract):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_manifest_in_any_usual_shape_completes_and_proves_a_delivery(settings, announced, shape):
+def test_a_manifest_of_any_usual_shape_completes_a_delivery(settings, announced, shape):
     assert offered(announced, settings) == []
     drop(settings, "a", "清单_20260301.txt", shape(b"first", b"second"))
     [batch] = land_all(announced, settings)
@@ -158,7 +158,7 @@ def test_a_manifest_in_any_usual_shape_completes_and_proves_a_delivery(settings,
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_manifest_that_disagrees_is_a_problem_and_nothing_lands(settings, announced, shape):
+def test_a_manifest_that_disagrees_keeps_everything_from_landing(settings, announced, shape):
     drop(settings, "a", "清单_20260301.txt", shape(b"first", b"Second and longer"))
     said = refusal(announced, settings)
     assert "欠税_20260301_B.csv" in said
@@ -168,7 +168,7 @@ def test_a_manifest_that_disagrees_is_a_problem_and_nothing_lands(settings, anno
     assert len(land_all(announced, settings)) == 1
 
 
-def test_a_manifest_that_came_first_waits_for_the_rest_and_says_so(settings, make_contract, caplog):
+def test_a_manifest_that_came_first_waits_for_the_rest(settings, make_contract, caplog):
     contract = make_contract(folder="a", complete={"manifest": "清单.csv"}, pattern="欠税*.csv")
     now = time.time()
     drop(settings, "a", "清单.csv", "文件名,大小\n欠税1.csv,9\n欠税2.csv,3\n".encode(), at=now - 40)
@@ -247,7 +247,7 @@ def test_a_file_above_the_limit_is_not_received(settings, make_contract):
     assert "CHENGXIN_MAX_FILE_MIB" in said
 
 
-def test_deliveries_order_by_their_period_and_a_resent_one_follows_what_it_replaces(settings, make_contract):
+def test_deliveries_order_by_period_and_resent_ones_follow(settings, make_contract):
     contract = make_contract(folder="a", pattern="欠税_{date}_{seq}.csv")
     for name, at in (("欠税_20260308_1", 0), ("欠税_20260301_10", 60), ("欠税_20260301_9", 120)):
         drop(settings, "a", f"{name}.csv", name.encode(), at=DAY + at)

@@ -119,7 +119,7 @@ def test_a_vanished_file_is_a_matter_of_trying_again(settings, make_contract, tm
         FileDrop().fetch(Home(settings), delivery, contract, tmp_path)
 
 
-def test_a_delivery_with_announced_checksum_waits_for_it_and_is_compared(settings, make_contract, tmp_path):
+def test_a_delivery_waits_for_its_checksum_and_is_compared(settings, make_contract, tmp_path):
     drop(settings, "a", "b.csv", b"abc")
     contract = make_contract(folder="a", checksum=".sha256")
     assert FileDrop().discover(Home(settings), contract) == []

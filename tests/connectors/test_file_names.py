@@ -53,7 +53,7 @@ def test_a_late_delivery_counts_as_of_its_own_period():
     assert older < newer < NOON
 
 
-def test_numbers_of_one_day_order_as_numbers_whenever_they_arrive():
+def test_numbers_of_one_day_order_as_numbers():
     late = order("{date}_{seq}.csv", "20260301_2.csv", NOON + timedelta(hours=5))
     assert late < order("{date}_{seq}.csv", "20260301_10.csv", NOON)
 
@@ -64,7 +64,7 @@ def test_the_time_in_the_name_orders_within_the_day():
     assert morning < order("{date}{time}.csv", "20260301093001.csv")
 
 
-def test_a_month_counts_from_its_last_day_and_never_from_the_future():
+def test_a_month_counts_from_its_last_day_or_today():
     assert order("{month}.csv", "202602.csv") == datetime(2026, 2, 27, 16, tzinfo=UTC)
     assert order("{month}.csv", "202603.csv") == datetime(2026, 3, 9, 16, tzinfo=UTC)
     assert order("{year}.csv", "2026.csv") <= NOON

@@ -116,14 +116,14 @@ def test_uses_up_what_a_killed_upload_left(server, settings, make_contract, answ
     assert (folder / "需更正.csv").read_bytes() == "行号\r\n3\r\n".encode()
 
 
-def test_a_drop_that_is_the_connections_own_folder_is_answered_beside_it(server, settings, make_contract, answer):
+def test_a_drop_at_the_connections_own_folder_is_answered_beside(server, settings, make_contract, answer):
     told = hand_over(Home(settings), given(make_contract, folder="."), answer())
     assert told == "连接“tax”的 outbox/tax_arrears/处罚.csv-反馈-6bbec143-1"
     assert under(server.inbox) == []
     assert len(under(server.folder / "outbox" / "tax_arrears")) == 3
 
 
-def test_a_place_that_cannot_be_written_to_is_said_and_tried_again(server, settings, make_contract, answer):
+def test_an_unwritable_place_is_reported_and_tried_again(server, settings, make_contract, answer):
     (server.inbox / "省").mkdir()
     (server.inbox / "省" / "outbox").write_text("a file where the folder should be")
     with pytest.raises(SourceUnavailable, match="写入目录“省/outbox/税务”失败") as told:

@@ -134,7 +134,7 @@ def test_a_server_of_which_no_key_is_registered_is_refused(server, settings, con
     assert "没有登记" in said
 
 
-def test_known_hosts_lets_the_right_server_in_and_a_changed_one_not(server, settings, contract, monkeypatch):
+def test_known_hosts_admits_the_right_server_and_no_changed_one(server, settings, contract, monkeypatch):
     put(server, "a.csv")
     monkeypatch.setenv(CONNECTION, server.url(known_hosts=server.known_hosts()))
     assert len(FileDrop().discover(Home(settings), contract())) == 1
@@ -152,7 +152,7 @@ def test_a_server_that_is_gone_is_a_matter_of_trying_again(server, settings, con
         FileDrop().discover(Home(settings), contract())
 
 
-def test_a_connection_cut_in_the_middle_goes_on_and_lands_every_byte(server, wire, settings, contract):
+def test_a_cut_connection_goes_on_and_lands_every_byte(server, wire, settings, contract):
     data = random.Random(2).randbytes(6 << 20)
     put(server, "a.csv", data)
     [delivery] = landing.offered(Home(settings), contract())

@@ -61,7 +61,7 @@ def test_an_empty_prefix_offers_nothing(settings, contract):
     assert FileDrop().discover(Home(settings), contract()) == []
 
 
-def test_an_object_that_is_replaced_by_one_of_the_same_size_is_a_new_batch(server, settings, contract):
+def test_an_object_replaced_by_one_of_equal_size_is_a_new_batch(server, settings, contract):
     server.put("税务/a.csv", b"1111")
     [first] = land_all(contract(), settings)
     server.put("税务/a.csv", b"2222")

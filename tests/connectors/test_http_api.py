@@ -87,7 +87,7 @@ def test_the_same_answer_again_is_the_same_batch(api, contract, settings):
     assert pull(contract(), settings) == [first]
 
 
-def test_a_source_that_returns_to_an_earlier_state_says_something_new(api, contract, settings):
+def test_a_source_back_at_an_earlier_state_is_a_new_delivery(api, contract, settings):
     state = {"rows": ROWS}
     api(lambda q, h, n: paged(state["rows"])(q, h, n))
     [first] = pull(contract(), settings)
@@ -120,7 +120,7 @@ def test_asks_only_for_what_is_new_since_the_last_pull(api, contract, settings):
     assert second.as_of == datetime(2026, 11, 20, 2, tzinfo=UTC)
 
 
-def test_rows_are_taken_though_the_server_says_that_nothing_was_modified(api, contract, settings):
+def test_rows_are_taken_though_the_server_claims_not_modified(api, contract, settings):
     state = {"rows": ROWS[:3]}
 
     def behave(query, headers, number):

@@ -215,7 +215,7 @@ def test_without_a_certificate_the_handshake_fails_in_words(desk: Desk, authorit
     assert server.asked == []
 
 
-def test_a_key_that_does_not_fit_is_named_and_never_asked_for_at_the_terminal(desk: Desk, authority):
+def test_a_wrong_key_is_named_and_never_asked_for_at_a_terminal(desk: Desk, authority):
     ca, folder = authority
     ca.issue_cert("other@example.org").private_key_pem.write_to_path(folder / "key.pem")
     desk.set_variable("CHENGXIN_CONN_TAX_API_CERT", str(folder / "cert.pem"))

@@ -93,7 +93,7 @@ def test_an_empty_last_page_does_not_land(desk: Desk, last):
 
 
 @pytest.mark.parametrize("code", [401, "E-17", "10001"])
-def test_a_business_error_inside_status_200_is_named_without_its_message(desk: Desk, code):
+def test_a_business_error_in_status_200_is_named_by_code_only(desk: Desk, code):
     desk.serve(lambda asked: Answer(document(code=code, msg="token abc123 无效，用户 张某", data={"rows": []})))
     with pytest.raises(SourceUnavailable, match=f"tax_api.*业务错误码 code={code}") as e:
         desk.pull(desk.contract(code="code"))
@@ -101,7 +101,7 @@ def test_a_business_error_inside_status_200_is_named_without_its_message(desk: D
 
 
 @pytest.mark.parametrize("answer", [{"code": 500}, {"status": "error"}, {"success": False}, {"errcode": "40001"}])
-def test_an_undeclared_error_beside_no_rows_is_not_taken_for_an_empty_delivery(desk: Desk, answer):
+def test_an_undeclared_error_is_no_empty_delivery(desk: Desk, answer):
     desk.serve(lambda asked: Answer(document(**answer, data={"rows": [], "total": 0})))
     with pytest.raises(DeliveryCorrupt, match="code_ok"):
         desk.pull(desk.contract())
@@ -113,7 +113,7 @@ def test_an_empty_delivery_is_one(desk: Desk, answer):
     assert len(desk.pull(desk.contract())) == 1
 
 
-def test_a_server_that_wants_us_back_later_than_we_wait_is_left_alone_and_the_pull_goes_on_then(desk: Desk):
+def test_a_long_retry_after_ends_the_pull_which_goes_on_then(desk: Desk):
     state = {"down": True}
 
     def behave(asked: Asked) -> Answer:
@@ -155,7 +155,7 @@ def test_asks_no_more_often_than_allowed(desk: Desk):
     assert moments[-1] - moments[1] >= 0.25
 
 
-def test_a_connection_refused_names_the_connection_and_its_host_only(desk: Desk):
+def test_a_refused_connection_names_itself_and_its_host_only(desk: Desk):
     server = desk.serve(paged(ROWS))
     server.close()
     desk.set_variable("CHENGXIN_CONN_TAX_API", f"http://reader:geheim@127.0.0.1:{server.port}/api?token=geheim")
@@ -183,7 +183,7 @@ def test_a_page_that_stays_broken_keeps_those_before_it(desk: Desk):
 
 
 @pytest.mark.parametrize("change", ["options", "age", "server"])
-def test_kept_pages_that_no_longer_answer_the_question_are_forgotten(desk: Desk, change):
+def test_kept_pages_of_another_question_are_forgotten(desk: Desk, change):
     down = {"is": True}
 
     def behave(asked: Asked) -> Answer:

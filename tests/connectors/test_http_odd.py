@@ -142,7 +142,7 @@ def test_an_empty_list_of_errors_before_the_rows_is_not_the_rows(desk: Desk):
 
 
 @pytest.mark.parametrize("size", [10, 20, 500])
-def test_a_server_that_does_not_listen_to_the_size_is_read_to_its_end(desk: Desk, size):
+def test_a_server_that_ignores_the_size_is_read_to_its_end(desk: Desk, size):
     def behave(asked: Asked) -> Answer:
         start = (number(asked) - 1) * 7
         return Answer(json.dumps({"data": {"rows": ROWS[start : start + 7], "total": 25}}).encode())
@@ -152,7 +152,7 @@ def test_a_server_that_does_not_listen_to_the_size_is_read_to_its_end(desk: Desk
     assert len(rows_of(desk, desk.contract(page_size=size, total=None, passes=2))) == 25
 
 
-def test_a_server_that_gives_everything_to_every_question_needs_a_total(desk: Desk):
+def test_a_server_that_ignores_paging_needs_a_total(desk: Desk):
     desk.serve(pages(*[{"data": {"rows": ROWS, "total": 25}}] * 9))
     assert len(rows_of(desk, desk.contract())) == 25
     with pytest.raises(DeliveryCorrupt, match="重复返回"):

@@ -35,7 +35,7 @@ def test_by_offset_also_where_the_server_gives_smaller_pages(desk: Desk, cap):
 
 
 @pytest.mark.parametrize("rows", [ROWS[:23], ROWS[:3], ROWS[:2], []])
-def test_by_offset_without_a_total_a_server_that_gives_fewer_rows_than_asked_for_is_read_to_its_end(desk: Desk, rows):
+def test_by_offset_pages_shorter_than_asked_are_read_to_the_end(desk: Desk, rows):
     server = desk.serve(lambda a: rows_answer(rows[int(a.query["offset"]) :][:3]))
     [batch] = desk.pull(desk.contract(**OFFSET, total=None, page_size=5))
     assert desk.rows(batch) == rows
@@ -43,7 +43,7 @@ def test_by_offset_without_a_total_a_server_that_gives_fewer_rows_than_asked_for
     assert [a.query["offset"] for a in server.asked] == [str(n) for n in starts]
 
 
-def test_without_a_total_a_short_page_in_the_middle_is_not_the_end(desk: Desk):
+def test_without_a_total_a_short_page_is_not_the_end(desk: Desk):
     pages = [ROWS[:5], ROWS[5:8], ROWS[8:13], ROWS[13:18], ROWS[18:23]]
     desk.serve(lambda asked: rows_answer(dict(enumerate(pages, 1)).get(int(asked.query["page"]), [])))
     [batch] = desk.pull(desk.contract(total=None, page_size=5))
@@ -57,7 +57,7 @@ def test_an_overlap_without_a_total_ends_where_nothing_new_comes(desk: Desk, row
     assert {row["id"] for row in desk.rows(batch)} == {row["id"] for row in rows}
 
 
-def test_an_overlap_as_large_as_what_the_server_gives_at_once_is_refused(desk: Desk):
+def test_an_overlap_as_large_as_a_page_is_refused(desk: Desk):
     desk.serve(lambda a: rows_answer(ROWS[int(a.query["offset"]) :][:3]))
     with pytest.raises(DeliveryCorrupt, match="重复返回"):
         desk.pull(desk.contract(**OFFSET, total=None, overlap_rows=3))
@@ -70,7 +70,7 @@ def test_by_offset_with_an_overlap_that_shows_that_nothing_moved(desk: Desk):
     assert {row["id"] for row in desk.rows(batch)} == set(range(25))
 
 
-def test_rows_that_move_between_pages_are_seen_by_the_overlap_and_pulled_anew(desk: Desk):
+def test_rows_moving_between_pages_are_seen_and_pulled_anew(desk: Desk):
     state = {"rows": ROWS}
 
     def behave(asked: Asked) -> Answer:
@@ -110,7 +110,7 @@ def test_a_cursor_that_runs_in_a_circle_is_noticed(desk: Desk):
     assert len(server.asked) < 5
 
 
-def test_windows_of_time_are_asked_one_after_the_other_with_an_overlap_at_the_start(desk: Desk):
+def test_windows_of_time_are_asked_in_turn_with_an_overlap(desk: Desk):
     desk.now = datetime.fromisoformat("2026-11-20T12:00:00+08:00")
     day = [datetime(2026, 11, 17 + n // 7, n % 7, tzinfo=SHANGHAI) for n in range(25)]
 
@@ -134,7 +134,7 @@ def test_windows_of_time_are_asked_one_after_the_other_with_an_overlap_at_the_st
     assert server.asked[0].query["since"] == "2026-11-20T11:00:00+08:00"
 
 
-def test_nothing_new_in_any_window_is_no_delivery_and_leaves_nothing(desk: Desk):
+def test_no_rows_in_any_window_is_no_delivery(desk: Desk):
     desk.now = datetime.fromisoformat("2026-11-20T12:00:00+08:00")
     state = {"rows": ROWS[:3]}
     server = desk.serve(lambda asked: page_of(state["rows"], asked))
@@ -234,7 +234,7 @@ def test_a_gap_behind_an_overlap_is_noticed(desk: Desk, key):
     assert len(desk.pull(contract)) == 1
 
 
-def test_equal_rows_on_two_pages_are_taken_when_a_second_pass_shows_them_again(desk: Desk):
+def test_equal_rows_on_two_pages_are_taken_after_a_second_pass(desk: Desk):
     rows = [*ROWS[:12], ROWS[3]]
     server = desk.serve(paged(rows))
     [batch] = desk.pull(desk.contract())
@@ -242,7 +242,7 @@ def test_equal_rows_on_two_pages_are_taken_when_a_second_pass_shows_them_again(d
     assert [a.query["page"] for a in server.asked] == ["1", "2", "3"] * 2
 
 
-def test_overlapping_pages_without_a_total_are_taken_when_they_come_again(desk: Desk):
+def test_overlapping_pages_without_a_total_need_a_second_pass(desk: Desk):
     pages = {1: ROWS[:10], 2: ROWS[9:15]}
     server = desk.serve(lambda asked: rows_answer(pages.get(int(asked.query["page"]), [])))
     [batch] = desk.pull(desk.contract(total=None))
@@ -307,7 +307,7 @@ LINKED = {"paging": "link", "total": None, "size_param": None}
         lambda url, n: f"arrears?from={n}#top",
     ],
 )
-def test_by_links_absolute_or_relative_in_the_body_or_in_the_header(desk: Desk, spell, header):
+def test_by_links_absolute_or_relative_in_body_or_header(desk: Desk, spell, header):
     server = desk.serve(lambda asked: by_link(spell, header=header)(asked, server.url))
     [batch] = desk.pull(desk.contract(**LINKED, **({} if header else {"next": "links.next"})))
     assert desk.rows(batch) == ROWS

@@ -47,7 +47,7 @@ def test_the_day_of_a_batch_is_the_day_in_shanghai(settings, make_contract):
     assert batch.batch_id.startswith("tax_arrears-20260401-")
 
 
-def test_the_same_bytes_twice_are_one_batch_whatever_name_and_day(settings, make_contract):
+def test_the_same_bytes_are_one_batch_whatever_name_and_day(settings, make_contract):
     contract = make_contract(folder="a")
     drop(settings, "a", "b.csv", b"same")
     [first] = land_all(contract, settings)
@@ -57,7 +57,7 @@ def test_the_same_bytes_twice_are_one_batch_whatever_name_and_day(settings, make
 
 
 @pytest.mark.parametrize("pattern", ["list_{date}.csv", "*.csv"])
-def test_a_full_list_that_returns_to_an_earlier_content_is_the_list_of_its_day(settings, make_contract, pattern):
+def test_a_full_list_back_at_an_earlier_content_is_a_new_list(settings, make_contract, pattern):
     contract = make_contract(folder="a", mode="full", pattern=pattern)
     for day, data in ((1, b"A"), (2, b"B"), (3, b"A"), (4, b"A"), (5, b"B")):
         drop(settings, "a", f"list_2026090{day}.csv", data, at=DAY + 86_400 * day)
@@ -75,7 +75,7 @@ def test_a_full_list_that_returns_to_an_earlier_content_is_the_list_of_its_day(s
     assert [b.delivery for b in landing.batches(Home(settings), "tax_arrears")] == told
 
 
-def test_one_full_list_that_is_overwritten_each_day_returns_to_an_earlier_content(settings, make_contract):
+def test_an_overwritten_full_list_returns_to_an_earlier_content(settings, make_contract):
     contract = make_contract(folder="a", mode="full")
     for day, data in enumerate((b"A", b"B", b"A", b"A")):
         path = drop(settings, "a", "list.csv", data, at=DAY + 86_400 * day)
@@ -130,7 +130,7 @@ def test_a_file_left_alone_is_recognised_without_reading_it(settings, make_contr
     assert path.exists()
 
 
-def test_landing_again_after_an_interruption_gives_the_same_bytes(settings, make_contract):
+def test_landing_again_after_an_interruption_gives_equal_bytes(settings, make_contract):
     contract = make_contract(folder="a")
     drop(settings, "a", "b.csv", b"payload")
     [batch] = land_all(contract, settings)

@@ -43,7 +43,7 @@ def test_contracts_stay_short():
 
 
 @EACH
-def test_has_three_to_five_examples_of_which_one_passes_and_one_does_not(contract: Contract):
+def test_has_three_to_five_examples_passing_and_failing(contract: Contract):
     assert 3 <= len(contract.examples) <= 5
     assert {example.expect.state for example in contract.examples} == {"passed", "quarantined"}
 

@@ -145,7 +145,7 @@ def routed(name: str, precedence: int, **changes) -> Contract:
         (Contract.model_validate({**BODY, "id": "penalties_of_both"}), "是一个数据集的编号"),
     ],
 )
-def test_routes_of_one_group_are_of_one_kind_and_differ_in_precedence(tmp_path, second, message):
+def test_routes_of_a_group_share_a_kind_and_differ_in_precedence(tmp_path, second, message):
     found = lint({c.id: c for c in (routed("demo_penalty", 1), second)}, tmp_path)
     said = [p.message for p in found if p.message.startswith("delivery.route")]
     assert len(said) == (0 if message is None else 1)

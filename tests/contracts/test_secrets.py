@@ -39,7 +39,7 @@ BAD_API = [
 
 
 @pytest.mark.parametrize("options", BAD_API)
-def test_a_credential_in_the_options_of_an_interface_is_refused_and_not_repeated(options):
+def test_a_credential_in_options_is_refused_and_not_repeated(options):
     bad = contract("http_api", API | options)
     (told,) = secrets(bad)
     assert "不得写入合同" in told and HIDDEN not in told
@@ -56,7 +56,7 @@ def test_a_credential_in_the_options_of_an_interface_is_refused_and_not_repeated
         ("file_drop", {"connection": f"sftp://u:{HIDDEN}@host/in", "folder": "x"}),
     ],
 )
-def test_an_address_in_place_of_a_connection_is_refused_and_not_repeated(connector, options):
+def test_an_address_as_connection_is_refused_and_not_repeated(connector, options):
     (told,) = secrets(contract(connector, options))
     assert told.startswith("delivery.options.connection") and HIDDEN not in told
     with pytest.raises(ContractError) as refused:
@@ -104,7 +104,7 @@ def test_options_that_do_not_fit_are_told_without_their_values():
 
 
 @pytest.mark.parametrize("options", [{"query": {"p": "Passw0rd!2026"}}, {"headers": {"X-Api": "9f8e7d6c5b4a3928" * 2}}])
-def test_a_value_that_looks_like_a_credential_is_refused_under_any_name(options):
+def test_a_value_like_a_credential_is_refused_under_any_name(options):
     (told,) = secrets(contract("http_api", API | options))
     assert "不得写入合同" in told
     assert "Passw0rd" not in told and "9f8e" not in told

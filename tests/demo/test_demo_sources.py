@@ -86,7 +86,7 @@ def test_the_full_demo_has_the_promised_size(tmp_path):
 
 
 @pytest.mark.server
-def test_every_contract_finds_its_delivery_through_its_own_connector(tmp_path, monkeypatch):
+def test_every_contract_finds_its_delivery_by_its_own_connector(tmp_path, monkeypatch):
     home = Home(Settings(home=tmp_path), AT)
     landed = {}
     for number in (1, 2):
@@ -104,7 +104,7 @@ def test_every_contract_finds_its_delivery_through_its_own_connector(tmp_path, m
     }  # fmt: skip
 
 
-def test_late_subjects_are_named_in_round_1_and_registered_in_round_2():
+def test_subjects_named_in_round_1_are_registered_in_round_2():
     world = make_world(SEED, Sizes())
     contract = CONTRACTS["commerce_registration"]
     late = {s.uscc for s in world.enterprises if s.late}
@@ -142,7 +142,7 @@ def test_headers_and_encodings_are_those_of_the_contract(tmp_path):
             assert all(c.source in header for c in contract.columns)
 
 
-def test_the_registration_file_ends_in_damage_that_strict_readers_refuse(tmp_path):
+def test_the_registration_file_ends_in_damage(tmp_path):
     small(tmp_path)
     *earlier, path = sorted((tmp_path / "inbox" / "commerce" / "registration").iterdir())
     assert earlier and all(p.read_bytes().endswith(b"\r\n") for p in earlier)

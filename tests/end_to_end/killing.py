@@ -10,7 +10,6 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pipeline_runs import words
@@ -25,11 +24,6 @@ ENVIRONMENT = {
     "CHENGXIN_TRIES": "1000000",
     "GX_ANALYTICS_ENABLED": "no",
 }
-
-
-def few_and_many(*few: tuple[Any, ...], many: list[tuple[Any, ...]]) -> list[Any]:
-    """Return parameters of a test: a few for every day, and the many that only `make test-slow` takes."""
-    return [*(pytest.param(*one) for one in few), *(pytest.param(*one, marks=pytest.mark.slow) for one in many)]
 
 
 class Server:

@@ -12,7 +12,7 @@ from alert_sinks import MailSink
 from chengxin.operations.alerts.book import Book
 from chengxin.store.layout import Layout
 
-pytestmark = [pytest.mark.airflow, pytest.mark.server]
+pytestmark = [pytest.mark.airflow, pytest.mark.server, pytest.mark.slow]
 DATASET = "commerce_late"
 DAG = f"ingest__{DATASET}"
 TWO_MONTHS = 60 * 86400

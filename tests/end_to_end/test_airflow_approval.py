@@ -161,7 +161,7 @@ def ingested(running):
     return running
 
 
-def test_the_pool_of_the_department_was_made_when_the_run_started(ingested):
+def test_the_departments_pool_was_made_when_the_run_started(ingested):
     pools = {p["name"]: p["slots"] for p in ingested.get("pools")["pools"]}
     assert pools["department-43DEMO"] == 2
 
@@ -173,7 +173,7 @@ def test_what_cannot_get_better_is_not_tried_again(ingested):
     assert (task["state"], task["try_number"], task["max_tries"]) == ("failed", 1, 3)
 
 
-def test_a_held_batch_is_shown_and_the_answer_stands_in_the_manifest(ingested):
+def test_a_held_batch_is_shown_and_the_answer_is_in_the_manifest(ingested):
     ingested.run("snapshot", "asked")
     question = ingested.question()
     assert "**暂缓**" in question["body"]
@@ -204,6 +204,19 @@ def test_nobody_is_asked_twice_about_the_same_batch(ingested):
     assert ingested.get("dags/~/dagRuns/~/hitlDetails")["total_entries"] == 1
 
 
+@pytest.mark.usefixtures("ingested")
+def test_every_process_listens_on_loopback_only():
+    (guard,) = [p for p in psutil.Process().children() if "chengxin.cli.embedded_guard" in p.cmdline()]
+    places = {
+        (place.laddr.ip, place.laddr.port)
+        for process in guard.children(recursive=True)
+        for place in process.net_connections(kind="inet")
+        if place.status == psutil.CONN_LISTEN
+    }
+    assert len(places) >= 2, "the pages, and what tasks ask"
+    assert {ip for ip, _ in places} <= {"127.0.0.1", "::1"}
+
+
 @pytest.fixture(scope="module")
 def doubtful(ingested):
     """A second data set with a warning, and new rows of the first one, which nobody doubts."""
@@ -224,7 +237,7 @@ def test_no_is_an_answer_and_its_reason_is_kept(doubtful):
     assert doubtful.manifest() == before
 
 
-def test_the_chosen_source_stays_out_and_the_others_are_published_with_the_earlier_reason(doubtful):
+def test_the_chosen_source_stays_out_and_others_are_published(doubtful):
     doubtful.run("snapshot", "second-doubt")
     question = doubtful.question()
     assert question["options"] == ["发布", "不含所选来源发布", "不发布"]
@@ -247,7 +260,7 @@ def test_nobody_answers_in_time_and_nothing_is_published(doubtful):
 
 
 @pytest.mark.slow
-def test_the_question_comes_again_and_yes_publishes_what_was_left_out(doubtful):
+def test_the_question_returns_and_yes_publishes_the_left_out(doubtful):
     doubtful.run("snapshot", "fourth-doubt")
     assert doubtful.said("发布", reason="部门已确认", without=["commerce_fines"]) == "success"
     manifest = doubtful.manifest()
@@ -255,8 +268,9 @@ def test_the_question_comes_again_and_yes_publishes_what_was_left_out(doubtful):
     assert [(r["decision"], r["by"]) for r in manifest["extra"]["rejected"]] == [("不发布", "")]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
-def test_an_operator_replays_the_refused_row_in_the_browser_and_the_counts_change(doubtful):
+def test_an_operator_replays_the_refused_row_in_the_browser(doubtful):
     from playwright.sync_api import sync_playwright
 
     contract = doubtful.home.parent / "contracts" / "commerce" / "commerce_fines.yaml"
@@ -306,6 +320,7 @@ def released(doubtful):
     return doubtful, batch
 
 
+@pytest.mark.slow
 def test_somebody_else_approves_what_the_first_one_released(released):
     running, batch = released
     before = running.manifest()
@@ -331,6 +346,7 @@ def test_somebody_else_approves_what_the_first_one_released(released):
     assert batch not in manifest["extra"].get("held", [])
 
 
+@pytest.mark.slow
 def test_a_question_marked_as_answered_publishes_nothing(released):
     running, _ = released
     before = running.manifest()
@@ -352,6 +368,7 @@ def test_a_question_marked_as_answered_publishes_nothing(released):
     assert "没有人作答" in log, "logs are read from their files"
 
 
+@pytest.mark.slow
 def test_publications_add_no_asset(released):
     running, _ = released
     names = {one["name"] for one in running.get("assets?limit=100&only_active=false")["assets"]}
@@ -359,16 +376,3 @@ def test_publications_add_no_asset(released):
     events = running.get("assets/events?limit=100&name_pattern=published_current")["asset_events"]
     told = [e["extra"]["id"] for e in events if "tiers" in e["extra"]]
     assert len(set(told)) == len(told) >= 2, "each is an event, with the snapshot in it"
-
-
-@pytest.mark.usefixtures("released")
-def test_every_process_listens_on_loopback_only():
-    (guard,) = [p for p in psutil.Process().children() if "chengxin.cli.embedded_guard" in p.cmdline()]
-    places = {
-        (place.laddr.ip, place.laddr.port)
-        for process in guard.children(recursive=True)
-        for place in process.net_connections(kind="inet")
-        if place.status == psutil.CONN_LISTEN
-    }
-    assert len(places) >= 2, "the pages, and what tasks ask"
-    assert {ip for ip, _ in places} <= {"127.0.0.1", "::1"}

@@ -89,7 +89,7 @@ def published(airflow: AirflowHome, tier: str, table: str) -> list[dict[str, obj
     return [row for path in files for row in pq.read_table(path).to_pylist()]
 
 
-def test_airflow_loads_one_dag_a_contract_and_one_for_the_broken_file(airflow):
+def test_airflow_loads_a_dag_a_contract_and_one_for_the_broken(airflow):
     program = """
 import json
 from airflow.dag_processing.dagbag import DagBag
@@ -106,7 +106,7 @@ print(json.dumps([sorted(bag.dag_ids), bag.import_errors, bag.dags["ingest__comm
     assert "| 统一社会信用代码 | `uscc` |" in text
 
 
-def test_each_stage_ran_once_a_delivery_and_the_held_batch_ended_skipped(airflow):
+def test_each_stage_ran_once_and_the_held_batch_ended_skipped(airflow):
     states = {task: airflow.states("ingest__commerce_demo", task) for task in ("land", "batch.validate", "batch.admit")}
     assert states == {
         "land": ["success", "success"],
@@ -115,7 +115,7 @@ def test_each_stage_ran_once_a_delivery_and_the_held_batch_ended_skipped(airflow
     }
 
 
-def test_the_published_parquet_holds_the_good_rows_of_the_good_delivery(airflow):
+def test_the_published_parquet_holds_the_good_rows(airflow):
     for tier in ("government", "open"):
         names = {row["name"] for row in published(airflow, tier, "subject")}
         assert names == {"长沙示例一科技有限公司", "芙蓉区示例小吃店"}
@@ -132,7 +132,7 @@ def test_the_assets_carry_the_account_and_the_snapshot(airflow):
     assert airflow.events(f"snapshot_{snapshot['id']}") == [], "no asset of its own"
 
 
-def test_a_question_that_somebody_marks_as_answered_publishes_nothing(airflow):
+def test_a_question_marked_as_answered_publishes_nothing(airflow):
     assert airflow.states("snapshot", "publish") == ["failed", "success"], "the first was marked, the second not asked"
 
 
@@ -146,7 +146,7 @@ def test_running_again_changes_nothing_and_ends_well(airflow):
     assert airflow.states("snapshot", "publish") == ["failed", "skipped", "success"]
 
 
-def test_a_contract_finds_its_connection_in_the_database_of_airflow(airflow):
+def test_a_contract_finds_its_connection_in_airflows_database(airflow):
     path = airflow.folder / "staging.db"
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE 登记 (名称 VARCHAR, 统一社会信用代码 VARCHAR, 行政区划 VARCHAR)")
@@ -169,7 +169,7 @@ def test_the_problems_dag_fails_with_the_file_and_the_message(airflow):
     assert airflow.states("contracts__problems", "report") == ["failed"]
 
 
-def test_only_the_problems_dag_which_nobody_can_expect_is_on_from_the_beginning(airflow):
+def test_only_the_problems_dag_is_on_from_the_beginning(airflow):
     with closing(sqlite3.connect(airflow.folder / "airflow" / "airflow.db")) as database:
         on = {dag for (dag,) in database.execute("select dag_id from dag where not is_paused")}
     assert on == {"contracts__problems"}

@@ -31,14 +31,12 @@ from chengxin.store.atomic import BUILDING
 from chengxin.store.layout import Layout
 from deliveries import uscc
 
-pytestmark = [pytest.mark.airflow, pytest.mark.server]
+pytestmark = [pytest.mark.airflow, pytest.mark.server, pytest.mark.slow]
 SEED = int(os.environ.get("CHENGXIN_KILL_SEED", "1"))
 ROUNDS = range(int(os.environ.get("CHENGXIN_MANY", "1")))
 TEN_MINUTES = 600_000_000  # in microseconds
 LOCKS = {"land": "landing-{}", "batch.standardise": "dataset-{}", "batch.admit": "registry"}  # what a task waits for
 AFTER = f"delay_exit={TEN_MINUTES}"
-# What every day's tests and the slow ones end with, on an Airflow of their own.
-IN_BOTH_HALVES = pytest.mark.parametrize("half", ["daily", pytest.param("slow", marks=pytest.mark.slow)])
 HEAD = "主键,名称,统一社会信用代码,成立日期,行政区划"
 ROWS = [f"{n},长沙示例{n}科技有限公司,{uscc(n)},2019-09-0{n},430105" for n in range(1, 8)]
 REFUSED = "9,长沙示例商贸有限公司,,2020-02-30,430111"
@@ -120,7 +118,6 @@ def test_a_task_that_is_killed(case: Case) -> None:
     assert case.processes.tries(case.dag, run, victim) == 2
 
 
-@pytest.mark.slow
 def test_the_scheduler_is_killed_with_its_workers(case: Case) -> None:
     run = case.begin()
     case.processes.running_task(case.dag, run, case.draw.choice(["land", "batch.%"]))
@@ -129,7 +126,6 @@ def test_the_scheduler_is_killed_with_its_workers(case: Case) -> None:
     case.ended_well(run)
 
 
-@pytest.mark.slow
 def test_the_metadata_is_away_for_a_while(case: Case) -> None:
     run = case.begin()
     case.processes.running_task(case.dag, run, "batch.%")
@@ -141,7 +137,6 @@ def test_the_metadata_is_away_for_a_while(case: Case) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small file system must be mounted")
-@pytest.mark.slow
 def test_the_disk_is_full_for_a_while(case: Case) -> None:
     disk = case.processes.home / "batches" / case.dataset
     disk.mkdir(parents=True)
@@ -193,19 +188,16 @@ def test_a_worker_dies_after_the_journal_has_the_batch(case: Case) -> None:
     assert case.processes.tries(case.dag, run, "batch.admit") == 2
 
 
-@IN_BOTH_HALVES
-def test_two_publications_at_once(half: str, processes: AirflowProcesses) -> None:
+def test_two_publications_at_once(processes: AirflowProcesses) -> None:
     processes.switch("snapshot", on=True)
-    processes.trigger("snapshot", half)
+    processes.trigger("snapshot", "beside")
     words = command(processes.home, processes.contracts, "publish", "--json")
     beside = subprocess.Popen(words, env=processes.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert processes.ended("snapshot", half) == "success", processes.told()
+    assert processes.ended("snapshot", "beside") == "success", processes.told()
     _, said = beside.communicate(timeout=SECONDS)
     assert beside.returncode == 0, said.decode()[-2000:]
 
 
-@IN_BOTH_HALVES
-@pytest.mark.usefixtures("half")
 def test_in_the_end_it_is_as_if_nothing_had_happened(processes: AirflowProcesses, tmp_path: Path) -> None:
     layout = Layout(processes.home)
     assert Book(layout).entries() == [], "what mends itself rings nobody up"

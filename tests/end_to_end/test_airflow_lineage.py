@@ -63,7 +63,7 @@ def test_the_check_of_events_can_fail(events):
             lineage_sink.check(spoilt)
 
 
-def test_the_way_of_a_batch_is_told_from_the_source_to_the_admitted_rows(events):
+def test_lineage_goes_from_the_source_to_the_admitted_rows(events):
     chain = [
         ("land", "source/43DEMO/commerce_demo", "received/commerce_demo"),
         ("batch.standardise", "received/commerce_demo", "standard/commerce_demo"),

@@ -113,14 +113,14 @@ def operated(tmp_path_factory):
             yield operated
 
 
-def test_a_month_waits_in_airflow_for_the_departments_that_have_not_delivered(operated):
+def test_a_month_waits_in_airflow_for_missing_departments(operated):
     operated.run(INGEST, "first")
     assert operated.ended(INGEST, "first") == "success"
     assert operated.until(operated.pending) == {MONTH: (1, 3)}, "two departments, or the scorecard"
     assert operated.runs("completeness") == []
 
 
-def test_the_last_department_of_the_month_starts_the_run_that_tells_so(operated):
+def test_the_last_department_of_the_month_starts_its_run(operated):
     (operated.home / "inbox" / "other" / "rest.csv").write_text(GOOD, "utf-8")
     operated.run(OTHER, "first")
     assert operated.ended(OTHER, "first") == "success"
@@ -128,12 +128,12 @@ def test_the_last_department_of_the_month_starts_the_run_that_tells_so(operated)
     assert operated.store("month_account") == {MONTH: {"expected": 2, "missing": [], "complete": True}}
 
 
-def test_the_newest_admitted_batch_stands_in_the_store_of_its_asset(operated):
+def test_the_newest_admitted_batch_is_in_the_store_of_its_asset(operated):
     newest = operated.store("admitted_commerce_demo")["last_admitted"]
     assert (newest["received"], newest["accepted"], newest["quarantined"]) == (3, 2, 1)
 
 
-def test_a_snapshot_is_announced_once_and_starts_the_documented_dag_downstream(operated):
+def test_a_snapshot_is_announced_once_and_starts_the_next_dag(operated):
     operated.run("snapshot", "first")
     assert operated.ended("snapshot", "first") == "success"
     current = json.loads((operated.home / "published" / "government" / "current.json").read_text())["snapshot_id"]
@@ -147,7 +147,7 @@ def test_a_snapshot_is_announced_once_and_starts_the_documented_dag_downstream(o
     assert counted["value"] == {current: 4}
 
 
-def test_a_snapshot_that_nobody_heard_of_is_announced_by_the_next_run(operated):
+def test_an_unannounced_snapshot_is_announced_by_the_next_run(operated):
     asset = operated.asset("published_current")["id"]
     before = operated.get(f"assets/events?asset_id={asset}")["total_entries"]
     operated.client.delete(f"/api/v2/assets/{asset}/state-store/announced").raise_for_status()  # as if it had died
@@ -161,7 +161,7 @@ def test_a_snapshot_that_nobody_heard_of_is_announced_by_the_next_run(operated):
 
 
 @pytest.mark.slow
-def test_months_are_issued_by_a_backfill_over_a_range_and_close_what_never_became_complete(operated):
+def test_a_backfill_over_a_range_issues_months_and_closes_them(operated):
     path = operated.home / "inbox" / "demo" / "old.csv"
     path.write_text(GOOD.splitlines()[0] + "\n" + ROW.format(n=9), "utf-8")
     long_ago = datetime(2026, 2, 10, tzinfo=UTC).timestamp()
@@ -179,7 +179,7 @@ def test_months_are_issued_by_a_backfill_over_a_range_and_close_what_never_becam
 
 
 @pytest.mark.slow
-def test_an_issued_month_is_not_issued_again_and_a_wrong_one_is_refused(operated):
+def test_an_issued_month_is_not_reissued_and_a_wrong_one_refused(operated):
     operated.run("scorecard", "again", partition_key="202602")
     assert operated.ended("scorecard", "again") == "success"
     assert operated.task("scorecard", "again", "issue")["state"] == "skipped"
@@ -187,7 +187,7 @@ def test_an_issued_month_is_not_issued_again_and_a_wrong_one_is_refused(operated
     assert operated.client.post("/api/v2/dags/scorecard/dagRuns", json=body).status_code == 400
 
 
-def test_a_backfill_of_a_data_set_asks_its_source_again_and_makes_no_second_batch(operated):
+def test_a_backfill_asks_the_source_again_without_a_second_batch(operated):
     landed = operated.home / "landing" / "commerce_demo"
     before = sorted(p.name for p in landed.iterdir())
     (run,) = operated.backfill(INGEST, "2026-02-09T00:00:00Z", "2026-02-09T00:59:59Z")
@@ -207,7 +207,7 @@ def test_the_daily_chores_run(operated):
     assert (operated.home / "housekeeping" / "rehashed.parquet").exists()
 
 
-def test_a_changed_contract_is_a_new_version_of_its_dag_and_of_no_other(operated):
+def test_a_changed_contract_is_a_new_version_of_its_dag_alone(operated):
     def versions(dag_id):
         return operated.get(f"dags/{dag_id}/dagVersions")["total_entries"]
 

@@ -31,7 +31,7 @@ def test_what_nobody_foresaw_fails_at_once():
 
 
 @pytest.mark.parametrize("error", [OSError(28, "x"), RuntimeError("IO Error: No space left on device")])
-def test_a_full_disk_is_tried_again_after_longer_and_longer_pauses(error):
+def test_a_full_disk_is_retried_after_longer_and_longer_pauses(error):
     first, second = POLICY.evaluate(error, 1, 3), POLICY.evaluate(error, 2, 3)
     assert first.action is second.action is RetryAction.RETRY
     assert (first.retry_delay, second.retry_delay) == (timedelta(minutes=10), timedelta(minutes=20))

@@ -26,7 +26,7 @@ def registered(office: Office, name: str, columns: str) -> list[tuple[object, ..
     return duckdb.sql(f"SELECT {columns} FROM read_parquet({files}) ORDER BY ALL").fetchall()
 
 
-def test_a_change_of_name_under_a_mistyped_code_is_settled_by_the_right_one(office: Office) -> None:
+def test_the_right_code_settles_a_renaming_under_a_mistyped_one(office: Office) -> None:
     wrong = renaming(7, "湖南旧名有限公司", "湖南示例1有限公司", subject_name="湖南示例1有限公司")
     other = renaming(
         8, "湖南另名有限公司", "湖南示例1有限公司", subject_name="湖南示例1有限公司", changed_on="2024-05-01"
@@ -44,7 +44,7 @@ def test_a_change_of_name_under_a_mistyped_code_is_settled_by_the_right_one(offi
     ]
 
 
-def test_a_registration_whose_code_is_shared_is_settled_by_the_one_that_mends_it(office: Office) -> None:
+def test_a_mended_registration_settles_one_with_a_shared_code(office: Office) -> None:
     shared = reg_no(5)
     both = [company(n, source_record_id=f"r{n}", reg_no=shared) for n in (2, 3)]
     office.deliver("reg", *both, day=1)

@@ -70,7 +70,7 @@ def test_a_waiting_row_is_settled_by_its_mended_record(tmp_path: Path, by: str) 
     assert counts(office.account("pen", 0)) == (2, 0, 0, 0)
 
 
-def test_the_mistyped_code_and_its_owner_coming_at_once_make_no_second_record(office: Office) -> None:
+def test_a_mistyped_code_and_its_owner_at_once_are_one_record(office: Office) -> None:
     office.deliver("pen", fine(1, about=7), day=1)
     office.deliver("test_reg", company(7), day=2)
     office.deliver("pen", fine(1), day=3)
@@ -98,7 +98,7 @@ def test_the_same_number_with_another_key_is_another_record(office: Office) -> N
     assert counts(office.account("pen", 0)) == (0, 0, 0, 1)
 
 
-def test_without_a_number_of_the_source_name_and_decision_number_tell(tmp_path: Path) -> None:
+def test_without_a_source_key_name_and_decision_number_count(tmp_path: Path) -> None:
     office = office_by(tmp_path, NAMES[1:])
     wrong = bare(fine(1, about=7, subject_name="湖南示例1有限公司"))
     office.deliver("pen", wrong, bare(fine(3, about=7, subject_name="甲厂")), day=1)
@@ -130,7 +130,7 @@ def test_a_correction_that_came_before_its_original_settles_it(office: Office) -
     assert counts(office.account("pen", 3)) == (1, 0, 0, 0)
 
 
-def test_a_deletion_of_the_mended_record_brings_the_old_row_not_back(office: Office) -> None:
+def test_deleting_the_mended_record_does_not_revive_the_old_row(office: Office) -> None:
     office.deliver("pen", fine(1, about=7), day=1)
     office.deliver("pen", fine(1), day=2)
     assert shown(office) == [("1", uscc(1))]

@@ -65,7 +65,7 @@ def number(n: int) -> str:
     return f"湘示罚〔2026〕{n}号"
 
 
-def test_rows_that_come_twice_are_duplicates_and_late_rows_arrive(staging: Staging) -> None:
+def test_repeated_rows_are_duplicates_and_late_rows_arrive(staging: Staging) -> None:
     staging.put(1, "2026-03-01 08:00:00")
     staging.put(2, "2026-03-01 09:00:00")
     assert [counts(account) for account in staging.pull()] == [(2, 0, 0, 0)]
@@ -87,7 +87,7 @@ def test_a_row_with_status_2_withdraws_its_record(staging: Staging) -> None:
     assert staging.decisions() == [number(2)]
 
 
-def test_a_column_that_appears_overnight_holds_the_batch_and_is_named(staging: Staging) -> None:
+def test_an_unexpected_column_holds_the_batch_and_is_named(staging: Staging) -> None:
     staging.put(1, "2026-03-01 08:00:00")
     staging.pull()
     staging.run("ALTER TABLE 处罚 ADD COLUMN 新增列 VARCHAR(255)")

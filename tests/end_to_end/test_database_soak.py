@@ -134,7 +134,7 @@ def pull(office: Office) -> str | None:
 
 
 @pytest.mark.slow
-def test_every_row_arrives_as_it_is_in_the_end_from_a_database_that_fails_at_random(
+def test_every_row_arrives_from_a_database_that_fails_at_random(
     station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHENGXIN_CONN_STATION", station.cluster.url)

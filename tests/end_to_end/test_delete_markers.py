@@ -62,7 +62,7 @@ def test_a_deletion_without_its_key_is_refused(office: Office) -> None:
     assert counts(account) == (1, 1, 0, 0)
 
 
-def test_a_deletion_that_comes_before_its_older_record_keeps_it_away(office: Office) -> None:
+def test_a_deletion_before_its_older_record_keeps_it_away(office: Office) -> None:
     account = office.deliver("test_penalty", gone(1, "2026-02-05 10:00:00"), day=1)
     assert counts(account) == (1, 0, 0, 0)
     assert contents(office) == []
@@ -78,7 +78,7 @@ def test_an_older_deletion_that_arrives_late_deletes_nothing(office: Office) -> 
     assert contents(office) == ["甲"]
 
 
-def test_a_late_deletion_between_two_equal_versions_deletes_nothing(office: Office) -> None:
+def test_a_late_deletion_between_equal_versions_deletes_nothing(office: Office) -> None:
     office.deliver("test_penalty", fine(1, "甲", "2026-02-01 10:00:00"), day=1)
     assert counts(office.deliver("test_penalty", fine(1, "甲", "2026-02-05 10:00:00"), day=2)) == (0, 0, 1, 0)
     office.deliver("test_penalty", gone(1, "2026-02-03 10:00:00"), day=3)
@@ -94,7 +94,7 @@ def test_a_record_inserted_again_after_its_deletion_is_back(office: Office) -> N
     assert contents(office) == ["乙", "甲"]
 
 
-def test_a_file_of_before_the_deletion_that_is_sent_again_brings_nothing_back(office: Office) -> None:
+def test_a_file_from_before_the_deletion_revives_nothing(office: Office) -> None:
     path = office.write("test_penalty", [fine(1, "甲")], day=1)
     first = office.ingest("test_penalty", path)
     office.deliver("test_penalty", gone(1), day=2)
@@ -140,7 +140,7 @@ def test_an_unknown_status_is_not_guessed(office: Office) -> None:
     assert contents(office) == ["乙"]
 
 
-def test_a_delivery_of_nothing_but_deletions_is_judged_by_what_they_say(office: Office) -> None:
+def test_a_delivery_of_deletions_alone_is_judged_by_them(office: Office) -> None:
     rows = [fine(n, "甲") for n in range(1, 41)]
     office.deliver("test_penalty", *rows, day=1)
     bare = [{c: r[c] for c in ("uscc", "decision_no", "decision_on", "authority_name")} | {STATUS: "2"} for r in rows]

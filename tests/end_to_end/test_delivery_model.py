@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -133,6 +134,7 @@ def play(sequence: Sequence[tuple[Any, Any, int]]) -> None:
         assert office.publish() is None, "nothing is new"
 
 
+@pytest.mark.slow
 @settings(max_examples=3 * MANY, deadline=None, derandomize=MANY == 1, suppress_health_check=list(HealthCheck))
 @given(steps)
 def test_what_is_published_is_what_the_model_says(sequence: Sequence[tuple[Any, Any, int]]) -> None:

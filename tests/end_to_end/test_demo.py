@@ -13,7 +13,7 @@ CONTRACTS = PROJECT / "dags" / "contracts"
 
 
 @pytest.mark.slow
-def test_the_demo_shows_every_outcome_and_runs_again_without_change(tmp_path: Path) -> None:
+def test_the_demo_shows_every_outcome_and_is_idempotent(tmp_path: Path) -> None:
     done = chengxin(tmp_path, CONTRACTS, "demo")
     totals: dict[str, int] = defaultdict(int)
     for batch in done["batches"]:

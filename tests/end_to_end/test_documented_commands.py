@@ -39,6 +39,7 @@ def test_ten_minutes_from_a_file_to_published_rows(tree):
     assert "51,180,000.00元" in seen
 
 
+@pytest.mark.slow
 def test_tour_that_follows_one_row(tree):
     seen = run(tree, "\n".join(shell_blocks("CONTRIBUTING.md")))
     assert "试运行，没有入库" in seen

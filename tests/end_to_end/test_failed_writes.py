@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from killing import ENVIRONMENT, few_and_many
+from killing import ENVIRONMENT
 from pipeline_runs import chengxin, command
 
+from cases import few
 from chengxin.store.layout import Layout
 from chengxin.store.lock import holders
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
@@ -77,7 +78,8 @@ def gets_done(office: Office, home: Path) -> None:
     assert chengxin(home, office.settings.contracts, "verify")["problems"] == []
 
 
-@pytest.mark.parametrize("kilobytes", few_and_many((10,), many=[(1,), (3,), (6,), (15,)]))
+@pytest.mark.slow
+@pytest.mark.parametrize("kilobytes", [1, 3, 6, 10, 15])
 def test_a_failed_write_ends_the_publication(office, home, start, kilobytes):
     failed(start(home, preexec_fn=limit(kilobytes)), home, "磁盘空间不足")
     gets_done(office, home)
@@ -97,8 +99,9 @@ def test_nobody_waits_for_a_publisher_whose_write_failed(office, home, start):
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-@pytest.mark.parametrize("error", ["EIO", "EDQUOT"])
-@pytest.mark.parametrize("n", few_and_many((20,), many=[(2,), (45,)]))
+@pytest.mark.parametrize(
+    ("error", "n"), few(1, [("EIO", 20), *(("EIO", n) for n in (2, 45)), *(("EDQUOT", n) for n in (2, 20, 45))])
+)
 def test_a_failing_disk_ends_the_publication(*, office, home, start, error, n, tmp_path):
     trace = ("strace", "-f", "-qq", "-o", str(tmp_path / "log"), "-e", "trace=write", "-e", "signal=none")
     process = start(home, *trace, "-e", f"inject=write:error={error}:when={n}")  # of each thread

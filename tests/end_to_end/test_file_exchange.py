@@ -78,7 +78,7 @@ def test_published_rows_name_archive_and_member(office):
     ]
 
 
-def test_an_unsafe_archive_is_held_with_its_reason_and_keeps_nothing_waiting(office):
+def test_an_unsafe_archive_is_held_and_keeps_nothing_waiting(office):
     declare(office, "*")
     received = packed(("../../stray.csv", rows(company(1))))
     drop(office, "a.zip", received)
@@ -98,7 +98,7 @@ def test_an_unsafe_archive_is_held_with_its_reason_and_keeps_nothing_waiting(off
     assert len(office.table("registration")) == 1
 
 
-def test_a_late_period_never_overtakes_a_newer_one_and_a_correction_replaces_its_own(office):
+def test_a_late_period_overtakes_no_newer_one(office):
     declare(office, "list_{date}_{seq}.csv")
     name = "registration", "subject_name"
     drop(office, "list_20260208_1.csv", rows(company(1, subject_name="三月八日示例有限公司")))
@@ -114,7 +114,7 @@ def test_a_late_period_never_overtakes_a_newer_one_and_a_correction_replaces_its
     assert office.table(*name) == [("三月八日更正有限公司",)]
 
 
-def test_an_older_full_list_that_comes_late_withdraws_nothing_of_the_newer(office):
+def test_a_late_older_full_list_withdraws_nothing_of_the_newer(office):
     declare(office, "list_{month}.csv", mode="full")
     drop(office, "list_202602.csv", rows(company(1), company(2)))
     run(office)

@@ -72,7 +72,7 @@ def test_a_row_whose_new_version_is_unusable_keeps_its_record(office: Office) ->
     assert set(balances(office)) == {1, 2}
 
 
-def test_a_row_whose_new_version_waits_for_its_subject_keeps_its_record(office: Office) -> None:
+def test_a_record_is_kept_while_its_new_version_waits(office: Office) -> None:
     named = [arrears(n) | {"subject_name": f"湖南示例{n}有限公司"} for n in range(1, 5)]
     office.deliver("test_arrears", *named, day=1)
     mistyped = named[2] | {"uscc": uscc(77), "arrears_balance": 300}
@@ -94,7 +94,7 @@ def test_another_record_of_a_refused_rows_subject_is_withdrawn(office: Office) -
     assert office.table("tax_arrears", "tax_type_name") == [("增值税",)] * 3
 
 
-def test_nothing_is_withdrawn_while_a_refused_row_may_mean_any_record(office: Office) -> None:
+def test_nothing_is_withdrawn_while_a_refused_row_may_be_anyones(office: Office) -> None:
     office.deliver("test_arrears", *[arrears(n) for n in range(1, 5)], day=1)
     nobody = arrears(3, "不详") | {"uscc": "", "tax_type_name": ""}
     account = office.deliver("test_arrears", arrears(1), arrears(2), nobody, day=2)
@@ -133,7 +133,7 @@ def test_a_full_file_that_ends_in_the_middle_is_held(office: Office, kind: str) 
     assert balances(office) == before
 
 
-def test_a_late_older_notice_does_not_withdraw_what_the_newer_one_refused(office: Office) -> None:
+def test_a_late_older_notice_withdraws_nothing_refused_later(office: Office) -> None:
     office.deliver("test_arrears", arrears(1), arrears(3), day=0)
     office.deliver("test_arrears", arrears(1), arrears(2, "不详"), day=5)
     office.deliver("test_arrears", arrears(1), arrears(2, 70), arrears(3), day=4)
@@ -153,7 +153,7 @@ def test_an_empty_full_delivery_is_held(office: Office) -> None:
     assert balances(office) == {1: 100}
 
 
-def test_a_row_of_an_old_notice_that_finds_its_subject_late_is_not_published(office: Office) -> None:
+def test_a_late_linked_row_of_an_old_notice_is_not_published(office: Office) -> None:
     office.deliver("test_arrears", arrears(1), arrears(9), day=1)
     office.deliver("test_arrears", arrears(1), day=2)
     office.deliver("test_reg", company(9), day=3)
@@ -168,7 +168,7 @@ def test_a_late_subject_gets_the_balance_of_the_newest_notice(office: Office) ->
     assert balances(office) == {1: 100, 7: 950}
 
 
-def test_an_old_notice_that_waited_does_not_replace_a_newer_balance(office: Office) -> None:
+def test_an_old_notice_that_waited_replaces_no_newer_balance(office: Office) -> None:
     first = arrears(1, 900) | {"uscc": "", "tax_no": "430102" + uscc(9)[8:17]}
     office.deliver("test_arrears", first, arrears(2), day=1)
     office.deliver("test_arrears", arrears(9, 950), arrears(2), day=2)
@@ -191,7 +191,7 @@ def test_a_notice_between_two_equal_ones_changes_nothing(office: Office) -> None
     assert balances(office) == {1: 100, 2: 100, 3: 100}
 
 
-def test_a_full_register_that_lacks_a_subject_withdraws_its_record_and_keeps_the_subject(office: Office) -> None:
+def test_a_register_without_a_subject_withdraws_its_record_only(office: Office) -> None:
     office.contract("test_full", "registration", REGISTRATION, mode="full")
     office.deliver("test_full", company(1), company(11), day=1)
     office.deliver("test_full", company(1), day=2)
@@ -215,7 +215,7 @@ def test_a_missing_balance_is_not_a_balance_of_zero(office: Office) -> None:
     assert balances(office) == {1: 100, 2: 100}, "kept like that of any unusable row; the department hears of it"
 
 
-def test_balances_of_several_periods_and_taxes_are_records_of_their_own(office: Office) -> None:
+def test_balances_of_several_periods_and_taxes_are_own_records(office: Office) -> None:
     names = (*ARREARS, "period_from_on", "period_to_on")
     office.contract("test_periods", "tax_arrears", names, mode="full")
     first = arrears(1) | {"period_from_on": "2025-01-01", "period_to_on": "2025-03-31"}
@@ -229,13 +229,13 @@ def test_balances_of_several_periods_and_taxes_are_records_of_their_own(office: 
     assert office.table("tax_arrears", "arrears_balance_yuan::INT") == [(7,), (15,)]
 
 
-def test_an_older_notice_without_a_balance_does_not_settle_a_newer_one(office: Office) -> None:
+def test_an_older_notice_without_balance_settles_no_newer_one(office: Office) -> None:
     office.deliver("test_arrears", arrears(1), arrears(2), day=5)
     office.deliver("test_arrears", arrears(1, 0), arrears(2), day=4)
     assert balances(office) == {1: 100, 2: 100}
 
 
-def test_an_old_list_that_comes_again_is_held_until_somebody_says_that_it_holds(office: Office) -> None:
+def test_an_old_list_that_comes_again_is_held_until_released(office: Office) -> None:
     first = office.write("test_arrears", (arrears(1), arrears(2)), day=1)
     office.ingest("test_arrears", first)
     office.deliver("test_arrears", arrears(1), arrears(2), arrears(3), day=2)

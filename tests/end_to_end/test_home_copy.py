@@ -91,7 +91,7 @@ class Copying:
         return self.server.objects(self.bucket, "home/")
 
 
-def test_every_file_of_the_home_arrives_and_machines_work_on_with_it(server, office, tmp_path):
+def test_every_file_of_the_home_arrives_and_work_goes_on(server, office, tmp_path):
     copying = Copying(server, office, tmp_path, "whole")
     files = scan(copying.home)
     done = copying.run()
@@ -108,7 +108,7 @@ def test_every_file_of_the_home_arrives_and_machines_work_on_with_it(server, off
 
 
 @pytest.mark.slow
-def test_a_copy_that_is_killed_shows_nothing_and_goes_on_when_run_again(server, office, tmp_path):
+def test_a_killed_copy_shows_nothing_and_resumes(server, office, tmp_path):
     copying = Copying(server, office, tmp_path, "killed")
     lay = 0
     for after in KILLS:
@@ -123,6 +123,7 @@ def test_a_copy_that_is_killed_shows_nothing_and_goes_on_when_run_again(server, 
     assert pointer == json.loads((copying.home / "published/open/current.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_copy_that_is_killed_before_its_pointers_is_completed(server, office, tmp_path):
     copying = Copying(server, office, tmp_path, "last-moment")
     total = len(scan(copying.home))
@@ -146,7 +147,7 @@ def test_a_store_with_another_home_is_left_alone(server, office, tmp_path):
     assert copying.objects() == before
 
 
-def test_bytes_that_come_back_otherwise_than_they_went_are_noticed(server, office, tmp_path):
+def test_bytes_that_come_back_changed_are_noticed(server, office, tmp_path):
     copying = Copying(server, office, tmp_path, "damaging")
     damaged = []
 

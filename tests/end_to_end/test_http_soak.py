@@ -102,7 +102,7 @@ def pull(office: Office) -> list[str]:
 
 
 @pytest.mark.slow
-def test_every_row_arrives_once_from_an_interface_that_fails_at_random(tmp_path: Path, monkeypatch):
+def test_every_row_arrives_once_from_a_failing_interface(tmp_path: Path, monkeypatch):
     ministry = Ministry(int(os.environ.get("CHENGXIN_SEED", "20261124")))
     server = Api(ministry.answer, with_asked=True)
     monkeypatch.setenv("CHENGXIN_CONN_SOAK", server.url)

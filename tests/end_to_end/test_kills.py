@@ -19,9 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from killing import ENVIRONMENT, MANY, Server, contents, few_and_many
+from killing import ENVIRONMENT, MANY, Server, contents
 from pipeline_runs import chengxin, command
 
+from cases import few
 from deliveries import ARREARS, PENALTY, REGISTRATION, Office, company, penalty, uscc
 
 CALLS = ("rename", "link", "fsync", "mkdir", "rmdir", "unlink", "ftruncate")
@@ -111,7 +112,8 @@ def test_the_undisturbed_run_takes_everything_in(stages: Stages) -> None:
     assert chengxin(home, stages.folder / "contracts", "verify")["problems"] == []
 
 
-@pytest.mark.parametrize(("stage", "wanted"), few_and_many((0, 3), many=[(0, 18 * MANY), (1, 18 * MANY)]))
+@pytest.mark.slow
+@pytest.mark.parametrize(("stage", "wanted"), [(0, 18 * MANY), (1, 18 * MANY)])
 def test_killed_at_random_times(stages: Stages, server: Server, stage: int, wanted: int) -> None:
     draw, kills, homes = random.Random(f"{stage} {wanted}"), 0, 0
     while kills < wanted:
@@ -122,7 +124,7 @@ def test_killed_at_random_times(stages: Stages, server: Server, stage: int, want
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-@pytest.mark.parametrize(("stage", "wanted"), few_and_many((1, 2), many=[(0, 12 * MANY), (1, 12 * MANY)]))
+@pytest.mark.parametrize(("stage", "wanted"), few(1, [(1, 2), (0, 12 * MANY), (1, 12 * MANY)]))
 def test_killed_at_system_calls_that_change_the_disk(stages: Stages, server: Server, stage: int, wanted: int) -> None:
     home = stages.copy(stage, f"traced-{stage}")
     end, log = server.trace(home, "-e", "trace=" + ",".join(CALLS))
@@ -147,7 +149,7 @@ def test_killed_again_and_again_it_still_gets_done(stages: Stages, server: Serve
     stages.settle(home, 0)
 
 
-@pytest.mark.parametrize("kilobytes", few_and_many((6,), many=[(1,), (24,)]))
+@pytest.mark.parametrize("kilobytes", few(1, [6, 1, 24]))
 def test_a_full_disk_is_said_and_a_good_run_recovers(stages: Stages, kilobytes: int) -> None:
     home = stages.copy(0, f"full-{kilobytes}")
 

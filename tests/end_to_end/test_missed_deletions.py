@@ -45,7 +45,7 @@ def shown(office: Office) -> int:
 
 
 @pytest.mark.parametrize("number", ["", "P1"])
-def test_a_deletion_without_a_key_field_of_its_record_is_told_with_both_places(office: Office, number: str) -> None:
+def test_a_deletion_without_a_key_field_is_reported_with_places(office: Office, number: str) -> None:
     office.deliver("pen", fine(1, **{NUMBER: number}), fine(2, **{NUMBER: "P2"}), day=1)
     account = office.deliver("pen", fine(3), gone(1, **{NUMBER: number, "authority_name": ""}), day=2)
     assert counts(account) == (2, 0, 0, 0)
@@ -63,7 +63,7 @@ def test_a_deletion_without_a_key_field_of_its_record_is_told_with_both_places(o
     assert shown(office) == 2
 
 
-def test_a_deletion_with_the_number_of_a_record_and_another_key_is_told_as_a_deletion(office: Office) -> None:
+def test_a_deletion_by_number_and_another_key_is_reported(office: Office) -> None:
     office.deliver("pen", fine(1, **{NUMBER: "P1"}), day=1)
     office.deliver("pen", gone(1, **{NUMBER: "P1", "decision_on": "2026-01-31"}), day=2)
     assert list(said(office, 1)) == ["deletion.missed"]

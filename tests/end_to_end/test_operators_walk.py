@@ -71,7 +71,7 @@ class Walk:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
-def test_from_the_overview_to_the_reason_the_approval_and_the_replay(run: Started) -> None:
+def test_from_the_overview_to_reason_approval_and_replay(run: Started) -> None:
     from playwright.sync_api import sync_playwright
 
     SHOTS.mkdir(parents=True, exist_ok=True)

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from killing import few_and_many
 
 from airflow_home import PROJECT, AirflowHome
+from cases import few
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.home import Home
@@ -192,7 +192,7 @@ def test_a_browser_without_a_session_is_sent_to_log_in_and_back(served):
         ("batches?since=yesterday", "admin", 422, "since", "since"),
     ],
 )
-def test_a_person_is_told_why_not_in_a_page_and_a_program_in_json(*, served, path, who, status, zh, en):
+def test_a_refusal_is_a_page_for_a_person_and_json_for_a_program(*, served, path, who, status, zh, en):
     session = served.session(who)
     for language, words, back in (("zh", zh, "回到总览"), ("en", en, "Back to the overview")):
         there = served.url(path + ("&" if "?" in path else "?") + f"lang={language}")
@@ -321,7 +321,7 @@ def test_the_account_on_the_page_adds_up(served, admin):
     assert "主体尚未登记" in page
 
 
-def test_a_refused_row_has_a_button_to_settle_it_for_those_who_may_start(served, admin, looker):
+def test_those_who_may_start_can_settle_a_refused_row(served, admin, looker):
     for path in (f"batches/test_pen/{served.ran}", "refused?dataset=test_pen"):
         page = admin.get(served.url(path), timeout=30).text
         fills = [json.loads(f.replace("&#34;", '"')) for f in re.findall(r"data-fills='([^']*)'", page)]
@@ -338,7 +338,7 @@ def test_a_batch_leads_to_its_run_in_airflow_and_the_run_back(served, admin):
     assert f"/chengxin/batches/test_pen/{served.ran}" in back
 
 
-def test_values_are_hidden_until_somebody_who_may_asks_and_that_is_noted(served, admin, looker):
+def test_values_are_hidden_until_asked_for_and_that_is_noted(served, admin, looker):
     address = served.url(f"batches/test_pen/{served.ran}")
     for path in (address, served.url("refused"), served.url("refused.csv"), served.url("refused.csv?dataset=test_pen")):
         assert SECRET not in admin.get(path, timeout=30).text
@@ -355,7 +355,7 @@ def test_values_of_all_data_sets_at_once_are_given_to_nobody(served, admin):
     assert admin.get(served.url("refused.csv?raw=true"), timeout=30).status_code == 400
 
 
-def test_an_answer_to_the_department_is_for_those_who_may_see_values(served, admin, looker):
+def test_feedback_is_for_those_who_may_see_values(served, admin, looker):
     folder = served.office.layout.home / "feedback" / "test_pen" / served.ran
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "需更正.csv").write_text(SECRET, "utf-8")
@@ -395,7 +395,7 @@ def test_the_language_is_chosen_and_kept(served):
     assert ">Batches<" in session.get(served.url("batches"), timeout=30).text
 
 
-def test_a_snapshot_shows_its_manifest_and_the_catalogue_its_fields(served, admin):
+def test_a_snapshot_shows_its_manifest_the_catalogue_its_fields(served, admin):
     page = admin.get(served.url("snapshots"), timeout=30).text
     address, before = dict.fromkeys(re.findall(r'href="(/chengxin/snapshots/government/[^"]+)"', page))
     shown = admin.get(served.base + address, timeout=30).text
@@ -428,9 +428,9 @@ def test_issued_scorecards_are_shown_month_beside_month(served, admin):
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
 @pytest.mark.parametrize(
     ("scheme", "locale", "words"),
-    few_and_many(("light", "zh-CN", "需要处理"), many=[("dark", "en-US", "Needs attention")]),
+    few(1, [("light", "zh-CN", "需要处理"), ("dark", "en-US", "Needs attention")]),
 )
-def test_an_operator_follows_the_bad_delivery_from_airflow_to_the_reason(served, scheme, locale, words):
+def test_an_operator_follows_a_bad_delivery_to_the_reason(served, scheme, locale, words):
     from playwright.sync_api import sync_playwright
 
     SHOTS.mkdir(parents=True, exist_ok=True)

@@ -136,7 +136,7 @@ def test_an_old_code_and_the_new_one_around_it_are_one_subject(office: Office) -
     assert office.table("subject", "subject_type") == office.table("registration", "subject_type") == [("enterprise",)]
 
 
-def test_a_change_of_name_counts_until_the_register_says_otherwise(office: Office) -> None:
+def test_a_renaming_counts_until_the_register_states_otherwise(office: Office) -> None:
     names = "name, is_current, CAST(valid_from_on AS VARCHAR), CAST(valid_to_on AS VARCHAR)"
     office.deliver("test_reg", company(1, subject_name="湖南旧名有限公司"), day=0)
     told = renaming(1, "湖南旧名有限公司", "湖南新名有限公司", changed_on="2026-03-05")
@@ -156,7 +156,7 @@ def test_a_change_of_name_counts_until_the_register_says_otherwise(office: Offic
     assert [(n, c) for n, c, *_ in office.table("subject_name", names) if c] == [("湖南又名有限公司", True)]
 
 
-def test_the_newest_version_by_the_source_s_time_describes_the_subject(office: Office) -> None:
+def test_the_newest_version_by_source_time_describes_the_subject(office: Office) -> None:
     office.contract("test_reg", "registration", (*REGISTRATION, "source_updated_at"))
     new, old = "2026-02-05 10:00:00", "2026-02-01 10:00:00"
     office.deliver("test_reg", company(1, subject_name="湖南新名有限公司", source_updated_at=new), day=0)
@@ -165,7 +165,7 @@ def test_the_newest_version_by_the_source_s_time_describes_the_subject(office: O
     assert office.table("subject", "name") == office.table("registration", "subject_name") == [("湖南新名有限公司",)]
 
 
-def test_a_version_between_two_equal_ones_does_not_describe_the_subject(office: Office) -> None:
+def test_a_version_between_equal_ones_describes_no_subject(office: Office) -> None:
     office.contract("test_reg", "registration", (*REGISTRATION, "source_updated_at"))
     for day, (name, time) in enumerate((("甲", "2026-02-01"), ("甲", "2026-02-05"), ("乙", "2026-02-03"))):
         office.deliver(

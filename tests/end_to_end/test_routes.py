@@ -66,7 +66,7 @@ def test_a_decision_by_two_routes_is_one_record_with_two_sources(office: Office)
         ("penalty", "T-1", 1, 2), ("penalty", "T-1", 2, 2), ("penalty", "T-1", 2, 3)]  # fmt: skip
 
 
-def test_it_does_not_matter_which_route_is_first_or_when_it_is_published(office: Office) -> None:
+def test_neither_order_of_routes_nor_publication_matters(office: Office) -> None:
     office.deliver("test_province", fine(1, "省"), day=1)
     assert shown(office) == [("省", "test_province")]
     office.deliver("test_city", fine(1, "市"), day=2)
@@ -140,7 +140,7 @@ def test_snapshot_by_snapshot_or_anew_the_bytes_are_the_same(office: Office, tmp
     assert chengxin(settings.home, settings.contracts, "publish")["snapshot"] is None
 
 
-def test_another_precedence_shows_the_other_row_at_the_next_publication(office: Office) -> None:
+def test_another_precedence_shows_the_other_row_next_time(office: Office) -> None:
     office.deliver("test_city", fine(1, "市"), day=1)
     office.deliver("test_province", fine(1, "省"), day=2)
     assert shown(office) == [("省", "test_province")]
@@ -155,7 +155,7 @@ def test_a_data_set_with_batches_cannot_change_its_group(office: Office) -> None
         office.deliver("test_city", fine(2, "市"), day=2)
 
 
-def test_without_routes_equal_decisions_of_two_data_sets_stay_two_records(office: Office) -> None:
+def test_without_routes_equal_decisions_stay_two_records(office: Office) -> None:
     office.contract("test_a", "penalty", PENALTY)
     office.contract("test_b", "penalty", PENALTY)
     office.deliver("test_a", fine(1, "甲"), day=1)
@@ -176,7 +176,7 @@ def twins(office: Office, dataset: str, n: int = 0) -> dict[str, str]:
     [{"authority_name": "示例市市监局"}, {"decision_no": "湘示罚〔2026〕001号"}],
     ids=["authority", "number"],
 )
-def test_a_decision_that_the_second_route_writes_otherwise_is_told_with_its_place(
+def test_a_decision_written_otherwise_by_a_route_is_reported(
     office: Office, mode: str, otherwise: dict[str, Any]
 ) -> None:
     routed(office, "test_province", 1, mode)
@@ -190,7 +190,7 @@ def test_a_decision_that_the_second_route_writes_otherwise_is_told_with_its_plac
     assert "其他渠道" in line
 
 
-def test_a_decision_that_the_other_route_has_withdrawn_or_holds_as_well_is_no_twin(office: Office) -> None:
+def test_a_decision_the_other_route_withdrew_or_holds_is_no_twin(office: Office) -> None:
     odd = {"authority_name": "示例市市监局"}
     office.deliver("test_city", fine(1, "市"), fine(2, "市"), fine(2, "市", **odd), day=1)
     assert twins(office, "test_city") == {"record.twin": "1"}

@@ -77,7 +77,7 @@ def two_rounds(office: Office) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_the_same_bytes_come_out_whichever_machine_does_which_stage(server, tmp_path, monkeypatch):
+def test_the_same_bytes_come_out_whichever_machine_works(server, tmp_path, monkeypatch):
     use(server, monkeypatch)
     monkeypatch.setenv("CHENGXIN_NOW", NOW)
     near, far = Office(tmp_path / "near"), FarOffice(tmp_path / "far", url="s3://same-bytes/home")
@@ -208,7 +208,7 @@ def test_every_command_works_on_it(server, tmp_path):
 
 
 @pytest.mark.slow
-def test_machines_that_take_in_and_publish_at_once_both_end_right(server, tmp_path):
+def test_machines_that_ingest_and_publish_at_once_end_right(server, tmp_path):
     inbox = inbox_of(Office(tmp_path))
     url = "s3://at-once/home"
     machines = [Machine(server, tmp_path, name, url) for name in ("one", "other", "third")]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from killing import ENVIRONMENT, MANY, few_and_many
+from killing import ENVIRONMENT, MANY
 from pipeline_runs import words
 
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
@@ -119,15 +119,15 @@ def homes(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     forks.close()
 
 
-@pytest.mark.parametrize("rounds", few_and_many((2,), many=[(10 * MANY,)]))
-def test_killed_at_any_request(homes: Homes, rounds: int) -> None:
+@pytest.mark.slow
+def test_killed_at_any_request(homes: Homes) -> None:
     undisturbed = homes.home()
     requests = homes.run(undisturbed)
     homes.sweep(undisturbed)
     homes.expected = homes.contents(undisturbed)
     assert {"published/open/current.json", "admissions/00000001.json"} <= set(homes.expected)
-    draw = random.Random(rounds)
-    for _ in range(rounds):
+    draw = random.Random(10 * MANY)
+    for _ in range(10 * MANY):
         homes.forget()
         home = homes.home()
         for _ in range(draw.randrange(1, 3)):

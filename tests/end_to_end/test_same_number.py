@@ -79,7 +79,7 @@ def test_a_corrected_key_field_replaces_the_record_of_its_number(numbered: Offic
     assert [(row, rule, first in words) for row, rule, words in told(numbered)] == [("2", "record.replaced", True)]
 
 
-def test_another_subject_under_the_number_replaces_it_in_its_own_part_and_is_told(numbered: Office) -> None:
+def test_another_subject_under_the_number_replaces_and_reports(numbered: Office) -> None:
     numbered.deliver("pen", fine("k1", 1), day=1)
     assert shown(numbered) == [("k1", "1")]
     numbered.deliver("pen", fine("k1", 1, about=2), day=2)
@@ -114,7 +114,7 @@ def test_a_full_delivery_withdraws_by_number(tmp_path: Path) -> None:
     assert office.account("pen", 1).withdrawn == 1
 
 
-def test_a_correction_that_waits_for_its_subject_replaces_once_it_is_known(numbered: Office) -> None:
+def test_a_waiting_correction_replaces_once_its_subject_is_known(numbered: Office) -> None:
     numbered.deliver("pen", fine("k1", 1), day=1)
     assert counts(numbered.deliver("pen", fine("k1", 1, about=7), day=2)) == (0, 0, 0, 1)
     assert shown(numbered) == [("k1", "1")]
@@ -124,7 +124,7 @@ def test_a_correction_that_waits_for_its_subject_replaces_once_it_is_known(numbe
     assert list(findings(numbered, 1)) == ["record.number_reused"]
 
 
-def test_a_judgement_moves_a_record_whose_versions_lie_in_several_parts(numbered: Office) -> None:
+def test_a_judgement_moves_a_record_with_versions_in_many_parts(numbered: Office) -> None:
     numbered.deliver("pen", penalty(1, source_record_id="k1", org_code="", subject_name="某某示例厂"), day=1)
     numbered.deliver("pen", fine("k1", 1, about=2, source_updated_at="2026-01-20 10:00:00"), day=2)
     assert shown(numbered) == [("k1", "1")]
@@ -150,7 +150,7 @@ def test_without_it_both_stand_and_both_are_named(keyed: Office) -> None:
     assert first in words and "第 2 行" in words and "关键字段不同" in words
 
 
-def test_a_row_that_judgements_move_is_told_once_by_where_it_is_now_and_never_beside_itself(keyed: Office) -> None:
+def test_a_row_moved_by_judgements_is_reported_once(keyed: Office) -> None:
     def judge(subject: int) -> ledger.Judgement:
         said = {"subject_id": subject, "part": "name_key", "value": "湖南别名公司", "verdict": "positive"}
         return ledger.judge(keyed.layout, at=START, author="审核员甲", reason="营业执照扫描件", **said)
@@ -177,14 +177,14 @@ def test_what_was_deleted_beside_it_is_no_second_record(keyed: Office) -> None:
     assert (shown(keyed), findings(keyed, 1)) == ([("k1", "11")], {})
 
 
-def test_several_subjects_of_one_decision_are_not_told_and_two_keys_of_one_are(keyed: Office) -> None:
+def test_only_two_keys_of_one_subjects_decision_are_reported(keyed: Office) -> None:
     keyed.deliver("pen", fine("k1", 1), fine("k1", 1, about=2), day=1)
     assert findings(keyed) == {}
     keyed.deliver("pen", fine("k5", 5), fine("k5", 6), day=2)
     assert list(findings(keyed, 1)) == ["record.same_number"]
 
 
-def test_two_records_with_one_number_in_one_delivery_are_kept_and_told(keyed: Office) -> None:
+def test_two_records_with_one_number_are_kept_and_reported(keyed: Office) -> None:
     account = keyed.deliver("pen", fine("k1", 1), fine("k1", 2, about=2), fine("k2", 3), day=1)
     assert (counts(account), account["verdict"]) == ((3, 0, 0, 0), "warn")
     [(row, rule, words)] = told(keyed)
@@ -192,13 +192,13 @@ def test_two_records_with_one_number_in_one_delivery_are_kept_and_told(keyed: Of
     assert shown(keyed) == [("k1", "1"), ("k1", "2"), ("k2", "3")]
 
 
-def test_a_number_on_very_many_records_is_told_of_each_without_comparing_all_with_all(keyed: Office) -> None:
+def test_a_number_on_very_many_records_is_reported_of_each(keyed: Office) -> None:
     keyed.deliver("pen", *(fine("n", n) for n in range(1, 3001)), day=1)
     assert findings(keyed)["record.same_number"].count("2999") == 1
     assert [row for row, _, _ in told(keyed)] == [str(n) for n in range(3, 3002)]
 
 
-def test_a_full_delivery_tells_of_one_number_on_two_of_its_records_and_of_none_it_corrected(tmp_path: Path) -> None:
+def test_a_full_delivery_reports_shared_numbers_not_corrections(tmp_path: Path) -> None:
     office = office_by(tmp_path, "key", mode="full")
     joint = (fine("k3", 3), fine("k3", 3, about=2))
     office.deliver("pen", fine("k1", 1), fine("k1", 2), fine("k2", 4), *joint, day=1)
@@ -210,9 +210,7 @@ def test_a_full_delivery_tells_of_one_number_on_two_of_its_records_and_of_none_i
 
 
 @pytest.mark.parametrize("days", [(1, 1), (1, 2)])
-def test_one_decision_number_with_two_dates_is_told_where_the_source_has_no_key(
-    tmp_path: Path, days: tuple[int, int]
-) -> None:
+def test_a_number_with_two_dates_is_reported_without_source_key(tmp_path: Path, days: tuple[int, int]) -> None:
     office = office_by(tmp_path, "key")
     office.contract("pen", "penalty", NAMES[1:])
     rows = [penalty(1, uscc=uscc(1)), penalty(1, uscc=uscc(1), decision_on="2026-01-16")]
@@ -256,7 +254,7 @@ def test_the_linter_refuses_numbers_that_cannot_name_a_record(
     assert any("required: true" in m for m in lint_contract(office.contracts["pen"]))
 
 
-def test_an_authority_in_brackets_of_either_width_makes_one_record(keyed: Office) -> None:
+def test_brackets_of_either_width_in_authorities_are_one_record(keyed: Office) -> None:
     keyed.deliver("pen", fine("k1", 1, authority_name="示例市（高新区）市监局"), day=1)
     account = keyed.deliver("pen", fine("k1", 1, authority_name="示例市(高新区)市监局"), day=2)
     assert counts(account) == (1, 0, 0, 0)

@@ -9,12 +9,13 @@ import pytest
 from pipeline_runs import chengxin
 
 from chengxin.operations.alerts.holds import hold_of
-from deliveries import ARREARS, REGISTRATION, START, Office, company, counts, uscc
+from deliveries import ARREARS, REGISTRATION, START, Office, built_once, company, counts, uscc
 
 SMALL = {"quality": {"min_rows": 1, "quarantined": {"warn": 0.9, "hold": 0.95}}}  # few rows count here
 
 
 @pytest.fixture
+@built_once
 def office(tmp_path: Path) -> Office:
     office = Office(tmp_path)
     office.contract("test_reg", "registration", REGISTRATION)
@@ -40,7 +41,7 @@ def findings(office: Office, account: dict[str, object]) -> dict[str, str]:
     return {r["rule"]: r["zh"] for h in held for r in h["reasons"]}
 
 
-def test_a_held_full_delivery_says_how_many_rows_are_missing_and_what_to_do(office: Office) -> None:
+def test_a_held_full_delivery_states_missing_rows_and_remedy(office: Office) -> None:
     account = office.deliver("test_arrears", *[arrears(n) for n in range(1, 11)], day=2)
     assert (account["verdict"], counts(account)) == ("hold", (0, 10, 0, 0))
     said = findings(office, account)
@@ -93,7 +94,7 @@ def test_another_person_approves_what_was_released(office: Office) -> None:
     assert (extra["approval"]["by"], extra["approval"]["reason"]) == ("乙", "已对照公告核对")
 
 
-def test_after_a_release_the_next_delivery_is_compared_with_the_released_one(office: Office) -> None:
+def test_the_delivery_after_a_release_is_compared_with_it(office: Office) -> None:
     held = office.deliver("test_arrears", *[arrears(n) for n in range(1, 11)], day=2)["batch_id"]
     assert office.deliver("test_arrears", *[arrears(n) for n in range(1, 10)], day=3)["verdict"] == "hold"
     settings = office.settings
@@ -104,7 +105,7 @@ def test_after_a_release_the_next_delivery_is_compared_with_the_released_one(off
     assert len(office.table("tax_arrears")) == 10
 
 
-def test_a_small_loss_is_a_warning_and_a_contract_may_be_stricter(office: Office) -> None:
+def test_a_small_loss_is_a_warning_or_more_by_contract(office: Office) -> None:
     assert office.deliver("test_arrears", *[arrears(n) for n in range(1, 26)], day=2)["verdict"] == "warn"
     assert published(office) == 25
     strict = {"quality": {"min_rows": 1, "shrink": {"warn": 0.01, "hold": 0.1}}}
@@ -112,7 +113,7 @@ def test_a_small_loss_is_a_warning_and_a_contract_may_be_stricter(office: Office
     assert office.deliver("test_arrears", *[arrears(n) for n in range(1, 22)], day=3)["verdict"] == "hold"
 
 
-def test_a_late_full_delivery_is_compared_with_the_one_before_it_in_time(office: Office) -> None:
+def test_a_late_full_delivery_is_compared_with_its_predecessor(office: Office) -> None:
     office.deliver("test_arrears", *[arrears(n) for n in range(1, 29)], day=5)
     office.deliver("test_arrears", *[arrears(n) for n in range(1, 31)], day=3)
     late = office.deliver("test_arrears", *[arrears(n) for n in range(1, 30)], day=4)
@@ -120,7 +121,7 @@ def test_a_late_full_delivery_is_compared_with_the_one_before_it_in_time(office:
     assert published(office) == 28
 
 
-def test_an_empty_full_delivery_can_be_released_when_everything_is_settled(office: Office) -> None:
+def test_an_empty_full_delivery_can_be_released(office: Office) -> None:
     held = office.deliver("test_arrears", day=2)
     assert (held["verdict"], held["received"]) == ("hold", 0)
     settings = office.settings
@@ -153,7 +154,7 @@ def cut(office: Office, day: int, *, rows: int, within: int = 0) -> dict[str, ob
     return office.ingest("test_arrears", path)
 
 
-def test_a_full_list_that_ends_within_its_last_value_as_none_before_and_lacks_rows_is_held(office: Office) -> None:
+def test_a_full_list_torn_in_its_last_value_lacking_rows_is_held(office: Office) -> None:
     account = cut(office, 2, rows=29, within=5)
     assert (account["verdict"], counts(account)) == ("hold", (0, 29, 0, 0))
     said = findings(office, account)["delivery.unended"]
@@ -167,7 +168,7 @@ def test_a_list_that_never_ends_its_last_row_may_get_shorter(office: Office) -> 
     assert published(office) == 29
 
 
-def test_a_list_cut_off_at_the_end_of_a_row_is_seen_only_by_how_much_is_missing(office: Office) -> None:
+def test_a_list_cut_at_a_row_end_is_seen_by_its_size_only(office: Office) -> None:
     assert cut(office, 2, rows=14)["verdict"] == "hold"
     assert cut(office, 3, rows=26)["verdict"] == "warn"
     assert cut(office, 4, rows=25)["verdict"] == "accept"

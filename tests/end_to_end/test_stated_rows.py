@@ -9,6 +9,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from cases import few
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.facts import Verdict
@@ -74,10 +75,11 @@ def test_what_the_manifest_counts_is_what_must_be_read(office: Office, listed: s
     assert (f"有 5 条记录，实际读到 {rows} 条" in said) == (verdict == "hold")
 
 
-@pytest.mark.parametrize("total", ["合计 5 条,,,,", "共5条记录", "合计：5条,,,,", "合计,5条,,,", '"总计： 5 条",,,,',
-    "记录数：5,,,,", "注：共有5条，其中市局2条,,,,", "(5 rows)", "5 rows selected.,,,,", "（5 行受影响）", "TRAILER,5",
-    "T|5,,,,", "T,20260302,5"])  # fmt: skip
-def test_a_total_that_agrees_says_nothing_and_one_that_does_not_is_told(office: Office, total: str) -> None:
+@pytest.mark.parametrize("total", few(4, [
+    "合计 5 条,,,,", "注：共有5条，其中市局2条,,,,", "5 rows selected.,,,,", "T,20260302,5",
+    "共5条记录", "合计：5条,,,,", "合计,5条,,,", '"总计： 5 条",,,,', "记录数：5,,,,", "(5 rows)",
+    "（5 行受影响）", "TRAILER,5", "T|5,,,,"]))  # fmt: skip
+def test_a_total_is_reported_only_where_it_disagrees(office: Office, total: str) -> None:
     account = send(office, "\n".join([*lines(5), total, ""]))
     assert (account["verdict"], account["accepted"]) == ("warn" if findings(office, account) else "accept", 5)
     assert "rows.total" not in findings(office, account)
@@ -105,22 +107,25 @@ def test_subjects_have_one_record_each_at_least(office: Office, total: str) -> N
 
 @pytest.mark.parametrize(
     "total",
-    [
-        "合计,,,,30",
-        "小计 2 条,,,,",
-        "第1页共3页,,,,",
-        "备注：罚款30万元,,,,",
-        "合计：250000",
-        "总数,,30,,",
-        "T00000007",
-    ],
+    few(
+        3,
+        [
+            "合计,,,,30",
+            "小计 2 条,,,,",
+            "T00000007",
+            "第1页共3页,,,,",
+            "备注：罚款30万元,,,,",
+            "合计：250000",
+            "总数,,30,,",
+        ],
+    ),
 )
 def test_what_counts_something_else_is_no_number_of_records(office: Office, total: str) -> None:
     account = send(office, "\n".join([*lines(5), total, ""]))
     assert "rows.total" not in findings(office, account)
 
 
-def test_the_total_of_a_json_file_is_compared_with_its_rows_and_that_of_a_longer_list_is_not(office: Office) -> None:
+def test_the_total_of_a_json_file_is_compared_with_its_rows(office: Office) -> None:
     rows = [{name: str(row[name]) for name in NAMES} for row in (penalty(n, uscc=uscc(1)) for n in range(1, 6))]
     declare(office, form="json", mode="full")
     account = send(office, json.dumps({"total": 5, "rows": rows}), "一.json")
@@ -134,33 +139,32 @@ def test_the_total_of_a_json_file_is_compared_with_its_rows_and_that_of_a_longer
 
 @pytest.mark.parametrize(
     ("behind", "told"),
-    [
-        ("未完待续", "未完待续"),
-        ("（未完，接下表）,,,,", "未完待续"),
-        ("转下页,,,,", "未完待续"),
-        ("<!DOCTYPE html><html><body>504 Gateway Time-out</body></html>", "网页（HTML）"),
-        ("ORA-01555: snapshot too old: rollback segment number", "数据库或程序的报错"),
-        ("ERROR:  canceling statement due to user request", "数据库或程序的报错"),
-        ("java.sql.SQLException: Connection reset", "数据库或程序的报错"),
-    ],
+    few(
+        3,
+        [
+            ("（未完，接下表）,,,,", "未完待续"),
+            ("<!DOCTYPE html><html><body>504 Gateway Time-out</body></html>", "网页（HTML）"),
+            ("ORA-01555: snapshot too old: rollback segment number", "数据库或程序的报错"),
+            ("未完待续", "未完待续"),
+            ("转下页,,,,", "未完待续"),
+            ("ERROR:  canceling statement due to user request", "数据库或程序的报错"),
+            ("java.sql.SQLException: Connection reset", "数据库或程序的报错"),
+        ],
+    ),
 )
-def test_what_shows_below_the_rows_that_the_export_broke_off_holds_the_file(
-    office: Office, behind: str, told: str
-) -> None:
+def test_a_trailer_of_a_broken_export_holds_the_file(office: Office, behind: str, told: str) -> None:
     account = send(office, "\n".join([*lines(5), behind, ""]))
     assert account["verdict"] == "hold"
     assert f"文件在记录之外有 {told}：" in findings(office, account)["delivery.unfinished"]
 
 
-@pytest.mark.parametrize("behind", ["完", "第1页，共1页", "错误,,,,", "转让,见下,,,", "EOF", "Error,,,,"])
+@pytest.mark.parametrize("behind", few(2, ["第1页，共1页", "错误,,,,", "转让,见下,,,", "EOF", "Error,,,,", "完"]))
 def test_other_ends_do_not(office: Office, behind: str) -> None:
     account = send(office, "\n".join([*lines(5), behind, ""]))
     assert account["verdict"] == "accept"
 
 
-def test_pages_of_one_list_in_several_files_are_the_list_if_their_rows_are_as_many(
-    office: Office, tmp_path: Path
-) -> None:
+def test_pages_in_several_files_are_the_list_if_counts_agree(office: Office, tmp_path: Path) -> None:
     declare(office, form="json", mode="full", file={"format": "json", "records": "rows", "member": "*.json"})
     rows = [{name: str(row[name]) for name in NAMES} for row in (penalty(n, uscc=uscc(1)) for n in range(1, 6))]
     for total, verdict in ((5, "accept"), (6, "hold")):
@@ -205,9 +209,7 @@ def test_a_fixed_width_file_is_compared_with_its_last_line(office: Office) -> No
 
 
 @pytest.mark.server
-def test_the_total_that_every_page_of_an_interface_repeats_is_that_of_the_pull(
-    office: Office, monkeypatch: Any
-) -> None:
+def test_the_total_that_every_page_repeats_is_that_of_the_pull(office: Office, monkeypatch: Any) -> None:
     rows = [{name: str(row[name]) for name in NAMES} for row in (penalty(n, uscc=uscc(1)) for n in range(1, 6))]
 
     def page(query: dict[str, str], _headers: Any, _number: int) -> Answer:
@@ -247,7 +249,7 @@ def test_several_totals_in_one_sheet_are_added_up(office: Office, tmp_path: Path
         assert ("rows.total" in findings(office, account)) == (sheet is differs)
 
 
-def test_an_increment_that_ends_within_a_row_says_so_in_its_verdict(office: Office) -> None:
+def test_an_increment_torn_in_a_row_has_it_in_its_verdict(office: Office) -> None:
     account = send(office, "\n".join(lines(5))[:-12])
     assert (account["verdict"], account["quarantined"]) == ("warn", 1)
     assert "最后一条记录不完整" in findings(office, account)["increment.cut_off"]
@@ -255,7 +257,7 @@ def test_an_increment_that_ends_within_a_row_says_so_in_its_verdict(office: Offi
     assert any("最后一条记录不完整" in f for d in review.doubts for f in d.findings)
 
 
-def test_an_increment_whose_last_row_lacks_the_line_break_of_the_one_before_is_told(office: Office) -> None:
+def test_an_increment_without_its_last_line_break_is_reported(office: Office) -> None:
     assert send(office, "\n".join([*lines(5), ""]))["verdict"] == "accept"
     account = send(office, "\n".join(lines(6)), "又.csv")
     assert (account["verdict"], list(findings(office, account))) == ("warn", ["increment.unended"])

@@ -58,7 +58,7 @@ def test_rows_sent_again_in_another_file_are_duplicates(office: Office) -> None:
     assert contents(office) == ["罚款"] * 3
 
 
-def test_a_correction_is_a_new_version_and_the_newest_is_published(office: Office) -> None:
+def test_a_correction_is_a_version_and_the_newest_is_published(office: Office) -> None:
     office.deliver("test_penalty", fine(1, "甲"), day=1)
     assert contents(office) == ["甲"]
     assert counts(office.deliver("test_penalty", fine(1, "乙"), day=2)) == (1, 0, 0, 0)
@@ -73,9 +73,7 @@ def test_going_back_to_an_earlier_content_is_a_third_version(office: Office) -> 
 
 
 @pytest.mark.parametrize(("first", "second"), [("100万美元", "200万美元"), ("约五万", "约九万"), ("5万", "6万")])
-def test_a_correction_of_an_amount_that_yields_no_yuan_is_a_new_version(
-    tmp_path: Path, first: str, second: str
-) -> None:
+def test_a_correction_to_an_unusable_amount_is_a_new_version(tmp_path: Path, first: str, second: str) -> None:
     office = Office(tmp_path)
     office.contract("test_reg", "registration", (*REGISTRATION, "registered_capital"))
     office.deliver("test_reg", company(1, registered_capital=first), day=0)
@@ -99,7 +97,7 @@ def test_an_older_correction_that_arrives_late_does_not_win(office: Office) -> N
     assert contents(office) == ["更新"]
 
 
-def test_a_late_correction_between_two_equal_versions_does_not_win(office: Office) -> None:
+def test_a_late_correction_between_equal_versions_does_not_win(office: Office) -> None:
     office.deliver("test_penalty", fine(1, "甲", source_updated_at="2026-02-01 10:00:00"), day=1)
     repeat = office.deliver("test_penalty", fine(1, "甲", source_updated_at="2026-02-05 10:00:00"), day=2)
     assert counts(repeat) == (0, 0, 1, 0)
@@ -108,14 +106,14 @@ def test_a_late_correction_between_two_equal_versions_does_not_win(office: Offic
     assert contents(office) == ["甲"]
 
 
-def test_of_two_corrections_of_one_instant_the_one_admitted_later_wins(office: Office) -> None:
+def test_of_corrections_of_one_instant_the_later_admitted_wins(office: Office) -> None:
     at = {"source_updated_at": "2026-02-03 10:00:00"}
     for content in "甲乙丙":
         assert counts(office.deliver("test_penalty", fine(1, content, **at), day=1)) == (1, 0, 0, 0)
     assert contents(office) == ["丙"]
 
 
-def test_a_correction_that_names_another_subject_is_another_record(office: Office) -> None:
+def test_a_correction_of_another_subject_is_another_record(office: Office) -> None:
     """One decision may have many counterparts, so an increment cannot tell that one was wrong; a full list can."""
     office.deliver("test_penalty", fine(1, "甲"), day=1)
     assert counts(office.deliver("test_penalty", penalty(1, uscc=uscc(2), penalty_content="甲"), day=2)) == (1, 0, 0, 0)
@@ -128,7 +126,7 @@ def test_a_correction_that_names_another_subject_is_another_record(office: Offic
     assert office.table("penalty", "subject_id, dataset")[-2:] == [(2, "test_list"), (2, "test_penalty")]
 
 
-def test_the_same_rows_in_another_order_and_encoding_are_duplicates(office: Office) -> None:
+def test_equal_rows_in_another_order_and_encoding_are_duplicates(office: Office) -> None:
     rows = [fine(n, "罚款") for n in (1, 2, 3)]
     office.deliver("test_penalty", *rows, day=1)
     contents(office)
@@ -149,7 +147,7 @@ def test_corrections_within_one_file_leave_the_last(office: Office) -> None:
     assert contents(office) == ["丙"]
 
 
-def test_one_decision_number_with_several_counterparts_is_several_records(office: Office) -> None:
+def test_a_decision_number_with_two_counterparts_is_two_records(office: Office) -> None:
     account = office.deliver("test_penalty", penalty(1, uscc=uscc(1)), penalty(1, uscc=uscc(2)), day=1)
     assert counts(account) == (2, 0, 0, 0)
     office.publish()
@@ -165,7 +163,7 @@ def test_a_later_unlinked_row_with_an_older_time_does_not_win(office: Office) ->
     assert [counts(office.account("test_penalty", n)) for n in (0, 1)] == [(1, 0, 0, 0), (1, 0, 0, 0)]
 
 
-def test_a_row_that_waited_does_not_overtake_a_newer_one_of_the_same_second(office: Office) -> None:
+def test_a_waiting_row_overtakes_no_newer_one_of_its_second(office: Office) -> None:
     office.deliver("test_penalty", penalty(1, tax_no=uscc(3), penalty_content="旧"), day=1)
     office.deliver("test_reg", company(3), day=1)
     office.deliver("test_penalty", penalty(1, uscc=uscc(3), penalty_content="新"), day=1)
@@ -198,7 +196,7 @@ def test_late_subjects_are_published_by_the_next_publication(office: Office) -> 
     assert [(counts(a), a.revision) for a in office.retry()] == [((3, 0, 0, 0), 2)]
 
 
-def test_registrations_that_say_nothing_new_do_not_make_waiting_rows_tried_again(office: Office) -> None:
+def test_repeated_registrations_do_not_retry_waiting_rows(office: Office) -> None:
     office.deliver("test_penalty", penalty(1, uscc=uscc(3)), day=1)
     office.deliver("test_reg", company(1), day=2)
     note = office.layout.batch("test_penalty", office.account("test_penalty").batch_id) / "tried.json"
@@ -226,13 +224,13 @@ def _held(office: Office, headers: list[str], rows: list[dict[str, str]], **mend
     assert len(office.table("penalty")) == 3
 
 
-def test_a_missing_column_holds_the_batch_until_the_contract_is_mended(office: Office) -> None:
+def test_a_missing_column_holds_the_batch_until_the_mend(office: Office) -> None:
     rows = [{"uscc": uscc(1), "decision_no": f"示{n}号", "decision_on": "2026-01-15"} for n in range(3)]
     _held(office, ["uscc", "decision_no", "decision_on"], rows,
           columns=[{"source": c, "element": c} for c in ("uscc", "decision_no", "decision_on")])  # fmt: skip
 
 
-def test_an_undeclared_column_holds_the_batch_until_the_contract_is_mended(office: Office) -> None:
+def test_an_undeclared_column_holds_the_batch_until_the_mend(office: Office) -> None:
     row = {"subject_name": "湖南示例1有限公司", "uscc": uscc(1), "decision_on": "2026-01-15", "备注": "无"}
     rows = [row | {"decision_no": f"示{n}号"} for n in range(3)]
     _held(office, ["subject_name", "uscc", "decision_no", "decision_on", "备注"], rows, ignored={"备注": "不用"})
@@ -244,7 +242,7 @@ def test_a_batch_whose_dates_are_all_missing_is_held(office: Office) -> None:
     assert (account["verdict"], counts(account)) == ("hold", (0, 30, 0, 0))
 
 
-def test_a_person_document_in_a_penalty_is_never_in_a_message_of_the_account(office: Office) -> None:
+def test_a_person_document_is_in_no_message_of_the_account(office: Office) -> None:
     doc = person_doc(5)
     office.deliver("test_penalty", penalty(1, person_doc_no=doc, subject_name="示例甲"), day=1)
     office.publish()
@@ -253,7 +251,7 @@ def test_a_person_document_in_a_penalty_is_never_in_a_message_of_the_account(off
     assert doc not in journal + manifest
 
 
-def test_an_admitted_batch_stays_as_it_was_when_its_contract_changes(office: Office) -> None:
+def test_an_admitted_batch_stays_when_its_contract_changes(office: Office) -> None:
     path = office.write("test_penalty", [fine(1, "罚款"), fine(2, "警告")], day=1)
     first = office.ingest("test_penalty", path)
     office.publish()

@@ -102,7 +102,7 @@ def test_the_same_rows_with_new_numbers_of_their_own_are_told(tmp_path: Path) ->
     assert found(office, 1) == {"record.twin": "3"}
 
 
-def test_a_record_that_waited_is_compared_once_its_subject_is_known(tmp_path: Path) -> None:
+def test_a_waiting_record_is_compared_once_its_subject_is_known(tmp_path: Path) -> None:
     office = office_with(tmp_path)
     office.deliver("list", decision(1, about=9), day=1)
     office.deliver("list", decision(1, about=9, source_record_id="k9", authority_name=SHORT), day=2)
@@ -143,7 +143,7 @@ def test_exchanged_roles_of_a_known_contract_are_told(tmp_path: Path, again: Any
     assert found(office, 1) == rules
 
 
-def test_firms_that_vouch_for_each_other_by_one_contract_are_not_told(tmp_path: Path) -> None:
+def test_firms_that_guarantee_each_other_are_not_reported(tmp_path: Path) -> None:
     office = office_with(tmp_path, "guarantee", (*GUARANTEE, "delivery_status_code"))
     office.deliver("list", guarantee(1, 1, 2), guarantee(1, 2, 1), day=1)
     assert found(office, 0) == {}

@@ -114,7 +114,7 @@ def test_the_log_has_names_rows_and_times_but_no_value(steps, caplog, tmp_path):
     assert "张三" not in str(said)
 
 
-def test_plans_of_all_steps_lie_in_the_folder_that_the_setting_names(tmp_path, monkeypatch):
+def test_plans_of_all_steps_lie_in_the_folder_of_the_setting(tmp_path, monkeypatch):
     monkeypatch.setenv("CHENGXIN_EXPLAIN", str(tmp_path / "plans"))
     with session(tmp_path / "work", Home.from_environment(home=tmp_path).resources) as opened:
         opened.rows("given", pa.table({"row_id": [1, 2, 3]}))

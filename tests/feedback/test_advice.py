@@ -3,12 +3,11 @@
 import os
 
 from test_answers import answer, bare, right, wrong
-from test_answers import office as office
 
 from deliveries import PENALTY
 
 
-def test_a_receipt_with_warnings_says_where_to_look_instead_of_nothing_to_do(office):
+def test_a_receipt_with_warnings_states_where_to_look(office):
     path = office.write("pen", [right(1), right(2)], day=1)
     office.ingest("pen", path)
     path = office.write("pen", [right(3), right(4)], day=2)
@@ -33,7 +32,7 @@ def test_the_advice_in_table_and_callback_names_the_lists_too(office):
     assert told.receipt["advice"].startswith("有 1 个值看不懂或不存在") and "无需处理" not in told.receipt["advice"]
 
 
-def test_findings_are_said_to_the_department_itself_without_our_commands(office):
+def test_findings_reach_the_department_without_our_commands(office):
     office.contract("pen", "penalty", PENALTY, mode="full")
     many = [bare(right(5, decision_no=f"湘示罚〔2026〕{n}号")) for n in range(10, 40)]
     office.deliver("pen", *many, day=1)

@@ -18,19 +18,10 @@ from chengxin.connectors.receivers import ROWS_A_POST
 from chengxin.contracts.lint import lint_contract
 from chengxin.home import Home
 from chengxin.model.rules import rules
-from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, person_doc, reg_no, uscc
+from deliveries import PENALTY, PERSON, START, Office, company, person_doc, reg_no, uscc
 from servers import Answer, Api, postgres
 
 CLOCK = Clock(START)
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Office:
-    office = Office(tmp_path)
-    office.contract("reg", "registration", REGISTRATION)
-    office.contract("pen", "penalty", ("source_record_id", *PENALTY))
-    office.deliver("reg", *(company(n) for n in range(1, 6)), day=0)
-    return office
 
 
 def bare(row: dict) -> dict:
@@ -51,7 +42,7 @@ def outbox(office: Office) -> list[Path]:
     return sorted(p.parent for p in (office.settings.home / "outbox").rglob("回执.json"))
 
 
-def test_tells_counts_refused_rows_and_rows_that_wait_in_the_departments_own_words(office):
+def test_states_counts_refused_and_waiting_rows_in_their_words(office):
     rows = [right(1), wrong(2), right(9), right(1), right(8, uscc="", subject_name="湖南示例八有限公司")]
     account = office.deliver("pen", *rows, day=1)
     (told,) = answer(office)
@@ -94,7 +85,7 @@ def test_tells_that_a_code_is_borne_by_several(office):
     assert [w["规则代码"] for w in waiting] == ["link.shared_code", "link.unknown_code"]
 
 
-def test_lists_the_rows_that_say_something_else_of_one_record_than_the_last(office):
+def test_lists_rows_that_contradict_the_last_of_their_record(office):
     at = {"source_updated_at": "2026-02-03 10:00:00"}
     rows = [right(1, penalty_content="甲"), right(2), right(1, penalty_content="乙"), right(1, penalty_content="乙")]
     rows += [
@@ -129,7 +120,7 @@ def test_lists_every_value_that_was_not_taken_of_rows_that_were(office):
     assert told.receipt["untaken"] == 8
 
 
-def test_values_not_taken_bear_name_and_key_fields_where_the_source_has_no_key(office):
+def test_values_not_taken_bear_key_fields_without_a_source_key(office):
     office.contract("pen", "penalty", PENALTY)
     office.deliver("pen", bare(right(1, org_code="1234")), bare(right(2, org_code="1234", subject_name="")), day=1)
     (told,) = answer(office)
@@ -151,7 +142,7 @@ def test_says_what_may_stand_in_a_code_column(office, codes, choices):
     assert refused["更正办法"].endswith("。可填：" + choices)
 
 
-def test_says_what_was_counted_in_a_row_that_does_not_fit_and_how_long_a_code_is(office):
+def test_states_the_fields_of_a_row_that_does_not_fit(office):
     short = wrong(2, uscc=uscc(2)[:-1])
     path = office.write("pen", [short, right(1), wrong(3, uscc="'" + uscc(3)[:9] + " " + uscc(3)[9:] + "7")], day=1)
     with path.open("a", encoding="utf-8") as stream:
@@ -174,7 +165,7 @@ def test_a_filler_in_a_required_field_is_told_as_what_it_is(office):
     assert refused["问题说明"].startswith("（1）“决定日期”是占位日期")
 
 
-def test_the_receipt_tells_where_values_of_accepted_rows_were_not_taken(office):
+def test_the_receipt_lists_values_not_taken_of_accepted_rows(office):
     rows = [right(n, region_code="火星" if n in (2, 4) else "430102") for n in range(1, 6)]
     assert office.deliver("pen", *rows, day=1)["accepted"] == 5
     (told,) = answer(office)
@@ -218,7 +209,7 @@ def test_a_held_batch_is_told_why_and_what_to_do(office):
     assert len(sheet(told.folder, "需更正.csv")) == 2
 
 
-def test_mended_rows_close_the_refused_ones_and_an_updated_receipt_is_sent(office):
+def test_mended_rows_close_refused_ones_and_update_the_receipt(office):
     office.deliver("pen", wrong(1), wrong(2), wrong(3), right(4), day=1)
     answer(office)
     mending = office.deliver("pen", right(1), right(2), day=2)["batch_id"]
@@ -228,7 +219,7 @@ def test_mended_rows_close_the_refused_ones_and_an_updated_receipt_is_sent(offic
     assert office.account("pen").quarantined == 3  # the account of the old batch does not change
 
 
-def test_knows_mended_rows_by_name_and_number_where_the_source_has_no_key(office):
+def test_knows_mended_rows_by_name_and_number_without_a_key(office):
     plain = [bare(wrong(n)) for n in (1, 2, 3)]
     office.contract("pen", "penalty", PENALTY)
     office.deliver("pen", *plain, {**plain[0], "decision_no": "湘示罚〔2026〕9号", "decision_on": ""}, day=1)
@@ -250,7 +241,7 @@ def test_one_row_that_comes_again_closes_no_more_than_one(office):
     assert next(a for a in answer(office) if a.receipt["refused"]["total"]).receipt["refused"]["open"] == 1
 
 
-def test_rows_of_other_subjects_close_no_nameless_row_whose_key_has_no_number(office):
+def test_rows_of_other_subjects_close_no_nameless_row(office):
     names = ("subject_name", "uscc", "rating_year", "tax_grade_code")
     office.contract("rat", "tax_rating", names)
     rated = [{"subject_name": company(n)["subject_name"], "uscc": uscc(n), "rating_year": "2025"} for n in (1, 2, 3)]
@@ -260,7 +251,7 @@ def test_rows_of_other_subjects_close_no_nameless_row_whose_key_has_no_number(of
     assert [a.receipt["refused"]["open"] for a in answer(office, "rat") if a.receipt["refused"]["total"]] == [1]
 
 
-def test_a_refused_row_that_comes_again_as_it_was_is_to_be_mended_once(office):
+def test_a_refused_row_that_comes_again_is_to_be_mended_once(office):
     office.deliver("pen", wrong(1), wrong(1), wrong(2), wrong(3), right(4), day=1)
     office.deliver("pen", wrong(1), wrong(2), right(5), day=2)
     first, second = answer(office)
@@ -273,7 +264,7 @@ def test_a_refused_row_that_comes_again_as_it_was_is_to_be_mended_once(office):
     assert [(r["open"], r["mended"]) for r in told] == [(1, {mending: 3}), (0, {mending: 2})]
 
 
-def test_a_newer_full_delivery_overtakes_what_an_older_one_refused(office):
+def test_a_newer_full_delivery_overtakes_older_refused_rows(office):
     office.contract("pen", "penalty", PENALTY, mode="full")
     office.deliver("pen", bare(right(1)), bare(wrong(2)), bare(right(3)), day=1)
     office.deliver("pen", bare(right(1)), bare(right(3)), bare(right(4)), day=2)
@@ -281,7 +272,7 @@ def test_a_newer_full_delivery_overtakes_what_an_older_one_refused(office):
     assert (first.receipt["refused"]["open"], first.receipt["refused"]["overtaken"]) == (0, 1)
 
 
-def test_a_full_list_that_came_after_a_newer_one_is_told_that_it_changed_nothing(office):
+def test_a_full_list_after_a_newer_one_is_answered_as_no_change(office):
     office.contract("pen", "penalty", PENALTY, mode="full")
     office.deliver("pen", bare(right(1)), bare(right(3)), day=1)
     office.deliver("pen", bare(right(1)), bare(right(3)), bare(right(4)), day=5)
@@ -293,7 +284,7 @@ def test_a_full_list_that_came_after_a_newer_one_is_told_that_it_changed_nothing
     assert ["已接收入库。" in page for page in pages] == [True, False, True]  # one overtaken in its turn was in force
 
 
-def test_rows_that_waited_and_found_their_subject_are_told_in_a_new_receipt(office):
+def test_waiting_rows_linked_later_are_in_a_new_receipt(office):
     office.deliver("pen", right(9), day=1)
     answer(office)
     office.deliver("reg", company(9), day=2)
@@ -304,7 +295,7 @@ def test_rows_that_waited_and_found_their_subject_are_told_in_a_new_receipt(offi
     assert told.receipt["advice"] == "无需处理。"
 
 
-def test_cells_that_a_spreadsheet_would_run_or_spoil_are_made_safe(office):
+def test_cells_a_spreadsheet_would_run_or_spoil_are_made_safe(office):
     rows = [
         wrong(1, subject_name='=HYPERLINK("a")', item_name="@SUM(1)", penalty_content="-12.5", legal_rep_name="+A1"),
         wrong(2, subject_name="＝1+1", reg_no="000123", org_code="\t=1", penalty_content=" -2+3", item_name="-"),
@@ -319,7 +310,7 @@ def test_cells_that_a_spreadsheet_would_run_or_spoil_are_made_safe(office):
         assert [v for v in row.values() if v.lstrip()[:1] in "=+@＝" and v] == []
 
 
-def test_a_row_copied_from_the_table_with_its_guards_closes_the_refused_one_and_is_published_without_them(office):
+def test_a_row_copied_with_guards_closes_the_refused_one(office):
     sent = wrong(
         1, source_record_id="202600000000000017", item_name="=示例案", penalty_content="@罚款", reg_no="000123"
     )
@@ -377,7 +368,7 @@ def _fills_table(office, monkeypatch, url):
     ]
 
 
-def test_a_callback_that_fails_is_called_again_and_can_tell_what_it_has(office, monkeypatch):
+def test_a_failing_callback_is_retried_and_idempotent(office, monkeypatch):
     seen: list[tuple[str, dict]] = []
 
     def behave(asked):
@@ -426,7 +417,7 @@ main()
 
 
 @pytest.mark.parametrize("at", ["0000", "sent.json", "answered.json"])
-def test_a_run_killed_between_package_and_sending_is_made_good_by_the_next(office, at):
+def test_a_run_killed_before_sending_is_completed_by_the_next(office, at):
     office.deliver("pen", wrong(2), right(9), day=1)
     arguments = ["--home", str(office.settings.home), "--contracts", str(office.settings.contracts), "feedback", "pen"]
     program = KILLED.format(tests=str(Path(__file__).parents[1]), at=at)

@@ -5,7 +5,6 @@ import zipfile
 
 import pytest
 from test_answers import CLOCK, answer, outbox, right, sheet, wrong
-from test_answers import office as office
 
 from chengxin import pipeline
 from chengxin.cli.quarantine import quarantine
@@ -31,7 +30,7 @@ def entries(office: Office) -> list[dict]:
     return [json.loads(p.read_text("utf-8")) for p in sorted(office.layout.closings("pen").glob("*.json"))]
 
 
-def test_a_settled_row_is_no_longer_open_and_still_counts_as_refused(office):
+def test_a_settled_row_is_not_open_and_still_counts_as_refused(office):
     batch = office.deliver("pen", right(1), wrong(2), wrong(3), wrong(4), day=1)["batch_id"]
     answer(office)
     before = office.account("pen")
@@ -54,7 +53,7 @@ def test_a_settled_row_is_no_longer_open_and_still_counts_as_refused(office):
     assert shown["rows"][0]["closed"].startswith("张三 2026-")
 
 
-def test_settling_again_enters_nothing_and_undoing_lets_the_row_wait_again(office):
+def test_settling_is_idempotent_and_undoing_reopens_the_row(office):
     batch = office.deliver("pen", right(1), wrong(2), wrong(3), day=1)["batch_id"]
     close(office, batch, "3")
     revisions = len(outbox(office))
@@ -69,7 +68,7 @@ def test_settling_again_enters_nothing_and_undoing_lets_the_row_wait_again(offic
     assert [e["reopens"] for e in entries(office)] == [False, True, False]
 
 
-def test_rows_that_were_not_refused_are_named_and_nothing_is_settled(office):
+def test_rows_never_refused_are_named_and_nothing_is_settled(office):
     batch = office.deliver("pen", right(1), wrong(2), day=1)["batch_id"]
     with pytest.raises(NotClosable, match="没有这些行：2、9"):
         close(office, batch, "2,3,9")
@@ -103,7 +102,7 @@ def test_a_held_batch_is_not_settled_row_by_row(office):
         close(office, batch, "2")
 
 
-def test_what_is_mended_after_all_counts_as_mended_and_the_same_row_again_is_open(office):
+def test_a_settled_row_mended_after_all_counts_as_mended(office):
     batch = office.deliver("pen", right(1), wrong(2), wrong(3), wrong(4), day=1)["batch_id"]
     close(office, batch, "3-5")
     mending = office.deliver("pen", right(2), wrong(3), day=2)["batch_id"]

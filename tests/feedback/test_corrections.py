@@ -11,6 +11,7 @@ import openpyxl
 import pytest
 from refusals import right, wrong
 
+from cases import few
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.contracts.corrections import COLUMNS, SHEET
@@ -135,8 +136,9 @@ def original(form: str, rows: list[dict]) -> bytes:
     return ("标题\n\n" + "".join("|".join(line) + "\n" for line in [list(FEW), *lines])).encode("gbk")
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("back", ["csv", "xlsx"])
+@pytest.mark.parametrize(
+    ("form", "back"), few(len(FORMS) + 1, [(form, back) for back in ("csv", "xlsx") for form in FORMS])
+)
 def test_the_table_answers_a_delivery_of_any_format(office, form, back):
     spec = dict(FORMS[form])
     if spec["format"] == "fixed":
@@ -175,7 +177,7 @@ def test_a_correction_of_a_full_list_withdraws_nothing(office):
     assert len(office.table("penalty", "source_record_id")) == 9
 
 
-def test_columns_of_the_department_that_are_called_as_ours_stay_its_own(office):
+def test_columns_of_the_department_named_as_ours_stay_its_own(office):
     names = ("source_record_id", *PENALTY)
     columns = [{"source": "行号" if c == "item_name" else c, "element": c, "optional": True} for c in names]
     office.contract("pen", "penalty", names, columns=columns, ignored={"问题说明": "自己的备注"})
@@ -256,7 +258,7 @@ def test_a_table_of_another_data_set_is_told_as_misplaced(office, columns):
     assert "这是数据集 pen 的“需更正”表，放错了地方" in page.read_text("utf-8-sig")
 
 
-def test_what_is_put_back_into_the_folder_is_found_whatever_the_pattern(office):
+def test_a_table_put_back_is_found_whatever_the_pattern(office):
     office.contract(
         "pen", "penalty", NAMES, delivery={"mode": "incremental", "options": {"folder": "pen", "pattern": "*.xml"}}
     )
@@ -357,7 +359,7 @@ def test_a_row_too_long_for_a_cell_is_sent_as_csv_alone(office):
     assert "需更正.xlsx" not in told.receipt["files"]
 
 
-def test_rows_sent_again_in_the_own_format_are_no_delivery_to_be_judged(office):
+def test_rows_resent_in_the_own_format_are_not_judged(office):
     rows = [wrong(n) for n in range(1, 9)] + [right(9, decision_no=f"湘示罚〔2026〕{n}号") for n in range(100, 400)]
     quality = {"quarantined": {"warn": 0.05, "hold": 0.3}, "rows": [100, 9999]}
     office.contract("pen", "penalty", NAMES, quality=quality)
@@ -370,13 +372,13 @@ def test_rows_sent_again_in_the_own_format_are_no_delivery_to_be_judged(office):
         "total": 8, "open": 0, "mended": {account["batch_id"]: 5}, "overtaken": 0, "again": 3}  # fmt: skip
 
 
-def test_a_first_delivery_without_a_usable_row_is_held_and_so_is_its_repetition(office):
+def test_a_first_delivery_without_a_usable_row_is_held_each_time(office):
     office.contract("pen", "penalty", NAMES, quality={})
     assert office.deliver("pen", *(wrong(n) for n in range(1, 9)), day=1)["verdict"] == "hold"
     assert office.deliver("pen", *(wrong(n, item_name="又") for n in range(1, 9)), day=2)["verdict"] == "hold"
 
 
-def test_a_held_batch_all_of_whose_rows_came_mended_asks_for_nothing(office):
+def test_a_held_batch_whose_rows_came_mended_asks_for_nothing(office):
     first = office.deliver("pen", wrong(1), wrong(2), day=1)["batch_id"]
     (told,) = answer(office)
     assert "重新报送整批数据" in told.receipt["advice"]
@@ -391,7 +393,7 @@ def test_a_held_batch_all_of_whose_rows_came_mended_asks_for_nothing(office):
     assert receipt["todo"] == ["无需处理：本批各条都已由其他批次更正，不必再报。"]
 
 
-def test_a_table_of_which_every_row_is_still_wrong_is_answered_row_by_row(office):
+def test_a_table_with_every_row_still_wrong_is_answered_by_row(office):
     office.contract("pen", "penalty", NAMES, quality={})
     office.deliver("pen", wrong(1), wrong(2), right(9), day=1)
     (told,) = answer(office)

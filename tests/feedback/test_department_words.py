@@ -30,7 +30,7 @@ def test_no_sentence_of_a_rule_breaks_off():
         ("疑问数据 3 行，占 30.0%，高于提醒线 5.0%", "疑问数据 3 行，占 30.0%，高于提醒线 5.0%"),
     ],
 )  # fmt: skip
-def test_what_operators_are_told_is_put_into_words_for_departments(message, said):
+def test_words_for_operators_become_words_for_departments(message, said):
     assert words.for_department(message) == said
 
 

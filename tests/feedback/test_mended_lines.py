@@ -7,7 +7,6 @@ import re
 import openpyxl
 import pytest
 from test_answers import answer, bare, outbox, right, sheet
-from test_answers import office as office
 
 from deliveries import PENALTY, START, Office, uscc
 
@@ -27,7 +26,7 @@ def line(row: dict, keyed: bool = True) -> str:
 
 
 @pytest.mark.parametrize("keyed", [True, False], ids=["own_key", "no_key"])
-def test_a_line_with_a_field_too_many_is_closed_by_the_row_whose_keys_stand_in_it_whole(office, keyed):
+def test_a_line_with_a_field_too_many_is_closed_by_whole_keys(office, keyed):
     office.contract("pen", "penalty", ("source_record_id", *PENALTY) if keyed else PENALTY)
     rows = [right(n) if keyed else bare(right(n)) for n in range(1, 6)]
     split = rows[2] | {"subject_name": "湖南示例,3有限公司"}  # the fault is in the name itself
@@ -55,7 +54,7 @@ def test_a_row_of_a_workbook_with_a_stray_cell_is_closed_too(office):
     assert first.receipt["refused"]["mended"] == {mending: 1}
 
 
-def test_a_line_is_not_closed_by_another_record_of_its_subject_nor_by_a_number_alone(office):
+def test_a_line_is_not_closed_by_another_record_of_its_subject(office):
     spoiled = line(right(1)).replace("示例案", "示例,案")
     broken(office, spoiled, spoiled.replace("k1", "7"), day=1)
     other = right(1, source_record_id="k5", decision_no="湘示罚〔2026〕50号")
@@ -138,7 +137,7 @@ def sent(office: Office, kind: str, *records: str, day: int) -> str:
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "fixed", "fixed_short"])
-def test_a_record_that_cannot_be_read_is_closed_by_the_one_that_names_it_and_by_no_other(office, kind):
+def test_an_unreadable_record_is_closed_by_one_that_names_it(office, kind):
     office.contract("pen", "penalty", NAMES, file=spec_of(kind))
     between = whole(kind, right(2, source_record_id="90"))  # an array's faults side by side are set aside as one
     sent(office, kind, spoil(kind, numbered("123")), *[between] * 3, spoil(kind, numbered("77")), day=1)
@@ -167,7 +166,7 @@ def test_what_may_hold_two_records_is_not_closed_by_one_of_them(office, kind, ot
         ("湖南示例", 0),  # a key of three digits alone may be anything
     ],
 )
-def test_a_line_that_the_file_cuts_off_is_closed_by_the_record_that_its_rest_names(office, after, closed):
+def test_a_cut_line_is_closed_by_the_record_its_rest_names(office, after, closed):
     names = ",".join(NAMES)
     kept = '"123","湖南示例1有限公司","湘示罚〔2026〕123号","2026-01-15"'
     text = f"{names}\n" + ",".join(f'"{right(2)[n]}"' for n in NAMES) + "\n" + kept[: kept.index(after) + len(after)]
@@ -183,7 +182,7 @@ def test_a_line_that_the_file_cuts_off_is_closed_by_the_record_that_its_rest_nam
 
 
 @pytest.mark.parametrize("kind", ["jsonl"])
-def test_a_record_that_the_file_cuts_off_is_closed_by_its_own_key_under_its_name(office, kind):
+def test_a_cut_record_is_closed_by_its_own_key_under_its_name(office, kind):
     office.contract("pen", "penalty", NAMES, file=spec_of(kind))
     torn = whole(kind, numbered("1234567"))
     torn = torn[: torn.index("2026-01-15") + 6]
@@ -205,7 +204,7 @@ def test_a_record_that_the_file_cuts_off_is_closed_by_its_own_key_under_its_name
     [(True, "示例案", True), (True, "湖南示例1有限公司", True), (False, "示例案", True),
      (False, "湖南示例1有限公司", False), (True, "k1", False), (False, "湘示罚〔2026〕1号", False)],
 )  # fmt: skip
-def test_a_line_with_bytes_that_are_no_text_is_closed_by_what_its_whole_cells_name(office, keyed, spoiled, closed):
+def test_an_undecodable_line_is_closed_by_its_whole_cells(office, keyed, spoiled, closed):
     office.contract("pen", "penalty", ("source_record_id", *PENALTY) if keyed else PENALTY)
     row = right(1) if keyed else bare(right(1))
     path = office.write("pen", [right(2) if keyed else bare(right(2)), row], day=1)

@@ -18,7 +18,7 @@ from chengxin.cli.quarantine import export, quarantine
 from chengxin.clock import Clock
 from chengxin.home import Home
 from chengxin.operations.index.rows import Rows
-from deliveries import REGISTRATION, START, Office, company, uscc
+from deliveries import REGISTRATION, START, Office, built_once, company, uscc
 
 CLOCK = Clock(START)
 HEADERS = (
@@ -75,6 +75,7 @@ def contract(office: Office, form: str, **codes: Any) -> None:
 
 
 @pytest.fixture(params=WRITERS)
+@built_once
 def office(tmp_path: Path, request: pytest.FixtureRequest) -> Office:
     office = Office(tmp_path)
     office.contract("reg", "registration", REGISTRATION)

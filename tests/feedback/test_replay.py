@@ -11,7 +11,7 @@ from chengxin import pipeline
 from chengxin.cli.quarantine import export, quarantine
 from chengxin.clock import Clock
 from chengxin.home import Home
-from deliveries import REGISTRATION, START, Office, company, uscc
+from deliveries import REGISTRATION, START, Office, built_once, company, uscc
 
 CLOCK = Clock(START)
 RATING = ("subject_name", "uscc", "rating_year", "tax_grade_code")
@@ -19,6 +19,7 @@ MENDED = {"tax_grade_code": {"优秀": "A"} | {code: code for code in "ABCDM"}}
 
 
 @pytest.fixture(params=["incremental", "full"])
+@built_once
 def office(tmp_path: Path, request: pytest.FixtureRequest) -> Office:
     office = Office(tmp_path)
     office.contract("reg", "registration", REGISTRATION)
@@ -87,7 +88,7 @@ def test_replaying_twice_does_nothing_new(office):
     assert grades(office) == before
 
 
-def test_a_replay_that_was_landed_and_killed_is_taken_in_by_the_next_run(office):
+def test_a_replay_killed_after_landing_is_ingested_next(office):
     mend(office)
     (first,) = pipeline.replay(Home(office.settings), office.contracts["rat"])
     (second,) = pipeline.replay(Home(office.settings), office.contracts["rat"])
@@ -108,7 +109,7 @@ def test_what_came_later_is_not_overtaken_by_a_replay(office):
     assert [(s, g) for s, g, _ in grades(office)] == [(1, "A"), (2, "C"), (4, "B"), (5, "D")]
 
 
-def test_a_replayed_full_batch_does_not_withdraw_what_it_does_not_hold(office):
+def test_a_replayed_full_batch_withdraws_nothing_it_lacks(office):
     mend(office)
     replay(office)
     office.deliver("rat", rating(1, "A"), rating(2, "A"), rating(4, "B"), day=3)

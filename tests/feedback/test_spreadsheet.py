@@ -39,7 +39,7 @@ def sent_back(text: str) -> str:
 @example("'=1")
 @example("123E4")
 @settings(max_examples=150, deadline=None, derandomize=True)
-def test_a_value_sent_back_from_the_table_is_the_value_that_was_sent(kind, text):
+def test_a_value_sent_back_from_the_table_is_the_value_sent(kind, text):
     assert cleaned(sent_back(text), kind) == cleaned(text, kind)
 
 
@@ -58,6 +58,6 @@ def test_a_quote_that_belongs_to_the_text_stays(kind, kept):
 @pytest.mark.parametrize(
     ("sent", "name"), [("' 甲", "甲"), ("'12号店", "12号店"), ("'李某", "李某"), ("‘甲公司", "甲公司")]
 )
-def test_one_quote_before_a_name_is_a_mark_and_before_a_text_is_not(sent, name):
+def test_a_quote_before_a_name_is_a_mark_and_before_a_text_not(sent, name):
     assert clean(pa.array([sent]), "name").values.to_pylist() == [name]
     assert clean(pa.array([sent]), "text").values.to_pylist() == [sent]

@@ -4,7 +4,6 @@ import csv
 from datetime import date, timedelta
 from pathlib import Path
 
-import pytest
 from refusals import right, wrong
 
 from chengxin import pipeline
@@ -13,18 +12,9 @@ from chengxin.connectors.files.drop import file_delivery
 from chengxin.home import Home
 from chengxin.model.assessment import assessment
 from chengxin.model.working_days import working_days
-from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, person_doc, uscc
+from deliveries import PENALTY, PERSON, START, Office, company, person_doc, uscc
 
 NAMES = ("source_record_id", *PENALTY)
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Office:
-    office = Office(tmp_path)
-    office.contract("reg", "registration", REGISTRATION)
-    office.contract("pen", "penalty", NAMES)
-    office.deliver("reg", *(company(n) for n in range(1, 6)), day=0)
-    return office
 
 
 def answer(office: Office, day: float = 0):
@@ -35,7 +25,7 @@ def sheet(folder: Path, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / name).read_text("utf-8-sig").splitlines()))
 
 
-def test_a_receipt_says_by_when_whom_to_ask_and_where_to_put_the_table(office):
+def test_a_receipt_states_the_term_the_contact_and_the_place(office):
     office.contract("pen", "penalty", NAMES, feedback={"contact": "信用中心 0731-0000000"})
     office.deliver("pen", wrong(1), right(2), day=1)
     (told,) = answer(office)
@@ -76,7 +66,7 @@ def test_an_update_says_what_changed_since_the_answer_before(office):
     assert "与上次反馈相比：新关联 1 条；" in (told.folder / "回执.txt").read_text("utf-8-sig")
 
 
-def test_rows_wait_for_a_declared_time_and_then_are_to_be_looked_at(office):
+def test_rows_wait_a_declared_time_and_then_need_a_look(office):
     office.contract("pen", "penalty", NAMES, feedback={"wait_days": 20})
     office.deliver("pen", right(9), right(8, uscc=""), day=1)
     (told,) = answer(office, 2)
@@ -91,7 +81,7 @@ def test_rows_wait_for_a_declared_time_and_then_are_to_be_looked_at(office):
     assert "请核对“待关联”表中的 2 条" in told.receipt["advice"]
 
 
-def test_the_code_of_a_company_is_suggested_by_its_exact_name_alone(office):
+def test_a_company_code_is_suggested_by_its_exact_name_alone(office):
     office.contract("person", "person_base", PERSON)
     office.deliver("person", {"person_name": "示例甲", "person_doc_no": person_doc(1)}, day=0.5)
     twins = [company(n, subject_name="湖南同名有限公司") for n in (11, 12)]
@@ -126,7 +116,7 @@ def test_a_value_that_was_not_taken_is_shown_as_it_was_sent(office):
     assert {k: v.strip() for k, v in shown.items()} == {"org_code": "12-34", "region_code": "火星"}
 
 
-def test_a_row_in_another_encoding_is_shown_as_text_with_its_place(office):
+def test_a_row_in_another_encoding_is_shown_with_its_place(office):
     path = office.write("pen", [right(1), wrong(2)], day=1)
     line = "k3,湖南示例3有限公司长沙分公司," + uscc(3)
     broken = "k4,湖南示例4有限公司".encode() + b"\xe4\xb8," + uscc(4).encode()

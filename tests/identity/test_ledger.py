@@ -111,7 +111,7 @@ def test_a_code_that_two_subjects_bear_can_be_judged(office: Office) -> None:
     assert office.linked("test_penalty") == [(2, 4, "judgement")]
 
 
-def test_a_negative_judgement_takes_a_name_link_away_and_its_undoing_brings_it_back(office: Office) -> None:
+def test_a_negative_judgement_unlinks_and_its_undoing_relinks(office: Office) -> None:
     row = penalty(1, subject_name="湖南示例1有限公司")
     office.deliver("test_penalty", row, day=1)
     assert len(published(office)) == 1
@@ -122,7 +122,7 @@ def test_a_negative_judgement_takes_a_name_link_away_and_its_undoing_brings_it_b
     assert len(published(office)) == 1
 
 
-def test_a_version_that_others_repeated_or_corrected_gives_way_to_them(office: Office, tmp_path: Path) -> None:
+def test_a_version_repeated_or_corrected_by_others_gives_way(office: Office, tmp_path: Path) -> None:
     """Records stand or fall version by version: what codes support stays, as a row of its own."""
     said = judge(office)
     office.deliver("test_penalty", about(1, penalty_content="甲"), about(2, penalty_content="乙"), day=1)

@@ -123,7 +123,7 @@ def test_a_document_finds_its_bearer_only_under_a_name_of_his(office: Office) ->
     assert office.rules("test_penalty") == ["person_doc"] * 5 + ["waits"] * 2
 
 
-def test_a_registration_is_not_taken_for_the_person_whose_number_is_its_tax_number(office: Office) -> None:
+def test_a_tax_number_makes_no_registration_a_person(office: Office) -> None:
     office.contract("test_reg", "registration", (*REGISTRATION, "tax_no"))
     office.deliver(
         "test_person", {"person_name": "示例甲", "person_doc_no": person_doc(1), "region_code": "430102"}, day=0
@@ -167,7 +167,7 @@ def test_what_cannot_be_told_waits(office: Office) -> None:
     assert outcome == {why: "waits" for _, why in WAITING}
 
 
-def test_the_same_name_in_two_prefectures_is_told_apart_by_the_region(office: Office) -> None:
+def test_a_name_in_two_prefectures_is_resolved_by_the_region(office: Office) -> None:
     office.deliver(
         "test_reg",
         company(1, subject_name="湖南同名有限公司"),
@@ -225,7 +225,7 @@ def test_a_former_name_that_went_to_another_firm_is_ambiguous(office: Office) ->
 
 
 @pytest.mark.parametrize("shared", [{"reg_no": reg_no(7)}, {"org_code": org_code(1)}])
-def test_a_row_with_a_code_of_its_own_is_not_drawn_to_another_subject(office: Office, shared: dict[str, str]) -> None:
+def test_a_row_with_its_own_code_links_to_no_other_subject(office: Office, shared: dict[str, str]) -> None:
     office.deliver("test_reg", company(1, **shared), day=0)
     office.deliver("test_penalty", penalty(1, uscc=uscc(2), **shared), penalty(2, **shared), day=1)
     assert [rule == "waits" for rule in office.rules("test_penalty")] == [True, False]
@@ -241,7 +241,7 @@ def test_two_codes_around_one_organisation_code_are_two_subjects(office: Office)
     assert office.linked("test_penalty") == [(2, 1, "uscc"), (3, 2, "uscc"), (4, 0, "waits")]
 
 
-def test_a_later_code_around_a_known_organisation_code_founds_another_subject(office: Office) -> None:
+def test_a_later_code_with_a_known_organisation_code_is_another(office: Office) -> None:
     other = uscc(1, region="430302", org=org_code(1))
     office.deliver("test_reg", company(1), day=0)
     rows = (

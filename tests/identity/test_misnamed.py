@@ -5,12 +5,17 @@ from typing import Any
 
 import pytest
 
+from cases import few
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.facts import Verdict
 from chengxin.home import Home
 from chengxin.store import atomic
 from deliveries import CHANGE, PENALTY, REGISTRATION, START, Office, company, org_code, penalty, reg_no, renaming, uscc
+
+SPELLINGS = ["湖南旧名公司", "湖南示例1有限公司", "湖南示例（1）有限公司", "湖南示例1有限公司（已注销）",
+    "湖南示例 １ 有限公司。", "湖南*****公司", ""]  # fmt: skip
+OTHER_CODES = ("reg_no", "org_code", "tax_no")
 
 
 @pytest.fixture
@@ -37,7 +42,7 @@ def fine(n: int, name: str, about: int = 1, **more: Any) -> dict[str, Any]:
     return penalty(n, uscc=uscc(about), subject_name=name, **more)
 
 
-def test_the_code_counts_and_the_other_name_is_told_in_verdict_and_feedback(office: Office) -> None:
+def test_the_code_counts_and_the_other_name_is_reported(office: Office) -> None:
     account = office.deliver("pen", fine(1, "湖南示例1有限公司"), fine(2, "湖南示例2有限公司"), day=1)
     assert office.linked("pen") == [(2, 1, "uscc"), (3, 1, "uscc")]
     assert account["verdict"] == "warn"
@@ -49,11 +54,10 @@ def test_the_code_counts_and_the_other_name_is_told_in_verdict_and_feedback(offi
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["湖南示例1有限公司", "湖南示例（1）有限公司", "湖南示例1有限公司（已注销）", "湖南示例 １ 有限公司。",
-     "湖南旧名公司", "湖南*****公司", ""],
+    ("name", "code"),
+    few(10, [*((name, "uscc") for name in SPELLINGS), *((SPELLINGS[0], code) for code in OTHER_CODES),
+             *((name, code) for name in SPELLINGS[1:] for code in OTHER_CODES)]),
 )  # fmt: skip
-@pytest.mark.parametrize("code", ["uscc", "reg_no", "org_code", "tax_no"])
 def test_other_spellings_and_former_names_are_not_told(office: Office, name: str, code: str) -> None:
     office.deliver("test_change", renaming(1, "湖南旧名公司", "湖南示例1有限公司"), day=0.5)
     codes = {"uscc": uscc(1), "reg_no": reg_no(1), "org_code": org_code(1), "tax_no": uscc(1)}
@@ -111,7 +115,7 @@ def test_rows_that_waited_are_told_once_they_are_linked(office: Office) -> None:
     assert "有 1 行" in unknown(office)[0]
 
 
-def test_a_registration_of_both_gives_neither_name_nor_number_of_the_other(office: Office) -> None:
+def test_a_registration_of_both_gives_neither_the_others_keys(office: Office) -> None:
     mixed = company(1, subject_name="湖南示例2有限公司", reg_no=reg_no(2))
     assert office.deliver("test_reg", mixed, day=1)["verdict"] == "warn"
     assert len(findings(office, "test_reg", 1)) == 1
@@ -122,7 +126,7 @@ def test_a_registration_of_both_gives_neither_name_nor_number_of_the_other(offic
     assert office.table("subject", "name") == [("湖南示例1有限公司",), ("湖南示例2有限公司",)]
 
 
-def test_a_registration_that_takes_a_name_of_another_keeps_its_own_number(office: Office) -> None:
+def test_a_registration_with_anothers_name_keeps_its_number(office: Office) -> None:
     office.deliver("test_reg", company(1, subject_name="湖南示例2有限公司", reg_no=reg_no(1)), day=1)
     assert findings(office, "test_reg", 1) == []
     office.publish()
@@ -147,7 +151,7 @@ def test_it_is_told_in_the_very_batch_that_founds_both(office: Office, rows: tup
     assert f'"{2 + rows.index(MIXED)}"' in line
 
 
-def test_a_known_company_with_name_and_number_of_one_that_the_batch_founds_is_told(office: Office) -> None:
+def test_a_known_company_with_a_founded_ones_keys_is_reported(office: Office) -> None:
     mixed = company(1, subject_name="湖南示例6有限公司", reg_no=reg_no(6))
     office.deliver("test_reg", NEW[1], mixed, day=1)
     assert "有 1 行" in findings(office, "test_reg", 1)[0]
@@ -156,7 +160,7 @@ def test_a_known_company_with_name_and_number_of_one_that_the_batch_founds_is_to
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_two_codes_with_one_name_and_number_are_told_and_both_are_founded(office: Office, together: bool) -> None:
+def test_two_codes_with_one_name_are_reported_and_both_founded(office: Office, together: bool) -> None:
     if together:
         office.deliver("test_reg", MIXED, NEW[1], day=1)
     else:

@@ -131,7 +131,7 @@ def test_length_and_check_digit_decide_value_by_value(value, element, rules, ord
     assert given == ({element} if element else set())
 
 
-def test_fifteen_digits_that_may_be_a_resident_id_are_no_open_number():
+def test_fifteen_digits_maybe_of_a_resident_are_no_open_number():
     row = {
         "subject_name": "示例某",
         "decision_no": "湘示罚〔2026〕1号",
@@ -201,7 +201,7 @@ def test_a_refused_number_is_mended_under_the_same_contract(office: Office) -> N
     assert atomic.read_json(answer.folder / "回执.json")["refused"]["open"] == 0
 
 
-def test_a_former_name_that_a_registration_tells_is_one_of_the_subject(office: Office) -> None:
+def test_a_former_name_of_a_registration_is_one_of_the_subject(office: Office) -> None:
     office.deliver("test_reg", company(4, former_name="湖南旧名有限公司"), day=1)
     office.publish()
     assert ("湖南旧名有限公司", False) in office.table("subject_name", "name, is_current")

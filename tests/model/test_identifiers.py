@@ -93,7 +93,7 @@ def test_words_for_nothing_are_absent_without_an_issue(raw: str | None) -> None:
         assert read(raw, TODAY) == Reading(None)
 
 
-def test_python_stdnum_is_wrong_about_codes_that_begin_with_a_n_or_y() -> None:
+def test_python_stdnum_is_wrong_about_codes_from_a_n_or_y() -> None:
     assert ids.is_uscc("N2430121MF0012348E")
     assert not stdnum_uscc.is_valid("N2430121MF0012348E")
 
@@ -139,7 +139,7 @@ def test_self_use_range_is_refused_though_its_check_holds() -> None:
     assert ids.org_code_check_character("PDY00001") == "X"
 
 
-def test_org_code_letters_count_from_ten_and_not_by_the_uscc_table() -> None:
+def test_org_code_letters_count_from_ten_not_by_the_uscc_table() -> None:
     by_uscc_table = sum(ids.USCC_ALPHABET.index(c) * w for c, w in zip("MA4LKN0Y", ids.ORG_WEIGHTS, strict=True))
     assert "0123456789X"[-by_uscc_table % 11] != "3"
     assert ids.org_code_check_character("MA4LKN0Y") == "3"

@@ -21,7 +21,7 @@ ENDINGS = {"date": "_on", "instant": "_at", "code": "_code", "region": "_code", 
 EACH = pytest.mark.parametrize("kind", kinds().values(), ids=lambda kind: kind.id)
 
 
-def test_every_data_set_of_the_four_departments_and_the_court_has_a_kind():
+def test_every_data_set_of_departments_and_court_has_a_kind():
     assert set(kinds()) >= EXPECTED
 
 
@@ -56,7 +56,7 @@ def test_identity_parts_have_the_type_of_their_identifier(kind: Kind):
 
 
 @EACH
-def test_columns_of_a_table_are_unique_and_leave_room_for_subject_and_provenance(kind: Kind):
+def test_columns_are_unique_and_none_is_of_the_envelope(kind: Kind):
     names = [column.name for column in kind_columns(kind)] + [column.name for column in PROVENANCE]
     names += ["record_id", "subject_id", "related_subject_id", "subject_type"]
     assert len(names) == len(set(names))
@@ -81,7 +81,7 @@ def test_persons_are_open_only_where_the_law_publishes_them():
     assert [k.id for k in kinds().values() if k.open.share and "person" in k.open.subject_types] == ["dishonest_person"]
 
 
-def test_kinds_that_found_subjects_say_of_which_type_and_former_names_have_a_place():
+def test_founding_kinds_state_the_type_and_place_former_names():
     founding = {kind.id: kind.founds for kind in kinds().values() if kind.registers == "found"}
     assert founding == {"registration": "organisation", "person_base": "person"}
     assert all(kind.name_history for kind in kinds().values() if kind.registers == "names")
@@ -107,7 +107,7 @@ def test_code_elements_have_a_code_list_and_no_other_has():
         assert element.codelist is None or element.codelist in codelists(), element.id
 
 
-def test_every_element_is_used_by_a_kind_or_belongs_to_the_envelope():
+def test_every_element_is_of_a_kind_or_of_the_envelope():
     used = {name for kind in kinds().values() for name in kind.elements} | set(ENVELOPE)
     assert set(elements()) == used
 

@@ -38,7 +38,7 @@ def listed(request, tmp_path_factory) -> tuple[str, str, Path]:
     return request.param, as_yaml(drafted(path)), folder
 
 
-def test_a_draft_is_read_by_the_loader_and_refused_by_lint_until_decided(listed):
+def test_a_draft_loads_and_is_refused_by_lint_until_decided(listed):
     name, text, folder = listed
     contract = as_contract(text, folder)
     problems = list(lint_contract(contract))
@@ -57,7 +57,7 @@ def test_the_region_of_a_list_is_that_of_its_department(tmp_path):
         assert as_contract(text, tmp_path).region == region
 
 
-def test_a_decided_draft_lints_and_its_examples_come_out_as_stated(listed):
+def test_a_decided_draft_lints_and_its_examples_hold(listed):
     _, text, folder = listed
     contract = as_contract(text, folder, decided=True)
     lacking = list(lint_contract(contract))  # only what the list itself does not hold, and the draft said so
@@ -191,7 +191,7 @@ def test_an_archive_within_an_archive_is_named_in_the_refusal(tmp_path):
         look_at(str(packed))
 
 
-def test_a_failed_answer_is_named_by_its_fields_and_by_nothing_that_may_be_somebodys(tmp_path):
+def test_a_failed_answer_is_named_by_its_fields_alone(tmp_path):
     path = tmp_path / "list.json"
     path.write_text('{"430102000000000000": {"code": 500}, "示例人": 1, "msg": "x"}', encoding="utf-8")
     with pytest.raises(DeliveryCorrupt, match=r"样本顶层有 msg：") as said:
@@ -230,7 +230,7 @@ def test_the_sheets_that_hold_the_list_are_chosen_and_read(tmp_path, sheets, exp
     assert (contract.file.sheet, contract.kind) == (expected, "tax_rating")
 
 
-def test_groups_above_the_column_names_are_read_as_a_header_of_two_rows(tmp_path):
+def test_groups_above_column_names_are_a_header_of_two_rows(tmp_path):
     rows = [[f"示罚〔2026〕{n}号", f"2026-01-{n + 1:02d}", f"样本{n}公司", uscc(n)] for n in range(9)]
     path = table(tmp_path / "处罚.csv", ["决定", "", "当事人", ""], [["处罚文号", "处罚日期", "名称", "代码"], *rows])
     contract = as_contract(as_yaml(drafted(path, PENALTY)), tmp_path)
@@ -266,7 +266,7 @@ def test_a_table_is_looked_at_through_its_connection(tmp_path, monkeypatch):
         look_at("connection:front/nope")
 
 
-def test_a_table_is_drafted_with_what_may_be_its_watermark_and_the_number_of_its_records(tmp_path, monkeypatch):
+def test_a_table_is_drafted_with_its_watermark_and_record_number(tmp_path, monkeypatch):
     database = tmp_path / "front.db"
     with sqlite3.connect(database) as connection:
         names = '"纳税人识别号" TEXT, "纳税人名称" TEXT, "评价年度" TEXT, "等级" TEXT, "更新时间" TEXT'
@@ -306,7 +306,7 @@ def test_a_table_of_postgresql_in_a_schema_is_looked_at(monkeypatch):
     assert url not in as_yaml(found)
 
 
-def test_a_page_of_an_interface_is_looked_at_without_keeping_its_parameters(tmp_path):
+def test_a_page_of_an_interface_is_read_without_its_parameters(tmp_path):
     body = write("失信人名单.json", tmp_path).read_bytes()
     with closing(Api(lambda *_: Answer(body, headers={"Content-Type": "application/json"}))) as api:
         found = draft(look_at(f"{api.url}/list?token=GEHEIM"), KNOWN, WISHES)
@@ -366,7 +366,7 @@ def test_a_fixed_width_file_is_drafted_with_its_places(tmp_path):
     assert [(f["source"], f["length"]) for f in named] == [*WIDTHS.items()]
 
 
-def test_places_that_are_not_sure_are_to_be_decided_and_refused_until_they_are(tmp_path):
+def test_unsure_places_are_refused_until_decided(tmp_path):
     text = as_yaml(drafted(fixed(tmp_path / "处罚.txt", right=True), PENALTY))
     assert text.count("# 待办：起止位置没有把握") == 2
     told = lint_contract(as_contract(text, tmp_path))

@@ -39,7 +39,7 @@ def test_the_kind_of_every_list_is_found(drafts):
     assert {name: found.body["kind"] for name, found in drafts.items()} == {n: kind for n, (kind, _) in LISTS.items()}
 
 
-def test_no_column_is_given_a_wrong_element_and_nine_of_ten_the_right_one(drafts):
+def test_no_column_gets_a_wrong_element_and_most_the_right_one(drafts):
     wrong, right, total = [], 0, 0
     for name, found in drafts.items():
         wanted = expected(name)
@@ -64,7 +64,7 @@ def test_values_refute_a_header():
     assert "只有 0 % 通过校验" in found.why
 
 
-def test_a_header_whose_values_mostly_pass_is_taken_but_to_be_looked_at():
+def test_a_header_whose_values_mostly_pass_needs_a_look():
     values = [uscc(i) for i in range(14)] + ["不详"] * 6
     found = matched("penalty", 统一社会信用代码=values)["统一社会信用代码"]
     assert (element_of(found), found.sure, percent(found.passing)) == ("uscc", False, "70 %")
@@ -75,7 +75,7 @@ def test_masked_numbers_do_not_refute_their_header():
     assert element_of(matched("dishonest_person", 身份证号码=values)["身份证号码"]) == "person_doc_no"
 
 
-def test_codes_under_a_meaningless_header_are_known_by_their_check_digits():
+def test_codes_under_a_vague_header_are_known_by_check_digits():
     found = matched("penalty", F03=[uscc(i) for i in range(20)])["F03"]
     assert (element_of(found), found.sure, found.why) == ("uscc", False, "仅凭内容判断")
 
@@ -114,11 +114,11 @@ def test_what_belongs_to_somebody_or_something_else_is_not_taken(kind, header):
         ("dishonest_person", "申请执行人证件号码", [person_doc(n) for n in range(9)]),
     ],
 )
-def test_a_party_of_another_role_is_not_the_subject_however_well_the_values_pass(kind, header, values):
+def test_a_party_of_another_role_is_never_the_subject(kind, header, values):
     assert element_of(matched(kind, **{header: values})[header]) is None
 
 
-def test_digits_that_are_days_in_one_form_only_get_that_form_and_are_to_be_looked_at():
+def test_digits_that_are_days_in_one_form_get_it_and_need_a_look():
     found = matched("penalty", 处罚日期=[f"2401{n + 14:02d}" for n in range(12)])["处罚日期"]
     assert (element_of(found), found.date_form, found.sure) == ("decision_on", "yymmdd", False)
     months = matched("penalty", 处罚日期=["201101", "201202", "201211"] * 4)["处罚日期"]  # 2011-01 or 2020-11-01
@@ -127,7 +127,7 @@ def test_digits_that_are_days_in_one_form_only_get_that_form_and_are_to_be_looke
     assert (plain.date_form, plain.sure) == (None, True)
 
 
-def test_days_and_months_that_could_change_places_are_left_to_the_department():
+def test_days_and_months_that_may_swap_are_left_to_the_sender():
     found = matched("penalty", 处罚日期=[f"{n + 1:02d}/05/2024" for n in range(9)])["处罚日期"]
     assert element_of(found) is None
     assert "看不出先后" in found.why
@@ -146,13 +146,13 @@ def test_days_and_months_that_could_change_places_are_left_to_the_department():
         ("cfjg", ["样本市监局"] * 9, "列名也可能是 penalty_content"),
     ],
 )
-def test_values_that_are_something_else_than_the_header_says_are_to_be_looked_at(header, values, said):
+def test_values_that_contradict_their_header_need_a_look(header, values, said):
     found = matched("penalty", **{header: values})[header]
     assert not found.sure
     assert said in found.why
 
 
-def test_columns_without_names_are_hinted_at_by_what_their_values_look_like():
+def test_columns_without_names_are_hinted_at_by_their_values():
     found = matched(
         "penalty", **{"1": [f"样本{n}有限公司" for n in range(9)], "2": [f"示罚〔2024〕{n}号" for n in range(9)]}
     )
@@ -185,7 +185,7 @@ def kinds_of(title: str, columns: dict[str, list[str]]) -> list[str]:
     return [p.kind.id for p in found if p.score >= CLEAR]
 
 
-def test_a_kind_of_one_business_is_not_proposed_where_nothing_speaks_of_that_business():
+def test_a_kind_is_not_proposed_without_a_hint_of_its_business():
     assert kinds_of("海关认证企业", CUSTOMS) == []
     assert kinds_of("非正常户认定", CUSTOMS) == ["tax_non_normal"]
     licences = {"许可证编号": [f"甲{n}" for n in range(9)], "名称": [f"样本{n}公司" for n in range(9)],
@@ -194,13 +194,13 @@ def test_a_kind_of_one_business_is_not_proposed_where_nothing_speaks_of_that_bus
     assert kinds_of("许可证", licences | {"发证机关": ["样本市公安局"] * 9})[0] == "special_industry_licence"
 
 
-def test_of_two_columns_with_one_meaning_the_second_is_left_to_a_person():
+def test_of_two_columns_of_one_meaning_a_person_decides_one():
     found = matched("penalty", 处罚决定书文号=["示例〔2024〕1号"] * 9, 行政处罚决定书文号=["示例〔2024〕2号"] * 9)
     assert sorted(element_of(m) or "" for m in found.values()) == ["", "decision_no"]
     assert any("只能取一列" in m.why for m in found.values())
 
 
-def test_full_width_brackets_units_and_marks_do_not_hide_a_header():
+def test_full_width_brackets_and_units_do_not_hide_a_header():
     found = matched("penalty", **{"*罚款金额（万元）：": ["1.5"] * 9, "处罚 机关": ["示例局"] * 9})
     assert [element_of(m) for m in found.values()] == ["fine", "authority_name"]
 
@@ -223,7 +223,7 @@ def test_shares_are_never_rounded_up():
     assert percent(0.99996) == "99.9 %"
 
 
-def test_the_vocabulary_names_elements_that_exist_and_every_element_has_a_kind():
+def test_the_vocabulary_names_existing_elements_of_some_kind():
     assert Vocabulary().knows("社会信用代码")
     assert all(elements()[name] for kind in kinds().values() for name in kind.elements)
 

@@ -23,7 +23,7 @@ def drafted(path: Path, kind: str = "", dataset: str = "") -> Draft:
 
 
 @pytest.mark.parametrize("kind", ["", *kinds()])
-def test_running_numbers_and_words_of_names_leave_no_example_empty(tmp_path, kind):
+def test_running_numbers_and_names_leave_no_example_empty(tmp_path, kind):
     header = ["序号", "企业名称", "统一社会信用代码", "企业类型", "处罚决定书文号", "处罚日期", "年度", "原编号"]
     rows = [[n, f"湖南样本{n}公司", uscc(n), "有限公司", f"湘样罚〔2024〕{n}号", "2024-01-05", 1980 + n % 60, 9000 + n]
             for n in range(1, ROWS)]  # fmt: skip
@@ -61,7 +61,7 @@ def test_a_list_without_column_names_is_drafted_by_places(tmp_path):
     assert found.refused == 0
 
 
-def test_what_is_open_of_a_kind_that_does_not_fit_is_said_in_words(tmp_path):
+def test_what_a_kind_that_does_not_fit_opens_is_stated(tmp_path):
     path = table(tmp_path / "x.csv", ["站点", "气温"], [["A", n] for n in range(20)])
     text = as_yaml(drafted(path))
     target = tmp_path / f"{yaml.safe_load(text)['id']}.yaml"
@@ -72,7 +72,7 @@ def test_what_is_open_of_a_kind_that_does_not_fit_is_said_in_words(tmp_path):
 
 @pytest.mark.parametrize("header", ["统一社会信用代码/注册号", "统一社会信用代码", "主体代码"])
 @pytest.mark.parametrize("share", [9, 60])
-def test_a_code_column_with_registration_numbers_is_proposed_as_both(tmp_path, header, share):
+def test_a_code_column_with_registration_numbers_is_both(tmp_path, header, share):
     rows = [[n, f"湖南样本{n}公司", reg_no(n) if n % share == 0 else uscc(n), "2024-01-05"] for n in range(ROWS)]
     found = drafted(table(tmp_path / "经营异常.csv", ["序号", "名称", header, "列入日期"], rows), "abnormal_operation")
     contract = as_contract(as_yaml(found), tmp_path)
@@ -109,7 +109,7 @@ def test_a_number_with_a_column_of_its_own_is_not_of_another(tmp_path):
     }  # fmt: skip
 
 
-def test_a_former_name_of_a_company_is_proposed_and_invented_as_one(tmp_path):
+def test_a_former_company_name_is_proposed_and_invented_as_one(tmp_path):
     rows = [[f"湖南样本{n}有限公司", uscc(n), f"湖南旧样本{n}有限公司"] for n in range(60)]
     path = table(tmp_path / "企业登记.csv", ["企业名称", "统一社会信用代码", "曾用名"], rows)
     contract = as_contract(as_yaml(drafted(path, "registration")), tmp_path)

@@ -59,7 +59,7 @@ def by_mail(mail):
     )
 
 
-def test_a_cause_is_named_by_what_and_whose_it_is_never_by_what_was_said_of_it():
+def test_a_cause_is_named_by_what_and_whose_it_is():
     other_words = Cause("failed", "tax_arrears", "另一次的说法", "land:DeliveryCorrupt", page="/runs/2")
     assert other_words.id == CAUSE.id
     assert (
@@ -84,7 +84,7 @@ def test_it_is_said_once_reminded_after_a_week_and_taken_back(book, settings, ma
     assert book.entries() == []
 
 
-def test_the_text_says_what_happened_whose_it_is_and_what_to_press(book, settings, mail, by_mail):
+def test_the_text_states_what_happened_whose_it_is_and_a_remedy(book, settings, mail, by_mail):
     book.open(Cause("held", "tax_arrears", "列名不符", "x", "欠税公告", "省税务局", "b-1", "/chengxin/b-1"), NOW)
     shown = replace(settings, alerts=read({"CHENGXIN_ALERTS_ADDRESS": "http://airflow.example.invalid/"}))
     deliver(Home(shown, at()), by_mail)
@@ -95,7 +95,7 @@ def test_the_text_says_what_happened_whose_it_is_and_what_to_press(book, setting
     assert mail.messages[0]["To"] == "zhiban@example.invalid, xinxi@example.invalid"
 
 
-def test_a_channel_that_is_down_loses_nothing_and_does_not_stop_another(book, settings, mail, by_mail, caplog):
+def test_a_channel_that_is_down_loses_and_stops_nothing(book, settings, mail, by_mail, caplog):
     mail.refusing = True
     book.open(CAUSE, NOW)
     assert deliver(Home(settings, at()), [*by_mail, Log()]) == 1
@@ -107,7 +107,7 @@ def test_a_channel_that_is_down_loses_nothing_and_does_not_stop_another(book, se
 
 
 @pytest.mark.usefixtures("mail")
-def test_what_was_over_before_a_channel_heard_of_it_is_not_mentioned(book, settings, by_mail):
+def test_what_was_over_before_a_channel_heard_is_not_mentioned(book, settings, by_mail):
     book.open(CAUSE, NOW)
     book.close(lambda _: True, at(minutes=1).now())
     assert deliver(Home(settings, at(minutes=2)), by_mail) == 0
@@ -116,7 +116,7 @@ def test_what_was_over_before_a_channel_heard_of_it_is_not_mentioned(book, setti
     assert deliver(Home(settings, at(hours=1)), by_mail) == 1, "the same trouble later is news"
 
 
-def test_batches_held_for_one_reason_are_one_cause_until_the_last_is_settled(book, settings, mail, by_mail):
+def test_batches_held_for_one_reason_are_one_cause(book, settings, mail, by_mail):
     for batch in ("b-1", "b-2"):
         book.open(Cause("held", "tax_arrears", "列名不符", "delivery", item=batch), NOW)
         deliver(Home(settings, at()), by_mail)
@@ -159,7 +159,7 @@ def _told(channel):
     return entry
 
 
-def test_a_webhook_that_refuses_is_a_channel_that_failed_and_its_address_is_not_shown(book, settings, caplog):
+def test_a_refusing_webhook_has_failed_and_hides_its_address(book, settings, caplog):
     api = Api(lambda asked: Answer(b"", status=500), with_asked=True)
     (webhook,) = made({"CHENGXIN_ALERTS": "webhook", "CHENGXIN_ALERTS_WEBHOOK": f"{api.url}/hidden-token"})
     book.open(CAUSE, NOW)

@@ -14,12 +14,13 @@ from chengxin.connectors.files.drop import file_delivery
 from chengxin.home import Home
 from chengxin.operations.index import arrivals, follower, index, lists, redaction, rows, snapshots, tables
 from chengxin.settings import Settings
-from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, person_doc, uscc
+from deliveries import PENALTY, REGISTRATION, START, Office, built_once, company, penalty, person_doc, uscc
 
 BAD = uscc(9)[:-1] + ("0" if uscc(9)[-1] != "0" else "1")
 
 
 @pytest.fixture
+@built_once
 def office(tmp_path):
     office = Office(tmp_path)
     office.contract("reg", "registration", REGISTRATION)
@@ -50,7 +51,7 @@ def test_every_batch_has_the_account_of_the_journal(office):
             assert found[batch_id][name] == getattr(account, name)
 
 
-def test_a_second_look_changes_nothing_and_a_deleted_index_comes_back_the_same(office):
+def test_an_index_is_idempotent_and_rebuilt_the_same(office):
     _, before = follow(office)
     done, again = follow(office)
     assert (done.changed, again) == (0, before)
@@ -65,7 +66,7 @@ def test_an_index_that_is_no_database_is_made_anew(office):
     assert follow(office)[1] == before
 
 
-def test_a_home_restored_from_an_older_backup_is_followed_from_the_beginning(office, tmp_path):
+def test_a_home_restored_from_a_backup_is_indexed_anew(office, tmp_path):
     shutil.copytree(office.layout.home, tmp_path / "backup")
     office.deliver("pen", penalty(4, uscc=uscc(2)), day=2)
     _, grown = follow(office)
@@ -84,7 +85,7 @@ def test_rows_that_found_their_subject_leave_the_queue(office):
     assert read(office, waiting) == []
 
 
-def test_a_held_batch_counts_all_its_rows_as_refused_and_is_asked_about_until_a_good_one_comes(office):
+def test_a_held_batch_counts_as_refused_until_a_good_one_comes(office):
     held = office.deliver("pen", *[penalty(n, uscc=BAD) for n in range(20, 25)], penalty(30, uscc=uscc(1)), day=4)
     assert held["verdict"] == "hold"
     found = read(office, lists.held_unresolved)
@@ -98,7 +99,7 @@ def test_a_held_batch_counts_all_its_rows_as_refused_and_is_asked_about_until_a_
     assert read(office, lambda c: lists.settled_by(c, row)) == good["batch_id"]
 
 
-def test_a_batch_is_seen_from_landing_on_and_followed_to_its_outcome(office):
+def test_a_batch_is_followed_from_landing_to_its_outcome(office):
     contract, clock = office.contracts["pen"], Clock(START)
     landed = pipeline.land(
         Home(office.settings, clock),
@@ -275,7 +276,7 @@ def test_a_source_left_out_enters_with_the_snapshot_that_has_it(office):
     ]  # fmt: skip
 
 
-def test_what_is_admitted_and_not_published_is_counted_with_the_reason(office):
+def test_admitted_and_unpublished_rows_have_a_reason(office):
     def told():
         follower.refresh(Home(office.settings))
         with index.reading(index.path_of(Home(office.settings))) as connection:
@@ -292,13 +293,13 @@ def test_what_is_admitted_and_not_published_is_counted_with_the_reason(office):
     assert told() == (1, ("不发布", "等部门回复"))
 
 
-def test_a_rule_without_a_field_is_told_without_quotes_around_none():
+def test_a_rule_without_a_field_is_worded_without_none():
     for rule in ("code.unknown", "field.required_missing", "date.invalid"):
         assert "“该项”" not in rows.reason(rule, "", "").zh
     assert rows.reason("field.required_missing", "", "").zh.startswith("必填项为空")
 
 
-def test_contracts_are_followed_as_they_change_and_a_broken_one_is_told(office):
+def test_changed_contracts_are_followed_and_broken_ones_reported(office):
     path = office.settings.contracts / "test" / "pen.yaml"
     read(office, lists.totals)
     path.write_text(path.read_text("utf-8").replace("测试 pen", "改名的数据集"), "utf-8")
@@ -320,7 +321,7 @@ def invented(tmp_path_factory):
     return office
 
 
-def test_late_data_sets_are_late_from_the_day_after_due_until_they_arrive(invented):
+def test_data_sets_are_late_from_the_day_after_due_on(invented):
     with index.reading(index.path_of(Home(invented.settings))) as connection:
         found = arrivals.overdue(connection, TODAY)
         heat = arrivals.heat(connection, TODAY, 30)
@@ -395,7 +396,7 @@ def steps(connection, question):
     return 20 * len(ticks)
 
 
-def test_four_times_the_history_does_not_make_the_pages_four_times_as_dear(tmp_path):
+def test_four_times_the_history_does_not_slow_the_pages(tmp_path):
     counted = []
     for days in (40, 160):
         folder = tmp_path / str(days)

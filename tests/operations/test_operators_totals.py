@@ -59,7 +59,7 @@ def refused(office):
     return row["waiting"], row["ever"]
 
 
-def test_refused_rows_that_a_later_delivery_mends_are_open_no_more(office):
+def test_refused_rows_mended_by_a_later_delivery_are_closed(office):
     assert refused(office) == (2, 2)
     office.deliver("rat", rating(3, "B"), day=2)
     answer(office)
@@ -89,7 +89,7 @@ def test_a_replay_is_no_delivery_and_closes_what_it_lets_in(office):
     assert sum(cell.arrived for _, _, cells in heat.rows for cell in cells) == 2
 
 
-def test_a_replay_of_an_old_batch_does_not_make_its_data_set_late_or_in_time(office):
+def test_a_replay_does_not_make_its_data_set_late_or_in_time(office):
     office.deliver("rat", rating(4, "A"), day=5)
     due = lambda c: [o.last_day for o in arrivals.overdue(c, (START + timedelta(days=60)).date())]  # noqa: E731
     before = read(office, due)
@@ -97,7 +97,7 @@ def test_a_replay_of_an_old_batch_does_not_make_its_data_set_late_or_in_time(off
     assert read(office, due) == before
 
 
-def test_a_file_counts_on_the_day_on_which_it_came_whatever_period_it_is_of(office):
+def test_a_file_counts_on_its_arrival_whatever_its_period(office):
     (receipt,) = office.layout.landing("rat", "").glob("*/receipt.json")
     body = json.loads(receipt.read_bytes())
     assert body["received_at"] == (START + timedelta(days=1)).isoformat()

@@ -42,7 +42,7 @@ def sources(office):
         return {s.dataset: s for s in whereabouts.of_snapshot(last)}, last
 
 
-def test_newer_repeated_withdrawn_and_unpublished_rows_are_told_apart(office):
+def test_newer_repeated_withdrawn_unpublished_rows_differ(office):
     office.deliver("reg", *(company(n) for n in range(1, 6)), day=0)
     office.deliver("pen", penalty(1, uscc=uscc(1)), penalty(1, uscc=uscc(1), penalty_content="警告"),
         penalty(2, uscc=uscc(2)), day=1)  # fmt: skip
@@ -77,7 +77,7 @@ def test_the_accounts_of_a_snapshot_add_up_to_its_records(office):
     assert where(office)[-1] == {"withheld": 1}
 
 
-def test_a_source_left_out_waits_and_what_was_published_of_it_before_is_shown(office):
+def test_a_source_left_out_waits_and_shows_its_published_rows(office):
     office.deliver("reg", *(company(n) for n in range(1, 4)), day=0)
     office.deliver("pen", penalty(1, uscc=uscc(1)), day=1)
     office.publish(day=2)

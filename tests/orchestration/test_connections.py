@@ -95,7 +95,7 @@ def test_a_file_of_our_own_goes_before_a_connection_of_airflow(staging, monkeypa
     assert "CHENGXIN_CONN_STAGING" not in os.environ
 
 
-def test_a_file_that_cannot_be_read_is_told_by_the_connector_of_that_contract(staging, monkeypatch, tmp_path):
+def test_an_unreadable_file_is_reported_by_its_connector(staging, monkeypatch, tmp_path):
     monkeypatch.setenv("CHENGXIN_CONN_STAGING_FILE", str(tmp_path / "nowhere"))
     provide(staging)
     with pytest.raises(SourceUnavailable, match="读不到"), reading("staging", "t", Limits()):

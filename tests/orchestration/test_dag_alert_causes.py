@@ -51,7 +51,7 @@ def _ti(task_id: str, failed: int, dag_id: str = "ingest__x", map_index: int = -
     )
 
 
-def test_a_failed_task_is_over_when_it_goes_well_and_a_mapped_one_when_the_run_does(book):
+def test_a_failed_task_is_over_when_it_or_its_run_succeeds(book):
     for task in ("discover", "land", "batch.admit"):
         alerts.happened(alerts.of_failure("ingest__x", task, errors.ContractError("错")))
     alerts.happened(alerts.of_failure("ingest__other", "land", errors.ContractError("错")))
@@ -71,14 +71,14 @@ def test_without_a_home_nothing_is_entered_and_nothing_fails(tmp_path, monkeypat
     assert not (tmp_path / "none").exists()
 
 
-def test_a_channel_that_is_set_up_wrongly_fails_no_task_and_is_named(book, monkeypatch, caplog):
+def test_a_misconfigured_channel_fails_no_task_and_is_named(book, monkeypatch, caplog):
     monkeypatch.setenv("CHENGXIN_ALERTS", "mail")
     alerts.happened(alerts.of_failure("ingest__x", "land", errors.DeliveryCorrupt("坏了")))
     assert "CHENGXIN_ALERTS_SMTP" in caplog.text
     assert len(book.open_entries()) == 1
 
 
-def test_every_task_has_a_chinese_name_tells_and_takes_back_and_the_empty_leaf_costs_no_process():
+def test_every_task_has_a_chinese_name_and_alerts():
     from chengxin.contracts.loader import load
     from chengxin.settings import PROJECT
 

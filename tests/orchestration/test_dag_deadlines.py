@@ -17,7 +17,7 @@ def contract():
     return load(PROJECT / "dags" / "contracts", only="tax_arrears").contracts["tax_arrears"]
 
 
-def test_there_is_one_for_the_delivery_and_one_for_the_run_and_both_can_be_switched_off(contract, monkeypatch):
+def test_deadlines_of_delivery_and_run_can_be_switched_off(contract, monkeypatch):
     monkeypatch.delenv("CHENGXIN_DEADLINES", raising=False)
     late, slow = deadlines.deadlines(contract)
     assert (late.name, late.interval) == ("报送逾期", timedelta())
@@ -32,7 +32,7 @@ def test_what_comes_irregularly_is_never_due(contract):
     assert [d.name for d in deadlines.deadlines(irregular)] == ["运行逾时"]
 
 
-def test_a_delivery_is_late_from_the_midnight_after_its_last_day_in_time():
+def test_a_delivery_is_late_from_midnight_after_its_last_day():
     due = deadlines.DeliveryDue("x", "weekly", 2).due(datetime(2026, 3, 1, 20, tzinfo=UTC))
     # 2 March in China; a week later is Monday the 9th, two working days more Wednesday the 11th
     assert due == datetime.fromisoformat("2026-03-12T00:00:00+08:00")
@@ -60,7 +60,7 @@ def test_a_delivery_that_is_not_overdue_after_all_is_not_told(tmp_path, monkeypa
     assert Book(Layout(tmp_path)).entries() == []
 
 
-def test_an_arrival_that_is_late_too_brings_the_alert_up_to_date_and_one_in_time_closes_it(tmp_path, monkeypatch):
+def test_a_late_arrival_updates_the_alert_one_in_time_ends_it(tmp_path, monkeypatch):
     office = Office(tmp_path)
     office.contract("reg", "registration", REGISTRATION)
     monkeypatch.setenv("CHENGXIN_HOME", str(office.settings.home))

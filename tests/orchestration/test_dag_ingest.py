@@ -23,7 +23,7 @@ def dag(contracts):
     return ingest.build(contracts["tax_arrears"])
 
 
-def test_a_dag_is_found_by_department_kind_and_region_and_has_an_owner(dag, contracts):
+def test_a_dag_has_tags_of_department_kind_region_and_an_owner(dag, contracts):
     contract = contracts["tax_arrears"]
     assert {contract.department.name, "tax_arrears", "430000 湖南省"} <= dag.tags
     assert {task.owner for task in dag.tasks} == {contract.department.name}

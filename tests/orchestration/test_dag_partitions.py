@@ -28,7 +28,7 @@ def rollup(*contracts):
     return RollupMapper(upstream_mapper=MonthOfDelivery(), window=window, wait_policy=WaitForAll())
 
 
-def test_the_key_is_department_prefecture_and_the_month_of_arrival_in_china(monkeypatch):
+def test_the_key_is_department_prefecture_and_month_in_china(monkeypatch):
     offered = {"offered_at": "2025-12-31T00:00:00+00:00", "locator": {}}
     monkeypatch.setenv("CHENGXIN_NOW", "2026-01-31T00:00:00+00:00")
     assert key_of(contract("daily", "43A", "430104"), offered) == "43A|4301|202601"
@@ -63,12 +63,12 @@ def test_what_nobody_expects_has_no_key():
     assert [len(land[c].partial_kwargs.get("outlets") or []) for c in land] == [0, 1]
 
 
-def test_the_serialised_window_names_pairs_in_a_fixed_order_so_that_its_dag_does_not_change_by_itself():
+def test_the_serialised_window_names_pairs_in_a_fixed_order():
     contracts = [contract("daily", code) for code in ("43C", "43A", "43B")]
     assert list(ExpectedDeliveries.of(contracts).serialize()["every"]) == ["43A|4300", "43B|4300", "43C|4300"]
 
 
-def test_the_account_of_a_month_names_each_data_set_that_sent_nothing(tmp_path):
+def test_the_account_of_a_month_names_data_sets_without_rows(tmp_path):
     office = Office(tmp_path)
     for name, cadence in (("reg", "daily"), ("rest", "monthly"), ("now_and_then", "irregular")):
         office.contract(name, "registration", REGISTRATION, delivery={"options": {"folder": name}, "cadence": cadence})

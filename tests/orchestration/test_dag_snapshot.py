@@ -55,7 +55,7 @@ def test_it_runs_on_any_data_set_and_daily_and_asks_in_chinese():
     assert approve.params["reason"] is None, "nothing is filled in"
 
 
-def test_the_question_shows_counts_findings_and_a_link_and_survives_odd_titles():
+def test_the_question_shows_counts_findings_and_a_link():
     text = review_text.markdown({**REVIEW, "doubts": [DOUBT] * 60}, "/airflow/chengxin")
     (row, *_) = [line for line in text.splitlines() if "[tax_arrears-" in line]
     assert row.count("|") == 11, "a title with a bar does not break the table"
@@ -110,7 +110,7 @@ def test_the_question_tells_who_refused_before_and_why():
     assert "逾时无人作答" in review_text.rejections([{**said, "reason": "", "by": ""}])
 
 
-def test_the_answer_becomes_an_approval_with_name_time_and_what_is_left_out():
+def test_the_answer_becomes_an_approval_with_name_and_time():
     said = answers.said_of(FOUND, SAID)
     assert (said["decision"], said["reason"], said["by"]) == ("不含所选来源发布", "等待重报", "op")
     assert said["without"] == ("tax_arrears",), "only what was asked about"
@@ -120,7 +120,7 @@ def test_the_answer_becomes_an_approval_with_name_time_and_what_is_left_out():
 
 
 @pytest.mark.parametrize("chosen", [None, [], ["never_asked_about"]])
-def test_leaving_out_sources_without_naming_one_publishes_nothing(chosen):
+def test_leaving_out_without_naming_a_source_publishes_nothing(chosen):
     said = {**SAID, "params_input": {"reason": "等待重报", "without": chosen}}
     with pytest.raises(AnswerInvalid, match="没有选来源"):
         answers.check(said, (), FOUND["choices"])

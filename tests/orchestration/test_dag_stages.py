@@ -109,7 +109,7 @@ def test_a_form_without_a_file_is_told_what_is_missing(contract):
         stages.discover(contract, {"action": "file", "file": None})
 
 
-def test_asking_again_offers_what_has_landed_and_makes_no_second_batch(contract, settings):
+def test_asking_again_offers_the_landed_without_a_second_batch(contract, settings):
     path = settings.home / "inbox" / "demo" / "one.csv"
     earlier = datetime.now(UTC) - timedelta(days=3)
     os.utime(path, (earlier.timestamp(), earlier.timestamp()))
@@ -148,7 +148,7 @@ STRICT = "quality: {fill: {subject_name: 0.8}}\n"
 
 
 @pytest.mark.usefixtures("contract")
-def test_a_held_batch_is_released_with_the_reason_and_the_name_and_the_run_goes_on_with_it(settings):
+def test_a_held_batch_is_released_with_reason_and_name(settings):
     file = settings.contracts / "commerce" / "commerce_demo.yaml"
     column = "element: subject_name"
     file.write_text(CONTRACT.replace(column, f"{column}, required: false") + STRICT, "utf-8")
@@ -177,7 +177,7 @@ def test_nothing_is_released_without_a_batch_and_a_reason(contract, asked):
         stages.discover(contract, {"action": "release", **asked})
 
 
-def test_a_refused_row_is_settled_with_reason_and_name_and_waits_again_when_that_is_undone(settings):
+def test_a_refused_row_is_settled_with_reason_and_undone(settings):
     file = settings.contracts / "commerce" / "commerce_demo.yaml"
     file.write_text(CONTRACT + "quality: {quarantined: {warn: 0.9, hold: 0.95}}\n", "utf-8")
     contract = load(settings.contracts).contracts["commerce_demo"]
@@ -199,7 +199,7 @@ def test_a_refused_row_is_settled_with_reason_and_name_and_waits_again_when_that
 
 
 @pytest.mark.usefixtures("contract")
-def test_replay_lands_the_refused_rows_that_pass_now_and_the_run_goes_on_with_them(settings):
+def test_replay_lands_the_refused_rows_that_pass_now(settings):
     column = "  - {source: 名称, element: subject_name"
     strict = CONTRACT.replace(f"{column}}}", f"{column}, required: true}}")
     taken = "quality: {quarantined: {warn: 0.9, hold: 0.95}}\n"  # a batch that is held has nothing to replay

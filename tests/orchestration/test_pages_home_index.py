@@ -12,7 +12,7 @@ from chengxin.settings import Settings
 from operations.overview_homes import Size, make
 
 
-def test_the_first_page_does_not_wait_until_the_first_index_is_whole(tmp_path: Path):
+def test_the_first_page_does_not_wait_for_a_whole_index(tmp_path: Path):
     home = make(tmp_path, Size(datasets=40, days=60))
     overview = HomeIndex(
         Home(Settings(home=home, contracts=tmp_path / "contracts"), Clock(datetime(2026, 11, 24, 4, tzinfo=UTC)))

@@ -104,7 +104,7 @@ def test_late_data_sets_are_one_line_a_department(tmp_path: Path):
     assert many.since == date(2026, 3, 11), "since the day after the last one in time, whenever the alert was opened"
 
 
-def test_a_trouble_that_the_book_and_the_index_know_stands_there_once(tmp_path: Path):
+def test_a_trouble_in_both_book_and_index_is_shown_once(tmp_path: Path):
     batch = Batch(tmp_path, "pen", 5)
     told(
         tmp_path,
@@ -164,7 +164,7 @@ def test_what_failed_can_be_tried_again_from_its_line(tmp_path: Path):
     assert found["source"].airflow and found["source"].href == "/dags/ingest__pen"
 
 
-def test_a_chore_that_failed_is_opened_in_airflow_and_a_publication_started_anew(tmp_path: Path):
+def test_a_failed_chore_links_to_airflow_or_to_a_new_start(tmp_path: Path):
     told(
         tmp_path,
         Cause("failed", "housekeeping", "任务失败", page="/dags/housekeeping/runs/r/tasks/expire"),

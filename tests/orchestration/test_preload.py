@@ -59,7 +59,7 @@ def test_only_a_scheduler_that_forks_its_tasks_loads(tmp_path, component, execut
     assert loaded(tmp_path, component, AIRFLOW__CORE__EXECUTOR=executor, **more) == expected
 
 
-def test_forks_of_a_loaded_process_compute_and_import_nothing_again(tmp_path):
+def test_forks_of_a_loaded_process_import_nothing_again(tmp_path):
     done = AirflowHome(tmp_path).python(FORKED, CHENGXIN_CONTRACTS=str(PROJECT / "dags" / "contracts"))
     assert done.stdout.splitlines()[-1:] == ["forked well"], done.stdout
 

@@ -125,7 +125,7 @@ def test_the_contract_says_which_members_are_data(tmp_path):
         ("数据_2.zip", b"PK\x03\x04"),
     ],
 )
-def test_a_member_that_is_left_out_and_is_like_those_read_holds_the_delivery(tmp_path, pack, name, data):
+def test_a_member_left_out_like_the_others_holds_the_delivery(tmp_path, pack, name, data):
     told = refusal(tmp_path, pack(tmp_path / "a.tar.gz", ("数据_1.csv", ROWS), (name, data)) if pack is tarred
                    else pack(tmp_path / "a.zip", ("数据_1.csv", ROWS), (name, data)), SELECTED)  # fmt: skip
     assert name in told and "file.member（数据_*.csv）" in told
@@ -189,7 +189,7 @@ def test_a_symbolic_link_in_a_zip_is_refused(tmp_path):
     assert "链接或设备" in refusal(tmp_path, tmp_path / "a.zip")
 
 
-def test_an_archive_within_an_archive_is_refused_also_under_another_name(tmp_path):
+def test_an_archive_in_an_archive_is_refused_under_any_name(tmp_path):
     inner = zipped(tmp_path / "inner.zip", ("1.csv", ROWS)).read_bytes()
     assert "又是一个压缩包" in refusal(tmp_path, zipped(tmp_path / "a.zip", ("内.zip", inner)))
     assert "又是一个压缩包" in refusal(tmp_path, zipped(tmp_path / "b.zip", ("内.csv", inner)))
@@ -285,7 +285,7 @@ def test_a_cut_archive_is_refused_whole(tmp_path, name, kept):
     assert "已损坏或不完整" in refusal(tmp_path, path)
 
 
-def test_a_damaged_header_in_the_middle_of_a_tar_loses_no_member_silently(tmp_path):
+def test_a_damaged_header_in_a_tar_loses_no_member_silently(tmp_path):
     path = tarred(tmp_path / "a.tar", ("1.csv", b"1" * 512), ("2.csv", b"2" * 512), mode="w")
     data = bytearray(path.read_bytes())
     data[1024 + 148 : 1024 + 156] = b"0000000\0"  # the checksum of the second header
@@ -293,7 +293,7 @@ def test_a_damaged_header_in_the_middle_of_a_tar_loses_no_member_silently(tmp_pa
     assert "已损坏" in refusal(tmp_path, path)
 
 
-def test_a_list_of_members_said_to_lie_beyond_everything_is_refused(tmp_path):
+def test_a_member_list_beyond_the_end_is_refused(tmp_path):
     path = zipped(tmp_path / "a.zip", ("1.csv", ROWS))
     data = path.read_bytes()
     locator = b"PK\x06\x07" + b"\xff" * 16

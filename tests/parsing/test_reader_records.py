@@ -71,7 +71,7 @@ def test_json_without_records_has_no_rows(tmp_path, body):
     assert of(body, tmp_path, format="json") == ([], [])
 
 
-def test_json_that_is_something_else_is_corrupt_and_a_wrong_path_a_mismatch(tmp_path):
+def test_other_text_than_json_is_corrupt_a_wrong_path_a_mismatch(tmp_path):
     with pytest.raises(DeliveryCorrupt, match="声明为 json"):
         of("a,b\n1,2\n", tmp_path, format="json")
     with pytest.raises(DeliveryMismatch, match=r"data\.rows"):
@@ -105,7 +105,7 @@ def test_broken_json_holds_the_file_with_line_and_column(tmp_path, broken, line,
         of(broken, tmp_path, format="json")
 
 
-def test_the_place_of_a_fault_far_down_is_right_though_the_text_is_read_in_blocks(tmp_path):
+def test_the_place_of_a_fault_beyond_the_first_block_is_right(tmp_path):
     good = '{"a":"湖南","b":"x"},\n' * 60_000
     body = "[" + good + '{"a":"1"},  {"b":?}]'
     with pytest.raises(DeliveryCorrupt, match="第 60001 行第 18 列不符合"):
@@ -311,7 +311,7 @@ def test_sheet_cells_become_plain_text(tmp_path, kind):
     assert [(d.row, d.rule, d.raw) for d in damaged] == [(7, "row.width", "丁\t1\t2\tx\t多出的格")]
 
 
-def test_sheet_rows_are_numbered_as_in_the_sheet_when_it_begins_further_down(tmp_path):
+def test_rows_of_a_sheet_that_begins_lower_keep_their_numbers(tmp_path):
     book = openpyxl.Workbook()
     book.active["B3"], book.active["C3"], book.active["B5"] = "名称", "n", "甲"
     other = book.create_sheet("二")
@@ -400,14 +400,14 @@ def test_fixed_width_lines_trimmed_at_the_end_are_padded(tmp_path):
     assert not damaged
 
 
-def test_a_fixed_width_line_that_lost_a_byte_among_padded_ones_is_set_aside(tmp_path):
+def test_a_fixed_width_line_that_lost_a_byte_is_quarantined(tmp_path):
     lines = [fixed_line("湖南", "1", ""), fixed_line("湘", "2", "A")[1:], fixed_line("x", "3", "B")]
     rows, damaged = everything(_file(tmp_path / "f.txt", b"\n".join(lines) + b"\n"), FIXED)
     assert [number for number, _ in rows] == [1, 3]
     assert [(d.row, d.rule) for d in damaged] == [(2, "row.width")]
 
 
-def test_a_fixed_width_file_without_a_break_at_its_end_may_be_cut(tmp_path):
+def test_a_fixed_width_file_without_a_last_break_may_be_cut(tmp_path):
     body = fixed_line("湖南", "1", "A") + b"\n" + fixed_line("湘", "2", "A")
     told = [
         [c.unended for p in plan(path, FIXED) for c in read(p, FIXED)]
@@ -431,7 +431,7 @@ def test_fixed_width_pieces_agree_with_the_whole(tmp_path_factory, names, size, 
     assert not damaged
 
 
-def test_fixed_width_in_utf16_is_refused_and_an_empty_file_is_not(tmp_path):
+def test_fixed_width_in_utf16_is_refused_an_empty_file_is_not(tmp_path):
     spec = FIXED.model_copy(update={"encoding": "utf-16"})
     with pytest.raises(ContractError):
         everything(_file(tmp_path / "f", "湖南".encode("utf-16")), spec)
@@ -464,7 +464,7 @@ class TestRealFiles:
             assert len(found["csv"]) == int(count)
             assert found["csv"] == found["json"] == found["xls"]
 
-    def test_broken_json_is_held_where_its_syntax_ends_and_its_repair_is_read(self):
+    def test_broken_json_is_held_at_its_fault_and_its_repair_is_read(self):
         places = {"1981-云南": (5, 1), "1981-山西": (18, 1), "1994-山东": (583, 225), "1999-四川": None}
         for name, place in places.items():
             broken = SHARED / "data/malformed-json" / f"{name}.broken.json"

@@ -30,7 +30,7 @@ def all_of(path: Path, spec: FileSpec = OWN, **how: int) -> tuple[list[tuple[int
     return rows, damaged
 
 
-def test_a_long_text_with_lines_that_look_like_records_is_one_value(tmp_path):
+def test_a_long_text_with_lines_like_records_is_one_value(tmp_path):
     text = "\n".join([*("1,2,3,4,5" for _ in range(300)), 'x\\"', "C:\\", "甲" * 40_000, '"', ""])
     rows = [("1", "x", "", "", "y"), ("2", text, "", "\n\n", "C:\\"), ("3", "x", "", "", "y")]
     path = tmp_path / "rows.csv"

@@ -33,7 +33,7 @@ def test_records_that_would_be_left_unread_are_a_mismatch(tmp_path, body, record
         ('{"head":{"a":"2026","b":2},"rows":[{"a":"1","b":2}],"page":{"a":"2026","b":2}}', "rows"),
     ],
 )
-def test_what_else_an_object_says_beside_the_records_does_not_matter(tmp_path, body, records):
+def test_other_members_beside_the_records_do_not_matter(tmp_path, body, records):
     path = tmp_path / "f.json"
     path.write_text(body, "utf-8")
     spec = FileSpec(format="json", records=records)
@@ -86,7 +86,7 @@ def test_rows_of_an_xml_file_are_those_of_the_stated_path(*, tmp_path, monkeypat
 
 @pytest.mark.parametrize("wrapped", ["cdata", "escaped"])
 @pytest.mark.parametrize("inner", ["<D><R><a>1</a></R>", "<D><R><a>1</a></R><R><a>2"])
-def test_a_wrapped_message_that_was_cut_off_is_held_though_the_outer_one_is_whole(tmp_path, wrapped, inner):
+def test_a_cut_message_in_a_whole_envelope_is_held(tmp_path, wrapped, inner):
     inside = f"<![CDATA[{inner}]]>" if wrapped == "cdata" else inner.replace("<", "&lt;").replace(">", "&gt;")
     path = tmp_path / "f.xml"
     path.write_text(f"<m><Body>{inside}</Body></m>", "utf-8")

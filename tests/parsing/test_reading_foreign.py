@@ -57,7 +57,7 @@ def test_chinese_with_rare_characters_is_read(tmp_path, text):
 
 @pytest.mark.realdata
 @pytest.mark.parametrize(("folder", "encoding"), [("GB2312", "gb18030"), ("Big5", "big5")])
-def test_the_draft_finds_the_encoding_of_real_pages_or_names_it_second(shared_data, tmp_path, folder, encoding):
+def test_the_draft_has_the_encoding_of_real_pages_in_two_guesses(shared_data, tmp_path, folder, encoding):
     path, missed = tmp_path / "f.csv", []
     pages = sorted((shared_data / "encodings" / folder).iterdir())
     for page in pages:

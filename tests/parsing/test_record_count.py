@@ -57,7 +57,7 @@ def test_numbers_beside_the_rows_of_a_json_file(tmp_path, beside, expected, form
     assert stated(tmp_path, body.encode(), format="json", records="rows") == expected
 
 
-def test_the_total_of_an_object_around_counts_but_num_does_only_beside_the_rows(tmp_path):
+def test_a_total_around_counts_and_num_only_beside_the_rows(tmp_path):
     body = '{"num":7,"data":{"rows":[{"a":"1"}]},"total":9}'
     assert stated(tmp_path, body.encode(), format="json", records="data.rows") == (9,)
     assert stated(tmp_path, body.replace("total", "x").encode(), format="json", records="data.rows") == ()

@@ -73,7 +73,7 @@ def test_a_column_of_numbers_has_numbers_for_names(tmp_path):
     assert taken(tmp_path, book)[0] == []
 
 
-def test_a_name_that_is_merged_over_rows_is_told_and_weighs_nothing(tmp_path):
+def test_a_name_merged_over_rows_is_reported_and_weighs_nothing(tmp_path):
     book = sheet()
     book.active.merge_cells("E3:E5")
     issues, findings = taken(tmp_path, book)
@@ -90,7 +90,7 @@ def test_an_ordinary_sheet_has_no_surprises(tmp_path):
 
 
 @pytest.mark.parametrize(("part", "told"), [("word/document.xml", "Word 文档"), ("data.csv", "压缩包")])
-def test_another_document_that_is_only_called_a_workbook_is_told_by_what_it_is(tmp_path, part, told):
+def test_another_document_called_a_workbook_is_named_as_it_is(tmp_path, part, told):
     path = tmp_path / "名单.xlsx"
     with zipfile.ZipFile(path, "w") as package:
         package.writestr(part, "<x/>")

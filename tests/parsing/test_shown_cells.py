@@ -85,7 +85,7 @@ def test_numbers_that_name_something_are_read_as_shown(*, tmp_path, form, column
         ("authority_name", 1, '[=1]"示例一局";"示例二局"'),
     ],
 )
-def test_what_cannot_be_written_as_it_is_shown_holds_the_delivery(tmp_path, form, column, value, code):
+def test_what_cannot_be_written_as_shown_holds_the_delivery(tmp_path, form, column, value, code):
     assert "设为“文本”格式、写全内容后重报" in read(tmp_path, form, column, value, code)
 
 

@@ -155,7 +155,7 @@ def test_merged_cells_behind_the_rows_fill_rows_of_later_pieces(tmp_path):
     assert found == ["市局"] * 88_999 + [None] * 999
 
 
-def test_an_uncomputed_formula_in_a_column_that_is_otherwise_empty_is_seen(tmp_path):
+def test_an_uncomputed_formula_in_an_empty_column_is_seen(tmp_path):
     head = '<row r="1"><c r="A1" t="str"><v>名称</v></c><c r="B1" t="str"><v>金额</v></c></row>'
     lines = [
         f'<row r="{n}"><c r="A{n}" t="str"><v>甲{n}{"长" * 90}</v></c><c r="B{n}" s="1"><f>C1</f><v/></c></row>'
@@ -178,7 +178,7 @@ def test_a_far_cell_is_refused_however_it_is_written(tmp_path, place):
         streamed(path)
 
 
-def test_far_cells_that_do_not_say_their_place_are_refused_and_near_ones_read(tmp_path):
+def test_cells_without_a_place_are_read_unless_they_lie_far(tmp_path):
     wide = '<row r="1">' + "<c><v>1</v></c>" * 400 + "</row>"
     near = made(tmp_path / "near.xlsx", sheet_of(wide + '<row r="9"><c r="B9"><v>2</v></c><c><v>3</v></c></row>'))
     assert streamed(near) == whole(near) == [["1"] * 400, *[[]] * 7, [None, "2", "3"]]
@@ -186,7 +186,7 @@ def test_far_cells_that_do_not_say_their_place_are_refused_and_near_ones_read(tm
         streamed(made(tmp_path / "far.xlsx", sheet_of(wide + '<row r="1048576"><c><v>1</v></c></row>')))
 
 
-def test_number_formats_of_cells_that_do_not_say_their_place_are_seen(tmp_path):
+def test_number_formats_of_cells_without_a_place_are_seen(tmp_path):
     styles = '<numFmts><numFmt numFmtId="170" formatCode="0&quot;万&quot;"/></numFmts><cellXfs><xf numFmtId="0"/>'
     styles += '<xf numFmtId="170"/><xf numFmtId="9"/></cellXfs>'
     rows = '<row r="1"><c s="1"><v>5</v></c><c t="str"><v>金额</v></c><c t="str"><v>比例</v></c></row>'
@@ -199,7 +199,7 @@ def test_number_formats_of_cells_that_do_not_say_their_place_are_seen(tmp_path):
     assert found == {"金额": {'0"万"'}, "比例": {"0%"}}
 
 
-def test_built_in_formats_of_accountants_say_nothing_of_the_amount(tmp_path):
+def test_built_in_formats_of_accountants_do_not_scale_amounts(tmp_path):
     numbers = [5, 6, 7, 8, *range(37, 45)]
     styles = "<cellXfs>" + "".join(f'<xf numFmtId="{n}"/>' for n in [0, *numbers]) + "</cellXfs>"
     cells = "".join(f'<c s="{n}"><v>5</v></c>' for n in range(1, len(numbers) + 1))

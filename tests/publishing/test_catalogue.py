@@ -30,7 +30,7 @@ def listed(layout: Layout, tier: str) -> dict[str, dict]:
     return {entry["id"]: entry for entry in body["datasets"]}
 
 
-def test_every_contract_is_listed_with_owner_basis_and_chinese_titles(tmp_path):
+def test_every_contract_is_listed_with_owner_basis_and_titles(tmp_path):
     entries = listed(published(tmp_path), "government")
     assert set(entries) == set(contracts())
     for entry in entries.values():

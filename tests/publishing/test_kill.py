@@ -144,7 +144,7 @@ def reference(ready: Path, server: Server) -> Reference:
     return Reference(ready, server)
 
 
-def test_sigkill_at_every_mutating_call_leaves_old_or_new_and_the_next_run_cleans_up(ready, server, reference):
+def test_sigkill_at_every_mutating_call_leaves_old_or_new(ready, server, reference):
     counts = reference.counts
     assert counts["link"] > 5 and counts["rename"] >= 2 and counts["fsync"] > 10
     killed = 0
@@ -164,7 +164,7 @@ def test_sigkill_at_every_mutating_call_leaves_old_or_new_and_the_next_run_clean
 @pytest.mark.parametrize(
     ("call", "error"), [("write", "ENOSPC"), ("link", "ENOSPC"), ("mkdir", "ENOSPC"), ("fsync", "EIO")]
 )
-def test_full_or_failing_disk_leaves_old_or_new_and_the_next_run_succeeds(ready, server, reference, call, error):
+def test_a_failing_disk_leaves_old_or_new_and_the_next_succeeds(ready, server, reference, call, error):
     counts = reference.counts
     ends: Counter[int] = Counter()
     for n in range(1, counts[call] + 1):
@@ -191,7 +191,7 @@ def test_links_that_the_file_system_refuses_become_copies(ready, server, referen
     assert contents(home) == reference.expected
 
 
-def test_data_reaches_the_disk_before_the_manifest_and_the_manifest_before_the_pointer(ready, server):
+def test_data_reaches_the_disk_before_manifest_before_pointer(ready, server):
     home = copy(ready, "ordered")
     _, trace = server.run(home, "-y", "-e", "trace=fsync,rename")
     tier, name = home / "published" / "government", open_snapshot(home).id

@@ -16,7 +16,7 @@ from chengxin.publishing.open_tier import key as open_key
 from chengxin.publishing.reader import open_snapshot
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
-from deliveries import PERSON, REGISTRATION, Office, company, person_doc, uscc
+from deliveries import PERSON, REGISTRATION, Office, built_once, company, person_doc, uscc
 
 LONG = b"k" * open_key.LEAST
 DISHONEST = (
@@ -76,6 +76,7 @@ def test_a_short_key_is_not_made_good_by_that_of_the_demo(tmp_path):
 
 
 @pytest.fixture
+@built_once
 def office(tmp_path: Path) -> Office:
     """An office with a court that has listed a company and two persons."""
     office = Office(tmp_path)

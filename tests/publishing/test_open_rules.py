@@ -32,7 +32,7 @@ COMMON = {
 }  # fmt: skip
 
 
-def test_the_tables_of_the_registry_and_of_open_kinds_and_no_other():
+def test_tables_are_those_of_registry_and_open_kinds():
     shared = {k.id for k in kinds().values() if k.open.share and not k.sealed}
     assert set(RULES) == shared | {"subject", "subject_identifier", "subject_name", "credit_record"}
     sealed = kinds()["penalty"].model_copy(update={"sealed": True})
@@ -110,7 +110,7 @@ def test_only_what_a_judgement_needs_is_read():
     assert needed <= set(judged_columns(RULES["credit_record"], names)) < set(names)
 
 
-def test_the_value_of_a_record_and_the_type_of_its_subject_decide():
+def test_the_value_of_a_record_and_its_subjects_type_decide():
     rows = [row(tax_grade_code=g) for g in ("A", "B", None)]
     rows += [row(subject_type=t, tax_grade_code="A") for t in ("household", "organisation", "person", None)]
     assert judged(rows, "tax_rating") == ([True, False, False, True, True, False, False], None)
@@ -250,7 +250,7 @@ def test_subjects_show_their_prefecture_and_persons_nothing_else():
     assert [person[n] for n in ("name", "uscc", "region_code", "status_code")] == [None, None, "430100", None]
 
 
-def test_names_of_unknown_bearers_are_masked_when_they_look_like_persons():
+def test_names_of_unknown_bearers_are_masked_if_like_persons():
     rows = [{"subject_id": n, "name": name} for n, name in ((1, "张示例"), (2, "湖南示例有限公司"), (3, None))]
     made = opened("subject_name", *rows)
     assert [r["name"] for r in made] == ["张*例", "湖南示例有限公司", None]

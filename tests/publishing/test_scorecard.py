@@ -15,7 +15,7 @@ from chengxin.home import Home
 from chengxin.model.assessment import assessment
 from chengxin.model.working_days import working_days
 from chengxin.operations.scorecards import scorecard
-from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty
+from deliveries import PENALTY, REGISTRATION, START, Office, built_once, company, penalty
 from end_to_end.pipeline_runs import chengxin
 
 APRIL, MAY = (Clock(datetime(2026, month, 6, 2, tzinfo=UTC)) for month in (4, 5))
@@ -26,6 +26,7 @@ def weekly(late_after: int = 1) -> dict[str, object]:
 
 
 @pytest.fixture
+@built_once
 def office(tmp_path: Path) -> Office:
     """A weekly source in March 2026 (START is Monday 2 March): in time, in time, late, then nothing."""
     office = Office(tmp_path)
@@ -44,7 +45,7 @@ def drafted(office: Office, month: str = "202603", clock: Clock = APRIL) -> dict
     return scorecard.draft(Home(office.settings, clock), office.contracts, month)
 
 
-def test_arrivals_are_judged_in_working_days_and_what_is_still_missing_counts(office):
+def test_arrivals_are_judged_in_working_days_missing_ones_too(office):
     body = drafted(office)
     assert measures(body)["timely"] == (1, 3)
     late = body["datasets"][0]["late"]
@@ -59,7 +60,7 @@ def test_every_period_without_a_delivery_is_named(office):
     assert body["datasets"][0]["missing"] == ["2026-03-23～2026-03-29"]
 
 
-def test_rows_and_required_values_are_counted_against_what_was_received(office):
+def test_rows_and_required_values_are_counted_of_the_received(office):
     counted = measures(drafted(office))
     assert counted["passed"] == (4, 5)
     assert counted["required"] == (4, 5)  # the name, of every row
@@ -75,7 +76,7 @@ def test_department_and_prefecture_add_up_their_data_sets(office):
     assert body["departments"][0]["datasets"] == ["reg", "reg_b"]
 
 
-def test_a_measure_without_anything_to_measure_gives_its_weight_to_the_others():
+def test_a_measure_of_nothing_gives_its_weight_to_the_others():
     rules = assessment()
     nothing = dict.fromkeys(rules.measures)
     assert rules.score(nothing) is None
@@ -85,7 +86,7 @@ def test_a_measure_without_anything_to_measure_gives_its_weight_to_the_others():
     assert [rules.level(s) for s in (90.0, 89.9, 60.0, 59.9)] == ["优", "良", "中", "差"]
 
 
-def test_refused_rows_mended_in_time_count_once_their_term_is_over(office):
+def test_refused_rows_mended_in_time_count_after_their_term(office):
     office.contract("base", "penalty", PENALTY, region="430100")
     wrong = [penalty(n, **company(n), decision_on="2026-02-30") for n in (1, 2)]
     office.deliver("base", *wrong, penalty(3, **company(3)), day=0)
@@ -125,7 +126,7 @@ def test_nothing_is_issued_before_the_first_delivery(office):
     assert scorecard.issued_months(office.layout) == []
 
 
-def test_a_month_that_runs_is_a_draft_up_to_yesterday_and_cannot_be_issued(office):
+def test_a_running_month_is_a_draft_and_cannot_be_issued(office):
     clock = Clock(datetime(2026, 3, 18, 2, tzinfo=UTC))
     body = drafted(office, clock=clock)
     assert (body["state"], body["through"]) == ("draft", "2026-03-17")

@@ -46,7 +46,7 @@ def name_again(home: Path, manifest) -> None:
     Layout(home).pointer(GOVERNMENT).write_text(json.dumps(pointed))
 
 
-def test_committed_snapshot_is_what_the_pointer_names_and_reads_back(tmp_path):
+def test_a_committed_snapshot_is_named_by_the_pointer_and_whole(tmp_path):
     made = companies(3).publish(tmp_path)
     assert made.sequence == 1 and made.previous is None
     pointed = json.loads(Layout(tmp_path).pointer(GOVERNMENT).read_bytes())
@@ -76,7 +76,7 @@ def test_published_files_are_read_only_and_no_draft_is_left(tmp_path):
     assert not list(Layout(tmp_path).drafts.rglob("*"))
 
 
-def test_commit_on_an_outdated_predecessor_is_a_conflict_and_leaves_no_trace(tmp_path):
+def test_a_commit_on_an_outdated_predecessor_is_a_conflict(tmp_path):
     first, second = two_snapshots(tmp_path)
     with pytest.raises(CommitConflict):
         companies(5).publish(tmp_path, first, now=later(2))
@@ -92,7 +92,7 @@ def test_unchanged_content_is_refused(tmp_path):
         companies(3).publish(tmp_path, first, now=later(1))
 
 
-def test_content_that_was_published_before_in_the_same_second_gets_an_id_of_its_own(tmp_path):
+def test_content_republished_in_one_second_gets_its_own_id(tmp_path):
     first = companies(3).publish(tmp_path)
     second = companies(4).publish(tmp_path, first)
     third = companies(3).publish(tmp_path, second)
@@ -102,7 +102,7 @@ def test_content_that_was_published_before_in_the_same_second_gets_an_id_of_its_
     assert commit.resume(Layout(tmp_path), GOVERNMENT).messages == ()
 
 
-def test_draft_that_lacks_a_file_or_holds_a_broken_one_is_not_published(tmp_path):
+def test_a_draft_with_a_missing_or_broken_file_is_not_published(tmp_path):
     layout = Layout(tmp_path)
     draft = layout.drafts / GOVERNMENT
     manifest = companies(3).manifest(draft)
@@ -164,7 +164,7 @@ def test_resume_deletes_a_snapshot_that_lost_its_race(tmp_path):
     assert pointer.snapshot_ids(layout, GOVERNMENT) == [first.snapshot_id, third.snapshot_id]
 
 
-def test_resume_leads_back_from_a_damaged_snapshot_and_the_next_commit_builds_on_the_intact_one(tmp_path):
+def test_resume_leads_back_to_an_intact_snapshot(tmp_path):
     first, second = two_snapshots(tmp_path)
     layout = Layout(tmp_path)
     new = next(f for f in second.files() if f.part == "4302")
@@ -192,7 +192,7 @@ def test_damaged_snapshot_is_rebuilt_under_its_own_id(tmp_path):
     assert verify(Layout(tmp_path), GOVERNMENT) == []
 
 
-def test_when_nothing_intact_is_left_publication_starts_anew_with_a_higher_sequence(tmp_path):
+def test_with_nothing_intact_publication_starts_anew(tmp_path):
     first, second = two_snapshots(tmp_path)
     for made in (first, second):
         entry = made.tables["subject"].files[0]

@@ -28,5 +28,5 @@ def test_last_arrival_and_waiting_rows_of_every_data_set(tmp_path):
 @pytest.mark.parametrize(
     ("week", "before", "growing"), [(20, 0, True), (19, 0, False), (30, 20, False), (31, 20, True)]
 )
-def test_few_rows_or_little_more_than_before_are_not_worth_a_word(week, before, growing):
+def test_few_rows_or_little_more_than_before_are_not_reported(week, before, growing):
     assert Standing("x", FIRST, 100, week, before).growing is growing

@@ -129,7 +129,7 @@ def test_persons_appear_masked_tokened_and_of_age_only(opened):
     assert company["subject_name"] == "湖南示例1号有限公司" and company["subject_token"] is None
 
 
-def test_subject_tables_hold_only_persons_with_a_visible_record_and_no_name_of_them(opened):
+def test_subject_tables_hold_only_persons_with_visible_records(opened):
     subjects = opened.table("subject").to_pylist()
     persons = [row for row in subjects if row["subject_type"] == "person"]
     token = next(r["subject_token"] for r in opened.table("dishonest_person").to_pylist() if r["subject_token"])
@@ -174,7 +174,7 @@ def test_deriving_again_changes_nothing(tmp_path):
     assert not list(Layout(tmp_path).drafts.rglob("*.parquet"))
 
 
-def test_same_inputs_give_the_same_bytes_without_the_previous_files(tmp_path):
+def test_same_inputs_give_the_same_bytes_without_previous_files(tmp_path):
     made, _ = derive(tmp_path / "a", mixed().publish(tmp_path / "a"))
     other, _ = derive(tmp_path / "b", mixed().publish(tmp_path / "b"))
     assert other.same_content(made)
@@ -203,7 +203,7 @@ def test_a_day_on_which_nobody_leaves_makes_no_snapshot(tmp_path):
     assert derive(tmp_path, government, today=TODAY + timedelta(days=300), hour=6)[1] is False
 
 
-def test_a_snapshot_bears_the_id_of_its_government_snapshot_but_not_twice(tmp_path):
+def test_an_open_snapshot_bears_its_government_id_but_not_twice(tmp_path):
     government = mixed().publish(tmp_path)
     first, _ = derive(tmp_path, government)
     second, _ = derive(tmp_path, government, today=TODAY + timedelta(days=1), hour=6)
@@ -222,7 +222,7 @@ def test_turning_the_calendar_back_shows_the_record_again(tmp_path):
     assert open_snapshot(tmp_path, "open").table("penalty").num_rows == 2
 
 
-def test_another_key_gives_other_tokens_and_leaves_files_of_companies_alone(tmp_path):
+def test_another_key_gives_other_tokens_and_equal_company_files(tmp_path):
     government = mixed().publish(tmp_path)
     first, _ = derive(tmp_path, government)
     second, new = derive(tmp_path, government, key=b"another", hour=6)
@@ -233,7 +233,7 @@ def test_another_key_gives_other_tokens_and_leaves_files_of_companies_alone(tmp_
     }  # fmt: skip
 
 
-def test_minor_at_the_event_stays_hidden_for_ever_and_without_an_event_until_eighteen(tmp_path):
+def test_a_minor_at_the_event_stays_hidden_for_ever(tmp_path):
     draft = Draft()
     draft.subject(1, "person", "王示例", born_on=date(2009, 2, 28))
     draft.subject(2, "person", "赵示例", born_on=date(2009, 2, 28))
@@ -247,7 +247,7 @@ def test_minor_at_the_event_stays_hidden_for_ever_and_without_an_event_until_eig
     assert [r["case_no"] for r in rows] == ["(2026)湘01执2号"]
 
 
-def test_disagreement_of_typed_table_and_credit_record_stops_the_publication(tmp_path):
+def test_tables_that_disagree_stop_the_publication(tmp_path):
     draft = companies(2)
     draft.rows["credit_record", "registration-4301"].pop()
     with pytest.raises(InvariantBroken, match="registration：总表 1 条，明细表 2 条"):

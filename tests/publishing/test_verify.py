@@ -42,7 +42,7 @@ def test_empty_home_is_told_apart(tmp_path):
     assert problems(tmp_path) == ["government 层尚未发布任何快照"]
 
 
-def test_one_flipped_bit_is_found_and_keeps_readers_away_until_it_is_mended(home):
+def test_one_flipped_bit_is_found_and_keeps_readers_away(home):
     path = one_file(home)
     current = open_snapshot(home).id
     content = bytearray(path.read_bytes())

@@ -82,7 +82,7 @@ def test_a_few_rows_say_nothing_of_a_unit(tmp_path):
     assert found(tmp_path, [row(n) for n in range(ROWS)], now) == ("accept", set())
 
 
-def test_of_a_large_batch_parts_from_its_beginning_to_its_end_are_looked_at(tmp_path):
+def test_of_a_large_batch_parts_from_start_to_end_are_sampled(tmp_path):
     office = Office(tmp_path)
     office.contract("penalty_list", "penalty", NAMES)
     types = dict.fromkeys((*NAMES, "fine_yuan"), "VARCHAR")

@@ -76,7 +76,7 @@ def test_batch_whose_every_date_is_missing_is_held(tmp_path):
     assert by_rule(verdict)["fill.valid_to_on"].severity == "info"  # an end that has not come is usual
 
 
-def test_failing_rows_are_named_by_file_and_row_and_never_by_value(tmp_path):
+def test_failing_rows_are_named_by_file_and_row_never_by_value(tmp_path):
     rows = rows_of(60)
     rows[3]["decision_on"] = rows[50]["decision_on"] = date(2031, 5, 6)
     verdict, target = judge(tmp_path, rows)
@@ -145,7 +145,7 @@ def test_batch_without_one_usable_row_is_held(tmp_path):
     assert judge(tmp_path, [], contract=contract, counts=counts_of(0, 5))[0].status == "hold"
 
 
-def test_empty_delivery_is_accepted_when_incremental_and_held_when_full(tmp_path):
+def test_an_empty_delivery_is_held_when_full_only(tmp_path):
     accepted, target = judge(tmp_path, [], counts=counts_of(0))
     assert (accepted.status, by_rule(accepted)["delivery.empty"].severity) == ("accept", "info")
     assert (target / "report.html").exists()

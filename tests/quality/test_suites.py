@@ -81,7 +81,7 @@ def test_full_delivery_may_not_shrink_below_half(tmp_path):
     assert not {"volume.shrink", "volume.shrink.warn"} & rules(composed(tmp_path, [facts(1001)])).keys()  # incremental
 
 
-def test_the_contract_says_by_how_much_a_full_delivery_may_shrink(tmp_path):
+def test_the_contract_states_how_much_a_full_delivery_may_shrink(tmp_path):
     contract = contract_of(delivery={"mode": "full"}, quality={"shrink": {"warn": 0.3, "hold": 1}})
     assert "volume.shrink" not in rules(composed(tmp_path, [facts(1000)], contract=contract))
     found = rules(composed(tmp_path, [facts(1000), facts(5) | {"mode": "incremental"}], contract=contract))
@@ -101,12 +101,12 @@ def test_code_fields_are_held_to_their_code_list(tmp_path):
     assert "1" in rule["kwargs"]["value_set"] and rule["severity"] == "warning"
 
 
-def test_business_key_is_checked_for_repeats_with_the_strongest_identity(tmp_path):
+def test_the_business_key_is_checked_with_the_strongest_identity(tmp_path):
     rule = rules(composed(tmp_path))["duplicate.key"]
     assert rule["kwargs"]["column_list"] == ["uscc", "subject_name", "decision_no", "authority_name"]
 
 
-def test_rules_about_columns_the_contract_does_not_fill_are_left_out(tmp_path):
+def test_rules_about_columns_not_in_the_contract_are_left_out(tmp_path):
     pack = [
         {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": name},
          "meta": {"rule": f"penalty.{name}.future"}}
@@ -165,7 +165,7 @@ def test_columns_of_a_rule_include_its_row_condition():
     assert columns_of(rule) == ["a", "b", "c"]
 
 
-def test_shares_count_from_the_number_of_rows_that_the_contract_says(tmp_path):
+def test_shares_count_from_the_contracts_number_of_rows_on(tmp_path):
     pack = [
         {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "remark", **share},
          "meta": {"rule": f"penalty.{n}.future"}}

@@ -60,7 +60,7 @@ def test_a_sum_that_does_not_add_up_is_told(tmp_path, line, shown):
     assert said(tmp_path, line) == {"sum.total": shown}
 
 
-def test_the_unit_of_the_column_counts_and_refused_rows_leave_it_open(tmp_path):
+def test_the_columns_unit_counts_and_refused_rows_leave_it_open(tmp_path):
     assert said(tmp_path / "unit", "合计,,,,,3300.75,", unit="万元") == {}
     assert said(tmp_path / "other", "合计,,,,,3400.75,", unit="万元") == {"sum.total": "3,400.75"}
     assert said(tmp_path / "refused", "合计,,,,,4300.75,", refused=True) == {}
@@ -95,11 +95,11 @@ def said_beside(tmp_path, beside, *, both=False):
         {"amount": 9000},
     ],
 )
-def test_an_amount_beside_json_that_adds_up_or_means_something_else_is_not_told(tmp_path, beside):
+def test_an_amount_beside_json_that_adds_up_is_not_reported(tmp_path, beside):
     assert said_beside(tmp_path, beside) == {}
 
 
-def test_an_amount_beside_json_that_does_not_add_up_is_told_where_it_is_of_one_column(tmp_path):
+def test_an_amount_beside_json_of_a_column_must_add_up(tmp_path):
     assert said_beside(tmp_path / "a", {"total_amount": 4300}) == {"sum.total": "4,300"}
     assert said_beside(tmp_path / "b", {"summary": {"罚款合计": "4,300.75"}}) == {"sum.total": "4,300.75"}
     assert said_beside(tmp_path / "c", {"total_amount": 4300}, both=True) == {}

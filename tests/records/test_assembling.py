@@ -181,7 +181,7 @@ def test_sealed_kinds_are_accounted_for_and_never_published(office: Office) -> N
     assert "封存的事实" not in published
 
 
-def test_a_data_set_that_is_sealed_later_leaves_the_next_snapshot(office: Office) -> None:
+def test_a_data_set_sealed_later_leaves_the_next_snapshot(office: Office) -> None:
     office.contract("test_licence", "penalty", PENALTY)
     office.deliver("test_reg", company(1), day=0)
     office.deliver("test_penalty", penalty(1, uscc=uscc(1), penalty_content="照常"), day=0)
@@ -198,7 +198,7 @@ def test_a_data_set_that_is_sealed_later_leaves_the_next_snapshot(office: Office
     assert "将封存" not in texts_of(office.snapshot()), "a contract that is gone does not open what it sealed"
 
 
-def test_a_register_that_is_sealed_shows_nothing_of_its_subjects_but_their_number(office: Office) -> None:
+def test_a_sealed_register_shows_only_its_subjects_number(office: Office) -> None:
     office.contract("test_reg", "registration", REGISTRATION, basis={"legal": "测试", "share": "不予"})
     office.contract("test_open", "registration", REGISTRATION)
     office.deliver("test_reg", *[company(n, legal_rep_name="封存甲") for n in (1, 2, 3)], day=0)
@@ -232,7 +232,7 @@ def _tampered_account(office: Office, change: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("change", [{"accepted": 3}, {"accepted": 1, "duplicate": 1}, {"unlinked": 1, "accepted": 1}])
-def test_an_account_that_does_not_fit_its_files_stops_the_publication(office: Office, change: dict[str, int]) -> None:
+def test_an_account_that_contradicts_its_files_stops_publication(office: Office, change: dict[str, int]) -> None:
     office.deliver("test_reg", company(1), company(2), day=0)
     office.publish()
     pointer = office.layout.pointer("government").read_bytes()

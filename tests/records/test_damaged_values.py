@@ -52,7 +52,7 @@ def test_values_of_xml_stand_whole_between_their_tags(raw, found):
     assert dict(read(raw, "xml")) == found
 
 
-def test_values_of_a_fixed_line_stand_whole_where_blanks_or_another_script_bound_them():
+def test_values_of_a_fixed_line_are_whole_between_blanks():
     assert {"湖南甲", "AB"} <= fixed("1230115湖南甲   AB")
     assert "湖南甲" in fixed("1230115湖南甲  A")  # lost within what follows the name
     assert fixed("1230115湖南甲  A").isdisjoint(

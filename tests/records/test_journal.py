@@ -18,10 +18,11 @@ from chengxin.home import Home
 from chengxin.identity import digests
 from chengxin.records import journal
 from chengxin.store import journal as numbered
-from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
+from deliveries import PENALTY, REGISTRATION, START, Office, built_once, company, penalty, uscc
 
 
 @pytest.fixture
+@built_once
 def office(tmp_path: Path) -> Office:
     office = Office(tmp_path)
     office.contract("reg", "registration", REGISTRATION)
@@ -85,7 +86,7 @@ def test_each_entry_names_the_one_before_and_its_instant(office: Office) -> None
     assert journal.head(office.layout).digest == digest(entry(office, 2))
 
 
-def test_an_entry_that_was_altered_or_comes_from_elsewhere_is_refused(office: Office) -> None:
+def test_an_altered_or_foreign_entry_is_refused(office: Office) -> None:
     text = entry(office, 0).read_text()
     entry(office, 0).unlink()
     entry(office, 0).write_text(text.replace('"accepted": 1', '"accepted": 2'))

@@ -67,7 +67,7 @@ def missing_pointer(home: Path) -> None:
 @pytest.mark.parametrize(
     "damage", [zero_length_pointer, torn_pointer, pointer_of_zero_bytes, pointer_of_another_shape, missing_pointer]
 )
-def test_lost_pointer_does_not_lose_the_newest_snapshot_and_is_told(home, damage, caplog):
+def test_a_lost_pointer_loses_no_snapshot_and_is_reported(home, damage, caplog):
     damage(home)
     with caplog.at_level(logging.WARNING):
         seen = open_snapshot(home)
@@ -181,7 +181,7 @@ def test_earlier_snapshot_stays_readable_by_name(home):
     assert seen.tables["registration"] == 3
 
 
-def test_lookup_returns_all_rows_of_one_subject_from_its_part_only(home):
+def test_lookup_returns_a_subjects_rows_from_its_part_only(home):
     seen = open_snapshot(home)
     found = seen.lookup(51)
     assert found.pop("credit_record").num_rows == 2

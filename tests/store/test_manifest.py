@@ -67,7 +67,7 @@ def test_a_changed_number_breaks_the_seal():
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 484, b"[]", b"null", b"{}", b'{"digest": "x"}', b"\xff\xfe"])
-def test_what_is_no_manifest_is_refused_without_a_stack_of_surprises(data):
+def test_what_is_no_manifest_is_refused_by_one_error(data):
     with pytest.raises(ValueError):
         Manifest.from_bytes(data)
 

@@ -40,7 +40,7 @@ def test_bytes_do_not_depend_on_how_the_rows_come_in(tmp_path):
     assert write(reader, tmp_path / "reader").sha256 == whole.sha256
 
 
-def test_entry_describes_the_file_and_the_name_carries_its_digest(tmp_path):
+def test_an_entry_describes_its_file_and_its_name_the_digest(tmp_path):
     entry = write(sample(), tmp_path, extra={"of": "x"})
     path = tmp_path / entry.name
     assert sha256_file(path) == entry.sha256 and entry.name == f"4301-{entry.sha256[:12]}.parquet"

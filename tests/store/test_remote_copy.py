@@ -140,7 +140,7 @@ def test_of_two_that_change_the_same_one_is_run_again(server, machine):
     assert files(a) == files(b) == natural(server, a) == {ENTRY: "a", "admissions/00000001.json": "b"}
 
 
-def test_those_that_change_different_things_do_not_wait_for_each_other(machine):
+def test_changes_of_different_things_do_not_wait(machine):
     a, b, runs = machine("a"), machine("b"), []
 
     def stage() -> None:
@@ -210,7 +210,7 @@ def test_a_lost_reply_to_the_entry_that_counts_is_looked_into(server, machine):
     assert (a.index.head, natural(server, a)) == (0, {"x/y": "1"})
 
 
-def test_a_store_that_goes_silent_at_that_moment_leaves_the_outcome_open(server, machine, monkeypatch):
+def test_a_store_that_goes_silent_leaves_the_outcome_open(server, machine, monkeypatch):
     monkeypatch.setattr(objects_module.time, "sleep", lambda seconds: None)
     a, b = machine("a"), machine("b")
     silent = [False]
@@ -294,7 +294,7 @@ def test_copies_of_one_machine_share_their_bytes(server, machine):
     assert (first.home / "inbox").resolve() == (second.home / "inbox").resolve()
 
 
-def test_contents_nobody_holds_are_forgotten_but_not_a_download_under_way(machine, tmp_path):
+def test_contents_nobody_holds_are_forgotten_no_running_download(machine, tmp_path):
     a = machine("a")
     put(a, x__y="1", x__z="2")
     (a.home / "x/y").unlink()
@@ -387,7 +387,7 @@ def test_of_a_damaged_snapshot_the_readers_are_told(server, machine):
     assert files(b) == {"published/open/t": "good too"}, "the reader's own checks see what is missing"
 
 
-def test_a_store_that_was_put_back_to_an_earlier_state_is_followed_there(server, machine):
+def test_a_store_put_back_to_an_earlier_state_is_followed(server, machine):
     a = machine("a")
     put(a, x__y="1", admissions__0="first")
     early = server.objects(a.objects.url[5:].partition("/")[0])

@@ -14,7 +14,7 @@ def shares(digests: np.ndarray, asked: list[tuple[int, int]], piece: int = 7):
 
 
 @pytest.mark.parametrize("at_once", [1, 13, 1000, 10**6])
-def test_finds_what_occurs_more_than_once_whatever_is_held_at_once(at_once):
+def test_finds_repeats_whatever_is_held_at_once(at_once):
     digests = np.random.default_rng(5).integers(0, 2**63, 2000, dtype=np.uint64)
     digests[:300] = digests[300:600]
     digests[600] = digests[601] = digests[602]

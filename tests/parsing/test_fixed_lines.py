@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from polluted_files import uscc
 
 from chengxin.contracts.models import FileSpec
 from chengxin.parsing.reader import Damaged, plan, read
+from deliveries import uscc
 
 FIELDS = (("名称", 20), ("代码", 18), ("日期", 8), ("金额", 10), ("地址", 16), ("备注", 8))
 WIDTH = sum(length for _, length in FIELDS)
@@ -38,7 +38,7 @@ def of(tmp_path: Path, body: list[bytes] | bytes) -> tuple[list[int], list[Damag
 
 
 @pytest.mark.parametrize("at", [4, 9, 19, 25, 40, 60, 75])
-def test_a_line_that_is_longer_than_the_others_is_refused_though_only_blanks_are_too_many(tmp_path, at):
+def test_a_line_longer_than_the_others_by_blanks_is_refused(tmp_path, at):
     good = line(4, 备注="")
     rows, damaged, _ = of(tmp_path, [*lines(3), good[:at] + b"1" + good[at:], *lines(6)[4:]])
     assert (rows, [(d.row, d.rule) for d in damaged]) == ([1, 2, 3, 5, 6], [(4, "row.width")])

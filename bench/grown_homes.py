@@ -232,6 +232,7 @@ class Homes:
     """The homes below a folder, each made once."""
 
     folder: Path
+    templates: int = TEMPLATES
 
     def registered(self, subjects: int) -> Path:
         """Return a home with a register of so many subjects, delivered in pieces."""
@@ -253,10 +254,10 @@ class Homes:
         def make(home: Path) -> None:
             copy(self.registered(subjects) / "home", home)
             files: dict[str, list[Path]] = {"bench_penalty": [], "bench_registry": []}
-            for n in range(TEMPLATES):
+            for n in range(self.templates):
                 files["bench_penalty"].append(home.parent / f"penalty-{n}.csv")
                 small_delivery(files["bench_penalty"][-1], n, TEMPLATE_ROWS, subjects)
-            for n in range(TEMPLATES // 4):
+            for n in range(max(self.templates // 4, 1)):
                 files["bench_registry"].append(home.parent / f"change-{n}.csv")
                 small_change(files["bench_registry"][-1], n, TEMPLATE_ROWS)
             ingest(home, files)
@@ -335,8 +336,9 @@ def main() -> None:
     parser.add_argument("--batches", type=int, required=True)
     parser.add_argument("--subjects", type=int, required=True)
     parser.add_argument("--datasets", type=int, default=20)
+    parser.add_argument("--templates", type=int, default=TEMPLATES)
     args = parser.parse_args()
-    print(Homes(args.folder).grown(args.batches, args.subjects, args.datasets))
+    print(Homes(args.folder, args.templates).grown(args.batches, args.subjects, args.datasets))
 
 
 if __name__ == "__main__":

@@ -18,14 +18,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from contest import Bench, Result, ratio_of, save, show
+from contest import RESULTS, Bench, Result, ratio_of, save, show
 from generate import BUILD
-from grown_homes import Homes, copy, small_delivery
+from grown_homes import TEMPLATES, Homes, copy, small_delivery
 from measure import Cost
 from opens import Opens
 
 ROWS = 500  # of the delivery that is measured
-FEW, LESS = 10, 100_000  # batches and subjects of the small home
+FEW = 10  # batches of the small home
 WATCHED = 300  # batches of the home whose opens are watched: the kernel bounds how many folders may be
 STAGES = ("land", "pending", "standardise", "validate", "admit", "account")
 
@@ -38,6 +38,7 @@ class Growth:
     homes: Homes
     batches: int
     subjects: int
+    base: int  # subjects of the small home, and of all where batches are counted
     datasets: int
     numbers: itertools.count = field(default_factory=lambda: itertools.count(100))  # type: ignore[type-arg]
 
@@ -45,7 +46,7 @@ class Growth:
         """Return a copy of a synthesised home into which one delivery was admitted."""
         _, made = self.bench.child(
             *("grown_homes.py", self.homes.folder, "--batches", str(batches), "--subjects", str(subjects)),
-            *("--datasets", str(self.datasets)),
+            *("--datasets", str(self.datasets), "--templates", str(self.homes.templates)),
         )
         source = Path(made.strip().splitlines()[-1])
         target = self.homes.folder / "measured" / source.name
@@ -66,7 +67,7 @@ class Growth:
         """Admit a small delivery; return the cost of all its stages with the peak of the process, and of each."""
         number = next(self.numbers)
         file = place / f"{number}.csv"
-        small_delivery(file, number, ROWS, min(subjects, LESS))
+        small_delivery(file, number, ROWS, min(subjects, self.base))
         whole, stages = self.stages("deliver", place, file)
         mine = [stages[name] for name in STAGES]
         return Cost(sum(c.cpu_s for c in mine), sum(c.wall_s for c in mine), whole.peak_mib), stages
@@ -102,14 +103,14 @@ class Growth:
 
 def ingest_batches(growth: Growth) -> None:
     """Ingest a small delivery onto many batches and onto few."""
-    _, ratio = growth.compare("ingest:batches", (growth.batches, LESS), (FEW, LESS))
+    _, ratio = growth.compare("ingest:batches", (growth.batches, growth.base), (FEW, growth.base))
     growth.bench.target(f"{ROWS} rows onto {growth.batches:,} batches, CPU to onto {FEW}", ratio, 1.15)
 
 
 def ingest_subjects(growth: Growth) -> None:
     """Ingest a small delivery onto many registered subjects and onto fewer."""
-    result, ratio = growth.compare("ingest:subjects", (FEW, growth.subjects), (FEW, LESS))
-    growth.bench.target(f"{ROWS} rows onto {growth.subjects:,} subjects, CPU to onto {LESS:,}", ratio, 1.15)
+    result, ratio = growth.compare("ingest:subjects", (FEW, growth.subjects), (FEW, growth.base))
+    growth.bench.target(f"{ROWS} rows onto {growth.subjects:,} subjects, CPU to onto {growth.base:,}", ratio, 1.15)
     growth.bench.target(f"peak MiB onto {growth.subjects:,} subjects", result.peak_mib, 400)
 
 
@@ -117,11 +118,11 @@ def publish_batches(growth: Growth) -> None:
     """Publish one batch where many batches are published, and few."""
 
     def once(batches: int) -> Callable[[], Cost]:
-        place = growth.copied(batches, LESS)
+        place = growth.copied(batches, growth.base)
         growth.stages("publish", place, "-")
 
         def publish() -> Cost:
-            growth.deliver(place, LESS)
+            growth.deliver(place, growth.base)
             return growth.stages("publish", place, "-")[1]["publish"]
 
         return publish
@@ -137,7 +138,7 @@ def status(growth: Growth) -> None:
     """Ask for the status where there are many batches, and few; the whole process counts."""
 
     def once(batches: int) -> Callable[[], Cost]:
-        place = growth.copied(batches, LESS)
+        place = growth.copied(batches, growth.base)
         words = ("chengxin", "--home", place / "home", "--contracts", place / "contracts", "status")
         return lambda: growth.bench.child(*words)[0]
 
@@ -151,9 +152,9 @@ def status(growth: Growth) -> None:
 def opens(growth: Growth) -> None:
     """Count the files of other batches that one ingest opens."""
     batches = min(growth.batches, WATCHED)
-    place = growth.copied(batches, LESS)
+    place = growth.copied(batches, growth.base)
     with Opens(place / "home") as watched:
-        growth.deliver(place, LESS)
+        growth.deliver(place, growth.base)
     for name, tops, bound in (("of other batches", ("landing", "batches"), 0), ("of the journal", ("admissions",), 80)):
         found = [p for p in watched.below(*tops) if p.parent.parent.name != "landing" and p.name[0] != "."]
         growth.bench.console.print(f"  {name}: {len(found)}, such as {[p.name for p in found[:3]]}")
@@ -163,9 +164,9 @@ def opens(growth: Growth) -> None:
 
 def inodes(growth: Growth) -> None:
     """Count the inodes that one small batch takes."""
-    place = growth.copied(FEW, LESS)
+    place = growth.copied(FEW, growth.base)
     before = sum(1 for _ in (place / "home").rglob("*"))
-    growth.deliver(place, LESS)
+    growth.deliver(place, growth.base)
     taken = sum(1 for _ in (place / "home").rglob("*")) - before
     growth.count("inodes", taken, "inodes")
     growth.bench.target("inodes of one small batch", taken, 10)
@@ -187,12 +188,16 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(BENCHES), default=list(BENCHES))
     parser.add_argument("--batches", type=int, default=30_000)
     parser.add_argument("--subjects", type=int, default=1_000_000)
+    parser.add_argument("--base", type=int, default=100_000)
     parser.add_argument("--datasets", type=int, default=20)
+    parser.add_argument("--templates", type=int, default=TEMPLATES)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=BUILD / "growth")
+    parser.add_argument("--json", type=Path, default=RESULTS)
     args = parser.parse_args()
     bench = Bench(ROWS, args.rounds, args.folder, Console())
-    growth = Growth(bench, Homes(args.folder), args.batches, args.subjects, args.datasets)
+    homes = Homes(args.folder, args.templates)
+    growth = Growth(bench, homes, args.batches, args.subjects, args.base, args.datasets)
     failed: list[str] = []
     for name in args.only:
         bench.console.print(f"[bold]{name}")
@@ -201,7 +206,7 @@ def main() -> None:
         except RuntimeError as error:  # the others are still worth their time
             failed.append(name)
             bench.console.print(f"[red]{name} failed: {error}")
-        save(bench.results)
+        save(bench.results, args.json)
         shutil.rmtree(args.folder / "measured", ignore_errors=True)
     show(bench)
     if failed:

@@ -39,7 +39,7 @@ CONTRACTS = HERE / "contracts" / "bench"
 PIECE = 1_000_000  # subjects of one delivery of the register
 TEMPLATES, TEMPLATE_ROWS = 20, 20  # small deliveries that are multiplied, and their rows
 EVERY, REGISTERING = 20, 7  # one batch in so many brings changes of the register
-START, STEP = datetime(2025, 1, 1, tzinfo=UTC), timedelta(minutes=15)
+START, STEP = datetime(2026, 2, 1, tzinfo=UTC), timedelta(minutes=10)  # of the batches; no row is dated later
 LINKS = 1000  # hard links to one file: a file system has a limit, and homes are copied by links again
 RECORDS = 1 << 40  # records of small deliveries are numbered from here
 ORDERS, DIGESTS = {"batch_order", "adm_order"}, {"payload", "twin", "near"}
@@ -170,7 +170,7 @@ class Multiplied:
         receipt = json.loads((template.landed / "receipt.json").read_bytes())
         (landed_file,) = receipt["files"]
         self._link(template.landed / "payload" / landed_file["name"], landed / "payload" / file)
-        times = {"received_at": at.isoformat(), "as_of": at.isoformat()}
+        times = dict.fromkeys(("received_at", "as_of"), at.isoformat())
         files = [{**landed_file, "name": file, "sha256": digest}]
         locator = receipt["locator"] | {"arrived": at.isoformat()}
         body = receipt | own | times | {"files": files, "locator": locator, "payload_sha256": digest, "delivery": file}
@@ -242,7 +242,6 @@ class Homes:
                 file = home.parent / "registry.csv"
                 lines = generate.registry_lines(start, min(start + PIECE, subjects))
                 generate.write(generate.REGISTRY_HEADER, lines, file)
-                os.utime(file, times=(START.timestamp() + start // PIECE - PIECE,) * 2)
                 ingest(home, {"bench_registry": [file]})
                 file.unlink()
 
@@ -285,16 +284,19 @@ class Homes:
 
 
 def ingest(folder: Path, files: Mapping[str, list[Path]]) -> None:
-    """Land and admit files in one process."""
+    """Land and admit files in one process, as of the hour before the multiplied batches."""
     from chengxin import pipeline
     from chengxin.connectors.files.drop import file_delivery
     from chengxin.contracts.loader import load
     from chengxin.home import Home
 
+    before = START - timedelta(hours=1)
+    os.environ["CHENGXIN_NOW"] = before.isoformat()
     home = Home.from_environment(home=folder, contracts=folder.parent / "contracts")
     loaded = load(home.settings.contracts).contracts
     for dataset, paths in files.items():
         for path in paths:
+            os.utime(path, (before.timestamp(), before.timestamp()))
             batch = pipeline.land(home, loaded[dataset], file_delivery(home, loaded[dataset], path))
             account = pipeline.ingest(home, loaded[dataset], batch)
             if not account["accepted"]:

@@ -87,13 +87,15 @@ class Growth:
             return deliver
 
         theirs, ours = self.bench.in_turns(once(small), once(big))
-        base = f"growth:{name}:{small[0]}:{small[1]}"
+        varied = 0 if big[0] != small[0] else 1
+        few, many = small[varied], big[varied]
+        base = f"growth:{name}:{few}"
         self.bench.note(base, theirs)
-        found = self.bench.note(f"growth:{name}:{big[0]}:{big[1]}", ours, base, ratio_of(ours, theirs))
+        found = self.bench.note(f"growth:{name}:{many}", ours, base, ratio_of(ours, theirs))
         for stage in STAGES:
-            few, many = ([stages[stage] for stages in kept[size]] for size in (small, big))
-            self.bench.note(f"{base}:{stage}", few)
-            self.bench.note(f"{found.name}:{stage}", many, f"{base}:{stage}", ratio_of(many, few))
+            their, our = ([stages[stage] for stages in kept[size]] for size in (small, big))
+            self.bench.note(f"{base}:{stage}", their)
+            self.bench.note(f"{found.name}:{stage}", our, f"{base}:{stage}", ratio_of(our, their))
         return found, found.ratio or 0.0
 
     def count(self, name: str, number: int, of: str) -> None:

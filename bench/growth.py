@@ -67,7 +67,7 @@ class Growth:
         """Admit a small delivery; return the cost of all its stages with the peak of the process, and of each."""
         number = next(self.numbers)
         file = place / f"{number}.csv"
-        small_delivery(file, number, ROWS, min(subjects, self.base))
+        small_delivery(file, number, ROWS, subjects)
         whole, stages = self.stages("deliver", place, file)
         mine = [stages[name] for name in STAGES]
         return Cost(sum(c.cpu_s for c in mine), sum(c.wall_s for c in mine), whole.peak_mib), stages

@@ -1,4 +1,4 @@
-"""Homes that the bench of growth synthesises are such as the pipeline writes; what is measured leaves them as they are."""
+"""Homes that the bench of growth synthesises are such as the pipeline writes; measuring leaves them as they are."""
 
 import json
 import os

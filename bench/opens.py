@@ -22,6 +22,7 @@ class Opens:
         self.files: set[Path] = set()
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._folders: dict[int, Path] = {}
+        self._missed = False
         self._stop, self._wake = os.pipe()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -41,6 +42,8 @@ class Opens:
         self._read()
         for number in (self._queue, self._stop, self._wake):
             os.close(number)
+        if self._missed:
+            raise RuntimeError("more files were opened at once than the kernel notes")
 
     def below(self, *tops: str) -> list[Path]:
         """Return the files that were opened below these folders of the root."""
@@ -60,7 +63,6 @@ class Opens:
             watch, mask, _, length = _HEADER.unpack_from(data)
             name = os.fsdecode(data[_HEADER.size : _HEADER.size + length].rstrip(b"\0"))
             data = data[_HEADER.size + length :]
-            if mask & _OVERFLOW:
-                raise RuntimeError("more files were opened at once than the kernel notes")
-            if not mask & _ISDIR and name:
+            self._missed |= bool(mask & _OVERFLOW)
+            if watch in self._folders and not mask & _ISDIR and name:
                 self.files.add(self._folders[watch] / name)

@@ -154,8 +154,10 @@ class Multiplied:
 
         registers = order % EVERY == REGISTERING
         fitting = [t for t in self.templates if t.registers == registers]
-        template = fitting[order % len(fitting)]
-        at, digest = START + order * STEP, hashlib.sha256(str(order).encode()).hexdigest()
+        template = fitting[(order // EVERY if registers else order) % len(fitting)]
+        receipt = json.loads((template.landed / "receipt.json").read_bytes())
+        at, (landed_file,) = START + order * STEP, receipt["files"]
+        digest = hashlib.sha256(f"{receipt['payload_sha256']} {order}".encode()).hexdigest()
         dataset = template.admission.dataset if registers else self.datasets[order % len(self.datasets)]
         batch_id, file = f"{dataset}-{at:%Y%m%d}-{digest[:12]}", f"{order}.csv"
         own = {"dataset": dataset, "batch_id": batch_id}
@@ -167,13 +169,11 @@ class Multiplied:
             self._write_table(target / path, table, order, packed, registers=registers)
         for path in template.others:
             self._link(template.batch / path, target / path)
-        receipt = json.loads((template.landed / "receipt.json").read_bytes())
-        (landed_file,) = receipt["files"]
         self._link(template.landed / "payload" / landed_file["name"], landed / "payload" / file)
         times = dict.fromkeys(("received_at", "as_of"), at.isoformat())
-        files = [{**landed_file, "name": file, "sha256": digest}]
+        files = [{**landed_file, "name": file}]
         locator = receipt["locator"] | {"arrived": at.isoformat()}
-        body = receipt | own | times | {"files": files, "locator": locator, "payload_sha256": digest, "delivery": file}
+        body = receipt | own | times | {"files": files, "locator": locator, "delivery": file}
         write_json(landed / "receipt.json", body | {"origin": f"file_drop:{file}"})
         entry = {"fingerprint": f"{order}", "path": f"/{file}", "batch_id": batch_id}
         self.seen.setdefault(dataset, {})[file] = entry

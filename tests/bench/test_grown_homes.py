@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chengxin import pipeline
+from chengxin.connectors import landing
 from chengxin.contracts.loader import load
 from chengxin.home import Home
 from chengxin.publishing.verify import verify
@@ -59,4 +60,5 @@ def test_a_grown_home_publishes_what_its_batches_accepted(grown: Path, monkeypat
     accepted = sum(a.accepted for a in accounts if a.kind == "penalty")
     tables = published.tiers["government"].tables
     assert (tables["penalty"], tables["subject"]) == (accepted, SUBJECTS)
+    assert [p for a in accounts for p in landing.verify_landed(home, landing.landed(home, a.dataset, a.batch_id))] == []
     assert verify(home.layout, "government") == []

@@ -40,10 +40,16 @@ class Growth:
     subjects: int
     base: int  # subjects of the small home, and of all where batches are counted
     datasets: int
+    copies: dict[tuple[int, int], Path] = field(default_factory=dict)
     numbers: itertools.count = field(default_factory=lambda: itertools.count(100))  # type: ignore[type-arg]
 
     def copied(self, batches: int, subjects: int) -> Path:
-        """Return a copy of a synthesised home into which one delivery was admitted."""
+        """Return a copy of a synthesised home into which one delivery was admitted; all benches share it."""
+        if (batches, subjects) not in self.copies:
+            self.copies[batches, subjects] = self._copied(batches, subjects)
+        return self.copies[batches, subjects]
+
+    def _copied(self, batches: int, subjects: int) -> Path:
         _, made = self.bench.child(
             *("grown_homes.py", self.homes.folder, "--batches", str(batches), "--subjects", str(subjects)),
             *("--datasets", str(self.datasets), "--templates", str(self.homes.templates)),
@@ -177,10 +183,10 @@ def inodes(growth: Growth) -> None:
 BENCHES = {
     "ingest:batches": ingest_batches,
     "ingest:subjects": ingest_subjects,
-    "publish:batches": publish_batches,
     "status": status,
     "opens": opens,
     "inodes": inodes,
+    "publish:batches": publish_batches,
 }
 
 
@@ -209,7 +215,7 @@ def main() -> None:
             failed.append(name)
             bench.console.print(f"[red]{name} failed: {error}")
         save(bench.results, args.json)
-        shutil.rmtree(args.folder / "measured", ignore_errors=True)
+    shutil.rmtree(args.folder / "measured", ignore_errors=True)
     show(bench)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")

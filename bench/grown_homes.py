@@ -316,7 +316,7 @@ def multiply(sampled: Path, grown: Path, batches: int, datasets: int) -> None:
     known = journal.admissions(source)[0]
     registry = source.links(known.dataset, known.batch_id, 0) / "subjects.parquet"
     subjects = pq.read_table(registry, columns=["subject_id", "part", "subject_type"]).combine_chunks()
-    with session(home.layout.work, memory_limit_mib=512, threads=1) as steps:
+    with session(home.layout.work, home.resources) as steps:
         written = Multiplied(home, templates, subjects, names(datasets), steps)
         for order in range(len(journal.admissions(home.layout)), batches):
             written.write(order)

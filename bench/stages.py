@@ -113,7 +113,7 @@ def run(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespa
 def deliver(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespace, home: "Home") -> None:
     """Take a file to an admitted batch as `chengxin run` does, in one process."""
     stages.run("import", import_pipeline)
-    stages.run("import", import_engines)
+    stages.run("engines", import_engines)
     from chengxin import pipeline
     from chengxin.connectors.files.drop import file_delivery
 
@@ -131,9 +131,8 @@ def deliver(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Nam
     stages.account = {state: counts[state] for state in STATES}
 
 
-def publish(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespace, home: "Home") -> None:
+def publish(stages: Stages, contracts: "dict[str, Contract]", home: "Home") -> None:
     """Publish what was admitted."""
-    del args
     stages.run("import", import_pipeline)
     from chengxin import pipeline
 
@@ -141,7 +140,7 @@ def publish(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Nam
         raise SystemExit("nothing was published")
 
 
-def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespace, home: "Home") -> None:
+def gx(stages: Stages, args: argparse.Namespace, home: "Home") -> None:
     """Judge a batch again by its own suite: Great Expectations, then the same rules as plain DuckDB SQL, in turns."""
     stages.run("import", import_engines)
     import duckdb
@@ -164,7 +163,7 @@ def gx(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespac
     memory, threads = home.settings.memory_limit_mib, home.settings.workers
 
     def with_gx() -> None:
-        with Scan(parts, registry=registry, memory_limit_mib=memory, threads=threads) as scan:
+        with Scan(parts, home.resources, registry=registry) as scan:
             judge(suite, scan)
 
     def plain() -> None:
@@ -200,7 +199,12 @@ def main() -> None:
         return
     with Watch(os.getpid(), private_mib) as watch:
         stages = Stages(watch)
-        {"run": run, "gx": gx, "deliver": deliver, "publish": publish}[args.command](stages, contracts, args, home)
+        if args.command == "gx":
+            gx(stages, args, home)
+        elif args.command == "publish":
+            publish(stages, contracts, home)
+        else:
+            {"run": run, "deliver": deliver}[args.command](stages, contracts, args, home)
     costs = {name: asdict(cost) for name, cost in stages.costs.items()}
     json.dump({"stages": costs, "account": stages.account}, sys.stdout)
 

@@ -2,11 +2,35 @@
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal, Self
 
 DeliveryMode = Literal["full", "incremental"]
 VerdictStatus = Literal["accept", "warn", "hold"]
 TableFormat = Literal["csv", "tsv", "xlsx", "xls"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locator:
+    """Where a connector finds a delivery again; each shape adds fields of its own (connectors.locators). JSON values.
+
+    connector: the shape that can fetch it; none for a batch that we made ourselves.
+    live: a pull, which shows the source as it is now. undated: the source has no time of its own.
+    arrived: when it reached us, ISO 8601, where it was not pulled. period, seq: as in its name.
+    path, fingerprint: equal = surely the same bytes, once nothing `touched` them (seconds since 1970) for a moment.
+    pull: a folder beside the batches, removed once the batch is there.
+    """
+
+    connector: str = ""
+    live: bool = False
+    undated: bool = False
+    arrived: str | None = None
+    period: str | None = None
+    seq: int | None = None
+    path: str | None = None
+    fingerprint: str | None = None
+    touched: float | None = None
+    pull: str | None = None
 
 
 @dataclass(frozen=True)
@@ -23,12 +47,17 @@ class Delivery:
     name: str
     origin: str
     offered_at: datetime
-    locator: dict[str, Any] = field(default_factory=dict)
+    locator: Locator = field(default_factory=Locator)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from `as_json`, but for the locator, which connectors.locators rebuilds."""
+        return cls(**{**data, "offered_at": datetime.fromisoformat(data["offered_at"])})
 
 
 @dataclass(frozen=True)
 class LandedFile:
-    """One received file, unchanged: name within payload/, size in bytes, sha256 in hex; rows: as its manifest says."""
+    """One received file, unchanged: name within payload/, size in bytes, sha256 in hex; rows: as in its manifest."""
 
     name: str
     size: int
@@ -40,7 +69,7 @@ class LandedFile:
 class Batch:
     """A delivery whose bytes are on our disk. Written as receipt.json.
 
-    received_at: when we took it; the day of it is "today" for what is checked. as_of: the place of what it says among
+    received_at: when we took it; the day of it is "today" for what is checked. as_of: the place of its content among
     the versions of its data set, and nothing else: the period in its name, else when the source offered it.
     restates: the batch with the same bytes that a full list may be a mere copy of, where another one came in between.
     corrects: the format of our table of refused rows, where a department mended one and sent it back.
@@ -85,7 +114,7 @@ class StandardBatch:
     rules: issue rows per 'level:rule'. digest: contract + library digest under which it was made.
     mismatch: message when the whole delivery does not fit the contract (then passed = 0).
     sources: the names that `source_file` holds, by file number: received files, or members of archives.
-    stated: where another number of records is stated than was read. unfinished: what the file says beside its rows that
+    stated: where another number of records is stated than was read. unfinished: what a file states beside its rows that
     makes it no whole list (hasMore=true). unseen, merged: rows of workbooks that are hidden or struck through, and rows
     that were read with what stands in a merged cell above, in words. sums: the one line of a file that adds its
     amounts up, by file.
@@ -156,7 +185,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What validation says of a batch: accept, warn (accept with warnings) or hold. released: a lifted hold."""
+    """The outcome of validation: accept, warn (accept with warnings) or hold. released: a lifted hold."""
 
     dataset: str
     batch_id: str
@@ -192,7 +221,7 @@ class Counts:
         return cls(received=received, quarantined=received)
 
     def adds_up(self) -> bool:
-        """Tell whether every received row is in exactly one state."""
+        """Return whether every received row is in exactly one state."""
         return self.received == self.accepted + self.quarantined + self.duplicate + self.unlinked
 
     def as_dict(self) -> dict[str, int]:
@@ -204,12 +233,21 @@ COUNTS = ("received", *STATES)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What a session of the engine may use. plans: folder in which its steps leave their plans; None = no plans."""
+
+    memory_limit_mib: int
+    threads: int = 1
+    plans: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Admission:
     """The account of an admitted batch at one moment; its counts add up.
 
     revision: 0 at admission, then one more each time waiting rows found their subject.
     order: the place of the admission among all admissions of the home; later wins where times tie.
-    withdrawn: records that this delivery withdrew: a full one no longer holds them, or its row said so.
+    withdrawn: records that this delivery withdrew: a full one no longer holds them, or a row withdraws them.
     received_at, as_of: of the batch, ISO 8601.
     department ... files: what publishing needs to know of the batch, as it was on admission; files by file number, the
         members of an archive each.

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from chengxin.clock import Clock
 from chengxin.errors import ChengxinError
+from chengxin.facts import Resources
 from chengxin.settings import Limits, Settings
 from chengxin.store.layout import Layout
 from chengxin.store.remote import publishing
@@ -51,6 +52,12 @@ class Home:
     def limits(self) -> Limits:
         """How large a delivery may be."""
         return self.settings.limits
+
+    @property
+    def resources(self) -> Resources:
+        """What a session of the engine may use."""
+        settings = self.settings
+        return Resources(memory_limit_mib=settings.memory_limit_mib, threads=settings.workers, plans=settings.plans)
 
     def run(self, what: str, scope: Scope, call: Callable[["Home"], T]) -> T:
         """Run a stage on the newest state of the home and publish what it made; see WorkingCopy.run."""
@@ -111,7 +118,7 @@ class Home:
         return publishing.sweep(copy, {"what": "sweep"}, young) + copy.forget_unused(young)
 
     def anew(self, pattern: str = "*") -> list[str]:
-        """Read files from the store whether a copy is here or not; say in Chinese what is not as published."""
+        """Read files from the store whether a copy is here or not; return in Chinese what is not as published."""
         return [] if self.settings.origin is None else self._copy().fetch_anew(pattern)
 
     def settle(self) -> None:

@@ -121,7 +121,7 @@ def test_a_header_in_its_place_with_other_names_is_told_as_before(tmp_path):
         (None, "金额（元）", "单位：万元", True),  # no other column of money is there that it could mean
     ],
 )
-def test_a_unit_stated_above_the_header_is_compared_with_the_contract(tmp_path, kind, unit, source, stated, held):
+def test_a_unit_stated_above_the_header_is_compared_with_the_contract(*, tmp_path, kind, unit, source, stated, held):
     lines = [TITLE, ["", "", "", "", stated], [*HEADER, source], *([*row, "5"] for row in ROWS)]
     agreed = money(unit, source, header=3, format=kind)
     message = told(tmp_path, lines, agreed, format=kind)

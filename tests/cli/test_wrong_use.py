@@ -100,7 +100,8 @@ def test_a_home_that_may_not_be_written_is_one_line(place: tuple[Path, Path]) ->
     assert "Traceback" not in done.stderr and "只读" in done.stderr and len(done.stderr.splitlines()) <= 2
 
 
-def test_interrupted_says_that_it_may_be_run_again(place: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("place")
+def test_interrupted_says_that_it_may_be_run_again(tmp_path: Path) -> None:
     process = _demo(tmp_path)
     assert process.stderr is not None
     first = [process.stderr.readline(), process.stderr.readline()]

@@ -145,13 +145,15 @@ def test_a_table_without_watermark_is_dated_by_the_clock(source, contract, setti
     assert pull(contract("full", watermark=None), settings) == [batch]
 
 
-def test_an_empty_table_is_a_delivery_when_all_is_delivered(source, contract, settings):
+@pytest.mark.usefixtures("source")
+def test_an_empty_table_is_a_delivery_when_all_is_delivered(contract, settings):
     assert pull(contract(), settings) == []
     [batch] = pull(contract("full"), settings)
     assert rows_of(settings, batch) == []
 
 
-def test_missing_table_and_columns_are_named(source, contract, settings):
+@pytest.mark.usefixtures("source")
+def test_missing_table_and_columns_are_named(contract, settings):
     with pytest.raises(SourceUnavailable, match="没有表“no_such”"):
         pull(contract(table="no_such"), settings)
     with pytest.raises(ContractError, match="没有合同所写的列：编号"):
@@ -191,7 +193,7 @@ def test_a_value_that_is_no_utf8_costs_only_itself(contract, settings, tmp_path,
 def test_a_connection_that_cannot_work_is_named_without_its_password(contract, settings, monkeypatch, url, words):
     monkeypatch.setenv("CHENGXIN_CONN_POLICE_STAGING", url)
     with pytest.raises(SourceUnavailable, match=words) as failure:
-        Database().discover(Home(settings, CLOCK), contract(), {})
+        Database().discover(Home(settings, CLOCK), contract())
     shown = "".join(traceback.format_exception(failure.value))
     assert "secret" not in shown
 
@@ -200,7 +202,7 @@ def test_a_connection_that_cannot_work_is_named_without_its_password(contract, s
 def test_a_wrong_path_never_creates_an_empty_database(contract, settings, monkeypatch, tmp_path):
     monkeypatch.setenv("CHENGXIN_CONN_POLICE_STAGING", f"sqlite:///{tmp_path / 'typo.db'}")
     with pytest.raises(SourceUnavailable):
-        Database().discover(Home(settings, CLOCK), contract(), {})
+        Database().discover(Home(settings, CLOCK), contract())
     assert not (tmp_path / "typo.db").exists()
 
 
@@ -219,7 +221,7 @@ def test_values_over_many_lines_are_read_back_whole(source, settings, contract):
 def test_a_poll_that_finds_nothing_new_goes_over_the_table_once(source, settings, contract):
     passes: list[str] = []
 
-    def note(connection, cursor, statement, *rest):
+    def note(_connection, _cursor, statement, *_rest):
         passes.extend([statement] if "staging" in statement and statement.startswith("SELECT") else [])
 
     source.add("k1")

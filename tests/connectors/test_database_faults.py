@@ -159,7 +159,8 @@ def test_a_pull_is_read_only_named_and_limited(engine):
         connection.execute(sqlalchemy.text("SELECT pg_sleep(5)"))
 
 
-def test_the_url_decides_about_tls_and_may_rename_us(engine, cluster, monkeypatch):
+@pytest.mark.usefixtures("engine")
+def test_the_url_decides_about_tls_and_may_rename_us(cluster, monkeypatch):
     monkeypatch.setenv("CHENGXIN_CONN_STAGING", cluster.url + "?application_name=exchange")
     with reading("staging", "rows", Limits()) as connection:
         assert connection.scalar(sqlalchemy.text("SHOW application_name")) == "exchange"
@@ -201,7 +202,7 @@ def test_a_table_of_one_column_keeps_its_empty_rows(engine, make_contract, setti
 
 
 @pytest.mark.parametrize("encoding", ["EUC_CN", "SQL_ASCII", "UTF8"])
-def test_databases_in_any_encoding_are_read_as_utf8(cluster, engine, make_contract, settings, monkeypatch, encoding):
+def test_databases_in_any_encoding_are_read_as_utf8(*, cluster, engine, make_contract, settings, monkeypatch, encoding):
     name = f"staging_{encoding.lower()}"
     make = f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

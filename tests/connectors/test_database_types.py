@@ -82,7 +82,7 @@ OPTIONS = {"connection": "staging", "table": 'o"dd %', "schema": "staging", "key
         ("text", "repeat('长', 300000)", "长" * 300_000),
     ],
 )
-def test_single_values_are_read_as_the_text_that_they_are(engine, make_contract, settings, kind, value, text):
+def test_single_values_are_read_as_the_text_that_they_are(*, engine, make_contract, settings, kind, value, text):
     fill(engine, kind, value)
     csv.field_size_limit(1 << 24)
     assert pull(make_contract("database", "full", **OPTIONS), settings) == [text, ""]
@@ -109,7 +109,7 @@ def test_single_values_are_read_as_the_text_that_they_are(engine, make_contract,
     ],
 )
 def test_a_column_whose_values_are_no_single_ones_is_refused_by_name_where_the_contract_uses_it(
-    engine, make_contract, settings, kind, value, named
+    *, engine, make_contract, settings, kind, value, named
 ):
     fill(engine, kind, value)
     contract = make_contract("database", "full", **OPTIONS)
@@ -144,7 +144,7 @@ def test_bytes_and_json_of_sqlite_are_refused(tmp_path, monkeypatch, make_contra
         (None, ""),
     ],
 )
-def test_an_amount_in_sqlite_keeps_its_fen(tmp_path, monkeypatch, make_contract, settings, value, text):
+def test_an_amount_in_sqlite_keeps_its_fen(*, tmp_path, monkeypatch, make_contract, settings, value, text):
     monkeypatch.setenv("CHENGXIN_CONN_STAGING", f"sqlite:///{tmp_path / 'staging.db'}")
     with sqlite3.connect(tmp_path / "staging.db") as table:
         table.execute(f'CREATE TABLE rows (k INTEGER, "{NAME}" NUMERIC(18,2))')
@@ -176,7 +176,7 @@ class Value(sqlalchemy.types.TypeDecorator):
         super().__init__()
         self.given = given
 
-    def process_result_value(self, value, dialect):
+    def process_result_value(self, *_):
         return self.given
 
 

@@ -67,7 +67,7 @@ def land_all(contract, settings):
 
 def refusal(contract, settings) -> str:
     with pytest.raises(SourceUnavailable) as told:
-        FileDrop().discover(Home(settings), contract, {})
+        FileDrop().discover(Home(settings), contract)
     for secret in (PASSWORD, "sftp://", "127.0.0.1", "user@"):
         assert secret not in str(told.value)
     return str(told.value)
@@ -109,19 +109,19 @@ def test_searches_subfolders_only_when_the_pattern_says_so(server, settings, con
     put(server, "a.csv")
     (server.inbox / "税务" / "430100").mkdir()
     put(server, "430100/b.csv")
-    found = [
-        [d.name for d in FileDrop().discover(Home(settings), contract(pattern=p), {})] for p in ("*", "4301*/*.csv")
-    ]
+    found = [[d.name for d in FileDrop().discover(Home(settings), contract(pattern=p))] for p in ("*", "4301*/*.csv")]
     assert found == [["a.csv"], ["430100/b.csv"]]
 
 
-def test_a_folder_that_does_not_exist_yet_is_empty(server, settings, contract):
-    assert FileDrop().discover(Home(settings), contract(), {}) == []
+@pytest.mark.usefixtures("server")
+def test_a_folder_that_does_not_exist_yet_is_empty(settings, contract):
+    assert FileDrop().discover(Home(settings), contract()) == []
 
 
-def test_never_leaves_the_folder_of_the_connection(server, settings, make_contract):
+@pytest.mark.usefixtures("server")
+def test_never_leaves_the_folder_of_the_connection(settings, make_contract):
     with pytest.raises(SourceUnavailable, match="之外"):
-        FileDrop().discover(Home(settings), make_contract(connection="tax_sftp", folder="../.."), {})
+        FileDrop().discover(Home(settings), make_contract(connection="tax_sftp", folder="../.."))
 
 
 def test_a_server_of_which_no_key_is_registered_is_refused(server, settings, contract, monkeypatch):
@@ -137,7 +137,7 @@ def test_a_server_of_which_no_key_is_registered_is_refused(server, settings, con
 def test_known_hosts_lets_the_right_server_in_and_a_changed_one_not(server, settings, contract, monkeypatch):
     put(server, "a.csv")
     monkeypatch.setenv(CONNECTION, server.url(known_hosts=server.known_hosts()))
-    assert len(FileDrop().discover(Home(settings), contract(), {})) == 1
+    assert len(FileDrop().discover(Home(settings), contract())) == 1
     monkeypatch.setenv(CONNECTION, server.url(known_hosts=server.known_hosts(key="other.pub")))
     assert "冒充" in refusal(contract(), settings)
     monkeypatch.setenv(CONNECTION, server.url(fingerprint="SHA256:" + "A" * 43))
@@ -149,7 +149,7 @@ def test_a_server_that_is_gone_is_a_matter_of_trying_again(server, settings, con
     assert "没有应答" in refusal(contract(), settings)
     monkeypatch.setenv(CONNECTION, "ftp://user@host.example/x")
     with pytest.raises(SourceUnavailable, match="sftp://"):
-        FileDrop().discover(Home(settings), contract(), {})
+        FileDrop().discover(Home(settings), contract())
 
 
 def test_a_connection_cut_in_the_middle_goes_on_and_lands_every_byte(server, wire, settings, contract):
@@ -183,10 +183,10 @@ def test_a_file_that_changed_since_it_was_found_is_refused(server, settings, con
 
 def test_an_upload_is_left_alone_until_it_has_stood_still(server, settings, contract):
     put(server, "a.csv", at=datetime.now(UTC).timestamp())
-    assert FileDrop().discover(Home(settings), contract(), {}) == []
+    assert FileDrop().discover(Home(settings), contract()) == []
     put(server, "a.csv", at=datetime.now(UTC).timestamp() - 120)
-    assert len(FileDrop().discover(Home(settings), contract(), {})) == 1
-    assert FileDrop().discover(Home(settings), contract(complete={"stable": 600}), {}) == []
+    assert len(FileDrop().discover(Home(settings), contract())) == 1
+    assert FileDrop().discover(Home(settings), contract(complete={"stable": 600})) == []
 
 
 def test_a_manifest_and_several_files_work_as_in_a_local_folder(server, settings, contract):

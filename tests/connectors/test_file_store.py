@@ -56,8 +56,9 @@ def test_lands_the_objects_below_the_folder(server, settings, contract):
     assert [d.name for d in landing.offered(Home(settings), contract(pattern="*/*.csv"))] == ["旧/欠税公告_2025.csv"]
 
 
-def test_an_empty_prefix_offers_nothing(server, settings, contract):
-    assert FileDrop().discover(Home(settings), contract(), {}) == []
+@pytest.mark.usefixtures("server")
+def test_an_empty_prefix_offers_nothing(settings, contract):
+    assert FileDrop().discover(Home(settings), contract()) == []
 
 
 def test_an_object_that_is_replaced_by_one_of_the_same_size_is_a_new_batch(server, settings, contract):
@@ -99,7 +100,7 @@ def test_a_connection_cut_in_the_middle_never_lands_half(server, settings, contr
 def test_a_store_that_is_gone_is_a_matter_of_trying_again(server, settings, contract, monkeypatch):
     monkeypatch.setenv(CONNECTION, server.url(port=1))
     with pytest.raises(SourceUnavailable, match="没有应答") as told:
-        FileDrop().discover(Home(settings), contract(), {})
+        FileDrop().discover(Home(settings), contract())
     for secret in ("s3cret", "tester", "127.0.0.1"):
         assert secret not in str(told.value)
 
@@ -107,4 +108,4 @@ def test_a_store_that_is_gone_is_a_matter_of_trying_again(server, settings, cont
 def test_a_bucket_that_does_not_exist_is_told(server, settings, contract, monkeypatch):
     monkeypatch.setenv(CONNECTION, server.url().replace("@exchange/", "@elsewhere/"))
     with pytest.raises(SourceUnavailable, match="桶不存在"):
-        FileDrop().discover(Home(settings), contract(), {})
+        FileDrop().discover(Home(settings), contract())

@@ -178,7 +178,7 @@ def test_a_page_that_breaks_off_is_fetched_again(api, contract, settings):
 
 
 def test_missing_rows_are_noticed(api, contract, settings):
-    def behave(query, headers, number):
+    def behave(query, *_):
         page = int(query["page"])
         return rows_answer(ROWS[:10] if page == 1 else [], 25)
 
@@ -268,10 +268,10 @@ def test_secrets_come_from_the_environment_and_show_nowhere(api, contract, setti
 def test_a_missing_connection_or_token_is_named(contract, settings, monkeypatch):
     monkeypatch.delenv("CHENGXIN_CONN_TAX_API", raising=False)
     with pytest.raises(SourceUnavailable, match="CHENGXIN_CONN_TAX_API"):
-        HttpApi().discover(Home(settings), contract(), {})
+        HttpApi().discover(Home(settings), contract())
     monkeypatch.setenv("CHENGXIN_CONN_TAX_API", "http://127.0.0.1:1")
     with pytest.raises(SourceUnavailable, match="NO_SUCH_TOKEN"):
-        HttpApi().discover(Home(settings), contract(headers_env={"X-Token": "NO_SUCH_TOKEN"}), {})
+        HttpApi().discover(Home(settings), contract(headers_env={"X-Token": "NO_SUCH_TOKEN"}))
 
 
 def test_a_page_in_gb18030_is_kept_as_it_came(api, contract, settings):

@@ -192,7 +192,7 @@ def test_an_end_that_was_refused_is_not_asked_for_again(desk: Desk):
     server = desk.serve(capped(ROWS[:4], 10, beyond=Answer(b"", status=404)))
     contract = desk.contract(total=None, status_end=[404])
     [delivery] = landing.offered(Home(desk.settings), contract)
-    kept = desk.settings.home / "landing" / "tax_arrears" / delivery.locator["pull"] / "pass-1"
+    kept = desk.settings.home / "landing" / "tax_arrears" / delivery.locator.pull / "pass-1"
     (kept / "page-00002.end").touch()  # as a run leaves it that is killed then
     [batch] = desk.pull(contract)
     assert desk.rows(batch) == ROWS[:4]

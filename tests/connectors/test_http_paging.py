@@ -100,7 +100,7 @@ def test_by_cursor_until_there_is_no_next(desk: Desk, last):
 
 
 def test_a_cursor_that_runs_in_a_circle_is_noticed(desk: Desk):
-    def behave(asked: Asked) -> Answer:
+    def behave(_: Asked) -> Answer:
         n = len(server.asked)
         return Answer(json.dumps({"data": {"rows": [ROWS[n % 25]], "next": f"c{n % 2}"}}).encode())
 

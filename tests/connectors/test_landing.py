@@ -11,6 +11,7 @@ from chengxin.clock import Clock
 from chengxin.connectors import landing
 from chengxin.connectors.files.drop import file_delivery
 from chengxin.errors import DeliveryCorrupt
+from chengxin.facts import Locator
 from chengxin.home import Home
 from chengxin.store.atomic import read_json
 
@@ -107,7 +108,7 @@ def test_a_replaced_file_with_old_size_and_time_is_a_new_batch(settings, make_co
     assert second.as_of == first.as_of
 
 
-def test_a_file_left_alone_is_recognised_without_reading_it(settings, make_contract, tmp_path):
+def test_a_file_left_alone_is_recognised_without_reading_it(settings, make_contract):
     contract = make_contract(folder="a")
     path = drop(settings, "a", "b.csv", b"1111")
     deadline = time.monotonic() + 20
@@ -118,7 +119,7 @@ def test_a_file_left_alone_is_recognised_without_reading_it(settings, make_contr
         time.sleep(0.3)
     [batch] = landing.batches(Home(settings), "tax_arrears")
     # still the same delivery for those who ask the connector itself
-    found = landing.connector_for(contract).discover(Home(settings), contract, {})
+    found = landing.connector_for(contract).discover(Home(settings), contract)
     assert [landing.land(Home(settings, CLOCK), contract, d) for d in found] == [batch]
     # the cache is only a cache
     (settings.home / "landing" / "tax_arrears" / "seen.json").write_bytes(b"{broken")
@@ -170,7 +171,7 @@ def test_a_file_given_by_hand_lands_for_any_connector(settings, make_contract, t
         Home(settings, CLOCK), contract, file_delivery(Home(settings, CLOCK), contract, tmp_path / "手工.csv")
     )
     assert [f.name for f in batch.files] == ["手工.csv"]
-    assert landing.cursor(Home(settings), "tax_arrears") == {}
+    assert landing.cursor(Home(settings), "tax_arrears") == Locator()
     assert str(tmp_path) not in (landing.payload(Home(settings), batch)[0].parents[1] / "receipt.json").read_text(
         "utf-8"
     )

@@ -358,7 +358,8 @@ def test_publications_add_no_asset(released):
     assert len(set(told)) == len(told) >= 2, "each is an event, with the snapshot in it"
 
 
-def test_every_process_listens_on_loopback_only(released):
+@pytest.mark.usefixtures("released")
+def test_every_process_listens_on_loopback_only():
     (guard,) = [p for p in psutil.Process().children() if "chengxin.cli.embedded_guard" in p.cmdline()]
     places = {
         (place.laddr.ip, place.laddr.port)

@@ -205,7 +205,8 @@ def test_two_publications_at_once(half: str, processes: AirflowProcesses) -> Non
 
 
 @IN_BOTH_HALVES
-def test_in_the_end_it_is_as_if_nothing_had_happened(half: str, processes: AirflowProcesses, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("half")
+def test_in_the_end_it_is_as_if_nothing_had_happened(processes: AirflowProcesses, tmp_path: Path) -> None:
     layout = Layout(processes.home)
     assert Book(layout).entries() == [], "what mends itself rings nobody up"
     pipeline.tidy(Home(Settings(home=processes.home)))  # as housekeeping does each day

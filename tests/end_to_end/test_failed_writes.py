@@ -99,7 +99,7 @@ def test_nobody_waits_for_a_publisher_whose_write_failed(office, home, start):
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 @pytest.mark.parametrize("error", ["EIO", "EDQUOT"])
 @pytest.mark.parametrize("n", few_and_many((20,), many=[(2,), (45,)]))
-def test_a_failing_disk_ends_the_publication(office, home, start, error, n, tmp_path):
+def test_a_failing_disk_ends_the_publication(*, office, home, start, error, n, tmp_path):
     trace = ("strace", "-f", "-qq", "-o", str(tmp_path / "log"), "-e", "trace=write", "-e", "signal=none")
     process = start(home, *trace, "-e", f"inject=write:error={error}:when={n}")  # of each thread
     failed(process, home, "磁盘或存储出错" if error == "EIO" else "磁盘空间不足")

@@ -192,7 +192,7 @@ def test_a_browser_without_a_session_is_sent_to_log_in_and_back(served):
         ("batches?since=yesterday", "admin", 422, "since", "since"),
     ],
 )
-def test_a_person_is_told_why_not_in_a_page_and_a_program_in_json(served, path, who, status, zh, en):
+def test_a_person_is_told_why_not_in_a_page_and_a_program_in_json(*, served, path, who, status, zh, en):
     session = served.session(who)
     for language, words, back in (("zh", zh, "回到总览"), ("en", en, "Back to the overview")):
         there = served.url(path + ("&" if "?" in path else "?") + f"lang={language}")

@@ -58,7 +58,7 @@ class Homes:
         """Kill a run when it makes this request, before or after that is served."""
         pid, left = self.begin(home), [request]
 
-        def kill(method: str, path: str) -> bool:
+        def kill(*_: str) -> bool:
             left[0] -= 1
             if left[0] == 0:
                 with suppress(ProcessLookupError):

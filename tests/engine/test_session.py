@@ -11,13 +11,15 @@ from chengxin.engine.cascade import Cascade
 from chengxin.engine.session import Session, session
 from chengxin.engine.step import Schema, Step
 from chengxin.errors import InvariantBroken
+from chengxin.facts import Resources
+from chengxin.home import Home
 
 NUMBERED = Schema({"row_id": "BIGINT", "name": "VARCHAR"})
 
 
 @pytest.fixture
 def steps(tmp_path) -> Iterator[Session]:
-    with session(tmp_path, memory_limit_mib=256, threads=2) as opened:
+    with session(tmp_path, Resources(memory_limit_mib=256, threads=2)) as opened:
         opened.rows("given", pa.table({"row_id": [1, 2, 3], "name": ["a", "b", None]}))
         yield opened
 
@@ -35,6 +37,22 @@ def test_what_was_not_left_cannot_be_read(steps):
         steps.leave(Step("found", ("others",), "SELECT * FROM others"))
     with pytest.raises(InvariantBroken, match="table found"):
         steps.leave(Step("found", ("given",), "SELECT name FROM given"), NUMBERED)
+
+
+def test_what_a_text_holds_is_neither_a_table_nor_a_value(steps):
+    steps.view(Step("found", ("given",), "SELECT row_id, 'FROM others, it''s $name' AS said FROM given"))
+    assert steps.fetch(Step("all", ("found",), "SELECT DISTINCT said FROM found")) == [("FROM others, it's $name",)]
+    with pytest.raises(InvariantBroken, match="reads it's without"):
+        steps.view(Step("wrong", ("given",), """SELECT * FROM "it's" WHERE name = 'x'"""))
+
+
+def test_branches_have_inputs_of_their_own(steps):
+    with steps.branch() as branch:
+        branch.rows("given", pa.table({"row_id": [7]}))
+        assert branch.count("given") == 1
+        with pytest.raises(InvariantBroken, match="no step or input left"):
+            branch.count("named")
+    assert steps.count("given") == 3
 
 
 def test_values_are_parameters(steps):
@@ -98,7 +116,7 @@ def test_the_log_has_names_rows_and_times_but_no_value(steps, caplog, tmp_path):
 
 def test_plans_of_all_steps_lie_in_the_folder_that_the_setting_names(tmp_path, monkeypatch):
     monkeypatch.setenv("CHENGXIN_EXPLAIN", str(tmp_path / "plans"))
-    with session(tmp_path / "work", memory_limit_mib=256, threads=1) as opened:
+    with session(tmp_path / "work", Home.from_environment(home=tmp_path).resources) as opened:
         opened.rows("given", pa.table({"row_id": [1, 2, 3]}))
         opened.leave(Step("few", ("given",), "SELECT * FROM given WHERE row_id < $most", {"most": 3}))
         assert opened.count("few") == 2

@@ -196,7 +196,7 @@ def test_answers_nothing_twice_while_nothing_changes(office):
     assert {p: p.read_bytes() for p in (office.settings.home / "outbox").rglob("*") if p.is_file()} == before
 
 
-def test_equal_states_give_equal_bytes(office, tmp_path):
+def test_equal_states_give_equal_bytes(office):
     office.deliver("pen", wrong(2), wrong(3, decision_on=""), right(9), day=1)
     (told,) = answer(office)
     files = {p.name: p.read_bytes() for p in told.folder.iterdir() if p.name != "sent.json"}

@@ -126,7 +126,7 @@ def test_rows_below_odd_headers_go_all_the_way(office: Office, tmp_path: Path, s
     shown = quarantine(Home(office.settings), rat, None, 0, raw=True)
     assert [json.loads(r["raw"]) for r in shown["rows"]] == rows
     assert export(Home(office.settings), rat, None, tmp_path / "all.jsonl")["rows"] == 3
-    with Rows(office.layout) as page:
+    with Rows(Home(office.settings)) as page:
         assert [r.values for r in page.refused(rat, office.account("rat").batch_id, raw=True)] == rows
     contract(office, office.form, codes={"tax_grade_code": MENDED})
     assert [one.passed for one in pipeline.replay(Home(office.settings), office.contracts["rat"])] == [2]

@@ -7,6 +7,7 @@ import pytest
 
 from chengxin.engine.session import Session, session
 from chengxin.engine.step import Step
+from chengxin.facts import Resources
 from chengxin.identity.by_code import Lookup, RoleLink, explain_waiting, prepare_lookup
 from chengxin.identity.founding import found
 from chengxin.identity.registry import IDENTIFIERS, NAMES, SUBJECTS
@@ -19,7 +20,7 @@ USCC = "91430102MA4L000{:02}X"
 
 @pytest.fixture
 def steps(tmp_path) -> Iterator[Session]:
-    with session(tmp_path, memory_limit_mib=256, threads=1) as opened:
+    with session(tmp_path, Resources(memory_limit_mib=256)) as opened:
         for name, schema in (("subjects", SUBJECTS), ("names", NAMES)):
             opened.files(f"registry_{name}", [], schema)
         for name in ("judged_for", "judged_against"):

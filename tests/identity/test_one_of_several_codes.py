@@ -164,7 +164,8 @@ def test_a_code_that_a_contract_does_not_take_is_named(office: Office, element, 
     assert named in (answer.folder / "需更正.csv").read_text("utf-8-sig")
 
 
-def test_a_list_of_elements_is_linted(office: Office) -> None:
+@pytest.mark.usefixtures("office")
+def test_a_list_of_elements_is_linted() -> None:
     assert list(lint_contract(contract(ALL))) == []
     told = [list(lint_contract(contract(codes))) for codes in (["uscc", "tax_no"], ["uscc", "item_name"])]
     assert "分不清" in told[0][0] and "同一主体的几种标识" in told[1][0]

@@ -279,7 +279,7 @@ def test_a_table_is_drafted_with_what_may_be_its_watermark_and_the_number_of_its
     assert "“内码”是该表的主键" in text
 
 
-def test_a_table_of_postgresql_in_a_schema_is_looked_at(tmp_path, monkeypatch):
+def test_a_table_of_postgresql_in_a_schema_is_looked_at(monkeypatch):
     import psycopg
 
     with postgres() as url:

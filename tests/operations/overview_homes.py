@@ -50,7 +50,7 @@ def make(folder: Path, size: Size) -> Path:
             if n % 7 == 3 and day > size.days - 15:
                 continue  # late
             at = datetime.combine(on, time(1 + n % 8, n % 60), UTC)
-            order += batch(home, name, n, at, chance, order, refused)
+            order += batch(home, name, at, chance, order=order, refused=refused)
     for n in range(size.snapshots):
         _snapshot(home, n, size.snapshots, order)
     for n in range(12):
@@ -96,7 +96,7 @@ def _refused(path: Path) -> Path:
     return path
 
 
-def batch(home: Path, name: str, n: int, at: datetime, chance: random.Random, order: int, refused: Path) -> int:
+def batch(home: Path, name: str, at: datetime, chance: random.Random, *, order: int, refused: Path) -> int:
     """Land a batch of data set `name`, and admit it as number `order` unless it is held; return how many entered."""
     batch_id = f"{name}-{at:%Y%m%d}-{chance.getrandbits(48):012x}"
     landed, standard = home / "landing" / name / batch_id, home / "batches" / name / batch_id / "standard"

@@ -106,7 +106,8 @@ def test_a_channel_that_is_down_loses_nothing_and_does_not_stop_another(book, se
     assert len(mail.messages) == 1
 
 
-def test_what_was_over_before_a_channel_heard_of_it_is_not_mentioned(book, settings, mail, by_mail):
+@pytest.mark.usefixtures("mail")
+def test_what_was_over_before_a_channel_heard_of_it_is_not_mentioned(book, settings, by_mail):
     book.open(CAUSE, NOW)
     book.close(lambda _: True, at(minutes=1).now())
     assert deliver(Home(settings, at(minutes=2)), by_mail) == 0
@@ -128,7 +129,8 @@ def test_batches_held_for_one_reason_are_one_cause_until_the_last_is_settled(boo
     assert "由 审批人甲 处理" in mail.messages[1].get_content()
 
 
-def test_a_full_look_opens_and_closes_all_of_a_kind(book, settings):
+@pytest.mark.usefixtures("settings")
+def test_a_full_look_opens_and_closes_all_of_a_kind(book):
     first, second = (Cause("overdue", name, "迟") for name in ("a", "b"))
     book.open(CAUSE, NOW)
     book.settle("overdue", [first, second], NOW)

@@ -152,7 +152,7 @@ def test_the_list_is_narrowed_by_each_part_of_the_filter(office, wanted, count):
 def test_refused_rows_come_with_reasons_and_hidden_values(office):
     _, found = follow(office)
     (batch_id,) = [b for b in found if b.startswith("pen")]
-    with rows.Rows(office.layout) as reader:
+    with rows.Rows(Home(office.settings)) as reader:
         (row,) = reader.refused(office.contracts["pen"], batch_id)
         (raw,) = reader.refused(office.contracts["pen"], batch_id, raw=True)
         assert reader.refused(office.contracts["pen"], batch_id, rule="date.invalid") == []
@@ -165,7 +165,7 @@ def test_refused_rows_come_with_reasons_and_hidden_values(office):
 def test_waiting_rows_say_who_they_are_about(office):
     _, found = follow(office)
     (batch_id,) = [b for b in found if b.startswith("pen")]
-    with rows.Rows(office.layout) as reader:
+    with rows.Rows(Home(office.settings)) as reader:
         (row,) = reader.waiting(office.contracts["pen"], batch_id)
     assert row.values["统一社会信用代码"] == uscc(7)
     assert row.linked_by is None
@@ -177,7 +177,7 @@ def test_pages_of_rows_cover_every_row_once(office):
             penalty(100 * n + 8, uscc=uscc(2)), day=10 + n)  # fmt: skip
     wanted, start, seen = lists.Filter(dataset="pen"), (0, -1), []
     follower.refresh(Home(office.settings))
-    with index.reading(index.path_of(Home(office.settings))) as connection, rows.Rows(office.layout) as reader:
+    with index.reading(index.path_of(Home(office.settings))) as connection, rows.Rows(Home(office.settings)) as reader:
         for _ in range(20):
             batches = lists.queued(connection, "quarantined", wanted, start[0])
             page = rows.refused_page(reader, office.contracts.get, batches, start, rule="", raw=False, limit=2)

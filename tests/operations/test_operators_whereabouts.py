@@ -28,7 +28,7 @@ def where(office):
     with index.reading(index.path_of(Home(office.settings))) as connection:
         for account in sorted(office.accounts().values(), key=lambda a: a.order):
             row = lists.batch(connection, account.dataset, account.batch_id)
-            told = whereabouts.of_batch(connection, office.layout, row, account.kind)
+            told = whereabouts.of_batch(connection, Home(office.settings), row, account.kind)
             if told:
                 assert told.accepted == account.accepted == sum(getattr(told, part) for part in PARTS)
                 found.append({part: n for part in PARTS if (n := getattr(told, part))})

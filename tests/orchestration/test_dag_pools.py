@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chengxin.orchestration.airflow_internals import pool_table
-from chengxin.orchestration.pools import MEANING, PREFIX, SLOTS
+from chengxin.orchestration.pools import NEW, PREFIX
 from servers import postgres
 
 TABLES = """
@@ -34,12 +34,12 @@ def database():
 def test_a_run_makes_the_pools_that_it_names_once(database):
     with Session(database) as session, prohibit_commit(session) as guard:
         for _ in range(2):
-            pool_table.make_missing(session, "d", "r", PREFIX, SLOTS, MEANING)
+            pool_table.make_missing(session, "d", "r", PREFIX, NEW)
         assert session.execute(POOLS).all() == [("department-1", 2)]
         guard.commit()
     with Session(database) as session, prohibit_commit(session) as guard:
         session.execute(text("UPDATE slot_pool SET slots = 7"))
-        pool_table.make_missing(session, "d", "r", PREFIX, SLOTS, MEANING)
+        pool_table.make_missing(session, "d", "r", PREFIX, NEW)
         guard.commit()
     with database.connect() as connection:
         assert connection.execute(POOLS).all() == [("department-1", 7)]
@@ -51,7 +51,7 @@ def test_a_failing_statement_leaves_the_transaction_whole(database):
     with Session(database) as session, prohibit_commit(session) as guard:
         session.execute(text("INSERT INTO of_the_scheduler VALUES ('before')"))
         with pytest.raises(DBAPIError):
-            pool_table.make_missing(session, "d", "r", PREFIX, SLOTS, MEANING)
+            pool_table.make_missing(session, "d", "r", PREFIX, NEW)
         session.execute(text("INSERT INTO of_the_scheduler VALUES ('after')"))
         guard.commit()
     with database.connect() as connection:

@@ -20,6 +20,7 @@ DOUBT = {
     "findings": ["合同未声明的列：来路不明"] * 8,
     "report": "batches/x/report.html",
 }
+REVIEW = {"previous": "s1", "fresh": 1, "rows": 5, "doubts": [DOUBT], "changes": []}
 FOUND = {
     "ask": True,
     "choices": {"tax_arrears": "欠税公告", "tax_rating": "信用级别"},
@@ -55,7 +56,7 @@ def test_it_runs_on_any_data_set_and_daily_and_asks_in_chinese():
 
 
 def test_the_question_shows_counts_findings_and_a_link_and_survives_odd_titles():
-    text = review_text.markdown("s1", 3, 12345, [DOUBT] * 60, "/airflow/chengxin")
+    text = review_text.markdown({**REVIEW, "doubts": [DOUBT] * 60}, "/airflow/chengxin")
     (row, *_) = [line for line in text.splitlines() if "[tax_arrears-" in line]
     assert row.count("|") == 11, "a title with a bar does not break the table"
     assert "1,200" in row
@@ -80,22 +81,23 @@ CHANGE = {
 
 
 def test_the_question_shows_what_would_change():
-    text = review_text.markdown("s1", 1, 5, [DOUBT], "/chengxin", [CHANGE])
+    text = review_text.markdown({**REVIEW, "changes": [CHANGE]}, "/chengxin")
     assert "| 行政处罚 `penalty` | 1,200 | 3 | 0 |" in text
     assert "新增·行政处罚：名称 `´x´｜<b>`，文书号 `[a](http://b)`（[d-" in text, "as text, in code"
     assert "更新·行政处罚：自然人的记录，不列内容" in text
-    assert "各表记录不变" in review_text.markdown("s1", 1, 5, [DOUBT], "/chengxin", [])
+    assert "各表记录不变" in review_text.markdown(REVIEW, "/chengxin")
 
 
 def test_a_text_of_a_department_is_no_mark_and_no_link():
     odd = {**DOUBT, "findings": ["文件 ![x](http://a/b.png) <img src=x> **列**"]}
-    text = review_text.markdown("s1", 1, 5, [odd], "/chengxin")
+    text = review_text.markdown({**REVIEW, "doubts": [odd]}, "/chengxin")
     assert r"\!\[x\](http://a/b.png) \<img src=x\> \*\*列\*\*" in text
 
 
 def test_who_released_and_why_stands_before_the_findings():
     said = {"by": "li", "reason": "已电话核实", "at": "2026-11-26T01:20:36+00:00"}
-    text = review_text.markdown("s1", 1, 5, [{**DOUBT, "why": "released", "released": said}], "/chengxin")
+    doubt = {**DOUBT, "why": "released", "released": said}
+    text = review_text.markdown({**REVIEW, "doubts": [doubt]}, "/chengxin")
     assert "**li** 已放行，理由：已电话核实" in text
     assert "须由放行人和首位审批人以外的人复核" in text
 

@@ -70,7 +70,8 @@ def names(deliveries):
     return [delivery["name"] for delivery in deliveries]
 
 
-def test_a_scheduled_run_takes_what_the_source_offers(contract, settings):
+@pytest.mark.usefixtures("settings")
+def test_a_scheduled_run_takes_what_the_source_offers(contract):
     assert names(stages.discover(contract, {"action": "new"})) == ["one.csv"]
 
 
@@ -96,12 +97,14 @@ def test_one_file_of_the_inbox_is_taken_whatever_its_name(contract, settings):
 
 
 @pytest.mark.parametrize("path", ["../../secret.csv", "/etc/hostname", "demo", "demo/none.csv"])
-def test_no_other_file_of_the_machine_can_be_asked_for(contract, settings, path):
+@pytest.mark.usefixtures("settings")
+def test_no_other_file_of_the_machine_can_be_asked_for(contract, path):
     with pytest.raises(DeliveryCorrupt, match="收件箱"):
         stages.discover(contract, {"action": "file", "file": path})
 
 
-def test_a_form_without_a_file_is_told_what_is_missing(contract, settings):
+@pytest.mark.usefixtures("settings")
+def test_a_form_without_a_file_is_told_what_is_missing(contract):
     with pytest.raises(ContractError, match="文件"):
         stages.discover(contract, {"action": "file", "file": None})
 
@@ -144,7 +147,8 @@ HELD = "主键,名称,统一社会信用代码,行政区划\n" + "".join(f"{n},,
 STRICT = "quality: {fill: {subject_name: 0.8}}\n"
 
 
-def test_a_held_batch_is_released_with_the_reason_and_the_name_and_the_run_goes_on_with_it(contract, settings):
+@pytest.mark.usefixtures("contract")
+def test_a_held_batch_is_released_with_the_reason_and_the_name_and_the_run_goes_on_with_it(settings):
     file = settings.contracts / "commerce" / "commerce_demo.yaml"
     column = "element: subject_name"
     file.write_text(CONTRACT.replace(column, f"{column}, required: false") + STRICT, "utf-8")
@@ -167,7 +171,8 @@ def test_a_held_batch_is_released_with_the_reason_and_the_name_and_the_run_goes_
 @pytest.mark.parametrize(
     "asked", [{"batch": None, "reason": "已核实"}, {"batch": "commerce_demo-20261124-0123456789ab", "reason": "  "}]
 )
-def test_nothing_is_released_without_a_batch_and_a_reason(contract, settings, asked):
+@pytest.mark.usefixtures("settings")
+def test_nothing_is_released_without_a_batch_and_a_reason(contract, asked):
     with pytest.raises(ContractError, match="批次号和理由"):
         stages.discover(contract, {"action": "release", **asked})
 
@@ -193,7 +198,8 @@ def test_a_refused_row_is_settled_with_reason_and_name_and_waits_again_when_that
         stages.discover(contract, {"action": "close", "batch": batch, "reason": "名称确无"}, by="zhang")
 
 
-def test_replay_lands_the_refused_rows_that_pass_now_and_the_run_goes_on_with_them(contract, settings):
+@pytest.mark.usefixtures("contract")
+def test_replay_lands_the_refused_rows_that_pass_now_and_the_run_goes_on_with_them(settings):
     column = "  - {source: 名称, element: subject_name"
     strict = CONTRACT.replace(f"{column}}}", f"{column}, required: true}}")
     taken = "quality: {quarantined: {warn: 0.9, hold: 0.95}}\n"  # a batch that is held has nothing to replay

@@ -489,7 +489,7 @@ class TestRealFiles:
             assert count in (None, len(rows))
             assert not damaged
 
-    def test_the_cjk_codec_pairs_decode_to_their_utf8_twins(self, tmp_path):
+    def test_the_cjk_codec_pairs_decode_to_their_utf8_twins(self):
         for codec, spec in (("gb18030", "gb18030"), ("gbk", "gbk"), ("gb2312", "gb2312"), ("big5", "big5")):
             folder = SHARED / "data/encodings/cjk-python"
             twin = (folder / f"{codec}-utf8.txt").read_text("utf-8").splitlines()

@@ -71,7 +71,7 @@ def test_what_else_an_object_says_beside_the_records_does_not_matter(tmp_path, b
     ],
 )
 @pytest.mark.parametrize("size", [1 << 20, 7])
-def test_rows_of_an_xml_file_are_those_of_the_stated_path(tmp_path, monkeypatch, body, records, expected, size):
+def test_rows_of_an_xml_file_are_those_of_the_stated_path(*, tmp_path, monkeypatch, body, records, expected, size):
     monkeypatch.setattr("chengxin.parsing.encoding.decoder._BLOCK", size)
     path = tmp_path / "f.xml"
     path.write_text(body, "utf-8")

@@ -70,7 +70,7 @@ def read(tmp_path: Path, form: str, column: str, value: Any, code: str) -> Any:
         ("remark", 500, '"¥"#,##0.00', "500"),
     ],
 )
-def test_numbers_that_name_something_are_read_as_shown(tmp_path, form, column, value, code, shown):
+def test_numbers_that_name_something_are_read_as_shown(*, tmp_path, form, column, value, code, shown):
     assert read(tmp_path, form, column, value, code) == shown
 
 

@@ -84,7 +84,7 @@ def row(**values: Any) -> dict[str, Any]:
     return {"subject_id": 7, "subject_type": "enterprise"} | values
 
 
-def judged(rows: list[dict[str, Any]], table: str, *, today: date = TODAY, births: Births | None = None, **rule: Any):
+def judged(rows: list[dict[str, Any]], table: str, *, today: date = TODAY, births: Births | None = None):
     """Return which rows are seen, and the day until which that holds."""
     schema = table_schema(table)
     content = pa.Table.from_pylist(

@@ -189,7 +189,8 @@ def test_the_manifest_does_not_tell_a_minors_birthday(tmp_path):
     assert len(birthday) == 1 and birthday.pop() not in text
 
 
-def test_another_key_changes_every_row_about_a_person(home, opened, tmp_path):
+@pytest.mark.usefixtures("home")
+def test_another_key_changes_every_row_about_a_person(opened, tmp_path):
     derive(tmp_path, town(), key=b"another master key, as long as the one before")
     other = open_snapshot(tmp_path, "open")
     assert other.manifest.extra["key_id"] != opened.manifest.extra["key_id"]
@@ -218,7 +219,8 @@ def test_the_tier_is_whole_with_and_without_a_key(home, tmp_path):
     assert [(r["record_id"], r["record_handle"]) for r in rows] == [(None, None)] * 3
 
 
-def test_files_are_taken_over_only_where_nothing_of_them_changed(home, tmp_path):
+@pytest.mark.usefixtures("home")
+def test_files_are_taken_over_only_where_nothing_of_them_changed(tmp_path):
     government, first = derive(tmp_path, town())
     layout = Layout(tmp_path)
     kept = layout.derivations.read_bytes()

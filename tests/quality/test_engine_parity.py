@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from chengxin.facts import Resources
 from chengxin.quality.metrics import SUPPORTED
 from chengxin.quality.scan import Scan
 
@@ -250,7 +251,7 @@ def test_every_supported_expectation_agrees_with_pandas(tmp_path, number):
 
     table = table_of(seed=number * 100 + 57, rows=57)
     wanted = expectations(ROW_CONDITIONS[number])
-    with Scan(write(table, tmp_path), memory_limit_mib=256, threads=1) as scan:
+    with Scan(write(table, tmp_path), Resources(memory_limit_mib=256)) as scan:
         ours = judge({"name": "parity", "expectations": wanted}, scan)
         assert scan.passes == 1, "a whole suite must cost one scan"
     compared = 0
@@ -275,7 +276,7 @@ def test_random_tables_agree_with_pandas(tmp_path, seed):
 
     table = table_of(seed=seed, rows=random.Random(seed).choice([1, 20, 200]))
     wanted = expectations(None)
-    with Scan(write(table, tmp_path, parts=3), memory_limit_mib=256, threads=2) as scan:
+    with Scan(write(table, tmp_path, parts=3), Resources(memory_limit_mib=256, threads=2)) as scan:
         ours = judge({"name": "parity", "expectations": wanted}, scan)
     for expectation, mine, other in zip(wanted, ours, pandas_results(table, wanted), strict=True):
         if not pandas_gave_up(other):

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chengxin.contracts.loader import load
+from chengxin.facts import Resources
 from chengxin.model.kinds import kinds
 from chengxin.model.schema import PROVENANCE, ColumnSpec, arrow_type, element_columns, kind_columns
 from chengxin.quality import runner
@@ -52,7 +53,7 @@ def test_pack_can_be_judged(tmp_path, kind):
 
     parts = write(tmp_path, columns_of(kind), [{} for _ in range(3)])
     suite = bind({"name": kind, "expectations": load_pack(PACKS, kind)}, TODAY)
-    with Scan(parts, memory_limit_mib=256, threads=1) as scan:
+    with Scan(parts, Resources(memory_limit_mib=256)) as scan:
         results = judge(suite, scan)
         assert scan.passes == 1
     assert len(results) == len(suite["expectations"])
@@ -71,7 +72,7 @@ def test_suite_of_every_contract_can_be_judged(tmp_path, dataset):
     suite = bind(compose(contract, kind, PACKS, [earlier, earlier]), TODAY)
     assert unsupported(suite) == []
     parts = write(tmp_path, kind_columns(kind), [{} for _ in range(3)])
-    with Scan(parts, memory_limit_mib=256, threads=1) as scan:
+    with Scan(parts, Resources(memory_limit_mib=256)) as scan:
         judge(suite, scan)
         assert scan.passes == 1
     guarded = {r["kwargs"]["column"] for r in suite["expectations"] if r["meta"]["rule"].startswith("fill.")}
@@ -87,7 +88,7 @@ def subject(n, **changes):
 
 def verdict(folder, rows):
     parts = write(folder, SUBJECT, rows)
-    return runner.run_subject(parts, expectations=PACKS, today=TODAY, memory_limit_mib=256, threads=1)
+    return runner.run_subject(parts, expectations=PACKS, today=TODAY, resources=Resources(memory_limit_mib=256))
 
 
 def test_good_subject_table_passes(tmp_path):

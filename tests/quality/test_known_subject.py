@@ -2,6 +2,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from chengxin.facts import Resources
+from chengxin.quality.metrics import Listing
 from chengxin.quality.scan import Scan
 
 
@@ -14,6 +16,6 @@ def test_a_row_without_a_uscc_is_neither_known_nor_unknown(tmp_path, borne, told
     pq.write_table(pa.table({"row_id": [1, 2, 3], "uscc": pa.array(["A", "B", None])}), batch)
     types = pa.array(["uscc"] * len(borne) + ["org_code"])
     pq.write_table(pa.table({"identifier_value": [*borne, "B"], "identifier_type": types}), registry)
-    with Scan([batch], registry=[registry], memory_limit_mib=64, threads=1) as scan:
-        found = scan._connection.sql("SELECT is_known_subject FROM batch ORDER BY row_id").fetchall()
-    assert [known for (known,) in found] == told
+    with Scan([batch], Resources(memory_limit_mib=64), registry=[registry]) as scan:
+        listing = Listing("SELECT is_known_subject FROM batch ORDER BY row_id")
+        assert scan.ask([listing])[listing] == told

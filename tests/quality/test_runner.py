@@ -9,7 +9,7 @@ import pytest
 from validate_builders import TODAY, contract_of, counts_of, kind_of, rows_of, write_batch
 
 from chengxin.errors import ChengxinError, ContractError, InvariantBroken
-from chengxin.facts import Verdict
+from chengxin.facts import Resources, Verdict
 from chengxin.quality import runner
 from chengxin.quality.scan import Scan, failing_rows, plain_sql
 
@@ -48,7 +48,7 @@ def judge(
     target.mkdir(exist_ok=True)
     verdict = runner.run(
         contract or contract_of(), kind, parts, counts or counts_of(len(rows)), expectations=expectations,
-        history=list(history), target=target, memory_limit_mib=256, threads=1, today=today, registry=registry,
+        history=list(history), target=target, resources=Resources(memory_limit_mib=256), today=today, registry=registry,
     )  # fmt: skip
     return verdict, target
 
@@ -220,7 +220,7 @@ def test_unknown_metric_raises_by_name(tmp_path):
     kind = kind_of()
     parts = write_batch(tmp_path, rows_of(3), kind)
     body = {"type": "expect_column_median_to_be_between", "kwargs": {"column": "fine_yuan", "min_value": 0}}
-    with Scan(parts, memory_limit_mib=256, threads=1) as scan:
+    with Scan(parts, Resources(memory_limit_mib=256)) as scan:
         batch, wired = engine._batch(scan)
         suite = engine.gx.ExpectationSuite(name="s", expectations=[body])
         result = batch.validate(suite).to_json_dict()["results"][0]
@@ -262,5 +262,5 @@ def test_subject_table_is_judged_by_its_own_rules(tmp_path):
     parts = write_batch(tmp_path, rows_of(4), kind)
     rule = {**PACK["expectations"][0], "kwargs": {"column": "decision_on", "max_value": "2026-01-01"}}
     (tmp_path / "subject.json").write_text(json.dumps({"expectations": [rule]}))
-    verdict = runner.run_subject(parts, expectations=tmp_path, today=TODAY, memory_limit_mib=256, threads=1)
+    verdict = runner.run_subject(parts, expectations=tmp_path, today=TODAY, resources=Resources(memory_limit_mib=256))
     assert verdict.status == "hold" and verdict.findings[0].failing_rows == 3

@@ -56,7 +56,7 @@ def test_entries_that_were_read_are_not_opened_again(office: Office, monkeypatch
     assert [name for name in opened if name.startswith("0000")] == ["00000002.json"]
 
 
-def test_another_home_in_the_same_place_is_read_anew(office: Office, tmp_path: Path) -> None:
+def test_another_home_in_the_same_place_is_read_anew(office: Office) -> None:
     assert len(journal.admissions(office.layout)) == 2
     shutil.rmtree(office.settings.home)
     assert journal.admissions(office.layout) == ()

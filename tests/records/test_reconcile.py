@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chengxin.errors import InvariantBroken
-from chengxin.facts import Admission
+from chengxin.facts import Admission, Resources
 from chengxin.publishing.assembly.assembly import Draft
 from chengxin.publishing.assembly.tables import table_schema
 from chengxin.publishing.reconciliation import check_batches, check_draft, check_sources, check_subjects
@@ -18,7 +18,7 @@ from chengxin.store.manifest import Manifest, TableEntry
 from chengxin.store.parquet import column_entries, write_parquet
 from publishing.government_drafts import NOW, TODAY
 
-LIMITS = {"memory_limit_mib": 256, "threads": 1}
+RESOURCES = Resources(memory_limit_mib=256)
 ACCOUNT = Admission(
     dataset="list", batch_id="list-20261120-aa", revision=0, order=0,
     received=10, accepted=4, quarantined=3, duplicate=2, unlinked=1, withdrawn=0,
@@ -55,8 +55,8 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def test_an_account_that_its_files_bear_out_passes(layout):
-    check_batches(layout, [ACCOUNT], **LIMITS)
-    check_batches(layout, [], **LIMITS)
+    check_batches(layout, [ACCOUNT], RESOURCES)
+    check_batches(layout, [], RESOURCES)
 
 
 @pytest.mark.parametrize(
@@ -74,30 +74,30 @@ def test_an_account_that_its_files_bear_out_passes(layout):
 )
 def test_an_account_that_its_files_do_not_bear_out_stops(layout, wrong):
     with pytest.raises(InvariantBroken, match="list-20261120-aa 账目不平：收到"):
-        check_batches(layout, [replace(ACCOUNT), replace(ACCOUNT, **wrong)], **LIMITS)
+        check_batches(layout, [replace(ACCOUNT), replace(ACCOUNT, **wrong)], RESOURCES)
 
 
 @pytest.mark.parametrize("name", ["linked.parquet", "duplicates.parquet"])
 def test_an_account_whose_links_are_gone_stops(layout, name):
     (layout.links(ACCOUNT.dataset, ACCOUNT.batch_id, 0) / name).unlink()
     with pytest.raises(InvariantBroken, match="入库 0 行、重复 -1 行、未关联 -1 行"):
-        check_batches(layout, [ACCOUNT], **LIMITS)
+        check_batches(layout, [ACCOUNT], RESOURCES)
 
 
 def test_a_row_counts_as_it_was_last_tried(layout):
     links(layout, 1, [(6, True)], [])
-    check_batches(layout, [replace(ACCOUNT, revision=1)], **LIMITS)
+    check_batches(layout, [replace(ACCOUNT, revision=1)], RESOURCES)
     links(layout, 2, [(6, False)], [])
-    check_batches(layout, [replace(ACCOUNT, revision=2, accepted=5, unlinked=0)], **LIMITS)
-    check_batches(layout, [ACCOUNT], **LIMITS)
+    check_batches(layout, [replace(ACCOUNT, revision=2, accepted=5, unlinked=0)], RESOURCES)
+    check_batches(layout, [ACCOUNT], RESOURCES)
     for wrong in (ACCOUNT, replace(ACCOUNT, accepted=5, duplicate=1), replace(ACCOUNT, accepted=4, duplicate=3)):
         with pytest.raises(InvariantBroken):
-            check_batches(layout, [replace(wrong, revision=2, unlinked=0, received=10)], **LIMITS)
+            check_batches(layout, [replace(wrong, revision=2, unlinked=0, received=10)], RESOURCES)
 
 
 def test_a_row_that_was_a_duplicate_before_is_one_no_more(layout):
     links(layout, 1, [(2, False), (6, False)], [6])
-    check_batches(layout, [replace(ACCOUNT, revision=1, accepted=5, duplicate=2, unlinked=0)], **LIMITS)
+    check_batches(layout, [replace(ACCOUNT, revision=1, accepted=5, duplicate=2, unlinked=0)], RESOURCES)
 
 
 def table(folder: Path, name: str, part: str, rows: list[dict[str, Any]]) -> TableEntry:
@@ -107,12 +107,12 @@ def table(folder: Path, name: str, part: str, rows: list[dict[str, Any]]) -> Tab
     return TableEntry.of(column_entries(schema, {}), [made])
 
 
-def counted(name: str, rows: int) -> TableEntry:
+def counted(rows: int) -> TableEntry:
     return TableEntry(rows, (), ())
 
 
-def drafted(tmp_path: Path, rows: dict[str, int], **changes: dict[str, int]) -> Draft:
-    return Draft(tmp_path, {name: counted(name, n) for name, n in rows.items()}, **changes)
+def drafted(tmp_path: Path, rows: dict[str, int], **given: Any) -> Draft:
+    return Draft(tmp_path, {name: counted(n) for name, n in rows.items()}, **given)
 
 
 def manifest(tables: dict[str, TableEntry]) -> Manifest:
@@ -141,21 +141,21 @@ DATASETS = {"list": "penalty", "other": "penalty", "licences": "licence"}
     ],
 )
 def test_a_draft_holds_what_came_and_not_what_went(tmp_path, rows, inserted, removed, wrong):
-    before = manifest({name: counted(name, n) for name, n in BEFORE.items()})
-    draft = drafted(tmp_path, rows, inserted=inserted, removed=removed)
+    before = manifest({name: counted(n) for name, n in BEFORE.items()})
+    draft = drafted(tmp_path, rows, base=before, inserted=inserted, removed=removed)
     if wrong is None:
-        check_draft(Layout(tmp_path), draft, before, DATASETS)
+        check_draft(draft, DATASETS)
     else:
         with pytest.raises(InvariantBroken, match=wrong):
-            check_draft(Layout(tmp_path), draft, before, DATASETS)
+            check_draft(draft, DATASETS)
 
 
 def test_the_first_draft_starts_from_nothing(tmp_path):
     rows = {"penalty": 2, "credit_record": 2}
-    check_draft(Layout(tmp_path), drafted(tmp_path, rows, inserted={"list": 2}), None, DATASETS)
-    check_draft(Layout(tmp_path), drafted(tmp_path, {}), None, DATASETS)
+    check_draft(drafted(tmp_path, rows, inserted={"list": 2}), DATASETS)
+    check_draft(drafted(tmp_path, {}), DATASETS)
     with pytest.raises(InvariantBroken, match="表 penalty 应有 1 行，实有 2 行"):
-        check_draft(Layout(tmp_path), drafted(tmp_path, rows, inserted={"list": 1}), None, DATASETS)
+        check_draft(drafted(tmp_path, rows, inserted={"list": 1}), DATASETS)
 
 
 PLACE = {"dataset": "list", "batch_id": "list-20261120-aa", "source_file": "a.csv", "source_row": 2}
@@ -187,10 +187,10 @@ def test_a_record_shows_one_of_its_sources_and_it_is_its_row(tmp_path, rows, wro
     tables = {"record_source": table(folder, "record_source", "penalty-4301", rows)}
     tables["credit_record"] = table(folder, "credit_record", "penalty-4301", [record])
     if wrong is None:
-        check_sources(layout, Draft(folder, tables), None, **LIMITS)
+        check_sources(layout, Draft(folder, tables), RESOURCES)
     else:
         with pytest.raises(InvariantBroken, match=wrong):
-            check_sources(layout, Draft(folder, tables), None, **LIMITS)
+            check_sources(layout, Draft(folder, tables), RESOURCES)
 
 
 def test_records_may_lie_in_the_snapshot_before(tmp_path):
@@ -200,28 +200,28 @@ def test_records_may_lie_in_the_snapshot_before(tmp_path):
     before = manifest({})
     kept = layout.snapshot("government", before.snapshot_id)
     tables = {"credit_record": table(kept, "credit_record", "penalty-4301", [record])}
-    check_sources(layout, Draft(folder, tables), before, **LIMITS)
+    check_sources(layout, Draft(folder, tables, before), RESOURCES)
     tables["record_source"] = table(folder, "record_source", "penalty-4301", sources({**PLACE, "is_shown": True}))
-    check_sources(layout, Draft(folder, tables), before, **LIMITS)
+    check_sources(layout, Draft(folder, tables, before), RESOURCES)
     tables["record_source"] = table(folder, "record_source", "penalty-4301", sources({**OTHER, "is_shown": True}))
     with pytest.raises(InvariantBroken, match="1 条与总表不符"):
-        check_sources(layout, Draft(folder, tables), before, **LIMITS)
+        check_sources(layout, Draft(folder, tables, before), RESOURCES)
 
 
 def test_every_records_subject_is_in_the_subject_table(tmp_path):
     layout, folder = Layout(tmp_path), tmp_path / "draft"
-    check_subjects(layout, Draft(folder, {}), None, **LIMITS)
+    check_subjects(layout, Draft(folder, {}), RESOURCES)
     rows = [{"record_id": f"r{n}", "kind": "penalty", "subject_id": 1 + n // 2, **PLACE} for n in range(4)]
     records = {"credit_record": table(folder, "credit_record", "penalty-4301", rows)}
     with pytest.raises(InvariantBroken, match="有信用记录而没有主体表"):
-        check_subjects(layout, Draft(folder, records), None, **LIMITS)
+        check_subjects(layout, Draft(folder, records), RESOURCES)
     before = manifest({})
     kept = layout.snapshot("government", before.snapshot_id)
     first = table(kept, "subject", "4301", [{"subject_id": 1}])
     with pytest.raises(InvariantBroken, match="有 1 个记录主体不在主体表中"):
-        check_subjects(layout, Draft(folder, {**records, "subject": first}), before, **LIMITS)
+        check_subjects(layout, Draft(folder, {**records, "subject": first}, before), RESOURCES)
     second = table(folder, "subject", "4302", [{"subject_id": 2}])
     both = TableEntry.of(first.schema, [*first.files, *second.files])
-    check_subjects(layout, Draft(folder, {**records, "subject": both}), before, **LIMITS)
+    check_subjects(layout, Draft(folder, {**records, "subject": both}, before), RESOURCES)
     with pytest.raises(InvariantBroken, match="有 1 个记录主体不在主体表中"):
-        check_subjects(layout, Draft(folder, {**records, "subject": second}), before, **LIMITS)
+        check_subjects(layout, Draft(folder, {**records, "subject": second}, before), RESOURCES)

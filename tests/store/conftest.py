@@ -28,7 +28,7 @@ def server(running: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
 
 
 @pytest.fixture
-def url(server: Server) -> str:
+def url(server: Server) -> str:  # noqa: ARG001 - a home needs its server
     """A home of the test's own."""
     return f"s3://bucket-{next(_buckets)}/far"
 

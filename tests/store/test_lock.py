@@ -95,7 +95,8 @@ def test_looking_at_locks_takes_and_writes_none(layout, keeper):
     assert holders(Layout(layout.home / "none")) == []
 
 
-def test_a_torn_note_hides_only_the_holder(layout, keeper):
+@pytest.mark.usefixtures("keeper")
+def test_a_torn_note_hides_only_the_holder(layout):
     note = layout.locks / "publish.json"
     for text in ("", "{", "[]", json.dumps({"pid": 1})):
         note.write_text(text)

@@ -97,7 +97,7 @@ def test_removed_files_and_empty_folders_go_everywhere(server, machine):
     assert files(a)["batches/x/1/links"] == "again"
 
 
-def test_what_a_killed_stage_left_is_thrown_away(machine, tmp_path):
+def test_what_a_killed_stage_left_is_thrown_away(machine):
     a = machine()
     put(a, batches__x__kept="1")
     with pytest.raises(KeyboardInterrupt), a.changing("killed", scopes.batch("x", "1")):
@@ -215,7 +215,7 @@ def test_a_store_that_goes_silent_at_that_moment_leaves_the_outcome_open(server,
     a, b = machine("a"), machine("b")
     silent = [False]
 
-    def before(method: str, path: str) -> bool:
+    def before(*_: str) -> bool:
         return silent[0]
 
     def after(method: str, path: str) -> bool:
@@ -355,7 +355,8 @@ def test_a_new_machine_begins_at_a_checkpoint(server, machine, monkeypatch):
     assert b.index.is_swept("x/0") == a.index.is_swept("x/0") is True
 
 
-def test_a_log_with_a_gap_is_no_home(server, machine):
+@pytest.mark.usefixtures("server")
+def test_a_log_with_a_gap_is_no_home(machine):
     a = machine("a")
     put(a, x__y="1")
     put(a, x__y="2")
@@ -455,7 +456,8 @@ def test_a_folder_is_the_copy_of_one_home_only(machine, url, tmp_path):
         WorkingCopy(f"{url}-other", Path(tmp_path, "a"))
 
 
-def test_many_may_begin_at_once_where_nothing_is_yet(server, tmp_path):
+@pytest.mark.usefixtures("server")
+def test_many_may_begin_at_once_where_nothing_is_yet(tmp_path):
     """As the workers of a new stack do: neither the bucket nor the folder of the copies is there."""
     for attempt in range(2):
         start = threading.Barrier(6)

@@ -65,7 +65,7 @@ def run_command(context: Context, datasets: tuple[str, ...], as_json: bool) -> N
 @as_json_option
 @pass_new_home
 def ingest_command(
-    context: Context, dataset: str, files: tuple[str, ...], more: tuple[str, ...], no_publish: bool, as_json: bool
+    context: Context, *, dataset: str, files: tuple[str, ...], more: tuple[str, ...], no_publish: bool, as_json: bool
 ) -> None:
     """处理指定文件。"""
     from chengxin.cli.work import ingest_files
@@ -99,7 +99,7 @@ def publish_command(context: Context, by: str | None, reason: str, as_json: bool
 @as_json_option
 @pass_home
 def release_command(
-    context: Context, dataset: str, batch_id: str, reason: str, by: str | None, no_publish: bool, as_json: bool
+    context: Context, *, dataset: str, batch_id: str, reason: str, by: str | None, no_publish: bool, as_json: bool
 ) -> None:
     """放行暂停（hold）的批次。
 
@@ -212,6 +212,7 @@ def quarantine_group() -> None:
 @pass_home
 def quarantine_close_command(
     context: Context,
+    *,
     dataset: str,
     batch_id: str,
     rows: tuple[str, ...],
@@ -250,6 +251,7 @@ def quarantine_close_command(
 @pass_home
 def quarantine_command(
     context: Context,
+    *,
     dataset: str,
     batch_id: str | None,
     limit: int,
@@ -346,7 +348,7 @@ def demo_data_command(context: Context, seed: int) -> None:
 @click.option("--ask", is_flag=True, help="与 --airflow 合用：审批留给您在页面上作答，不自动作答")
 @as_json_option
 @pass_new_home
-def demo_command(context: Context, seed: int, airflow: bool, once: bool, ask: bool, as_json: bool) -> None:
+def demo_command(context: Context, *, seed: int, airflow: bool, once: bool, ask: bool, as_json: bool) -> None:
     """主任务演示：两轮报送，全流程，发布快照。"""
     from chengxin.cli.demo import run_demo
 

@@ -53,7 +53,7 @@ class Mode:
 
 
 def run_embedded(context: "Context", mode: Mode, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Run the demo through an Airflow of this home, `tell` its outcome, and unless `once` stay up until Ctrl-C.
+    """Run the demo through an Airflow of this home, pass its outcome to `tell`, and unless `once` stay up until Ctrl-C.
 
     The outcome has the shape of the direct path's. Raises AirflowFailed when Airflow itself fails.
     """
@@ -166,7 +166,7 @@ class _Run:
             self._api.trigger(dag_id, run_id, NOTE)
 
     def answer(self) -> None:
-        """Answer every question that is open, or say where it waits."""
+        """Answer every question that is open, or print where it waits."""
         for question in self._api.questions():
             seen = self._seen.setdefault(question.key, time.monotonic())
             if question.key in self._asked or time.monotonic() - seen < SETTLES_WITHIN:
@@ -218,7 +218,7 @@ def _door(airflow: EmbeddedAirflow) -> str:
 
 
 def _filled(question: Question) -> dict[str, Any]:
-    """Fill in what the question wants written; texts say that nobody looked."""
+    """Fill in what the question wants written; texts state that nobody looked."""
     return {
         name: REASON if value is None or isinstance(value, str) else value for name, value in question.params.items()
     }
@@ -256,7 +256,7 @@ def _current(context: "Context") -> dict[str, Any] | None:
 def _shown(context: "Context", mode: Mode) -> Iterator[Callable[[Mapping[str, Contract], str], None]]:
     """Give a function that shows how far the departments are: a live table, or a line now and then."""
     if mode.quiet:
-        yield lambda contracts, line: None
+        yield lambda *_: None
     elif context.console.is_terminal:
         with Live(console=context.console, transient=True, auto_refresh=False) as live:
             yield lambda contracts, line: live.update(

@@ -4,7 +4,7 @@
 than a second, once for all: every command is a fork. First it makes the database; then it waits for a line on its
 standard input, what the tasks' environment holds besides, as JSON; then it runs all components. It ends what it
 started when its standard input closes (the starter is gone, however it went), on SIGTERM, or when one of the processes
-ends by itself. Airflow's task processes have process groups of their own, so the session tells which are ours.
+ends by itself. Airflow's task processes have process groups of their own, so ours are found by the session.
 """
 
 import json
@@ -49,9 +49,9 @@ def airflow(*words: str) -> list[str]:
 
 
 def main(folder: Path, port: str) -> int:
-    """Make the database, then run all components until told to stop; return 1 when one of them ended by itself."""
+    """Make the database, then run all components until a signal; return 1 when one of them ended by itself."""
     asked: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in LOADED:
         import_module(name)
@@ -97,7 +97,7 @@ def _run(log: Path, words: tuple[str, ...]) -> int:
     """Do what `python -m airflow words` does, its output in a file; return its exit code."""
     from setproctitle import setthreadtitle
 
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Ctrl-C stays ignored: it is meant for the starter
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Ctrl-C stays ignored: the starter handles it
     nothing, written = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for here, there in ((nothing, 0), (written, 1), (written, 2)):
         os.dup2(here, there)
@@ -111,7 +111,7 @@ def _run(log: Path, words: tuple[str, ...]) -> int:
 
 
 def _closed(seconds: float) -> bool:
-    """Tell whether the starter has gone; waits that long for it."""
+    """Return whether the starter has gone; waits that long for it."""
     readable, _, _ = select.select([sys.stdin], [], [], seconds)
     return bool(readable) and not os.read(sys.stdin.fileno(), 1)
 

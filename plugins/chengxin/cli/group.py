@@ -89,10 +89,15 @@ def _sentence(error: Exception, home: str | Path) -> str:
 @click.option(
     "--contracts", type=click.Path(file_okay=False), help="合同目录 (CHENGXIN_CONTRACTS，缺省 dags/contracts)"
 )
-@click.option("--lang", type=click.Choice(["zh", "en"]), help="输出的语言：zh 中文（缺省），en 英文；缺省按 LANG")
+@click.option(
+    "--lang",
+    type=click.Choice(["zh", "en"]),
+    expose_value=False,
+    help="输出的语言：zh 中文（缺省），en 英文；缺省按 LANG",
+)
 @click.option("--verbose", "-v", is_flag=True, help="显示日志")
 @click.pass_context
-def main(ctx: click.Context, home: str | None, contracts: str | None, lang: str | None, verbose: bool) -> None:
+def main(ctx: click.Context, home: str | None, contracts: str | None, verbose: bool) -> None:
     """诚信湖南：把各部门报送的信用信息变成一份可信、可追溯的数据集。"""
     # Spawned workers and Airflow read the same home.
     put_default({"GX_ANALYTICS_ENABLED": "False"})

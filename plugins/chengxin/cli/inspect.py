@@ -111,8 +111,7 @@ def verify(home: Home, snapshot_id: str | None) -> dict[str, Any]:
             problems.append(str(error))
     try:
         accounts = list(journal.latest(journal.admissions(layout)).values())
-        limits = {"memory_limit_mib": home.settings.memory_limit_mib, "threads": home.settings.workers}
-        reconciliation.check_batches(layout, accounts, **limits)
+        reconciliation.check_batches(layout, accounts, home.resources)
         checked += 1
     except InvariantBroken as error:
         problems.append(str(error))

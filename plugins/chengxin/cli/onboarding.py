@@ -28,7 +28,7 @@ _ID = re.compile(r"[a-z][a-z0-9_]{1,62}")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="写入的文件（不覆盖已有文件）；缺省显示在屏幕上")
 @click.pass_obj
 def draft_command(
-    context: Context, source: str, dataset: str, title: str, kind: str, department: str, output: str | None
+    context: Context, *, source: str, dataset: str, title: str, kind: str, department: str, output: str | None
 ) -> None:
     """看一份样本，起草合同，由人修改。
 

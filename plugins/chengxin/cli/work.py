@@ -1,11 +1,11 @@
 """The working commands: what `run`, `ingest` and `publish` do with the pipeline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from chengxin import pipeline
 from chengxin.cli.terminal import Steps
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chengxin.cli.context import Context
 
 APPROVED = "发布"
+Show = Callable[[str], None]
 _FIRST = {"found": 0, "names": 1, "none": 2}
 
 
@@ -37,7 +38,7 @@ def run_datasets(context: "Context", known: dict[str, Contract], datasets: Seque
         for contract in ordered:
             progress.update(task, description=f"{contract.title}：发现")
             _receive(context, contract, failures)
-            batches += _ingest_all(context, contract, progress, task, failures)
+            batches += _ingest_all(context, contract, _steps_of(progress, task), failures)
             progress.advance(task)
     return _merge(settle(context, known, failures, whole=datasets), batches, failures)
 
@@ -65,7 +66,7 @@ def ingest_files(context: "Context", dataset: str, files: Sequence[Path], *, pub
             progress.update(task, description=f"{contract.title}：接收 {path.name}")
             with failures.of(contract, "接收", path.name):
                 landed = pipeline.land(context.home, contract, file_delivery(context.home, contract, path))
-                batches += _ingest(context, contract, landed, progress, task, failures)
+                batches += _ingest(context, contract, landed, _steps_of(progress, task), failures)
             progress.advance(task)
     if publish:
         return _merge(settle(context, known, failures), batches, failures)
@@ -82,7 +83,7 @@ def release_batch(
     pipeline.release(context.home, contract, landed, reason, by)
     failures = pipeline.Failures(context.home)
     with _progress(context) as progress:
-        account = _ingest(context, contract, landed, progress, progress.add_task("", total=None), failures)
+        account = _ingest(context, contract, landed, _steps_of(progress), failures)
     if account:
         with context.home.changing("alerts", scopes.alerts()) as here:
             Book(here.layout).drop_items("held", [batch_id], context.given.clock.now())
@@ -98,7 +99,7 @@ def retry_batch(context: "Context", contract: Contract, batch_id: str) -> dict[s
     pipeline.forgive(context.home, contract, batch_id)
     failures = pipeline.Failures(context.home)
     with _progress(context) as progress:
-        account = _ingest(context, contract, landed, progress, progress.add_task("", total=None), failures)
+        account = _ingest(context, contract, landed, _steps_of(progress), failures)
     return _merge(settle(context, context.contracts(), failures), account, failures)
 
 
@@ -106,8 +107,7 @@ def ingest_pending(context: "Context", contract: Contract) -> dict[str, Any]:
     """Take in all landed batches of a data set that have no outcome yet, then settle and publish."""
     failures = pipeline.Failures(context.home)
     with _progress(context) as progress:
-        task = progress.add_task("", total=None)
-        batches = _ingest_all(context, contract, progress, task, failures)
+        batches = _ingest_all(context, contract, _steps_of(progress), failures)
     return _merge(settle(context, context.contracts(), failures), batches, failures)
 
 
@@ -116,7 +116,7 @@ def approval_of(
 ) -> pipeline.Approval | None:
     """Return the approval that the options of `publish` state. Raise UsageError where that is none.
 
-    The names are what people say of themselves: the command line cannot prove them, as Airflow's accounts do.
+    The names are unverified: the command line cannot prove them, as Airflow's accounts do.
     """
     by, reason = (by or "").strip(), reason.strip()
     if not by and not reason:
@@ -136,7 +136,7 @@ def settle(
     whole: Sequence[str] = (),
     approval: pipeline.Approval | None = None,
 ) -> dict[str, Any]:
-    """Try waiting rows again, publish what changed, answer, and tell what went wrong.
+    """Try waiting rows again, publish what changed, answer, and report what went wrong.
 
     Return the accounts that changed, the snapshot, the failures, and the released batches that wait for somebody's
     approval. whole: data sets of which everything was done.
@@ -180,26 +180,30 @@ def _merge(settled: dict[str, Any], batches: list[dict[str, Any]], failures: Fai
     return {**settled, "batches": mine + list(newest.values()), "failures": failures.said}
 
 
-def _ingest_all(
-    context: "Context", contract: Contract, progress: Progress, task: Any, failures: Failures
-) -> list[dict[str, Any]]:
+def _ingest_all(context: "Context", contract: Contract, show: Show, failures: Failures) -> list[dict[str, Any]]:
     waiting: list[Batch] = []
     with failures.of(contract, "查找待处理批次"):
         waiting = pipeline.pending(context.home, contract)
-    return [account for landed in waiting for account in _ingest(context, contract, landed, progress, task, failures)]
+    return [account for landed in waiting for account in _ingest(context, contract, landed, show, failures)]
 
 
 def _ingest(
-    context: "Context", contract: Contract, landed: Batch, progress: Progress, task: Any, failures: Failures
+    context: "Context", contract: Contract, landed: Batch, show: Show, failures: Failures
 ) -> list[dict[str, Any]]:
     """Return the account of a batch; nothing where it failed."""
 
     def step(name: str) -> None:
-        progress.update(task, description=f"{contract.title}：{name} {landed.delivery}")
+        show(f"{contract.title}：{name} {landed.delivery}")
 
     with failures.of(contract, "处理批次", f"{landed.delivery}（{landed.batch_id}）"):
         return [pipeline.ingest(context.home, contract, landed, step)]
     return []
+
+
+def _steps_of(progress: Progress, task: TaskID | None = None) -> Show:
+    """Return what shows a text at a task of the progress, by default at a new one without an end."""
+    shown = progress.add_task("", total=None) if task is None else task
+    return lambda text: progress.update(shown, description=text)
 
 
 def _progress(context: "Context") -> Progress:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from chengxin.contracts.models import Contract
 from chengxin.contracts.secrets import NO_ADDRESS, is_connection_name
 from chengxin.errors import ContractError, SourceUnavailable
-from chengxin.facts import Delivery
+from chengxin.facts import Delivery, Locator
 from chengxin.home import Home
 from chengxin.settings import secret
 
@@ -22,22 +22,22 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+NOWHERE = Locator()
+
+
 class Connector(Protocol):
     """One way to reach a source. `discover` looks, `fetch` copies; neither knows of batches.
 
-    A delivery's locator holds `connector`, the shape that can fetch it, and plain JSON values only. Four more keys
-    mean something to landing: `live` (a pull shows the source as it is now), `undated` (the source has no time of its
-    own), `fingerprint` (equal fingerprints = surely the same bytes) and `pull` (a folder beside the batches, to be
-    removed once the batch is there).
+    Each shape has its own locator (connectors.locators).
     """
 
     def options(self, contract: Contract) -> Options:
         """Read the contract's delivery options; raise ContractError when they do not fit this shape."""
 
-    def discover(self, home: Home, contract: Contract, cursor: dict[str, Any]) -> list[Delivery]:
+    def discover(self, home: Home, contract: Contract, cursor: Locator = NOWHERE) -> list[Delivery]:
         """List what the source offers beyond `cursor`, by offered_at, then name. Writes nothing but a `pull` folder.
 
-        cursor: the locator of the newest landed batch of the data set, empty before the first.
+        cursor: the locator of the newest landed pull of the data set; NOWHERE before the first.
         Raises SourceUnavailable.
         """
 

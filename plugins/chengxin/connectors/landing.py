@@ -22,9 +22,10 @@ from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors import connector_for, connector_named
 from chengxin.connectors.files.corrections import sent_back
 from chengxin.connectors.files.names import gaps
+from chengxin.connectors.locators import from_instant, locator_of
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt
-from chengxin.facts import Batch, Delivery, LandedFile, TableFormat, as_json
+from chengxin.facts import Batch, Delivery, LandedFile, Locator, TableFormat, as_json
 from chengxin.home import Home
 from chengxin.store.atomic import BUILDING, fsync_folder, read_json, sha256_file, sync_tree, write_json
 from chengxin.store.lock import held
@@ -38,7 +39,7 @@ _SETTLED_SECONDS = 2.0
 
 _IDENTITY = ("fingerprint", "path")
 
-# Not in the receipt: paths and inode numbers of one machine. Only what tells where to go on next time.
+# Not in the receipt: paths and inode numbers of one machine. It keeps what the next look at the source begins from.
 _PRIVATE = ("path", "fingerprint", "touched", "files", "manifest", "pull")
 
 
@@ -52,10 +53,10 @@ def offered(
     asked for again (None = all): a pull goes on from the newest of them.
     """
     if since is not None:
-        at = since.isoformat()
-        found = connector_for(contract).discover(home, contract, {"server_time": at, "watermark": at})
+        begin = from_instant(contract.delivery.connector, since.isoformat())
+        found = connector_for(contract).discover(home, contract, begin)
         found += sent_back(home, contract, found)
-        return [d for d in found if d.locator.get("live") or d.offered_at >= since]
+        return [d for d in found if d.locator.live or d.offered_at >= since]
     found = connector_for(contract).discover(home, contract, cursor(home, contract.id, counted))
     found += sent_back(home, contract, found)
     folder = home.layout.landing(contract.id, "")
@@ -89,15 +90,15 @@ def land(
         try:
             files = _fetch(home, contract, delivery, building / PAYLOAD)
             settled = _settled(building / PAYLOAD, delivery)
-            single = len(files) == 1 and delivery.locator["connector"] == "file_drop"
+            single = len(files) == 1 and delivery.locator.connector == "file_drop"
             corrects = recognise(building / PAYLOAD / files[0].name) if single else None
             batch = _as_batch(folder, contract, delivery, files, home.clock, building, corrects)
         finally:
             shutil.rmtree(building, ignore_errors=True)
         if settled:
             _remember(folder, delivery, batch)
-        pull = folder / delivery.locator.get("pull", "")
-        if pull != folder and pull.is_dir():
+        pull = folder / delivery.locator.pull if delivery.locator.pull else None
+        if pull and pull.is_dir():
             # At once, not page by page: what is left of a half-deleted pull would be gone on from.
             shutil.rmtree(pull.rename(folder / f"{BUILDING}{pull.name}"), ignore_errors=True)
         return batch
@@ -120,7 +121,7 @@ def arrived_at(receipt: Mapping[str, Any]) -> datetime:
 def arrived_on(home: Home, batch: Batch) -> date:
     """Return the Shanghai day on which a batch reached us; its terms count from there."""
     locator = _receipt(home.layout.landing(batch.dataset, batch.batch_id) / RECEIPT)[1]
-    arrived = datetime.fromisoformat(locator["arrived"]) if locator.get("arrived") else batch.received_at
+    arrived = datetime.fromisoformat(locator.arrived) if locator.arrived else batch.received_at
     return arrived.astimezone(SHANGHAI).date()
 
 
@@ -131,16 +132,16 @@ def landed(home: Home, dataset: str, batch_id: str) -> Batch:
     return _read_receipt(home.layout.landing(dataset, batch_id) / RECEIPT)
 
 
-def cursor(home: Home, dataset: str, counted: Container[str] | None = None) -> dict[str, Any]:
+def cursor(home: Home, dataset: str, counted: Container[str] | None = None) -> Locator:
     """Return where the newest landed pull of a data set (of those `counted`) stopped; empty before the first."""
     folder = home.layout.landing(dataset, "")
     for batch in reversed(batches(home, dataset)):
         if counted is not None and batch.batch_id not in counted:
             continue
         locator = _receipt(folder / batch.batch_id / RECEIPT)[1]
-        if locator.get("live"):
-            return dict(locator)
-    return {}
+        if locator.live:
+            return locator
+    return Locator()
 
 
 def missing(home: Home, contract: Contract, offered: Sequence[Delivery] = ()) -> list[str]:
@@ -150,7 +151,7 @@ def missing(home: Home, contract: Contract, offered: Sequence[Delivery] = ()) ->
     folder = home.layout.landing(contract.id, "")
     locators = [_receipt(folder / b.batch_id / RECEIPT)[1] for b in batches(home, contract.id)]
     locators += [d.locator for d in offered]
-    numbers = [(str(at.get("period") or ""), at["seq"]) for at in locators if at.get("seq") is not None]
+    numbers = [(at.period or "", at.seq) for at in locators if at.seq is not None]
     return gaps(numbers, contract.delivery.options.get("sequence", "per_date"))
 
 
@@ -190,7 +191,7 @@ def payload_digest(files: tuple[LandedFile, ...]) -> str:
 
 def _fetch(home: Home, contract: Contract, delivery: Delivery, target: Path) -> tuple[LandedFile, ...]:
     target.mkdir(parents=True)
-    rows = connector_named(delivery.locator["connector"]).fetch(home, delivery, contract, target) or {}
+    rows = connector_named(delivery.locator.connector).fetch(home, delivery, contract, target) or {}
     files = tuple(
         LandedFile(p.name, p.stat().st_size, sha256_file(p), rows.get(p.name)) for p in sorted(target.iterdir())
     )
@@ -210,7 +211,7 @@ def _as_batch(
 ) -> Batch:
     digest = payload_digest(files)
     mode = "incremental" if corrects else contract.delivery.mode
-    full, live = mode == "full", bool(delivery.locator.get("live"))
+    full, live = mode == "full", delivery.locator.live
     lists = (b for b in _receipts(folder) if corrects or not b.corrects)
     newest = max(lists, key=lambda b: b.as_of, default=None) if live or corrects else None
     twin = newest if live and full else _with_digest(folder, digest)
@@ -218,12 +219,12 @@ def _as_batch(
     if twin and payload_digest(twin.files) == digest and not restated:
         return twin
     restates = twin.batch_id if twin and restated == "perhaps" else None
-    as_of = clock.now() if delivery.locator.get("undated") else delivery.offered_at
+    as_of = clock.now() if delivery.locator.undated else delivery.offered_at
     if newest and as_of <= newest.as_of:
         # Two pulls are in the order in which they were made, whatever the source's clock or watermark says; and what
         # is mended comes after what was wrong, whatever period that was of.
         as_of = newest.as_of + timedelta(seconds=1)
-    if delivery.locator.get("period") and not corrects:
+    if delivery.locator.period and not corrects:
         as_of = _after_namesakes(folder, delivery, as_of)
     batch_id = _batch_id(folder, contract.id, as_of, digest)
     batch = Batch(
@@ -238,8 +239,8 @@ def _as_batch(
         restates=restates,
         corrects=corrects,
     )
-    locator = {k: v for k, v in delivery.locator.items() if k not in _PRIVATE}
-    more = {"payload_sha256": digest, "locator": locator}
+    stated = {k: v for k, v in as_json(delivery.locator).items() if v is not None and v is not False}
+    more = {"payload_sha256": digest, "locator": {k: v for k, v in stated.items() if k not in _PRIVATE}}
     write_json(building / RECEIPT, {**as_json(batch), **more})
     sync_tree(building)
     building.rename(folder / batch_id)
@@ -263,7 +264,7 @@ def _restated(folder: Path, delivery: Delivery, digest: str) -> Literal["", "per
     known = max((b.as_of for b in receipts.values() if payload_digest(b.files) == digest), default=None)
     if known is None or not any(known < b.as_of < delivery.offered_at for b in receipts.values()):
         return ""
-    return "surely" if last or delivery.locator.get("period") else "perhaps"
+    return "surely" if last or delivery.locator.period else "perhaps"
 
 
 def _after_namesakes(folder: Path, delivery: Delivery, as_of: datetime) -> datetime:
@@ -310,22 +311,22 @@ def _read_receipt(path: Path) -> Batch:
     return _receipt(path)[0]
 
 
-def _receipt(path: Path) -> tuple[Batch, dict[str, Any]]:
+def _receipt(path: Path) -> tuple[Batch, Locator]:
     """Return a batch and its locator. Receipts never change: a process reads each once."""
     found = path.stat()
     return _once(path, (found.st_ino, found.st_size, found.st_mtime_ns))
 
 
 @lru_cache(maxsize=1 << 16)
-def _once(path: Path, stamp: tuple[int, int, int]) -> tuple[Batch, dict[str, Any]]:
+def _once(path: Path, stamp: tuple[int, int, int]) -> tuple[Batch, Locator]:
     return _parsed(path)
 
 
-def _parsed(path: Path) -> tuple[Batch, dict[str, Any]]:
+def _parsed(path: Path) -> tuple[Batch, Locator]:
     names = {f.name for f in fields(Batch)}
     try:
         said = read_json(path)
-        return Batch.from_json({k: v for k, v in said.items() if k in names}), dict(said.get("locator") or {})
+        return Batch.from_json({k: v for k, v in said.items() if k in names}), locator_of(said.get("locator") or {})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DeliveryCorrupt(
             f"批次 {path.parent.name} 的接收回执已损坏；请从备份恢复或删除该批次后重新接收"
@@ -335,7 +336,7 @@ def _parsed(path: Path) -> tuple[Batch, dict[str, Any]]:
 def _landed_as(folder: Path, seen: dict[str, dict[str, str]], delivery: Delivery) -> Path | None:
     """Return the receipt of the batch that an untouched file became, without reading the file."""
     entry = seen.get(delivery.name)
-    if not entry or any(entry[k] != delivery.locator.get(k) for k in _IDENTITY):
+    if not entry or any(entry[k] != getattr(delivery.locator, k) for k in _IDENTITY):
         return None
     receipt = folder / entry["batch_id"] / RECEIPT
     return receipt if receipt.is_file() else None
@@ -343,15 +344,15 @@ def _landed_as(folder: Path, seen: dict[str, dict[str, str]], delivery: Delivery
 
 def _settled(target: Path, delivery: Delivery) -> bool:
     """Tell whether the fingerprint is safe to rely on: the file had been left alone for a while when it was copied."""
-    touched = delivery.locator.get("touched")
-    if not delivery.locator.get("fingerprint") or touched is None:
+    touched = delivery.locator.touched
+    if not delivery.locator.fingerprint or touched is None:
         return False
     return all(path.stat().st_mtime - touched >= _SETTLED_SECONDS for path in target.iterdir())
 
 
 def _remember(folder: Path, delivery: Delivery, batch: Batch) -> None:
     """Note the fingerprint of a delivery that need not be read again."""
-    entry = {k: delivery.locator[k] for k in _IDENTITY} | {"batch_id": batch.batch_id}
+    entry = {k: getattr(delivery.locator, k) for k in _IDENTITY} | {"batch_id": batch.batch_id}
     write_json(folder / SEEN, {**_seen(folder), delivery.name: entry})
 
 

@@ -63,7 +63,7 @@ def spell(
     if element.type == "code":
         return _codes(rng, contract, element, truth, style)
     if element.type in ("date", "instant"):
-        return _dates(rng, element, truth, style)
+        return _dates(rng, truth, style)
     clean = [_plain(value, column, style) for value in truth]
     dirty = _dirt_of(contract, element, column)
     if style.plain or not dirty:
@@ -145,12 +145,12 @@ def _codes(
     ]
 
 
-def _dates(rng: np.random.Generator, element: Element, truth: Sequence[Any], style: Style) -> list[Text]:
+def _dates(rng: np.random.Generator, truth: Sequence[Any], style: Style) -> list[Text]:
     drawn = rng.random(len(truth))
-    return [_date(value, u, element, style) for value, u in zip(truth, drawn, strict=True)]
+    return [_date(value, u, style) for value, u in zip(truth, drawn, strict=True)]
 
 
-def _date(value: Any, draw: float, element: Element, style: Style) -> Text:
+def _date(value: Any, draw: float, style: Style) -> Text:
     if value is None:
         return style.null
     if isinstance(value, datetime):

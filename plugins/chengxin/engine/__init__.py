@@ -1,1 +1,1 @@
-"""DuckDB, and the named steps of linking, records and publishing."""
+"""DuckDB, and the named steps of all that asks it."""

@@ -5,13 +5,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import duckdb
 import pyarrow as pa
 
 from chengxin.engine.step import Schema, Step, identifier, literal
-from chengxin.settings import Settings
+from chengxin.facts import Resources
 from chengxin.store.atomic import write_bytes
 from chengxin.store.scratch import scratch
 
@@ -21,23 +21,23 @@ Connection: TypeAlias = duckdb.DuckDBPyConnection
 log = logging.getLogger(__name__)
 
 
-def connect(
-    *, memory_limit_mib: int, threads: int = 1, spill: Path | None = None, zone: str = "UTC", ordered: bool = True
-) -> Connection:
+def connect(resources: Resources, *, spill: Path | None = None, zone: str = "UTC", ordered: bool = True) -> Connection:
     """Open an in-memory DuckDB.
 
     spill: folder for what does not fit into memory. zone: in which instants become days. ordered: rows come in the
     order of their files where nothing else is asked.
     """
     config: dict[str, str | int | bool] = {
-        "memory_limit": f"{memory_limit_mib}MiB",
-        "threads": threads,
+        "memory_limit": f"{resources.memory_limit_mib}MiB",
+        "threads": resources.threads,
         "preserve_insertion_order": ordered,
     }
     if spill is not None:
         config["temp_directory"] = str(spill)
     connection = duckdb.connect(config=config)
     connection.execute(f"SET TimeZone = {literal(zone)}")
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET parquet_metadata_cache = true")  # naming files as an input reads their footers, too
     return connection
 
 
@@ -53,6 +53,27 @@ class Session:
         self._plans = plans
         self._left: set[str] = set()
         self._ran = 0
+
+    @classmethod
+    def open(
+        cls, resources: Resources, *, spill: Path | None = None, zone: str = "UTC", ordered: bool = True
+    ) -> "Session":
+        """Open a session of its own; see `connect`. Use it as a context manager, or close it."""
+        return cls(connect(resources, spill=spill, zone=zone, ordered=ordered), resources.plans)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all that steps left."""
+        self.connection.close()
+
+    def branch(self) -> "Session":
+        """Return a session in the same engine for another thread; it has inputs and steps of its own."""
+        return Session(self.connection.cursor(), self._plans)
 
     def rows(self, name: str, rows: pa.Table) -> None:
         """Take an Arrow table as the input `name`."""
@@ -146,18 +167,10 @@ class Session:
 
 
 @contextmanager
-def session(work: Path, *, memory_limit_mib: int, threads: int) -> Iterator[Session]:
-    """Open a session in memory that spills below `work`. Results do not depend on its threads, memory or time zone.
-
-    Its steps leave their plans in the folder that the setting CHENGXIN_EXPLAIN names.
-    """
-    with scratch(work) as spill:
-        connection = connect(memory_limit_mib=memory_limit_mib, threads=threads, spill=spill, ordered=False)
-        connection.execute("SET parquet_metadata_cache = true")  # naming files as an input reads their footers, too
-        try:
-            yield Session(connection, Settings.from_environment().plans)
-        finally:
-            connection.close()
+def session(work: Path, resources: Resources) -> Iterator[Session]:
+    """Open a session in memory that spills below `work`. Results do not depend on its resources or the time zone."""
+    with scratch(work) as spill, Session.open(resources, spill=spill, ordered=False) as opened:
+        yield opened
 
 
 def create_table(connection: Connection, name: str, rows: pa.Table) -> None:
@@ -168,9 +181,10 @@ def create_table(connection: Connection, name: str, rows: pa.Table) -> None:
 
 
 def parquet(paths: Sequence[Path], *, filename: bool = False) -> str:
-    """Return the SQL that reads these files as one table; column names decide, not positions.
+    """Return the SQL that reads these files as one table; column names decide, not positions, nor names of folders.
 
     filename: add the column `filename`, the path of the file of each row.
     """
     names = ", ".join(literal(str(p)) for p in paths)
-    return f"read_parquet([{names}], union_by_name = true{', filename = true' if filename else ''})"
+    more = ", filename = true" if filename else ""
+    return f"read_parquet([{names}], union_by_name = true, hive_partitioning = false{more})"

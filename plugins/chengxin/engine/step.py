@@ -9,6 +9,7 @@ from chengxin.errors import InvariantBroken
 
 _VALUE = re.compile(r"\$([a-z]\w*)")
 _READ = re.compile(r'\b(?:(?<!DISTINCT )FROM|JOIN)\s+(?:"([^"]+)"|([a-z_]\w*)\b(?!\s*\())')
+_TEXT = re.compile(r"\"[^\"]*\"|'(?:[^']|'')*'")
 _WITH = re.compile(r"\b([a-z_]\w*) AS (?:MATERIALIZED )?\(\s*(?:SELECT|WITH|FROM)\b")
 
 
@@ -24,14 +25,19 @@ class Step:
     @property
     def given(self) -> dict[str, Any]:
         """The values that the SQL asks for."""
-        return {name: self.values[name] for name in dict.fromkeys(_VALUE.findall(self.sql))}
+        return {name: self.values[name] for name in dict.fromkeys(_VALUE.findall(self._code))}
+
+    @property
+    def _code(self) -> str:
+        """The SQL without what its texts hold."""
+        return _TEXT.sub(lambda found: found[0] if found[0][0] == '"' else "''", self.sql)
 
     def check(self, left: Iterable[str]) -> None:
         """Raise InvariantBroken where the step reads a table that it does not declare, or that is not in `left`."""
         if self.name in self.reads:
             raise InvariantBroken(f"step {self.name} reads what it leaves")
-        own = set(_WITH.findall(self.sql))
-        undeclared = {quoted or plain for quoted, plain in _READ.findall(self.sql)} - own - {*self.reads}
+        own = set(_WITH.findall(self._code))
+        undeclared = {quoted or plain for quoted, plain in _READ.findall(self._code)} - own - {*self.reads}
         if undeclared:
             raise InvariantBroken(f"step {self.name} reads {', '.join(sorted(undeclared))} without declaring it")
         if missing := {*self.reads} - {*left}:

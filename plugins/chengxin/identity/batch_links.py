@@ -26,7 +26,7 @@ from chengxin.contracts.models import Contract
 from chengxin.engine.session import Session, session
 from chengxin.engine.step import Step
 from chengxin.errors import InvariantBroken
-from chengxin.facts import Batch
+from chengxin.facts import Batch, Resources
 from chengxin.identity import corrections as corrected
 from chengxin.identity import duplicates, ledger, record_keys
 from chengxin.identity import withdrawals as withdrawn
@@ -102,12 +102,11 @@ class Linking:
     reopen: pa.Table | None
     corrected: pa.Table | None
     spare: Spare
-    memory_limit_mib: int
-    threads: int
+    resources: Resources
 
     def run(self) -> Outcome:
         """Fill `target` and count. Equal inputs give equal rows."""
-        with session(self.layout.work, memory_limit_mib=self.memory_limit_mib, threads=self.threads) as steps:
+        with session(self.layout.work, self.resources) as steps:
             self._open(steps)
             founded = self._link(steps)
             self._write_linked(steps)

@@ -85,7 +85,7 @@ def hygiene(raw: str) -> str:
 
 
 def is_placeholder(text: str) -> bool:
-    """Tell whether a clean identifier only fills the field: 17 zeros + X, one repeated character, 123456789 ..."""
+    """Return whether a clean identifier only fills the field: 17 zeros + X, one repeated character, 123456789 ..."""
     return len(text) > 4 and PLACEHOLDER.fullmatch(text) is not None
 
 
@@ -121,33 +121,33 @@ def loan_card_check_digits(body: str) -> str:
 
 
 def is_uscc(text: str) -> bool:
-    """Tell whether a clean text is a USCC by alphabet, length and check; A-, N- and Y-coded bodies included."""
+    """Return whether a clean text is a USCC by alphabet, length and check; A-, N- and Y-coded bodies included."""
     if len(text) != 18 or any(c not in USCC_ALPHABET for c in text) or is_placeholder(text):
         return False
     return uscc_check_character(text[:17]) == text[17]
 
 
 def uscc_structure_holds(text: str) -> bool:
-    """Tell whether department, category and division (places 1-8) are such as GB 32100 knows."""
+    """Return whether department, category and division (places 1-8) are such as GB 32100 knows."""
     return text[1] in USCC_CATEGORIES.get(text[0], "") and text[2:8].isdigit()
 
 
 def is_org_code(text: str) -> bool:
-    """Tell whether a clean text is an organisation code by form and check; placeholders are not."""
+    """Return whether a clean text is an organisation code by form and check; placeholders are not."""
     if re.fullmatch(r"[0-9A-Z]{8}[0-9X]", text) is None or is_placeholder(text):
         return False
     return org_code_check_character(text[:8]) == text[8]
 
 
 def is_reg_no(text: str) -> bool:
-    """Tell whether a clean text is a 15-digit registration number with the right check digit."""
+    """Return whether a clean text is a 15-digit registration number with the right check digit."""
     if re.fullmatch(r"[0-9]{15}", text) is None or is_placeholder(text):
         return False
     return reg_no_check_digit(text[:14]) == text[14]
 
 
 def is_loan_card_no(text: str) -> bool:
-    """Tell whether a clean text is a 中征码 (3 alphanumerics, 11 digits, 2 check digits)."""
+    """Return whether a clean text is a 中征码 (3 alphanumerics, 11 digits, 2 check digits)."""
     if re.fullmatch(r"[0-9A-Z]{3}[0-9]{13}", text) is None or is_placeholder(text):
         return False
     return loan_card_check_digits(text[:14]) == text[14:]
@@ -181,7 +181,7 @@ def resident_error(text: str, today: date | None = None) -> str | None:
 
 
 def is_resident_id(text: str, today: date | None = None) -> bool:
-    """Tell whether a clean text is an 18-character resident id or residence permit; placeholders are not."""
+    """Return whether a clean text is an 18-character resident id or residence permit; placeholders are not."""
     return not is_placeholder(text) and resident_error(text, today) is None
 
 
@@ -196,7 +196,7 @@ def _county_rules(text: str) -> tuple[str, ...]:
 
 
 def _is_sound(text: str) -> bool:
-    """Tell whether a check holds that letters put in as a mask would break."""
+    """Return whether a check holds that letters put in as a mask would break."""
     return is_uscc(text) or is_org_code(text) or is_loan_card_no(text) or (len(text) == 15 and is_org_code(text[6:]))
 
 
@@ -217,7 +217,7 @@ def _common(raw: str | None) -> tuple[str, Reading | None]:
 
 
 def _other_than(kind: str, text: str) -> str | None:
-    """Return the rule that says which other identifier of an organisation stands in a field of this type, or None."""
+    """Return the rule for another identifier of an organisation in a field of this type, or None."""
     if kind != "reg_no" and is_reg_no(text):
         return f"{kind}.is_reg_no"
     return f"{kind}.is_org_code" if kind != "org_code" and is_org_code(text) else None
@@ -248,7 +248,7 @@ def read_uscc(raw: str | None, today: date | None = None) -> Reading:
     return Reading(mended, rules)
 
 
-def read_org_code(raw: str | None, today: date | None = None) -> Reading:
+def read_org_code(raw: str | None) -> Reading:
     """Read an organisation code (GB 11714-1997); a whole USCC in its place yields the code inside it."""
     text, done = _common(raw)
     if done:
@@ -264,7 +264,7 @@ def read_org_code(raw: str | None, today: date | None = None) -> Reading:
     return Reading(text) if is_org_code(text) else Reading(None, ("org_code.check",))
 
 
-def read_reg_no(raw: str | None, today: date | None = None) -> Reading:
+def read_reg_no(raw: str | None) -> Reading:
     """Read a registration number (GS 15-2006); older forms have no check and are kept with a warning."""
     text, done = _common(raw)
     if done:
@@ -334,7 +334,7 @@ def read_person_doc(raw: str | None, today: date | None = None) -> Reading:
     return Reading(text)
 
 
-def read_loan_card_no(raw: str | None, today: date | None = None) -> Reading:
+def read_loan_card_no(raw: str | None) -> Reading:
     """Read a 中征码 (loan-card code, 16 characters)."""
     text, done = _common(raw)
     if done:
@@ -348,14 +348,14 @@ def read_loan_card_no(raw: str | None, today: date | None = None) -> Reading:
 
 READERS: dict[str, Callable[[str | None, date | None], Reading]] = {
     "uscc": read_uscc,
-    "org_code": read_org_code,
-    "reg_no": read_reg_no,
+    "org_code": lambda raw, _: read_org_code(raw),
+    "reg_no": lambda raw, _: read_reg_no(raw),
     "tax_no": read_tax_no,
     "person_doc": read_person_doc,
-    "loan_card_no": read_loan_card_no,
+    "loan_card_no": lambda raw, _: read_loan_card_no(raw),
 }
 
-#: Types that may share a column, each with the lengths of its values: length and check digit tell them apart.
+#: Types that may share a column, each with the lengths of its values: length and check digit distinguish them.
 TOLD_APART = {"uscc": (18,), "org_code": (9,), "reg_no": (15,), "person_doc": (18,), "loan_card_no": (16,)}
 
 
@@ -363,7 +363,7 @@ def kind_among(raw: str, kinds: Sequence[str], today: date | None = None) -> str
     """Return which of these types (of TOLD_APART) a text is: whose check holds, else whose length it has, else the 1st.
 
     15 digits that are a resident id as well as a registration number are the resident id: it is not to be published.
-    What no check digit speaks for (an old registration number, a passport) comes after what has the right length.
+    What no check digit confirms (an old registration number, a passport) comes after what has the right length.
     """
     readings = {kind: READERS[kind](raw, today) for kind in kinds}
     read = [kind for kind, reading in readings.items() if reading.value and "org_code.from_uscc" not in reading.rules]
@@ -378,7 +378,7 @@ def _may_be(kind: str, text: str) -> bool:
 
 
 def _is_checked(kind: str, reading: Reading) -> bool:
-    """Tell whether a check digit spoke for a value that was read."""
+    """Return whether a check digit confirmed a value that was read."""
     if kind == "person_doc":
         return RESIDENT_FORM.fullmatch(reading.value or "") is not None
     return "reg_no.old_form" not in reading.rules

@@ -46,7 +46,7 @@ class Trial:
 
     @property
     def held(self) -> bool:
-        """Tell whether the batch would be held."""
+        """Return whether the batch would be held."""
         return self.verdict.status == "hold"
 
 
@@ -63,12 +63,11 @@ def attempt(home: Home, contract: Contract, file: Path) -> Trial:
         standard = Path(folder) / "standard"
         counts = standardising.run(contract, batch, payload, standard, workers=home.settings.workers)
         verdict = _verdict(home, contract, batch, counts, standard)
-        titles = _titles(contract)
         return Trial(
             counts=counts,
             verdict=verdict,
             reasons=_reasons(standard),
-            warnings=_warnings(standard, titles),
+            warnings=_warnings(standard),
             rows=_first_rows(contract, standard),
             seconds=round(time.monotonic() - started, 1),
         )
@@ -83,14 +82,9 @@ def _verdict(home: Home, contract: Contract, batch: Batch, counts: StandardBatch
         expectations=home.settings.expectations,
         history=[],
         target=standard.parent / "validation",
-        memory_limit_mib=home.settings.memory_limit_mib,
-        threads=home.settings.workers,
+        resources=home.resources,
         today=batch.received_at.astimezone(SHANGHAI).date(),
     )
-
-
-def _titles(contract: Contract) -> dict[str, str]:
-    return {column.element: column.source for column in contract.columns}
 
 
 def _reasons(standard: Path) -> tuple[tuple[str, int], ...]:
@@ -102,7 +96,7 @@ def _reasons(standard: Path) -> tuple[tuple[str, int], ...]:
     return tuple((_words(*key), n) for key, n in sorted(counted.items(), key=lambda kv: (-kv[1], kv[0])))
 
 
-def _warnings(standard: Path, titles: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
+def _warnings(standard: Path) -> tuple[tuple[str, int], ...]:
     """Count what was noted on rows that are not refused for it: values that were emptied, mended or look odd."""
     counted: Counter[tuple[str, str, str]] = Counter()
     for path in sorted(standard.glob("issues-*.parquet")):

@@ -1,6 +1,6 @@
 """What Airflow watches the clock for (DeadlineAlert): a delivery that is overdue, and a run that is not done in time.
 
-Airflow sets a deadline when a run is made and drops it when that run succeeds. So an overdue delivery is told by the
+Airflow sets a deadline when a run is made and drops it when that run succeeds. So an overdue delivery is found by the
 first run that is made when one look after the last day in time was in vain, or while a run is still at it on that day.
 """
 
@@ -106,7 +106,7 @@ def deadlines(contract: Contract) -> list[DeadlineAlert] | None:
 
 
 def tell_slow_run(dataset: str, title: str, department: str, context: dict[str, Any] | None = None) -> None:
-    """Tell of a run that hangs, waits or failed. Airflow runs it where tasks run."""
+    """Open an alert about a run that hangs, waits or failed. Airflow runs it where tasks run."""
     run = (context or {}).get("dag_run") or {}
     run_id = run.get("dag_run_id") or run.get("run_id") or "（未知）"
     page = f"/dags/ingest__{dataset}/runs/{run_id}"
@@ -114,8 +114,8 @@ def tell_slow_run(dataset: str, title: str, department: str, context: dict[str, 
     alerts.happened(Cause("slow", dataset, text, title=title, department=department, page=page))
 
 
-def tell_overdue(dataset: str, context: dict[str, Any] | None = None) -> None:
-    """Look into the home whether the delivery is overdue and tell of it. Airflow runs it where tasks run.
+def tell_overdue(dataset: str) -> None:
+    """Open an alert where the home shows that the delivery is overdue. Airflow runs it where tasks run.
 
     The home knows more than Airflow's asset events: a batch that is held has arrived too.
     """

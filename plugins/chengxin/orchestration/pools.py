@@ -10,18 +10,17 @@ from chengxin.contracts.models import Contract
 from chengxin.orchestration.airflow_internals.listeners import hookimpl
 
 PREFIX = "department-"
-SLOTS = 2
-MEANING = "同时访问该部门的任务数"
+NEW = {"slots": 2, "description": "同时访问该部门的任务数", "include_deferred": False}
 
 
 def pool_of(contract: Contract) -> str:
-    """Return the name of the pool in which the tasks run that speak to a department."""
+    """Return the name of the pool of the tasks that call a department's source."""
     return f"{PREFIX}{contract.department.code}"
 
 
 @hookimpl
-def on_dag_run_running(dag_run: Any, msg: str) -> None:
+def on_dag_run_running(dag_run: Any) -> None:
     """Make the pools that the tasks of a starting run name and that do not exist yet. Runs in the scheduler."""
     from chengxin.orchestration.airflow_internals.pool_table import make_missing_of
 
-    make_missing_of(dag_run, PREFIX, SLOTS, MEANING)
+    make_missing_of(dag_run, PREFIX, NEW)

@@ -6,14 +6,13 @@ With LocalExecutor that process is the scheduler: the listener below. With Celer
 
 import sys
 from functools import cache
-from typing import Any
 
 from chengxin.orchestration.airflow_internals.listeners import hookimpl
 from chengxin.settings import Settings
 
 
 @hookimpl
-def on_starting(component: Any) -> None:
+def on_starting() -> None:
     """Load everything when this is a scheduler that forks its own tasks. Runs in every Airflow process that starts."""
     from airflow.sdk import conf
 

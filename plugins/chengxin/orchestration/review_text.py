@@ -23,23 +23,18 @@ FEW = 5
 EXAMPLES = 40
 
 
-def markdown(
-    previous: str | None,
-    fresh: int,
-    rows: int,
-    doubts: Sequence[Mapping[str, Any]],
-    pages: str,
-    changes: Sequence[Mapping[str, Any]] = (),
-) -> str:
+def markdown(review: Mapping[str, Any], pages: str) -> str:
     """Return the question: what is new and would change, then each doubtful batch with counts, findings and a link.
 
-    pages: the path of our pages in Airflow.
+    review: as JSON (pipeline.review.Review). pages: the path of our pages in Airflow.
     """
+    doubts: Sequence[Mapping[str, Any]] = review["doubts"]
     heads = ["数据集", "部门", "批次", "情况", *NAMES.values()]
     lines = [
-        f"待发布 **{fresh}** 个新批次，收到 {rows:,} 行；当前快照：{previous or '（尚无）'}。",
+        f"待发布 **{review['fresh']}** 个新批次，收到 {review['rows']:,} 行；"
+        f"当前快照：{review['previous'] or '（尚无）'}。",
         "",
-        *_changes(changes, pages),
+        *_changes(review["changes"], pages),
         f"以下 **{len(doubts)}** 项请核对：",
         "",
         f"| {' | '.join(heads)} |",
@@ -71,7 +66,7 @@ def rejections(said: Sequence[Mapping[str, Any]]) -> str:
 
 
 def first_opinion(said: Mapping[str, Any]) -> str:
-    """Return what the first person said, to stand before the second question."""
+    """Return the first person's answer, to stand before the second question."""
     left_out = f"，不含 {'、'.join(map(_cell, said['without']))}" if said["without"] else ""
     return (
         f"首位审批人 **{_cell(said['by'])}** 的答复：{said['decision']}{left_out}；意见：{_cell(said['reason'])}。\n\n"
@@ -79,7 +74,7 @@ def first_opinion(said: Mapping[str, Any]) -> str:
 
 
 def _changes(changes: Sequence[Mapping[str, Any]], pages: str) -> list[str]:
-    """Say how many records of each table come, change and go, with a few of them."""
+    """Return how many records of each table come, change and go, with a few of them."""
     if not changes:
         return ["发布后各表记录不变。", ""]
     lines = ["发布后的变化（记录数）：", "", f"| 表 | {' | '.join(ACTIONS.values())} |", "| --- | ---: | ---: | ---: |"]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
-from chengxin.facts import COUNTS, Delivery, as_json
+from chengxin.facts import COUNTS, as_json
 from chengxin.home import Home
 from chengxin.orchestration import alerts, answers, connections, forms, lineage, metrics, review_text
 from chengxin.orchestration.outcomes import normal_end
@@ -30,7 +30,7 @@ def contracts() -> dict[str, Contract]:
     from chengxin.contracts import loader
 
     loaded = loader.load(Settings.from_environment().contracts)
-    if not loaded.problems:  # their DAG is gone with the last of them, and cannot say that they are mended
+    if not loaded.problems:  # their DAG is gone with the last of them, so no task of it settles the alert
         alerts.settle_contracts([])
     return loaded.contracts
 
@@ -40,12 +40,12 @@ def discover(
     params: Mapping[str, Any] | None = None,
     since: datetime | None = None,
     by: str | None = None,
-    say: Say = lambda said: None,
+    say: Say = lambda _: None,
 ) -> list[dict[str, Any]]:
     """Return what is to be fetched, as JSON deliveries: what the source offers and we have not, or what the form asks.
 
     params: as of forms.ingest_form. since: of a backfill, the day that the run stands for. by: who started the run. A
-    replay is landed here, and a release is said here; the run goes on with the batch. say: hears what was done, for the
+    replay is landed here, a release entered; the run goes on with the batch. say: receives what was done, for the
     page from which the run was started (pages/run_results.py).
     """
     from chengxin import pipeline
@@ -96,9 +96,10 @@ def backfilled_from(dag_run: Any) -> datetime | None:
 def land(contract: Contract, delivery: Mapping[str, Any]) -> str:
     """Fetch one delivery and return its batch id."""
     from chengxin import pipeline
+    from chengxin.connectors.locators import delivery_of
 
     connections.provide(contract)
-    offered = Delivery(**{**delivery, "offered_at": datetime.fromisoformat(delivery["offered_at"])})
+    offered = delivery_of(delivery)
     batch = pipeline.land(Home.from_environment(), contract, offered)
     if batch.delivery != offered.name:
         log.info("来文 %s 的内容与已收到的 %s 相同，不另成批次（%s）", offered.name, batch.delivery, batch.batch_id)
@@ -155,7 +156,7 @@ def validate(contract: Contract, batch_id: str) -> str:
 
 
 @metrics.timed
-def admit(contract: Contract, batch_id: str, state: Any, say: Say = lambda said: None) -> dict[str, Any]:
+def admit(contract: Contract, batch_id: str, state: Any, say: Say = lambda _: None) -> dict[str, Any]:
     """Link and account for one batch; return its admission as JSON. A held batch ends here, skipped.
 
     state: of the data set's asset, where people see the newest admitted and the newest held batch. say: as of discover.
@@ -237,8 +238,7 @@ def review(contracts: Mapping[str, Contract]) -> dict[str, Any]:
     found = pipeline.review(home, dict(contracts))
     if found is None:
         return {"ask": False}
-    plain, pages = dict(as_json(found)), base_path() + PREFIX
-    text = review_text.markdown(found.previous, found.fresh, found.rows, plain["doubts"], pages, plain["changes"])
+    text = review_text.markdown(as_json(found), base_path() + PREFIX)
     return {
         "ask": True,
         "text": review_text.rejections(found.rejected) + text,
@@ -253,7 +253,7 @@ def review(contracts: Mapping[str, Contract]) -> dict[str, Any]:
 
 
 def ask_or_publish(found: Mapping[str, Any] | None) -> str:
-    """Return the task that comes after `review`. Raise ContractError where that said nothing: it was marked."""
+    """Return the task that comes after `review`. Raise ContractError where that returned nothing: it was marked."""
     if not found:
         raise ContractError(UNREVIEWED)
     return "approve" if found["ask"] else "publish"
@@ -266,10 +266,10 @@ def publish(
     second: Mapping[str, Any] | None,
     told: Any,
 ) -> dict[str, Any]:
-    """Publish a snapshot and return its reference as JSON. When nothing changed, or a person says no, end skipped.
+    """Publish a snapshot and return its reference as JSON. When nothing changed, or a person refuses, end skipped.
 
     found: what `review` returned; said, second: what people answered, None where nobody was asked. told: the state of
-    the asset by which others hear of snapshots. A snapshot that they have not heard of (the task died after its commit,
+    the asset that announces snapshots. A snapshot that was not announced (the task died after its commit,
     or somebody published from the command line) is returned although nothing changed. Raise ContractError where
     somebody had to answer and nobody did.
     """

@@ -134,8 +134,8 @@ def released(home: Home, contracts: Mapping[str, Contract]) -> list[Admission]:
 def _changes(
     home: Home, contracts: Mapping[str, Contract], admissions: tuple[Admission, ...], now: Manifest | None
 ) -> list[Change]:
-    limits = {"memory_limit_mib": home.settings.memory_limit_mib, "threads": home.settings.workers}
-    return list(changes(home.layout, contracts, admissions, sealed_of(contracts, admissions, now), now, **limits))
+    sealed = sealed_of(contracts, admissions, now)
+    return list(changes(home.layout, contracts, admissions, sealed, now, resources=home.resources))
 
 
 def _masked(change: Change) -> Change:

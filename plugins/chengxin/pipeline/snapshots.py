@@ -110,9 +110,10 @@ def _publish_government(
     base = now if now and now.extra["assembly"] == digest and not now.extra.get("left_out") else None
     if base and base.extra["last_order"] == everything[-1].order:
         return base, False
-    limits = {"memory_limit_mib": home.settings.memory_limit_mib, "threads": home.settings.workers}
     last = base.extra["last_order"] if base else -1
-    reconciliation.check_batches(layout, [a for a in journal.latest(everything).values() if a.order > last], **limits)
+    reconciliation.check_batches(
+        layout, [a for a in journal.latest(everything).values() if a.order > last], home.resources
+    )
     draft = Assembly(
         layout,
         contracts,
@@ -120,12 +121,12 @@ def _publish_government(
         sealed,
         base,
         layout.drafts / "government",
-        **limits,
+        home.resources,
     ).run()
     extra = {"last_order": everything[-1].order, "assembly": digest, "sealed": sorted(sealed)}
     extra |= {"left_out": sorted(left_out)} if left_out else {}
     extra |= told(approval, layout, now, {a.batch_id for a in everything})
-    manifest = _checked(home, contracts, everything, (base, now), draft, extra)
+    manifest = _checked(home, contracts, everything, draft, replaces=now, extra=extra)
     if manifest.same_content(now) or not (now or draft.tables):
         shutil.rmtree(draft.folder)
         return now, False
@@ -137,33 +138,34 @@ def _checked(
     home: Home,
     contracts: Mapping[str, Contract],
     everything: tuple[Admission, ...],
-    earlier: tuple[Manifest | None, Manifest | None],
     draft: Draft,
+    *,
+    replaces: Manifest | None,
     extra: dict[str, Any],
 ) -> Manifest:
     """Reconcile and gate a draft and return its manifest; a red check raises and the draft stays as evidence.
 
-    earlier: the snapshot that the draft builds on, and the one that readers have.
+    replaces: the snapshot that readers have.
     """
-    layout, (base, now) = home.layout, earlier
+    layout, resources = home.layout, home.resources
     accounts = journal.latest(everything)
-    limits = {"memory_limit_mib": home.settings.memory_limit_mib, "threads": home.settings.workers}
-    reconciliation.check_draft(layout, draft, base, {a.dataset: a.kind for a in everything})
-    reconciliation.check_subjects(layout, draft, base, **limits)
-    reconciliation.check_sources(layout, draft, base, **limits)
+    reconciliation.check_draft(draft, {a.dataset: a.kind for a in everything})
+    reconciliation.check_subjects(layout, draft, resources)
+    reconciliation.check_sources(layout, draft, resources)
     fresh = sorted((draft.folder / "subject").glob("*.parquet"))
     if fresh:
-        verdict = runner.run_subject(fresh, expectations=home.settings.expectations, today=home.clock.today(), **limits)
+        today, rules = home.clock.today(), home.settings.expectations
+        verdict = runner.run_subject(fresh, expectations=rules, today=today, resources=resources)
         if verdict.status == "hold":
             raise InvariantBroken("主体表未通过发布检查：" + "；".join(f.message for f in verdict.findings))
     return Manifest.new(
         "government",
         home.clock.now(),
         home.clock.today(),
-        _reason(contracts, accounts.values(), now, extra["sealed"]),
+        _reason(contracts, accounts.values(), replaces, extra["sealed"]),
         draft.tables,
         batches=[_batch_entry(a) for a in accounts.values()],
-        sources=_sources(accounts.values(), base, draft),
+        sources=_sources(accounts.values(), draft),
         versions={
             "library": __version__,
             **engines(),
@@ -201,7 +203,7 @@ def _batch_entry(a: Admission) -> dict[str, Any]:
     }
 
 
-def _sources(accounts: Any, base: Manifest | None, draft: Draft) -> dict[str, Any]:
+def _sources(accounts: Any, draft: Draft) -> dict[str, Any]:
     sources: dict[str, Any] = {}
     for a in accounts:
         entry = sources.setdefault(a.dataset, {"department": a.department, "batches": 0})
@@ -209,7 +211,7 @@ def _sources(accounts: Any, base: Manifest | None, draft: Draft) -> dict[str, An
         for name, rows in {**a.counts.as_dict(), "withdrawn": a.withdrawn}.items():
             entry[name] = entry.get(name, 0) + rows
     for dataset, entry in sources.items():
-        before = base.sources.get(dataset, {}).get("rows", 0) if base else 0
+        before = draft.base.sources.get(dataset, {}).get("rows", 0) if draft.base else 0
         entry["rows"] = before + draft.inserted.get(dataset, 0) - draft.removed.get(dataset, 0)
     return sources
 

@@ -11,7 +11,7 @@ from typing import Any
 from chengxin.contracts.models import Contract
 from chengxin.engine.session import Session, session
 from chengxin.engine.step import Schema, Step, identifier
-from chengxin.facts import Admission
+from chengxin.facts import Admission, Resources
 from chengxin.identity.held_links import link_files
 from chengxin.identity.versions import DUPLICATES
 from chengxin.model.elements import elements
@@ -83,12 +83,11 @@ def changes(
     sealed: frozenset[str],
     previous: Manifest | None,
     *,
-    memory_limit_mib: int,
-    threads: int,
+    resources: Resources,
 ) -> tuple[Change, ...]:
     """Return what publishing these admissions would change of the snapshot `previous`, by kind; unchanged ones lack."""
     found = []
-    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as opened:
+    with session(layout.work, resources) as opened:
         for kind in kinds().values():
             mine = [a for a in admissions if a.kind == kind.id and a.dataset not in sealed]
             side = _Side(layout, contracts, previous, kind)

@@ -1,7 +1,7 @@
 """The public reader of published snapshots: the one way in for people, the serving app and the commit's own proof.
 
 Opening checks pointer, manifest digest and every file's presence and size. A damaged newest snapshot gives way to the
-newest earlier intact one; the damaged one is marked and `Snapshot.warnings` says so.
+newest earlier intact one; the damaged one is marked, and named in `Snapshot.warnings`.
 """
 
 import logging
@@ -16,8 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.engine.session import Connection, connect, literal
+from chengxin.engine.session import Connection, Session, connect, parquet
+from chengxin.engine.step import Step, identifier
 from chengxin.errors import SnapshotDamaged
+from chengxin.facts import Resources
 from chengxin.home import Home
 from chengxin.store import pointer
 from chengxin.store.layout import Layout
@@ -67,7 +69,7 @@ class Snapshot:
     folder: Path
     warnings: tuple[str, ...] = ()
     _footers: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    _engines: list[Connection] = field(default_factory=list, repr=False, compare=False)
+    _sessions: list[Session] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -91,16 +93,15 @@ class Snapshot:
         """Return the SQL text that stands for a table in a DuckDB query: `from <scan>`."""
         files = self.files(name)
         if files:
-            listed = ", ".join(literal(str(f)) for f in files)
-            return f"read_parquet([{listed}], hive_partitioning = false)"
+            return parquet(files)
         columns = ", ".join(f'NULL::{_sql_type(c.type)} AS "{c.name}"' for c in self.manifest.tables[name].schema)
         return f"(SELECT {columns} WHERE false)"
 
     def connect(self, *, memory_limit_mib: int = 1024, threads: int = 2) -> Connection:
         """Open an in-memory DuckDB in which every table is a view."""
-        connection = connect(memory_limit_mib=memory_limit_mib, threads=threads)
+        connection = connect(Resources(memory_limit_mib=memory_limit_mib, threads=threads))
         for name in self.manifest.tables:
-            connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM {self.scan(name)}')
+            connection.execute(f"CREATE VIEW {identifier(name)} AS SELECT * FROM {self.scan(name)}")
         return connection
 
     def lookup(self, subject_id: int) -> dict[str, pa.Table]:
@@ -132,11 +133,11 @@ class Snapshot:
             entries = tuple(f for f in entries if f.part.rpartition("-")[0] in related)
         if not entries:
             return []
-        files = ", ".join(literal(str(self._path(f))) for f in entries)
-        query = f"""SELECT * FROM read_parquet([{files}], hive_partitioning = false)
-            WHERE {_RELATED} = {int(subject_id)} AND subject_id IS DISTINCT FROM {int(subject_id)}
+        sql = f"""SELECT * FROM records WHERE {_RELATED} = $subject AND subject_id IS DISTINCT FROM $subject
             ORDER BY subject_id, record_id"""
-        rows = self._engine().sql(query).to_arrow_table()
+        steps = self._session()
+        steps.files("records", [self._path(f) for f in entries])
+        rows = steps.table(Step("related_rows", ("records",), sql, {"subject": subject_id}))
         return [rows.cast(arrow_schema(self.manifest.tables[table].schema))] if rows.num_rows else []
 
     def find(self, identifier_or_name: str) -> pa.Table:
@@ -160,12 +161,13 @@ class Snapshot:
             return pa.array([], pa.int64())
         present = {column.name for column in self.manifest.tables[table].schema}
         columns = [column for column in columns if column in present]
-        tests = " OR ".join(f"{column} IN (?, ?)" for column in columns)
-        parameters = wanted * tests.count("IN")
-        with connect(memory_limit_mib=1024, threads=2) as connection:
-            query = f"SELECT DISTINCT subject_id FROM {self.scan(table)} WHERE subject_id IS NOT NULL AND ({tests})"
-            answer = connection.sql(query, params=parameters).to_arrow_table().column("subject_id")
-        return answer.combine_chunks()
+        tests = " OR ".join(f"{column} IN ($wanted, $tidy)" for column in columns)
+        sql = f"SELECT DISTINCT subject_id FROM subjects WHERE subject_id IS NOT NULL AND ({tests})"
+        values = {"wanted": wanted[0], "tidy": wanted[1]}
+        with Session.open(Resources(memory_limit_mib=1024, threads=2)) as steps:
+            steps.files("subjects", self.files(table))
+            answer = steps.table(Step("found_subjects", ("subjects",), sql, values))
+        return answer.column("subject_id").combine_chunks()
 
     def _entries(self, table: str) -> tuple[FileEntry, ...]:
         entry = self.manifest.tables.get(table)
@@ -175,7 +177,7 @@ class Snapshot:
         return self.folder / entry.table / entry.name
 
     def _holds(self, entry: FileEntry, subject_id: int) -> bool:
-        """Tell whether a file has rows of a subject: one column of the row group that its statistics point at."""
+        """Return whether a file has rows of a subject: one column of the row group that its statistics point at."""
         if not entry.may_hold(subject_id):
             return False
         metadata, ranges = self._footer(entry)
@@ -191,15 +193,17 @@ class Snapshot:
         if not self._holds(entry, subject_id):
             return None
         # DuckDB decodes the other columns for the matching rows only; Arrow would decode the whole row group
-        query = f"SELECT * FROM read_parquet({literal(str(self._path(entry)))}) WHERE subject_id = {int(subject_id)}"
-        rows = self._engine().sql(query).to_arrow_table()
+        steps = self._session()
+        steps.files("records", [self._path(entry)])
+        sql = "SELECT * FROM records WHERE subject_id = $subject"
+        rows = steps.table(Step("rows_of_subject", ("records",), sql, {"subject": subject_id}))
         return rows.cast(arrow_schema(self.manifest.tables[entry.table].schema))
 
-    def _engine(self) -> Connection:
-        if not self._engines:
-            self._engines.append(connect(memory_limit_mib=256))
-            self._engines[0].execute("SET parquet_metadata_cache = true")
-        return self._engines[0].cursor()
+    def _session(self) -> Session:
+        """Return a session for this call; many threads may read one snapshot."""
+        if not self._sessions:
+            self._sessions.append(Session.open(Resources(memory_limit_mib=256)))
+        return self._sessions[0].branch()
 
     def _footer(self, entry: FileEntry) -> tuple[Any, list[tuple[int, int]]]:
         known = self._footers.get(entry.sha256)

@@ -1,4 +1,4 @@
-"""Reconciliation: every received row is in exactly one state, and the draft holds exactly what the accounts say."""
+"""Reconciliation: every received row is in exactly one state, and the draft holds exactly the accepted rows."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -8,16 +8,15 @@ import pyarrow.parquet as pq
 from chengxin.engine.session import Session, session
 from chengxin.engine.step import Step
 from chengxin.errors import InvariantBroken
-from chengxin.facts import Admission
+from chengxin.facts import Admission, Resources
 from chengxin.publishing.assembly.assembly import Draft
 from chengxin.publishing.assembly.tables import CREDIT_RECORD, FIXED, RECORD_SOURCE
 from chengxin.store.layout import Layout
-from chengxin.store.manifest import Manifest
 
 
-def check_batches(layout: Layout, accounts: Sequence[Admission], *, memory_limit_mib: int, threads: int) -> None:
+def check_batches(layout: Layout, accounts: Sequence[Admission], resources: Resources) -> None:
     """Recount admitted batches from their files. Raise InvariantBroken where an account does not add up."""
-    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as opened:
+    with session(layout.work, resources) as opened:
         for a in accounts:
             passed = _rows(layout.standard(a.dataset, a.batch_id), "standard")
             quarantined = _rows(layout.standard(a.dataset, a.batch_id), "quarantine")
@@ -57,9 +56,9 @@ def _linked(opened: Session, layout: Layout, a: Admission) -> tuple[int, int, in
     return duplicate, settled, waiting
 
 
-def check_draft(layout: Layout, draft: Draft, previous: Manifest | None, datasets: Mapping[str, str]) -> None:
+def check_draft(draft: Draft, datasets: Mapping[str, str]) -> None:
     """Compare a draft with what came and went. datasets: data set -> kind. Raise InvariantBroken on any difference."""
-    before = previous.rows() if previous else {}
+    before = draft.base.rows() if draft.base else {}
     after = {name: table.rows for name, table in draft.tables.items()}
     kinds = sorted({*before, *after} - set(FIXED))
     for kind in kinds:
@@ -72,15 +71,13 @@ def check_draft(layout: Layout, draft: Draft, previous: Manifest | None, dataset
         raise InvariantBroken(f"credit_record 有 {after.get(CREDIT_RECORD, 0)} 行，各种类表合计 {total} 行；停止发布")
 
 
-def check_sources(
-    layout: Layout, draft: Draft, previous: Manifest | None, *, memory_limit_mib: int, threads: int
-) -> None:
+def check_sources(layout: Layout, draft: Draft, resources: Resources) -> None:
     """Check that each record with sources shows just one of them, and that it is the row in credit_record."""
     if not any((draft.folder / RECORD_SOURCE).glob("*.parquet")):
         return
     parts = {f.part for f in draft.tables[RECORD_SOURCE].files}
-    sources, records = (_files(layout, draft, previous, table, parts) for table in (RECORD_SOURCE, CREDIT_RECORD))
-    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as opened:
+    sources, records = (_files(layout, draft, table, parts) for table in (RECORD_SOURCE, CREDIT_RECORD))
+    with session(layout.work, resources) as opened:
         opened.files("sources", sources)
         opened.files("records", records)
         place = "record_id, dataset, batch_id, source_file, source_row"
@@ -95,17 +92,15 @@ def check_sources(
         )
 
 
-def check_subjects(
-    layout: Layout, draft: Draft, previous: Manifest | None, *, memory_limit_mib: int, threads: int
-) -> None:
+def check_subjects(layout: Layout, draft: Draft, resources: Resources) -> None:
     """Check that every new record's subject is in the subject table. Raise InvariantBroken otherwise."""
     records = sorted((draft.folder / CREDIT_RECORD).glob("*.parquet"))
     if not records:
         return
-    subjects = _files(layout, draft, previous, "subject")
+    subjects = _files(layout, draft, "subject")
     if not subjects:
         raise InvariantBroken("有信用记录而没有主体表；停止发布")
-    with session(layout.work, memory_limit_mib=memory_limit_mib, threads=threads) as opened:
+    with session(layout.work, resources) as opened:
         opened.files("records", records)
         opened.files("subjects", subjects)
         sql = """SELECT DISTINCT subject_id FROM records
@@ -115,11 +110,9 @@ def check_subjects(
         raise InvariantBroken(f"有 {orphans} 个记录主体不在主体表中；停止发布")
 
 
-def _files(
-    layout: Layout, draft: Draft, previous: Manifest | None, table: str, parts: Collection[str] | None = None
-) -> list[Path]:
+def _files(layout: Layout, draft: Draft, table: str, parts: Collection[str] | None = None) -> list[Path]:
     """Return the files of a table, each once: a part that was written again as it was has its old name."""
-    kept = layout.snapshot("government", previous.snapshot_id) if previous else draft.folder
+    kept = layout.snapshot("government", draft.base.snapshot_id) if draft.base else draft.folder
     entry = draft.tables.get(table)
     named = [f"{table}/{f.name}" for f in entry.files if parts is None or f.part in parts] if entry else []
     return [draft.folder / n if (draft.folder / n).exists() else kept / n for n in named]

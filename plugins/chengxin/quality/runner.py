@@ -13,7 +13,7 @@ from typing import Any
 
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, InvariantBroken
-from chengxin.facts import StandardBatch, Verdict, as_json
+from chengxin.facts import Resources, StandardBatch, Verdict, as_json
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import ColumnSpec, kind_columns
 from chengxin.quality import plausibility, report, suites, sums
@@ -47,8 +47,7 @@ def run(
     expectations: Path,
     history: Sequence[dict[str, Any]],
     target: Path,
-    memory_limit_mib: int,
-    threads: int,
+    resources: Resources,
     today: date,
     registry: Sequence[Path] = (),
     restates: str | None = None,
@@ -74,10 +73,9 @@ def run(
         columns = kind_columns(kind)
         other = registry if related else ()
         deletions = DELIVERY_STATUS in suites.mapped(contract)
-        limits: dict[str, Any] = {"memory_limit_mib": memory_limit_mib, "threads": threads}
         with (
             tempfile.TemporaryDirectory(prefix=atomic.BUILDING, dir=_existing(target.parent)) as spill,
-            Scan(parts, spill=Path(spill), registry=other, without_deletions=deletions, **limits) as scan,
+            Scan(parts, resources, spill=Path(spill), registry=other, without_deletions=deletions) as scan,
         ):
             asked = plausibility.needs(contract, kind, scan.types, parts)
             asked |= sums.needs(contract, kind, scan.types, counts)
@@ -102,9 +100,7 @@ def run(
     return verdict
 
 
-def run_subject(
-    parts: Sequence[Path], *, expectations: Path, today: date, memory_limit_mib: int = 1024, threads: int = 2
-) -> Verdict:
+def run_subject(parts: Sequence[Path], *, expectations: Path, today: date, resources: Resources) -> Verdict:
     """Judge the `subject` table of a draft by expectations/subject.json; writes nothing."""
     rules = load_pack(expectations, "subject")
     suite = {"name": "subject", "expectations": rules, "meta": {"title": "主体登记簿"}}
@@ -113,7 +109,7 @@ def run_subject(
         return Verdict("subject", "", "accept", (), digest_of(suite))
     with (
         tempfile.TemporaryDirectory(prefix=atomic.BUILDING) as spill,
-        Scan(parts, spill=Path(spill), memory_limit_mib=memory_limit_mib, threads=threads) as scan,
+        Scan(parts, resources, spill=Path(spill)) as scan,
     ):
         rows = int(scan.ask([ROWS, *_plan(bound, scan)])[ROWS])
         outcomes = _judge(bound, scan, rows, frozenset())

@@ -7,9 +7,11 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chengxin.engine.session import connect
+from chengxin.engine.session import Session, parquet
+from chengxin.engine.step import Step
 from chengxin.errors import InvariantBroken
-from chengxin.quality.conditions import Condition, both, ident, text_literal
+from chengxin.facts import Resources
+from chengxin.quality.conditions import Condition, both, ident
 from chengxin.quality.metrics import BATCH, Duplicates, Listing, Need, Scalar, condition_of, needs_of
 from chengxin.store.repeats import Digests, repeated
 
@@ -21,31 +23,34 @@ _NOT_DELETED = f" WHERE {DELIVERY_STATUS} IS DISTINCT FROM '2'"
 
 
 class Scan:
-    """A DuckDB connection over the Parquet parts of one batch. Use as a context manager.
+    """A session over the Parquet parts of one batch. Use as a context manager.
 
     Every need is asked once; all scalar needs that are missing at a time are one SELECT. `passes` counts those SELECTs.
     registry: identifier files of the subject registry; with them a batch has the column is_known_subject.
-    without_deletions: leave out rows that the source marks as deleted: they need not say more than which record.
+    without_deletions: leave out rows that the source marks as deleted: they need no more than the key of their record.
     """
 
     def __init__(
         self,
         parts: Sequence[Path],
+        resources: Resources,
         *,
-        memory_limit_mib: int,
-        threads: int,
         spill: Path | None = None,
         registry: Sequence[Path] = (),
         without_deletions: bool = False,
     ) -> None:
-        self._connection = connect(memory_limit_mib=memory_limit_mib, threads=threads, spill=spill)
-        self._connection.execute("SET enable_progress_bar = false")
-        *first, view = _view_sql(parts, registry)
-        for statement in first:
-            self._connection.execute(statement)
-        self._connection.execute(view + (_NOT_DELETED if without_deletions else ""))
-        rows = self._connection.execute(f"DESCRIBE {BATCH}").fetchall()
-        self.types: dict[str, str] = {row[0]: row[1] for row in rows}
+        if not parts:
+            raise InvariantBroken("没有可供校验的标准化文件")
+        self._steps = Session.open(resources, spill=spill)
+        self._steps.files("parts", parts)
+        reads = ["parts"]
+        if registry:
+            self._steps.files("registry", registry)
+            self._steps.leave(Step("known_subject", ("registry", "parts"), _known_sql("registry", "parts")))
+            reads.append("known_subject")
+        sql = _batch_sql("parts", is_related=bool(registry))
+        self._steps.view(Step(BATCH, tuple(reads), sql + (_NOT_DELETED if without_deletions else "")))
+        self.types: dict[str, str] = self._steps.columns(BATCH)
         self.passes = 0
         self._rows = sum(pq.read_metadata(part).num_rows for part in parts)
         self._known: dict[Need, Any] = {}
@@ -55,7 +60,7 @@ class Scan:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        self._steps.close()
 
     def ask(self, needs: Iterable[Need]) -> dict[Need, Any]:
         """Return the result of every need, computing those that were not asked before."""
@@ -63,15 +68,16 @@ class Scan:
         missing = [need for need in wanted if need not in self._known]
         scalars = [need for need in missing if isinstance(need, Scalar)]
         if scalars:
-            row = self._connection.execute(scalar_sql(scalars)).fetchall()[0]
+            row = self._steps.fetch(Step("aggregates", (BATCH,), scalar_sql(scalars)))[0]
             self._known.update(zip(scalars, row, strict=True))
             self.passes += 1
         for need in missing:
             if isinstance(need, Duplicates):
-                counted = _count_repeated(self._suspected(need.keys, need.where), need)
-                self._known[need] = self._connection.execute(counted).fetchall()[0][0]
+                suspects = self._suspected(need.keys, need.where)
+                counted = Step(f"{suspects}_repeated", (suspects,), _count_repeated(suspects, need))
+                self._known[need] = self._steps.fetch(counted)[0][0]
             elif isinstance(need, Listing):
-                found = self._connection.execute(need.sql).fetchall()
+                found = self._steps.fetch(Step("listed", (BATCH,), need.sql))
                 self._known[need] = [value for (value,) in found]
         return {need: self._known[need] for need in wanted}
 
@@ -84,9 +90,8 @@ class Scan:
             more += ", row_id AS place" if "row_id" in self.types else ", (f, r) AS place" if more else ""
             twice = pa.table({"h": self._repeated(keys, where)})
             rows = _suspects(keys, where, more) if len(twice) else f"({_keys(keys, where, more)} LIMIT 0)"
-            self._connection.register("twice", twice)
-            self._connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM {rows}")
-            self._connection.unregister("twice")
+            self._steps.rows("twice", twice)
+            self._steps.leave(Step(name, (BATCH, "twice"), f"SELECT * FROM {rows}"))
             self._suspects[asked] = name
         return self._suspects[asked]
 
@@ -95,8 +100,8 @@ class Scan:
 
         def share(n: int, of: int) -> Iterator[Digests]:
             mine = both(where, f"{_hash(keys)} % {of} = {n}") if of > 1 else where
-            found = self._connection.sql(f"SELECT {_hash(keys)} AS h FROM {BATCH} {_where(mine)}")
-            yield from (batch.column(0).to_numpy() for batch in found.to_arrow_reader(_AT_ONCE))
+            digests = Step("digests", (BATCH,), f"SELECT {_hash(keys)} AS h FROM {BATCH} {_where(mine)}")
+            yield from (batch.column(0).to_numpy() for batch in self._steps.reader(digests, _AT_ONCE))
 
         return repeated(share, self._rows)
 
@@ -114,12 +119,14 @@ class Scan:
             condition = condition_of(expectation, self.types)
             if condition is not None and condition.keys:
                 suspects = self._suspected(condition.keys, condition.domain)
-                found[n] = _rows(self._connection.execute(repeated_sql(suspects, condition, limit)).fetchall())
+                sql = repeated_sql(suspects, condition, limit)
+                found[n] = _rows(self._steps.fetch(Step(f"{suspects}_failing", (suspects,), sql)))
             elif condition is not None:
                 where = both(condition.domain, condition.unexpected)
                 asked[n] = f"arg_min((source_file, source_row), {order}, {int(limit)}) FILTER (WHERE {where})"
         if asked:
-            row = self._connection.execute(f"SELECT {', '.join(asked.values())} FROM {BATCH}").fetchall()[0]
+            sql = f"SELECT {', '.join(asked.values())} FROM {BATCH}"
+            row = self._steps.fetch(Step("failing", (BATCH,), sql))[0]
             for n, listed in zip(asked, row, strict=True):
                 found[n] = _rows(listed or [])
         return found
@@ -127,36 +134,39 @@ class Scan:
 
 def failing_rows(parts: Sequence[Path], expectation: Mapping[str, Any], limit: int = 20) -> list[RowRef]:
     """Return (source_file, source_row) of the first rows that break an expectation, in the order of the batch."""
-    with Scan(parts, memory_limit_mib=1024, threads=1) as scan:
+    with Scan(parts, Resources(memory_limit_mib=1024)) as scan:
         return scan.failing_rows([expectation], limit)[0]
 
 
 def plain_sql(suite: Mapping[str, Any], parts: Sequence[Path], registry: Sequence[Path] = ()) -> list[str]:
     """Return the same rules as plain DuckDB statements, for measuring what GX adds. Run them in order."""
-    with Scan(parts, registry=registry, memory_limit_mib=256, threads=1) as scan:
+    with Scan(parts, Resources(memory_limit_mib=256), registry=registry) as scan:
         needs = list(dict.fromkeys(n for e in suite["expectations"] for n in needs_of(e, scan.types)))
     scalars = [n for n in needs if isinstance(n, Scalar)]
     return [
-        *_view_sql(parts, registry),
+        *_views(parts, registry),
         *([scalar_sql(scalars)] if scalars else []),
         *(duplicates_sql(n) for n in needs if isinstance(n, Duplicates)),
         *(n.sql for n in needs if isinstance(n, Listing)),
     ]
 
 
-def _view_sql(parts: Sequence[Path], registry: Sequence[Path]) -> list[str]:
-    """Return the statements that make the view; the last one may be extended by a condition.
+def _views(parts: Sequence[Path], registry: Sequence[Path]) -> Iterator[str]:
+    """Give the statements that make the view of the batch without a session."""
+    if registry:
+        yield f"CREATE OR REPLACE TEMP TABLE known_subject AS {_known_sql(parquet(registry), parquet(parts))}"
+    yield f"CREATE OR REPLACE TEMP VIEW {BATCH} AS {_batch_sql(parquet(parts), is_related=bool(registry))}"
 
-    Which USCCs of the batch the registry knows is worked out once: every query scans the view anew.
-    """
-    if not registry:
-        return [f"CREATE OR REPLACE TEMP VIEW {BATCH} AS SELECT * FROM {_relation(parts)}"]
-    known = f"""CREATE OR REPLACE TEMP TABLE known_subject AS SELECT DISTINCT identifier_value
-        FROM {_relation(registry)}
-        WHERE identifier_type = 'uscc' AND identifier_value IN (SELECT uscc FROM {_relation(parts)})"""
-    told = "CASE WHEN uscc IS NOT NULL THEN uscc IN (SELECT identifier_value FROM known_subject) END"
-    view = f"CREATE OR REPLACE TEMP VIEW {BATCH} AS SELECT *, {told} AS {KNOWN_SUBJECT} FROM {_relation(parts)}"
-    return [known, view]
+
+def _known_sql(registry: str, parts: str) -> str:
+    """Return SQL for the USCCs of the batch that the registry knows; a table, for each query scans the view anew."""
+    return f"""SELECT DISTINCT identifier_value FROM {registry}
+        WHERE identifier_type = 'uscc' AND identifier_value IN (SELECT uscc FROM {parts})"""
+
+
+def _batch_sql(parts: str, *, is_related: bool) -> str:
+    known = "CASE WHEN uscc IS NOT NULL THEN uscc IN (SELECT identifier_value FROM known_subject) END"
+    return f"SELECT *{f', {known} AS {KNOWN_SUBJECT}' if is_related else ''} FROM {parts}"
 
 
 def scalar_sql(needs: Sequence[Scalar]) -> str:
@@ -208,9 +218,3 @@ def _where(predicate: str | None) -> str:
 
 def _rows(found: Sequence[Sequence[Any]]) -> list[RowRef]:
     return [(str(file), int(row)) for file, row in found]
-
-
-def _relation(parts: Sequence[Path]) -> str:
-    if not parts:
-        raise InvariantBroken("没有可供校验的标准化文件")
-    return f"read_parquet([{', '.join(text_literal(str(part)) for part in parts)}])"

@@ -1,4 +1,4 @@
-"""What only linking can tell of a delivery, written into its verdict and its report before the account is entered."""
+"""Findings that only linking makes, written into verdict and report before the account is entered."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of, plan_of
-from chengxin.facts import Admission, Doubt, Verdict, as_json
+from chengxin.facts import Admission, Doubt, Finding, Verdict, as_json
 from chengxin.identity.batch_links import Outcome
 from chengxin.identity.conflicts import name_conflicts, near_duplicates, unmatched_deletions
 from chengxin.identity.conflicts.shared_numbers import told
@@ -28,18 +28,10 @@ _FEW = 20  # records; of fewer, most may well be replaced
 _SHOWN = 5  # rows that are named in a sentence
 
 
-def noted(
-    layout: Layout,
-    contract: Contract,
-    before: Admission,
-    outcome: Outcome,
-    links: Sequence[Path],
-    everything: Sequence[Admission],
-) -> Admission:
-    """Enter what was found into the verdict; done again, it is said once. Return the account with it.
-
-    links: the links folders of all revisions of the batch. everything: the journal.
-    """
+def found_by_linking(
+    contract: Contract, before: Admission, outcome: Outcome, links: Sequence[Path], everything: Sequence[Admission]
+) -> list[Finding]:
+    """Return the findings of linking. links: the folders of all revisions of the batch. everything: the journal."""
     doubts = [
         *protected.doubts(outcome),
         *_other_list(contract, before, outcome, everything),
@@ -48,14 +40,22 @@ def noted(
         *_misnamed(links),
         *_missed(contract, links),
     ]
-    found = [in_words(doubt) for doubt in doubts]
+    return [in_words(doubt) for doubt in doubts]
+
+
+def noted(layout: Layout, before: Admission, found: Sequence[Finding], links: Sequence[Path]) -> Admission:
+    """Write findings into verdict and report, each once though it is done again. Return the account with the verdict.
+
+    links: the folders of all revisions of the batch.
+    """
     if not found and len(links) == 1:
         return before
     folder = layout.validation(before.dataset, before.batch_id)
     path, page = folder / "verdict.json", folder / "report.html"
     said = Verdict.from_json(atomic.read_json(path))
-    if len(links) > 1:  # rows that waited say nothing of what was withdrawn
-        found += [f for f in said.findings if f.rule in {protected.SPARED, protected.WITHHELD, OTHER_LIST}]
+    if len(links) > 1:  # rows that waited have no part in what was withdrawn
+        of_delivery = {protected.SPARED, protected.WITHHELD, OTHER_LIST}
+        found = [*found, *(f for f in said.findings if f.rule in of_delivery)]
     others = [f for f in said.findings if f.rule not in _OURS]
     status = "warn" if any(f.severity == "warning" for f in found) else said.status
     atomic.write_json(path, as_json(replace(said, status=status, findings=(*others, *found))))
@@ -66,7 +66,7 @@ def noted(
 def _other_list(
     contract: Contract, before: Admission, outcome: Outcome, everything: Sequence[Admission]
 ) -> list[Doubt]:
-    """Say that a full delivery lacks most records of the one before, though it may have as many rows.
+    """Report that a full delivery lacks most records of the one before, though it may have as many rows.
 
     It is another list, or its keys are written otherwise.
     """
@@ -79,7 +79,7 @@ def _other_list(
 
 
 def _misnamed(links: Sequence[Path]) -> list[Doubt]:
-    """Say how many rows bear a name that their code speaks against."""
+    """Report how many rows bear a name that contradicts their code."""
     told = Counter(name_conflicts.rows_of(links).values())
     cases = (
         (name_conflicts.OTHER, MISNAMED),
@@ -90,7 +90,7 @@ def _misnamed(links: Sequence[Path]) -> list[Doubt]:
 
 
 def _missed(contract: Contract, links: Sequence[Path]) -> list[Doubt]:
-    """Say which deletions found no record, and one that each may mean."""
+    """Report which deletions found no record, and one that each may mean."""
     rows = unmatched_deletions.rows_of(links)
     if not rows:
         return []
@@ -105,7 +105,7 @@ def _missed(contract: Contract, links: Sequence[Path]) -> list[Doubt]:
 
 
 def _alike(contract: Contract, rows: int, exchanged: int) -> list[Doubt]:
-    """Say that rows made second records of what is held already: written otherwise, or with exchanged roles."""
+    """Report that rows made second records of what is held already: written otherwise, or with exchanged roles."""
     found, twins = [], rows - exchanged
     if twins:
         found.append(Doubt(rule=TWIN, found=twins, rows=twins))
@@ -123,7 +123,7 @@ def number_of(contract: Contract) -> str:
 
 
 def _same_number(contract: Contract, one: int, other: int) -> list[Doubt]:
-    """Say that rows bear the source's number of other records: of the same subject (one), of another one (other)."""
+    """Report that rows bear the source's number of other records: of the same subject (one), of another one (other)."""
     header = number_of(contract)
     if contract.delivery.versions_by == "key":
         rows = one + other

@@ -129,8 +129,7 @@ class Refusals:
     @contextmanager
     def opened(self) -> Iterator["OpenRefusals"]:
         """Work out what became of the refused rows, and give what can be asked about them."""
-        memory, threads = self.home.settings.memory_limit_mib, self.home.settings.workers
-        with session(self.layout.work, memory_limit_mib=memory, threads=threads) as steps:
+        with session(self.layout.work, self.home.resources) as steps:
             yield OpenRefusals(self, steps)
 
 
@@ -294,7 +293,7 @@ class OpenRefusals:
         return self._steps.reader(Step("everything", reads, EVERYTHING, self._batch(batch_id)), _STREAM)
 
     def damaged(self, batch_id: str) -> bool:
-        """Tell whether some open row of a batch could not be split into fields."""
+        """Return whether some open row of a batch could not be split into fields."""
         self._take(batch_id)
         return bool(self._steps.count("taken", "damaged"))
 

@@ -25,7 +25,7 @@ from chengxin.identity.ledger import Judgement
 from chengxin.identity.registry import Registry
 from chengxin.model.kinds import kinds
 from chengxin.records import journal
-from chengxin.records.findings import noted
+from chengxin.records.findings import found_by_linking, noted
 from chengxin.records.protected import Sparing
 from chengxin.records.superseded import Correcting
 from chengxin.store import atomic
@@ -67,14 +67,14 @@ def link_batch(
             reopen=reopen,
             corrected=corrected,
             spare=Sparing(contract, layout, order, landed.batch_id, everything),
-            memory_limit_mib=home.settings.memory_limit_mib,
-            threads=home.settings.workers,
+            resources=home.resources,
         ).run()
     if revision and outcome.waiting == before.unlinked and not outcome.undone:
         shutil.rmtree(target)
         return None
     links = [layout.links(contract.id, landed.batch_id, r) for r in range(revision + 1)]
-    before = noted(layout, contract, before, outcome, links, everything)
+    found = found_by_linking(contract, before, outcome, links, everything)
+    before = noted(layout, before, found, links)
     admission = _account(before, outcome, revision, order, judgements)
     if not admission.counts.adds_up():
         raise InvariantBroken(f"{landed.batch_id} 账目不平：{as_json(admission)}")
@@ -206,8 +206,7 @@ class Settling:
         return again is not None
 
     def _session(self) -> AbstractContextManager[Session]:
-        memory, threads = self.home.settings.memory_limit_mib, self.home.settings.workers
-        return session(self.layout.work, memory_limit_mib=memory, threads=threads)
+        return session(self.layout.work, self.home.resources)
 
     def _note(self, account: Admission) -> dict[str, int]:
         path = self.layout.batch(account.dataset, account.batch_id) / TRIED

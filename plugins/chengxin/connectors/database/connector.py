@@ -1,5 +1,6 @@
 """Staging tables of departments (前置机), read through SQLAlchemy: PostgreSQL, SQLite, and whatever has a dialect."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +10,7 @@ from warnings import catch_warnings, simplefilter
 from sqlalchemy import Column, Connection, MetaData, Table, func, select
 from sqlalchemy.exc import NoSuchTableError, SAWarning
 
-from chengxin.connectors.base import read_options
+from chengxin.connectors.base import NOWHERE, read_options
 from chengxin.connectors.completeness import has_late_rows
 from chengxin.connectors.database.options import DatabaseOptions
 from chengxin.connectors.database.rows import write_rows
@@ -26,10 +27,11 @@ from chengxin.connectors.database.watermark import (
     shown,
     watermark_of,
 )
+from chengxin.connectors.locators import DatabaseLocator
 from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, SourceUnavailable
-from chengxin.facts import Delivery
+from chengxin.facts import Delivery, Locator
 from chengxin.home import Home
 
 __all__ = ["Database", "DatabaseOptions"]
@@ -42,7 +44,7 @@ class Database:
         """Read the options."""
         return read_options(DatabaseOptions, contract)
 
-    def discover(self, home: Home, contract: Contract, cursor: dict[str, Any]) -> list[Delivery]:
+    def discover(self, home: Home, contract: Contract, cursor: Locator = NOWHERE) -> list[Delivery]:
         """Offer one pull: the whole table (mode full, or no watermark), or what lies beyond the last watermark.
 
         The pull begins `overlap` minutes before that watermark, and is offered whenever anything changed since then.
@@ -53,14 +55,15 @@ class Database:
             source = _Source(connection, contract, options, now)
             if source.mark is None or contract.delivery.mode == "full":
                 return [source.whole()]
-            return source.beyond(cursor, source.mark)
+            return source.beyond(cursor if isinstance(cursor, DatabaseLocator) else DatabaseLocator(), source.mark)
 
     def fetch(self, home: Home, delivery: Delivery, contract: Contract, target: Path) -> None:
         """Write the rows of the pull to rows.csv: columns as named, all values text or null, one state of the table."""
         options, now = self.options(contract), home.clock.now()
         with reading(options.connection, options.table, options.limits) as connection:
             source = _Source(connection, contract, options, now)
-            begin = kept(delivery.locator.get("since"), options.watermark_form)
+            assert isinstance(delivery.locator, DatabaseLocator)
+            begin = kept(delivery.locator.since, options.watermark_form)
             where = source.mark.window(begin, now) if source.mark and begin is not None else None
             write_rows(connection, source.table, source.order, where, target, chunk=options.chunk)
 
@@ -86,30 +89,32 @@ class _Source:
     def whole(self) -> Delivery:
         """Offer the whole table."""
         if self.mark is None:
-            return self._delivery(f"全量-{self._rows()}", None, {})
+            return self._delivery(f"全量-{self._rows()}", None, DatabaseLocator())
         rows, watermark = measure(self._connection, self.mark, self._now)
-        return self._delivery(f"全量-{shown(watermark) or rows}", watermark, {"watermark": shown(watermark)})
+        return self._delivery(
+            f"全量-{shown(watermark) or rows}", watermark, DatabaseLocator(watermark=shown(watermark))
+        )
 
-    def beyond(self, cursor: dict[str, Any], mark: Watermark) -> list[Delivery]:
+    def beyond(self, cursor: DatabaseLocator, mark: Watermark) -> list[Delivery]:
         """Offer what lies beyond the watermark in `cursor`; nothing when nothing has changed there.
 
         All is offered once more where rows have appeared before the beginning of the last pull: they were committed
         later than the overlap allows, or are dated back. No count proves that none did, since others may have left;
         so all is offered as well when the last pull of all is `whole_days` old.
         """
-        last, is_late = kept(cursor.get("watermark"), mark.form), False
+        last, is_late = kept(cursor.watermark, mark.form), False
         begin = None if last is None else before(last, self._options.overlap)
-        if begin is not None and cursor.get("seen"):
+        if begin is not None and cursor.seen:
             edge, seen_now = self._edge(mark, begin)
-            is_late = "behind" in cursor and has_late_rows(int(cursor["behind"]), self._rows() - seen_now)
-            if edge == Edge(last, cursor["seen"]) and not is_late:
+            is_late = cursor.behind is not None and has_late_rows(cursor.behind, self._rows() - seen_now)
+            if edge == Edge(last, cursor.seen) and not is_late:
                 return []
         rows, watermark = measure(self._connection, mark, self._now)
         if rows == 0:
             return []
         edge, count = self._edge(mark, None if watermark is None else before(watermark, self._options.overlap))
         seen = edge.seen
-        if (shown(watermark), seen) == (cursor.get("watermark"), cursor.get("seen")) and not is_late:
+        if (shown(watermark), seen) == (cursor.watermark, cursor.seen) and not is_late:
             return []
         if last is not None and not is_late and _went_back(watermark, last) and not self._edge(mark, last)[1]:
             return []  # what was newest is gone, and nothing has taken its place
@@ -120,12 +125,18 @@ class _Source:
         )
         # of two with one watermark the one with more counts as the later one
         window += f"，补收迟到（{behind:010d}）" if is_late else ""
-        locator = {"since": shown(since), "watermark": shown(watermark), "seen": seen, "behind": behind}
-        locator["whole"] = self._now.isoformat() if since is None else cursor.get("whole", self._now.isoformat())
+        now = self._now.isoformat()
+        locator = DatabaseLocator(
+            since=shown(since),
+            watermark=shown(watermark),
+            seen=seen,
+            behind=behind,
+            whole=now if since is None else cursor.whole or now,
+        )
         return [self._delivery(window, watermark, locator)]
 
-    def _is_whole_due(self, cursor: dict[str, Any]) -> bool:
-        at = cursor.get("whole")
+    def _is_whole_due(self, cursor: DatabaseLocator) -> bool:
+        at = cursor.whole
         return at is not None and self._now - datetime.fromisoformat(at) >= timedelta(days=self._options.whole_days)
 
     def _rows(self) -> int:
@@ -145,13 +156,13 @@ class _Source:
         ordering = {column.name for column in self.order}
         return [c for c in self.table.columns if c.name in ordering or fold_header(c.name) not in ignored]
 
-    def _delivery(self, name: str, watermark: Bound | None, locator: dict[str, Any]) -> Delivery:
+    def _delivery(self, name: str, watermark: Bound | None, locator: DatabaseLocator) -> Delivery:
         options = self._options
         at = watermark if isinstance(watermark, datetime) else None
-        dated = {"connector": "database", "live": True} | ({} if at else {"undated": True})
+        locator = replace(locator, live=True, undated=at is None)
         origin = f"database:{options.connection}/{options.schema_name or ''}.{options.table}".replace("/.", "/")
         offered = at.replace(microsecond=0) if at else self._now
-        return Delivery(self._contract.id, f"{options.table}@{name}", origin, offered, dated | locator)
+        return Delivery(self._contract.id, f"{options.table}@{name}", origin, offered, locator)
 
 
 def _went_back(watermark: Bound | None, last: Bound) -> bool:

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from chengxin.clock import Clock
-from chengxin.connectors.base import read_options
+from chengxin.connectors.base import NOWHERE, read_options
 from chengxin.connectors.completeness import compare_files, last_part, listed_files, some
 from chengxin.connectors.files.drop import Found, offer
 from chengxin.connectors.files.manifest import MANIFEST_BYTES
 from chengxin.connectors.files.names import fill
 from chengxin.connectors.files.options import Complete, FileDropOptions, pattern_of
-from chengxin.connectors.files.places import Entry, LocalPlace, Place, is_unfinished, place_of
+from chengxin.connectors.files.places import LocalPlace, Place, is_unfinished, place_of
 from chengxin.connectors.files.transfer import copy_file, copy_names, manifest_of
+from chengxin.connectors.locators import Entry, FileLocator
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt
-from chengxin.facts import Delivery
+from chengxin.facts import Delivery, Locator
 from chengxin.home import Home
 
 __all__ = ["FileDrop", "FileDropOptions"]
@@ -38,7 +39,7 @@ class FileDrop:
         """Read the options."""
         return read_options(FileDropOptions, contract)
 
-    def discover(self, home: Home, contract: Contract, cursor: dict[str, Any]) -> list[Delivery]:
+    def discover(self, home: Home, contract: Contract, cursor: Locator = NOWHERE) -> list[Delivery]:
         """List the complete deliveries that match, in the order in which they count."""
         options = self.options(contract)
         with closing(place_of(home, options.connection, options.folder)) as place:
@@ -66,16 +67,14 @@ class FileDrop:
         Return the numbers of rows that the manifest gives. Raises DeliveryCorrupt when a file changed since it was
         found, is too large or is not what the manifest says.
         """
-        entries = [Entry(**file) for file in delivery.locator["files"]]
+        at = delivery.locator
+        assert isinstance(at, FileLocator)
+        entries = list(at.files)
         names = copy_names([entry.name for entry in entries])
-        announced = Entry(**delivery.locator["manifest"]) if delivery.locator["manifest"] else None
-        # A file given by hand lies outside the inbox, and its key is its whole path.
-        at, is_local = delivery.locator, bool(delivery.locator.get("local"))
-        with closing(
-            LocalPlace(Path("/"), ".") if is_local else place_of(home, at["connection"], at["folder"])
-        ) as place:
+        announced = at.manifest
+        with closing(LocalPlace(Path("/"), ".") if at.local else place_of(home, at.connection, at.folder)) as place:
             manifest = manifest_of(place, announced) if announced else None
-            beside = None if is_local or manifest is None else self._names(place, contract)
+            beside = None if at.local or manifest is None else self._names(place, contract)
             for entry, name in zip(entries, names, strict=True):
                 copy_file(place, entry, target / name, home.limits.file_bytes)
         if manifest is None or announced is None:
@@ -180,7 +179,7 @@ def _delivery(
     complete: Complete | None,
 ) -> Delivery:
     companion = _companion(files[0], complete) if complete and complete.manifest else None
-    lies = {"connection": options.connection, "folder": options.folder}
+    lies = FileLocator(connection=options.connection, folder=options.folder)
     shown = "/".join(p for p in (options.connection, options.folder.strip("/")) if p and p != ".")
     named = files[0].named.group
     return offer(home, contract, files, entries[companion] if companion else None, lies, f"{shown}/{named}".lstrip("/"))

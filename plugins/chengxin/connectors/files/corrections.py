@@ -33,7 +33,7 @@ def sent_back(home: Home, contract: Contract, offered: Sequence[Delivery]) -> li
             continue
         options = {"folder": folder, "pattern": f"{STEM}*", **({"connection": far} if far else {})}
         drop = contract.model_copy(update={"delivery": DeliverySpec(connector="file_drop", options=options)})
-        found += [d for d in FileDrop().discover(home, drop, {}) if d.name not in known and is_named(d.name)]
+        found += [d for d in FileDrop().discover(home, drop) if d.name not in known and is_named(d.name)]
     return found
 
 

@@ -2,14 +2,14 @@
 
 import hashlib
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from chengxin.clock import Clock, instant_of_timestamp
 from chengxin.connectors.files.names import Named
 from chengxin.connectors.files.options import pattern_of
-from chengxin.connectors.files.places import Entry, inbox, local_entry, readable_name
+from chengxin.connectors.files.places import inbox, local_entry, readable_name
+from chengxin.connectors.locators import Entry, FileLocator
 from chengxin.contracts.models import Contract
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 from chengxin.facts import Delivery
@@ -46,13 +46,13 @@ def file_delivery(home: Home, contract: Contract, path: Path) -> Delivery:
     checksum = str(given.get("checksum") or "")
     beside = path.with_name(path.name + checksum)
     manifest = local_entry(beside, readable_name(beside.name)) if checksum and beside.is_file() else None
-    return offer(home, contract, [Found(local_entry(path, name), named)], manifest, {"local": True}, name)
+    return offer(home, contract, [Found(local_entry(path, name), named)], manifest, FileLocator(local=True), name)
 
 
 def offer(
-    home: Home, contract: Contract, files: list[Found], manifest: Entry | None, lies: dict[str, Any], origin: str
+    home: Home, contract: Contract, files: list[Found], manifest: Entry | None, lies: FileLocator, origin: str
 ) -> Delivery:
-    """Make the delivery. What it says of period and arrival stays in the receipt; keys and fingerprints do not."""
+    """Make the delivery. Its period and arrival stay in the receipt; keys and fingerprints do not. lies: where."""
     first = files[0].named
     # A file's time may be anything; it did not come before there were such times, nor will it come.
     # No file comes later than now; where CHENGXIN_NOW fixes a day to come, files may be of that day.
@@ -65,16 +65,15 @@ def offer(
     day = first.day
     if day is None and any(f in first.values for f in ("date", "month", "quarter", "year")):
         log.warning("“%s”文件名里的日期不存在，按到达时间排序", first.group)
-    locator = {
-        "connector": "file_drop",
-        **lies,
-        "path": "\n".join(f.entry.key for f in files),
-        "fingerprint": fingerprint,
-        "touched": max(max(e.changed, e.touched) for e in entries),
-        "files": [asdict(f.entry) for f in files],
-        "manifest": asdict(manifest) if manifest else None,
-        "arrived": arrived.isoformat(),
-        "period": day.isoformat() if day else None,
-        "seq": first.seq,
-    }
+    locator = replace(
+        lies,
+        path="\n".join(f.entry.key for f in files),
+        fingerprint=fingerprint,
+        touched=max(max(e.changed, e.touched) for e in entries),
+        files=tuple(f.entry for f in files),
+        manifest=manifest,
+        arrived=arrived.isoformat(),
+        period=day.isoformat() if day else None,
+        seq=first.seq,
+    )
     return Delivery(contract.id, first.group, f"file_drop:{origin}", first.counts_as_of(arrived), locator)

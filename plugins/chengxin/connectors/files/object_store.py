@@ -10,7 +10,8 @@ from typing import Any
 import fsspec  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
-from chengxin.connectors.files.places import Address, Entry, Stream, below
+from chengxin.connectors.files.places import Address, Stream, below
+from chengxin.connectors.locators import Entry
 from chengxin.errors import SourceUnavailable
 
 _BLOCK = 8 << 20

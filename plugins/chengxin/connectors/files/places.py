@@ -12,6 +12,7 @@ from typing import Protocol, cast
 from urllib.parse import parse_qsl, quote_from_bytes, unquote, unquote_to_bytes, urlsplit
 
 from chengxin.connectors.base import connection_url
+from chengxin.connectors.locators import Entry
 from chengxin.errors import ContractError, SourceUnavailable
 from chengxin.home import Home
 from chengxin.store import privacy
@@ -19,23 +20,6 @@ from chengxin.store.atomic import building
 
 # Half-written uploads of common SFTP clients, browsers and editors, and Office's lock files.
 _UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".download", ".swp", "~")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One file of a folder, not opened.
-
-    name: path below the folder, `/` between its parts, readable. key: how the place finds it again, plain ASCII or
-    text, fit for JSON. changed: its modification time, seconds since 1970. fingerprint: equal = surely the same bytes,
-    once nothing `touched` it (renamed, replaced, written) for a moment.
-    """
-
-    name: str
-    key: str
-    size: int
-    changed: float
-    fingerprint: str
-    touched: float
 
 
 class Stream(Protocol):

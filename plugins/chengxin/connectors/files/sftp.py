@@ -17,8 +17,9 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 import paramiko
 from paramiko.sftp import CMD_CLOSE, CMD_DATA, CMD_HANDLE, CMD_NAME, CMD_OPENDIR, CMD_READ, CMD_READDIR, int64
 
-from chengxin.connectors.files.places import Address, Entry, Stream, below, readable_name
+from chengxin.connectors.files.places import Address, Stream, below, readable_name
 from chengxin.connectors.files.upload import upload
+from chengxin.connectors.locators import Entry
 from chengxin.errors import SourceUnavailable
 
 _SECONDS = 30  # to connect, and for any single answer

@@ -7,7 +7,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from chengxin.connectors.completeness import Listed, last_part
 from chengxin.connectors.files.manifest import MANIFEST_BYTES, read_manifest
-from chengxin.connectors.files.places import Entry, Place
+from chengxin.connectors.files.places import Place
+from chengxin.connectors.locators import Entry
 from chengxin.errors import DeliveryCorrupt, SourceUnavailable
 
 _BLOCK = 1 << 20

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from requests.structures import CaseInsensitiveDict
 
 from chengxin.clock import SHANGHAI, Clock
-from chengxin.connectors.base import connection_url, masked, read_options
+from chengxin.connectors.base import NOWHERE, connection_url, masked, read_options
 from chengxin.connectors.http.options import HttpApiOptions
 from chengxin.connectors.http.pages import Page, Shape, read_reply
 from chengxin.connectors.http.paginator import Paging
@@ -20,9 +20,10 @@ from chengxin.connectors.http.pull import Ask, Limits, Pull, new_folder, open_pu
 from chengxin.connectors.http.replies import Reply
 from chengxin.connectors.http.request import bare_link, linked_request, request_for
 from chengxin.connectors.http.session import HttpSession
+from chengxin.connectors.locators import HttpLocator
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError
-from chengxin.facts import Delivery
+from chengxin.facts import Delivery, Locator
 from chengxin.home import Home
 
 __all__ = ["HttpApi", "HttpApiOptions"]
@@ -40,7 +41,7 @@ class HttpApi:
             raise ContractError(f"合同 {contract.id}：delivery.options.unwrap 只用于 file.format: xml")
         return options
 
-    def discover(self, home: Home, contract: Contract, cursor: dict[str, Any]) -> list[Delivery]:
+    def discover(self, home: Home, contract: Contract, cursor: Locator = NOWHERE) -> list[Delivery]:
         """Offer the pull that was cut short, else begin one; nothing when the server has nothing since then.
 
         A pull that begins keeps its first page below landing/<dataset>/.pull-*, so that no page is asked for twice.
@@ -50,7 +51,8 @@ class HttpApi:
         options = self.options(contract)
         landing = home.layout.landing(contract.id, "")
         incremental = contract.delivery.mode == "incremental"
-        since = cursor.get("server_time") if incremental and options.since_param else None
+        last = cursor.server_time if isinstance(cursor, HttpLocator) else None
+        since = last if incremental and options.since_param else None
         wanted = {"since": since, "asked": _asked(options, contract)}
         kept = open_pull(landing, wanted, timedelta(hours=options.resume_hours))
         if kept:
@@ -58,12 +60,12 @@ class HttpApi:
         until = home.clock.now().isoformat() if options.until_param else None
         header: dict[str, Any] = {**wanted, "until": until}
         folder = new_folder(landing)
-        pull = _pull(folder, contract, options, header)
+        pull = _pull(folder, contract, options, (since, until))
         with HttpSession(options) as session:
-            last: list[CaseInsensitiveDict[str]] = []
+            replies: list[CaseInsensitiveDict[str]] = []
             walk = pull.begin(
-                _ask(session, contract, options, last),
-                lambda: header.update(_times(last[0], until, home.clock)) or header,
+                _ask(session, contract, options, replies),
+                lambda: header.update(_times(replies[0], until, home.clock)) or header,
             )
         # Rows count, whatever the server's headers say of them: a gateway may send one Last-Modified for ever.
         if incremental and not walk.rows:
@@ -74,9 +76,11 @@ class HttpApi:
     def fetch(self, home: Home, delivery: Delivery, contract: Contract, target: Path) -> None:
         """Write each page's body to page-00001.json ...; raise DeliveryCorrupt when rows are missing."""
         options = self.options(contract)
-        folder = home.layout.landing(contract.id, "") / delivery.locator["pull"]
+        at = delivery.locator
+        assert isinstance(at, HttpLocator) and at.pull
+        pull = _pull(home.layout.landing(contract.id, "") / at.pull, contract, options, (at.since, at.until))
         with HttpSession(options) as session:
-            _pull(folder, contract, options, delivery.locator).finish(_ask(session, contract, options, []), target)
+            pull.finish(_ask(session, contract, options, []), target)
 
 
 def _ask(
@@ -104,8 +108,9 @@ def _delivery(contract: Contract, options: HttpApiOptions, pull: str, header: di
     incremental = contract.delivery.mode == "incremental"
     window = f"{header['since'] or '最初'}至{offered.isoformat()}" if incremental else f"全量-{offered.isoformat()}"
     name = f"{options.path.strip('/') or contract.id}@{window}"
-    locator = {"connector": "http_api", "live": True, "pull": pull, "since": header["since"], "until": header["until"]}
-    locator |= {"server_time": header["server_time"]} if header["server_time"] else {"undated": True}
+    at = header["server_time"] or None
+    window_of = {"since": header["since"], "until": header["until"]}
+    locator = HttpLocator(live=True, undated=at is None, pull=pull, server_time=at, **window_of)
     origin = f"http_api:{options.connection}/{options.path.lstrip('/')}"
     return Delivery(contract.id, name, origin, offered, locator)
 
@@ -119,8 +124,9 @@ def _times(headers: CaseInsensitiveDict[str], until: str | None, clock: Clock) -
     }
 
 
-def _pull(folder: Path, contract: Contract, options: HttpApiOptions, window: dict[str, Any]) -> Pull:
-    since, until = (datetime.fromisoformat(text) if text else None for text in (window["since"], window["until"]))
+def _pull(folder: Path, contract: Contract, options: HttpApiOptions, window: tuple[str | None, str | None]) -> Pull:
+    """Return a pull of what changed within a window, from and to, ISO 8601."""
+    since, until = (datetime.fromisoformat(text) if text else None for text in window)
     if since is None and options.start:
         since = datetime.combine(options.start, datetime.min.time(), SHANGHAI)
     paging = Paging(
@@ -146,7 +152,7 @@ def _pull(folder: Path, contract: Contract, options: HttpApiOptions, window: dic
         until=until,
         window=timedelta(hours=options.window_hours) if options.window_hours else None,
         # The first pull begins where the contract says, not before.
-        overlap=timedelta(seconds=options.overlap_seconds if window["since"] else 0),
+        overlap=timedelta(seconds=options.overlap_seconds if window[0] else 0),
     )
     limits = Limits(options.pull_mib, options.passes, options.backoff_seconds)
     return Pull(folder, paging, _shape(contract, options), limits)

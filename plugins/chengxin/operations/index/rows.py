@@ -1,28 +1,29 @@
 """The refused (疑问) and the waiting (未关联) rows themselves, read from the batches' files a page at a time.
 
-Values leave this module hidden (redaction.py) unless the caller says that the reader may see them as sent.
+Values leave this module hidden (redaction.py) unless the caller states that the reader may see them as sent.
 """
 
 import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from chengxin.clock import SHANGHAI
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
-from chengxin.engine.session import connect, parquet
+from chengxin.engine.session import Session
+from chengxin.engine.step import Step, identifier
+from chengxin.facts import Resources
+from chengxin.home import Home
 from chengxin.identity.by_code import OTHERWISE_NAMED, SHARED_CODE
 from chengxin.model.elements import elements
 from chengxin.model.rules import rules
 from chengxin.operations.index.redaction import element_ways, hide, hide_row, ways
 from chengxin.records import closings
 from chengxin.records.quarantine import stored
-from chengxin.store.layout import Layout
 
-PATIENCE = 0.25  # seconds after which a page ends early and says where to go on
+PATIENCE = 0.25  # seconds after which a page ends early and states where the next one begins
 NO_FIELD, ANY_FIELD = ("本行", "row"), ("该项", "field")
 _WAITS = {
     None: "主体尚未登记",
@@ -61,7 +62,7 @@ class Row:
 
     @property
     def waits(self) -> str:
-        """Say why a waiting row waits."""
+        """Why a waiting row waits."""
         return _WAITS.get(self.linked_by, "关联主体尚未登记")
 
 
@@ -89,16 +90,17 @@ def reason(rule_id: str, element: str, column: str) -> Reason:
 class Rows:
     """Reads rows of one home. Use it for one request and close it."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    def __init__(self, home: Home) -> None:
+        self._layout = home.layout
         self._closed: dict[str, dict[str, dict[int, closings.Closing]]] = {}
-        self._engine = connect(memory_limit_mib=512, zone=SHANGHAI.key)
+        resources = Resources(memory_limit_mib=512, plans=home.settings.plans)
+        self._steps = Session.open(resources, zone=SHANGHAI.key)
 
     def __enter__(self) -> "Rows":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._engine.close()
+        self._steps.close()
 
     def refused(
         self, contract: Contract, batch_id: str, *, after: int = -1, limit: int = 50, rule: str = "", raw: bool = False
@@ -107,12 +109,12 @@ class Rows:
         files = sorted(self._layout.standard(contract.id, batch_id).glob("quarantine-*.parquet"))
         if not files:
             return []
-        condition = "AND list_contains(list_transform(reasons, lambda x: x.rule), ?)" if rule else ""
-        found = self._engine.execute(
-            f"""SELECT row_id, source_file, source_row, raw, reasons FROM ({stored(parquet(files))})
-                WHERE row_id > ? {condition} ORDER BY row_id LIMIT ?""",
-            [after, *([rule] if rule else []), limit],
-        ).fetchall()
+        self._steps.files("quarantine", files)
+        condition = "AND list_contains(list_transform(reasons, lambda x: x.rule), $rule)" if rule else ""
+        sql = f"""SELECT row_id, source_file, source_row, raw, reasons FROM ({stored("quarantine")})
+            WHERE row_id > $after {condition} ORDER BY row_id LIMIT $limit"""
+        values = {"after": after, "limit": limit, "rule": rule}
+        found = self._steps.fetch(Step("refused_page", ("quarantine",), sql, values))
         how, by_hand = ways(contract), self._by_hand(contract.id).get(batch_id, {})
         return [
             Row(
@@ -141,19 +143,17 @@ class Rows:
         standard = sorted(self._layout.standard(contract.id, batch_id).glob("standard-*.parquet"))
         if not links or not standard:
             return []
-        self._engine.execute(
-            """CREATE OR REPLACE TEMP TABLE page AS SELECT row_id, arg_max(rule, adm_order) AS rule
-               FROM read_parquet($links) WHERE row_id > $after GROUP BY row_id HAVING arg_max(waiting, adm_order)
-               ORDER BY row_id LIMIT $limit""",
-            {"links": _texts(links), "after": after, "limit": limit},
-        )
+        self._steps.files("linked", links)
+        self._steps.files("standard", standard)
+        page = """SELECT row_id, arg_max(rule, adm_order) AS rule
+            FROM linked WHERE row_id > $after GROUP BY row_id HAVING arg_max(waiting, adm_order)
+            ORDER BY row_id LIMIT $limit"""
+        self._steps.leave(Step("page", ("linked",), page, {"after": after, "limit": limit}))
         columns = _told(contract)
-        listed = "".join(f', s."{name}"::VARCHAR' for name in columns)
-        found = self._engine.execute(
-            f"""SELECT p.row_id, p.rule, s.source_file, s.source_row{listed} FROM page p
-                JOIN read_parquet(?) s USING (row_id) ORDER BY p.row_id""",
-            [_texts(standard)],
-        ).fetchall()
+        listed = "".join(f", {identifier(name, 's')}::VARCHAR" for name in columns)
+        sql = f"""SELECT p.row_id, p.rule, s.source_file, s.source_row{listed} FROM page p
+            JOIN standard s USING (row_id) ORDER BY p.row_id"""
+        found = self._steps.fetch(Step("waiting_page", ("page", "standard"), sql))
         how = element_ways()
         shown = []
         for row_id, rule, file, row, *values in found:
@@ -176,12 +176,8 @@ class Rows:
         return shown
 
 
-def _texts(paths: Sequence[Path]) -> list[str]:
-    return [str(path) for path in paths]
-
-
 def _told(contract: Contract) -> list[str]:
-    """Return the columns that say who and what a row is about: elements of the kind's roles and of its key."""
+    """Return the columns that identify a row's subject and record: elements of the kind's roles and of its key."""
     kind = kind_of(contract)
     mapped = {c.element for c in contract.columns}
     wanted = [e for role in kind.roles.values() for e in role.identity.values()] + list(kind.key) + ["region_code"]

@@ -5,11 +5,14 @@ Accepted counts rows, published counts records: of the rows about one record onl
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chengxin.engine.session import Connection, connect, parquet
+from chengxin.engine.session import Session
+from chengxin.engine.step import Schema, Step
+from chengxin.facts import Resources
+from chengxin.home import Home
 from chengxin.operations.index import snapshots
 from chengxin.store.layout import Layout
 
@@ -37,9 +40,19 @@ class Whereabouts:
     withheld: int = 0
 
 
-def of_batch(connection: sqlite3.Connection, layout: Layout, row: Any, kind: str) -> Whereabouts | None:
+@dataclass(frozen=True)
+class Published:
+    """A table of a snapshot, and the last admission of the data set that is in it."""
+
+    snapshot: str
+    files: list[Path]
+    records: int
+    upto: int
+
+
+def of_batch(connection: sqlite3.Connection, home: Home, row: Any, kind: str) -> Whereabouts | None:
     """Return where the accepted rows of an admitted batch are. kind: of its data set."""
-    accepted = row["accepted"]
+    layout, accepted = home.layout, row["accepted"]
     if row["state"] != "admitted" or not accepted:
         return None
     current = snapshots.current(layout, "government")
@@ -54,43 +67,47 @@ def of_batch(connection: sqlite3.Connection, layout: Layout, row: Any, kind: str
     table = snapshots.table(connection, last, kind)
     folder = layout.snapshot("government", last["id"]) / kind
     files = [folder / name for name in json.loads(table["names"])] if table else []
-    with connect(memory_limit_mib=512) as engine:
-        return _counted(engine, layout, row, upto, files, table["rows"] if table else 0, last["id"])
+    published = Published(last["id"], files, table["rows"] if table else 0, upto)
+    with Session.open(Resources(memory_limit_mib=512, plans=home.settings.plans)) as steps:
+        return _counted(steps, layout, row, published)
 
 
-def _counted(
-    engine: Connection, layout: Layout, row: Any, upto: int, files: list[Path], records: int, name: str
-) -> Whereabouts:
+def _counted(steps: Session, layout: Layout, row: Any, published: Published) -> Whereabouts:
     accepted, own = row["accepted"], row["batch_id"]
-    links = sorted(layout.batch(row["dataset"], own).glob("links-*/linked.parquet"))
-    repeats = sorted(layout.batch(row["dataset"], own).glob("links-*/duplicates.parquet"))
-    if files:
-        engine.execute(f"CREATE VIEW published AS SELECT record_id, batch_id FROM {parquet(files)}")
-    else:
-        engine.execute("CREATE TABLE published (record_id VARCHAR, batch_id VARCHAR)")
-    shown = _one(engine, "SELECT count(*) FROM published WHERE batch_id = ?", own)
-    if not links or records > MOST_RECORDS or accepted > MOST_ROWS:
-        return Whereabouts(accepted=accepted, snapshot=name, shown=shown, unsplit=accepted - shown)
-    engine.execute(f"""CREATE TABLE mine AS
-        SELECT record_id, adm_order FROM (
-            SELECT row_id, max(adm_order) AS adm_order, arg_max(waiting, adm_order) AS waiting,
-              arg_max(record_id, adm_order) AS record_id FROM {parquet(links)} GROUP BY row_id)
-        ANTI JOIN {parquet(repeats)} USING (row_id, adm_order) WHERE NOT waiting""")
-    later = _one(engine, "SELECT count(*) FROM mine WHERE adm_order > ?", upto)
-    repeated = _one(engine, "SELECT count(*) - count(DISTINCT record_id) FROM mine WHERE adm_order <= ?", upto)
-    newer = _one(engine, """SELECT count(*) FROM (SELECT DISTINCT record_id FROM mine WHERE adm_order <= ?)
-        SEMI JOIN (SELECT record_id FROM published WHERE batch_id <> ?) USING (record_id)""", upto, own)  # fmt: skip
+    values = {"batch": own, "upto": published.upto}
+    folder = layout.batch(row["dataset"], own)
+    links, repeats = (sorted(folder.glob(f"links-*/{name}.parquet")) for name in ("linked", "duplicates"))
+    steps.files("published", published.files, _PUBLISHED)
+    shown = steps.fetch(
+        Step("shown", ("published",), "SELECT count(*) FROM published WHERE batch_id = $batch", values)
+    )[0][0]
+    unsplit = Whereabouts(accepted=accepted, snapshot=published.snapshot, shown=shown, unsplit=accepted - shown)
+    if not links or published.records > MOST_RECORDS or accepted > MOST_ROWS:
+        return unsplit
+    steps.files("linked", links)
+    steps.files("duplicates", repeats)
+    steps.leave(_MINE)
+    later, repeated, newer = steps.fetch(Step("counted", ("mine", "published"), _COUNTED, values))[0]
     gone = accepted - later - shown - repeated - newer
     if gone < 0:  # the index and the home are of two moments
-        return Whereabouts(accepted=accepted, snapshot=name, shown=shown, unsplit=accepted - shown)
-    return Whereabouts(
-        accepted=accepted, snapshot=name, shown=shown, repeated=repeated, newer=newer, gone=gone, later=later
-    )
+        return unsplit
+    return replace(unsplit, unsplit=0, repeated=repeated, newer=newer, gone=gone, later=later)
 
 
-def _one(engine: Connection, query: str, *values: Any) -> int:
-    found = engine.execute(query, list(values)).fetchone()
-    return int(found[0]) if found else 0
+_PUBLISHED = Schema({"record_id": "VARCHAR", "batch_id": "VARCHAR"})
+_MINE = Step(
+    "mine",
+    ("linked", "duplicates"),
+    """SELECT record_id, adm_order FROM (
+            SELECT row_id, max(adm_order) AS adm_order, arg_max(waiting, adm_order) AS waiting,
+              arg_max(record_id, adm_order) AS record_id FROM linked GROUP BY row_id)
+        ANTI JOIN duplicates USING (row_id, adm_order) WHERE NOT waiting""",
+)
+_COUNTED = """SELECT count(*) FILTER (adm_order > $upto),
+        count(*) FILTER (adm_order <= $upto) - count(DISTINCT record_id) FILTER (adm_order <= $upto),
+        (SELECT count(*) FROM (SELECT DISTINCT record_id FROM mine WHERE adm_order <= $upto)
+            SEMI JOIN (SELECT record_id FROM published WHERE batch_id <> $batch) USING (record_id))
+    FROM mine"""
 
 
 @dataclass(frozen=True, kw_only=True)

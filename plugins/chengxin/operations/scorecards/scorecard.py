@@ -8,7 +8,7 @@ An issued month is a folder of read-only files that nothing writes again; later 
 """
 
 from calendar import monthrange
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -170,7 +170,8 @@ def _assess(home: Home, contracts: Mapping[str, Contract], month: str, state: st
         },
         **{
             scope: [
-                _entry(scope, key, members, found, contracts, before) for key, members in sorted(groups[scope].items())
+                _entry(scope, key, {dataset: found[dataset] for dataset in members}, contracts, before)
+                for key, members in sorted(groups[scope].items())
             ]
             for scope in SCOPES
         },
@@ -180,15 +181,14 @@ def _assess(home: Home, contracts: Mapping[str, Contract], month: str, state: st
 def _entry(
     scope: str,
     key: tuple[str, str],
-    members: Iterable[str],
     found: Mapping[str, Figures],
     contracts: Mapping[str, Contract],
     before: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Return the scorecard of one department, prefecture or data set."""
-    rules, total, members = assessment(), Figures(), list(members)
-    for dataset in members:
-        total += found[dataset]
+    """Return the scorecard of one department, prefecture or data set. found: the figures of its data sets."""
+    rules, total = assessment(), Figures()
+    for figure in found.values():
+        total += figure
     points = {m: rules.points(*total.parts[m]) for m in MEASURES}
     score = rules.score(points)
     entry = {
@@ -210,7 +210,7 @@ def _entry(
         "counts": total.counts,
     }
     if scope != "datasets":
-        return {**entry, "datasets": members}
+        return {**entry, "datasets": list(found)}
     contract, own = contracts[key[0]], asdict(found[key[0]])
     return {
         **entry,

@@ -5,6 +5,7 @@ come too late for a contract that is added while all runs: a task whose pool doe
 docs/decisions/20261125-pools-by-a-listener.md.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.models.pool import Pool
@@ -13,15 +14,17 @@ from sqlalchemy import inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 
-def make_missing_of(dag_run: Any, prefix: str, slots: int, description: str) -> None:
+def make_missing_of(dag_run: Any, prefix: str, new: Mapping[str, Any]) -> None:
     """Make the pools that the tasks of a starting run name and that do not exist yet. Runs in the scheduler."""
     session = inspect(dag_run).session
     if session is not None:
-        make_missing(session, dag_run.dag_id, dag_run.run_id, prefix, slots, description)
+        make_missing(session, dag_run.dag_id, dag_run.run_id, prefix, new)
 
 
-def make_missing(session: Any, dag_id: str, run_id: str, prefix: str, slots: int, description: str) -> None:
+def make_missing(session: Any, dag_id: str, run_id: str, prefix: str, new: Mapping[str, Any]) -> None:
     """Make what pools of this prefix are missing, within the transaction of the scheduler, which alone may commit it.
+
+    new: the columns of a new pool, but for its name.
 
     Another scheduler may do the same at the same time: the one that comes later changes nothing. In a savepoint: on
     PostgreSQL a statement that fails would else take the scheduler's own transaction with it. One of the connection,
@@ -35,5 +38,4 @@ def make_missing(session: Any, dag_id: str, run_id: str, prefix: str, slots: int
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     with connection.begin_nested():
         for name in connection.scalars(wanted).all():
-            pool = {"pool": name, "slots": slots, "description": description, "include_deferred": False}
-            connection.execute(insert(Pool).values(pool).on_conflict_do_nothing(index_elements=["pool"]))
+            connection.execute(insert(Pool).values(pool=name, **new).on_conflict_do_nothing(index_elements=["pool"]))

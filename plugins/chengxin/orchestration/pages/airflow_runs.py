@@ -1,4 +1,4 @@
-"""What Airflow tells the reader of our batches: which runs handled one; what became of a run; who is waited for.
+"""What Airflow's API returns about our batches: which runs handled one; how a run ended; which answer is awaited.
 
 Each function is a dependency of a page (see airflow_api.py), and returns nothing of what the reader may not see.
 """
@@ -49,12 +49,24 @@ async def tasks_of_batch(api: AirflowDep, dataset: str, batch_id: str) -> list[T
     ]
 
 
-async def batches_of_run(api: AirflowDep, dag_id: str, run_id: str) -> list[str]:
-    """Return the ids of the batches that a run handled; none for a DAG that handles no batches."""
-    if dataset_of(dag_id) is None:
-        return []
+@dataclass(frozen=True)
+class Handled:
+    """What a run handled: ids of batches of a data set; of none where its DAG handles no batches."""
+
+    run_id: str
+    dataset: str | None = None
+    batches: tuple[str, ...] = ()
+
+
+async def batches_of_run(api: AirflowDep, dag_id: str, run_id: str) -> Handled:
+    """Return the batches that a run handled."""
+    dataset = dataset_of(dag_id)
+    if dataset is None:
+        return Handled(run_id)
     tasks = await api.every("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id="batch.standardise")
-    return sorted({ti["rendered_map_index"] for ti in tasks if ti["rendered_map_index"]})
+    return Handled(
+        run_id, dataset, tuple(sorted({ti["rendered_map_index"] for ti in tasks if ti["rendered_map_index"]}))
+    )
 
 
 @dataclass(frozen=True)
@@ -143,7 +155,7 @@ async def _said(api: AirflowDep, place: tuple[str, ...]) -> tuple[dict[str, Any]
 
 PublicationDep = Annotated[Publication, Depends(publication)]
 TasksDep = Annotated[list[TaskLink], Depends(tasks_of_batch)]
-BatchesDep = Annotated[list[str], Depends(batches_of_run)]
+HandledDep = Annotated[Handled, Depends(batches_of_run)]
 RunDep = Annotated[Run | None, Depends(run)]
 
 

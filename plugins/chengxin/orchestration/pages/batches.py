@@ -1,20 +1,21 @@
 """批次: the list, and each delivery with its account, verdict, findings, rows, feedback and its runs in Airflow."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import FileResponse, Response
+from pydantic import BaseModel
 
 from chengxin.operations.alerts.holds import hold_of
 from chengxin.orchestration.ingest import dag_id as dag_of
-from chengxin.orchestration.ingest import dataset_of
 from chengxin.orchestration.pages import actions
 from chengxin.orchestration.pages.access import IndexDep, Reader, ReaderDep, note_values_shown
-from chengxin.orchestration.pages.airflow_runs import BatchesDep, TasksDep
-from chengxin.orchestration.pages.filters import FilterDep
+from chengxin.orchestration.pages.airflow_runs import HandledDep, TasksDep
+from chengxin.orchestration.pages.filters import DagFilterDep, FilterDep
+from chengxin.orchestration.pages.home_index import HomeIndex
 from chengxin.orchestration.pages.rendering import page
 from chengxin.orchestration.pages.words import in_words
 
@@ -41,40 +42,70 @@ def batch_list(request: Request, reader: ReaderDep, home: IndexDep, wanted: Filt
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Known:
+    """A batch of the index that the reader may see. row: as it stands there."""
+
+    reader: Reader
+    home: HomeIndex
+    row: Any
+
+    @property
+    def dataset(self) -> str:
+        """Return its data set."""
+        return str(self.row["dataset"])
+
+    @property
+    def batch_id(self) -> str:
+        """Return its id."""
+        return str(self.row["batch_id"])
+
+
+def known(reader: ReaderDep, home: IndexDep, dataset: str, batch_id: str) -> Known:
+    """Find a batch in the index, and refuse others: no name from an address becomes a path otherwise."""
+    from chengxin.operations.index import lists
+
+    reader.require(dataset)
+    with home.reading() as connection:
+        row = lists.batch(connection, dataset, batch_id)
+    if row is None:
+        raise HTTPException(404, "没有这个批次 (no such batch)")
+    return Known(reader, home, row)
+
+
+KnownDep = Annotated[Known, Depends(known)]
+
+
+class Shown(BaseModel):
+    """Which rows of a batch are shown. raw: as sent. after, waited: the last refused and waiting row seen so far."""
+
+    raw: bool = False
+    after: int = -1
+    waited: int = -1
+
+
 @router.get("/batches/{dataset}/{batch_id}")
-def batch(
-    request: Request,
-    reader: ReaderDep,
-    home: IndexDep,
-    tasks: TasksDep,
-    dataset: str,
-    batch_id: str,
-    raw: bool = False,
-    after: int = -1,
-    waited: int = -1,
-) -> Response:
+def batch(request: Request, found: KnownDep, tasks: TasksDep, shown: Annotated[Shown, Query()]) -> Response:
     """Show one batch; with raw the rows as sent, for those who may see them, and that is noted."""
     from chengxin.operations.index import answers, lists, whereabouts
     from chengxin.operations.index.rows import Rows
 
-    reader.require(dataset)
+    reader, home, row = found.reader, found.home, found.row
+    dataset, batch_id, raw = found.dataset, found.batch_id, shown.raw
     if raw:
         reader.require_values(dataset)
         note_values_shown(reader, dataset, batch_id)
     with home.reading() as connection:
-        row = lists.batch(connection, dataset, batch_id)
-        if row is None:
-            raise HTTPException(404, "没有这个批次 (no such batch)")
         contract = home.contract(connection, dataset)
         rules = lists.batch_rules(connection, dataset, batch_id)
         earlier = [dict(r) for r in lists.neighbours(connection, dataset, row["as_of"])]
-        where = whereabouts.of_batch(connection, home.layout, row, contract.kind) if contract else None
+        where = whereabouts.of_batch(connection, home.home, row, contract.kind) if contract else None
         settled_by = lists.settled_by(connection, row) if row["state"] == "held" else None
     refused, waiting = [], []
     if contract:
-        with Rows(home.layout) as rows:
-            refused = rows.refused(contract, batch_id, after=after, limit=ROWS + 1, raw=raw)
-            waiting = rows.waiting(contract, batch_id, after=waited, limit=ROWS + 1, raw=raw)
+        with Rows(home.home) as rows:
+            refused = rows.refused(contract, batch_id, after=shown.after, limit=ROWS + 1, raw=raw)
+            waiting = rows.waiting(contract, batch_id, after=shown.waited, limit=ROWS + 1, raw=raw)
     told = answers.refused(home.layout.home, dataset, batch_id)
     verdict = _json(home.layout.validation(dataset, batch_id) / "verdict.json")
     verdict.get("findings", []).sort(key=lambda f: SEVERITIES.index(f["severity"]))
@@ -95,70 +126,51 @@ def batch(
 
 
 @router.get("/batches/{dataset}/{batch_id}/validation")
-def validation(request: Request, reader: ReaderDep, home: IndexDep, dataset: str, batch_id: str) -> Response:
+def validation(request: Request, found: KnownDep) -> Response:
     """Show the report of Great Expectations in a frame of its own."""
-    _known(reader, home, dataset, batch_id)
-    return page(request, reader, "validation.html.j2", section="batches", dataset=dataset, batch_id=batch_id)
+    dataset, batch_id = found.dataset, found.batch_id
+    return page(request, found.reader, "validation.html.j2", section="batches", dataset=dataset, batch_id=batch_id)
 
 
 @router.get("/batches/{dataset}/{batch_id}/report")
-def report(reader: ReaderDep, home: IndexDep, dataset: str, batch_id: str) -> Response:
+def report(found: KnownDep) -> Response:
     """Return the report itself, shut off from everything else."""
-    _known(reader, home, dataset, batch_id)
-    path = home.layout.validation(dataset, batch_id) / "report.html"
+    path = found.home.layout.validation(found.dataset, found.batch_id) / "report.html"
     if not path.is_file():
         raise HTTPException(404, "尚无校验报告 (no report yet)")
     return FileResponse(path, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
 
 
 @router.get("/batches/{dataset}/{batch_id}/feedback/{name}")
-def feedback(reader: ReaderDep, home: IndexDep, dataset: str, batch_id: str, name: str) -> Response:
+def feedback(found: KnownDep, name: str) -> Response:
     """Return a file that was sent back to the department: values as sent, so for those who may see them."""
-    _known(reader, home, dataset, batch_id)
-    reader.require_values(dataset)
-    known = {f["name"]: f["path"] for f in _feedback(home.layout.home, dataset, batch_id)}
-    if name not in known:
+    found.reader.require_values(found.dataset)
+    files = {f["name"]: f["path"] for f in _feedback(found.home.layout.home, found.dataset, found.batch_id)}
+    if name not in files:
         raise HTTPException(404, "没有这个文件 (no such file)")
-    note_values_shown(reader, dataset, f"{batch_id} feedback {name}")
-    return FileResponse(known[name], filename=name, media_type="application/octet-stream")
+    note_values_shown(found.reader, found.dataset, f"{found.batch_id} feedback {name}")
+    return FileResponse(files[name], filename=name, media_type="application/octet-stream")
 
 
 @router.get("/dags/{dag_id}")
-def of_dag(
-    request: Request, reader: ReaderDep, home: IndexDep, wanted: FilterDep, dag_id: str, number: int = 1
-) -> Response:
+def of_dag(request: Request, reader: ReaderDep, home: IndexDep, wanted: DagFilterDep, number: int = 1) -> Response:
     """Show the batches of one DAG: the tab on its page in Airflow."""
-    dataset = dataset_of(dag_id)
-    if dataset is None:
+    if wanted is None:
         return page(request, reader, "not_ours.html.j2", section="batches")
-    reader.require(dataset)
-    return batch_list(request, reader, home, replace(wanted, dataset=dataset), number)
+    return batch_list(request, reader, home, wanted, number)
 
 
 @router.get("/dags/{dag_id}/run")
-def of_run(
-    request: Request, reader: ReaderDep, home: IndexDep, names: BatchesDep, dag_id: str, run_id: str
-) -> Response:
+def of_run(request: Request, reader: ReaderDep, home: IndexDep, run: HandledDep) -> Response:
     """Show the batches that one run handled: the tab on its page in Airflow."""
     from chengxin.operations.index import lists
 
-    dataset = dataset_of(dag_id)
-    if dataset is None:
+    if run.dataset is None:
         return page(request, reader, "not_ours.html.j2", section="batches")
-    reader.require(dataset)
+    reader.require(run.dataset)
     with home.reading() as connection:
-        rows = [row for name in names if (row := lists.batch(connection, dataset, name))]
-    return page(request, reader, "run.html.j2", section="batches", rows=rows, run_id=run_id)
-
-
-def _known(reader: Reader, home: Any, dataset: str, batch_id: str) -> None:
-    """Refuse batches that are not in the index: names from the address never become paths otherwise."""
-    from chengxin.operations.index import lists
-
-    reader.require(dataset)
-    with home.reading() as connection:
-        if lists.batch(connection, dataset, batch_id) is None:
-            raise HTTPException(404, "没有这个批次 (no such batch)")
+        rows = [row for name in run.batches if (row := lists.batch(connection, run.dataset, name))]
+    return page(request, reader, "run.html.j2", section="batches", rows=rows, run_id=run.run_id)
 
 
 def _json(path: Path) -> dict[str, Any]:

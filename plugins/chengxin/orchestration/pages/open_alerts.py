@@ -1,4 +1,4 @@
-"""What the book of alerts says is open, for the overview."""
+"""The open alerts of the book, for the overview."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ class Open:
 
     @property
     def ours(self) -> bool:
-        """Tell whether the page to look at is one of ours, and not Airflow's."""
+        """Return whether the page to look at is one of ours, and not Airflow's."""
         return self.href.startswith(f"{PREFIX}/")
 
 
 def open_alerts(layout: Layout, only: Collection[str] | None = None) -> list[Open]:
-    """Return what is open; only: the data sets that the reader may see, who then hears of nothing else."""
+    """Return what is open. only: the data sets that the reader may see; alerts about others are left out."""
     folder = layout.home / "alerts" / "open"
     try:
         changed = folder.stat().st_mtime_ns
@@ -42,7 +42,7 @@ def open_alerts(layout: Layout, only: Collection[str] | None = None) -> list[Ope
 
 
 @lru_cache(maxsize=4)
-def _read(home: Path, changed: int) -> tuple[Open, ...]:
+def _read(home: Path, _changed: int) -> tuple[Open, ...]:
     """Read the book once for each state of its folder: every change of it renames a file."""
     return tuple(_shown(entry) for entry in Book(Layout(home)).open_entries())
 

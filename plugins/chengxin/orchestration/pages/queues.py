@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
 
 from chengxin.orchestration.pages import actions
 from chengxin.orchestration.pages.access import IndexDep, ReaderDep, note_values_shown
-from chengxin.orchestration.pages.filters import FilterDep
+from chengxin.orchestration.pages.filters import FilterDep, Place, PlaceDep
 from chengxin.orchestration.pages.rendering import page
 from chengxin.orchestration.pages.words import in_words
 
@@ -18,25 +18,18 @@ router = APIRouter()
 KINDS = {"refused": "quarantined", "waiting": "unlinked"}
 MOST = 100_000  # rows of one export
 RECENT = 30
-_From = Annotated[int, Query(ge=0)]
 
 
 @router.get("/refused")
-def refused(
-    request: Request, reader: ReaderDep, home: IndexDep, wanted: FilterDep,
-    raw: bool = False, skip: _From = 0, after: int = -1,
-) -> Response:  # fmt: skip
+def refused(request: Request, reader: ReaderDep, home: IndexDep, wanted: FilterDep, place: PlaceDep) -> Response:
     """Show 疑问数据."""
-    return _queue("refused", request, reader, home, wanted, raw, (skip, after))
+    return _queue(request, reader, home, wanted, place, kind="refused")
 
 
 @router.get("/waiting")
-def waiting(
-    request: Request, reader: ReaderDep, home: IndexDep, wanted: FilterDep,
-    raw: bool = False, skip: _From = 0, after: int = -1,
-) -> Response:  # fmt: skip
+def waiting(request: Request, reader: ReaderDep, home: IndexDep, wanted: FilterDep, place: PlaceDep) -> Response:
     """Show 未关联数据."""
-    return _queue("waiting", request, reader, home, wanted, raw, (skip, after))
+    return _queue(request, reader, home, wanted, place, kind="waiting")
 
 
 @router.get("/refused.csv")
@@ -61,16 +54,15 @@ def _permit(reader: Any, wanted: Any, raw: bool, what: str) -> None:
         note_values_shown(reader, wanted.dataset, what)
 
 
-def _queue(
-    kind: str, request: Request, reader: Any, home: Any, wanted: Any, raw: bool, start: tuple[int, int]
-) -> Response:
+def _queue(request: Request, reader: Any, home: Any, wanted: Any, place: Place, *, kind: str) -> Response:
     from chengxin.operations.index import answers, lists, rows
 
+    raw, start = place.raw, (place.skip, place.after)
     _permit(reader, wanted, raw, kind)
     with home.reading() as connection:
         batches = lists.queued(connection, KINDS[kind], wanted, start[0])
         contracts = partial(home.contract, connection)
-        with rows.Rows(home.layout) as files:
+        with rows.Rows(home.home) as files:
             if kind == "refused":
                 found = rows.refused_page(files, contracts, batches, start, rule=wanted.rule, raw=raw)
             else:
@@ -119,7 +111,7 @@ def _export(kind: str, reader: Any, home: Any, wanted: Any, raw: bool) -> Respon
 def _rows(kind: str, home: Any, wanted: Any, raw: bool) -> Iterator[Any]:
     from chengxin.operations.index import lists, rows
 
-    with home.reading() as connection, rows.Rows(home.layout) as files:
+    with home.reading() as connection, rows.Rows(home.home) as files:
         batches = lists.queued(connection, KINDS[kind], wanted, limit=MOST)
         read = (
             partial(files.refused, rule=wanted.rule, raw=raw) if kind == "refused" else partial(files.waiting, raw=raw)

@@ -292,7 +292,7 @@ def read_sheet(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
             read.crossed.add(number)
         rows.append(number + offset)
         kept_cells.append(cells)
-        size += sum([len(cell) for cell in cells if cell])
+        size += sum(map(len, filter(None, cells)))
         if len(rows) >= _ROWS or size >= CHUNK_BYTES:
             yield _chunk(piece.names, columns, rows, kept_cells, damaged)
             rows, kept_cells, damaged, size = [], [], [], 0

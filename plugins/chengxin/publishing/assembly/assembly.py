@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
 from chengxin.engine.session import Session, session
-from chengxin.facts import Admission
+from chengxin.facts import Admission, Resources
 from chengxin.identity.held_links import link_files
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns
@@ -32,10 +32,14 @@ from chengxin.store.scratch import scratch
 
 @dataclass
 class Draft:
-    """An assembled draft. inserted/removed: rows per data set against the snapshot before, for reconciliation."""
+    """An assembled draft. base: the snapshot that it builds on.
+
+    inserted/removed: rows per data set against the base, for reconciliation.
+    """
 
     folder: Path
     tables: dict[str, TableEntry]
+    base: Manifest | None = None
     inserted: dict[str, int] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
 
@@ -54,8 +58,7 @@ class Assembly:
     sealed: frozenset[str]
     previous: Manifest | None
     folder: Path
-    memory_limit_mib: int
-    threads: int
+    resources: Resources
 
     @property
     def last_order(self) -> int:
@@ -69,8 +72,8 @@ class Assembly:
         origins = Origins(self.admissions)
         new_files: dict[str, list[FileEntry]] = {}
         replaced: dict[str, set[str]] = {}
-        draft = Draft(self.folder, {})
-        with session(self.layout.work, memory_limit_mib=self.memory_limit_mib, threads=self.threads) as opened:
+        draft = Draft(self.folder, {}, self.previous)
+        with session(self.layout.work, self.resources) as opened:
             origins.attach(opened)
             for kind in kinds().values():
                 if not kind.sealed:
@@ -152,13 +155,13 @@ class Assembly:
         for a in (*fresh, *restored):
             linked = link_files(self.layout, [a], "linked")
             first = origins.first[a.dataset, a.batch_id]
-            gone, only = steps.gone(opened, self.layout, a), None
-            if a in restored:
-                gone, only = gone[:0], steps.restored_rows(opened, a)
-            windows.append(rows.fresh(self._standard(a), linked, shape, first, gone, only))
+            back = a in restored
+            mine = steps.restored_rows(opened, a) if back else steps.gone(opened, self.layout, a)
+            windows.append(rows.fresh(self._standard(a), linked, shape, first, rows.Picked(mine, only=back)))
         begins = order.borders(counts, sample)
-        memory = self.memory_limit_mib << 19  # half of it: the engine holds the other
-        ordered = order.in_order(chain(*windows), begins, folder, memory_bytes=memory, threads=self.threads)
+        memory = self.resources.memory_limit_mib << 19  # half of it: the engine holds the other
+        threads = self.resources.threads
+        ordered = order.in_order(chain(*windows), begins, folder, memory_bytes=memory, threads=threads)
         yield from ((parts[part], table) for part, table in ordered)
 
     def _standard(self, admission: Admission) -> list[Path]:

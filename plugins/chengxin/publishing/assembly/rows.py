@@ -1,7 +1,7 @@
 """The rows of a kind that a draft is made of: fresh ones with their links, and those of older files that are kept.
 
 Rows are read in windows of bounded size, side by side with the links of the same rows, so nothing is joined or moved
-here: a window says which of its rows count and where they belong; `publishing.assembly.order` moves them.
+here: a window states which of its rows count and where they belong; `publishing.assembly.order` moves them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,15 +64,22 @@ class Shape:
         return np.asarray(pc.index_in(part.cast(pa.string()), value_set=pa.array(self.parts, pa.string())), np.int64)
 
 
+@dataclass(frozen=True)
+class Picked:
+    """Which rows of a batch are read: all but `rows`, or only those. rows: their row_id, ascending."""
+
+    rows: Numbers
+    only: bool = False
+
+
 def fresh(
     standard: Sequence[Path],
     linked: Sequence[Path],
     shape: Shape,
     first_origin: int,
-    gone: Numbers,
-    only: Numbers | None = None,
+    picked: Picked,
 ) -> Iterator[Window]:
-    """Read the settled rows of one revision of a batch: all but those `gone`, or those of `only`; both ascending."""
+    """Read the settled rows of one revision of a batch that are picked."""
     links = _Links(linked, shape.related)
     names = ["row_id", *shape.columns, *_SOURCE]
     for path in standard:
@@ -82,8 +89,8 @@ def fresh(
             continue
         mine = links.between(int(ids[0]), int(ids[-1]))
         wanted = mine.column("row_id").to_numpy()
-        if only is not None or len(gone):
-            stays = ~_among(wanted, gone) if only is None else _among(wanted, only)
+        if picked.only or len(picked.rows):
+            stays = _among(wanted, picked.rows) == picked.only
             mine, wanted = mine.filter(pa.array(stays)), wanted[stays]
         at = np.searchsorted(ids, wanted)
         if len(wanted) and not (at[-1] < len(ids) and np.array_equal(ids[at], wanted)):

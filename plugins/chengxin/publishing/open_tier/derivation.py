@@ -114,7 +114,7 @@ def publish_open(
 
 
 def withheld(home: Home) -> str | None:
-    """Say in Chinese that the open tier lacks persons for want of a key, and what to do; None when it does not."""
+    """Return in Chinese that the open tier lacks persons for want of a key, and what to do; None when it does not."""
     layout = home.layout
     if not withholds_persons(commit.current(layout, GOVERNMENT), commit.current(layout, OPEN)):
         return None
@@ -122,7 +122,7 @@ def withheld(home: Home) -> str | None:
 
 
 def withholds_persons(government: Manifest | None, opened: Manifest | None) -> bool:
-    """Tell whether the open tier has no rows about persons for want of a key, although there are some to show."""
+    """Return whether the open tier has no rows about persons for want of a key, although there are some to show."""
     if government is None or opened is None or opened.extra.get("key_id"):
         return False
     rules = open_rules.table_rules(kinds())
@@ -195,15 +195,15 @@ def _derive_part(job: Job, part: str) -> Iterator[Derivation]:
     for entry in held:
         kind = entry.part.rpartition("-")[0]
         if not kind or kind in job.rules:
-            yield _derive_file(job, entry, job.rules[entry.table], facts)
+            yield _derive_file(job, entry, facts)
 
 
 def _admits(job: Job, entry: FileEntry) -> bool:
-    """Tell whether a file of persons is derived at all: without a key nobody's rows can be told apart unnamed."""
+    """Return whether a file of persons is derived at all: without a key there is nothing to distinguish persons by."""
     return job.key is not None and job.rules[entry.table].admits_persons(entry.part)
 
 
-def _derive_file(job: Job, entry: FileEntry, rule: TableRule, facts: Part) -> Derivation:
+def _derive_file(job: Job, entry: FileEntry, facts: Part) -> Derivation:
     persons = _of_persons(entry)
     depends = [f.sha256 for f in (facts.records if entry.table == "subject" else facts.subjects) if persons]
     of, digest, key_id = (entry.sha256, *sorted(depends)), job.digests[entry.table], open_key.key_id(job.key)
@@ -211,8 +211,8 @@ def _derive_file(job: Job, entry: FileEntry, rule: TableRule, facts: Part) -> De
     if known is not None:
         return known
     seen = Seen(keyed=persons)
-    schema = arrow_schema(_columns(job, rule))
-    rows = _open_rows(job, entry, rule, facts, seen)
+    schema = arrow_schema(_columns(job, job.rules[entry.table]))
+    rows = _open_rows(job, entry, facts, seen)
     if persons:
         rows = order.shuffled(rows, schema, entry.rows, job.draft)
     written = write_parquet(rows, job.draft / entry.table, table=entry.table, part=entry.part, schema=schema)
@@ -227,11 +227,12 @@ def _columns(job: Job, rule: TableRule) -> list[ColumnEntry]:
     return [_ADDED.get(name) or described[name] for name in open_rules.shown_columns(rule, list(described))]
 
 
-def _open_rows(job: Job, entry: FileEntry, rule: TableRule, facts: Part, seen: Seen) -> Iterator[pa.RecordBatch]:
+def _open_rows(job: Job, entry: FileEntry, facts: Part, seen: Seen) -> Iterator[pa.RecordBatch]:
+    rule = job.rules[entry.table]
     schema = arrow_schema(_columns(job, rule))
     names = [name for name in schema.names if name not in _ADDED]
     with DataFile(job.folder / entry.table / entry.name) as file:
-        for groups, known, shown in _judged(job, file, entry, rule, facts, seen.horizon):
+        for groups, known, shown in _judged(job, file, entry, facts, seen.horizon):
             if not shown.any():
                 continue
             rows = file.rows(groups, shown, names, known)
@@ -243,9 +244,10 @@ def _open_rows(job: Job, entry: FileEntry, rule: TableRule, facts: Part, seen: S
 
 
 def _judged(
-    job: Job, file: DataFile, entry: FileEntry, rule: TableRule, facts: Part, horizon: Horizon
+    job: Job, file: DataFile, entry: FileEntry, facts: Part, horizon: Horizon
 ) -> Iterator[tuple[list[int], pa.Table, Mask]]:
     """Give row groups, a few at a time, with what was read to judge them and which of their rows are open."""
+    rule = job.rules[entry.table]
     names = open_rules.judged_columns(rule, file.names)
     names = names if rule.conditions else [n for n in file.names if n in _REGISTRY_JUDGED]
     lasting = _lasting(file, rule, job.today)
@@ -260,7 +262,7 @@ def _judged(
 
 
 def _lasting(file: DataFile, rule: TableRule, today: date) -> list[int]:
-    """Return the row groups in which the publicity of some row has not ended for all that the file tells."""
+    """Return the row groups in which the publicity of some row has not ended by the statistics of the file."""
     if not rule.until:
         return file.groups()
     last = {group: file.highest(group, rule.until) for group in file.groups()}
@@ -268,7 +270,7 @@ def _lasting(file: DataFile, rule: TableRule, today: date) -> list[int]:
 
 
 def _registry(job: Job, rows: pa.Table, entry: FileEntry, facts: Part, horizon: Horizon) -> Mask:
-    """Tell which rows of the subject tables are open: organisations; of persons only those with a visible record."""
+    """Return which rows of the subject tables are open: organisations; of persons only those with a visible record."""
     if entry.table == "subject_identifier":
         return open_rules.among(rows.column("identifier_type"), list(open_rules.PUBLIC_IDENTIFIERS))
     if entry.table == "subject_name":
@@ -285,10 +287,9 @@ def _registry(job: Job, rows: pa.Table, entry: FileEntry, facts: Part, horizon: 
 def _shown_persons(job: Job, facts: Part) -> npt.NDArray[np.int64]:
     if facts.shown is None:
         found = [np.zeros(0, np.int64)]
-        rule = job.rules[open_rules.CREDIT_RECORD]
         for entry in facts.records:
             with DataFile(job.folder / entry.table / entry.name) as file:
-                for _, rows, shown in _judged(job, file, entry, rule, facts, facts.horizon):
+                for _, rows, shown in _judged(job, file, entry, facts, facts.horizon):
                     found.append(np.unique(np.asarray(rows.column("subject_id"))[shown]))
         facts.shown = np.unique(np.concatenate(found))
     return facts.shown

@@ -63,10 +63,17 @@ def create_app(home: Path, known_tokens: tuple[bytes, ...]) -> FastAPI:
         ),
         ("/v1/{tier}/subjects/{subject_id}", subject, "一个主体的全部记录 (all records of one subject)"),
     ):
-        app.add_api_route(path, route, methods=["GET", "HEAD"], summary=words, response_model=None)
-    app.add_api_route("/v1/{tier}/find", find, methods=["POST"], summary="按标识或名称查主体", response_model=None)
+        _add(app, path, route, methods=["GET", "HEAD"], summary=words)
+    _add(app, "/v1/{tier}/find", find, methods=["POST"], summary="按标识或名称查主体")
     app.add_api_route("/", landing, methods=["GET"], include_in_schema=False, response_model=None)
     return app
+
+
+def _add(app: FastAPI, path: str, route: Callable[..., Any], *, methods: list[str], summary: str) -> None:
+    """Add a route. Every path below a tier is guarded, and a question about a subject takes one from the bucket."""
+    guards = [Depends(_permitted)] if "{tier}" in path else []
+    guards += [Depends(_asked)] if route in {find, subject} else []
+    app.add_api_route(path, route, methods=methods, summary=summary, dependencies=guards, response_model=None)
 
 
 async def _guarded(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -99,11 +106,9 @@ def _asked(request: Request) -> None:
 
 
 OpenedDep = Annotated[Opened, Depends(_opened)]
-TierDep = Annotated[None, Depends(_permitted)]
-QuestionDep = Annotated[None, Depends(_asked)]
 
 
-def _named(opened: OpenedDep, permitted: TierDep, tier: Tier, snapshot: str) -> Snapshot:
+def _named(opened: OpenedDep, tier: Tier, snapshot: str) -> Snapshot:
     return opened.named(tier, snapshot)
 
 
@@ -111,7 +116,7 @@ NamedDep = Annotated[Snapshot, Depends(_named)]
 
 
 def health(opened: OpenedDep) -> Any:
-    """Say which snapshot of each tier is served; a damaged newest one makes the state degraded."""
+    """Return which snapshot of each tier is served; a damaged newest one makes the state degraded."""
     found = {tier: _state(opened, tier) for tier in TIERS}
     whole = all(state["snapshot"] and not state["warnings"] for state in found.values())
     return {"status": "ok" if whole else "degraded", "version": __version__, "tiers": found}
@@ -130,13 +135,13 @@ def tiers(opened: OpenedDep) -> Any:
     return [{"tier": tier, "token": tier != "open", **_state(opened, tier)} for tier in TIERS]
 
 
-def snapshots(opened: OpenedDep, permitted: TierDep, tier: Tier) -> Any:
+def snapshots(opened: OpenedDep, tier: Tier) -> Any:
     """Return the snapshots that may be read. Of the open tier that is the current one."""
     now = opened.current(tier)
     return {"current": now.id, "warnings": list(now.warnings), "snapshots": opened.ids(tier)}
 
 
-def current(request: Request, opened: OpenedDep, permitted: TierDep, tier: Tier) -> Response:
+def current(request: Request, opened: OpenedDep, tier: Tier) -> Response:
     """Lead to the current snapshot's own address."""
     return RedirectResponse(f"{_base(request)}/v1/{tier}/snapshots/{opened.current(tier).id}")
 
@@ -180,15 +185,13 @@ def _static(request: Request, tier: str, path: Path, digest: str) -> Response:
     return FileResponse(path, headers=headers, media_type=kind)
 
 
-def find(opened: OpenedDep, permitted: TierDep, asked: QuestionDep, tier: Tier, question: Question) -> Any:
+def find(opened: OpenedDep, tier: Tier, question: Question) -> Any:
     """Return the subjects that bear an identifier or exactly a name."""
     now = opened.current(tier)
     return {"snapshot": now.id, **_rows(now.find(question.identifier_or_name))}
 
 
-def subject(
-    opened: OpenedDep, permitted: TierDep, asked: QuestionDep, tier: Tier, subject_id: Annotated[int, InPath(ge=1)]
-) -> Any:
+def subject(opened: OpenedDep, tier: Tier, subject_id: Annotated[int, InPath(ge=1)]) -> Any:
     """Return all rows about one subject, table by table."""
     now = opened.current(tier)
     found = now.lookup(subject_id)
@@ -209,7 +212,7 @@ def _plain(value: Any) -> Any:
 
 
 def landing(request: Request, opened: OpenedDep) -> HTMLResponse:
-    """Show what there is and how to ask, in Chinese and English; loads nothing from anywhere."""
+    """Show what there is and how to query it, in Chinese and English; loads nothing from anywhere."""
     text = files("chengxin.sharing.http").joinpath("landing.html.j2").read_text("utf-8")
     template = jinja2.Environment(autoescape=True).from_string(text)
     paths = request.app.openapi()["paths"]

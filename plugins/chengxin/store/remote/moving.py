@@ -37,7 +37,7 @@ class Moved:
     done_before: bool = False
 
 
-def copy_home(source: Path, settings: Settings, clock: Clock, progress: Progress = lambda done, of: None) -> Moved:
+def copy_home(source: Path, settings: Settings, clock: Clock, progress: Progress = lambda *_: None) -> Moved:
     """Copy the home in a folder into the store of these settings, whose prefix must hold no home yet.
 
     Raise ContractError when there is another one, when `source` is none, or when it changed meanwhile; SnapshotDamaged
@@ -90,7 +90,7 @@ class _Bringing:
 
     def __init__(self, source: Path, copy: WorkingCopy, folder: Path, progress: Progress) -> None:
         self._source, self._folder, self._progress = source, folder, progress
-        self._index, self._objects = copy.index, copy.objects
+        self._copy, self._objects = copy, copy.objects
         self._there = {found.key: found.size for found in self._objects.listing()[0]}
         self._token = uuid.uuid4().hex
         self._kept = self._done = 0
@@ -120,7 +120,7 @@ class _Bringing:
             self._kept += 1
         else:
             twin = twins.get(file.sha256)
-            placed = publishing.upload(self._objects, self._index, self._source, file, self._token, twin)
+            placed = publishing.upload(self._copy, self._source, file, self._token, twin)
         self._read_back(placed, self._objects)
         return placed
 

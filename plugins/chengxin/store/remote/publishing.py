@@ -41,7 +41,7 @@ def publish(copy: Copy, base: int, changed: Sequence[File], gone: Sequence[str],
     _heed(index.tail(objects, base), set(gone) | {f.path for f in changed}, set())
     token = uuid.uuid4().hex
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        put = tuple(pool.map(lambda file: upload(objects, index, copy.home, file, token), changed))
+        put = tuple(pool.map(lambda file: upload(copy, copy.home, file, token), changed))
     known = {f.path: index.file(f.path) for f in put} | {p: index.file(p) for p in gone}
     old = [was for was in known.values() if was is not None]
     swept = {f.place for f in old if f.key or f.path in set(gone)} | set(gone)
@@ -54,21 +54,22 @@ def publish(copy: Copy, base: int, changed: Sequence[File], gone: Sequence[str],
     index.checkpoint(objects)
 
 
-def upload(objects: Objects, index: Index, home: Path, file: File, token: str, twin: File | None = None) -> File:
+def upload(copy: Copy, source: Path, file: File, token: str, twin: File | None = None) -> File:
     """Bring a file into the store, at its own path where that place is free; return it with its key.
 
-    twin: one with the same content, by default what the index knows.
+    source: the folder in which the file lies. twin: one with the same content, by default what the index knows.
     """
+    objects, index = copy.objects, copy.index
     unique = replace(file, key=f"{VERSIONS}{token}/{file.path}")
     natural = index.file(file.path) is None and not index.is_swept(file.path)
     twin = twin or index.with_content(file.sha256)
-    # Only where the name tells the content is it the same object whoever writes it, so that a copy overwrites nothing.
+    # Only where the name identifies the content is it the same object whoever writes it: a copy overwrites nothing.
     by_content = file.sha256[:12] in file.path.rpartition("/")[2]
     if natural and by_content and twin and objects.copy(twin.place, file.path, file.size):
         return file
-    if natural and objects.create_file(file.path, home / file.path, file.sha256):
+    if natural and objects.create_file(file.path, source / file.path, file.sha256):
         return file
-    objects.create_file(unique.place, home / file.path, file.sha256)
+    objects.create_file(unique.place, source / file.path, file.sha256)
     return unique
 
 

@@ -7,7 +7,7 @@ HOME_DIR ?= build/home
 ROWS   ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test test-slow test-all quick check lint types layers reference describe pictures changelog bench demo-data lock clean
+.PHONY: help setup run up down test test-slow test-all quick check lint types layers reference describe pictures changelog bench bench-growth demo-data lock clean
 
 help:  ## print the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -94,6 +94,11 @@ changelog:  ## print the section of the next release, from changelog.d/
 
 bench: setup  ## ratios measured side by side; ROWS=n
 	$(BIN)/python bench/run.py --rows $(ROWS)
+
+BATCHES ?= 30000
+SUBJECTS ?= 1000000
+bench-growth: setup  ## whether a small batch costs more on a home that has grown; BATCHES=n, SUBJECTS=n
+	$(BIN)/python bench/growth.py --batches $(BATCHES) --subjects $(SUBJECTS)
 
 lock:  ## resolve pyproject.toml again; no index address is ever written
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --no-annotate --python-version 3.11 --no-emit-index-url --no-emit-find-links -o requirements.lock

@@ -123,10 +123,10 @@ def show(bench: Bench) -> None:
     bench.console.print(goals)
 
 
-def save(results: list[Result]) -> None:
+def save(results: list[Result], path: Path = RESULTS) -> None:
     """Write the results to build/bench.json; those of other sizes and names stay."""
-    old = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    old = json.loads(path.read_text()) if path.exists() else []
     new = {(r.name, r.rows) for r in results}
     kept = [r for r in old if (r["name"], r["rows"]) not in new]
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps([*kept, *map(asdict, results)], ensure_ascii=False, indent=1) + "\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([*kept, *map(asdict, results)], ensure_ascii=False, indent=1) + "\n")

@@ -202,18 +202,18 @@ def delta_lines(world: World, rows: int) -> Iterator[Column]:
         yield penalties(world, records[cut], version[cut], who[cut])
 
 
-def registry_lines(world: World) -> Iterator[Column]:
-    """Yield the lines of the registry file."""
+def registry_lines(start: int, stop: int) -> Iterator[Column]:
+    """Yield the lines of a registry file about the enterprises of these numbers."""
     days = [str(d) for d in np.datetime64("1990-01-01") + np.arange(10_000)]
-    for start in range(0, world.registered, CHUNK):
-        who = np.arange(start, min(start + CHUNK, world.registered))
-        e, subject = who.astype(np.uint64), pa.array(who)
+    for first in range(start, stop, CHUNK):
+        e = np.arange(first, min(first + CHUNK, stop), dtype=np.uint64)
+        people = invent.numbered(e)
         fields = [
-            strings(world.people.uscc[who]),
-            world.people.name.take(subject),
-            world.people.legal_rep.take(subject),
-            strings(world.people.legal_rep_id[who]),
-            words(invent.REGIONS, world.people.region[who]),
+            strings(people.uscc),
+            people.name,
+            people.legal_rep,
+            strings(people.legal_rep_id),
+            words(invent.REGIONS, people.region),
             (pa.array(pick(e, 91, 2000)).cast(pa.string())),
             words(days, pick(e, 92, 10_000)),
             words(["存续", "吊销", "注销"], np.where(chance(e, 93, 0.9), 0, 1 + pick(e, 94, 2))),
@@ -246,7 +246,7 @@ def generate(rows: int) -> Path:
     world = World.of(rows)
     facts = {
         "rows": rows,
-        "registry": write(REGISTRY_HEADER, registry_lines(world), folder / "registry.csv"),
+        "registry": write(REGISTRY_HEADER, registry_lines(0, world.registered), folder / "registry.csv"),
         "main": write(HEADER, main_lines(world, rows), folder / "penalty.utf8.csv", folder / "penalty.gb18030.csv"),
         "delta": write(HEADER, delta_lines(world, rows), folder / "delta.utf8.csv", folder / "delta.gb18030.csv"),
     }

@@ -134,7 +134,11 @@ class Enterprises:
 
 def enterprises(count: int) -> Enterprises:
     """Invent `count` enterprises; number e is the same whatever the count."""
-    e = np.arange(count, dtype=np.uint64)
+    return numbered(np.arange(count, dtype=np.uint64))
+
+
+def numbered(e: U64) -> Enterprises:
+    """Invent the enterprises of these numbers."""
     region = pick(e, 1, len(REGIONS))
     return Enterprises(_uscc(e, region), _names(e, region), region, _persons(e), _person_ids(e, region))
 

@@ -15,7 +15,7 @@ from typing import Any
 from chengxin.cleaning.mapper import Mapper
 from chengxin.cleaning.row_checks import checks, kind_checks
 from chengxin.parsing.reader import plan, read
-from stages import contracts_of
+from stages import CONTRACTS, contracts_of
 
 SPENT: Counter[str] = Counter()
 
@@ -34,7 +34,7 @@ def timed(name: str, check: Callable[..., None]) -> Callable[..., None]:
 def main() -> None:
     """Measure."""
     dataset, file = sys.argv[1], Path(sys.argv[2])
-    contract = contracts_of(dataset, None)[dataset]
+    contract = contracts_of(CONTRACTS, dataset, None)[dataset]
     kept = [check for check in checks.CHECKS if check is not kind_checks.check_declared]
     checks.CHECKS = (
         kind_checks.check_declared,

@@ -4,6 +4,8 @@
     python bench/stages.py run  --home H DATASET BATCH         landed batch -> committed snapshot
     python bench/stages.py run  --home H DATASET BATCH --until standardise [--encoding utf-8]
     python bench/stages.py gx   --home H DATASET BATCH         a judged batch again: GX and the plain pass, in turns
+    python bench/stages.py deliver --home H DATASET FILE       bytes -> admitted batch; imports are a stage of their own
+    python bench/stages.py publish --home H DATASET -          what was admitted -> committed snapshot
 
 cpu_s is user + system of this process and of the workers it has waited for; peak_mib is the anonymous memory in the
 stage. Imports are a stage of their own, all but Great Expectations (3 CPU seconds), which is imported beside
@@ -49,11 +51,11 @@ class Stages:
         return result
 
 
-def contracts_of(dataset: str, encoding: str | None) -> "dict[str, Contract]":
-    """Load the bench's contracts; `encoding` replaces that of the file of one data set."""
+def contracts_of(folder: Path, dataset: str, encoding: str | None) -> "dict[str, Contract]":
+    """Load the contracts; `encoding` replaces that of the file of one data set."""
     from chengxin.contracts.loader import load
 
-    loaded = load(CONTRACTS)
+    loaded = load(folder)
     if loaded.problems:
         raise SystemExit("\n".join(f"{p.path}: {p.message}" for p in loaded.problems))
     contract = loaded.contracts[dataset]
@@ -108,6 +110,36 @@ def run(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespa
         raise SystemExit("nothing was published")
 
 
+def deliver(stages: Stages, contracts: "dict[str, Contract]", args: argparse.Namespace, home: "Home") -> None:
+    """Take a file to an admitted batch as `chengxin run` does, in one process."""
+    stages.run("import", import_pipeline)
+    stages.run("engines", import_engines)
+    from chengxin import pipeline
+    from chengxin.connectors.files.drop import file_delivery
+
+    contract = contracts[args.dataset]
+    delivery = file_delivery(home, contract, Path(args.what))
+    batch = stages.run("land", lambda: pipeline.land(home, contract, delivery))
+    waiting = stages.run("pending", lambda: pipeline.pending(home, contract))
+    if batch.batch_id not in {b.batch_id for b in waiting}:
+        raise SystemExit("the file had been delivered before")
+    stages.run("standardise", lambda: pipeline.standardise(home, contract, batch))
+    stages.run("validate", lambda: pipeline.validate(home, contract, batch))
+    if stages.run("admit", lambda: pipeline.admit(home, contract, batch)) is None:
+        raise SystemExit("the batch was held; see its validation folder")
+    counts = stages.run("account", lambda: pipeline.counts_of(home, contract, batch))
+    stages.account = {state: counts[state] for state in STATES}
+
+
+def publish(stages: Stages, contracts: "dict[str, Contract]", home: "Home") -> None:
+    """Publish what was admitted."""
+    stages.run("import", import_pipeline)
+    from chengxin import pipeline
+
+    if stages.run("publish", lambda: pipeline.publish(home, contracts)) is None:
+        raise SystemExit("nothing was published")
+
+
 def gx(stages: Stages, args: argparse.Namespace, home: "Home") -> None:
     """Judge a batch again by its own suite: Great Expectations, then the same rules as plain DuckDB SQL, in turns."""
     stages.run("import", import_engines)
@@ -152,24 +184,27 @@ def main() -> None:
 
     expect_short_life()  # as the command line does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["land", "run", "gx"])
+    parser.add_argument("command", choices=["land", "run", "gx", "deliver", "publish"])
     parser.add_argument("--home", required=True)
+    parser.add_argument("--contracts", type=Path, default=CONTRACTS)
     parser.add_argument("--until", choices=["standardise", "publish"], default="publish")
     parser.add_argument("--encoding")
     parser.add_argument("dataset")
     parser.add_argument("what")
     args = parser.parse_args()
-    home = Home.from_environment(home=args.home, contracts=CONTRACTS)
-    contracts = contracts_of(args.dataset, args.encoding)
+    home = Home.from_environment(home=args.home, contracts=args.contracts)
+    contracts = contracts_of(args.contracts, args.dataset, args.encoding)
     if args.command == "land":
         land(contracts, args, home)
         return
     with Watch(os.getpid(), private_mib) as watch:
         stages = Stages(watch)
-        if args.command == "run":
-            run(stages, contracts, args, home)
-        else:
+        if args.command == "gx":
             gx(stages, args, home)
+        elif args.command == "publish":
+            publish(stages, contracts, home)
+        else:
+            {"run": run, "deliver": deliver}[args.command](stages, contracts, args, home)
     costs = {name: asdict(cost) for name, cost in stages.costs.items()}
     json.dump({"stages": costs, "account": stages.account}, sys.stdout)
 

@@ -5,8 +5,7 @@
 Prints the folder of a home, FOLDER/<name>, with home/ and contracts/; reuses it when it is there. The register and some
 small deliveries are ingested by the pipeline; these batches are then multiplied: what names a batch (receipt, verdict,
 summary, entry of the journal) and its links, with record ids and digests of their own, are written with the functions
-that the pipeline writes them with; the rest is hard-linked. State that the pipeline derives is not written: whoever
-measures runs one batch first.
+that the pipeline writes them with; the rest is hard-linked. The state is built as the home's own batches would have.
 """
 
 import argparse
@@ -150,7 +149,7 @@ class Multiplied:
     def write(self, order: int) -> None:
         """Write the batch of this place in the journal."""
         from chengxin.records import journal
-        from chengxin.store.atomic import write_json
+        from chengxin.store.atomic import sha256_file, write_json
 
         registers = order % EVERY == REGISTERING
         fitting = [t for t in self.templates if t.registers == registers]
@@ -177,7 +176,12 @@ class Multiplied:
         write_json(landed / "receipt.json", body | {"origin": f"file_drop:{file}"})
         entry = {"fingerprint": f"{order}", "path": f"/{file}", "batch_id": batch_id}
         self.seen.setdefault(dataset, {})[file] = entry
-        journal.admit(layout, replace(template.admission, **own, **times, order=order, files=(file,)))
+        seals = {
+            name: kept if name.startswith("standard/") else sha256_file(target / name)
+            for name, kept in template.admission.seals.items()
+        }
+        new = {**own, **times, "known_from": at.isoformat(), "order": order, "files": (file,), "seals": seals}
+        journal.admit(layout, replace(template.admission, **new))
 
     def remember(self) -> None:
         """Note for each data set which deliveries landed, as landing does."""
@@ -308,6 +312,7 @@ def multiply(sampled: Path, grown: Path, batches: int, datasets: int) -> None:
     from chengxin.engine.session import session
     from chengxin.home import Home
     from chengxin.records import journal
+    from chengxin.state.database import caught_up
     from chengxin.store.layout import Layout
 
     os.fsync = lambda _: None  # type: ignore[assignment]  # a home of measurements need not outlive a power cut
@@ -321,6 +326,8 @@ def multiply(sampled: Path, grown: Path, batches: int, datasets: int) -> None:
         for order in range(len(journal.admissions(home.layout)), batches):
             written.write(order)
     written.remember()
+    with caught_up(home.layout):  # as the home's own batches would have left it
+        pass
 
 
 def _templates(layout: Any) -> Iterator[Template]:

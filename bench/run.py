@@ -135,6 +135,12 @@ def bench_delta(bench: Bench) -> None:
         pipeline_once(bench)
     assert bench.built
     (home, rebuild), bench.built = bench.built, None
+    # Once after a bulk load, by itself or by `chengxin state build`: what the next small batches ask.
+    output = bench.child("stages.py", "state", "--home", home)[1]
+    costs, counted = read_stages(output)
+    each = round(costs["state"].cpu_s * 1e6 / counted["facts"], 2)
+    bench.note("state:build", [costs["state"]], "microseconds a fact", each)
+    bench.target("state built, microseconds of CPU a fact", each, 4)
     _, batch = bench.land(home, "bench_penalty", bench.files / "delta.gb18030.csv")
     cost, output = bench.child("stages.py", "run", "--home", home, "bench_penalty", batch)
     ratio = round(cost.cpu_s / rebuild.cpu_s, 3)

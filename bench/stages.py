@@ -140,6 +140,18 @@ def publish(stages: Stages, contracts: "dict[str, Contract]", home: "Home") -> N
         raise SystemExit("nothing was published")
 
 
+def build_state(stages: Stages, home: "Home") -> None:
+    """Let the state catch up with the journal."""
+    from chengxin.state.database import caught_up
+
+    def build() -> int:
+        with caught_up(home.layout) as state:
+            tables = ("subjects", "identifiers", "names", "versions")
+            return sum(state.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables)
+
+    stages.account = {"facts": stages.run("state", build)}
+
+
 def gx(stages: Stages, args: argparse.Namespace, home: "Home") -> None:
     """Judge a batch again by its own suite: Great Expectations, then the same rules as plain DuckDB SQL, in turns."""
     stages.run("import", import_engines)
@@ -184,7 +196,7 @@ def main() -> None:
 
     expect_short_life()  # as the command line does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["land", "run", "gx", "deliver", "publish"])
+    parser.add_argument("command", choices=["land", "run", "gx", "deliver", "publish", "state"])
     parser.add_argument("--home", required=True)
     parser.add_argument("--contracts", type=Path, default=CONTRACTS)
     parser.add_argument("--until", choices=["standardise", "publish"], default="publish")
@@ -203,6 +215,8 @@ def main() -> None:
             gx(stages, args, home)
         elif args.command == "publish":
             publish(stages, contracts, home)
+        elif args.command == "state":
+            build_state(stages, home)
         else:
             {"run": run, "deliver": deliver}[args.command](stages, contracts, args, home)
     costs = {name: asdict(cost) for name, cost in stages.costs.items()}

@@ -6,7 +6,7 @@ the admission that brought it (`adm_order`) until the one that reopened its reco
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,12 @@ SCHEMA = (
     """CREATE TABLE reopened (dataset TEXT, record_id BLOB, adm_order INTEGER, part TEXT,
         PRIMARY KEY (dataset, record_id, adm_order, part)) WITHOUT ROWID""",
 )
-_VERSION = ("batch_order", "adm_order", "row_id", "version_at", "payload", "subject_id", "part")
+_VERSION = (
+    "dataset", "record_id", "batch_order", "adm_order", "row_id", "version_at", "payload", "subject_id", "part",
+    "cause", "known_to", "twin", "near",
+)  # fmt: skip
+_NOTED = {"corrected": _CORRECTED, "duplicates": _REPEATED}  # files whose rows have a cause of their own
+_AT_ONCE = 50_000  # rows
 _REGISTERED = {
     "subjects": (
         "subject_id", "adm_order", "row_id", "version_at", "subject_type", "part", "legal_rep", "name",
@@ -70,90 +75,78 @@ def apply(connection: sqlite3.Connection, layout: Layout, admission: Admission) 
     connection.execute("INSERT INTO admissions VALUES (?, ?, ?)", account)
     if kinds()[admission.kind].registers != "none":
         for table, columns in _REGISTERED.items():
-            if (found := _read(folder / f"{table}.parquet")) is not None:
-                rows = found.append_column("adm_order", _same(admission.order, found))
-                _insert(connection, table, (plain(rows[c]) for c in columns))
+            for rows in _read(folder / f"{table}.parquet"):
+                own = {**_columns(rows), "adm_order": [admission.order] * len(rows)}
+                _insert(connection, table, [own[c] for c in columns])
     _reopen(connection, folder, admission)
     _versions(connection, folder, admission)
 
 
 def _reopen(connection: sqlite3.Connection, folder: Path, admission: Admission) -> None:
-    found = _read(folder / "reopened.parquet")
-    if found is None:
-        return
-    found = found.select(["record_id", "part"]).group_by(["record_id", "part"]).aggregate([])
-    records = _bytes(found["record_id"])
     order, dataset = admission.order, admission.dataset
-    _insert(connection, "reopened", ([dataset] * len(records), records, [order] * len(records), plain(found["part"])))
-    connection.executemany(
-        f"""UPDATE versions SET known_to = {order}
-            WHERE dataset = ? AND record_id = ? AND adm_order < {order} AND known_to IS NULL""",
-        ((dataset, record) for record in records),
-    )
+    for rows in _read(folder / "reopened.parquet"):
+        found = pa.table(rows).select(["record_id", "part"]).group_by(["record_id", "part"]).aggregate([])
+        records, parts = _bytes(found["record_id"].to_pylist()), found["part"].to_pylist()
+        columns = ([dataset] * len(records), records, [order] * len(records), parts)
+        _insert(connection, "reopened", columns, "OR IGNORE")
+        connection.executemany(
+            f"""UPDATE versions SET known_to = {order}
+                WHERE dataset = ? AND record_id = ? AND adm_order < {order} AND known_to IS NULL""",
+            ((dataset, record) for record in records),
+        )
 
 
 def _versions(connection: sqlite3.Connection, folder: Path, admission: Admission) -> None:
-    linked = _read(folder / "linked.parquet")
-    if linked is not None:
-        settled = linked.filter(pc.invert(linked["waiting"]))
-        _insert_versions(connection, admission, settled, _causes(folder, settled))
-    withdrawn = _read(folder / "withdrawn.parquet")
-    if withdrawn is not None:
-        bare = withdrawn.append_column("row_id", _same(NO_ROW, withdrawn))
-        bare = bare.append_column("payload", pa.nulls(len(bare), pa.uint64()))
-        _insert_versions(connection, admission, bare, [_WITHDRAWN] * len(bare))
+    noted = [(code, _row_ids(folder / f"{name}.parquet")) for name, code in _NOTED.items()]
+    for rows in _read(folder / "linked.parquet"):
+        settled = rows.filter(pc.invert(rows["waiting"]))
+        cause = pc.if_else(pc.is_null(settled["payload"]), _ENDED, _STATED)
+        for code, row_ids in noted:
+            if len(row_ids):
+                cause = pc.if_else(pc.is_in(settled["row_id"], value_set=row_ids), code, cause)
+        _insert_versions(connection, admission, _columns(settled) | {"cause": cause.to_pylist()})
+    for rows in _read(folder / "withdrawn.parquet"):
+        bare = {"row_id": [NO_ROW] * len(rows), "cause": [_WITHDRAWN] * len(rows)}
+        _insert_versions(connection, admission, _columns(rows) | bare)
 
 
-def _causes(folder: Path, settled: pa.Table) -> list[int]:
-    """Return the cause of each settled row."""
-    cause = pc.if_else(pc.is_null(settled["payload"]), _ENDED, _STATED)
-    for name, code in (("corrected", _CORRECTED), ("duplicates", _REPEATED)):
-        if (rows := _read(folder / f"{name}.parquet")) is not None and len(rows):
-            cause = pc.if_else(pc.is_in(settled["row_id"], value_set=rows["row_id"]), code, cause)
-    return plain(cause)
+def _insert_versions(connection: sqlite3.Connection, admission: Admission, rows: dict[str, list[Any]]) -> None:
+    absent = [None] * len(rows["record_id"])
+    own = {**rows, "dataset": [admission.dataset] * len(absent), "record_id": _bytes(rows["record_id"])}
+    _insert(connection, "versions", [own.get(column, absent) for column in _VERSION])
 
 
-def _insert_versions(connection: sqlite3.Connection, admission: Admission, rows: pa.Table, causes: list[int]) -> None:
-    absent = [None] * len(rows)
-    columns = [
-        [admission.dataset] * len(rows),
-        _bytes(rows["record_id"]),
-        *(plain(rows[c]) for c in _VERSION),
-        causes,
-        absent,
-        *(plain(rows[c]) if c in rows.column_names else absent for c in ("twin", "near")),
-    ]
-    _insert(connection, "versions", columns)
-
-
-def _insert(connection: sqlite3.Connection, table: str, columns: Iterable[list[Any]]) -> None:
+def _insert(connection: sqlite3.Connection, table: str, columns: Iterable[list[Any]], clash: str = "") -> None:
     columns = list(columns)
     places = ", ".join("?" * len(columns))
-    connection.executemany(f"INSERT INTO {table} VALUES ({places})", zip(*columns, strict=True))
+    connection.executemany(f"INSERT {clash} INTO {table} VALUES ({places})", zip(*columns, strict=True))
 
 
-def _read(path: Path) -> pa.Table | None:
-    return pq.read_table(path) if path.exists() else None
+def _read(path: Path) -> Iterator[pa.RecordBatch]:
+    """Give the rows of a file, a bounded number at a time; nothing where there is no file."""
+    if path.exists():
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(_AT_ONCE)
 
 
-def _same(value: int, rows: pa.Table) -> pa.Array:
-    return pa.array([value], pa.int64()).take(pa.nulls(len(rows), pa.int64()).fill_null(0))
+def _row_ids(path: Path) -> pa.Array:
+    return pq.read_table(path, columns=["row_id"])["row_id"].combine_chunks() if path.exists() else pa.array([])
 
 
-def plain(column: pa.ChunkedArray | pa.Array) -> list[Any]:
+def _columns(rows: pa.RecordBatch) -> dict[str, list[Any]]:
+    return {name: _plain(rows[name]) for name in rows.schema.names}
+
+
+def _plain(column: pa.Array) -> list[Any]:
     """Return values as SQLite keeps them: instants as microseconds, days as days since 1970, 64-bit digests signed."""
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64())
     elif pa.types.is_date32(column.type):
         column = column.cast(pa.int32())
     elif column.type == pa.uint64():
-        column = pa.chunked_array([c.view(pa.int64()) for c in _chunks(column)], pa.int64())
+        column = column.view(pa.int64())
     return list(column.to_pylist())
 
 
-def _chunks(column: pa.ChunkedArray | pa.Array) -> list[pa.Array]:
-    return column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-
-
-def _bytes(column: pa.ChunkedArray) -> list[bytes]:
-    return [bytes.fromhex(text) for text in column.to_pylist()]
+def _bytes(texts: Iterable[str]) -> list[bytes]:
+    return [bytes.fromhex(text) for text in texts]

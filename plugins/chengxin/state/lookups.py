@@ -158,7 +158,9 @@ def reopened(connection: sqlite3.Connection, dataset: str) -> pa.Table:
 def _ask(connection: sqlite3.Connection, table: str, kind: str, values: Iterable[Any]) -> None:
     connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {table} (value {kind} PRIMARY KEY) WITHOUT ROWID")
     connection.execute(f"DELETE FROM temp.{table}")
+    connection.execute("BEGIN")
     connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?)", ((value,) for value in values))
+    connection.execute("COMMIT")
 
 
 def _table(connection: sqlite3.Connection, schema: pa.Schema, query: str, *values: Any) -> pa.Table:

@@ -12,6 +12,7 @@ import pytest
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.home import Home
+from chengxin.state.database import caught_up
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 
 # Prints, after the command, how often each file below the home was opened.
@@ -111,6 +112,8 @@ def test_an_answer_that_could_not_be_sent_is_tried_again(office: Office, tmp_pat
 
 def test_an_ingest_opens_of_other_batches_only_what_was_usual(office: Office) -> None:
     path = office.write("pen", [penalty(900, uscc=uscc(3)), penalty(0, uscc=uscc(1))], day=20)
+    with caught_up(office.layout):
+        pass
     found = opened(office, str(path), code=INGESTED)
     batch = {p.split("/")[2] for p in found if p.startswith("batches/pen/") and "/standard/" in p}
     assert len(batch) == 1, batch

@@ -32,7 +32,7 @@ def pulled(office: Office, path: Path, as_of: datetime, at: datetime, **locator:
     """Take these bytes in as what a source says is of another time than now."""
     home, contract = Home(office.settings, Clock(at)), office.contracts["pen"]
     offered = file_delivery(home, contract, path)
-    offered = replace(offered, offered_at=as_of, locator=offered.locator | locator)
+    offered = replace(offered, offered_at=as_of, locator=replace(offered.locator, **locator))
     landed = pipeline.land(home, contract, offered)
     return landed, pipeline.ingest(home, contract, landed)
 

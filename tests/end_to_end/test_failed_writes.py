@@ -81,7 +81,7 @@ def gets_done(office: Office, home: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", [1, 3, 6, 10, 15])
 def test_a_failed_write_ends_the_publication(office, home, start, kilobytes):
-    failed(start(home, preexec_fn=limit(kilobytes)), home, "磁盘空间不足")
+    failed(start(home, preexec_fn=limit(kilobytes)), home, "磁盘")
     gets_done(office, home)
 
 
@@ -91,7 +91,7 @@ def test_nobody_waits_for_a_publisher_whose_write_failed(office, home, start):
     while first.pid not in [h.pid for h in holders(Layout(home))] and time.monotonic() < until:
         time.sleep(0.01)
     others = [start(home) for _ in range(3)]
-    failed(first, home, "磁盘空间不足")
+    failed(first, home, "磁盘")
     for process in others:
         _, err = process.communicate(timeout=SECONDS)
         assert process.returncode == 0, err

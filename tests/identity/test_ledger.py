@@ -52,6 +52,11 @@ def about(n: int, **more: Any) -> dict[str, Any]:
     return penalty(n, subject_name=NAME, **more)
 
 
+def facts(office: Office) -> dict[str, bytes]:
+    """The published files, but the list of admissions, which grows."""
+    return {name: data for name, data in files(office).items() if not name.startswith("batch/")}
+
+
 def published(office: Office) -> list[tuple[Any, ...]]:
     office.publish()
     return office.table("penalty", "subject_id, decision_no, penalty_content")
@@ -88,14 +93,14 @@ def test_a_positive_judgement_links_what_waits_and_what_comes(office: Office) ->
 def test_an_undone_judgement_leaves_nothing_behind(office: Office, tmp_path: Path) -> None:
     office.deliver("test_penalty", about(1), penalty(2, uscc=uscc(1)), day=1)
     office.publish()
-    before = files(office)
+    before = facts(office)
     said = judge(office)
     assert len(published(office)) == 2
     undo(office, said)
     assert [counts(a) for a in office.retry()] == [(1, 0, 0, 1)]
     office.publish(1)
-    assert files(office) == before
-    assert rebuilt(office, tmp_path) == before
+    assert facts(office) == before
+    assert rebuilt(office, tmp_path) == files(office)
     assert office.retry() == []
     judge(office)
     assert len(published(office)) == 2

@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import shutil
 import signal
 import sqlite3
@@ -112,6 +113,20 @@ def test_a_killed_build_is_gone_on_with(office: Office, tmp_path: Path) -> None:
         killed += child.wait() == -signal.SIGKILL and not (child.stdout.read() if child.stdout else b"")
         assert dump(layout) == expected
     assert killed, "no build was hit"
+
+
+@pytest.mark.parametrize("kilobytes", [4, 60, 200])
+def test_a_build_that_finds_no_room_is_gone_on_with(office: Office, tmp_path: Path, kilobytes: int) -> None:
+    home, most = tmp_path / "home", (kilobytes << 10, kilobytes << 10)
+    expected = dump(office.layout)
+    shutil.copytree(office.settings.home, home)
+    shutil.rmtree(home / "state")
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD, str(home)], capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, most),
+    )  # fmt: skip
+    assert done.returncode == 1 and "sqlite3.OperationalError: disk I/O error" in done.stderr, done.stderr[-500:]
+    assert dump(Layout(home)) == expected
 
 
 def test_deleting_the_state_changes_no_links(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """What one admission adds to the state: its account, what it registered, and the versions of records it brought.
 
 A version has two times. World: since when its content holds (`version_at`, microseconds since 1970). Knowledge: from
-the admission that brought it (`adm_order`) until the one that reopened its record (`known_to`; NULL = it stands).
+the admission that brought it (`adm_order`) until the one that reopened its record (`known_to`; NULL = it stands); their
+instants are `known_from` of the admissions.
 `cause` is why it exists: an index into CAUSES.
 """
 
@@ -29,7 +30,8 @@ TABLES = ("meta", "admissions", "subjects", "identifiers", "names", "versions", 
 SCHEMA = (
     "CREATE TABLE meta (applied INTEGER NOT NULL, digest TEXT NOT NULL)",
     "INSERT INTO meta VALUES (-1, '')",
-    "CREATE TABLE admissions (adm_order INTEGER PRIMARY KEY, dataset TEXT NOT NULL, batch_id TEXT NOT NULL)",
+    """CREATE TABLE admissions (adm_order INTEGER PRIMARY KEY, dataset TEXT NOT NULL, batch_id TEXT NOT NULL,
+        known_from TEXT NOT NULL)""",
     """CREATE TABLE subjects (subject_id INTEGER, adm_order INTEGER, row_id INTEGER, version_at INTEGER,
         subject_type TEXT, part TEXT, legal_rep TEXT, name TEXT,
         PRIMARY KEY (subject_id, adm_order, row_id)) WITHOUT ROWID""",
@@ -71,8 +73,8 @@ def apply(connection: sqlite3.Connection, layout: Layout, admission: Admission) 
     """Enter an admission from its links folder. Raise InvariantBroken where that is not as it was sealed."""
     seals.check(layout, [admission], seals.LINKS)
     folder = layout.links(admission.dataset, admission.batch_id, admission.revision)
-    account = (admission.order, admission.dataset, admission.batch_id)
-    connection.execute("INSERT INTO admissions VALUES (?, ?, ?)", account)
+    account = (admission.order, admission.dataset, admission.batch_id, admission.known_from)
+    connection.execute("INSERT INTO admissions VALUES (?, ?, ?, ?)", account)
     if kinds()[admission.kind].registers != "none":
         for table, columns in _REGISTERED.items():
             for rows in _read(folder / f"{table}.parquet"):

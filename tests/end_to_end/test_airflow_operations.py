@@ -149,12 +149,12 @@ def test_a_snapshot_is_announced_once_and_starts_the_next_dag(operated):
 
 def test_an_unannounced_snapshot_is_announced_by_the_next_run(operated):
     asset = operated.asset("published_current")["id"]
-    before = operated.get(f"assets/events?asset_id={asset}")["total_entries"]
+    before = operated.events(f"asset_id={asset}")["total_entries"]
     operated.client.delete(f"/api/v2/assets/{asset}/state-store/announced").raise_for_status()  # as if it had died
     operated.run("snapshot", "again")
     assert operated.ended("snapshot", "again") == "success"
     # by this run, or by one that the assets had started just before it; once
-    assert operated.get(f"assets/events?asset_id={asset}")["total_entries"] == before + 1
+    assert operated.events(f"asset_id={asset}")["total_entries"] == before + 1
     operated.run("snapshot", "third")
     assert operated.ended("snapshot", "third") == "success"
     assert operated.task("snapshot", "third", "publish")["state"] == "skipped"

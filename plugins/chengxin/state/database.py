@@ -10,6 +10,7 @@ format, by another journal (a home restored from a backup), or that is damaged, 
 import hashlib
 import logging
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from chengxin.store.layout import Layout
 log = logging.getLogger(__name__)
 FORMAT = 1
 _SECONDS = 600.0  # to wait for another process that catches up
+_ROOM = 1 << 20  # bytes: more than a transaction asks for at once
 
 
 @contextmanager
@@ -81,12 +83,21 @@ def _usable(path: Path, layout: Layout) -> sqlite3.Connection | None:
     except sqlite3.DatabaseError as error:
         if type(error) is not sqlite3.DatabaseError:  # a full disk, a lock that nobody leaves: no damage of the file
             connection.close()
+            _probe(path)
             raise
     except BaseException:
         connection.close()
         raise
     connection.close()
     return None
+
+
+def _probe(path: Path) -> None:
+    """Write beside the database as SQLite may have, which calls a full disk a "disk I/O error". Raises OSError."""
+    largest = max((file.stat().st_size for file in path.parent.glob("state.db*")), default=0)
+    with tempfile.TemporaryFile(dir=path.parent) as file:
+        file.seek(largest)
+        file.write(bytes(_ROOM))
 
 
 def _set_up(connection: sqlite3.Connection) -> None:

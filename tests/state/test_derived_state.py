@@ -11,9 +11,11 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from chengxin.state import lookups
 from chengxin.state.application import TABLES
 from chengxin.state.database import caught_up, differing
 from chengxin.store.layout import Layout
@@ -84,6 +86,32 @@ def test_a_check_names_the_tables_that_differ(office: Office, tmp_path: Path) ->
         connection.commit()
     assert differing(office.layout, tmp_path / "other") == ["versions"]
     shutil.rmtree(office.layout.state)
+
+
+class Explained:
+    """A connection that notes how SQLite finds the rows of what it is asked."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection, self.plans = connection, list[str]()
+        self.executemany = connection.executemany
+
+    def execute(self, query: str, values: tuple = ()) -> sqlite3.Cursor:
+        if query.lstrip().startswith(("SELECT", "INSERT")):
+            found = self.connection.execute(f"EXPLAIN QUERY PLAN {query}", values)
+            self.plans += [step for *_, step in found]
+        return self.connection.execute(query, values)
+
+
+def test_lookups_read_whole_only_what_is_asked(office: Office) -> None:
+    with caught_up(office.layout) as state:
+        noted: Any = Explained(state)
+        lookups.touched(noted, "pen", values=[uscc(1)], names=["甲"], also=[1])
+        lookups.versions(noted, "pen", records=["00" * 16], twins=[1], nears=[2], subjects=[3])
+        lookups.known(noted, "uscc", [uscc(1)])
+        lookups.reopened(noted, "pen")
+    assert {p for p in noted.plans if p.startswith("SCAN")} == {"SCAN v", "SCAN k", "SCAN t", "SCAN q"}, noted.plans
+    searched = [p for p in noted.plans if p.startswith("SEARCH x")]
+    assert len(searched) == 11 and not [p for p in searched if "(dataset=?)" in p], searched
 
 
 def test_a_journal_that_was_set_back_is_followed(office: Office, tmp_path: Path) -> None:

@@ -69,12 +69,13 @@ def touched(
     connection.execute(
         """INSERT OR IGNORE INTO touched
             SELECT x.subject_id FROM asked_values v CROSS JOIN identifiers x ON x.value = v.value
-            UNION ALL SELECT x.subject_id FROM asked_names k CROSS JOIN names x
+            UNION ALL SELECT x.subject_id FROM asked_names k CROSS JOIN names x INDEXED BY bearers
                 ON x.name_key = k.value AND substr(x.part, 1, 1) <> 'p'"""
     )
     connection.execute(
         """INSERT OR IGNORE INTO asked_values
-            SELECT x.value FROM touched t CROSS JOIN identifiers x ON x.subject_id = t.value AND x.type = 'uscc'"""
+            SELECT x.value FROM touched t CROSS JOIN identifiers x INDEXED BY codes_of
+                ON x.subject_id = t.value AND x.type = 'uscc'"""
     )
     return {
         "subjects": _table(
@@ -125,16 +126,18 @@ def versions(
     twins, nears: as unsigned 64-bit numbers. reopened: those, too, that a judgement has reopened since.
     """
     _ask(connection, "asked_records", "BLOB", map(bytes.fromhex, records))
-    for table, column, values in (
-        ("asked_twins", "twin", map(_signed, twins)),
-        ("asked_nears", "near", map(_signed, nears)),
-        ("asked_subjects", "subject_id", subjects),
+    # Without statistics SQLite takes the primary key for these, which is to read the whole data set for each value.
+    for index, column, values in (
+        ("twins", "twin", map(_signed, twins)),
+        ("nears", "near", map(_signed, nears)),
+        ("records_of", "subject_id", subjects),
     ):
-        _ask(connection, table, "INTEGER", values)
-        filled = f" AND x.{column} IS NOT NULL" if column != "subject_id" else ""
+        _ask(connection, f"asked_{index}", "INTEGER", values)
         connection.execute(
-            f"""INSERT OR IGNORE INTO asked_records SELECT x.record_id FROM {table} q
-                CROSS JOIN versions x ON x.dataset = ? AND x.{column} = q.value{filled} WHERE x.known_to IS NULL""",
+            f"""INSERT OR IGNORE INTO asked_records SELECT x.record_id FROM asked_{index} q
+                CROSS JOIN versions x INDEXED BY {index}
+                    ON x.dataset = ? AND x.{column} = q.value AND x.{column} IS NOT NULL
+                WHERE x.known_to IS NULL""",
             (dataset,),
         )
     return _table(

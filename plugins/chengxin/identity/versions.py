@@ -91,13 +91,10 @@ def versions_by_state(
     session.rows("counting", pa.table({"adm_order": pa.array(orders, pa.int32())}))
     session.rows("held_before", lookups.versions(state, dataset, records=records, reopened=True))
     session.rows("reopened_ever", lookups.reopened(state, dataset))
-    for name, table, found in (
-        ("reopened", "reopened_ever", "*"),
-        ("held_versions", "held_before", f"{_FOUND}, duplicate"),
-    ):
-        sql = f"SELECT {found} FROM {table} WHERE adm_order IN (SELECT adm_order FROM counting)"
+    for name, table in (("reopened", "reopened_ever"), ("held_versions", "held_before")):
+        sql = f"SELECT * FROM {table} WHERE adm_order IN (SELECT adm_order FROM counting)"
         session.view(Step(name, (table, "counting"), sql))
-    held = f"SELECT * FROM held_versions c WHERE NOT {void('c')}"
+    held = f"SELECT {_FOUND}, duplicate FROM held_versions c WHERE NOT {void('c')}"
     session.view(Step("held", ("held_versions", "reopened"), held))
     session.view(Step("held_linked", ("held_versions",), "SELECT * FROM held_versions WHERE row_id >= 0"))
 

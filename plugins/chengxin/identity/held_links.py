@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chengxin.facts import Admission, Batch
 from chengxin.identity.conflicts.near_duplicates import Route
+from chengxin.state.accounts import Accounts
 from chengxin.store.layout import Layout
 
 
@@ -21,11 +22,11 @@ def link_files(layout: Layout, admissions: Sequence[Admission], name: str) -> li
 class HeldLinks:
     """The links that stand before `batch` takes the place `order` in the journal.
 
-    admissions: the journal. group: the name of the group of routes; None where the data set is in none.
+    group: the name of the group of routes; None where the data set is in none.
     """
 
     layout: Layout
-    admissions: Sequence[Admission]
+    accounts: Accounts
     batch: Batch
     order: int
     group: str | None
@@ -81,15 +82,15 @@ class HeldLinks:
         newest = max(place.values(), key=lambda p: p[:2], default=None)
         return newest[2] if newest and newest[:2] > (self.batch.as_of, self.batch_order) else None
 
-    @cached_property
-    def _mine(self) -> list[Admission]:
-        return [a for a in self.admissions if a.dataset == self.batch.dataset]
+    @property
+    def _mine(self) -> Sequence[Admission]:
+        return self.accounts.of(self.batch.dataset)
 
     @cached_property
     def _by_routes(self) -> list[Admission]:
         if self.group is None:
             return []
-        return [a for a in self.admissions if a.route == self.group and a.dataset != self.batch.dataset]
+        return [a for a in self.accounts.by_route(self.group) if a.dataset != self.batch.dataset]
 
     @cached_property
     def _found(self) -> dict[str, list[tuple[str, Path]]]:

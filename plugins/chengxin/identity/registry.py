@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from chengxin.engine.session import Session
 from chengxin.engine.step import Schema
 from chengxin.facts import Admission
-from chengxin.model.kinds import kinds
 from chengxin.state import lookups
+from chengxin.state.accounts import Accounts, registers
 from chengxin.state.database import caught_up
 from chengxin.store.layout import Layout
 
@@ -62,17 +62,17 @@ TABLES = {"subjects": SUBJECTS, "identifiers": IDENTIFIERS, "names": NAMES}
 
 
 @dataclass(frozen=True)
-class Registry:
-    """The files of the registry at one moment."""
+class RegistryFiles:
+    """The files that these admissions added to the registry."""
 
     layout: Layout
-    admissions: tuple[Admission, ...]
+    admissions: Sequence[Admission]
 
     def files(self, table: str) -> list[Path]:
         """Return the files of `subjects`, `identifiers` or `names`, in order of admission."""
         found = []
         for a in self.admissions:
-            if kinds()[a.kind].registers == "none":
+            if not registers(a):
                 continue
             path = self.layout.links(a.dataset, a.batch_id, a.revision) / f"{table}.parquet"
             if path.exists():
@@ -84,13 +84,24 @@ class Registry:
         for table, schema in TABLES.items():
             session.files(f"{prefix}_{table}", self.files(table), schema)
 
-    def rows(self) -> int:
-        """Return how many rows registered something, counted without opening a file."""
-        return sum(a.accepted for a in self.admissions if kinds()[a.kind].registers != "none")
+
+@dataclass(frozen=True)
+class Registry:
+    """The registry at one moment."""
+
+    layout: Layout
+    accounts: Accounts
+
+    def files(self, dataset: str | None = None) -> RegistryFiles:
+        """Return all files, or those of one data set, which adds again what others had added: each can be taken away.
+
+        Asks for the whole registry; see `outnumbers`.
+        """
+        return RegistryFiles(self.layout, self.accounts.registering(dataset))
 
     def outnumbers(self, rows: int) -> bool:
         """Tell whether a batch of so many rows can touch but a part of it, so that looking each up costs less."""
-        return self.rows() > WORTH * rows
+        return self.accounts.registered() > WORTH * rows
 
     def identifiers_of(self, parts: Sequence[Path], work: Path) -> list[Path]:
         """Return files with all identifiers, or where these standard rows are few, one below `work` with their USCCs.
@@ -98,7 +109,7 @@ class Registry:
         Of the latter only those that a subject bears are in it.
         """
         if not self.outnumbers(sum(pq.read_metadata(part).num_rows for part in parts)):
-            return self.files("identifiers")
+            return self.files().files("identifiers")
         given = [pq.read_table(p, columns=["uscc"])["uscc"] for p in parts if "uscc" in pq.read_schema(p).names]
         usccs = {uscc for column in given for uscc in column.drop_null().unique().to_pylist()}
         with caught_up(self.layout) as state:
@@ -108,10 +119,6 @@ class Registry:
         pq.write_table(pa.table(rows), path)
         return [path]
 
-    def of(self, dataset: str) -> "Registry":
-        """Return what one data set has added. It adds again what others had added: each can be taken away alone."""
-        return Registry(self.layout, tuple(a for a in self.admissions if a.dataset == dataset))
-
     def founded(self) -> int:
         """Return how many subjects there are; the next one gets this number plus one."""
-        return sum(a.new_subjects for a in self.admissions)
+        return self.accounts.founded()

@@ -114,7 +114,7 @@ def _settle(home: Home, contract: Contract, layout: Layout) -> None:
     mark = layout.under_way(contract.id)
     if mark.exists():
         batch_id, _, doing = mark.read_text("utf-8").strip().partition("\n")
-        if batch_id and journal.account(layout, contract.id, batch_id):
+        if batch_id and batch_id in journal.accounts(layout).batches(contract.id):
             forgive(home, contract, batch_id)  # killed after the batch had its outcome
         elif batch_id and layout.landing(contract.id, batch_id).is_dir():
             _note(home, contract, batch_id, f"{doing}：{KILLED}")

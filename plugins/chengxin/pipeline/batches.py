@@ -44,7 +44,7 @@ def discover(home: Home, contract: Contract, since: datetime | None = None) -> l
     A pull goes on from the newest one that was admitted: the rows of a held one, which may never be let in, come again.
     """
     refuse_unfinished(contract)
-    counted = {a.batch_id for a in journal.admissions(home.layout) if a.dataset == contract.id}
+    counted = journal.accounts(home.layout).batches(contract.id)
     offered = landing.offered(home, contract, since, counted)
     for gap in landing.missing(home, contract, offered):
         log.warning("%s：报送序号不连续，%s；已到的照常处理，请向提供部门核实", contract.id, gap)
@@ -84,7 +84,7 @@ def pending(home: Home, contract: Contract) -> list[Batch]:
 
 @at_home.landing
 def _open(home: Home, contract: Contract) -> list[Batch]:
-    admitted = {a.batch_id for a in journal.admissions(home.layout) if a.dataset == contract.id}
+    admitted = journal.accounts(home.layout).batches(contract.id)
     return [b for b in landing.batches(home, contract.id, but=admitted) if not _held(home, contract, b)]
 
 
@@ -109,7 +109,7 @@ def standardise(home: Home, contract: Contract, landed: Batch) -> StandardBatch:
 
 
 def _admitted(home: Home, contract: Contract, landed: Batch) -> Admission | None:
-    return journal.account(home.layout, contract.id, landed.batch_id)
+    return journal.accounts(home.layout).account(contract.id, landed.batch_id)
 
 
 @attempts.counted("校验")
@@ -141,7 +141,7 @@ def validate(home: Home, contract: Contract, landed: Batch) -> Verdict:
                 target=folder,
                 resources=home.resources,
                 today=landed.received_at.astimezone(SHANGHAI).date(),
-                registry=Registry(layout, journal.admissions(layout)).identifiers_of(parts, work),
+                registry=Registry(layout, journal.accounts(layout)).identifiers_of(parts, work),
                 restates=landed.restates,
                 ahead=landed.as_of.astimezone(SHANGHAI).date() if landed.is_ahead else None,
                 answering=lambda: _answering(home, contract, landed),
@@ -203,7 +203,8 @@ def admit(home: Home, contract: Contract, landed: Batch) -> Admission | None:
             raise InvariantBroken(f"{landed.batch_id} 尚未校验，不能入库")
         if verdict.status == "hold":
             return None
-        everything = journal.admissions(layout)
+        accounts = journal.accounts(layout)
+        mine = accounts.of(contract.id)
         before = Admission(
             dataset=contract.id,
             batch_id=landed.batch_id,
@@ -227,18 +228,18 @@ def admit(home: Home, contract: Contract, landed: Batch) -> Admission | None:
             files=tuple(counts.sources or (f.name for f in landed.files)),
             versions=versions_of(home, contract),
             released=verdict.released,
-            route=_route(contract, everything),
+            route=_route(contract, mine),
             seals=seals.of_files([standard / "summary.json"])
             | {f"{standard.name}/{name}": digest for name, digest in counts.seals.items()},
         )
-        _same_versions(contract, before, everything)
-        return link_batch(home, contract, landed, before, everything)
+        _same_versions(contract, before, mine)
+        return link_batch(home, contract, landed, before, accounts)
 
 
-def _route(contract: Contract, everything: Sequence[Admission]) -> str | None:
+def _route(contract: Contract, mine: Sequence[Admission]) -> str | None:
     """Return the group of routes of a contract; raise ContractError where its earlier batches are of another."""
     group = contract.delivery.route.group if contract.delivery.route else None
-    before = next((a.route for a in everything if a.dataset == contract.id), group)
+    before = mine[0].route if mine else group
     if before != group:
         raise ContractError(
             f"{contract.id}：已有批次按 delivery.route.group = {before or '（无）'} 入库，现为 {group or '（无）'}；"
@@ -247,9 +248,9 @@ def _route(contract: Contract, everything: Sequence[Admission]) -> str | None:
     return group
 
 
-def _same_versions(contract: Contract, now: Admission, everything: Sequence[Admission]) -> None:
+def _same_versions(contract: Contract, now: Admission, mine: Sequence[Admission]) -> None:
     """Raise ContractError where earlier batches of the data set named their records by something else."""
-    before = next((a for a in everything if a.dataset == contract.id), now).versions.get(VERSIONS_BY, "key")
+    before = (mine[0] if mine else now).versions.get(VERSIONS_BY, "key")
     if before != contract.delivery.versions_by:
         raise ContractError(
             f"{contract.id}：已有批次按 delivery.versions_by = {before} 入库，现为 {contract.delivery.versions_by}；"
@@ -306,7 +307,7 @@ def verdict_of(home: Home, contract: Contract, landed: Batch) -> Verdict | None:
 
 
 def _answering(home: Home, contract: Contract, landed: Batch) -> Answering:
-    admitted = {b: a for (d, b), a in journal.latest(journal.admissions(home.layout)).items() if d == contract.id}
+    admitted = journal.accounts(home.layout).latest(contract.id)
     return Answering(*answers.count(home, contract, landed, landing.batches(home, contract.id), admitted))
 
 
@@ -317,11 +318,8 @@ def _held(home: Home, contract: Contract, landed: Batch) -> bool:
 
 def _history(home: Home, contract: Contract, landed: Batch) -> list[Any]:
     layout = home.layout
-    place = {
-        a.batch_id: (datetime.fromisoformat(a.as_of), a.order)
-        for a in reversed(journal.admissions(layout))
-        if a.dataset == contract.id
-    }
+    mine = journal.accounts(layout).of(contract.id)
+    place = {a.batch_id: (datetime.fromisoformat(a.as_of), a.order) for a in reversed(mine)}
     if replayed(landed) or landed.corrects:
         return []  # what is usual of deliveries is not asked of some rows
     earlier = sorted(((p, b) for b, p in place.items() if p[0] <= landed.as_of), reverse=True)

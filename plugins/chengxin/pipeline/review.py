@@ -97,7 +97,7 @@ def review(home: Home, contracts: Mapping[str, Contract]) -> Review | None:
     """
     layout = home.layout
     now = commit.current(layout, "government")
-    admissions = journal.admissions(layout)
+    admissions = journal.accounts(layout).all()
     everything = journal.latest(admissions)
     there = published(admissions, now)
     fresh = [a for key, a in everything.items() if key not in there]
@@ -127,7 +127,7 @@ def review(home: Home, contracts: Mapping[str, Contract]) -> Review | None:
 def released(home: Home, contracts: Mapping[str, Contract]) -> list[Admission]:
     """Return the released batches that are published only when somebody else has approved them."""
     layout = home.layout
-    now, everything = commit.current(layout, "government"), journal.admissions(layout)
+    now, everything = commit.current(layout, "government"), journal.accounts(layout).all()
     return awaiting(layout, everything, now, sealed_of(contracts, everything, now))
 
 

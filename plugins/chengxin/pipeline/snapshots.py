@@ -60,7 +60,7 @@ def publish(home: Home, contracts: Mapping[str, Contract], approval: Approval | 
         for tier in ("government", "open"):
             for message in commit.resume(layout, tier).messages:
                 log.warning("%s", message)
-        everything = journal.admissions(layout)
+        everything = journal.accounts(layout).all()
         if not everything:
             return None
         government, changed = _publish_government(home, contracts, everything, approval)
@@ -166,7 +166,7 @@ def _checked(
         home.clock.today(),
         _reason(contracts, accounts.values(), replaces, extra["sealed"]),
         draft.tables,
-        journal=journal.head(layout, everything[-1].order),
+        journal=journal.accounts(layout).at(everything[-1].order),
         batch=batch_table.write(everything, replaces, draft.folder),
         sources=_sources(accounts.values(), draft),
         versions={

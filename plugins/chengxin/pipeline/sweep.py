@@ -25,7 +25,7 @@ def tidy(home: Home) -> int:
     for folder in sorted((layout.home / "batches").glob("*")):
         busy = lock.held(layout, f"dataset-{folder.name}", seconds=0)
         with suppress(CommitConflict), busy, lock.held(layout, "registry"):
-            removed += _sweep(folder, {(a.batch_id, a.revision) for a in journal.admissions(layout)})
+            removed += _sweep(folder, {(a.batch_id, a.revision) for a in journal.accounts(layout).of(folder.name)})
     with lock.held(layout, "registry"):
         return removed + atomic.sweep(layout.journal)
 

@@ -76,7 +76,7 @@ def held(home: Home, contracts: Mapping[str, Contract]) -> list[tuple[Contract, 
         if dataset in contracts and verdict and verdict.status == "hold":
             with suppress(DeliveryCorrupt):  # it is told by whatever reads received files again
                 found.append((contracts[dataset], landing.landed(home, dataset, batch_id), verdict))
-    for a in journal.admissions(layout) if found else ():
+    for a in journal.accounts(layout).all() if found else ():
         at = datetime.fromisoformat(a.as_of)
         last[a.dataset] = max(last.get(a.dataset, at), at)
     return [one for one in found if one[1].as_of >= last.get(one[1].dataset, one[1].as_of)]

@@ -29,12 +29,12 @@ _SHOWN = 5  # rows that are named in a sentence
 
 
 def found_by_linking(
-    contract: Contract, before: Admission, outcome: Outcome, links: Sequence[Path], everything: Sequence[Admission]
+    contract: Contract, before: Admission, outcome: Outcome, links: Sequence[Path], mine: Sequence[Admission]
 ) -> list[Finding]:
-    """Return the findings of linking. links: the folders of all revisions of the batch. everything: the journal."""
+    """Return the findings of linking. links: folders of all revisions. mine: accounts of the data set."""
     doubts = [
         *protected.doubts(outcome),
-        *_other_list(contract, before, outcome, everything),
+        *_other_list(contract, before, outcome, mine),
         *_same_number(contract, *told(links)),
         *_alike(contract, *near_duplicates.told(links)),
         *_misnamed(links),
@@ -63,14 +63,12 @@ def noted(layout: Layout, before: Admission, found: Sequence[Finding], links: Se
     return replace(before, verdict=status)
 
 
-def _other_list(
-    contract: Contract, before: Admission, outcome: Outcome, everything: Sequence[Admission]
-) -> list[Doubt]:
+def _other_list(contract: Contract, before: Admission, outcome: Outcome, mine: Sequence[Admission]) -> list[Doubt]:
     """Report that a full delivery lacks most records of the one before, though it may have as many rows.
 
     It is another list, or its keys are written otherwise.
     """
-    earlier = [a for a in everything if a.dataset == contract.id and a.batch_id != before.batch_id and a.mode == "full"]
+    earlier = [a for a in mine if a.batch_id != before.batch_id and a.mode == "full"]
     held = earlier[-1].accepted + earlier[-1].duplicate if earlier else 0
     limit = contract.quality.shrink.hold
     if before.mode != "full" or held < _FEW or limit >= 1 or outcome.withdrawn <= held * limit:

@@ -32,13 +32,13 @@ _REFUSED = Schema({"row_id": "BIGINT", "reasons": "STRUCT(rule VARCHAR)[]"})
 
 @dataclass(frozen=True)
 class Sparing:
-    """Called by identity.batch_links (Spare). order, batch_id: of the batch that is linked; everything: the journal."""
+    """Called by identity.batch_links (Spare). order, batch_id: of the batch; mine: the accounts of its data set."""
 
     contract: Contract
     layout: Layout
     order: int
     batch_id: str
-    everything: Sequence[Admission]
+    mine: Sequence[Admission]
 
     def __call__(self, session: Session, batch_id: str) -> int:
         """Leave `spared`: the records in `missing` that refused or waiting rows of the batch name.
@@ -87,7 +87,7 @@ class Sparing:
         """Return the step with the batch's rows that wait: of the one that is linked, or as last tried."""
         rows = "linked"
         if batch_id != self.batch_id:
-            newest = max((a.revision for a in self.everything if a.batch_id == batch_id), default=-1)
+            newest = max((a.revision for a in self.mine if a.batch_id == batch_id), default=-1)
             path = self.layout.links(self.contract.id, batch_id, newest) / "linked.parquet"
             session.files("spare_linked", [path] if path.exists() else [], LINKED)
             rows = "spare_linked"
@@ -120,7 +120,7 @@ class Sparing:
     def _versions(self, session: Session, orders: Sequence[int]) -> Step:
         """Return the step `meant` with the standard rows of the missing records."""
         columns = "".join(f", {identifier(c, 's')}" for c in self._columns())
-        names = {a.order: a.batch_id for a in self.everything if a.dataset == self.contract.id and a.revision == 0}
+        names = {a.order: a.batch_id for a in self.mine if a.revision == 0}
         names = {self.order: self.batch_id} | names
         selects = []
         for order in orders:

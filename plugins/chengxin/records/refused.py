@@ -113,7 +113,7 @@ class Refusals:
     @cached_property
     def registry(self) -> Registry:
         """The subject registry."""
-        return Registry(self.layout, journal.admissions(self.layout))
+        return Registry(self.layout, journal.accounts(self.layout))
 
     def files(self, batch_id: str, name: str) -> list[Path]:
         """Return the Parquet parts `name` of a batch."""

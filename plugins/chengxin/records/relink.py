@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from chengxin.contracts.models import Contract
+from chengxin.contracts.plan import kind_of
 from chengxin.engine.session import Session, session
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission, Batch, as_json
@@ -23,12 +24,12 @@ from chengxin.identity.by_code import roles_of
 from chengxin.identity.held_links import link_files
 from chengxin.identity.ledger import Judgement
 from chengxin.identity.registry import Registry
-from chengxin.model.kinds import kinds
 from chengxin.records import journal
 from chengxin.records.findings import found_by_linking, noted
 from chengxin.records.protected import Sparing
 from chengxin.records.superseded import Correcting
 from chengxin.state import seals
+from chengxin.state.accounts import Accounts, registers
 from chengxin.store import atomic
 
 JUDGEMENTS = "judgements"  # in the versions of an account: how many there were
@@ -40,7 +41,7 @@ def link_batch(
     contract: Contract,
     landed: Batch,
     before: Admission,
-    everything: tuple[Admission, ...],
+    accounts: Accounts,
     *,
     reopen: pa.Table | None = None,
     corrected: pa.Table | None = None,
@@ -51,7 +52,8 @@ def link_batch(
     """
     layout = home.layout
     judgements = ledger.read(layout)
-    revision, order = before.revision + 1, len(everything)
+    revision, order = before.revision + 1, accounts.next_order
+    mine = accounts.of(contract.id)
     target = layout.links(contract.id, landed.batch_id, revision)
     again = layout.links(contract.id, landed.batch_id, before.revision) if revision else None
     with atomic.building(target) as folder:
@@ -59,7 +61,7 @@ def link_batch(
             contract=contract,
             batch=landed,
             layout=layout,
-            registry=Registry(layout, everything),
+            registry=Registry(layout, accounts),
             order=order,
             identity=before.route or contract.id,
             target=folder,
@@ -67,25 +69,26 @@ def link_batch(
             judgements=judgements,
             reopen=reopen,
             corrected=corrected,
-            spare=Sparing(contract, layout, order, landed.batch_id, everything),
+            spare=Sparing(contract, layout, order, landed.batch_id, mine),
             resources=home.resources,
         ).run()
     if revision and outcome.waiting == before.unlinked and not outcome.undone:
         shutil.rmtree(target)
         return None
     links = [layout.links(contract.id, landed.batch_id, r) for r in range(revision + 1)]
-    found = found_by_linking(contract, before, outcome, links, everything)
+    found = found_by_linking(contract, before, outcome, links, mine)
     before = noted(layout, before, found, links)
     judged = layout.validation(contract.id, landed.batch_id)
     sealed = seals.of_files([*sorted(target.iterdir()), judged / "verdict.json", judged / "facts.json"])
     sealed |= {name: digest for name, digest in before.seals.items() if name.startswith("standard/")}
-    known_from = max([home.clock.now().isoformat(), *(a.known_from for a in everything[-1:])])
+    newest = accounts.newest
+    known_from = max(home.clock.now().isoformat(), newest.known_from if newest else "")
     admission = _account(
         replace(before, order=order, known_from=known_from, seals=sealed), outcome, revision, judgements
     )
     if not admission.counts.adds_up():
         raise InvariantBroken(f"{landed.batch_id} 账目不平：{as_json(admission)}")
-    journal.admit(layout, admission)
+    journal.admit(layout, admission, accounts.head)
     return admission
 
 
@@ -118,22 +121,21 @@ class Settling:
         """Follow new judgements, then try waiting rows. Return the accounts that changed."""
         self.layout = self.home.layout
         self.judgements = ledger.read(self.layout)
-        self.everything = journal.admissions(self.layout)
+        self.accounts = journal.accounts(self.layout)
         self.changed: dict[tuple[str, str], Admission] = {}
-        self.growth = max((a.order for a in self.everything if a.accepted and _registers(a)), default=-1)
         if self.judgements:
-            for dataset in sorted({a.dataset for a in self.everything if not _registers(a)}):
-                if dataset in self.contracts:
+            for dataset in self.accounts.datasets():
+                if dataset in self.contracts and kind_of(self.contracts[dataset]).registers == "none":
                     with self.guard(dataset, ""):
                         self._reopen(dataset)
-        for dataset in sorted({a.dataset for a in self.everything}):
+        for dataset in sorted({a.dataset for a in self.accounts.waiting()}):
             if dataset in self.contracts:
                 with self.guard(dataset, ""):
                     self._correct(dataset)
-        before = -1
-        while before < len(self.everything):  # what one row adds to the registry may be what another waits for
-            before = len(self.everything)
-            for account in sorted(journal.latest(self.everything).values(), key=lambda a: (not _registers(a), a.order)):
+        before = -2
+        while before < self.accounts.head.order:  # what one row adds to the registry may be what another waits for
+            before = self.accounts.head.order
+            for account in sorted(self.accounts.waiting(), key=lambda a: (not registers(a), a.order)):
                 if account.dataset in self.contracts:
                     with self.guard(account.dataset, account.batch_id):
                         self._retry(account)
@@ -141,20 +143,18 @@ class Settling:
 
     def _retry(self, account: Admission) -> None:
         """Try a batch's waiting rows unless that was done for all that the registry and the ledger hold."""
-        if not account.unlinked:
-            return
-        note, growth = self._note(account), self.growth
-        judged = len(self.judgements) > max(_judged(account), note.get("judged", 0)) and not _registers(account)
+        note, growth = self._note(account), self.accounts.grown()
+        judged = len(self.judgements) > max(_judged(account), note.get("judged", 0)) and not registers(account)
         if (growth > max(account.order, note.get("order", -1)) or judged) and not self._link(account):
             self._write(account, {"order": growth, "judged": len(self.judgements)})
 
     def _reopen(self, dataset: str) -> None:
         """Link anew the settled rows of a data set that new judgements are about, and those a kill left void."""
-        accounts = [a for a in journal.latest(self.everything).values() if a.dataset == dataset]
+        accounts = list(self.accounts.latest(dataset).values())
         new = [a for a in accounts if max(_judged(a), self._note(a).get("followed", 0)) < len(self.judgements)]
         if not new:
             return
-        mine = [a for a in self.everything if a.dataset == dataset]
+        mine = self.accounts.of(dataset)
         first = {a.batch_id: a.order for a in reversed(mine)}
         roles = roles_of(self.contracts[dataset])
         with self._session() as steps:
@@ -180,7 +180,7 @@ class Settling:
 
     def _correct(self, dataset: str) -> None:
         """Settle waiting rows whose mended record has come since it was looked for last."""
-        mine = [a for a in self.everything if a.dataset == dataset]
+        mine = self.accounts.of(dataset)
         accounts = {a.batch_id: a for a in mine}  # the newest one each
         sought = {b: self._note(a).get("sought") for b, a in accounts.items() if a.unlinked}
         due = [accounts[b] for b, at in sought.items() if at is None or at < mine[-1].order]
@@ -201,11 +201,9 @@ class Settling:
 
     def _link(self, account: Admission, reopen: pa.Table | None = None, corrected: pa.Table | None = None) -> bool:
         contract, landed = self.contracts[account.dataset], self.landed(account.dataset, account.batch_id)
-        again = link_batch(self.home, contract, landed, account, self.everything, reopen=reopen, corrected=corrected)
+        again = link_batch(self.home, contract, landed, account, self.accounts, reopen=reopen, corrected=corrected)
         if again:
-            self.everything = (*self.everything, again)
-            if again.accepted and _registers(again):
-                self.growth = again.order
+            self.accounts = journal.accounts(self.layout)
             self.changed[again.dataset, again.batch_id] = again
         return again is not None
 
@@ -219,10 +217,6 @@ class Settling:
     def _write(self, account: Admission, more: dict[str, int]) -> None:
         path = self.layout.batch(account.dataset, account.batch_id) / TRIED
         atomic.write_json(path, self._note(account) | more)
-
-
-def _registers(account: Admission) -> bool:
-    return kinds()[account.kind].registers != "none"
 
 
 def _judged(account: Admission) -> int:

@@ -24,5 +24,5 @@ def codes(session: Session, registry: Registry, asked: Step) -> dict[int, str]:
     named = f"SELECT * FROM {asked.name} WHERE name IS NOT NULL"
     if not session.leave(Step("asked_names", (asked.name,), named)):
         return {}
-    registry.attach(session)
+    registry.files().attach(session)
     return dict(session.fetch(Step("suggested", ("asked_names", "registry_names", "registry_subjects"), _FOUND)))

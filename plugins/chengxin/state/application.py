@@ -28,8 +28,6 @@ NO_ROW = -1  # row_id of a version that no row of a delivery brought
 
 TABLES = ("meta", "admissions", "subjects", "identifiers", "names", "versions", "reopened")
 SCHEMA = (
-    "CREATE TABLE meta (applied INTEGER NOT NULL, digest TEXT NOT NULL)",
-    "INSERT INTO meta VALUES (-1, '')",
     """CREATE TABLE admissions (adm_order INTEGER PRIMARY KEY, dataset TEXT NOT NULL, batch_id TEXT NOT NULL,
         known_from TEXT NOT NULL)""",
     """CREATE TABLE subjects (subject_id INTEGER, adm_order INTEGER, row_id INTEGER, version_at INTEGER,

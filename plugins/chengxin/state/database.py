@@ -1,19 +1,23 @@
-"""The state of a home: one SQLite file, derived from the journal and the links folders. It may be deleted at any time.
+"""What is derived from the journal and kept in SQLite. Each file may be deleted at any time; it is built anew.
 
-    <home>/state/state.db
+    <home>/state/state.db      registry, versions of records: `caught_up`
+    <home>/state/accounts.db   the accounts of batches: state.accounts
 
-Writing it costs no fsync a batch: what a power cut takes from it is applied again from the journal, which is the truth.
-Whoever needs it lets it catch up first; SQLite's own lock keeps two writers apart. A state that was made by another
-format, by another journal (a home restored from a backup), or that is damaged, is deleted and built anew.
+Writing them costs no fsync a batch: what a power cut takes from one is applied again from the journal, which is the
+truth. Whoever needs one lets it catch up first; SQLite's own lock keeps two writers apart. A file that was made by
+another format, by another journal (a home restored from a backup), or that is damaged, is deleted and built anew.
 """
 
 import hashlib
 import logging
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission
@@ -24,17 +28,36 @@ from chengxin.store.journal import Head
 from chengxin.store.layout import Layout
 
 log = logging.getLogger(__name__)
-FORMAT = 1
+MEMORY = Path(":memory:")
 _SECONDS = 600.0  # to wait for another process that catches up
 _ROOM = 1 << 20  # bytes: more than a transaction asks for at once
+_META = ("CREATE TABLE meta (applied INTEGER NOT NULL, digest TEXT NOT NULL)", "INSERT INTO meta VALUES (-1, '')")
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """One file: its name, format and tables, and what enters an entry of the journal, so many in a transaction."""
+
+    name: str
+    format: int
+    schema: tuple[str, ...]
+    apply: Callable[[sqlite3.Connection, Layout, Head, dict[str, Any]], None]
+    at_once: int = 1
+
+
+def _apply(connection: sqlite3.Connection, layout: Layout, _: Head, entry: dict[str, Any]) -> None:
+    application.apply(connection, layout, Admission.from_json(entry))
+
+
+STATE = Derivation("state.db", 1, SCHEMA, _apply)  # an admission may bring millions of rows
 
 
 @contextmanager
 def caught_up(layout: Layout, folder: Path | None = None) -> Iterator[sqlite3.Connection]:
     """Open the state of a home with every entry of its journal applied. folder: where it lies, if not in the home."""
-    path = (folder or layout.state) / "state.db"
+    path = (folder or layout.state) / STATE.name
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = _caught_up(path, layout)
+    connection = opened(path, layout, STATE)
     try:
         yield connection
     finally:
@@ -47,7 +70,7 @@ def differing(layout: Layout, work: Path) -> list[str]:
         # Both as they were at one moment: another process may go on admitting.
         for connection in (mine, anew):
             connection.execute("BEGIN")
-        if _applied(mine) != _applied(anew):
+        if applied(mine) != applied(anew):
             return differing(layout, work)
         return [table for table in TABLES if _digest(mine, table) != _digest(anew, table)]
 
@@ -60,25 +83,26 @@ def _digest(connection: sqlite3.Connection, table: str) -> str:
     return digest.hexdigest()
 
 
-def _caught_up(path: Path, layout: Layout) -> sqlite3.Connection:
-    connection = _usable(path, layout)
+def opened(path: Path, layout: Layout, derivation: Derivation) -> sqlite3.Connection:
+    """Open one file, or MEMORY, with every entry of the journal applied; a file that does not fit is built anew."""
+    connection = _usable(path, layout, derivation)
     if connection is None:
-        log.warning("the state of %s is damaged, or of another journal or format: it is built anew", layout.home)
-        for file in path.parent.glob("state.db*"):
+        log.warning("%s is damaged, or of another journal or format: it is built anew", path)
+        for file in path.parent.glob(f"{path.name}*"):
             file.unlink(missing_ok=True)
-        connection = _usable(path, layout)
+        connection = _usable(path, layout, derivation)
     if connection is None:
         raise InvariantBroken(f"状态库 {path} 刚重建就已损坏；请检查磁盘，删除该文件后重试")
     return connection
 
 
-def _usable(path: Path, layout: Layout) -> sqlite3.Connection | None:
+def _usable(path: Path, layout: Layout, derivation: Derivation) -> sqlite3.Connection | None:
     """Open the database and let it catch up; None where it is damaged or not of this journal and format."""
     connection = sqlite3.connect(path, timeout=_SECONDS, isolation_level=None)
     try:
-        _set_up(connection)
-        if _fits(connection, layout):
-            _catch_up(connection, layout)
+        _set_up(connection, derivation)
+        if _fits(connection, layout, derivation):
+            _catch_up(connection, layout, derivation)
             return connection
     except sqlite3.DatabaseError as error:
         if type(error) is not sqlite3.DatabaseError:  # a full disk, a lock that nobody leaves: no damage of the file
@@ -94,13 +118,13 @@ def _usable(path: Path, layout: Layout) -> sqlite3.Connection | None:
 
 def _probe(path: Path) -> None:
     """Write beside the database as SQLite may have, which calls a full disk a "disk I/O error". Raises OSError."""
-    largest = max((file.stat().st_size for file in path.parent.glob("state.db*")), default=0)
+    largest = max((file.stat().st_size for file in path.parent.glob(f"{path.name}*")), default=0)
     with tempfile.TemporaryFile(dir=path.parent) as file:
         file.seek(largest)
         file.write(bytes(_ROOM))
 
 
-def _set_up(connection: sqlite3.Connection) -> None:
+def _set_up(connection: sqlite3.Connection, derivation: Derivation) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA mmap_size = {1 << 40}")
@@ -109,9 +133,9 @@ def _set_up(connection: sqlite3.Connection) -> None:
         return
     with _writing(connection):
         if not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
-            for statement in SCHEMA:
+            for statement in (*_META, *derivation.schema):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
+            connection.execute(f"PRAGMA user_version = {derivation.format}")
 
 
 @contextmanager
@@ -126,23 +150,28 @@ def _writing(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _fits(connection: sqlite3.Connection, layout: Layout) -> bool:
-    if connection.execute("PRAGMA user_version").fetchone() != (FORMAT,):
+def _fits(connection: sqlite3.Connection, layout: Layout, derivation: Derivation) -> bool:
+    if connection.execute("PRAGMA user_version").fetchone() != (derivation.format,):
         return False
-    head = _applied(connection)
+    head = applied(connection)
     with suppress(FileNotFoundError):
         return head.order < 0 or head.digest == journal.digest(layout.journal, head.order)
     return False
 
 
-def _catch_up(connection: sqlite3.Connection, layout: Layout) -> None:
-    """Apply what is missing, each entry in a transaction of its own. Done by two at once, it is done once."""
-    for head, entry in journal.since(layout.journal, _applied(connection)):
+def _catch_up(connection: sqlite3.Connection, layout: Layout, derivation: Derivation) -> None:
+    """Apply what is missing. Done by two at once, it is done once."""
+    entries = journal.since(layout.journal, applied(connection))
+    while group := list(islice(entries, derivation.at_once)):
         with _writing(connection):
-            if _applied(connection).order == head.order - 1:
-                application.apply(connection, layout, Admission.from_json(entry))
-                connection.execute("UPDATE meta SET applied = ?, digest = ?", (head.order, head.digest))
+            here = applied(connection)
+            for head, entry in group:
+                if here.order == head.order - 1:
+                    derivation.apply(connection, layout, head, entry)
+                    here = head
+            connection.execute("UPDATE meta SET applied = ?, digest = ?", (here.order, here.digest))
 
 
-def _applied(connection: sqlite3.Connection) -> Head:
+def applied(connection: sqlite3.Connection) -> Head:
+    """Return the last entry that was applied."""
     return Head(*connection.execute("SELECT applied, digest FROM meta").fetchone())

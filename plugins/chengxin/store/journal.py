@@ -28,6 +28,8 @@ class Head:
 
 
 _EMPTY = Head()
+_FEW = 8  # digests that a process keeps: the newest entry, and the one that the current snapshot ends with
+_digests: dict[Path, tuple[str, tuple[int, int, int] | None]] = {}
 
 
 def append(folder: Path, number: int, entry: dict[str, Any]) -> str:
@@ -80,8 +82,13 @@ def chained(folder: Path, number: int) -> dict[str, Any]:
 
 
 def digest(folder: Path, number: int) -> str:
-    """Return the sha256 of the bytes of an entry."""
-    return hashlib.sha256(_path(folder, number).read_bytes()).hexdigest()
+    """Return the sha256 of the bytes of an entry. A process reads it once while its time of change stays the same."""
+    path, found = _path(folder, number), stamp(folder, number)
+    if found is None or _digests.get(path, ("", None))[1] != found:
+        if len(_digests) >= _FEW:
+            _digests.clear()
+        _digests[path] = (hashlib.sha256(path.read_bytes()).hexdigest(), found)
+    return _digests[path][0]
 
 
 def _following(folder: Path, number: int, before: Head) -> tuple[Head, dict[str, Any]]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from chengxin.engine.session import Session
 from chengxin.engine.step import Schema, Step
 from chengxin.facts import Admission
-from chengxin.identity.registry import TABLES, Registry
+from chengxin.identity.registry import TABLES, RegistryFiles
 from chengxin.publishing.assembly.origins import FILES_BITS, Origins
 from chengxin.publishing.assembly.tables import write_parts
 from chengxin.state import seals
@@ -27,20 +27,20 @@ class Known:
     last_order: int
 
     @property
-    def shown(self) -> Registry:
+    def shown(self) -> RegistryFiles:
         """The part of the registry that may be published."""
-        return Registry(self.layout, tuple(a for a in self.admissions if a.dataset not in self.sealed))
+        return RegistryFiles(self.layout, tuple(a for a in self.admissions if a.dataset not in self.sealed))
 
     @property
-    def fresh(self) -> Registry:
+    def fresh(self) -> RegistryFiles:
         """What of it came after the snapshot before."""
-        return Registry(self.layout, tuple(a for a in self.shown.admissions if a.order > self.last_order))
+        return RegistryFiles(self.layout, tuple(a for a in self.shown.admissions if a.order > self.last_order))
 
     @property
     def concealed(self) -> list[Path]:
         """The subjects of sealed data sets."""
         sealed = tuple(a for a in self.admissions if a.dataset in self.sealed)
-        return Registry(self.layout, sealed).files("subjects")
+        return RegistryFiles(self.layout, sealed).files("subjects")
 
 
 def write(

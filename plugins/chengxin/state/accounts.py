@@ -1,0 +1,182 @@
+"""The accounts of batches, by data set, so that nobody parses the whole journal for a few: state/accounts.db.
+
+Where the folder cannot be written (a home on a read-only disk) the same tables are built in memory.
+"""
+
+import json
+import logging
+import sqlite3
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Any
+
+from chengxin.facts import Admission
+from chengxin.model.kinds import kinds
+from chengxin.state.database import MEMORY, Derivation, applied, opened
+from chengxin.store.journal import Head
+from chengxin.store.layout import Layout
+
+log = logging.getLogger(__name__)
+#: Parses an entry of the journal; raises where it is damaged or of another format.
+Parse = Callable[[Layout, Head, dict[str, Any]], Admission]
+#: registered, founded, grown: up to this entry, how many rows registered something, how many subjects there are, and
+#: the last entry that registered something. entry: as JSON.
+SCHEMA = (
+    """CREATE TABLE accounts (adm_order INTEGER PRIMARY KEY, dataset TEXT NOT NULL, batch_id TEXT NOT NULL, route TEXT,
+        registers INTEGER NOT NULL, registered INTEGER NOT NULL, founded INTEGER NOT NULL, grown INTEGER NOT NULL,
+        digest TEXT NOT NULL, entry TEXT NOT NULL)""",
+    "CREATE INDEX of_dataset ON accounts (dataset, batch_id)",
+    "CREATE INDEX of_route ON accounts (route) WHERE route IS NOT NULL",
+    "CREATE INDEX of_register ON accounts (adm_order) WHERE registers",
+    """CREATE TABLE batches (dataset TEXT, batch_id TEXT, first INTEGER NOT NULL, last INTEGER NOT NULL,
+        unlinked INTEGER NOT NULL, PRIMARY KEY (dataset, batch_id)) WITHOUT ROWID""",
+    "CREATE INDEX waiting ON batches (last) WHERE unlinked",
+)
+_AT_ONCE = 1_000  # entries
+
+
+class Accounts:
+    """The accounts at one moment: what is admitted meanwhile is not seen. Several of one batch are its revisions."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._connection.execute("BEGIN")
+        self.head = applied(connection)
+        self._known: dict[str, tuple[Admission, ...]] = {}
+
+    def __del__(self) -> None:
+        """Let go of the file at once: a connection of Python 3.11 refers to itself and waits for the collector."""
+        self._connection.close()
+
+    @property
+    def next_order(self) -> int:
+        """The place that the next admission takes."""
+        return self.head.order + 1
+
+    @cached_property
+    def newest(self) -> Admission | None:
+        """The last entry."""
+        found = self._parsed("WHERE adm_order = ?", self.head.order)
+        return found[0] if found else None
+
+    def at(self, order: int) -> Head:
+        """Return where the journal ended at the admission of this order; an empty journal where there is none."""
+        rows = self._rows("SELECT adm_order, digest FROM accounts WHERE adm_order = ?", order)
+        return next((Head(*row) for row in rows), Head())
+
+    def all(self) -> tuple[Admission, ...]:
+        """Return every account in order."""
+        return self._parsed("ORDER BY adm_order")
+
+    def datasets(self) -> list[str]:
+        """Return the data sets with accounts, sorted."""
+        return [dataset for (dataset,) in self._rows("SELECT DISTINCT dataset FROM batches ORDER BY 1")]
+
+    def batches(self, dataset: str) -> set[str]:
+        """Return the admitted batches of a data set."""
+        return {b for (b,) in self._rows("SELECT batch_id FROM batches WHERE dataset = ?", dataset)}
+
+    def account(self, dataset: str, batch_id: str) -> Admission | None:
+        """Return the present account of a batch; None while it is not admitted."""
+        place = "SELECT last FROM batches WHERE dataset = ? AND batch_id = ?"
+        found = self._parsed(f"WHERE adm_order = ({place})", dataset, batch_id)
+        return found[0] if found else None
+
+    def of(self, dataset: str) -> tuple[Admission, ...]:
+        """Return all accounts of a data set, in order."""
+        if dataset not in self._known:
+            self._known[dataset] = self._parsed("WHERE dataset = ? ORDER BY adm_order", dataset)
+        return self._known[dataset]
+
+    def latest(self, dataset: str) -> dict[str, Admission]:
+        """Return the present account of each admitted batch of a data set."""
+        return {a.batch_id: a for a in self.of(dataset)}
+
+    def waiting(self) -> tuple[Admission, ...]:
+        """Return the present accounts of batches with waiting rows, in order."""
+        found = "(SELECT last FROM batches INDEXED BY waiting WHERE unlinked)"
+        return self._parsed(f"WHERE adm_order IN {found} ORDER BY adm_order")
+
+    def by_route(self, route: str) -> tuple[Admission, ...]:
+        """Return the accounts of a group of routes, in order."""
+        return self._parsed("INDEXED BY of_route WHERE route = ? ORDER BY adm_order", route)
+
+    def registering(self, dataset: str | None = None) -> tuple[Admission, ...]:
+        """Return the accounts that may have added to the registry, in order."""
+        if dataset is None:
+            return self._parsed("INDEXED BY of_register WHERE registers ORDER BY adm_order")
+        return tuple(a for a in self.of(dataset) if registers(a))
+
+    def registered(self) -> int:
+        """Return how many rows registered something."""
+        return self._total("registered")
+
+    def founded(self) -> int:
+        """Return how many subjects there are."""
+        return self._total("founded")
+
+    def grown(self) -> int:
+        """Return the place of the last admission that registered something; -1 before there is one."""
+        return self._total("grown", -1)
+
+    def _total(self, column: str, none: int = 0) -> int:
+        rows = self._rows(f"SELECT {column} FROM accounts WHERE adm_order = ?", self.head.order)
+        return int(next(rows, (none,))[0])
+
+    def _parsed(self, where: str, *values: Any) -> tuple[Admission, ...]:
+        rows = self._rows(f"SELECT entry FROM accounts {where}", *values)
+        return tuple(Admission.from_json(json.loads(entry)) for (entry,) in rows)
+
+    def _rows(self, query: str, *values: Any) -> sqlite3.Cursor:
+        return self._connection.execute(query, values)
+
+
+def accounts_of(layout: Layout, parse: Parse) -> Accounts:
+    """Return the accounts of a home as they are now. Raises what `parse` and store.journal.since raise."""
+    derivation = Derivation("accounts.db", 1, SCHEMA, partial(_apply, parse), _AT_ONCE)
+    return Accounts(_opened(layout, derivation))
+
+
+def registers(account: Admission) -> bool:
+    """Tell whether an admission may have added to the registry."""
+    return kinds()[account.kind].registers != "none"
+
+
+def _opened(layout: Layout, derivation: Derivation) -> sqlite3.Connection:
+    if not layout.journal.is_dir():
+        return opened(MEMORY, layout, derivation)  # nothing was admitted: to look creates nothing
+    try:
+        layout.state.mkdir(parents=True, exist_ok=True)
+        return opened(layout.state / derivation.name, layout, derivation)
+    except (OSError, sqlite3.OperationalError) as error:
+        log.info("%s cannot be written (%s): the accounts are read from the journal", layout.state, error)
+        return opened(MEMORY, layout, derivation)
+
+
+def _apply(parse: Parse, connection: sqlite3.Connection, layout: Layout, head: Head, entry: dict[str, Any]) -> None:
+    account = parse(layout, head, entry)
+    before = connection.execute(
+        "SELECT registered, founded, grown FROM accounts WHERE adm_order = ?", (head.order - 1,)
+    ).fetchone()
+    registered, founded, grown = before or (0, 0, -1)
+    adds = registers(account)
+    connection.execute(
+        "INSERT INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            head.order,
+            account.dataset,
+            account.batch_id,
+            account.route,
+            adds,
+            registered + adds * account.accepted,
+            founded + account.new_subjects,
+            head.order if adds and account.accepted else grown,
+            head.digest,
+            json.dumps(entry, ensure_ascii=False, separators=(",", ":")),
+        ),
+    )
+    connection.execute(
+        """INSERT INTO batches VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET last = excluded.last, unlinked = excluded.unlinked""",
+        (account.dataset, account.batch_id, head.order, head.order, account.unlinked),
+    )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chengxin.engine.session import Session
     from chengxin.facts import Admission
     from chengxin.home import Home
+    from chengxin.store.journal import Head
 
 HERE = Path(__file__).resolve().parent
 CONTRACTS = HERE / "contracts" / "bench"
@@ -136,13 +137,17 @@ class Template:
 
 @dataclass
 class Multiplied:
-    """Writes batches like the templates into a home. subjects: subject_id, part, subject_type of whom they name."""
+    """Writes batches like the templates into a home. subjects: subject_id, part, subject_type of whom they name.
+
+    head: where the home's journal ends.
+    """
 
     home: "Home"
     templates: list[Template]
     subjects: pa.Table
     datasets: list[str]
     session: "Session"
+    head: "Head"
     seen: dict[str, dict[str, Any]] = field(default_factory=dict)
     copies: dict[Path, tuple[Path, int]] = field(default_factory=dict)
 
@@ -181,7 +186,7 @@ class Multiplied:
             for name, kept in template.admission.seals.items()
         }
         new = {**own, **times, "known_from": at.isoformat(), "order": order, "files": (file,), "seals": seals}
-        journal.admit(layout, replace(template.admission, **new))
+        self.head = journal.admit(layout, replace(template.admission, **new), self.head)
 
     def remember(self) -> None:
         """Note for each data set which deliveries landed, as landing does."""
@@ -322,10 +327,12 @@ def multiply(sampled: Path, grown: Path, batches: int, datasets: int) -> None:
     registry = source.links(known.dataset, known.batch_id, 0) / "subjects.parquet"
     subjects = pq.read_table(registry, columns=["subject_id", "part", "subject_type"]).combine_chunks()
     with session(home.layout.work, home.resources) as steps:
-        written = Multiplied(home, templates, subjects, names(datasets), steps)
-        for order in range(len(journal.admissions(home.layout)), batches):
+        head = journal.accounts(home.layout).head
+        written = Multiplied(home, templates, subjects, names(datasets), steps, head)
+        for order in range(written.head.order + 1, batches):
             written.write(order)
     written.remember()
+    journal.accounts(home.layout)
     with caught_up(home.layout):  # as the home's own batches would have left it
         pass
 

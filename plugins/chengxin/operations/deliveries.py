@@ -1,7 +1,7 @@
-"""Every delivery of a home as one table, and every journal entry as another: each small JSON file is read once.
+"""Every delivery of a home as one table: each receipt is read once.
 
-Both are caches below `<home>/cache/` and may be deleted: receipts and journal entries never change, so only what is
-new is read. A folder that is gone is dropped; a journal that is not the one remembered is read anew.
+It is kept below `<home>/cache/` and may be deleted: receipts never change, so only new ones are read. A folder that is
+gone is dropped.
 """
 
 from contextlib import suppress
@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.clock import SHANGHAI
 from chengxin.connectors.landing import arrived_at
 from chengxin.contracts.derivation import REPLAY
-from chengxin.facts import COUNTS
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
 
@@ -30,15 +28,11 @@ DELIVERIES = pa.schema(
         ("bytes", pa.int64()),
     ]
 )
-ACCOUNTS = pa.schema(
-    [("order", pa.int64()), ("dataset", pa.string()), ("batch_id", pa.string()), ("stamp", pa.string())]
-    + [(name, pa.int64()) for name in COUNTS]
-)
 
 
 def deliveries(layout: Layout) -> tuple[pa.Table, list[str]]:
     """Return all landed batches (DELIVERIES, sorted by data set and arrival), and those whose receipt is damaged."""
-    kept = _remembered(_cache(layout, "deliveries"), DELIVERIES)
+    kept = _remembered(_cache(layout))
     present = {(d.name, b) for d in _folders(layout.home / "landing") for b in _batches(d)}
     known = list(zip(kept["dataset"].to_pylist(), kept["batch_id"].to_pylist(), strict=True))
     rows: list[dict[str, Any]] = []
@@ -56,38 +50,20 @@ def deliveries(layout: Layout) -> tuple[pa.Table, list[str]]:
     found = pa.concat_tables([kept.filter(here), pa.Table.from_pylist(rows, DELIVERIES)])
     if rows or len(found) != len(kept):
         found = found.sort_by([("dataset", "ascending"), ("arrived_on", "ascending"), ("batch_id", "ascending")])
-        _remember(_cache(layout, "deliveries"), found)
+        _remember(_cache(layout), found)
     return found, damaged
 
 
-def accounts(layout: Layout) -> pa.Table:
-    """Return the present account (ACCOUNTS) of every admitted batch."""
-    kept = _remembered(_cache(layout, "accounts"), ACCOUNTS)
-    last = kept["order"][-1].as_py() if len(kept) else -1
-    if len(kept) and _stamp(layout.journal / f"{last:08d}.json") != kept["stamp"][-1].as_py():
-        kept, last = ACCOUNTS.empty_table(), -1
-    rows = []
-    while (path := layout.journal / f"{last + 1:08d}.json").exists():
-        entry = atomic.read_json(path)
-        rows.append({**{name: entry.get(name) for name in ACCOUNTS.names}, "stamp": _stamp(path)})
-        last += 1
-    found = pa.concat_tables([kept, pa.Table.from_pylist(rows, ACCOUNTS)])
-    if rows:
-        _remember(_cache(layout, "accounts"), found)
-    newest = found.group_by(["dataset", "batch_id"]).aggregate([("order", "max")])["order_max"]
-    return found.filter(pc.is_in(found["order"], newest.combine_chunks()))
+def _cache(layout: Layout) -> Path:
+    return layout.home / "cache" / "deliveries-1.parquet"
 
 
-def _cache(layout: Layout, name: str) -> Path:
-    return layout.home / "cache" / f"{name}-1.parquet"
-
-
-def _remembered(path: Path, schema: pa.Schema) -> pa.Table:
+def _remembered(path: Path) -> pa.Table:
     with suppress(OSError, pa.ArrowInvalid):
         found = pq.read_table(path)
-        if found.schema.equals(schema):
+        if found.schema.equals(DELIVERIES):
             return found
-    return schema.empty_table()
+    return DELIVERIES.empty_table()
 
 
 def _remember(path: Path, table: pa.Table) -> None:
@@ -114,11 +90,3 @@ def _delivery(path: Path) -> dict[str, Any]:
         "replay_of": origin.removeprefix(REPLAY) if origin.startswith(REPLAY) else "",
         "bytes": sum(int(file["size"]) for file in receipt["files"]),
     }
-
-
-def _stamp(path: Path) -> str:
-    try:
-        found = path.stat()
-    except OSError:
-        return ""
-    return f"{found.st_mtime_ns}-{found.st_size}"

@@ -23,6 +23,7 @@ from chengxin.errors import DeliveryCorrupt
 from chengxin.home import Home
 from chengxin.model.working_days import working_days
 from chengxin.operations import deliveries
+from chengxin.records import journal
 from chengxin.store import atomic, lock
 from chengxin.store.layout import Layout
 
@@ -152,7 +153,7 @@ def rehash(
 
 def _gone(layout: Layout, landed: pa.Table, broken: list[str]) -> list[str]:
     """Return the admitted batches whose received files are not there any more."""
-    admitted = deliveries.accounts(layout).select(["dataset", "batch_id"])
+    admitted = journal.accounts(layout).table().select(["dataset", "batch_id"])
     lost = admitted.join(landed.select(["dataset", "batch_id"]), ["dataset", "batch_id"], join_type="left anti")
     names = zip(lost["dataset"].to_pylist(), lost["batch_id"].to_pylist(), strict=True)
     return sorted({f"{dataset}/{batch_id}" for dataset, batch_id in names} - set(broken))

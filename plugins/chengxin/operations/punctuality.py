@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from chengxin.home import Home
 from chengxin.operations import deliveries
 from chengxin.operations.index.lists import GROWING
+from chengxin.records import journal
 
 WEEK = timedelta(days=7)
 
@@ -38,7 +39,7 @@ def standings(home: Home, today: date) -> list[Standing]:
     """Return how every data set stands that ever delivered, by its id."""
     layout = home.layout
     landed, _ = deliveries.deliveries(layout)
-    waits = deliveries.accounts(layout).select(["dataset", "batch_id", "unlinked"])
+    waits = journal.accounts(layout).table().select(["dataset", "batch_id", "unlinked"])
     both = landed.join(waits, ["dataset", "batch_id"], join_type="left outer")
     unlinked = pc.fill_null(both["unlinked"], 0)
     recent = pc.greater(both["arrived_on"], pa.scalar(today - WEEK))

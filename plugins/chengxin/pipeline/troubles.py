@@ -68,7 +68,7 @@ def held(home: Home, contracts: Mapping[str, Contract]) -> list[tuple[Contract, 
     """Return the held batches that nothing has settled: nothing of their data set that came after was admitted."""
     layout = home.layout
     landed, _ = deliveries.deliveries(layout)
-    left = landed.join(deliveries.accounts(layout), ["dataset", "batch_id"], join_type="left anti")
+    left = landed.join(journal.accounts(layout).table(), ["dataset", "batch_id"], join_type="left anti")
     found, last = [], dict[str, datetime]()
     for dataset, batch_id in sorted(zip(left["dataset"].to_pylist(), left["batch_id"].to_pylist(), strict=True)):
         path = layout.validation(dataset, batch_id) / "verdict.json"

@@ -96,7 +96,10 @@ def latest(all_admissions: tuple[Admission, ...]) -> dict[tuple[str, str], Admis
     return {(a.dataset, a.batch_id): a for a in all_admissions}
 
 
-def admit(layout: Layout, admission: Admission, after: Head) -> None:
-    """Append an admission to the journal that ends with `after`. Raise CommitConflict when its place is taken."""
+def admit(layout: Layout, admission: Admission, after: Head) -> Head:
+    """Append an admission to the journal that ends with `after`; return where it ends now.
+
+    Raise CommitConflict when its place is taken.
+    """
     assert admission.order == after.order + 1, "an admission takes the next place"
-    journal.append_chained(layout.journal, after, as_json(admission))
+    return journal.append_chained(layout.journal, after, as_json(admission))

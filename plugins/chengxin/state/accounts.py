@@ -6,11 +6,13 @@ Where the folder cannot be written (a home on a read-only disk) the same tables 
 import json
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import Any
 
-from chengxin.facts import Admission
+import pyarrow as pa
+
+from chengxin.facts import COUNTS, Admission
 from chengxin.model.kinds import kinds
 from chengxin.state.database import MEMORY, Derivation, applied, opened
 from chengxin.store.journal import Head
@@ -28,11 +30,15 @@ SCHEMA = (
     "CREATE INDEX of_dataset ON accounts (dataset, batch_id)",
     "CREATE INDEX of_route ON accounts (route) WHERE route IS NOT NULL",
     "CREATE INDEX of_register ON accounts (adm_order) WHERE registers",
-    """CREATE TABLE batches (dataset TEXT, batch_id TEXT, first INTEGER NOT NULL, last INTEGER NOT NULL,
-        unlinked INTEGER NOT NULL, PRIMARY KEY (dataset, batch_id)) WITHOUT ROWID""",
+    """CREATE TABLE batches (dataset TEXT, batch_id TEXT, last INTEGER NOT NULL, unlinked INTEGER NOT NULL,
+        counts TEXT NOT NULL, PRIMARY KEY (dataset, batch_id)) WITHOUT ROWID""",
     "CREATE INDEX waiting ON batches (last) WHERE unlinked",
 )
 _AT_ONCE = 1_000  # entries
+COUNTED = pa.schema(
+    [("dataset", pa.string()), ("batch_id", pa.string()), ("order", pa.int64())]
+    + [(name, pa.int64()) for name in COUNTS]
+)
 
 
 class Accounts:
@@ -63,6 +69,18 @@ class Accounts:
         """Return where the journal ended at the admission of this order; an empty journal where there is none."""
         rows = self._rows("SELECT adm_order, digest FROM accounts WHERE adm_order = ?", order)
         return next((Head(*row) for row in rows), Head())
+
+    def since(self, order: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Give the entries after this one as they stand in the journal, each with its place."""
+        rows = self._rows("SELECT adm_order, entry FROM accounts WHERE adm_order > ? ORDER BY 1", order)
+        return ((number, json.loads(entry)) for number, entry in rows)
+
+    def table(self) -> pa.Table:
+        """Return the present account (COUNTED) of every admitted batch, in order."""
+        query = "SELECT dataset, batch_id, last, counts FROM batches ORDER BY last"
+        rows = [(*place, *json.loads(counts)) for *place, counts in self._rows(query)]
+        columns = zip(*rows, strict=True) if rows else [()] * len(COUNTED)
+        return pa.table([pa.array(c, f.type) for c, f in zip(columns, COUNTED, strict=True)], schema=COUNTED)
 
     def all(self) -> tuple[Admission, ...]:
         """Return every account in order."""
@@ -176,7 +194,12 @@ def _apply(parse: Parse, connection: sqlite3.Connection, layout: Layout, head: H
         ),
     )
     connection.execute(
-        """INSERT INTO batches VALUES (?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET last = excluded.last, unlinked = excluded.unlinked""",
-        (account.dataset, account.batch_id, head.order, head.order, account.unlinked),
+        "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?)",
+        (
+            account.dataset,
+            account.batch_id,
+            head.order,
+            account.unlinked,
+            json.dumps([entry[n] for n in COUNTS]),
+        ),
     )

@@ -46,10 +46,8 @@ def received(dataset: str, batch_id: str, receipt: dict[str, Any]) -> tuple[Any,
     )
 
 
-def admitted(
-    entry: dict[str, Any], number: int, written: str, receipt: dict[str, Any] | None
-) -> tuple[tuple[Any, ...], str]:
-    """Return the values of ADMIT and the day of arrival. written: when the journal's entry was; receipt: if kept."""
+def admitted(entry: dict[str, Any], number: int, receipt: dict[str, Any] | None) -> tuple[tuple[Any, ...], str]:
+    """Return the values of ADMIT and the day of arrival. receipt: if kept."""
     told = (
         receipt
         if receipt and "as_of" in receipt
@@ -57,7 +55,7 @@ def admitted(
     )
     known = received(entry["dataset"], entry["batch_id"], told)
     counts = [entry[name] for name in _COUNTED]
-    account = (*counts, entry["verdict"], entry["revision"], number, number, written, "admitted")
+    account = (*counts, entry["verdict"], entry["revision"], number, number, instant(entry["known_from"]), "admitted")
     return (*known, *account), known[_RECEIPT.index("day")]
 
 

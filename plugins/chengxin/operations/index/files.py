@@ -10,15 +10,10 @@ from chengxin.clock import SHANGHAI
 
 def read_json(path: str) -> dict[str, Any] | None:
     """Read a JSON object; None when it is not there or cannot be read (the stage that owns it will say so)."""
-    return read_stamped(path)[0]
-
-
-def read_stamped(path: str) -> tuple[dict[str, Any] | None, str]:
-    """Read a JSON object together with the stamp of the very file that was read."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:
-        return None, ""
+        return None
     try:
         found = os.fstat(descriptor)
         text = os.read(descriptor, found.st_size)
@@ -26,10 +21,10 @@ def read_stamped(path: str) -> tuple[dict[str, Any] | None, str]:
             text += more
         body = json.loads(text)
     except (OSError, ValueError):
-        return None, ""
+        return None
     finally:
         os.close(descriptor)
-    return (body if isinstance(body, dict) else None), f"{found.st_mtime_ns}-{found.st_size}"
+    return body if isinstance(body, dict) else None
 
 
 def stamp(path: str) -> str:

@@ -5,10 +5,8 @@ its time when a batch arrives. Only batches without an admission are looked at a
 a new entry of the journal, or a new answer to their department. Snapshots are immutable.
 """
 
-import os
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,10 +15,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from chengxin.errors import HomeDamaged, HomeOutdated
 from chengxin.home import Home
 from chengxin.operations.index import answers_index, batches_index, contracts_index, index, snapshots_index
-from chengxin.operations.index.files import folders, read_json, read_stamped, stamp
+from chengxin.operations.index.files import folders, read_json, stamp
 from chengxin.operations.index.totals_index import sum_up
+from chengxin.records import journal
+from chengxin.state.accounts import Accounts
 from chengxin.store.layout import Layout
 
 CHUNK = 10_000  # batches between two commits, so that pages fill while a first index is made
@@ -56,14 +57,15 @@ def behind(home: Home, many: int) -> bool:
     last = -1
     with suppress(sqlite3.DatabaseError), index.reading(index.path_of(home)) as connection:
         last = int(index.meta(connection, "last_order", "-1"))
-    return (home.layout.journal / f"{last + many:08d}.json").exists()
+    accounts = _accounts(home.layout)
+    return accounts is not None and accounts.head.order >= last + many
 
 
 def _refresh(home: Home, path: Path) -> Refreshed:
-    layout = home.layout
+    layout, accounts = home.layout, _accounts(home.layout)
     try:
         with index.writing(path) as connection:
-            sound = _belongs(connection, layout)
+            sound = _belongs(connection, layout, accounts)
     except sqlite3.DatabaseError:
         sound = False
     if not sound:
@@ -75,7 +77,8 @@ def _refresh(home: Home, path: Path) -> Refreshed:
         connection.commit()
         snapshots_index.follow(connection, layout)
         connection.commit()
-        _follow_journal(connection, layout, done)
+        if accounts:
+            _follow_journal(connection, layout, accounts, done)
         _follow_landing(connection, layout, done)
         _follow_open(connection, layout, done)
         done.touched |= answers_index.follow(connection, layout.home)
@@ -92,40 +95,37 @@ def _commit(connection: sqlite3.Connection, done: Refreshed) -> None:
     done.touched.clear()
 
 
-def _belongs(connection: sqlite3.Connection, layout: Layout) -> bool:
+def _accounts(layout: Layout) -> Accounts | None:
+    """Return the accounts; None where the journal is damaged, of which whoever writes gives notice."""
+    with suppress(HomeDamaged, HomeOutdated):
+        return journal.accounts(layout)
+    return None
+
+
+def _belongs(connection: sqlite3.Connection, layout: Layout, accounts: Accounts | None) -> bool:
     """Tell whether the index is of this home and of its present past (a restored backup may have a shorter journal)."""
     known = index.meta(connection, "home")
     last = int(index.meta(connection, "last_order", "-1"))
-    told = index.meta(connection, "last_stamp")
-    return known in {"", str(layout.home)} and (last < 0 or stamp(_entry(layout, last)) == told)
+    digest = index.meta(connection, "last_digest")
+    same = last < 0 or accounts is None or accounts.at(last).digest == digest
+    return known in {"", str(layout.home)} and same
 
 
-def _entry(layout: Layout, number: int) -> str:
-    return f"{layout.journal}/{number:08d}.json"
-
-
-def _entries(layout: Layout, after: int) -> Iterator[tuple[int, dict[str, Any], str]]:
-    """Give the journal's entries with their number and stamp, as far as they are there and can be read."""
-    number = after + 1
-    while (read := read_stamped(_entry(layout, number)))[0] is not None:
-        yield number, read[0], read[1]
-        number += 1  # at a damaged one we stop: whoever publishes will stop too, and say so
-
-
-def _follow_journal(connection: sqlite3.Connection, layout: Layout, done: Refreshed) -> None:
+def _follow_journal(connection: sqlite3.Connection, layout: Layout, accounts: Accounts, done: Refreshed) -> None:
     home, last = str(layout.home), int(index.meta(connection, "last_order", "-1"))
     if not index.meta(connection, "complete"):
-        index.remember(connection, batches=len(os.listdir(layout.journal)) if layout.journal.is_dir() else 0)  # noqa: PTH208
+        index.remember(connection, batches=accounts.next_order)
         connection.commit()
-    while entries := list(islice(_entries(layout, last), CHUNK)):
+    fresh = accounts.since(last)
+    while entries := list(islice(fresh, CHUNK)):
         query = "SELECT dataset, batch_id FROM batch WHERE state <> 'admitted'"
         open_ones = {(dataset, batch_id) for dataset, batch_id in connection.execute(query)}
         rows: list[tuple[Any, ...]] = []
         broken: dict[bool, list[tuple[str, str, str, Any]]] = {True: [], False: []}
-        for number, entry, told in entries:
+        for number, entry in entries:
             dataset, batch_id, first = entry["dataset"], entry["batch_id"], entry["revision"] == 0
             receipt = read_json(f"{home}/landing/{dataset}/{batch_id}/receipt.json") if first else None
-            row, on = batches_index.admitted(entry, number, _written(told), receipt)
+            row, on = batches_index.admitted(entry, number, receipt)
             rows.append(row)
             if first:
                 summary = read_json(f"{home}/batches/{dataset}/{batch_id}/standard/summary.json")
@@ -139,18 +139,13 @@ def _follow_journal(connection: sqlite3.Connection, layout: Layout, done: Refres
             batches_index.rules(connection, found, anew=anew)
         done.changed += len(entries)
         last = entries[-1][0]
-        index.remember(connection, last_order=last, last_stamp=entries[-1][2])
+        index.remember(connection, last_order=last, last_digest=accounts.at(last).digest)
         _commit(connection, done)
 
 
 def _day_of(connection: sqlite3.Connection, dataset: str, batch_id: str) -> set[tuple[str, str]]:
     query = "SELECT dataset, day FROM batch WHERE dataset = ? AND batch_id = ?"
     return {(d, on) for d, on in connection.execute(query, (dataset, batch_id))}
-
-
-def _written(told: str) -> str:
-    """Return the time in a stamp as an instant."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(int(told.partition("-")[0]) // 1_000_000_000))
 
 
 def _follow_landing(connection: sqlite3.Connection, layout: Layout, done: Refreshed) -> None:

@@ -20,6 +20,7 @@ from chengxin.model.assessment import MEASURES, Assessment
 from chengxin.model.schema import element_columns
 from chengxin.model.working_days import WorkingDays
 from chengxin.operations import deliveries
+from chengxin.records import journal
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
 
@@ -85,7 +86,7 @@ def figures(contracts: Mapping[str, Contract], layout: Layout, month: Month) -> 
     """Return the figures of every data set that has a contract, by id."""
     landed, _ = deliveries.deliveries(layout)
     by_dataset = _landed(landed.filter(pc.less_equal(landed["arrived_on"], pa.scalar(month.last, pa.date32()))))
-    known = _accounts(deliveries.accounts(layout))
+    known = _accounts(journal.accounts(layout).table())
     nothing = _Landed({}, {})
     return {
         dataset: _Measuring(contract, by_dataset.get(dataset, nothing), known.get(dataset, {}), layout, month).run()

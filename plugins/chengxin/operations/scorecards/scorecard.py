@@ -25,7 +25,6 @@ from chengxin.home import Home
 from chengxin.model.assessment import MEASURES, assessment
 from chengxin.model.regions import HUNAN, name_of, prefecture_of
 from chengxin.model.working_days import working_days
-from chengxin.operations import deliveries
 from chengxin.operations.scorecards.figures import Figures, Month, figures
 from chengxin.operations.scorecards.page import page
 from chengxin.records import journal
@@ -150,7 +149,7 @@ def _assess(home: Home, contracts: Mapping[str, Contract], month: str, state: st
         groups["departments"].setdefault((contract.department.code, contract.department.name), []).append(dataset)
         groups["prefectures"].setdefault((place, where), []).append(dataset)
         groups["datasets"].setdefault((dataset, contract.title), []).append(dataset)
-    orders = deliveries.accounts(layout)["order"]
+    orders = journal.accounts(layout).table()["order"]
     return {
         "format": 1,
         "month": month,

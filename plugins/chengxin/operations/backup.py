@@ -4,6 +4,7 @@ What refers to something is copied after it: pointers are read first and written
 written after the folders of their batches. So the copy is a home at any moment, also where copying was interrupted.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +106,9 @@ def _copy_admitted(source: Layout, mirror: Mirror, known: tuple[Admission, ...])
     for a in {(a.dataset, a.batch_id): a for a in everything[len(known) :]}.values():
         mirror.copy_tree(source.landing(a.dataset, a.batch_id))
         mirror.copy_tree(source.batch(a.dataset, a.batch_id))
-    for a in everything[len(known) :]:
-        mirror.copy(source.journal / f"{a.order:08d}.json")
+    for path in numbered.files(source.journal, len(everything) - 1):
+        with suppress(FileNotFoundError):  # sealed meanwhile: the last round, in which nobody seals, copies that file
+            mirror.copy(path)
+    mirror.settle(source.journal / numbered.SEALED)
     mirror.settle(source.journal)
     return everything

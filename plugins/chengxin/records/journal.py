@@ -1,5 +1,6 @@
 """The admissions of a home: what has entered the data set, in order."""
 
+import logging
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +12,7 @@ from chengxin.store import journal, pointer
 from chengxin.store.journal import Head
 from chengxin.store.layout import Layout
 
+log = logging.getLogger(__name__)
 _GOVERNMENT = "government"  # the tier that is made from the journal
 
 
@@ -50,8 +52,8 @@ def check(layout: Layout) -> None:
 def refuse_outdated(layout: Layout) -> None:
     """Raise HomeOutdated as `admissions` does, by the newest entry; what else is wrong is no concern of readers."""
     with suppress(HomeDamaged):
-        if numbers := journal.numbers(layout.journal):
-            _refuse_digests(layout, journal.chained(layout.journal, numbers[-1]).get("versions"))
+        if (newest := journal.newest(layout.journal)) >= 0:
+            _refuse_digests(layout, journal.chained(layout.journal, newest).get("versions"))
 
 
 def _refuse_shorter(layout: Layout, published: Head | None, order: int) -> None:
@@ -102,4 +104,10 @@ def admit(layout: Layout, admission: Admission, after: Head) -> Head:
     Raise CommitConflict when its place is taken.
     """
     assert admission.order == after.order + 1, "an admission takes the next place"
-    return journal.append_chained(layout.journal, after, as_json(admission))
+    head = journal.append_chained(layout.journal, after, as_json(admission))
+    if head.order % journal.BLOCK == 0:
+        try:
+            journal.seal(layout.journal)
+        except OSError as error:  # the admission stands; the next block is sealed with this one
+            log.warning("the journal could not be sealed: %s", error)
+    return head

@@ -36,7 +36,7 @@ class Layout:
 
     @property
     def journal(self) -> Path:
-        """The admissions, one numbered JSON file each; the order in which everything entered the data set."""
+        """The admissions, a chained journal; the order in which everything entered the data set."""
         return self.home / "admissions"
 
     @property

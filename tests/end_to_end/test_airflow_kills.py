@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.server, pytest.mark.slow]
 SEED = int(os.environ.get("CHENGXIN_KILL_SEED", "1"))
 ROUNDS = range(int(os.environ.get("CHENGXIN_MANY", "1")))
 TEN_MINUTES = 600_000_000  # in microseconds
-LOCKS = {"land": "landing-{}", "batch.standardise": "dataset-{}", "batch.admit": "registry"}  # what a task waits for
+LOCKS = [("land", "landing-{}"), ("ingest", "dataset-{}"), ("ingest", "registry")]  # what a task waits for
 AFTER = f"delay_exit={TEN_MINUTES}"
 HEAD = "主键,名称,统一社会信用代码,成立日期,行政区划"
 ROWS = [f"{n},长沙示例{n}科技有限公司,{uscc(n)},2019-09-0{n},430105" for n in range(1, 8)]
@@ -108,8 +108,8 @@ def case(request: pytest.FixtureRequest, processes: AirflowProcesses) -> Case:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_a_task_that_is_killed(case: Case) -> None:
-    victim = case.draw.choice([*LOCKS])
-    with lock.held(Layout(case.processes.home), LOCKS[victim].format(case.dataset)):
+    victim, waits_for = case.draw.choice(LOCKS)
+    with lock.held(Layout(case.processes.home), waits_for.format(case.dataset)):
         run = case.begin()
         process = case.processes.running_task(case.dag, run, victim)
         held = Held(case.processes, process, "fsync", f"delay_enter={TEN_MINUTES}:when={case.draw.choice([1, 2])}")
@@ -120,7 +120,7 @@ def test_a_task_that_is_killed(case: Case) -> None:
 
 def test_the_scheduler_is_killed_with_its_workers(case: Case) -> None:
     run = case.begin()
-    case.processes.running_task(case.dag, run, case.draw.choice(["land", "batch.%"]))
+    case.processes.running_task(case.dag, run, case.draw.choice(["land", "ingest"]))
     time.sleep(case.draw.uniform(0, 2))
     case.processes.kill("scheduler")
     case.ended_well(run)
@@ -128,7 +128,7 @@ def test_the_scheduler_is_killed_with_its_workers(case: Case) -> None:
 
 def test_the_metadata_is_away_for_a_while(case: Case) -> None:
     run = case.begin()
-    case.processes.running_task(case.dag, run, "batch.%")
+    case.processes.running_task(case.dag, run, "ingest")
     time.sleep(case.draw.uniform(0, 1))
     case.processes.cluster.stop()
     time.sleep(case.draw.uniform(2, 8))
@@ -181,11 +181,11 @@ def test_a_worker_dies_after_the_journal_has_the_batch(case: Case) -> None:
         run = case.begin()
         number = len(list((case.processes.home / "admissions").glob("*.json")))
         entry = case.processes.home / "admissions" / f"{number:08d}.json"
-        process = case.processes.running_task(case.dag, run, "batch.admit")
+        process = case.processes.running_task(case.dag, run, "ingest")
         held = Held(case.processes, process, "link", AFTER, "-P", str(entry))
     held.kill_when(entry.exists)
     case.ended_well(run)
-    assert case.processes.tries(case.dag, run, "batch.admit") == 2
+    assert case.processes.tries(case.dag, run, "ingest") == 2
 
 
 def test_two_publications_at_once(processes: AirflowProcesses) -> None:

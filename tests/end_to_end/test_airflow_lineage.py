@@ -47,7 +47,7 @@ def test_every_event_is_as_the_specification_has_it(events):
     for event in events:
         lineage_sink.check(event)
     kinds = {(event["eventType"], event["job"]["name"]) for event in events}
-    for task in ("ingest__commerce_demo.land", "ingest__commerce_demo.batch.admit", "snapshot.publish"):
+    for task in ("ingest__commerce_demo.land", "ingest__commerce_demo.ingest", "snapshot.publish"):
         assert {("START", task), ("RUNNING", task), ("COMPLETE", task)} <= kinds
     assert {event["job"]["namespace"] for event in events} == {"chengxin"}
 
@@ -66,18 +66,21 @@ def test_the_check_of_events_can_fail(events):
 def test_lineage_goes_from_the_source_to_the_admitted_rows(events):
     chain = [
         ("land", "source/43DEMO/commerce_demo", "received/commerce_demo"),
-        ("batch.standardise", "received/commerce_demo", "standard/commerce_demo"),
-        ("batch.admit", "standard/commerce_demo", "admitted/commerce_demo"),
+        ("ingest", "received/commerce_demo", "standard/commerce_demo"),
+        ("ingest", "standard/commerce_demo", "admitted/commerce_demo"),
     ]
     for task, source, target in chain:
-        inputs, outputs = told(events, f"ingest__commerce_demo.{task}")
-        assert {d["name"] for d in inputs} == {source}
-        assert target in {d["name"] for d in outputs}
-        assert {d["namespace"] for d in inputs + outputs} == {"chengxin"}
+        mine = [
+            e for e in events if e["job"]["name"] == f"ingest__commerce_demo.{task}" and e["eventType"] == "RUNNING"
+        ]
+        pairs = [({d["name"] for d in e["inputs"]}, {d["name"] for d in e["outputs"]}) for e in mine]
+        assert any(inputs == {source} and target in outputs for inputs, outputs in pairs)
+        assert {d["namespace"] for e in mine for d in (*e["inputs"], *e["outputs"])} == {"chengxin"}
 
 
 def test_rows_columns_version_and_owner_stand_beside_a_data_set(events):
-    _, (admitted,) = told(events, "ingest__commerce_demo.batch.admit")
+    _, outputs = told(events, "ingest__commerce_demo.ingest")
+    (admitted,) = (d for d in outputs if d["name"].startswith("admitted/"))
     assert admitted["outputFacets"]["outputStatistics"]["rowCount"] == 2
     assert {"name": "uscc", "type": "string"}.items() <= {
         key: value
@@ -87,7 +90,6 @@ def test_rows_columns_version_and_owner_stand_beside_a_data_set(events):
     }.items()
     assert admitted["facets"]["version"]["datasetVersion"].startswith("commerce_demo-")
     assert admitted["facets"]["ownership"]["owners"][0]["name"] == "43DEMO"
-    _, outputs = told(events, "ingest__commerce_demo.batch.standardise")
     refused = [
         d["outputFacets"]["outputStatistics"]["rowCount"] for d in outputs if d["name"].startswith("quarantine/")
     ]
@@ -95,11 +97,11 @@ def test_rows_columns_version_and_owner_stand_beside_a_data_set(events):
 
 
 def test_the_verdict_is_told_as_assertions(events):
-    inputs, _ = told(events, "ingest__commerce_demo.batch.validate")
+    inputs, _ = told(events, "ingest__commerce_demo.ingest")
     verdicts = {
         a["actual"]: a["success"]
         for d in inputs
-        for a in d["inputFacets"]["dataQualityAssertions"]["assertions"]
+        for a in d["inputFacets"].get("dataQualityAssertions", {"assertions": []})["assertions"]
         if a["assertion"] == "verdict"
     }
     assert verdicts == {"warn": True, "hold": False}

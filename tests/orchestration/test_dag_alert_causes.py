@@ -29,8 +29,8 @@ def book(tmp_path, monkeypatch) -> Book:
     [
         ("ingest__x", "land", errors.DeliveryCorrupt("坏"), "failed", "x"),
         ("ingest__x", "discover", errors.SourceUnavailable("不在"), "source", "x"),
-        ("ingest__x", "batch.admit", errors.InvariantBroken("不平"), "broken", "x"),
-        ("ingest__x", "batch.standardise", FULL, "disk", ""),
+        ("ingest__x", "ingest", errors.InvariantBroken("不平"), "broken", "x"),
+        ("ingest__x", "ingest", FULL, "disk", ""),
         ("housekeeping", "rehash", errors.DeliveryCorrupt("坏"), "damaged", "housekeeping"),
         ("snapshot", "publish", errors.CommitUnknown("不明"), "unpublished", "snapshot"),
         ("snapshot", "publish", errors.InvariantBroken("不平"), "broken", "snapshot"),
@@ -52,14 +52,14 @@ def _ti(task_id: str, failed: int, dag_id: str = "ingest__x", map_index: int = -
 
 
 def test_a_failed_task_is_over_when_it_or_its_run_succeeds(book):
-    for task in ("discover", "land", "batch.admit"):
+    for task in ("discover", "land", "ingest"):
         alerts.happened(alerts.of_failure("ingest__x", task, errors.ContractError("错")))
     alerts.happened(alerts.of_failure("ingest__other", "land", errors.ContractError("错")))
     alerts.mended({"ti": _ti("discover", 1)})
     alerts.mended({"ti": _ti("land", 1, map_index=0)})
     alerts.mended({"ti": _ti("answer", 1)})
     left = {(e.cause.about, e.cause.reason.split(":")[0]) for e in book.open_entries()}
-    assert left == {("x", "land"), ("x", "batch.admit"), ("other", "land")}
+    assert left == {("x", "land"), ("x", "ingest"), ("other", "land")}
     alerts.mended({"ti": _ti("answer", 0)})
     assert {e.cause.about for e in book.open_entries()} == {"other"}
 

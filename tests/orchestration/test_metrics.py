@@ -28,7 +28,7 @@ from chengxin.orchestration import metrics, stages, watch
 contract = stages.contracts()["test_penalty"]
 (batch,) = stages.pending(contract)
 try:
-    stages.admit(contract, stages.validate(contract, stages.standardise(contract, batch)), SimpleNamespace(set=print))
+    stages.ingest(contract, batch, SimpleNamespace(set=print))
 finally:
     watch.look_round()
 """

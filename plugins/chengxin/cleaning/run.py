@@ -17,9 +17,7 @@ import pyarrow.parquet as pq
 from chengxin import __version__
 from chengxin.cleaning.corrections import refuse_misplaced
 from chengxin.cleaning.header_place import explained, refuse_header
-from chengxin.cleaning.issues import ISSUES
 from chengxin.cleaning.mapper import Mapper
-from chengxin.cleaning.quarantine import QUARANTINE
 from chengxin.cleaning.stated.rows import doubts
 from chengxin.cleaning.stated.units import check_units, odd_formats, refuse_odd_units, shown_columns
 from chengxin.cleaning.worker import prepare
@@ -266,14 +264,11 @@ def _count_rules(issues: pa.Table) -> Counter[str]:
 
 
 def _keep_schema(contract: Contract, folder: Path) -> dict[str, str]:
-    """Leave an empty part where a table has no rows, so that readers always find its schema; return their seals."""
-    seals: dict[str, str] = {}
-    standard = Mapper(contract, today=date.min, salt="").schema()
-    for kind, schema in (("standard", standard), ("quarantine", QUARANTINE), ("issues", ISSUES)):
-        if not any(folder.glob(f"{kind}-*.parquet")):
-            name = f"{kind}-00000-000.parquet"
-            seals[name] = write_part(schema.empty_table(), folder / name)
-    return seals
+    """Leave an empty standard part where no row passed, so that readers always find its columns; return its seal."""
+    if any(folder.glob("standard-*.parquet")):
+        return {}
+    name = "standard-00000-000.parquet"
+    return {name: write_part(Mapper(contract, today=date.min, salt="").schema().empty_table(), folder / name)}
 
 
 def _count_rows(contract: Contract, found: Sequence[Source]) -> int:

@@ -80,14 +80,21 @@ class Session:
         create_table(self.connection, identifier(name), rows)
         self._left.add(name)
 
-    def files(self, name: str, paths: Sequence[Path], schema: Schema | None = None, *, filename: bool = False) -> None:
+    def files(
+        self, name: str, paths: Sequence[Path], schema: Schema | pa.Schema | None = None, *, filename: bool = False
+    ) -> None:
         """Take Parquet files as the input `name`; where there are none, an empty table of this schema.
 
         filename: add the column `filename`, the path of the file of each row.
         """
         assert paths or schema, f"{name}: no file, and no schema to be empty with"
-        query = f"FROM {parquet(paths, filename=filename)}" if paths else schema.empty if schema else ""
-        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS {query}")
+        rows = f"FROM {parquet(paths, filename=filename)}" if paths else ""
+        if isinstance(schema, pa.Schema) and not paths:
+            self.connection.register(f"no_{name}", schema.empty_table())
+            rows = f"FROM {identifier(f'no_{name}')}"
+        elif schema and not paths:
+            rows = schema.empty
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS {rows}")
         self._left.add(name)
 
     def leave(self, step: Step, schema: Schema | None = None) -> int:
@@ -115,6 +122,13 @@ class Session:
         rows = int(self._run(step, f"COPY ({step.sql}) {target}").fetchall()[0][0])
         self._ended(step, rows)
         return rows
+
+    def write_any(self, step: Step, path: Path) -> list[Path]:
+        """Run a step into a Parquet file that is left only where it has rows; return the files that are there."""
+        if self.write(step, path):
+            return [path]
+        path.unlink()
+        return []
 
     def fetch(self, step: Step) -> list[tuple[Any, ...]]:
         """Run a step and return its rows."""

@@ -218,7 +218,7 @@ class Linking:
         """Leave `undone` (row_id, repeated), this batch's rows that are reopened; `rows` are these and waiting ones."""
         batch_id = self.batch.batch_id
         steps.files("linked_before", self._held.files("linked", batch_id))
-        steps.files("repeated_before", self._held.files("duplicates", batch_id))
+        steps.files("repeated_before", self._held.files("duplicates", batch_id), duplicates.DUPLICATES)
         steps.files("tried_before", [again / "linked.parquet"])
         undone = f"""SELECT row_id, (row_id, adm_order) IN (SELECT (row_id, adm_order)
                 FROM repeated_before) AS repeated

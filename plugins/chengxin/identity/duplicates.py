@@ -1,6 +1,6 @@
 """Rows that say what is already held, and rows of one delivery that contradict each other.
 
-Files of a links folder:
+Files of a links folder, each left out where it would have no row:
   duplicates.parquet  row_id, adm_order: rows that say what is already held
   overtaken.parquet   row_id, by_row, adm_order: rows that say something else of their record than by_row, which has the
                       same place in time, stands further below in the delivery and is shown
@@ -12,10 +12,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from chengxin.engine.session import Session
-from chengxin.engine.step import Step
+from chengxin.engine.step import Schema, Step
 from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.store.repeats import Digests
 
+DUPLICATES = Schema({"row_id": "BIGINT", "adm_order": "INTEGER"})
 _VERSION = "record_id, payload, version_at, batch_order, row_id"
 _DUPLICATES = f"""SELECT row_id, CAST($order AS INTEGER) AS adm_order FROM (
         SELECT *, lag(payload) OVER w AS before, lag(true) OVER w AS has_before, lead(payload) OVER w AS after,
@@ -35,7 +36,7 @@ _SUPERSEDED = f"""SELECT row_id FROM (
 
 
 def write(session: Session, twice: Digests, target: Path, order: int, *, any_held: bool, withdraws: bool) -> None:
-    """Write the three files; leave `mine`, `superseded` and, of the file, `duplicates`. Needs `linked` and `held`.
+    """Write the files; leave `mine`, `superseded` and, of the file, `duplicates`. Needs `linked` and `held`.
 
     `mine`: all versions of the records that may be disputed, `here` or held; `superseded` (row_id): rows of this batch
     after which another version of their record stands. twice: hash(record_id) that several settled rows of this batch
@@ -43,9 +44,11 @@ def write(session: Session, twice: Digests, target: Path, order: int, *, any_hel
     """
     session.rows("repeated", pa.table({"h": twice}))
     session.leave(_mine(session, any_held=any_held, withdraws=withdraws))
-    for name, sql in (("duplicates", _DUPLICATES), ("overtaken", _OVERTAKEN), ("disputed", _DISPUTED)):
-        session.write(Step(f"{name}_file", ("mine",), sql, {"order": order}), target / f"{name}.parquet")
-    session.files("duplicates", [target / "duplicates.parquet"])
+    written = {
+        name: session.write_any(Step(f"{name}_file", ("mine",), sql, {"order": order}), target / f"{name}.parquet")
+        for name, sql in (("duplicates", _DUPLICATES), ("overtaken", _OVERTAKEN), ("disputed", _DISPUTED))
+    }
+    session.files("duplicates", written["duplicates"], DUPLICATES)
     session.leave(Step("superseded", ("mine",), _SUPERSEDED))
 
 

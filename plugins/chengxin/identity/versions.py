@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from chengxin.engine.session import Session
 from chengxin.engine.step import Schema, Step
 from chengxin.identity.digests import NEAR, TWIN
+from chengxin.identity.duplicates import DUPLICATES
 from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.identity.reopened_links import void
 from chengxin.state import lookups
@@ -21,7 +22,6 @@ _WHOSE = {"subject_id": "BIGINT", "part": "VARCHAR"}
 LINKED = Schema(
     {"record_id": "VARCHAR", "payload": "UBIGINT", **_PLACE, "row_id": "BIGINT", **_WHOSE, "waiting": "BOOLEAN"}
 )
-DUPLICATES = Schema({"row_id": "BIGINT", "adm_order": "INTEGER"})
 WITHDRAWN = Schema({"record_id": "VARCHAR", **_WHOSE, **_PLACE})
 _FOUND = "record_id, payload, version_at, batch_order, adm_order, row_id, subject_id, part"
 _HELD = f"""SELECT {_FOUND}, d.is_duplicate IS NOT NULL AS duplicate

@@ -128,8 +128,15 @@ def _for_one_run(what: str, found: Sequence[T]) -> Sequence[T]:
     return found[:most]
 
 
+def ingest(contract: Contract, batch_id: str, state: Any, say: Say = lambda _: None) -> dict[str, Any]:
+    """Take one batch through all its stages; return its admission as JSON. Arguments and ends as of `admit`."""
+    standardise(contract, batch_id)
+    validate(contract, batch_id)
+    return admit(contract, batch_id, state, say)
+
+
 @metrics.timed
-def standardise(contract: Contract, batch_id: str) -> str:
+def standardise(contract: Contract, batch_id: str) -> None:
     """Standardise one batch."""
     from chengxin import pipeline
 
@@ -137,12 +144,11 @@ def standardise(contract: Contract, batch_id: str) -> str:
     done = pipeline.standardise(home, contract, pipeline.batch(home, contract.id, batch_id))
     log.info("%s: 收到 %d 行，规范 %d 行，疑问 %d 行", batch_id, done.received, done.passed, done.quarantined)
     lineage.standardised(contract, done)
-    return batch_id
 
 
 @metrics.timed
-def validate(contract: Contract, batch_id: str) -> str:
-    """Judge one batch. A hold is a verdict: the task succeeds and `admit` is skipped."""
+def validate(contract: Contract, batch_id: str) -> None:
+    """Judge one batch. A hold is a verdict, which `admit` finds."""
     from chengxin import pipeline
 
     home = Home.from_environment()
@@ -152,7 +158,6 @@ def validate(contract: Contract, batch_id: str) -> str:
         log.warning("%s: [%s] %s %s", batch_id, finding.severity, finding.rule, finding.message)
     log.info("%s: 校验结论 %s", batch_id, verdict.status)
     lineage.validated(contract, verdict)
-    return batch_id
 
 
 @metrics.timed

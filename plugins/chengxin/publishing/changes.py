@@ -12,8 +12,8 @@ from chengxin.contracts.models import Contract
 from chengxin.engine.session import Session, session
 from chengxin.engine.step import Schema, Step, identifier
 from chengxin.facts import Admission, Resources
+from chengxin.identity.duplicates import DUPLICATES
 from chengxin.identity.held_links import link_files
-from chengxin.identity.versions import DUPLICATES
 from chengxin.model.elements import elements
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns

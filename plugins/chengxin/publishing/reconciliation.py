@@ -9,6 +9,7 @@ from chengxin.engine.session import Session, session
 from chengxin.engine.step import Step
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission, Resources
+from chengxin.identity.duplicates import DUPLICATES
 from chengxin.publishing.assembly.assembly import Draft
 from chengxin.publishing.assembly.tables import CREDIT_RECORD, FIXED, RECORD_SOURCE
 from chengxin.store.layout import Layout
@@ -39,11 +40,11 @@ def check_batches(layout: Layout, accounts: Sequence[Admission], resources: Reso
 def _linked(opened: Session, layout: Layout, a: Admission) -> tuple[int, int, int]:
     """Count duplicates, settled rows (duplicates among them) and waiting rows: each row as last tried."""
     folders = [layout.links(a.dataset, a.batch_id, revision) for revision in range(a.revision + 1)]
-    missing = [f for f in folders if not ((f / "linked.parquet").exists() and (f / "duplicates.parquet").exists())]
-    if missing:
+    if not all((f / "linked.parquet").exists() for f in folders):
         return -1, -1, -1
     opened.files("linked", [f / "linked.parquet" for f in folders])
-    opened.files("repeats", [f / "duplicates.parquet" for f in folders])
+    repeats = [path for f in folders if (path := f / "duplicates.parquet").exists()]
+    opened.files("repeats", repeats, DUPLICATES)
     if a.revision == 0:
         query = """SELECT (SELECT count(*) FROM repeats), count(*) FILTER (NOT waiting), count(*) FILTER (waiting)
             FROM linked"""

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.cleaning.kernels import CleanOptions, clean
+from chengxin.cleaning.quarantine import QUARANTINE
 from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import ColumnPlan, Plan, plan_of
@@ -132,7 +133,7 @@ class RowKeys:
 
     def write(self, session: Session, quarantine: Sequence[Path], target: Path) -> None:
         """Write the keys of refused rows: row_id, source_file, source_row, content, damaged, label, parts."""
-        session.files("quarantine", quarantine)
+        session.files("quarantine", quarantine, QUARANTINE)
         readable = f"json_valid(raw) AND raw LIKE '{{%' AND {SPLIT}"
         repaired = f"SELECT *, {readable} AS readable FROM ({stored('quarantine')})"
         session.view(Step("refused_raw", ("quarantine",), repaired))

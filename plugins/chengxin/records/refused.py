@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from chengxin.cleaning.quarantine import QUARANTINE
 from chengxin.contracts.derivation import mode_for, replayed
 from chengxin.contracts.headers import fold_header
 from chengxin.contracts.models import Contract
@@ -197,7 +198,7 @@ class OpenRefusals:
 
     def rows(self, batch_id: str, limit: int | None) -> pa.Table:
         """Return the first refused rows of a batch, mended ones too: row_id, source_file, source_row, raw, reasons."""
-        self._steps.files("quarantine", self._all.files(batch_id, "quarantine"))
+        self._steps.files("quarantine", self._all.files(batch_id, "quarantine"), QUARANTINE)
         most = "" if limit is None else "LIMIT $limit"
         sql = f"""SELECT row_id, source_file, source_row, raw, reasons
             FROM ({stored("quarantine")}) ORDER BY row_id {most}"""
@@ -304,7 +305,7 @@ class OpenRefusals:
 
     def _take(self, batch_id: str, *, also_closed: bool = False) -> None:
         """Leave `taken`, a batch's open rows (closed ones too where asked), and `told`, their reasons."""
-        self._steps.files("taken_quarantine", self._all.files(batch_id, "quarantine"))
+        self._steps.files("taken_quarantine", self._all.files(batch_id, "quarantine"), QUARANTINE)
         self._steps.files("taken_keys", [keys_of(self._all, self._steps, batch_id)])
         settled = [] if also_closed else ["mends", "again", "closed"]
         gone = " UNION ALL ".join(f"SELECT row_id FROM {table} WHERE batch_no = $batch" for table in settled)

@@ -13,6 +13,7 @@ from chengxin.engine.session import Session
 from chengxin.engine.step import Schema, Step
 from chengxin.facts import Resources
 from chengxin.home import Home
+from chengxin.identity.duplicates import DUPLICATES
 from chengxin.operations.index import snapshots
 from chengxin.store.layout import Layout
 
@@ -85,7 +86,7 @@ def _counted(steps: Session, layout: Layout, row: Any, published: Published) -> 
     if not links or published.records > MOST_RECORDS or accepted > MOST_ROWS:
         return unsplit
     steps.files("linked", links)
-    steps.files("duplicates", repeats)
+    steps.files("duplicates", repeats, DUPLICATES)
     steps.leave(_MINE)
     later, repeated, newer = steps.fetch(Step("counted", ("mine", "published"), _COUNTED, values))[0]
     gone = accepted - later - shown - repeated - newer

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from fastapi import Depends
 
-from chengxin.orchestration.ingest import SAID, dataset_of
+from chengxin.orchestration.ingest import BATCH_TASK, SAID, dataset_of
 from chengxin.orchestration.ingest import dag_id as dag_of
 from chengxin.orchestration.pages.airflow_api import PAGE, AirflowDep
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
@@ -63,7 +63,7 @@ async def batches_of_run(api: AirflowDep, dag_id: str, run_id: str) -> Handled:
     dataset = dataset_of(dag_id)
     if dataset is None:
         return Handled(run_id)
-    tasks = await api.every("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id="batch.standardise")
+    tasks = await api.every("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id=BATCH_TASK)
     return Handled(
         run_id, dataset, tuple(sorted({ti["rendered_map_index"] for ti in tasks if ti["rendered_map_index"]}))
     )

@@ -17,11 +17,12 @@ import pyarrow as pa
 from chengxin.engine.session import Session
 from chengxin.engine.step import Schema, Step, union
 from chengxin.facts import Admission
+from chengxin.identity.duplicates import DUPLICATES
 from chengxin.identity.held_links import link_files
 from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.identity.registry import WORTH
 from chengxin.identity.reopened_links import REOPENED, void
-from chengxin.identity.versions import DUPLICATES, WITHDRAWN, held_by_files, versions_by_state
+from chengxin.identity.versions import WITHDRAWN, held_by_files, versions_by_state
 from chengxin.state import seals
 from chengxin.state.database import caught_up
 from chengxin.store.layout import Layout

@@ -10,16 +10,22 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chengxin.clock import Clock
+from chengxin.home import Home
+from chengxin.operations.housekeeping import ROUND_DAYS, check_state
+from chengxin.records import journal
 from chengxin.state import lookups
 from chengxin.state.application import TABLES
-from chengxin.state.database import caught_up, differing
+from chengxin.state.database import caught_up, differing, doubtful
 from chengxin.store.layout import Layout
-from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
+from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 
 BUILD = """
 import sys
@@ -175,3 +181,35 @@ def test_deleting_the_state_changes_no_links(tmp_path: Path) -> None:
         n: b for n, b in links(kept).items() if "linked" not in n
     }
     assert links(deleted).keys() == links(kept).keys()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE versions SET subject_id = subject_id + 1 WHERE adm_order = 2",
+        "DELETE FROM versions WHERE adm_order = 2",
+        "UPDATE identifiers SET value = '9' || value WHERE adm_order = 0",
+        "UPDATE admissions SET known_from = 'never' WHERE adm_order = 3",
+    ],
+)
+def test_a_slice_finds_what_the_state_holds_otherwise(office: Office, tmp_path: Path, harm: str) -> None:
+    shutil.copytree(office.settings.home, tmp_path / "home")
+    home = Home(replace(office.settings, home=tmp_path / "home"), Clock(START))
+    with caught_up(home.layout):
+        pass
+    everything = range(journal.accounts(home.layout).next_order)
+    assert doubtful(home.layout, everything) == []
+    with closing(sqlite3.connect(home.layout.state / "state.db", isolation_level=None)) as connection:
+        assert connection.execute(harm).rowcount
+    order = int(harm.split()[-1])
+    assert doubtful(home.layout, everything) == [order]
+    days = [Home(home.settings, Clock(START + timedelta(days=n))) for n in range(ROUND_DAYS)]
+    found = [problem for day in days for problem in check_state(day)]
+    assert len(found) == 1 and f"第 {order} 条不符" in found[0], "each admission has its turn"
+
+
+def test_a_state_that_was_never_built_is_not_built_to_be_checked(office: Office, tmp_path: Path) -> None:
+    shutil.copytree(office.settings.home, tmp_path / "home")
+    home = Home(replace(office.settings, home=tmp_path / "home"), Clock(START))
+    (home.layout.state / "state.db").unlink(missing_ok=True)
+    assert check_state(home) == [] and not (home.layout.state / "state.db").exists()

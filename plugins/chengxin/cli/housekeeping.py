@@ -43,9 +43,9 @@ def overdue_command(context: Context, as_json: bool) -> None:
 @as_json_option
 @pass_home
 def tidy_command(context: Context, everything: bool, keep: int | None, expire: bool, as_json: bool) -> None:
-    """清理残留、分批复核来文、列出（或删除）过期快照。"""
+    """清理残留、分批复核来文与状态库、列出（或删除）过期快照。"""
     from chengxin import pipeline
-    from chengxin.operations.housekeeping import rehash
+    from chengxin.operations.housekeeping import check_state, rehash
     from chengxin.publishing.retention import expire as expire_snapshots
 
     clock = context.given.clock
@@ -58,12 +58,13 @@ def tidy_command(context: Context, everything: bool, keep: int | None, expire: b
         expired = expire_snapshots(
             home.layout, retention, clock, dry_run=not expire, linked=home.settings.origin is None
         )
+    differing = check_state(context.given.here(scopes.UNPUBLISHED))
     if as_json:
-        show_json({"removed": removed, "rehash": asdict(checked), "expiry": asdict(expired)})
+        show_json({"removed": removed, "rehash": asdict(checked), "state": differing, "expiry": asdict(expired)})
     else:
         echo(f"清理了 {removed} 个残留")
         echo(f"复核了 {checked.batches} 个批次（共 {checked.total} 个，{checked.bytes:,} 字节）")
-        for problem in checked.problems:
+        for problem in (*checked.problems, *differing):
             echo(f"✗ {problem}")
         for tier, name in expired.snapshots:
             echo(f"{'已删除' if expired.done else '将删除'} {_TIERS[tier]}快照 {name}")
@@ -72,7 +73,7 @@ def tidy_command(context: Context, everything: bool, keep: int | None, expire: b
             f"{'释放' if expired.done else '可释放'} {expired.freed:,} 字节"
             + ("；加 --expire 才会删除" if expired.snapshots and not expired.done else "")
         )
-    sys.exit(FAILED if checked.problems else 0)
+    sys.exit(FAILED if checked.problems or differing else 0)
 
 
 @main.command(name="scorecard")

@@ -24,6 +24,7 @@ from chengxin.home import Home
 from chengxin.model.working_days import working_days
 from chengxin.operations import deliveries
 from chengxin.records import journal
+from chengxin.state import database
 from chengxin.store import atomic, lock
 from chengxin.store.layout import Layout
 
@@ -149,6 +150,21 @@ def rehash(
     old = pa.scalar(home.clock.today() - timedelta(days=LATEST_DAYS), pa.date32())
     left = pc.sum(pc.fill_null(pc.less(after["read_on"], old), fill_value=False)).as_py() or 0
     return Rehash(len(read), total, len(state), left, tuple(problems))
+
+
+def check_state(home: Home) -> list[str]:
+    """Derive the day's slice of admissions anew and return in Chinese which of them the state holds otherwise.
+
+    Each admission has its turn within ROUND_DAYS. A state that was never built is not built for this.
+    """
+    layout, day = home.layout, home.clock.today().toordinal()
+    if not (layout.state / database.STATE.name).exists():
+        return []
+    orders = range(day % ROUND_DAYS, journal.accounts(layout).next_order, ROUND_DAYS)
+    return [
+        f"状态库与入库日志第 {order} 条不符；请停止写入，删除 {layout.state}，再运行 chengxin state build"
+        for order in database.doubtful(layout, orders)
+    ]
 
 
 def _gone(layout: Layout, landed: pa.Table, broken: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, task
 
 from chengxin.clock import SHANGHAI
-from chengxin.errors import DeliveryCorrupt
+from chengxin.errors import DeliveryCorrupt, InvariantBroken
 from chengxin.home import Home
 from chengxin.operations.alerts.causes import overdue_cause
 from chengxin.orchestration import stages
@@ -26,6 +26,7 @@ TEXT = """\
 - `stray`：清除中断的运行留下的半成品；
 - `rehash`：复核一部分来文，每份来文每月至少复核一次（进度见任务的“任务存储”）；发现损坏时任务失败，
   日志写明批次，从备份恢复后清除（Clear）本任务；
+- `state`：抽查一部分入库，与状态库比较，每次入库每月至少比较一次；有不符时任务失败，日志写明怎么办；
 - `expire`：删除过期快照。缺省全部保留（任务跳过）；设置 `CHENGXIN_KEEP_SNAPSHOTS` 后才会删除。
 """
 
@@ -57,12 +58,16 @@ def build() -> DAG:
         def rehash(*, task_state_store: Any) -> dict[str, int]:
             return check_slice(task_state_store)
 
+        @task(task_display_name="抽查状态库 state")
+        def state() -> None:
+            check_state()
+
         @task(task_display_name="清除过期快照 expire", trigger_rule=TriggerRule.ALL_DONE)
         def expire() -> dict[str, Any]:
             return expire_snapshots()
 
         overdue()
-        stray() >> [rehash(), expire()]
+        stray() >> [rehash(), state(), expire()]
     return dag
 
 
@@ -105,6 +110,14 @@ def check_slice(state: Any) -> dict[str, int]:
             "；".join(done.problems[:20]) + (f"；共 {len(done.problems)} 处" if done.problems else "")
         )
     return {"batches": done.batches, "bytes": done.bytes, "total": done.total, "left": done.left}
+
+
+def check_state() -> None:
+    """Compare the day's slice of the state with the journal; raise InvariantBroken where they differ."""
+    from chengxin.operations import housekeeping
+
+    if problems := housekeeping.check_state(Home.from_environment().here(scopes.UNPUBLISHED)):
+        raise InvariantBroken("；".join(problems[:20]))
 
 
 def expire_snapshots() -> dict[str, Any]:

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -73,6 +73,30 @@ def differing(layout: Layout, work: Path) -> list[str]:
         if applied(mine) != applied(anew):
             return differing(layout, work)
         return [table for table in TABLES if _digest(mine, table) != _digest(anew, table)]
+
+
+def doubtful(layout: Layout, orders: Iterable[int]) -> list[int]:
+    """Derive these admissions anew and return those of which the state lacks something, or holds it otherwise."""
+    with caught_up(layout) as state:
+        return [order for order in orders if not _holds(state, layout, order)]
+
+
+def _holds(state: sqlite3.Connection, layout: Layout, order: int) -> bool:
+    anew = sqlite3.connect(MEMORY, isolation_level=None)
+    try:
+        _set_up(anew, STATE)
+        _apply(anew, layout, Head(order), journal.chained(layout.journal, order))
+        return all(_has_rows(state, anew, table) for table in TABLES if table != "meta")
+    finally:
+        anew.close()
+
+
+def _has_rows(state: sqlite3.Connection, anew: sqlite3.Connection, table: str) -> bool:
+    """Tell whether the state has all these rows, but for when a later admission ended them."""
+    columns = [c for _, c, *_ in anew.execute(f"PRAGMA table_info({table})") if c != "known_to"]
+    found = f"SELECT 1 FROM {table} WHERE {' AND '.join(f'{c} IS ?' for c in columns)}"
+    rows = anew.execute(f"SELECT {', '.join(columns)} FROM {table}")
+    return all(state.execute(found, row).fetchone() for row in rows)
 
 
 def _digest(connection: sqlite3.Connection, table: str) -> str:

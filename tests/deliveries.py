@@ -207,6 +207,8 @@ class Office:
     def issues(self, dataset: str, n: int = 0) -> list[tuple[Any, ...]]:
         """Return (source row, rule, element) of what was said of a batch's values."""
         folder = self.layout.standard(dataset, self.account(dataset, n).batch_id)
+        if not any(folder.glob("issues-*.parquet")):
+            return []
         return duckdb.sql(f"SELECT source_row, rule, element FROM '{folder}/issues-*.parquet' ORDER BY ALL").fetchall()
 
     def rules(self, dataset: str, n: int = 0) -> list[str]:

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from polluted_files import HEADER, TRUTH, Polluted, every_file
 
+from chengxin.cleaning.issues import ISSUES
+from chengxin.cleaning.quarantine import QUARANTINE
 from chengxin.cleaning.run import run
 from chengxin.contracts.models import Contract
 from chengxin.facts import Batch, LandedFile
@@ -32,7 +34,9 @@ def contract(file: Polluted) -> Contract:
 
 
 def parts(folder: Path, kind: str) -> pa.Table:
-    return pa.concat_tables([pq.read_table(path) for path in sorted(folder.glob(f"{kind}-*.parquet"))])
+    """Return a table of the batch; a table without rows has no file, but `standard` always has one."""
+    empty = {"issues": [ISSUES.empty_table()], "quarantine": [QUARANTINE.empty_table()], "standard": []}[kind]
+    return pa.concat_tables([*empty, *(pq.read_table(path) for path in sorted(folder.glob(f"{kind}-*.parquet")))])
 
 
 def outcome(file: Polluted, home: Path) -> tuple[str, str]:

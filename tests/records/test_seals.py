@@ -22,7 +22,7 @@ def office(tmp_path: Path) -> Office:
     office.contract("reg", "registration", REGISTRATION)
     office.contract("pen", "penalty", PENALTY)
     office.deliver("reg", company(1), company(2), day=0)
-    office.deliver("pen", penalty(1, uscc=uscc(1)), day=1)
+    office.deliver("pen", penalty(1, uscc=uscc(1)), penalty(1, uscc=uscc(1)), penalty(4, uscc="?"), day=1)
     office.deliver("pen", penalty(2, uscc=uscc(2)), penalty(3, uscc="?"), day=2)
     return office
 

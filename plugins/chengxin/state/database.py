@@ -122,7 +122,8 @@ def opened(path: Path, layout: Layout, derivation: Derivation) -> sqlite3.Connec
 
 def _usable(path: Path, layout: Layout, derivation: Derivation) -> sqlite3.Connection | None:
     """Open the database and let it catch up; None where it is damaged or not of this journal and format."""
-    connection = sqlite3.connect(path, timeout=_SECONDS, isolation_level=None)
+    # Closed by whichever thread lets go of it last.
+    connection = sqlite3.connect(path, timeout=_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         _set_up(connection, derivation)
         if _fits(connection, layout, derivation):

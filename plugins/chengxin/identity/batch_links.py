@@ -5,6 +5,7 @@ Files of a links folder (one a revision of the batch):
                        version_at, batch_order, adm_order: one row for each row that was tried; batch_order is the
                        place of the batch in the journal, adm_order that of this revision; a row without payload
                        withdraws its record (deleted at source, settled); twin: see linked_rows
+  waiting.parquet      value: the identifiers and name keys that the waiting rows are looked up by, where any waits
   duplicates.parquet, overtaken.parquet, disputed.parquet   see identity.duplicates
   withdrawn.parquet    see identity.withdrawals; corrected.parquet  see identity.corrections
   same_number.parquet, missed.parquet, alike.parquet, misnamed.parquet   see identity.conflicts: shared_numbers,
@@ -42,7 +43,7 @@ from chengxin.identity.linked_rows import LinkedRows
 from chengxin.identity.registrations import write_registry
 from chengxin.identity.registry import Registry
 from chengxin.identity.reopened_links import REOPENED, current, void
-from chengxin.identity.scope import narrow
+from chengxin.identity.scope import narrow, waiting_values
 from chengxin.identity.versions import create_gone, held_by_files, held_by_state
 from chengxin.model.schema import ColumnSpec, kind_columns
 from chengxin.state import lookups
@@ -252,6 +253,7 @@ class Linking:
         path = self.target / "linked.parquet"
         steps.write(step, path, "uncompressed")
         steps.files("linked", [path])
+        steps.write_any(waiting_values(self._rows.links.values()), self.target / "waiting.parquet")
 
     def _write_duplicates(self, steps: Session, state: Connection | None) -> None:
         any_held, withdraws = self._hold(steps, state), self._rows.withdrawal is not None

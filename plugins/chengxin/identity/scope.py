@@ -41,6 +41,15 @@ def narrow(
             session.view(Step(f"own_{table}", (f"registry_{table}",), f"SELECT * FROM registry_{table} WHERE own"))
 
 
+def waiting_values(links: Collection[RoleLink]) -> Step:
+    """Return the step `waiting_values`: what the waiting rows are looked up by. Needs `rows` and `linked`."""
+    columns = [sql for link in links for sql in (*link.values(), *_keys(link))]
+    among = "FROM rows s WHERE row_id IN (SELECT row_id FROM linked WHERE waiting)"
+    every = union((f"SELECT {sql} AS value {among}" for sql in columns), _VALUES)
+    sql = f"SELECT DISTINCT value FROM ({every}) WHERE value IS NOT NULL ORDER BY 1"
+    return Step("waiting_values", ("rows", "linked"), sql)
+
+
 _JUDGED = Step(
     "judged_here",
     ("judged_for", "touched_value", "touched_name"),

@@ -7,10 +7,11 @@ them. The caller holds the registry's lock.
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
@@ -23,17 +24,21 @@ from chengxin.identity.batch_links import Linking, Outcome
 from chengxin.identity.by_code import roles_of
 from chengxin.identity.held_links import link_files
 from chengxin.identity.ledger import Judgement
-from chengxin.identity.registry import Registry
+from chengxin.identity.registry import Registry, RegistryFiles
 from chengxin.records import journal
 from chengxin.records.findings import found_by_linking, noted
 from chengxin.records.protected import Sparing
 from chengxin.records.superseded import Correcting
-from chengxin.state import seals
+from chengxin.state import lookups, seals
 from chengxin.state.accounts import Accounts, registers
+from chengxin.state.database import caught_up
 from chengxin.store import atomic
 
 JUDGEMENTS = "judgements"  # in the versions of an account: how many there were
 TRIED = "tried.json"  # up to where a batch was tried in vain; may be deleted
+SETTLED = "settled.json"  # where the journal ended, and how many judgements there were, when all were tried; likewise
+FEW = 20  # batches with waiting rows that are tried without asking the state which of them it is worth while
+MANY = 200_000  # rows registered since: as many touch most of what waits
 
 
 def link_batch(
@@ -132,14 +137,44 @@ class Settling:
             if dataset in self.contracts:
                 with self.guard(dataset, ""):
                     self._correct(dataset)
-        before = -2
+        before, every = -2, True
         while before < self.accounts.head.order:  # what one row adds to the registry may be what another waits for
             before = self.accounts.head.order
-            for account in sorted(self.accounts.waiting(), key=lambda a: (not registers(a), a.order)):
+            for account in self._due():
+                tried = False
                 if account.dataset in self.contracts:
                     with self.guard(account.dataset, account.batch_id):
                         self._retry(account)
+                        tried = True
+                every = every and tried
+        if every:
+            body = {**asdict(self.accounts.head), "judged": len(self.judgements)}
+            self.layout.state.mkdir(parents=True, exist_ok=True)
+            atomic.write_json(self.layout.state / SETTLED, body)
         return list(self.changed.values())
+
+    def _due(self) -> list[Admission]:
+        """Return the accounts whose waiting rows may find their subject now, those that register first.
+
+        Where many wait, the state is asked which of them give a code or name of a subject that was registered, or
+        registered again, since all were tried last.
+        """
+        waiting = sorted(self.accounts.waiting(), key=lambda a: (not registers(a), a.order))
+        path = self.layout.state / SETTLED
+        if len(waiting) <= FEW or not path.exists():
+            return waiting
+        note = atomic.read_json(path)
+        fresh = self.accounts.registering(after=note["order"])
+        same = self.accounts.at(note["order"]).digest == note["digest"] and len(self.judgements) == note["judged"]
+        if not same or sum(a.accepted for a in fresh) > MANY:
+            return waiting
+        files = RegistryFiles(self.layout, fresh).files("subjects")
+        subjects = {s for path in files for s in pq.read_table(path, columns=["subject_id"])["subject_id"].to_pylist()}
+        if not subjects:
+            return []
+        with caught_up(self.layout) as state:
+            touched = lookups.waiting_for(state, subjects)
+        return [a for a in waiting if (a.dataset, a.batch_id) in touched]
 
     def _retry(self, account: Admission) -> None:
         """Try a batch's waiting rows unless that was done for all that the registry and the ledger hold."""

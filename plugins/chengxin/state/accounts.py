@@ -119,10 +119,11 @@ class Accounts:
         """Return the accounts of a group of routes, in order."""
         return self._parsed("INDEXED BY of_route WHERE route = ? ORDER BY adm_order", route)
 
-    def registering(self, dataset: str | None = None) -> tuple[Admission, ...]:
-        """Return the accounts that may have added to the registry, in order."""
+    def registering(self, dataset: str | None = None, *, after: int = -1) -> tuple[Admission, ...]:
+        """Return the accounts after this order that may have added to the registry, in order."""
         if dataset is None:
-            return self._parsed("INDEXED BY of_register WHERE registers ORDER BY adm_order")
+            where = "INDEXED BY of_register WHERE registers AND adm_order > ? ORDER BY adm_order"
+            return self._parsed(where, after)
         return tuple(a for a in self.of(dataset) if registers(a))
 
     def registered(self) -> int:

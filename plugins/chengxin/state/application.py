@@ -26,7 +26,7 @@ CAUSES = ("stated", "repeated", "corrected", "ended", "withdrawn")
 _STATED, _REPEATED, _CORRECTED, _ENDED, _WITHDRAWN = range(len(CAUSES))
 NO_ROW = -1  # row_id of a version that no row of a delivery brought
 
-TABLES = ("meta", "admissions", "subjects", "identifiers", "names", "versions", "reopened")
+TABLES = ("meta", "admissions", "subjects", "identifiers", "names", "versions", "reopened", "waits")
 SCHEMA = (
     """CREATE TABLE admissions (adm_order INTEGER PRIMARY KEY, dataset TEXT NOT NULL, batch_id TEXT NOT NULL,
         known_from TEXT NOT NULL)""",
@@ -36,7 +36,7 @@ SCHEMA = (
     """CREATE TABLE identifiers (value TEXT, type TEXT, subject_id INTEGER, adm_order INTEGER, row_id INTEGER,
         part TEXT,
         PRIMARY KEY (value, type, subject_id, adm_order)) WITHOUT ROWID""",
-    "CREATE INDEX codes_of ON identifiers (subject_id) WHERE type = 'uscc'",
+    "CREATE INDEX identifiers_of ON identifiers (subject_id)",
     """CREATE TABLE names (subject_id INTEGER, name_key TEXT, adm_order INTEGER, row_id INTEGER,
         valid_from_on INTEGER, valid_to_on INTEGER, part TEXT,
         PRIMARY KEY (subject_id, name_key, adm_order)) WITHOUT ROWID""",
@@ -49,6 +49,10 @@ SCHEMA = (
     "CREATE INDEX twins ON versions (dataset, twin) WHERE twin IS NOT NULL",
     "CREATE INDEX nears ON versions (dataset, near) WHERE near IS NOT NULL",
     "CREATE INDEX records_of ON versions (subject_id, dataset)",
+    # Of the newest revision of each batch: the identifiers and name keys that its waiting rows give.
+    """CREATE TABLE waits (value TEXT, dataset TEXT, batch_id TEXT,
+        PRIMARY KEY (value, dataset, batch_id)) WITHOUT ROWID""",
+    "CREATE INDEX waits_of ON waits (dataset, batch_id)",
     """CREATE TABLE reopened (dataset TEXT, record_id BLOB, adm_order INTEGER, part TEXT,
         PRIMARY KEY (dataset, record_id, adm_order, part)) WITHOUT ROWID""",
 )
@@ -80,6 +84,7 @@ def apply(connection: sqlite3.Connection, layout: Layout, admission: Admission) 
                 _insert(connection, table, [own[c] for c in columns])
     _reopen(connection, folder, admission)
     _versions(connection, folder, admission)
+    _wait(connection, folder, admission)
 
 
 def _reopen(connection: sqlite3.Connection, folder: Path, admission: Admission) -> None:
@@ -94,6 +99,14 @@ def _reopen(connection: sqlite3.Connection, folder: Path, admission: Admission) 
                 WHERE dataset = ? AND record_id = ? AND adm_order < {order} AND known_to IS NULL""",
             ((dataset, record) for record in records),
         )
+
+
+def _wait(connection: sqlite3.Connection, folder: Path, admission: Admission) -> None:
+    batch = (admission.dataset, admission.batch_id)
+    connection.execute("DELETE FROM waits WHERE dataset = ? AND batch_id = ?", batch)
+    for rows in _read(folder / "waiting.parquet"):
+        values = rows["value"].to_pylist()
+        _insert(connection, "waits", [values, *([text] * len(values) for text in batch)])
 
 
 def _versions(connection: sqlite3.Connection, folder: Path, admission: Admission) -> None:

@@ -74,7 +74,7 @@ def touched(
     )
     connection.execute(
         """INSERT OR IGNORE INTO asked_values
-            SELECT x.value FROM touched t CROSS JOIN identifiers x INDEXED BY codes_of
+            SELECT x.value FROM touched t CROSS JOIN identifiers x INDEXED BY identifiers_of
                 ON x.subject_id = t.value AND x.type = 'uscc'"""
     )
     return {
@@ -109,6 +109,19 @@ def known(connection: sqlite3.Connection, kind: str, values: Iterable[str]) -> l
         (kind,),
     )
     return [value for (value,) in found]
+
+
+def waiting_for(connection: sqlite3.Connection, subjects: Iterable[int]) -> set[tuple[str, str]]:
+    """Return (data set, batch) with waiting rows that give an identifier or a name of one of these subjects."""
+    _ask(connection, "touched", "INTEGER", subjects)
+    found = connection.execute(
+        """SELECT DISTINCT w.dataset, w.batch_id FROM (
+                SELECT x.value FROM touched t CROSS JOIN identifiers x INDEXED BY identifiers_of
+                    ON x.subject_id = t.value
+                UNION SELECT x.name_key FROM touched t CROSS JOIN names x ON x.subject_id = t.value) v
+            CROSS JOIN waits w ON w.value = v.value"""
+    )
+    return {(dataset, batch_id) for dataset, batch_id in found}
 
 
 def versions(

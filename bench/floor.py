@@ -23,7 +23,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from chengxin.clock import SHANGHAI, Clock
-from chengxin.identity.registry import Registry
+from chengxin.identity.registry import RegistryFiles
 from chengxin.quality.scan import plain_sql
 from chengxin.quality.suites import bind
 from chengxin.records import journal
@@ -108,7 +108,7 @@ def main() -> None:
     admissions = journal.admissions(layout)
     batch = next(a.batch_id for a in admissions if a.dataset == DATASET)
     parts = sorted(layout.standard(DATASET, batch).glob("standard-*.parquet"))
-    registry = Registry(layout, admissions).files("identifiers")
+    registry = RegistryFiles(layout, admissions).files("identifiers")
     suite = bind(
         read_json(layout.validation(DATASET, batch) / "suite.json"),
         Clock().now().astimezone(SHANGHAI).date(),

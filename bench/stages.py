@@ -159,7 +159,7 @@ def gx(stages: Stages, args: argparse.Namespace, home: "Home") -> None:
 
     from chengxin import pipeline
     from chengxin.clock import SHANGHAI
-    from chengxin.identity.registry import Registry
+    from chengxin.identity.registry import RegistryFiles
     from chengxin.quality.engine import judge
     from chengxin.quality.scan import Scan, plain_sql
     from chengxin.quality.suites import bind
@@ -171,7 +171,7 @@ def gx(stages: Stages, args: argparse.Namespace, home: "Home") -> None:
     parts = sorted(layout.standard(args.dataset, args.what).glob("standard-*.parquet"))
     today = pipeline.batch(home, args.dataset, args.what).received_at.astimezone(SHANGHAI).date()
     suite = bind(read_json(layout.validation(args.dataset, args.what) / "suite.json"), today)
-    registry = Registry(layout, journal.admissions(layout)).files("identifiers")
+    registry = RegistryFiles(layout, journal.admissions(layout)).files("identifiers")
     memory, threads = home.settings.memory_limit_mib, home.settings.workers
 
     def with_gx() -> None:

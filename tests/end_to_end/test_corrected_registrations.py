@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from chengxin.identity.registry import Registry
+from chengxin.identity.registry import RegistryFiles
 from chengxin.records import journal
 from deliveries import CHANGE, REGISTRATION, Office, company, counts, reg_no, renaming, uscc
 
@@ -22,7 +22,7 @@ def office(tmp_path: Path) -> Office:
 
 
 def registered(office: Office, name: str, columns: str) -> list[tuple[object, ...]]:
-    files = [str(p) for p in Registry(office.layout, journal.admissions(office.layout)).files(name)]
+    files = [str(p) for p in RegistryFiles(office.layout, journal.admissions(office.layout)).files(name)]
     return duckdb.sql(f"SELECT {columns} FROM read_parquet({files}) ORDER BY ALL").fetchall()
 
 

@@ -43,7 +43,7 @@ def test_names_come_after_the_bytes_and_folders_after_the_names(tmp_path):
         ("fsync", ".building-folder/top"), ("fsync", ".building-folder"), ("rename", "folder"), ("fsync", "."),
     ]  # fmt: skip
     assert (home / "deep" / "file.json").read_text() == '{\n "甲": 1\n}\n'
-    assert (home / "journal" / "00000007.json").read_text() == '{\n "a": "甲",\n "b": 2\n}'
+    assert (home / "journal" / "00000007.json").read_text() == '{"a": "甲", "b": 2}'
     assert not list(home.rglob(".building-*"))
 
 

@@ -1,6 +1,6 @@
 """The looking commands: status, verify, show. They change nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -49,15 +49,15 @@ def lint_suites(settings: Settings, contracts: Mapping[str, Contract]) -> list[d
 def status(home: Home, contracts: Mapping[str, Contract]) -> dict[str, Any]:
     """Return per data set its batches and counts, the current snapshots, and who holds which lock."""
     layout = home.layout
-    accounted = journal.accounts(layout)
+    accounts = journal.accounts(layout)
+    sums = accounts.sums()
     rows = []
     for contract in contracts.values():
-        problem, landed, others, accounts, gaps = "", [], [], [], []
+        problem, others, open_ones, gaps = "", [], [], []
+        admitted = sums.get(contract.id, {})
         try:
-            landed, admitted = landing.batches(home, contract.id), accounted.latest(contract.id)
-            others = [b for b in landed if b.batch_id not in admitted]
-            accounts = [vars(a) for b in landed if (a := admitted.get(b.batch_id))]
-            accounts += [pipeline.counts_of(home, contract, b) for b in others]
+            others = landing.batches(home, contract.id, but=accounts.batches(contract.id))
+            open_ones = [pipeline.counts_of(home, contract, b) for b in others]
             gaps = landing.missing(home, contract)
         except Exception as error:  # damage of one data set hides no other
             problem = told(error, "查看")
@@ -69,10 +69,10 @@ def status(home: Home, contracts: Mapping[str, Contract]) -> dict[str, Any]:
                 "department": contract.department.name,
                 "problem": problem,
                 "aside": [asdict(a) for a in aside],
-                "batches": len(landed),
-                "last_received_at": _shanghai(max(b.received_at for b in landed)) if landed else None,
-                **{n: sum(a[n] for a in accounts) for n in COUNTS},
-                "held": [a["batch_id"] for a in accounts if a["verdict"] == "hold"],
+                "batches": admitted.get("batches", 0) + len(others),
+                "last_received_at": _newest([*(b.received_at for b in others), *admitted.get("last", [])]),
+                **{n: admitted.get(n, 0) + sum(a[n] for a in open_ones) for n in COUNTS},
+                "held": [a["batch_id"] for a in open_ones if a["verdict"] == "hold"],
                 "closed": sum(map(len, closings.in_force(closings.read(layout, contract.id)).values())),
                 "gaps": gaps,
                 "pending": len(others),
@@ -86,8 +86,8 @@ def status(home: Home, contracts: Mapping[str, Contract]) -> dict[str, Any]:
     return {"datasets": rows, "snapshots": current, "withheld": derivation.withheld(home), "locks": locks}
 
 
-def _shanghai(instant: datetime) -> str:
-    return instant.astimezone(SHANGHAI).isoformat()
+def _newest(instants: Sequence[datetime]) -> str | None:
+    return max(instants).astimezone(SHANGHAI).isoformat() if instants else None
 
 
 def verify(home: Home, snapshot_id: str | None) -> dict[str, Any]:

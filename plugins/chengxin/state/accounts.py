@@ -7,6 +7,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
 
@@ -31,7 +32,7 @@ SCHEMA = (
     "CREATE INDEX of_route ON accounts (route) WHERE route IS NOT NULL",
     "CREATE INDEX of_register ON accounts (adm_order) WHERE registers",
     """CREATE TABLE batches (dataset TEXT, batch_id TEXT, last INTEGER NOT NULL, unlinked INTEGER NOT NULL,
-        counts TEXT NOT NULL, PRIMARY KEY (dataset, batch_id)) WITHOUT ROWID""",
+        received_at TEXT NOT NULL, counts TEXT NOT NULL, PRIMARY KEY (dataset, batch_id)) WITHOUT ROWID""",
     "CREATE INDEX waiting ON batches (last) WHERE unlinked",
 )
 _AT_ONCE = 1_000  # entries
@@ -81,6 +82,17 @@ class Accounts:
         rows = [(*place, *json.loads(counts)) for *place, counts in self._rows(query)]
         columns = zip(*rows, strict=True) if rows else [()] * len(COUNTED)
         return pa.table([pa.array(c, f.type) for c, f in zip(columns, COUNTED, strict=True)], schema=COUNTED)
+
+    def sums(self) -> dict[str, dict[str, Any]]:
+        """Return by data set its `batches`, the sums of their counts, and `last`, the instant that one came last."""
+        found: dict[str, dict[str, Any]] = {}
+        for dataset, received_at, counts in self._rows("SELECT dataset, received_at, counts FROM batches"):
+            mine = found.setdefault(dataset, {"batches": 0, "last": [], **dict.fromkeys(COUNTS, 0)})
+            mine["batches"] += 1
+            mine["last"] = [max([*mine["last"], datetime.fromisoformat(received_at)])]
+            for name, rows in zip(COUNTS, json.loads(counts), strict=True):
+                mine[name] += rows
+        return found
 
     def all(self) -> tuple[Admission, ...]:
         """Return every account in order."""
@@ -152,7 +164,7 @@ class Accounts:
 
 def accounts_of(layout: Layout, parse: Parse) -> Accounts:
     """Return the accounts of a home as they are now. Raises what `parse` and store.journal.since raise."""
-    derivation = Derivation("accounts.db", 1, SCHEMA, partial(_apply, parse), _AT_ONCE)
+    derivation = Derivation("accounts.db", 2, SCHEMA, partial(_apply, parse), _AT_ONCE)
     return Accounts(_opened(layout, derivation))
 
 
@@ -195,12 +207,13 @@ def _apply(parse: Parse, connection: sqlite3.Connection, layout: Layout, head: H
         ),
     )
     connection.execute(
-        "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?, ?)",
         (
             account.dataset,
             account.batch_id,
             head.order,
             account.unlinked,
+            account.received_at,
             json.dumps([entry[n] for n in COUNTS]),
         ),
     )

@@ -24,6 +24,7 @@ from chengxin.identity.held_links import link_files
 from chengxin.identity.ledger import Judgement
 from chengxin.identity.registry import Registry
 from chengxin.model.kinds import kinds
+from chengxin.quality import evidence
 from chengxin.records import journal
 from chengxin.records.findings import found_by_linking, noted
 from chengxin.records.protected import Sparing
@@ -77,7 +78,7 @@ def link_batch(
     found = found_by_linking(contract, before, outcome, links, everything)
     before = noted(layout, before, found, links)
     judged = layout.validation(contract.id, landed.batch_id)
-    sealed = seals.of_files([*sorted(target.iterdir()), judged / "verdict.json", judged / "facts.json"])
+    sealed = seals.of_files([*sorted(target.iterdir()), *evidence.to_be_sealed(judged)])
     sealed |= {name: digest for name, digest in before.seals.items() if name.startswith("standard/")}
     known_from = max([home.clock.now().isoformat(), *(a.known_from for a in everything[-1:])])
     admission = _account(

@@ -12,6 +12,7 @@ from chengxin.facts import Resources
 from chengxin.model.kinds import kinds
 from chengxin.model.schema import PROVENANCE, ColumnSpec, arrow_type, element_columns, kind_columns
 from chengxin.quality import runner
+from chengxin.quality.evidence import BatchFacts
 from chengxin.quality.expectations import load_pack
 from chengxin.quality.scan import Scan
 from chengxin.quality.suites import bind, compose, problems, unsupported
@@ -68,7 +69,7 @@ def test_suite_of_every_contract_can_be_judged(tmp_path, dataset):
 
     contract = CONTRACTS[dataset]
     kind = kinds()[contract.kind]
-    earlier = {"rows": 9, "fill": {c.name: 0.8 for c in kind_columns(kind)}}
+    earlier = BatchFacts(rows=9, fill={c.name: 0.8 for c in kind_columns(kind)})
     suite = bind(compose(contract, kind, PACKS, [earlier, earlier]), TODAY)
     assert unsupported(suite) == []
     parts = write(tmp_path, kind_columns(kind), [{} for _ in range(3)])

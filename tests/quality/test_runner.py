@@ -11,6 +11,7 @@ from validate_builders import TODAY, contract_of, counts_of, kind_of, rows_of, w
 from chengxin.errors import ChengxinError, ContractError, InvariantBroken
 from chengxin.facts import Resources, Verdict
 from chengxin.quality import runner
+from chengxin.quality.evidence import BatchFacts
 from chengxin.quality.scan import Scan, failing_rows, plain_sql
 
 PACK = {
@@ -101,14 +102,14 @@ def test_few_rows_say_nothing_about_optional_fields(tmp_path):
 
 def test_field_that_used_to_be_filled_and_is_empty_now_holds(tmp_path):
     rows = [{**row, "remark": None} for row in rows_of(60)]
-    history = [{"rows": 60, "fill": {"remark": 0.9}}, {"rows": 60, "fill": {"remark": 1.0}}]
+    history = [BatchFacts(rows=60, fill={"remark": share}) for share in (0.9, 1.0)]
     verdict, _ = judge(tmp_path, rows, history=history)
     assert verdict.status == "hold" and by_rule(verdict)["fill.remark"].severity == "critical"
 
 
 def test_report_is_one_file_in_chinese_for_light_and_dark(tmp_path):
     rows = [{**row, "decision_on": None} for row in rows_of(30)]
-    history = [{"batch_id": "b1", "rows": 30, "fill": {"decision_on": 1.0}}]
+    history = [BatchFacts(batch_id="b1", rows=30, fill={"decision_on": 1.0})]
     page = (judge(tmp_path, rows, history=history)[1] / "report.html").read_text()
     assert not any(word in page for word in ("http:", "https:", "<script", "src=", "<link", "url("))
     for part in (

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 
 import pytest
 from validate_builders import contract_of, kind_of
 
 from chengxin.errors import ContractError
+from chengxin.quality.evidence import BatchFacts
 from chengxin.quality.expectations import load_pack
 from chengxin.quality.suites import bind, columns_of, compose, problems, unsupported
 
@@ -22,7 +24,7 @@ def composed(tmp_path, history=(), contract=None, kind=None):
 
 
 def facts(rows, **fill):
-    return {"rows": rows, "fill": fill}
+    return BatchFacts(rows=rows, fill=fill)
 
 
 def test_every_mapped_field_has_a_fill_guard(tmp_path):
@@ -84,7 +86,7 @@ def test_full_delivery_may_not_shrink_below_half(tmp_path):
 def test_the_contract_states_how_much_a_full_delivery_may_shrink(tmp_path):
     contract = contract_of(delivery={"mode": "full"}, quality={"shrink": {"warn": 0.3, "hold": 1}})
     assert "volume.shrink" not in rules(composed(tmp_path, [facts(1000)], contract=contract))
-    found = rules(composed(tmp_path, [facts(1000), facts(5) | {"mode": "incremental"}], contract=contract))
+    found = rules(composed(tmp_path, [facts(1000), replace(facts(5), mode="incremental")], contract=contract))
     assert found["volume.shrink.warn"]["kwargs"] == {"min_value": 700}
     assert "volume.shrink.warn" not in rules(composed(tmp_path, [facts(10)], contract=contract)), "too few to say"
 

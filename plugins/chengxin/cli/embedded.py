@@ -24,6 +24,7 @@ from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.demo import DemoServer, DemoSources, make_demo
 from chengxin.publishing import commit as snapshots
+from chengxin.quality import evidence
 from chengxin.records import journal
 from chengxin.store.remote import scopes
 
@@ -284,7 +285,7 @@ def _departments(context: "Context", contracts: Mapping[str, Contract]) -> dict[
         batches = landing.batches(context.home, contract.id)
         admitted = accounts.batches(contract.id)
         waiting = [b for b in batches if b.batch_id not in admitted]
-        judged = [b for b in waiting if (layout.validation(contract.id, b.batch_id) / "verdict.json").exists()]
+        judged = [b for b in waiting if evidence.is_judged(layout.validation(contract.id, b.batch_id))]
         held = sum(pipeline.counts_of(context.home, contract, b)["verdict"] == "hold" for b in judged)
         counts = (len(batches), len(batches) - len(waiting), held)
         before = found.get(contract.department.name, (0, 0, 0))

@@ -15,6 +15,7 @@ from chengxin.feedback.words import sentences
 from chengxin.home import Home
 from chengxin.model.kinds import kinds
 from chengxin.operations.alerts.holds import hold_of
+from chengxin.quality import evidence
 from chengxin.store.layout import Layout
 from chengxin.store.lock import Holder
 
@@ -129,7 +130,7 @@ def _held(home: Home, console: Console, batches: list[dict[str, Any]]) -> None:
             # they may hold names of files as they were sent
             console.print("；".join(hold.why), highlight=False, markup=False, soft_wrap=True)
             console.print(f"  处理：{hold.remedy()}", highlight=False, markup=False, soft_wrap=True)
-            report = layout.validation(hold.dataset, hold.batch_id) / "report.html"
+            report = evidence.page_of(layout.validation(hold.dataset, hold.batch_id))
             console.print(f"  校验报告：{report}", highlight=False, soft_wrap=True)
 
 

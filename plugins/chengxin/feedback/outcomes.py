@@ -9,6 +9,7 @@ from chengxin.connectors import landing
 from chengxin.contracts.models import Contract
 from chengxin.facts import COUNTS, Admission, Batch, StandardBatch, Verdict
 from chengxin.home import Home
+from chengxin.quality import evidence
 from chengxin.records import journal
 from chengxin.store import atomic
 
@@ -43,8 +44,8 @@ def ended(home: Home, contract: Contract, judged: Callable[[Batch], Verdict | No
     found = []
     for batch in batches:
         account = accounts.get(batch.batch_id)
-        said = layout.validation(contract.id, batch.batch_id) / "verdict.json"
-        verdict = Verdict.from_json(atomic.read_json(said)) if account else judged(batch)
+        folder = layout.validation(contract.id, batch.batch_id)
+        verdict = evidence.read_verdict(folder) if account else judged(batch)
         if verdict is None or not (account or verdict.status == "hold"):
             continue
         summary = StandardBatch(**atomic.read_json(layout.standard(contract.id, batch.batch_id) / "summary.json"))

@@ -34,7 +34,7 @@ _SIGNED = re.compile(rf"(?:{one_of(_WORDS.signed)})(?:[(（].{{0,6}}[)）])?\s*[
 _NOTE = re.compile(rf"(?:{one_of(_WORDS.notes, _WORDS.signed)})\s*(?:[:：]|\d+[.、．]).*", re.S)
 _FILLING = re.compile(rf"[(（]?(?:{one_of(_WORDS.filling)})[)）]?")
 _SAMPLE = re.compile(rf"[(（]?(?:{one_of(_WORDS.samples)})[)）]?[:：]?")
-_REMARK = re.compile(  # what stands alone on a line and is half of no value
+_REMARK = re.compile(  # what stands alone on a line and is no cut-off record
     r"[（(【\[].*[）)】\]]|(?:金额|计量)?单位\s*[:：].*|.{0,12}(?:日期|时间|年度|期间)\s*[:：].*|截[至止].*"
     rf"|[-=*_—－…·#.。~\s]+|EOF|END|.{{0,8}}(?:{one_of(_WORDS.closings)})[。.]?|.{{0,30}}(?:{one_of(_WORDS.imprints)})[。.!！]?"
     r"|(?:以上|本)(?:表|名单|清单|文件|数据|信息)(?:由|为|系|仅|共|来源|截).{0,60}",
@@ -76,7 +76,7 @@ def not_records(table: pa.Table) -> npt.NDArray[np.bool_]:
 
 
 def is_remark(line: str) -> bool:
-    """Return whether a line with a single cell is evidently a remark or a rule, not half of a value."""
+    """Return whether a line with a single cell is evidently a remark or a rule, not a cut-off record."""
     return _REMARK.fullmatch(line.strip(_BLANK + ",;|\"'")) is not None
 
 

@@ -49,7 +49,6 @@ class Damaged:
         row.key_twice, row.cut_off (the file ends within or before it) or row.not_a_record.
     raw: the text; bytes that are no text stand as \xNN, so it never holds U+FFFD.
     raw_bytes: the exact bytes where the text cannot be decoded, else None. note: what was counted, for people.
-    fragment: one cell where several belong, and no note: perhaps half of a value of the row before or after.
     """
 
     row: int
@@ -57,7 +56,6 @@ class Damaged:
     raw: str
     raw_bytes: bytes | None = None
     note: str = ""
-    fragment: bool = False
 
 
 class UnitRows(NamedTuple):

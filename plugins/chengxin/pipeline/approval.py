@@ -11,10 +11,11 @@ from typing import Any
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.errors import ContractError
-from chengxin.facts import Admission, Verdict, as_json
+from chengxin.facts import Admission, as_json
 from chengxin.home import Home
-from chengxin.store import atomic, lock
+from chengxin.quality import evidence
 from chengxin.store import journal as numbered
+from chengxin.store import lock
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
 
@@ -131,8 +132,7 @@ def awaiting(
 
 def is_grave(layout: Layout, admission: Admission) -> bool:
     """Tell whether something grave was found of an admitted batch."""
-    folder = layout.validation(admission.dataset, admission.batch_id)
-    verdict = Verdict.from_json(atomic.read_json(folder / "verdict.json"))
+    verdict = evidence.read_verdict(layout.validation(admission.dataset, admission.batch_id))
     return any(f.severity == "critical" for f in verdict.findings)
 
 

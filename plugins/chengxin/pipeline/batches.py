@@ -18,13 +18,14 @@ from chengxin.contracts.lint import refuse_unfinished
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
 from chengxin.errors import ContractError, DeliveryCorrupt, InvariantBroken, NotReleasable
-from chengxin.facts import Admission, Batch, Counts, Delivery, Release, StandardBatch, Verdict, as_json
+from chengxin.facts import Admission, Batch, Counts, Delivery, Release, StandardBatch, Verdict
 from chengxin.home import Home
 from chengxin.identity.registry import Registry
 from chengxin.pipeline import at_home, attempts
 from chengxin.pipeline.failures import guarded
 from chengxin.pipeline.versions import VERSIONS_BY, validation_digest, versions_of
-from chengxin.quality import report, runner
+from chengxin.quality import evidence, report, runner
+from chengxin.quality.evidence import BatchFacts
 from chengxin.quality.verdict import Answering
 from chengxin.records import answers, journal
 from chengxin.records.relink import link_batch
@@ -122,7 +123,7 @@ def validate(home: Home, contract: Contract, landed: Batch) -> Verdict:
     standard = layout.standard(contract.id, landed.batch_id)
     with lock.held(layout, f"dataset-{contract.id}"):
         if _admitted(home, contract, landed):
-            return Verdict.from_json(atomic.read_json(target / "verdict.json"))
+            return evidence.read_verdict(target)
         done = verdict_of(home, contract, landed)
         if done:
             return done
@@ -146,7 +147,7 @@ def validate(home: Home, contract: Contract, landed: Batch) -> Verdict:
                 ahead=landed.as_of.astimezone(SHANGHAI).date() if landed.is_ahead else None,
                 answering=lambda: _answering(home, contract, landed),
             )
-            atomic.write_json(folder / "made_under.json", {"digest": validation_digest(home, contract)})
+            evidence.write_made_under(folder, validation_digest(home, contract))
     return verdict
 
 
@@ -158,12 +159,12 @@ def release(home: Home, contract: Contract, landed: Batch, reason: str, by: str)
     """
     layout = home.layout
     with lock.held(layout, f"dataset-{contract.id}"):
+        folder = layout.validation(contract.id, landed.batch_id)
         verdict = verdict_of(home, contract, landed)
         counts = _summary(layout.standard(contract.id, landed.batch_id))
         if _admitted(home, contract, landed) or (verdict and verdict.status != "hold"):
-            folder = layout.validation(contract.id, landed.batch_id)
-            known = Verdict.from_json(atomic.read_json(folder / "verdict.json"))
-            _note_release(folder / "report.html", known)
+            known = evidence.read_verdict(folder)
+            _note_release(folder, known)
             return known
         if verdict is None or counts is None:
             raise NotReleasable(f"{landed.batch_id} 尚未按现行合同校验，不能放行；请先运行 chengxin run {contract.id}")
@@ -171,21 +172,18 @@ def release(home: Home, contract: Contract, landed: Batch, reason: str, by: str)
             why = counts.mismatch or "没有一行可用"
             raise NotReleasable(f"{landed.batch_id} 不能放行：{why}。请修改合同后重跑，或请提供部门重报")
         verdict = replace(verdict, status="warn", released=Release(by, reason, home.clock.now().isoformat()))
-        atomic.write_json(layout.validation(contract.id, landed.batch_id) / "verdict.json", as_json(verdict))
-        _note_release(layout.validation(contract.id, landed.batch_id) / "report.html", verdict)
+        evidence.write_verdict(folder, verdict)
+        _note_release(folder, verdict)
     return verdict
 
 
-def _note_release(page: Path, verdict: Verdict) -> None:
+def _note_release(folder: Path, verdict: Verdict) -> None:
     """Make the report say that a person let the batch in, and why."""
     said = verdict.released
-    if said is None or not page.exists():
-        return
-    before = page.read_text("utf-8")
-    at = datetime.fromisoformat(said.at).astimezone(SHANGHAI)
-    after = report.released(before, said.reason, f"{said.by} {at:%Y-%m-%d %H:%M}")
-    if after != before:
-        atomic.write_bytes(page, after.encode())
+    if said:
+        at = datetime.fromisoformat(said.at).astimezone(SHANGHAI)
+        by = f"{said.by} {at:%Y-%m-%d %H:%M}"
+        evidence.change_page(folder, lambda page: report.released(page, said.reason, by))
 
 
 @attempts.counted("入库", last=True)
@@ -300,10 +298,9 @@ def verdict_of(home: Home, contract: Contract, landed: Batch) -> Verdict | None:
     """Return the verdict made under the present contract and suite; None before there is one."""
     contract = contract_for(contract, landed)
     folder = home.layout.validation(contract.id, landed.batch_id)
-    made = folder / "made_under.json"
-    if not made.exists() or atomic.read_json(made)["digest"] != validation_digest(home, contract):
+    if evidence.read_made_under(folder) != validation_digest(home, contract):
         return None
-    return Verdict.from_json(atomic.read_json(folder / "verdict.json"))
+    return evidence.read_verdict(folder)
 
 
 def _answering(home: Home, contract: Contract, landed: Batch) -> Answering:
@@ -316,7 +313,7 @@ def _held(home: Home, contract: Contract, landed: Batch) -> bool:
     return verdict is not None and verdict.status == "hold"
 
 
-def _history(home: Home, contract: Contract, landed: Batch) -> list[Any]:
+def _history(home: Home, contract: Contract, landed: Batch) -> list[BatchFacts]:
     layout = home.layout
     mine = journal.accounts(layout).of(contract.id)
     place = {a.batch_id: (datetime.fromisoformat(a.as_of), a.order) for a in reversed(mine)}
@@ -324,8 +321,8 @@ def _history(home: Home, contract: Contract, landed: Batch) -> list[Any]:
         return []  # what is usual of deliveries is not asked of some rows
     earlier = sorted(((p, b) for b, p in place.items() if p[0] <= landed.as_of), reverse=True)
     whole = (b for _, b in earlier if not _of_some_rows(home, contract, b))
-    files = [layout.validation(contract.id, b) / "facts.json" for b in islice(whole, HISTORY)]
-    return [atomic.read_json(f) for f in reversed(files) if f.exists()]
+    found = [evidence.read_facts(layout.validation(contract.id, b)) for b in islice(whole, HISTORY)]
+    return [facts for facts in reversed(found) if facts]
 
 
 def _of_some_rows(home: Home, contract: Contract, batch_id: str) -> bool:

@@ -26,6 +26,7 @@ from chengxin.pipeline.snapshots import sealed_of
 from chengxin.publishing import commit
 from chengxin.publishing.changes import Change, Example, changes
 from chengxin.publishing.open_tier import masking
+from chengxin.quality import evidence
 from chengxin.records import journal
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
@@ -161,7 +162,7 @@ def _doubted(contracts: Mapping[str, Contract], admission: Admission, layout: La
     if admission.released and not is_grave(layout, admission):
         return None
     folder = layout.validation(contract.id, admission.batch_id)
-    verdict = Verdict.from_json(atomic.read_json(folder / "verdict.json"))
+    verdict = evidence.read_verdict(folder)
     counts = {**admission.counts.as_dict(), "withdrawn": admission.withdrawn}
     doubt = _doubt(contract, verdict, counts, folder, layout.home)
     if admission.released:
@@ -189,7 +190,7 @@ def _held(home: Home, contract: Contract, known: Collection[str]) -> list[Doubt]
 
 def _doubt(contract: Contract, verdict: Verdict, counts: dict[str, int], folder: Path, home: Path) -> Doubt:
     found = tuple(f.message for f in verdict.findings if f.severity != "info")
-    report = (folder / "report.html").relative_to(home).as_posix()
+    report = evidence.page_of(folder).relative_to(home).as_posix()
     return Doubt(
         dataset=contract.id,
         title=contract.title,

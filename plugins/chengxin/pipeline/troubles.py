@@ -30,8 +30,8 @@ from chengxin.operations.alerts.holds import hold_of
 from chengxin.operations.housekeeping import overdue
 from chengxin.operations.punctuality import standings
 from chengxin.pipeline.review import released
+from chengxin.quality import evidence
 from chengxin.records import journal
-from chengxin.store import atomic
 
 DERIVED = ("held", "overdue", "waiting", "contracts")
 
@@ -71,8 +71,8 @@ def held(home: Home, contracts: Mapping[str, Contract]) -> list[tuple[Contract, 
     left = landed.join(journal.accounts(layout).table(), ["dataset", "batch_id"], join_type="left anti")
     found, last = [], dict[str, datetime]()
     for dataset, batch_id in sorted(zip(left["dataset"].to_pylist(), left["batch_id"].to_pylist(), strict=True)):
-        path = layout.validation(dataset, batch_id) / "verdict.json"
-        verdict = Verdict.from_json(atomic.read_json(path)) if path.exists() else None
+        folder = layout.validation(dataset, batch_id)
+        verdict = evidence.read_verdict(folder) if evidence.is_judged(folder) else None
         if dataset in contracts and verdict and verdict.status == "hold":
             with suppress(DeliveryCorrupt):  # it is told by whatever reads received files again
                 found.append((contracts[dataset], landing.landed(home, dataset, batch_id), verdict))

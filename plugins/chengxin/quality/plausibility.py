@@ -18,6 +18,7 @@ from chengxin.model.looks import looks
 from chengxin.model.schema import element_columns
 from chengxin.quality import rounding
 from chengxin.quality.conditions import ident, text_literal
+from chengxin.quality.evidence import BatchFacts
 from chengxin.quality.expectations import expectation
 from chengxin.quality.metrics import BATCH, Listing, Need
 
@@ -70,7 +71,7 @@ def _sample(parts: Sequence[Path]) -> str:
 
 
 def sizes(found: Mapping[str, Any], few: int) -> dict[str, float]:
-    """Return the decimal logarithm of the median of each column of money with `few` amounts or more, for facts.json."""
+    """Return the decimal logarithm of the median of each column of money with `few` amounts or more."""
     typical = {}
     for name, counted in found.items():
         counted = counted[0] if name.startswith("size.") else None
@@ -84,14 +85,14 @@ def sizes(found: Mapping[str, Any], few: int) -> dict[str, float]:
     return typical
 
 
-def doubts(found: Mapping[str, Any], history: Sequence[Mapping[str, Any]], few: int) -> list[Doubt]:
+def doubts(found: Mapping[str, Any], history: Sequence[BatchFacts], few: int) -> list[Doubt]:
     """Report what the answers to `needs` show. history: facts of earlier admitted batches, oldest first."""
     return [*_units(sizes(found, few), history), *rounding.doubts(found, few)]
 
 
-def _units(now: Mapping[str, float], history: Sequence[Mapping[str, Any]]) -> Iterator[Doubt]:
+def _units(now: Mapping[str, float], history: Sequence[BatchFacts]) -> Iterator[Doubt]:
     for column, size in now.items():
-        before = [float(f["sizes"][column]) for f in history if column in f.get("sizes", {})]
+        before = [f.sizes[column] for f in history if column in f.sizes]
         apart = size - median(before) if before else 0.0
         if abs(apart) >= _ANOTHER_UNIT:
             title = elements()[column.removesuffix("_yuan")].title

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
-from typing import Any
 
 import jinja2
 
 from chengxin.facts import Finding, StandardBatch, Verdict
+from chengxin.quality.evidence import BatchFacts
 from chengxin.quality.verdict import Outcome
 
 _STATUS = {"accept": "采用", "warn": "采用（有提醒）", "hold": "暂缓，待处理"}
@@ -25,7 +25,7 @@ def render(
     *,
     fill: Mapping[str, float],
     titles: Mapping[str, str],
-    history: Sequence[Mapping[str, Any]],
+    history: Sequence[BatchFacts],
 ) -> str:
     """Return the HTML. fill: share by column; titles: Chinese column titles; history: facts of earlier batches."""
     source = files("chengxin.quality").joinpath("report.html.j2").read_text("utf-8")
@@ -37,7 +37,7 @@ def render(
             "column": column,
             "title": titles.get(column, column),
             "share": share,
-            "earlier": [facts.get("fill", {}).get(column) for facts in recent],
+            "earlier": [facts.fill.get(column) for facts in recent],
             "bad": column in guarded and guarded[column].failed,
             "guarded": column in guarded,
         }
@@ -51,8 +51,8 @@ def render(
         severity=_SEVERITY,
         outcomes=sorted(outcomes, key=lambda o: (o.success, not o.counted)),
         fills=fills,
-        earlier=[facts.get("batch_id", "") for facts in recent],
-        earlier_rows=[facts.get("rows") for facts in recent],
+        earlier=[facts.batch_id for facts in recent],
+        earlier_rows=[facts.rows for facts in recent],
     )
 
 

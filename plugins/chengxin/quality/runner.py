@@ -13,10 +13,11 @@ from typing import Any
 
 from chengxin.contracts.models import Contract
 from chengxin.errors import ContractError, InvariantBroken
-from chengxin.facts import Resources, StandardBatch, Verdict, as_json
+from chengxin.facts import Resources, StandardBatch, Verdict
 from chengxin.model.kinds import Kind
 from chengxin.model.schema import ColumnSpec, kind_columns
-from chengxin.quality import plausibility, report, suites, sums
+from chengxin.quality import evidence, plausibility, report, suites, sums
+from chengxin.quality.evidence import BatchFacts
 from chengxin.quality.expectations import load_pack
 from chengxin.quality.metrics import ROWS, Need, Scalar, fill_need, needs_of
 from chengxin.quality.scan import DELIVERY_STATUS, Scan
@@ -45,7 +46,7 @@ def run(
     counts: StandardBatch,
     *,
     expectations: Path,
-    history: Sequence[dict[str, Any]],
+    history: Sequence[BatchFacts],
     target: Path,
     resources: Resources,
     today: date,
@@ -54,7 +55,7 @@ def run(
     ahead: date | None = None,
     answering: Callable[[], Answering] = Answering,
 ) -> Verdict:
-    """Judge a batch and fill `target` with suite.json, result.json, facts.json, verdict.json and report.html.
+    """Judge a batch and fill `target` with its evidence.
 
     parts: standard-*.parquet. history: facts of earlier admitted batches, oldest first. registry: identifier files of
     the subject registry, for the relation to other data sets. restates, ahead: see quality.verdict.
@@ -90,15 +91,20 @@ def run(
     doubts += sums.doubts(found, counts, is_placed=contract.file.format not in {"json", "xml"})
     findings = findings_of(contract, counts, suite, doubts=doubts, outcomes=outcomes, answering=answering)
     verdict = Verdict(counts.dataset, counts.batch_id, status_of(findings), tuple(findings), digest_of(suite))
-    facts = {
-        "batch_id": counts.batch_id, "mode": contract.delivery.mode, "received": counts.received, "rows": rows,
-        "quarantined": counts.quarantined, "fill": fill, "unended": is_unended(counts),
-        "sizes": plausibility.sizes(found, contract.quality.min_rows),
-    }  # fmt: skip
-    _write(target, suite, outcomes, facts, verdict)
+    facts = BatchFacts(
+        batch_id=counts.batch_id,
+        mode=contract.delivery.mode,
+        received=counts.received,
+        rows=rows,
+        quarantined=counts.quarantined,
+        fill=fill,
+        unended=is_unended(counts),
+        sizes=plausibility.sizes(found, contract.quality.min_rows),
+    )
     titles = {c.name: c.title or c.name for c in kind_columns(kind)}
     page = report.render(contract.title, counts, verdict, outcomes, fill=fill, titles=titles, history=history)
-    atomic.write_bytes(target / "report.html", page.encode())
+    results = [as_result(done) for done in outcomes]
+    evidence.write(target, suite=suite, results=results, facts=facts, verdict=verdict, page=page)
     return verdict
 
 
@@ -171,26 +177,3 @@ def _shown(columns: Sequence[ColumnSpec]) -> frozenset[str]:
 def _existing(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _write(
-    target: Path, suite: Mapping[str, Any], outcomes: Sequence[Outcome], facts: Mapping[str, Any], verdict: Verdict
-) -> None:
-    good = sum(done.success for done in outcomes)
-    statistics = {
-        "evaluated_expectations": len(outcomes),
-        "successful_expectations": good,
-        "unsuccessful_expectations": len(outcomes) - good,
-    }
-    atomic.write_json(target / "suite.json", suite)
-    atomic.write_json(
-        target / "result.json",
-        {
-            "suite_name": suite["name"],
-            "success": good == len(outcomes),
-            "statistics": statistics,
-            "results": [as_result(done) for done in outcomes],
-        },
-    )
-    atomic.write_json(target / "facts.json", facts)
-    atomic.write_json(target / "verdict.json", as_json(verdict))

@@ -24,10 +24,9 @@ from chengxin.model.kinds import Kind
 from chengxin.model.schema import element_columns, kind_columns
 from chengxin.quality import plausibility
 from chengxin.quality.conditions import unsupported_regex
+from chengxin.quality.evidence import BatchFacts
 from chengxin.quality.expectations import Expectation, expectation, load_pack
 from chengxin.quality.metrics import SUPPORTED
-
-Facts = Mapping[str, Any]
 
 # So many earlier batches make the history, newest last: a year of monthly lists.
 HISTORY = 12
@@ -37,7 +36,7 @@ _ROW_COUNT = "expect_table_row_count_to_be_between"
 _KEY_IDENTITIES = ("uscc", "person_doc", "reg_no", "org_code", "tax_no", "loan_card_no")
 
 
-def compose(contract: Contract, kind: Kind, pack: Path, history: Sequence[Facts]) -> dict[str, Any]:
+def compose(contract: Contract, kind: Kind, pack: Path, history: Sequence[BatchFacts]) -> dict[str, Any]:
     """Return the suite of a data set: what its contract requires, then the rules of its kind.
 
     pack: the folder of rule packs, or one pack. history: facts of earlier accepted batches, oldest first.
@@ -156,12 +155,12 @@ def _absent_columns(contract: Contract, kind: Kind) -> set[str]:
     return {c.name for c in kind_columns(kind) if c.element is not None and c.element.id not in given}
 
 
-def _volume(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
+def _volume(contract: Contract, recent: Sequence[BatchFacts]) -> list[Expectation]:
     found = []
     if contract.quality.rows is not None:
         low, high = contract.quality.rows
         found.append(expectation(_ROW_COUNT, "volume.contract", {"min_value": low, "max_value": high}))
-    rows = [int(f["rows"]) for f in recent]
+    rows = [f.rows for f in recent]
     found += _shrink(contract, recent)
     if len(rows) >= 2 and median(rows) >= contract.quality.min_rows:
         usual = median(rows)
@@ -172,9 +171,9 @@ def _volume(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
     return found
 
 
-def _shrink(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
+def _shrink(contract: Contract, recent: Sequence[BatchFacts]) -> list[Expectation]:
     """Return the two bounds of a full delivery against the newest full one before: what it lacks is withdrawn."""
-    before = next((int(f["rows"]) for f in reversed(recent) if f.get("mode", "full") == "full"), 0)
+    before = next((f.rows for f in reversed(recent) if f.mode == "full"), 0)
     if contract.delivery.mode != "full" or before < 2:
         return []
     limits = contract.quality.shrink
@@ -190,12 +189,12 @@ def _shrink(contract: Contract, recent: Sequence[Facts]) -> list[Expectation]:
     return found
 
 
-def _fill(contract: Contract, kind: Kind, recent: Sequence[Facts]) -> list[Expectation]:
+def _fill(contract: Contract, kind: Kind, recent: Sequence[BatchFacts]) -> list[Expectation]:
     given = mapped(contract)
     return [rule for e in kind.element_list() if e.id in given for rule in _fill_of(e, contract, kind, recent)]
 
 
-def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[Facts]) -> list[Expectation]:
+def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[BatchFacts]) -> list[Expectation]:
     column = element_columns(element)[0].name
     source = next((c for c in contract.columns if c.element == element.id), None)
     required, optional = (source.required, source.optional) if source else (None, False)
@@ -212,8 +211,8 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
             rule["meta"]["usual"] = median(shares)
         return rule
 
-    known = [f for f in recent if column in f.get("fill", {})]
-    shares = [float(f["fill"][column]) for f in known]
+    known = [f for f in recent if column in f.fill]
+    shares = [f.fill[column] for f in known]
     quality = contract.quality
     least = quality.fill.get(element.id)
     if least is not None:
@@ -229,7 +228,7 @@ def _fill_of(element: Element, contract: Contract, kind: Kind, recent: Sequence[
         return always(guard("", "critical", min_value=quality.filled))
     usual = median(shares) if len(shares) >= 2 else None
     once = None
-    if len(shares) == 1 and shares[0] >= quality.filled and known[0]["rows"] >= quality.min_rows:
+    if len(shares) == 1 and shares[0] >= quality.filled and known[0].rows >= quality.min_rows:
         once = shares[0] if element.id != kind.effective_to_on else None  # ends come later, or never
     found = []
     if (element.id == kind.effective_from_on and not optional) or (usual is not None and usual >= quality.filled):

@@ -8,6 +8,7 @@ from typing import Any
 from chengxin.contracts.models import Contract
 from chengxin.facts import BatchLevel, Doubt, Finding, StandardBatch, VerdictStatus
 from chengxin.model.rules import in_words
+from chengxin.quality.evidence import BatchFacts
 from chengxin.quality.scan import RowRef
 
 # observed_value of these is a share or a number of rows, never a value of a row
@@ -143,7 +144,7 @@ def _text(value: Any) -> str:
 def batch_doubts(
     contract: Contract,
     counts: StandardBatch,
-    history: Sequence[Mapping[str, Any]] = (),
+    history: Sequence[BatchFacts] = (),
     restates: str | None = None,
     ahead: date | None = None,
 ) -> list[Doubt]:
@@ -162,7 +163,7 @@ def batch_doubts(
     return [*old, *_is_whole(contract, counts, history), *refused]
 
 
-def _is_whole(contract: Contract, counts: StandardBatch, history: Sequence[Mapping[str, Any]]) -> Iterator[Doubt]:
+def _is_whole(contract: Contract, counts: StandardBatch, history: Sequence[BatchFacts]) -> Iterator[Doubt]:
     """Ask whether these are all the rows: by what the files state, by their ends, by the delivery before."""
     is_full = contract.delivery.mode == "full"
     yield from counts.doubts
@@ -172,9 +173,9 @@ def _is_whole(contract: Contract, counts: StandardBatch, history: Sequence[Mappi
     if not is_unended(counts) or torn:
         return
     # Alone it means little: some programs never end the last row, and lists get shorter.
-    before: Mapping[str, Any] = next((f for f in reversed(history) if not is_full or f.get("mode") == "full"), {})
-    less = int(before.get("received", 0)) - counts.received
-    if before.get("unended") is False and (less > 0 or not is_full):
+    before = next((f for f in reversed(history) if not is_full or f.mode == "full"), BatchFacts())
+    less = before.received - counts.received
+    if before.unended is False and (less > 0 or not is_full):
         yield Doubt(rule="delivery.unended", found=less) if is_full else Doubt(rule="increment.unended")
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of, plan_of
-from chengxin.facts import Admission, Doubt, Finding, Verdict, as_json
+from chengxin.facts import Admission, Doubt, Finding
 from chengxin.identity.batch_links import Outcome
 from chengxin.identity.conflicts import name_conflicts, near_duplicates, unmatched_deletions
 from chengxin.identity.conflicts.shared_numbers import told
 from chengxin.model.rules import in_words
-from chengxin.quality import report
+from chengxin.quality import evidence, report
 from chengxin.records import protected
-from chengxin.store import atomic
 from chengxin.store.layout import Layout
 
 BESIDE, REPLACED, REUSED = "record.same_number", "record.replaced", "record.number_reused"
@@ -51,15 +50,14 @@ def noted(layout: Layout, before: Admission, found: Sequence[Finding], links: Se
     if not found and len(links) == 1:
         return before
     folder = layout.validation(before.dataset, before.batch_id)
-    path, page = folder / "verdict.json", folder / "report.html"
-    said = Verdict.from_json(atomic.read_json(path))
+    said = evidence.read_verdict(folder)
     if len(links) > 1:  # rows that waited have no part in what was withdrawn
         of_delivery = {protected.SPARED, protected.WITHHELD, OTHER_LIST}
         found = [*found, *(f for f in said.findings if f.rule in of_delivery)]
     others = [f for f in said.findings if f.rule not in _OURS]
     status = "warn" if any(f.severity == "warning" for f in found) else said.status
-    atomic.write_json(path, as_json(replace(said, status=status, findings=(*others, *found))))
-    atomic.write_bytes(page, report.admitted(page.read_text("utf-8"), status, found).encode())
+    evidence.write_verdict(folder, replace(said, status=status, findings=(*others, *found)))
+    evidence.change_page(folder, lambda page: report.admitted(page, status, found))
     return replace(before, verdict=status)
 
 

@@ -17,7 +17,6 @@ from chengxin.errors import DeliveryMismatch
 from chengxin.model.schema import element_columns
 from chengxin.parsing.buffers import as_mask, as_strings, take, valid
 from chengxin.parsing.shapes import UnitRows
-from chengxin.parsing.truncation import as_others, perhaps_cut
 from chengxin.parsing.workbooks.sheets import ROWS_PER_SHEET
 
 UNIT_BESIDE, UNIT_SHOWN = "money.unit_beside", "money.unit_shown"
@@ -153,25 +152,6 @@ def _check_end(work: Columns) -> None:
         work.log.add("row.last_unended", last, "", "", pa.nulls(work.rows, pa.string()))
 
 
-def _check_torn(work: Columns) -> None:
-    """Refuse rows beside half a line whose last, or first, value may be the other half and does not show it."""
-    lines = np.array([d.row for d in work.chunk.damaged if d.fragment], np.int64)
-    if not len(lines) or not work.rows:
-        return
-    names, rows = work.chunk.table.column_names, work.chunk.rows.to_numpy()
-    for header, beside in ((names[-1], lines - 1), (names[0], lines + 1)):
-        column = next((c for c in work.plan.columns if work.headers.get(c.element.id) == header), None)
-        if column is None:
-            continue
-        raw = work.raw(column)
-        hits = np.isin(rows, beside) & valid(raw)
-        for row in np.flatnonzero(hits).tolist():
-            is_last = header == names[-1] and row == work.rows - 1
-            hits[row] = perhaps_cut(column.element.type, raw[row].as_py()) and not (is_last and as_others(raw))
-        work.log.add("value.beside_torn", hits, column.element.id, work.source(column), raw, refuses=True)
-        work.refused |= hits
-
-
 CHECKS: tuple[Callable[[Columns], None], ...] = (
     _check_units,
     check_declared,
@@ -181,5 +161,4 @@ CHECKS: tuple[Callable[[Columns], None], ...] = (
     _check_shifted,
     _check_written_days,
     _check_end,
-    _check_torn,
 )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from chengxin.quality import evidence
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
 
@@ -36,17 +37,18 @@ class Hold:
 
 def hold_of(layout: Layout, dataset: str, batch_id: str) -> Hold:
     """Read what is kept of a held batch; what is missing or damaged says nothing."""
-    findings = _read(layout, dataset, batch_id, "validation/verdict.json").get("findings", [])
+    verdict = evidence.readable_verdict(layout.validation(dataset, batch_id))
+    findings = verdict.findings if verdict else ()
     counts = _read(layout, dataset, batch_id, "standard/summary.json")
-    grave = [f for f in findings if f["severity"] == "critical"]
+    grave = [f for f in findings if f.severity == "critical"]
     mismatch = str(counts.get("mismatch") or "")
     usable = bool(findings) and not mismatch and bool(counts.get("passed") or not counts.get("received"))
-    why = tuple(f["message"] for f in grave) or ((mismatch,) if mismatch else ())
+    why = tuple(f.message for f in grave) or ((mismatch,) if mismatch else ())
     return Hold(
         dataset=dataset,
         batch_id=batch_id,
         why=why,
-        rules=tuple(sorted({f["rule"] for f in grave})),
+        rules=tuple(sorted({f.rule for f in grave})),
         mismatch=mismatch,
         releasable=usable,
     )

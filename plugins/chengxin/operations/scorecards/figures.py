@@ -20,6 +20,7 @@ from chengxin.model.assessment import MEASURES, Assessment
 from chengxin.model.schema import element_columns
 from chengxin.model.working_days import WorkingDays
 from chengxin.operations import deliveries
+from chengxin.quality import evidence
 from chengxin.records import journal
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
@@ -198,8 +199,9 @@ class _Measuring:
     def _open(self, batch_id: str) -> None:
         """Count a batch that is held, all of its rows as refused; or one that nobody has judged yet."""
         folder = self._layout.batch(self._contract.id, batch_id)
-        verdict, summary = _read(folder, "validation/verdict.json"), _read(folder, "standard/summary.json")
-        if not verdict or not summary or verdict["status"] != "hold":
+        verdict = evidence.readable_verdict(self._layout.validation(self._contract.id, batch_id))
+        summary = _read(folder, "standard/summary.json")
+        if not verdict or not summary or verdict.status != "hold":
             self._found.count(pending=1)
             return
         received = summary["received"]
@@ -213,8 +215,8 @@ class _Measuring:
         rules = (_read(folder, "standard/summary.json") or {}).get("rules", {})
         wanted = received * required
         self._found.add("required", max(wanted - sum(rules.get(name, 0) for name in _UNUSABLE), 0), wanted)
-        facts = _read(folder, "validation/facts.json") or {"fill": {}, "rows": 0}
-        fill, rows = facts["fill"], facts["rows"]
+        facts = evidence.readable_facts(self._layout.validation(self._contract.id, batch_id))
+        fill, rows = facts.fill, facts.rows
         filled: dict[str, float] = defaultdict(float)  # source -> share; of several identifiers in a column any counts
         for column in plan.columns:
             shares = [fill[c.name] for c in element_columns(column.element) if c.name in fill]

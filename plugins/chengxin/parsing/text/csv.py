@@ -10,7 +10,7 @@ import pyarrow.csv
 
 from chengxin.parsing.encoding.decoder import Text
 from chengxin.parsing.layout import Ints, Layout, Lines
-from chengxin.parsing.notes import inner_headers, is_note, is_remark, not_records
+from chengxin.parsing.notes import inner_headers, is_note, not_records
 from chengxin.parsing.shapes import OVERSIZE, Damaged, RawChunk, kept, miscounted, row_numbers
 from chengxin.parsing.text.quotes import misquoted, wrapped
 from chengxin.parsing.text.salvage import Block, Records, find_records
@@ -102,7 +102,7 @@ def _misfit(frame: _Frame, lines: Lines, of: tuple[int, int], fields: int) -> Da
         if is_note(cells) or is_counting("|".join(cells)):
             return Damaged(row, "row.not_a_record", raw)
     note = miscounted(frame.width, fields)
-    return Damaged(row, "row.width", raw, note=note, fragment=fields == 1 and not is_remark(raw))
+    return Damaged(row, "row.width", raw, note=note)
 
 
 @dataclass(frozen=True)

@@ -87,23 +87,8 @@ def _cut(data: Buffer, start: int, target: int, end: int, *, parity: int, layout
     for group in groups:
         fitting = [place for place in group if _reads(window, place, layout, width)] if is_quoted else group
         if fitting:
-            for place in fitting:
-                if _between_whole_lines(data, start, target + place, end, layout=layout, width=width):
-                    return target + place
             return target + fitting[0]
     return target + groups[0][0]
-
-
-def _between_whole_lines(data: Buffer, start: int, place: int, end: int, *, layout: Layout, width: int) -> bool:
-    """Return whether a line with all its delimiters stands on each side: half a line stays with those beside it."""
-    delimiter = layout.declared.encode()
-    if width < 2 or not layout.declared.strip(" "):
-        return True
-    last = place - (2 if data[place - 2 : place] == b"\r\n" else 1)
-    near = max(start, last - JOIN_BYTES)
-    before = data[max(data.rfind(b"\n", near, last), data.rfind(b"\r", near, last), near - 1) + 1 : last]
-    after = next(iter(data[place : min(place + JOIN_BYTES, end)].splitlines()), b"")
-    return all(line.count(delimiter) >= width - 1 for line in (before, after) if line or place < end)
 
 
 def _line_ends(window: bytes, is_last: bool) -> list[int]:

@@ -22,6 +22,7 @@ from chengxin.pipeline.versions import engines, suites
 from chengxin.publishing import catalogue, commit, reconciliation
 from chengxin.publishing.assembly import batch_table
 from chengxin.publishing.assembly.assembly import Assembly, Draft
+from chengxin.publishing.assembly.tables import LAYOUT_FORMAT
 from chengxin.publishing.open_tier import derivation, key
 from chengxin.quality import runner
 from chengxin.records import journal
@@ -171,6 +172,7 @@ def _checked(
         sources=_sources(accounts.values(), draft),
         versions={
             "library": __version__,
+            "layout_format": LAYOUT_FORMAT,
             **engines(),
             "contracts": {c: contract_digest(contracts[c]) for c in sorted(contracts)},
             "suites": suites(home.settings.expectations),
@@ -229,7 +231,7 @@ def sealed_of(
 
 
 def _assembly_digest(sealed: frozenset[str], contracts: Mapping[str, Contract]) -> str:
-    """Return what, when it changes, makes every published file stale: kinds, columns, sealing, routes, library."""
-    body = repr([(k.id, k.model_dump(mode="json")) for k in kinds().values()]) + repr(sorted(sealed)) + __version__
+    """Return what, when it changes, makes every published file stale: kinds, columns, sealing, routes, the layout."""
+    body = repr([(k.id, k.model_dump(mode="json")) for k in kinds().values()]) + repr((sorted(sealed), LAYOUT_FORMAT))
     body += "".join(f"{c.id} {c.delivery.route!r}" for _, c in sorted(contracts.items()) if c.delivery.route)
     return hashlib.sha256(body.encode()).hexdigest()[:12]

@@ -16,6 +16,8 @@ from chengxin.publishing.assembly.origins import Origins, split_by_part
 from chengxin.store.manifest import FileEntry
 from chengxin.store.parquet import write_parquet
 
+#: Raised by hand when the same admissions give other published bytes: the next publication then writes every file anew.
+LAYOUT_FORMAT = 1
 CREDIT_RECORD = "credit_record"
 RECORD_SOURCE = "record_source"
 _BATCH = 122_880  # rows

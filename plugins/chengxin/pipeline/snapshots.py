@@ -168,7 +168,7 @@ def _checked(
         _reason(contracts, accounts.values(), replaces, extra["sealed"]),
         draft.tables,
         journal=journal.head(layout, everything[-1].order),
-        batch=batch_table.write(everything, replaces, draft.folder),
+        batch=batch_table.write(layout, everything, replaces, draft.folder),
         sources=_sources(accounts.values(), draft),
         versions={
             "library": __version__,
@@ -194,8 +194,9 @@ def _reason(
 
 def _released(everything: Sequence[Admission], now: Manifest | None) -> dict[str, Any]:
     """Return what the manifest keeps of batches that somebody let in, and that readers have for the first time."""
-    known = published(everything, now)
-    let_in = [a for a in everything if a.released and a.revision == 0 and (a.dataset, a.batch_id) not in known]
+    let_in = [a for a in everything if a.released and a.revision == 0]
+    known = published(everything, now) if let_in else set()
+    let_in = [a for a in let_in if (a.dataset, a.batch_id) not in known]
     found = [{"dataset": a.dataset, "batch_id": a.batch_id, "released": as_json(a.released)} for a in let_in]
     return {"released": found} if found else {}
 

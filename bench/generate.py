@@ -202,6 +202,14 @@ def delta_lines(world: World, rows: int) -> Iterator[Column]:
         yield penalties(world, records[cut], version[cut], who[cut])
 
 
+def spread_lines(world: World, rows: int) -> Iterator[Column]:
+    """Yield the lines of a 1 % delivery of new records on enterprises of all prefectures."""
+    first, wanted = 2 * rows, max(int(rows * DELTA), 1)
+    for start in range(first, first + wanted, CHUNK):
+        new = np.arange(start, min(start + CHUNK, first + wanted), dtype=np.uint64)
+        yield penalties(world, new, np.zeros(len(new), bool), pick(new, 90, world.registered))
+
+
 def registry_lines(start: int, stop: int) -> Iterator[Column]:
     """Yield the lines of a registry file about the enterprises of these numbers."""
     days = [str(d) for d in np.datetime64("1990-01-01") + np.arange(10_000)]
@@ -240,7 +248,7 @@ def write(header: str, chunks: Iterator[Column], utf8: Path, gb18030: Path | Non
 def generate(rows: int) -> Path:
     """Make the files of a bench of `rows` records, or find them made. Return their folder."""
     folder = BUILD / str(rows)
-    if (folder / "facts.json").exists():
+    if (folder / "facts.json").exists() and (folder / "spread.gb18030.csv").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     world = World.of(rows)
@@ -249,6 +257,7 @@ def generate(rows: int) -> Path:
         "registry": write(REGISTRY_HEADER, registry_lines(0, world.registered), folder / "registry.csv"),
         "main": write(HEADER, main_lines(world, rows), folder / "penalty.utf8.csv", folder / "penalty.gb18030.csv"),
         "delta": write(HEADER, delta_lines(world, rows), folder / "delta.utf8.csv", folder / "delta.gb18030.csv"),
+        "spread": write(HEADER, spread_lines(world, rows), folder / "spread.utf8.csv", folder / "spread.gb18030.csv"),
     }
     facts |= {p.name: p.stat().st_size for p in sorted(folder.glob("*.csv"))}
     (folder / "facts.json").write_text(json.dumps(facts, indent=1) + "\n")

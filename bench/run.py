@@ -130,7 +130,7 @@ def bench_pandas(bench: Bench) -> None:
 
 
 def bench_delta(bench: Bench) -> None:
-    """Measure a 1 % delivery in one prefecture onto the data set against rebuilding the data set."""
+    """Measure 1 % deliveries onto the data set against rebuilding it: in one prefecture, and of new rows everywhere."""
     if bench.built is None:
         pipeline_once(bench)
     assert bench.built
@@ -141,15 +141,16 @@ def bench_delta(bench: Bench) -> None:
     each = round(costs["state"].cpu_s * 1e6 / counted["facts"], 2)
     bench.note("state:build", [costs["state"]], "microseconds a fact", each)
     bench.target("state built, microseconds of CPU a fact", each, 4)
-    _, batch = bench.land(home, "bench_penalty", bench.files / "delta.gb18030.csv")
-    cost, output = bench.child("stages.py", "run", "--home", home, "bench_penalty", batch)
-    ratio = round(cost.cpu_s / rebuild.cpu_s, 3)
     bench.note("rebuild", [rebuild])
-    bench.note("delta", [cost], "rebuild", ratio)
-    for name, stage in read_stages(output)[0].items():
-        bench.note(f"delta:{name}", [stage], "delta", round(stage.cpu_s / cost.cpu_s, 3))
-    bench.target("1 % delivery CPU to rebuilding", ratio, 0.15)
-    bench.target("1 % delivery wall to rebuilding", round(cost.wall_s / rebuild.wall_s, 3), 0.15)
+    # Both targets are for 4 M rows: what a publication takes at least is more than the share at smaller sizes.
+    for name, what, bound in (("delta", "one prefecture", 0.03), ("spread", "new rows everywhere", 0.05)):
+        _, batch = bench.land(home, "bench_penalty", bench.files / f"{name}.gb18030.csv")
+        cost, output = bench.child("stages.py", "run", "--home", home, "bench_penalty", batch)
+        ratio = round(cost.cpu_s / rebuild.cpu_s, 3)
+        bench.note(name, [cost], "rebuild", ratio)
+        for stage, took in read_stages(output)[0].items():
+            bench.note(f"{name}:{stage}", [took], name, round(took.cpu_s / cost.cpu_s, 3))
+        bench.target(f"1 % delivery, {what}, CPU to rebuilding", ratio, bound)
 
 
 def bench_gx(bench: Bench) -> None:

@@ -57,6 +57,14 @@ def test_delta_concerns_one_prefecture(files: Path) -> None:
     assert {row["行政区划代码"][:4] for row in rows} == {"4306"}
 
 
+def test_spread_brings_new_records_of_all_prefectures(files: Path) -> None:
+    rows = rows_of(files / "spread.utf8.csv")
+    assert len(rows) == ROWS // 100
+    assert len({row["行政区划代码"][:4] for row in rows}) > 5
+    known = {row["行政处罚决定书文号"] for name in ("penalty", "delta") for row in rows_of(files / f"{name}.utf8.csv")}
+    assert not known & {row["行政处罚决定书文号"] for row in rows}
+
+
 def test_same_files_every_time(files: Path, tmp_path: Path) -> None:
     again = generated(tmp_path)
     assert all((again / p.name).read_bytes() == p.read_bytes() for p in files.glob("*.csv"))

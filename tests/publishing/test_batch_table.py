@@ -54,14 +54,21 @@ def test_what_changes_no_record_makes_no_snapshot(office: Office) -> None:
 def test_a_full_file_is_taken_from_the_snapshot_before(office: Office, tmp_path: Path) -> None:
     one = journal.admissions(office.layout)[0]
     many = [replace(one, order=n) for n in range(batch_table.CHUNK + 3)]
-    first = batch_table.write(many[:-1], None, tmp_path / "a")
     now = Clock(START)
-    previous = Manifest.new("government", now.now(), now.today(), "测试", {}, batch=first)
-    second = batch_table.write(many, previous, tmp_path / "b")
+    previous = Manifest.new("government", now.now(), now.today(), "测试", {})
+    folder = office.layout.snapshot("government", previous.snapshot_id)
+    first = batch_table.write(office.layout, many[:-1], None, folder)
+    previous = replace(previous, batch=first)
+    second = batch_table.write(office.layout, many, previous, tmp_path / "b")
     assert [f.rows for f in second.files] == [batch_table.CHUNK, 3] and second.files[0] == first.files[0]
     [written] = (tmp_path / "b" / "batch").iterdir()
     assert written.name == second.files[1].name
     assert pq.read_table(written)["admission_order"].to_pylist()[-1] == len(many) - 1
+    anew = batch_table.write(office.layout, many, None, tmp_path / "c")
+    assert anew == second, "rows taken along are as those made of the journal"
+    [last] = (folder / "batch").glob("00008192-*")
+    last.write_bytes(b"altered")
+    assert batch_table.write(office.layout, many, previous, tmp_path / "d") == second
 
 
 def test_a_manifest_does_not_grow_with_batches(office: Office) -> None:

@@ -13,6 +13,7 @@ import pytest
 from chengxin import pipeline
 from chengxin.errors import InvariantBroken
 from chengxin.home import Home
+from chengxin.state.database import caught_up
 from chengxin.store import atomic
 from deliveries import (
     ARREARS,
@@ -25,8 +26,10 @@ from deliveries import (
     Office,
     company,
     counts,
+    org_code,
     penalty,
     person_doc,
+    reg_no,
     renaming,
     uscc,
 )
@@ -75,8 +78,7 @@ class Deliveries:
         office.contract("test_guarantee", "guarantee", GUARANTEE)
 
     def company(self, n: int) -> dict[str, Any]:
-        region = REGIONS[n % 3]
-        return company(n, uscc=uscc(n, region=region), region_code=region)
+        return registered(n)
 
     def subject(self) -> dict[str, Any]:
         n = self.draw.randrange(14)
@@ -159,6 +161,55 @@ def test_only_touched_parts_are_written(office: Office) -> None:
     written = sorted(p.as_posix().rsplit("-", 1)[0] for p in after if p not in before)
     assert written == ["batch/00000000", "credit_record/penalty-4303", "penalty/4303"]
     assert {p: i for p, i in before.items() if p in after} == {p: i for p, i in after.items() if p in before}
+
+
+def test_subjects_change_one_by_one_as_when_built_anew(office: Office, tmp_path: Path) -> None:
+    """Few of many subjects at a time: new facts, older ones than published, other numbers, names that changed."""
+    draw = random.Random(7)
+    office.contract("test_change", "registration_change", CHANGE)
+    office.deliver("test_reg", *[registered(n) | {"org_code": org_code(n)} for n in range(40)], day=0)
+    office.publish()
+    for day in range(1, 5):
+        picked = draw.sample(range(45), 3)
+        rows = [
+            registered(n) | {"reg_no": reg_no(draw.choice([n, n + 100])), "legal_rep_name": f"{day}甲"} for n in picked
+        ]
+        rows[0] |= {"source_updated_at": "2026-01-02 10:00:00", "subject_name": f"湖南更早{day}有限公司"}
+        rows[1]["region_code"] = ""
+        office.deliver("test_reg", *rows, day=day)
+        n = draw.randrange(40)
+        change = renaming(n, f"湖南示例{n}有限公司", f"湖南新{day}有限公司", uscc=registered(n)["uscc"])
+        office.deliver("test_change", change | {"changed_on": f"2026-03-{2 + day:02d}"}, day=day)
+        assert office.publish(day) is not None
+    assert len({name for (name,) in office.table("subject", "name") if "新" in name}) > 1
+    assert apart(rebuilt(office, tmp_path))[0] == apart(files(office))[0]
+
+
+def registered(n: int) -> dict[str, Any]:
+    region = REGIONS[n % 3]
+    return company(n, uscc=uscc(n, region=region), region_code=region)
+
+
+def test_a_publication_reads_of_the_register_what_is_about_its_subjects(office: Office) -> None:
+    for day, some in enumerate((range(20), range(20, 40))):
+        office.deliver("test_reg", *map(registered, some), day=day)
+    office.publish(1)
+    before = dict(office.table("subject", "subject_id, name"))
+    with caught_up(office.layout):
+        pass
+    other = office.layout.links("test_reg", office.account("test_reg", 1).batch_id, 0)
+    for name in ("subjects", "identifiers", "names"):
+        (other / f"{name}.parquet").chmod(0o600)
+        (other / f"{name}.parquet").write_bytes(b"no longer read")
+    office.deliver("test_reg", registered(3) | {"subject_name": "湖南新示例有限公司"}, day=2)
+    office.publish(2)
+    after = dict(office.table("subject", "subject_id, name"))
+    assert {n: (before[n], after[n]) for n in after if before[n] != after[n]} == {
+        4: ("湖南示例3有限公司", "湖南新示例有限公司")
+    }
+    office.deliver("test_reg", registered(33) | {"subject_name": "湖南又一示例有限公司"}, day=3)
+    with pytest.raises(InvariantBroken, match=r"names\.parquet 与入库时不符"):
+        office.publish(3)
 
 
 def test_nothing_new_makes_no_snapshot(office: Office) -> None:

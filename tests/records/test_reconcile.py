@@ -226,7 +226,11 @@ def test_every_records_subject_is_in_the_subject_table(tmp_path):
     first = table(kept, "subject", "4301", [{"subject_id": 1}])
     with pytest.raises(InvariantBroken, match="有 1 个记录主体不在主体表中"):
         check_subjects(layout, Draft(folder, {**records, "subject": first}, before), RESOURCES)
-    second = table(folder, "subject", "4302", [{"subject_id": 2}])
+    elsewhere = table(folder, "subject", "4302", [{"subject_id": 2}])
+    apart = TableEntry.of(first.schema, [*first.files, *elsewhere.files])
+    with pytest.raises(InvariantBroken, match="有 1 个记录主体不在主体表中"):
+        check_subjects(layout, Draft(folder, {**records, "subject": apart}, before), RESOURCES)
+    second = table(folder, "subject", "4301", [{"subject_id": 2}])
     both = TableEntry.of(first.schema, [*first.files, *second.files])
     check_subjects(layout, Draft(folder, {**records, "subject": both}, before), RESOURCES)
     with pytest.raises(InvariantBroken, match="有 1 个记录主体不在主体表中"):

@@ -8,7 +8,7 @@ from pipeline_runs import told, words
 
 from chengxin import pipeline
 from chengxin.clock import Clock
-from chengxin.errors import InvariantBroken
+from chengxin.errors import InvariantBroken, SnapshotDamaged
 from chengxin.home import Home
 from chengxin.records import journal
 from chengxin.state import seals
@@ -108,3 +108,18 @@ def test_a_verdict_that_was_altered_is_not_published(office: Office) -> None:
     path.unlink()
     path.write_text(json.dumps(body | {"findings": []}))
     refused(office, f"数据集 pen 批次 {account.batch_id}：文件 validation/verdict.json 与入库时不符")
+
+
+@pytest.mark.parametrize("table", ["penalty", "subject_name"])
+def test_a_published_file_that_was_altered_is_not_built_upon(office: Office, table: str) -> None:
+    office.publish(3)
+    [path] = (office.snapshot() / table).iterdir()
+    flip(path)
+    office.deliver("pen", penalty(4, uscc=uscc(1)), day=4)
+    office.deliver("reg", company(1, subject_name="湖南新示例有限公司"), day=4)
+    with pytest.raises(SnapshotDamaged, match=f"{table}/{path.name} 与发布时不符"):
+        pipeline.publish(Home(office.settings, Clock(START)), office.contracts)
+    assert told(words(office.settings.home, office.settings.contracts, "verify")).returncode == 1
+    assert office.publish(5) is not None, "built upon an intact one before, or anew"
+    assert told(words(office.settings.home, office.settings.contracts, "verify")).returncode == 0
+    assert office.table("penalty", "decision_no") and ("湖南新示例有限公司",) in office.table("subject", "name")

@@ -79,6 +79,10 @@ class RegistryFiles:
                 found.append(path)
         return found
 
+    def outnumbers(self, rows: int) -> bool:
+        """Tell whether these admissions registered more than so many rows can touch, so that looking up costs less."""
+        return sum(a.accepted for a in self.admissions if registers(a)) > WORTH * rows
+
     def attach(self, session: Session, prefix: str = "registry") -> None:
         """Take as inputs <prefix>_subjects (all versions), <prefix>_identifiers and <prefix>_names."""
         for table, schema in TABLES.items():

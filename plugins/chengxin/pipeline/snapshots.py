@@ -22,6 +22,7 @@ from chengxin.pipeline.versions import engines, suites
 from chengxin.publishing import catalogue, commit, reconciliation
 from chengxin.publishing.assembly import batch_table
 from chengxin.publishing.assembly.assembly import Assembly, Draft
+from chengxin.publishing.assembly.tables import LAYOUT_FORMAT
 from chengxin.publishing.open_tier import derivation, key
 from chengxin.quality import runner
 from chengxin.records import journal
@@ -167,10 +168,11 @@ def _checked(
         _reason(contracts, accounts.values(), replaces, extra["sealed"]),
         draft.tables,
         journal=journal.accounts(layout).at(everything[-1].order),
-        batch=batch_table.write(everything, replaces, draft.folder),
+        batch=batch_table.write(layout, everything, replaces, draft.folder),
         sources=_sources(accounts.values(), draft),
         versions={
             "library": __version__,
+            "layout_format": LAYOUT_FORMAT,
             **engines(),
             "contracts": {c: contract_digest(contracts[c]) for c in sorted(contracts)},
             "suites": suites(home.settings.expectations),
@@ -192,8 +194,9 @@ def _reason(
 
 def _released(everything: Sequence[Admission], now: Manifest | None) -> dict[str, Any]:
     """Return what the manifest keeps of batches that somebody let in, and that readers have for the first time."""
-    known = published(everything, now)
-    let_in = [a for a in everything if a.released and a.revision == 0 and (a.dataset, a.batch_id) not in known]
+    let_in = [a for a in everything if a.released and a.revision == 0]
+    known = published(everything, now) if let_in else set()
+    let_in = [a for a in let_in if (a.dataset, a.batch_id) not in known]
     found = [{"dataset": a.dataset, "batch_id": a.batch_id, "released": as_json(a.released)} for a in let_in]
     return {"released": found} if found else {}
 
@@ -229,7 +232,7 @@ def sealed_of(
 
 
 def _assembly_digest(sealed: frozenset[str], contracts: Mapping[str, Contract]) -> str:
-    """Return what, when it changes, makes every published file stale: kinds, columns, sealing, routes, library."""
-    body = repr([(k.id, k.model_dump(mode="json")) for k in kinds().values()]) + repr(sorted(sealed)) + __version__
+    """Return what, when it changes, makes every published file stale: kinds, columns, sealing, routes, the layout."""
+    body = repr([(k.id, k.model_dump(mode="json")) for k in kinds().values()]) + repr((sorted(sealed), LAYOUT_FORMAT))
     body += "".join(f"{c.id} {c.delivery.route!r}" for _, c in sorted(contracts.items()) if c.delivery.route)
     return hashlib.sha256(body.encode()).hexdigest()[:12]

@@ -94,11 +94,13 @@ def check_sources(layout: Layout, draft: Draft, resources: Resources) -> None:
 
 
 def check_subjects(layout: Layout, draft: Draft, resources: Resources) -> None:
-    """Check that every new record's subject is in the subject table. Raise InvariantBroken otherwise."""
+    """Check that every new record's subject is in the subject table, in its part. Raise InvariantBroken otherwise."""
     records = sorted((draft.folder / CREDIT_RECORD).glob("*.parquet"))
     if not records:
         return
-    subjects = _files(layout, draft, "subject")
+    written = {path.name for path in records}
+    parts = {f.part.rpartition("-")[2] for f in draft.tables[CREDIT_RECORD].files if f.name in written}
+    subjects = _files(layout, draft, "subject", parts)
     if not subjects:
         raise InvariantBroken("有信用记录而没有主体表；停止发布")
     with session(layout.work, resources) as opened:

@@ -124,6 +124,16 @@ def waiting_for(connection: sqlite3.Connection, subjects: Iterable[int]) -> set[
     return {(dataset, batch_id) for dataset, batch_id in found}
 
 
+def stated_by(connection: sqlite3.Connection, subjects: Iterable[int]) -> set[int]:
+    """Return the admissions that registered a version or a name of one of these subjects."""
+    _ask(connection, "touched", "INTEGER", subjects)
+    found = connection.execute(
+        """SELECT adm_order FROM touched t CROSS JOIN subjects x ON x.subject_id = t.value
+            UNION SELECT adm_order FROM touched t CROSS JOIN names x ON x.subject_id = t.value"""
+    )
+    return {order for (order,) in found}
+
+
 def versions(
     connection: sqlite3.Connection,
     dataset: str,

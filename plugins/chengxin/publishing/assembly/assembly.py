@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
 from chengxin.engine.session import Session, session
+from chengxin.errors import SnapshotDamaged
 from chengxin.facts import Admission, Resources
 from chengxin.identity.held_links import link_files
 from chengxin.model.kinds import Kind, kinds
@@ -24,6 +25,7 @@ from chengxin.publishing.assembly import order, routes, rows, steps, subjects
 from chengxin.publishing.assembly.origins import Origins
 from chengxin.publishing.assembly.tables import CREDIT_RECORD, RECORD_SOURCE, RecordWriter, table_schema, titles
 from chengxin.state import seals
+from chengxin.store.atomic import sha256_file
 from chengxin.store.columns import coded
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest, TableEntry
@@ -75,17 +77,17 @@ class Assembly:
         replaced: dict[str, set[str]] = {}
         draft = Draft(self.folder, {}, self.previous)
         with session(self.layout.work, self.resources) as opened:
-            origins.attach(opened)
             for kind in kinds().values():
                 if not kind.sealed:
                     self._kind(opened, kind, origins, draft, new_files=new_files, replaced=replaced)
             known = subjects.Known(self.layout, self.admissions, self.sealed, self.last_order)
-            records = self._paths(CREDIT_RECORD, new_files, replaced) if known.concealed else []
+            records = self._paths(CREDIT_RECORD, new_files, replaced)
             subjects.write(
                 opened,
                 known,
                 origins,
                 records=records,
+                kept=self._kept_files,
                 folder=self.folder,
                 new_files=new_files,
                 replaced=replaced,
@@ -179,10 +181,18 @@ class Assembly:
         return tuple(c.name for c in columns if c.element and c.element.id in filled)
 
     def _kept_files(self, table: str, touched: set[str]) -> dict[Path, FileEntry]:
+        """Return files of the snapshot before, by parts. Raise SnapshotDamaged where one is not as it was published."""
         if not self.previous or table not in self.previous.tables:
             return {}
         folder = self.layout.snapshot("government", self.previous.snapshot_id) / table
-        return {folder / f.name: f for f in self.previous.tables[table].files if f.part in touched}
+        found = {folder / f.name: f for f in self.previous.tables[table].files if f.part in touched}
+        for path, entry in found.items():
+            if sha256_file(path) != entry.sha256:
+                raise SnapshotDamaged(
+                    f"快照 {self.previous.snapshot_id} 的 {table}/{entry.name} 与发布时不符（sha256），停止发布："
+                    "请运行 chengxin verify，之后的发布从前一个完好的快照做起"
+                )
+        return found
 
     def _paths(self, table: str, new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]]) -> list[Path]:
         """Return where the files of a table of the draft lie, new ones and kept ones."""

@@ -1,7 +1,8 @@
 """The table `batch` of a snapshot: one row an admission that it was made of, as the journal has it.
 
 It stands beside the content: a snapshot with the same records is the same whatever was admitted. A file holds the
-admissions of CHUNK numbers; one that is full never changes and is taken from the snapshot before.
+admissions of CHUNK numbers; one that is full never changes and is taken from the snapshot before, as are the rows of
+the last one.
 """
 
 import json
@@ -12,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from chengxin.facts import COUNTS, Admission
 from chengxin.model.schema import ColumnSpec, arrow_type
-from chengxin.store.manifest import BATCH, Manifest, TableEntry
+from chengxin.store.atomic import sha256_file
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import BATCH, FileEntry, Manifest, TableEntry
 from chengxin.store.parquet import column_entries, write_parquet
 
 CHUNK = 8_192
@@ -39,17 +43,30 @@ COLUMNS = [
 SCHEMA = pa.schema([(c.name, arrow_type(c.type)) for c in COLUMNS])
 
 
-def write(admissions: Sequence[Admission], previous: Manifest | None, folder: Path) -> TableEntry:
+def write(layout: Layout, admissions: Sequence[Admission], previous: Manifest | None, folder: Path) -> TableEntry:
     """Write the files that the snapshot before lacks below `folder`; return the table."""
-    before = previous.batch.files if previous and previous.batch else ()
-    full = {f.part: f for f in before if f.rows == CHUNK}
+    before = {f.part: f for f in previous.batch.files} if previous and previous.batch else {}
     files = []
     for number, group in groupby(admissions, lambda a: a.order // CHUNK):
         here, part = list(group), f"{number * CHUNK:08d}"
-        kept = full.get(part) if len(here) == CHUNK else None
-        rows = pa.Table.from_pylist([_row(a) for a in here] if kept is None else [], SCHEMA)
-        files.append(kept or write_parquet(rows, folder / BATCH, table=BATCH, part=part))
-    return TableEntry.of(column_entries(SCHEMA, {c.name: c.title for c in COLUMNS}), [f for f in files if f])
+        kept = before.get(part)
+        if kept and kept.rows == len(here) == CHUNK:
+            files.append(kept)
+            continue
+        rows = _kept_rows(layout, previous, kept, here) if previous and kept else SCHEMA.empty_table()
+        fresh = pa.Table.from_pylist([_row(a) for a in here[rows.num_rows :]], SCHEMA)
+        written = write_parquet(pa.concat_tables([rows, fresh]), folder / BATCH, table=BATCH, part=part)
+        files += [written] if written else []
+    return TableEntry.of(column_entries(SCHEMA, {c.name: c.title for c in COLUMNS}), files)
+
+
+def _kept_rows(layout: Layout, previous: Manifest, kept: FileEntry, here: Sequence[Admission]) -> pa.Table:
+    """Return the rows that the snapshot before has of the first of these admissions; none where it has others."""
+    path = layout.snapshot(previous.tier, previous.snapshot_id) / BATCH / kept.name
+    rows = pq.read_table(path, partitioning=None).cast(SCHEMA) if sha256_file(path) == kept.sha256 else None
+    if rows is None or rows["admission_order"].to_pylist() != [a.order for a in here[: kept.rows]]:
+        return SCHEMA.empty_table()
+    return rows
 
 
 def _row(a: Admission) -> dict[str, Any]:

@@ -128,6 +128,7 @@ def write_sources(
             s.row_id & ((1::BIGINT << {FILES_BITS}) - 1) AS source_row, s.part
         FROM standing s JOIN firsts f USING (adm_order)"""
     if kept:
+        origins.attach(session)
         session.files("kept_sources", kept, filename=True)
         rows += """ UNION ALL
             SELECT k.record_id, k.subject_id, k.precedence, k.is_shown, o.origin, k.source_row,

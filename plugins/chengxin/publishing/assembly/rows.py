@@ -116,6 +116,26 @@ def kept(files: Mapping[Path, str], shape: Shape, origins: Origins, displaced: p
             yield Window(rows.select(shape.names), at, here, subject, more)
 
 
+def renewed(files: Sequence[Path], fresh: pa.Table) -> Iterator[pa.RecordBatch]:
+    """Read older data files, sorted by subject like `fresh`, whose rows take the place of those of their subjects."""
+    ids, done = fresh.column("subject_id").to_numpy(), 0
+    for path in files:
+        for batch in pq.ParquetFile(path).iter_batches(WINDOW):
+            subjects = batch.column("subject_id").to_numpy()
+            ready = int(np.searchsorted(ids, subjects[-1], side="right"))
+            stays = ~_among(subjects, ids)
+            if ready == done and stays.all():
+                yield batch
+                continue
+            rows = pa.concat_tables(
+                [pa.Table.from_batches([batch]).filter(pa.array(stays)), fresh.slice(done, ready - done)]
+            )
+            done = ready
+            order = np.argsort(rows.column("subject_id").to_numpy(), kind="stable")
+            yield from rows.take(pa.array(order)).to_batches()
+    yield from fresh.slice(done).to_batches()
+
+
 class _Links:
     """The links of one revision, asked for in ascending ranges of row_id; row groups may lie in any order."""
 

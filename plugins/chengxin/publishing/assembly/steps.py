@@ -132,7 +132,10 @@ def weigh(session: Session, layout: Layout, mine: Sequence[Admission]) -> None:
     Leaves `versions` and `decided` (record_id, adm_order, row_id, gone, part, subject_id): what holds now.
     """
     records = [record for (record,) in session.fetch(_ASKED)]
-    if sum(a.accepted for a in mine) > WORTH * len(records):
+    if not records:
+        session.files("reopened", [], REOPENED)
+        held_by_files(session, lambda _: [])
+    elif sum(a.accepted for a in mine) > WORTH * len(records):
         with caught_up(layout) as state:
             orders = [a.order for a in mine]
             versions_by_state(session, state, mine[0].dataset, records=records, orders=orders)

@@ -1,6 +1,10 @@
-"""The subject tables of a draft: for each touched part, what the registry says of its subjects, in today's version."""
+"""The subject tables of a draft: what the registry says of the subjects that fresh facts name, in today's version.
 
-from collections.abc import Sequence
+Their rows take the place of those in the snapshot before; all other rows of its files stay as they are. The state tells
+which admissions have facts about them. What identifies a subject is only added to: the files published tell the rest.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +16,12 @@ from chengxin.facts import Admission
 from chengxin.identity.registry import TABLES, RegistryFiles
 from chengxin.publishing.assembly.origins import FILES_BITS, Origins
 from chengxin.publishing.assembly.tables import write_parts
-from chengxin.state import seals
+from chengxin.state import lookups, seals
+from chengxin.state.database import caught_up
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry
+
+Kept = Callable[[str, set[str]], Mapping[Path, FileEntry]]  # table, parts -> its files of the snapshot before
 
 
 @dataclass(frozen=True)
@@ -37,10 +44,19 @@ class Known:
         return RegistryFiles(self.layout, tuple(a for a in self.shown.admissions if a.order > self.last_order))
 
     @property
-    def concealed(self) -> list[Path]:
+    def concealed(self) -> RegistryFiles:
         """The subjects of sealed data sets."""
-        sealed = tuple(a for a in self.admissions if a.dataset in self.sealed)
-        return RegistryFiles(self.layout, sealed).files("subjects")
+        return RegistryFiles(self.layout, tuple(a for a in self.admissions if a.dataset in self.sealed))
+
+    def about(self, session: Session) -> RegistryFiles:
+        """Return what of the registry holds facts about the subjects in `touched`; all where that is not much more."""
+        asked = Step("asked_subjects", ("touched",), "SELECT subject_id FROM touched")
+        subjects = session.table(asked)["subject_id"].to_pylist()
+        if not self.shown.outnumbers(len(subjects)):
+            return self.shown
+        with caught_up(self.layout) as state:
+            orders = lookups.stated_by(state, subjects)
+        return RegistryFiles(self.layout, tuple(a for a in self.shown.admissions if a.order in orders))
 
 
 def write(
@@ -48,67 +64,105 @@ def write(
     known: Known,
     origins: Origins,
     *,
-    records: Sequence[Path],
+    records: list[Path],
+    kept: Kept,
     folder: Path,
     new_files: dict[str, list[FileEntry]],
     replaced: dict[str, set[str]],
 ) -> None:
     """Write subject, subject_identifier and subject_name for the parts that fresh admissions touch.
 
-    records: credit_record files of the draft. A subject known from a sealed data set alone, but with records from
-    another one, is shown by its number and type. Where there may be such, all parts are written.
+    records: credit_record files of the draft; asked only where a data set that registers is sealed. A subject known
+    from such a data set alone, but with records from another one, is shown by its number and type. Where there may be
+    such, or nothing was published before, all parts are written anew.
     """
-    _attach(session, known, origins, records)
-    if not session.leave(_TOUCHED):
+    concealed = known.concealed.files("subjects")
+    anew = known.last_order < 0 or bool(concealed)
+    fresh = known.shown if anew else known.fresh
+    for name, schema in TABLES.items():
+        session.files(
+            f"fresh_{name}", fresh.files(name), Schema({**schema.columns, "filename": "VARCHAR"}), filename=True
+        )
+    _conceal(session, concealed, records)
+    if not session.leave(_TOUCHED_PARTS):
         return
-    seals.check(known.layout, known.shown.admissions, *(f"{seals.LINKS}{table}." for table in TABLES))
-    touched = {part for (part,) in session.fetch(Step("parts", ("touched",), "SELECT part FROM touched"))}
-    for name in TABLES:
-        shown = f"shown_{name}"
+    touched = {part for (part,) in session.fetch(Step("parts", ("touched_parts",), "SELECT part FROM touched_parts"))}
+    if anew:
+        files: dict[str, dict[Path, FileEntry]] = {}
+        facts, counting = fresh, (*fresh.admissions, *known.concealed.admissions)
+    else:
+        session.leave(_TOUCHED)
+        facts = known.about(session)
+        counting = tuple({a.order: a for a in (*facts.admissions, *fresh.admissions)}.values())
+        files = {table: dict(kept(table, touched)) for table in _TABLES}
+        origins.attach(session)
+    seals.check(known.layout, counting, *(f"{seals.LINKS}{table}." for table in TABLES))
+    _origin_of_files(session, known.layout, counting, origins)
+    _gather(session, facts, anew=anew, identifiers=list(files.get("subject_identifier", ())))
+    here = tuple(f"{name}_here" for name in TABLES)
+    for table, query in _TABLES.items():
+        step = Step(table, here, query)
+        written = write_parts(session, step, origins, folder, kept=files.get(table, {}))
+        new_files.setdefault(table, []).extend(written)
+        replaced.setdefault(table, set()).update(touched if anew else {f.part for f in written})
+
+
+def _conceal(session: Session, concealed: list[Path], records: list[Path]) -> None:
+    """Leave `nameless`: the subjects of sealed data sets that other records name."""
+    with_file = Schema({**TABLES["subjects"].columns, "filename": "VARCHAR"})
+    session.files("concealed", concealed, with_file, filename=True)
+    session.files("records", records if concealed else [], _RECORDS)
+    session.view(_NAMELESS)
+
+
+def _gather(session: Session, facts: RegistryFiles, *, anew: bool, identifiers: list[Path]) -> None:
+    """Leave what is said of the touched subjects: subjects_here, identifiers_here, names_here."""
+    only = "" if anew else "WHERE subject_id IN (SELECT subject_id FROM touched)"
+    for name, schema in TABLES.items():
+        source = f"fresh_{name}"
+        if not anew and name != "identifiers":
+            source = f"facts_{name}"
+            session.files(source, facts.files(name), Schema({**schema.columns, "filename": "VARCHAR"}), filename=True)
         more = "UNION ALL BY NAME SELECT * FROM nameless" if name == "subjects" else ""
         rows = f"""SELECT r.*, f.first + (r.row_id >> {FILES_BITS}) AS origin, f.adm_order,
                 r.row_id & ((1::BIGINT << {FILES_BITS}) - 1) AS source_row
-            FROM (SELECT * FROM {shown} {more}) r JOIN registry_files f USING (filename)
-            WHERE part IN (SELECT part FROM touched)"""
-        session.view(Step(f"{name}_here", (shown, "nameless", "registry_files", "touched"), rows))
-    here = tuple(f"{name}_here" for name in TABLES)
-    for table, query in (("subject", _SUBJECT), ("subject_identifier", _IDENTIFIER), ("subject_name", _NAME)):
-        files_written = write_parts(session, Step(table, here, query), origins, folder)
-        new_files.setdefault(table, []).extend(files_written)
-        replaced.setdefault(table, set()).update(touched)
-
-
-def _attach(session: Session, known: Known, origins: Origins, records: Sequence[Path]) -> None:
-    """Take as inputs the registry as it may be shown, what of it is fresh, and the subjects of sealed data sets."""
-    _origin_of_files(session, known, origins)
-    touching = known.shown if known.concealed else known.fresh
-    for name, schema in TABLES.items():
-        with_file = Schema({**schema.columns, "filename": "VARCHAR"})
-        session.files(f"shown_{name}", known.shown.files(name), with_file, filename=True)
-        session.files(f"touching_{name}", touching.files(name), schema)
-    with_file = Schema({**TABLES["subjects"].columns, "filename": "VARCHAR"})
-    session.files("concealed", known.concealed, with_file, filename=True)
-    session.files("records", records if known.concealed else [], _RECORDS)
-    session.view(_NAMELESS)
+            FROM (SELECT * FROM {source} {more}) r JOIN registry_files f USING (filename) {only}"""
+        reads = [source, "nameless", "registry_files", *([] if anew else ["touched"])]
+        if name == "identifiers" and identifiers:
+            session.files("published_identifiers", identifiers)
+            rows += " UNION ALL BY NAME " + _PUBLISHED
+            reads += ["published_identifiers", "origins"]
+        session.view(Step(f"{name}_here", tuple(reads), rows))
 
 
 _RECORDS = Schema({"subject_id": "BIGINT", "related_subject_id": "BIGINT"})
 _NAMELESS = Step(
     "nameless",
-    ("concealed", "records", "shown_subjects"),
+    ("concealed", "records", "fresh_subjects"),
     """SELECT * REPLACE (NULL AS name, NULL AS name_key, NULL AS uscc, NULL AS legal_rep, NULL AS region_code,
             NULL AS status_code, NULL AS born_on)
         FROM concealed WHERE subject_id IN (
             SELECT subject_id FROM records
             UNION SELECT related_subject_id FROM records WHERE related_subject_id IS NOT NULL)
-        AND subject_id NOT IN (SELECT subject_id FROM shown_subjects)""",
+        AND subject_id NOT IN (SELECT subject_id FROM fresh_subjects)""",
+)
+_TOUCHED_PARTS = Step(
+    "touched_parts",
+    ("fresh_subjects", "fresh_identifiers", "fresh_names", "nameless"),
+    """SELECT part FROM fresh_subjects UNION SELECT part FROM fresh_identifiers
+        UNION SELECT part FROM fresh_names UNION SELECT part FROM nameless""",
 )
 _TOUCHED = Step(
     "touched",
-    ("touching_subjects", "touching_identifiers", "touching_names", "nameless"),
-    """SELECT part FROM touching_subjects UNION SELECT part FROM touching_identifiers
-        UNION SELECT part FROM touching_names UNION SELECT part FROM nameless""",
+    ("fresh_subjects", "fresh_identifiers", "fresh_names"),
+    """SELECT subject_id, min(part) AS part FROM (SELECT subject_id, part FROM fresh_subjects
+        UNION ALL SELECT subject_id, part FROM fresh_identifiers
+        UNION ALL SELECT subject_id, part FROM fresh_names) GROUP BY subject_id""",
 )
+# Of one identifier the oldest fact counts: that which was published is older than any fresh one.
+_PUBLISHED = """SELECT subject_id, t.part, identifier_type, identifier_value, -1 AS row_id, o.origin, -1 AS adm_order,
+        source_row
+    FROM published_identifiers k JOIN touched t USING (subject_id) JOIN origins o USING (batch_id, source_file)"""
 
 
 # Most subjects, identifiers and names were stated once: those are taken as they are, only the others are aggregated.
@@ -171,10 +225,13 @@ _NAME = f"""WITH several AS MATERIALIZED ({_SEVERAL}),
     ORDER BY part, subject_id, name_key"""
 
 
-def _origin_of_files(session: Session, known: Known, origins: Origins) -> None:
-    folders = [known.layout.links(a.dataset, a.batch_id, a.revision) for a in known.admissions]
-    firsts = [origins.first[a.dataset, a.batch_id] for a in known.admissions for _ in TABLES]
-    orders = [a.order for a in known.admissions for _ in TABLES]
+_TABLES = {"subject": _SUBJECT, "subject_identifier": _IDENTIFIER, "subject_name": _NAME}
+
+
+def _origin_of_files(session: Session, layout: Layout, admissions: tuple[Admission, ...], origins: Origins) -> None:
+    folders = [layout.links(a.dataset, a.batch_id, a.revision) for a in admissions]
+    firsts = [origins.first[a.dataset, a.batch_id] for a in admissions for _ in TABLES]
+    orders = [a.order for a in admissions for _ in TABLES]
     given = pa.table(
         {
             "filename": pa.array([str(f / f"{name}.parquet") for f in folders for name in TABLES], pa.string()),

@@ -12,10 +12,13 @@ from chengxin.engine.session import Session
 from chengxin.engine.step import Step
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import PROVENANCE, ColumnSpec, arrow_type, kind_columns
+from chengxin.publishing.assembly import rows as rows_of
 from chengxin.publishing.assembly.origins import Origins, split_by_part
 from chengxin.store.manifest import FileEntry
 from chengxin.store.parquet import write_parquet
 
+#: Raised by hand when the same admissions give other published bytes: the next publication then writes every file anew.
+LAYOUT_FORMAT = 1
 CREDIT_RECORD = "credit_record"
 RECORD_SOURCE = "record_source"
 _BATCH = 122_880  # rows
@@ -100,11 +103,18 @@ def titles(name: str) -> dict[str, str]:
 
 
 def write_parts(
-    session: Session, step: Step, origins: Origins, folder: Path, *, kind: str | None = None
+    session: Session,
+    step: Step,
+    origins: Origins,
+    folder: Path,
+    *,
+    kind: str | None = None,
+    kept: Mapping[Path, FileEntry] | None = None,
 ) -> list[FileEntry]:
     """Write the rows of a step, sorted by `part`, into the table of its name, one file a part.
 
-    kind: of all rows, where several share the table.
+    kind: of all rows, where several share the table. kept: older files, whose rows are taken along but for those of
+    subjects that the step has rows of.
 
     The rows have the table's columns without the spelled-out origin and without the kind, plus `origin` and `part`.
     """
@@ -115,8 +125,10 @@ def write_parts(
 
     def flush() -> None:
         if held:
+            older = [path for path, entry in (kept or {}).items() if entry.part == part]
+            rows = rows_of.renewed(older, pa.Table.from_batches(held, schema)) if older else held
             entry = write_parquet(
-                held, folder / table, table=table, part=f"{kind}-{part}" if kind else part, schema=schema
+                rows, folder / table, table=table, part=f"{kind}-{part}" if kind else part, schema=schema
             )
             files.extend([entry] if entry else [])
 

@@ -33,7 +33,7 @@ def test_two_characters_relate_by_sound_or_shape(left: str, right: str, expected
     assert both.tolist() == [expected, expected]
 
 
-def test_traditional_forms_are_simplified_and_the_head_names_sources_and_licences() -> None:
+def test_traditional_forms_are_simplified_and_sources_named() -> None:
     assert characters().simplified[ord("業")] == "业"
     assert ord("乾") not in characters().simplified
     head = "".join(line for line in PATH.read_text("utf-8").splitlines() if line.startswith("#"))

@@ -39,7 +39,7 @@ def test_a_person_or_a_household_is_never_linked(lists: tuple[list[Registered], 
     assert (found.persons, found.exact.linked) == (0, before.exact.linked)
 
 
-def test_too_many_wrong_links_or_a_person_are_not_sufficient(lists: tuple[list[Registered], list[Query]]) -> None:
+def test_wrong_links_or_a_person_are_not_sufficient(lists: tuple[list[Registered], list[Query]]) -> None:
     found, _ = evaluate(*lists, shipped())
     assert not replace(found, persons=1).is_sufficient
     assert not replace(found, alike=Layer(found.alike.linked, 10)).is_sufficient
@@ -53,7 +53,7 @@ def written(folder: Path, **tables: list[list[str]]) -> Path:
     return folder
 
 
-def test_the_command_reads_a_folder_prints_the_table_and_fails_where_recall_is_low(tmp_path: Path) -> None:
+def test_the_command_prints_the_table_and_fails_for_recall(tmp_path: Path) -> None:
     folder = written(
         tmp_path,
         pool=[["code", "name", "former"], ["1", "长沙市凯岳建材有限公司", "0"], ["1", "长沙市旧名建材厂", "1"]],

@@ -19,7 +19,7 @@ def test_every_core_at_distance_one_is_a_candidate() -> None:
     assert [core for core in wrong if NAMES[-1] not in candidates(f"长沙{core}有限公司")] == []
 
 
-def test_moved_and_cut_parts_are_found_by_rare_pairs_of_characters() -> None:
+def test_moved_and_cut_parts_are_found_by_rare_bigrams() -> None:
     assert NAMES[-1] in candidates("凯岳新型装饰建材厂")
 
 
@@ -32,13 +32,13 @@ def test_the_nearest_stay_and_come_by_the_name_asked() -> None:
     assert len(own) > 150  # its own name is among the nearest, but where many share a core
 
 
-def test_candidates_do_not_depend_on_how_many_are_asked_at_a_time() -> None:
+def test_candidates_do_not_depend_on_who_else_is_asked() -> None:
     asked = Names.of(NAMES[:60])
     alone = [INDEX.candidates(asked.take(slice(row, row + 1)), bucket=30, keep=8).registered for row in range(60)]
     assert np.concatenate(alone).tolist() == INDEX.candidates(asked, bucket=30, keep=8).registered.tolist()
 
 
-def test_nothing_registered_or_nothing_in_common_gives_no_candidate() -> None:
+def test_nothing_in_common_gives_no_candidate() -> None:
     nothing = Index.of(Names.of([]), np.zeros(0, np.int64))
     assert len(nothing.candidates(Names.of(["凯岳建材厂"]), bucket=30, keep=8)) == 0
     assert candidates("ZQXJ") == []

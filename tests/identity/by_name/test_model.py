@@ -31,7 +31,7 @@ def test_contributions_and_families_add_up_to_the_log_odds() -> None:
     assert shipped.bias + sum(shipped.families(seen).values()) == pytest.approx(odds)
 
 
-def test_a_firm_of_the_same_prefecture_is_likelier_than_one_of_another() -> None:
+def test_a_firm_of_the_same_prefecture_is_likelier() -> None:
     odds = model.shipped().log_odds(features("长沙凯越建材有限公司"))
     assert odds[0] > odds[1]
 

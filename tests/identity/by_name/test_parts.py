@@ -40,7 +40,7 @@ def test_full_width_traditional_and_marks_make_no_difference() -> None:
     assert normal_form("乾元") == "乾元"
 
 
-def test_what_else_stands_in_brackets_is_a_note_and_two_notes_differ() -> None:
+def test_what_else_stands_in_brackets_is_a_note() -> None:
     parts = parse(["凯岳建材厂(冈山工业园)", "凯岳建材厂(东线工地)", "凯岳建材厂", "凯岳建材厂(冈山工业园"])
     assert parts.note[2] == 0
     assert parts.note[0] == parts.note[3] != parts.note[1] != 0
@@ -65,7 +65,7 @@ def test_a_hash_of_a_substring_is_that_of_the_text() -> None:
     assert found.tolist() == [text_hash("凯岳")] * 2
 
 
-def test_short_names_without_a_word_of_an_organisation_may_be_a_persons() -> None:
+def test_short_names_of_no_organisation_may_be_a_persons() -> None:
     assert [may_be_person(n) for n in ("王某某", "欧阳某某", "阿卜杜勒·某某", "凯岳厂", "凯岳建材供应")] == [
         True,
         True,

@@ -20,7 +20,7 @@ def test_the_shipped_model_is_the_one_that_is_trained() -> None:
     assert train().text() == model.PATH.read_text("utf-8")
 
 
-def test_the_regression_finds_the_weights_that_made_the_answers() -> None:
+def test_the_regression_finds_the_weights_behind_the_answers() -> None:
     draw = np.random.default_rng(3)
     features = draw.integers(0, 3, (60_000, 2)).astype(np.int16)
     effect = [np.array([-1.0, 0.0, 1.0]), np.array([0.5, 0.0, -0.5])]

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _leave)  # imports take seconds on a busy machine, and nothing is begun yet
-    from chengxin.cli import alerts, backup, commands, home, housekeeping, onboarding, retry, state  # noqa: F401  # add their commands
+    from chengxin.cli import alerts, backup, commands, home, housekeeping, identity, onboarding, retry, state  # noqa: F401  # add their commands
     from chengxin.cli.group import main as group
 
     if interruptible:

@@ -1,0 +1,65 @@
+"""Decoys: names that no firm has. How many of them would be linked tells, without labels, how many links are wrong.
+
+The idea is the target-decoy search of proteomics. A decoy has the region of a name that is asked, the trade name (two
+characters) of another one, and the rest of the first.
+"""
+
+import math
+import random
+from collections.abc import Collection, Sequence
+
+from chengxin.identity.by_name import parts
+
+#: What is tried as a cut, in order; a link is automatic where its posterior reaches the cut.
+CUTS = (0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+#: Wrong links by name that are accepted, as a share of the links by name.
+ACCEPTED = 0.002
+#: Below so many names asked decoys say too little.
+FEWEST, CUT_OF_FEW = 200, 0.998
+_PER_NAME, _MOST_PER_NAME, _ENOUGH = 4, 20, 8000
+_TRADE_NAME = 2  # characters
+_CONFIDENCE = 0.95
+
+
+def per_name(names: int) -> int:
+    """Return how many decoys are drawn for each of so many names."""
+    return min(max(_PER_NAME, math.ceil(_ENOUGH / max(names, 1))), _MOST_PER_NAME)
+
+
+def decoys(names: Sequence[str], registered: Collection[str], *, seed: str) -> tuple[list[int], list[str]]:
+    """Recombine names that are asked; return whose region and rest each decoy has, and the decoys.
+
+    registered: shortened names that firms have, which are no decoys.
+    """
+    drawn = random.Random(seed)  # noqa: S311  # a sample, and the same in every run
+    taken = parts.parse(names)
+    texts = [parts.shorten(name)[: parts.NAME] for name in names]
+    rows = [row for row, size in enumerate(taken.length) if size > _TRADE_NAME]
+    known = {*registered, *texts}
+    bases, found = list[int](), list[str]()
+    for row in rows * per_name(len(names)):
+        other = drawn.choice(rows)
+        start = int(taken.start[row])
+        decoy = texts[row][:start] + taken.text(other)[:_TRADE_NAME] + texts[row][start + _TRADE_NAME :]
+        if decoy not in known:
+            bases.append(row)
+            found.append(decoy)
+    return bases, found
+
+
+def most_expected(count: int) -> float:
+    """Return the upper limit of the mean of a Poisson number of which `count` were seen (95 %, one-sided)."""
+    low, high = 0.0, 2.0 * count + 10
+    for _ in range(60):
+        mean = (low + high) / 2
+        term = below = math.exp(-mean)
+        for k in range(1, count + 1):
+            term *= mean / k
+            below += term
+        low, high = (mean, high) if below > 1 - _CONFIDENCE else (low, mean)
+    return high
+
+
+def wrong_links(linked: float, drawn: int, names: int, share: float) -> float:
+    """Estimate the wrong links of `names` from the decoys linked, of so many drawn. share: of names with an answer."""
+    return linked / max(drawn, 1) * names * (1 - share)

@@ -1,0 +1,40 @@
+"""In how many names of a registry a character and a pair of neighbours stand."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from chengxin.identity.by_name.hashes import Hashes, Ints, bigrams
+from chengxin.identity.by_name.parts import Parts
+
+_BITS = 22  # pairs are counted by this many bits of their hash
+
+
+@dataclass(frozen=True)
+class Frequencies:
+    """names: how many there are; of_characters: by code point; of_bigrams: by bits of the hash."""
+
+    names: int
+    of_characters: Ints
+    of_bigrams: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, parts: Parts) -> "Frequencies":
+        """Count."""
+        pairs = bigrams(parts.core)
+        counted = np.bincount(_place(pairs[pairs != 0]), minlength=1 << _BITS).astype(np.int32)
+        return cls(len(parts), np.bincount(parts.core[parts.core > 0], minlength=65536), counted)
+
+    def bigram(self, hashes: Hashes) -> Ints:
+        """Return in how many names pairs of neighbours stand (a little more where hashes share bits)."""
+        return self.of_bigrams[_place(hashes)].astype(np.int64)
+
+    def rarity(self) -> npt.NDArray[np.float64]:
+        """Return the inverse document frequency of each character in bits, 0 to 14."""
+        share = (self.names + 1) / (self.of_characters + 1.0)
+        return np.clip(np.round(np.log2(share), 4), 0, 14)  # rounded: libraries differ in the last bit
+
+
+def _place(hashes: Hashes) -> Ints:
+    return (hashes >> np.uint64(64 - _BITS)).astype(np.int64)

@@ -1,0 +1,146 @@
+"""Names asked against the registered ones: candidates, posteriors, and the cut above which a link may be automatic.
+
+An answer depends on the names asked together only through the estimated share of names that have an answer and through
+the decoys; neither on their order nor on how many are asked at a time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from chengxin.identity.by_name import decoys
+from chengxin.identity.by_name.features import compare
+from chengxin.identity.by_name.hashes import Ints
+from chengxin.identity.by_name.index import Index, Names, Pairs
+from chengxin.identity.by_name.model import Model
+from chengxin.identity.by_name.posteriors import Candidates
+
+#: From this posterior on a link is shown to a person (clerical review).
+REVIEW_FROM = 0.5
+_CHUNK = 20_000  # names whose pairs exist at a time
+_HOPELESS = -12.0  # log odds below which a pair is forgotten
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Pairs with their log odds and what became of them."""
+
+    pairs: Pairs
+    log_odds: npt.NDArray[np.float64]
+    candidates: Candidates
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The cut of a batch: None where nothing is automatic. drawn, linked: decoys; wrong: links that may be wrong."""
+
+    posterior: float | None
+    drawn: int = 0
+    linked: int = 0
+    wrong: float = 0.0
+
+
+@dataclass(frozen=True)
+class Linkage:
+    """The answers, and the share of the names that have one, estimated.
+
+    Of each name asked: registered = place of the best name, -1 where there is none; its subject and posterior; second =
+    posterior of the next subject.
+    """
+
+    registered: Ints
+    subject: Ints
+    posterior: npt.NDArray[np.float64]
+    second: npt.NDArray[np.float64]
+    share: float
+    cut: Cut
+
+    @property
+    def linked(self) -> npt.NDArray[np.bool_]:
+        """Return which names are linked without a person."""
+        return self.posterior >= (2 if self.cut.posterior is None else self.cut.posterior)
+
+    @property
+    def in_review(self) -> npt.NDArray[np.bool_]:
+        """Return which names a person must look at."""
+        return (self.posterior >= REVIEW_FROM) & ~self.linked
+
+
+def score(asked: Names, index: Index, model: Model) -> Scored:
+    """Compare names with their candidates."""
+    found, odds = [], []
+    for first in range(0, len(asked), _CHUNK):
+        names = asked.take(slice(first, first + _CHUNK))
+        compared = compare(names, index, index.candidates(names, bucket=model.bucket, keep=model.keep))
+        log_odds = model.log_odds(compared.features())
+        hopeful = log_odds > _HOPELESS
+        left = compared.pairs.take(hopeful)
+        found.append(Pairs(left.asked + first, left.registered))
+        odds.append(log_odds[hopeful])
+    nothing = np.zeros(0, np.int64)
+    pairs = Pairs(*(np.concatenate([nothing, *(getattr(p, side) for p in found)]) for side in ("asked", "registered")))
+    log_odds = np.concatenate([np.zeros(0), *odds])
+    return Scored(pairs, log_odds, Candidates.of(len(asked), pairs, index.subject, log_odds))
+
+
+def link(
+    names: Sequence[str],
+    asked: Names,
+    index: Index,
+    registered: Sequence[str],
+    *,
+    model: Model,
+    seed: str,
+    sure: int = 0,
+) -> Linkage:
+    """Answer names. asked: the same names taken apart, with what their rows state.
+
+    registered: shortened names of firms. sure: links of the same batch by an exactly equal name, which count when the
+    accepted share of wrong links is taken.
+    """
+    scored = score(asked, index, model)
+    share = scored.candidates.share(model.prior)
+    posterior = scored.candidates.posteriors(share, model.prior)
+    answers = _answers(len(asked), scored, posterior, share)
+    cut = _cut(names, asked, answers.posterior, (index, model, registered), share=share, seed=seed, sure=sure)
+    return replace(answers, cut=cut)
+
+
+def _answers(names: int, scored: Scored, posterior: npt.NDArray[np.float64], share: float) -> Linkage:
+    candidates, best = scored.candidates, scored.candidates.best()
+    rows = candidates.asked[best]
+    next_one = best[(best + 1 < len(candidates.asked))] + 1
+    next_one = next_one[candidates.asked[next_one] == candidates.asked[next_one - 1]]
+    registered, subject = np.full(names, -1), np.full(names, -1)
+    first, second = np.zeros(names), np.zeros(names)
+    registered[rows] = scored.pairs.registered[candidates.pair[best]]
+    subject[rows], first[rows] = candidates.subject[best], posterior[best]
+    second[candidates.asked[next_one]] = posterior[next_one]
+    return Linkage(registered, subject, first, second, share, Cut(None))
+
+
+def _cut(
+    names: Sequence[str],
+    asked: Names,
+    posterior: npt.NDArray[np.float64],
+    by: tuple[Index, Model, Sequence[str]],
+    *,
+    share: float,
+    seed: str,
+    sure: int,
+) -> Cut:
+    """Choose the smallest cut at which the decoys promise few enough wrong links."""
+    if len(names) < decoys.FEWEST:
+        return Cut(decoys.CUT_OF_FEW)
+    index, model, registered = by
+    bases, drawn = decoys.decoys(names, registered, seed=seed)
+    of_decoys = score(Names.of(drawn, asked.prefecture[bases]), index, model).candidates
+    reached = of_decoys.posteriors(share, model.prior)[of_decoys.best()]
+    for cut in decoys.CUTS:
+        linked, links = int((reached >= cut).sum()), sure + int((posterior >= cut).sum())
+        wrong = decoys.wrong_links(decoys.most_expected(linked), len(drawn), len(names), share)
+        if wrong <= decoys.ACCEPTED * links:
+            return Cut(cut, len(drawn), linked, decoys.wrong_links(linked, len(drawn), len(names), share))
+    return Cut(None, len(drawn))

@@ -1,0 +1,1 @@
+"""Fitting the model on invented names, so that nothing of a registry is needed or kept."""

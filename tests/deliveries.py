@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import gzip
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from chengxin import pipeline
 from chengxin.clock import Clock, instant_of_timestamp
 from chengxin.connectors.files.drop import file_delivery
 from chengxin.contracts.models import Contract
-from chengxin.facts import Admission, SnapshotRef
+from chengxin.facts import Admission, SnapshotRef, Verdict
 from chengxin.home import Home
 from chengxin.model.elements import elements
 from chengxin.model.identifiers import (
@@ -29,9 +30,10 @@ from chengxin.model.identifiers import (
     resident_check_character,
     uscc_check_character,
 )
+from chengxin.quality import evidence
 from chengxin.records import journal
 from chengxin.settings import Settings
-from chengxin.store.layout import Layout
+from chengxin.store.layout import VALIDATION, Layout
 
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 
@@ -184,6 +186,16 @@ class Office:
         """Return the present account of the n-th admitted batch of a data set."""
         return [a for a in self.accounts().values() if a.dataset == dataset][n]
 
+    def verdict(self, dataset: str, batch_id: str) -> Verdict:
+        """Return the verdict of a batch."""
+        return evidence.read_verdict(self.layout.validation(dataset, batch_id))
+
+    def page(self, dataset: str, batch_id: str) -> str:
+        """Return the report of a batch for people."""
+        page = evidence.read_page(self.layout.validation(dataset, batch_id))
+        assert page is not None
+        return page
+
     def snapshot(self, tier: str = "government") -> Path:
         """Return the folder of the current snapshot."""
         return self.layout.snapshot(tier, json.loads(self.layout.pointer(tier).read_text())["snapshot_id"])
@@ -237,6 +249,12 @@ def built_once(build: Callable[..., Office]) -> Callable[..., Office]:
         return office
 
     return copied
+
+
+def write_held(folder: Path, verdict: dict[str, Any]) -> None:
+    """Put a verdict into the folder of a batch, without what else validation leaves."""
+    document = json.dumps({"verdict": verdict, "facts": {}, "page": ""}).encode()
+    (folder / VALIDATION).write_bytes(gzip.compress(document))
 
 
 def _unit(element: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.home import Home
 from chengxin.state.database import caught_up
+from chengxin.store.layout import VALIDATION
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 
 # Prints, after the command, how often each file below the home was opened.
@@ -118,4 +119,4 @@ def test_an_ingest_opens_of_other_batches_only_what_was_usual(office: Office) ->
     batch = {p.split("/")[2] for p in found if p.startswith("batches/pen/") and "/standard/" in p}
     assert len(batch) == 1, batch
     others = [p.split("/", 3)[3] for p in found if p.startswith("batches/") and p.split("/")[2] not in batch]
-    assert set(others) <= {"validation/facts.json"}, others
+    assert set(others) <= {VALIDATION}, others

@@ -19,8 +19,8 @@ def delivered(tmp_path, form, name, text, **more):
     path = tmp_path / name
     path.write_text(text, "utf-8")
     account = office.ingest("notes", path)
-    verdict = office.layout.validation("notes", account["batch_id"]) / "verdict.json"
-    found = [f["message"] for f in json.loads(verdict.read_text("utf-8"))["findings"] if f["severity"] == "critical"]
+    findings = office.verdict("notes", account["batch_id"]).findings
+    found = [f.message for f in findings if f.severity == "critical"]
     assert bool(found) == (account["verdict"] == "hold")
     return found[0] if found else None
 

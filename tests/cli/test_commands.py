@@ -40,6 +40,18 @@ def test_ingest_prints_one_object_whose_counts_add_up(place: tuple[Path, Path, P
     assert done["snapshot"] is None  # nothing changed since the first time
 
 
+def test_the_report_of_a_batch_is_printed_or_written(place: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    home, contracts, file = place
+    (batch,) = chengxin(home, contracts, "ingest", "commerce_list", "--file", str(file))["batches"]
+    page = told(arguments(home, contracts, "report", "commerce_list", batch["batch_id"])).stdout
+    assert page.startswith("<!doctype html>") and "校验" in page
+    written = tmp_path / "report.html"
+    told(arguments(home, contracts, "report", "commerce_list", batch["batch_id"], "-o", str(written)))
+    assert written.read_text("utf-8") == page
+    unknown = told(arguments(home, contracts, "report", "commerce_list", "commerce_list-20260101-0"))
+    assert unknown.returncode == 2 and "commerce_list-20260101-0" in unknown.stderr
+
+
 def test_several_files_follow_one_option(place: tuple[Path, Path, Path], tmp_path: Path) -> None:
     _, contracts, file = place
     other = tmp_path / "other.csv"

@@ -1,6 +1,5 @@
 """The period in a file's name orders versions; "today", receipts and pages go by when the file was taken."""
 
-import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,8 +54,8 @@ def test_an_event_after_the_period_of_a_list_is_no_future(office: Office, field:
 
 def test_an_event_after_the_arrival_is_in_the_future(office: Office) -> None:
     landed = send(office, "year", "2024", [penalty(1, uscc=uscc(1), decision_on="2026-12-02")])
-    verdict = json.loads((office.layout.validation("pen", landed.batch_id) / "verdict.json").read_bytes())
-    assert "penalty.decision_on.future" in {finding["rule"] for finding in verdict["findings"]}
+    found = {finding.rule for finding in office.verdict("pen", landed.batch_id).findings}
+    assert "penalty.decision_on.future" in found
 
 
 def test_receipt_and_status_tell_when_it_came_in_shanghai(office: Office) -> None:

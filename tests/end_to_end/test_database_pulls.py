@@ -11,6 +11,7 @@ import pytest
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.home import Home
+from chengxin.quality import evidence
 from deliveries import PENALTY, REGISTRATION, START, Office, company, counts, penalty, uscc
 
 COLUMNS = (*PENALTY, "source_record_id", "delivery_status_code")
@@ -93,8 +94,8 @@ def test_an_unexpected_column_holds_the_batch_and_is_named(staging: Staging) -> 
     staging.run("ALTER TABLE 处罚 ADD COLUMN 新增列 VARCHAR(255)")
     staging.put(2, "2026-03-02 08:00:00")
     [account] = staging.pull()
-    verdict = staging.layout.validation("test_penalty", account["batch_id"]) / "verdict.json"
-    assert account["verdict"] == "hold" and "合同未声明的列：新增列" in verdict.read_text("utf-8")
+    verdict = evidence.read_verdict(staging.layout.validation("test_penalty", account["batch_id"]))
+    assert account["verdict"] == "hold" and "合同未声明的列：新增列" in str(verdict)
     assert staging.decisions() == [number(1)]
     staging.use(ignored={"新增列": "与信用无关"})
     contract, clock = staging.contracts["test_penalty"], Clock(START)

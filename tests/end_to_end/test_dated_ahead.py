@@ -10,9 +10,8 @@ import pytest
 from chengxin import pipeline
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.connectors.files.drop import file_delivery
-from chengxin.facts import Batch, Verdict
+from chengxin.facts import Batch
 from chengxin.home import Home
-from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty, uscc
 
 TODAY = datetime(2031, 3, 3, 10, tzinfo=SHANGHAI)  # later than any machine's clock: the home's decides
@@ -41,8 +40,7 @@ def test_it_is_held_and_says_so_and_corrections_count(office: Office) -> None:
     wrong = office.write("pen", [penalty(1, uscc=uscc(1), item_name="旧")], day=1)
     landed, account = pulled(office, wrong, TODAY + YEAR, TODAY, live=True)
     assert (account["verdict"], account["quarantined"]) == ("hold", 1)
-    folder = office.layout.validation("pen", landed.batch_id)
-    verdict = Verdict.from_json(atomic.read_json(folder / "verdict.json"))
+    verdict = office.verdict("pen", landed.batch_id)
     [found] = [f for f in verdict.findings if f.severity == "critical"]
     assert found.rule == "delivery.future" and "2032-03-02" in found.message
     right = office.write("pen", [penalty(1, uscc=uscc(1), item_name="新")], day=2)

@@ -9,6 +9,7 @@ import pytest
 
 from chengxin import pipeline
 from chengxin.clock import Clock
+from chengxin.facts import as_json
 from chengxin.home import Home
 from deliveries import ARREARS, REGISTRATION, START, Office, company, counts, uscc
 
@@ -51,9 +52,9 @@ def test_a_returning_row_is_accepted_again(office: Office) -> None:
 
 def findings(office: Office) -> dict[str, str]:
     """Return what the verdict of the newest batch of arrears says, by rule; the page says it too."""
-    folder = office.layout.validation("test_arrears", office.account("test_arrears", -1).batch_id)
-    said = json.loads((folder / "verdict.json").read_text("utf-8"))
-    page = (folder / "report.html").read_text("utf-8")
+    batch_id = office.account("test_arrears", -1).batch_id
+    said = as_json(office.verdict("test_arrears", batch_id))
+    page = office.page("test_arrears", batch_id)
     assert [page.count(f"{f['message']} <code>{f['rule']}</code>") for f in said["findings"]] == [1] * len(
         said["findings"]
     )
@@ -128,8 +129,8 @@ def test_a_full_file_that_ends_in_the_middle_is_held(office: Office, kind: str) 
         path.write_bytes(whole[:-size])
         account = office.ingest("test_arrears", path)
         assert account["verdict"] == "hold"
-        said = json.loads((office.layout.validation("test_arrears", account["batch_id"]) / "verdict.json").read_text())
-        assert re.search("中断|断开", said["findings"][0]["message"])
+        said = office.verdict("test_arrears", account["batch_id"])
+        assert re.search("中断|断开", said.findings[0].message)
     assert balances(office) == before
 
 
@@ -242,10 +243,8 @@ def test_an_old_list_that_comes_again_is_held_until_released(office: Office) -> 
     again = first.with_name(f"copy-{first.name}")
     again.write_bytes(first.read_bytes())  # of now
     account = office.ingest("test_arrears", again)
-    said = json.loads(
-        (office.layout.validation("test_arrears", account["batch_id"]) / "verdict.json").read_text("utf-8")
-    )
-    assert (said["status"], said["findings"][0]["rule"]) == ("hold", "delivery.restated")
+    said = office.verdict("test_arrears", account["batch_id"])
+    assert (said.status, said.findings[0].rule) == ("hold", "delivery.restated")
     assert balances(office) == {1: 100, 2: 100, 3: 100}
     contract = office.contracts["test_arrears"]
     landed = pipeline.batch(Home(office.settings), "test_arrears", account["batch_id"])

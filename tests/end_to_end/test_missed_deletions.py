@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-from chengxin.facts import Verdict
-from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, Office, company, counts, penalty, uscc
 
 STATUS = "delivery_status_code"
@@ -31,9 +29,8 @@ def gone(n: int, about: int = 1, **more: Any) -> dict[str, Any]:
 
 
 def said(office: Office, n: int) -> dict[str, str]:
-    folder = office.layout.validation("pen", office.account("pen", n).batch_id)
-    verdict = Verdict.from_json(atomic.read_json(folder / "verdict.json"))
-    page = (folder / "report.html").read_text("utf-8")
+    batch_id = office.account("pen", n).batch_id
+    verdict, page = office.verdict("pen", batch_id), office.page("pen", batch_id)
     told = {f.rule: f.message for f in verdict.findings if f.severity == "warning"}
     assert all(message in page for message in told.values())
     return {rule: told[rule] for rule in told if rule in ("deletion.missed", "record.same_number")}

@@ -9,9 +9,7 @@ from pipeline_runs import chengxin
 
 from chengxin import pipeline
 from chengxin.errors import ContractError
-from chengxin.facts import Verdict
 from chengxin.home import Home
-from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, Office, company, counts, penalty, uscc
 
 STATUS = "delivery_status_code"
@@ -165,8 +163,7 @@ def test_without_routes_equal_decisions_stay_two_records(office: Office) -> None
 
 
 def twins(office: Office, dataset: str, n: int = 0) -> dict[str, str]:
-    folder = office.layout.validation(dataset, office.account(dataset, n).batch_id)
-    said = Verdict.from_json(atomic.read_json(folder / "verdict.json")).findings
+    said = office.verdict(dataset, office.account(dataset, n).batch_id).findings
     return {f.rule: f.observed or "" for f in said if f.rule.startswith("record.")}
 
 

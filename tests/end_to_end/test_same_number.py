@@ -10,10 +10,8 @@ from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.contracts.lint import lint_contract
 from chengxin.errors import ContractError
-from chengxin.facts import Verdict
 from chengxin.home import Home
 from chengxin.identity import ledger
-from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, START, Office, company, counts, penalty, uscc
 
 NAMES = ("source_record_id", *PENALTY, "delivery_status_code")
@@ -52,9 +50,8 @@ def shown(office: Office) -> list[tuple[str, str]]:
 
 
 def findings(office: Office, n: int = 0) -> dict[str, str]:
-    folder = office.layout.validation("pen", office.account("pen", n).batch_id)
-    verdict = Verdict.from_json(atomic.read_json(folder / "verdict.json"))
-    page = (folder / "report.html").read_text("utf-8")
+    batch_id = office.account("pen", n).batch_id
+    verdict, page = office.verdict("pen", batch_id), office.page("pen", batch_id)
     said = {f.rule: f.message for f in verdict.findings if f.rule.startswith("record.")}
     assert all(message in page for message in said.values())
     return said

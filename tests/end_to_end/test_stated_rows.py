@@ -12,9 +12,7 @@ import pytest
 from cases import few
 from chengxin import pipeline
 from chengxin.clock import Clock
-from chengxin.facts import Verdict
 from chengxin.home import Home
-from chengxin.store import atomic
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 from servers import Answer, Api
 
@@ -61,8 +59,7 @@ def send(office: Office, text: str, name: str = "罚.csv", manifest: str = "") -
 
 
 def findings(office: Office, account: dict[str, Any]) -> dict[str, str]:
-    path = office.layout.validation("pen", account["batch_id"]) / "verdict.json"
-    return {f.rule: f.message for f in Verdict.from_json(atomic.read_json(path)).findings}
+    return {f.rule: f.message for f in office.verdict("pen", account["batch_id"]).findings}
 
 
 @pytest.mark.parametrize("listed", ["文件名,记录数\n罚.csv,5\n", '[{"name": "罚.csv", "rows": 5}]'])
@@ -231,9 +228,8 @@ def test_the_total_that_every_page_repeats_is_that_of_the_pull(office: Office, m
         account = pipeline.ingest(Home(office.settings, clock), source, landed)
     finally:
         server.close()
-    path = office.layout.validation("pages", account["batch_id"]) / "verdict.json"
     assert (account["verdict"], account["accepted"]) == ("accept", 5)
-    assert "rows.total" not in {f.rule for f in Verdict.from_json(atomic.read_json(path)).findings}
+    assert "rows.total" not in {f.rule for f in office.verdict("pages", account["batch_id"]).findings}
 
 
 def test_several_totals_in_one_sheet_are_added_up(office: Office, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """One decision under a key that is written otherwise, or a contract with its roles exchanged: told, and kept."""
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,8 @@ def office_with(folder: Path, kind: str = "penalty", names: tuple[str, ...] = NA
 
 def found(office: Office, n: int) -> dict[str, str]:
     account = office.account("list", n)
-    path = office.layout.validation("list", account.batch_id) / "verdict.json"
-    said = json.loads(path.read_text("utf-8"))["findings"]
-    return {f["rule"]: f["observed"] for f in said if f["rule"].startswith("record.")}
+    said = office.verdict("list", account.batch_id).findings
+    return {f.rule: f.observed or "" for f in said if f.rule.startswith("record.")}
 
 
 def decision(n: int, *, number: str = "", about: int = 1, **more: Any) -> dict[str, Any]:

@@ -8,9 +8,7 @@ import pytest
 from cases import few
 from chengxin import pipeline
 from chengxin.clock import Clock
-from chengxin.facts import Verdict
 from chengxin.home import Home
-from chengxin.store import atomic
 from deliveries import CHANGE, PENALTY, REGISTRATION, START, Office, company, org_code, penalty, reg_no, renaming, uscc
 
 SPELLINGS = ["湖南旧名公司", "湖南示例1有限公司", "湖南示例（1）有限公司", "湖南示例1有限公司（已注销）",
@@ -29,8 +27,7 @@ def office(tmp_path: Path) -> Office:
 
 
 def findings(office: Office, dataset: str, n: int = 0, rule: str = "subject.named_otherwise") -> list[str]:
-    path = office.layout.validation(dataset, office.account(dataset, n).batch_id) / "verdict.json"
-    said = Verdict.from_json(atomic.read_json(path)).findings
+    said = office.verdict(dataset, office.account(dataset, n).batch_id).findings
     return [f.message for f in said if f.rule == rule]
 
 
@@ -166,8 +163,8 @@ def test_two_codes_with_one_name_are_reported_and_both_founded(office: Office, t
     else:
         office.deliver("test_reg", MIXED, day=1)
         office.deliver("test_reg", NEW[1], day=2)
-    path = office.layout.validation("test_reg", office.account("test_reg", 2 - together).batch_id) / "verdict.json"
-    said = {f.rule: f.message for f in Verdict.from_json(atomic.read_json(path)).findings}
+    verdict = office.verdict("test_reg", office.account("test_reg", 2 - together).batch_id)
+    said = {f.rule: f.message for f in verdict.findings}
     assert f"有 {1 + together} 行的名称和注册号" in said["subject.same_named"]
     office.publish()
     assert office.table("subject", "name").count(("湖南示例6有限公司",)) == 2
@@ -179,6 +176,5 @@ def test_ordinary_registrations_are_not_told(office: Office) -> None:
     office.deliver("test_reg", *NEW, *chain, company(9, subject_name="老街小吃店"), renamed, day=1)
     office.deliver("test_reg", *NEW, *chain, renamed, company(10, reg_no=reg_no(10)), day=2)
     for n in (1, 2):
-        path = office.layout.validation("test_reg", office.account("test_reg", n).batch_id) / "verdict.json"
-        rules = {f.rule for f in Verdict.from_json(atomic.read_json(path)).findings}
+        rules = {f.rule for f in office.verdict("test_reg", office.account("test_reg", n).batch_id).findings}
         assert not rules & {"subject.same_named", "subject.named_otherwise"}

@@ -19,6 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from deliveries import write_held
+
 TODAY = datetime(2026, 11, 24, tzinfo=UTC).date()
 REASON = pa.struct([("rule", pa.string()), ("element", pa.string()), ("source_column", pa.string())])
 MEASURES = ("timely", "delivered", "in_place", "required", "fill", "passed", "mended")
@@ -129,10 +131,8 @@ def batch(home: Path, name: str, at: datetime, chance: random.Random, *, order: 
             "observed": None,
             "failing_rows": None,
         }
-        folder = standard.parent / "validation"
-        folder.mkdir()
         verdict = {"dataset": name, "batch_id": batch_id, "status": "hold", "findings": [finding], "digest": "x"}
-        (folder / "verdict.json").write_text(json.dumps(verdict))
+        write_held(standard.parent, verdict)
         return 0
     entry = {"dataset": name, "batch_id": batch_id, "revision": 0, "order": order, "known_from": at.isoformat(),
         "received": received, "accepted": received - bad - unlinked, "quarantined": bad, "duplicate": 0,

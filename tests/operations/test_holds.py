@@ -65,6 +65,6 @@ def test_what_cannot_be_released_offers_no_command(held):
 
 def test_a_damaged_verdict_says_nothing_and_breaks_nothing(held):
     office, done = held
-    (office.layout.validation("pen", done["batch_id"]) / "verdict.json").write_text("[")
+    office.layout.validation("pen", done["batch_id"]).write_text("[")
     hold = hold_of(office.layout, "pen", done["batch_id"])
     assert (hold.why, hold.releasable) == ((), False)

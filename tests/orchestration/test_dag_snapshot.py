@@ -18,7 +18,6 @@ DOUBT = {
     "why": "held",
     "counts": {"received": 1200, "quarantined": 1200},
     "findings": ["合同未声明的列：来路不明"] * 8,
-    "report": "batches/x/report.html",
 }
 REVIEW = {"previous": "s1", "fresh": 1, "rows": 5, "doubts": [DOUBT], "changes": []}
 FOUND = {

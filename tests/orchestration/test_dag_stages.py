@@ -14,6 +14,7 @@ from chengxin.contracts.loader import load
 from chengxin.errors import ContractError, DeliveryCorrupt, NotClosable
 from chengxin.home import Home
 from chengxin.orchestration import stages
+from chengxin.quality import evidence
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout
 
@@ -162,8 +163,8 @@ def test_a_held_batch_is_released_with_reason_and_name(settings):
     assert stages.discover(strict, asked, by="zhang", say=said.append) == []
     assert said == [{"action": "release", "batch": batch}]
     assert stages.pending(strict) == [batch]
-    verdict = json.loads((Layout(settings.home).validation("commerce_demo", batch) / "verdict.json").read_text())
-    assert (verdict["released"]["reason"], verdict["released"]["by"]) == ("已电话核实", "zhang")
+    released = evidence.read_verdict(Layout(settings.home).validation("commerce_demo", batch)).released
+    assert released and (released.reason, released.by) == ("已电话核实", "zhang")
     with pytest.raises(ContractError, match="登录的用户"):
         stages.discover(strict, asked)
 

@@ -17,6 +17,7 @@ from chengxin.orchestration.pages.needs import GRAVEST, NAMES, Line, Seen, Words
 from chengxin.orchestration.pages.open_alerts import open_alerts
 from chengxin.orchestration.pages.words import english
 from chengxin.store.layout import Layout
+from deliveries import write_held
 
 TODAY = date(2026, 3, 20)
 ASKED = Question("请审批：发布快照（2 项存疑）", "2026-03-19T02:00:00+00:00", "/dags/snapshot/runs/r/required_actions")
@@ -56,12 +57,10 @@ class Batch:
         folder = Layout(self.home).batch(self.dataset, self.batch_id)
         named = {"dataset": self.dataset, "batch_id": self.batch_id}
         finding = {"rule": "fill.decision_on", "severity": "critical", "message": "填充率 0.0%（此前 99.0%）"}
-        for name, body in (
-            ("validation/verdict.json", {**named, "findings": [finding], "status": "hold", "digest": "0"}),
-            ("standard/summary.json", {"received": self.received, "passed": self.passed, "mismatch": None}),
-        ):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(json.dumps(body))
+        (folder / "standard").mkdir(parents=True, exist_ok=True)
+        summary = {"received": self.received, "passed": self.passed, "mismatch": None}
+        (folder / "standard" / "summary.json").write_text(json.dumps(summary))
+        write_held(folder, {**named, "findings": [finding], "status": "hold", "digest": "0"})
         at = f"2026-03-0{self.day}T18:00:00+00:00"  # already the next day in Hunan
         return {"dataset": self.dataset, "batch_id": self.batch_id, "received_at": at, "arrived_at": at,
                 "received": self.received, "title": "示例处罚", "department_name": "示例局"}  # fmt: skip

@@ -11,9 +11,7 @@ from openpyxl.styles import Font
 
 from chengxin.contracts.models import FileSpec
 from chengxin.errors import DeliveryCorrupt
-from chengxin.facts import Verdict
 from chengxin.parsing.reader import plan
-from chengxin.store import atomic
 from deliveries import Office, penalty, uscc
 
 NAMES = ("subject_name", "uscc", "decision_no", "decision_on", "authority_name", "penalty_content")
@@ -40,9 +38,7 @@ def told_of(tmp_path: Path, path: Path) -> tuple[list[Any], dict[str, tuple[str,
     office = Office(tmp_path)
     office.contract("test_pen", "penalty", NAMES, file={"format": path.suffix[1:]})
     account = office.ingest("test_pen", path)
-    verdict = Verdict.from_json(
-        atomic.read_json(office.layout.validation("test_pen", account["batch_id"]) / "verdict.json")
-    )
+    verdict = office.verdict("test_pen", account["batch_id"])
     return office.issues("test_pen"), {f.rule: (f.severity, f.message) for f in verdict.findings}
 
 

@@ -1,6 +1,5 @@
 """Faults that no single cell shows: columns that changed places, a changed unit."""
 
-import json
 import re
 
 import pyarrow as pa
@@ -39,9 +38,8 @@ def found(tmp_path, *deliveries):
     office.contract("penalty_list", "penalty", NAMES, quality={"min_rows": 20})
     for day, rows in enumerate(deliveries):
         account = office.deliver("penalty_list", *rows, day=day)
-    folder = office.layout.validation("penalty_list", account["batch_id"])
-    verdict = json.loads((folder / "verdict.json").read_text("utf-8"))
-    return verdict["status"], {f["rule"] for f in verdict["findings"] if f["severity"] != "info"}
+    verdict = office.verdict("penalty_list", account["batch_id"])
+    return verdict.status, {f.rule for f in verdict.findings if f.severity != "info"}
 
 
 def swapped(one, other, rows=range(ROWS)):

@@ -9,8 +9,8 @@ import pytest
 from validate_builders import TODAY, contract_of, counts_of, kind_of, rows_of, write_batch
 
 from chengxin.errors import ChengxinError, ContractError, InvariantBroken
-from chengxin.facts import Resources, Verdict
-from chengxin.quality import runner
+from chengxin.facts import Resources
+from chengxin.quality import evidence, runner
 from chengxin.quality.evidence import BatchFacts
 from chengxin.quality.scan import Scan, failing_rows, plain_sql
 
@@ -46,12 +46,16 @@ def judge(
     kind = kind_of()
     parts = write_batch(folder, rows, kind, per_file=40) if rows else []
     target = tmp_path / name
-    target.mkdir(exist_ok=True)
     verdict = runner.run(
         contract or contract_of(), kind, parts, counts or counts_of(len(rows)), expectations=expectations,
-        history=list(history), target=target, resources=Resources(memory_limit_mib=256), today=today, registry=registry,
+        history=list(history), target=target, made_under="", resources=Resources(memory_limit_mib=256), today=today,
+        registry=registry,
     )  # fmt: skip
     return verdict, target
+
+
+def page_of(target):
+    return evidence.read_page(target)
 
 
 def by_rule(verdict):
@@ -61,10 +65,10 @@ def by_rule(verdict):
 def test_good_batch_is_accepted_and_leaves_its_evidence(tmp_path):
     verdict, target = judge(tmp_path, rows_of(100))
     assert (verdict.status, verdict.findings) == ("accept", ())
-    names = {p.name for p in target.iterdir()}
-    assert names == {"suite.json", "result.json", "facts.json", "verdict.json", "report.html"}
-    assert Verdict.from_json(json.loads((target / "verdict.json").read_text())) == verdict
-    facts = json.loads((target / "facts.json").read_text())
+    document = evidence.read(target)
+    assert set(document) == {"made_under", "suite", "result", "facts", "verdict", "page"}
+    assert evidence.read_verdict(target) == verdict
+    facts = document["facts"]
     assert facts["rows"] == 100 and facts["fill"]["decision_on"] == 1.0 and facts["fill"]["decision_status_code"] == 1.0
 
 
@@ -85,17 +89,17 @@ def test_failing_rows_are_named_by_file_and_row_never_by_value(tmp_path):
     assert verdict.status == "hold"
     assert future.failing_rows == 2 and "样例.csv 第 5、52 行" in future.message
     assert by_rule(verdict)["penalty.decision_on.before.valid_to_on"].failing_rows == 2
-    for path in target.iterdir():
-        text = path.read_text()
-        assert "2031-05-06" not in text and "样例3有限公司" not in text, path.name
-    assert "样例.csv 第 5 行" in (target / "report.html").read_text()
+    for name, part in evidence.read(target).items():
+        text = json.dumps(part, ensure_ascii=False)
+        assert "2031-05-06" not in text and "样例3有限公司" not in text, name
+    assert "样例.csv 第 5 行" in page_of(target)
 
 
 def test_few_rows_say_nothing_about_optional_fields(tmp_path):
     rows = [{**row, "remark": None} for row in rows_of(49)]
     verdict, target = judge(tmp_path, rows)
     assert verdict.status == "accept"
-    failed = [r for r in json.loads((target / "result.json").read_text())["results"] if not r["success"]]
+    failed = [r for r in evidence.read(target)["result"]["results"] if not r["success"]]
     assert [r["expectation_config"]["meta"]["rule"] for r in failed] == ["fill.remark"]
     assert failed[0]["counted"] is False
 
@@ -110,7 +114,7 @@ def test_field_that_used_to_be_filled_and_is_empty_now_holds(tmp_path):
 def test_report_is_one_file_in_chinese_for_light_and_dark(tmp_path):
     rows = [{**row, "decision_on": None} for row in rows_of(30)]
     history = [BatchFacts(batch_id="b1", rows=30, fill={"decision_on": 1.0})]
-    page = (judge(tmp_path, rows, history=history)[1] / "report.html").read_text()
+    page = page_of(judge(tmp_path, rows, history=history)[1])
     assert not any(word in page for word in ("http:", "https:", "<script", "src=", "<link", "url("))
     for part in (
         'lang="zh-CN"',
@@ -127,8 +131,7 @@ def test_equal_runs_write_equal_bytes(tmp_path):
     rows[7]["valid_to_on"] = date(2020, 1, 1)
     _, first = judge(tmp_path, rows, name="first")
     _, second = judge(tmp_path, rows, name="second")
-    for path in sorted(first.iterdir()):
-        assert path.read_bytes() == (second / path.name).read_bytes(), path.name
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_quarantined_share_warns_and_holds(tmp_path):
@@ -149,7 +152,7 @@ def test_batch_without_one_usable_row_is_held(tmp_path):
 def test_an_empty_delivery_is_held_when_full_only(tmp_path):
     accepted, target = judge(tmp_path, [], counts=counts_of(0))
     assert (accepted.status, by_rule(accepted)["delivery.empty"].severity) == ("accept", "info")
-    assert (target / "report.html").exists()
+    assert page_of(target)
     full = contract_of(delivery={"mode": "full"})
     assert judge(tmp_path, [], contract=full, counts=counts_of(0))[0].status == "hold"
 

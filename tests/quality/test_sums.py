@@ -25,8 +25,8 @@ def said(tmp_path, *lines, unit="元", refused=False):
     path.write_text(path.read_text("utf-8") + "".join(f"{line}\n" for line in lines), "utf-8")
     os.utime(path, (at, at))
     account = office.ingest("list", path)
-    verdict = json.loads((office.layout.validation("list", account["batch_id"]) / "verdict.json").read_text("utf-8"))
-    return {f["rule"]: STATED.findall(f["message"])[0] for f in verdict["findings"] if f["rule"] == "sum.total"}
+    found = office.verdict("list", account["batch_id"]).findings
+    return {f.rule: STATED.findall(f.message)[0] for f in found if f.rule == "sum.total"}
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def said_beside(tmp_path, beside, *, both=False):
     path.write_text(json.dumps({"rows": rows, **beside}, ensure_ascii=False), "utf-8")
     account = office.ingest("list", path)
     assert account["unlinked"] == len(FINES)
-    verdict = json.loads((office.layout.validation("list", account["batch_id"]) / "verdict.json").read_text("utf-8"))
-    return {f["rule"]: STATED.findall(f["message"])[0] for f in verdict["findings"] if f["rule"] == "sum.total"}
+    found = office.verdict("list", account["batch_id"]).findings
+    return {f.rule: STATED.findall(f.message)[0] for f in found if f.rule == "sum.total"}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """A full delivery that is another list than the one before, though it has as many rows."""
 
-import json
-
 import pytest
 
 from deliveries import Office, company, penalty, uscc
@@ -34,6 +32,6 @@ def test_a_list_that_replaces_most_of_the_one_before_is_told(tmp_path, before, n
     office.contract("penalties", "penalty", NAMES, mode="full")
     office.deliver("penalties", *before, day=1)
     account = office.deliver("penalties", *now, day=2)
-    path = office.layout.validation("penalties", account["batch_id"]) / "verdict.json"
-    found = {f["rule"] for f in json.loads(path.read_text("utf-8"))["findings"] if f["severity"] == "warning"}
+    findings = office.verdict("penalties", account["batch_id"]).findings
+    found = {f.rule for f in findings if f.severity == "warning"}
     assert (account["verdict"], found) == (("warn", {"full.other_list"}) if told else ("accept", set()))

@@ -1,6 +1,6 @@
 """A batch is published only as it was admitted: one bit, or a file of another batch, stops the publication."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,11 @@ from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.errors import InvariantBroken, SnapshotDamaged
 from chengxin.home import Home
+from chengxin.quality import evidence
 from chengxin.records import journal
 from chengxin.state import seals
 from chengxin.store import atomic
+from chengxin.store.layout import VALIDATION
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 
 
@@ -49,7 +51,7 @@ def test_every_file_that_publication_is_built_from_is_sealed(office: Office) -> 
     account = office.account("pen", 1)
     folder = office.layout.batch("pen", account.batch_id)
     made = {p.relative_to(folder).as_posix() for top in ("standard", "links-0000") for p in (folder / top).iterdir()}
-    assert set(account.seals) == made | {"validation/verdict.json", "validation/facts.json"}
+    assert set(account.seals) == made | {VALIDATION}
     assert all(atomic.sha256_file(folder / name) == digest for name, digest in account.seals.items())
     assert {"standard/standard-00000-000.parquet", "links-0000/linked.parquet"} <= made
     assert seals.problems(office.layout, journal.admissions(office.layout)) == []
@@ -93,7 +95,7 @@ def test_a_later_revision_seals_its_own_links_and_the_verdict(office: Office) ->
     office.deliver("pen", penalty(9, uscc=uscc(4)), day=4)
     office.deliver("reg", company(4), day=5)
     [again] = [a for a in office.retry() if a.dataset == "pen"]
-    assert again.revision == 1 and {n.split("/")[0] for n in again.seals} == {"standard", "links-0001", "validation"}
+    assert again.revision == 1 and {n.split("/")[0] for n in again.seals} == {"standard", "links-0001", VALIDATION}
     assert office.publish(6) is not None
     assert seals.problems(office.layout, journal.admissions(office.layout)) == []
     flip(office.layout.links("pen", again.batch_id, 0) / "linked.parquet")
@@ -103,11 +105,9 @@ def test_a_later_revision_seals_its_own_links_and_the_verdict(office: Office) ->
 
 def test_a_verdict_that_was_altered_is_not_published(office: Office) -> None:
     account = office.account("pen", 0)
-    path = office.layout.validation("pen", account.batch_id) / "verdict.json"
-    body = json.loads(path.read_text())
-    path.unlink()
-    path.write_text(json.dumps(body | {"findings": []}))
-    refused(office, f"数据集 pen 批次 {account.batch_id}：文件 validation/verdict.json 与入库时不符")
+    verdict = replace(office.verdict("pen", account.batch_id), status="warn")
+    evidence.change_verdict(office.layout.validation("pen", account.batch_id), verdict, str)
+    refused(office, f"数据集 pen 批次 {account.batch_id}：文件 {VALIDATION} 与入库时不符")
 
 
 @pytest.mark.parametrize("table", ["penalty", "subject_name"])

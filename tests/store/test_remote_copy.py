@@ -436,7 +436,7 @@ def test_a_stage_sees_what_it_needs_and_no_more(machine):
             "landing__x__1__receipt.json": "", "landing__x__1__payload__f": "", "landing__x__2__payload__f": "",
             "batches__x__1__standard__s.parquet": "", "batches__x__2__standard__s.parquet": "",
             "batches__y__9__links-0000__names.parquet": "", "batches__y__9__standard__s.parquet": "",
-            "batches__x__2__validation__facts.json": "", ENTRY.replace("/", "__"): "", "published__open__s": "",
+            "batches__x__2__validation.json.gz": "", ENTRY.replace("/", "__"): "", "published__open__s": "",
         },
     )  # fmt: skip
     seen = {}
@@ -444,7 +444,7 @@ def test_a_stage_sees_what_it_needs_and_no_more(machine):
         b = machine(name)
         b.pull(scope)
         seen[name] = set(files(b))
-    facts = {"landing/x/1/receipt.json", "batches/x/2/validation/facts.json", ENTRY}
+    facts = {"landing/x/1/receipt.json", "batches/x/2/validation.json.gz", ENTRY}
     assert seen["land"] == facts
     mine = {"landing/x/1/payload/f", "batches/x/1/standard/s.parquet", "batches/y/9/links-0000/names.parquet"}
     assert seen["batch"] == facts | mine

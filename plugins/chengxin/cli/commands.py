@@ -3,7 +3,7 @@
 import getpass
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -164,6 +164,23 @@ def status_command(context: Context, as_json: bool) -> None:
 
     result = status(context.home, context.contracts())
     show_json(result) if as_json else show_status(Console(), result)
+
+
+@main.command(name="report")
+@click.argument("dataset")
+@click.argument("batch")
+@click.option("-o", "--output", type=click.File("w", "utf-8"), default="-", help="写入的 HTML 文件；缺省写到标准输出")
+@pass_home
+def report_command(context: Context, dataset: str, batch: str, output: IO[str]) -> None:
+    """一个批次的校验报告（HTML）。"""
+    from chengxin.quality import evidence
+
+    page = evidence.read_page(context.home.here(scopes.FACTS).layout.validation(dataset, batch))
+    if page is None:
+        raise click.UsageError(
+            f"没有数据集 {dataset} 批次 {batch} 的校验报告：批次号见 chengxin status，或该批次尚未校验"
+        )
+    output.write(page)
 
 
 @main.command(name="verify")

@@ -15,7 +15,6 @@ from chengxin.feedback.words import sentences
 from chengxin.home import Home
 from chengxin.model.kinds import kinds
 from chengxin.operations.alerts.holds import hold_of
-from chengxin.quality import evidence
 from chengxin.store.layout import Layout
 from chengxin.store.lock import Holder
 
@@ -130,8 +129,8 @@ def _held(home: Home, console: Console, batches: list[dict[str, Any]]) -> None:
             # they may hold names of files as they were sent
             console.print("；".join(hold.why), highlight=False, markup=False, soft_wrap=True)
             console.print(f"  处理：{hold.remedy()}", highlight=False, markup=False, soft_wrap=True)
-            report = evidence.page_of(layout.validation(hold.dataset, hold.batch_id))
-            console.print(f"  校验报告：{report}", highlight=False, soft_wrap=True)
+            told = f"chengxin report {hold.dataset} {hold.batch_id}"
+            console.print(f"  校验报告：{told}", highlight=False, soft_wrap=True)
 
 
 def _snapshot(console: Console, snapshot: dict[str, Any] | None) -> None:

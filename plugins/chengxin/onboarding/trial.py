@@ -24,6 +24,7 @@ from chengxin.model.elements import Element, elements
 from chengxin.model.rules import rules
 from chengxin.model.schema import element_columns
 from chengxin.quality import runner
+from chengxin.store.layout import VALIDATION
 
 _SHOWN_ROWS = 5
 _BUSINESS = ("公司", "企业", "厂", "店", "中心", "合作社", "部", "院", "行", "局", "所", "会", "社", "集团", "场")
@@ -81,7 +82,8 @@ def _verdict(home: Home, contract: Contract, batch: Batch, counts: StandardBatch
         counts,
         expectations=home.settings.expectations,
         history=[],
-        target=standard.parent / "validation",
+        target=standard.parent / VALIDATION,
+        made_under="",
         resources=home.resources,
         today=batch.received_at.astimezone(SHANGHAI).date(),
     )

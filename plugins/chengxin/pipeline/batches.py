@@ -131,15 +131,16 @@ def validate(home: Home, contract: Contract, landed: Batch) -> Verdict:
         if counts is None:
             raise InvariantBroken(f"{landed.batch_id} 尚未标准化，不能校验")
         parts = sorted(standard.glob("standard-*.parquet"))
-        with atomic.building(target) as folder, scratch(layout.work) as work:
-            verdict = runner.run(
+        with scratch(layout.work) as work:
+            return runner.run(
                 contract,
                 kind_of(contract),
                 parts,
                 counts,
                 expectations=home.settings.expectations,
                 history=_history(home, contract, landed),
-                target=folder,
+                target=target,
+                made_under=validation_digest(home, contract),
                 resources=home.resources,
                 today=landed.received_at.astimezone(SHANGHAI).date(),
                 registry=Registry(layout, journal.accounts(layout)).identifiers_of(parts, work),
@@ -147,8 +148,6 @@ def validate(home: Home, contract: Contract, landed: Batch) -> Verdict:
                 ahead=landed.as_of.astimezone(SHANGHAI).date() if landed.is_ahead else None,
                 answering=lambda: _answering(home, contract, landed),
             )
-            evidence.write_made_under(folder, validation_digest(home, contract))
-    return verdict
 
 
 @at_home.batch_stage
@@ -159,31 +158,21 @@ def release(home: Home, contract: Contract, landed: Batch, reason: str, by: str)
     """
     layout = home.layout
     with lock.held(layout, f"dataset-{contract.id}"):
-        folder = layout.validation(contract.id, landed.batch_id)
+        path = layout.validation(contract.id, landed.batch_id)
         verdict = verdict_of(home, contract, landed)
         counts = _summary(layout.standard(contract.id, landed.batch_id))
         if _admitted(home, contract, landed) or (verdict and verdict.status != "hold"):
-            known = evidence.read_verdict(folder)
-            _note_release(folder, known)
-            return known
+            return evidence.read_verdict(path)
         if verdict is None or counts is None:
             raise NotReleasable(f"{landed.batch_id} 尚未按现行合同校验，不能放行；请先运行 chengxin run {contract.id}")
         if counts.mismatch is not None or (counts.received and not counts.passed):
             why = counts.mismatch or "没有一行可用"
             raise NotReleasable(f"{landed.batch_id} 不能放行：{why}。请修改合同后重跑，或请提供部门重报")
-        verdict = replace(verdict, status="warn", released=Release(by, reason, home.clock.now().isoformat()))
-        evidence.write_verdict(folder, verdict)
-        _note_release(folder, verdict)
+        now = home.clock.now()
+        verdict = replace(verdict, status="warn", released=Release(by, reason, now.isoformat()))
+        who = f"{by} {now.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+        evidence.change_verdict(path, verdict, lambda page: report.released(page, reason, who))
     return verdict
-
-
-def _note_release(folder: Path, verdict: Verdict) -> None:
-    """Make the report say that a person let the batch in, and why."""
-    said = verdict.released
-    if said:
-        at = datetime.fromisoformat(said.at).astimezone(SHANGHAI)
-        by = f"{said.by} {at:%Y-%m-%d %H:%M}"
-        evidence.change_page(folder, lambda page: report.released(page, said.reason, by))
 
 
 @attempts.counted("入库", last=True)
@@ -227,7 +216,7 @@ def admit(home: Home, contract: Contract, landed: Batch) -> Admission | None:
             versions=versions_of(home, contract),
             released=verdict.released,
             route=_route(contract, mine),
-            seals=seals.of_files([standard / "summary.json"])
+            seals=seals.of_files(standard.parent, [standard / "summary.json"])
             | {f"{standard.name}/{name}": digest for name, digest in counts.seals.items()},
         )
         _same_versions(contract, before, mine)
@@ -297,10 +286,10 @@ def _summary(folder: Path) -> StandardBatch | None:
 def verdict_of(home: Home, contract: Contract, landed: Batch) -> Verdict | None:
     """Return the verdict made under the present contract and suite; None before there is one."""
     contract = contract_for(contract, landed)
-    folder = home.layout.validation(contract.id, landed.batch_id)
-    if evidence.read_made_under(folder) != validation_digest(home, contract):
+    path = home.layout.validation(contract.id, landed.batch_id)
+    if evidence.read_made_under(path) != validation_digest(home, contract):
         return None
-    return evidence.read_verdict(folder)
+    return evidence.read_verdict(path)
 
 
 def _answering(home: Home, contract: Contract, landed: Batch) -> Answering:

@@ -7,7 +7,6 @@ asked last. Beside the doubts stands what the publication would change.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -39,8 +38,7 @@ SHRINK = "volume.shrink"
 class Doubt:
     """One batch that a person should look at. why: warn, shrunk, released or held; counts add up to received.
 
-    findings: what did not hold, in Chinese. report: the page with the evidence, below the home. released: who let the
-    batch in, and why.
+    findings: what did not hold, in Chinese. released: who let the batch in, and why.
     """
 
     dataset: str
@@ -50,7 +48,6 @@ class Doubt:
     why: str
     counts: dict[str, int]
     findings: tuple[str, ...]
-    report: str
     released: Release | None = None
 
 
@@ -161,10 +158,9 @@ def _doubted(contracts: Mapping[str, Contract], admission: Admission, layout: La
         return None
     if admission.released and not is_grave(layout, admission):
         return None
-    folder = layout.validation(contract.id, admission.batch_id)
-    verdict = evidence.read_verdict(folder)
+    verdict = evidence.read_verdict(layout.validation(contract.id, admission.batch_id))
     counts = {**admission.counts.as_dict(), "withdrawn": admission.withdrawn}
-    doubt = _doubt(contract, verdict, counts, folder, layout.home)
+    doubt = _doubt(contract, verdict, counts)
     if admission.released:
         return replace(doubt, why="released", released=admission.released)
     shrunk = any(f.rule.startswith(SHRINK) for f in verdict.findings)
@@ -183,14 +179,12 @@ def _held(home: Home, contract: Contract, known: Collection[str]) -> list[Doubt]
         if verdict is not None and verdict.status == "hold":
             summary = atomic.read_json(layout.standard(contract.id, landed.batch_id) / "summary.json")
             counts = {"received": int(summary["received"]), "quarantined": int(summary["received"])}
-            report = layout.validation(contract.id, landed.batch_id)
-            doubts.append(replace(_doubt(contract, verdict, counts, report, layout.home), why="held"))
+            doubts.append(replace(_doubt(contract, verdict, counts), why="held"))
     return doubts
 
 
-def _doubt(contract: Contract, verdict: Verdict, counts: dict[str, int], folder: Path, home: Path) -> Doubt:
+def _doubt(contract: Contract, verdict: Verdict, counts: dict[str, int]) -> Doubt:
     found = tuple(f.message for f in verdict.findings if f.severity != "info")
-    report = evidence.page_of(folder).relative_to(home).as_posix()
     return Doubt(
         dataset=contract.id,
         title=contract.title,
@@ -199,5 +193,4 @@ def _doubt(contract: Contract, verdict: Verdict, counts: dict[str, int], folder:
         why="warn",
         counts=counts,
         findings=found,
-        report=report,
     )

@@ -29,6 +29,7 @@ from chengxin.records import journal
 from chengxin.records.relink import Settling
 from chengxin.state import seals
 from chengxin.store import lock
+from chengxin.store.layout import VALIDATION
 from chengxin.store.manifest import Manifest
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ def _publish_government(
         return base, False
     last = base.last_order if base else -1
     fresh = [a for a in journal.latest(everything).values() if a.order > last]
-    seals.check(layout, fresh, seals.STANDARD, seals.QUARANTINE, seals.LINKS, seals.VERDICT)
+    seals.check(layout, fresh, seals.STANDARD, seals.QUARANTINE, seals.LINKS, VALIDATION)
     reconciliation.check_batches(layout, fresh, home.resources)
     draft = Assembly(
         layout,

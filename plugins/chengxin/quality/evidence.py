@@ -1,12 +1,15 @@
-"""The evidence of one validation, in the folder `validation/` of its batch: written, read and named here alone.
+"""The evidence of one validation, one compressed document a batch: written, read and named here alone.
 
-suite.json, result.json   the composed suite, and what Great Expectations answered
-facts.json                what later batches are compared with
-verdict.json              accept, warn or hold, and the findings
-report.html               the page for people
-made_under.json           the digest of contract, suite and library
+made_under      the digest of contract, suite and library
+verdict         accept, warn or hold, and the findings
+facts           what later batches are compared with
+suite, result   the composed suite, and what Great Expectations answered
+page            the report for people, as HTML
 """
 
+import gzip
+import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +17,6 @@ from typing import Any, Self
 
 from chengxin.facts import DeliveryMode, Verdict, as_json
 from chengxin.store import atomic
-
-_SUITE, _RESULT, _FACTS, _VERDICT = "suite.json", "result.json", "facts.json", "verdict.json"
-_PAGE, _MADE_UNDER = "report.html", "made_under.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +44,16 @@ class BatchFacts:
 
 
 def write(
-    folder: Path,
+    path: Path,
     *,
+    made_under: str,
     suite: Mapping[str, Any],
     results: Sequence[Mapping[str, Any]],
     facts: BatchFacts,
     verdict: Verdict,
     page: str,
 ) -> None:
-    """Fill the folder, but for what it was made under. results: one of Great Expectations a rule."""
+    """Write the document. results: one of Great Expectations a rule."""
     good = sum(bool(one["success"]) for one in results)
     statistics = {
         "evaluated_expectations": len(results),
@@ -61,75 +62,79 @@ def write(
     }
     success = good == len(results)
     result = {"suite_name": suite["name"], "success": success, "statistics": statistics, "results": results}
-    atomic.write_json(folder / _SUITE, suite)
-    atomic.write_json(folder / _RESULT, result)
-    atomic.write_json(folder / _FACTS, as_json(facts))
-    write_verdict(folder, verdict)
-    atomic.write_bytes(folder / _PAGE, page.encode())
+    _write(
+        path,
+        {
+            "made_under": made_under,
+            "verdict": as_json(verdict),
+            "facts": as_json(facts),
+            "suite": suite,
+            "result": result,
+            "page": page,
+        },
+    )
 
 
-def read_facts(folder: Path) -> BatchFacts | None:
+def read(path: Path) -> dict[str, Any]:
+    """Return the whole document. Raises FileNotFoundError before there is one, ValueError where it is damaged."""
+    try:
+        found = json.loads(gzip.decompress(path.read_bytes()))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}: not an object")
+    return found
+
+
+def read_facts(path: Path) -> BatchFacts | None:
     """Return the facts of a batch; None where there are none."""
-    path = folder / _FACTS
-    return BatchFacts.from_json(atomic.read_json(path)) if path.exists() else None
+    return BatchFacts.from_json(read(path)["facts"]) if path.exists() else None
 
 
-def readable_facts(folder: Path) -> BatchFacts:
+def readable_facts(path: Path) -> BatchFacts:
     """Return the facts of a batch; none are known where they are missing or damaged."""
     try:
-        return read_facts(folder) or BatchFacts()
-    except (ValueError, TypeError):
+        return read_facts(path) or BatchFacts()
+    except (ValueError, KeyError, TypeError):
         return BatchFacts()
 
 
-def is_judged(folder: Path) -> bool:
+def is_judged(path: Path) -> bool:
     """Return whether there is a verdict."""
-    return (folder / _VERDICT).exists()
+    return path.exists()
 
 
-def read_verdict(folder: Path) -> Verdict:
+def read_verdict(path: Path) -> Verdict:
     """Return the verdict. Raises FileNotFoundError before there is one."""
-    return Verdict.from_json(atomic.read_json(folder / _VERDICT))
+    return Verdict.from_json(read(path)["verdict"])
 
 
-def readable_verdict(folder: Path) -> Verdict | None:
+def readable_verdict(path: Path) -> Verdict | None:
     """Return the verdict; None where it is missing or damaged."""
     try:
-        return read_verdict(folder)
+        return read_verdict(path)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def write_verdict(folder: Path, verdict: Verdict) -> None:
-    """Write the verdict, or a changed one over it."""
-    atomic.write_json(folder / _VERDICT, as_json(verdict))
+def change_verdict(path: Path, verdict: Verdict, on_page: Callable[[str], str]) -> None:
+    """Put another verdict in the place of the first, and on the page what it differs by."""
+    found = read(path)
+    after = found | {"verdict": as_json(verdict), "page": on_page(found["page"])}
+    if after != found:
+        _write(path, after)
 
 
-def change_page(folder: Path, change: Callable[[str], str]) -> None:
-    """Rewrite the page for people where the change makes another one of it, and there is one."""
-    path = folder / _PAGE
-    before = path.read_text("utf-8") if path.exists() else None
-    after = change(before) if before is not None else None
-    if after is not None and after != before:
-        atomic.write_bytes(path, after.encode())
+def read_page(path: Path) -> str | None:
+    """Return the report for people; None before there is one."""
+    return str(read(path)["page"]) if path.exists() else None
 
 
-def page_of(folder: Path) -> Path:
-    """Return where the page for people is."""
-    return folder / _PAGE
-
-
-def read_made_under(folder: Path) -> str | None:
+def read_made_under(path: Path) -> str | None:
     """Return the digest under which the verdict was made; None before that."""
-    path = folder / _MADE_UNDER
-    return str(atomic.read_json(path)["digest"]) if path.exists() else None
+    return str(read(path)["made_under"]) if path.exists() else None
 
 
-def write_made_under(folder: Path, digest: str) -> None:
-    """Write under what the verdict was made: the last file, so that a folder without it is not done."""
-    atomic.write_json(folder / _MADE_UNDER, {"digest": digest})
-
-
-def to_be_sealed(folder: Path) -> list[Path]:
-    """Return the files of which an account keeps the digests."""
-    return [folder / _VERDICT, folder / _FACTS]
+def _write(path: Path, document: Mapping[str, Any]) -> None:
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    atomic.write_bytes(path, gzip.compress(text.encode(), mtime=0))

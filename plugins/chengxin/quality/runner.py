@@ -48,6 +48,7 @@ def run(
     expectations: Path,
     history: Sequence[BatchFacts],
     target: Path,
+    made_under: str,
     resources: Resources,
     today: date,
     registry: Sequence[Path] = (),
@@ -55,12 +56,12 @@ def run(
     ahead: date | None = None,
     answering: Callable[[], Answering] = Answering,
 ) -> Verdict:
-    """Judge a batch and fill `target` with its evidence.
+    """Judge a batch and write its evidence to `target`.
 
-    parts: standard-*.parquet. history: facts of earlier admitted batches, oldest first. registry: identifier files of
-    the subject registry, for the relation to other data sets. restates, ahead: see quality.verdict.
-    batch_doubts. answering: counts the rows that answer known refusals; asked where some share is doubtful. Equal input
-    gives equal files.
+    made_under: the digest of contract, suite and library. parts: standard-*.parquet. history: facts of earlier admitted
+    batches, oldest first. registry: identifier files of the subject registry, for the relation to other data sets.
+    restates, ahead: see quality.verdict.batch_doubts. answering: counts the rows that answer known refusals; asked
+    where some share is doubtful. Equal input gives equal files.
     Raises ContractError for a rule that cannot be used and InvariantBroken for a failure of the engine.
     """
     suite = suites.compose(contract, kind, expectations, history)
@@ -104,7 +105,15 @@ def run(
     titles = {c.name: c.title or c.name for c in kind_columns(kind)}
     page = report.render(contract.title, counts, verdict, outcomes, fill=fill, titles=titles, history=history)
     results = [as_result(done) for done in outcomes]
-    evidence.write(target, suite=suite, results=results, facts=facts, verdict=verdict, page=page)
+    evidence.write(
+        target,
+        made_under=made_under,
+        suite=suite,
+        results=results,
+        facts=facts,
+        verdict=verdict,
+        page=page,
+    )
     return verdict
 
 

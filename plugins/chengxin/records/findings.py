@@ -49,15 +49,15 @@ def noted(layout: Layout, before: Admission, found: Sequence[Finding], links: Se
     """
     if not found and len(links) == 1:
         return before
-    folder = layout.validation(before.dataset, before.batch_id)
-    said = evidence.read_verdict(folder)
+    path = layout.validation(before.dataset, before.batch_id)
+    said = evidence.read_verdict(path)
     if len(links) > 1:  # rows that waited have no part in what was withdrawn
         of_delivery = {protected.SPARED, protected.WITHHELD, OTHER_LIST}
         found = [*found, *(f for f in said.findings if f.rule in of_delivery)]
     others = [f for f in said.findings if f.rule not in _OURS]
     status = "warn" if any(f.severity == "warning" for f in found) else said.status
-    evidence.write_verdict(folder, replace(said, status=status, findings=(*others, *found)))
-    evidence.change_page(folder, lambda page: report.admitted(page, status, found))
+    verdict = replace(said, status=status, findings=(*others, *found))
+    evidence.change_verdict(path, verdict, lambda page: report.admitted(page, status, found))
     return replace(before, verdict=status)
 
 

@@ -25,7 +25,6 @@ from chengxin.identity.by_code import roles_of
 from chengxin.identity.held_links import link_files
 from chengxin.identity.ledger import Judgement
 from chengxin.identity.registry import Registry, RegistryFiles
-from chengxin.quality import evidence
 from chengxin.records import journal
 from chengxin.records.findings import found_by_linking, noted
 from chengxin.records.protected import Sparing
@@ -85,7 +84,7 @@ def link_batch(
     found = found_by_linking(contract, before, outcome, links, mine)
     before = noted(layout, before, found, links)
     judged = layout.validation(contract.id, landed.batch_id)
-    sealed = seals.of_files([*sorted(target.iterdir()), *evidence.to_be_sealed(judged)])
+    sealed = seals.of_files(judged.parent, [*sorted(target.iterdir()), judged])
     sealed |= {name: digest for name, digest in before.seals.items() if name.startswith("standard/")}
     newest = accounts.newest
     known_from = max(home.clock.now().isoformat(), newest.known_from if newest else "")

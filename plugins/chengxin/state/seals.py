@@ -1,7 +1,7 @@
 """Seals: the sha256 of the files of a batch that publication is built from, as they stand in its account.
 
-An account seals what was standardised, the verdict, and the links of its own revision. Where an account has several
-revisions, each seals its links, and the newest one the verdict, which a revision may add to.
+An account seals what was standardised, the evidence of its validation, and the links of its own revision. Where an
+account has several revisions, each seals its links, and the newest one the evidence, which a revision may add to.
 """
 
 from collections.abc import Iterable
@@ -10,20 +10,20 @@ from pathlib import Path
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission
 from chengxin.store.atomic import sha256_file
-from chengxin.store.layout import Layout
+from chengxin.store.layout import VALIDATION, Layout
 
 #: What a publication reads of a batch. `links/` stands for the links folder of the revision.
-STANDARD, QUARANTINE, LINKS, VERDICT = "standard/standard-", "standard/quarantine-", "links/", "validation/verdict.json"
-SEALED = ("standard/", LINKS, VERDICT, "validation/facts.json")
+STANDARD, QUARANTINE, LINKS = "standard/standard-", "standard/quarantine-", "links/"
+SEALED = ("standard/", LINKS, VALIDATION)
 _SHOWN = 3
 
 # Files that this process has found as they were sealed: path -> digest, inode, size, time of change.
 _intact: dict[Path, tuple[str, int, int, int]] = {}
 
 
-def of_files(paths: Iterable[Path]) -> dict[str, str]:
-    """Return the seals of files: `<folder>/<name>` -> sha256."""
-    return {f"{path.parent.name}/{path.name}": sha256_file(path) for path in paths}
+def of_files(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
+    """Return the seals of files below the folder of a batch: path from there -> sha256."""
+    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in paths}
 
 
 def check(layout: Layout, admissions: Iterable[Admission], *wanted: str) -> None:
@@ -53,7 +53,8 @@ def _problems(layout: Layout, a: Admission, wanted: Iterable[str], *, anew: bool
     links = f"{layout.links(a.dataset, a.batch_id, a.revision).name}/"
     beginnings = tuple(name.replace(LINKS, links) for name in wanted)
     sealed = {name for name in a.seals if name.startswith(beginnings)}
-    present = {f"{top}/{p.name}" for top in {b.partition("/")[0] for b in beginnings} for p in (folder / top).glob("*")}
+    tops = {top for top, below, _ in (b.partition("/") for b in beginnings) if below}
+    present = {f"{top}/{p.name}" for top in tops for p in (folder / top).glob("*")}
     names = sorted(sealed | {name for name in present if name.startswith(beginnings) and "/." not in name})
     told = ((name, _problem(folder / name, a.seals.get(name), anew=anew)) for name in names)
     return [f"数据集 {a.dataset} 批次 {a.batch_id}：文件 {name} {problem}" for name, problem in told if problem]

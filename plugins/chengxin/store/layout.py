@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+VALIDATION = "validation.json.gz"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -23,8 +25,8 @@ class Layout:
         return self.batch(dataset, batch_id) / "standard"
 
     def validation(self, dataset: str, batch_id: str) -> Path:
-        """suite.json, result.json, facts.json, verdict.json, report.html."""
-        return self.batch(dataset, batch_id) / "validation"
+        """The evidence of its validation, a compressed document; see quality/evidence.py."""
+        return self.batch(dataset, batch_id) / VALIDATION
 
     def tries(self, dataset: str, batch_id: str) -> Path:
         """How often a batch failed, and how; gone once it has an outcome."""

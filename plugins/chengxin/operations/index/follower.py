@@ -20,6 +20,7 @@ from chengxin.home import Home
 from chengxin.operations.index import answers_index, batches_index, contracts_index, index, snapshots_index
 from chengxin.operations.index.files import folders, read_json, stamp
 from chengxin.operations.index.totals_index import sum_up
+from chengxin.quality import evidence
 from chengxin.records import journal
 from chengxin.state.accounts import Accounts
 from chengxin.store.layout import Layout
@@ -185,14 +186,14 @@ def _follow_open(connection: sqlite3.Connection, layout: Layout, done: Refreshed
     """Look again at batches that are not admitted: how far they are, and whether they are held."""
     query = "SELECT dataset, batch_id, day, arrived_at, stamp FROM batch WHERE state <> 'admitted'"
     for dataset, batch_id, on, arrived, before in connection.execute(query).fetchall():
-        folder = f"{layout.home}/batches/{dataset}/{batch_id}"
-        summary, verdict = f"{folder}/standard/summary.json", f"{folder}/validation/verdict.json"
+        summary = f"{layout.standard(dataset, batch_id)}/summary.json"
+        path = layout.validation(dataset, batch_id)
         tries = str(layout.tries(dataset, batch_id))
-        now = f"{stamp(summary)} {stamp(verdict)} {stamp(tries)}"
+        now = f"{stamp(summary)} {stamp(str(path))} {stamp(tries)}"
         if now == (before or "  "):
             continue
-        counts, judged, failed = read_json(summary), read_json(verdict), read_json(tries)
-        status = judged["status"] if judged else None
+        counts, judged, failed = read_json(summary), evidence.readable_verdict(path), read_json(tries)
+        status = judged.status if judged else None
         received = counts["received"] if counts else 0
         held = status == "hold"
         connection.execute(

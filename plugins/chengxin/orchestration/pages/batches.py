@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from pydantic import BaseModel
 
+from chengxin.facts import as_json
 from chengxin.operations.alerts.holds import hold_of
 from chengxin.orchestration.ingest import dag_id as dag_of
 from chengxin.orchestration.pages import actions
@@ -18,6 +19,7 @@ from chengxin.orchestration.pages.filters import DagFilterDep, FilterDep
 from chengxin.orchestration.pages.home_index import HomeIndex
 from chengxin.orchestration.pages.rendering import page
 from chengxin.orchestration.pages.words import in_words
+from chengxin.quality import evidence
 
 router = APIRouter()
 ROWS = 20
@@ -107,7 +109,8 @@ def batch(request: Request, found: KnownDep, tasks: TasksDep, shown: Annotated[S
             refused = rows.refused(contract, batch_id, after=shown.after, limit=ROWS + 1, raw=raw)
             waiting = rows.waiting(contract, batch_id, after=shown.waited, limit=ROWS + 1, raw=raw)
     told = answers.refused(home.layout.home, dataset, batch_id)
-    verdict = _json(home.layout.validation(dataset, batch_id) / "verdict.json")
+    judged = evidence.readable_verdict(home.layout.validation(dataset, batch_id))
+    verdict = as_json(judged) if judged else {}
     verdict.get("findings", []).sort(key=lambda f: SEVERITIES.index(f["severity"]))
     hold = hold_of(home.layout, dataset, batch_id) if row["state"] == "held" else None
     settled = told is not None and bool(told.closed)
@@ -120,7 +123,7 @@ def batch(request: Request, found: KnownDep, tasks: TasksDep, shown: Annotated[S
         refused=refused, waiting=waiting, rows_shown=ROWS, earlier=earlier, raw=raw,
         told=told,
         may_see_values=reader.may_see_values(dataset), feedback=_feedback(home.layout.home, dataset, batch_id),
-        has_report=(home.layout.validation(dataset, batch_id) / "report.html").is_file(),
+        has_report=judged is not None,
         tasks=tasks, dag=dag_of(dataset),
     )  # fmt: skip
 
@@ -135,10 +138,10 @@ def validation(request: Request, found: KnownDep) -> Response:
 @router.get("/batches/{dataset}/{batch_id}/report")
 def report(found: KnownDep) -> Response:
     """Return the report itself, shut off from everything else."""
-    path = found.home.layout.validation(found.dataset, found.batch_id) / "report.html"
-    if not path.is_file():
+    shown = evidence.read_page(found.home.layout.validation(found.dataset, found.batch_id))
+    if shown is None:
         raise HTTPException(404, "尚无校验报告 (no report yet)")
-    return FileResponse(path, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY})
+    return HTMLResponse(shown, headers={"Content-Security-Policy": REPORT_POLICY})
 
 
 @router.get("/batches/{dataset}/{batch_id}/feedback/{name}")

@@ -6,6 +6,8 @@ A folder that a stage may replace is fetched whole, or left alone whole: what wa
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chengxin.store.layout import VALIDATION
+
 # Of one machine, or made again when it is missed: never in the object store.
 _LOCAL = {"locks", "state", "work", "cache", "drafts", "inbox", "outbox", "demo", "airflow"}
 _CACHES = ("seen.json", "keys-")  # by the times of files
@@ -54,7 +56,7 @@ def whole_dataset(dataset: str) -> Scope:
 def batch(dataset: str, batch_id: str) -> Scope:
     """Return all of one batch, the registry, and of the data set's other batches what was decided and what refused."""
     mine = (f"landing/{dataset}/{batch_id}/*", f"batches/{dataset}/{batch_id}/*")
-    facts = tuple(f"{top}/{dataset}/*.{ending}" for top in ("landing", "batches") for ending in ("json", "html"))
+    facts = (f"landing/{dataset}/*.json", f"batches/{dataset}/*.json", f"batches/{dataset}/*/{VALIDATION}")
     refused = tuple(f"batches/{dataset}/*/standard/{name}-*" for name in ("quarantine", "answers"))
     shared = (*refused, "admissions/*", "registry/*", "batches/*/links-*")
     return Scope((*mine, *facts, *shared), (), _roots(dataset))

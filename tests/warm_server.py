@@ -1,6 +1,5 @@
 """Reads one JSON command a line, answers its process id and, at its end, its exit code: `warm_server.py PROGRAM`."""
 
-import gc
 import json
 import os
 import signal
@@ -39,8 +38,6 @@ def serve(program: Callable[[], Callable[[list[str]], object]]) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what imports print is no answer
     main = program()
-    gc.collect()
-    gc.freeze()  # else each child, as it ends, walks and copies all that was imported: a CPU second
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

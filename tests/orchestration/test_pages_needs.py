@@ -54,9 +54,10 @@ class Batch:
 
     def row(self) -> dict[str, Any]:
         folder = Layout(self.home).batch(self.dataset, self.batch_id)
+        named = {"dataset": self.dataset, "batch_id": self.batch_id}
         finding = {"rule": "fill.decision_on", "severity": "critical", "message": "填充率 0.0%（此前 99.0%）"}
         for name, body in (
-            ("validation/verdict.json", {"findings": [finding], "status": "hold"}),
+            ("validation/verdict.json", {**named, "findings": [finding], "status": "hold", "digest": "0"}),
             ("standard/summary.json", {"received": self.received, "passed": self.passed, "mismatch": None}),
         ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -190,7 +190,7 @@ def registered(n: int) -> dict[str, Any]:
     return company(n, uscc=uscc(n, region=region), region_code=region)
 
 
-def test_a_publication_reads_of_the_register_what_is_about_its_subjects(office: Office) -> None:
+def test_a_publication_reads_what_is_about_its_subjects(office: Office) -> None:
     for day, some in enumerate((range(20), range(20, 40))):
         office.deliver("test_reg", *map(registered, some), day=day)
     office.publish(1)

@@ -87,12 +87,11 @@ def unwritable(path: Path) -> None:
 def test_a_file_that_cannot_be_used_changes_no_answer(office: Office, harm) -> None:
     before = journal.accounts(office.layout)
     expected = [as_json(a) for a in before.all()], before.waiting(), before.table()
-    del before
     harm(office.layout.state / FILE)
     after = journal.accounts(office.layout)
     assert ([as_json(a) for a in after.all()], after.waiting(), after.table()) == expected
 
 
-def test_a_home_without_a_journal_has_no_accounts_and_gets_no_file(tmp_path: Path) -> None:
+def test_a_home_without_a_journal_gets_no_file(tmp_path: Path) -> None:
     office = Office(tmp_path)
     assert journal.accounts(office.layout).all() == () and not office.layout.state.exists()

@@ -23,7 +23,7 @@ from chengxin.operations.housekeeping import ROUND_DAYS, check_state
 from chengxin.records import journal
 from chengxin.state import lookups
 from chengxin.state.application import TABLES
-from chengxin.state.database import caught_up, differing, doubtful
+from chengxin.state.database import caught_up, differing, doubtful, lacks
 from chengxin.store.layout import Layout
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 
@@ -213,3 +213,18 @@ def test_a_state_that_was_never_built_is_not_built_to_be_checked(office: Office,
     home = Home(replace(office.settings, home=tmp_path / "home"), Clock(START))
     (home.layout.state / "state.db").unlink(missing_ok=True)
     assert check_state(home) == [] and not (home.layout.state / "state.db").exists()
+
+
+def test_what_the_state_lacks_is_told_without_building_it(office: Office, tmp_path: Path) -> None:
+    shutil.copytree(office.settings.home, tmp_path / "home")
+    layout = Layout(tmp_path / "home")
+    (layout.state / "state.db").unlink(missing_ok=True)
+    settled = sum(a.accepted + a.duplicate for a in journal.admissions(layout))
+    assert lacks(layout, settled - 1) and not lacks(layout, settled)
+    assert not (layout.state / "state.db").exists()
+    with caught_up(layout):
+        pass
+    assert not lacks(layout, 0)
+    with closing(sqlite3.connect(layout.state / "state.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE meta SET digest = 'of another journal'")
+    assert lacks(layout, settled - 1)

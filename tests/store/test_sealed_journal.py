@@ -55,7 +55,7 @@ def test_sealed_and_open_entries_are_one_journal(tmp_path: Path) -> None:
     assert journal.newest(folder) == MANY - 1 and journal.newest(tmp_path / "none") == -1
 
 
-def test_what_a_kill_leaves_beside_a_sealed_file_is_deleted_later(tmp_path: Path) -> None:
+def test_what_a_kill_leaves_beside_a_sealed_file_is_deleted(tmp_path: Path) -> None:
     folder, plain = tmp_path / "sealed", tmp_path / "open"
     heads = written(folder)
     written(plain, sealing=False)
@@ -119,7 +119,7 @@ def test_reading_goes_on_while_entries_are_sealed(tmp_path: Path) -> None:
     assert not wrong
 
 
-def test_a_home_with_sealed_entries_is_worked_on_backed_up_and_verified(tmp_path: Path) -> None:
+def test_a_home_with_sealed_entries_goes_on(tmp_path: Path) -> None:
     office = Office(tmp_path)
     office.contract("reg", "registration", REGISTRATION)
     office.contract("pen", "penalty", PENALTY)

@@ -3,6 +3,7 @@
 Exit codes: 0 fine, 3 something was held, 1 machinery failed, 2 usage, 130 interrupted.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -22,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     language.choose(language.wanted(words, environment()))
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
+        # The last thing at exit: a signal after Python has let go of its handlers would change the exit code.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGINT, _leave)  # imports take seconds on a busy machine, and nothing is begun yet
     from chengxin.cli import alerts, backup, commands, home, housekeeping, identity, onboarding, retry, state  # noqa: F401  # add their commands
     from chengxin.cli.group import main as group

@@ -253,7 +253,8 @@ class Linking:
         path = self.target / "linked.parquet"
         steps.write(step, path, "uncompressed")
         steps.files("linked", [path])
-        steps.write_any(waiting_values(self._rows.links.values()), self.target / "waiting.parquet")
+        if steps.count("linked", "waiting"):
+            steps.write_any(waiting_values(self._rows.links.values()), self.target / "waiting.parquet")
 
     def _write_duplicates(self, steps: Session, state: Connection | None) -> None:
         any_held, withdraws = self._hold(steps, state), self._rows.withdrawal is not None

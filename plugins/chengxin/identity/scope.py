@@ -4,13 +4,11 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 
 from chengxin.engine.session import Session
-from chengxin.engine.step import Schema, Step, union
+from chengxin.engine.step import Step
 from chengxin.identity.by_code import RoleLink
 from chengxin.identity.conflicts.name_conflicts import key_of
 from chengxin.identity.registry import TABLES
 from chengxin.state import lookups
-
-_VALUES = Schema({"value": "VARCHAR"})
 
 
 def narrow(
@@ -43,11 +41,9 @@ def narrow(
 
 def waiting_values(links: Collection[RoleLink]) -> Step:
     """Return the step `waiting_values`: what the waiting rows are looked up by. Needs `rows` and `linked`."""
-    columns = [sql for link in links for sql in (*link.values(), *_keys(link))]
-    among = "FROM rows s WHERE row_id IN (SELECT row_id FROM linked WHERE waiting)"
-    every = union((f"SELECT {sql} AS value {among}" for sql in columns), _VALUES)
-    sql = f"SELECT DISTINCT value FROM ({every}) WHERE value IS NOT NULL ORDER BY 1"
-    return Step("waiting_values", ("rows", "linked"), sql)
+    values = (sql for link in links for sql in (*link.values(), *_keys(link)))
+    among = "WHERE row_id IN (SELECT row_id FROM linked WHERE waiting)"
+    return _distinct("waiting_values", values, among, ("rows", "linked"))
 
 
 _JUDGED = Step(
@@ -66,7 +62,7 @@ def _keys(link: RoleLink) -> list[str]:
     return [link.column("name_key"), key_of(link.column("name"))] if "name" in link.fields else []
 
 
-def _distinct(table: str, values: Iterable[str]) -> Step:
-    """Return the step that leaves the different values of these columns of `rows`."""
-    every = union((f"SELECT {value} AS value FROM rows s" for value in values), _VALUES)
-    return Step(table, ("rows",), f"SELECT DISTINCT value FROM ({every}) WHERE value IS NOT NULL")
+def _distinct(table: str, values: Iterable[str], among: str = "", reads: tuple[str, ...] = ("rows",)) -> Step:
+    """Return the step with the different values of these columns of `rows`, sorted; the rows are read once."""
+    every = f"SELECT unnest([{', '.join(['CAST(NULL AS VARCHAR)', *values])}]) AS value FROM rows s {among}"
+    return Step(table, reads, f"SELECT DISTINCT value FROM ({every}) WHERE value IS NOT NULL ORDER BY 1")

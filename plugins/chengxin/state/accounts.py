@@ -7,6 +7,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
@@ -20,6 +21,8 @@ from chengxin.store.journal import Head
 from chengxin.store.layout import Layout
 
 log = logging.getLogger(__name__)
+#: Runs SQL with values over the tables and returns the rows.
+Query = Callable[..., list[tuple[Any, ...]]]
 #: Parses an entry of the journal; raises where it is damaged or of another format.
 Parse = Callable[[Layout, Head, dict[str, Any]], Admission]
 #: registered, founded, grown: up to this entry, how many rows registered something, how many subjects there are, and
@@ -43,17 +46,15 @@ COUNTED = pa.schema(
 
 
 class Accounts:
-    """The accounts at one moment: what is admitted meanwhile is not seen. Several of one batch are its revisions."""
+    """The accounts up to one entry: what is admitted meanwhile is not seen. Several of one batch are its revisions.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._connection.execute("BEGIN")
-        self.head = applied(connection)
+    The file is open only while it is asked: a connection of Python 3.11 refers to itself, so it would stay open until
+    the collector runs, and a finaliser in its place would swallow an interrupt. query: asks the tables.
+    """
+
+    def __init__(self, head: Head, query: Query) -> None:
+        self.head, self._rows = head, query
         self._known: dict[str, tuple[Admission, ...]] = {}
-
-    def __del__(self) -> None:
-        """Let go of the file at once: a connection of Python 3.11 refers to itself and waits for the collector."""
-        self._connection.close()
 
     @property
     def next_order(self) -> int:
@@ -68,13 +69,17 @@ class Accounts:
 
     def at(self, order: int) -> Head:
         """Return where the journal ended at the admission of this order; an empty journal where there is none."""
+        if order == self.head.order:
+            return self.head
         rows = self._rows("SELECT adm_order, digest FROM accounts WHERE adm_order = ?", order)
         return next((Head(*row) for row in rows), Head())
 
     def since(self, order: int) -> Iterator[tuple[int, dict[str, Any]]]:
         """Give the entries after this one as they stand in the journal, each with its place."""
-        rows = self._rows("SELECT adm_order, entry FROM accounts WHERE adm_order > ? ORDER BY 1", order)
-        return ((number, json.loads(entry)) for number, entry in rows)
+        query = "SELECT adm_order, entry FROM accounts WHERE adm_order > ? AND adm_order <= ? ORDER BY 1 LIMIT ?"
+        while rows := self._rows(query, order, self.head.order, _AT_ONCE):
+            yield from ((number, json.loads(entry)) for number, entry in rows)
+            order = rows[-1][0]
 
     def table(self) -> pa.Table:
         """Return the present account (COUNTED) of every admitted batch, in order."""
@@ -96,7 +101,7 @@ class Accounts:
 
     def all(self) -> tuple[Admission, ...]:
         """Return every account in order."""
-        return self._parsed("ORDER BY adm_order")
+        return self._parsed("WHERE adm_order <= ? ORDER BY adm_order", self.head.order)
 
     def datasets(self) -> list[str]:
         """Return the data sets with accounts, sorted."""
@@ -104,18 +109,21 @@ class Accounts:
 
     def batches(self, dataset: str) -> set[str]:
         """Return the admitted batches of a data set."""
-        return {b for (b,) in self._rows("SELECT batch_id FROM batches WHERE dataset = ?", dataset)}
+        query = "SELECT DISTINCT batch_id FROM accounts WHERE dataset = ? AND adm_order <= ?"
+        return {b for (b,) in self._rows(query, dataset, self.head.order)}
 
     def account(self, dataset: str, batch_id: str) -> Admission | None:
         """Return the present account of a batch; None while it is not admitted."""
-        place = "SELECT last FROM batches WHERE dataset = ? AND batch_id = ?"
-        found = self._parsed(f"WHERE adm_order = ({place})", dataset, batch_id)
+        newest = "WHERE dataset = ? AND batch_id = ? AND adm_order <= ? ORDER BY adm_order DESC LIMIT 1"
+        found = self._parsed(newest, dataset, batch_id, self.head.order)
         return found[0] if found else None
 
     def of(self, dataset: str) -> tuple[Admission, ...]:
         """Return all accounts of a data set, in order."""
         if dataset not in self._known:
-            self._known[dataset] = self._parsed("WHERE dataset = ? ORDER BY adm_order", dataset)
+            self._known[dataset] = self._parsed(
+                "WHERE dataset = ? AND adm_order <= ? ORDER BY adm_order", dataset, self.head.order
+            )
         return self._known[dataset]
 
     def latest(self, dataset: str) -> dict[str, Admission]:
@@ -129,13 +137,14 @@ class Accounts:
 
     def by_route(self, route: str) -> tuple[Admission, ...]:
         """Return the accounts of a group of routes, in order."""
-        return self._parsed("INDEXED BY of_route WHERE route = ? ORDER BY adm_order", route)
+        where = "INDEXED BY of_route WHERE route = ? AND adm_order <= ? ORDER BY adm_order"
+        return self._parsed(where, route, self.head.order)
 
     def registering(self, dataset: str | None = None, *, after: int = -1) -> tuple[Admission, ...]:
         """Return the accounts after this order that may have added to the registry, in order."""
         if dataset is None:
-            where = "INDEXED BY of_register WHERE registers AND adm_order > ? ORDER BY adm_order"
-            return self._parsed(where, after)
+            where = "INDEXED BY of_register WHERE registers AND adm_order > ? AND adm_order <= ? ORDER BY adm_order"
+            return self._parsed(where, after, self.head.order)
         return tuple(a for a in self.of(dataset) if registers(a))
 
     def registered(self) -> int:
@@ -152,36 +161,44 @@ class Accounts:
 
     def _total(self, column: str, none: int = 0) -> int:
         rows = self._rows(f"SELECT {column} FROM accounts WHERE adm_order = ?", self.head.order)
-        return int(next(rows, (none,))[0])
+        return int(rows[0][0]) if rows else none
 
     def _parsed(self, where: str, *values: Any) -> tuple[Admission, ...]:
         rows = self._rows(f"SELECT entry FROM accounts {where}", *values)
         return tuple(Admission.from_json(json.loads(entry)) for (entry,) in rows)
 
-    def _rows(self, query: str, *values: Any) -> sqlite3.Cursor:
-        return self._connection.execute(query, values)
-
 
 def accounts_of(layout: Layout, parse: Parse) -> Accounts:
     """Return the accounts of a home as they are now. Raises what `parse` and store.journal.since raise."""
     derivation = Derivation("accounts.db", 2, SCHEMA, partial(_apply, parse), _AT_ONCE)
-    return Accounts(_opened(layout, derivation))
+    if layout.journal.is_dir():  # else nothing was admitted: to look creates nothing
+        try:
+            layout.state.mkdir(parents=True, exist_ok=True)
+            return _of_file(layout, derivation)
+        except (OSError, sqlite3.OperationalError) as error:
+            log.info("%s cannot be written (%s): the accounts are read from the journal", layout.state, error)
+    connection = opened(MEMORY, layout, derivation)
+    return Accounts(applied(connection), lambda query, *values: connection.execute(query, values).fetchall())
+
+
+def _of_file(layout: Layout, derivation: Derivation) -> Accounts:
+    path = layout.state / derivation.name
+
+    def ask(query: str, *values: Any) -> list[tuple[Any, ...]]:
+        try:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+                return connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError:  # deleted, or built anew, meanwhile
+            with closing(opened(path, layout, derivation)) as connection:
+                return connection.execute(query, values).fetchall()
+
+    with closing(opened(path, layout, derivation)) as connection:
+        return Accounts(applied(connection), ask)
 
 
 def registers(account: Admission) -> bool:
     """Tell whether an admission may have added to the registry."""
     return kinds()[account.kind].registers != "none"
-
-
-def _opened(layout: Layout, derivation: Derivation) -> sqlite3.Connection:
-    if not layout.journal.is_dir():
-        return opened(MEMORY, layout, derivation)  # nothing was admitted: to look creates nothing
-    try:
-        layout.state.mkdir(parents=True, exist_ok=True)
-        return opened(layout.state / derivation.name, layout, derivation)
-    except (OSError, sqlite3.OperationalError) as error:
-        log.info("%s cannot be written (%s): the accounts are read from the journal", layout.state, error)
-        return opened(MEMORY, layout, derivation)
 
 
 def _apply(parse: Parse, connection: sqlite3.Connection, layout: Layout, head: Head, entry: dict[str, Any]) -> None:

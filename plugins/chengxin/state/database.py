@@ -13,7 +13,7 @@ import logging
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -63,6 +63,18 @@ def caught_up(layout: Layout, folder: Path | None = None) -> Iterator[sqlite3.Co
         yield connection
     finally:
         connection.close()
+
+
+def lacks(layout: Layout, rows: int) -> bool:
+    """Tell whether admissions of more than so many settled rows are still to be applied to the state of a home."""
+    head, address = Head(), f"{(layout.state / STATE.name).absolute().as_uri()}?mode=rw"
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(address, uri=True)) as state:
+        head = applied(state) if _fits(state, layout, STATE) else head
+    for _, entry in journal.since(layout.journal, head):
+        rows -= entry["accepted"] + entry["duplicate"]
+        if rows < 0:
+            return True
+    return False
 
 
 def differing(layout: Layout, work: Path) -> list[str]:

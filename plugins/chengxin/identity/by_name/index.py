@@ -80,7 +80,9 @@ class Index:
 
     @classmethod
     def of(cls, names: Names, subject: Ints) -> "Index":
-        """Build the index of at most 16.7 million names. subject: whose each name is."""
+        """Build the index of at most 16.7 million names. subject: whose each name is. Raise ValueError for more."""
+        if len(names) > 1 << int(_NUMBER):
+            raise ValueError(f"{len(names)} names: the index numbers at most {1 << int(_NUMBER)}")
         frequencies = Frequencies.of(names.parts)
         pieces = []
         for first in range(0, len(names), _CHUNK):

@@ -24,7 +24,7 @@ from chengxin.identity.registry import WORTH
 from chengxin.identity.reopened_links import REOPENED, void
 from chengxin.identity.versions import WITHDRAWN, held_by_files, versions_by_state
 from chengxin.state import seals
-from chengxin.state.database import caught_up
+from chengxin.state.database import caught_up, lacks
 from chengxin.store.layout import Layout
 
 _ORDER = f"({VERSION_ORDER})"
@@ -48,6 +48,9 @@ TABLES = {
     "restored": Schema(_PLACE),
 }
 _DISPUTED = Schema({"record_id": "VARCHAR"})
+DEAR = (
+    20  # rows of links that are read in the time in which the state takes in one: a bulk load is weighed by its files
+)
 
 
 @dataclass
@@ -135,7 +138,7 @@ def weigh(session: Session, layout: Layout, mine: Sequence[Admission]) -> None:
     if not records:
         session.files("reopened", [], REOPENED)
         held_by_files(session, lambda _: [])
-    elif sum(a.accepted for a in mine) > WORTH * len(records):
+    elif (held := sum(a.accepted for a in mine)) > WORTH * len(records) and not lacks(layout, held // DEAR):
         with caught_up(layout) as state:
             orders = [a.order for a in mine]
             versions_by_state(session, state, mine[0].dataset, records=records, orders=orders)

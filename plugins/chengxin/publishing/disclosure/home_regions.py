@@ -17,12 +17,14 @@ from chengxin.engine.session import Session
 from chengxin.engine.step import Schema, Step
 from chengxin.facts import Admission
 from chengxin.identity.registry import SUBJECTS, RegistryFiles
+from chengxin.publishing.registry_facts import about
 from chengxin.store.columns import Mask
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
 
 _Ids = npt.NDArray[np.int64]
 _NOBODY = (np.zeros(0, np.int64), pa.array([], pa.string()))
+_FRESH = Step("fresh_homes", ("home_fresh",), "SELECT DISTINCT subject_id FROM home_fresh")
 _REGIONS = Step(
     "home_regions",
     ("home_subjects", "home_files", "home_fresh"),
@@ -51,9 +53,12 @@ class HomeRegions:
         fresh = RegistryFiles(layout, tuple(a for a in shown if a.order > last)).files("subjects")
         if not fresh:
             return cls(layout, previous, {})
-        session.files("home_subjects", RegistryFiles(layout, tuple(shown)).files("subjects"), SUBJECTS, filename=True)
         session.files("home_fresh", fresh, Schema({"subject_id": "BIGINT"}))
-        orders = {str(path): a.order for a in shown for path in RegistryFiles(layout, (a,)).files("subjects")}
+        registry = RegistryFiles(layout, tuple(shown))
+        if previous:  # else everything is fresh
+            registry = about(registry, session.table(_FRESH)["subject_id"].to_pylist())
+        session.files("home_subjects", registry.files("subjects"), SUBJECTS, filename=True)
+        orders = {str(p): a.order for a in registry.admissions for p in RegistryFiles(layout, (a,)).files("subjects")}
         session.rows(
             "home_files", pa.table({"filename": [*orders], "adm_order": pa.array(orders.values(), pa.int64())})
         )

@@ -54,11 +54,11 @@ class HomeRegions:
         if not fresh:
             return cls(layout, previous, {})
         session.files("home_fresh", fresh, Schema({"subject_id": "BIGINT"}))
-        subjects = session.table(_FRESH)["subject_id"].to_pylist()
-        if not subjects:
-            return cls(layout, previous, {})
         registry = RegistryFiles(layout, tuple(shown))
         if previous:  # else everything is fresh
+            subjects = session.table(_FRESH)["subject_id"].to_pylist()
+            if not subjects:
+                return cls(layout, previous, {})
             registry = about(registry, subjects)
         session.files("home_subjects", registry.files("subjects"), SUBJECTS, filename=True)
         orders = {str(p): a.order for a in registry.admissions for p in RegistryFiles(layout, (a,)).files("subjects")}

@@ -32,6 +32,9 @@ def test_kind_names_only_its_own_elements(kind: Kind):
     named |= {e for role in kind.roles.values() for e in role.identity.values()}
     named |= {element for check in kind.checks for element in check.of}
     named |= {kind.event_on, kind.effective_from_on, kind.effective_to_on, kind.publicity_until_on} - {None}
+    named |= {*kind.title_by, *(e for when in kind.standing.values() for e in when)} | ({kind.amount} - {None})
+    if clock := kind.publicity:
+        named |= {*clock.class_by, *clock.start} | ({clock.ended_on, clock.conduct_ended_on} - {None})
     if kind.name_history:
         history = kind.name_history
         named |= {history.before, history.after, *history.when} | ({history.changed_on} - {None})
@@ -45,6 +48,22 @@ def test_kind_names_only_its_own_elements(kind: Kind):
 def test_common_times_are_dates(kind: Kind):
     for name in (kind.event_on, kind.effective_from_on, kind.effective_to_on, kind.publicity_until_on):
         assert name is None or elements()[name].type == "date"
+
+
+@EACH
+def test_the_clock_of_a_negative_kind_reads_days(kind: Kind):
+    clock = kind.publicity
+    days = {*clock.start, clock.ended_on, clock.conduct_ended_on} - {None} if clock else set()
+    assert {elements()[name].type for name in days} <= {"date"}
+    assert clock is None or clock.ended_on in (None, kind.effective_to_on)
+    assert kind.amount is None or elements()[kind.amount].type == "money"
+
+
+@EACH
+def test_standing_tests_code_values_that_exist(kind: Kind):
+    for when in kind.standing.values():
+        for name, values in when.items():
+            assert set(values) <= set(codelists()[elements()[name].codelist or ""])
 
 
 @EACH

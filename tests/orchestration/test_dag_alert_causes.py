@@ -99,7 +99,7 @@ def test_every_task_has_a_chinese_name_and_alerts():
 def test_an_open_tier_without_persons_is_told_until_it_has_them(book, tmp_path, monkeypatch):
     draft = Draft()
     draft.subject(1, "person", "张示例", born_on=date(1990, 1, 1))
-    draft.record("dishonest_person", 1, case_no="(2026)湘01执1号")
+    draft.record("dishonest_person", 1, case_no="(2026)湘01执1号", published_on=date(2026, 3, 1))
     government = draft.publish(tmp_path)
     (tmp_path / "contracts").mkdir()
     monkeypatch.setenv("CHENGXIN_CONTRACTS", str(tmp_path / "contracts"))

@@ -9,8 +9,11 @@ from zlib import crc32
 import pyarrow as pa
 
 from chengxin.model.kinds import kinds
+from chengxin.model.lawful_terms import LawfulTerms, lawful_terms
 from chengxin.publishing import commit
 from chengxin.publishing.assembly.tables import CREDIT_RECORD, table_schema, titles
+from chengxin.publishing.disclosure.columns import Disclosure
+from chengxin.publishing.disclosure.home_regions import HomeRegions
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest, TableEntry
 from chengxin.store.parquet import column_entries, write_parquet
@@ -32,7 +35,8 @@ ORIGIN = {
 class Draft:
     """Collects subjects and records, then writes them as a draft and publishes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, terms: LawfulTerms | None = None) -> None:
+        self.terms = terms or lawful_terms()
         self.rows: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self.subjects: dict[int, tuple[str, str]] = {}
 
@@ -67,12 +71,12 @@ class Draft:
         head = {"record_id": record_id, "subject_id": number, "subject_type": subject_type}
         origin = {**ORIGIN, "source_row": 7 + count}
         self.rows[kind_id, part].append({**head, **values, **origin})
-        shared = kind.open.share and subject_type in kind.open.subject_types
-        shared = shared and all(values.get(e) in allowed for e, allowed in kind.open.when.items())
-        times = {n: values.get(getattr(kind, n) or "") for n in ("event_on", "effective_from_on", "publicity_until_on")}
-        level = "open" if shared else "government"
+        times = {n: values.get(getattr(kind, n) or "") for n in ("event_on", "effective_from_on", "effective_to_on")}
+        typed = pa.Table.from_pylist([self.rows[kind_id, part][-1]], schema=table_schema(kind_id)).combine_chunks()
+        rows = dict(zip(typed.column_names, (c.chunk(0) for c in typed.columns), strict=True))
+        judged = Disclosure(kind, part, TODAY, HomeRegions(Layout(Path()), None, {}), self.terms).columns(rows)
         self.rows[CREDIT_RECORD, f"{kind_id}-{part}"].append(
-            {**head, "kind": kind_id, **times, "share_level": level, **origin}
+            {**head, "kind": kind_id, **times, **{n: c[0].as_py() for n, c in judged.items()}, **origin}
         )
 
     def write(self, folder: Path) -> dict[str, TableEntry]:
@@ -100,9 +104,9 @@ class Draft:
         return commit.commit(layout, manifest, folder, previous)
 
 
-def companies(count: int = 3, *, first: int = 1, part: str = "4301") -> Draft:
+def companies(count: int = 3, *, first: int = 1, part: str = "4301", terms: LawfulTerms | None = None) -> Draft:
     """A draft with some companies, each with a registration and a tax rating."""
-    draft = Draft()
+    draft = Draft(terms)
     add_companies(draft, count, first=first, part=part)
     return draft
 

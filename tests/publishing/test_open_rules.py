@@ -49,7 +49,7 @@ def test_tables_are_those_of_registry_and_open_kinds():
         (
             "credit_record",
             {"record_id", "kind", "subject_type", "share_level", "event_on", "effective_from_on", "effective_to_on",
-             "publicity_until_on"},
+             "publicity_until_on", "publicity_class_code"},
         ),
     ],
 )  # fmt: skip
@@ -125,36 +125,37 @@ def test_credit_record_follows_level_and_kind():
 def test_publicity_ends_with_its_last_day(table):
     tomorrow = TODAY + timedelta(days=1)
     days = [TODAY - timedelta(days=1), TODAY, tomorrow, None]
-    rows = [row(publicity_until_on=d, kind="penalty", share_level="open") for d in days]
+    rows = [row(publicity_until_on=d, decision_on=TODAY, kind="penalty", share_level="open") for d in days]
     rows = [{k: v for k, v in r.items() if k in table_schema(table).names} for r in rows]
     assert judged(rows, table) == ([False, True, True, True], TODAY)
     assert judged(rows, table, today=tomorrow) == ([False, False, True, True], tomorrow)
-    assert judged(rows[3:], table) == ([True], None)
+    assert judged(rows[3:], table) == ([True], date(2027, 11, 20) if table == "penalty" else None)
     assert judged(rows[:1], table) == ([False], None)
 
 
+LAST = date(2040, 1, 1)  # of publicity by the source
 EIGHTEEN = date(2026, 11, 20)  # of somebody born on 2008-11-20
 
 
 @pytest.mark.parametrize(
     ("born", "published", "today", "seen", "until"),
     [
-        (date(1990, 1, 1), EIGHTEEN, TODAY, True, None),
-        (date(2008, 11, 20), EIGHTEEN, TODAY, True, None),
+        (date(1990, 1, 1), EIGHTEEN, TODAY, True, date(2031, 11, 20)),
+        (date(2008, 11, 20), EIGHTEEN, TODAY, True, date(2031, 11, 20)),
         (date(2008, 11, 21), EIGHTEEN, TODAY, False, None),
         (date(2008, 11, 21), EIGHTEEN, date(2036, 1, 1), False, None),  # a child's deed is never shown
         (None, EIGHTEEN, TODAY, False, None),
-        (date(2008, 11, 20), None, TODAY, True, None),
+        (date(2008, 11, 20), None, TODAY, True, LAST),
         (date(2008, 11, 21), None, TODAY, False, TODAY),
-        (date(2008, 11, 21), None, TODAY + timedelta(days=1), True, None),
+        (date(2008, 11, 21), None, TODAY + timedelta(days=1), True, LAST),
         (date(2008, 2, 29), None, date(2026, 2, 28), False, date(2026, 2, 28)),
-        (date(2008, 2, 29), None, date(2026, 3, 1), True, None),
+        (date(2008, 2, 29), None, date(2026, 3, 1), True, LAST),
         (date(2008, 12, 1), None, TODAY, False, date(2026, 11, 30)),
     ],
 )
 def test_a_person_is_seen_of_age_only(born, published, today, seen, until):
     births = people((6, date(1980, 1, 1)), (7, born), (8, date(2020, 1, 1)))
-    rows = [row(subject_type="person", published_on=published)]
+    rows = [row(subject_type="person", published_on=published, publicity_until_on=LAST)]
     assert judged(rows, "dishonest_person", today=today, births=births) == ([seen], until)
 
 
@@ -164,13 +165,14 @@ def test_age_is_looked_up_by_number_wherever_it_stands():
     assert people().lookup(pa.array([1], pa.int64())).tolist() == [0]
     unborn = Births.of(pa.table({"subject_id": pa.array([1], pa.int64())}))
     assert unborn.lookup(pa.array([1], pa.int64())).tolist() == [0]
-    rows = [row(subject_id=n, subject_type=t) for n in (9, 3, 5, 4) for t in ("person", "enterprise")]
+    types = ("person", "enterprise")
+    rows = [row(subject_id=n, subject_type=t, publicity_until_on=LAST) for n in (9, 3, 5, 4) for t in types]
     assert judged(rows, "dishonest_person", births=births)[0] == [True, True, False, True] * 1 + [False, True] * 2
 
 
 def test_the_first_to_come_of_age_narrows_the_horizon():
     births = people((1, date(2010, 5, 6)), (2, date(2009, 5, 6)), (3, date(2011, 5, 6)))
-    rows = [row(subject_id=n, subject_type="person") for n in (1, 2, 3)]
+    rows = [row(subject_id=n, subject_type="person", publicity_until_on=LAST) for n in (1, 2, 3)]
     assert judged(rows, "dishonest_person", births=births) == ([False] * 3, date(2027, 5, 5))
     horizon = Horizon(date(2026, 1, 1))
     horizon.narrow(date(2027, 1, 1))

@@ -153,7 +153,7 @@ def test_a_number_at_the_source_that_is_hidden_is_not_guessed(tmp_path):
     draft = Draft()
     draft.subject(1, "household", "示例早餐铺")
     for number in ("430102199001011234", "R-7", None):
-        draft.record("penalty", 1, decision_no="湘罚1号")
+        draft.record("penalty", 1, decision_no="湘罚1号", decision_on=TODAY)
         for where in (("penalty", "4301"), ("credit_record", "penalty-4301")):
             made = hashlib.md5(f"invented\x1fsource_record_id\x1f{number}".encode()).hexdigest()
             draft.rows[where][-1] |= {"source_record_id": number, "record_id": made}

@@ -9,6 +9,7 @@ import pytest
 from chengxin.errors import InvariantBroken
 from chengxin.model.elements import elements
 from chengxin.model.kinds import kinds
+from chengxin.model.lawful_terms import LawfulTerms, Span, lawful_terms
 from chengxin.publishing import commit
 from chengxin.publishing.open_tier import derivation
 from chengxin.publishing.reader import Snapshot, open_snapshot
@@ -23,9 +24,9 @@ ADULT, MINOR, UNKNOWN, QUIET = 900, 901, 902, 903
 PERSON_NAME, PERSON_DOC = "张示例", "430102199001011234"
 
 
-def mixed() -> Draft:
+def mixed(terms: LawfulTerms | None = None) -> Draft:
     """Companies, a household, persons; visible and invisible records of several kinds."""
-    draft = companies(4)
+    draft = companies(4, terms=terms)
     draft.subject(20, "household", "李示例", uscc="92430000000000020X")
     draft.record("registration", 20, subject_name="李示例", legal_rep_name="李示例", contact_phone="13812345678")
     draft.subject(21, "household", "芙蓉区示例早餐铺")
@@ -197,10 +198,48 @@ def test_next_day_rewrites_only_files_in_which_somebody_leaves(tmp_path):
     assert changed == {("penalty", "4301"), ("credit_record", "penalty-4301")}
 
 
+def test_what_ends_leaves_the_open_tier_with_its_day(tmp_path):
+    draft = companies(3)
+    for number, removed in ((1, None), (2, TODAY + timedelta(days=1)), (3, TODAY)):
+        draft.record("abnormal_operation", number, listed_on=date(2025, 1, 5), removed_on=removed)
+    for number, status in ((1, "1"), (2, "3"), (3, "4")):
+        draft.record(
+            "penalty", number, decision_no="湘罚1号", decision_on=TODAY, penalty_class_name="罚款",
+            decision_status_code=status, publicity_until_on=date(2099, 1, 1),
+        )  # fmt: skip
+    government = draft.publish(tmp_path)
+    for day, listed in ((TODAY, [1, 2]), (TODAY + timedelta(days=1), [1])):
+        derive(tmp_path, government, today=day, hour=5 + day.day - TODAY.day)
+        seen = open_snapshot(tmp_path, "open")
+        assert seen.table("abnormal_operation").column("subject_id").to_pylist() == listed
+        rows = seen.table("penalty").to_pylist()
+        assert [(r["subject_id"], r["publicity_until_on"]) for r in rows] == [(1, date(2027, 11, 20))]
+        common = [r for r in seen.table("credit_record").to_pylist() if r["kind"] == "penalty"]
+        assert [(r["publicity_until_on"], r["publicity_class_code"]) for r in common] == [
+            (date(2027, 11, 20), "general")
+        ]
+
+
+def test_a_changed_term_changes_only_what_it_rules(tmp_path):
+    government = mixed().publish(tmp_path)
+    first, _ = derive(tmp_path, government)
+    rule = lawful_terms().kinds["dishonest_person"]
+    year = {"usual": Span(value=1, unit="year"), "longest": Span(value=1, unit="year")}
+    rules = lawful_terms().kinds | {"dishonest_person": rule.model_copy(update=year)}
+    terms = lawful_terms().model_copy(update={"kinds": rules})
+    government = mixed(terms).publish(tmp_path, government, now=NOW.replace(hour=6))
+    made, new = derivation.publish_open(
+        Layout(tmp_path), government, token_key=KEY, now=NOW.replace(hour=7), today=TODAY, terms=terms
+    )
+    assert new and open_snapshot(tmp_path, "open").tables["dishonest_person"] == 0
+    before, after = ({(f.table, f.name) for f in m.files()} for m in (first, made))
+    assert after < before and {table for table, _ in before - after} == {"dishonest_person", "credit_record", "subject"}
+
+
 def test_a_day_on_which_nobody_leaves_makes_no_snapshot(tmp_path):
     government = mixed().publish(tmp_path)
     derive(tmp_path, government, today=TODAY + timedelta(days=1))
-    assert derive(tmp_path, government, today=TODAY + timedelta(days=300), hour=6)[1] is False
+    assert derive(tmp_path, government, today=TODAY + timedelta(days=30), hour=6)[1] is False
 
 
 def test_an_open_snapshot_bears_its_government_id_but_not_twice(tmp_path):
@@ -209,7 +248,7 @@ def test_an_open_snapshot_bears_its_government_id_but_not_twice(tmp_path):
     second, _ = derive(tmp_path, government, today=TODAY + timedelta(days=1), hour=6)
     assert first.snapshot_id == government.snapshot_id != second.snapshot_id
     grown = mixed()
-    grown.record("penalty", 3, decision_no="湘罚〔2026〕9号")
+    grown.record("penalty", 3, decision_no="湘罚〔2026〕9号", decision_on=TODAY)
     following = grown.publish(tmp_path, government, now=NOW.replace(hour=7))
     third, _ = derive(tmp_path, following, today=TODAY + timedelta(days=1), hour=8)
     assert third.snapshot_id == following.snapshot_id and third.previous == second.snapshot_id
@@ -238,7 +277,7 @@ def test_a_minor_at_the_event_stays_hidden_for_ever(tmp_path):
     draft.subject(1, "person", "王示例", born_on=date(2009, 2, 28))
     draft.subject(2, "person", "赵示例", born_on=date(2009, 2, 28))
     draft.record("dishonest_person", 1, case_no="(2026)湘01执1号", published_on=date(2026, 5, 1))
-    draft.record("dishonest_person", 2, case_no="(2026)湘01执2号", published_on=None)
+    draft.record("dishonest_person", 2, case_no="(2026)湘01执2号", filed_on=date(2026, 5, 1))
     government = draft.publish(tmp_path)
     derive(tmp_path, government, today=date(2027, 2, 27))
     assert open_snapshot(tmp_path, "open").tables["dishonest_person"] == 0

@@ -312,6 +312,8 @@ def _open_words(kind: Kind) -> str:
     words = "、".join(SUBJECTS[subject] for subject in kind.open.subject_types)
     for name, values in kind.open.when.items():
         words += f"；只限 `{name}` 为 {'、'.join(values)}"
+    if kind.publicity:
+        return words + "；公示期[依法推算](../law.md)，撤销、异议、移出的不在其中"
     return words + (f"；到 `{kind.publicity_until_on}` 为止" if kind.publicity_until_on else "")
 
 

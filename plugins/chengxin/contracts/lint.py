@@ -15,6 +15,7 @@ from chengxin.model.codelists import codelists
 from chengxin.model.elements import elements
 from chengxin.model.identifiers import TOLD_APART
 from chengxin.model.kinds import Kind, kinds
+from chengxin.model.lawful_terms import FILE, lawful_terms
 from chengxin.model.regions import known_codes
 from chengxin.model.rules import rules
 from chengxin.model.schema import element_columns, kind_columns
@@ -24,14 +25,15 @@ from chengxin.model.units import unit_in
 NEEDED_OPTIONS = {"file_drop": (), "http_api": ("connection",), "database": ("connection", "table")}
 
 
-def lint(contracts: Mapping[str, Contract], expectations: Path) -> tuple[Problem, ...]:
-    """Return everything wrong with the contracts and with the expectation packs, sorted by file."""
+def lint(contracts: Mapping[str, Contract], expectations: Path, *, terms: Path = FILE) -> tuple[Problem, ...]:
+    """Return everything wrong with contracts, expectation packs and the file of lawful terms, sorted by file."""
     found = [
         Problem(_path(contract), message) for contract in contracts.values() for message in lint_contract(contract)
     ]
     found += _departments(contracts.values())
     found += _routes(contracts.values())
     found += _packs(expectations)
+    found += _terms(terms)
     return tuple(sorted(set(found)))
 
 
@@ -59,6 +61,13 @@ def lint_contract(contract: Contract) -> Iterator[str]:
     yield from _examples(contract, kind)
     if kind.sealed and contract.basis.share != "不予":
         yield f"basis.share：{contract.kind} 依法封存，应为 不予"
+
+
+def _terms(path: Path) -> Iterator[Problem]:
+    try:
+        lawful_terms(path)
+    except ContractError as error:
+        yield Problem(path.name, str(error))
 
 
 def refuse_unfinished(contract: Contract) -> None:

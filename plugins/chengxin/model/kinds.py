@@ -58,6 +58,20 @@ class OpenRule(KindPart):
     subject_types: tuple[SubjectType, ...] = ("enterprise", "household", "organisation")
 
 
+class Publicity(KindPart):
+    """Where a negative record has what its publicity depends on; classes and terms stand in lawful_terms.yaml.
+
+    class_by: texts that name the penalty; none = the class is that of the kind. start: the day of the document, the
+    first of these with a value. ended_on: the day on which the entry left its list, the kind's effective_to_on.
+    conduct_ended_on: the day on which a person's bad conduct ended.
+    """
+
+    class_by: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    ended_on: str | None = None
+    conduct_ended_on: str | None = None
+
+
 class NameHistory(KindPart):
     """How a record gives a former name of its subject.
 
@@ -83,7 +97,10 @@ class Kind(KindPart):
     checks: of each row, beside those that every kind has (cleaning.row_checks).
     settled_at_zero: the amount that, once it is zero, leaves no record: such a row withdraws it.
     sealed: ingested and never published (e.g. public-security penalties, 治安管理处罚法 art. 136).
-    event_on ...: the elements that fill the common times of credit_record.
+    event_on ...: the elements that fill the common times of credit_record. title_by, amount: its title (the first with
+        a value) and its amount.
+    standing: what a record is where one of these elements has one of these values.
+    publicity: of negative records only.
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
@@ -105,6 +122,10 @@ class Kind(KindPart):
     effective_from_on: str | None = None
     effective_to_on: str | None = None
     publicity_until_on: str | None = None
+    title_by: tuple[str, ...] = ()
+    amount: str | None = None
+    standing: dict[Literal["withdrawn", "objected"], dict[str, tuple[str, ...]]] = Field(default_factory=dict)
+    publicity: Publicity | None = None
     sealed: bool = False
     open: OpenRule = OpenRule()
     basis: str | None = None

@@ -6,7 +6,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, task
 
 from chengxin.clock import SHANGHAI
 from chengxin.home import Home
-from chengxin.operations.alerts.causes import Cause, waiting_cause
+from chengxin.operations.alerts.causes import Cause, unclassed_cause, waiting_cause
 from chengxin.orchestration import alerts, metrics
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES
@@ -18,7 +18,7 @@ TEXT = """\
 **巡查**：每小时运行，只看不改数据。
 
 - 不能用的合同、明显增多的未关联数据：登记告警，恢复后自动关闭；
-- 开放层缺密钥而没有自然人的记录：同上；
+- 开放层缺密钥而没有自然人的记录，公示类别不明的过多：同上；
 - 报出监控指标（配置了 OpenTelemetry 或 StatsD 时）；
 - 补送此前没有送出的告警，提醒久未处理的告警。
 """
@@ -51,6 +51,7 @@ def look_round() -> dict[str, Any]:
     """Settle the alerts that concern the whole and report the gauges; return how many of each."""
     from chengxin.contracts import loader
     from chengxin.operations.punctuality import standings
+    from chengxin.publishing.disclosure.unclassed import unclassed
     from chengxin.publishing.open_tier import derivation
 
     home = Home.from_environment().here(scopes.WITHOUT_PAYLOAD)
@@ -67,4 +68,12 @@ def look_round() -> dict[str, Any]:
     )
     told = derivation.withheld(home)
     alerts.settle("unkeyed", [Cause("unkeyed", "open", told, title="开放层")] if told else [])
+    alerts.settle(
+        "unclassed",
+        [
+            unclassed_cause(loaded.contracts[dataset], records, unknown)
+            for dataset, records, unknown in unclassed(home)
+            if dataset in loaded.contracts
+        ],
+    )
     return {"problems": len(loaded.problems), **metrics.gauges(home, loaded.contracts, found)}

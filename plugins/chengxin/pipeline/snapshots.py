@@ -14,6 +14,7 @@ from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission, SnapshotRef, TierRef, as_json
 from chengxin.home import Home
 from chengxin.model.kinds import kinds
+from chengxin.model.lawful_terms import lawful_terms
 from chengxin.pipeline import at_home
 from chengxin.pipeline.approval import Approval, approved, awaiting, published, shown, told, without
 from chengxin.pipeline.batches import batch
@@ -23,6 +24,7 @@ from chengxin.publishing import catalogue, commit, reconciliation
 from chengxin.publishing.assembly import batch_table
 from chengxin.publishing.assembly.assembly import Assembly, Draft
 from chengxin.publishing.assembly.tables import LAYOUT_FORMAT
+from chengxin.publishing.disclosure import renewal
 from chengxin.publishing.open_tier import derivation, key
 from chengxin.quality import runner
 from chengxin.records import journal
@@ -111,7 +113,8 @@ def _publish_government(
         return now, False
     digest = _assembly_digest(sealed, contracts)
     base = now if now and now.extra["assembly"] == digest and not now.extra.get("left_out") else None
-    if base and base.last_order == everything[-1].order:
+    today = home.clock.today()
+    if base and base.last_order == everything[-1].order and not renewal.due(base, today):
         return base, False
     last = base.last_order if base else -1
     fresh = [a for a in journal.latest(everything).values() if a.order > last]
@@ -125,6 +128,7 @@ def _publish_government(
         base,
         layout.drafts / "government",
         home.resources,
+        today,
     ).run()
     extra: dict[str, Any] = {"assembly": digest, "sealed": sorted(sealed)}
     extra |= {"left_out": {d: now.upto(d) if now else -1 for d in sorted(left_out)}} if left_out else {}
@@ -188,7 +192,7 @@ def _reason(
     """Return in Chinese how many batches are new, or linked further, since the one that readers have; and whose."""
     fresh = [a for a in accounts if a.dataset not in sealed and (not now or a.order > now.upto(a.dataset))]
     if not fresh:
-        return "没有新批次，按现行规则重新汇编"
+        return "没有新批次，按现行规则和当日日期重新汇编"
     titles = {d: contracts[d].title if d in contracts else d for d in sorted({a.dataset for a in fresh})}
     return f"{len(fresh)} 个批次入库或补关联：{'、'.join(titles.values())}"
 
@@ -233,7 +237,8 @@ def sealed_of(
 
 
 def _assembly_digest(sealed: frozenset[str], contracts: Mapping[str, Contract]) -> str:
-    """Return what, when it changes, makes every published file stale: kinds, columns, sealing, routes, the layout."""
+    """Return what, when it changes, makes every published file stale: kinds, terms, sealing, routes, the layout."""
     body = repr([(k.id, k.model_dump(mode="json")) for k in kinds().values()]) + repr((sorted(sealed), LAYOUT_FORMAT))
+    body += lawful_terms().digest()
     body += "".join(f"{c.id} {c.delivery.route!r}" for _, c in sorted(contracts.items()) if c.delivery.route)
     return hashlib.sha256(body.encode()).hexdigest()[:12]

@@ -37,6 +37,10 @@ KINDS = {
     "approval": Kind("等待审批", "在“待办操作”（Required Actions）页核对后选择：发布、不含所选来源发布、不发布"),
     "contracts": Kind("合同不能用", "按所列说明修改合同文件；改好后自动恢复"),
     "unkeyed": Kind("开放层缺自然人", "生成密钥并设为 CHENGXIN_TOKEN_KEY（openssl rand -hex 32），再触发流程 snapshot"),
+    "unclassed": Kind(
+        "公示类别不明",
+        "看处罚类别列：写法新的，补入 model/lawful_terms.yaml 的 penalty_words；空着的，请部门补报",
+    ),
     "waiting": Kind("未关联增多", "打开未关联页：主体登记来源是否迟报，来文的代码列是否变了"),
 }
 
@@ -87,6 +91,12 @@ def overdue_cause(contract: Contract, message: str) -> Cause:
 def waiting_cause(contract: Contract, message: str) -> Cause:
     """Return the cause that clearly more rows wait for their subject than before."""
     return of_contract("waiting", contract, message, page="/chengxin/waiting")
+
+
+def unclassed_cause(contract: Contract, records: int, unknown: int) -> Cause:
+    """Return the cause that many records of a data set are of no class of publicity that is known."""
+    text = f"{records} 条负面信息中有 {unknown} 条看不出公示类别，暂按一年公示"
+    return of_contract("unclassed", contract, text, page=f"/chengxin/catalogue/{contract.id}")
 
 
 def contract_cause(path: str, message: str) -> Cause:

@@ -7,6 +7,8 @@ engine and writes them.
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -24,6 +26,9 @@ from chengxin.model.schema import kind_columns
 from chengxin.publishing.assembly import order, routes, rows, steps, subjects
 from chengxin.publishing.assembly.origins import Origins
 from chengxin.publishing.assembly.tables import CREDIT_RECORD, RECORD_SOURCE, RecordWriter, table_schema, titles
+from chengxin.publishing.disclosure.columns import Disclosure
+from chengxin.publishing.disclosure.home_regions import HomeRegions
+from chengxin.publishing.disclosure.renewal import Renewal
 from chengxin.state import seals
 from chengxin.store.atomic import sha256_file
 from chengxin.store.columns import coded
@@ -52,7 +57,7 @@ class Assembly:
     """One assembling run.
 
     sealed: data sets that are ingested and never published. previous: the government snapshot to build on; None = build
-    everything anew, as after a change of what is sealed.
+    everything anew, as after a change of what is sealed. today: on which standing and publicity are judged.
     """
 
     layout: Layout
@@ -62,6 +67,7 @@ class Assembly:
     previous: Manifest | None
     folder: Path
     resources: Resources
+    today: date
 
     @property
     def last_order(self) -> int:
@@ -77,21 +83,25 @@ class Assembly:
         replaced: dict[str, set[str]] = {}
         draft = Draft(self.folder, {}, self.previous)
         with session(self.layout.work, self.resources) as opened:
+            known = subjects.Known(self.layout, self.admissions, self.sealed, self.last_order)
+            homes = HomeRegions.learn(opened, self.layout, known.shown.admissions, self.previous)
             for kind in kinds().values():
                 if not kind.sealed:
-                    self._kind(opened, kind, origins, draft, new_files=new_files, replaced=replaced)
-            known = subjects.Known(self.layout, self.admissions, self.sealed, self.last_order)
-            records = self._paths(CREDIT_RECORD, new_files, replaced)
-            subjects.write(
-                opened,
-                known,
-                origins,
-                records=records,
-                kept=self._kept_files,
-                folder=self.folder,
-                new_files=new_files,
-                replaced=replaced,
-            )
+                    self._kind(opened, kind, origins, homes, draft, new_files=new_files, replaced=replaced)
+            if self.previous:
+                Renewal(self.layout, self.previous, homes, self.today, self.folder).run(new_files, replaced)
+            if self.admissions[-1].order > self.last_order:
+                records = self._paths(CREDIT_RECORD, new_files, replaced)
+                subjects.write(
+                    opened,
+                    known,
+                    origins,
+                    records=records,
+                    kept=self._kept_files,
+                    folder=self.folder,
+                    new_files=new_files,
+                    replaced=replaced,
+                )
         draft.tables = self._tables(new_files, replaced)
         return draft
 
@@ -100,6 +110,7 @@ class Assembly:
         opened: Session,
         kind: Kind,
         origins: Origins,
+        homes: HomeRegions,
         draft: Draft,
         *,
         new_files: dict[str, list[FileEntry]],
@@ -118,7 +129,8 @@ class Assembly:
             return
         kept = self._kept_files(kind.id, touched)
         steps.count_changes(opened, list(kept), draft.inserted, draft.removed)
-        writer = RecordWriter(kind, origins, self.folder)
+        disclose = partial(Disclosure, kind, day=self.today, homes=homes)
+        writer = RecordWriter(kind, origins, self.folder, disclose)
         with scratch(self.layout.work) as folder:
             ordered = self._rows(
                 opened, kind, origins, fresh=fresh, restored=restored, kept=kept, parts=sorted(touched), folder=folder

@@ -16,8 +16,8 @@ from chengxin.facts import Admission
 from chengxin.identity.registry import TABLES, RegistryFiles
 from chengxin.publishing.assembly.origins import FILES_BITS, Origins
 from chengxin.publishing.assembly.tables import write_parts
-from chengxin.state import lookups, seals
-from chengxin.state.database import caught_up
+from chengxin.publishing.registry_facts import about
+from chengxin.state import seals
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry
 
@@ -52,11 +52,7 @@ class Known:
         """Return what of the registry holds facts about the subjects in `touched`; all where that is not much more."""
         asked = Step("asked_subjects", ("touched",), "SELECT subject_id FROM touched")
         subjects = session.table(asked)["subject_id"].to_pylist()
-        if not self.shown.outnumbers(len(subjects)):
-            return self.shown
-        with caught_up(self.layout) as state:
-            orders = lookups.stated_by(state, subjects)
-        return RegistryFiles(self.layout, tuple(a for a in self.shown.admissions if a.order in orders))
+        return about(self.shown, subjects)
 
 
 def write(

@@ -1,12 +1,12 @@
 """The published tables: their columns, and the writer that makes a typed table and credit_record from one stream."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from queue import Queue
 from threading import Thread
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from chengxin.engine.session import Session
 from chengxin.engine.step import Step
@@ -14,6 +14,8 @@ from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import PROVENANCE, ColumnSpec, arrow_type, kind_columns
 from chengxin.publishing.assembly import rows as rows_of
 from chengxin.publishing.assembly.origins import Origins, split_by_part
+from chengxin.publishing.disclosure import columns as disclosure
+from chengxin.publishing.disclosure.columns import Disclosure
 from chengxin.store.manifest import FileEntry
 from chengxin.store.parquet import write_parquet
 
@@ -63,8 +65,7 @@ _COMMON = [
     ColumnSpec("event_on", "date32", title="事件日期"),
     ColumnSpec("effective_from_on", "date32", title="有效期自"),
     ColumnSpec("effective_to_on", "date32", title="有效期至"),
-    ColumnSpec("publicity_until_on", "date32", title="公示截止日期"),
-    ColumnSpec("share_level", "string", title="共享层级"),
+    *disclosure.SPECS,
 ]
 _SOURCE = [
     _RECORD_ID,
@@ -151,8 +152,8 @@ class RecordWriter:
     The rows have the typed table's columns without the spelled-out origin, plus `origin`.
     """
 
-    def __init__(self, kind: Kind, origins: Origins, folder: Path) -> None:
-        self.kind, self.origins, self.folder = kind, origins, folder
+    def __init__(self, kind: Kind, origins: Origins, folder: Path, disclose: Callable[[str], Disclosure]) -> None:
+        self.kind, self.origins, self.folder, self.disclose = kind, origins, folder, disclose
         self.typed_schema, self.common_schema = table_schema(kind.id), table_schema(CREDIT_RECORD)
         self.typed: list[FileEntry] = []
         self.common: list[FileEntry] = []
@@ -160,19 +161,21 @@ class RecordWriter:
     def write(self, pieces: Iterable[tuple[str, pa.Table]]) -> None:
         """Write all parts, each in one or several pieces; memory is bounded by a few batches."""
         part: str | None = None
+        judged = self.disclose("")
         queues: list[Queue[pa.RecordBatch | None]] = []
         threads: list[_Write] = []
         try:
             for name, table in pieces:
                 if name != part:
-                    self._finish(queues, threads)
+                    self._finish(queues, threads, judged)
                     part, (queues, threads) = name, self._start(name)
+                    judged = self.disclose(name)
                 for rows in table.to_batches(max_chunksize=_BATCH):
                     spelled = self._spell(rows)
                     queues[0].put(self._pick(spelled, self.typed_schema))
-                    queues[1].put(self._pick(self._commons(spelled), self.common_schema))
+                    queues[1].put(self._pick(self._commons(spelled) | judged.columns(spelled), self.common_schema))
         finally:
-            self._finish(queues, threads)
+            self._finish(queues, threads, judged)
 
     def _start(self, part: str) -> tuple[list["Queue[pa.RecordBatch | None]"], list["_Write"]]:
         queues: list[Queue[pa.RecordBatch | None]] = [Queue(maxsize=4), Queue(maxsize=4)]
@@ -184,26 +187,27 @@ class RecordWriter:
             thread.start()
         return queues, threads
 
-    def _finish(self, queues: list["Queue[pa.RecordBatch | None]"], threads: list["_Write"]) -> None:
+    def _finish(
+        self, queues: list["Queue[pa.RecordBatch | None]"], threads: list["_Write"], judged: Disclosure
+    ) -> None:
         for queue in queues:
             queue.put(_ENDED)
         for thread in threads:
             thread.join()
-        for thread, files in zip(threads, (self.typed, self.common), strict=False):
+        for thread, files, extra in zip(threads, (self.typed, self.common), ({}, judged.extra()), strict=False):
             entry = thread.result()
             if entry:
-                files.append(entry)
+                files.append(replace(entry, extra=extra))
 
     def _spell(self, rows: pa.RecordBatch) -> dict[str, pa.Array]:
         columns = {n: rows.column(n) for n in rows.schema.names if n != "origin"}
-        level = {"share_level": _share_level(self.kind, columns, rows.num_rows)}
-        return {**columns, **level, **self.origins.columns(rows.column("origin"))}
+        return {**columns, **self.origins.columns(rows.column("origin"))}
 
     def _commons(self, typed: dict[str, pa.Array]) -> dict[str, pa.Array]:
         size = len(typed["record_id"])
         common = dict(typed)
         common["kind"] = pa.repeat(pa.scalar(self.kind.id), size)
-        for name in ("event_on", "effective_from_on", "effective_to_on", "publicity_until_on"):
+        for name in ("event_on", "effective_from_on", "effective_to_on"):
             element = getattr(self.kind, name)
             source = typed.get(element) if element else None
             common[name] = (
@@ -219,18 +223,6 @@ class RecordWriter:
         given = [columns[f.name] if f.name in columns else pa.nulls(size, f.type) for f in schema]
         arrays = [a if a.type == f.type else a.cast(f.type) for a, f in zip(given, schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _share_level(kind: Kind, columns: Mapping[str, pa.Array], size: int) -> pa.Array:
-    """Say whether each row may go to the open tier, publication clock apart: 'open' or 'government'."""
-    if not kind.open.share or kind.sealed:
-        return pa.repeat(pa.scalar("government"), size)
-    allowed = {"subject_type": kind.open.subject_types, **kind.open.when}
-    met = pa.repeat(pa.scalar(True), size)
-    for name, values in allowed.items():
-        column = columns.get(name, pa.nulls(size, pa.string()))
-        met = pc.and_(met, pc.is_in(column.cast(pa.string()), value_set=pa.array(list(values), pa.string())))
-    return pc.if_else(met, "open", "government")
 
 
 class _Write(Thread):

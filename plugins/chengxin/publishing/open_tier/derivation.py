@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from chengxin.errors import InvariantBroken
 from chengxin.home import Home
 from chengxin.model.kinds import Kind, kinds
+from chengxin.model.lawful_terms import LawfulTerms
 from chengxin.publishing import catalogue, commit
 from chengxin.publishing.open_tier import derivations, order
 from chengxin.publishing.open_tier import key as open_key
@@ -83,6 +84,7 @@ def publish_open(
     now: datetime,
     today: date,
     workers: int = 2,
+    terms: LawfulTerms | None = None,
 ) -> tuple[Manifest, bool]:
     """Derive and commit the open tier; return its current manifest and whether that is new.
 
@@ -102,6 +104,7 @@ def publish_open(
         created_at=now,
         draft=draft,
         workers=workers,
+        terms=terms,
     )
     if previous and manifest.same_content(previous):
         shutil.rmtree(draft, ignore_errors=True)
@@ -150,13 +153,14 @@ def derive_open(
     created_at: datetime,
     draft: Path,
     workers: int = 2,
+    terms: LawfulTerms | None = None,
 ) -> tuple[Manifest, list[Derivation]]:
     """Write the open files that changed into `draft`; return the manifest to commit and what each file was made from.
 
     With `manifest.same_content(previous_open)` there is nothing to commit. Raise InvariantBroken when the credit
     records shown are not those of the typed tables.
     """
-    rules = open_rules.table_rules(kinds_known)
+    rules = open_rules.table_rules(kinds_known, terms)
     job = Job(
         layout.snapshot(GOVERNMENT, government.snapshot_id),
         government,

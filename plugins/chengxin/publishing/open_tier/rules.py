@@ -19,7 +19,10 @@ import pyarrow.compute as pc
 
 from chengxin.model.elements import elements
 from chengxin.model.kinds import Kind
+from chengxin.model.lawful_terms import LawfulTerms, lawful_terms
 from chengxin.model.schema import kind_columns
+from chengxin.publishing.disclosure import clock, judgement, standing
+from chengxin.publishing.disclosure.clock import among as among_columns
 from chengxin.publishing.open_tier import masking
 from chengxin.store.columns import Mask
 
@@ -36,7 +39,7 @@ _NOT_OF_PERSONS = {"organisations", "batch", "free_text", "source_id", "business
 _NAMING = ("uscc", "org_code", "reg_no")  # identity parts that are public of organisations only
 TOKEN, HANDLE = "subject_token", "record_handle"
 _KEYED = {TOKEN: "subject_id", HANDLE: "record_id"}  # keyed digest -> what it stands for
-_ADULT = 18 * 10_000  # years in yyyymmdd arithmetic
+_YEAR = 10_000  # in yyyymmdd arithmetic
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,9 @@ class TableRule:
     """How one table goes into the open tier.
 
     columns: column -> treatment (see `_treat`); what is not named is dropped. conditions: the kinds' row rules by kind
-    id ('' in a typed table). until, event: columns of the publicity term and of the event. veiled: the kinds (as in
-    conditions) whose record_id is a digest of a key field that this tier does not show, so that it gives it away.
+    id ('' in a typed table). until, event: columns of the term as the source gives it and of the event. veiled: the
+    kinds (as in conditions) whose record_id is a digest of a key field that this tier does not show, so that it gives
+    it away. terms: of the law.
     """
 
     name: str
@@ -54,6 +58,7 @@ class TableRule:
     until: str | None = None
     event: str | None = None
     veiled: frozenset[str] = frozenset()
+    terms: LawfulTerms = field(default_factory=lawful_terms)
 
     def admits_persons(self, part: str) -> bool:
         """Tell whether rows about natural persons can be visible at all (credit_record: in the part of a kind)."""
@@ -65,17 +70,20 @@ class TableRule:
         """Return a digest of the rule and of the code that applies it."""
         kinds = {name: kind.model_dump(mode="json") for name, kind in self.conditions.items()}
         facts = [self.name, dict(self.columns), kinds, self.until, self.event, sorted(self.veiled)]
+        facts.append(self.terms.digest() if self.conditions else None)
         body = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(body.encode() + _code()).hexdigest()[:16]
 
 
 @cache
 def _code() -> bytes:
-    return b"".join(Path(str(source)).read_bytes() for source in (masking.__file__, __file__))
+    sources = (masking.__file__, clock.__file__, standing.__file__, judgement.__file__, __file__)
+    return b"".join(Path(str(source)).read_bytes() for source in sources)
 
 
-def table_rules(kinds: Mapping[str, Kind]) -> dict[str, TableRule]:
-    """Return the rule of every table of the open tier."""
+def table_rules(kinds: Mapping[str, Kind], terms: LawfulTerms | None = None) -> dict[str, TableRule]:
+    """Return the rule of every table of the open tier. terms: those in force."""
+    terms = terms or lawful_terms()
     shared = {name: kind for name, kind in sorted(kinds.items()) if kind.open.share and not kind.sealed}
     identity = {"record_id": "veil", "subject_id": "organisations", "subject_type": "keep"}
     subject = {
@@ -88,7 +96,7 @@ def table_rules(kinds: Mapping[str, Kind]) -> dict[str, TableRule]:
     identifier = {"subject_id": "keep", "identifier_type": "keep", "identifier_value": "keep"}
     name = {"subject_id": "keep", "name": "name", "is_current": "keep"}
     common = dict.fromkeys(("kind", "share_level", "event_on", "effective_from_on", "effective_to_on"), "keep")
-    common |= {"publicity_until_on": "keep"}
+    common |= {"publicity_until_on": "keep", "publicity_class_code": "keep"}
     rules = [
         TableRule("subject", {"subject_id": "organisations", "subject_type": "keep"} | subject | _PROVENANCE),
         TableRule("subject_identifier", identifier | period | _PROVENANCE),
@@ -100,21 +108,24 @@ def table_rules(kinds: Mapping[str, Kind]) -> dict[str, TableRule]:
             "publicity_until_on",
             "event_on",
             frozenset(name for name, kind in shared.items() if _hides_key(kind)),
+            terms,
         ),
     ]
-    rules += [_typed(table, kind, identity) for table, kind in shared.items()]
+    rules += [_typed(table, kind, identity, terms) for table, kind in shared.items()]
     return {rule.name: rule for rule in rules}
 
 
-def _typed(name: str, kind: Kind, identity: Mapping[str, str]) -> TableRule:
+def _typed(name: str, kind: Kind, identity: Mapping[str, str], terms: LawfulTerms) -> TableRule:
     naming = {element for role in kind.roles.values() for part, element in role.identity.items() if part in _NAMING}
     columns = dict(identity)
     for column in kind_columns(kind):
         treatment = _BY_SENSITIVITY.get(column.element.sensitivity) if column.element else None
         if treatment:
             columns[column.name] = "organisations" if column.name in naming else treatment
+    if kind.publicity and kind.publicity_until_on:
+        columns[kind.publicity_until_on] = "until"
     veiled = frozenset({""} if _hides_key(kind) else ())
-    return TableRule(name, columns | _PROVENANCE, {"": kind}, kind.publicity_until_on, kind.event_on, veiled)
+    return TableRule(name, columns | _PROVENANCE, {"": kind}, kind.publicity_until_on, kind.event_on, veiled, terms)
 
 
 def _hides_key(kind: Kind) -> bool:
@@ -159,8 +170,11 @@ class Horizon:
 
 def judged_columns(rule: TableRule, available: list[str]) -> list[str]:
     """Return the columns that `visible` looks at."""
-    wanted = {"subject_id", "subject_type", "share_level", "kind", rule.until, rule.event}
-    wanted |= {element for kind in rule.conditions.values() for element in kind.open.when}
+    wanted = {"subject_id", "subject_type", rule.until, rule.event}
+    if "" in rule.conditions:
+        wanted |= judgement.judged_elements(rule.conditions[""])
+    else:
+        wanted |= {"share_level", "kind", "standing_code", "effective_to_on"}
     return [name for name in available if name in wanted]
 
 
@@ -170,32 +184,36 @@ def visible(rows: pa.Table, rule: TableRule, births: Births, today: date, horizo
     rows: `judged_columns` only; texts may be coded.
     """
     types = rows.column("subject_type")
-    shown = _conditions(rows, rule, types)
-    if "share_level" in rows.column_names:
-        shown &= among(rows.column("share_level"), ["open"])
-    if rule.until:
-        lasting = pc.greater_equal(rows.column(rule.until), pa.scalar(today, pa.date32()))
-        shown &= np.asarray(pc.fill_null(lasting, True))
+    columns = dict(zip(rows.column_names, rows.columns, strict=True))
+    if "" in rule.conditions:
+        judged = judgement.judge(rule.conditions[""], columns, rows.num_rows, today, rule.terms)
+        shown, course = judged.is_open, judged.course
+    else:
+        shown, course = _common(columns, rule, rows.num_rows, today)
     person = among(types, ["person"]) & shown
     if person.any():
         shown[person] = _adult(rows.filter(pa.array(person)), rule, births, today, horizon)
-    if rule.until and shown.any():
-        horizon.narrow(pc.min(rows.column(rule.until).filter(pa.array(shown))).as_py())
+    if shown.any():
+        horizon.narrow(course.only(shown).holds_until(today))
     return shown
 
 
-def _conditions(rows: pa.Table, rule: TableRule, types: pa.ChunkedArray) -> Mask:
-    shown = np.zeros(rows.num_rows, bool)
+def _common(
+    columns: Mapping[str, pa.ChunkedArray], rule: TableRule, size: int, today: date
+) -> tuple[Mask, standing.Course]:
+    """Judge rows of credit_record: value and class were judged on the typed row and stand in share_level."""
+    shown = among_columns(columns, "share_level", ["open"], size)
+    met, leaving = np.zeros(size, bool), list[str]()
     for name, kind in rule.conditions.items():
-        if name:  # credit_record: `when` was judged on the typed row and stands in share_level
-            met = among(rows.column("kind"), [name])
-        else:
-            met = np.ones(rows.num_rows, bool)
-            for element, values in kind.open.when.items():
-                met &= among(rows.column(element), list(values))
-        if met.any():
-            shown |= met & among(types, list(kind.open.subject_types))
-    return shown
+        of_kind = among_columns(columns, "kind", [name], size)
+        if of_kind.any():
+            met |= of_kind & among_columns(columns, "subject_type", list(kind.open.subject_types), size)
+        leaving += [name] if kind.publicity and kind.publicity.ended_on else []
+    ends = clock.days(columns, "effective_to_on", size)
+    ends = np.where(among_columns(columns, "kind", leaving, size), ends, np.datetime64("NaT", "D"))
+    stood = np.zeros(size, np.int8)
+    course = standing.Course(stood, clock.days(columns, rule.until, size), np.full(size, "NaT", "M8[D]"), ends, True)
+    return shown & met & (course.on(today) == standing.STANDING), course
 
 
 def among(column: pa.ChunkedArray, values: list[str]) -> Mask:
@@ -219,10 +237,11 @@ def _adult(persons: pa.Table, rule: TableRule, births: Births, today: date, hori
     born = births.lookup(persons.column("subject_id").combine_chunks())
     event = _ymd(persons.column(rule.event)) if rule.event else np.zeros(persons.num_rows, np.int64)
     reference = np.where(event > 0, event, today.year * 10_000 + today.month * 100 + today.day)
-    adult: Mask = (born > 0) & (born + _ADULT <= reference)
+    majority = rule.terms.terms["majority"].value * _YEAR
+    adult: Mask = (born > 0) & (born + majority <= reference)
     growing = (born > 0) & ~adult & (event == 0)
     if growing.any():
-        horizon.narrow(_day(int(born[growing].min()) + _ADULT) - timedelta(days=1))
+        horizon.narrow(_day(int(born[growing].min()) + majority) - timedelta(days=1))
     return adult
 
 
@@ -234,7 +253,8 @@ def _ymd(days: pa.ChunkedArray) -> npt.NDArray[np.int64]:
 
 def _day(ymd: int) -> date:
     year, month, day = ymd // 10_000, ymd // 100 % 100, ymd % 100
-    return date(year, 3, 1) if (month, day) == (2, 29) else date(year, month, day)  # 18 years after it there is none
+    born_on_29 = (month, day) == (2, 29) and year % 4 != 0
+    return date(year, 3, 1) if born_on_29 else date(year, month, day)
 
 
 def shown_columns(rule: TableRule, available: list[str]) -> list[str]:
@@ -276,6 +296,8 @@ def apply_columns(rows: pa.Table, rule: TableRule, schema: pa.Schema, key: bytes
         name = field_.name
         if name in _KEYED:
             made.append(_keyed(rows, _KEYED[name], hidden.get(name), key))
+        elif rule.columns[name] == "until":
+            made.append(_until(rows, rule))
         elif name in rows.column_names and rule.columns[name] == "veil":
             made.append(_where(~hidden[HANDLE], _plain(rows.column(name))))
         elif name in rows.column_names:
@@ -283,6 +305,13 @@ def apply_columns(rows: pa.Table, rule: TableRule, schema: pa.Schema, key: bytes
         else:
             made.append(pa.nulls(rows.num_rows, field_.type))
     return pa.Table.from_arrays(made, schema=schema)
+
+
+def _until(rows: pa.Table, rule: TableRule) -> pa.Array:
+    """Return the last day of publicity by the law, in the place of what the source gave."""
+    columns = dict(zip(rows.column_names, rows.columns, strict=True))
+    days = clock.timing(rule.conditions[""], columns, rows.num_rows, rule.terms).until
+    return pa.array(days, pa.date32(), mask=np.isnat(days))
 
 
 def _keyed(rows: pa.Table, name: str, hidden: Mask | None, key: bytes | None) -> pa.Array:

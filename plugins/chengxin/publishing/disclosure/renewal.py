@@ -1,0 +1,71 @@
+"""Files of credit_record that nobody delivered anything to, but in which the day or a move changed something."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from chengxin.model.kinds import kinds
+from chengxin.publishing.disclosure.columns import Disclosure, holds
+from chengxin.publishing.disclosure.home_regions import HomeRegions
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import FileEntry, Manifest
+from chengxin.store.parquet import write_parquet
+
+TABLE = "credit_record"
+_BATCH = 122_880  # rows
+
+
+def due(previous: Manifest, day: date) -> bool:
+    """Return whether the passing of days alone changes the government tier."""
+    table = previous.tables.get(TABLE)
+    return table is not None and not all(holds(entry, day) for entry in table.files)
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """Renews the files of the snapshot before that are to be kept. folder: the draft."""
+
+    layout: Layout
+    previous: Manifest
+    homes: HomeRegions
+    day: date
+    folder: Path
+
+    def run(self, new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]]) -> None:
+        """Write what changed and note it with what else the draft replaces; the other files of such a part stay."""
+        done = replaced.setdefault(TABLE, set())
+        table = self.previous.tables.get(TABLE)
+        kept = [f for f in table.files if f.part not in done] if table else []
+        made = {f.name: self._renewed(f) for f in kept}
+        parts = {f.part for f in kept if made[f.name] is not None}
+        new_files.setdefault(TABLE, []).extend(made[f.name] or f for f in kept if f.part in parts)
+        done |= parts
+
+    def _renewed(self, entry: FileEntry) -> FileEntry | None:
+        kind, _, part = entry.part.rpartition("-")
+        moved = pa.array(self.homes.moved(part)) if part in self.homes.fresh else pa.array([], pa.int64())
+        path = self.layout.snapshot("government", self.previous.snapshot_id) / TABLE / entry.name
+        if holds(entry, self.day) and not _has(path, moved):
+            return None
+        disclosure = Disclosure(kinds()[kind], part, self.day, self.homes)
+        schema = pq.read_schema(path).remove_metadata()
+        rows = _rows(path, disclosure, moved)
+        written = write_parquet(rows, self.folder / TABLE, table=TABLE, part=entry.part, schema=schema)
+        return replace(written, extra=disclosure.extra()) if written else None
+
+
+def _rows(path: Path, disclosure: Disclosure, moved: pa.Array) -> Iterator[pa.RecordBatch]:
+    for batch in pq.ParquetFile(path).iter_batches(_BATCH):
+        yield disclosure.renewed(batch.replace_schema_metadata(None), moved)
+
+
+def _has(path: Path, subjects: pa.Array) -> bool:
+    if not len(subjects):
+        return False
+    ids = pq.ParquetFile(path).read(columns=["subject_id"]).column(0)
+    return bool(pc.any(pc.is_in(ids, value_set=subjects)).as_py())

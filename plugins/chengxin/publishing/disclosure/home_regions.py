@@ -18,6 +18,7 @@ from chengxin.engine.step import Schema, Step
 from chengxin.facts import Admission
 from chengxin.identity.registry import SUBJECTS, RegistryFiles
 from chengxin.publishing.registry_facts import about
+from chengxin.state import seals
 from chengxin.store.columns import Mask
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
@@ -60,6 +61,7 @@ class HomeRegions:
             if not subjects:
                 return cls(layout, previous, {})
             registry = about(registry, subjects)
+        seals.check(layout, registry.admissions, f"{seals.LINKS}subjects.")
         session.files("home_subjects", registry.files("subjects"), SUBJECTS, filename=True)
         orders = {str(p): a.order for a in registry.admissions for p in RegistryFiles(layout, (a,)).files("subjects")}
         session.rows(

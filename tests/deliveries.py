@@ -101,7 +101,12 @@ class Office:
 
     @property
     def settings(self) -> Settings:
-        return Settings(home=self.folder / "home", contracts=self.folder / "contracts", workers=2)
+        return Settings(
+            home=self.folder / "home",
+            contracts=self.folder / "contracts",
+            recipients=self.folder / "recipients",
+            workers=2,
+        )
 
     @property
     def layout(self) -> Layout:

@@ -10,6 +10,7 @@ import click
 from chengxin.cli.context import FAILED, HELD, Context, as_json_option, pass_home, pass_new_home, show_json
 from chengxin.cli.group import contracts_group, main
 from chengxin.cli.terminal import Console, echo
+from chengxin.contracts import recipients
 from chengxin.contracts.loader import load
 from chengxin.store.remote import scopes
 
@@ -24,6 +25,7 @@ def lint_command(context: Context, as_json: bool) -> None:
 
     loaded = load(context.given.settings.contracts)
     problems = [*loaded.problems, *lint(loaded.contracts, context.given.settings.expectations)]
+    problems += recipients.load(context.given.settings.recipients, loaded.contracts).problems
     found = [{"path": p.path, "message": p.message} for p in problems]
     found += lint_suites(context.given.settings, loaded.contracts)
     if as_json:

@@ -18,6 +18,7 @@ from chengxin.home import Home
 from chengxin.model.schema import kind_columns
 from chengxin.publishing import commit as snapshots
 from chengxin.publishing import reader, reconciliation
+from chengxin.publishing.cuts import cut
 from chengxin.publishing.open_tier import derivation
 from chengxin.publishing.verify import verify as verify_snapshot
 from chengxin.quality import suites
@@ -95,7 +96,7 @@ def verify(home: Home, snapshot_id: str | None) -> dict[str, Any]:
     layout = home.layout
     problems: list[str] = []
     checked = 0
-    for tier in TIERS:
+    for tier in (*TIERS, *sorted(p.name for p in (layout.home / "published").glob(f"{cut.PREFIX}*"))):
         if snapshot_id and not layout.snapshot(tier, snapshot_id).is_dir():
             continue
         if layout.tier(tier).is_dir():

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails
 
 from chengxin.contracts import models
 from chengxin.contracts.models import Contract
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, order=True)
@@ -32,7 +34,7 @@ class Loaded:
 
 def names(folder: Path) -> list[str]:
     """Return the data sets that have a contract file, usable or not: their names are those of the files."""
-    return sorted({path.stem for path in _files(folder)}) if folder.is_dir() else []
+    return sorted({path.stem for path in yaml_files(folder)}) if folder.is_dir() else []
 
 
 def load(folder: Path, only: str | None = None) -> Loaded:
@@ -45,7 +47,7 @@ def load(folder: Path, only: str | None = None) -> Loaded:
     contracts: dict[str, Contract] = {}
     problems: list[Problem] = []
     home: dict[str, str] = {}
-    for path in _files(folder):
+    for path in yaml_files(folder):
         if only not in {None, path.stem}:
             continue
         shown = path.relative_to(folder).as_posix()
@@ -70,7 +72,12 @@ def read_contract(path: Path, folder: Path) -> tuple[Contract | None, list[str]]
 
 
 def parse_contract(path: Path) -> tuple[Contract | None, list[str]]:
-    """Read one file wherever it lies and whatever it is called; return the contract, or None and the reasons."""
+    """Read one contract wherever it lies and whatever it is called; return it, or None and the reasons."""
+    return parse(path, Contract)
+
+
+def parse(path: Path, model: type[M]) -> tuple[M | None, list[str]]:
+    """Read one YAML file as a model of declarations; return it, or None and the reasons."""
     try:
         body = yaml.load(path.read_text("utf-8-sig"), Loader=_StrictLoader)  # noqa: S506  a SafeLoader
     except UnicodeDecodeError:
@@ -80,10 +87,9 @@ def parse_contract(path: Path) -> tuple[Contract | None, list[str]]:
     if not isinstance(body, dict):
         return None, ["文件应为键值对，第一行写 format: 1"]
     try:
-        contract = Contract.model_validate(body)
+        return model.model_validate(body), []
     except ValidationError as error:
         return None, list(dict.fromkeys(_words(detail) for detail in error.errors(include_url=False)))
-    return contract, []
 
 
 def _placed(contract: Contract, path: Path, folder: Path) -> tuple[Contract | None, list[str]]:
@@ -97,7 +103,8 @@ def _placed(contract: Contract, path: Path, folder: Path) -> tuple[Contract | No
     return (None, wrong) if wrong else (contract, [])
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def yaml_files(folder: Path) -> Iterator[Path]:
+    """Give the YAML files below a folder, sorted; hidden ones are left out."""
     for path in sorted(folder.rglob("*")):
         if path.suffix in {".yaml", ".yml"} and path.is_file() and not path.name.startswith("."):
             yield path

@@ -19,6 +19,7 @@ TEXT = """\
 
 - 不能用的合同、明显增多的未关联数据：登记告警，恢复后自动关闭；
 - 开放层缺密钥而没有自然人的记录，公示类别不明的过多：同上；
+- 按现行声明更新各接收方所得，收回到期的授权；
 - 报出监控指标（配置了 OpenTelemetry 或 StatsD 时）；
 - 补送此前没有送出的告警，提醒久未处理的告警。
 """
@@ -49,6 +50,7 @@ def build() -> DAG:
 
 def look_round() -> dict[str, Any]:
     """Settle the alerts that concern the whole and report the gauges; return how many of each."""
+    from chengxin import pipeline
     from chengxin.contracts import loader
     from chengxin.operations.punctuality import standings
     from chengxin.publishing.disclosure.unclassed import unclassed
@@ -76,4 +78,6 @@ def look_round() -> dict[str, Any]:
             if dataset in loaded.contracts
         ],
     )
+    if not loaded.problems:  # a grant is judged by the contracts of its kinds
+        pipeline.apply_recipients(Home.from_environment(), loaded.contracts)
     return {"problems": len(loaded.problems), **metrics.gauges(home, loaded.contracts, found)}

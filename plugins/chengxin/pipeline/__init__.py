@@ -22,6 +22,7 @@ from chengxin.pipeline.batches import (
     validate,
 )
 from chengxin.pipeline.failures import Failures
+from chengxin.pipeline.recipients import apply_recipients, issue_token, recipients, revoke_tokens
 from chengxin.pipeline.review import Review, released, review
 from chengxin.pipeline.snapshots import current, publish, retry_waiting
 from chengxin.pipeline.sweep import tidy
@@ -33,6 +34,7 @@ __all__ = [
     "Review",
     "admit",
     "answer",
+    "apply_recipients",
     "as_account",
     "aside",
     "batch",
@@ -43,16 +45,19 @@ __all__ = [
     "forgive",
     "given",
     "ingest",
+    "issue_token",
     "land",
     "outcomes",
     "pending",
     "publish",
+    "recipients",
     "reject",
     "release",
     "released",
     "replay",
     "retry_waiting",
     "review",
+    "revoke_tokens",
     "standardise",
     "tidy",
     "validate",

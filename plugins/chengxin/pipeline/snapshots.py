@@ -19,6 +19,7 @@ from chengxin.pipeline import at_home
 from chengxin.pipeline.approval import Approval, approved, awaiting, published, shown, told, without
 from chengxin.pipeline.batches import batch
 from chengxin.pipeline.failures import Failures, guarded
+from chengxin.pipeline.recipients import apply_recipients
 from chengxin.pipeline.versions import engines, suites
 from chengxin.publishing import catalogue, commit, reconciliation
 from chengxin.publishing.assembly import batch_table
@@ -80,6 +81,7 @@ def publish(home: Home, contracts: Mapping[str, Contract], approval: Approval | 
         )
         if sentence := derivation.withheld(home):
             log.info("%s", sentence)
+        apply_recipients(home, contracts)
         if not (changed or open_changed):
             return None
         return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(home, m) for m in (government, opened) if m})

@@ -238,6 +238,12 @@ class Settings:
         Path,
         Variable("CHENGXIN_CONTRACTS", "folder of the contracts, as `--contracts`", _folder, "`dags/contracts`"),
     ] = PROJECT / "dags" / "contracts"
+    recipients: Annotated[
+        Path,
+        Variable(
+            "CHENGXIN_RECIPIENTS", "folder of the recipients and what they are granted", _folder, "`dags/recipients`"
+        ),
+    ] = PROJECT / "dags" / "recipients"
     expectations: Annotated[
         Path, Variable("CHENGXIN_EXPECTATIONS", "folder of the rule packs", _folder, "`expectations`")
     ] = PROJECT / "expectations"

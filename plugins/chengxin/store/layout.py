@@ -56,6 +56,16 @@ class Layout:
         return self.home / "accesses"
 
     @property
+    def recipients(self) -> Path:
+        """The tokens that recipients were given and that were revoked, one numbered JSON file each."""
+        return self.home / "recipients"
+
+    @property
+    def served_recipients(self) -> Path:
+        """What the serving app knows of recipients: their tier, days and digests of tokens; derived, private."""
+        return self.home / "published" / "recipients.json"
+
+    @property
     def judgements(self) -> Path:
         """The ledger of judgements on identity, one numbered JSON file each."""
         return self.home / "registry" / "judgements"

@@ -1,13 +1,22 @@
-"""Who may read what, and how often: bearer tokens for the government tier, a bucket of questions for everybody."""
+"""Who may read what, and how often: bearer tokens for the government tier, a bucket of questions for everybody.
+
+A recipient reads the tier of its grant by the addresses of the government tier.
+"""
 
 import hmac
+import json
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import date, datetime
 from hashlib import sha256
+from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from fastapi import HTTPException, Request
 
+from chengxin.clock import Clock
 from chengxin.errors import ChengxinError
 
 TOKENS = "CHENGXIN_SERVE_TOKENS"
@@ -23,35 +32,73 @@ def tokens(text: str | None) -> tuple[bytes, ...]:
     return tuple(sha256(line.encode()).digest() for line in lines)
 
 
-class Gate:
-    """Lets requests in. known: digests of the government tier's tokens; none = that tier is served to nobody."""
+@dataclass(frozen=True)
+class Holder:
+    """Whose token a request bears. tier: what it reads."""
 
-    def __init__(self, known: tuple[bytes, ...]) -> None:
+    digest: bytes
+    tier: str = "government"
+    per_second: float = PER_SECOND
+
+
+class Gate:
+    """Lets requests in. known: digests of tokens for the whole government tier. served: the file about recipients.
+
+    The file is looked at for each request: what was revoked a moment ago is refused now.
+    """
+
+    def __init__(self, known: tuple[bytes, ...], served: Path, clock: Clock | None = None) -> None:
         self._known = known
+        self._served, self._clock = served, clock or Clock()
+        self._stamp: object = None
+        self._recipients: list[dict[str, Any]] = []
         self._left: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
         self._lock = Lock()
 
-    def tier(self, request: Request, tier: str) -> None:
-        """Refuse the government tier to whoever has no token for it."""
+    def tier(self, request: Request, tier: str) -> str:
+        """Return the tier that a request reads; refuse the government tier to whoever has no valid token for it."""
         if tier == "open":
-            return
-        if self._token(request) is None:
+            return tier
+        holder = self._holder(request)
+        if holder is None:
             raise HTTPException(401, "政务共享层须持令牌读取 (a token is needed)", {"WWW-Authenticate": "Bearer"})
+        if not holder.tier:
+            raise HTTPException(403, "授权不在有效期内 (the grant is not in force)")
+        return holder.tier
 
-    def _token(self, request: Request) -> bytes | None:
+    def _holder(self, request: Request) -> Holder | None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         digest = sha256(given.strip().encode()).digest()
         # All are compared, so that the time says nothing.
-        found = [hmac.compare_digest(digest, known) for known in self._known]
-        return digest if scheme.lower() == "bearer" and any(found) else None
+        found = [Holder(digest) for known in self._known if hmac.compare_digest(digest, known)]
+        now = self._clock.now()
+        for recipient in self._served_recipients():
+            holds = date.fromisoformat(recipient["from"]) <= self._clock.today() <= date.fromisoformat(recipient["to"])
+            for token in recipient["tokens"]:
+                same = hmac.compare_digest(digest, bytes.fromhex(token["sha256"]))
+                if same and now < datetime.fromisoformat(token["until"]):
+                    found.append(Holder(digest, recipient["tier"] if holds else "", recipient["per_second"]))
+        return found[0] if scheme.lower() == "bearer" and found else None
+
+    def _served_recipients(self) -> list[dict[str, Any]]:
+        try:
+            seen = self._served.stat()
+        except FileNotFoundError:
+            return []
+        stamp = (seen.st_ino, seen.st_mtime_ns, seen.st_size)
+        if stamp != self._stamp:
+            self._recipients, self._stamp = json.loads(self._served.read_bytes())["recipients"], stamp
+        return self._recipients
 
     def question(self, request: Request) -> None:
         """Take one question from the bucket of a token, else of an address; refuse when it is empty."""
-        key = self._token(request) or (request.client.host if request.client else "").encode()
+        holder = self._holder(request)
+        key = holder.digest if holder else (request.client.host if request.client else "").encode()
+        rate = holder.per_second if holder else PER_SECOND
         now = time.monotonic()
         with self._lock:
             left, at = self._left.pop(key, (BURST, now))
-            left = min(BURST, left + (now - at) * PER_SECOND)
+            left = min(BURST, left + (now - at) * rate)
             self._left[key] = (left - 1 if left >= 1 else left, now)
             while len(self._left) > CLIENTS:
                 self._left.popitem(last=False)

@@ -21,6 +21,7 @@ from chengxin.publishing.reader import Snapshot
 from chengxin.sharing.http.access import Gate
 from chengxin.sharing.http.snapshots import TIERS, Opened, Unknown
 from chengxin.store import manifest as manifests
+from chengxin.store.layout import Layout
 from chengxin.store.pointer import CATALOGUE
 
 MOST_ROWS = 1000  # of one table in one answer
@@ -28,6 +29,7 @@ BODY = 4096  # bytes of a question
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 # An answer about the open tier may not be kept longer than a day: by then a record's time of publicity may be over.
 CACHE = {"open": "public, max-age=3600", "government": "private, max-age=31536000, immutable"}
+FOR_RECIPIENTS = "private, no-cache"  # a grant may end any day
 
 Tier = Literal["government", "open"]
 
@@ -42,7 +44,7 @@ class Question(BaseModel):
 def create_app(home: Path, known_tokens: tuple[bytes, ...]) -> FastAPI:
     """Build the app over the published snapshots of a home."""
     app = FastAPI(title="诚信湖南 · 已发布数据", version=__version__, docs_url=None, redoc_url=None)
-    app.state.opened, app.state.gate = Opened(home), Gate(known_tokens)
+    app.state.opened, app.state.gate = Opened(home), Gate(known_tokens, Layout(home).served_recipients)
     app.middleware("http")(_guarded)
     app.add_exception_handler(Unknown, lambda _, __: _problem(404, "没有这个快照 (no such snapshot)"))
     app.add_exception_handler(SnapshotDamaged, lambda _, error: _problem(503, str(error)))
@@ -97,8 +99,10 @@ def _opened(request: Request) -> Opened:
     return found
 
 
-def _permitted(request: Request, tier: Tier) -> None:
-    request.app.state.gate.tier(request, tier)
+def _permitted(request: Request, tier: Tier) -> str:
+    """Return the tier that is read: that of the grant where the token is a recipient's."""
+    found: str = request.app.state.gate.tier(request, tier)
+    return found
 
 
 def _asked(request: Request) -> None:
@@ -106,9 +110,10 @@ def _asked(request: Request) -> None:
 
 
 OpenedDep = Annotated[Opened, Depends(_opened)]
+ReadDep = Annotated[str, Depends(_permitted)]
 
 
-def _named(opened: OpenedDep, tier: Tier, snapshot: str) -> Snapshot:
+def _named(opened: OpenedDep, tier: ReadDep, snapshot: str) -> Snapshot:
     return opened.named(tier, snapshot)
 
 
@@ -135,23 +140,24 @@ def tiers(opened: OpenedDep) -> Any:
     return [{"tier": tier, "token": tier != "open", **_state(opened, tier)} for tier in TIERS]
 
 
-def snapshots(opened: OpenedDep, tier: Tier) -> Any:
+def snapshots(opened: OpenedDep, tier: ReadDep) -> Any:
     """Return the snapshots that may be read. Of the open tier that is the current one."""
     now = opened.current(tier)
     return {"current": now.id, "warnings": list(now.warnings), "snapshots": opened.ids(tier)}
 
 
-def current(request: Request, opened: OpenedDep, tier: Tier) -> Response:
+def current(request: Request, opened: OpenedDep, tier: ReadDep) -> Response:
     """Lead to the current snapshot's own address."""
-    return RedirectResponse(f"{_base(request)}/v1/{tier}/snapshots/{opened.current(tier).id}")
+    asked = request.path_params["tier"]
+    return RedirectResponse(f"{_base(request)}/v1/{asked}/snapshots/{opened.current(tier).id}")
 
 
-def manifest(request: Request, found: NamedDep, tier: Tier) -> Response:
+def manifest(request: Request, found: NamedDep, tier: ReadDep) -> Response:
     """Return the manifest as it stands on disk."""
     return _static(request, tier, found.folder / manifests.NAME, f"m-{found.manifest.to_json()['digest'][:24]}")
 
 
-def catalogue(request: Request, found: NamedDep, tier: Tier) -> Response:
+def catalogue(request: Request, found: NamedDep, tier: ReadDep) -> Response:
     """Return which data sets feed the snapshot: whose, on what basis, with which columns."""
     sealed = found.manifest.extra.get("catalogue_sha256")
     if not sealed:
@@ -167,7 +173,7 @@ def dictionary(found: NamedDep) -> Any:
     }
 
 
-def file(request: Request, found: NamedDep, tier: Tier, table: str, name: str) -> Response:
+def file(request: Request, found: NamedDep, tier: ReadDep, table: str, name: str) -> Response:
     """Return one data file of the manifest."""
     held = found.manifest.every_table().get(table)
     entry = next((f for f in held.files if f.name == name), None) if held else None
@@ -177,7 +183,7 @@ def file(request: Request, found: NamedDep, tier: Tier, table: str, name: str) -
 
 
 def _static(request: Request, tier: str, path: Path, digest: str) -> Response:
-    headers = {"ETag": f'"{digest}"', "Cache-Control": CACHE[tier]}
+    headers = {"ETag": f'"{digest}"', "Cache-Control": CACHE.get(tier, FOR_RECIPIENTS)}
     known = request.headers.get("if-none-match", "").split(",")
     if headers["ETag"] in (tag.strip().removeprefix("W/") for tag in known):
         return Response(status_code=304, headers=headers)
@@ -185,13 +191,13 @@ def _static(request: Request, tier: str, path: Path, digest: str) -> Response:
     return FileResponse(path, headers=headers, media_type=kind)
 
 
-def find(opened: OpenedDep, tier: Tier, question: Question) -> Any:
+def find(opened: OpenedDep, tier: ReadDep, question: Question) -> Any:
     """Return the subjects that bear an identifier or exactly a name."""
     now = opened.current(tier)
     return {"snapshot": now.id, **_rows(now.find(question.identifier_or_name))}
 
 
-def subject(opened: OpenedDep, tier: Tier, subject_id: Annotated[int, InPath(ge=1)]) -> Any:
+def subject(opened: OpenedDep, tier: ReadDep, subject_id: Annotated[int, InPath(ge=1)]) -> Any:
     """Return all rows about one subject, table by table."""
     now = opened.current(tier)
     found = now.lookup(subject_id)

@@ -1,0 +1,81 @@
+"""`recipients`: who is granted what of the government tier, and the tokens by which they read it."""
+
+import getpass
+import sys
+
+import click
+
+from chengxin import pipeline
+from chengxin.cli.context import FAILED, Context, as_json_option, pass_home, show_json
+from chengxin.cli.group import main
+from chengxin.cli.terminal import Console, Table, echo
+from chengxin.clock import SHANGHAI
+
+
+@main.group(name="recipients")
+def recipients_group() -> None:
+    """接收方：按授权得到政务共享层的一部分。"""
+
+
+@recipients_group.command(name="list")
+@as_json_option
+@pass_home
+def list_command(context: Context, as_json: bool) -> None:
+    """全部接收方：授权是否有效、令牌何时到期。"""
+    found = pipeline.recipients(context.given, context.contracts())
+    if as_json:
+        show_json(
+            [
+                {
+                    "id": one.recipient.id,
+                    "title": one.recipient.title,
+                    "tier": one.tier,
+                    "from": one.recipient.valid.since.isoformat(),
+                    "to": one.recipient.valid.to.isoformat(),
+                    "holds": one.holds,
+                    "tokens": [{"number": t.number, "until": t.expires_at.isoformat()} for t in one.tokens],
+                }
+                for one in found
+            ]
+        )
+        return
+    table = Table()
+    for head in ("接收方", "名称", "有效期", "授权", "令牌（到期）"):
+        table.add_column(head)
+    for one in found:
+        until = "、".join(f"{t.number}（{t.expires_at.astimezone(SHANGHAI):%Y-%m-%d}）" for t in one.tokens)
+        valid = one.recipient.valid
+        state = "有效" if one.holds else "不在有效期"
+        table.add_row(one.recipient.id, one.recipient.title, f"{valid.since} 至 {valid.to}", state, until or "（无）")
+    Console().print(table)
+
+
+@recipients_group.command(name="apply")
+@pass_home
+def apply_command(context: Context) -> None:
+    """按现行声明更新各接收方所得；发布和每小时的巡检也会更新。"""
+    changed = pipeline.apply_recipients(context.given, context.contracts())
+    echo(f"已更新：{'、'.join(changed)}" if changed else "没有变化。")
+
+
+@recipients_group.command(name="token")
+@click.argument("recipient")
+@click.option("--days", type=click.IntRange(1, 3660), default=365, show_default=True, help="有效天数")
+@pass_home
+def token_command(context: Context, recipient: str, days: int) -> None:
+    """发一个新令牌；只显示这一次，已有的令牌继续有效，以便更换。"""
+    token, text = pipeline.issue_token(context.given, context.contracts(), recipient, getpass.getuser(), days)
+    at = f"{token.expires_at.astimezone(SHANGHAI):%Y-%m-%d}"
+    echo(f"令牌 {token.number}，有效至 {at}，只显示这一次：", err=True)
+    echo(text)
+
+
+@recipients_group.command(name="revoke")
+@click.argument("recipient")
+@click.option("--token", "number", type=int, help="只撤销这个编号的令牌；缺省撤销全部")
+@pass_home
+def revoke_command(context: Context, recipient: str, number: int | None) -> None:
+    """撤销令牌：下一次请求即被拒绝。"""
+    gone = pipeline.revoke_tokens(context.given, context.contracts(), recipient, getpass.getuser(), number)
+    echo(f"已撤销 {len(gone)} 个令牌。")
+    sys.exit(0 if gone else FAILED)

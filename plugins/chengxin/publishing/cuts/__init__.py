@@ -1,0 +1,1 @@
+"""Cuts: what recipients with equal grants may have of the government tier, as a tier of its own."""

@@ -1,0 +1,88 @@
+"""A cut: kinds, columns, regions and persons that some recipients are granted alike, and which rows it lets through."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chengxin.contracts.recipients import KEPT, Grant, Recipient
+from chengxin.publishing.assembly.tables import RECORD_SOURCE
+
+PREFIX = "cut-"
+REGISTRY = ("subject", "subject_identifier", "subject_name")
+
+
+@dataclass(frozen=True)
+class KindCut:
+    """What is given of one kind. regions: beginnings of codes, none = all; only, drop: columns."""
+
+    regions: tuple[str, ...]
+    only: tuple[str, ...]
+    drop: tuple[str, ...]
+    persons: bool
+
+    @classmethod
+    def of(cls, grant: Grant) -> "KindCut":
+        """Take over a grant, in an order of its own."""
+        names = (grant.regions, grant.columns.only, grant.columns.drop)
+        regions, only, drop = (tuple(sorted(set(some))) for some in names)
+        return cls(regions, only, drop, grant.persons == "all")
+
+    def columns(self, names: list[str]) -> list[str]:
+        """Return which of a table's columns are given."""
+        kept = [n for n in names if n in self.only or n in KEPT] if self.only else names
+        return [n for n in kept if n not in self.drop]
+
+    def rows(self, homes: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Return which rows lie in the regions. homes: codes of the subjects' homes; without one a row is in none."""
+        return pc.fill_null(reduce(pc.or_, (pc.starts_with(homes, region) for region in self.regions)), False)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """kinds: what is given of each."""
+
+    kinds: Mapping[str, KindCut] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, recipient: Recipient) -> "Cut":
+        """Return what a recipient is granted."""
+        given = {name: KindCut.of(grant) for grant in recipient.grants for name in grant.kinds}
+        return cls(dict(sorted(given.items())))
+
+    @property
+    def digest(self) -> str:
+        """Return what tells this cut from others."""
+        body = json.dumps({name: asdict(cut) for name, cut in self.kinds.items()}, sort_keys=True)
+        return hashlib.sha256(body.encode()).hexdigest()
+
+    @property
+    def tier(self) -> str:
+        """Return the name of its tier."""
+        return f"{PREFIX}{self.digest[:12]}"
+
+    def gives(self, table: str, part: str) -> bool:
+        """Return whether anything of a file may be given. part: as in the manifest of the government tier."""
+        kind, _, place = part.rpartition("-")
+        of = kind or table
+        if of in self.kinds:
+            return self.kinds[of].persons or not place.startswith("p")
+        registry = table in REGISTRY
+        return registry and any(k.persons for k in self.kinds.values()) if place.startswith("p") else registry
+
+    def columns(self, table: str, names: list[str]) -> list[str]:
+        """Return which columns of a table are given; of those that kinds share, what no grant leaves out."""
+        if table in self.kinds:
+            return self.kinds[table].columns(names)
+        if table == RECORD_SOURCE:
+            return names
+        dropped = set.intersection(*(set(k.drop) for k in self.kinds.values()))
+        return [n for n in names if n not in dropped]
+
+    def is_whole(self, kind: str) -> bool:
+        """Return whether all rows of a kind are given."""
+        return not self.kinds[kind].regions

@@ -1,0 +1,177 @@
+"""Derive the tiers of cuts from a committed government snapshot, file by file.
+
+A file of a cut is a pure function of (government file, records that are given of its part, cut). A file of which all is
+given is the very file. A cut has its current snapshot only: an older one may hold what must not be shared any more.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from chengxin.publishing import commit
+from chengxin.publishing.assembly.tables import CREDIT_RECORD
+from chengxin.publishing.cuts.cut import PREFIX, REGISTRY, Cut
+from chengxin.store import pointer
+from chengxin.store.layout import Layout
+from chengxin.store.manifest import FileEntry, Manifest, TableEntry
+from chengxin.store.parquet import arrow_schema, write_parquet
+
+log = logging.getLogger(__name__)
+
+MADE_FROM = "made_from"  # in the extra of a file: the digest of all that it is a function of
+_BATCH = 122_880  # rows
+
+
+def publish(layout: Layout, government: Manifest, cuts: Mapping[str, Cut], now: datetime, today: date) -> list[str]:
+    """Bring the tier of each cut up to the government snapshot; take away those that nobody is granted any more.
+
+    cuts: by tier. Return the tiers that changed.
+    """
+    changed = []
+    for folder in sorted((layout.home / "published").glob(f"{PREFIX}*")):
+        if folder.name not in cuts:
+            pointer.remove(layout, folder.name)
+            shutil.rmtree(folder)
+            changed.append(folder.name)
+    for tier, cut in sorted(cuts.items()):
+        for message in commit.resume(layout, tier).messages:
+            log.warning("%s", message)
+        if _publish(layout, government, cut, now, today):
+            changed.append(tier)
+    return changed
+
+
+def _publish(layout: Layout, government: Manifest, cut: Cut, now: datetime, today: date) -> bool:
+    tier = cut.tier
+    previous = commit.current(layout, tier)
+    made_of = str(government.to_json()["digest"])
+    if previous and previous.extra["made_of"] == made_of:
+        return False
+    draft = layout.drafts / tier
+    shutil.rmtree(draft, ignore_errors=True)
+    source = layout.snapshot(government.tier, government.snapshot_id)
+    tables = Derivation(source, government, cut, previous, draft).run()
+    extra = {"government": government.snapshot_id, "made_of": made_of, "cut": cut.digest}
+    reason = f"由政务层快照 {government.snapshot_id} 按授权裁剪"
+    manifest = Manifest.new(tier, now, today, reason, tables, versions=government.versions, extra=extra)
+    if previous and manifest.same_content(previous):
+        shutil.rmtree(draft, ignore_errors=True)
+        return False
+    committed = commit.commit(layout, manifest, draft, previous)
+    for name in pointer.snapshot_ids(layout, tier):
+        if name != committed.snapshot_id:
+            shutil.rmtree(layout.snapshot(tier, name))
+    return True
+
+
+@dataclass
+class Derivation:
+    """Cuts the files of one government snapshot. folder: of the snapshot; draft: where changed files are written."""
+
+    folder: Path
+    government: Manifest
+    cut: Cut
+    previous: Manifest | None
+    draft: Path
+    _given: dict[str, tuple[pa.Array, pa.Array]] = field(default_factory=dict)
+
+    def run(self) -> dict[str, TableEntry]:
+        """Return the tables of the cut; their new files are in the draft."""
+        self.draft.mkdir(parents=True, exist_ok=True)
+        known = {}
+        if self.previous:
+            known = {(f.table, f.extra[MADE_FROM]): f for f in self.previous.files() if MADE_FROM in f.extra}
+        tables = {}
+        for name, table in self.government.tables.items():
+            names = [c.name for c in table.schema]
+            kept = self.cut.columns(name, names)
+            schema = [c for c in table.schema if c.name in kept]
+            files = []
+            for entry in table.files:
+                if not self.cut.gives(name, entry.part):
+                    continue
+                if kept == names and not self._judges(entry):
+                    files.append(self._whole(entry))
+                    continue
+                made_from = self._made_from(entry, kept)
+                found = known.get((name, made_from)) or self._written(entry, arrow_schema(schema), made_from)
+                files += [found] if found else []
+            if files:
+                tables[name] = TableEntry.of(schema, files)
+        return tables
+
+    def _judges(self, entry: FileEntry) -> bool:
+        """Return whether some rows of a file may be left out."""
+        kind = self._kind(entry)
+        return not self.cut.is_whole(kind) if kind else True
+
+    def _kind(self, entry: FileEntry) -> str | None:
+        if entry.table in REGISTRY:
+            return None
+        return entry.part.rpartition("-")[0] or entry.table
+
+    def _made_from(self, entry: FileEntry, columns: list[str]) -> str:
+        depends = sorted(f.sha256 for f in self._records(entry)) if self._judges(entry) else []
+        body = json.dumps([self.cut.digest, entry.sha256, columns, depends])
+        return hashlib.sha256(body.encode()).hexdigest()
+
+    def _records(self, entry: FileEntry) -> list[FileEntry]:
+        """Return the files of credit_record that decide which rows of a file are given."""
+        part, kind = entry.part.rpartition("-")[2], self._kind(entry)
+        wanted = {f"{name}-{part}" for name in ([kind] if kind else self.cut.kinds)}
+        return [f for f in self.government.tables[CREDIT_RECORD].files if f.part in wanted]
+
+    def _whole(self, entry: FileEntry) -> FileEntry:
+        target = self.draft / entry.table
+        target.mkdir(exist_ok=True)
+        os.link(self.folder / entry.table / entry.name, target / entry.name)
+        return entry
+
+    def _written(self, entry: FileEntry, schema: pa.Schema, made_from: str) -> FileEntry | None:
+        return write_parquet(
+            self._rows(entry, schema),
+            self.draft / entry.table,
+            table=entry.table,
+            part=entry.part,
+            schema=schema,
+            extra={MADE_FROM: made_from},
+        )
+
+    def _rows(self, entry: FileEntry, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        judges = self._judges(entry)
+        column, place = ("subject_id", 1) if entry.table in REGISTRY else ("record_id", 0)
+        given = self._given_of(entry)[place] if judges else None
+        names = [*schema.names, *([] if column in schema.names else [column])]
+        with pq.ParquetFile(self.folder / entry.table / entry.name) as file:
+            for batch in file.iter_batches(_BATCH, columns=names):
+                rows = batch.filter(pc.is_in(batch.column(column), value_set=given)) if judges else batch
+                yield rows.select(schema.names)
+
+    def _given_of(self, entry: FileEntry) -> tuple[pa.Array, pa.Array]:
+        """Return the records, and the subjects with such a record, that are given of what a file belongs to."""
+        records, subjects = [pa.array([], pa.string())], [pa.array([], pa.int64())]
+        for file in self._records(entry):
+            if file.name not in self._given:
+                self._given[file.name] = self._given_in(file)
+            one, two = self._given[file.name]
+            records.append(one)
+            subjects.append(two)
+        return pa.concat_arrays(records), pa.concat_arrays(subjects)
+
+    def _given_in(self, file: FileEntry) -> tuple[pa.Array, pa.Array]:
+        columns = ["record_id", "subject_id", "home_region_code"]
+        rows = pq.read_table(self.folder / CREDIT_RECORD / file.name, columns=columns, partitioning=None)
+        kind = file.part.rpartition("-")[0]
+        if not self.cut.is_whole(kind):
+            rows = rows.filter(self.cut.kinds[kind].rows(rows["home_region_code"]))
+        return rows["record_id"].combine_chunks(), pc.unique(rows["subject_id"])

@@ -241,7 +241,8 @@ class Linking:
                     steps, self._rows.kind, link, lookup, next_id=next_id, founding=founding
                 )
             else:
-                linked = link_role(steps, link, lookup)
+                confirmed = self._registers or self.contract.linking.by_name == "confirmed"
+                linked = link_role(steps, link, lookup, confirmed=confirmed)
             explain_waiting(link, lookup, linked)
         for name, table in (("lookup_uscc", lookup.uscc), ("subject_now", lookup.subjects)):
             steps.view(Step(name, (table,), f"SELECT * FROM {table}"))

@@ -165,16 +165,18 @@ def _rarest(cores: Cores, index: Index, *, of_asked: bool) -> Ints:
 
 def _of_names(asked: Names, index: Index, pairs: Pairs) -> dict[str, Ints]:
     here, there = asked.take(pairs.asked), index.names.take(pairs.registered)
-    reps = (here.legal_rep > 0) & (there.legal_rep > 0)
+    given = np.flatnonzero(here.legal_rep)
+    legal_rep = np.zeros(len(pairs), np.uint64)
+    legal_rep[given] = index.legal_reps(pairs.registered[given])
     known = (here.prefecture > 0) & (there.prefecture > 0)
     province = np.where(here.prefecture // 100 == there.prefecture // 100, 2, 3)
     return {
         "region": _regions(here, there),
         "form": _FORM_RELATION[here.parts.form, there.parts.form],
-        "legal_rep": np.where(reps, np.where(here.legal_rep == there.legal_rep, 1, 2), 0),
+        "legal_rep": np.where(legal_rep > 0, np.where(here.legal_rep == legal_rep, 1, 2), 0),
         "own_region": np.where(known, np.where(here.prefecture == there.prefecture, 1, province), 0),
         "note": (here.parts.note > 0) + 2 * (there.parts.note > 0).astype(np.int64),
-        "same_core": _bins(index.same_core[pairs.registered], (1, 2, 4, 10, 30)),
+        "same_core": _bins(index.same_core(pairs.registered), (1, 2, 4, 10, 30)),
     }
 
 

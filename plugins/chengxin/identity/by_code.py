@@ -9,6 +9,7 @@ Each rule is a step, and the steps narrow: who is found by the first is not aske
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
@@ -64,6 +65,11 @@ class RoleLink:
         """The table of rows that are not found by USCC."""
         return f"unfound_{self.role}"
 
+    @property
+    def waiting(self) -> str:
+        """The table of rows that no code, judgement or equal name finds."""
+        return f"waiting_{self.role}"
+
     def column(self, part: str) -> str:
         """Return SQL for an identity part of the row `s`."""
         return identifier(self.fields[part], "s")
@@ -89,6 +95,11 @@ class Lookup:
 
     generation: int = 0
 
+    SUBJECTS: ClassVar[Schema] = Schema(
+        {"subject_id": "BIGINT", "part": "VARCHAR", "subject_type": "VARCHAR", "legal_rep": "VARCHAR",
+         "name_hash": "UBIGINT"}
+    )  # fmt: skip
+
     @property
     def codes(self) -> str:  # noqa: D102
         return f"lookup_{self.generation}"
@@ -113,18 +124,7 @@ class Lookup:
 def prepare_lookup(session: Session) -> Lookup:
     """Leave what linking looks up in the registry."""
     lookup = Lookup()
-    # Equal instants are decided by the text: which is arbitrary, but the same in every run.
-    session.leave(
-        Step(
-            lookup.subjects,
-            ("registry_subjects",),
-            """SELECT subject_id, min(part) AS part,
-                arg_max(subject_type, (version_at, row_id, subject_type)) AS subject_type,
-                arg_max(legal_rep, (version_at, row_id, legal_rep)) AS legal_rep,
-                arg_max(hash(name), (version_at, row_id, name)) AS name_hash
-            FROM registry_subjects GROUP BY subject_id""",
-        )
-    )
+    session.leave(Step(lookup.subjects, ("registry_subjects",), subjects_now("registry_subjects")))
     for table, subject, which in ((lookup.codes, ", min(subject_id) AS subject_id", "="), (lookup.ambiguous, "", "<")):
         grouped = f"""SELECT identifier_type, identifier_value{subject}
             FROM registry_identifiers GROUP BY identifier_type, identifier_value
@@ -134,6 +134,16 @@ def prepare_lookup(session: Session) -> Lookup:
         FROM {lookup.codes} l JOIN {lookup.subjects} n USING (subject_id) WHERE identifier_type = 'uscc'"""
     session.leave(Step(lookup.uscc, (lookup.codes, lookup.subjects), by_uscc))
     return lookup
+
+
+def subjects_now(versions: str) -> str:
+    """Return SQL for the subjects of these versions as Lookup.subjects holds them."""
+    # Equal instants are decided by the text: which is arbitrary, but the same in every run.
+    return f"""SELECT subject_id, min(part) AS part,
+            arg_max(subject_type, (version_at, row_id, subject_type)) AS subject_type,
+            arg_max(legal_rep, (version_at, row_id, legal_rep)) AS legal_rep,
+            arg_max(hash(name), (version_at, row_id, name)) AS name_hash
+        FROM {versions} GROUP BY subject_id"""
 
 
 def link_role(
@@ -164,12 +174,14 @@ def link_role(
     return found
 
 
-def explain_waiting(link: RoleLink, lookup: Lookup, found: Cascade) -> None:
-    """Add to linked_<role> why rows that are left wait though their code is known. found: of `link_role`."""
-    waiting = f"waiting_{link.role}"
+def leave_waiting(link: RoleLink, found: Cascade) -> int:
+    """Leave waiting_<role>, the rows that are left; return how many there are. found: of `link_role`."""
     rows = f"SELECT s.* FROM {link.unfound} s WHERE {found.left('s')}"
-    if not found.session.leave(Step(waiting, (link.unfound, *found.tables), rows)):
-        return
+    return found.session.leave(Step(link.waiting, (link.unfound, *found.tables), rows))
+
+
+def explain_waiting(link: RoleLink, lookup: Lookup, found: Cascade) -> None:
+    """Add to linked_<role> why rows that are left wait though their code is known. Needs waiting_<role>."""
     selects: list[str] = []
     for _, needs, value, identifier_type in _LOOKUPS:
         known = [(SHARED_CODE, lookup.ambiguous)] if needs in link.fields else []
@@ -177,15 +189,15 @@ def explain_waiting(link: RoleLink, lookup: Lookup, found: Cascade) -> None:
             known.append((OTHERWISE_NAMED, lookup.codes))
         for rule, bearers in known:
             selects.append(
-                f"""SELECT s.row_id, {len(selects)} AS place, '{rule}' AS rule FROM {waiting} s
+                f"""SELECT s.row_id, {len(selects)} AS place, '{rule}' AS rule FROM {link.waiting} s
                 JOIN {bearers} l
                     ON l.identifier_type = '{identifier_type}' AND l.identifier_value = {link.sql(value)}"""
             )
     if selects:
         first = f"""SELECT row_id, CAST(NULL AS BIGINT) AS subject_id, arg_min(rule, place) AS rule
-            FROM ({" UNION ALL ".join(selects)}) GROUP BY row_id"""
-        found.add("waits", (waiting, *lookup.tables), first)
-        found.close()
+            FROM ({" UNION ALL ".join(selects)}) s WHERE {found.left("s")} GROUP BY row_id"""
+        found.add("waits", (link.waiting, *lookup.tables), first)
+    found.close()
 
 
 def _by_lookup(link: RoleLink, lookup: Lookup, search: tuple[str, str, str], left: str, *, renames: bool) -> str:
@@ -229,7 +241,7 @@ def _by_name(link: RoleLink, lookup: Lookup, left: str, *, confirmed: bool) -> s
         ELSE {region} = w.part OR ({region} = '4300' AND left(w.part, 2) = '43') END
         AND ({legal_rep} IS NULL OR w.legal_rep IS NULL OR {legal_rep} = w.legal_rep)"""
     # Nothing confirms the name: then it counts as that of one enterprise alone, whoever else bears it.
-    alone = f"""{region} IS NULL AND {legal_rep} IS NULL AND NOT ({_may_be_person(name)})"""
+    alone = f"""{region} IS NULL AND {legal_rep} IS NULL AND NOT ({may_be_person(name)})"""
     alone = "false" if confirmed else alone
     return f"""SELECT row_id, min(subject_id) AS subject_id, 'name' AS rule FROM (
             SELECT s.row_id, n.subject_id, {alone} AS alone, w.subject_type
@@ -244,7 +256,7 @@ def _by_name(link: RoleLink, lookup: Lookup, left: str, *, confirmed: bool) -> s
             AND NOT bool_or(alone AND subject_type <> 'enterprise')"""
 
 
-def _may_be_person(name: str) -> str:
+def may_be_person(name: str) -> str:
     """Return SQL for by_name.words.may_be_person."""
     organisation = literal(words().organisation.pattern)
     return f"(length({name}) <= 4 OR contains({name}, '·')) AND NOT regexp_matches({name}, {organisation})"

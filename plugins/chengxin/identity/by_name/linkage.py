@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chengxin.identity.by_name import decoys
-from chengxin.identity.by_name.features import compare
+from chengxin.identity.by_name.features import SIZES, compare
 from chengxin.identity.by_name.hashes import Ints
 from chengxin.identity.by_name.index import Index, Names, Pairs
 from chengxin.identity.by_name.model import Model
@@ -25,10 +25,11 @@ _HOPELESS = -12.0  # log odds below which a pair is forgotten
 
 @dataclass(frozen=True)
 class Scored:
-    """Pairs with their log odds and what became of them."""
+    """Pairs with their log odds, features, and what became of them."""
 
     pairs: Pairs
     log_odds: npt.NDArray[np.float64]
+    features: npt.NDArray[np.int16]
     candidates: Candidates
 
 
@@ -71,19 +72,22 @@ class Linkage:
 
 def score(asked: Names, index: Index, model: Model) -> Scored:
     """Compare names with their candidates."""
-    found, odds = [], []
+    found, odds, seen = [], [], [np.zeros((0, len(SIZES)), np.int16)]
     for first in range(0, len(asked), _CHUNK):
         names = asked.take(slice(first, first + _CHUNK))
         compared = compare(names, index, index.candidates(names, bucket=model.bucket, keep=model.keep))
-        log_odds = model.log_odds(compared.features())
+        features = compared.features()
+        log_odds = model.log_odds(features)
         hopeful = log_odds > _HOPELESS
         left = compared.pairs.take(hopeful)
         found.append(Pairs(left.asked + first, left.registered))
         odds.append(log_odds[hopeful])
+        seen.append(features[hopeful])
     nothing = np.zeros(0, np.int64)
     pairs = Pairs(*(np.concatenate([nothing, *(getattr(p, side) for p in found)]) for side in ("asked", "registered")))
     log_odds = np.concatenate([np.zeros(0), *odds])
-    return Scored(pairs, log_odds, Candidates.of(len(asked), pairs, index.subject, log_odds))
+    candidates = Candidates.of(len(asked), pairs, index.subject, log_odds)
+    return Scored(pairs, log_odds, np.concatenate(seen), candidates)
 
 
 def link(
@@ -116,7 +120,8 @@ def _without(scored: Scored, index: Index, against: Pairs) -> Scored:
     asked, subject = scored.pairs.asked.tolist(), index.subject[scored.pairs.registered].tolist()
     left = np.array([pair not in known for pair in zip(asked, subject, strict=True)], np.bool_)
     pairs, log_odds = scored.pairs.take(left), scored.log_odds[left]
-    return Scored(pairs, log_odds, Candidates.of(scored.candidates.names, pairs, index.subject, log_odds))
+    candidates = Candidates.of(scored.candidates.names, pairs, index.subject, log_odds)
+    return Scored(pairs, log_odds, scored.features[left], candidates)
 
 
 def _answers(names: int, scored: Scored, posterior: npt.NDArray[np.float64], share: float) -> Linkage:

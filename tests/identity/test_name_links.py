@@ -10,16 +10,31 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 
 from chengxin.identity import ledger
 from chengxin.identity.by_name import linkage, registry_index
+from chengxin.identity.by_name.model import shipped
 from chengxin.identity.by_name.training.corruption import Corruption
 from chengxin.identity.by_name.training.invention import invented, representatives
+from chengxin.identity.name_evidence import answers
 from chengxin.identity.name_links import CANDIDATES, IDENTITY
 from chengxin.records import journal, relink
 from chengxin.settings import Settings
-from deliveries import CHANGE, PENALTY, PERSON, REGISTRATION, Office, company, penalty, person_doc, renaming, uscc
+from deliveries import (
+    CHANGE,
+    PENALTY,
+    PERSON,
+    REGISTRATION,
+    Office,
+    company,
+    counts,
+    penalty,
+    person_doc,
+    renaming,
+    uscc,
+)
 
 REGISTERED = "长沙凯岳建材有限公司"
 LIKE = "长沙凯越建材有限公司"  # the same sound
@@ -259,3 +274,43 @@ def test_an_index_of_another_journal_or_damaged_is_built_anew(office: Office) ->
 
 def index_of(office: Office) -> registry_index.RegistryIndex:
     return registry_index.opened(office.layout, journal.accounts(office.layout))
+
+
+def test_the_evidence_explains_a_link_and_adds_up(office: Office) -> None:
+    office.deliver("test_reg", *firms([REGISTERED, *invented(300, 42)]), day=0)
+    office.deliver("test_penalty", *report(LIKE, "株洲无关之无关机械厂"), day=1)
+    (answer,) = [a for a in answers([links(office)]) if a.state == "linked"]
+    assert (answer.sent, answer.registered, answer.subject_id) == (LIKE, REGISTERED, 1)
+    assert answer.explanation is not None
+    odds = answer.posterior / (1 - answer.posterior - answer.explanation.second)
+    assert np.log(odds) == pytest.approx(answer.explanation.log_odds, abs=0.01)
+    assert "“越”与“岳”同音" in answer.explanation.text()
+    (log_odds,) = next(row for row in evidence(office, "log_odds") if row[0] is not None)
+    prior = sum(weight for _, weight in answer.explanation.evidence) + shipped().bias
+    assert prior == pytest.approx(log_odds)
+
+
+def test_a_link_that_was_taken_back_leaves_what_had_been_without_it(tmp_path: Path) -> None:
+    """The account and every published file are as where the rule is forbidden, byte for byte; but the table of batches,
+    which tells by which contract and in which revision.
+    """
+    published = []
+    for by_name in ("alike", "equal"):
+        office = Office(tmp_path / by_name)
+        office.contract("test_reg", "registration", REGISTRATION)
+        office.contract("test_penalty", "penalty", PENALTY, linking={"by_name": by_name})
+        office.deliver("test_reg", *firms([REGISTERED, *invented(300, 42)]), day=0)
+        office.deliver("test_penalty", *report(LIKE, REGISTERED), day=1)
+        if by_name == "alike":
+            office.publish(day=2)
+            said = {"at": NOW, "author": "示例甲", "reason": "不是同一家"}
+            ledger.judge(office.layout, subject_id=1, part="name_key", value=LIKE, verdict="negative", **said)
+        office.publish(day=3)
+        folder = office.snapshot()
+        data = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.parquet")}
+        data = {name: body for name, body in data.items() if not name.startswith("batch/")}
+        published.append((counts(office.account("test_penalty")), data))
+    (account, files), (without, others) = published
+    assert account == without == (1, 0, 0, 1)
+    assert files.keys() == others.keys()
+    assert [name for name in files if files[name] != others[name]] == []

@@ -5,7 +5,8 @@ name that somebody bears as it stands is not linked: the rule of equal names kne
 
 Files of a links folder, only where names were asked:
   candidates.parquet  asked, name_key, region, sent, is_linked, is_in_review, rank, subject_id, name, log_odds,
-                      posterior, features: the first candidates of each name asked, as it was `sent`
+                      posterior, features: the first candidates of each name asked, as it was `sent`; a row without
+                      subject where there is none
   identity.json       what the answers depend on beside the names: model, share of answers, cut, decoys, registry
 
 What is asked in a later revision: names of rows that are reopened or were judged, and those waiting ones to which a
@@ -33,7 +34,7 @@ from chengxin.identity.by_code import Lookup, RoleLink, may_be_person, subjects_
 from chengxin.identity.by_name import blocking, model, registered_rows, registry_index
 from chengxin.identity.by_name.hashes import Hashes, Ints
 from chengxin.identity.by_name.index import Names, Pairs, rank
-from chengxin.identity.by_name.linkage import Linkage, link
+from chengxin.identity.by_name.linkage import REVIEW_FROM, Linkage, link
 from chengxin.identity.by_name.parts import Parts, parse
 from chengxin.identity.by_name.registered_rows import FOUND
 from chengxin.identity.by_name.registry_index import RegistryIndex
@@ -222,27 +223,35 @@ class _Answers:
 
     def write(self, target: Path, linked: Mask) -> None:
         """Write the evidence. linked: the names that were linked."""
-        found, shipped = self.linkage.scored.candidates, model.shipped()
-        posterior = found.posteriors(self.linkage.share, shipped.prior)
+        found, scored = self.linkage.scored.candidates, self.linkage.scored
+        posterior = found.posteriors(self.linkage.share, model.shipped().prior)
         rows = np.flatnonzero((rank(found.asked) < _TOLD) & (posterior >= _LEAST))
-        asked, pair = found.asked[rows], found.pair[rows]
-        units = self.units.take(pa.array(asked))
-        texts = [self.index.text(number) for number in self.linkage.scored.pairs.registered[pair].tolist()]
-        features = self.linkage.scored.features[pair]
-        review = (self.linkage.posterior >= 0.5) & ~linked
+        review = (self.linkage.posterior >= REVIEW_FROM) & ~linked
+        pair, features = found.pair[rows], scored.features[found.pair[rows]]
+        texts = [self.index.text(number) for number in scored.pairs.registered[pair].tolist()]
+        candidates = {
+            "asked": pa.array(found.asked[rows], pa.int64()),
+            "rank": pa.array(rank(found.asked)[rows], pa.int64()),
+            "subject_id": pa.array(found.subject[rows]),
+            "name": pa.array(texts, pa.string()),
+            "log_odds": pa.array(scored.log_odds[pair]),
+            "posterior": pa.array(posterior[rows]),
+            "features": pa.FixedSizeListArray.from_arrays(pa.array(features.ravel(), pa.int16()), features.shape[1]),
+        }
+        nobody = np.setdiff1d(np.arange(len(self.units)), found.asked[rows])
+        none = {"asked": pa.array(nobody), "rank": pa.array(np.zeros(len(nobody), np.int64))}
+        every = pa.concat_tables([pa.table(candidates), pa.table(none)], promote_options="default")
+        every = every.sort_by([("asked", "ascending"), ("rank", "ascending")])
+        asked = every["asked"].to_numpy()
+        units = self.units.take(every["asked"])
         columns = {
-            "asked": pa.array(asked, pa.int32()),
+            "asked": every["asked"],
             "name_key": units["name_key"],
             "region": units["region"],
             "sent": units["name"],
             "is_linked": pa.array(linked[asked]),
             "is_in_review": pa.array(review[asked]),
-            "rank": pa.array(rank(found.asked)[rows], pa.int8()),
-            "subject_id": pa.array(found.subject[rows]),
-            "name": pa.array(texts, pa.string()),
-            "log_odds": pa.array(self.linkage.scored.log_odds[pair]),
-            "posterior": pa.array(posterior[rows]),
-            "features": pa.FixedSizeListArray.from_arrays(pa.array(features.ravel(), pa.int16()), features.shape[1]),
+            **{name: every[name] for name in every.column_names[1:]},
         }
         pq.write_table(pa.table(columns), target / CANDIDATES, compression="zstd")
         atomic.write_json(target / IDENTITY, self._told(linked, review))

@@ -3,7 +3,7 @@
 All are integers until the one sum of weights, so a pair has the same features on every machine.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +74,15 @@ class Compared:
                 value = value * ASPECTS[aspect] + self.aspects[aspect]
             columns.append(value)
         return np.stack(columns, axis=1).astype(np.int16)
+
+
+def aspects_of(features: Sequence[int]) -> dict[str, int]:
+    """Return the aspects of one pair, from its features."""
+    seen = dict[str, int]()
+    for value, aspects in zip(features, CROSSED.values(), strict=True):
+        for aspect in reversed(aspects):
+            value, seen[aspect] = divmod(value, ASPECTS[aspect])
+    return seen
 
 
 def compare(asked: Names, index: Index, pairs: Pairs) -> Compared:

@@ -154,7 +154,8 @@ class Index:
             low, count = low[used], count[used]
             place = np.repeat(low - (np.cumsum(count) - count), count) + np.arange(count.sum())
             pairs.append((np.repeat(row[used], count).astype(np.uint64) << _WIDE) | segment.numbers(place))
-        pair = np.unique(np.concatenate(pairs))
+        pair = np.sort(np.concatenate(pairs))  # np.unique hashes first, which costs more
+        pair = pair[np.diff(pair, prepend=~pair[:1]) != 0]
         found = Pairs((pair >> _WIDE).astype(np.int64), (pair & _WIDEST).astype(np.int64))
         return self._nearest(asked, found, keep)
 

@@ -77,7 +77,7 @@ def told(office: Office, n: int = 0) -> dict[str, Any]:
     return json.loads((links(office, n=n) / IDENTITY).read_text())
 
 
-def test_a_name_written_otherwise_finds_its_firm_and_leaves_its_evidence(office: Office) -> None:
+def test_a_name_written_otherwise_finds_its_firm(office: Office) -> None:
     office.deliver("test_reg", *firms([REGISTERED, *invented(300, 42)]), day=0)
     office.deliver("test_penalty", *report(LIKE, "长沙凯岳大酒店"), day=1)
     assert office.linked("test_penalty") == [(2, 1, "name_like"), (3, 0, "waits")]
@@ -101,7 +101,7 @@ def test_a_batch_is_linked_as_names_alone_are(office: Office) -> None:
 
 
 @pytest.mark.parametrize("kind", ["92", "person"])
-def test_neither_households_nor_persons_are_found_whatever_the_name(office: Office, kind: str) -> None:
+def test_neither_households_nor_persons_are_found(office: Office, kind: str) -> None:
     if kind == "person":
         row = {"person_name": REGISTERED, "person_doc_no": person_doc(1), "region_code": "430102"}
         office.deliver("test_person", row, day=0)
@@ -181,7 +181,7 @@ def test_what_is_not_near_a_new_name_is_not_asked_again(office: Office) -> None:
     assert told(office)["asked"] == 1
 
 
-def test_a_judgement_takes_a_link_back_and_its_undoing_brings_it_again(office: Office) -> None:
+def test_a_judgement_takes_a_link_back_until_it_is_undone(office: Office) -> None:
     office.deliver("test_reg", *firms([REGISTERED, *invented(300, 42)]), day=0)
     office.deliver("test_penalty", *report(LIKE), day=1)
     assert office.rules("test_penalty") == ["name_like"]
@@ -222,9 +222,7 @@ def remove(*names: str) -> Callable[[Office], None]:
     return lambda office: [shutil.rmtree(office.layout.home / name) for name in names] and None
 
 
-def test_links_are_equal_whatever_workers_chunks_and_rebuilding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_workers_chunks_and_rebuilding_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = home_with_names(Office(tmp_path / "usual"), lambda _: None)
     assert sum(rule == "name_like" for rows in usual[5:] for _, _, rule in rows) > 100
     assert home_with_names(Office(tmp_path / "rebuilt"), remove("state/names")) == usual
@@ -234,7 +232,7 @@ def test_links_are_equal_whatever_workers_chunks_and_rebuilding(
     assert home_with_names(Office(tmp_path / "chunks"), lambda _: None) == usual
 
 
-def test_links_do_not_depend_on_segments_and_what_a_kill_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segments_and_what_a_kill_left_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry_index, "_SMALL", 300)
     monkeypatch.setattr(registry_index, "_SEGMENTS", 1)
 
@@ -250,7 +248,7 @@ def test_links_do_not_depend_on_segments_and_what_a_kill_left(tmp_path: Path, mo
     assert home_with_names(Office(tmp_path / "rebuilt"), remove("state/names")) == grown
 
 
-def test_an_index_of_another_journal_or_damaged_is_built_anew(office: Office) -> None:
+def test_an_index_that_is_damaged_is_built_anew(office: Office) -> None:
     office.deliver("test_reg", *firms(MANY[:20]), day=0)
     office.deliver("test_penalty", *report("株洲无关机械厂"), day=1)
     folder = office.layout.state / "names"
@@ -290,7 +288,7 @@ def test_the_evidence_explains_a_link_and_adds_up(office: Office) -> None:
     assert prior == pytest.approx(log_odds)
 
 
-def test_a_link_that_was_taken_back_leaves_what_had_been_without_it(tmp_path: Path) -> None:
+def test_a_link_taken_back_leaves_what_was_without_it(tmp_path: Path) -> None:
     """The account and every published file are as where the rule is forbidden, byte for byte; but the table of batches,
     which tells by which contract and in which revision.
     """

@@ -79,6 +79,8 @@ def test_sound_contract_has_no_problem(tmp_path):
         ({"delivery": {"connector": "database", "options": {"connection": "x"}}}, "database 需要 table"),
         ({"quality": {"fill": {"remark": 0.5}}}, "quality.fill.remark"),
         ({"kind": "security_penalty"}, "依法封存"),
+        ({"kind": "registration", "linking": {"by_name": "equal"}}, "登记主体，只按代码"),
+        ({"columns": without("subject_name"), "linking": {}}, "没有一列是主体名称"),
     ],
 )
 def test_finds(tmp_path, changes, message):

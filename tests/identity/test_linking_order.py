@@ -139,7 +139,6 @@ WAITING = (
     ({"subject_name": "湖南示例1有限公司", "uscc": uscc(99)}, "its own code is unknown, so it is somebody else"),
     ({"subject_name": "湖南示例1有限公司", "reg_no": reg_no(99)}, "its own number is unknown"),
     ({"subject_name": "湖南示例1有限公司", "region_code": "430302"}, "nobody of that name there"),
-    ({"subject_name": "湖南示例1有限公司", "region_code": ""}, "a name alone, without region or representative"),
     ({"subject_name": "湖南示例1有限公司", "region_code": "", "legal_rep_name": "示例乙"}, "nothing confirms the name"),
     ({"subject_name": "湖南示例5有限公司", "legal_rep_name": "示例丙"}, "another legal representative"),
     ({"subject_name": "某单位", "uscc": "0" * 17 + "X"}, "a placeholder is no key"),
@@ -165,6 +164,46 @@ def test_what_cannot_be_told_waits(office: Office) -> None:
     office.deliver("test_penalty", *(penalty(n, **row) for n, (row, _) in enumerate(WAITING)), day=1)
     outcome = {why: rule for (_, why), rule in zip(WAITING, office.rules("test_penalty"), strict=True)}
     assert outcome == {why: "waits" for _, why in WAITING}
+
+
+def test_a_name_alone_finds_the_one_enterprise_of_that_name(office: Office) -> None:
+    """Neither a household nor, by a short name, what may be a person; nor one of two that bear it."""
+    office.deliver(
+        "test_reg",
+        company(1),
+        company(2, subject_name="湖南同名有限公司"),
+        company(3, subject_name="湖南同名有限公司", uscc=uscc(3, region="430302"), region_code="430302"),
+        company(4, subject_name="示例甲餐馆", uscc=uscc(4, kind="92")),
+        company(5, subject_name="示例乙"),
+        company(6, subject_name="示例学校", uscc=uscc(6, kind="52")),
+        company(7, subject_name="湖南混名有限公司"),
+        company(8, subject_name="湖南混名有限公司", uscc=uscc(8, kind="92")),
+        day=0,
+    )
+    names = (
+        "湖南示例1有限公司", "湖南同名有限公司", "示例甲餐馆", "示例乙", "示例学校", "湖南混名有限公司", "示例丙"
+    )  # fmt: skip
+    rows = [penalty(n, subject_name=name, region_code="") for n, name in enumerate(names)]
+    office.deliver("test_penalty", *rows, day=1)
+    assert office.rules("test_penalty") == ["name", *["waits"] * 6]
+
+
+@pytest.mark.parametrize("by_name", ["equal", "confirmed"])
+def test_a_contract_may_want_a_name_confirmed(tmp_path: Path, by_name: str) -> None:
+    office = Office(tmp_path)
+    office.contract("test_reg", "registration", REGISTRATION)
+    office.contract("test_penalty", "penalty", PENALTY, linking={"by_name": by_name})
+    office.deliver("test_reg", company(1), day=0)
+    name = "湖南示例1有限公司"
+    office.deliver("test_penalty", penalty(1, subject_name=name, region_code=""), penalty(2, subject_name=name), day=1)
+    assert office.rules("test_penalty") == ["name" if by_name == "equal" else "waits", "name"]
+
+
+def test_a_change_is_no_enterprises_by_its_name_alone(office: Office) -> None:
+    office.deliver("test_reg", company(1), day=0)
+    unnamed = {"uscc": "", "region_code": "", "subject_name": "湖南示例1有限公司"}
+    office.deliver("test_change", renaming(1, "湖南旧名有限公司", "湖南示例1有限公司", **unnamed), day=1)
+    assert office.rules("test_change") == ["waits"]
 
 
 def test_a_name_in_two_prefectures_is_resolved_by_the_region(office: Office) -> None:

@@ -34,7 +34,7 @@ SENSITIVITY = {
 }
 SUBJECTS = {"enterprise": "企业", "household": "个体工商户", "organisation": "其他组织", "person": "自然人"}
 BLOCKS = ("Contract", "Department", "Basis", "DeliverySpec", "FileSpec", "FixedField", "Column", "Quality", "Threshold",
-          "Feedback", "Route", "Example", "Expected")  # fmt: skip
+          "LinkingSpec", "Feedback", "Route", "Example", "Expected")  # fmt: skip
 
 _KEYS = r"(?:[a-z_]+, )*[a-z_]+(?: \([a-zA-Z ]+\))?"
 

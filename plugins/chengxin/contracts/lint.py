@@ -55,6 +55,7 @@ def lint_contract(contract: Contract) -> Iterator[str]:
     yield from _codes(contract)
     yield from _delivery(contract)
     yield from _versions(contract, kind)
+    yield from _linking(contract, kind)
     yield from _feedback(contract)
     yield from secrets(contract)
     yield from _fixed_fields(contract)
@@ -243,6 +244,16 @@ def _places(contract: Contract) -> Iterator[str]:
     for place, path in (("delivery.options.path", options.get("path")), ("feedback.path", contract.feedback.path)):
         if "://" in str(path or ""):
             yield f"{place}：应为路径，不是地址；地址写在环境变量 CHENGXIN_CONN_<名称> 中"
+
+
+def _linking(contract: Contract, kind: Kind) -> Iterator[str]:
+    if "linking" not in contract.model_fields_set:
+        return
+    if kind.registers != "none":
+        yield f"linking：{kind.title} 登记主体，只按代码以及由区划或法定代表人佐证的名称关联；请删去 linking"
+    filled = {c.element for c in contract.columns} | contract.constants.keys()
+    if not any(role.identity.get("name") in filled for role in kind.roles.values()):
+        yield "linking：没有一列是主体名称，by_name 不起作用；请删去 linking"
 
 
 def _feedback(contract: Contract) -> Iterator[str]:

@@ -254,6 +254,17 @@ class Feedback(Part):
     wait_days: Annotated[int, Field(ge=0)] = 30
 
 
+class LinkingSpec(Part):
+    """How a row without a usable code finds its subject by name: only enterprises and other organisations, no persons.
+
+    by_name: alike = by an equal name, also by one written otherwise where the model is sure (docs/linking-by-name.md);
+        equal = by an equal name only; confirmed = by an equal name only where the row's region, or its legal
+        representative, confirms it. Records of kinds that register subjects are linked as with `confirmed`.
+    """
+
+    by_name: Literal["alike", "equal", "confirmed"] = "alike"
+
+
 class Contract(Part):
     """One source data set."""
 
@@ -272,6 +283,7 @@ class Contract(Part):
     codes: dict[Identifier, dict[str, str]] = Field(default_factory=dict)
     ignored: dict[Text, Text] = Field(default_factory=dict)
     quality: Quality = Quality()
+    linking: LinkingSpec = LinkingSpec()
     feedback: Feedback = Feedback()
     examples: tuple[Example, ...] = ()
 

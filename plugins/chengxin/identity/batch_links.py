@@ -8,6 +8,7 @@ Files of a links folder (one a revision of the batch):
   waiting.parquet      value: the identifiers and name keys that the waiting rows are looked up by, where any waits
   duplicates.parquet, overtaken.parquet, disputed.parquet   see identity.duplicates
   withdrawn.parquet    see identity.withdrawals; corrected.parquet  see identity.corrections
+  candidates.parquet, identity.json   see identity.name_links
   same_number.parquet, missed.parquet, alike.parquet, misnamed.parquet   see identity.conflicts: shared_numbers,
                        unmatched_deletions, near_duplicates, name_conflicts
   reopened.parquet     record_id, part, adm_order: records that judgements are about: earlier versions, in all batches
@@ -21,11 +22,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from sqlite3 import Connection
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chengxin.contracts.models import Contract
+from chengxin.engine.cascade import Cascade
 from chengxin.engine.session import Session, session
 from chengxin.engine.step import Step
 from chengxin.errors import InvariantBroken
@@ -33,7 +36,7 @@ from chengxin.facts import Batch, Resources
 from chengxin.identity import corrections as corrected
 from chengxin.identity import duplicates, ledger, record_keys, registry
 from chengxin.identity import withdrawals as withdrawn
-from chengxin.identity.by_code import explain_waiting, link_role, prepare_lookup
+from chengxin.identity.by_code import explain_waiting, leave_waiting, link_role, prepare_lookup
 from chengxin.identity.conflicts import name_conflicts, near_duplicates, shared_numbers, unmatched_deletions
 from chengxin.identity.digests import NEAR, TWIN
 from chengxin.identity.founding import found
@@ -50,6 +53,9 @@ from chengxin.state import lookups
 from chengxin.state.database import caught_up
 from chengxin.store.layout import Layout
 from chengxin.store.repeats import Digests, repeated
+
+if TYPE_CHECKING:
+    from chengxin.identity.name_links import NameLinks
 
 _AT_ONCE = 122_880  # rows
 _REOPENED_NOW = "SELECT record_id, part, CAST($order AS INTEGER) AS adm_order FROM reopen ORDER BY 1"
@@ -91,9 +97,9 @@ class Linking:
 
     identity: what record ids are made of besides subject and key: the data set, or its group of routes.
     again: links folder of the revision before, whose waiting rows are tried, and settled ones of reopened records; None
-    = all passed rows. reopen: (record_id, part) of records to reopen in the whole data set. corrected: row_id,
-    subject_id, related_subject_id, by_batch, by_file, by_row: waiting rows whose record came again, mended. spare: see
-    Spare.
+    = all passed rows. since: its place in the journal. reopen: (record_id, part) of records to reopen in the whole data
+    set. corrected: row_id, subject_id, related_subject_id, by_batch, by_file, by_row: waiting rows whose record came
+    again, mended. spare: see Spare.
     """
 
     contract: Contract
@@ -104,6 +110,7 @@ class Linking:
     identity: str
     target: Path
     again: Path | None
+    since: int | None
     judgements: tuple[Judgement, ...]
     reopen: pa.Table | None
     corrected: pa.Table | None
@@ -117,7 +124,7 @@ class Linking:
             state = stack.enter_context(caught_up(self.layout)) if self._by_state else None
             self._open(steps, state)
             self._attach(steps, state)
-            founded = self._link(steps)
+            founded = self._link(steps, state)
             self._write_linked(steps)
             self._write_duplicates(steps, state)
             create_gone(steps)
@@ -229,23 +236,53 @@ class Linking:
             UNION ALL SELECT row_id FROM undone)"""
         steps.view(Step("rows", ("standard", "tried_before", "undone"), rows))
 
-    def _link(self, steps: Session) -> int:
+    def _link(self, steps: Session, state: Connection | None) -> int:
         """Leave linked_<role> and, as they are now, `lookup_uscc` and `subject_now`. Return how many were founded."""
-        founded, lookup = 0, prepare_lookup(steps)
+        founded, lookup, cascades = 0, prepare_lookup(steps), dict[str, Cascade]()
+        confirmed = self._registers or self.contract.linking.by_name == "confirmed"
         for role, link in self._rows.links.items():
             if role == "subject" and self._founds:
                 gone = self._rows.withdrawal
                 founding = f"row_id NOT IN (SELECT row_id FROM rows s WHERE {gone})" if gone else "true"
                 next_id = self.registry.founded() + 1
-                founded, lookup, linked = found(
+                founded, lookup, cascades[role] = found(
                     steps, self._rows.kind, link, lookup, next_id=next_id, founding=founding
                 )
             else:
-                linked = link_role(steps, link, lookup)
-            explain_waiting(link, lookup, linked)
-        for name, table in (("lookup_uscc", lookup.uscc), ("subject_now", lookup.subjects)):
-            steps.view(Step(name, (table,), f"SELECT * FROM {table}"))
+                cascades[role] = link_role(steps, link, lookup, confirmed=confirmed)
+        left = {role: leave_waiting(link, cascades[role]) for role, link in self._rows.links.items()}
+        subjects = f"SELECT * FROM {lookup.subjects}"
+        steps.view(Step("lookup_uscc", (lookup.uscc,), f"SELECT * FROM {lookup.uscc}"))
+        if any(left.values()) and self._by_name:
+            self._name_links(steps, state).link(self._rows.links, cascades, lookup)
+            known = f"SELECT subject_id FROM {lookup.subjects}"
+            also = f"UNION ALL SELECT * FROM like_subject WHERE subject_id NOT IN ({known})"
+            steps.view(Step("subject_now", (lookup.subjects, "like_subject"), f"{subjects} {also}"))
+        else:
+            steps.view(Step("subject_now", (lookup.subjects,), subjects))
+        for role, link in self._rows.links.items():
+            if left[role]:
+                explain_waiting(link, lookup, cascades[role])
         return founded
+
+    @property
+    def _by_name(self) -> bool:
+        return not self._registers and self.contract.linking.by_name == "alike"
+
+    def _name_links(self, steps: Session, state: Connection | None) -> "NameLinks":
+        from chengxin.identity.name_links import NameLinks  # where all rows have codes, nothing of it is loaded
+
+        return NameLinks(
+            steps=steps,
+            layout=self.layout,
+            accounts=self.registry.accounts,
+            dataset=self.batch.dataset,
+            batch_id=self.batch.batch_id,
+            judged=frozenset(j.value for j in self.judgements if j.part == "name_key"),
+            since=self.since,
+            target=self.target,
+            state=state if self._subjects_by_state else None,
+        )
 
     def _write_linked(self, steps: Session) -> None:
         corrected.write(steps, self.corrected, self.target, self.order)
@@ -254,7 +291,9 @@ class Linking:
         steps.write(step, path, "uncompressed")
         steps.files("linked", [path])
         if steps.count("linked", "waiting"):
-            steps.write_any(waiting_values(self._rows.links.values()), self.target / "waiting.parquet")
+            steps.write_any(
+                waiting_values(self._rows.links.values(), near=self._by_name), self.target / "waiting.parquet"
+            )
 
     def _write_duplicates(self, steps: Session, state: Connection | None) -> None:
         any_held, withdraws = self._hold(steps, state), self._rows.withdrawal is not None

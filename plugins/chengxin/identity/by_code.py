@@ -2,18 +2,21 @@
 
 In the order of law: USCC, organisation code, registration number, tax number, person document, loan card number; then
 what a judgement says (identity.ledger); then a name, only where no code was given, the region or at least the legal
-representative fits, and one subject is left. A natural person is never found by name, nor by a document whose bearer
-has another name than the row says: a mistyped number may be somebody's, a household's row may hold its operator's.
+representative fits, and one subject is left; where the row gives neither, only the name of one enterprise alone. A
+natural person is never found by name, nor by a document whose bearer has another name than the row says: a mistyped
+number may be somebody's, a household's row may hold its operator's.
 Each rule is a step, and the steps narrow: who is found by the first is not asked for by the second.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import plan_of
 from chengxin.engine.cascade import Cascade
 from chengxin.engine.session import Session
-from chengxin.engine.step import Schema, Step, identifier
+from chengxin.engine.step import Schema, Step, identifier, literal
+from chengxin.identity.by_name.words import words
 from chengxin.model.kinds import Role
 
 # Rule, identity part it needs, SQL over the row `s` for the value to look up, identifier type it is looked up under.
@@ -62,6 +65,11 @@ class RoleLink:
         """The table of rows that are not found by USCC."""
         return f"unfound_{self.role}"
 
+    @property
+    def waiting(self) -> str:
+        """The table of rows that no code, judgement or equal name finds."""
+        return f"waiting_{self.role}"
+
     def column(self, part: str) -> str:
         """Return SQL for an identity part of the row `s`."""
         return identifier(self.fields[part], "s")
@@ -87,6 +95,11 @@ class Lookup:
 
     generation: int = 0
 
+    SUBJECTS: ClassVar[Schema] = Schema(
+        {"subject_id": "BIGINT", "part": "VARCHAR", "subject_type": "VARCHAR", "legal_rep": "VARCHAR",
+         "name_hash": "UBIGINT"}
+    )  # fmt: skip
+
     @property
     def codes(self) -> str:  # noqa: D102
         return f"lookup_{self.generation}"
@@ -111,18 +124,7 @@ class Lookup:
 def prepare_lookup(session: Session) -> Lookup:
     """Leave what linking looks up in the registry."""
     lookup = Lookup()
-    # Equal instants are decided by the text: which is arbitrary, but the same in every run.
-    session.leave(
-        Step(
-            lookup.subjects,
-            ("registry_subjects",),
-            """SELECT subject_id, min(part) AS part,
-                arg_max(subject_type, (version_at, row_id, subject_type)) AS subject_type,
-                arg_max(legal_rep, (version_at, row_id, legal_rep)) AS legal_rep,
-                arg_max(hash(name), (version_at, row_id, name)) AS name_hash
-            FROM registry_subjects GROUP BY subject_id""",
-        )
-    )
+    session.leave(Step(lookup.subjects, ("registry_subjects",), subjects_now("registry_subjects")))
     for table, subject, which in ((lookup.codes, ", min(subject_id) AS subject_id", "="), (lookup.ambiguous, "", "<")):
         grouped = f"""SELECT identifier_type, identifier_value{subject}
             FROM registry_identifiers GROUP BY identifier_type, identifier_value
@@ -134,11 +136,24 @@ def prepare_lookup(session: Session) -> Lookup:
     return lookup
 
 
-def link_role(session: Session, link: RoleLink, lookup: Lookup, *, renames: bool = False) -> Cascade:
+def subjects_now(versions: str) -> str:
+    """Return SQL for the subjects of these versions as Lookup.subjects holds them."""
+    # Equal instants are decided by the text: which is arbitrary, but the same in every run.
+    return f"""SELECT subject_id, min(part) AS part,
+            arg_max(subject_type, (version_at, row_id, subject_type)) AS subject_type,
+            arg_max(legal_rep, (version_at, row_id, legal_rep)) AS legal_rep,
+            arg_max(hash(name), (version_at, row_id, name)) AS name_hash
+        FROM {versions} GROUP BY subject_id"""
+
+
+def link_role(
+    session: Session, link: RoleLink, lookup: Lookup, *, renames: bool = False, confirmed: bool = True
+) -> Cascade:
     """Leave the view linked_<role> (row_id, subject_id, rule) of rows that are not found by USCC.
 
     Rows found by their USCC are left out: that lookup is a plain join, done where the rows are written. renames: the
-    rows themselves say how a person is called, so that a document finds its bearer whatever the name.
+    rows themselves say how a person is called, so that a document finds its bearer whatever the name. confirmed: a name
+    counts only where the region or the legal representative confirms it.
     """
     wanted = ", ".join(["s.row_id", *dict.fromkeys(map(link.column, link.fields))])
     unfound = f"SELECT {wanted} FROM rows s"
@@ -154,17 +169,19 @@ def link_role(session: Session, link: RoleLink, lookup: Lookup, *, renames: bool
         if part in {"name_key", *CODES}:
             found.add(f"judged_{part}", reads, _by_judgement(link, part, found.left("s")))
     if "name" in link.fields:
-        found.add("name", reads, _by_name(link, lookup, found.left("s")))
+        found.add("name", reads, _by_name(link, lookup, found.left("s"), confirmed=confirmed))
     found.close()
     return found
 
 
-def explain_waiting(link: RoleLink, lookup: Lookup, found: Cascade) -> None:
-    """Add to linked_<role> why rows that are left wait though their code is known. found: of `link_role`."""
-    waiting = f"waiting_{link.role}"
+def leave_waiting(link: RoleLink, found: Cascade) -> int:
+    """Leave waiting_<role>, the rows that are left; return how many there are. found: of `link_role`."""
     rows = f"SELECT s.* FROM {link.unfound} s WHERE {found.left('s')}"
-    if not found.session.leave(Step(waiting, (link.unfound, *found.tables), rows)):
-        return
+    return found.session.leave(Step(link.waiting, (link.unfound, *found.tables), rows))
+
+
+def explain_waiting(link: RoleLink, lookup: Lookup, found: Cascade) -> None:
+    """Add to linked_<role> why rows that are left wait though their code is known. Needs waiting_<role>."""
     selects: list[str] = []
     for _, needs, value, identifier_type in _LOOKUPS:
         known = [(SHARED_CODE, lookup.ambiguous)] if needs in link.fields else []
@@ -172,15 +189,15 @@ def explain_waiting(link: RoleLink, lookup: Lookup, found: Cascade) -> None:
             known.append((OTHERWISE_NAMED, lookup.codes))
         for rule, bearers in known:
             selects.append(
-                f"""SELECT s.row_id, {len(selects)} AS place, '{rule}' AS rule FROM {waiting} s
+                f"""SELECT s.row_id, {len(selects)} AS place, '{rule}' AS rule FROM {link.waiting} s
                 JOIN {bearers} l
                     ON l.identifier_type = '{identifier_type}' AND l.identifier_value = {link.sql(value)}"""
             )
     if selects:
         first = f"""SELECT row_id, CAST(NULL AS BIGINT) AS subject_id, arg_min(rule, place) AS rule
-            FROM ({" UNION ALL ".join(selects)}) GROUP BY row_id"""
-        found.add("waits", (waiting, *lookup.tables), first)
-        found.close()
+            FROM ({" UNION ALL ".join(selects)}) s WHERE {found.left("s")} GROUP BY row_id"""
+        found.add("waits", (link.waiting, *lookup.tables), first)
+    found.close()
 
 
 def _by_lookup(link: RoleLink, lookup: Lookup, search: tuple[str, str, str], left: str, *, renames: bool) -> str:
@@ -211,23 +228,38 @@ def _by_judgement(link: RoleLink, part: str, left: str) -> str:
         GROUP BY s.row_id HAVING min(j.subject_id) = max(j.subject_id)"""
 
 
-def _by_name(link: RoleLink, lookup: Lookup, left: str) -> str:
-    no_code = " AND ".join(f"{link.column(c)} IS NULL" for c in CODES if c in link.fields) or "true"
+def uncoded(link: RoleLink) -> str:
+    """Return SQL that tells whether the row `s` gives no code."""
+    return " AND ".join(f"{link.column(c)} IS NULL" for c in CODES if c in link.fields) or "true"
+
+
+def _by_name(link: RoleLink, lookup: Lookup, left: str, *, confirmed: bool) -> str:
     region = f"left({link.column('region')}, 4)" if "region" in link.fields else "NULL"
     legal_rep = link.column("legal_rep") if "legal_rep" in link.fields else "NULL"
-    name_key = link.column("name_key")
+    name_key, name = link.column("name_key"), link.column("name")
+    fits = f"""CASE WHEN {region} IS NULL THEN coalesce({legal_rep} = w.legal_rep, false)
+        ELSE {region} = w.part OR ({region} = '4300' AND left(w.part, 2) = '43') END
+        AND ({legal_rep} IS NULL OR w.legal_rep IS NULL OR {legal_rep} = w.legal_rep)"""
+    # Nothing confirms the name: then it counts as that of one enterprise alone, whoever else bears it.
+    alone = f"""{region} IS NULL AND {legal_rep} IS NULL AND NOT ({may_be_person(name)})"""
+    alone = "false" if confirmed else alone
     return f"""SELECT row_id, min(subject_id) AS subject_id, 'name' AS rule FROM (
-            SELECT s.row_id, n.subject_id
+            SELECT s.row_id, n.subject_id, {alone} AS alone, w.subject_type
             FROM {link.unfound} s
             JOIN (SELECT DISTINCT name_key, subject_id FROM registry_names) n ON n.name_key = {name_key}
             JOIN {lookup.subjects} w ON w.subject_id = n.subject_id
-            WHERE {no_code} AND {left} AND w.subject_type <> 'person'
+            WHERE {uncoded(link)} AND {left} AND w.subject_type <> 'person'
               AND NOT EXISTS (SELECT 1 FROM judged_against j
                   WHERE j.value = {name_key} AND j.subject_id = n.subject_id)
-              AND CASE WHEN {region} IS NULL THEN {legal_rep} = w.legal_rep
-                       ELSE {region} = w.part OR ({region} = '4300' AND left(w.part, 2) = '43') END
-              AND ({legal_rep} IS NULL OR w.legal_rep IS NULL OR {legal_rep} = w.legal_rep))
-        GROUP BY row_id HAVING min(subject_id) = max(subject_id)"""
+              AND (({alone}) OR ({fits})))
+        GROUP BY row_id HAVING min(subject_id) = max(subject_id)
+            AND NOT bool_or(alone AND subject_type <> 'enterprise')"""
+
+
+def may_be_person(name: str) -> str:
+    """Return SQL for by_name.words.may_be_person."""
+    organisation = literal(words().organisation.pattern)
+    return f"(length({name}) <= 4 OR contains({name}, '·')) AND NOT regexp_matches({name}, {organisation})"
 
 
 def roles_of(contract: Contract) -> dict[str, RoleLink]:

@@ -10,6 +10,9 @@ from chengxin.identity.conflicts.name_conflicts import key_of
 from chengxin.identity.registry import TABLES
 from chengxin.state import lookups
 
+#: Values by which a name waits for a near one: no identifier and no name begins so.
+NEAR = "~"
+
 
 def narrow(
     session: Session,
@@ -39,11 +42,18 @@ def narrow(
             session.view(Step(f"own_{table}", (f"registry_{table}",), f"SELECT * FROM registry_{table} WHERE own"))
 
 
-def waiting_values(links: Collection[RoleLink]) -> Step:
-    """Return the step `waiting_values`: what the waiting rows are looked up by. Needs `rows` and `linked`."""
+def waiting_values(links: Collection[RoleLink], *, near: bool) -> Step:
+    """Return the step `waiting_values`: what the waiting rows are looked up by. Needs `rows` and `linked`.
+
+    near: also by what `like_waiting` holds.
+    """
     values = (sql for link in links for sql in (*link.values(), *_keys(link)))
     among = "WHERE row_id IN (SELECT row_id FROM linked WHERE waiting)"
-    return _distinct("waiting_values", values, among, ("rows", "linked"))
+    step = _distinct("waiting_values", values, among, ("rows", "linked"))
+    if not near:
+        return step
+    both = f"SELECT value FROM ({step.sql}) UNION SELECT value FROM like_waiting ORDER BY 1"
+    return Step(step.name, (*step.reads, "like_waiting"), both)
 
 
 _JUDGED = Step(

@@ -5,7 +5,7 @@ them. The caller holds the registry's lock.
 """
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -25,6 +25,7 @@ from chengxin.identity.by_code import roles_of
 from chengxin.identity.held_links import link_files
 from chengxin.identity.ledger import Judgement
 from chengxin.identity.registry import Registry, RegistryFiles
+from chengxin.identity.scope import NEAR
 from chengxin.records import journal
 from chengxin.records.findings import found_by_linking, noted
 from chengxin.records.protected import Sparing
@@ -71,6 +72,7 @@ def link_batch(
             identity=before.route or contract.id,
             target=folder,
             again=again,
+            since=before.order if revision else None,
             judgements=judgements,
             reopen=reopen,
             corrected=corrected,
@@ -168,13 +170,20 @@ class Settling:
         same = self.accounts.at(note["order"]).digest == note["digest"] and len(self.judgements) == note["judged"]
         if not same or sum(a.accepted for a in fresh) > MANY:
             return waiting
-        files = RegistryFiles(self.layout, fresh).files("subjects")
-        subjects = {s for path in files for s in pq.read_table(path, columns=["subject_id"])["subject_id"].to_pylist()}
+        files = RegistryFiles(self.layout, fresh)
+        read = (pq.read_table(p, columns=["subject_id"]) for t in ("subjects", "names") for p in files.files(t))
+        subjects = {subject for table in read for subject in table["subject_id"].to_pylist()}
         if not subjects:
             return []
         with caught_up(self.layout) as state:
-            touched = lookups.waiting_for(state, subjects)
+            values = self._awaited(fresh) if lookups.waits(state, NEAR) else ()
+            touched = lookups.waiting_for(state, subjects, values)
         return [a for a in waiting if (a.dataset, a.batch_id) in touched]
+
+    def _awaited(self, fresh: Sequence[Admission]) -> Iterator[str]:
+        from chengxin.identity.name_links import awaited  # loaded only where names wait
+
+        return awaited(self.layout, fresh)
 
     def _retry(self, account: Admission) -> None:
         """Try a batch's waiting rows unless that was done for all that the registry and the ledger hold."""

@@ -111,14 +111,24 @@ def known(connection: sqlite3.Connection, kind: str, values: Iterable[str]) -> l
     return [value for (value,) in found]
 
 
-def waiting_for(connection: sqlite3.Connection, subjects: Iterable[int]) -> set[tuple[str, str]]:
-    """Return (data set, batch) with waiting rows that give an identifier or a name of one of these subjects."""
+def waits(connection: sqlite3.Connection, beginning: str) -> bool:
+    """Tell whether some row waits by a value that begins so. beginning: one character."""
+    found = connection.execute(
+        "SELECT 1 FROM waits WHERE value >= ? AND value < ? LIMIT 1", (beginning, chr(ord(beginning) + 1))
+    )
+    return found.fetchone() is not None
+
+
+def waiting_for(connection: sqlite3.Connection, subjects: Iterable[int], values: Iterable[str]) -> set[tuple[str, str]]:
+    """Return (data set, batch) with rows that wait by one of these values, or by what one of these subjects bears."""
     _ask(connection, "touched", "INTEGER", subjects)
+    _ask(connection, "asked_values", "TEXT", values)
     found = connection.execute(
         """SELECT DISTINCT w.dataset, w.batch_id FROM (
                 SELECT x.value FROM touched t CROSS JOIN identifiers x INDEXED BY identifiers_of
                     ON x.subject_id = t.value
-                UNION SELECT x.name_key FROM touched t CROSS JOIN names x ON x.subject_id = t.value) v
+                UNION SELECT x.name_key FROM touched t CROSS JOIN names x ON x.subject_id = t.value
+                UNION SELECT value FROM asked_values) v
             CROSS JOIN waits w ON w.value = v.value"""
     )
     return {(dataset, batch_id) for dataset, batch_id in found}

@@ -4,26 +4,31 @@ import math
 
 import pytest
 
-from chengxin.identity.by_name.decoys import decoys, most_expected, per_name, wrong_links
-from chengxin.identity.by_name.parts import shorten
+from chengxin.identity.by_name.decoys import decoys, most_expected, wanted, wrong_links
+from chengxin.identity.by_name.parts import parse, shorten
 from chengxin.identity.by_name.training.invention import invented
 
 NAMES = invented(300, 8)
 
 
-def test_decoys_are_names_of_nobody_and_the_same_in_every_run() -> None:
-    registered = {shorten(name) for name in NAMES}
-    bases, found = decoys(NAMES, registered, seed="batch-1")
-    assert not registered & set(found)
-    assert len(found) == len(bases) > 0.9 * per_name(len(NAMES)) * len(NAMES)
-    assert decoys(NAMES, registered, seed="batch-1") == (bases, found)
-    assert decoys(NAMES, registered, seed="batch-2")[1] != found
+def test_decoys_are_the_same_in_every_run() -> None:
+    asked = {shorten(name) for name in NAMES}
+    bases, found = decoys(NAMES, parse(NAMES), 3000, seed="batch-1")
+    assert not asked & set(found)
+    assert 3000 >= len(found) == len(bases) > 2700
+    assert decoys(NAMES, parse(NAMES), 3000, seed="batch-1") == (bases, found)
+    assert decoys(NAMES, parse(NAMES), 3000, seed="batch-2")[1] != found
 
 
 def test_a_decoy_keeps_region_and_rest_of_its_base() -> None:
     asked = ["长沙市凯岳建材有限公司", "湘潭市宏远水泥有限公司"]
-    _, found = decoys(asked, [], seed="1")
+    _, found = decoys(asked, parse(asked), 40, seed="1")
     assert set(found) == {"长沙市宏远建材有限公司", "湘潭市凯岳水泥有限公司"}
+
+
+def test_fewer_links_want_more_decoys() -> None:
+    assert wanted(20_000, 12_000, 0.6) < wanted(20_000, 3_000, 0.15) <= wanted(20_000, 0, 0.01)
+    assert wanted(300, 200, 0.6) == 6000
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 40])

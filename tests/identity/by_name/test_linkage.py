@@ -9,7 +9,6 @@ from chengxin.identity.by_name.explanation import explain
 from chengxin.identity.by_name.index import Index, Names
 from chengxin.identity.by_name.linkage import Linkage
 from chengxin.identity.by_name.model import shipped
-from chengxin.identity.by_name.parts import shorten
 from chengxin.identity.by_name.training.corruption import Corruption
 from chengxin.identity.by_name.training.invention import invented
 
@@ -21,8 +20,7 @@ ASKED = [CORRUPTION.corrupt(name) for name in NAMES[:400]] + invented(400, 99)
 
 
 def link(names: list[str]) -> Linkage:
-    registered = [shorten(name) for name in NAMES]
-    return linkage.link(names, Names.of(names), INDEX, registered, model=shipped(), seed="batch", sure=SURE)
+    return linkage.link(names, Names.of(names), INDEX, model=shipped(), seed="batch", sure=SURE)
 
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +50,7 @@ def test_the_ordinal_of_a_branch_is_no_typing_error() -> None:
 def test_nothing_asked_and_nothing_registered() -> None:
     assert len(link([]).posterior) == 0
     empty = Index.of(Names.of([]), np.zeros(0, np.int64))
-    found = linkage.link(["凯岳建材厂"], Names.of(["凯岳建材厂"]), empty, [], model=shipped(), seed="1")
+    found = linkage.link(["凯岳建材厂"], Names.of(["凯岳建材厂"]), empty, model=shipped(), seed="1")
     assert (found.registered.tolist(), found.posterior.tolist()) == ([-1], [0.0])
 
 

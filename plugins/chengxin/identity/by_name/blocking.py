@@ -28,6 +28,13 @@ def keys(parts: Parts, frequencies: Frequencies, side: Side) -> tuple[Ints, Hash
     return np.concatenate(rows), np.concatenate(found)
 
 
+def near_keys(parts: Parts) -> tuple[Ints, Hashes]:
+    """Return those keys of names that do not depend on a registry: their cores, also without each one character."""
+    hashes = prefixes(parts.core)
+    every = [(np.arange(len(parts)), mix(hashes[np.arange(len(parts)), parts.length])), *_deletions(parts, hashes)]
+    return np.concatenate([rows for rows, _ in every]), np.concatenate([found for _, found in every])
+
+
 def _keys(parts: Parts, frequencies: Frequencies, side: Side) -> Iterator[tuple[Ints, Hashes]]:
     rows = np.arange(len(parts))
     hashes = prefixes(parts.core)

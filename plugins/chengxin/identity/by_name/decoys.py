@@ -6,9 +6,10 @@ characters) of another one, and the rest of the first.
 
 import math
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from chengxin.identity.by_name import parts
+from chengxin.identity.by_name.parts import Parts
 
 #: What is tried as a cut, in order; a link is automatic where its posterior reaches the cut.
 CUTS = (0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
@@ -16,29 +17,34 @@ CUTS = (0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 ACCEPTED = 0.002
 #: Below so many names asked decoys say too little.
 FEWEST, CUT_OF_FEW = 200, 0.998
-_PER_NAME, _MOST_PER_NAME, _ENOUGH = 4, 20, 8000
+_FEWEST, _MOST, _MOST_PER_NAME = 8000, 24_000, 20
+_WRONG = 20  # decoys that may be linked at least, where as many wrong links are accepted as links are expected to be
 _TRADE_NAME = 2  # characters
 _CONFIDENCE = 0.95
 
 
-def per_name(names: int) -> int:
-    """Return how many decoys are drawn for each of so many names."""
-    return min(max(_PER_NAME, math.ceil(_ENOUGH / max(names, 1))), _MOST_PER_NAME)
+def wanted(names: int, links: int, share: float) -> int:
+    """Return how many decoys are drawn for so many names, of which at most so many are linked.
+
+    share: of the names that have an answer. The fewer links, the more decoys tell that few enough are wrong.
+    """
+    fine = _WRONG * names * (1 - share) / (ACCEPTED * max(links, 1))
+    return min(max(math.ceil(min(fine, _MOST)), _FEWEST), _MOST_PER_NAME * names)
 
 
-def decoys(names: Sequence[str], registered: Collection[str], *, seed: str) -> tuple[list[int], list[str]]:
+def decoys(names: Sequence[str], taken: Parts, count: int, *, seed: str) -> tuple[list[int], list[str]]:
     """Recombine names that are asked; return whose region and rest each decoy has, and the decoys.
 
-    registered: shortened names that firms have, which are no decoys.
+    taken: the names taken apart. A decoy may be a name that a firm has; none is a name that is asked.
     """
     drawn = random.Random(seed)  # noqa: S311  # a sample, and the same in every run
-    taken = parts.parse(names)
     texts = [parts.shorten(name)[: parts.NAME] for name in names]
-    rows = [row for row, size in enumerate(taken.length) if size > _TRADE_NAME]
-    known = {*registered, *texts}
+    rows = [row for row, size in enumerate(taken.length.tolist()) if size > _TRADE_NAME]
+    known = {*texts}
     bases, found = list[int](), list[str]()
-    for row in rows * per_name(len(names)):
-        other = drawn.choice(rows)
+    drawn.shuffle(rows)
+    for place in range(count if rows else 0):
+        row, other = rows[place % len(rows)], drawn.choice(rows)
         start = int(taken.start[row])
         decoy = texts[row][:start] + taken.text(other)[:_TRADE_NAME] + texts[row][start + _TRADE_NAME :]
         if decoy not in known:

@@ -22,7 +22,6 @@ from chengxin.identity.by_name.hashes import Ints
 from chengxin.identity.by_name.index import Index, Names, Pairs
 from chengxin.identity.by_name.linkage import Linkage, link, score
 from chengxin.identity.by_name.model import Model
-from chengxin.identity.by_name.parts import shorten
 from chengxin.identity.by_name.words import may_be_person
 from chengxin.model.regions import code_of_name, prefecture_of
 
@@ -164,8 +163,7 @@ def evaluate(
     begun = time.process_time()
     score(_names([queries[row] for row in rest]), index, model)
     rate = len(rest) / max(time.process_time() - begun, 1e-9)
-    shortened = [shorten(r.name) for r in pool]
-    found = link(names, asked, index, shortened, model=model, seed="evaluation", sure=int((exact >= 0).sum()))
+    found = link(names, asked, index, model=model, seed="evaluation", sure=int((exact >= 0).sum()))
     by_name = np.full(len(queries), -1)
     by_name[rest] = np.where(found.linked, found.subject, -1)
     person = np.array([q.person for q in queries], np.bool_)

@@ -1,5 +1,6 @@
 """Why a name was linked, in words: a match weight for each family of features; with the prior they are the log odds."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,10 +8,11 @@ import numpy.typing as npt
 
 from chengxin import language
 from chengxin.identity.by_name.differences import KIND
-from chengxin.identity.by_name.features import FORM_RELATIONS, REGIONS, Compared, compare
+from chengxin.identity.by_name.features import FORM_RELATIONS, REGIONS, aspects_of, compare
 from chengxin.identity.by_name.hashes import Ints
 from chengxin.identity.by_name.index import Index, Names
 from chengxin.identity.by_name.model import Model
+from chengxin.identity.by_name.parts import Parts, parse
 
 _COLON, _SEMICOLON = {"zh": "：", "en": ": "}, {"zh": "；", "en": "; "}
 _ALIKE = {"same_sound": "同音", "like_shape": "形近", "like_sound": "近音", "other_character": "是不同的字"}
@@ -78,7 +80,8 @@ def explain(
     total = 1 + sum(best.values())
     second = float(odds[others].max(initial=0.0)) / total
     weights = {family: float(values[row]) for family, values in model.families(features).items()}
-    told = _words(compared, row, asked, index.names.take(np.array([registered])), names=len(index.names))
+    seen = {aspect: int(values[row]) for aspect, values in compared.aspects.items()}
+    told = _words(seen, asked.parts, index.names.parts.take(np.array([registered])), names=len(index.names))
     evidence = tuple((told[family], weight) for family, weight in weights.items())
     return Explanation(*names, float(odds[row]) / total, second, model.bias + _shift(model, share), evidence)
 
@@ -87,9 +90,18 @@ def _shift(model: Model, share: float) -> float:
     return float(np.log(share / (1 - share)) - np.log(model.prior / (1 - model.prior)))
 
 
-def _words(compared: Compared, row: int, asked: Names, registered: Names, *, names: int) -> dict[str, str]:
+def explain_again(
+    names: tuple[str, str], features: Sequence[int], odds: tuple[float, float], *, model: Model, share: float, of: int
+) -> Explanation:
+    """Explain a link from its evidence. odds: the posterior and that of the next subject. of: registered names."""
+    weights = model.families(np.array([features], np.int16))
+    told = _words(aspects_of(features), parse([names[0]]), parse([names[1]]), names=of)
+    evidence = tuple((told[family], float(values[0])) for family, values in weights.items())
+    return Explanation(*names, *odds, model.bias + _shift(model, share), evidence)
+
+
+def _words(seen: Mapping[str, int], asked: Parts, registered: Parts, *, names: int) -> dict[str, str]:
     """Say for each family of features what was seen."""
-    seen = {aspect: int(values[row]) for aspect, values in compared.aspects.items()}
     region = _REGION_WORDS[REGIONS[seen["region"]]]
     own = _OWN_REGION_WORDS[seen["own_region"]]
     same_core = ("1", "2", "3–4", "5–10", "11–30", "30+")[seen["same_core"]]
@@ -106,8 +118,8 @@ def _words(compared: Compared, row: int, asked: Names, registered: Names, *, nam
     }
 
 
-def _difference(kind: int, asked: Names, registered: Names) -> str:
-    here, there = asked.parts.text(0), registered.parts.text(0)
+def _difference(kind: int, asked: Parts, registered: Parts) -> str:
+    here, there = asked.text(0), registered.text(0)
     before = next((i for i, (a, b) in enumerate(zip(here, there, strict=False)) if a != b), min(len(here), len(there)))
     behind = _common_end(here[before:], there[before:])
     here, there = here[before : len(here) - behind], there[before : len(there) - behind]

@@ -3,7 +3,7 @@
 All are integers until the one sum of weights, so a pair has the same features on every machine.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +74,15 @@ class Compared:
                 value = value * ASPECTS[aspect] + self.aspects[aspect]
             columns.append(value)
         return np.stack(columns, axis=1).astype(np.int16)
+
+
+def aspects_of(features: Sequence[int]) -> dict[str, int]:
+    """Return the aspects of one pair, from its features."""
+    seen = dict[str, int]()
+    for value, aspects in zip(features, CROSSED.values(), strict=True):
+        for aspect in reversed(aspects):
+            value, seen[aspect] = divmod(value, ASPECTS[aspect])
+    return seen
 
 
 def compare(asked: Names, index: Index, pairs: Pairs) -> Compared:
@@ -165,16 +174,18 @@ def _rarest(cores: Cores, index: Index, *, of_asked: bool) -> Ints:
 
 def _of_names(asked: Names, index: Index, pairs: Pairs) -> dict[str, Ints]:
     here, there = asked.take(pairs.asked), index.names.take(pairs.registered)
-    reps = (here.legal_rep > 0) & (there.legal_rep > 0)
+    given = np.flatnonzero(here.legal_rep)
+    legal_rep = np.zeros(len(pairs), np.uint64)
+    legal_rep[given] = index.legal_reps(pairs.registered[given])
     known = (here.prefecture > 0) & (there.prefecture > 0)
     province = np.where(here.prefecture // 100 == there.prefecture // 100, 2, 3)
     return {
         "region": _regions(here, there),
         "form": _FORM_RELATION[here.parts.form, there.parts.form],
-        "legal_rep": np.where(reps, np.where(here.legal_rep == there.legal_rep, 1, 2), 0),
+        "legal_rep": np.where(legal_rep > 0, np.where(here.legal_rep == legal_rep, 1, 2), 0),
         "own_region": np.where(known, np.where(here.prefecture == there.prefecture, 1, province), 0),
         "note": (here.parts.note > 0) + 2 * (there.parts.note > 0).astype(np.int64),
-        "same_core": _bins(index.same_core[pairs.registered], (1, 2, 4, 10, 30)),
+        "same_core": _bins(index.same_core(pairs.registered), (1, 2, 4, 10, 30)),
     }
 
 

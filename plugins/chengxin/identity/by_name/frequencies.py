@@ -26,6 +26,19 @@ class Frequencies:
         counted = np.bincount(_place(pairs[pairs != 0]), minlength=1 << _BITS).astype(np.int32)
         return cls(len(parts), np.bincount(parts.core[parts.core > 0], minlength=65536), counted)
 
+    def packed(self) -> Ints:
+        """Return the counts that are not zero: two rows, place and count; bigrams stand behind characters."""
+        both = np.concatenate([self.of_characters, self.of_bigrams.astype(np.int64)])
+        place = np.flatnonzero(both)
+        return np.stack([place, both[place]])
+
+    @classmethod
+    def unpacked(cls, packed: Ints, names: int) -> "Frequencies":
+        """Return what was packed. names: how many there were."""
+        both = np.zeros(65536 + (1 << _BITS), np.int64)
+        both[packed[0]] = packed[1]
+        return cls(names, both[:65536], both[65536:].astype(np.int32))
+
     def bigram(self, hashes: Hashes) -> Ints:
         """Return in how many names pairs of neighbours stand (a little more where hashes share bits)."""
         return self.of_bigrams[_place(hashes)].astype(np.int64)

@@ -47,6 +47,13 @@ def text_hash(text: str) -> int:
     return sum(int(CHARACTER[min(ord(c), 0xFFFD)]) * int(_POWERS[i]) for i, c in enumerate(text[:LONGEST])) % _WORD
 
 
+def text_hashes(texts: Sequence[str]) -> Hashes:
+    """Return `text_hash` of each text."""
+    texts = [text.replace("\n", " ") for text in texts]
+    codes, lengths = matrix(texts, min(max(map(len, texts), default=0), LONGEST))
+    return prefixes(codes)[np.arange(len(texts)), lengths]
+
+
 def matrix(texts: Sequence[str], width: int) -> tuple[Codes, Ints]:
     """Return code points, one row a text, 0 behind its end, and the lengths. Texts hold no line feed."""
     buffer = np.frombuffer("\n".join(texts).encode("utf-32-le", "replace"), np.uint32)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chengxin.identity.by_name import decoys
-from chengxin.identity.by_name.features import compare
+from chengxin.identity.by_name.features import SIZES, compare
 from chengxin.identity.by_name.hashes import Ints
 from chengxin.identity.by_name.index import Index, Names, Pairs
 from chengxin.identity.by_name.model import Model
@@ -25,10 +25,11 @@ _HOPELESS = -12.0  # log odds below which a pair is forgotten
 
 @dataclass(frozen=True)
 class Scored:
-    """Pairs with their log odds and what became of them."""
+    """Pairs with their log odds, features, and what became of them."""
 
     pairs: Pairs
     log_odds: npt.NDArray[np.float64]
+    features: npt.NDArray[np.int16]
     candidates: Candidates
 
 
@@ -55,6 +56,7 @@ class Linkage:
     posterior: npt.NDArray[np.float64]
     second: npt.NDArray[np.float64]
     share: float
+    scored: Scored
     cut: Cut
 
     @property
@@ -70,42 +72,56 @@ class Linkage:
 
 def score(asked: Names, index: Index, model: Model) -> Scored:
     """Compare names with their candidates."""
-    found, odds = [], []
+    found, odds, seen = [], [], [np.zeros((0, len(SIZES)), np.int16)]
     for first in range(0, len(asked), _CHUNK):
         names = asked.take(slice(first, first + _CHUNK))
         compared = compare(names, index, index.candidates(names, bucket=model.bucket, keep=model.keep))
-        log_odds = model.log_odds(compared.features())
+        features = compared.features()
+        log_odds = model.log_odds(features)
         hopeful = log_odds > _HOPELESS
         left = compared.pairs.take(hopeful)
         found.append(Pairs(left.asked + first, left.registered))
         odds.append(log_odds[hopeful])
+        seen.append(features[hopeful])
     nothing = np.zeros(0, np.int64)
     pairs = Pairs(*(np.concatenate([nothing, *(getattr(p, side) for p in found)]) for side in ("asked", "registered")))
     log_odds = np.concatenate([np.zeros(0), *odds])
-    return Scored(pairs, log_odds, Candidates.of(len(asked), pairs, index.subject, log_odds))
+    candidates = Candidates.of(len(asked), pairs, index.subject, log_odds)
+    return Scored(pairs, log_odds, np.concatenate(seen), candidates)
 
 
 def link(
     names: Sequence[str],
     asked: Names,
     index: Index,
-    registered: Sequence[str],
     *,
     model: Model,
     seed: str,
     sure: int = 0,
+    against: Pairs | None = None,
 ) -> Linkage:
     """Answer names. asked: the same names taken apart, with what their rows state.
 
-    registered: shortened names of firms. sure: links of the same batch by an exactly equal name, which count when the
-    accepted share of wrong links is taken.
+    sure: links of the same batch by an exactly equal name, which count when the accepted share of wrong links is taken.
+    against: the subjects (as `registered`) that a name asked is known not to be.
     """
     scored = score(asked, index, model)
+    if against is not None and len(against):
+        scored = _without(scored, index, against)
     share = scored.candidates.share(model.prior)
     posterior = scored.candidates.posteriors(share, model.prior)
     answers = _answers(len(asked), scored, posterior, share)
-    cut = _cut(names, asked, answers.posterior, (index, model, registered), share=share, seed=seed, sure=sure)
+    cut = _cut(names, asked, answers.posterior, index, model, share=share, seed=seed, sure=sure)
     return replace(answers, cut=cut)
+
+
+def _without(scored: Scored, index: Index, against: Pairs) -> Scored:
+    known = set(zip(against.asked.tolist(), against.registered.tolist(), strict=True))
+    asked, subject = scored.pairs.asked.tolist(), index.subject[scored.pairs.registered].tolist()
+    left = np.array([pair not in known for pair in zip(asked, subject, strict=True)], np.bool_)
+    pairs, log_odds = scored.pairs.take(left), scored.log_odds[left]
+    candidates = Candidates.of(scored.candidates.names, pairs, index.subject, log_odds)
+    return Scored(pairs, log_odds, scored.features[left], candidates)
 
 
 def _answers(names: int, scored: Scored, posterior: npt.NDArray[np.float64], share: float) -> Linkage:
@@ -118,14 +134,15 @@ def _answers(names: int, scored: Scored, posterior: npt.NDArray[np.float64], sha
     registered[rows] = scored.pairs.registered[candidates.pair[best]]
     subject[rows], first[rows] = candidates.subject[best], posterior[best]
     second[candidates.asked[next_one]] = posterior[next_one]
-    return Linkage(registered, subject, first, second, share, Cut(None))
+    return Linkage(registered, subject, first, second, share, scored, Cut(None))
 
 
 def _cut(
     names: Sequence[str],
     asked: Names,
     posterior: npt.NDArray[np.float64],
-    by: tuple[Index, Model, Sequence[str]],
+    index: Index,
+    model: Model,
     *,
     share: float,
     seed: str,
@@ -134,9 +151,12 @@ def _cut(
     """Choose the smallest cut at which the decoys promise few enough wrong links."""
     if len(names) < decoys.FEWEST:
         return Cut(decoys.CUT_OF_FEW)
-    index, model, registered = by
-    bases, drawn = decoys.decoys(names, registered, seed=seed)
-    of_decoys = score(Names.of(drawn, asked.prefecture[bases]), index, model).candidates
+    links = sure + int((posterior >= min(decoys.CUTS)).sum())
+    wanted = decoys.wanted(len(names), links, share)
+    bases, texts = decoys.decoys(names, asked.parts, wanted, seed=seed)
+    drawn = Names.of(texts, asked.prefecture[bases])
+    drawn = drawn.take(np.flatnonzero(~index.has(drawn.parts.whole)))
+    of_decoys = score(drawn, index, model).candidates
     reached = of_decoys.posteriors(share, model.prior)[of_decoys.best()]
     for cut in decoys.CUTS:
         linked, links = int((reached >= cut).sum()), sure + int((posterior >= cut).sum())

@@ -30,7 +30,8 @@ _FACTORY, _PARTNERSHIP = FORMS.index("factory"), FORMS.index("partnership")
 class Parts:
     """Names, one row each. start, end: where the core stands in the normal form; place numbers as in `Places`.
 
-    note: a hash of what stands in brackets and is neither region nor form; 0 = nothing.
+    note: a hash of what stands in brackets and is neither region nor form; 0 = nothing. whole: one of the name as
+    `shorten` returns it.
     """
 
     core: Codes
@@ -42,6 +43,7 @@ class Parts:
     county: Ints
     form: Ints
     note: Ints
+    whole: Hashes
 
     def __len__(self) -> int:
         return len(self.length)
@@ -131,7 +133,8 @@ def parse(names: Sequence[str]) -> Parts:
     place = np.minimum(start[:, None] + np.arange(CORE), NAME - 1)
     core = np.where(np.arange(CORE) < size[:, None], np.take_along_axis(codes, place, axis=1), 0).astype(np.uint16)
     note = np.array([text_hash(t.note) >> 1 for t in told], np.int64)
-    return Parts(core, size, start, end, region.province, region.prefecture, region.county, form, note)
+    whole = hashes[np.arange(len(told)), length]
+    return Parts(core, size, start, end, region.province, region.prefecture, region.county, form, note, whole)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+PATH = Path(__file__).parent / "words.yaml"
 #: Classes of legal forms; 0 is none.
 FORMS = (
     "",
@@ -38,7 +39,7 @@ class Words:
 @cache
 def words() -> Words:
     """Return the words."""
-    body: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "words.yaml").read_text("utf-8"))
+    body: dict[str, Any] = yaml.safe_load(PATH.read_text("utf-8"))
     cut: dict[str, int] = {**body["cut"], **dict.fromkeys(body["kept"], 0)}
     number = {name: place for place, name in enumerate(FORMS)}
     return Words(

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # The last thing at exit: a signal after Python has let go of its handlers would change the exit code.
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGINT, _leave)  # imports take seconds on a busy machine, and nothing is begun yet
-    from chengxin.cli import alerts, backup, commands, home, housekeeping, identity, onboarding, retry, state  # noqa: F401  # add their commands
+    from chengxin.cli import acts, alerts, backup, commands, home, housekeeping, identity, onboarding, retry, state  # noqa: F401  # add their commands
     from chengxin.cli.group import main as group
 
     if interruptible:

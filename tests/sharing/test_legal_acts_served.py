@@ -88,7 +88,8 @@ def test_a_repaired_record_is_gone_from_every_answer_at_once(served, office):
             assert len(decisions(seen)) == 3 and "湘示罚〔2026〕1号" not in decisions(seen)
             assert seen.table("credit_record").num_rows == 7
             with seen.connect() as connection:
-                sql = "SELECT count(*), count(kind = 'penalty' OR NULL) FROM credit_record JOIN subject USING (subject_id)"
+                sql = """SELECT count(*), count(*) FILTER (kind = 'penalty')
+                    FROM credit_record JOIN subject USING (subject_id)"""
                 assert connection.execute(sql).fetchone() == (7, 3)
             with pytest.raises(Withheld):
                 seen.files("penalty")

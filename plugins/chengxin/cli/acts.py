@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chengxin.cli.context import HELD, Context, as_json_option, pass_home, show_json
+from chengxin.cli.context import FAILED, HELD, Context, as_json_option, pass_home, show_json
 from chengxin.cli.group import main
 from chengxin.cli.terminal import echo
 
@@ -137,6 +137,37 @@ def confirm_command(context: Context, *, number: int, records: tuple[str, ...], 
     from chengxin.pipeline import acts
 
     _finish(acts.confirm(context.given, number, records, by=by or getpass.getuser()), as_json)
+
+
+@acts_group.command(name="reissue")
+@as_json_option
+@pass_home
+def reissue_command(context: Context, as_json: bool) -> None:
+    """重新签发含有已撤下记录的全部快照；发布时自动执行。"""
+    from chengxin.pipeline import acts
+
+    gone = acts.reissue(context.given)
+    if as_json:
+        show_json({"gone": gone})
+    else:
+        echo(f"重新签发或删除了 {sum(map(len, gone.values()))} 个快照")
+
+
+@acts_group.command(name="sweep")
+@as_json_option
+@pass_home
+def sweep_command(context: Context, as_json: bool) -> None:
+    """逐个读取 published/ 下的文件，核对没有已撤下的记录；有则退出码为 1。"""
+    from chengxin.pipeline import acts
+
+    found = acts.sweep(context.given)
+    if as_json:
+        show_json({"removed": found.acts, "files": found.files, "left": found.left})
+    else:
+        for name, rows in found.left.items():
+            echo(f"✗ {name}：{rows} 处")
+        echo(f"已撤下 {found.acts} 条记录；读取 {found.files} 个文件，发现 {sum(found.left.values())} 处")
+    sys.exit(FAILED if found.left else 0)
 
 
 def _day(given: datetime) -> Any:

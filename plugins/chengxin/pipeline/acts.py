@@ -1,5 +1,6 @@
 """Legal acts on published records: entered, confirmed, answered, lifted. Each is in the overlay when this returns."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -7,10 +8,16 @@ from datetime import date
 from chengxin.errors import ActRefused, SnapshotDamaged
 from chengxin.home import Home
 from chengxin.pipeline import at_home
-from chengxin.publishing import reader
+from chengxin.publishing import commit, reader
 from chengxin.publishing.suppression import candidates, entries
+from chengxin.publishing.suppression import reissue as reissuing
+from chengxin.publishing.suppression import sweep as sweeping
+from chengxin.publishing.suppression.sweep import Swept
 from chengxin.records import acts
 from chengxin.records.acts import ActName, Case, Outcome, Record
+from chengxin.store import lock
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +75,19 @@ def lift(home: Home, number: int, *, by: str, document: str) -> Case:
     case = acts.lift(home.layout, number, at=home.clock.now(), by=by, document=document)
     entries.renew(home)
     return case
+
+
+@at_home.publication
+def reissue(home: Home) -> dict[str, list[str]]:
+    """Issue again every snapshot that holds a removed record; return by tier the ids that are gone."""
+    with lock.held(home.layout, "publish"):
+        for tier in reissuing.TIERS:
+            for message in commit.resume(home.layout, tier).messages:
+                log.warning("%s", message)
+        return reissuing.run(home, everything=True)
+
+
+@at_home.publication
+def sweep(home: Home) -> Swept:
+    """Read every published file for removed records."""
+    return sweeping.sweep(home)

@@ -127,6 +127,37 @@ class Register:
         return [r for c in self.cases.values() if c.is_objection for r in c.records]
 
 
+@dataclass(frozen=True)
+class Effects:
+    """What acts mean for a publication. removed: records that must not be in it. objected: with an open objection.
+
+    rejudged: those whose objection came or went since the snapshot that it builds on. restores: whether a record that
+    this snapshot lacks may be back. acts: how many acts it is made under.
+    """
+
+    removed: tuple[Record, ...] = ()
+    objected: tuple[Record, ...] = ()
+    rejudged: tuple[Record, ...] = ()
+    restores: bool = False
+    acts: int = 0
+
+
+NO_ACTS = Effects()
+
+
+def effects(layout: Layout, judged: int, removed: int) -> Effects:
+    """Return what the acts mean. judged, removed: under how many acts the snapshot before was judged, and cleared."""
+    now, before, cleared = read(layout), read(layout, judged - 1), read(layout, removed - 1)
+    objections = set(now.objected()) ^ set(before.objected())
+    return Effects(
+        tuple(now.removed()),
+        tuple(now.objected()),
+        tuple(sorted(objections, key=lambda r: r.record_id)),
+        bool(set(cleared.removed()) - set(now.removed())),
+        now.head.order + 1,
+    )
+
+
 def read(layout: Layout, upto: int | None = None) -> Register:
     """Fold the journal, or its first entries up to number `upto`."""
     register = Register(Head())

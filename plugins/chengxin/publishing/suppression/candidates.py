@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.model.kinds import Kind, kinds
-from chengxin.publishing.assembly.tables import CREDIT_RECORD
+from chengxin.publishing.disclosure.renewal import TABLE as CREDIT_RECORD
 from chengxin.publishing.reader import Snapshot
 from chengxin.records.acts import AUTHORITY, Record, comparable, number_column
 from chengxin.store.manifest import FileEntry

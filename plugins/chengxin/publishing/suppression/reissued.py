@@ -25,3 +25,9 @@ def superseded(manifest: Manifest) -> list[str]:
     """Return the ids that a snapshot stands in place of, oldest first."""
     named: list[dict[str, Any]] = manifest.extra.get(SUPERSEDES, [])
     return [entry["snapshot"] for entry in named]
+
+
+def cleared(manifest: Manifest) -> int:
+    """Return under how many acts the rows of a snapshot were last taken out; 0 where it was never issued again."""
+    named: list[dict[str, Any]] = manifest.extra.get(SUPERSEDES, [])
+    return named[-1]["epoch"] if named else 0

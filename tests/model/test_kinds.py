@@ -16,7 +16,10 @@ EXPECTED = {
     "special_industry_licence", "security_penalty", "overdue_loan", "guarantee", "settlement_account", "bounced_cheque",
     "dishonest_person",
 }  # fmt: skip
-NEVER_OPEN = {"overdue_loan", "guarantee", "settlement_account", "person_base", "identity_check", "security_penalty"}
+NEVER_OPEN = {
+    "overdue_loan", "guarantee", "settlement_account", "person_base", "identity_check", "security_penalty",
+    "credit_repair",
+}  # fmt: skip
 ENDINGS = {"date": "_on", "instant": "_at", "code": "_code", "region": "_code", "year": "_year", "flag": r"^(is|has)_"}
 EACH = pytest.mark.parametrize("kind", kinds().values(), ids=lambda kind: kind.id)
 

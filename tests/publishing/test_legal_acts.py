@@ -10,7 +10,10 @@ from chengxin.clock import Clock
 from chengxin.home import Home
 from chengxin.pipeline import acts
 from chengxin.pipeline.acts import Target
+from chengxin.publishing.reader import open_snapshot
+from chengxin.publishing.suppression.sweep import sweep
 from chengxin.publishing.verify import verify
+from chengxin.records import acts as records_acts
 from deliveries import PENALTY, REGISTRATION, START, Office, built_once, company, penalty, uscc
 
 PENALTIES = (*PENALTY, "penalty_class_name", "remark")
@@ -72,7 +75,7 @@ def rebuilt(office: Office, day: float) -> dict[str, set[str]]:
     return made
 
 
-def test_a_repaired_record_stays_out_however_it_is_delivered_again(office):
+def test_a_repaired_record_stays_out_however_delivered_again(office):
     enter(office, "repair", 1)
     office.publish(day=2)
     for tier in TIERS:
@@ -142,3 +145,35 @@ def test_routes_show_no_row_of_a_removed_record(tmp_path):
     assert office.table("record_source", "subject_id") == [(2,)]
     assert verify(office.layout, "government") == []
     assert rebuilt(office, 2) == {tier: contents(office, tier) for tier in TIERS}
+
+
+REPAIR = ("subject_name", "uscc", "decision_no", "authority_name", "repair_document_no", "repaired_on")
+
+
+def repaired(n: int, **more: str) -> dict[str, str]:
+    named = {"decision_no": f"湘示罚〔2026〕{n}号", "authority_name": "示例市监局"}
+    return {"uscc": uscc(n), "repair_document_no": f"修〔2026〕{n}号", "repaired_on": "2026-03-03"} | named | more
+
+
+def test_delivered_repairs_become_acts_before_the_next_publication(office):
+    office.contract("test_repair", "credit_repair", REPAIR, basis={"legal": "测试", "share": "不予"})
+    before = {tier: [p.name for p in (office.layout.tier(tier) / "snapshots").iterdir()] for tier in TIERS}
+    office.deliver("test_repair", repaired(1), repaired(2, repaired_on="2026-01-14"), day=2)
+    office.deliver("test_repair", repaired(9, uscc=uscc(3)), day=2)
+    office.publish(day=2)
+    register = records_acts.read(office.layout)
+    assert [case.state for case in register.cases.values()] == ["in_force", "waiting", "in_force"]
+    for tier in TIERS:
+        assert decisions(office, tier) == numbers(2, 3, 4), "one that is dated too early waits"
+        hidden = open_snapshot(office.settings.home, tier).table("penalty")["decision_no"].to_pylist()
+        assert sorted(hidden) == numbers(3, 4), "and is hidden meanwhile"
+        left = [p.name for p in (office.layout.tier(tier) / "snapshots").iterdir()]
+        assert not set(before[tier]) & set(left)
+    assert not (office.snapshot() / "credit_repair").exists()
+    office.deliver("test_pen", penalty(9, uscc=uscc(3), penalty_class_name="罚款"), day=3)
+    office.publish(day=3)
+    assert decisions(office) == numbers(2, 3, 4), "repaired before the decision came"
+    assert sweep(home(office, 3)).left == {}
+    office.deliver("test_repair", repaired(1), day=4)
+    office.publish(day=4)
+    assert len(records_acts.read(office.layout).cases) == 3

@@ -15,7 +15,7 @@ from chengxin.facts import Admission, SnapshotRef, TierRef, as_json
 from chengxin.home import Home
 from chengxin.model.kinds import kinds
 from chengxin.model.lawful_terms import lawful_terms
-from chengxin.pipeline import at_home
+from chengxin.pipeline import at_home, repairs
 from chengxin.pipeline.approval import Approval, approved, awaiting, published, shown, told, without
 from chengxin.pipeline.batches import batch
 from chengxin.pipeline.failures import Failures, guarded
@@ -67,6 +67,7 @@ def publish(home: Home, contracts: Mapping[str, Contract], approval: Approval | 
         everything = journal.accounts(layout).all()
         if not everything:
             return None
+        repairs.take_in(home, everything)
         again = any(reissue.run(home).values())
         government, changed = _publish_government(home, contracts, everything, approval)
         if government is None:

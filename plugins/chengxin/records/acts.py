@@ -51,8 +51,9 @@ class Record:
 class Act:
     """One entry. at: when it was entered; document, day: number and day of the legal document.
 
-    records: what it may be about, or several that bear one decision. of: the act that an answer, a confirmation or a
-    lifting is about. source: the delivered row that it comes from, `<batch>/<row id>`.
+    records: what it may be about, or several that bear one decision; without a number where none is known yet. of: the
+    act that an answer, a confirmation or a lifting is about. source: the delivered row that it comes from,
+    `<batch>/<row id>`. doubt: why a person has to look at it first; "early" = dated before the decision.
     """
 
     id: int
@@ -65,6 +66,7 @@ class Act:
     of: int | None = None
     outcome: Outcome | None = None
     source: str | None = None
+    doubt: str | None = None
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -89,9 +91,13 @@ class Case:
             return "lifted"
         if self.closed and self.closed.outcome != "upheld":
             return "answered"
-        if len({r.decision or r.record_id for r in self.records}) > 1 and not self.confirmed:
+        if (self.act.doubt or self._is_ambiguous) and not self.confirmed:
             return "waiting"
         return "proposed" if self.act.act == "withdrawal" and not self.confirmed else "in_force"
+
+    @property
+    def _is_ambiguous(self) -> bool:
+        return len({r.decision[1:] if r.decision else r.record_id for r in self.records}) > 1
 
     @property
     def hides(self) -> bool:
@@ -192,9 +198,11 @@ def enter(
     document: str,
     day: date,
     source: str | None = None,
+    is_delivered: bool = False,
 ) -> Case:
     """Enter a repair, a withdrawal or an objection. records: all that it may be about.
 
+    is_delivered: it comes from a department; what a person would be told to check then waits, and hides meanwhile.
     Raise ActRefused where it names no record, comes before the decision or from the future, or where one of the
     records is under an act already.
     """
@@ -205,7 +213,8 @@ def enter(
         raise ActRefused(f"没有找到要{NAMES[act]}的记录；请核对主体标识、文书号和作出机关，或写明记录编号")
     if day > at.date():
         raise ActRefused(f"文书日期 {day} 晚于今天")
-    if early := [r for r in records if r.event_on and day.isoformat() < r.event_on]:
+    early = [r for r in records if r.event_on and day.isoformat() < r.event_on]
+    if early and not is_delivered:
         raise ActRefused(f"文书日期 {day} 早于决定日期 {early[0].event_on}，不可能针对该决定；请核对")
     with held(layout, "acts"):
         register = read(layout)
@@ -220,6 +229,7 @@ def enter(
             day=day.isoformat(),
             records=tuple(records),
             source=source,
+            doubt="early" if early else None,
         )
         return _append(layout, register, entry)
 

@@ -29,4 +29,5 @@ def _entries(case: Case, open_key: bytes | None) -> list[Entry]:
             handle=masking.handle(record.record_id, open_key),
         )
         for record in case.records
+        if record.record_id
     ]

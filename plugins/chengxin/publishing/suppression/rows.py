@@ -37,7 +37,7 @@ class Found:
     ids: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.ids |= {r.record_id for r in self.removed}
+        self.ids |= {r.record_id for r in self.removed} - {""}
 
     def numbers(self) -> list[str]:
         """Return numbers and handles."""

@@ -92,7 +92,7 @@ def test_open_rule_tests_code_values_that_exist(kind: Kind):
 
 def test_sealed_and_confidential_kinds_are_never_open():
     assert {kind.id for kind in kinds().values() if not kind.open.share} == NEVER_OPEN
-    assert [kind.id for kind in kinds().values() if kind.sealed] == ["security_penalty"]
+    assert [kind.id for kind in kinds().values() if kind.sealed] == ["credit_repair", "security_penalty"]
 
 
 def test_only_grade_a_is_open():

@@ -1,6 +1,7 @@
 """What legal acts take out of published data: at the next publication, from a re-delivery, and back after a lifting."""
 
 import shutil
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from chengxin.clock import Clock
 from chengxin.home import Home
+from chengxin.operations import backup
 from chengxin.pipeline import acts
 from chengxin.pipeline.acts import Target
 from chengxin.publishing.reader import open_snapshot
@@ -177,3 +179,15 @@ def test_delivered_repairs_become_acts_before_the_next_publication(office):
     office.deliver("test_repair", repaired(1), day=4)
     office.publish(day=4)
     assert len(records_acts.read(office.layout).cases) == 3
+
+
+def test_a_backup_forgets_what_was_issued_again(office, tmp_path):
+    target = tmp_path / "backup"
+    backup.copy(office.layout, target)
+    enter(office, "repair", 1)
+    acts.reissue(home(office, 2))
+    backup.copy(office.layout, target)
+    kept = Home(replace(office.settings, home=target))
+    assert sweep(kept).left == {} and sweep(kept).acts == 1
+    assert open_snapshot(target).table("penalty").num_rows == 3
+    assert open_snapshot(target).id.endswith("-r1")

@@ -78,13 +78,16 @@ def lift(home: Home, number: int, *, by: str, document: str) -> Case:
 
 
 @at_home.publication
-def reissue(home: Home) -> dict[str, list[str]]:
-    """Issue again every snapshot that holds a removed record; return by tier the ids that are gone."""
+def reissue(home: Home, *, everything: bool = True) -> dict[str, list[str]]:
+    """Issue again every snapshot that holds a removed record; return by tier the ids that are gone.
+
+    everything: also look for records that an earlier run found to be gone.
+    """
     with lock.held(home.layout, "publish"):
         for tier in reissuing.TIERS:
             for message in commit.resume(home.layout, tier).messages:
                 log.warning("%s", message)
-        return reissuing.run(home, everything=True)
+        return reissuing.run(home, everything=everything)
 
 
 @at_home.publication

@@ -7,6 +7,8 @@ ChengxinError              root; carries a Chinese sentence for the operator
 ├── DeliveryMismatch       cleaning, connectors.database: columns are not those of the contract; nothing is taken
 ├── NotReleasable          pipeline.release: nothing of a held batch is usable
 ├── NotClosable            records.closings: rows to be settled by hand are no quarantined rows; check their numbers
+├── ActRefused             records.acts: a legal act names no record, is the second on one, or comes too early
+├── Withheld               publishing.reader: a file holds a record that an act took out; read tables, or wait
 ├── NotAnswered            feedback.answers: the answer to some batch cannot be made; the others are answered
 ├── Unforeseen             pipeline: something failed in a way that nobody foresaw; told without a value, see the log
 ├── StoreUnavailable       store.remote: the object store that holds the home does not answer; try again later
@@ -78,6 +80,14 @@ class NotReleasable(ChengxinError):
 
 class NotClosable(ChengxinError):
     """Raised by records.closings when rows that somebody wants to settle are no refused rows. Check the numbers."""
+
+
+class ActRefused(ChengxinError):
+    """Raised by records.acts when a legal act cannot be entered as it stands. Check document, number and day."""
+
+
+class Withheld(ChengxinError):
+    """Raised by publishing.reader for a file with a record that an act took out, until it is issued again."""
 
 
 class WorkerDied(ChengxinError):

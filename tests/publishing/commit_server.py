@@ -7,6 +7,7 @@ Run by test_kill.py under strace. Reads one home a line from stdin, answers `pid
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from chengxin.errors import ChengxinError
@@ -25,10 +26,10 @@ def publish(home: Path) -> None:
     commit.commit(layout, manifest, layout.drafts / "government", now, catalogue={"datasets": []})
 
 
-def child(home: Path) -> int:
+def child(home: Path, work: Callable[[Path], object]) -> int:
     os.kill(os.getpid(), signal.SIGSTOP)
     try:
-        publish(home)
+        work(home)
     except ChengxinError as error:
         return 10 if type(error).__name__ == "CommitUnknown" else 11
     except OSError:
@@ -36,11 +37,12 @@ def child(home: Path) -> int:
     return 0
 
 
-def main() -> None:
+def main(work: Callable[[Path], object] = publish) -> None:
+    """Serve; work: what a child does with its home."""
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            os._exit(child(Path(line.strip())))
+            os._exit(child(Path(line.strip()), work))
         os.waitpid(pid, os.WUNTRACED)
         print(f"pid {pid}", flush=True)
         _, status = os.waitpid(pid, 0)

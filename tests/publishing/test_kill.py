@@ -29,8 +29,8 @@ pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs st
 class Server:
     """Forks a stopped committer, lets strace at it, and says how it ended."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, str(Path(__file__).with_name("commit_server.py"))]
+    def __init__(self, program: str = "commit_server.py") -> None:
+        command = [sys.executable, str(Path(__file__).with_name(program))]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(self, home: Path, *strace: str) -> tuple[int, str]:

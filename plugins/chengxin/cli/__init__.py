@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGINT, _leave)  # imports take seconds on a busy machine, and nothing is begun yet
     from chengxin.cli import (  # noqa: F401  # add their commands
+        acts,
         alerts,
         backup,
         commands,

@@ -12,6 +12,8 @@ from chengxin.connectors import landing
 from chengxin.errors import DeliveryCorrupt, HomeDamaged
 from chengxin.facts import Admission
 from chengxin.home import Home
+from chengxin.publishing.retention import remove
+from chengxin.publishing.suppression.reissued import superseded
 from chengxin.publishing.verify import verify
 from chengxin.records import journal
 from chengxin.state import seals
@@ -37,7 +39,8 @@ class Copied:
 def copy(source: Layout, target: Path) -> Copied:
     """Copy a home to a folder, or bring the copy there up to date.
 
-    Admissions wait only for the last round, which copies what came meanwhile. Raise HomeDamaged where the folder holds
+    Admissions wait only for the last round, which copies what came meanwhile. Snapshots that were issued again without
+    some records leave the copy. Raise HomeDamaged where the folder holds
     another home, or more than the home has.
     """
     _refuse_other(source, Layout(target))
@@ -54,6 +57,9 @@ def copy(source: Layout, target: Path) -> Copied:
         mirror.copy_tree(source.home / "landing", but=tuple(a.batch_id for a in done))
     for tier, data in pointers.items():
         atomic.write_bytes(Layout(target).pointer(tier), data)
+    if source.overlay.exists():
+        atomic.write_bytes(Layout(target).overlay, source.overlay.read_bytes())
+    _forget_superseded(source, Layout(target))
     return Copied(mirror.copied, mirror.bytes, len(done) - 1)
 
 
@@ -92,6 +98,17 @@ def _refuse_other(source: Layout, target: Layout) -> None:
 
 def _digest(layout: Layout, number: int) -> str:
     return numbered.digest(layout.journal, number)
+
+
+def _forget_superseded(source: Layout, target: Layout) -> None:
+    """Delete from the copy the snapshots that were issued again: they hold records that legal acts removed."""
+    for tier in TIERS:
+        gone: set[str] = set()
+        for name in pointer.snapshot_ids(source, tier):
+            with suppress(ValueError):  # a damaged one
+                gone |= set(superseded(pointer.read_manifest(source.snapshot(tier, name))))
+        for name in gone & set(pointer.snapshot_ids(target, tier)):
+            remove(target.snapshot(tier, name))
 
 
 def _copy_snapshots(source: Layout, mirror: Mirror) -> None:

@@ -86,10 +86,14 @@ def tell_overdue() -> list[str]:
 
 
 def remove_stray() -> int:
-    """Remove what killed runs left."""
+    """Remove what killed runs left, and from snapshots the records that legal acts removed, published again or not."""
     from chengxin import pipeline
+    from chengxin.pipeline import acts
+    from chengxin.records import acts as journal
 
     home = Home.from_environment()
+    if journal.read(home.here(scopes.FACTS).layout).cases:
+        acts.reissue(home, everything=False)
     return pipeline.tidy(home) + home.sweep()
 
 

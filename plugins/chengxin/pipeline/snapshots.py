@@ -15,7 +15,7 @@ from chengxin.facts import Admission, SnapshotRef, TierRef, as_json
 from chengxin.home import Home
 from chengxin.model.kinds import kinds
 from chengxin.model.lawful_terms import lawful_terms
-from chengxin.pipeline import at_home
+from chengxin.pipeline import at_home, repairs
 from chengxin.pipeline.approval import Approval, approved, awaiting, published, shown, told, without
 from chengxin.pipeline.batches import batch
 from chengxin.pipeline.failures import Failures, guarded
@@ -27,8 +27,9 @@ from chengxin.publishing.assembly.assembly import Assembly, Draft
 from chengxin.publishing.assembly.tables import LAYOUT_FORMAT
 from chengxin.publishing.disclosure import renewal
 from chengxin.publishing.open_tier import derivation, key
+from chengxin.publishing.suppression import reissue, reissued
 from chengxin.quality import runner
-from chengxin.records import journal
+from chengxin.records import acts, journal
 from chengxin.records.relink import Settling
 from chengxin.state import seals
 from chengxin.store import lock
@@ -68,6 +69,8 @@ def publish(home: Home, contracts: Mapping[str, Contract], approval: Approval | 
         everything = journal.accounts(layout).all()
         if not everything:
             return None
+        repairs.take_in(home, everything)
+        again = any(reissue.run(home).values())
         government, changed = _publish_government(home, contracts, everything, approval)
         if government is None:
             return None
@@ -78,11 +81,12 @@ def publish(home: Home, contracts: Mapping[str, Contract], approval: Approval | 
             now=home.clock.now(),
             today=home.clock.today(),
             workers=home.settings.workers,
+            objected=acts.read(layout).objected(),
         )
         if sentence := derivation.withheld(home):
             log.info("%s", sentence)
         apply_recipients(home, contracts)
-        if not (changed or open_changed):
+        if not (changed or open_changed or again):
             return None
         return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(home, m) for m in (government, opened) if m})
 
@@ -116,7 +120,10 @@ def _publish_government(
     digest = _assembly_digest(sealed, contracts)
     base = now if now and now.extra["assembly"] == digest and not now.extra.get("left_out") else None
     today = home.clock.today()
-    if base and base.last_order == everything[-1].order and not renewal.due(base, today):
+    effects = _effects(home, base)
+    if effects.restores:
+        base = None
+    if base and base.last_order == everything[-1].order and not (renewal.due(base, today) or effects.rejudged):
         return base, False
     last = base.last_order if base else -1
     fresh = [a for a in journal.latest(everything).values() if a.order > last]
@@ -131,8 +138,10 @@ def _publish_government(
         layout.drafts / "government",
         home.resources,
         today,
+        effects,
     ).run()
     extra: dict[str, Any] = {"assembly": digest, "sealed": sorted(sealed)}
+    extra |= {"acts": effects.acts} if effects.acts else {}
     extra |= {"left_out": {d: now.upto(d) if now else -1 for d in sorted(left_out)}} if left_out else {}
     extra |= _released(everything, now)
     extra |= told(approval, layout, now, {a.batch_id for a in everything})
@@ -142,6 +151,12 @@ def _publish_government(
         return now, False
     entry = catalogue.catalogue(contracts)
     return commit.commit(layout, manifest, draft.folder, now, catalogue=entry), True
+
+
+def _effects(home: Home, base: Manifest | None) -> acts.Effects:
+    """Return what legal acts mean for a publication that builds on `base`."""
+    judged = base.extra.get("acts", 0) if base else 0
+    return acts.effects(home.layout, judged, max(judged, reissued.cleared(base) if base else 0))
 
 
 def _checked(

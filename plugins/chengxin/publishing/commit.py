@@ -71,10 +71,10 @@ def commit(
             sequence=_next_sequence(layout, tier, previous),
             extra={**manifest.extra, **({"catalogue_sha256": hashlib.sha256(body).hexdigest()} if body else {})},
         )
-        _land(layout, final, draft, previous, body)
+        land(layout, final, draft, previous, body)
         reader.open_snapshot(layout.home, tier, final.snapshot_id, mark=False)
         pointer.move(
-            layout, tier, expected=final.previous, target=final, manifest_sha256=_manifest_sha256(layout, final)
+            layout, tier, expected=final.previous, target=final, manifest_sha256=manifest_sha256(layout, final)
         )
         _read_back(layout, final)
         shutil.rmtree(draft, ignore_errors=True)
@@ -123,8 +123,11 @@ def _catalogue_bytes(catalogue: dict[str, Any] | None) -> bytes | None:
     return (json.dumps(catalogue, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _land(layout: Layout, final: Manifest, draft: Path, previous: Manifest | None, catalogue: bytes | None) -> None:
-    """Build the snapshot folder under a temporary name, make it durable, rename it into place."""
+def land(layout: Layout, final: Manifest, draft: Path, previous: Manifest | None, catalogue: bytes | None) -> None:
+    """Build the snapshot folder under a temporary name, make it durable, rename it into place.
+
+    Its files are new ones of `draft`, all others those of `previous`. The caller holds the tier's publication lock.
+    """
     target = layout.snapshot(final.tier, final.snapshot_id)
     before = layout.snapshot(final.tier, previous.snapshot_id) if previous else None
     with atomic.building(target) as folder:
@@ -223,7 +226,7 @@ def _lead_back(layout: Layout, tier: str) -> list[str]:
     located = pointer.locate(layout, tier)
     first = located.manifest
     if first and first.previous is None and not located.damaged and not layout.pointer(tier).exists():
-        pointer.reset(layout, tier, target=first, manifest_sha256=_manifest_sha256(layout, first))
+        pointer.reset(layout, tier, target=first, manifest_sha256=manifest_sha256(layout, first))
         return [f"快照 {first.snapshot_id} 已写完而指针未移动：现已完成发布"]
     if not located.warnings:
         return []
@@ -233,7 +236,7 @@ def _lead_back(layout: Layout, tier: str) -> list[str]:
     if found is None:
         pointer.remove(layout, tier)
         return [*located.warnings, f"{tier} 层已没有完好的快照，将由批次重新生成"]
-    pointer.reset(layout, tier, target=found, manifest_sha256=_manifest_sha256(layout, found))
+    pointer.reset(layout, tier, target=found, manifest_sha256=manifest_sha256(layout, found))
     return [*located.warnings, f"指针已指回 {found.snapshot_id}"]
 
 
@@ -251,7 +254,7 @@ def _settle_landed(layout: Layout, tier: str) -> list[str]:
             pointer.mark(folder, problems)
             messages.append(f"快照 {name} 损坏，已标记：{pointer.summary(problems)}")
         elif now and found.previous == now.snapshot_id:
-            digest = _manifest_sha256(layout, found)
+            digest = manifest_sha256(layout, found)
             pointer.move(layout, tier, expected=now.snapshot_id, target=found, manifest_sha256=digest)
             now = pointer.load(layout, tier)
             messages.append(f"快照 {name} 已写完而指针未移动：现已完成发布")
@@ -276,5 +279,6 @@ def _chain(layout: Layout, tier: str) -> tuple[set[str], int]:
     return named, oldest
 
 
-def _manifest_sha256(layout: Layout, manifest: Manifest) -> str:
+def manifest_sha256(layout: Layout, manifest: Manifest) -> str:
+    """Return the sha256 of a snapshot's manifest as it lies in its folder."""
     return atomic.sha256_file(layout.snapshot(manifest.tier, manifest.snapshot_id) / manifests.NAME)

@@ -2,6 +2,9 @@
 
 Opening checks pointer, manifest digest and every file's presence and size. A damaged newest snapshot gives way to the
 newest earlier intact one; the damaged one is marked, and named in `Snapshot.warnings`.
+
+Records that a legal act took out are in no answer from the moment of the act, also of a snapshot that was opened before
+(store.overlay). Only the files themselves may still hold them until they are issued again; those are not given out.
 """
 
 import logging
@@ -18,10 +21,10 @@ import pyarrow.parquet as pq
 
 from chengxin.engine.session import Connection, Session, connect, parquet
 from chengxin.engine.step import Step, identifier
-from chengxin.errors import SnapshotDamaged
+from chengxin.errors import SnapshotDamaged, Withheld
 from chengxin.facts import Resources
 from chengxin.home import Home
-from chengxin.store import pointer
+from chengxin.store import overlay, pointer
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest
 from chengxin.store.parquet import arrow_schema
@@ -30,6 +33,7 @@ from chengxin.store.remote.scopes import published
 log = logging.getLogger(__name__)
 
 _RELATED = "related_subject_id"
+_NUMBERS = ("record_id", "record_handle")  # what names a record; the second where the open tier hides the first
 _IDENTIFIER_FORM = re.compile(r"^[0-9A-Z]+$")
 
 
@@ -49,7 +53,7 @@ def open_snapshot(
         found, problems = pointer.check(layout.snapshot(tier, snapshot))
         if found is None or problems:
             raise SnapshotDamaged(f"{tier} 层快照 {snapshot} 不能读：{pointer.summary(problems)}")
-        return Snapshot(found, layout.snapshot(tier, snapshot))
+        return _governed(Snapshot(found, layout.snapshot(tier, snapshot)))
     located = pointer.locate(layout, tier)
     for warning in located.warnings:
         log.warning("%s", warning)
@@ -58,7 +62,20 @@ def open_snapshot(
             pointer.mark(layout.snapshot(tier, name), problems)
     if located.manifest is None:
         raise SnapshotDamaged("；".join(located.warnings) or f"{tier} 层尚未发布任何快照")
-    return Snapshot(located.manifest, layout.snapshot(tier, located.manifest.snapshot_id), located.warnings)
+    folder = layout.snapshot(tier, located.manifest.snapshot_id)
+    return _governed(Snapshot(located.manifest, folder, located.warnings))
+
+
+def _governed(snapshot: "Snapshot") -> "Snapshot":
+    """Return a snapshot that may be read: one made under legal acts needs the overlay that they gave, or a newer one.
+
+    Who has only a copy of the open tier has no overlay, and needs none: a new copy lacks what was taken out.
+    """
+    acts, manifest = overlay.load(snapshot.layout), snapshot.manifest
+    missing = manifest.extra.get("acts", 0) > acts.epoch
+    if missing and (manifest.tier != "open" or acts.epoch):
+        raise SnapshotDamaged("overlay.json 缺失或比快照旧，不知哪些记录已撤下；请运行 chengxin acts reissue")
+    return snapshot
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,12 @@ class Snapshot:
     warnings: tuple[str, ...] = ()
     _footers: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _sessions: list[Session] = field(default_factory=list, repr=False, compare=False)
+    _holding: dict[tuple[int, str], bool] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def layout(self) -> Layout:
+        """Return the layout of the home that it lies in."""
+        return Layout(self.folder.parents[3])
 
     @property
     def id(self) -> str:
@@ -82,8 +105,39 @@ class Snapshot:
         return self.manifest.rows()
 
     def files(self, table: str, subject_id: int | None = None) -> list[Path]:
-        """Return a table's data files; with a subject only those whose range may hold it."""
-        return [self._path(f) for f in self._entries(table) if subject_id is None or f.may_hold(subject_id)]
+        """Return a table's data files; with a subject only those whose range may hold it.
+
+        Raise Withheld where one of them holds a record that an act took out: `table` and `scan` leave it out.
+        """
+        found = [f for f in self._entries(table) if subject_id is None or f.may_hold(subject_id)]
+        if any(self.withholds(f) for f in found):
+            raise Withheld(f"表 {table} 的文件中有已撤下的记录，重新签发之前不提供；请改用 table 或 scan")
+        return [self.path(f) for f in found]
+
+    def withholds(self, entry: FileEntry) -> bool:
+        """Return whether a file holds a record that its readers are not to see. Looked up once an overlay."""
+        acts = overlay.load(self.layout)
+        entries = self._entries_in(acts, entry)
+        if not entries:
+            return False
+        key = (acts.epoch, entry.sha256)
+        if key not in self._holding:
+            names = [n for n in _NUMBERS if n in self._columns(entry.table)]
+            rows = pq.read_table(self.path(entry), columns=names, partitioning=None)
+            self._holding[key] = _without(rows, entries).num_rows < rows.num_rows
+        return self._holding[key]
+
+    def _entries_in(self, acts: overlay.Overlay, entry: FileEntry) -> list[overlay.Entry]:
+        """Return the entries of the overlay that may be about rows of a file."""
+        kind = entry.part.rpartition("-")[0] or entry.table
+        found = acts.of(self.manifest.tier).get(kind, ())
+        return [e for e in found if entry.min_subject is None or entry.may_hold(e.subject_id)]
+
+    def _hidden(self) -> list[overlay.Entry]:
+        return [e for found in overlay.load(self.layout).of(self.manifest.tier).values() for e in found]
+
+    def _columns(self, table: str) -> set[str]:
+        return {column.name for column in self.manifest.every_table()[table].schema}
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Read a table into memory."""
@@ -91,11 +145,22 @@ class Snapshot:
 
     def scan(self, name: str) -> str:
         """Return the SQL text that stands for a table in a DuckDB query: `from <scan>`."""
-        files = self.files(name)
+        files = [self.path(f) for f in self._entries(name)]
         if files:
-            return parquet(files)
+            hidden = self._but_hidden(name)
+            return f"(SELECT * FROM {parquet(files)}{hidden})" if hidden else parquet(files)
         columns = ", ".join(f'NULL::{_sql_type(c.type)} AS "{c.name}"' for c in self.manifest.tables[name].schema)
         return f"(SELECT {columns} WHERE false)"
+
+    def _but_hidden(self, table: str) -> str:
+        """Return the SQL that leaves out of a table's rows what the overlay hides; "" where that is nothing."""
+        tests = []
+        for column in [n for n in _NUMBERS if n in self._columns(table)]:
+            numbers = sorted({n for e in self._hidden() if (n := _number(e, column))})
+            if numbers:
+                texts = ", ".join(f"'{n}'" for n in numbers)
+                tests.append(f"coalesce({column} NOT IN ({texts}), true)")
+        return f" WHERE {' AND '.join(tests)}" if tests else ""
 
     def connect(self, *, memory_limit_mib: int = 1024, threads: int = 2) -> Connection:
         """Open an in-memory DuckDB in which every table is a view."""
@@ -136,8 +201,8 @@ class Snapshot:
         sql = f"""SELECT * FROM records WHERE {_RELATED} = $subject AND subject_id IS DISTINCT FROM $subject
             ORDER BY subject_id, record_id"""
         steps = self._session()
-        steps.files("records", [self._path(f) for f in entries])
-        rows = steps.table(Step("related_rows", ("records",), sql, {"subject": subject_id}))
+        steps.files("records", [self.path(f) for f in entries])
+        rows = _without(steps.table(Step("related_rows", ("records",), sql, {"subject": subject_id})), self._hidden())
         return [rows.cast(arrow_schema(self.manifest.tables[table].schema))] if rows.num_rows else []
 
     def find(self, identifier_or_name: str) -> pa.Table:
@@ -165,7 +230,7 @@ class Snapshot:
         sql = f"SELECT DISTINCT subject_id FROM subjects WHERE subject_id IS NOT NULL AND ({tests})"
         values = {"wanted": wanted[0], "tidy": wanted[1]}
         with Session.open(Resources(memory_limit_mib=1024, threads=2)) as steps:
-            steps.files("subjects", self.files(table))
+            steps.files("subjects", [self.path(f) for f in self._entries(table)])
             answer = steps.table(Step("found_subjects", ("subjects",), sql, values))
         return answer.column("subject_id").combine_chunks()
 
@@ -173,7 +238,8 @@ class Snapshot:
         entry = self.manifest.every_table().get(table)
         return entry.files if entry else ()
 
-    def _path(self, entry: FileEntry) -> Path:
+    def path(self, entry: FileEntry) -> Path:
+        """Return where a file lies, whatever it holds: for those who publish."""
         return self.folder / entry.table / entry.name
 
     def _holds(self, entry: FileEntry, subject_id: int) -> bool:
@@ -184,7 +250,7 @@ class Snapshot:
         groups = [i for i, (low, high) in enumerate(ranges) if low <= subject_id <= high]
         if not groups:
             return False
-        with pq.ParquetFile(self._path(entry), metadata=metadata) as file:
+        with pq.ParquetFile(self.path(entry), metadata=metadata) as file:
             ids = file.read_row_groups(groups, columns=["subject_id"], use_threads=False).column(0)
         return bool(pc.any(pc.equal(ids, subject_id)).as_py())
 
@@ -194,10 +260,11 @@ class Snapshot:
             return None
         # DuckDB decodes the other columns for the matching rows only; Arrow would decode the whole row group
         steps = self._session()
-        steps.files("records", [self._path(entry)])
+        steps.files("records", [self.path(entry)])
         sql = "SELECT * FROM records WHERE subject_id = $subject"
         rows = steps.table(Step("rows_of_subject", ("records",), sql, {"subject": subject_id}))
-        return rows.cast(arrow_schema(self.manifest.tables[entry.table].schema))
+        seen = _without(rows, self._entries_in(overlay.load(self.layout), entry))
+        return seen.cast(arrow_schema(self.manifest.tables[entry.table].schema)) if seen.num_rows else None
 
     def _session(self) -> Session:
         """Return a session for this call; many threads may read one snapshot."""
@@ -208,17 +275,36 @@ class Snapshot:
     def _footer(self, entry: FileEntry) -> tuple[Any, list[tuple[int, int]]]:
         known = self._footers.get(entry.sha256)
         if known is None:
-            metadata = pq.read_metadata(self._path(entry))
+            metadata = pq.read_metadata(self.path(entry))
             known = self._footers[entry.sha256] = (metadata, list(_subject_ranges(metadata)))
         return known
 
     def _read(self, name: str, entries: Iterable[FileEntry], columns: Sequence[str] | None) -> pa.Table:
-        pieces = [pq.read_table(self._path(f), columns=columns, partitioning=None) for f in entries]
+        numbers = [n for n in _NUMBERS if n in self._columns(name)] if columns is not None else []
+        wanted = None if columns is None else [*columns, *(n for n in numbers if n not in columns)]
+        pieces = []
+        for entry in entries:
+            hidden = self._entries_in(overlay.load(self.layout), entry)
+            read = pq.read_table(self.path(entry), columns=wanted if hidden else columns, partitioning=None)
+            rows = _without(read, hidden)
+            pieces.append(rows if columns is None else rows.select(list(columns)))
         return pa.concat_tables(pieces) if pieces else self._empty(name, columns)
 
     def _empty(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         empty = arrow_schema(self.manifest.tables[name].schema).empty_table()
         return empty if columns is None else empty.select(list(columns))
+
+
+def _number(entry: overlay.Entry, column: str) -> str | None:
+    return entry.record_id if column == _NUMBERS[0] else entry.handle
+
+
+def _without(rows: pa.Table, entries: Iterable[overlay.Entry]) -> pa.Table:
+    """Return rows without those of records that are hidden."""
+    for column in [n for n in _NUMBERS if n in rows.column_names] if entries else ():
+        numbers = pa.array([n for e in entries if (n := _number(e, column))], pa.string())
+        rows = rows.filter(pc.invert(pc.is_in(rows.column(column), value_set=numbers)))
+    return rows
 
 
 def _subject_ranges(metadata: Any) -> Iterator[tuple[int, int]]:

@@ -55,7 +55,7 @@ def _expire(layout: Layout, retention: Retention, clock: Clock, *, delete: bool,
     freed = _freed([layout.snapshot(tier, name) for tier, name in going], linked)
     if delete:
         for tier, name in going:
-            _remove(layout.snapshot(tier, name))
+            remove(layout.snapshot(tier, name))
     return Expiry(tuple(going), kept, freed, delete)
 
 
@@ -102,7 +102,7 @@ def _freed(folders: list[Path], linked: bool) -> int:
     return sum(size for key, (size, held) in facts.items() if links[key] >= held)
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
     """Take a snapshot away: at once by its name, then file by file; what a kill leaves the next publication sweeps."""
     going = folder.with_name(f"{atomic.BUILDING}expired-{folder.name}")
     folder.rename(going)

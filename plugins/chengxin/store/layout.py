@@ -51,6 +51,11 @@ class Layout:
         return self.home / "closings" / dataset
 
     @property
+    def acts(self) -> Path:
+        """Legal acts on published records, a chained journal."""
+        return self.home / "acts"
+
+    @property
     def accesses(self) -> Path:
         """Who was shown personal values, one numbered JSON file each."""
         return self.home / "accesses"
@@ -103,6 +108,11 @@ class Layout:
     def demo_key(self) -> Path:
         """The open tier's key in a home that the demo made; any other home is given its key from outside."""
         return self.home / "demo" / "token_key"
+
+    @property
+    def overlay(self) -> Path:
+        """What readers are not to see although snapshots may still hold it; private, served to nobody."""
+        return self.home / "published" / "overlay.json"
 
     def tier(self, tier: str) -> Path:
         """A sharing tier: snapshots/ and current.json."""

@@ -218,7 +218,27 @@ def mark(folder: Path, problems: tuple[str, ...]) -> bool:
 
 
 def locate(layout: Layout, tier: str) -> Located:
-    """Find the snapshot to serve: what the pointer names if intact, else the newest earlier one that is."""
+    """Find the snapshot to serve: what the pointer names if intact, else the newest earlier one that is.
+
+    A snapshot may be issued again while it is looked at: then the pointer names another, and that one is looked at.
+    """
+    found = _locate(layout, tier)
+    while found.damaged and (now := _named(layout, tier)) and now not in found.damaged:
+        if found.manifest is not None and found.manifest.snapshot_id == now:
+            break
+        found = _locate(layout, tier)
+    return found
+
+
+def _named(layout: Layout, tier: str) -> str | None:
+    try:
+        now = load(layout, tier)
+    except ValueError:
+        return None
+    return now.snapshot_id if now else None
+
+
+def _locate(layout: Layout, tier: str) -> Located:
     warnings: list[str] = []
     damaged: dict[str, tuple[str, ...]] = {}
     pointer = None

@@ -29,6 +29,8 @@ from chengxin.publishing.assembly.tables import CREDIT_RECORD, RECORD_SOURCE, Re
 from chengxin.publishing.disclosure.columns import Disclosure
 from chengxin.publishing.disclosure.home_regions import HomeRegions
 from chengxin.publishing.disclosure.renewal import Renewal
+from chengxin.publishing.suppression import redelivery
+from chengxin.records.acts import NO_ACTS, Effects
 from chengxin.state import seals
 from chengxin.store.atomic import sha256_file
 from chengxin.store.columns import coded
@@ -57,7 +59,8 @@ class Assembly:
     """One assembling run.
 
     sealed: data sets that are ingested and never published. previous: the government snapshot to build on; None = build
-    everything anew, as after a change of what is sealed. today: on which standing and publicity are judged.
+    everything anew, as after a change of what is sealed. today: on which standing and publicity are judged. acts: what
+    legal acts mean for it; `previous` holds none of the records that they removed.
     """
 
     layout: Layout
@@ -68,6 +71,7 @@ class Assembly:
     folder: Path
     resources: Resources
     today: date
+    acts: Effects = NO_ACTS
 
     @property
     def last_order(self) -> int:
@@ -118,22 +122,26 @@ class Assembly:
     ) -> None:
         mine = [a for a in self.admissions if a.kind == kind.id and a.dataset not in self.sealed]
         fresh = [a for a in mine if a.order > self.last_order]
-        if not fresh:
+        rejudged = self._rejudged(kind)
+        if not (fresh or rejudged):
             return
+        removed = redelivery.suppressed(opened, self.layout, kind, fresh, self.acts.removed)
+        opened.rows(steps.SUPPRESSED, pa.table({"record_id": pa.array(sorted(removed), pa.string())}))
         decision = steps.Decision(opened)
         steps.decide(decision, self.layout, mine, last_order=self.last_order)
         restored = routes.decide(decision, self.layout, self.contracts, mine, last_order=self.last_order)
         decision.close()
-        touched = steps.touched_parts(opened)
+        touched = steps.touched_parts(opened) | rejudged
         if not touched:
             return
         kept = self._kept_files(kind.id, touched)
         steps.count_changes(opened, list(kept), draft.inserted, draft.removed)
-        disclose = partial(Disclosure, kind, day=self.today, homes=homes)
+        objected = frozenset(r.record_id for r in self.acts.objected if r.kind == kind.id)
+        disclose = partial(Disclosure, kind, day=self.today, homes=homes, objected=objected)
         writer = RecordWriter(kind, origins, self.folder, disclose)
         with scratch(self.layout.work) as folder:
             ordered = self._rows(
-                opened, kind, origins, fresh=fresh, restored=restored, kept=kept, parts=sorted(touched), folder=folder
+                opened, kind, origins, mine, fresh, restored=restored, kept=kept, parts=sorted(touched), folder=folder
             )
             writer.write(ordered)
         for table, files in ((kind.id, writer.typed), (CREDIT_RECORD, writer.common)):
@@ -152,8 +160,9 @@ class Assembly:
         opened: Session,
         kind: Kind,
         origins: Origins,
-        *,
+        mine: Sequence[Admission],
         fresh: Sequence[Admission],
+        *,
         restored: Sequence[Admission],
         kept: Mapping[Path, FileEntry],
         parts: Sequence[str],
@@ -161,7 +170,7 @@ class Assembly:
     ) -> Iterator[tuple[str, pa.Table]]:
         """Give the rows of the touched parts in their final order: kept ones that nothing displaced, fresh winners."""
         columns = self._present(kind, [*fresh, *restored], kept)
-        texts = set(coded(pq.read_metadata(self._standard(fresh[0])[0])))
+        texts = set(coded(pq.read_metadata(self._standard([*fresh, *mine][0])[0])))
         shape = rows.Shape(columns, "related" in kind.roles, tuple(parts), tuple(c for c in columns if c in texts))
         counts, sample = steps.sample_of_subjects(opened, self.layout, fresh, parts)
         for file in kept.values():
@@ -172,13 +181,19 @@ class Assembly:
             linked = link_files(self.layout, [a], "linked")
             first = origins.first[a.dataset, a.batch_id]
             back = a in restored
-            mine = steps.restored_rows(opened, a) if back else steps.gone(opened, self.layout, a)
-            windows.append(rows.fresh(self._standard(a), linked, shape, first, rows.Picked(mine, only=back)))
+            picked = steps.restored_rows(opened, a) if back else steps.gone(opened, self.layout, a)
+            windows.append(rows.fresh(self._standard(a), linked, shape, first, rows.Picked(picked, only=back)))
         begins = order.borders(counts, sample)
         memory = self.resources.memory_limit_mib << 19  # half of it: the engine holds the other
         threads = self.resources.threads
         ordered = order.in_order(chain(*windows), begins, folder, memory_bytes=memory, threads=threads)
         yield from ((parts[part], table) for part, table in ordered)
+
+    def _rejudged(self, kind: Kind) -> set[str]:
+        """Return the parts of the snapshot before with a record of which an objection came or went."""
+        table = self.previous.tables.get(kind.id) if self.previous else None
+        subjects = [r.subject_id for r in self.acts.rejudged if r.kind == kind.id]
+        return {f.part for f in table.files if any(f.may_hold(s) for s in subjects)} if table else set()
 
     def _standard(self, admission: Admission) -> list[Path]:
         return sorted(self.layout.standard(admission.dataset, admission.batch_id).glob("standard-*.parquet"))

@@ -91,9 +91,10 @@ def _stand(
 def _place(decision: Decision, name: str, standing: Step, last_order: int) -> None:
     """Leave the pieces of a group. All rows of touched records go, and those that are shown come.
 
-    So what an earlier snapshot showed need not be known.
+    So what an earlier snapshot showed need not be known. Nobody holds what legal acts keep out.
     """
-    held = decision.leave("standing", Step(f"standing_{name}", standing.reads, standing.sql))
+    kept = f"SELECT * FROM ({standing.sql}) WHERE record_id NOT IN (SELECT record_id FROM {steps.SUPPRESSED})"
+    held = decision.leave("standing", Step(f"standing_{name}", (*standing.reads, steps.SUPPRESSED), kept))
     lost = f"""SELECT adm_order, row_id FROM route_linked WHERE NOT waiting
         AND (adm_order, row_id) NOT IN (SELECT (adm_order, row_id) FROM {held} WHERE is_shown)"""
     decision.leave("losers", Step(f"losers_{name}", ("route_linked", held), lost))

@@ -47,6 +47,8 @@ TABLES = {
     "standing": STANDING,
     "restored": Schema(_PLACE),
 }
+_SAMPLED = Schema({"row_id": "BIGINT", "subject_id": "BIGINT", "part": "VARCHAR", "waiting": "BOOLEAN"})
+SUPPRESSED = "suppressed"  # input: the records (record_id) of the kind that legal acts keep out
 _DISPUTED = Schema({"record_id": "VARCHAR"})
 DEAR = (
     20  # rows of links that are read in the time in which the state takes in one: a bulk load is weighed by its files
@@ -109,8 +111,10 @@ def _decide_dataset(
             AND (h.withdrawal OR d.gone OR d.adm_order <> h.adm_order OR d.row_id <> h.row_id)"""
     void_now = f"""SELECT l.adm_order, l.row_id FROM fresh_linked l
         WHERE NOT waiting AND {void("l", "noted_reopened")}"""
-    reads = ("versions", "decided", "fresh_linked", "noted_reopened")
-    lost = decision.leave("losers", Step(f"losers_{n}", reads, f"{losers} UNION ALL {void_now}", values))
+    removed = "SELECT adm_order, row_id FROM fresh_linked WHERE record_id IN (SELECT record_id FROM suppressed)"
+    asked = ("versions", "decided", "fresh_linked", "noted_reopened", SUPPRESSED)
+    every = f"{losers} UNION ALL {void_now} UNION ALL {removed}"
+    lost = decision.leave("losers", Step(f"losers_{n}", asked, every, values))
     # A record that its number names may have been another subject's before, in another part.
     displaced = """SELECT DISTINCT record_id, v.part, CAST($dataset AS VARCHAR) AS dataset
         FROM versions v JOIN decided d USING (record_id) WHERE d.adm_order > $last
@@ -223,7 +227,7 @@ def sample_of_subjects(
     """Return for each part how many fresh rows there are, and the subjects of about every sixtieth."""
     sql = "SELECT part, CAST(sum(rows) AS BIGINT) FROM fresh_counts GROUP BY 1"
     counts = dict(session.fetch(Step("fresh_rows", ("fresh_counts",), sql)))
-    session.files("sampled", link_files(layout, fresh, "linked"))
+    session.files("sampled", link_files(layout, fresh, "linked"), _SAMPLED)
     sql = "SELECT part, list(subject_id) FROM sampled WHERE NOT waiting AND row_id % 61 = 0 GROUP BY 1"
     found = session.fetch(Step("sample", ("sampled",), sql))
     sample = {part: np.asarray(subjects, np.int64) for part, subjects in found}

@@ -35,7 +35,10 @@ _AUTHORITIES = ("authority_name", "institution_name")
 
 @dataclass
 class Disclosure:
-    """What the rows of one file are judged with. until: the last day on which those judged so far stay as they are."""
+    """What the rows of one file are judged with. until: the last day on which those judged so far stay as they are.
+
+    objected: records of the kind with an open objection.
+    """
 
     kind: Kind
     part: str
@@ -43,11 +46,12 @@ class Disclosure:
     homes: HomeRegions
     terms: LawfulTerms = field(default_factory=lawful_terms)
     until: date | None = None
+    objected: frozenset[str] = frozenset()
 
     def columns(self, typed: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
         """Return the columns of SPECS for rows of the typed table."""
         size = len(typed["record_id"])
-        judged = judge(self.kind, typed, size, self.day, self.terms)
+        judged = judge(self.kind, typed, size, self.day, self.terms, objected=self.objected)
         self._narrow(judged.course.holds_until(self.day))
         amount = typed.get(f"{self.kind.amount}_yuan") if self.kind.amount else None
         return {

@@ -1,5 +1,6 @@
 """The one judgement of rows of a kind on a day, that credit_record and the open tier share."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,7 +10,7 @@ from chengxin.model.kinds import Kind
 from chengxin.model.lawful_terms import LawfulTerms
 from chengxin.publishing.disclosure import standing
 from chengxin.publishing.disclosure.clock import Columns, Timing, among, days, timing
-from chengxin.publishing.disclosure.standing import STANDING, Course
+from chengxin.publishing.disclosure.standing import OBJECTED, STANDING, Course
 from chengxin.store.columns import Mask
 
 
@@ -22,12 +23,20 @@ class Judgement:
     is_open: Mask
 
 
-def judge(kind: Kind, columns: Columns, size: int, day: date, terms: LawfulTerms) -> Judgement:
-    """Judge rows of a typed table, given with at least `judged_elements` as far as it has them."""
+def judge(
+    kind: Kind, columns: Columns, size: int, day: date, terms: LawfulTerms, *, objected: Collection[str] = ()
+) -> Judgement:
+    """Judge rows of a typed table, given with at least `judged_elements` as far as it has them.
+
+    objected: numbers of records with an open objection; then `record_id` is among the columns.
+    """
     clock = timing(kind, columns, size, terms)
     leaves = bool(kind.publicity and kind.publicity.ended_on)
     begins, ends = days(columns, kind.effective_from_on, size), days(columns, kind.effective_to_on, size)
-    course = Course(standing.stated(kind, columns, size), clock.until, begins, ends, leaves)
+    stated = standing.stated(kind, columns, size)
+    if objected:
+        stated[among(columns, "record_id", sorted(objected), size) & (stated == STANDING)] = OBJECTED
+    course = Course(stated, clock.until, begins, ends, leaves)
     shown = clock.is_public & (course.on(day) == STANDING)
     if not kind.open.share or kind.sealed:
         return Judgement(clock, course, np.zeros(size, bool))

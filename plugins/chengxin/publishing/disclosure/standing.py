@@ -1,7 +1,7 @@
 """How records stand on a day, and until when that holds.
 
-From the strongest: withdrawn (by its source), ended (left its list), expired (its publicity is over), objected,
-standing. `repaired` is for the acts of law to come.
+From the strongest: repaired (by a legal act; such a record is in no snapshot), withdrawn (by its source), ended (left
+its list), expired (its publicity is over), objected (by its source or a legal act), standing.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from chengxin.model.kinds import Kind
 from chengxin.publishing.disclosure.clock import Codes, Columns, Days, among
 from chengxin.store.columns import Mask
 
-NAMES = ("standing", "objected", "expired", "ended", "withdrawn")
-STANDING, OBJECTED, EXPIRED, ENDED, WITHDRAWN = range(len(NAMES))
+NAMES = ("standing", "objected", "expired", "ended", "withdrawn", "repaired")
+STANDING, OBJECTED, EXPIRED, ENDED, WITHDRAWN, REPAIRED = range(len(NAMES))
 
 
 def stated(kind: Kind, columns: Columns, size: int) -> Codes:
@@ -55,12 +55,12 @@ class Course:
         over = (self.until < today) | (self.since == EXPIRED)
         found = np.where(over, np.int8(EXPIRED), self.since)
         found = np.where(left, np.int8(ENDED), found)
-        return np.where(self.since == WITHDRAWN, self.since, found)
+        return np.where(self.since >= WITHDRAWN, self.since, found)
 
     def in_force(self, day: date) -> Mask:
         """Tell which rows are in force on a day: neither withdrawn nor ended, within their own validity."""
         today = np.datetime64(day, "D")
-        alive = (self.on(day) != WITHDRAWN) & (self.on(day) != ENDED)
+        alive = self.on(day) < ENDED
         over = np.zeros(len(alive), bool) if self.leaves else self.ends < today
         return np.asarray(alive & ~(self.begins > today) & ~over)
 

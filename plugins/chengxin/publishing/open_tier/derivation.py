@@ -4,9 +4,10 @@ An open data file is a pure function of (government file, files it depends on, r
 same and no row's visibility changes, the file of the previous open snapshot is used again (`derivations`).
 """
 
+import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -28,6 +29,7 @@ from chengxin.publishing.open_tier import key as open_key
 from chengxin.publishing.open_tier import rules as open_rules
 from chengxin.publishing.open_tier.derivations import Derivation, Known
 from chengxin.publishing.open_tier.rules import HANDLE, TOKEN, Births, Horizon, TableRule
+from chengxin.records.acts import Record
 from chengxin.store.columns import DataFile, Mask
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import ColumnEntry, FileEntry, Manifest, TableEntry
@@ -54,6 +56,13 @@ class Job:
     draft: Path
     known: Known
     digests: Mapping[str, str]
+    objected: Sequence[Record] = ()
+
+    def digest(self, entry: FileEntry) -> str:
+        """Return what the form of a file depends on besides files: the table's rule, and objections to its records."""
+        mine = sorted(r.record_id for r in self.objected if r.kind == entry.table and entry.may_hold(r.subject_id))
+        more = hashlib.sha256("".join(mine).encode()).hexdigest()[:8] if mine else ""
+        return self.digests[entry.table] + more
 
 
 @dataclass
@@ -85,11 +94,12 @@ def publish_open(
     today: date,
     workers: int = 2,
     terms: LawfulTerms | None = None,
+    objected: Sequence[Record] = (),
 ) -> tuple[Manifest, bool]:
     """Derive and commit the open tier; return its current manifest and whether that is new.
 
     Call it also when the government tier did not change: publication ends by the calendar. token_key: the master; None
-    leaves persons out.
+    leaves persons out. objected: records with an open objection.
     """
     previous = commit.current(layout, OPEN)
     draft = layout.drafts / OPEN
@@ -105,6 +115,7 @@ def publish_open(
         draft=draft,
         workers=workers,
         terms=terms,
+        objected=objected,
     )
     if previous and manifest.same_content(previous):
         shutil.rmtree(draft, ignore_errors=True)
@@ -154,13 +165,18 @@ def derive_open(
     draft: Path,
     workers: int = 2,
     terms: LawfulTerms | None = None,
+    objected: Sequence[Record] = (),
 ) -> tuple[Manifest, list[Derivation]]:
     """Write the open files that changed into `draft`; return the manifest to commit and what each file was made from.
 
     With `manifest.same_content(previous_open)` there is nothing to commit. Raise InvariantBroken when the credit
     records shown are not those of the typed tables.
     """
-    rules = open_rules.table_rules(kinds_known, terms)
+    plain = open_rules.table_rules(kinds_known, terms)
+    rules = {
+        name: replace(rule, objected=frozenset(r.record_id for r in objected if r.kind == name))
+        for name, rule in plain.items()
+    }
     job = Job(
         layout.snapshot(GOVERNMENT, government.snapshot_id),
         government,
@@ -170,6 +186,7 @@ def derive_open(
         draft,
         Known(layout, previous_open),
         {name: rule.digest() for name, rule in rules.items()},
+        objected,
     )
     parts = sorted({_group(entry) for entry in government.files()})
     with ThreadPoolExecutor(max_workers=workers) as pool:
@@ -210,7 +227,7 @@ def _admits(job: Job, entry: FileEntry) -> bool:
 def _derive_file(job: Job, entry: FileEntry, facts: Part) -> Derivation:
     persons = _of_persons(entry)
     depends = [f.sha256 for f in (facts.records if entry.table == "subject" else facts.subjects) if persons]
-    of, digest, key_id = (entry.sha256, *sorted(depends)), job.digests[entry.table], open_key.key_id(job.key)
+    of, digest, key_id = (entry.sha256, *sorted(depends)), job.digest(entry), open_key.key_id(job.key)
     known = job.known.get(entry.table, of, digest, key_id, job.today)
     if known is not None:
         return known

@@ -73,5 +73,10 @@ def handles(values: pa.Array, key: bytes | None) -> pa.Array:
     if key is None:
         return pa.nulls(len(values), pa.string())
     coded = values.dictionary_encode()
-    made = [hmac.digest(key, str(v).encode(), "sha256").hex()[:32] for v in coded.dictionary.to_pylist()]
+    made = [handle(v, key) for v in coded.dictionary.to_pylist()]
     return pa.array(made, pa.string()).take(coded.indices)
+
+
+def handle(value: object, key: bytes | None) -> str | None:
+    """Return the handle of one value, None without a key."""
+    return hmac.digest(key, str(value).encode(), "sha256").hex()[:32] if key else None

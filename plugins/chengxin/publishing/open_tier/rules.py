@@ -59,6 +59,7 @@ class TableRule:
     event: str | None = None
     veiled: frozenset[str] = frozenset()
     terms: LawfulTerms = field(default_factory=lawful_terms)
+    objected: frozenset[str] = frozenset()
 
     def admits_persons(self, part: str) -> bool:
         """Tell whether rows about natural persons can be visible at all (credit_record: in the part of a kind)."""
@@ -172,7 +173,7 @@ def judged_columns(rule: TableRule, available: list[str]) -> list[str]:
     """Return the columns that `visible` looks at."""
     wanted = {"subject_id", "subject_type", rule.until, rule.event}
     if "" in rule.conditions:
-        wanted |= judgement.judged_elements(rule.conditions[""])
+        wanted |= judgement.judged_elements(rule.conditions[""]) | ({"record_id"} if rule.objected else set())
     else:
         wanted |= {"share_level", "kind", "standing_code", "effective_to_on"}
     return [name for name in available if name in wanted]
@@ -186,7 +187,7 @@ def visible(rows: pa.Table, rule: TableRule, births: Births, today: date, horizo
     types = rows.column("subject_type")
     columns = dict(zip(rows.column_names, rows.columns, strict=True))
     if "" in rule.conditions:
-        judged = judgement.judge(rule.conditions[""], columns, rows.num_rows, today, rule.terms)
+        judged = judgement.judge(rule.conditions[""], columns, rows.num_rows, today, rule.terms, objected=rule.objected)
         shown, course = judged.is_open, judged.course
     else:
         shown, course = _common(columns, rule, rows.num_rows, today)

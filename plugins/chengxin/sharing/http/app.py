@@ -19,7 +19,7 @@ from chengxin import __version__
 from chengxin.errors import SnapshotDamaged
 from chengxin.publishing.reader import Snapshot
 from chengxin.sharing.http.access import Gate
-from chengxin.sharing.http.snapshots import TIERS, Opened, Unknown
+from chengxin.sharing.http.snapshots import TIERS, Opened, Superseded, Unknown
 from chengxin.store import manifest as manifests
 from chengxin.store.layout import Layout
 from chengxin.store.pointer import CATALOGUE
@@ -27,8 +27,8 @@ from chengxin.store.pointer import CATALOGUE
 MOST_ROWS = 1000  # of one table in one answer
 BODY = 4096  # bytes of a question
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-# An answer about the open tier may not be kept longer than a day: by then a record's time of publicity may be over.
-CACHE = {"open": "public, max-age=3600", "government": "private, max-age=31536000, immutable"}
+# Whoever keeps an answer asks again soon: a legal act may have taken a record out of it.
+CACHE = {"open": "public, max-age=300", "government": "private, max-age=300"}
 FOR_RECIPIENTS = "private, no-cache"  # a grant may end any day
 
 Tier = Literal["government", "open"]
@@ -47,6 +47,7 @@ def create_app(home: Path, known_tokens: tuple[bytes, ...]) -> FastAPI:
     app.state.opened, app.state.gate = Opened(home), Gate(known_tokens, Layout(home).served_recipients)
     app.middleware("http")(_guarded)
     app.add_exception_handler(Unknown, lambda _, __: _problem(404, "没有这个快照 (no such snapshot)"))
+    app.add_exception_handler(Superseded, _superseded)
     app.add_exception_handler(SnapshotDamaged, lambda _, error: _problem(503, str(error)))
     # The usual answer repeats what was sent; that may be somebody's number.
     app.add_exception_handler(RequestValidationError, lambda _, __: _problem(422, "请求不合要求 (see /openapi.json)"))
@@ -92,6 +93,21 @@ async def _guarded(request: Request, call_next: Callable[[Request], Awaitable[Re
 
 def _problem(status: int, text: str) -> JSONResponse:
     return JSONResponse({"detail": text}, status)
+
+
+def _superseded(request: Request, error: Exception) -> Response:
+    """Lead to the snapshot that was issued in the place of one; a file that went with it is gone."""
+    assert isinstance(error, Superseded)
+    table, name = (request.path_params.get(part) for part in ("table", "name"))
+    held = error.by.manifest.every_table().get(table) if table else None
+    if table and not (held and any(f.name == name for f in held.files)):
+        return _gone()
+    path = request.url.path.replace(f"/snapshots/{error.snapshot}", f"/snapshots/{error.by.id}", 1)
+    return RedirectResponse(f"{_base(request)}{path}", 301)
+
+
+def _gone() -> JSONResponse:
+    return _problem(410, "该文件已重新签发，请重新读取清单 (gone: read the manifest again)")
 
 
 def _opened(request: Request) -> Opened:
@@ -179,6 +195,8 @@ def file(request: Request, found: NamedDep, tier: ReadDep, table: str, name: str
     entry = next((f for f in held.files if f.name == name), None) if held else None
     if entry is None:
         raise HTTPException(404, "清单中没有这个文件 (no such file)")
+    if found.withholds(entry):
+        return _gone()
     return _static(request, tier, found.folder / entry.table / entry.name, entry.sha256)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chengxin.errors import SnapshotDamaged
 from chengxin.publishing.reader import Snapshot, open_snapshot
+from chengxin.publishing.suppression import reissued
 from chengxin.store import pointer
 from chengxin.store.layout import Layout
 
@@ -17,6 +18,14 @@ KEPT = 8
 
 class Unknown(Exception):
     """There is no such snapshot for this reader."""
+
+
+class Superseded(Exception):
+    """A snapshot was issued anew without records that legal acts took out. by: the one in its place."""
+
+    def __init__(self, snapshot: str, by: Snapshot) -> None:
+        super().__init__(snapshot)
+        self.snapshot, self.by = snapshot, by
 
 
 class Opened:
@@ -32,16 +41,24 @@ class Opened:
         return self._open(tier, None)
 
     def named(self, tier: str, snapshot: str) -> Snapshot:
-        """Return a named snapshot; raise Unknown or SnapshotDamaged.
+        """Return a named snapshot; raise Unknown, Superseded or SnapshotDamaged.
 
         Of the open tier only the current one: an older one still has records whose time of publicity is over.
         """
         now = self.current(tier)
         if snapshot == now.id:
             return now
-        if tier == "open" or snapshot not in pointer.snapshot_ids(self._layout, tier):
-            raise Unknown(snapshot)
+        known = [now.id] if tier == "open" else pointer.snapshot_ids(self._layout, tier)
+        if snapshot not in known:
+            raise self._missing(tier, snapshot, known)
         return self._open(tier, snapshot)
+
+    def _missing(self, tier: str, snapshot: str, known: list[str]) -> Exception:
+        for name in (n for n in known if reissued.stem(n) == reissued.stem(snapshot)):
+            by = self._open(tier, name)
+            if snapshot in reissued.superseded(by.manifest):
+                return Superseded(snapshot, by)
+        return Unknown(snapshot)
 
     def ids(self, tier: str) -> list[str]:
         """Return the snapshots that may be read, newest first."""

@@ -35,7 +35,7 @@ PAGES = Scope(but=(_PAYLOAD, "published/*.parquet"))
 
 def published(tier: str) -> Scope:
     """Return what a reader of a tier needs."""
-    return Scope((f"published/{tier}/*",), (), (f"published/{tier}",))
+    return Scope((f"published/{tier}/*", "published/overlay.json"), (), (f"published/{tier}",))
 
 
 def alerts(dataset: str = "") -> Scope:

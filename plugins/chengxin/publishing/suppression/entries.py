@@ -1,0 +1,33 @@
+"""The overlay's entries: what the legal acts in force hide from readers, derived from their journal."""
+
+from chengxin.home import Home
+from chengxin.publishing.open_tier import key, masking
+from chengxin.records import acts
+from chengxin.records.acts import Case
+from chengxin.store import overlay
+from chengxin.store.overlay import Entry, Overlay
+
+
+def renew(home: Home) -> Overlay | None:
+    """Write the overlay as the journal of acts stands now; None where there never was an act."""
+    register = acts.read(home.layout)
+    if register.head.order < 0:
+        return None
+    open_key = key.derive(key.master(home))
+    found = {(e.record_id, e.scope): e for c in register.cases.values() if c.hides for e in _entries(c, open_key)}
+    return overlay.write(home.layout, register.head.order, found.values())
+
+
+def _entries(case: Case, open_key: bytes | None) -> list[Entry]:
+    return [
+        Entry(
+            record_id=record.record_id,
+            kind=record.kind,
+            subject_id=record.subject_id,
+            scope="open" if case.is_objection else "all",
+            since=case.act.at[:10],
+            handle=masking.handle(record.record_id, open_key),
+        )
+        for record in case.records
+        if record.record_id
+    ]

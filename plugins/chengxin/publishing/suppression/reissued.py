@@ -1,0 +1,33 @@
+"""Ids of snapshots that were issued again: `<id>-r1`, then `-r2`; the manifest names all that it stands in place of."""
+
+import re
+from typing import Any
+
+from chengxin.store.manifest import Manifest
+
+SUPERSEDES = "supersedes"  # in the extra of a manifest: [{snapshot, manifest_sha256, epoch}], oldest first
+_ID = re.compile(r"(.+?)(?:-r(\d+))?")
+
+
+def stem(snapshot_id: str) -> str:
+    """Return the id under which a snapshot was first published."""
+    found = _ID.fullmatch(snapshot_id)
+    return found[1] if found else snapshot_id
+
+
+def following(snapshot_id: str) -> str:
+    """Return the id under which a snapshot is issued the next time."""
+    found = _ID.fullmatch(snapshot_id)
+    return f"{stem(snapshot_id)}-r{int(found[2] or 0) + 1 if found else 1}"
+
+
+def superseded(manifest: Manifest) -> list[str]:
+    """Return the ids that a snapshot stands in place of, oldest first."""
+    named: list[dict[str, Any]] = manifest.extra.get(SUPERSEDES, [])
+    return [entry["snapshot"] for entry in named]
+
+
+def cleared(manifest: Manifest) -> int:
+    """Return under how many acts the rows of a snapshot were last taken out; 0 where it was never issued again."""
+    named: list[dict[str, Any]] = manifest.extra.get(SUPERSEDES, [])
+    return named[-1]["epoch"] if named else 0

@@ -81,7 +81,8 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
     someone = {"person_name": "张示例", "person_doc_no": person_doc(1), "region_code": "430102"}
     office.deliver("test_reg", *[company(n) for n in range(3)], day=0)
     office.deliver("test_person", someone, day=0)
-    office.deliver("test_pen", penalty(1, uscc=uscc(1)), day=0)
+    fined = penalty(9, person_doc_no=person_doc(1), subject_name="张示例")
+    office.deliver("test_pen", penalty(1, uscc=uscc(1)), fined, day=0)
     office.publish(day=0)
     office.deliver("test_pen", penalty(2, uscc=uscc(2)), day=1)
     office.publish(day=1)

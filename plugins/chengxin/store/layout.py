@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+ASSEMBLY = "assembly"  # all tables, of which every tier is cut: of this home only, never published
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -82,10 +84,9 @@ class Layout:
         """Snapshots being assembled, and those that a red check stopped."""
         return self.home / "drafts"
 
-    @property
-    def derivations(self) -> Path:
-        """What the files of the open tier were made from, and until when they hold; never published."""
-        return self.home / "derivations" / "open.json"
+    def derivations(self, tier: str) -> Path:
+        """What the files of a derived tier were made from, and until when they hold; never published."""
+        return self.home / "derivations" / f"{tier}.json"
 
     @property
     def demo_key(self) -> Path:
@@ -93,8 +94,8 @@ class Layout:
         return self.home / "demo" / "token_key"
 
     def tier(self, tier: str) -> Path:
-        """A sharing tier: snapshots/ and current.json."""
-        return self.home / "published" / tier
+        """A sharing tier, or the tables that all are cut from, which are not published: snapshots/ and current.json."""
+        return self.home / tier if tier == ASSEMBLY else self.home / "published" / tier
 
     def snapshot(self, tier: str, snapshot_id: str) -> Path:
         """One immutable snapshot of a tier."""

@@ -21,7 +21,7 @@ from chengxin.store.manifest import FileEntry, Manifest
 
 MARK = "DAMAGED.json"
 CATALOGUE = "catalogue.json"
-_MAGIC = b"PAR1"
+_MAGICS = (b"PAR1", b"PARE")  # the latter of an encrypted footer
 _heads: dict[Path, tuple[bytes, Head | None]] = {}  # pointer -> its content, and what the manifest that it names tells
 
 
@@ -188,13 +188,13 @@ def file_problem(folder: Path, entry: FileEntry) -> str | None:
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
-            stream.seek(max(0, size - len(_MAGIC)))
+            stream.seek(max(0, size - len(_MAGICS[0])))
             ending = stream.read()
     except FileNotFoundError:
         return f"{entry.table}/{entry.name}：文件缺失"
     if size != entry.size:
         return f"{entry.table}/{entry.name}：大小 {size} 字节，清单记为 {entry.size} 字节"
-    return None if ending == _MAGIC else f"{entry.table}/{entry.name}：文件尾已损坏"
+    return None if ending in _MAGICS else f"{entry.table}/{entry.name}：文件尾已损坏"
 
 
 def _has_digest(path: Path, sha256: str) -> bool:

@@ -32,9 +32,13 @@ class Gate:
         self._lock = Lock()
 
     def tier(self, request: Request, tier: str) -> None:
-        """Refuse the government tier to whoever has no token for it."""
+        """Refuse the government tier to whoever has no token for it, the authorised one to everybody."""
         if tier == "open":
             return
+        if tier == "authorised":
+            raise HTTPException(
+                403, "授权层不提供下载和查询接口：这些记录须经信息主体授权逐项查询 (by consent of the subject only)"
+            )
         if self._token(request) is None:
             raise HTTPException(401, "政务共享层须持令牌读取 (a token is needed)", {"WWW-Authenticate": "Bearer"})
 

@@ -29,7 +29,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none';
 # An answer about the open tier may not be kept longer than a day: by then a record's time of publicity may be over.
 CACHE = {"open": "public, max-age=3600", "government": "private, max-age=31536000, immutable"}
 
-Tier = Literal["government", "open"]
+Tier = Literal["government", "authorised", "open"]
 
 
 class Question(BaseModel):

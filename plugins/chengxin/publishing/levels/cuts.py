@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.errors import InvariantBroken
-from chengxin.model.kinds import kinds
+from chengxin.model.kinds import Kind, kinds
 from chengxin.model.sharing import LEVELS
 from chengxin.publishing import catalogue, commit
 from chengxin.publishing import key as keys
@@ -66,7 +66,8 @@ class Levels:
             return [f for f in self.records if f.part == part]
         if not entry.part.startswith("p"):
             return []
-        return [f for f in self.records if f.part.rpartition("-")[2] == entry.part or _has_related(f)]
+        shown = [f for f in self.records if _kind(f).levels & {"government", "open"}]
+        return [f for f in shown if f.part.rpartition("-")[2] == entry.part or "related" in _kind(f).roles]
 
     def chosen(self, entry: FileEntry, tier: str) -> Mask:
         """Tell which rows of a file a tier holds: records by level, persons by their records."""
@@ -100,7 +101,7 @@ class Levels:
             found = [pa.array([], pa.int64())]
             for teller in self.tellers(entry):
                 mask = pa.array(self.chosen(teller, "government"))
-                names = ["subject_id", *(["related_subject_id"] if _has_related(teller) else [])]
+                names = ["subject_id", *(["related_subject_id"] if "related" in _kind(teller).roles else [])]
                 found += [self._column(teller, name).filter(mask) for name in names]
             self._persons[entry.part] = pc.unique(pa.concat_arrays(found))
         return self._persons[entry.part]
@@ -109,9 +110,9 @@ class Levels:
         return pq.read_table(self.path(entry), columns=[name], partitioning=None).column(0).combine_chunks()
 
 
-def _has_related(entry: FileEntry) -> bool:
-    """Return whether a file of credit_record may name a second subject."""
-    return "related" in kinds()[entry.part.rpartition("-")[0]].roles
+def _kind(entry: FileEntry) -> Kind:
+    """Return the kind of the records in a file of credit_record."""
+    return kinds()[entry.part.rpartition("-")[0]]
 
 
 def _is_in(values: pa.Array, wanted: pa.Array) -> Mask:

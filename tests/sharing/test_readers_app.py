@@ -132,6 +132,17 @@ def test_the_open_tier_gives_no_identifier_of_a_person(served):
     assert served.find("open", person_doc(1)).json()["rows"] == []
 
 
+def test_the_authorised_tier_is_given_to_nobody(served, office):
+    name = served.current("government")
+    entry = next(f for f in (office.layout.tier("government") / "snapshots" / name).rglob("*.parquet"))
+    for path in ("snapshots", "current", "subjects/1", f"snapshots/{name}", f"snapshots/{name}/files/x/{entry.name}"):
+        for headers in ({}, BEARER):
+            answer = served.get(f"/v1/authorised/{path}", **headers)
+            assert answer.status_code == 403 and "经信息主体授权" in answer.json()["detail"], path
+    assert served.find("authorised", uscc(1), **BEARER).status_code == 403
+    assert "authorised" not in {tier["tier"] for tier in served.get("/v1/tiers").json()}
+
+
 def test_a_file_is_given_whole_by_range_and_not_again_when_known(served, tmp_path):
     base = f"/v1/open/snapshots/{served.current('open')}"
     entry = served.get(base).json()["tables"]["registration"]["files"][0]

@@ -65,7 +65,7 @@ def test_a_kind_with_a_wrong_rule_is_not_read(tmp_path):
         kinds(tmp_path)
 
 
-def test_every_negative_kind_seals_what_was_withdrawn_before_its_own_rules():
+def test_every_negative_kind_seals_what_was_withdrawn():
     for kind in kinds().values():
         first = kind.sharing[:1] == (SharingRule(level="sealed", standing=("repaired", "withdrawn")),)
         assert first is (kind.publicity is not None), kind.id

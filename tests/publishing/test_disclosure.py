@@ -74,7 +74,7 @@ def test_a_revoked_or_contested_decision_is_not_open(kind, status, standing, see
     assert judged(kind, penalty_class_name="罚款", decision_status_code=status)[2:4] == (standing, seen)
 
 
-def test_withdrawn_is_stronger_than_expired_and_that_than_objected():
+def test_withdrawn_beats_expired_and_that_beats_objected():
     over = {"penalty_class_name": "罚款", "decision_on": date(2020, 1, 1)}
     assert [judged("penalty", decision_status_code=s, **over)[2] for s in ("3", "4")] == ["withdrawn", "expired"]
 

@@ -98,7 +98,7 @@ def test_what_needs_consent_is_in_no_file_that_can_be_read(office):
         assert "秘密合同".encode() not in path.read_bytes() and b"contract_no" not in path.read_bytes()
 
 
-def test_a_person_is_in_the_government_tier_for_a_record_there_only(office):
+def test_a_person_is_shared_for_a_record_there_only(office):
     assert [row[0] for row in office.table("subject", "name")] == ["张示例乙", "湖南示例1有限公司", "湖南示例2有限公司"]
     numbers = {row[0] for row in office.table("credit_record", "subject_id")}
     for table in TABLES:

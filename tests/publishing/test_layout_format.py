@@ -55,11 +55,11 @@ def test_another_library_rebuilds_nothing(office: Office, monkeypatch: pytest.Mo
 
 
 def test_another_layout_builds_everything_anew(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, folder = current(office), office.snapshot()
+    before, folder = current(office), office.snapshot("assembly")
     monkeypatch.setattr(snapshots, "LAYOUT_FORMAT", snapshots.LAYOUT_FORMAT + 1)
     office.deliver("pen", penalty(3, uscc=uscc(1)), day=3)
     office.publish(4)
-    after, same = current(office), office.snapshot()
+    after, same = current(office), office.snapshot("assembly")
     known = {f.name for f in before.files() if f.table != "batch"}
     taken = [f for f in after.files() if f.name in known]
     assert len(taken) == 12, "seven files of each of two parts, less the penalties of one, in two tables; none by link"

@@ -11,8 +11,8 @@ import pytest
 from chengxin import pipeline
 from chengxin.clock import Clock
 from chengxin.home import Home
+from chengxin.publishing import key as open_key
 from chengxin.publishing.open_tier import derivation
-from chengxin.publishing.open_tier import key as open_key
 from chengxin.publishing.reader import open_snapshot
 from chengxin.settings import Settings
 from chengxin.store.layout import Layout

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from chengxin.model.kinds import Kind, OpenRule, kinds
+from chengxin.model.kinds import Kind, kinds
+from chengxin.model.sharing import SharingRule
 from chengxin.publishing.assembly.tables import table_schema
 from chengxin.publishing.open_tier import masking
 from chengxin.publishing.open_tier.rules import (
@@ -33,10 +34,10 @@ COMMON = {
 
 
 def test_tables_are_those_of_registry_and_open_kinds():
-    shared = {k.id for k in kinds().values() if k.open.share and not k.sealed}
+    shared = {k.id for k in kinds().values() if k.open_types}
     assert set(RULES) == shared | {"subject", "subject_identifier", "subject_name", "credit_record"}
-    sealed = kinds()["penalty"].model_copy(update={"sealed": True})
-    closed = kinds()["licence"].model_copy(update={"open": OpenRule(share=False)})
+    sealed = kinds()["penalty"].model_copy(update={"sharing": (SharingRule(level="sealed"),)})
+    closed = kinds()["licence"].model_copy(update={"sharing": ()})
     assert not {"penalty", "licence"} & set(table_rules({"penalty": sealed, "licence": closed}))
 
 

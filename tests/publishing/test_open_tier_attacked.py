@@ -12,8 +12,8 @@ import pytest
 
 from chengxin.model.elements import elements
 from chengxin.model.kinds import kinds
+from chengxin.publishing import key as open_key
 from chengxin.publishing.open_tier import derivation
-from chengxin.publishing.open_tier import key as open_key
 from chengxin.publishing.open_tier.order import shuffled
 from chengxin.publishing.open_tier.rules import table_rules
 from chengxin.publishing.reader import Snapshot, open_snapshot
@@ -184,7 +184,7 @@ def test_the_manifest_does_not_tell_a_minors_birthday(tmp_path):
     _, made = derive(tmp_path, draft)
     text = Layout(tmp_path).snapshot("open", made.snapshot_id).joinpath("manifest.json").read_text("utf-8")
     assert made.extra.keys() == {"government", "key_id"} and not any(f.extra for f in made.files())
-    kept = json.loads(Layout(tmp_path).derivations.read_text("utf-8"))
+    kept = json.loads(Layout(tmp_path).derivations("open").read_text("utf-8"))
     birthday = {f["valid_until"] for f in kept["files"]} - {None}
     assert len(birthday) == 1 and birthday.pop() not in text
 
@@ -223,10 +223,10 @@ def test_the_tier_is_whole_with_and_without_a_key(home, tmp_path):
 def test_files_are_taken_over_only_where_nothing_of_them_changed(tmp_path):
     government, first = derive(tmp_path, town())
     layout = Layout(tmp_path)
-    kept = layout.derivations.read_bytes()
-    layout.derivations.unlink()
+    kept = layout.derivations("open").read_bytes()
+    layout.derivations("open").unlink()
     again, new = derivation.publish_open(layout, government, token_key=KEY, now=NOW, today=TODAY)
-    assert not new and again == first and layout.derivations.read_bytes() == kept
+    assert not new and again == first and layout.derivations("open").read_bytes() == kept
 
 
 def test_a_person_leaves_with_the_last_record(tmp_path):

@@ -19,7 +19,7 @@ from chengxin.publishing.verify import verify
 from chengxin.store.layout import Layout
 from publishing.government_drafts import NOW, TODAY, Draft
 
-SHARED = sorted(k.id for k in kinds().values() if k.open.share and not k.sealed)
+SHARED = sorted(k.id for k in kinds().values() if k.open_types)
 TYPES = ("enterprise", "household", "organisation", "person")
 FIRST = 70_001  # subject numbers that no row, day or amount of these homes holds by chance
 

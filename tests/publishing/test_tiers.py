@@ -71,7 +71,7 @@ def opened(tmp_path: Path) -> Snapshot:
 
 
 def test_kinds_that_are_not_shared_have_no_table(opened):
-    shared = {k.id for k in kinds().values() if k.open.share and not k.sealed}
+    shared = {k.id for k in kinds().values() if k.open_types}
     assert "overdue_loan" not in opened.tables and "security_penalty" not in opened.tables
     assert set(opened.tables) <= shared | {"subject", "subject_identifier", "subject_name", "credit_record"}
     assert "overdue_loan" not in opened.table("credit_record").column("kind").to_pylist()

@@ -238,7 +238,7 @@ def test_sealed_kinds_are_accounted_for_and_never_published(office: Office) -> N
     assert counts(office.deliver("test_sealed", row, day=1)) == (1, 0, 0, 0)
     office.publish()
     published = texts_of(office.settings.home / "published")
-    assert "示例甲" in published
+    assert "示例甲" in texts_of(office.settings.home / "assembly")
     assert "示公决封存一号" not in published
     assert "封存的事实" not in published
 

@@ -81,7 +81,8 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
     someone = {"person_name": "张示例", "person_doc_no": person_doc(1), "region_code": "430102"}
     office.deliver("test_reg", *[company(n) for n in range(3)], day=0)
     office.deliver("test_person", someone, day=0)
-    office.deliver("test_pen", penalty(1, uscc=uscc(1)), day=0)
+    fined = penalty(9, person_doc_no=person_doc(1), subject_name="张示例")
+    office.deliver("test_pen", penalty(1, uscc=uscc(1)), fined, day=0)
     office.publish(day=0)
     office.deliver("test_pen", penalty(2, uscc=uscc(2)), day=1)
     office.publish(day=1)
@@ -129,6 +130,17 @@ def test_one_subject_is_found_and_all_its_records_are_given(served):
 def test_the_open_tier_gives_no_identifier_of_a_person(served):
     assert len(served.find("government", person_doc(1), **BEARER).json()["rows"]) == 1
     assert served.find("open", person_doc(1)).json()["rows"] == []
+
+
+def test_the_authorised_tier_is_given_to_nobody(served, office):
+    name = served.current("government")
+    entry = next(f for f in (office.layout.tier("government") / "snapshots" / name).rglob("*.parquet"))
+    for path in ("snapshots", "current", "subjects/1", f"snapshots/{name}", f"snapshots/{name}/files/x/{entry.name}"):
+        for headers in ({}, BEARER):
+            answer = served.get(f"/v1/authorised/{path}", **headers)
+            assert answer.status_code == 403 and "经信息主体授权" in answer.json()["detail"], path
+    assert served.find("authorised", uscc(1), **BEARER).status_code == 403
+    assert "authorised" not in {tier["tier"] for tier in served.get("/v1/tiers").json()}
 
 
 def test_a_file_is_given_whole_by_range_and_not_again_when_known(served, tmp_path):

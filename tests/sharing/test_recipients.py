@@ -122,6 +122,7 @@ def test_a_change_rewrites_what_it_touches_and_an_end_takes_all(office: Office) 
 @pytest.mark.parametrize(("more", "said"), [
     ({"grants": [{"kinds": ["penalties"]}]}, "不是记录种类"),
     ({"grants": [{"kinds": ["security_penalty"]}]}, "不予共享"),
+    ({"grants": [{"kinds": ["overdue_loan"]}]}, "不能整批授权"),
     ({"grants": [{"kinds": ["penalty"]}, {"kinds": ["penalty"]}]}, "只写一处"),
     ({"grants": [{"kinds": ["penalty"], "columns": {"drop": ["fines"]}}]}, "没有 fines"),
     ({"grants": [{"kinds": ["penalty"], "columns": {"drop": ["record_id"]}}]}, "不能去掉"),

@@ -13,7 +13,7 @@ from chengxin.errors import ContractError
 from chengxin.model.assessment import assessment
 from chengxin.store.remote import scopes
 
-_TIERS = {"government": "政务共享层", "open": "开放层"}
+_TIERS = {"government": "政务共享层", "authorised": "授权层", "open": "开放层"}
 _COLOURS = {"优": "green", "良": "cyan", "中": "yellow", "差": "red"}
 
 

@@ -17,17 +17,17 @@ from chengxin.facts import COUNTS
 from chengxin.home import Home
 from chengxin.model.schema import kind_columns
 from chengxin.publishing import commit as snapshots
-from chengxin.publishing import reader, reconciliation
-from chengxin.publishing.cuts import cut
+from chengxin.publishing import key, reader, reconciliation
 from chengxin.publishing.open_tier import derivation
 from chengxin.publishing.verify import verify as verify_snapshot
 from chengxin.quality import suites
 from chengxin.records import closings, journal
 from chengxin.settings import Settings
 from chengxin.state import seals
-from chengxin.store import lock
+from chengxin.store import lock, pointer
+from chengxin.store.layout import ASSEMBLY
 
-TIERS = ("government", "open")
+TIERS = ("government", "authorised", "open")
 SHORTEST_IDENTIFIER = 9  # digits; anything shorter is a subject number
 
 
@@ -96,11 +96,11 @@ def verify(home: Home, snapshot_id: str | None) -> dict[str, Any]:
     layout = home.layout
     problems: list[str] = []
     checked = 0
-    for tier in (*TIERS, *sorted(p.name for p in (layout.home / "published").glob(f"{cut.PREFIX}*"))):
+    for tier in (ASSEMBLY, *TIERS, *pointer.cut_tiers(layout)):
         if snapshot_id and not layout.snapshot(tier, snapshot_id).is_dir():
             continue
         if layout.tier(tier).is_dir():
-            problems += verify_snapshot(layout, tier, snapshot_id)
+            problems += verify_snapshot(layout, tier, snapshot_id, master=key.master(home))
             checked += 1
     if snapshot_id:
         return {"checked": checked, "problems": problems if checked else [f"没有快照 {snapshot_id}"]}

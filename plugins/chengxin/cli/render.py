@@ -25,7 +25,7 @@ COUNTS = (
     ("duplicate", "重复"),
     ("unlinked", "未关联"),
 )
-TIERS = {"government": "政务共享层", "open": "开放层"}
+TIERS = {"government": "政务共享层", "authorised": "授权层", "open": "开放层"}
 SUBJECT_TABLES = {
     "subject": "主体",
     "subject_identifier": "主体标识",

@@ -7,7 +7,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ SENSITIVITY = {
     "restricted": "只在政务层",
     "free_text": "脱敏后公开",
 }
+LEVELS = {"open": "公开", "government": "政务共享", "authorised": "授权查询", "sealed": "封存，不在任何快照"}
+STANDINGS = {"standing": "有效", "objected": "异议中", "expired": "公示期满", "ended": "已移出", "withdrawn": "已撤回",
+             "repaired": "已修复"}  # fmt: skip
 SUBJECTS = {"enterprise": "企业", "household": "个体工商户", "organisation": "其他组织", "person": "自然人"}
 BLOCKS = ("Contract", "Department", "Basis", "DeliverySpec", "FileSpec", "FixedField", "Column", "Quality", "Threshold",
           "LinkingSpec", "Feedback", "Route", "Example", "Expected")  # fmt: skip
@@ -294,7 +297,7 @@ def _kind_facts(kind: Kind) -> list[str]:
         )
     facts.append(f"- 必需：{titled(kind.required)}")
     facts.append(f"- 主键：主体 + {titled(kind.key)}" if kind.key else "- 主键：主体（每个主体一条）")
-    facts.append(f"- 开放层：{_open_words(kind)}")
+    facts += ["- 共享层级（自上而下，先合者定）：", *_sharing_words(kind)]
     if kind.registers == "found":
         facts.append("- 主体未知时建立新主体")
     if kind.name_history:
@@ -304,17 +307,19 @@ def _kind_facts(kind: Kind) -> list[str]:
     return facts
 
 
-def _open_words(kind: Kind) -> str:
-    if kind.sealed:
-        return "封存：依法不进入任何快照"
-    if not kind.open.share:
-        return "不开放，只在政务层"
-    words = "、".join(SUBJECTS[subject] for subject in kind.open.subject_types)
-    for name, values in kind.open.when.items():
-        words += f"；只限 `{name}` 为 {'、'.join(values)}"
-    if kind.publicity:
-        return words + "；公示期[依法推算](../law.md)，撤销、异议、移出的不在其中"
-    return words + (f"；到 `{kind.publicity_until_on}` 为止" if kind.publicity_until_on else "")
+def _sharing_words(kind: Kind) -> Iterator[str]:
+    """Yield the rules of the levels in their order, as a jurist reads them."""
+    for n, rule in enumerate(kind.sharing, start=1):
+        told = [
+            *(["、".join(SUBJECTS[subject] for subject in rule.subject_types)] if rule.subject_types else []),
+            *(f"`{name}` 为 {'、'.join(values)}" for name, values in rule.when.items()),
+            *(["、".join(STANDINGS[name] for name in rule.standing)] if rule.standing else []),
+            *(["公示期[依法推算](../law.md)"] if rule.level == "open" and kind.publicity else []),
+            *([rule.article] if rule.article else []),
+        ]
+        yield f"  {n}. {LEVELS[rule.level]}：{'；'.join(told) or '其余'}"
+    if "authorised" in kind.levels:
+        yield f"  {len(kind.sharing) + 1}. {LEVELS['authorised']}：其余"
 
 
 def _dictionary(columns: Iterable[ColumnSpec], kind: Kind | None) -> list[str]:

@@ -62,6 +62,11 @@ def lint_contract(contract: Contract) -> Iterator[str]:
     yield from _examples(contract, kind)
     if kind.sealed and contract.basis.share != "不予":
         yield f"basis.share：{contract.kind} 依法封存，应为 不予"
+    shared = bool(kind.levels & {"government", "open"})
+    if not shared and contract.basis.share == "无条件":
+        yield f"basis.share：{contract.kind} 只能经授权查询，应为 有条件 或 不予"
+    if shared and "信息主体授权" in (contract.basis.condition or ""):
+        yield f"basis.condition：须经信息主体授权的数据不能用 {contract.kind}，该种类不经授权即共享"
 
 
 def _terms(path: Path) -> Iterator[Problem]:

@@ -125,6 +125,8 @@ def _exceeding(where: str, name: str, grant: Grant, contracts: Mapping[str, Cont
     if kinds()[name].sealed:
         yield f"{where} 是不予共享的种类，不能授权"
         return
+    if not kinds()[name].levels & {"government", "open"}:
+        yield f"{where} 须经信息主体授权逐项查询，不能整批授权"
     sealed = [c.id for c in contracts.values() if c.kind == name and c.basis.share == "不予"]
     if sealed and len(sealed) == sum(c.kind == name for c in contracts.values()):
         yield f"{where} 的数据集（{'、'.join(sealed)}）不予共享，不能授权"

@@ -23,7 +23,7 @@ from chengxin.demo.world import Sizes, World, make_world
 from chengxin.demo.writers import file_bytes, objects
 from chengxin.home import Home
 from chengxin.model.working_days import working_days
-from chengxin.publishing.open_tier import key as open_key
+from chengxin.publishing import key as open_key
 from chengxin.store.atomic import read_json, write_bytes, write_json
 
 SEED = 20261123

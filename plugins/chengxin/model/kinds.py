@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from chengxin.errors import ContractError
 from chengxin.model.declarations import read_yaml
 from chengxin.model.elements import Element, elements
+from chengxin.model.sharing import NEGATIVE, Level, SharingRule, SubjectType, problems
 
-SubjectType = Literal["enterprise", "household", "organisation", "person"]
 IdentityPart = Literal[
     "uscc", "org_code", "reg_no", "tax_no", "person_doc", "loan_card_no", "name", "legal_rep", "region"
 ]
@@ -44,18 +45,6 @@ class Check(KindPart):
 
     check: Literal["currency", "at_home", "not_after", "not_future", "not_ancient", "born"]
     of: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class OpenRule(KindPart):
-    """Which records of a kind the open tier may hold. All stated conditions must hold.
-
-    when: element -> values that may be shown. subject_types: of the main subject. The end of publication is the kind's
-    publicity_until_on.
-    """
-
-    share: bool = False
-    when: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    subject_types: tuple[SubjectType, ...] = ("enterprise", "household", "organisation")
 
 
 class Publicity(KindPart):
@@ -96,7 +85,8 @@ class Kind(KindPart):
     one_number: those of the key that alone should name one record of a subject: a second record with them is told.
     checks: of each row, beside those that every kind has (cleaning.row_checks).
     settled_at_zero: the amount that, once it is zero, leaves no record: such a row withdraws it.
-    sealed: ingested and never published (e.g. public-security penalties, 治安管理处罚法 art. 136).
+    sharing: the level of each record; where no rule fits it is authorised. Of a negative kind the loader adds a first
+        rule. Sealed records are ingested and in no snapshot (e.g. 治安管理处罚法 art. 136).
     event_on ...: the elements that fill the common times of credit_record. title_by, amount: its title (the first with
         a value) and its amount.
     standing: what a record is where one of these elements has one of these values.
@@ -126,8 +116,7 @@ class Kind(KindPart):
     amount: str | None = None
     standing: dict[Literal["withdrawn", "objected"], dict[str, tuple[str, ...]]] = Field(default_factory=dict)
     publicity: Publicity | None = None
-    sealed: bool = False
-    open: OpenRule = OpenRule()
+    sharing: tuple[SharingRule, ...] = ()
     basis: str | None = None
     note: str | None = None
 
@@ -135,8 +124,33 @@ class Kind(KindPart):
         """Return the kind's elements in column order."""
         return [elements()[e] for e in self.elements]
 
+    @property
+    def levels(self) -> set[Level]:
+        """Return the levels that its records may have."""
+        decided = any(not rule.values and not rule.standing and rule.level != "open" for rule in self.sharing)
+        return {rule.level for rule in self.sharing} | (set() if decided else {"authorised"})
+
+    @property
+    def sealed(self) -> bool:
+        """Return whether all its records are sealed."""
+        return self.levels == {"sealed"}
+
+    @property
+    def open_types(self) -> frozenset[SubjectType]:
+        """Return of which subjects records may be open; of none where the kind is never open."""
+        return frozenset(t for rule in self.sharing if rule.level == "open" for t in rule.subject_types)
+
 
 @cache
-def kinds() -> dict[str, Kind]:
-    """Return all record kinds by id, sorted."""
-    return {p.stem: Kind(id=p.stem, **read_yaml(p)) for p in sorted((Path(__file__).parent / "kinds").glob("*.yaml"))}
+def kinds(folder: Path = Path(__file__).parent / "kinds") -> dict[str, Kind]:
+    """Return all record kinds by id, sorted. Raise ContractError where the rules of one are wrong."""
+    return {p.stem: _kind(p) for p in sorted(folder.glob("*.yaml"))}
+
+
+def _kind(path: Path) -> Kind:
+    kind = Kind(id=path.stem, **read_yaml(path))
+    if kind.publicity:
+        kind = kind.model_copy(update={"sharing": (NEGATIVE, *kind.sharing)})
+    if wrong := list(problems(kind.sharing, kind.elements)):
+        raise ContractError(f"记录种类 {path.name} 的 sharing 有误：{'；'.join(wrong)}")
+    return kind

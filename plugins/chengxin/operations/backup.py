@@ -23,8 +23,8 @@ from chengxin.store.layout import Layout
 from chengxin.store.mirror import Mirror
 from chengxin.store.remote import scopes
 
-TIERS = ("government", "open")
-_LAST = ("admissions", "batches", "published")  # in an order of their own
+TIERS = ("government", "authorised", "open")
+_LAST = ("admissions", "batches", "published", "assembly")  # in an order of their own; the last is made again
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from chengxin.publishing.suppression.sweep import Swept
 from chengxin.records import acts
 from chengxin.records.acts import ActName, Case, Outcome, Record
 from chengxin.store import lock
+from chengxin.store.layout import ASSEMBLY
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def enter(home: Home, act: ActName, target: Target, *, by: str, document: str, d
 def _find(home: Home, target: Target) -> list[Record]:
     """Return what a target may mean in the current snapshot."""
     try:
-        now = reader.open_snapshot(home.settings.home, mark=False)
+        now = reader.open_snapshot(home.settings.home, ASSEMBLY, mark=False)
     except SnapshotDamaged as error:
         raise ActRefused(f"尚无可查找记录的快照：{error}") from error
     if target.record_id:
@@ -84,7 +85,7 @@ def reissue(home: Home, *, everything: bool = True) -> dict[str, list[str]]:
     everything: also look for records that an earlier run found to be gone.
     """
     with lock.held(home.layout, "publish"):
-        for tier in reissuing.TIERS:
+        for tier in reissuing.tiers(home.layout):
             for message in commit.resume(home.layout, tier).messages:
                 log.warning("%s", message)
         return reissuing.run(home, everything=everything)

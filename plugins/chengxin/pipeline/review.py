@@ -28,7 +28,7 @@ from chengxin.publishing.open_tier import masking
 from chengxin.quality import evidence
 from chengxin.records import journal
 from chengxin.store import atomic
-from chengxin.store.layout import Layout
+from chengxin.store.layout import ASSEMBLY, Layout
 from chengxin.store.manifest import Manifest
 
 SHRINK = "volume.shrink"
@@ -94,7 +94,7 @@ def review(home: Home, contracts: Mapping[str, Contract]) -> Review | None:
     Reads the journal, verdicts of batches that are new, and folder names; links of new batches once there is a doubt.
     """
     layout = home.layout
-    now = commit.current(layout, "government")
+    now = commit.current(layout, ASSEMBLY)
     admissions = journal.accounts(layout).all()
     everything = journal.latest(admissions)
     there = published(admissions, now)
@@ -125,7 +125,7 @@ def review(home: Home, contracts: Mapping[str, Contract]) -> Review | None:
 def released(home: Home, contracts: Mapping[str, Contract]) -> list[Admission]:
     """Return the released batches that are published only when somebody else has approved them."""
     layout = home.layout
-    now, everything = commit.current(layout, "government"), journal.accounts(layout).all()
+    now, everything = commit.current(layout, ASSEMBLY), journal.accounts(layout).all()
     return awaiting(layout, everything, now, sealed_of(contracts, everything, now))
 
 

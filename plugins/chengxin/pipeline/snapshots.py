@@ -1,4 +1,4 @@
-"""The stages of one snapshot: retry what waits, then assemble, reconcile, gate, commit, derive."""
+"""The stages of one snapshot: retry what waits, then assemble, reconcile, gate, commit, cut into tiers, derive."""
 
 import hashlib
 import logging
@@ -21,19 +21,20 @@ from chengxin.pipeline.batches import batch
 from chengxin.pipeline.failures import Failures, guarded
 from chengxin.pipeline.recipients import apply_recipients
 from chengxin.pipeline.versions import engines, suites
-from chengxin.publishing import catalogue, commit, reconciliation
+from chengxin.publishing import catalogue, commit, key, reconciliation, retention
 from chengxin.publishing.assembly import batch_table
 from chengxin.publishing.assembly.assembly import Assembly, Draft
 from chengxin.publishing.assembly.tables import LAYOUT_FORMAT
 from chengxin.publishing.disclosure import renewal
-from chengxin.publishing.open_tier import derivation, key
+from chengxin.publishing.levels import tiers
+from chengxin.publishing.open_tier import derivation
 from chengxin.publishing.suppression import reissue, reissued
 from chengxin.quality import runner
 from chengxin.records import acts, journal
 from chengxin.records.relink import Settling
 from chengxin.state import seals
 from chengxin.store import lock
-from chengxin.store.layout import VALIDATION
+from chengxin.store.layout import ASSEMBLY, VALIDATION
 from chengxin.store.manifest import Manifest
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def publish(home: Home, contracts: Mapping[str, Contract], approval: Approval | 
     layout = home.layout
     home.settle()
     with lock.held(layout, "publish"):
-        for tier in ("government", "open"):
+        for tier in reissue.tiers(layout):
             for message in commit.resume(layout, tier).messages:
                 log.warning("%s", message)
         everything = journal.accounts(layout).all()
@@ -71,9 +72,18 @@ def publish(home: Home, contracts: Mapping[str, Contract], approval: Approval | 
             return None
         repairs.take_in(home, everything)
         again = any(reissue.run(home).values())
-        government, changed = _publish_government(home, contracts, everything, approval)
-        if government is None:
+        assembled = _assemble(home, contracts, everything, approval)
+        if assembled is None:
             return None
+        retention.forget(layout)
+        government, changed = tiers.publish(
+            layout,
+            assembled,
+            master=key.master(home),
+            now=home.clock.now(),
+            today=home.clock.today(),
+            listed=lambda: catalogue.catalogue(contracts),
+        )
         opened, open_changed = derivation.publish_open(
             layout,
             government,
@@ -101,11 +111,12 @@ def current(home: Home) -> SnapshotRef | None:
     return SnapshotRef(government.snapshot_id, {m.tier: _tier_ref(home, m) for m in (government, opened) if m})
 
 
-def _publish_government(
+def _assemble(
     home: Home, contracts: Mapping[str, Contract], everything: tuple[Admission, ...], approval: Approval | None
-) -> tuple[Manifest | None, bool]:
+) -> Manifest | None:
+    """Bring the tables that all tiers are cut from up to date; None where nothing was ever published."""
     layout = home.layout
-    now = commit.current(layout, "government")
+    now = commit.current(layout, ASSEMBLY)
     left_out = set(approval.without) if approval else set()
     everything = without(contracts, shown(everything, approval, now), left_out, now)
     sealed = sealed_of(contracts, everything, now)
@@ -116,7 +127,7 @@ def _publish_government(
         left_out |= behind
         everything = without(contracts, everything, left_out, now)
     if not everything:
-        return now, False
+        return now
     digest = _assembly_digest(sealed, contracts)
     base = now if now and now.extra["assembly"] == digest and not now.extra.get("left_out") else None
     today = home.clock.today()
@@ -124,7 +135,7 @@ def _publish_government(
     if effects.restores:
         base = None
     if base and base.last_order == everything[-1].order and not (renewal.due(base, today) or effects.rejudged):
-        return base, False
+        return base
     last = base.last_order if base else -1
     fresh = [a for a in journal.latest(everything).values() if a.order > last]
     seals.check(layout, fresh, seals.STANDARD, seals.QUARANTINE, seals.LINKS, VALIDATION)
@@ -135,7 +146,7 @@ def _publish_government(
         everything,
         sealed,
         base,
-        layout.drafts / "government",
+        layout.drafts / ASSEMBLY,
         home.resources,
         today,
         effects,
@@ -148,9 +159,8 @@ def _publish_government(
     manifest = _checked(home, contracts, everything, draft, replaces=now, extra=extra)
     if manifest.same_content(now) or not (now or draft.tables):
         shutil.rmtree(draft.folder)
-        return now, False
-    entry = catalogue.catalogue(contracts)
-    return commit.commit(layout, manifest, draft.folder, now, catalogue=entry), True
+        return now
+    return commit.commit(layout, manifest, draft.folder, now)
 
 
 def _effects(home: Home, base: Manifest | None) -> acts.Effects:
@@ -184,7 +194,7 @@ def _checked(
         if verdict.status == "hold":
             raise InvariantBroken("主体表未通过发布检查：" + "；".join(f.message for f in verdict.findings))
     return Manifest.new(
-        "government",
+        ASSEMBLY,
         home.clock.now(),
         home.clock.today(),
         _reason(contracts, accounts.values(), replaces, extra["sealed"]),

@@ -22,10 +22,10 @@ def catalogue(contracts: Mapping[str, Contract]) -> dict[str, Any]:
     return {"format": 1, "tier": "government", "datasets": listed}
 
 
-def for_open(government: Path, manifest: Manifest) -> dict[str, Any] | None:
-    """Return the open tier's catalogue from that of the government snapshot in folder `government`.
+def for_tier(government: Path, manifest: Manifest) -> dict[str, Any] | None:
+    """Return the catalogue of another tier from that of the government snapshot in folder `government`.
 
-    It lists only data sets whose table the open tier has, with the columns it has; None when there is no catalogue.
+    It lists only data sets whose table the tier has, with the columns it has; None when there is no catalogue.
     """
     path = government / CATALOGUE
     if not path.exists():

@@ -64,7 +64,7 @@ class _Side:
     def kept(self, parts: set[str]) -> list[Path]:
         if not self.previous or self.kind.id not in self.previous.tables:
             return []
-        folder = self.layout.snapshot("government", self.previous.snapshot_id) / self.kind.id
+        folder = self.layout.snapshot(self.previous.tier, self.previous.snapshot_id) / self.kind.id
         return [folder / f.name for f in self.previous.tables[self.kind.id].files if f.part in parts]
 
     @property

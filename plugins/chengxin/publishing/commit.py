@@ -53,12 +53,15 @@ def commit(
     previous: Manifest | None,
     *,
     catalogue: dict[str, Any] | None = None,
+    key: bytes | None = None,
 ) -> Manifest:
     """Publish a draft and return the manifest as committed (previous, sequence and catalogue digest filled in).
 
     draft: `<table>/<file>` for new files; files that it lacks are taken from `previous` by hard link. It is deleted
-    on success and left alone otherwise. Raise CommitConflict when the pointer does not name `previous`, CommitUnknown
-    when the pointer may have moved, SnapshotDamaged when a file is not what the manifest says.
+    on success and left alone otherwise. key: of a tier whose files are encrypted.
+
+    Raise CommitConflict when the pointer does not name `previous`, CommitUnknown when the pointer may have moved,
+    SnapshotDamaged when a file is not what the manifest says.
     """
     tier = manifest.tier
     with lock.held(layout, f"publish-{tier}"):
@@ -71,7 +74,7 @@ def commit(
             sequence=_next_sequence(layout, tier, previous),
             extra={**manifest.extra, **({"catalogue_sha256": hashlib.sha256(body).hexdigest()} if body else {})},
         )
-        land(layout, final, draft, previous, body)
+        land(layout, final, draft, previous, catalogue=body, key=key)
         reader.open_snapshot(layout.home, tier, final.snapshot_id, mark=False)
         pointer.move(
             layout, tier, expected=final.previous, target=final, manifest_sha256=manifest_sha256(layout, final)
@@ -97,7 +100,7 @@ def _free_id(layout: Layout, manifest: Manifest, previous: Manifest | None) -> s
     """Return the snapshot's id; another one when, within the same second, its very content was published before."""
     if previous is None:
         return manifest.snapshot_id
-    if manifest.same_content(previous):
+    if manifest.same_content(previous) and manifest.journal == previous.journal:
         raise InvariantBroken(f"内容与当前快照 {previous.snapshot_id} 完全相同，不应再提交")
     name = manifest.snapshot_id
     while layout.snapshot(manifest.tier, name).exists() and name in _chain(layout, manifest.tier)[0]:
@@ -123,7 +126,15 @@ def _catalogue_bytes(catalogue: dict[str, Any] | None) -> bytes | None:
     return (json.dumps(catalogue, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
 
 
-def land(layout: Layout, final: Manifest, draft: Path, previous: Manifest | None, catalogue: bytes | None) -> None:
+def land(
+    layout: Layout,
+    final: Manifest,
+    draft: Path,
+    previous: Manifest | None,
+    *,
+    catalogue: bytes | None,
+    key: bytes | None,
+) -> None:
     """Build the snapshot folder under a temporary name, make it durable, rename it into place.
 
     Its files are new ones of `draft`, all others those of `previous`. The caller holds the tier's publication lock.
@@ -134,13 +145,15 @@ def land(layout: Layout, final: Manifest, draft: Path, previous: Manifest | None
         for name, table in final.every_table().items():
             (folder / name).mkdir()
             for entry in table.files:
-                _place(entry, table, draft, before, folder)
+                _place(entry, table, draft, before, folder, key=key)
         if catalogue is not None:
             _write_read_only(folder / pointer.CATALOGUE, catalogue)
         _write_read_only(folder / manifests.NAME, final.to_bytes())
 
 
-def _place(entry: FileEntry, table: TableEntry, draft: Path, before: Path | None, folder: Path) -> None:
+def _place(
+    entry: FileEntry, table: TableEntry, draft: Path, before: Path | None, folder: Path, *, key: bytes | None
+) -> None:
     name = Path(entry.table, entry.name)
     new = (draft / name).is_file()
     if not new and (before is None or not (before / name).is_file()):
@@ -148,18 +161,23 @@ def _place(entry: FileEntry, table: TableEntry, draft: Path, before: Path | None
     origin = draft if new or before is None else before
     problem = pointer.file_problem(origin, entry)
     if new and not problem:
-        problem = footer_problem(origin / name, entry, table.schema)
+        problem = footer_problem(origin / name, entry, table.schema, key=key)
     if problem:
         raise SnapshotDamaged(problem)
+    if not link(origin / name, folder / name) or new:
+        (folder / name).chmod(_READ_ONLY)
+
+
+def link(origin: Path, target: Path) -> bool:
+    """Give a file a second name; where that cannot be, copy it and return False."""
     try:
-        os.link(origin / name, folder / name)
+        os.link(origin, target)
     except OSError as error:
         if error.errno not in _CANNOT_LINK:
             raise
-        shutil.copyfile(origin / name, folder / name)
-        new = True
-    if new:
-        (folder / name).chmod(_READ_ONLY)
+        shutil.copyfile(origin, target)
+        return False
+    return True
 
 
 def _write_read_only(path: Path, data: bytes) -> None:

@@ -19,13 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.engine.session import Connection, Session, connect, parquet
+from chengxin.engine.session import Connection, Session, connect, create_table, parquet
 from chengxin.engine.step import Step, identifier
-from chengxin.errors import SnapshotDamaged, Withheld
+from chengxin.errors import ChengxinError, SnapshotDamaged, Withheld
 from chengxin.facts import Resources
 from chengxin.home import Home
-from chengxin.store import overlay, pointer
-from chengxin.store.layout import Layout
+from chengxin.publishing import key as keys
+from chengxin.store import cipher, overlay, pointer
+from chengxin.store.layout import ASSEMBLY, Layout
 from chengxin.store.manifest import FileEntry, Manifest
 from chengxin.store.parquet import arrow_schema
 from chengxin.store.remote.scopes import published
@@ -38,13 +39,19 @@ _IDENTIFIER_FORM = re.compile(r"^[0-9A-Z]+$")
 
 
 def open_snapshot(
-    home: str | Path, tier: str = "government", snapshot: str | None = None, *, mark: bool = True
+    home: str | Path,
+    tier: str = "government",
+    snapshot: str | None = None,
+    *,
+    mark: bool = True,
+    key: bytes | None = None,
 ) -> "Snapshot":
     """Open the current snapshot of a tier, or the named one.
 
     home: a folder, or s3://bucket/prefix, of which what is missing here is fetched first.
-    mark: leave DAMAGED.json in a damaged snapshot that was met. Raise SnapshotDamaged when nothing intact is left, when
-    nothing was published yet, or when the named snapshot is missing or damaged.
+    mark: leave DAMAGED.json in a damaged snapshot that was met. key: the master key, without which no table of the
+    authorised tier is read. Raise SnapshotDamaged when nothing intact is left, when nothing was published yet, or when
+    the named snapshot is missing or damaged.
     """
     if "://" in str(home):
         home = Home.from_environment(home=home).here(published(tier)).settings.home
@@ -53,7 +60,7 @@ def open_snapshot(
         found, problems = pointer.check(layout.snapshot(tier, snapshot))
         if found is None or problems:
             raise SnapshotDamaged(f"{tier} 层快照 {snapshot} 不能读：{pointer.summary(problems)}")
-        return _governed(Snapshot(found, layout.snapshot(tier, snapshot)))
+        return _governed(Snapshot(found, layout.snapshot(tier, snapshot), key=keys.derive(key, tier)))
     located = pointer.locate(layout, tier)
     for warning in located.warnings:
         log.warning("%s", warning)
@@ -63,7 +70,7 @@ def open_snapshot(
     if located.manifest is None:
         raise SnapshotDamaged("；".join(located.warnings) or f"{tier} 层尚未发布任何快照")
     folder = layout.snapshot(tier, located.manifest.snapshot_id)
-    return _governed(Snapshot(located.manifest, folder, located.warnings))
+    return _governed(Snapshot(located.manifest, folder, located.warnings, key=keys.derive(key, tier)))
 
 
 def _governed(snapshot: "Snapshot") -> "Snapshot":
@@ -80,11 +87,12 @@ def _governed(snapshot: "Snapshot") -> "Snapshot":
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One intact snapshot. warnings: what was found wrong on the way to it, in Chinese."""
+    """One intact snapshot. warnings: what was found wrong on the way to it, in Chinese. key: of an encrypted tier."""
 
     manifest: Manifest
     folder: Path
     warnings: tuple[str, ...] = ()
+    key: bytes | None = field(default=None, repr=False, compare=False)
     _footers: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _sessions: list[Session] = field(default_factory=list, repr=False, compare=False)
     _holding: dict[tuple[int, str], bool] = field(default_factory=dict, repr=False, compare=False)
@@ -92,7 +100,8 @@ class Snapshot:
     @property
     def layout(self) -> Layout:
         """Return the layout of the home that it lies in."""
-        return Layout(self.folder.parents[3])
+        above = self.folder.parents
+        return Layout(above[2] if self.manifest.tier == ASSEMBLY else above[3])
 
     @property
     def id(self) -> str:
@@ -144,7 +153,9 @@ class Snapshot:
         return self._read(name, self.manifest.tables[name].files, columns)
 
     def scan(self, name: str) -> str:
-        """Return the SQL text that stands for a table in a DuckDB query: `from <scan>`."""
+        """Return the SQL text that stands for a table in a DuckDB query: `from <scan>`. Not of an encrypted tier."""
+        if self._encrypted:
+            raise ChengxinError("授权层的文件已加密，不能按文件查询；请用 table() 或 connect()")
         files = [self.path(f) for f in self._entries(name)]
         if files:
             hidden = self._but_hidden(name)
@@ -166,6 +177,9 @@ class Snapshot:
         """Open an in-memory DuckDB in which every table is a view."""
         connection = connect(Resources(memory_limit_mib=memory_limit_mib, threads=threads))
         for name in self.manifest.every_table():
+            if self._encrypted:
+                create_table(connection, identifier(name), self.table(name))
+                continue
             connection.execute(f"CREATE VIEW {identifier(name)} AS SELECT * FROM {self.scan(name)}")
         return connection
 
@@ -173,13 +187,14 @@ class Snapshot:
         """Return all rows of one subject, table by table; tables without a row are left out.
 
         A subject lies in the same part of every table, so its part is found once and one file a table is read. Rows in
-        which it is the related party lie with the other subject and come last; they are looked for in every part.
+        which it is the related party lie with the other subject and come last; they are looked for in every part. The
+        authorised tier has subjects in `subject` only whom no other tier names: there every part is looked through.
         """
         part = next((f.part for f in self._entries("subject") if self._holds(f, subject_id)), None)
         found: dict[str, pa.Table] = {}
         for name in self.manifest.tables:
             files = [
-                f for f in self._entries(name) if f.part.rpartition("-")[2] == part
+                f for f in self._entries(name) if self._encrypted or f.part.rpartition("-")[2] == part
             ]  # credit_record: <kind>-<part>
             pieces = [rows for f in files if (rows := self._rows_of(f, subject_id)) is not None]
             pieces += self._related_rows(name, subject_id)
@@ -201,7 +216,7 @@ class Snapshot:
         sql = f"""SELECT * FROM records WHERE {_RELATED} = $subject AND subject_id IS DISTINCT FROM $subject
             ORDER BY subject_id, record_id"""
         steps = self._session()
-        steps.files("records", [self.path(f) for f in entries])
+        self._give(steps, "records", table, entries)
         rows = _without(steps.table(Step("related_rows", ("records",), sql, {"subject": subject_id})), self._hidden())
         return [rows.cast(arrow_schema(self.manifest.tables[table].schema))] if rows.num_rows else []
 
@@ -230,7 +245,7 @@ class Snapshot:
         sql = f"SELECT DISTINCT subject_id FROM subjects WHERE subject_id IS NOT NULL AND ({tests})"
         values = {"wanted": wanted[0], "tidy": wanted[1]}
         with Session.open(Resources(memory_limit_mib=1024, threads=2)) as steps:
-            steps.files("subjects", [self.path(f) for f in self._entries(table)])
+            self._give(steps, "subjects", table, self._entries(table))
             answer = steps.table(Step("found_subjects", ("subjects",), sql, values))
         return answer.column("subject_id").combine_chunks()
 
@@ -242,6 +257,23 @@ class Snapshot:
         """Return where a file lies, whatever it holds: for those who publish."""
         return self.folder / entry.table / entry.name
 
+    @property
+    def _encrypted(self) -> bool:
+        return any(cipher.SALT in entry.extra for entry in self.manifest.files())
+
+    def decryption(self, entry: FileEntry) -> Any | None:
+        """Return what reads a file. Raise ChengxinError where that needs a key, and it is not there or another one."""
+        if cipher.SALT in entry.extra and keys.key_id(self.key) != self.manifest.extra["key_id"]:
+            raise ChengxinError("授权层的文件已加密，须给出发布时所用的主密钥；未经信息主体授权不得查询")
+        return cipher.decryption(entry, self.key)
+
+    def _give(self, steps: Session, name: str, table: str, entries: Sequence[FileEntry]) -> None:
+        """Take files of a table as an input of steps; encrypted ones are read first."""
+        if self._encrypted:
+            steps.rows(name, self._read(table, entries, None))
+        else:
+            steps.files(name, [self.path(f) for f in entries])
+
     def _holds(self, entry: FileEntry, subject_id: int) -> bool:
         """Return whether a file has rows of a subject: one column of the row group that its statistics point at."""
         if not entry.may_hold(subject_id):
@@ -250,7 +282,7 @@ class Snapshot:
         groups = [i for i, (low, high) in enumerate(ranges) if low <= subject_id <= high]
         if not groups:
             return False
-        with pq.ParquetFile(self.path(entry), metadata=metadata) as file:
+        with pq.ParquetFile(self.path(entry), metadata=metadata, decryption_properties=self.decryption(entry)) as file:
             ids = file.read_row_groups(groups, columns=["subject_id"], use_threads=False).column(0)
         return bool(pc.any(pc.equal(ids, subject_id)).as_py())
 
@@ -260,7 +292,7 @@ class Snapshot:
             return None
         # DuckDB decodes the other columns for the matching rows only; Arrow would decode the whole row group
         steps = self._session()
-        steps.files("records", [self.path(entry)])
+        self._give(steps, "records", entry.table, [entry])
         sql = "SELECT * FROM records WHERE subject_id = $subject"
         rows = steps.table(Step("rows_of_subject", ("records",), sql, {"subject": subject_id}))
         seen = _without(rows, self._entries_in(overlay.load(self.layout), entry))
@@ -275,7 +307,7 @@ class Snapshot:
     def _footer(self, entry: FileEntry) -> tuple[Any, list[tuple[int, int]]]:
         known = self._footers.get(entry.sha256)
         if known is None:
-            metadata = pq.read_metadata(self.path(entry))
+            metadata = pq.read_metadata(self.path(entry), decryption_properties=self.decryption(entry))
             known = self._footers[entry.sha256] = (metadata, list(_subject_ranges(metadata)))
         return known
 
@@ -285,7 +317,12 @@ class Snapshot:
         pieces = []
         for entry in entries:
             hidden = self._entries_in(overlay.load(self.layout), entry)
-            read = pq.read_table(self.path(entry), columns=wanted if hidden else columns, partitioning=None)
+            read = pq.read_table(
+                self.path(entry),
+                columns=wanted if hidden else columns,
+                partitioning=None,
+                decryption_properties=self.decryption(entry),
+            )
             rows = _without(read, hidden)
             pieces.append(rows if columns is None else rows.select(list(columns)))
         return pa.concat_tables(pieces) if pieces else self._empty(name, columns)

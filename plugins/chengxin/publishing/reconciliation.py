@@ -115,7 +115,7 @@ def check_subjects(layout: Layout, draft: Draft, resources: Resources) -> None:
 
 def _files(layout: Layout, draft: Draft, table: str, parts: Collection[str] | None = None) -> list[Path]:
     """Return the files of a table, each once: a part that was written again as it was has its old name."""
-    kept = layout.snapshot("government", draft.base.snapshot_id) if draft.base else draft.folder
+    kept = layout.snapshot(draft.base.tier, draft.base.snapshot_id) if draft.base else draft.folder
     entry = draft.tables.get(table)
     named = [f"{table}/{f.name}" for f in entry.files if parts is None or f.part in parts] if entry else []
     return [draft.folder / n if (draft.folder / n).exists() else kept / n for n in named]

@@ -7,6 +7,7 @@ that a kept snapshot holds too are hard links of the same bytes: only what nobod
 
 import shutil
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,10 +15,10 @@ from pathlib import Path
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.settings import Retention
 from chengxin.store import atomic, lock, pointer
-from chengxin.store.layout import Layout
+from chengxin.store.layout import ASSEMBLY, Layout
 from chengxin.store.manifest import Manifest
 
-TIERS = ("open", "government")  # in this order: the open tier says which of the government's must stay
+TIERS = ("open", "government", "authorised")  # the open tier says which of the government's must stay
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,18 @@ def expire(layout: Layout, retention: Retention, clock: Clock, *, dry_run: bool 
     """
     if dry_run:
         return _expire(layout, retention, clock, delete=False, linked=linked)
-    with lock.held(layout, "publish"), lock.held(layout, "publish-open"), lock.held(layout, "publish-government"):
+    with ExitStack() as held:
+        for name in ("publish", *(f"publish-{tier}" for tier in TIERS)):
+            held.enter_context(lock.held(layout, name))
         return _expire(layout, retention, clock, delete=True, linked=linked)
+
+
+def forget(layout: Layout) -> None:
+    """Take away all assemblies but the current one and the one before: nobody reads older ones, and tiers are kept."""
+    now = pointer.load(layout, ASSEMBLY)
+    for manifest in _readable(layout, ASSEMBLY) if now else ():
+        if now and manifest.sequence < now.sequence and manifest.snapshot_id != now.previous:
+            remove(layout.snapshot(ASSEMBLY, manifest.snapshot_id))
 
 
 def _expire(layout: Layout, retention: Retention, clock: Clock, *, delete: bool, linked: bool) -> Expiry:

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from chengxin.publishing import key as keys
 from chengxin.publishing.assembly.tables import RECORD_SOURCE
-from chengxin.store import pointer
+from chengxin.store import cipher, pointer
 from chengxin.store.atomic import sha256_file
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import NAME as MANIFEST
@@ -22,11 +23,14 @@ _VEILED = ("subject_token", "record_handle")  # in the open tier: what persons h
 _DAMAGED_CHARACTER = "\ufffd"
 
 
-def verify(layout: Layout, tier: str, snapshot_id: str | None = None, *, mark: bool = True) -> list[str]:
+def verify(
+    layout: Layout, tier: str, snapshot_id: str | None = None, *, mark: bool = True, master: bytes | None = None
+) -> list[str]:
     """Read a whole snapshot (default: the current one) and return its problems in Chinese; none = empty list.
 
     mark: leave DAMAGED.json in a snapshot whose content is damaged, so that readers avoid it from now on, and take the
-    mark away again when nothing is wrong with it any more.
+    mark away again when nothing is wrong with it any more. master: the key with which rows of encrypted files are
+    looked at; without it only their bytes are.
     """
     problems, sha256, named = _pointer_problems(layout, tier)
     target = snapshot_id or named
@@ -39,7 +43,7 @@ def verify(layout: Layout, tier: str, snapshot_id: str | None = None, *, mark: b
         problems += _chain_problems(layout, tier, manifest)
         faulty = {problem.partition("：")[0] for problem in cheap}
         for name, table in manifest.every_table().items():
-            content += _table_problems(folder, name, table, faulty)
+            content += _table_problems(folder, name, table, faulty, key=keys.derive(master, tier))
         content += _stray_files(folder, manifest)
     if mark:
         _settle_mark(folder, content)
@@ -73,7 +77,7 @@ def _settle_mark(folder: Path, content: list[str]) -> None:
         (folder / pointer.MARK).unlink(missing_ok=True)
 
 
-def _table_problems(folder: Path, name: str, table: TableEntry, faulty: set[str]) -> list[str]:
+def _table_problems(folder: Path, name: str, table: TableEntry, faulty: set[str], *, key: bytes | None) -> list[str]:
     problems: list[str] = []
     if table.rows != sum(f.rows for f in table.files):
         problems.append(f"{name}：清单的总行数与各文件之和不等")
@@ -83,19 +87,21 @@ def _table_problems(folder: Path, name: str, table: TableEntry, faulty: set[str]
         path = folder / name / entry.name
         if sha256_file(path) != entry.sha256:
             problems.append(f"{name}/{entry.name}：sha256 与清单不符")
-        elif footer := footer_problem(path, entry, table.schema):
+        elif cipher.SALT in entry.extra and key is None:
+            continue
+        elif footer := footer_problem(path, entry, table.schema, key=key):
             problems.append(footer)
         else:
-            problems += _row_problems(path, entry)
+            problems += _row_problems(path, entry, key)
     return problems
 
 
-def _row_problems(path: Path, entry: FileEntry) -> list[str]:
+def _row_problems(path: Path, entry: FileEntry, key: bytes | None) -> list[str]:
     found: dict[str, None] = {}
     last: pa.Table | None = None
     low: int | None = None
     high: int | None = None
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, decryption_properties=cipher.decryption(entry, key)) as file:
         for batch in file.iter_batches(batch_size=4 * ROW_GROUP, use_threads=False):
             rows = pa.Table.from_batches([batch])
             found |= dict.fromkeys(_damaged_columns(rows))

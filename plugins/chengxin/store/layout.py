@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 VALIDATION = "validation.json.gz"
+CUT = "cut-"  # what the names of tiers that recipients are granted begin with
+ASSEMBLY = "assembly"  # all tables, of which every tier is cut: of this home only, never published
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,9 @@ class Layout:
         """Snapshots being assembled, and those that a red check stopped."""
         return self.home / "drafts"
 
-    @property
-    def derivations(self) -> Path:
-        """What the files of the open tier were made from, and until when they hold; never published."""
-        return self.home / "derivations" / "open.json"
+    def derivations(self, tier: str) -> Path:
+        """What the files of a derived tier were made from, and until when they hold; never published."""
+        return self.home / "derivations" / f"{tier}.json"
 
     @property
     def demo_key(self) -> Path:
@@ -115,8 +116,8 @@ class Layout:
         return self.home / "published" / "overlay.json"
 
     def tier(self, tier: str) -> Path:
-        """A sharing tier: snapshots/ and current.json."""
-        return self.home / "published" / tier
+        """A sharing tier, or the tables that all are cut from, which are not published: snapshots/ and current.json."""
+        return self.home / tier if tier == ASSEMBLY else self.home / "published" / tier
 
     def snapshot(self, tier: str, snapshot_id: str) -> Path:
         """One immutable snapshot of a tier."""

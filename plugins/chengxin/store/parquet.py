@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from chengxin.store import cipher
 from chengxin.store.atomic import BUILDING, naming, sha256_file
 from chengxin.store.manifest import ColumnEntry, FileEntry
 
@@ -30,19 +31,24 @@ def write_parquet(
     part: str,
     schema: pa.Schema | None = None,
     extra: Mapping[str, Any] | None = None,
+    key: bytes | None = None,
 ) -> FileEntry | None:
     """Write rows to `<folder>/<part>-<sha12>.parquet` and describe the file; None when there is no row.
 
     source: rows in their final order, streamed; memory is bounded by a few row groups. schema: needed when `source` is
-    a bare iterable. The file is complete and renamed when this returns; fsync is the commit's work.
+    a bare iterable. key: encrypt the file (`cipher`); its bytes then differ each time. The file is complete and renamed
+    when this returns; fsync is the commit's work.
     """
     columns = schema if schema is not None else source.schema  # type: ignore[union-attr]
     batches = source.to_batches() if isinstance(source, pa.Table) else source
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{BUILDING}{part}.parquet"
+    salt = cipher.salt() if key else None
     try:
         with naming(temporary):
-            rows, low, high = _stream(temporary, columns.remove_metadata(), batches)
+            rows, low, high = _stream(
+                temporary, columns.remove_metadata(), batches, cipher.encryption(key, salt) if key else None
+            )
         if not rows:
             temporary.unlink(missing_ok=True)
             return None
@@ -53,17 +59,21 @@ def write_parquet(
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    return FileEntry(table, part, name, rows, size, digest, low, high, dict(extra or {}))
+    return FileEntry(
+        table, part, name, rows, size, digest, low, high, {**(extra or {}), **({cipher.SALT: salt} if salt else {})}
+    )
 
 
-def _stream(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> tuple[int, int | None, int | None]:
+def _stream(
+    path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], encryption: Any | None
+) -> tuple[int, int | None, int | None]:
     rows = 0
     low: int | None = None
     high: int | None = None
     writer: pq.ParquetWriter | None = None
     try:
         for block in _blocks(schema, batches):
-            writer = writer or _writer(path, block)
+            writer = writer or _writer(path, block, encryption)
             writer.write_table(block, row_group_size=ROW_GROUP)
             rows += block.num_rows
             if "subject_id" in schema.names:
@@ -107,7 +117,7 @@ def _table(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
     return rows if rows.schema.equals(schema) else rows.select(schema.names).cast(schema)
 
 
-def _writer(path: Path, first: pa.Table) -> pq.ParquetWriter:
+def _writer(path: Path, first: pa.Table, encryption: Any | None) -> pq.ParquetWriter:
     """Open a file whose encodings follow from its first row group.
 
     Statistics serve to leave out row groups: numbers and days are searched for, texts are not; of a column without a
@@ -130,6 +140,7 @@ def _writer(path: Path, first: pa.Table) -> pq.ParquetWriter:
         data_page_version="1.0",
         write_statistics=told or False,
         write_batch_size=_SAMPLE,
+        encryption_properties=encryption,
     )
 
 
@@ -152,10 +163,12 @@ def _types() -> dict[str, pa.DataType]:
     return {str(kind): kind for kind in known}
 
 
-def footer_problem(path: Path, entry: FileEntry, columns: Iterable[ColumnEntry]) -> str | None:
+def footer_problem(
+    path: Path, entry: FileEntry, columns: Iterable[ColumnEntry], *, key: bytes | None = None
+) -> str | None:
     """Say what is wrong with a data file's footer (rows, columns, types), in Chinese; None when all is right."""
     try:
-        metadata = pq.read_metadata(path)
+        metadata = pq.read_metadata(path, decryption_properties=cipher.decryption(entry, key))
     except (pa.ArrowInvalid, OSError) as error:
         return f"{entry.table}/{entry.name}：不是完整的 Parquet 文件（{type(error).__name__}）"
     if metadata.num_rows != entry.rows:

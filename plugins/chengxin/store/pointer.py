@@ -16,12 +16,12 @@ from chengxin.errors import CommitConflict, CommitUnknown
 from chengxin.store import manifest as manifests
 from chengxin.store.atomic import BUILDING, fsync_folder, read_json, sha256_file, write_json
 from chengxin.store.journal import Head
-from chengxin.store.layout import Layout
+from chengxin.store.layout import CUT, Layout
 from chengxin.store.manifest import FileEntry, Manifest
 
 MARK = "DAMAGED.json"
 CATALOGUE = "catalogue.json"
-_MAGIC = b"PAR1"
+_MAGICS = (b"PAR1", b"PARE")  # the latter of an encrypted footer
 _heads: dict[Path, tuple[bytes, Head | None]] = {}  # pointer -> its content, and what the manifest that it names tells
 
 
@@ -114,6 +114,11 @@ def remove(layout: Layout, tier: str) -> None:
         fsync_folder(layout.tier(tier))
 
 
+def cut_tiers(layout: Layout) -> list[str]:
+    """Return the names of the tiers that were made for recipients, sorted."""
+    return sorted(p.name for p in (layout.home / "published").glob(f"{CUT}*") if p.is_dir())
+
+
 def snapshot_ids(layout: Layout, tier: str) -> list[str]:
     """Return the ids of all snapshot folders of a tier, sorted; folders under construction are left out."""
     folder = layout.tier(tier) / "snapshots"
@@ -188,13 +193,13 @@ def file_problem(folder: Path, entry: FileEntry) -> str | None:
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
-            stream.seek(max(0, size - len(_MAGIC)))
+            stream.seek(max(0, size - len(_MAGICS[0])))
             ending = stream.read()
     except FileNotFoundError:
         return f"{entry.table}/{entry.name}：文件缺失"
     if size != entry.size:
         return f"{entry.table}/{entry.name}：大小 {size} 字节，清单记为 {entry.size} 字节"
-    return None if ending == _MAGIC else f"{entry.table}/{entry.name}：文件尾已损坏"
+    return None if ending in _MAGICS else f"{entry.table}/{entry.name}：文件尾已损坏"
 
 
 def _has_digest(path: Path, sha256: str) -> bool:

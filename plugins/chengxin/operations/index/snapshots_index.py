@@ -5,9 +5,9 @@ import sqlite3
 from typing import Any
 
 from chengxin.store import manifest, pointer
-from chengxin.store.layout import Layout
+from chengxin.store.layout import ASSEMBLY, Layout
 
-TIERS = ("government", "open")
+TIERS = ("government", "authorised", "open", ASSEMBLY)
 #: What of a manifest tells what people let out, and why; and the snapshot that an open one was made from.
 SAID = ("approval", "rejected", "left_out", "sealed", "government", "released")
 

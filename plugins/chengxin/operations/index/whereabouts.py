@@ -15,7 +15,7 @@ from chengxin.facts import Resources
 from chengxin.home import Home
 from chengxin.identity.duplicates import DUPLICATES
 from chengxin.operations.index import snapshots
-from chengxin.store.layout import Layout
+from chengxin.store.layout import ASSEMBLY, Layout
 
 MOST_RECORDS = 3_000_000  # of a kind, up to which a page looks for each record of a batch
 MOST_ROWS = 300_000  # of a batch
@@ -56,8 +56,8 @@ def of_batch(connection: sqlite3.Connection, home: Home, row: Any, kind: str) ->
     layout, accepted = home.layout, row["accepted"]
     if row["state"] != "admitted" or not accepted:
         return None
-    current = snapshots.current(layout, "government")
-    last = snapshots.version(connection, "government", current) if current else None
+    current = snapshots.current(layout, ASSEMBLY)
+    last = snapshots.version(connection, ASSEMBLY, current) if current else None
     if last is None:
         return Whereabouts(accepted=accepted, later=accepted)
     if row["share"] == "不予" or row["dataset"] in snapshots.said(last, "sealed"):
@@ -66,7 +66,7 @@ def of_batch(connection: sqlite3.Connection, home: Home, row: Any, kind: str) ->
     if row["first_order"] > upto:
         return Whereabouts(accepted=accepted, snapshot=last["id"], later=accepted)
     table = snapshots.table(connection, last, kind)
-    folder = layout.snapshot("government", last["id"]) / kind
+    folder = layout.snapshot(ASSEMBLY, last["id"]) / kind
     files = [folder / name for name in json.loads(table["names"])] if table else []
     published = Published(last["id"], files, table["rows"] if table else 0, upto)
     with Session.open(Resources(memory_limit_mib=512, plans=home.settings.plans)) as steps:
@@ -133,7 +133,7 @@ def of_snapshot(row: Any) -> list[Source]:
     sealed, found = snapshots.said(row, "sealed"), []
     for dataset, told in json.loads(row["sources"]).items():
         accepted, rows = told.get("accepted", 0), told.get("rows", 0)
-        withheld = accepted - rows if dataset in sealed else 0
+        withheld = accepted - rows if dataset in sealed else told.get("hidden", 0)
         found.append(
             Source(
                 dataset=dataset,

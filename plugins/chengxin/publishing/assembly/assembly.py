@@ -1,4 +1,4 @@
-"""Assemble the government draft: what changed since the last snapshot, part by part; untouched parts are kept as files.
+"""Assemble all tables, sealed data sets left out: what changed, part by part; untouched parts are kept as files.
 
 The set operations are in `steps`; this module decides which parts are touched, streams the sorted rows out of the
 engine and writes them.
@@ -58,7 +58,7 @@ class Draft:
 class Assembly:
     """One assembling run.
 
-    sealed: data sets that are ingested and never published. previous: the government snapshot to build on; None = build
+    sealed: data sets that are ingested and never published. previous: the assembly to build on; None = build
     everything anew, as after a change of what is sealed. today: on which standing and publicity are judged. acts: what
     legal acts mean for it; `previous` holds none of the records that they removed.
     """
@@ -211,7 +211,7 @@ class Assembly:
         """Return files of the snapshot before, by parts. Raise SnapshotDamaged where one is not as it was published."""
         if not self.previous or table not in self.previous.tables:
             return {}
-        folder = self.layout.snapshot("government", self.previous.snapshot_id) / table
+        folder = self.layout.snapshot(self.previous.tier, self.previous.snapshot_id) / table
         found = {folder / f.name: f for f in self.previous.tables[table].files if f.part in touched}
         for path, entry in found.items():
             if sha256_file(path) != entry.sha256:
@@ -225,7 +225,7 @@ class Assembly:
         """Return where the files of a table of the draft lie, new ones and kept ones."""
         paths = [self.folder / table / f.name for f in new_files.get(table, [])]
         if self.previous and table in self.previous.tables:
-            folder = self.layout.snapshot("government", self.previous.snapshot_id) / table
+            folder = self.layout.snapshot(self.previous.tier, self.previous.snapshot_id) / table
             kept = (f for f in self.previous.tables[table].files if f.part not in replaced.get(table, set()))
             paths += [folder / f.name for f in kept]
         return paths

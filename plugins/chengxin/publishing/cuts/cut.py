@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from chengxin.contracts.recipients import KEPT, Grant, Recipient
 from chengxin.publishing.assembly.tables import RECORD_SOURCE
+from chengxin.store.layout import CUT
 
-PREFIX = "cut-"
 REGISTRY = ("subject", "subject_identifier", "subject_name")
 
 
@@ -63,7 +63,7 @@ class Cut:
     @property
     def tier(self) -> str:
         """Return the name of its tier."""
-        return f"{PREFIX}{self.digest[:12]}"
+        return f"{CUT}{self.digest[:12]}"
 
     def gives(self, table: str, part: str) -> bool:
         """Return whether anything of a file may be given. part: as in the manifest of the government tier."""

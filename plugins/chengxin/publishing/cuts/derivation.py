@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from chengxin.publishing import commit
 from chengxin.publishing.assembly.tables import CREDIT_RECORD
-from chengxin.publishing.cuts.cut import PREFIX, REGISTRY, Cut
+from chengxin.publishing.cuts.cut import REGISTRY, Cut
 from chengxin.store import pointer
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest, TableEntry
@@ -38,11 +38,11 @@ def publish(layout: Layout, government: Manifest, cuts: Mapping[str, Cut], now: 
     cuts: by tier. Return the tiers that changed.
     """
     changed = []
-    for folder in sorted((layout.home / "published").glob(f"{PREFIX}*")):
-        if folder.name not in cuts:
-            pointer.remove(layout, folder.name)
-            shutil.rmtree(folder)
-            changed.append(folder.name)
+    for tier in pointer.cut_tiers(layout):
+        if tier not in cuts:
+            pointer.remove(layout, tier)
+            shutil.rmtree(layout.tier(tier))
+            changed.append(tier)
     for tier, cut in sorted(cuts.items()):
         for message in commit.resume(layout, tier).messages:
             log.warning("%s", message)

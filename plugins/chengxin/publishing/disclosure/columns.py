@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 from chengxin.model.kinds import Kind
 from chengxin.model.lawful_terms import LawfulTerms, lawful_terms
 from chengxin.model.schema import ColumnSpec
-from chengxin.publishing.disclosure.clock import Days, days
+from chengxin.model.sharing import LEVELS
+from chengxin.publishing.disclosure.clock import Days
 from chengxin.publishing.disclosure.home_regions import HomeRegions
-from chengxin.publishing.disclosure.judgement import judge
-from chengxin.publishing.disclosure.standing import NAMES, STANDING, Course, texts
+from chengxin.publishing.disclosure.judgement import judge, judged_elements
+from chengxin.publishing.disclosure.standing import texts
 from chengxin.store.manifest import FileEntry
 
 UNTIL = "until"  # in the extra of a file: the last day on which it holds
@@ -30,6 +31,7 @@ SPECS = (
     ColumnSpec("authority_name", "string", title="作出机关"),
     ColumnSpec("amount_yuan", "decimal2", title="金额（元）"),
 )
+_LASTING = ("title", "authority_name", "amount_yuan")  # neither the day nor a move changes them
 _AUTHORITIES = ("authority_name", "institution_name")
 
 
@@ -58,7 +60,7 @@ class Disclosure:
             "publicity_until_on": _dates(judged.timing.until),
             "publicity_class_code": texts(judged.timing.classes, judged.timing.names),
             "standing_code": texts(judged.course.on(self.day)),
-            "share_level": pc.if_else(pa.array(judged.is_open), "open", "government"),
+            "share_level": texts(judged.levels, LEVELS),
             "is_negative": pa.repeat(pa.scalar(self.kind.publicity is not None), size),
             "in_force": pa.array(judged.course.in_force(self.day)),
             "home_region_code": self.homes.of(self.part, np.asarray(typed["subject_id"]), typed.get("region_code")),
@@ -67,25 +69,15 @@ class Disclosure:
             "amount_yuan": pa.nulls(size, pa.decimal128(18, 2)) if amount is None else amount,
         }
 
-    def renewed(self, rows: pa.RecordBatch, moved: pa.Array) -> pa.RecordBatch:
-        """Return rows of credit_record as they are on the day. moved: the subjects whose home changed."""
-        columns = dict(zip(rows.schema.names, rows.columns, strict=True))
-        size = rows.num_rows
-        since = pc.index_in(columns["standing_code"], value_set=pa.array(NAMES, pa.string()))
-        leaves = bool(self.kind.publicity and self.kind.publicity.ended_on)
-        names = ("publicity_until_on", "effective_from_on", "effective_to_on")
-        until, begins, ends = (days(columns, name, size) for name in names)
-        course = Course(np.asarray(since, np.int8), until, begins, ends, leaves)
-        self._narrow(course.holds_until(self.day))
-        now = course.on(self.day)
-        columns["standing_code"] = texts(now)
-        columns["share_level"] = pc.if_else(pa.array(now == STANDING), columns["share_level"], "government")
-        columns["in_force"] = pa.array(course.in_force(self.day))
-        if len(moved):
-            gone = pc.is_in(columns["subject_id"], value_set=moved)
-            home = self.homes.of(self.part, np.asarray(columns["subject_id"]), columns["home_region_code"])
-            columns["home_region_code"] = pc.if_else(gone, home, columns["home_region_code"])
-        return pa.RecordBatch.from_arrays(list(columns.values()), schema=rows.schema)
+    @property
+    def judged(self) -> set[str]:
+        """Return the columns of the typed table that `renewed` needs, as far as it has them."""
+        return {"record_id", "subject_id", "region_code", *judged_elements(self.kind)}
+
+    def renewed(self, rows: pa.RecordBatch, typed: Mapping[str, pa.Array]) -> pa.RecordBatch:
+        """Return rows of credit_record as they are on the day. typed: what is `judged` of the same records."""
+        now = {**dict(zip(rows.schema.names, rows.columns, strict=True)), **_of_day(self.columns(typed))}
+        return pa.RecordBatch.from_arrays([now[f.name].cast(f.type) for f in rows.schema], schema=rows.schema)
 
     def extra(self) -> dict[str, str]:
         """Return what the entry of the file keeps."""
@@ -99,6 +91,10 @@ class Disclosure:
 def holds(entry: FileEntry, day: date) -> bool:
     """Return whether a file of credit_record is on a day what it would be made anew."""
     return UNTIL not in entry.extra or day.isoformat() <= entry.extra[UNTIL]
+
+
+def _of_day(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
+    return {name: values for name, values in columns.items() if name not in _LASTING}
 
 
 def _dates(values: Days) -> pa.Array:

@@ -106,7 +106,7 @@ class HomeRegions:
 
     def _folder(self) -> Path:
         assert self.previous is not None
-        return self.layout.snapshot("government", self.previous.snapshot_id) / "subject"
+        return self.layout.snapshot(self.previous.tier, self.previous.snapshot_id) / "subject"
 
 
 def _look_up(known: tuple[_Ids, pa.Array], subjects: _Ids) -> tuple[pa.Array, _Ids, Mask]:

@@ -49,19 +49,26 @@ class Renewal:
     def _renewed(self, entry: FileEntry) -> FileEntry | None:
         kind, _, part = entry.part.rpartition("-")
         moved = pa.array(self.homes.moved(part)) if part in self.homes.fresh else pa.array([], pa.int64())
-        path = self.layout.snapshot("government", self.previous.snapshot_id) / TABLE / entry.name
+        folder = self.layout.snapshot(self.previous.tier, self.previous.snapshot_id)
+        path = folder / TABLE / entry.name
         if holds(entry, self.day) and not _has(path, moved):
             return None
         disclosure = Disclosure(kinds()[kind], part, self.day, self.homes)
+        typed = next(f.name for f in self.previous.tables[kind].files if f.part == part)
         schema = pq.read_schema(path).remove_metadata()
-        rows = _rows(path, disclosure, moved)
+        rows = _rows(path, folder / kind / typed, disclosure)
         written = write_parquet(rows, self.folder / TABLE, table=TABLE, part=entry.part, schema=schema)
         return replace(written, extra=disclosure.extra()) if written else None
 
 
-def _rows(path: Path, disclosure: Disclosure, moved: pa.Array) -> Iterator[pa.RecordBatch]:
-    for batch in pq.ParquetFile(path).iter_batches(_BATCH):
-        yield disclosure.renewed(batch.replace_schema_metadata(None), moved)
+def _rows(path: Path, typed: Path, disclosure: Disclosure) -> Iterator[pa.RecordBatch]:
+    """Read both files side by side: they hold the same records in the same order."""
+    judged = pq.ParquetFile(typed)
+    names = sorted(disclosure.judged & set(judged.schema_arrow.names))
+    both = (pq.ParquetFile(path).iter_batches(_BATCH), judged.iter_batches(_BATCH, columns=names))
+    for batch, facts in zip(*both, strict=True):
+        columns = dict(zip(facts.schema.names, facts.columns, strict=True))
+        yield disclosure.renewed(batch.replace_schema_metadata(None), columns)
 
 
 def _has(path: Path, subjects: pa.Array) -> bool:

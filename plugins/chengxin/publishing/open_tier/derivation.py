@@ -24,14 +24,14 @@ from chengxin.home import Home
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.lawful_terms import LawfulTerms
 from chengxin.publishing import catalogue, commit
+from chengxin.publishing import key as open_key
 from chengxin.publishing.open_tier import derivations, order
-from chengxin.publishing.open_tier import key as open_key
 from chengxin.publishing.open_tier import rules as open_rules
 from chengxin.publishing.open_tier.derivations import Derivation, Known
 from chengxin.publishing.open_tier.rules import HANDLE, TOKEN, Births, Horizon, TableRule
 from chengxin.records.acts import Record
 from chengxin.store.columns import DataFile, Mask
-from chengxin.store.layout import Layout
+from chengxin.store.layout import ASSEMBLY, Layout
 from chengxin.store.manifest import ColumnEntry, FileEntry, Manifest, TableEntry
 from chengxin.store.parquet import arrow_schema, write_parquet
 
@@ -119,20 +119,29 @@ def publish_open(
     )
     if previous and manifest.same_content(previous):
         shutil.rmtree(draft, ignore_errors=True)
-        derivations.write(layout, made)
+        derivations.write(layout, OPEN, made)
         return previous, False
-    listed = catalogue.for_open(layout.snapshot(GOVERNMENT, government.snapshot_id), manifest)
+    listed = catalogue.for_tier(layout.snapshot(GOVERNMENT, government.snapshot_id), manifest)
     committed = commit.commit(layout, manifest, draft, previous, catalogue=listed)
-    derivations.write(layout, made)
+    derivations.write(layout, OPEN, made)
     return committed, True
 
 
 def withheld(home: Home) -> str | None:
-    """Return in Chinese that the open tier lacks persons for want of a key, and what to do; None when it does not."""
+    """Return in Chinese what the tiers lack for want of a key, and what to do; None when they lack nothing."""
     layout = home.layout
-    if not withholds_persons(commit.current(layout, GOVERNMENT), commit.current(layout, OPEN)):
+    persons = withholds_persons(commit.current(layout, GOVERNMENT), commit.current(layout, OPEN))
+    if not persons and not _withholds_authorised(layout):
         return None
-    return open_key.problem(home) or "密钥已设置；下次发布时补上自然人的记录"
+    return open_key.problem(home) or "密钥已设置；下次发布时补上所缺的记录"
+
+
+def _withholds_authorised(layout: Layout) -> bool:
+    """Return whether there are records to be had by consent only, and no authorised tier."""
+    assembled = commit.current(layout, ASSEMBLY)
+    if assembled is None or commit.current(layout, "authorised") is not None:
+        return False
+    return any("authorised" in kind.levels for name, kind in kinds().items() if name in assembled.tables)
 
 
 def withholds_persons(government: Manifest | None, opened: Manifest | None) -> bool:

@@ -1,6 +1,6 @@
-"""What the files of the open tier were made from, and until when they hold: kept in the home, never published.
+"""What the files of a derived tier were made from, and until when they hold: kept in the home, never published.
 
-Of a small government file the digest alone gives hidden values away: whoever knows the rest tries them out. The day
+Of a small file the digest alone gives hidden values away: whoever knows the rest tries them out. The day
 until which a file holds may be the eighteenth birthday of somebody hidden in it.
 """
 
@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from chengxin.store import atomic
@@ -19,11 +20,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Derivation:
-    """One government file in its open form.
+    """One file in the form that a tier has of it.
 
     of: sha256 of the file and of those it depends on. rule: digest of the table's rule. key: id of the key where the
     file bears what it makes, "" where it would but there is none. valid_from, valid_until: ISO days. counts: visible
-    records by `kind|department|dataset`. entry: the open file, None where no row is visible.
+    records by `kind|department|dataset`. entry: the file of the tier, None where no row is visible.
     """
 
     table: str
@@ -42,12 +43,12 @@ class Derivation:
 
 
 class Known:
-    """What was made before, of which the previous open snapshot still has the file."""
+    """What was made before, of which the previous snapshot of the tier still has the file."""
 
     def __init__(self, layout: Layout, previous: Manifest | None) -> None:
         present = {(f.table, f.name): f for f in previous.files()} if previous else {}
         self._found: dict[str, Derivation] = {}
-        for body in _read(layout) if previous else ():
+        for body in _read(layout.derivations(previous.tier)) if previous else ():
             name = body.pop("name")
             entry = present.get((body["table"], name))
             if entry or name is None:
@@ -60,11 +61,11 @@ class Known:
         return found if found and found.key in (None, key or "") and found.holds(today) else None
 
 
-def write(layout: Layout, made: Iterable[Derivation]) -> None:
-    """Keep what the current open snapshot was made from."""
+def write(layout: Layout, tier: str, made: Iterable[Derivation]) -> None:
+    """Keep what the current snapshot of a tier was made from."""
     files = [_plain(one) for one in made]
     body = {"format": FORMAT, "files": sorted(files, key=lambda f: (f["table"], f["of"]))}
-    path = layout.derivations
+    path = layout.derivations(tier)
     if not path.exists() or atomic.read_json(path) != body:
         atomic.write_json(path, body)
 
@@ -75,9 +76,9 @@ def _plain(made: Derivation) -> dict[str, Any]:
     return {**body, "of": list(made.of), "name": made.entry.name if made.entry else None}
 
 
-def _read(layout: Layout) -> list[dict[str, Any]]:
+def _read(path: Path) -> list[dict[str, Any]]:
     try:
-        body = atomic.read_json(layout.derivations)
+        body = atomic.read_json(path)
     except (FileNotFoundError, ValueError):
         return []  # then everything is derived anew
     files: list[dict[str, Any]] = body["files"] if body.get("format") == FORMAT else []

@@ -1,6 +1,6 @@
 """What of a government table the open tier may hold: which rows on which day, which columns in which form.
 
-Rules come from the record kinds (model.kinds.OpenRule) and the elements' sensitivity; this module turns them into
+Rules come from the record kinds (model.sharing) and the elements' sensitivity; this module turns them into
 column operations. A column that no rule knows is dropped, a person whose age is not known is hidden.
 """
 
@@ -64,7 +64,7 @@ class TableRule:
     def admits_persons(self, part: str) -> bool:
         """Tell whether rows about natural persons can be visible at all (credit_record: in the part of a kind)."""
         kind = part.rpartition("-")[0]
-        admitting = {name for name, k in self.conditions.items() if "person" in k.open.subject_types}
+        admitting = {name for name, k in self.conditions.items() if "person" in k.open_types}
         return self.name == "subject" or bool(admitting & {kind} if kind else admitting)
 
     def digest(self) -> str:
@@ -85,7 +85,7 @@ def _code() -> bytes:
 def table_rules(kinds: Mapping[str, Kind], terms: LawfulTerms | None = None) -> dict[str, TableRule]:
     """Return the rule of every table of the open tier. terms: those in force."""
     terms = terms or lawful_terms()
-    shared = {name: kind for name, kind in sorted(kinds.items()) if kind.open.share and not kind.sealed}
+    shared = {name: kind for name, kind in sorted(kinds.items()) if kind.open_types}
     identity = {"record_id": "veil", "subject_id": "organisations", "subject_type": "keep"}
     subject = {
         "name": "business_name",
@@ -175,7 +175,7 @@ def judged_columns(rule: TableRule, available: list[str]) -> list[str]:
     if "" in rule.conditions:
         wanted |= judgement.judged_elements(rule.conditions[""]) | ({"record_id"} if rule.objected else set())
     else:
-        wanted |= {"share_level", "kind", "standing_code", "effective_to_on"}
+        wanted |= {"share_level", "kind", "effective_to_on"}
     return [name for name in available if name in wanted]
 
 
@@ -204,17 +204,13 @@ def _common(
 ) -> tuple[Mask, standing.Course]:
     """Judge rows of credit_record: value and class were judged on the typed row and stand in share_level."""
     shown = among_columns(columns, "share_level", ["open"], size)
-    met, leaving = np.zeros(size, bool), list[str]()
-    for name, kind in rule.conditions.items():
-        of_kind = among_columns(columns, "kind", [name], size)
-        if of_kind.any():
-            met |= of_kind & among_columns(columns, "subject_type", list(kind.open.subject_types), size)
-        leaving += [name] if kind.publicity and kind.publicity.ended_on else []
+    shown &= among_columns(columns, "kind", list(rule.conditions), size)
+    leaving = [name for name, kind in rule.conditions.items() if kind.publicity and kind.publicity.ended_on]
     ends = clock.days(columns, "effective_to_on", size)
     ends = np.where(among_columns(columns, "kind", leaving, size), ends, np.datetime64("NaT", "D"))
     stood = np.zeros(size, np.int8)
     course = standing.Course(stood, clock.days(columns, rule.until, size), np.full(size, "NaT", "M8[D]"), ends, True)
-    return shown & met & (course.on(today) == standing.STANDING), course
+    return shown & (course.on(today) == standing.STANDING), course
 
 
 def among(column: pa.ChunkedArray, values: list[str]) -> Mask:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -51,12 +52,12 @@ def _numbered(snapshot: Snapshot) -> Iterator[Kind]:
 def _of_subjects(snapshot: Snapshot, kind: Kind, subjects: Collection[int]) -> Iterator[Record]:
     for entry in snapshot.manifest.tables[kind.id].files:
         if any(entry.may_hold(s) for s in subjects):
-            yield from records(snapshot.path(entry), kind, subjects)
+            yield from records(snapshot.path(entry), kind, subjects, snapshot.decryption(entry))
 
 
-def records(path: Path, kind: Kind, subjects: Collection[int]) -> Iterator[Record]:
+def records(path: Path, kind: Kind, subjects: Collection[int], decryption: Any | None = None) -> Iterator[Record]:
     """Give the records about some subjects that a file of a kind's table holds."""
-    rows = read_subjects(path, _columns(kind), subjects)
+    rows = read_subjects(path, columns(kind), subjects, decryption)
     for row in rows.to_pylist():
         number = number_column(kind)
         yield Record(
@@ -69,14 +70,15 @@ def records(path: Path, kind: Kind, subjects: Collection[int]) -> Iterator[Recor
         )
 
 
-def _columns(kind: Kind) -> list[str]:
+def columns(kind: Kind) -> list[str]:
+    """Return the columns of a kind's table by which its records are named."""
     named = [number_column(kind), AUTHORITY if AUTHORITY in kind.elements else None, kind.event_on]
     return ["record_id", "subject_id", *dict.fromkeys(n for n in named if n)]
 
 
-def read_subjects(path: Path, columns: list[str], subjects: Collection[int]) -> pa.Table:
+def read_subjects(path: Path, columns: list[str], subjects: Collection[int], decryption: Any | None = None) -> pa.Table:
     """Read the rows about some subjects: of the row groups whose statistics allow for one of them."""
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(path, decryption_properties=decryption)
     place = file.schema_arrow.names.index("subject_id")
     groups = [n for n in range(file.metadata.num_row_groups) if _may_hold(file, n, place, subjects)]
     rows = file.read_row_groups(groups, columns=columns, use_threads=False)
@@ -95,5 +97,5 @@ def named(entry: FileEntry, snapshot: Snapshot, removed: Iterable[Record]) -> se
     if not mine:
         return set()
     ids, decisions = {r.record_id for r in mine}, {r.decision for r in mine} - {None}
-    held = records(snapshot.path(entry), kind, {r.subject_id for r in mine})
+    held = records(snapshot.path(entry), kind, {r.subject_id for r in mine}, snapshot.decryption(entry))
     return {r.record_id for r in held if r.record_id in ids or r.decision in decisions}

@@ -1,7 +1,8 @@
 """The overlay's entries: what the legal acts in force hide from readers, derived from their journal."""
 
 from chengxin.home import Home
-from chengxin.publishing.open_tier import key, masking
+from chengxin.publishing import key
+from chengxin.publishing.open_tier import masking
 from chengxin.records import acts
 from chengxin.records.acts import Case
 from chengxin.store import overlay

@@ -8,25 +8,30 @@ names any more: `commit.resume` clears both, and the next run does what is left.
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chengxin.errors import SnapshotDamaged
 from chengxin.home import Home
-from chengxin.publishing import commit, retention
-from chengxin.publishing.open_tier import key
+from chengxin.publishing import commit, key, retention
 from chengxin.publishing.reader import Snapshot
 from chengxin.publishing.suppression import entries, reissued
 from chengxin.publishing.suppression.rows import Found, Hits, Rewriter, affected
 from chengxin.records import acts
 from chengxin.store import lock, pointer
 from chengxin.store.atomic import read_json, write_json
-from chengxin.store.layout import Layout
+from chengxin.store.layout import ASSEMBLY, Layout
 from chengxin.store.manifest import Manifest
 
 log = logging.getLogger(__name__)
-TIERS = ("government", "open")  # in this order: the open tier names the government snapshot that it comes from
+_SOURCES = {"assembled": ASSEMBLY, "government": "government"}  # in the extra of a manifest -> of which tier that is
+_ENCRYPTED = "authorised"
+
+
+def tiers(layout: Layout) -> tuple[str, ...]:
+    """Return all tiers, each after that of whose snapshots its manifests name one."""
+    return (ASSEMBLY, "government", _ENCRYPTED, "open", *pointer.cut_tiers(layout))
 
 
 def run(home: Home, *, everything: bool = False) -> dict[str, list[str]]:
@@ -41,19 +46,20 @@ def run(home: Home, *, everything: bool = False) -> dict[str, list[str]]:
     if not everything:
         before = set(acts.read(layout, _done(layout) - 1).removed())
         removed = [r for r in removed if r not in before]
-    gone: dict[str, list[str]] = {tier: [] for tier in TIERS}
+    gone: dict[str, list[str]] = {tier: [] for tier in tiers(layout)}
     if removed:
         found = Found(removed, key.derive(key.master(home)))
         scratch = layout.drafts / "reissue"
         shutil.rmtree(scratch, ignore_errors=True)
-        source: Tier | None = None
-        for name in TIERS:
-            tier = Tier(layout, name, found, Rewriter(scratch / name), epoch, source)
+        encrypting = key.derive(key.master(home), _ENCRYPTED)
+        done: dict[str, Tier] = {}
+        for name in tiers(layout):
+            rewriter = Rewriter(scratch / name, encrypting if name == _ENCRYPTED else None)
+            tier = done[name] = Tier(layout, name, found, rewriter, epoch, done)
             with lock.held(layout, f"publish-{name}"):
                 tier.write()
                 tier.move()
                 gone[name] = tier.clear()
-            source = tier
         shutil.rmtree(scratch, ignore_errors=True)
     if epoch != _done(layout):
         write_json(_mark(layout), {"acts": epoch})
@@ -72,9 +78,13 @@ def _done(layout: Layout) -> int:
         return 0
 
 
+def _named(manifest: Manifest) -> dict[str, str]:
+    return {name: manifest.extra[name] for name in _SOURCES if name in manifest.extra}
+
+
 @dataclass
 class Tier:
-    """What is done in one tier. source: the tier that it is derived from, done already.
+    """What is done in one tier. done: the tiers that were done already, by name.
 
     issued: old id -> manifest in its place, those of earlier runs included. going: folders that go.
     """
@@ -84,7 +94,7 @@ class Tier:
     found: Found
     rewriter: Rewriter
     epoch: int
-    source: "Tier | None" = None
+    done: Mapping[str, "Tier"]
     issued: dict[str, Manifest] = field(default_factory=dict)
     going: list[str] = field(default_factory=list)
 
@@ -118,31 +128,42 @@ class Tier:
             manifest, problems = pointer.check(folder)
             if manifest is None or problems:
                 log.warning("快照 %s（%s 层）已损坏，不能重新签发，已删除", name, self.name)
-            elif self._has_another_key(manifest) and not (now and now.snapshot_id == name):
+            elif self._has_another_key(manifest) and (self._is_encrypted or not (now and now.snapshot_id == name)):
                 log.warning("快照 %s（%s 层）用的是另一密钥，不能重新签发，已删除", name, self.name)
             else:
-                good.append(Snapshot(manifest, folder))
+                good.append(Snapshot(manifest, folder, key=self.rewriter.key))
                 continue
             self.going.append(name)
         yield from sorted(good, key=lambda s: (s.manifest.sequence, s.id))
 
+    @property
+    def _is_encrypted(self) -> bool:
+        """Return whether the files of the tier cannot even be read without its key."""
+        return self.name == _ENCRYPTED
+
     def _has_another_key(self, manifest: Manifest) -> bool:
-        return manifest.extra.get("key_id") not in (None, key.key_id(self.found.open_key))
+        own = self.rewriter.key if self._is_encrypted else self.found.open_key
+        return manifest.extra.get("key_id") not in (None, key.key_id(own))
 
     def _follows(self, manifest: Manifest) -> bool:
         """Return whether a snapshot names another that has a new id now."""
-        source = manifest.extra.get("government")
-        return self.now(manifest.previous) != manifest.previous or self._source(source) != source
+        return self.now(manifest.previous) != manifest.previous or self._sources(manifest) != _named(manifest)
 
-    def _source(self, snapshot_id: str | None) -> str | None:
-        return self.source.now(snapshot_id) if self.source else snapshot_id
+    def _sources(self, manifest: Manifest) -> dict[str, str]:
+        """Return under which ids the snapshots that a manifest comes from are found now."""
+        found = {}
+        for name, snapshot_id in _named(manifest).items():
+            tier = self.done.get(_SOURCES[name])
+            found[name] = (tier.now(snapshot_id) if tier and tier is not self else None) or snapshot_id
+        return found
 
     def _landed(self, snapshot: Snapshot, hits: Hits) -> Manifest:
         """Land a snapshot without these rows; return its manifest."""
         made = self._manifest(snapshot, hits)
         catalogue = snapshot.folder / pointer.CATALOGUE
         body = catalogue.read_bytes() if catalogue.exists() else None
-        commit.land(self.layout, made, self.rewriter.folder, snapshot.manifest, body)
+        folder, sealing = self.rewriter.folder, self.rewriter.key
+        commit.land(self.layout, made, folder, snapshot.manifest, catalogue=body, key=sealing)
         if problems := pointer.check(self.layout.snapshot(self.name, made.snapshot_id))[1]:
             raise SnapshotDamaged(f"重新签发的快照 {made.snapshot_id} 不完整：{pointer.summary(problems)}")
         return made
@@ -153,8 +174,7 @@ class Tier:
         sealed = commit.manifest_sha256(self.layout, old)
         stands_for = {"snapshot": old.snapshot_id, "manifest_sha256": sealed, "epoch": self.epoch}
         extra = {**old.extra, reissued.SUPERSEDES: [*old.extra.get(reissued.SUPERSEDES, []), stands_for]}
-        if "government" in extra:
-            extra["government"] = self._source(extra["government"])
+        extra |= self._sources(old)
         return replace(
             old,
             snapshot_id=reissued.following(old.snapshot_id),
@@ -168,7 +188,9 @@ class Tier:
         """Let the pointer name what takes the place of the current snapshot."""
         now = pointer.load(self.layout, self.name)
         wanted = self.now(now.snapshot_id) if now else None
-        if now and wanted and wanted != now.snapshot_id:
+        if now and now.snapshot_id in self.going and wanted == now.snapshot_id:
+            pointer.remove(self.layout, self.name)  # it cannot be read; the next publication makes the tier anew
+        elif now and wanted and wanted != now.snapshot_id:
             target = pointer.read_manifest(self.layout.snapshot(self.name, wanted))
             digest = commit.manifest_sha256(self.layout, target)
             pointer.reset(self.layout, self.name, target=target, manifest_sha256=digest)

@@ -5,9 +5,10 @@ handles that stand for it.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,12 +20,14 @@ from chengxin.publishing.open_tier.rules import HANDLE, TOKEN
 from chengxin.publishing.reader import Snapshot
 from chengxin.publishing.suppression import candidates
 from chengxin.records.acts import Record
+from chengxin.store.layout import ASSEMBLY
 from chengxin.store.manifest import FileEntry, Manifest, TableEntry
 from chengxin.store.parquet import write_parquet
 
 _BATCH = 122_880  # rows
 _NUMBERS = ("record_id", HANDLE)
 _COMMON = ("credit_record", "record_source")
+_WHOLE = (ASSEMBLY, "government", "authorised")  # the others lack columns; they are searched by what was found here
 Hits = dict[tuple[str, str], list[str]]  # (table, file name) -> the numbers that name rows to go
 
 
@@ -62,7 +65,7 @@ def affected(snapshot: Snapshot, found: Found) -> Hits:
 
 
 def _numbers_in(snapshot: Snapshot, entry: FileEntry, found: Found) -> list[str]:
-    if snapshot.manifest.tier != "open":
+    if snapshot.manifest.tier in _WHOLE:
         named = candidates.named(entry, snapshot, found.removed)
         found.ids |= named
         return sorted(named)
@@ -101,9 +104,13 @@ def _persons(snapshot: Snapshot, parts: Iterable[str], hits: Hits) -> Hits:
 
 @dataclass
 class Rewriter:
-    """Writes files without some rows; the same file of several snapshots once. folder: where new files go."""
+    """Writes files without some rows; the same file of several snapshots once.
+
+    folder: where new files go. key: of a tier whose files are encrypted.
+    """
 
     folder: Path
+    key: bytes | None = None
     _made: dict[tuple[str, str, tuple[str, ...]], tuple[FileEntry | None, Counter[str]]] = field(default_factory=dict)
 
     def tables(self, snapshot: Snapshot, hits: Hits) -> tuple[dict[str, TableEntry], Counter[str]]:
@@ -115,7 +122,7 @@ class Rewriter:
             for entry in table.files:
                 made: FileEntry | None = entry
                 if numbers := hits.get((name, entry.name)):
-                    made, rows = self._rewritten(snapshot.path(entry), entry, tuple(numbers))
+                    made, rows = self._rewritten(snapshot, entry, tuple(numbers))
                     gone.update(rows if name == "credit_record" else {})
                 files += [made] if made else []
             if files or snapshot.manifest.tier == "open":
@@ -123,20 +130,26 @@ class Rewriter:
         return tables, gone
 
     def _rewritten(
-        self, path: Path, entry: FileEntry, numbers: tuple[str, ...]
+        self, snapshot: Snapshot, entry: FileEntry, numbers: tuple[str, ...]
     ) -> tuple[FileEntry | None, Counter[str]]:
         key = (entry.table, entry.sha256, numbers)
         if key not in self._made:
             gone: Counter[str] = Counter()
-            schema = pq.read_schema(path).remove_metadata()
-            rows = _batches(path, numbers, gone)
-            made = write_parquet(rows, self.folder / entry.table, table=entry.table, part=entry.part, schema=schema)
-            self._made[key] = (replace(made, extra=entry.extra) if made else None, gone)
+            file = pq.ParquetFile(snapshot.path(entry), decryption_properties=snapshot.decryption(entry))
+            made = write_parquet(
+                _batches(file, numbers, gone),
+                self.folder / entry.table,
+                table=entry.table,
+                part=entry.part,
+                schema=file.schema_arrow.remove_metadata(),
+                key=self.key,
+            )
+            self._made[key] = (replace(made, extra={**entry.extra, **made.extra}) if made else None, gone)
         return self._made[key]
 
 
-def _batches(path: Path, numbers: Sequence[str], gone: Counter[str]) -> Iterator[pa.RecordBatch]:
-    for batch in pq.ParquetFile(path).iter_batches(_BATCH):
+def _batches(file: pq.ParquetFile, numbers: Sequence[str], gone: Counter[str]) -> Iterator[pa.RecordBatch]:
+    for batch in file.iter_batches(_BATCH):
         rows = pa.Table.from_batches([batch]).replace_schema_metadata(None)
         kept = _kept(rows, numbers)
         if "dataset" in rows.column_names:
@@ -154,26 +167,34 @@ def _kept(rows: pa.Table, numbers: Collection[str]) -> pa.Table:
     return rows
 
 
-def remaining(paths: Iterable[Path], found: Found) -> Counter[Path]:
-    """Return how many rows of removed records each Parquet file still has, wherever it lies."""
+def remaining(paths: Mapping[Path, Any], found: Found) -> Counter[Path]:
+    """Return how many rows of removed records each Parquet file still has, wherever it lies.
+
+    paths: each with what decrypts it, or None.
+    """
     count: Counter[Path] = Counter()
-    for path in paths:
-        names = pq.read_schema(path).names
+    for path, decryption in paths.items():
+        names = pq.read_schema(path, decryption_properties=decryption).names
         named = [n for n in _NUMBERS if n in names]
-        rows = pq.read_table(path, columns=named, partitioning=None) if named else pa.table({})
+        rows = _columns_of(path, named, decryption) if named else pa.table({})
         gone = rows.num_rows - _kept(rows, found.numbers()).num_rows if named else 0
         if not gone and path.parent.name in kinds() and "record_id" in names:
-            gone = len(_of_decisions(path, found))
+            gone = len(_of_decisions(path, found, decryption))
         if gone:
             count[path] = gone
     return count
 
 
-def _of_decisions(path: Path, found: Found) -> list[Record]:
+def _columns_of(path: Path, names: list[str], decryption: Any) -> pa.Table:
+    return pq.read_table(path, columns=names, partitioning=None, decryption_properties=decryption)
+
+
+def _of_decisions(path: Path, found: Found, decryption: Any) -> list[Record]:
     kind = kinds()[path.parent.name]
     mine = [r for r in found.removed if r.kind == kind.id and r.decision]
-    if not mine or "subject_id" not in pq.read_schema(path).names:
+    present = set(pq.read_schema(path, decryption_properties=decryption).names)
+    if not mine or not present.issuperset(candidates.columns(kind)):
         return []
     decisions = {r.decision for r in mine}
-    held = candidates.records(path, kind, {r.subject_id for r in mine})
+    held = candidates.records(path, kind, {r.subject_id for r in mine}, decryption)
     return [r for r in held if r.decision in decisions]

@@ -56,9 +56,16 @@ class Gate:
         self._lock = Lock()
 
     def tier(self, request: Request, tier: str) -> str:
-        """Return the tier that a request reads; refuse the government tier to whoever has no valid token for it."""
+        """Return the tier that a request reads; refuse the government tier to whoever has no valid token for it.
+
+        The authorised tier is refused to everybody.
+        """
         if tier == "open":
             return tier
+        if tier == "authorised":
+            raise HTTPException(
+                403, "授权层不提供下载和查询接口：这些记录须经信息主体授权逐项查询 (by consent of the subject only)"
+            )
         holder = self._holder(request)
         if holder is None:
             raise HTTPException(401, "政务共享层须持令牌读取 (a token is needed)", {"WWW-Authenticate": "Bearer"})

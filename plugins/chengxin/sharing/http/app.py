@@ -31,7 +31,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none';
 CACHE = {"open": "public, max-age=300", "government": "private, max-age=300"}
 FOR_RECIPIENTS = "private, no-cache"  # a grant may end any day
 
-Tier = Literal["government", "open"]
+Tier = Literal["government", "authorised", "open"]
 
 
 class Question(BaseModel):

@@ -1,7 +1,7 @@
-"""The key of the open tier: where it comes from, and what is derived from it.
+"""The master key: where it comes from, and what is derived from it.
 
-Rows about persons bear keyed digests instead of numbers. Whoever has the key can tell whom they are about, so it stands
-in no manifest, log or published file; a manifest names its `key_id`.
+Rows about persons bear keyed digests in the open tier; the files of the authorised tier are encrypted. Whoever has the
+key can tell whom they are about, so it stands in no manifest, log or published file; a manifest names a `key_id`.
 """
 
 import hashlib
@@ -17,7 +17,6 @@ from chengxin.store.layout import Layout
 
 VARIABLE = "CHENGXIN_TOKEN_KEY"
 LEAST = 32  # characters: known subject numbers let a guessable key be tried out on published tokens
-_INFO = b"chengxin/open"
 
 
 def master(home: Home) -> bytes | None:
@@ -35,7 +34,7 @@ def problem(home: Home) -> str | None:
         return None
     why = f"未设置密钥 {VARIABLE}" if home.settings.token_key is None else f"密钥 {VARIABLE} 不足 {LEAST} 个字符"
     return (
-        f"{why}，开放层不发布自然人的记录。请把 openssl rand -hex 32 的输出设为 {VARIABLE}"
+        f"{why}，开放层不发布自然人的记录，授权层不发布。请把 openssl rand -hex 32 的输出设为 {VARIABLE}"
         f"（或存入 {VARIABLE}_FILE 所指的文件），再执行 chengxin publish"
     )
 
@@ -55,12 +54,12 @@ def make(home: Path) -> None:
     fsync_folder(path.parent)
 
 
-def derive(key: bytes | None) -> bytes | None:
-    """Return the open tier's own key: HKDF-SHA256 (RFC 5869, no salt) of the master, 32 bytes."""
+def derive(key: bytes | None, use: str = "open") -> bytes | None:
+    """Return a key for one use, by default the open tier's own: HKDF-SHA256 (RFC 5869, no salt), 32 bytes."""
     if key is None:
         return None
     extracted = hmac.digest(bytes(hashlib.sha256().digest_size), key, "sha256")
-    return hmac.digest(extracted, _INFO + b"\x01", "sha256")
+    return hmac.digest(extracted, f"chengxin/{use}".encode() + b"\x01", "sha256")
 
 
 def key_id(key: bytes | None) -> str | None:

@@ -47,11 +47,11 @@ def test_types_follow_the_codes(office: Office) -> None:
         "test_person", {"person_name": "示例甲", "person_doc_no": person_doc(1), "region_code": "430304"}, day=1
     )
     office.publish()
-    assert [t for _, t in office.table("subject", "name, subject_type")] == [
+    assert [t for _, t in office.table("subject", "name, subject_type", tier="assembly")] == [
         "enterprise", "household", "enterprise", "organisation", "organisation", "enterprise", "household",
         "organisation", "person",
     ]  # fmt: skip
-    born = office.table("subject", "name, CAST(born_on AS VARCHAR)")[-1][1]
+    born = office.table("subject", "name, CAST(born_on AS VARCHAR)", tier="assembly")[-1][1]
     assert born.replace("-", "") == person_doc(1)[6:14]
 
 
@@ -124,7 +124,7 @@ def test_persons_lie_apart(office: Office) -> None:
         "test_person", {"person_name": "示例甲", "person_doc_no": person_doc(1), "region_code": "430304"}, day=1
     )
     office.publish()
-    assert [p.name.rsplit("-", 1)[0] for p in (office.snapshot() / "subject").iterdir()] == ["p4303"]
+    assert [p.name.rsplit("-", 1)[0] for p in (office.snapshot("assembly") / "subject").iterdir()] == ["p4303"]
 
 
 def test_an_old_code_and_the_new_one_around_it_are_one_subject(office: Office) -> None:

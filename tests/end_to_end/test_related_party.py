@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from pipeline_runs import chengxin
-
+from chengxin.publishing.reader import open_snapshot
 from deliveries import GUARANTEE, PENALTY, REGISTRATION, Office, company, penalty, uscc
 
 
-def test_show_finds_what_a_subject_is_only_related_to(tmp_path: Path) -> None:
+def test_a_look_up_finds_what_a_subject_is_only_related_to(tmp_path: Path) -> None:
     office = Office(tmp_path)
     office.contract("test_reg", "registration", REGISTRATION)
     office.contract("test_guarantee", "guarantee", GUARANTEE)
@@ -21,8 +20,9 @@ def test_show_finds_what_a_subject_is_only_related_to(tmp_path: Path) -> None:
     office.publish()
 
     def contracts_of(subject: str) -> dict[str, list[object]]:
-        (found,) = chengxin(office.settings.home, office.settings.contracts, "show", subject)["subjects"]
-        rows = found["tables"]
+        opened = open_snapshot(office.settings.home, "assembly")
+        (number,) = opened.find(subject)["subject_id"].to_pylist()
+        rows = {name: table.to_pylist() for name, table in opened.lookup(number).items()}
         kinds = [r["kind"] for r in rows["credit_record"]]
         return {"guarantee": [r["contract_no"] for r in rows.get("guarantee", [])], "kinds": kinds}
 

@@ -164,10 +164,10 @@ def test_a_judgement_counts_for_either_role_of_a_guarantee(office: Office) -> No
     office.deliver("test_guarantee", row | {"valid_from_on": "2026-01-01"}, day=1)
     said = judge(office)
     office.publish()
-    assert office.table("guarantee", "subject_id, related_subject_id") == [(2, 1)]
+    assert office.table("guarantee", "subject_id, related_subject_id", tier="assembly") == [(2, 1)]
     undo(office, said)
     office.publish()
-    assert office.table("guarantee") == []
+    assert office.table("guarantee", tier="assembly") == []
 
 
 def test_in_full_deliveries_an_undone_row_does_not_come_back(office: Office, tmp_path: Path) -> None:

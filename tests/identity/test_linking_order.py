@@ -307,8 +307,8 @@ def test_a_guarantee_waits_until_both_its_subjects_are_known(office: Office) -> 
     office.deliver("test_reg", company(2), day=2)
     office.publish()
     assert counts(office.account("test_guarantee")) == (1, 0, 0, 0)
-    assert office.table("guarantee", "subject_id, related_subject_id") == [(1, 2)]
-    assert office.table("credit_record", "subject_id, related_subject_id, kind") == [
+    assert office.table("guarantee", "subject_id, related_subject_id", tier="assembly") == [(1, 2)]
+    assert office.table("credit_record", "subject_id, related_subject_id, kind", tier="assembly") == [
         (1, 2, "guarantee"),
         (1, None, "registration"),
         (2, None, "registration"),

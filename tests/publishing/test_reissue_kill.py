@@ -2,7 +2,9 @@
 
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -149,3 +151,35 @@ def test_the_sweep_finds_what_a_re_issue_has_not_reached(ready):
     assert sweep(home(folder)).left == {}
     assert {p.name: p.stat().st_ino for p in (folder / "published").rglob("subject/*.parquet")} == kept
     assert not gone & {p.stat().st_ino for p in (folder / "published").rglob("penalty/*.parquet")}
+
+
+def test_who_reads_meanwhile_opens_whole_snapshots(tmp_path):
+    publish(tmp_path, 9, 2)
+    publish(tmp_path, 10, 3)
+    seen: list[tuple[str, set[int]]] = []
+    removed: set[int] = set()
+    over, wrong = threading.Event(), []
+
+    def read() -> None:
+        while not over.is_set():
+            for tier in TIERS:
+                before = set(removed)
+                opened = open_snapshot(tmp_path, tier, mark=False)
+                with suppress(FileNotFoundError):  # it was issued again since it was opened
+                    subjects = set(opened.table("penalty", ["subject_id"]).column(0).to_pylist())
+                    seen.append((opened.id, subjects))
+                    if opened.warnings or subjects & before or not subjects >= set(range(9, 11)):
+                        wrong.append((opened.warnings, subjects & before))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 9):
+        found = candidates.by_subject(open_snapshot(tmp_path), {number}, f"湘示罚〔2026〕{number}号", "")
+        acts.enter(Layout(tmp_path), "repair", found, at=NOW, by="甲", document="修〔2026〕1号", day=TODAY)
+        entries.renew(home(tmp_path))
+        removed.add(number)
+        reissue(tmp_path)
+    over.set()
+    reader.join()
+    assert wrong == [] and len({name for name, _ in seen}) > 3
+    assert sorted(open_snapshot(tmp_path).table("penalty")["subject_id"].to_pylist()) == [9, 10]

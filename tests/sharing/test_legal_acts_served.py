@@ -143,3 +143,24 @@ def test_asking_the_overlay_takes_less_than_a_millisecond(office):
         opened.withholds(entry)
     assert (time.process_time() - begun) / 1000 < 0.001
     assert overlay.load(office.layout).epoch == 5
+
+
+def test_the_old_addresses_lead_to_what_was_issued_again(served, office):
+    old = served.current("government")
+    kept, gone = (file_address(served, "government", table) for table in ("registration", "penalty"))
+    acts.reissue(home(office))
+    assert served.current("government") == f"{old}-r1"
+    for path in ("", "/dictionary", "/catalogue"):
+        answer = served.get(f"/v1/government/snapshots/{old}{path}", **BEARER)
+        assert answer.ok and answer.url.endswith(f"{old}-r1{path}"), "requests keeps the token on this host"
+        assert [step.status_code for step in answer.history] == [301]
+    manifest = served.get(f"/v1/government/snapshots/{old}-r1", **BEARER).json()
+    assert [entry["snapshot"] for entry in manifest["extra"]["supersedes"]] == [old]
+    assert served.get(kept, **BEARER).status_code == 200
+    assert served.get(gone, **BEARER).status_code == 410
+    assert served.get(kept).status_code == 401
+    assert served.get(f"/v1/government/snapshots/{old}-r2", **BEARER).status_code == 404
+    assert served.get(file_address(served, "government"), **BEARER).status_code == 200
+    assert served.get(file_address(served, "open")).status_code == 200
+    assert served.get("/health").json()["status"] == "ok"
+    assert len(decisions(open_snapshot(office.settings.home))) == 3

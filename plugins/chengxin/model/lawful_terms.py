@@ -80,7 +80,7 @@ class LawfulTerms(_Part):
     penalty_words: tuple[Words, ...]
     penalty_words_article: Source
     kinds: dict[str, KindRule]
-    terms: dict[Literal["bad_information", "majority", "withdrawal", "objection_answer"], Term]
+    terms: dict[Literal["bad_information", "majority", "withdrawal", "objection_check", "objection_answer"], Term]
 
     @model_validator(mode="after")
     def _classes_are_known(self) -> "LawfulTerms":

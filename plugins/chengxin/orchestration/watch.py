@@ -6,7 +6,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, task
 
 from chengxin.clock import SHANGHAI
 from chengxin.home import Home
-from chengxin.operations.alerts.causes import Cause, unclassed_cause, waiting_cause
+from chengxin.operations.alerts.causes import Cause, case_cause, unclassed_cause, waiting_cause
 from chengxin.orchestration import alerts, metrics
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES
@@ -52,6 +52,7 @@ def look_round() -> dict[str, Any]:
     """Settle the alerts that concern the whole and report the gauges; return how many of each."""
     from chengxin import pipeline
     from chengxin.contracts import loader
+    from chengxin.operations import cases
     from chengxin.operations.punctuality import standings
     from chengxin.publishing.disclosure.unclassed import unclassed
     from chengxin.publishing.open_tier import derivation
@@ -80,4 +81,6 @@ def look_round() -> dict[str, Any]:
     )
     if not loaded.problems:  # a grant is judged by the contracts of its kinds
         pipeline.apply_recipients(Home.from_environment(), loaded.contracts)
+    open_cases = cases.waiting(home.layout, home.clock.today())
+    alerts.settle("acts", [case_cause(number, text) for number, text in open_cases])
     return {"problems": len(loaded.problems), **metrics.gauges(home, loaded.contracts, found)}

@@ -126,11 +126,11 @@ class Snapshot:
     def withholds(self, entry: FileEntry) -> bool:
         """Return whether a file holds a record that its readers are not to see. Looked up once an overlay."""
         acts = overlay.load(self.layout)
-        entries = self._entries_in(acts, entry)
-        if not entries:
-            return False
         key = (acts.epoch, entry.sha256)
         if key not in self._holding:
+            entries = self._entries_in(acts, entry)
+            if not entries:
+                return self._holding.setdefault(key, False)
             names = [n for n in _NUMBERS if n in self._columns(entry.table)]
             rows = pq.read_table(self.path(entry), columns=names, partitioning=None)
             self._holding[key] = _without(rows, entries).num_rows < rows.num_rows

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from chengxin.errors import ActRefused
@@ -24,6 +25,7 @@ from chengxin.store.lock import held
 ActName = Literal["repair", "withdrawal", "objection", "answer", "confirmation", "lifting"]
 Outcome = Literal["rejected", "corrected", "upheld"]
 State = Literal["proposed", "waiting", "in_force", "answered", "lifted"]
+_known: "dict[Path, list[tuple[Head, Act]]]" = {}
 NAMES = {"repair": "修复", "withdrawal": "撤回", "objection": "异议", "answer": "异议答复", "confirmation": "确认",
     "lifting": "解除"}  # fmt: skip
 AUTHORITY = "authority_name"
@@ -165,13 +167,26 @@ def effects(layout: Layout, judged: int, removed: int) -> Effects:
 
 
 def read(layout: Layout, upto: int | None = None) -> Register:
-    """Fold the journal, or its first entries up to number `upto`."""
+    """Fold the journal, or its first entries up to number `upto`. A process reads each entry once."""
     register = Register(Head())
-    for head, body in journal.since(layout.acts):
+    for head, act in _entries(layout):
         if upto is not None and head.order > upto:
             break
-        _fold(register, head, Act.from_json(body))
+        _fold(register, head, act)
     return register
+
+
+def _entries(layout: Layout) -> list[tuple[Head, Act]]:
+    """Return all entries, those before the last known one as they were when it was read."""
+    folder = layout.acts
+    known = _known.get(folder, [])
+    last = known[-1][0] if known else Head()
+    if known and (journal.newest(folder) < last.order or journal.digest(folder, last.order) != last.digest):
+        known, last = [], Head()  # another home, or one that was restored
+    known = [*known, *((head, Act.from_json(body)) for head, body in journal.since(folder, last))]
+    _known.clear()
+    _known[folder] = known
+    return known
 
 
 def _fold(register: Register, head: Head, act: Act) -> None:

@@ -41,6 +41,10 @@ KINDS = {
         "公示类别不明",
         "看处罚类别列：写法新的，补入 model/lawful_terms.yaml 的 penalty_words；空着的，请部门补报",
     ),
+    "acts": Kind(
+        "修复、撤回、异议待办",
+        "看 docs/operators/acts.md：确认用 chengxin acts confirm，答复用 chengxin answer-objection",
+    ),
     "waiting": Kind("未关联增多", "打开未关联页：主体登记来源是否迟报，来文的代码列是否变了"),
 }
 
@@ -97,6 +101,11 @@ def unclassed_cause(contract: Contract, records: int, unknown: int) -> Cause:
     """Return the cause that many records of a data set are of no class of publicity that is known."""
     text = f"{records} 条负面信息中有 {unknown} 条看不出公示类别，暂按一年公示"
     return of_contract("unclassed", contract, text, page=f"/chengxin/catalogue/{contract.id}")
+
+
+def case_cause(number: int, text: str) -> Cause:
+    """Return the cause that a legal act waits for a person."""
+    return Cause("acts", f"act-{number}", text, title="修复、撤回、异议")
 
 
 def contract_cause(path: str, message: str) -> Cause:

@@ -23,10 +23,20 @@ from chengxin.store.layout import Layout
 GRAVEST = (
     "approval", "held", "broken", "damaged", "disk", "unpublished", "failed", "aside", "source", "slow", "contracts",
     "stuck",
-    "overdue", "unkeyed", "unclassed", "waiting", "pending",
+    "overdue", "unkeyed", "unclassed", "acts", "waiting", "pending",
 )  # fmt: skip
 NAMES = {"stuck": "尚无结论", "pending": "尚未发布", **{name: kind.name for name, kind in KINDS.items()}}
-CALM = {"approval", "slow", "stuck", "overdue", "unkeyed", "unclassed", "waiting", "pending"}  # nothing is wrong
+CALM = {
+    "approval",
+    "slow",
+    "stuck",
+    "overdue",
+    "unkeyed",
+    "unclassed",
+    "acts",
+    "waiting",
+    "pending",
+}  # nothing is wrong
 _PLACE = re.compile(r"{(\w+)}")
 RETRIED = {"failed", "source", "slow", "stuck"}  # what a new run of the data set may mend
 

@@ -5,18 +5,19 @@ from chengxin.publishing import key
 from chengxin.publishing.open_tier import masking
 from chengxin.records import acts
 from chengxin.records.acts import Case
-from chengxin.store import overlay
+from chengxin.store import lock, overlay
 from chengxin.store.overlay import Entry, Overlay
 
 
 def renew(home: Home) -> Overlay | None:
     """Write the overlay as the journal of acts stands now; None where there never was an act."""
-    register = acts.read(home.layout)
-    if register.head.order < 0:
+    if acts.read(home.layout).head.order < 0:
         return None
     open_key = key.derive(key.master(home))
-    found = {(e.record_id, e.scope): e for c in register.cases.values() if c.hides for e in _entries(c, open_key)}
-    return overlay.write(home.layout, register.head.order, found.values())
+    with lock.held(home.layout, "acts"):  # else an older state of the journal might be written last
+        register = acts.read(home.layout)
+        found = {(e.record_id, e.scope): e for c in register.cases.values() if c.hides for e in _entries(c, open_key)}
+        return overlay.write(home.layout, register.head.order, found.values())
 
 
 def _entries(case: Case, open_key: bytes | None) -> list[Entry]:

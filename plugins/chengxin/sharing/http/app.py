@@ -48,6 +48,7 @@ def create_app(home: Path, known_tokens: tuple[bytes, ...]) -> FastAPI:
     app.middleware("http")(_guarded)
     app.add_exception_handler(Unknown, lambda _, __: _problem(404, "没有这个快照 (no such snapshot)"))
     app.add_exception_handler(Superseded, _superseded)
+    app.add_exception_handler(FileNotFoundError, lambda _, __: _problem(503, "快照正在重新签发，请重试 (try again)"))
     app.add_exception_handler(SnapshotDamaged, lambda _, error: _problem(503, str(error)))
     # The usual answer repeats what was sent; that may be somebody's number.
     app.add_exception_handler(RequestValidationError, lambda _, __: _problem(422, "请求不合要求 (see /openapi.json)"))

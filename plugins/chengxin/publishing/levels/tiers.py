@@ -74,6 +74,9 @@ class Levels:
         """Tell which rows of a file a tier holds: records by level, persons by their records."""
         if entry.table == CREDIT_RECORD or entry.table in kinds():
             (teller,) = self.tellers(entry)
+            possible, wanted = _kind(teller).levels, {LEVELS[n] for n in TIERS[tier]}
+            if not possible & wanted or possible <= wanted:
+                return np.full(entry.rows, bool(possible & wanted))
             return np.isin(self._of(teller), TIERS[tier])
         if entry.table == RECORD_SOURCE:
             chosen = [self._column(f, "record_id").filter(pa.array(self.chosen(f, tier))) for f in self.tellers(entry)]
@@ -84,7 +87,7 @@ class Levels:
         return shown if tier == "government" else ~shown
 
     def hidden(self, entry: FileEntry, mask: Mask) -> dict[str, int]:
-        """Count the records of a file of credit_record that a tier does not hold, by data set."""
+        """Count the records of a file of credit_record that the government tier does not hold, by data set."""
         if entry.table != CREDIT_RECORD or mask.all():
             return {}
         counted = self._column(entry, "dataset").filter(pa.array(~mask)).value_counts()
@@ -108,7 +111,8 @@ class Levels:
         return self._persons[entry.part]
 
     def _column(self, entry: FileEntry, name: str) -> pa.Array:
-        return pq.read_table(self.path(entry), columns=[name], partitioning=None).column(0).combine_chunks()
+        with pq.ParquetFile(self.path(entry)) as file:
+            return file.read([name], use_threads=False).column(0).combine_chunks()
 
 
 def _kind(entry: FileEntry) -> Kind:
@@ -149,22 +153,20 @@ class TierCut:
         if known is not None:
             return known
         mask = self.levels.chosen(entry, self.tier)
+        made: FileEntry | None = None
         if mask.all() and self.key is None:
             (self.draft / entry.table).mkdir(parents=True, exist_ok=True)
             commit.link(self.levels.path(entry), self.draft / entry.table / entry.name)
-            made: FileEntry | None = entry
-        else:
+            made = entry
+        elif mask.any():
             schema = arrow_schema(table.schema)
             rows, folder = _rows(self.levels.path(entry), mask), self.draft / entry.table
             made = write_parquet(rows, folder, table=entry.table, part=entry.part, schema=schema, key=self.key)
-        return Derivation(
-            entry.table, of, _rule(self.tier), key, self.today.isoformat(), None, self.levels.hidden(entry, mask), made
-        )
+        hidden = self.levels.hidden(entry, mask) if self.key is None else {}
+        return Derivation(entry.table, of, _rule(self.tier), key, self.today.isoformat(), None, hidden, made)
 
 
 def _rows(path: Path, mask: Mask) -> Iterator[pa.RecordBatch]:
-    if not mask.any():
-        return
     start = 0
     for batch in pq.ParquetFile(path).iter_batches(_BATCH, use_threads=False):
         yield batch.filter(pa.array(mask[start : start + batch.num_rows]))

@@ -157,7 +157,7 @@ def repaired(n: int, **more: str) -> dict[str, str]:
     return {"uscc": uscc(n), "repair_document_no": f"修〔2026〕{n}号", "repaired_on": "2026-03-03"} | named | more
 
 
-def test_delivered_repairs_become_acts_before_publication(office):
+def test_delivered_repairs_become_acts_before_a_publication(office):
     office.contract("test_repair", "credit_repair", REPAIR, basis={"legal": "测试", "share": "不予"})
     before = {tier: [p.name for p in (office.layout.tier(tier) / "snapshots").iterdir()] for tier in TIERS}
     office.deliver("test_repair", repaired(1), repaired(2, repaired_on="2026-01-14"), day=2)

@@ -25,6 +25,7 @@ from chengxin.home import Home
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import of_contract
 from chengxin.operations.scorecards import scorecard
+from chengxin.pipeline import acts
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 
 APRIL, MAY = (Clock(datetime(2026, month, 6, 2, tzinfo=UTC)) for month in (4, 5))
@@ -86,11 +87,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     airflow.environment |= {
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,looker:viewer",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "CHENGXIN_RECIPIENTS": str(office.settings.recipients),
         "CHENGXIN_NOW": "2026-03-20T04:00:00+00:00",
     }
     assert airflow.airflow("db", "migrate").returncode == 0
     ran = airflow.airflow("dags", "test", "ingest__test_pen")
     assert ran.returncode == 0, ran.stdout[-3000:]
+    _declare(office)
     office.publish(day=3)
     office.deliver("test_reg", company(7), day=4)
     said = pipeline.Approval("发布", "已与市监局核实", "陈某", "2026-03-06T02:00:00+00:00")
@@ -99,8 +102,29 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     pipeline.reject(Home(office.settings), pipeline.Approval("不发布", NO, "陈某", "2099-03-08T02:00:00+00:00"))
     (came,) = [b for b, a in office.accounts().items() if a.dataset == "test_pen"]
     _alert(office, held["batch_id"])
+    _object(office)
     with _server(airflow) as base:
         yield Served(airflow, office, base, held["batch_id"], came)
+
+
+def _declare(office: Office) -> None:
+    """Grant a city the penalties."""
+    folder = office.settings.recipients
+    folder.mkdir()
+    grant = "{kinds: [penalty], regions: ['4301'], columns: {drop: [legal_rep_name]}}"
+    (folder / "city.yaml").write_text(
+        "{format: 1, id: city, title: 示例市信用办, level: government, basis: 示例函1号, purpose: 城市信用监测,"
+        f" valid: {{from: 2026-01-01, to: 2026-12-31}}, grants: [{grant}]}}",
+        "utf-8",
+    )
+
+
+def _object(office: Office) -> None:
+    """Propose to withdraw the penalty that is published."""
+    [[record]] = office.table("penalty", "record_id")[:1]
+    target, day = acts.Target(record_id=record), START.date() + timedelta(days=6)
+    home = Home(office.settings, Clock(START + timedelta(days=6)))
+    acts.enter(home, "withdrawal", target, by="甲", document="撤〔2026〕1号", day=day)
 
 
 def _alert(office: Office, held: str) -> None:
@@ -211,7 +235,7 @@ def test_no_route_describes_the_app(served, admin):
 
 
 def test_every_page_loads_nothing_from_outside_and_may_not(served, admin):
-    for path in ("", "batches", "refused", "waiting", "snapshots", "catalogue", "scorecards"):
+    for path in ("", "batches", "refused", "waiting", "snapshots", "catalogue", "sharing", "scorecards"):
         answer = admin.get(served.url(path), timeout=30)
         assert answer.status_code == 200, path
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
@@ -407,6 +431,14 @@ def test_a_snapshot_shows_its_manifest_the_catalogue_its_fields(served, admin):
     manifest = admin.get(f"{served.base}{address}/manifest.json", timeout=30).json()
     assert manifest["snapshot_id"] == address.rpartition("/")[2]
     assert "统一社会信用代码" in admin.get(served.url("catalogue/test_pen"), timeout=30).text
+
+
+def test_legal_acts_and_recipients_are_shown(served, admin):
+    page = admin.get(served.url("sharing"), timeout=30).text
+    acts, recipients = page.split("接收方", 1)
+    assert "撤〔2026〕1号" in acts and "行政处罚" in acts and "待另一人确认" in acts
+    assert all(text in recipients for text in ("示例市信用办", "城市信用监测", "地区 4301", "不含 1 列"))
+    assert SECRET not in page and "legal_rep_name" not in page
 
 
 def test_issued_scorecards_are_shown_month_beside_month(served, admin):

@@ -19,6 +19,7 @@ from chengxin.orchestration.pages import (
     rendering,
     run_results,
     scorecard_page,
+    sharing_page,
 )
 from chengxin.orchestration.pages.home_index import HomeIndex
 from chengxin.orchestration.paths import PREFIX
@@ -73,6 +74,6 @@ def create_app(over: Home | None = None) -> FastAPI:
         return Response(body, media_type=STATIC[name], headers={"Cache-Control": "private, max-age=86400"})
 
     error_pages.install(app)
-    for part in (overview_page, batches, queues, published, scorecard_page, run_results):
+    for part in (overview_page, batches, queues, published, sharing_page, scorecard_page, run_results):
         app.include_router(part.router)
     return app

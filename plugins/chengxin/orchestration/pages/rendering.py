@@ -25,6 +25,7 @@ MENU = (
     ("waiting", "未关联数据"),
     ("snapshots", "快照"),
     ("catalogue", "资源目录"),
+    ("sharing", "依法共享"),
     ("scorecards", "绩效考评"),
 )
 

@@ -1,14 +1,18 @@
-"""Decoys: names that no firm has. How many of them would be linked tells, without labels, how many links are wrong.
+"""Decoys: names without an answer. How many of them would be linked tells, without labels, how many links are wrong.
 
-The idea is the target-decoy search of proteomics. A decoy has the region of a name that is asked, the trade name (two
-characters) of another one, and the rest of the first.
+The idea is the target-decoy search of proteomics. A recombined decoy has the region of a name that is asked, the trade
+name (two characters) of another one, and the rest of the first. An orphan is a registered name whose firm is taken for
+missing: it tells how often a sibling is linked instead.
 """
 
 import math
 import random
 from collections.abc import Sequence
 
+import numpy as np
+
 from chengxin.identity.by_name import parts
+from chengxin.identity.by_name.hashes import Ints, mix, text_hash
 from chengxin.identity.by_name.parts import Parts
 
 #: What is tried as a cut, in order; a link is automatic where its posterior reaches the cut.
@@ -51,6 +55,12 @@ def decoys(names: Sequence[str], taken: Parts, count: int, *, seed: str) -> tupl
             bases.append(row)
             found.append(decoy)
     return bases, found
+
+
+def sample(names: int, count: int, *, seed: str) -> Ints:
+    """Choose some of so many registered names, whose subjects are then taken for missing (orphans)."""
+    order = mix(np.arange(names, dtype=np.uint64) ^ np.uint64(text_hash(seed)))
+    return np.sort(np.argsort(order, kind="stable")[:count])
 
 
 def most_expected(count: int) -> float:

@@ -109,6 +109,8 @@ def compare(asked: Names, index: Index, pairs: Pairs) -> Compared:
     aspects = {name: np.concatenate([f[name] for f in found])[order] for name in found[0]}
     pairs = pairs.take(np.concatenate(kept)[order])
     aspects |= _of_names(asked, index, pairs) | _rivals(pairs, aspects["kind"])
+    own = aspects["same"] if index.asked is not None else 0  # of names with this core, the one asked is none
+    aspects["same_core"] = _bins(index.same_core(pairs.registered) - own, (1, 2, 4, 10, 30))
     return Compared(pairs, aspects)
 
 
@@ -119,7 +121,7 @@ def _bins(values: npt.NDArray[np.generic], edges: tuple[int, ...]) -> Ints:
 def _of_cores(cores: Cores, kind: Ints, index: Index) -> dict[str, Ints]:
     same = kind == KIND["same"]
     width = np.minimum(np.maximum(cores.window_here, cores.window_there), 3)
-    here, there, both, marks = _presence(cores, index.frequencies.rarity())
+    here, there, both, marks = _presence(cores, index)
     bigram_here = _bins(_rarest(cores, index, of_asked=True), (0, 1, 4, 20, 100))
     bigram_there = _bins(_rarest(cores, index, of_asked=False) - 1, (0, 1, 4, 20, 100))
     return {
@@ -137,13 +139,14 @@ def _of_cores(cores: Cores, kind: Ints, index: Index) -> dict[str, Ints]:
     }
 
 
-def _presence(cores: Cores, rarity: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
+def _presence(cores: Cores, index: Index) -> tuple[npt.NDArray[np.float64], ...]:
     """Return the rarity of characters only here, only there and in both, and what the single marks say."""
     sums, classes = np.zeros((3, len(cores.before))), np.zeros((2, len(cores.before)), np.int64)
     mark = np.zeros(65536, np.int64)
     for bit, characters in enumerate(words().marks):
         mark[[ord(c) for c in characters]] = 1 << bit
     for side, (own, other) in enumerate(((cores.here, cores.there), (cores.there, cores.here))):
+        rarity = (index.frequencies if side else index.of_asked).rarity()
         for place in range(int(cores.length_here.max() if side == 0 else cores.length_there.max()) if len(own) else 0):
             character = own[:, place]
             met, there = (other == character[:, None]).any(axis=1), character != 0
@@ -163,12 +166,13 @@ def _rarest(cores: Cores, index: Index, *, of_asked: bool) -> Ints:
         if of_asked
         else (cores.there, cores.length_there, cores.window_there)
     )
+    frequencies = index.of_asked if of_asked else index.frequencies
     rarest = np.full(len(core), _ABSENT, np.int64)
     for place in (cores.before - 1, cores.before, cores.before + window - 1):
         within = (place >= 0) & (place + 1 < length) & (place >= cores.before - 1) & (place < cores.before + window)
         rows = np.flatnonzero(within)
         pair = np.stack([core[rows, place[rows]], core[rows, place[rows] + 1]], axis=1)
-        rarest[rows] = np.minimum(rarest[rows], index.frequencies.bigram(bigrams(pair)[:, 0]))
+        rarest[rows] = np.minimum(rarest[rows], frequencies.bigram(bigrams(pair)[:, 0]))
     return rarest
 
 
@@ -185,7 +189,6 @@ def _of_names(asked: Names, index: Index, pairs: Pairs) -> dict[str, Ints]:
         "legal_rep": np.where(legal_rep > 0, np.where(here.legal_rep == legal_rep, 1, 2), 0),
         "own_region": np.where(known, np.where(here.prefecture == there.prefecture, 1, province), 0),
         "note": (here.parts.note > 0) + 2 * (there.parts.note > 0).astype(np.int64),
-        "same_core": _bins(index.same_core(pairs.registered), (1, 2, 4, 10, 30)),
     }
 
 

@@ -1,6 +1,6 @@
 """In how many names of a registry a character and a pair of neighbours stand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,11 @@ class Frequencies:
         pairs = bigrams(parts.core)
         counted = np.bincount(_place(pairs[pairs != 0]), minlength=1 << _BITS).astype(np.int32)
         return cls(len(parts), np.bincount(parts.core[parts.core > 0], minlength=65536), counted)
+
+    def less_one(self) -> "Frequencies":
+        """Return the frequencies with one less of each character and pair of neighbours that there is."""
+        characters = np.maximum(self.of_characters - 1, 0)
+        return replace(self, of_characters=characters, of_bigrams=np.maximum(self.of_bigrams - np.int32(1), 0))
 
     def packed(self) -> Ints:
         """Return the counts that are not zero: two rows, place and count; bigrams stand behind characters."""

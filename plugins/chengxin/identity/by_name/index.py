@@ -5,7 +5,7 @@ name: 0.13 GiB for a million names. Names that come later are a segment of their
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +113,8 @@ def merged(segments: Sequence[Segment]) -> Segment:
 class Index:
     """Registered names. subject: whose each is. An answer does not depend on how they are divided into segments.
 
-    reps: the hashes of the legal representatives that subjects have now; None = those of `names`.
+    reps: the hashes of the legal representatives that subjects have now; None = those of `names`. asked: for
+    `of_asked`.
     """
 
     names: Names
@@ -121,6 +122,16 @@ class Index:
     segments: tuple[Segment, ...]
     subject: Ints
     reps: Callable[[Ints], Hashes] | None = None
+    asked: Frequencies | None = None
+
+    @property
+    def of_asked(self) -> Frequencies:
+        """Return the frequencies by which names asked are looked at."""
+        return self.frequencies if self.asked is None else self.asked
+
+    def without_own(self) -> "Index":
+        """Return the index for names that are in it, asked as if they were not: they do not count themselves."""
+        return replace(self, asked=self.frequencies.less_one())
 
     @classmethod
     def of(cls, names: Names, subject: Ints) -> "Index":
@@ -143,7 +154,7 @@ class Index:
 
     def candidates(self, asked: Names, *, bucket: int, keep: int) -> Pairs:
         """Return the pairs to compare: keys of more than `bucket` names are skipped; the `keep` nearest stay."""
-        row, key = keys(asked.parts, self.frequencies, "asked")
+        row, key = keys(asked.parts, self.of_asked, "asked")
         order = np.argsort(key, kind="stable")
         row, key = row[order], key[order]
         borne = [segment.bearers(key) for segment in self.segments]

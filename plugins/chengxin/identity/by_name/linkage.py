@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from chengxin.identity.by_name import decoys
 from chengxin.identity.by_name.features import SIZES, compare
-from chengxin.identity.by_name.hashes import Ints
+from chengxin.identity.by_name.hashes import Ints, mix
 from chengxin.identity.by_name.index import Index, Names, Pairs
 from chengxin.identity.by_name.model import Model
 from chengxin.identity.by_name.posteriors import Candidates
@@ -70,12 +70,15 @@ class Linkage:
         return (self.posterior >= REVIEW_FROM) & ~self.linked
 
 
-def score(asked: Names, index: Index, model: Model) -> Scored:
-    """Compare names with their candidates."""
+def score(asked: Names, index: Index, model: Model, *, without: Ints | None = None) -> Scored:
+    """Compare names with their candidates. without: of each name asked, a subject that is none of them."""
     found, odds, seen = [], [], [np.zeros((0, len(SIZES)), np.int16)]
     for first in range(0, len(asked), _CHUNK):
         names = asked.take(slice(first, first + _CHUNK))
-        compared = compare(names, index, index.candidates(names, bucket=model.bucket, keep=model.keep))
+        pairs = index.candidates(names, bucket=model.bucket, keep=model.keep)
+        if without is not None:
+            pairs = pairs.take(index.subject[pairs.registered] != without[first + pairs.asked])
+        compared = compare(names, index, pairs)
         features = compared.features()
         log_odds = model.log_odds(features)
         hopeful = log_odds > _HOPELESS
@@ -148,19 +151,33 @@ def _cut(
     seed: str,
     sure: int,
 ) -> Cut:
-    """Choose the smallest cut at which the decoys promise few enough wrong links."""
+    """Choose the smallest cut at which the decoys of both sorts promise few enough wrong links."""
     if len(names) < decoys.FEWEST:
         return Cut(decoys.CUT_OF_FEW)
     links = sure + int((posterior >= min(decoys.CUTS)).sum())
     wanted = decoys.wanted(len(names), links, share)
     bases, texts = decoys.decoys(names, asked.parts, wanted, seed=seed)
-    drawn = Names.of(texts, asked.prefecture[bases])
-    drawn = drawn.take(np.flatnonzero(~index.has(drawn.parts.whole)))
-    of_decoys = score(drawn, index, model).candidates
-    reached = of_decoys.posteriors(share, model.prior)[of_decoys.best()]
+    recombined = Names.of(texts, asked.prefecture[bases])
+    recombined = recombined.take(np.flatnonzero(~index.has(recombined.parts.whole)))
+    scored = (score(recombined, index, model), _orphans(asked, index, model, wanted, seed))
+    reached = [s.candidates.posteriors(share, model.prior)[s.candidates.best()] for s in scored]
+    drawn = sum(s.candidates.names for s in scored)
     for cut in decoys.CUTS:
-        linked, links = int((reached >= cut).sum()), sure + int((posterior >= cut).sum())
-        wrong = decoys.wrong_links(decoys.most_expected(linked), len(drawn), len(names), share)
-        if wrong <= decoys.ACCEPTED * links:
-            return Cut(cut, len(drawn), linked, decoys.wrong_links(linked, len(drawn), len(names), share))
-    return Cut(None, len(drawn))
+        linked, links = [int((r >= cut).sum()) for r in reached], sure + int((posterior >= cut).sum())
+        of = list(zip(linked, (s.candidates.names for s in scored), strict=True))
+        most = max(decoys.wrong_links(decoys.most_expected(n), out_of, len(names), share) for n, out_of in of)
+        if most <= decoys.ACCEPTED * links:
+            wrong = max(decoys.wrong_links(n, out_of, len(names), share) for n, out_of in of)
+            return Cut(cut, drawn, sum(linked), wrong)
+    return Cut(None, drawn)
+
+
+def _orphans(asked: Names, index: Index, model: Model, wanted: int, seed: str) -> Scored:
+    """Ask for registered names as if their subjects were not registered; their rows state as much as those asked."""
+    rows = decoys.sample(index.frequencies.names, wanted, seed=seed)  # those that count themselves
+    like = np.arange(len(rows)) % max(len(asked), 1)
+    names = index.names.take(rows)
+    known = np.where(asked.prefecture[like] > 0, names.prefecture, 0)
+    strangers = np.where(asked.legal_rep[like] > 0, mix(rows.astype(np.uint64)), np.uint64(0))
+    names = replace(names, prefecture=known, legal_rep=strangers)
+    return score(names, index.without_own(), model, without=index.subject[rows])

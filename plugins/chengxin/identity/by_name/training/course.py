@@ -102,12 +102,17 @@ def train(asked: int = ASKED, seed: int = 1) -> Model:
     for number in range(_ROUNDS):
         for kind, weight in _KINDS.items():
             names = ask(firms, rows, kind, corruption, seed=seed * 1000 + number)
-            compared = compare(names.row, index, index.candidates(names.row, bucket=BUCKET, keep=KEEP))
+            # A firm that is missing neither is its name's rival nor counts where the rarity of its name is looked up.
+            missing = kind not in {"registered", "recombined"}
+            registry = index.without_own() if missing else index
+            pairs = registry.candidates(names.row, bucket=BUCKET, keep=KEEP)
+            if missing:
+                pairs = pairs.take(pairs.registered != names.own[pairs.asked])
+            compared = compare(names.row, registry, pairs)
             own = compared.pairs.registered == names.own[compared.pairs.asked]
-            left = np.ones(len(own), np.bool_) if kind == "registered" else ~own
-            features.append(compared.features()[left])
-            answers.append(own[left])
-            weights.append(np.full(int(left.sum()), weight))
+            features.append(compared.features())
+            answers.append(own)
+            weights.append(np.full(len(own), weight))
     sizes = list(SIZES.values())
     bias, tables = fit(
         np.concatenate(features), sizes, np.concatenate(answers), np.concatenate(weights), penalty=_PENALTY

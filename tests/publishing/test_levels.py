@@ -1,5 +1,6 @@
 """Records that need the consent of their subject, attacked in the published files; and what else the levels decide."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -156,6 +157,20 @@ def test_only_what_changed_is_encrypted_again(office):
     assert office.publish(day=6) is not None
     assert {name.partition("-")[0] for name in names() - before} == {"4301", "guarantee"}
     assert office.table("batch", "count(*)") == [(7,)], "the accounts of the government tier go on"
+
+
+def test_an_assembly_that_is_missed_is_made_again(office):
+    def content() -> dict[str, set[str]]:
+        tiers = (ASSEMBLY, "government", "authorised", "open")
+        return {t: {f.name for f in open_snapshot(office.settings.home, t, key=KEY).manifest.files()} for t in tiers}
+
+    before = content()
+    shutil.rmtree(office.settings.home / ASSEMBLY)
+    assert office.publish(day=2) is None and content() == before
+    shutil.rmtree(office.settings.home / ASSEMBLY)
+    office.deliver("pen", penalty(8, uscc=uscc(2)), day=3)
+    assert office.publish(day=4) is not None
+    assert len(office.table("penalty")) == 3 and content()["authorised"] == before["authorised"]
 
 
 def test_verify_reads_encrypted_files_as_well(office):

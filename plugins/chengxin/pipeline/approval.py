@@ -13,10 +13,11 @@ from chengxin.contracts.plan import kind_of
 from chengxin.errors import ContractError
 from chengxin.facts import Admission, as_json
 from chengxin.home import Home
+from chengxin.publishing import commit
 from chengxin.quality import evidence
 from chengxin.store import journal as numbered
 from chengxin.store import lock
-from chengxin.store.layout import Layout
+from chengxin.store.layout import ASSEMBLY, Layout
 from chengxin.store.manifest import Manifest
 
 
@@ -49,6 +50,11 @@ class Approval:
     def people(self) -> set[str]:
         """Return the names of those who approved."""
         return {self.by, self.second.by if self.second else ""} - {""}
+
+
+def served(layout: Layout) -> Manifest | None:
+    """Return the snapshot that tells what was published; else the government's, which says the same."""
+    return commit.current(layout, ASSEMBLY) or commit.current(layout, "government")
 
 
 def reject(home: Home, approval: Approval) -> None:

@@ -19,16 +19,15 @@ from chengxin.facts import Admission, Release, Verdict
 from chengxin.home import Home
 from chengxin.model.elements import elements
 from chengxin.pipeline import at_home
-from chengxin.pipeline.approval import awaiting, is_grave, published, told
+from chengxin.pipeline.approval import awaiting, is_grave, published, served, told
 from chengxin.pipeline.batches import verdict_of
 from chengxin.pipeline.snapshots import sealed_of
-from chengxin.publishing import commit
 from chengxin.publishing.changes import Change, Example, changes
 from chengxin.publishing.open_tier import masking
 from chengxin.quality import evidence
 from chengxin.records import journal
 from chengxin.store import atomic
-from chengxin.store.layout import ASSEMBLY, Layout
+from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
 
 SHRINK = "volume.shrink"
@@ -94,7 +93,7 @@ def review(home: Home, contracts: Mapping[str, Contract]) -> Review | None:
     Reads the journal, verdicts of batches that are new, and folder names; links of new batches once there is a doubt.
     """
     layout = home.layout
-    now = commit.current(layout, ASSEMBLY)
+    now = served(layout)
     admissions = journal.accounts(layout).all()
     everything = journal.latest(admissions)
     there = published(admissions, now)
@@ -125,7 +124,7 @@ def review(home: Home, contracts: Mapping[str, Contract]) -> Review | None:
 def released(home: Home, contracts: Mapping[str, Contract]) -> list[Admission]:
     """Return the released batches that are published only when somebody else has approved them."""
     layout = home.layout
-    now, everything = commit.current(layout, ASSEMBLY), journal.accounts(layout).all()
+    now, everything = served(layout), journal.accounts(layout).all()
     return awaiting(layout, everything, now, sealed_of(contracts, everything, now))
 
 

@@ -15,8 +15,13 @@ from chengxin.facts import Admission, SnapshotRef, TierRef, as_json
 from chengxin.home import Home
 from chengxin.model.kinds import kinds
 from chengxin.model.lawful_terms import lawful_terms
+<<<<<<< HEAD
 from chengxin.pipeline import at_home, repairs
 from chengxin.pipeline.approval import Approval, approved, awaiting, published, shown, told, without
+=======
+from chengxin.pipeline import at_home
+from chengxin.pipeline.approval import Approval, approved, awaiting, published, served, shown, told, without
+>>>>>>> levels
 from chengxin.pipeline.batches import batch
 from chengxin.pipeline.failures import Failures, guarded
 from chengxin.pipeline.recipients import apply_recipients
@@ -116,7 +121,7 @@ def _assemble(
 ) -> Manifest | None:
     """Bring the tables that all tiers are cut from up to date; None where nothing was ever published."""
     layout = home.layout
-    now = commit.current(layout, ASSEMBLY)
+    now = served(layout)
     left_out = set(approval.without) if approval else set()
     everything = without(contracts, shown(everything, approval, now), left_out, now)
     sealed = sealed_of(contracts, everything, now)
@@ -127,9 +132,10 @@ def _assemble(
         left_out |= behind
         everything = without(contracts, everything, left_out, now)
     if not everything:
-        return now
+        return commit.current(layout, ASSEMBLY)
     digest = _assembly_digest(sealed, contracts)
-    base = now if now and now.extra["assembly"] == digest and not now.extra.get("left_out") else None
+    before = now if now and now.tier == ASSEMBLY else None
+    base = before if before and before.extra["assembly"] == digest and not before.extra.get("left_out") else None
     today = home.clock.today()
     effects = _effects(home, base)
     if effects.restores:
@@ -157,10 +163,10 @@ def _assemble(
     extra |= _released(everything, now)
     extra |= told(approval, layout, now, {a.batch_id for a in everything})
     manifest = _checked(home, contracts, everything, draft, replaces=now, extra=extra)
-    if manifest.same_content(now) or not (now or draft.tables):
+    if manifest.same_content(before) or not (now or draft.tables):
         shutil.rmtree(draft.folder)
-        return now
-    return commit.commit(layout, manifest, draft.folder, now)
+        return before
+    return commit.commit(layout, manifest, draft.folder, before)
 
 
 def _effects(home: Home, base: Manifest | None) -> acts.Effects:

@@ -266,7 +266,7 @@ class Settings:
         bytes | None,
         Variable(
             "CHENGXIN_TOKEN_KEY",
-            "master key of the open tier, 32 characters or more; without it the tier has no rows about persons",
+            "master key, 32 characters or more; without it no persons in the open tier, and no authorised tier",
         ),
     ] = field(default=None, repr=False)
     tries: Annotated[

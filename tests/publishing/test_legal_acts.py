@@ -1,13 +1,17 @@
 """What legal acts take out of published data: at the next publication, from a re-delivery, and back after a lifting."""
 
+import random
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from cases import few
 from chengxin.clock import Clock
+from chengxin.errors import ActRefused
 from chengxin.home import Home
 from chengxin.operations import backup
 from chengxin.pipeline import acts
@@ -191,3 +195,44 @@ def test_a_backup_forgets_what_was_issued_again(office, tmp_path):
     assert sweep(kept).left == {} and sweep(kept).acts == 1
     assert open_snapshot(target).table("penalty").num_rows == 3
     assert open_snapshot(target).id.endswith("-r1")
+
+
+@pytest.mark.parametrize("seed", few(1, [7, *range(7), *range(8, 16)]))
+def test_random_acts_leave_what_a_rebuild_makes(office, seed):
+    rng = random.Random(seed)
+    for day in range(2, 8):
+        for _ in range(2):
+            _something(office, rng, day)
+        office.publish(day=day)
+        register = records_acts.read(office.layout)
+        gone = {r.subject_id for r in register.removed()}
+        hidden = gone | {r.subject_id for c in register.cases.values() if c.hides for r in c.records}
+        for tier in TIERS:
+            left = {subject for (subject,) in office.table("penalty", "subject_id", tier)}
+            assert not left & gone and left | hidden == {1, 2, 3, 4}, (day, tier)
+            shown = set(open_snapshot(office.settings.home, tier).table("penalty")["subject_id"].to_pylist())
+            binding = [c for c in register.cases.values() if c.hides and (tier == "open" or not c.is_objection)]
+            assert shown == {1, 2, 3, 4} - {r.subject_id for c in binding for r in c.records}, (day, tier)
+        assert sweep(home(office, day)).left == {}
+    assert rebuilt(office, 7) == {tier: contents(office, tier) for tier in TIERS}
+
+
+def _something(office: Office, rng: random.Random, day: float) -> None:
+    """Enter an act, end one or deliver a decision again; what is refused changes nothing."""
+    n = rng.randint(1, 4)
+    cases = [c.act.id for c in records_acts.read(office.layout).cases.values() if c.hides]
+    said = {"by": "乙", "document": "复〔2026〕1号"}
+    with suppress(ActRefused):
+        match rng.choice(["repair", "withdrawal", "objection", "lift", "answer", "confirm", "deliver"]):
+            case "lift" if cases:
+                acts.lift(home(office, day), rng.choice(cases), **said)
+            case "answer" if cases:
+                outcome = rng.choice(["rejected", "corrected", "upheld"])
+                at = (START + timedelta(days=day)).date()
+                acts.answer(home(office, day), rng.choice(cases), outcome, day=at, **said)
+            case "confirm" if cases:
+                acts.confirm(home(office, day), rng.choice(cases), [], by="乙")
+            case "deliver":
+                office.deliver("test_pen", fined(n, remark=f"{day} {rng.random()}"), day=day)
+            case "repair" | "withdrawal" | "objection" as act:
+                enter(office, act, n, day=day)

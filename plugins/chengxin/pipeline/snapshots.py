@@ -172,7 +172,7 @@ def _assemble(
 def _effects(home: Home, base: Manifest | None) -> acts.Effects:
     """Return what legal acts mean for a publication that builds on `base`."""
     judged = base.extra.get("acts", 0) if base else 0
-    return acts.effects(home.layout, judged, max(judged, reissued.cleared(base) if base else 0))
+    return acts.effects(home.layout, judged, reissued.cleared(base) if base else [])
 
 
 def _checked(

@@ -19,6 +19,8 @@ from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns
 from chengxin.publishing.assembly import routes, steps
 from chengxin.publishing.assembly.origins import FILES_BITS
+from chengxin.publishing.suppression import redelivery
+from chengxin.records import acts
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
 
@@ -117,6 +119,7 @@ def _by_last_order(mine: Sequence[Admission], previous: Manifest | None) -> dict
 
 def _decide(opened: Session, side: _Side, mine: list[Admission], fresh: list[Admission], last: int) -> None:
     """Leave `coming` (record_id, adm_order, row_id, subject_type) and `going` (record_id and where it is on record)."""
+    redelivery.leave(opened, side.layout, side.kind, fresh, acts.read(side.layout).removed())
     decision = steps.Decision(opened)
     steps.decide(decision, side.layout, mine, last_order=last)
     restored = routes.decide(decision, side.layout, side.contracts, mine, last_order=last)

@@ -153,15 +153,19 @@ class Effects:
 NO_ACTS = Effects()
 
 
-def effects(layout: Layout, judged: int, removed: int) -> Effects:
-    """Return what the acts mean. judged, removed: under how many acts the snapshot before was judged, and cleared."""
-    now, before, cleared = read(layout), read(layout, judged - 1), read(layout, removed - 1)
+def effects(layout: Layout, judged: int, cleared: Iterable[int]) -> Effects:
+    """Return what the acts mean. judged, cleared: under how many acts the snapshot before was made, and issued again.
+
+    What it lacks was removed under any of these: one act may be lifted and another entered before anybody looks.
+    """
+    now, before = read(layout), read(layout, judged - 1)
+    lacking = {r for count in (judged, *cleared) for r in read(layout, count - 1).removed()}
     objections = set(now.objected()) ^ set(before.objected())
     return Effects(
         tuple(now.removed()),
         tuple(now.objected()),
         tuple(sorted(objections, key=lambda r: r.record_id)),
-        bool(set(cleared.removed()) - set(now.removed())),
+        bool(lacking - set(now.removed())),
         now.head.order + 1,
     )
 

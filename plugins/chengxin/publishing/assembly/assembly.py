@@ -125,8 +125,7 @@ class Assembly:
         rejudged = self._rejudged(kind)
         if not (fresh or rejudged):
             return
-        removed = redelivery.suppressed(opened, self.layout, kind, fresh, self.acts.removed)
-        opened.rows(steps.SUPPRESSED, pa.table({"record_id": pa.array(sorted(removed), pa.string())}))
+        redelivery.leave(opened, self.layout, kind, fresh, self.acts.removed)
         decision = steps.Decision(opened)
         steps.decide(decision, self.layout, mine, last_order=self.last_order)
         restored = routes.decide(decision, self.layout, self.contracts, mine, last_order=self.last_order)

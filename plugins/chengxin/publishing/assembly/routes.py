@@ -21,6 +21,7 @@ from chengxin.publishing.assembly import steps
 from chengxin.publishing.assembly.origins import FILES_BITS, Origins
 from chengxin.publishing.assembly.steps import STANDING, Decision
 from chengxin.publishing.assembly.tables import RECORD_SOURCE, write_parts
+from chengxin.publishing.suppression.redelivery import SUPPRESSED
 from chengxin.state import seals
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry
@@ -93,8 +94,8 @@ def _place(decision: Decision, name: str, standing: Step, last_order: int) -> No
 
     So what an earlier snapshot showed need not be known. Nobody holds what legal acts keep out.
     """
-    kept = f"SELECT * FROM ({standing.sql}) WHERE record_id NOT IN (SELECT record_id FROM {steps.SUPPRESSED})"
-    held = decision.leave("standing", Step(f"standing_{name}", (*standing.reads, steps.SUPPRESSED), kept))
+    kept = f"SELECT * FROM ({standing.sql}) WHERE record_id NOT IN (SELECT record_id FROM {SUPPRESSED})"
+    held = decision.leave("standing", Step(f"standing_{name}", (*standing.reads, SUPPRESSED), kept))
     lost = f"""SELECT adm_order, row_id FROM route_linked WHERE NOT waiting
         AND (adm_order, row_id) NOT IN (SELECT (adm_order, row_id) FROM {held} WHERE is_shown)"""
     decision.leave("losers", Step(f"losers_{name}", ("route_linked", held), lost))

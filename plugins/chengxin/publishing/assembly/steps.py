@@ -23,6 +23,7 @@ from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.identity.registry import WORTH
 from chengxin.identity.reopened_links import REOPENED, void
 from chengxin.identity.versions import WITHDRAWN, held_by_files, versions_by_state
+from chengxin.publishing.suppression.redelivery import SUPPRESSED
 from chengxin.state import seals
 from chengxin.state.database import caught_up, lacks
 from chengxin.store.layout import Layout
@@ -48,7 +49,6 @@ TABLES = {
     "restored": Schema(_PLACE),
 }
 _SAMPLED = Schema({"row_id": "BIGINT", "subject_id": "BIGINT", "part": "VARCHAR", "waiting": "BOOLEAN"})
-SUPPRESSED = "suppressed"  # input: the records (record_id) of the kind that legal acts keep out
 _DISPUTED = Schema({"record_id": "VARCHAR"})
 DEAR = (
     20  # rows of links that are read in the time in which the state takes in one: a bulk load is weighed by its files
@@ -80,6 +80,7 @@ def decide(decision: Decision, layout: Layout, mine: Sequence[Admission], *, las
 
     Leaves pieces of `losers` (fresh rows that are not the present version), `displaced` (records whose row of the
     snapshot before, if any, no longer holds) and `fresh_counts` (rows to come). last_order: of that snapshot.
+    Reads the input `suppressed`.
     """
     fresh = [a for a in mine if a.order > last_order and not a.route]
     for n, dataset in enumerate(sorted({a.dataset for a in fresh})):

@@ -15,11 +15,19 @@ from chengxin.model.kinds import Kind
 from chengxin.records.acts import AUTHORITY, Record, decision, number_column
 from chengxin.store.layout import Layout
 
+SUPPRESSED = "suppressed"  # input: the records (record_id) of a kind that legal acts keep out
 
-def suppressed(
+
+def leave(session: Session, layout: Layout, kind: Kind, fresh: Sequence[Admission], removed: Iterable[Record]) -> None:
+    """Leave the input `suppressed`: the records of a kind that must not come, whatever fresh admissions hold."""
+    ids = _suppressed(session, layout, kind, fresh, removed)
+    session.rows(SUPPRESSED, pa.table({"record_id": pa.array(sorted(ids), pa.string())}))
+
+
+def _suppressed(
     session: Session, layout: Layout, kind: Kind, fresh: Sequence[Admission], removed: Iterable[Record]
 ) -> set[str]:
-    """Return the numbers of the records of a kind that must not come, those of fresh rows about a removed decision."""
+    """Return the removed records, and those of fresh rows about a removed decision."""
     mine = [r for r in removed if r.kind == kind.id]
     ids, decisions = {r.record_id for r in mine}, {r.decision for r in mine} - {None}
     number = number_column(kind)

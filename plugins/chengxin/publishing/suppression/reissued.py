@@ -27,7 +27,7 @@ def superseded(manifest: Manifest) -> list[str]:
     return [entry["snapshot"] for entry in named]
 
 
-def cleared(manifest: Manifest) -> int:
-    """Return under how many acts the rows of a snapshot were last taken out; 0 where it was never issued again."""
+def cleared(manifest: Manifest) -> list[int]:
+    """Return under how many acts rows were taken out of a snapshot, each time that it was issued again."""
     named: list[dict[str, Any]] = manifest.extra.get(SUPERSEDES, [])
-    return named[-1]["epoch"] if named else 0
+    return [entry["epoch"] for entry in named]

@@ -15,13 +15,8 @@ from chengxin.facts import Admission, SnapshotRef, TierRef, as_json
 from chengxin.home import Home
 from chengxin.model.kinds import kinds
 from chengxin.model.lawful_terms import lawful_terms
-<<<<<<< HEAD
 from chengxin.pipeline import at_home, repairs
-from chengxin.pipeline.approval import Approval, approved, awaiting, published, shown, told, without
-=======
-from chengxin.pipeline import at_home
 from chengxin.pipeline.approval import Approval, approved, awaiting, published, served, shown, told, without
->>>>>>> levels
 from chengxin.pipeline.batches import batch
 from chengxin.pipeline.failures import Failures, guarded
 from chengxin.pipeline.recipients import apply_recipients

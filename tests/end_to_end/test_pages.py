@@ -1,14 +1,9 @@
 """The pages in a real `airflow api-server`: nobody without a session; an operator finds the bad row and its reason."""
 
 import json
-import os
 import re
 import shutil
-import signal
-import socket
 import sqlite3
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from api_server import ApiServer
 
 from airflow_home import PROJECT, AirflowHome
 from cases import few
@@ -103,7 +99,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     (came,) = [b for b, a in office.accounts().items() if a.dataset == "test_pen"]
     _alert(office, held["batch_id"])
     _object(office)
-    with _server(airflow) as base:
+    with ApiServer(airflow) as base:
         yield Served(airflow, office, base, held["batch_id"], came)
 
 
@@ -136,38 +132,6 @@ def _alert(office: Office, held: str) -> None:
         of_contract("source", contract, "接口没有回应", reason="discover:", page="/dags/ingest__test_pen"),
     ):
         book.open(cause, START + timedelta(days=5))
-
-
-class _server:  # noqa: N801  used as a function
-    def __init__(self, airflow: AirflowHome) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.base = f"http://127.0.0.1:{port}"
-        self.log = airflow.folder / "api-server.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                ["airflow", "api-server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)],
-                env=airflow.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def __enter__(self) -> str:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                if requests.get(f"{self.base}/api/v2/version", timeout=5).ok:
-                    return self.base
-            except requests.RequestException:
-                assert self.process.poll() is None, self.log.read_text()[-3000:]
-                time.sleep(0.5)
-        raise AssertionError(self.log.read_text()[-3000:])
-
-    def __exit__(self, *_: object) -> None:
-        os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(30)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from chengxin.engine.session import Session, session
 from chengxin.engine.step import Step
 from chengxin.facts import Resources
-from chengxin.identity.by_code import Lookup, RoleLink, explain_waiting, prepare_lookup
+from chengxin.identity.by_code import Lookup, RoleLink, explain_waiting, leave_waiting, prepare_lookup
 from chengxin.identity.founding import found
 from chengxin.identity.registry import IDENTIFIERS, NAMES, SUBJECTS
 from chengxin.model.kinds import kinds
@@ -39,6 +39,7 @@ def linked(steps: Session) -> tuple[int, Lookup, list[tuple[int, int | None, str
     """Found and link; return how many were founded, what is looked up, and (row_id, subject_id, rule)."""
     lookup = prepare_lookup(steps)
     founded, lookup, by_rules = found(steps, kinds()["registration"], LINK, lookup, next_id=101, founding="true")
+    leave_waiting(LINK, by_rules)
     explain_waiting(LINK, lookup, by_rules)
     by_other = Step("said", ("linked_subject",), "SELECT row_id, subject_id, rule FROM linked_subject ORDER BY ALL")
     return founded, lookup, steps.fetch(by_other)

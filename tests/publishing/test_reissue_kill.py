@@ -3,6 +3,7 @@
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
@@ -179,6 +180,9 @@ def test_who_reads_meanwhile_opens_whole_snapshots(tmp_path):
         entries.renew(home(tmp_path))
         removed.add(number)
         reissue(tmp_path)
+        read_by_now, until = len(seen), time.monotonic() + 30
+        while len(seen) < read_by_now + 2 and not wrong and time.monotonic() < until:
+            time.sleep(0.01)
     over.set()
     reader.join()
     assert wrong == [] and len({name for name, _ in seen}) > 3

@@ -208,7 +208,7 @@ def test_a_publication_reads_what_is_about_its_subjects(office: Office) -> None:
         4: ("湖南示例3有限公司", "湖南新示例有限公司")
     }
     office.deliver("test_reg", registered(33) | {"subject_name": "湖南又一示例有限公司"}, day=3)
-    with pytest.raises(InvariantBroken, match=r"names\.parquet 与入库时不符"):
+    with pytest.raises(InvariantBroken, match=r"subjects\.parquet 与入库时不符"):
         office.publish(3)
 
 

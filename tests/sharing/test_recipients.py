@@ -1,6 +1,7 @@
 """Recipients: what their grants give them, as files and over HTTP; what lint refuses; revoked at the next request."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,7 +115,10 @@ def test_a_change_rewrites_what_it_touches_and_an_end_takes_all(office: Office) 
     assert (before.tables["penalty"], after.tables["penalty"]) == (2, 3)
     kept = {f.name for f in before.manifest.tables["registration"].files}
     assert {f.name for f in after.manifest.tables["registration"].files} == kept
-    assert [p.name for p in (office.layout.tier(tier) / "snapshots").iterdir()] == [after.id]
+    snapshots = office.layout.tier(tier) / "snapshots"
+    assert [p.name for p in snapshots.iterdir()] == [after.id]
+    shutil.copytree(after.folder, snapshots / before.id)  # as a killed run leaves it
+    assert apply(office, 2) == [] and [p.name for p in snapshots.iterdir()] == [after.id]
     assert apply(office, 10) == [tier] and cuts(office) == []
     assert json.loads(office.layout.served_recipients.read_text())["recipients"] == []
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.publishing import commit
+from chengxin.publishing import commit, retention
 from chengxin.publishing.assembly.tables import CREDIT_RECORD
 from chengxin.publishing.cuts.cut import REGISTRY, Cut
 from chengxin.store import pointer
@@ -48,6 +48,7 @@ def publish(layout: Layout, government: Manifest, cuts: Mapping[str, Cut], now: 
             log.warning("%s", message)
         if _publish(layout, government, cut, now, today):
             changed.append(tier)
+        _keep_current(layout, tier)
     return changed
 
 
@@ -67,11 +68,16 @@ def _publish(layout: Layout, government: Manifest, cut: Cut, now: datetime, toda
     if previous and manifest.same_content(previous):
         shutil.rmtree(draft, ignore_errors=True)
         return False
-    committed = commit.commit(layout, manifest, draft, previous)
-    for name in pointer.snapshot_ids(layout, tier):
-        if name != committed.snapshot_id:
-            shutil.rmtree(layout.snapshot(tier, name))
+    commit.commit(layout, manifest, draft, previous)
     return True
+
+
+def _keep_current(layout: Layout, tier: str) -> None:
+    """Take away the snapshots that the pointer does not name: those before, also of a run that was killed."""
+    now = pointer.load(layout, tier)
+    for name in pointer.snapshot_ids(layout, tier):
+        if now and name != now.snapshot_id:
+            retention.remove(layout.snapshot(tier, name))
 
 
 @dataclass

@@ -120,7 +120,7 @@ def test_a_change_rewrites_what_it_touches_and_an_end_takes_all(office: Office) 
     shutil.copytree(after.folder, snapshots / before.id)  # as a killed run leaves it
     assert apply(office, 2) == [] and [p.name for p in snapshots.iterdir()] == [after.id]
     assert apply(office, 10) == [tier] and cuts(office) == []
-    assert json.loads(office.layout.served_recipients.read_text())["recipients"] == []
+    assert [one["tier"] for one in json.loads(office.layout.served_recipients.read_text())["recipients"]] == [""]
 
 
 @pytest.mark.parametrize(("more", "said"), [
@@ -211,4 +211,4 @@ def test_a_token_reads_its_grant_until_it_is_revoked(office: Office, served: Ser
     assert (served.get(snapshots, tokens[0]).status_code, served.get(snapshots, tokens[1]).status_code) == (401, 200)
     declare(office.folder / "recipients", "changsha", valid={"from": "2020-01-01", "to": "2020-12-31"})
     assert run("apply").returncode == 0
-    assert served.get(snapshots, tokens[1]).status_code in {401, 403}
+    assert served.get(snapshots, tokens[1]).status_code == 403

@@ -56,14 +56,16 @@ def apply_recipients(home: Home, contracts: Mapping[str, Contract]) -> list[str]
     tiers = {name: cut.tier for name, cut in cuts.items()}
     with lock.held(layout, "cuts"):
         # Who lost a grant is refused before its tier goes; who gained one is let in when its tier is there.
-        known = {name: r for name, r in held.items() if layout.pointer(tiers[name]).exists()}
+        # Whose grant is over is still known, so that it is told why it is refused.
+        everybody = loaded.recipients
+        known = {n: r for n, r in everybody.items() if n not in held or layout.pointer(tiers[n]).exists()}
         records.serve(layout, known, tiers, home.clock.now())
         government = commit.current(layout, "government")
         if government is None:
             return []
         by_tier = {cut.tier: cut for cut in cuts.values()}
         changed = derivation.publish(layout, government, by_tier, home.clock.now(), today)
-        records.serve(layout, held, tiers, home.clock.now())
+        records.serve(layout, everybody, tiers, home.clock.now())
     return changed
 
 

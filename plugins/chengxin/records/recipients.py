@@ -66,12 +66,12 @@ def tokens(layout: Layout, now: datetime) -> dict[str, list[Token]]:
 
 
 def serve(layout: Layout, recipients: Mapping[str, Recipient], tiers: Mapping[str, str], now: datetime) -> None:
-    """Write what the serving app is to know. tiers: of each recipient. A recipient without declaration is none."""
+    """Write what the serving app is to know. tiers: of each whose grant holds; who has no declaration is nobody."""
     held_by = tokens(layout, now)
     body: list[dict[str, Any]] = [
         {
             "id": one.id,
-            "tier": tiers[one.id],
+            "tier": tiers.get(one.id, ""),
             "from": one.valid.since.isoformat(),
             "to": one.valid.to.isoformat(),
             "per_second": one.per_second,

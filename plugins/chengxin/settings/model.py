@@ -7,12 +7,13 @@ docs/reference/settings.md is generated from it. Connections that contracts name
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_origin, get_type_hints
 
 from chengxin.errors import ContractError
+from chengxin.settings import values
 from chengxin.settings.environment import environment, secret
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -43,82 +44,27 @@ class Secret:
         return secret(self.name, self.env)
 
 
-def _number(least: int = 0) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise ValueError(f"不小于 {least} 的整数")
-        return int(text)
-
-    return read
-
-
-def _amount(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("数") from None
-
-
-def _mib(text: str) -> int:
-    return _number(1)(text) << 20
-
-
-def _folder(text: str) -> Path:
-    return Path(text).resolve()
-
-
-def _instant(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise ValueError("带时区的 ISO 8601 时刻")
-    return at.astimezone(UTC)
-
-
-def _kept(text: str) -> int | None:
-    if text == "all":
-        return None
-    try:
-        return _number(1)(text)
-    except ValueError:
-        raise ValueError("正整数或 all") from None
-
-
-def _not(word: str) -> Callable[[str], bool]:
-    return lambda text: text != word
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _twice(text: str) -> bool:
-    if text not in {"released", "all"}:
-        raise ValueError("released 或 all")
-    return text == "all"
-
-
 @dataclass(frozen=True)
 class Limits:
     """How large a delivery may be; beyond it is refused with a reason, never read halfway."""
 
-    file_bytes: Annotated[int, Variable("CHENGXIN_MAX_FILE_MIB", "one received file", _mib, "4096")] = 4 << 30
+    file_bytes: Annotated[int, Variable("CHENGXIN_MAX_FILE_MIB", "one received file", values.mib, "4096")] = 4 << 30
     unpacked_bytes: Annotated[
         int,
         Variable(
             "CHENGXIN_MAX_UNPACKED_MIB",
             "all that comes out of one delivery's archives; so much room may be needed below the home",
-            _mib,
+            values.mib,
             "16384",
         ),
     ] = 16 << 30
     ratio: Annotated[
         int,
-        Variable("CHENGXIN_MAX_RATIO", "unpacked to packed size of one archive (above 64 MiB)", _number(1), "300"),
+        Variable(
+            "CHENGXIN_MAX_RATIO", "unpacked to packed size of one archive (above 64 MiB)", values.number(1), "300"
+        ),
     ] = 300
-    members: Annotated[int, Variable("CHENGXIN_MAX_MEMBERS", "files in one archive", _number(1), "1000")] = 1000
+    members: Annotated[int, Variable("CHENGXIN_MAX_MEMBERS", "files in one archive", values.number(1), "1000")] = 1000
 
 
 @dataclass(frozen=True)
@@ -127,14 +73,16 @@ class Retention:
 
     keep: Annotated[
         int | None,
-        Variable("CHENGXIN_KEEP_SNAPSHOTS", "how many of the newest snapshots of each tier stay", _kept, "all"),
+        Variable("CHENGXIN_KEEP_SNAPSHOTS", "how many of the newest snapshots of each tier stay", values.kept, "all"),
     ] = None
     monthly: Annotated[
         bool,
-        Variable("CHENGXIN_KEEP_MONTHLY", "the last snapshot of every month stays too (0: no)", _not("0"), "1"),
+        Variable(
+            "CHENGXIN_KEEP_MONTHLY", "the last snapshot of every month stays too (0: no)", values.other_than("0"), "1"
+        ),
     ] = True
     min_days: Annotated[
-        int, Variable("CHENGXIN_KEEP_DAYS", "nothing younger than so many days goes", _number(), "7")
+        int, Variable("CHENGXIN_KEEP_DAYS", "nothing younger than so many days goes", values.number(), "7")
     ] = 7
 
 
@@ -144,12 +92,19 @@ class Approval:
 
     asks: Annotated[
         bool,
-        Variable("CHENGXIN_APPROVAL", "`never`: nobody is asked before a publication (trials only)", _not("never")),
+        Variable(
+            "CHENGXIN_APPROVAL",
+            "`never`: nobody is asked before a publication (trials only)",
+            values.other_than("never"),
+        ),
     ] = True
     hours: Annotated[
         float,
         Variable(
-            "CHENGXIN_APPROVAL_HOURS", "a question that nobody answers for so long is answered 不发布", _amount, "20"
+            "CHENGXIN_APPROVAL_HOURS",
+            "a question that nobody answers for so long is answered 不发布",
+            values.amount,
+            "20",
         ),
     ] = 20.0
     approvers: Annotated[
@@ -158,7 +113,7 @@ class Approval:
             "CHENGXIN_APPROVERS",
             "who may answer: `id:name` of Airflow users, separated by commas (an id alone is its own name); "
             "empty = whoever may answer questions in Airflow",
-            _names,
+            values.names,
         ),
     ] = ()
     twice: Annotated[
@@ -166,7 +121,7 @@ class Approval:
         Variable(
             "CHENGXIN_SECOND_APPROVAL",
             "when a second person is asked: `released` = for batches that somebody released, or `all`",
-            _twice,
+            values.twice,
             "released",
         ),
     ] = False
@@ -179,7 +134,10 @@ class Alerts:
     channels: Annotated[
         tuple[str, ...],
         Variable(
-            "CHENGXIN_ALERTS", "channels, separated by commas: `log`, `mail`, `webhook`; `off` = none", _names, "log"
+            "CHENGXIN_ALERTS",
+            "channels, separated by commas: `log`, `mail`, `webhook`; `off` = none",
+            values.names,
+            "log",
         ),
     ] = ("log",)
     smtp: Annotated[
@@ -192,7 +150,7 @@ class Alerts:
     ] = field(default_factory=Secret)
     mail_from: Annotated[str, Variable("CHENGXIN_ALERTS_MAIL_FROM", "sender of the mails")] = ""
     mail_to: Annotated[
-        tuple[str, ...], Variable("CHENGXIN_ALERTS_MAIL_TO", "receivers, separated by commas", _names)
+        tuple[str, ...], Variable("CHENGXIN_ALERTS_MAIL_TO", "receivers, separated by commas", values.names)
     ] = ()
     webhook: Annotated[Secret, Variable("CHENGXIN_ALERTS_WEBHOOK", "where JSON is posted")] = field(
         default_factory=Secret
@@ -217,7 +175,7 @@ class Alerts:
         Variable(
             "CHENGXIN_ALERTS_REMIND_DAYS",
             "days after which an open alert is repeated",
-            lambda text: timedelta(days=_amount(text)),
+            lambda text: timedelta(days=values.amount(text)),
             "7",
         ),
     ] = timedelta(days=7)
@@ -236,30 +194,36 @@ class Settings:
     ]
     contracts: Annotated[
         Path,
-        Variable("CHENGXIN_CONTRACTS", "folder of the contracts, as `--contracts`", _folder, "`dags/contracts`"),
+        Variable("CHENGXIN_CONTRACTS", "folder of the contracts, as `--contracts`", values.folder, "`dags/contracts`"),
     ] = PROJECT / "dags" / "contracts"
     recipients: Annotated[
         Path,
         Variable(
-            "CHENGXIN_RECIPIENTS", "folder of the recipients and what they are granted", _folder, "`dags/recipients`"
+            "CHENGXIN_RECIPIENTS",
+            "folder of the recipients and what they are granted",
+            values.folder,
+            "`dags/recipients`",
         ),
     ] = PROJECT / "dags" / "recipients"
     expectations: Annotated[
-        Path, Variable("CHENGXIN_EXPECTATIONS", "folder of the rule packs", _folder, "`expectations`")
+        Path, Variable("CHENGXIN_EXPECTATIONS", "folder of the rule packs", values.folder, "`expectations`")
     ] = PROJECT / "expectations"
     memory_limit_mib: Annotated[
         int,
         Variable(
             "CHENGXIN_MEMORY_MIB",
             "what DuckDB may hold before it spills; at most half of the container",
-            _number(1),
+            values.number(1),
             "1536",
         ),
     ] = 1536
     workers: Annotated[
         int,
         Variable(
-            "CHENGXIN_WORKERS", "processes that standardise a large file; threads of DuckDB", _number(1), "2, or 1 core"
+            "CHENGXIN_WORKERS",
+            "processes that standardise a large file; threads of DuckDB",
+            values.number(1),
+            "2, or 1 core",
         ),
     ] = 2
     token_key: Annotated[
@@ -270,7 +234,7 @@ class Settings:
         ),
     ] = field(default=None, repr=False)
     tries: Annotated[
-        int, Variable("CHENGXIN_TRIES", "how often a batch may fail before it is set aside", _number(1), "3")
+        int, Variable("CHENGXIN_TRIES", "how often a batch may fail before it is set aside", values.number(1), "3")
     ] = 3
     origin: str | None = None
     work: Annotated[
@@ -279,7 +243,7 @@ class Settings:
             "CHENGXIN_WORK",
             "with a home in an object store: folder of this machine's working copies, one home a folder; a fast "
             "disk as large as the home",
-            _folder,
+            values.folder,
             "`build/work`",
         ),
     ] = PROJECT / "build" / "work"
@@ -288,24 +252,24 @@ class Settings:
         Variable(
             "CHENGXIN_STRAY_MINUTES",
             "how long an upload or download may last before it counts as left behind",
-            lambda text: timedelta(minutes=_number()(text)),
+            lambda text: timedelta(minutes=values.number()(text)),
             "60",
         ),
     ] = timedelta(minutes=60)
     now: Annotated[
         datetime | None,
-        Variable("CHENGXIN_NOW", "a fixed instant (ISO 8601 with offset) instead of the clock", _instant),
+        Variable("CHENGXIN_NOW", "a fixed instant (ISO 8601 with offset) instead of the clock", values.instant),
     ] = None
     contact: Annotated[
         str | None,
         Variable("CHENGXIN_CONTACT", "whom departments ask, for their receipts; a contract's `feedback.contact` wins"),
     ] = None
-    inbox: Annotated[Path | None, Variable("CHENGXIN_INBOX", "folder of all file drops", _folder, "`<home>/inbox`")] = (
-        None
-    )
+    inbox: Annotated[
+        Path | None, Variable("CHENGXIN_INBOX", "folder of all file drops", values.folder, "`<home>/inbox`")
+    ] = None
     outbox: Annotated[
         Path | None,
-        Variable("CHENGXIN_OUTBOX", "where answers to departments go", _folder, "`outbox` beside the inbox"),
+        Variable("CHENGXIN_OUTBOX", "where answers to departments go", values.folder, "`outbox` beside the inbox"),
     ] = None
     outbox_group: Annotated[
         str | None,
@@ -328,17 +292,21 @@ class Settings:
         Variable(
             "CHENGXIN_RETRY_SECONDS",
             "the first pause before a task is tried again; the others follow from it",
-            lambda text: timedelta(seconds=_amount(text)),
+            lambda text: timedelta(seconds=values.amount(text)),
             "120",
         ),
     ] = timedelta(seconds=120)
     deadlines: Annotated[
         bool,
-        Variable("CHENGXIN_DEADLINES", "`off`: DAGs without deadlines, for `airflow dags test`", _not("off")),
+        Variable(
+            "CHENGXIN_DEADLINES", "`off`: DAGs without deadlines, for `airflow dags test`", values.other_than("off")
+        ),
     ] = True
     preloads: Annotated[
         bool,
-        Variable("CHENGXIN_PRELOAD", "`off`: the scheduler loads nothing before it forks its tasks", _not("off")),
+        Variable(
+            "CHENGXIN_PRELOAD", "`off`: the scheduler loads nothing before it forks its tasks", values.other_than("off")
+        ),
     ] = True
     limits: Limits = Limits()
     retention: Retention = Retention()

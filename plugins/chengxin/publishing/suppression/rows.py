@@ -152,7 +152,7 @@ def _batches(file: pq.ParquetFile, numbers: Sequence[str], gone: Counter[str]) -
     for batch in file.iter_batches(_BATCH):
         rows = pa.Table.from_batches([batch]).replace_schema_metadata(None)
         kept = _kept(rows, numbers)
-        if "dataset" in rows.column_names:
+        if "dataset" in rows.column_names and kept.num_rows < rows.num_rows:
             before, after = (Counter(t.column("dataset").to_pylist()) for t in (rows, kept))
             gone.update(before - after)
         yield from kept.to_batches()

@@ -12,6 +12,7 @@ from chengxin.engine.step import Schema, Step, union
 class Cascade:
     """The rules of one table. name: of the table; schema: of it and of each rule; key: the columns that name a row.
 
+    rows: how many there are to find, where each rule finds a row once at most: when all are found, no more rules run.
     tables: the steps of the rules that found something.
     """
 
@@ -19,7 +20,9 @@ class Cascade:
     name: str
     schema: Schema
     key: tuple[str, ...] = ("row_id",)
+    rows: int | None = None
     tables: list[str] = field(default_factory=list)
+    _found: list[int] = field(default_factory=list)
 
     def left(self, alias: str) -> str:
         """Return SQL that tells whether no rule has found the row `alias` yet."""
@@ -29,10 +32,13 @@ class Cascade:
 
     def add(self, rule: str, reads: Iterable[str], sql: str, values: Mapping[str, Any] | None = None) -> int:
         """Try a rule: leave what it finds, and return how many rows that are. sql: with the condition of `left`."""
+        if sum(self._found) == self.rows:
+            return 0
         step = Step(f"{self.name}_{rule}", (*reads, *self.tables), sql, values or {})
         found = self.session.leave(step, self.schema)
         if found:
             self.tables.append(step.name)
+            self._found.append(found)
         return found
 
     def close(self) -> None:

@@ -159,8 +159,8 @@ def link_role(
     unfound = f"SELECT {wanted} FROM rows s"
     if "uscc" in link.fields:
         unfound += f" LEFT JOIN {lookup.uscc} u ON {link.column('uscc')} = u.uscc WHERE u.subject_id IS NULL"
-    session.leave(Step(link.unfound, ("rows", lookup.uscc), unfound))
-    found = Cascade(session, link.linked, LINKED_BY)
+    rows = session.leave(Step(link.unfound, ("rows", lookup.uscc), unfound))
+    found = Cascade(session, link.linked, LINKED_BY, rows=rows)
     reads = (link.unfound, "registry_names", "judged_for", "judged_against", *lookup.tables)
     for rule, needs, value, kind in _LOOKUPS:
         if needs in link.fields and rule != "uscc":

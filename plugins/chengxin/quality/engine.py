@@ -6,6 +6,7 @@ Importing this module imports Great Expectations (about 3 seconds): do it inside
 import logging
 import uuid
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 from chengxin.errors import ChengxinError, ContractError, InvariantBroken
@@ -111,7 +112,9 @@ def judge(suite: Mapping[str, Any], scan: Scan) -> list[dict[str, Any]]:
     return [results[n] for n in range(len(order))]
 
 
-def _batch(scan: Scan) -> tuple[Any, DuckDBExecutionEngine]:
+@cache
+def _asset() -> tuple[Any, DuckDBExecutionEngine]:
+    """Return the batch definition through which this process judges one batch after the other, and its engine."""
     config = DataContextConfig(
         store_backend_defaults=InMemoryStoreBackendDefaults(),
         progress_bars=ProgressBarsConfig(globally=False),
@@ -120,9 +123,12 @@ def _batch(scan: Scan) -> tuple[Any, DuckDBExecutionEngine]:
     context = gx.get_context(mode="ephemeral", project_config=config)
     source = context.data_sources.add_chengxin("batch")
     asset = source.add_dataframe_asset("standard")
-    definition = asset.add_batch_definition_whole_dataframe("whole")
-    engine: DuckDBExecutionEngine = source.get_execution_engine()
-    engine.scan = scan
+    return asset.add_batch_definition_whole_dataframe("whole"), source.get_execution_engine()
+
+
+def _batch(scan: Scan) -> tuple[Any, DuckDBExecutionEngine]:
+    definition, engine = _asset()
+    engine.scan, engine.trouble = scan, None
     frame = pd.DataFrame({name: pd.Series(dtype=_DTYPES.get(kind, "object")) for name, kind in scan.types.items()})
     return definition.get_batch({"dataframe": frame}), engine
 

@@ -67,6 +67,7 @@ def test_a_warning_is_asked_about_until_it_is_published(office):
     assert pipeline.review(Home(office.settings), office.contracts) is None
 
 
+@pytest.mark.slow
 def test_a_list_that_shrank_is_named_as_such(office):
     shrink = {
         "quality": {"min_rows": 1, "quarantined": {"warn": 0.9, "hold": 0.95}, "shrink": {"warn": 0.1, "hold": 0.9}}
@@ -95,6 +96,7 @@ def test_a_held_batch_is_asked_about_once_if_there_is_a_change(office):
     assert pipeline.review(Home(office.settings), office.contracts) is None
 
 
+@pytest.mark.slow
 def test_a_source_left_out_stays_as_it_was_and_comes_back_whole(office):
     office.publish()
     doubtful(office, day=1)
@@ -110,6 +112,7 @@ def test_a_source_left_out_stays_as_it_was_and_comes_back_whole(office):
     assert "left_out" not in manifest(office)["extra"]
 
 
+@pytest.mark.slow
 def test_leaving_out_gives_the_rows_of_a_home_that_never_had_it(office, tmp_path):
     doubtful(office, day=1)
     publish(office, "不含所选来源发布", "test_fines", day=2)
@@ -129,6 +132,7 @@ def test_a_source_that_registers_subjects_cannot_be_left_out(office):
     assert not office.layout.pointer("government").exists()
 
 
+@pytest.mark.slow
 def test_what_is_held_is_proposed_to_leave_out_no_register_is(office):
     office.publish()
     office.contract("test_reg", "registration", REGISTRATION, **STRICT)
@@ -144,6 +148,7 @@ def test_what_is_held_is_proposed_to_leave_out_no_register_is(office):
     assert found.proposed() == ["test_fines"]
 
 
+@pytest.mark.slow
 def test_what_came_during_the_question_is_not_published_by_it(office):
     office.publish()
     doubtful(office, day=1)
@@ -156,6 +161,7 @@ def test_what_came_during_the_question_is_not_published_by_it(office):
     assert fines(office) == {f"湘示罚〔2026〕{n}号" for n in (1, 2, 7, 8)}
 
 
+@pytest.mark.slow
 def test_a_rejection_and_its_reason_are_in_the_next_manifest(office):
     office.publish()
     doubtful(office, day=1)
@@ -219,6 +225,7 @@ def test_what_one_released_another_has_to_approve(office, people, enough):
     assert ("湘示罚〔2026〕7号" in fines(office)) is enough, "what came after it waits too"
 
 
+@pytest.mark.slow
 def test_a_released_batch_that_was_left_out_still_needs_two(office):
     office.publish()
     batch = grave(office, day=1)
@@ -232,6 +239,7 @@ def test_a_released_batch_that_was_left_out_still_needs_two(office):
     assert pipeline.released(Home(office.settings), office.contracts) == []
 
 
+@pytest.mark.slow
 def test_the_manifest_names_no_released_batch_as_held(office):
     office.publish()
     held = office.deliver("test_fines", *[penalty(n, uscc=uscc(1), decision_on="") for n in range(100, 161)], day=1)
@@ -248,6 +256,7 @@ def test_the_manifest_names_no_released_batch_as_held(office):
     assert (entry["released"]["by"], entry["released"]["reason"]) == ("li", "已电话核实")
 
 
+@pytest.mark.slow
 def test_what_was_seen_held_and_then_released_is_not_held(office):
     office.publish()
     rows = [penalty(20, uscc=uscc(2)), *[penalty(n, uscc=uscc(1), decision_on="") for n in range(21, 81)]]
@@ -314,6 +323,7 @@ def test_a_preview_against_nothing_counts_all_as_new(office):
     assert (fine.added, fine.changed, fine.withdrawn) == (2, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_preview_knows_what_was_left_out_before(office):
     office.publish()
     doubtful(office, day=1)

@@ -78,6 +78,7 @@ def of(found: Counter[str], top: str, ending: str) -> list[int]:
     return [n for path, n in found.items() if path.startswith(f"{top}/") and path.endswith(ending)]
 
 
+@pytest.mark.slow
 def test_status_opens_the_newest_entry_and_no_receipt(office: Office) -> None:
     found = opened(office, "status")
     assert of(found, "admissions", ".json") == [2], "its digest, and the format of the home"
@@ -85,6 +86,7 @@ def test_status_opens_the_newest_entry_and_no_receipt(office: Office) -> None:
     assert of(found, "batches", ".json") == []
 
 
+@pytest.mark.slow
 def test_a_run_with_nothing_new_opens_no_file_of_a_batch(office: Office) -> None:
     (office.folder / "inbox").mkdir()
     found = opened(office, "run")

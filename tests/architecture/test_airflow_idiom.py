@@ -46,6 +46,7 @@ print(json.dumps([errors, len(names), told]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.airflow
 def test_loading_the_plugin_warns_of_nothing_deprecated(tmp_path):
     done = AirflowHome(tmp_path).python(LOAD)

@@ -43,6 +43,7 @@ def hashes(airflow: AirflowHome, seed: int) -> dict[str, str]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_same_contracts_give_same_dags_and_a_change_only_its_own(airflow):
     first, again = hashes(airflow, 1), hashes(airflow, 2)
     assert set(first) == {

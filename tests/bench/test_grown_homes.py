@@ -39,6 +39,7 @@ def state_of(folder: Path) -> dict[Path, tuple[int, bytes]]:
     return {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 def test_what_is_measured_runs_on_a_copy(grown: Path) -> None:
     before, found = state_of(grown), grown.parent / "found.json"
     sizes = ["--batches", str(BATCHES), "--base", str(SUBJECTS), *SIZES]
@@ -48,6 +49,7 @@ def test_what_is_measured_runs_on_a_copy(grown: Path) -> None:
     assert counts[f"growth:opens:{BATCHES}:admissions"] >= 1
 
 
+@pytest.mark.slow
 def test_a_grown_home_publishes_what_its_batches_accepted(grown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHENGXIN_TOKEN_KEY", "a key of the test")
     home = Home.from_environment(home=grown / "home", contracts=grown / "contracts")

@@ -184,6 +184,7 @@ def test_the_summary_is_chinese_and_names_the_parquet(tmp_path: Path, place: tup
         assert words in done.stdout
 
 
+@pytest.mark.slow
 def test_a_run_whose_rows_all_wait_says_what_is_missing(tmp_path: Path) -> None:
     contracts, file = tmp_path / "contracts", tmp_path / "处罚.csv"
     columns = {
@@ -219,6 +220,7 @@ def test_alerts_lists_what_is_open_and_closes_by_hand(place: tuple[Path, Path, P
     assert again.returncode == 2
 
 
+@pytest.mark.slow
 def test_summary_names_the_field_that_a_main_problem_is_about(place: tuple[Path, Path, Path], tmp_path: Path) -> None:
     _, contracts, _ = place
     file = tmp_path / "名单.csv"

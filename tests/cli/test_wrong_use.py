@@ -88,6 +88,7 @@ def test_a_mistyped_batch_names_the_batches(place: tuple[Path, Path], words: lis
     assert done.returncode == 2 and batch in done.stderr
 
 
+@pytest.mark.slow
 def test_a_home_that_may_not_be_written_is_one_line(place: tuple[Path, Path]) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, to mount the home read-only")
@@ -100,6 +101,7 @@ def test_a_home_that_may_not_be_written_is_one_line(place: tuple[Path, Path]) ->
     assert "Traceback" not in done.stderr and "只读" in done.stderr and len(done.stderr.splitlines()) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_interrupted_says_that_it_may_be_run_again(tmp_path: Path) -> None:
     process = _demo(tmp_path)
@@ -136,6 +138,7 @@ main()
     assert "可以重新运行同一命令" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_interrupted_twice_ends_without_a_trace(tmp_path: Path) -> None:
     process = _demo(tmp_path)
     assert process.stderr is not None
@@ -160,6 +163,7 @@ def _demo(folder: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_serve_prints_its_address_and_takes_the_next_port(place: tuple[Path, Path]) -> None:
     home, contracts = place
     with socket.socket() as taken:

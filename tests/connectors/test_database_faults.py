@@ -97,6 +97,7 @@ def test_a_killed_pull_leaves_nothing_and_the_next_is_exact(engine, make_contrac
     assert keys(settings, batch) == [f"{n:08d}" for n in range(1, 60_001)]
 
 
+@pytest.mark.slow
 def test_a_randomly_failing_server_gives_exact_rows_in_the_end(cluster, engine, make_contract, settings):
     """Killed sessions and restarts while rows arrive: seeded, about ten seconds."""
     fill(engine, 20_000)

@@ -133,6 +133,7 @@ def test_an_unwritable_place_is_reported_and_tried_again(server, settings, make_
     hand_over(Home(settings), given(make_contract), answer())
 
 
+@pytest.mark.slow
 def test_lays_the_answer_beside_the_drop_in_an_object_store(bucket, settings, make_contract, answer):
     contract = given(make_contract)
     told = hand_over(Home(settings), contract, answer())

@@ -69,6 +69,7 @@ def test_an_object_replaced_by_one_of_equal_size_is_a_new_batch(server, settings
     assert first.batch_id != second.batch_id
 
 
+@pytest.mark.slow
 def test_an_object_that_changed_since_it_was_found_is_refused(server, settings, contract):
     server.put("税务/a.csv", b"1111")
     [delivery] = landing.offered(Home(settings), contract())
@@ -85,6 +86,7 @@ def test_a_marker_completes_a_delivery(server, settings, contract):
     assert [d.name for d in landing.offered(Home(settings), made)] == ["a.csv"]
 
 
+@pytest.mark.slow
 def test_a_connection_cut_in_the_middle_never_lands_half(server, settings, contract, monkeypatch):
     data = random.Random(2).randbytes(9 << 20)
     server.put("税务/a.csv", data)

@@ -78,6 +78,7 @@ def kept(home: Path) -> set[str]:
     return {str(int(p.stem[5:])) for p in home.glob("landing/*/.pull-*/pass-*/page-*.json")}
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_no_kept_page_is_asked_for_again(desk: Desk, start, tmp_path):
     def behave(asked: Asked) -> Answer:
         time.sleep(0.002)

@@ -66,6 +66,7 @@ def test_receipt_and_status_tell_when_it_came_in_shanghai(office: Office) -> Non
     assert row["last_received_at"] == "2026-12-01T01:00:00+08:00"
 
 
+@pytest.mark.slow
 def test_a_list_of_an_earlier_year_that_comes_later_is_older(office: Office) -> None:
     send(office, "year", "2025", [penalty(1, uscc=uscc(1), penalty_content="新")], mode="full")
     send(office, "year", "2024", [penalty(1, uscc=uscc(1), penalty_content="旧")], mode="full")

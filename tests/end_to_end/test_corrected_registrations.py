@@ -26,6 +26,7 @@ def registered(office: Office, name: str, columns: str) -> list[tuple[object, ..
     return duckdb.sql(f"SELECT {columns} FROM read_parquet({files}) ORDER BY ALL").fetchall()
 
 
+@pytest.mark.slow
 def test_the_right_code_settles_a_renaming_under_a_mistyped_one(office: Office) -> None:
     wrong = renaming(7, "湖南旧名有限公司", "湖南示例1有限公司", subject_name="湖南示例1有限公司")
     other = renaming(
@@ -44,6 +45,7 @@ def test_the_right_code_settles_a_renaming_under_a_mistyped_one(office: Office) 
     ]
 
 
+@pytest.mark.slow
 def test_a_mended_registration_settles_one_with_a_shared_code(office: Office) -> None:
     shared = reg_no(5)
     both = [company(n, source_record_id=f"r{n}", reg_no=shared) for n in (2, 3)]

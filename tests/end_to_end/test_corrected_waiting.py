@@ -70,6 +70,7 @@ def test_a_waiting_row_is_settled_by_its_mended_record(tmp_path: Path, by: str) 
     assert counts(office.account("pen", 0)) == (2, 0, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_mistyped_code_and_its_owner_at_once_are_one_record(office: Office) -> None:
     office.deliver("pen", fine(1, about=7), day=1)
     office.deliver("test_reg", company(7), day=2)
@@ -77,6 +78,7 @@ def test_a_mistyped_code_and_its_owner_at_once_are_one_record(office: Office) ->
     assert shown(office) == [("1", uscc(1))]
 
 
+@pytest.mark.slow
 def test_another_party_of_the_decision_is_no_mended_record(office: Office) -> None:
     joint = [fine(1), fine(1, about=7)]
     assert counts(office.deliver("pen", *joint, day=1)) == (1, 0, 0, 1)
@@ -98,6 +100,7 @@ def test_the_same_number_with_another_key_is_another_record(office: Office) -> N
     assert counts(office.account("pen", 0)) == (0, 0, 0, 1)
 
 
+@pytest.mark.slow
 def test_without_a_source_key_name_and_decision_number_count(tmp_path: Path) -> None:
     office = office_by(tmp_path, NAMES[1:])
     wrong = bare(fine(1, about=7, subject_name="湖南示例1有限公司"))
@@ -107,6 +110,7 @@ def test_without_a_source_key_name_and_decision_number_count(tmp_path: Path) -> 
     assert counts(office.account("pen", 0)) == (1, 0, 0, 1)
 
 
+@pytest.mark.slow
 def test_a_newer_row_that_waits_is_not_settled_by_an_older_one(office: Office) -> None:
     office.deliver("pen", fine(1, about=7, source_updated_at="2026-02-05 10:00:00"), day=1)
     office.deliver("pen", fine(1, source_updated_at="2026-02-01 10:00:00"), day=2)
@@ -117,6 +121,7 @@ def test_a_newer_row_that_waits_is_not_settled_by_an_older_one(office: Office) -
     assert counts(office.account("pen", 0)) == (1, 0, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_correction_that_came_before_its_original_settles_it(office: Office) -> None:
     office.deliver("pen", fine(1, source_updated_at="2026-02-05 10:00:00"), day=1)
     office.deliver("pen", fine(1, about=7, source_updated_at="2026-02-01 10:00:00"), day=2)
@@ -130,6 +135,7 @@ def test_a_correction_that_came_before_its_original_settles_it(office: Office) -
     assert counts(office.account("pen", 3)) == (1, 0, 0, 0)
 
 
+@pytest.mark.slow
 def test_deleting_the_mended_record_does_not_revive_the_old_row(office: Office) -> None:
     office.deliver("pen", fine(1, about=7), day=1)
     office.deliver("pen", fine(1), day=2)
@@ -138,6 +144,7 @@ def test_deleting_the_mended_record_does_not_revive_the_old_row(office: Office) 
     assert shown(office) == [("2", uscc(1))]
 
 
+@pytest.mark.slow
 def test_a_judgement_that_reopens_the_record_leaves_it_settled(office: Office) -> None:
     office.deliver("pen", fine(1, about=7), day=1)
     office.deliver("pen", fine(1), day=2)
@@ -150,6 +157,7 @@ def test_a_judgement_that_reopens_the_record_leaves_it_settled(office: Office) -
     assert counts(office.account("pen", 0)) == (1, 0, 0, 0)
 
 
+@pytest.mark.slow
 def test_the_other_party_of_a_contract_that_was_mistyped(tmp_path: Path) -> None:
     office = office_by(tmp_path)
     office.contract("pen", "guarantee", ("source_record_id", *GUARANTEE))

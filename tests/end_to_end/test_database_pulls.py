@@ -77,6 +77,7 @@ def test_repeated_rows_are_duplicates_and_late_rows_arrive(staging: Staging) -> 
     assert staging.decisions() == [number(1), number(2), number(3)]
 
 
+@pytest.mark.slow
 def test_a_row_with_status_2_withdraws_its_record(staging: Staging) -> None:
     staging.put(1, "2026-03-01 08:00:00")
     staging.put(2, "2026-03-01 09:00:00")
@@ -88,6 +89,7 @@ def test_a_row_with_status_2_withdraws_its_record(staging: Staging) -> None:
     assert staging.decisions() == [number(2)]
 
 
+@pytest.mark.slow
 def test_an_unexpected_column_holds_the_batch_and_is_named(staging: Staging) -> None:
     staging.put(1, "2026-03-01 08:00:00")
     staging.pull()
@@ -104,6 +106,7 @@ def test_an_unexpected_column_holds_the_batch_and_is_named(staging: Staging) -> 
     assert staging.decisions() == [number(1), number(2)]
 
 
+@pytest.mark.slow
 def test_rows_of_a_pull_that_was_held_come_with_the_next_one(staging: Staging) -> None:
     staging.put(1, "2026-03-01 08:00:00")
     staging.pull()

@@ -40,6 +40,7 @@ def test_a_deleted_record_is_withdrawn_and_counted(office: Office) -> None:
     assert contents(office) == ["乙"]
 
 
+@pytest.mark.slow
 def test_deleting_twice_is_a_duplicate(office: Office) -> None:
     office.deliver("test_penalty", fine(1), day=1)
     office.deliver("test_penalty", gone(1), day=2)
@@ -62,6 +63,7 @@ def test_a_deletion_without_its_key_is_refused(office: Office) -> None:
     assert counts(account) == (1, 1, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_deletion_before_its_older_record_keeps_it_away(office: Office) -> None:
     account = office.deliver("test_penalty", gone(1, "2026-02-05 10:00:00"), day=1)
     assert counts(account) == (1, 0, 0, 0)
@@ -78,6 +80,7 @@ def test_an_older_deletion_that_arrives_late_deletes_nothing(office: Office) -> 
     assert contents(office) == ["甲"]
 
 
+@pytest.mark.slow
 def test_a_late_deletion_between_equal_versions_deletes_nothing(office: Office) -> None:
     office.deliver("test_penalty", fine(1, "甲", "2026-02-01 10:00:00"), day=1)
     assert counts(office.deliver("test_penalty", fine(1, "甲", "2026-02-05 10:00:00"), day=2)) == (0, 0, 1, 0)
@@ -85,6 +88,7 @@ def test_a_late_deletion_between_equal_versions_deletes_nothing(office: Office) 
     assert contents(office) == ["甲"]
 
 
+@pytest.mark.slow
 def test_a_record_inserted_again_after_its_deletion_is_back(office: Office) -> None:
     office.deliver("test_penalty", fine(1, "甲"), day=1)
     office.deliver("test_penalty", gone(1), day=2)
@@ -108,6 +112,7 @@ def test_within_one_file_the_last_row_of_a_record_counts(office: Office) -> None
     assert contents(office) == ["又罚"]
 
 
+@pytest.mark.slow
 def test_a_deletion_waits_for_its_subject_and_founds_nobody(office: Office) -> None:
     office.deliver("test_penalty", penalty(1, uscc=uscc(3), **{STATUS: "2"}), day=2)
     office.deliver("test_penalty", penalty(1, uscc=uscc(3)), day=1)

@@ -141,6 +141,7 @@ def test_what_is_published_is_what_the_model_says(sequence: Sequence[tuple[Any, 
     play(sequence)
 
 
+@pytest.mark.slow
 def test_a_long_sequence_of_everything() -> None:
     play([
         ("test_inc", [(1, 1, "甲", 2, False), (3, 1, "甲", None, False)], 1),

@@ -30,6 +30,7 @@ def run(tree: Path, commands: str) -> str:
     return re.sub(r"\s+", "", done.stdout + done.stderr)  # tables break lines where the terminal ends
 
 
+@pytest.mark.slow
 def test_ten_minutes_from_a_file_to_published_rows(tree):
     seen = run(tree, "\n".join(shell_blocks("docs/adding-a-source.md")))
     assert "1份合同，0个问题" in seen

@@ -85,6 +85,7 @@ def test_a_failed_write_ends_the_publication(office, home, start, kilobytes):
     gets_done(office, home)
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_a_publisher_whose_write_failed(office, home, start):
     first = start(home, preexec_fn=limit(10))
     until = time.monotonic() + SECONDS
@@ -98,6 +99,7 @@ def test_nobody_waits_for_a_publisher_whose_write_failed(office, home, start):
     assert chengxin(home, office.settings.contracts, "verify")["problems"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 @pytest.mark.parametrize(
     ("error", "n"), few(1, [("EIO", 20), *(("EIO", n) for n in (2, 45)), *(("EDQUOT", n) for n in (2, 20, 45))])

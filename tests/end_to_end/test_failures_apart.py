@@ -153,6 +153,7 @@ def stopped(place: Place) -> Iterator[Place]:
     yield place
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_in_a_batch_counts_as_a_try(stopped: Place) -> None:
     for _ in range(3):
         began = time.time()

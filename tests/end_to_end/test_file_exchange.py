@@ -98,6 +98,7 @@ def test_an_unsafe_archive_is_held_and_keeps_nothing_waiting(office):
     assert len(office.table("registration")) == 1
 
 
+@pytest.mark.slow
 def test_a_late_period_overtakes_no_newer_one(office):
     declare(office, "list_{date}_{seq}.csv")
     name = "registration", "subject_name"

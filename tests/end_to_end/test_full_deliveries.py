@@ -42,6 +42,7 @@ def test_balances_are_replaced_and_missing_ones_withdrawn(office: Office) -> Non
     assert balances(office) == {1: 100, 2: 250, 4: 100}
 
 
+@pytest.mark.slow
 def test_a_returning_row_is_accepted_again(office: Office) -> None:
     office.deliver("test_arrears", arrears(1), arrears(2), day=1)
     office.deliver("test_arrears", arrears(1), day=2)
@@ -62,6 +63,7 @@ def findings(office: Office) -> dict[str, str]:
     return {f["rule"]: f["message"] for f in said["findings"]}
 
 
+@pytest.mark.slow
 def test_a_row_whose_new_version_is_unusable_keeps_its_record(office: Office) -> None:
     office.deliver("test_arrears", *[arrears(n) for n in range(1, 5)], day=1)
     account = office.deliver("test_arrears", arrears(1), arrears(2), arrears(3, "不详"), day=2)
@@ -73,6 +75,7 @@ def test_a_row_whose_new_version_is_unusable_keeps_its_record(office: Office) ->
     assert set(balances(office)) == {1, 2}
 
 
+@pytest.mark.slow
 def test_a_record_is_kept_while_its_new_version_waits(office: Office) -> None:
     named = [arrears(n) | {"subject_name": f"湖南示例{n}有限公司"} for n in range(1, 5)]
     office.deliver("test_arrears", *named, day=1)
@@ -95,6 +98,7 @@ def test_another_record_of_a_refused_rows_subject_is_withdrawn(office: Office) -
     assert office.table("tax_arrears", "tax_type_name") == [("增值税",)] * 3
 
 
+@pytest.mark.slow
 def test_nothing_is_withdrawn_while_a_refused_row_may_be_anyones(office: Office) -> None:
     office.deliver("test_arrears", *[arrears(n) for n in range(1, 5)], day=1)
     nobody = arrears(3, "不详") | {"uscc": "", "tax_type_name": ""}
@@ -134,6 +138,7 @@ def test_a_full_file_that_ends_in_the_middle_is_held(office: Office, kind: str) 
     assert balances(office) == before
 
 
+@pytest.mark.slow
 def test_a_late_older_notice_withdraws_nothing_refused_later(office: Office) -> None:
     office.deliver("test_arrears", arrears(1), arrears(3), day=0)
     office.deliver("test_arrears", arrears(1), arrears(2, "不详"), day=5)
@@ -154,6 +159,7 @@ def test_an_empty_full_delivery_is_held(office: Office) -> None:
     assert balances(office) == {1: 100}
 
 
+@pytest.mark.slow
 def test_a_late_linked_row_of_an_old_notice_is_not_published(office: Office) -> None:
     office.deliver("test_arrears", arrears(1), arrears(9), day=1)
     office.deliver("test_arrears", arrears(1), day=2)
@@ -162,6 +168,7 @@ def test_a_late_linked_row_of_an_old_notice_is_not_published(office: Office) -> 
     assert counts(office.account("test_arrears")) == (2, 0, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_late_subject_gets_the_balance_of_the_newest_notice(office: Office) -> None:
     office.deliver("test_arrears", arrears(1), arrears(9, 900), day=1)
     office.deliver("test_arrears", arrears(1), arrears(9, 950), day=2)
@@ -169,6 +176,7 @@ def test_a_late_subject_gets_the_balance_of_the_newest_notice(office: Office) ->
     assert balances(office) == {1: 100, 7: 950}
 
 
+@pytest.mark.slow
 def test_an_old_notice_that_waited_replaces_no_newer_balance(office: Office) -> None:
     first = arrears(1, 900) | {"uscc": "", "tax_no": "430102" + uscc(9)[8:17]}
     office.deliver("test_arrears", first, arrears(2), day=1)
@@ -201,6 +209,7 @@ def test_a_register_without_a_subject_withdraws_its_record_only(office: Office) 
     assert len(office.table("subject")) == 7
 
 
+@pytest.mark.slow
 def test_a_balance_of_zero_is_settled(office: Office) -> None:
     office.deliver("test_arrears", arrears(1), arrears(2), arrears(3, "0"), day=1)
     assert balances(office) == {1: 100, 2: 100}
@@ -236,6 +245,7 @@ def test_an_older_notice_without_balance_settles_no_newer_one(office: Office) ->
     assert balances(office) == {1: 100, 2: 100}
 
 
+@pytest.mark.slow
 def test_an_old_list_that_comes_again_is_held_until_released(office: Office) -> None:
     first = office.write("test_arrears", (arrears(1), arrears(2)), day=1)
     office.ingest("test_arrears", first)

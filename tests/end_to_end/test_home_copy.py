@@ -91,6 +91,7 @@ class Copying:
         return self.server.objects(self.bucket, "home/")
 
 
+@pytest.mark.slow
 def test_every_file_of_the_home_arrives_and_work_goes_on(server, office, tmp_path):
     copying = Copying(server, office, tmp_path, "whole")
     files = scan(copying.home)
@@ -135,6 +136,7 @@ def test_a_copy_that_is_killed_before_its_pointers_is_completed(server, office, 
     assert "published/open/current.json" in copying.objects()
 
 
+@pytest.mark.slow
 def test_a_store_with_another_home_is_left_alone(server, office, tmp_path):
     copying = Copying(server, office, tmp_path, "taken")
     copying.run()
@@ -147,6 +149,7 @@ def test_a_store_with_another_home_is_left_alone(server, office, tmp_path):
     assert copying.objects() == before
 
 
+@pytest.mark.slow
 def test_bytes_that_come_back_changed_are_noticed(server, office, tmp_path):
     copying = Copying(server, office, tmp_path, "damaging")
     damaged = []

@@ -123,6 +123,7 @@ def test_killed_at_random_times(stages: Stages, server: Server, stage: int, want
         stages.settle(home, stage)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 @pytest.mark.parametrize(("stage", "wanted"), few(1, [(1, 2), (0, 12 * MANY), (1, 12 * MANY)]))
 def test_killed_at_system_calls_that_change_the_disk(stages: Stages, server: Server, stage: int, wanted: int) -> None:
@@ -149,6 +150,7 @@ def test_killed_again_and_again_it_still_gets_done(stages: Stages, server: Serve
     stages.settle(home, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", few(1, [6, 1, 24]))
 def test_a_full_disk_is_said_and_a_good_run_recovers(stages: Stages, kilobytes: int) -> None:
     home = stages.copy(0, f"full-{kilobytes}")

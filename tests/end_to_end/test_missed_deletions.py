@@ -41,6 +41,7 @@ def shown(office: Office) -> int:
     return len(office.table("penalty", "penalty_content"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ["", "P1"])
 def test_a_deletion_without_a_key_field_is_reported_with_places(office: Office, number: str) -> None:
     office.deliver("pen", fine(1, **{NUMBER: number}), fine(2, **{NUMBER: "P2"}), day=1)
@@ -67,6 +68,7 @@ def test_a_deletion_by_number_and_another_key_is_reported(office: Office) -> Non
     assert shown(office) == 1
 
 
+@pytest.mark.slow
 def test_usual_deletions_raise_no_alarm(office: Office) -> None:
     # A source that never gives the authority, records deleted before they ever came, and a record deleted twice.
     bare = {"authority_name": ""}

@@ -63,6 +63,7 @@ def test_nothing_open_is_exit_0(tmp_path):
     assert told(office, "overdue", code=0)["overdue"] == []
 
 
+@pytest.mark.slow
 def test_held_and_late_agree_with_pages_and_overdue(office):
     first = office.deliver("test_penalty", *bad(61, 100), day=19.5)["batch_id"]
     second = office.deliver("test_penalty", *bad(62, 200), day=19.6)["batch_id"]
@@ -77,6 +78,7 @@ def test_held_and_late_agree_with_pages_and_overdue(office):
     assert since == START + timedelta(days=19.5), "since the trouble, not since somebody looked"
 
 
+@pytest.mark.slow
 def test_what_a_later_batch_settles_is_open_no_more(office):
     office.deliver("test_penalty", *bad(61, 100), day=19.5)
     office.deliver("test_penalty", penalty(300, uscc=uscc(2)), day=19.7)

@@ -49,6 +49,7 @@ def read_by_others(folder: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_a_home_and_all_in_it_is_private(office, tmp_path):
     home = tmp_path / "home"
     reg, penalties = sent(office, 0)
@@ -69,6 +70,7 @@ def test_a_home_and_all_in_it_is_private(office, tmp_path):
     assert read_by_others(tmp_path / "refused.csv") == []
 
 
+@pytest.mark.slow
 def test_a_home_that_was_open_is_closed_by_the_next_run(office, tmp_path):
     home = tmp_path / "home"
     home.mkdir(mode=0o755)
@@ -92,6 +94,7 @@ def test_a_folder_that_is_no_home_is_left_as_it_is(tmp_path):
     assert len(read_by_others(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_a_group_reads_the_outbox_and_nothing_else(office, tmp_path):
     home, outbox, group = tmp_path / "home", tmp_path / "outbox", grp.getgrgid(OURS).gr_name
     outbox.mkdir()

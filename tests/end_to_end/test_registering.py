@@ -89,6 +89,7 @@ def test_a_rename_keeps_the_subject_and_moves_the_current_name(office: Office) -
     assert office.table("subject_name", "name, is_current") == [(n, not c) for n, c in names]
 
 
+@pytest.mark.slow
 def test_a_subject_keeps_its_part_when_it_moves(office: Office) -> None:
     office.contract("test_penalty", "penalty", PENALTY)
     office.deliver("test_reg", company(1), day=0)

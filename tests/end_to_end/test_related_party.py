@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from chengxin.publishing.reader import open_snapshot
 from deliveries import GUARANTEE, PENALTY, REGISTRATION, Office, company, penalty, uscc
 
 
+@pytest.mark.slow
 def test_a_look_up_finds_what_a_subject_is_only_related_to(tmp_path: Path) -> None:
     office = Office(tmp_path)
     office.contract("test_reg", "registration", REGISTRATION)

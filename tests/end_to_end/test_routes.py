@@ -46,6 +46,7 @@ def sources(office: Office) -> list[tuple[str, bool]]:
     return office.table("record_source", "dataset, is_shown")
 
 
+@pytest.mark.slow
 def test_a_delivery_that_only_repeats_a_part_is_published(office: Office) -> None:
     office.deliver("test_province", fine(1, "省"), day=1)
     office.deliver("test_city", fine(1, "市"), day=1)
@@ -64,6 +65,7 @@ def test_a_decision_by_two_routes_is_one_record_with_two_sources(office: Office)
         ("penalty", "T-1", 1, 2), ("penalty", "T-1", 2, 2), ("penalty", "T-1", 2, 3)]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_neither_order_of_routes_nor_publication_matters(office: Office) -> None:
     office.deliver("test_province", fine(1, "省"), day=1)
     assert shown(office) == [("省", "test_province")]
@@ -72,6 +74,7 @@ def test_neither_order_of_routes_nor_publication_matters(office: Office) -> None
     assert sources(office) == [("test_city", False), ("test_province", True)]
 
 
+@pytest.mark.slow
 def test_withdrawal_by_one_route_leaves_the_row_of_the_other(office: Office) -> None:
     office.deliver("test_city", fine(1, "市"), day=1)
     office.deliver("test_province", fine(1, "省"), day=2)
@@ -86,6 +89,7 @@ def test_withdrawal_by_one_route_leaves_the_row_of_the_other(office: Office) -> 
     assert shown(office) == [("省又", "test_province")]
 
 
+@pytest.mark.slow
 def test_a_full_route_withdraws_only_its_own(office: Office) -> None:
     routed(office, "test_full", 3, mode="full")
     office.deliver("test_full", fine(1, "全"), fine(2, "全"), fine(3, "全"), day=1)
@@ -96,6 +100,7 @@ def test_a_full_route_withdraws_only_its_own(office: Office) -> None:
     assert sources(office) == [("test_city", True), ("test_full", True), ("test_full", True)]
 
 
+@pytest.mark.slow
 def test_a_correction_by_the_second_route_is_kept_and_not_shown(office: Office) -> None:
     office.deliver("test_province", fine(1, "省"), day=1)
     office.deliver("test_city", fine(1, "市"), day=2)
@@ -115,6 +120,7 @@ def test_a_late_subject_brings_both_routes_together(office: Office) -> None:
     assert sources(office) == [("test_city", False), ("test_city", True), ("test_province", True)]
 
 
+@pytest.mark.slow
 def test_snapshot_by_snapshot_or_anew_the_bytes_are_the_same(office: Office, tmp_path: Path) -> None:
     for day, (dataset, *rows) in enumerate([
         ("test_city", fine(1, "市"), fine(2, "市", 2), fine(3, "市", 3)),

@@ -100,6 +100,7 @@ def test_the_same_bytes_come_out_whichever_machine_works(server, tmp_path, monke
     assert Home(settings).anew() == []
 
 
+@pytest.mark.slow
 def test_a_snapshot_is_read_in_the_store(server, tmp_path, monkeypatch):
     use(server, monkeypatch)
     far = FarOffice(tmp_path, url="s3://read-there/home")
@@ -174,6 +175,7 @@ def inbox_of(office: Office) -> Path:
     return inbox
 
 
+@pytest.mark.slow
 def test_every_command_works_on_it(server, tmp_path):
     office = Office(tmp_path)
     inbox = inbox_of(office)

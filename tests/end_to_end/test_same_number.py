@@ -66,6 +66,7 @@ def told(office: Office) -> list[tuple[str, str, str]]:
     return [(line[1], line[4], line[5]) for line in lines]
 
 
+@pytest.mark.slow
 def test_a_corrected_key_field_replaces_the_record_of_its_number(numbered: Office) -> None:
     numbered.deliver("pen", fine("k1", 1), fine("k2", 2), day=1)
     assert shown(numbered) == [("k1", "1"), ("k2", "2")]
@@ -87,6 +88,7 @@ def test_another_subject_under_the_number_replaces_and_reports(numbered: Office)
     assert numbered.account("pen", 1).verdict == "warn"
 
 
+@pytest.mark.slow
 def test_the_old_key_is_deleted_and_sent_again_by_its_number(numbered: Office) -> None:
     numbered.deliver("pen", fine("k1", 1), day=1)
     numbered.deliver("pen", fine("k1", 11, delivery_status_code="2"), day=2)
@@ -103,6 +105,7 @@ def test_an_older_version_that_comes_late_replaces_nothing(numbered: Office) -> 
     assert shown(numbered) == [("k1", "2")]
 
 
+@pytest.mark.slow
 def test_a_full_delivery_withdraws_by_number(tmp_path: Path) -> None:
     office = office_by(tmp_path, "source_record_id", mode="full")
     office.deliver("pen", fine("k1", 1), fine("k2", 2), fine("k3", 3), day=1)
@@ -111,6 +114,7 @@ def test_a_full_delivery_withdraws_by_number(tmp_path: Path) -> None:
     assert office.account("pen", 1).withdrawn == 1
 
 
+@pytest.mark.slow
 def test_a_waiting_correction_replaces_once_its_subject_is_known(numbered: Office) -> None:
     numbered.deliver("pen", fine("k1", 1), day=1)
     assert counts(numbered.deliver("pen", fine("k1", 1, about=7), day=2)) == (0, 0, 0, 1)
@@ -121,6 +125,7 @@ def test_a_waiting_correction_replaces_once_its_subject_is_known(numbered: Offic
     assert list(findings(numbered, 1)) == ["record.number_reused"]
 
 
+@pytest.mark.slow
 def test_a_judgement_moves_a_record_with_versions_in_many_parts(numbered: Office) -> None:
     numbered.deliver("pen", penalty(1, source_record_id="k1", org_code="", subject_name="某某示例厂"), day=1)
     numbered.deliver("pen", fine("k1", 1, about=2, source_updated_at="2026-01-20 10:00:00"), day=2)
@@ -135,6 +140,7 @@ def test_a_judgement_moves_a_record_with_versions_in_many_parts(numbered: Office
     assert len(numbered.table("penalty")) == 1
 
 
+@pytest.mark.slow
 def test_without_it_both_stand_and_both_are_named(keyed: Office) -> None:
     keyed.deliver("pen", fine("k1", 1), fine("k2", 2), day=1)
     account = keyed.deliver("pen", fine("k1", 11), fine("k2", 2), fine("k3", 3), day=2)
@@ -147,6 +153,7 @@ def test_without_it_both_stand_and_both_are_named(keyed: Office) -> None:
     assert first in words and "第 2 行" in words and "关键字段不同" in words
 
 
+@pytest.mark.slow
 def test_a_row_moved_by_judgements_is_reported_once(keyed: Office) -> None:
     def judge(subject: int) -> ledger.Judgement:
         said = {"subject_id": subject, "part": "name_key", "value": "湖南别名公司", "verdict": "positive"}

@@ -65,6 +65,7 @@ def test_a_correction_is_a_version_and_the_newest_is_published(office: Office) -
     assert contents(office) == ["乙"]
 
 
+@pytest.mark.slow
 def test_going_back_to_an_earlier_content_is_a_third_version(office: Office) -> None:
     for day, content in enumerate("甲乙甲", 1):
         account = office.deliver("test_penalty", fine(1, content), fine(9, str(day)), day=day)
@@ -89,6 +90,7 @@ def test_the_same_amount_in_another_spelling_is_a_repetition(tmp_path: Path) -> 
     assert counts(office.deliver("test_reg", company(1, registered_capital="5万元"), day=1)) == (0, 0, 1, 0)
 
 
+@pytest.mark.slow
 def test_an_older_correction_that_arrives_late_does_not_win(office: Office) -> None:
     office.deliver("test_penalty", fine(1, "新", source_updated_at="2026-02-03 10:00:00"), day=1)
     office.deliver("test_penalty", fine(1, "旧", source_updated_at="2026-02-01 10:00:00"), day=2)
@@ -106,6 +108,7 @@ def test_a_late_correction_between_equal_versions_does_not_win(office: Office) -
     assert contents(office) == ["甲"]
 
 
+@pytest.mark.slow
 def test_of_corrections_of_one_instant_the_later_admitted_wins(office: Office) -> None:
     at = {"source_updated_at": "2026-02-03 10:00:00"}
     for content in "甲乙丙":
@@ -154,6 +157,7 @@ def test_a_decision_number_with_two_counterparts_is_two_records(office: Office) 
     assert office.table("penalty", "subject_id") == [(1,), (2,)]
 
 
+@pytest.mark.slow
 def test_a_later_unlinked_row_with_an_older_time_does_not_win(office: Office) -> None:
     """It waited while a newer version came; when its subject is found it takes its place in time."""
     office.deliver("test_penalty", penalty(1, uscc=uscc(3), penalty_content="旧"), day=1)
@@ -163,6 +167,7 @@ def test_a_later_unlinked_row_with_an_older_time_does_not_win(office: Office) ->
     assert [counts(office.account("test_penalty", n)) for n in (0, 1)] == [(1, 0, 0, 0), (1, 0, 0, 0)]
 
 
+@pytest.mark.slow
 def test_a_waiting_row_overtakes_no_newer_one_of_its_second(office: Office) -> None:
     office.deliver("test_penalty", penalty(1, tax_no=uscc(3), penalty_content="旧"), day=1)
     office.deliver("test_reg", company(3), day=1)
@@ -170,6 +175,7 @@ def test_a_waiting_row_overtakes_no_newer_one_of_its_second(office: Office) -> N
     assert contents(office) == ["新"]
 
 
+@pytest.mark.slow
 def test_a_waiting_row_can_turn_out_to_be_a_duplicate(office: Office) -> None:
     office.deliver("test_penalty", penalty(1, uscc=uscc(3)), penalty(2, uscc=uscc(1)), day=1)
     office.deliver("test_penalty", penalty(1, uscc=uscc(3)), day=2)

@@ -100,6 +100,7 @@ def test_the_same_rows_with_new_numbers_of_their_own_are_told(tmp_path: Path) ->
     assert found(office, 1) == {"record.twin": "3"}
 
 
+@pytest.mark.slow
 def test_a_waiting_record_is_compared_once_its_subject_is_known(tmp_path: Path) -> None:
     office = office_with(tmp_path)
     office.deliver("list", decision(1, about=9), day=1)

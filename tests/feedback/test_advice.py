@@ -2,11 +2,13 @@
 
 import os
 
+import pytest
 from test_answers import answer, bare, right, wrong
 
 from deliveries import PENALTY
 
 
+@pytest.mark.slow
 def test_a_receipt_with_warnings_states_where_to_look(office):
     path = office.write("pen", [right(1), right(2)], day=1)
     office.ingest("pen", path)
@@ -44,6 +46,7 @@ def test_findings_reach_the_department_without_our_commands(office):
     assert not any(word in page for word in ("chengxin", "提供部门", "合同 "))
 
 
+@pytest.mark.slow
 def test_rows_that_are_no_records_need_not_be_sent_again(office):
     path = office.write("pen", [right(1), wrong(2)], day=1)
     with path.open("a", encoding="utf-8") as stream:

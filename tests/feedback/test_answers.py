@@ -42,6 +42,7 @@ def outbox(office: Office) -> list[Path]:
     return sorted(p.parent for p in (office.settings.home / "outbox").rglob("回执.json"))
 
 
+@pytest.mark.slow
 def test_states_counts_refused_and_waiting_rows_in_their_words(office):
     rows = [right(1), wrong(2), right(9), right(1), right(8, uscc="", subject_name="湖南示例八有限公司")]
     account = office.deliver("pen", *rows, day=1)
@@ -251,6 +252,7 @@ def test_rows_of_other_subjects_close_no_nameless_row(office):
     assert [a.receipt["refused"]["open"] for a in answer(office, "rat") if a.receipt["refused"]["total"]] == [1]
 
 
+@pytest.mark.slow
 def test_a_refused_row_that_comes_again_is_to_be_mended_once(office):
     office.deliver("pen", wrong(1), wrong(1), wrong(2), wrong(3), right(4), day=1)
     office.deliver("pen", wrong(1), wrong(2), right(5), day=2)
@@ -272,6 +274,7 @@ def test_a_newer_full_delivery_overtakes_older_refused_rows(office):
     assert (first.receipt["refused"]["open"], first.receipt["refused"]["overtaken"]) == (0, 1)
 
 
+@pytest.mark.slow
 def test_a_full_list_after_a_newer_one_is_answered_as_no_change(office):
     office.contract("pen", "penalty", PENALTY, mode="full")
     office.deliver("pen", bare(right(1)), bare(right(3)), day=1)
@@ -310,6 +313,7 @@ def test_cells_a_spreadsheet_would_run_or_spoil_are_made_safe(office):
         assert [v for v in row.values() if v.lstrip()[:1] in "=+@＝" and v] == []
 
 
+@pytest.mark.slow
 def test_a_row_copied_with_guards_closes_the_refused_one(office):
     sent = wrong(
         1, source_record_id="202600000000000017", item_name="=示例案", penalty_content="@罚款", reg_no="000123"
@@ -416,6 +420,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["0000", "sent.json", "answered.json"])
 def test_a_run_killed_before_sending_is_completed_by_the_next(office, at):
     office.deliver("pen", wrong(2), right(9), day=1)

@@ -53,6 +53,7 @@ def test_a_settled_row_is_not_open_and_still_counts_as_refused(office):
     assert shown["rows"][0]["closed"].startswith("张三 2026-")
 
 
+@pytest.mark.slow
 def test_settling_is_idempotent_and_undoing_reopens_the_row(office):
     batch = office.deliver("pen", right(1), wrong(2), wrong(3), day=1)["batch_id"]
     close(office, batch, "3")
@@ -102,6 +103,7 @@ def test_a_held_batch_is_not_settled_row_by_row(office):
         close(office, batch, "2")
 
 
+@pytest.mark.slow
 def test_a_settled_row_mended_after_all_counts_as_mended(office):
     batch = office.deliver("pen", right(1), wrong(2), wrong(3), wrong(4), day=1)["batch_id"]
     close(office, batch, "3-5")

@@ -86,6 +86,7 @@ def test_the_table_mended_and_returned_as_it_is_closes_its_rows(office):
     assert newest(office, account["batch_id"])["refused"]["open"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "encoding", "change"),
     [
@@ -136,6 +137,7 @@ def original(form: str, rows: list[dict]) -> bytes:
     return ("标题\n\n" + "".join("|".join(line) + "\n" for line in [list(FEW), *lines])).encode("gbk")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "back"), few(len(FORMS) + 1, [(form, back) for back in ("csv", "xlsx") for form in FORMS])
 )
@@ -165,6 +167,7 @@ def test_the_table_answers_a_delivery_of_any_format(office, form, back):
     assert newest(office, account["batch_id"], "any")["refused"]["open"] == 0
 
 
+@pytest.mark.slow
 def test_a_correction_of_a_full_list_withdraws_nothing(office):
     office.contract("pen", "penalty", NAMES, mode="full")
     office.deliver("pen", *(right(n) for n in range(1, 9)), wrong(9), day=1)
@@ -177,6 +180,7 @@ def test_a_correction_of_a_full_list_withdraws_nothing(office):
     assert len(office.table("penalty", "source_record_id")) == 9
 
 
+@pytest.mark.slow
 def test_columns_of_the_department_named_as_ours_stay_its_own(office):
     names = ("source_record_id", *PENALTY)
     columns = [{"source": "行号" if c == "item_name" else c, "element": c, "optional": True} for c in names]
@@ -216,6 +220,7 @@ def test_a_row_that_nothing_names_is_closed_by_its_place(office):
     assert newest(office, first)["refused"]["open"] == 0
 
 
+@pytest.mark.slow
 def test_rows_in_which_the_department_wrote_nothing_are_no_rows(office):
     path = office.write("pen", [right(1), wrong(2)], day=1)
     with path.open("a", encoding="utf-8") as stream:
@@ -229,6 +234,7 @@ def test_rows_in_which_the_department_wrote_nothing_are_no_rows(office):
     assert newest(office, first)["refused"]["open"] == 1
 
 
+@pytest.mark.slow
 def test_a_place_closes_no_row_that_names_another_record(office):
     first = office.deliver("pen", wrong(1), wrong(2), right(9), day=1)["batch_id"]
     (told,) = answer(office)
@@ -312,6 +318,7 @@ def test_the_workbook_shows_what_is_wrong_at_the_cell(office):
     assert listed == ["delivery_status_code", "正常", "更新", "删除"]
 
 
+@pytest.mark.slow
 def test_the_workbook_mended_by_another_program_closes_its_rows(office):
     office.deliver(
         "pen", *(wrong(n, item_name=v) for n, v in enumerate(("=1+1", "_x0041_", "第一\n第二"), 1)), right(9), day=1
@@ -332,6 +339,7 @@ def test_the_workbook_mended_by_another_program_closes_its_rows(office):
     assert [n for (n,) in office.table("penalty", "item_name")] == ["=1+1", "_x0041_", "示例案", "第一\n第二"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("soffice"), reason="LibreOffice is not installed")
 def test_the_workbook_saved_by_libreoffice_closes_its_rows(office):
     office.deliver("pen", wrong(1), wrong(2, source_record_id="202600000000000017"), right(9), day=1)
@@ -359,6 +367,7 @@ def test_a_row_too_long_for_a_cell_is_sent_as_csv_alone(office):
     assert "需更正.xlsx" not in told.receipt["files"]
 
 
+@pytest.mark.slow
 def test_rows_resent_in_the_own_format_are_not_judged(office):
     rows = [wrong(n) for n in range(1, 9)] + [right(9, decision_no=f"湘示罚〔2026〕{n}号") for n in range(100, 400)]
     quality = {"quarantined": {"warn": 0.05, "hold": 0.3}, "rows": [100, 9999]}
@@ -378,6 +387,7 @@ def test_a_first_delivery_without_a_usable_row_is_held_each_time(office):
     assert office.deliver("pen", *(wrong(n, item_name="又") for n in range(1, 9)), day=2)["verdict"] == "hold"
 
 
+@pytest.mark.slow
 def test_a_held_batch_whose_rows_came_mended_asks_for_nothing(office):
     first = office.deliver("pen", wrong(1), wrong(2), day=1)["batch_id"]
     (told,) = answer(office)
@@ -393,6 +403,7 @@ def test_a_held_batch_whose_rows_came_mended_asks_for_nothing(office):
     assert receipt["todo"] == ["无需处理：本批各条都已由其他批次更正，不必再报。"]
 
 
+@pytest.mark.slow
 def test_a_table_with_every_row_still_wrong_is_answered_by_row(office):
     office.contract("pen", "penalty", NAMES, quality={})
     office.deliver("pen", wrong(1), wrong(2), right(9), day=1)
@@ -402,6 +413,7 @@ def test_a_table_with_every_row_still_wrong_is_answered_by_row(office):
     assert newest(office, told.batch_id)["refused"]["again"] == 2
 
 
+@pytest.mark.slow
 def test_a_unit_without_a_number_costs_a_table_its_row_only(office):
     names = (*NAMES, "fine")
     columns = [{"source": n, "element": n, "optional": True} | ({"unit": "元"} if n == "fine" else {}) for n in names]
@@ -417,6 +429,7 @@ def test_a_unit_without_a_number_costs_a_table_its_row_only(office):
     assert newest(office, first["batch_id"])["refused"]["open"] == 0
 
 
+@pytest.mark.slow
 def test_answers_among_many_new_rows_do_not_count_in_shares(office):
     quality = {"quarantined": {"warn": 0.05, "hold": 0.3}, "min_rows": 20}
     office.contract("pen", "penalty", NAMES, quality=quality)

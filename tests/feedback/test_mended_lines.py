@@ -136,6 +136,7 @@ def sent(office: Office, kind: str, *records: str, day: int) -> str:
     return office.ingest("pen", path)["batch_id"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["jsonl", "fixed", "fixed_short"])
 def test_an_unreadable_record_is_closed_by_one_that_names_it(office, kind):
     office.contract("pen", "penalty", NAMES, file=spec_of(kind))
@@ -158,6 +159,7 @@ def test_what_may_hold_two_records_is_not_closed_by_one_of_them(office, kind, ot
     assert refused(office) == (1, 1, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("after", "closed"),
     [
@@ -181,6 +183,7 @@ def test_a_cut_line_is_closed_by_the_record_its_rest_names(office, after, closed
     assert refused(office) == ((1, 0, {mending: 1}) if closed else (1, 1, {}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["jsonl"])
 def test_a_cut_record_is_closed_by_its_own_key_under_its_name(office, kind):
     office.contract("pen", "penalty", NAMES, file=spec_of(kind))
@@ -199,6 +202,7 @@ def test_a_cut_record_is_closed_by_its_own_key_under_its_name(office, kind):
     assert refused(office) == (1, 0, {mending: 1})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keyed", "spoiled", "closed"),
     [(True, "示例案", True), (True, "湖南示例1有限公司", True), (False, "示例案", True),

@@ -109,6 +109,7 @@ def test_what_came_later_is_not_overtaken_by_a_replay(office):
     assert [(s, g) for s, g, _ in grades(office)] == [(1, "A"), (2, "C"), (4, "B"), (5, "D")]
 
 
+@pytest.mark.slow
 def test_a_replayed_full_batch_withdraws_nothing_it_lacks(office):
     mend(office)
     replay(office)
@@ -117,6 +118,7 @@ def test_a_replayed_full_batch_withdraws_nothing_it_lacks(office):
     assert [s for s, _, _ in grades(office)] == ([1, 2, 4] if withdrawn else [1, 2, 4, 5])
 
 
+@pytest.mark.slow
 def test_lines_that_could_not_be_split_are_read_again(tmp_path):
     office = Office(tmp_path)
     office.contract("reg", "registration", REGISTRATION)

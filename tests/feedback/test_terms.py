@@ -4,6 +4,7 @@ import csv
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
 from refusals import right, wrong
 
 from chengxin import pipeline
@@ -50,6 +51,7 @@ def test_a_term_counts_from_a_day_that_the_receipt_names(office):
     assert "更正期限：2026年3月17日" in page
 
 
+@pytest.mark.slow
 def test_an_update_says_what_changed_since_the_answer_before(office):
     first = office.deliver("pen", wrong(1), wrong(2), wrong(3), right(9), day=1)["batch_id"]
     answer(office)
@@ -81,6 +83,7 @@ def test_rows_wait_a_declared_time_and_then_need_a_look(office):
     assert "请核对“待关联”表中的 2 条" in told.receipt["advice"]
 
 
+@pytest.mark.slow
 def test_a_company_code_is_suggested_by_its_exact_name_alone(office):
     office.contract("person", "person_base", PERSON)
     office.deliver("person", {"person_name": "示例甲", "person_doc_no": person_doc(1)}, day=0.5)

@@ -90,6 +90,7 @@ def test_a_positive_judgement_links_what_waits_and_what_comes(office: Office) ->
     assert office.retry() == []
 
 
+@pytest.mark.slow
 def test_an_undone_judgement_leaves_nothing_behind(office: Office, tmp_path: Path) -> None:
     office.deliver("test_penalty", about(1), penalty(2, uscc=uscc(1)), day=1)
     office.publish()
@@ -116,6 +117,7 @@ def test_a_code_that_two_subjects_bear_can_be_judged(office: Office) -> None:
     assert office.linked("test_penalty") == [(2, 4, "judgement")]
 
 
+@pytest.mark.slow
 def test_a_negative_judgement_unlinks_and_its_undoing_relinks(office: Office) -> None:
     row = penalty(1, subject_name="湖南示例1有限公司")
     office.deliver("test_penalty", row, day=1)
@@ -127,6 +129,7 @@ def test_a_negative_judgement_unlinks_and_its_undoing_relinks(office: Office) ->
     assert len(published(office)) == 1
 
 
+@pytest.mark.slow
 def test_a_version_repeated_or_corrected_by_others_gives_way(office: Office, tmp_path: Path) -> None:
     """Records stand or fall version by version: what codes support stays, as a row of its own."""
     said = judge(office)
@@ -142,6 +145,7 @@ def test_a_version_repeated_or_corrected_by_others_gives_way(office: Office, tmp
     assert rebuilt(office, tmp_path) == files(office)
 
 
+@pytest.mark.slow
 def test_a_settling_that_was_cut_off_is_completed(office: Office) -> None:
     said = judge(office)
     for day, content in enumerate("甲乙丙", 1):
@@ -158,6 +162,7 @@ def test_a_settling_that_was_cut_off_is_completed(office: Office) -> None:
     assert all(counts(a) == (0, 0, 0, 1) for a in office.accounts().values() if a.dataset == "test_penalty")
 
 
+@pytest.mark.slow
 def test_a_judgement_counts_for_either_role_of_a_guarantee(office: Office) -> None:
     office.contract("test_guarantee", "guarantee", GUARANTEE)
     row = {"uscc": uscc(2), "related_name": NAME, "institution_code": "C1", "contract_no": "示保1号"}
@@ -170,6 +175,7 @@ def test_a_judgement_counts_for_either_role_of_a_guarantee(office: Office) -> No
     assert office.table("guarantee", tier="assembly") == []
 
 
+@pytest.mark.slow
 def test_in_full_deliveries_an_undone_row_does_not_come_back(office: Office, tmp_path: Path) -> None:
     office.contract("test_arrears", "tax_arrears", ARREARS, mode="full")
     row = {"tax_type_name": "增值税", "authority_name": "示例局", "published_on": "2026-02-01", "arrears_balance": 10}
@@ -192,6 +198,7 @@ def test_what_registers_is_not_judged(office: Office) -> None:
     assert counts(office.deliver("test_change", row, day=1)) == (0, 0, 0, 1)
 
 
+@pytest.mark.slow
 def test_a_rebuild_follows_the_judgements_of_its_journal(office: Office, tmp_path: Path) -> None:
     office.deliver("test_penalty", about(1), about(2, reg_no="430102000000099"), day=1)
     judge(office)

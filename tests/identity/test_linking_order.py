@@ -97,6 +97,7 @@ def test_tells_of_a_code_that_is_not_the_one_inside_the_uscc(office: Office) -> 
     ]
 
 
+@pytest.mark.slow
 def test_a_document_finds_its_bearer_only_under_a_name_of_his(office: Office) -> None:
     """A mistyped number may be somebody's; the row of a household may hold nothing but its operator's."""
     office.deliver(
@@ -149,6 +150,7 @@ WAITING = (
 )
 
 
+@pytest.mark.slow
 def test_what_cannot_be_told_waits(office: Office) -> None:
     office.deliver(
         "test_reg",
@@ -234,6 +236,7 @@ def test_a_legal_representative_who_fits_tells_namesakes_apart(office: Office) -
     assert office.linked("test_penalty") == [(2, 2, "name")]
 
 
+@pytest.mark.slow
 def test_a_former_name_links_once_the_change_is_registered(office: Office) -> None:
     office.deliver("test_reg", company(1, subject_name="湖南新名有限公司"), day=0)
     office.deliver("test_penalty", penalty(1, subject_name="湖南旧名有限公司"), day=1)
@@ -244,6 +247,7 @@ def test_a_former_name_links_once_the_change_is_registered(office: Office) -> No
     assert office.table("subject_name", "name, is_current") == [("湖南新名有限公司", True), ("湖南旧名有限公司", False)]
 
 
+@pytest.mark.slow
 def test_a_change_and_what_waits_for_it_are_settled_in_one_go(office: Office) -> None:
     """The change waits for its subject, the penalty for the change: the register's arrival settles both."""
     office.deliver("test_penalty", penalty(1, subject_name="湖南旧名有限公司"), day=0)
@@ -254,6 +258,7 @@ def test_a_change_and_what_waits_for_it_are_settled_in_one_go(office: Office) ->
     assert office.retry() == []
 
 
+@pytest.mark.slow
 def test_a_former_name_that_went_to_another_firm_is_ambiguous(office: Office) -> None:
     office.deliver(
         "test_reg", company(1, subject_name="湖南新名有限公司"), company(2, subject_name="湖南旧名有限公司"), day=0
@@ -280,6 +285,7 @@ def test_two_codes_around_one_organisation_code_are_two_subjects(office: Office)
     assert office.linked("test_penalty") == [(2, 1, "uscc"), (3, 2, "uscc"), (4, 0, "waits")]
 
 
+@pytest.mark.slow
 def test_a_later_code_with_a_known_organisation_code_is_another(office: Office) -> None:
     other = uscc(1, region="430302", org=org_code(1))
     office.deliver("test_reg", company(1), day=0)
@@ -294,6 +300,7 @@ def test_a_later_code_with_a_known_organisation_code_is_another(office: Office) 
     assert len(office.table("subject")) == 3
 
 
+@pytest.mark.slow
 def test_a_guarantee_waits_until_both_its_subjects_are_known(office: Office) -> None:
     row = {
         "uscc": uscc(1),

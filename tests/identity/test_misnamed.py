@@ -104,6 +104,7 @@ def test_a_registering_kind_may_tell_a_new_name(office: Office) -> None:
     assert unknown(office) == []
 
 
+@pytest.mark.slow
 def test_rows_that_waited_are_told_once_they_are_linked(office: Office) -> None:
     office.deliver("pen", fine(1, "别处没有的公司", about=30), fine(2, "湖南示例30有限公司", about=30), day=1)
     assert unknown(office) == []
@@ -112,6 +113,7 @@ def test_rows_that_waited_are_told_once_they_are_linked(office: Office) -> None:
     assert "有 1 行" in unknown(office)[0]
 
 
+@pytest.mark.slow
 def test_a_registration_of_both_gives_neither_the_others_keys(office: Office) -> None:
     mixed = company(1, subject_name="湖南示例2有限公司", reg_no=reg_no(2))
     assert office.deliver("test_reg", mixed, day=1)["verdict"] == "warn"

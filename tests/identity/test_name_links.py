@@ -100,6 +100,7 @@ def test_a_batch_is_linked_as_names_alone_are(office: Office) -> None:
     assert told(office)["decoys"] > 2000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["92", "person"])
 def test_neither_households_nor_persons_are_found(office: Office, kind: str) -> None:
     if kind == "person":
@@ -147,6 +148,7 @@ def test_a_batch_whose_rows_all_have_codes_costs_nothing(office: Office) -> None
     assert not (office.layout.state / "names").exists()
 
 
+@pytest.mark.slow
 def test_former_names_are_found_and_those_of_registrations_too(office: Office) -> None:
     former = [*REGISTRATION, "former_name"]
     office.contract("test_reg", "registration", former)
@@ -158,6 +160,7 @@ def test_former_names_are_found_and_those_of_registrations_too(office: Office) -
     assert office.linked("test_penalty") == [(2, 1, "name_like"), (3, 2, "name_like")]
 
 
+@pytest.mark.slow
 def test_a_waiting_name_is_linked_once_its_firm_is_registered(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     office.deliver("test_reg", *firms(invented(300, 42)), day=0)
     office.deliver("test_penalty", *report(LIKE), day=1)
@@ -172,6 +175,7 @@ def test_a_waiting_name_is_linked_once_its_firm_is_registered(office: Office, mo
     assert office.rules("test_penalty") == ["name_like"]
 
 
+@pytest.mark.slow
 def test_what_is_not_near_a_new_name_is_not_asked_again(office: Office) -> None:
     office.deliver("test_reg", *firms(invented(300, 42)), day=0)
     office.deliver("test_penalty", *report(LIKE, "岳阳鸿福水泥制品有限公司"), day=1)
@@ -181,6 +185,7 @@ def test_what_is_not_near_a_new_name_is_not_asked_again(office: Office) -> None:
     assert told(office)["asked"] == 1
 
 
+@pytest.mark.slow
 def test_a_judgement_takes_a_link_back_until_it_is_undone(office: Office) -> None:
     office.deliver("test_reg", *firms([REGISTERED, *invented(300, 42)]), day=0)
     office.deliver("test_penalty", *report(LIKE), day=1)
@@ -222,6 +227,7 @@ def remove(*names: str) -> Callable[[Office], None]:
     return lambda office: [shutil.rmtree(office.layout.home / name) for name in names] and None
 
 
+@pytest.mark.slow
 def test_workers_chunks_and_rebuilding_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = home_with_names(Office(tmp_path / "usual"), lambda _: None)
     assert sum(rule == "name_like" for rows in usual[5:] for _, _, rule in rows) > 100
@@ -232,6 +238,7 @@ def test_workers_chunks_and_rebuilding_change_nothing(tmp_path: Path, monkeypatc
     assert home_with_names(Office(tmp_path / "chunks"), lambda _: None) == usual
 
 
+@pytest.mark.slow
 def test_segments_and_what_a_kill_left_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry_index, "_SMALL", 300)
     monkeypatch.setattr(registry_index, "_SEGMENTS", 1)
@@ -248,6 +255,7 @@ def test_segments_and_what_a_kill_left_change_nothing(tmp_path: Path, monkeypatc
     assert home_with_names(Office(tmp_path / "rebuilt"), remove("state/names")) == grown
 
 
+@pytest.mark.slow
 def test_an_index_that_is_damaged_is_built_anew(office: Office) -> None:
     office.deliver("test_reg", *firms(MANY[:20]), day=0)
     office.deliver("test_penalty", *report("株洲无关机械厂"), day=1)
@@ -288,6 +296,7 @@ def test_the_evidence_explains_a_link_and_adds_up(office: Office) -> None:
     assert prior == pytest.approx(log_odds)
 
 
+@pytest.mark.slow
 def test_a_link_taken_back_leaves_what_was_without_it(tmp_path: Path) -> None:
     """The account and every published file are as where the rule is forbidden, byte for byte; but the table of batches,
     which tells by which contract and in which revision.

@@ -47,6 +47,7 @@ def fine(n: int, code: str, **more: Any) -> dict[str, Any]:
     return penalty(n, **more) | {"代码": code}
 
 
+@pytest.mark.slow
 def test_rows_are_linked_by_whichever_code_they_have(office: Office) -> None:
     with_codes(office, "pen", "penalty", PENALTY, ["uscc", "reg_no"])
     rows = [fine(1, uscc(1)), fine(2, f" {reg_no(2)} "), fine(3, reg_no(3)), fine(4, reg_no(9)), fine(5, "430102")]
@@ -64,6 +65,7 @@ def test_a_list_founds_subjects_by_either_code(office: Office) -> None:
     assert [subject for _, subject, _ in office.linked("other")] == [4, 5, 1]
 
 
+@pytest.mark.slow
 def test_which_codes_come_may_change_from_batch_to_batch(office: Office) -> None:
     with_codes(office, "pen", "penalty", PENALTY, ["uscc", "reg_no"])
     for day in (1, 2, 3):
@@ -199,6 +201,7 @@ def test_a_refused_number_is_mended_under_the_same_contract(office: Office) -> N
     assert atomic.read_json(answer.folder / "回执.json")["refused"]["open"] == 0
 
 
+@pytest.mark.slow
 def test_a_former_name_of_a_registration_is_one_of_the_subject(office: Office) -> None:
     office.deliver("test_reg", company(4, former_name="湖南旧名有限公司"), day=1)
     office.publish()

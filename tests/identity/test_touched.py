@@ -82,6 +82,7 @@ def outcome(folder: Path, seed: int) -> list[tuple[str, list[tuple]]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", few(1, range(3)))
 def test_links_are_those_that_the_whole_registry_gives(tmp_path, monkeypatch, seed):
     monkeypatch.setattr(registry, "WORTH", 0)  # always by the state

@@ -56,6 +56,7 @@ def test_by_values_or_all_the_accounts_are_the_same(tmp_path: Path, monkeypatch:
     assert any(unlinked for *_, unlinked in accounts(every).values()), "some wait to the end"
 
 
+@pytest.mark.slow
 def test_only_batches_that_give_its_code_or_name_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relink, "FEW", 0)
     office = Office(tmp_path)

@@ -35,6 +35,7 @@ def drafts(request, tmp_path_factory) -> dict[str, Draft]:
     return {name: draft(look_at(str(write(name, folder))), known, Wishes()) for name in LISTS}
 
 
+@pytest.mark.slow
 def test_the_kind_of_every_list_is_found(drafts):
     assert {name: found.body["kind"] for name, found in drafts.items()} == {n: kind for n, (kind, _) in LISTS.items()}
 

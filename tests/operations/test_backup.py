@@ -54,6 +54,7 @@ def test_a_copy_is_restored_and_goes_on(office: Office, tmp_path: Path) -> None:
     assert code == 2 and "空目录" in said
 
 
+@pytest.mark.slow
 def test_files_of_two_snapshots_are_one_file_in_the_copy(office: Office, tmp_path: Path) -> None:
     office.deliver("pen", penalty(2, uscc=uscc(2)), day=3)
     office.publish(4)
@@ -62,6 +63,7 @@ def test_files_of_two_snapshots_are_one_file_in_the_copy(office: Office, tmp_pat
     assert len(subjects) == 2 and len({p.stat().st_ino for p in subjects}) == 1
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_home_in_use_is_a_home(office: Office, tmp_path: Path) -> None:
     file = office.write("pen", [penalty(n, uscc=uscc(1 + n % 2)) for n in range(10, 60)], day=3)
     arguments = command(office.settings.home, office.settings.contracts, "ingest", "pen", "--file", str(file))

@@ -172,6 +172,7 @@ def test_waiting_rows_say_who_they_are_about(office):
     assert row.linked_by is None
 
 
+@pytest.mark.slow
 def test_pages_of_rows_cover_every_row_once(office):
     for n in range(4):
         office.deliver("pen", *[penalty(100 * n + i, uscc=BAD) for i in range(3)], penalty(100 * n + 9, uscc=uscc(1)),
@@ -242,6 +243,7 @@ def test_an_export_quotes_what_needs_it():
     assert '"名称：a""b\nc"' in line
 
 
+@pytest.mark.slow
 def test_snapshots_differ_by_what_was_published_between(office):
     office.publish(day=1)
     office.deliver("reg", company(50), day=8)
@@ -257,6 +259,7 @@ def test_snapshots_differ_by_what_was_published_between(office):
     assert snapshots.current(office.layout, "government") == newest["id"]
 
 
+@pytest.mark.slow
 def test_a_source_left_out_enters_with_the_snapshot_that_has_it(office):
     office.publish(day=2)
     office.deliver("pen", penalty(60, uscc=uscc(1)), day=8)

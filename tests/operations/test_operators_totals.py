@@ -89,6 +89,7 @@ def test_a_replay_is_no_delivery_and_closes_what_it_lets_in(office):
     assert sum(cell.arrived for _, _, cells in heat.rows for cell in cells) == 2
 
 
+@pytest.mark.slow
 def test_a_replay_does_not_make_its_data_set_late_or_in_time(office):
     office.deliver("rat", rating(4, "A"), day=5)
     due = lambda c: [o.last_day for o in arrivals.overdue(c, (START + timedelta(days=60)).date())]  # noqa: E731

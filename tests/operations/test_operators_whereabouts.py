@@ -42,6 +42,7 @@ def sources(office):
         return {s.dataset: s for s in whereabouts.of_snapshot(last)}, last
 
 
+@pytest.mark.slow
 def test_newer_repeated_withdrawn_unpublished_rows_differ(office):
     office.deliver("reg", *(company(n) for n in range(1, 6)), day=0)
     office.deliver("pen", penalty(1, uscc=uscc(1)), penalty(1, uscc=uscc(1), penalty_content="警告"),
@@ -60,6 +61,7 @@ def test_newer_repeated_withdrawn_unpublished_rows_differ(office):
     assert where(office)[-1] == {"later": 1}
 
 
+@pytest.mark.slow
 def test_the_accounts_of_a_snapshot_add_up_to_its_records(office):
     office.contract("per", "person_base", PERSON)
     office.contract("sec", "security_penalty", SEALED, basis={"legal": "测试", "share": "不予"})
@@ -77,6 +79,7 @@ def test_the_accounts_of_a_snapshot_add_up_to_its_records(office):
     assert where(office)[-1] == {"withheld": 1}
 
 
+@pytest.mark.slow
 def test_a_source_left_out_waits_and_shows_its_published_rows(office):
     office.deliver("reg", *(company(n) for n in range(1, 4)), day=0)
     office.deliver("pen", penalty(1, uscc=uscc(1)), day=1)

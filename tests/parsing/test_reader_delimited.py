@@ -427,6 +427,7 @@ def test_garbage_never_raises_and_every_line_is_accounted_for(tmp_path_factory, 
     assert not any("\ufffd" in value for _, values in found for value in values)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     bad=st.integers(0, 60),
@@ -468,6 +469,7 @@ _records = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(_records, st.sampled_from(["\n", "\r\n"]), st.sampled_from(['"', ""]), st.integers(8, 40))
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_where_text_is_sliced_for_splitting_makes_no_difference(

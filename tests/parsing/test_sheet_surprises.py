@@ -77,6 +77,7 @@ def test_a_name_merged_over_rows_is_reported_and_weighs_nothing(tmp_path):
     assert "第 4、5 行的单元格与上面的行合并" in findings["rows.merged"][1]
 
 
+@pytest.mark.slow
 def test_an_ordinary_sheet_has_no_surprises(tmp_path):
     book = sheet()
     book.active["A1"].font = Font(strike=True, bold=True)  # of the header

@@ -140,6 +140,7 @@ def test_what_cannot_be_cut_is_read_as_a_whole(tmp_path, rows):
     assert streamed(path) == whole(path)
 
 
+@pytest.mark.slow
 def test_merged_cells_behind_the_rows_fill_rows_of_later_pieces(tmp_path):
     lines = [
         f'<row r="{n}"><c r="A{n}" t="inlineStr"><is><t>甲{n}{"长" * 90}</t></is></c></row>' for n in range(3, 90_000)
@@ -253,6 +254,7 @@ def peak_of(path: Path) -> tuple[int, int, str]:
     return int(peak), int(rows), said.strip()
 
 
+@pytest.mark.slow
 def test_memory_does_not_depend_on_the_number_of_rows(tmp_path):
     def book(count: int) -> Path:
         names = "".join(f'<c r="{c}1" t="str"><v>列{c}</v></c>' for c in "ABCDEFGHIJ")

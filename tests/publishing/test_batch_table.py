@@ -29,6 +29,7 @@ def office(tmp_path: Path) -> Office:
     return office
 
 
+@pytest.mark.slow
 def test_it_holds_every_admission_of_the_snapshot(office: Office) -> None:
     office.deliver("reg", company(7), day=3)
     office.publish(4)
@@ -44,6 +45,7 @@ def test_it_holds_every_admission_of_the_snapshot(office: Office) -> None:
     assert not (office.snapshot("open") / "batch").exists()
 
 
+@pytest.mark.slow
 def test_what_changes_no_record_makes_no_snapshot(office: Office) -> None:
     before = office.snapshot()
     office.deliver("pen", penalty(1, uscc=uscc(1)), day=3)
@@ -71,6 +73,7 @@ def test_a_full_file_is_taken_from_the_snapshot_before(office: Office, tmp_path:
     assert batch_table.write(office.layout, many, previous, tmp_path / "d") == second
 
 
+@pytest.mark.slow
 def test_a_manifest_does_not_grow_with_batches(office: Office) -> None:
     def size() -> int:
         return len((office.snapshot() / "manifest.json").read_bytes())

@@ -93,6 +93,7 @@ def test_a_killed_slice_goes_on_where_it_was_noted(office):
     assert rehash(Home(office.settings, at(10))).batches == 0
 
 
+@pytest.mark.slow
 def test_missed_runs_are_made_up_for_within_the_month(office):
     for n in range(6):
         office.deliver("reg", company(n), day=n)
@@ -173,6 +174,7 @@ def published(five_snapshots: Office, tmp_path: Path) -> Office:
 LATER = Clock(datetime(2026, 6, 1, tzinfo=UTC))
 
 
+@pytest.mark.slow
 def test_everything_is_kept_by_default(published):
     assert expire(published.layout, Retention(), LATER, dry_run=False).snapshots == ()
 

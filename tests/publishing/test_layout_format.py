@@ -46,6 +46,7 @@ def changed(office: Office) -> set[tuple[str, str]]:
     return {(f.table, f.part) for f in after.files() if f.name not in before}
 
 
+@pytest.mark.slow
 def test_another_library_rebuilds_nothing(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (chengxin, snapshots, versions):
         monkeypatch.setattr(module, "__version__", "9.9.9")
@@ -54,6 +55,7 @@ def test_another_library_rebuilds_nothing(office: Office, monkeypatch: pytest.Mo
     assert current(office).versions["library"] == "9.9.9"
 
 
+@pytest.mark.slow
 def test_another_layout_builds_everything_anew(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     before, folder = current(office), office.snapshot("assembly")
     monkeypatch.setattr(snapshots, "LAYOUT_FORMAT", snapshots.LAYOUT_FORMAT + 1)

@@ -95,6 +95,7 @@ def test_a_repaired_record_stays_out_however_delivered_again(office):
     assert rebuilt(office, 3) == {tier: contents(office, tier) for tier in TIERS}
 
 
+@pytest.mark.slow
 def test_a_lifting_brings_the_newest_version_back(office):
     case = enter(office, "repair", 1)
     office.publish(day=2)
@@ -131,6 +132,7 @@ def test_an_objected_record_leaves_the_open_tier_and_is_marked(office):
     assert rebuilt(office, 4) == {tier: contents(office, tier) for tier in TIERS}
 
 
+@pytest.mark.slow
 def test_routes_show_no_row_of_a_removed_record(tmp_path):
     office = Office(tmp_path)
     office.contract("test_reg", "registration", REGISTRATION)
@@ -161,6 +163,7 @@ def repaired(n: int, **more: str) -> dict[str, str]:
     return {"uscc": uscc(n), "repair_document_no": f"修〔2026〕{n}号", "repaired_on": "2026-03-03"} | named | more
 
 
+@pytest.mark.slow
 def test_delivered_repairs_become_acts_before_a_publication(office):
     office.contract("test_repair", "credit_repair", REPAIR, basis={"legal": "测试", "share": "不予"})
     before = {tier: [p.name for p in (office.layout.tier(tier) / "snapshots").iterdir()] for tier in TIERS}

@@ -99,6 +99,7 @@ def test_what_needs_consent_is_in_no_file_that_can_be_read(office):
         assert "秘密合同".encode() not in path.read_bytes() and b"contract_no" not in path.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_person_is_shared_for_a_record_there_only(office):
     assert [row[0] for row in office.table("subject", "name")] == ["张示例乙", "湖南示例1有限公司", "湖南示例2有限公司"]
     numbers = {row[0] for row in office.table("credit_record", "subject_id")}
@@ -112,6 +113,7 @@ def test_a_person_is_shared_for_a_record_there_only(office):
     assert open_snapshot(office.settings.home, "open").find("张示例甲").num_rows == 0
 
 
+@pytest.mark.slow
 def test_the_reader_needs_the_key(office):
     opened = consenting(office)
     assert sorted(set(opened.table("credit_record")["kind"].to_pylist())) == BY_CONSENT
@@ -132,6 +134,7 @@ def test_the_reader_needs_the_key(office):
     assert KEY.decode() not in repr(opened) and repr(opened.key) not in repr(opened)
 
 
+@pytest.mark.slow
 def test_what_was_withdrawn_or_forgotten_is_in_no_tier(office):
     status = "subject_id, decision_status_code"
     assert len(office.table("penalty", status, tier=ASSEMBLY)) == 3
@@ -144,6 +147,7 @@ def test_what_was_withdrawn_or_forgotten_is_in_no_tier(office):
     assert len(office.table("penalty")) == 3
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_encrypted_again(office):
     def names() -> set[str]:
         return {f.name for f in consenting(office).manifest.files()}
@@ -159,6 +163,7 @@ def test_only_what_changed_is_encrypted_again(office):
     assert office.table("batch", "count(*)") == [(7,)], "the accounts of the government tier go on"
 
 
+@pytest.mark.slow
 def test_an_assembly_that_is_missed_is_made_again(office):
     def content() -> dict[str, set[str]]:
         tiers = (ASSEMBLY, "government", "authorised", "open")
@@ -173,6 +178,7 @@ def test_an_assembly_that_is_missed_is_made_again(office):
     assert len(office.table("penalty")) == 3 and content()["authorised"] == before["authorised"]
 
 
+@pytest.mark.slow
 def test_verify_reads_encrypted_files_as_well(office):
     home = Home(office.settings)
     assert verify_home(home, None)["problems"] == []

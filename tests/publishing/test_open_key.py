@@ -103,6 +103,7 @@ def published(office: Office, key: bytes | None) -> list[str]:
     return open_snapshot(given.home, "open").table("dishonest_person").column("subject_type").to_pylist()
 
 
+@pytest.mark.slow
 def test_a_home_without_a_key_publishes_all_but_persons(office, caplog):
     with caplog.at_level(logging.INFO):
         assert published(office, None) == ["enterprise"]

@@ -129,6 +129,7 @@ def kill(ready: Path, server: Server, point: tuple[str, int], expected: dict[str
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_no_reader_sees_the_row_of_a_killed_re_issue(ready, server, reference):
     points, expected = reference
     some = [(call, n) for call, n in points if n % EVERY.get(call, 1) == 0 or n == 1]
@@ -156,6 +157,7 @@ def test_the_sweep_finds_what_a_re_issue_has_not_reached(ready):
     assert not gone & {p.stat().st_ino for p in (folder / "published").rglob("penalty/*.parquet")}
 
 
+@pytest.mark.slow
 def test_who_reads_meanwhile_opens_whole_snapshots(tmp_path):
     publish(tmp_path, 9, 2)
     publish(tmp_path, 10, 3)

@@ -33,6 +33,7 @@ def office(tmp_path: Path) -> Office:
     return office
 
 
+@pytest.mark.slow
 def test_a_later_day_renews_what_it_changed_and_nothing_else(office):
     standing = office.table("credit_record", _STANDING)
     assert standing == [
@@ -55,6 +56,7 @@ def test_a_later_day_renews_what_it_changed_and_nothing_else(office):
     assert office.publish(day=19) is None
 
 
+@pytest.mark.slow
 def test_every_row_bears_the_home_of_its_subject(office):
     homes = "kind, subject_id, home_region_code"
     assert {row[1:] for row in office.table("credit_record", homes)} == {(1, "430102"), (2, "430600")}
@@ -72,6 +74,7 @@ def test_title_authority_and_amount_of_declared_elements(office):
     assert rows["abnormal_operation"] == ("未公示年度报告", "示例局", None, "listed", None)
 
 
+@pytest.mark.slow
 def test_many_penalties_of_unknown_class_are_counted_by_data_set(office):
     home = Home(office.settings)
     assert unclassed(home) == []

@@ -60,6 +60,7 @@ def test_a_sum_that_does_not_add_up_is_told(tmp_path, line, shown):
     assert said(tmp_path, line) == {"sum.total": shown}
 
 
+@pytest.mark.slow
 def test_the_columns_unit_counts_and_refused_rows_leave_it_open(tmp_path):
     assert said(tmp_path / "unit", "合计,,,,,3300.75,", unit="万元") == {}
     assert said(tmp_path / "other", "合计,,,,,3400.75,", unit="万元") == {"sum.total": "3,400.75"}

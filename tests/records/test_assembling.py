@@ -163,6 +163,7 @@ def test_only_touched_parts_are_written(office: Office) -> None:
     assert {p: i for p, i in before.items() if p in after} == {p: i for p, i in after.items() if p in before}
 
 
+@pytest.mark.slow
 def test_subjects_change_one_by_one_as_when_built_anew(office: Office, tmp_path: Path) -> None:
     """Few of many subjects at a time: new facts, older ones than published, other numbers, names that changed."""
     draw = random.Random(7)
@@ -212,6 +213,7 @@ def test_a_publication_reads_what_is_about_its_subjects(office: Office) -> None:
         office.publish(3)
 
 
+@pytest.mark.slow
 def test_nothing_new_makes_no_snapshot(office: Office) -> None:
     assert office.publish() is None
     office.deliver("test_reg", company(1), day=0)
@@ -243,6 +245,7 @@ def test_sealed_kinds_are_accounted_for_and_never_published(office: Office) -> N
     assert "封存的事实" not in published
 
 
+@pytest.mark.slow
 def test_a_data_set_sealed_later_leaves_the_next_snapshot(office: Office) -> None:
     office.contract("test_licence", "penalty", PENALTY)
     office.deliver("test_reg", company(1), day=0)
@@ -260,6 +263,7 @@ def test_a_data_set_sealed_later_leaves_the_next_snapshot(office: Office) -> Non
     assert "将封存" not in texts_of(office.snapshot()), "a contract that is gone does not open what it sealed"
 
 
+@pytest.mark.slow
 def test_a_sealed_register_shows_only_its_subjects_number(office: Office) -> None:
     office.contract("test_reg", "registration", REGISTRATION, basis={"legal": "测试", "share": "不予"})
     office.contract("test_open", "registration", REGISTRATION)

@@ -90,6 +90,7 @@ def test_a_file_that_is_missing_or_was_added_is_told(office: Office) -> None:
     refused(office, "standard-00000-000.parquet 缺失", "standard-00009-000.parquet 入库时没有")
 
 
+@pytest.mark.slow
 def test_a_later_revision_seals_its_own_links_and_the_verdict(office: Office) -> None:
     office.deliver("reg", company(3, subject_name="湖南示例新有限公司"), day=3)
     office.deliver("pen", penalty(9, uscc=uscc(4)), day=4)

@@ -75,6 +75,7 @@ def cuts(office: Office) -> list[str]:
     return sorted(p.name for p in (office.settings.home / "published").glob("cut-*"))
 
 
+@pytest.mark.slow
 def test_a_grant_gives_its_kinds_columns_and_regions(office: Office) -> None:
     declare(office.folder / "recipients", "changsha")
     office.publish(1)
@@ -91,6 +92,7 @@ def test_a_grant_gives_its_kinds_columns_and_regions(office: Office) -> None:
     assert uscc(3, region=ZHUZHOU).encode() not in bodies
 
 
+@pytest.mark.slow
 def test_equal_grants_share_a_cut_and_whole_files_are_hard_links(office: Office) -> None:
     whole = [{"kinds": ["penalty"], "persons": "all"}]
     for name in ("one", "two"):
@@ -103,6 +105,7 @@ def test_equal_grants_share_a_cut_and_whole_files_are_hard_links(office: Office)
     assert apply(office) == []
 
 
+@pytest.mark.slow
 def test_a_change_rewrites_what_it_touches_and_an_end_takes_all(office: Office) -> None:
     declare(office.folder / "recipients", "changsha", valid={"from": "2020-01-01", "to": "2026-03-06"})
     office.publish(1)

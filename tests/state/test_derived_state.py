@@ -131,6 +131,7 @@ def test_a_journal_that_was_set_back_is_followed(office: Office, tmp_path: Path)
     assert len(cut["admissions"]) == len(whole["admissions"]) - 1
 
 
+@pytest.mark.slow
 def test_a_killed_build_is_gone_on_with(office: Office, tmp_path: Path) -> None:
     home, chance = tmp_path / "home", random.Random(11)
     expected = dump(office.layout)
@@ -164,6 +165,7 @@ def test_a_build_that_finds_no_room_is_gone_on_with(office: Office, tmp_path: Pa
     assert dump(Layout(home)) == expected
 
 
+@pytest.mark.slow
 def test_deleting_the_state_changes_no_links(tmp_path: Path) -> None:
     def links(office: Office) -> dict[str, bytes]:
         home = office.settings.home

@@ -83,6 +83,7 @@ def test_a_stage_that_changes_nothing_enters_nothing(server, machine):
     assert [method for method, _ in server.gate.requests[before:]] == ["GET"], "one look at the log"
 
 
+@pytest.mark.slow
 def test_removed_files_and_empty_folders_go_everywhere(server, machine):
     a, b = machine("a"), machine("b")
     put(a, batches__x__1__links="1", batches__x__2__links="2")
@@ -154,6 +155,7 @@ def test_changes_of_different_things_do_not_wait(machine):
     assert files(a) == {"landing/x/1/receipt": "b", "landing/y/1/receipt": "a"}
 
 
+@pytest.mark.slow
 def test_one_that_is_always_too_late_says_so(machine):
     a, b = machine("a"), machine("b")
 
@@ -210,6 +212,7 @@ def test_a_lost_reply_to_the_entry_that_counts_is_looked_into(server, machine):
     assert (a.index.head, natural(server, a)) == (0, {"x/y": "1"})
 
 
+@pytest.mark.slow
 def test_a_store_that_goes_silent_leaves_the_outcome_open(server, machine, monkeypatch):
     monkeypatch.setattr(objects_module.time, "sleep", lambda seconds: None)
     a, b = machine("a"), machine("b")
@@ -247,6 +250,7 @@ def test_the_usual_place_is_put_right_after_a_kill(server, machine):
     assert natural(server, a) == {"published/open/current": "p2"}
 
 
+@pytest.mark.slow
 def test_the_usual_place_never_goes_back(server, machine):
     a, b = machine("a"), machine("b")
     put(a, published__open__current="p1")
@@ -322,6 +326,7 @@ def test_a_sweep_takes_strays_and_nothing_else(server, machine):
     assert a.fetch_anew("*") == []
 
 
+@pytest.mark.slow
 def test_what_was_swept_under_an_upload_is_uploaded_again(server, machine):
     a, b, runs = machine("a"), machine("b"), []
 
@@ -387,6 +392,7 @@ def test_of_a_damaged_snapshot_the_readers_are_told(server, machine):
     assert files(b) == {"published/open/t": "good too"}, "the reader's own checks see what is missing"
 
 
+@pytest.mark.slow
 def test_a_store_put_back_to_an_earlier_state_is_followed(server, machine):
     a = machine("a")
     put(a, x__y="1", admissions__0="first")
@@ -456,6 +462,7 @@ def test_a_folder_is_the_copy_of_one_home_only(machine, url, tmp_path):
         WorkingCopy(f"{url}-other", Path(tmp_path, "a"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("server")
 def test_many_may_begin_at_once_where_nothing_is_yet(tmp_path):
     """As the workers of a new stack do: neither the bucket nor the folder of the copies is there."""

@@ -60,6 +60,7 @@ def test_a_lost_reply_is_no_lost_write(server, objects, tmp_path):
     assert not objects.create_file("c", path, "digest-of-other-bytes")
 
 
+@pytest.mark.slow
 def test_a_large_file_goes_in_parts_and_comes_back(objects, tmp_path):
     path, back = tmp_path / "large", tmp_path / "back"
     path.write_bytes(bytes(range(256)) * (110 << 12))
@@ -90,6 +91,7 @@ def test_listing_goes_on_where_it_was_told(objects, monkeypatch):
     assert objects.listing("x/")[0] == []
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_is_said(server, objects, monkeypatch):
     monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
     server.gate.before = lambda method, path: True

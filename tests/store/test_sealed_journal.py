@@ -119,6 +119,7 @@ def test_reading_goes_on_while_entries_are_sealed(tmp_path: Path) -> None:
     assert not wrong
 
 
+@pytest.mark.slow
 def test_a_home_with_sealed_entries_goes_on(tmp_path: Path) -> None:
     office = Office(tmp_path)
     office.contract("reg", "registration", REGISTRATION)

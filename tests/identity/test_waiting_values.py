@@ -47,7 +47,8 @@ def accounts(office: Office) -> dict[str, tuple[int, ...]]:
     return {batch_id[:12]: tuple(getattr(a, n) for n in COUNTS) for batch_id, a in found.items()}
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
 def test_by_values_or_all_the_accounts_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     every = waiting(tmp_path / "every", seed)
     monkeypatch.setattr(relink, "FEW", 0)

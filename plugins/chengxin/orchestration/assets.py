@@ -1,6 +1,7 @@
 """The assets that tie DAGs together, and tell other people's DAGs what there is.
 
-admitted_<dataset>    a batch was admitted; its account. One for each data set
+admitted              batches were admitted, of whichever data set: a publication may find something new
+admitted_<dataset>    a batch was admitted; its account. One for each data set, of which nobody of ours waits
 delivered             a delivery arrived; partitioned by department|prefecture|month (partitions.py)
 scorecard_issued      the scorecard of a month was issued; partitioned by month
 month_account         it was told which deliveries of a month are still missing; partitioned by month
@@ -10,6 +11,7 @@ published_current     readers are served another snapshot; which one, the event 
 from airflow.sdk import Asset
 
 GROUP = "chengxin"
+ADMITTED = Asset(name="admitted", uri="chengxin://admitted", group=GROUP)
 DELIVERED = Asset(name="delivered", uri="chengxin://delivered", group=GROUP)
 ISSUED = Asset(name="scorecard_issued", uri="chengxin://scorecards/issued", group=GROUP)
 MONTH = Asset(name="month_account", uri="chengxin://scorecards/month", group=GROUP)

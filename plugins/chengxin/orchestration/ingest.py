@@ -105,7 +105,12 @@ def build(contract: Contract) -> DAG:
         landed >> waiting
         outlet = assets.admitted(contract.id)
 
-        @task(task_id=BATCH_TASK, task_display_name="逐批处理 ingest", map_index_template=LABEL, outlets=[outlet])
+        @task(
+            task_id=BATCH_TASK,
+            task_display_name="逐批处理 ingest",
+            map_index_template=LABEL,
+            outlets=[outlet, assets.ADMITTED],
+        )
         def ingest(batch_id: str, *, outlet_events: Any, asset_state_store: Any, ti: Any) -> None:
             _label(batch_id)
             say = partial(ti.xcom_push, SAID)

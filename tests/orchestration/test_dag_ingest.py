@@ -7,7 +7,7 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from chengxin.contracts.loader import domains, load
 from chengxin.errors import ContractError
-from chengxin.orchestration import collect, drain, forms, ingest, manual_run
+from chengxin.orchestration import collect, drain, forms, ingest
 from chengxin.settings import PROJECT
 
 
@@ -31,14 +31,6 @@ def test_a_contract_is_one_task_that_only_people_start(dag):
     assert [task.task_id for task in dag.tasks] == ["act"]
     assert not dag.timetable.can_be_scheduled
     assert (dag.max_active_runs, dag.is_paused_upon_creation) == (1, False)
-
-
-def test_a_backfill_is_refused_in_a_sentence(contracts):
-    class Run:
-        run_type = "backfill"
-
-    with pytest.raises(ContractError, match="从指定时间起重新拉取"):
-        manual_run.act(contracts["tax_arrears"], {"dag_run": Run()}, print)
 
 
 def test_there_is_a_drain_for_each_domain(contracts):

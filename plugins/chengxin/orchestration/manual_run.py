@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chengxin.contracts.models import Contract
-from chengxin.errors import ContractError, SourceUnavailable
+from chengxin.errors import SourceUnavailable
 from chengxin.home import Home
 from chengxin.orchestration import chunks, partitions, stages
 from chengxin.orchestration.outcomes import AlreadyTold
-
-NO_BACKFILL = "本流程不支持回填（Backfill）：要从某日起重新拉取，请触发本流程并选“从指定时间起重新拉取”"
 
 
 @dataclass
@@ -35,15 +33,12 @@ def act(contract: Contract, context: Mapping[str, Any], say: Callable[[dict[str,
     """
     from chengxin import pipeline
 
-    dag_run = context["dag_run"]
-    if dag_run.run_type == "backfill":
-        raise ContractError(NO_BACKFILL)
     home, place, done = Home.from_environment(), chunks.Place.of(context["ti"]), Done()
     failures = pipeline.Failures(home, place.page)
     away: SourceUnavailable | None = None
     offered: list[dict[str, Any]] = []
     try:
-        offered = stages.discover(contract, context["params"], dag_run.triggering_user_name, say)
+        offered = stages.discover(contract, context["params"], context["dag_run"].triggering_user_name, say)
     except SourceUnavailable as error:  # what was received before is taken in all the same
         away = error
     for delivery in offered:

@@ -9,6 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_home import AirflowHome
+from chengxin.operations.alerts.book import Book
+from chengxin.store.layout import Layout
+from deliveries import uscc
 
 pytestmark = pytest.mark.airflow
 
@@ -163,6 +166,24 @@ def test_a_contract_finds_its_connection_in_airflows_database(airflow):
     assert ran.returncode == 0, ran.stdout
     (account,) = map(json.loads, airflow.events("admitted_police_demo"))
     assert (account["received"], account["accepted"]) == (1, 1)
+
+
+def test_a_batch_that_cannot_be_read_fails_its_run_and_no_other(airflow):
+    for name, row in (("more", 5), ("worse", 6)):
+        text = GOOD.splitlines()[0] + f"\n{row},长沙示例{row}商贸有限公司,{uscc(row)},2020-02-01,430111\n"
+        (airflow.home / "inbox" / "demo" / f"{name}.csv").write_text(text, "utf-8")
+    known = set((airflow.home / "landing" / "commerce_demo").iterdir())
+    assert airflow.airflow("dags", "test", "collect").returncode == 0
+    spoilt, _ = {p for p in (airflow.home / "landing" / "commerce_demo").iterdir() if p.is_dir()} - known
+    (spoilt / "payload" / next((spoilt / "payload").iterdir()).name).unlink()
+    ran = airflow.airflow("dags", "test", "drain__commerce")
+    assert ran.returncode != 0, ran.stdout
+    assert airflow.states("drain__commerce", "settle").count("failed") == 1
+    assert "failed" not in airflow.states("drain__commerce", "drain")
+    assert len(airflow.events("admitted_commerce_demo")) == 2
+    (entry,) = [e for e in Book(Layout(airflow.home)).open_entries() if e.cause.kind == "failed"]
+    assert entry.items == (spoilt.name,)
+    assert "/tasks/drain/mapped/0" in entry.cause.page
 
 
 def test_the_problems_dag_fails_with_the_file_and_the_message(airflow):

@@ -1,4 +1,4 @@
-"""Switch all DAGs of N contracts on at once, and see whether Airflow keeps up and its pages and ours answer meanwhile.
+"""Switch the DAGs of N contracts on at once, and see whether Airflow keeps up and its pages and ours answer meanwhile.
 
     .venv/bin/python bench/airflow_fleet.py [--contracts 700] [--quiet 120] [--json FILE]
 
@@ -91,6 +91,7 @@ def measure(given: argparse.Namespace) -> list[dict[str, Any]]:
         settings = Settings.from_environment(home=str(folder / "home"), contracts=str(folder / "contracts"))
         (folder / "home" / "inbox").mkdir(parents=True)
         wanted = {f"ingest__{path.stem}" for path in settings.contracts.rglob("*.yaml")}
+        scheduled = 1 + len(list(settings.contracts.iterdir()))  # collect and the drains
         found: list[dict[str, Any]] = []
         with Watch(os.getpid()) as watch, ExitStack() as up:
             with phase("read", found, watch):
@@ -102,7 +103,7 @@ def measure(given: argparse.Namespace) -> list[dict[str, Any]]:
                 visitor.phase = "all_on"
                 with phase("all_on", found, watch, lambda: tasks(folder)):
                     switch_all(airflow.url, api._token)
-                    await_runs(folder, len(wanted), given.within)
+                    await_runs(folder, scheduled, given.within)
                 visitor.phase = "quiet"
                 with phase("quiet", found, watch):
                     time.sleep(given.quiet)
@@ -155,11 +156,13 @@ def asked(folder: Path, query: str) -> int:
 
 
 def await_runs(folder: Path, wanted: int, seconds: float) -> None:
-    """Wait until every ingest DAG had a run and no run of any DAG goes on; or tell how far they are by then."""
+    """Wait until collect and every drain had a run and no run of any DAG goes on; or tell how far they are by then."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         time.sleep(5)
-        ran = asked(folder, "select count(distinct dag_id) from dag_run where dag_id like 'ingest%'")
+        ran = asked(
+            folder, "select count(distinct dag_id) from dag_run where dag_id = 'collect' or dag_id like 'drain%'"
+        )
         left = asked(folder, "select count(*) from dag_run where state in ('queued', 'running')")
         if ran >= wanted and not left:
             return

@@ -22,7 +22,7 @@ HEAVY = ("pyarrow", "duckdb", "great_expectations", "pandas", "numpy", "requests
 PROGRAM = """
 import json, resource, runpy, sys, time
 began = time.perf_counter(), time.process_time()
-import airflow.sdk, airflow.providers.standard.operators.hitl, airflow.providers.standard.operators.empty
+import airflow.sdk, airflow.providers.standard.operators.hitl
 ready, before = (time.perf_counter(), time.process_time()), set(sys.modules)
 dags = 0
 for name in {files!r}:

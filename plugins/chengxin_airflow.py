@@ -2,8 +2,7 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
-from chengxin.orchestration import partitions, pools, preload
-from chengxin.orchestration.deadlines import DeliveryDue
+from chengxin.orchestration import partitions, preload
 from chengxin.orchestration.pages import views
 
 
@@ -11,8 +10,7 @@ class ChengxinPlugin(AirflowPlugin):
     """Chengxin's entry in Airflow."""
 
     name = "chengxin"
-    listeners = [pools, preload]  # noqa: RUF012  as Airflow declares it
-    deadline_references = [DeliveryDue]  # noqa: RUF012
+    listeners = [preload]  # noqa: RUF012  as Airflow declares it
     partition_mappers = [partitions.MonthOfDelivery]  # noqa: RUF012
     windows = [partitions.ExpectedDeliveries]  # noqa: RUF012
     fastapi_apps = views.apps()

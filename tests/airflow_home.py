@@ -27,7 +27,6 @@ class AirflowHome:
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-            "CHENGXIN_DEADLINES": "off",  # `dags test` cannot end a DAG that has one
             "CHENGXIN_HOME": str(self.home),
             "CHENGXIN_CONTRACTS": str(self.contracts),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.airflow
 
 PARSE = """
 import json, sys, time
-import airflow.sdk, airflow.providers.standard.operators.empty, pydantic, yaml
+import airflow.sdk, airflow.providers.standard.operators.hitl, pydantic, yaml
 from pathlib import Path
 before, started = set(sys.modules), time.process_time()
 import runpy
@@ -20,7 +20,7 @@ import warnings
 catching = warnings.catch_warnings(record=True)
 heard = catching.__enter__()
 warnings.simplefilter("always")
-for name in ("ingest", "snapshot", "scorecard", "housekeeping", "watch"):
+for name in ("collect", "drain", "ingest", "snapshot", "scorecard", "housekeeping", "watch"):
     found = runpy.run_path(str(Path({folder!r}) / f"{{name}}.py"))
     dags |= {{v.dag_id for v in found.values() if isinstance(v, airflow.sdk.DAG)}}
 told = sorted({{f"{{w.category.__name__}}: {{w.message}}" for w in heard}})
@@ -41,7 +41,8 @@ def parse(folder: Path, **environment: str) -> dict[str, object]:
 def test_parsing_all_dags_imports_no_data_library_and_is_quick(tmp_path):
     parsed = parse(tmp_path)
     contracts = {path.stem for path in (PROJECT / "dags" / "contracts").rglob("*.yaml")}
-    others = {"snapshot", "scorecard", "completeness", "housekeeping", "watch"}
+    others = {"collect", "snapshot", "scorecard", "completeness", "housekeeping", "watch"}
+    others |= {f"drain__{path.name}" for path in (PROJECT / "dags" / "contracts").iterdir() if path.is_dir()}
     assert set(parsed["dags"]) == {f"ingest__{name}" for name in contracts} | others
     assert HEAVY.isdisjoint(parsed["modules"])
     assert parsed["warnings"] == [], "nothing of Airflow's that is deprecated"
@@ -51,5 +52,7 @@ def test_parsing_all_dags_imports_no_data_library_and_is_quick(tmp_path):
 def test_a_task_builds_only_its_own_dag(tmp_path):
     own = parse(tmp_path / "one", _AIRFLOW_PARSING_CONTEXT_DAG_ID="ingest__tax_arrears")
     assert own["dags"] == ["ingest__tax_arrears"]
+    drain = parse(tmp_path / "three", _AIRFLOW_PARSING_CONTEXT_DAG_ID="drain__tax")
+    assert drain["dags"] == ["drain__tax"]
     snapshot = parse(tmp_path / "two", _AIRFLOW_PARSING_CONTEXT_DAG_ID="snapshot")
     assert snapshot["dags"] == ["snapshot"]

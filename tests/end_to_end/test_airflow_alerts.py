@@ -1,4 +1,4 @@
-"""On a real scheduler: two failing runs are one alert, a late delivery is told by a deadline, mending too."""
+"""On a real scheduler: two failing runs are one alert, a late delivery is told by the hourly round, mending too."""
 
 import os
 import time
@@ -32,13 +32,15 @@ def test_one_alert_a_cause_and_one_word_when_it_is_over(processes: AirflowProces
     inbox = processes.home / "inbox" / DATASET
     deliver(inbox, "old.csv", GOOD, age=TWO_MONTHS)
     processes.switch(DAG, on=True)
-    assert processes.ended(DAG, processes.first_run(DAG)) == "success"
+    processes.trigger(DAG, "first")
+    assert processes.ended(DAG, "first") == "success"
     assert not subjects(mail), "nothing has gone wrong yet"
 
     for run in ("wrong-1", "wrong-2"):
         processes.trigger(DAG, run, action="file", file=f"{DATASET}/none.csv")
         assert processes.ended(DAG, run) == "failed"
-    processes.until(lambda: len(missed(processes)) == 2)
+    processes.trigger("watch", "round")
+    assert processes.ended("watch", "round") == "success"
     processes.until(lambda: len(subjects(mail)) == 2)
     of_it = "｜演示登记部门｜演示登记信息"
     assert subjects(mail) == [f"告警：任务失败{of_it}", f"告警：报送逾期{of_it}"]
@@ -55,10 +57,3 @@ def subjects(mail: MailSink) -> list[str]:
     """Return what was said of this data set: the news sorted, then what is over, sorted."""
     about = [str(m["Subject"]).removeprefix("【诚信湖南】") for m in mail.messages if DATASET in m.get_content()]
     return sorted(about, key=lambda s: (not s.startswith("告警"), s))
-
-
-def missed(processes: AirflowProcesses) -> list[str]:
-    """Return the runs whose deadline for the delivery was missed, by Airflow's own account."""
-    query = """SELECT r.run_id FROM deadline d JOIN deadline_alert a ON a.id = d.deadline_alert_id
-               JOIN dag_run r ON r.id = d.dagrun_id WHERE d.missed AND a.name = '报送逾期'"""
-    return [run for (run,) in processes.rows(query)]

@@ -1,4 +1,4 @@
-"""A person is asked before a doubtful publication, on a real scheduler: question, answer, manifest, pools, retries."""
+"""A person is asked before a doubtful publication, on a real scheduler: question, answer, manifest, retries."""
 
 import json
 import shutil
@@ -170,15 +170,10 @@ def ingested(running):
     return running
 
 
-def test_the_departments_pool_was_made_when_the_run_started(ingested):
-    pools = {p["name"]: p["slots"] for p in ingested.get("pools")["pools"]}
-    assert pools["department-43DEMO"] == 2
-
-
 def test_what_cannot_get_better_is_not_tried_again(ingested):
     ingested.run(INGEST, "wrong", action="file", file="demo/none.csv")
     assert ingested.ended(INGEST, "wrong") == "failed"
-    task = ingested.task(INGEST, "wrong", "discover")
+    task = ingested.task(INGEST, "wrong", "act")
     assert (task["state"], task["try_number"], task["max_tries"]) == ("failed", 1, 3)
 
 

@@ -9,6 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_home import AirflowHome
+from chengxin.operations.alerts.book import Book
+from chengxin.store.layout import Layout
+from deliveries import uscc
 
 pytestmark = pytest.mark.airflow
 
@@ -58,7 +61,7 @@ PROBLEM = "format: 1\nid: commerce_broken\n"
 
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
-    """An Airflow after one ingest of a good and a bad delivery, and one publication."""
+    """An Airflow after a good and a bad delivery were received and drained, and one publication."""
     airflow = AirflowHome(tmp_path_factory.mktemp("airflow"))
     (airflow.contracts / "commerce").mkdir()
     (airflow.contracts / "commerce" / "commerce_demo.yaml").write_text(CONTRACT, "utf-8")
@@ -69,8 +72,9 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
     (inbox / "held.csv").write_text(HELD, "utf-8")
     migrated = airflow.airflow("db", "migrate")
     assert migrated.returncode == 0, migrated.stdout
-    ran = airflow.airflow("dags", "test", "ingest__commerce_demo")
-    assert ran.returncode == 0, ran.stdout
+    for dag in ("collect", "drain__commerce"):
+        ran = airflow.airflow("dags", "test", dag)
+        assert ran.returncode == 0, ran.stdout
     marked = airflow.airflow("dags", "test", "snapshot", "--mark-success-pattern", "approve")
     assert marked.returncode != 0, "nobody answered"
     assert "没有人作答" in marked.stdout
@@ -99,19 +103,17 @@ print(json.dumps([sorted(bag.dag_ids), bag.import_errors, bag.dags["ingest__comm
     done = airflow.python(program)
     assert done.returncode == 0, done.stdout
     dags, errors, text = json.loads(done.stdout.splitlines()[-1])
-    others = ["contracts__problems", "housekeeping", "ingest__commerce_demo", "scorecard", "snapshot", "watch"]
-    assert dags == ["completeness", *others]
+    ours = ["collect", "completeness", "contracts__problems", "drain__commerce", "housekeeping"]
+    assert dags == [*ours, "ingest__commerce_demo", "scorecard", "snapshot", "watch"]
     assert errors == {}
     assert "演示登记部门" in text
     assert "| 统一社会信用代码 | `uscc` |" in text
 
 
-def test_each_task_ran_once_and_the_held_batch_ended_skipped(airflow):
-    states = {task: airflow.states("ingest__commerce_demo", task) for task in ("land", "ingest")}
-    assert states == {
-        "land": ["success", "success"],
-        "ingest": ["skipped", "success"],
-    }
+def test_two_batches_are_one_task_and_nothing_failed(airflow):
+    assert [airflow.states("collect", task) for task in ("collect", "report")] == [["success"], ["skipped"]]
+    states = [airflow.states("drain__commerce", task) for task in ("plan", "drain", "settle")]
+    assert states == [["success"], ["success"], ["success"]]
 
 
 def test_the_published_parquet_holds_the_good_rows(airflow):
@@ -123,6 +125,9 @@ def test_the_published_parquet_holds_the_good_rows(airflow):
 
 
 def test_the_assets_carry_the_account_and_the_snapshot(airflow):
+    assert len(airflow.events("delivered")) == 1, "a partition, however many deliveries are of it"
+    assert len(airflow.events("waiting__commerce")) == 1
+    assert [json.loads(extra) for extra in airflow.events("admitted")] == [{"batches": 1}]
     (account,) = map(json.loads, airflow.events("admitted_commerce_demo"))
     counts = {name: account[name] for name in ("received", "accepted", "quarantined", "duplicate", "unlinked")}
     assert counts == {"received": 3, "accepted": 2, "quarantined": 1, "duplicate": 0, "unlinked": 0}
@@ -138,9 +143,11 @@ def test_a_question_marked_as_answered_publishes_nothing(airflow):
 def test_running_again_changes_nothing_and_ends_well(airflow):
     pointer = airflow.home / "published" / "government" / "current.json"
     before = pointer.read_bytes()
-    for dag in ("ingest__commerce_demo", "snapshot"):
+    for dag in ("collect", "drain__commerce", "snapshot"):
         ran = airflow.airflow("dags", "test", dag)
         assert ran.returncode == 0, ran.stdout
+    assert [len(airflow.events(asset)) for asset in ("waiting__commerce", "admitted", "delivered")] == [1, 1, 1]
+    assert airflow.states("drain__commerce", "drain") == ["skipped", "success"]
     assert pointer.read_bytes() == before
     assert airflow.states("snapshot", "publish") == ["failed", "skipped", "success"]
 
@@ -161,6 +168,24 @@ def test_a_contract_finds_its_connection_in_airflows_database(airflow):
     assert (account["received"], account["accepted"]) == (1, 1)
 
 
+def test_a_batch_that_cannot_be_read_fails_its_run_and_no_other(airflow):
+    for name, row in (("more", 5), ("worse", 6)):
+        text = GOOD.splitlines()[0] + f"\n{row},长沙示例{row}商贸有限公司,{uscc(row)},2020-02-01,430111\n"
+        (airflow.home / "inbox" / "demo" / f"{name}.csv").write_text(text, "utf-8")
+    known = set((airflow.home / "landing" / "commerce_demo").iterdir())
+    assert airflow.airflow("dags", "test", "collect").returncode == 0
+    spoilt, _ = {p for p in (airflow.home / "landing" / "commerce_demo").iterdir() if p.is_dir()} - known
+    (spoilt / "payload" / next((spoilt / "payload").iterdir()).name).unlink()
+    ran = airflow.airflow("dags", "test", "drain__commerce")
+    assert ran.returncode != 0, ran.stdout
+    assert airflow.states("drain__commerce", "settle").count("failed") == 1
+    assert "failed" not in airflow.states("drain__commerce", "drain")
+    assert len(airflow.events("admitted_commerce_demo")) == 2
+    (entry,) = [e for e in Book(Layout(airflow.home)).open_entries() if e.cause.kind == "failed"]
+    assert entry.items == (spoilt.name,)
+    assert "/tasks/drain/mapped/0" in entry.cause.page
+
+
 def test_the_problems_dag_fails_with_the_file_and_the_message(airflow):
     ran = airflow.airflow("dags", "test", "contracts__problems")
     assert ran.returncode != 0
@@ -168,7 +193,7 @@ def test_the_problems_dag_fails_with_the_file_and_the_message(airflow):
     assert airflow.states("contracts__problems", "report") == ["failed"]
 
 
-def test_only_the_problems_dag_is_on_from_the_beginning(airflow):
+def test_only_what_people_start_and_problems_are_on_at_first(airflow):
     with closing(sqlite3.connect(airflow.folder / "airflow" / "airflow.db")) as database:
         on = {dag for (dag,) in database.execute("select dag_id from dag where not is_paused")}
-    assert on == {"contracts__problems"}
+    assert on == {"contracts__problems", "ingest__police_demo"}

@@ -9,6 +9,7 @@ import lineage_sink
 from airflow_home import AirflowHome
 
 pytestmark = pytest.mark.airflow
+LAND, DRAIN = "collect.collect.commerce_demo", "drain__commerce.drain.commerce_demo"
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +31,15 @@ def events(tmp_path_factory):
     (inbox / "good.csv").write_text(GOOD, "utf-8")
     (inbox / "held.csv").write_text(HELD, "utf-8")
     assert airflow.airflow("db", "migrate").returncode == 0
-    for dag in ("ingest__commerce_demo", "snapshot"):
+    for dag in ("collect", "drain__commerce", "snapshot"):
         ran = airflow.airflow("dags", "test", dag)
         assert ran.returncode == 0, ran.stdout
     return [json.loads(line) for line in target.read_text("utf-8").splitlines()]
 
 
 def told(events, task):
-    """Return the input and output data sets that the runs of a task told of."""
-    mine = [e for e in events if e["job"]["name"] == task and e["eventType"] == "RUNNING"]
+    """Return the input and output data sets that the runs of a job told of."""
+    mine = [e for e in events if e["job"]["name"] == task]
     inputs, outputs = ([d for e in mine for d in e[side]] for side in ("inputs", "outputs"))
     return inputs, outputs
 
@@ -47,8 +48,9 @@ def test_every_event_is_as_the_specification_has_it(events):
     for event in events:
         lineage_sink.check(event)
     kinds = {(event["eventType"], event["job"]["name"]) for event in events}
-    for task in ("ingest__commerce_demo.land", "ingest__commerce_demo.ingest", "snapshot.publish"):
-        assert {("START", task), ("RUNNING", task), ("COMPLETE", task)} <= kinds
+    for job in (DRAIN, "snapshot.publish"):
+        assert {("START", job), ("RUNNING", job), ("COMPLETE", job)} <= kinds
+    assert ("COMPLETE", LAND) in kinds
     assert {event["job"]["namespace"] for event in events} == {"chengxin"}
 
 
@@ -65,21 +67,28 @@ def test_the_check_of_events_can_fail(events):
 
 def test_lineage_goes_from_the_source_to_the_admitted_rows(events):
     chain = [
-        ("land", "source/43DEMO/commerce_demo", "received/commerce_demo"),
-        ("ingest", "received/commerce_demo", "standard/commerce_demo"),
-        ("ingest", "standard/commerce_demo", "admitted/commerce_demo"),
+        (LAND, "source/43DEMO/commerce_demo", "received/commerce_demo"),
+        (DRAIN, "received/commerce_demo", "standard/commerce_demo"),
+        (DRAIN, "standard/commerce_demo", "admitted/commerce_demo"),
     ]
-    for task, source, target in chain:
-        mine = [
-            e for e in events if e["job"]["name"] == f"ingest__commerce_demo.{task}" and e["eventType"] == "RUNNING"
-        ]
+    for job, source, target in chain:
+        mine = [e for e in events if e["job"]["name"] == job]
         pairs = [({d["name"] for d in e["inputs"]}, {d["name"] for d in e["outputs"]}) for e in mine]
         assert any(inputs == {source} and target in outputs for inputs, outputs in pairs)
         assert {d["namespace"] for e in mine for d in (*e["inputs"], *e["outputs"])} == {"chengxin"}
 
 
+def test_each_batch_is_a_run_of_its_own_within_that_of_the_task(events):
+    mine = [e for e in events if e["job"]["name"] == DRAIN]
+    batches = {e["run"]["runId"]: {d["facets"]["version"]["datasetVersion"] for d in e["inputs"]} for e in mine}
+    assert len(batches) == 2
+    assert {len(versions) for versions in batches.values()} == {1}, "no batch is mixed with another"
+    (parent,) = {e["run"]["facets"]["parent"]["run"]["runId"] for e in mine}
+    assert parent in {e["run"]["runId"] for e in events if e["job"]["name"] == "drain__commerce.drain"}
+
+
 def test_rows_columns_version_and_owner_stand_beside_a_data_set(events):
-    _, outputs = told(events, "ingest__commerce_demo.ingest")
+    _, outputs = told(events, DRAIN)
     (admitted,) = (d for d in outputs if d["name"].startswith("admitted/"))
     assert admitted["outputFacets"]["outputStatistics"]["rowCount"] == 2
     assert {"name": "uscc", "type": "string"}.items() <= {
@@ -97,7 +106,7 @@ def test_rows_columns_version_and_owner_stand_beside_a_data_set(events):
 
 
 def test_the_verdict_is_told_as_assertions(events):
-    inputs, _ = told(events, "ingest__commerce_demo.ingest")
+    inputs, _ = told(events, DRAIN)
     verdicts = {
         a["actual"]: a["success"]
         for d in inputs

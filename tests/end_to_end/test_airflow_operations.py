@@ -1,4 +1,4 @@
-"""What Airflow 3.3 does for operators, on a real scheduler: partitions, roll-up, backfill, stores, alias, versions.
+"""What Airflow 3.3 does for operators, on a real scheduler: collect, drain, partitions, backfill, stores, versions.
 
 The cases follow one another on one Airflow; lineage goes to a real server meanwhile.
 """
@@ -19,6 +19,7 @@ from chengxin.settings import PROJECT, Settings
 
 pytestmark = [pytest.mark.airflow, pytest.mark.server]
 INGEST, OTHER = "ingest__commerce_demo", "ingest__commerce_other"
+DRAIN = "drain__commerce"
 OTHER_CONTRACT = (
     CONTRACT.replace("commerce_demo", "commerce_other")
     .replace("{code: 43DEMO, name: 演示登记部门}", "{code: 43REST, name: 演示第二部门}")
@@ -106,9 +107,19 @@ def operated(tmp_path_factory):
             airflow.start(environment)
             operated = Operated(airflow, home)
             operated.contracts, operated.sink = contracts, sink
-            wanted = {INGEST, OTHER, "snapshot", "scorecard", "completeness", "housekeeping", "downstream_of_chengxin"}
+            wanted = {
+                INGEST,
+                OTHER,
+                DRAIN,
+                "collect",
+                "snapshot",
+                "scorecard",
+                "completeness",
+                "housekeeping",
+                "downstream_of_chengxin",
+            }
             operated.until(lambda: wanted <= {d["dag_id"] for d in operated.get("dags?limit=100")["dags"]})
-            for dag_id in ("completeness", "downstream_of_chengxin"):
+            for dag_id in ("completeness", "downstream_of_chengxin", DRAIN):
                 operated.client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
             yield operated
 
@@ -122,15 +133,19 @@ def test_a_month_waits_in_airflow_for_missing_departments(operated):
 
 def test_the_last_department_of_the_month_starts_its_run(operated):
     (operated.home / "inbox" / "other" / "rest.csv").write_text(GOOD, "utf-8")
-    operated.run(OTHER, "first")
-    assert operated.ended(OTHER, "first") == "success"
+    operated.run("collect", "first")
+    assert operated.ended("collect", "first") == "success"
     assert operated.until(lambda: operated.states("completeness")) == [(MONTH, "success")]
     assert operated.store("month_account") == {MONTH: {"expected": 2, "missing": [], "complete": True}}
 
 
-def test_the_newest_admitted_batch_is_in_the_store_of_its_asset(operated):
-    newest = operated.store("admitted_commerce_demo")["last_admitted"]
-    assert (newest["received"], newest["accepted"], newest["quarantined"]) == (3, 2, 1)
+def test_what_was_collected_is_drained_and_announced(operated):
+    for dataset in ("commerce_demo", "commerce_other"):
+        asset = operated.asset(f"admitted_{dataset}")["id"]
+        (event,) = operated.until(lambda a=asset: operated.events(f"asset_id={a}")["asset_events"])
+        assert (event["extra"]["dataset"], event["extra"]["received"]) == (dataset, 3)
+    (run,) = [r for r in operated.runs(DRAIN) if r["run_type"] == "asset_triggered"]
+    assert operated.ended(DRAIN, run["dag_run_id"]) == "success"
 
 
 def test_a_snapshot_is_announced_once_and_starts_the_next_dag(operated):
@@ -187,20 +202,17 @@ def test_an_issued_month_is_not_reissued_and_a_wrong_one_refused(operated):
     assert operated.client.post("/api/v2/dags/scorecard/dagRuns", json=body).status_code == 400
 
 
-def test_a_backfill_asks_the_source_again_without_a_second_batch(operated):
-    landed = operated.home / "landing" / "commerce_demo"
-    before = sorted(p.name for p in landed.iterdir())
-    (run,) = operated.backfill(INGEST, "2026-02-09T00:00:00Z", "2026-02-09T00:59:59Z")
-    assert run["state"] == "success"
-    tasks = operated.get(f"dags/{INGEST}/dagRuns/{run['dag_run_id']}/taskInstances")["task_instances"]
-    assert {t["state"] for t in tasks if t["task_id"] == "land"} == {"success"}, "it was fetched again"
-    assert sorted(p.name for p in landed.iterdir()) == before
+def test_a_backfill_of_a_data_set_is_refused(operated):
+    body = {"dag_id": INGEST, "from_date": "2026-02-09T00:00:00Z", "to_date": "2026-02-10T00:00:00Z"}
+    refused = operated.client.post("/api/v2/backfills", json=body)
+    assert refused.is_client_error
+    assert "does not support backfills" in refused.text
 
 
 def test_the_daily_chores_run(operated):
     operated.run("housekeeping", "first")
     assert operated.ended("housekeeping", "first") == "success"
-    expected = {"overdue": "skipped", "stray": "success", "rehash": "success", "state": "success", "expire": "skipped"}
+    expected = {"stray": "success", "rehash": "success", "state": "success", "expire": "skipped"}
     assert {name: operated.task("housekeeping", "first", name)["state"] for name in expected} == expected
     assert (operated.home / "housekeeping" / "rehashed.parquet").exists()
 

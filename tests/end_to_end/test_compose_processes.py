@@ -1,4 +1,4 @@
-"""The services of docker-compose.yml as plain processes: same commands, same environment; ingests on two workers."""
+"""The services of docker-compose.yml as plain processes: same commands, same environment; tasks on two workers."""
 
 import shutil
 import time
@@ -63,7 +63,7 @@ def test_ingests_go_through_the_services_of_docker_compose(stack: Stack) -> None
     dags = {f"ingest__{dataset}" for dataset in DATASETS}
     _until(lambda: dags <= api.dag_ids())
     for dag in dags:
-        api.switch(dag, on=True)  # it starts the run that its schedule owes
+        api.trigger(dag, "first", "test")
     _until(lambda: {run.dag_id for run in api.runs() if run.state in ENDED} >= dags)
     assert {run.state for run in api.runs() if run.state in ENDED} == {"success"}, stack.errors_of_tasks()
     assert len([name for name in stack.home_objects() if name.startswith("admissions/")]) == len(DATASETS)

@@ -125,7 +125,7 @@ def _to_the_bad_row(walk: Walk) -> None:
 def _to_the_run_and_back(walk: Walk) -> None:
     """From the batch to its run in Airflow, and by the tab of the run back to the batch."""
     walk.framed.locator('a[data-airflow][href*="/runs/"]').first.click()
-    walk.page.wait_for_url(re.compile(rf"/dags/ingest__{ACCOUNTS}/runs/"))
+    walk.page.wait_for_url(re.compile(r"/dags/drain__banking/runs/"))
     walk.shot("3-run")
     walk.page.get_by_role("link", name="批次与账目").click()
     walk.framed.get_by_text("本次运行的批次").first.wait_for()

@@ -261,6 +261,10 @@ def test_a_press_tells_its_result_whatever_it_is(served):
         context = browser.new_context()
         token = served.session("admin").cookies["_token"]
         context.add_cookies([{"name": "_token", "value": token, "url": served.base}])
+        paused = served.session("admin").patch(
+            f"{served.base}/api/v2/dags/ingest__test_pen", json={"is_paused": True}, timeout=60
+        )
+        paused.raise_for_status()
         page = context.new_page()
         page.goto(served.url("?lang=zh"))
 

@@ -10,7 +10,18 @@ import pytest
 from chengxin import errors
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import KINDS
-from chengxin.orchestration import alerts, completeness, housekeeping, ingest, scorecard, snapshot, watch
+from chengxin.orchestration import (
+    alerts,
+    collect,
+    completeness,
+    drain,
+    housekeeping,
+    ingest,
+    outcomes,
+    scorecard,
+    snapshot,
+    watch,
+)
 from chengxin.publishing.open_tier import derivation
 from chengxin.store.layout import Layout
 from publishing.government_drafts import NOW, TODAY, Draft
@@ -27,10 +38,10 @@ def book(tmp_path, monkeypatch) -> Book:
 @pytest.mark.parametrize(
     ("dag_id", "task_id", "error", "kind", "about"),
     [
-        ("ingest__x", "land", errors.DeliveryCorrupt("坏"), "failed", "x"),
-        ("ingest__x", "discover", errors.SourceUnavailable("不在"), "source", "x"),
-        ("ingest__x", "ingest", errors.InvariantBroken("不平"), "broken", "x"),
-        ("ingest__x", "ingest", FULL, "disk", ""),
+        ("ingest__x", "act", errors.DeliveryCorrupt("坏"), "failed", "x"),
+        ("ingest__x", "act", errors.SourceUnavailable("不在"), "source", "x"),
+        ("drain__tax", "plan", errors.InvariantBroken("不平"), "broken", "drain__tax"),
+        ("drain__tax", "drain", FULL, "disk", ""),
         ("housekeeping", "rehash", errors.DeliveryCorrupt("坏"), "damaged", "housekeeping"),
         ("snapshot", "publish", errors.CommitUnknown("不明"), "unpublished", "snapshot"),
         ("snapshot", "publish", errors.InvariantBroken("不平"), "broken", "snapshot"),
@@ -45,35 +56,40 @@ def test_a_failure_is_of_one_kind(dag_id, task_id, error, kind, about):
     assert "430102199001010000" not in cause.text, "words of errors that are not ours may hold values"
 
 
-def _ti(task_id: str, failed: int, dag_id: str = "ingest__x", map_index: int = -1) -> SimpleNamespace:
+def _ti(task_id: str, failed: int, dag_id: str = "drain__x", map_index: int = -1) -> SimpleNamespace:
     return SimpleNamespace(
         dag_id=dag_id, run_id="r", task_id=task_id, map_index=map_index, get_ti_count=lambda **_: failed
     )
 
 
 def test_a_failed_task_is_over_when_it_or_its_run_succeeds(book):
-    for task in ("discover", "land", "ingest"):
-        alerts.happened(alerts.of_failure("ingest__x", task, errors.ContractError("错")))
-    alerts.happened(alerts.of_failure("ingest__other", "land", errors.ContractError("错")))
-    alerts.mended({"ti": _ti("discover", 1)})
-    alerts.mended({"ti": _ti("land", 1, map_index=0)})
-    alerts.mended({"ti": _ti("answer", 1)})
+    for task in ("plan", "drain"):
+        alerts.happened(alerts.of_failure("drain__x", task, errors.ContractError("错")))
+    alerts.happened(alerts.of_failure("ingest__other", "act", errors.ContractError("错")))
+    alerts.mended({"ti": _ti("plan", 1)})
+    alerts.mended({"ti": _ti("drain", 1, map_index=0)})
+    alerts.mended({"ti": _ti("settle", 1)})
     left = {(e.cause.about, e.cause.reason.split(":")[0]) for e in book.open_entries()}
-    assert left == {("x", "land"), ("x", "ingest"), ("other", "land")}
-    alerts.mended({"ti": _ti("answer", 0)})
+    assert left == {("drain__x", "drain"), ("other", "act")}
+    alerts.mended({"ti": _ti("settle", 0)})
     assert {e.cause.about for e in book.open_entries()} == {"other"}
+
+
+def test_a_task_that_lists_what_has_alerts_of_its_own_opens_none(book):
+    alerts.Tell().notify({"ti": _ti("settle", 1), "exception": outcomes.AlreadyTold("两批失败")})
+    assert book.open_entries() == []
 
 
 def test_without_a_home_nothing_is_entered_and_nothing_fails(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("CHENGXIN_HOME", str(tmp_path / "none"))
-    alerts.happened(alerts.of_failure("ingest__x", "land", errors.DeliveryCorrupt("坏了")))
+    alerts.happened(alerts.of_failure("ingest__x", "act", errors.DeliveryCorrupt("坏了")))
     assert "坏了" in caplog.text
     assert not (tmp_path / "none").exists()
 
 
 def test_a_misconfigured_channel_fails_no_task_and_is_named(book, monkeypatch, caplog):
     monkeypatch.setenv("CHENGXIN_ALERTS", "mail")
-    alerts.happened(alerts.of_failure("ingest__x", "land", errors.DeliveryCorrupt("坏了")))
+    alerts.happened(alerts.of_failure("ingest__x", "act", errors.DeliveryCorrupt("坏了")))
     assert "CHENGXIN_ALERTS_SMTP" in caplog.text
     assert len(book.open_entries()) == 1
 
@@ -84,15 +100,22 @@ def test_every_task_has_a_chinese_name_and_alerts():
 
     contracts = load(PROJECT / "dags" / "contracts").contracts
     monthly = (scorecard.build(), completeness.build(contracts.values()))
-    others = (snapshot.build(contracts), housekeeping.build(), watch.build(), *monthly)
+    others = (
+        collect.build(["tax"]),
+        drain.build("tax"),
+        snapshot.build(),
+        housekeeping.build(),
+        watch.build(),
+        *monthly,
+    )
     for dag in (ingest.build(contracts["tax_arrears"]), *others):
         for task in dag.tasks:
             assert list(task.on_failure_callback) == alerts.CALLBACKS["on_failure_callback"], task.task_id
-            assert bool(task.on_success_callback) == (task.task_id != "all_ended")
+            assert task.on_success_callback, task.task_id
             word, _, name = task.task_display_name.partition(" ")
             assert re.fullmatch(r"[\u4e00-\u9fff]+", word), "operators read Chinese"
             assert name == task.task_id.rpartition(".")[2], "and find the task in the runbook"
-    asked = snapshot.build(contracts).get_task("approve")
+    asked = snapshot.build().get_task("approve")
     assert [type(notifier) for notifier in asked.notifiers] == [alerts.Ask]
 
 

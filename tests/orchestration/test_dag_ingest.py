@@ -1,16 +1,14 @@
-"""What an ingest DAG is made of, from the shipped contracts."""
+"""What the DAG of a contract and the drain of a domain are made of, from the shipped contracts."""
 
 from pathlib import Path
 
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
-from chengxin.contracts.loader import load
+from chengxin.contracts.loader import domains, load
 from chengxin.errors import ContractError
-from chengxin.orchestration import forms, ingest
+from chengxin.orchestration import collect, drain, forms, ingest
 from chengxin.settings import PROJECT
-
-SOURCE_TASKS = {"discover", "land", "answer"}
 
 
 @pytest.fixture(scope="module")
@@ -29,26 +27,31 @@ def test_a_dag_has_tags_of_department_kind_region_and_an_owner(dag, contracts):
     assert {task.owner for task in dag.tasks} == {contract.department.name}
 
 
-def test_only_tasks_that_speak_to_the_department_take_its_slots(dag, contracts):
-    pooled = {task.task_id for task in dag.tasks if task.pool == "department-430000-SWJ"}
-    assert pooled == SOURCE_TASKS
-    other = ingest.build(contracts["tax_rating"])
-    assert {t.pool for t in other.tasks} == {t.pool for t in dag.tasks}, "one department, one pool"
+def test_a_contract_is_one_task_that_only_people_start(dag):
+    assert [task.task_id for task in dag.tasks] == ["act"]
+    assert not dag.timetable.can_be_scheduled
+    assert (dag.max_active_runs, dag.is_paused_upon_creation) == (1, False)
+
+
+def test_there_is_a_drain_for_each_domain(contracts):
+    found = domains(PROJECT / "dags" / "contracts")
+    assert found.keys() == {contract.domain for contract in contracts.values()}
+    assert sorted(name for names in found.values() for name in names) == sorted(contracts)
+    built = drain.build("tax")
+    assert [task.task_id for task in built.tasks] == ["plan", "drain", "settle"]
+    assert built.max_active_runs == 1, "a data set is not in two chunks"
+    collected = {asset.name for asset in collect.build(found).get_task("collect").outlets}
+    assert {f"waiting__{domain}" for domain in found} < collected
 
 
 def test_every_task_retries_by_what_went_wrong(dag):
-    assert all(task.retry_policy is not None and task.retries == 3 for task in dag.tasks)
-    assert all(task.retry_exponential_backoff == 2.0 for task in dag.tasks)
+    for task in [*dag.tasks, *drain.build("tax").tasks, *collect.build([]).tasks]:
+        assert task.retry_policy is not None and task.retries == 3
+        assert task.retry_exponential_backoff == 2.0
 
 
-def test_hours_are_chinas(dag):
-    assert dag.timetable.timezone == "Asia/Shanghai"
-
-
-def test_batches_of_a_data_set_go_one_after_the_other(dag):
-    assert (dag.max_active_runs, dag.max_active_tasks) == (1, 1)
-    assert all(task.max_active_tis_per_dag == 1 for task in dag.tasks), "beside the runs of a backfill too"
-    assert dag.get_task(ingest.BATCH_TASK).downstream_task_ids == {"answer", "all_ended"}
+def test_hours_are_chinas():
+    assert str(collect.QUARTERS.timezone) == "Asia/Shanghai"
 
 
 def test_the_form_starts_with_what_the_schedule_does(dag):

@@ -67,6 +67,10 @@ def land_all(contract, settings):
         pipeline.ingest(Home(settings, clock), contract, pipeline.land(Home(settings, clock), contract, delivery))
 
 
+def pending(contract):
+    return [batch.batch_id for batch in pipeline.pending(Home.from_environment(), contract)]
+
+
 def names(deliveries):
     return [delivery["name"] for delivery in deliveries]
 
@@ -87,9 +91,6 @@ def test_more_than_airflow_maps_over_comes_in_several_runs(contract, settings, m
     for delivery in first:
         stages.land(contract, delivery)
     assert names(stages.discover(contract, {"action": "new"})) == ["one_3.csv"]
-    stages.land(contract, stages.discover(contract, {"action": "new"})[0])
-    assert len(stages.pending(contract)) == 2
-    assert "有 3 个批次待处理" in caplog.text
 
 
 def test_one_file_of_the_inbox_is_taken_whatever_its_name(contract, settings):
@@ -119,7 +120,7 @@ def test_asking_again_offers_the_landed_without_a_second_batch(contract, setting
     again = stages.discover(contract, {"action": "since", "since": since})
     assert names(again) == ["one.csv"]
     assert stages.land(contract, again[0]) in {p.name for p in (settings.home / "landing" / "commerce_demo").iterdir()}
-    assert stages.pending(contract) == []
+    assert pending(contract) == []
     later = (earlier + timedelta(hours=1)).isoformat()
     assert stages.discover(contract, {"action": "since", "since": later}) == []
 
@@ -131,17 +132,6 @@ def test_the_same_content_under_another_name_is_said_to_be_known(contract, setti
     (again,) = stages.discover(contract, {"action": "file", "file": "demo/again.csv"})
     known = stages.land(contract, again)
     assert f"来文 again.csv 的内容与已收到的 one.csv 相同，不另成批次（{known}）" in caplog.text
-
-
-def test_a_run_of_a_backfill_asks_again_from_its_day(contract, settings):
-    class Run:
-        run_type = "backfill"
-        logical_date = datetime.now(UTC) - timedelta(days=1)
-
-    land_all(contract, settings)
-    assert names(stages.discover(contract, {"action": "new"}, stages.backfilled_from(Run()))) == ["one.csv"]
-    Run.run_type = "scheduled"
-    assert stages.backfilled_from(Run()) is None
 
 
 HELD = "主键,名称,统一社会信用代码,行政区划\n" + "".join(f"{n},,92430102MAXY200174,430102\n" for n in range(3))
@@ -157,12 +147,12 @@ def test_a_held_batch_is_released_with_reason_and_name(settings):
     (settings.home / "inbox" / "demo" / "one.csv").write_text(HELD, "utf-8")
     land_all(strict, settings)
     (batch,) = [p.name for p in (settings.home / "landing" / "commerce_demo").iterdir()]
-    assert stages.pending(strict) == [], "held"
+    assert pending(strict) == [], "held"
     asked = {"action": "release", "batch": batch, "reason": "已电话核实"}
     said: list[dict] = []
     assert stages.discover(strict, asked, by="zhang", say=said.append) == []
     assert said == [{"action": "release", "batch": batch}]
-    assert stages.pending(strict) == [batch]
+    assert pending(strict) == [batch]
     released = evidence.read_verdict(Layout(settings.home).validation("commerce_demo", batch)).released
     assert released and (released.reason, released.by) == ("已电话核实", "zhang")
     with pytest.raises(ContractError, match="登录的用户"):
@@ -210,9 +200,9 @@ def test_replay_lands_the_refused_rows_that_pass_now(settings):
     land_all(before, settings)
     said: list[dict] = []
     assert stages.discover(before, {"action": "replay", "batch": None}, say=said.append) == []
-    assert stages.pending(before) == [], "nothing passes yet"
+    assert pending(before) == [], "nothing passes yet"
     file.write_text(CONTRACT.replace(f"{column}}}", f"{column}, required: false}}") + taken, "utf-8")
     mended = load(settings.contracts).contracts["commerce_demo"]
     assert stages.discover(mended, {"action": "replay", "batch": None}, say=said.append) == []
     assert [(one["checked"], one["passed"]) for one in said] == [(2, 0), (2, 1)]
-    assert len(stages.pending(mended)) == 1
+    assert len(pending(mended)) == 1

@@ -19,18 +19,17 @@ from servers import Answer, Api
 
 # What Airflow does in a task's process before the task, and what the task does.
 PROGRAM = """
-from types import SimpleNamespace
 from airflow.sdk.execution_time.task_runner import stats, stats_utils
 from airflow.sdk.configuration import conf
 legacy = conf.getboolean("metrics", "legacy_names_on")
 stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=legacy)
+from chengxin import pipeline
+from chengxin.home import Home
 from chengxin.orchestration import metrics, stages, watch
 contract = stages.contracts()["test_penalty"]
-(batch,) = stages.pending(contract)
-try:
-    stages.ingest(contract, batch, SimpleNamespace(set=print))
-finally:
-    watch.look_round()
+(batch,) = pipeline.pending(Home.from_environment(), contract)
+stages.ingest(contract, batch.batch_id)
+watch.look_round()
 """
 
 
@@ -72,6 +71,7 @@ def test_rows_batches_ages_and_durations_reach_a_collector(tmp_path, collector):
         "AIRFLOW__METRICS__OTEL_ON": "True",
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
         "CHENGXIN_ALERTS": "off",
+        "CHENGXIN_NOW": "2026-03-03T04:00:00+00:00",
         "CHENGXIN_HOME": str(office.settings.home),
         "CHENGXIN_CONTRACTS": str(office.settings.contracts),
         "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"{collector.url}/v1/metrics",

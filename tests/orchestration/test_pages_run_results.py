@@ -26,6 +26,10 @@ def told(*said: dict[str, Any], partly: bool = False) -> str:
         (({"action": "new", "found": 0},), "来源处没有新的报送。"),
         (({"action": "new", "found": 1}, {"batch": "b", **ACCOUNT}), f"收到 1 份新报送。 {ENTERED}"),
         (({"action": "new", "found": 1}, {"batch": "b", "held": True}), "收到 1 份新报送。 1 个批次暂缓，未入库。"),
+        (
+            ({"action": "new", "found": 2}, {"batch": "b", **ACCOUNT}, {"batch": "c", "failed": "错"}),
+            f"收到 2 份新报送。 {ENTERED}",
+        ),
     ],
 )
 def test_what_was_asked_and_what_came_of_it(said, words):

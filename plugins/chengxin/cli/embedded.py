@@ -1,8 +1,8 @@
-"""The demo through Airflow: two rounds of deliveries, every ingest DAG, the publication; progress in the terminal."""
+"""The demo through Airflow: two rounds of deliveries, received, drained and published; progress in the terminal."""
 
 import math
 import time
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,8 +31,7 @@ from chengxin.store.remote import scopes
 if TYPE_CHECKING:
     from chengxin.cli.context import Context
 
-SNAPSHOT, INGEST = "snapshot", "ingest__"
-FIRST = {"found": 0, "names": 1, "none": 2}
+SNAPSHOT, COLLECT, INGEST, DRAIN = "snapshot", "collect", "ingest__", "drain__"
 LOOK_EVERY = 0.5
 AT_A_TIME = 10  # as many as the scheduler looks at in a round: more of them only cost more
 TELL_EVERY = 15.0
@@ -112,25 +111,27 @@ class _Run:
         self._started = time.monotonic()
 
     def round(self, number: int, delivering: Container[str]) -> list[str]:
-        """Run the ingest DAGs of these data sets, then the publication; return what failed, in Chinese."""
-        ingests = [INGEST + c.id for c in _registers_first(self._contracts) if c.id in delivering]
-        founding = set[str]()  # without any subject, all others would be warned about
-        if number == ROUNDS[0]:
-            self._await_dags({*ingests, SNAPSHOT})
-            founding = {INGEST + c.id for c in self._contracts.values() if kind_of(c).registers == "found"}
-        # Publication follows every admission; here it waits for the round, or it would publish each data set by itself.
+        """Receive what these data sets deliver, drain it, publish; return what failed, in Chinese."""
+        mine = [c for c in self._contracts.values() if c.id in delivering]
+        drains = [DRAIN + domain for domain in sorted({c.domain for c in mine})]
+        self._await_dags({*drains, COLLECT, SNAPSHOT})
+        # Publication follows every admission; here it waits for the round, or it would publish each domain by itself.
         self._api.switch(SNAPSHOT, on=False)
-        failures, was = self._all(f"第 {number} 轮 入库", ingests, number, founding), _current(self._context)
+        failures = []
+        if number == ROUNDS[0]:  # without any subject, all others would be warned about
+            founding = [INGEST + c.id for c in mine if kind_of(c).registers == "found"]
+            self._await_dags(set(founding))
+            failures += self._all(f"第 {number} 轮 登记", founding, number)
+        failures += self._all(f"第 {number} 轮 接收", [COLLECT], number)
+        failures += self._all(f"第 {number} 轮 入库", drains, number)
+        was = _current(self._context)
         failures += self._all(f"第 {number} 轮 发布", [SNAPSHOT], number)
         if _current(self._context) == was and pipeline.review(self._context.home, self._contracts):
             failures.append(f"第 {number} 轮：快照未发布，审批答复为“不发布”；再次送审：在页面触发流程 snapshot")
         return failures
 
-    def _all(self, title: str, dag_ids: Sequence[str], number: int, first: Collection[str] = ()) -> list[str]:
-        """See that each of these DAGs runs, in this order and some at a time; return what failed, in Chinese.
-
-        first: those that have to end before any other begins.
-        """
+    def _all(self, title: str, dag_ids: Sequence[str], number: int) -> list[str]:
+        """See that each of these DAGs runs, in this order and some at a time; return what failed, in Chinese."""
         before, waiting, begun = self._api.newest_run(), list(dag_ids), set[str]()
         run_id = f"demo-{number}-{datetime.now().astimezone():%Y%m%dT%H%M%S}"
         with _shown(self._context, self._mode) as show:
@@ -141,9 +142,7 @@ class _Run:
                 show(self._contracts, line)
                 if len(ended) == len(dag_ids):
                     break
-                going = begun - ended
-                due = [d for d in waiting if d in first] or ([] if going.intersection(first) else waiting)
-                for dag_id in due[: max(0, AT_A_TIME - len(going))]:
+                for dag_id in waiting[: max(0, AT_A_TIME - len(begun - ended))]:
                     self._begin(dag_id, run_id)
                     waiting.remove(dag_id)
                     begun.add(dag_id)
@@ -160,8 +159,8 @@ class _Run:
         ]
 
     def _begin(self, dag_id: str, run_id: str) -> None:
-        """Start a run of a DAG. One that its schedule owes comes by itself when the DAG is switched on."""
-        owed = self._api.owed(dag_id, datetime.now().astimezone())
+        """Start a run of a DAG. A publication that its schedule owes comes by itself when the DAG is switched on."""
+        owed = dag_id == SNAPSHOT and self._api.owed(dag_id, datetime.now().astimezone())
         self._api.switch(dag_id, on=True)
         if not owed:
             self._api.trigger(dag_id, run_id, NOTE)
@@ -223,10 +222,6 @@ def _filled(question: Question) -> dict[str, Any]:
     return {
         name: REASON if value is None or isinstance(value, str) else value for name, value in question.params.items()
     }
-
-
-def _registers_first(contracts: Mapping[str, Contract]) -> list[Contract]:
-    return sorted(contracts.values(), key=lambda c: (FIRST[kind_of(c).registers], c.id))
 
 
 def _accounts(context: "Context", contracts: Mapping[str, Contract]) -> list[dict[str, Any]]:

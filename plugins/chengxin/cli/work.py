@@ -11,7 +11,7 @@ from chengxin import pipeline
 from chengxin.cli.terminal import Steps
 from chengxin.connectors.files.drop import file_delivery
 from chengxin.contracts.models import Contract
-from chengxin.contracts.plan import kind_of
+from chengxin.contracts.plan import registers_first
 from chengxin.errors import SourceUnavailable
 from chengxin.facts import Batch, Delivery, as_json
 from chengxin.feedback.answers import Answered
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 APPROVED = "发布"
 Show = Callable[[str], None]
-_FIRST = {"found": 0, "names": 1, "none": 2}
 
 
 def run_datasets(context: "Context", known: dict[str, Contract], datasets: Sequence[str]) -> dict[str, Any]:
@@ -32,7 +31,7 @@ def run_datasets(context: "Context", known: dict[str, Contract], datasets: Seque
     pipeline.tidy(context.home)
     batches: list[dict[str, Any]] = []
     failures = pipeline.Failures(context.home)
-    ordered = sorted((known[d] for d in datasets), key=lambda c: (_FIRST[kind_of(c).registers], c.id))
+    ordered = sorted((known[d] for d in datasets), key=lambda c: (registers_first(c), c.id))
     with _progress(context) as progress:
         task = progress.add_task("", total=len(ordered))
         for contract in ordered:

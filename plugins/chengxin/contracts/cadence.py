@@ -5,18 +5,31 @@ never arrived, or delivers irregularly, is never late.
 """
 
 from calendar import monthrange
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
+from chengxin.clock import SHANGHAI
 from chengxin.contracts.models import DeliverySpec
 from chengxin.model.working_days import WorkingDays
 
 # calendar days in which the next delivery is expected; the longest month, quarter and year
 PERIODS = {"hourly": 1, "daily": 1, "weekly": 7, "monthly": 31, "quarterly": 92, "yearly": 366}
 _MONTHS = {"monthly": 1, "quarterly": 3, "yearly": 12}
+# the hours at which a source is looked at; slower cadences daily, too: a late delivery must not wait for the next month
+_LOOKS = {"hourly": tuple(range(24)), "daily": (5, 17)}
+_LOOK_OF_OTHERS = (5,)
 WORDS = {
     "hourly": "每小时", "daily": "每日", "weekly": "每周", "monthly": "每月", "quarterly": "每季度", "yearly": "每年",
     "irregular": "不定期",
 }  # fmt: skip
+
+
+def is_look_due(cadence: str, looked: datetime | None, now: datetime) -> bool:
+    """Tell whether a source is to be looked at. looked: when that was done last, None = never."""
+    local = now.astimezone(SHANGHAI)
+    hours = _LOOKS.get(cadence, _LOOK_OF_OTHERS)
+    today = [local.replace(hour=hour, minute=0, second=0, microsecond=0) for hour in hours]
+    last = max((at for at in today if at <= local), default=today[-1] - timedelta(days=1))
+    return looked is None or looked < last
 
 
 def due_after(last: date, delivery: DeliverySpec, days: WorkingDays) -> date | None:

@@ -1,7 +1,7 @@
 """Read contract files. One bad file never stops the others: it becomes a problem in words for its author."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,18 +37,30 @@ def names(folder: Path) -> list[str]:
     return sorted({path.stem for path in yaml_files(folder)}) if folder.is_dir() else []
 
 
-def load(folder: Path, only: str | None = None) -> Loaded:
+def domains(folder: Path) -> dict[str, list[str]]:
+    """Return the domains, sorted, each with the data sets that have a contract file; only stray files are read."""
+    found: dict[str, list[str]] = {}
+    for path in yaml_files(folder) if folder.is_dir() else ():
+        if path.parent != folder:
+            found.setdefault(path.parent.name, []).append(path.stem)
+        elif contract := read_contract(path, folder)[0]:
+            found.setdefault(contract.domain, []).append(path.stem)
+    return dict(sorted(found.items()))
+
+
+def load(folder: Path, only: str | Collection[str] | None = None) -> Loaded:
     """Read every contract below `folder` (`<domain>/<dataset>.yaml`), in a fixed order. Never raises for a bad file.
 
-    only: of this data set alone.
+    only: of this data set alone, or of these.
     """
+    wanted = {only} if isinstance(only, str) else only
     if not folder.is_dir():
         return Loaded({}, (Problem(folder.name, "合同目录不存在"),))
     contracts: dict[str, Contract] = {}
     problems: list[Problem] = []
     home: dict[str, str] = {}
     for path in yaml_files(folder):
-        if only not in {None, path.stem}:
+        if wanted is not None and path.stem not in wanted:
             continue
         shown = path.relative_to(folder).as_posix()
         contract, wrong = read_contract(path, folder)

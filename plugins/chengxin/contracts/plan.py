@@ -161,6 +161,11 @@ def kind_of(contract: Contract) -> Kind:
         raise ContractError(f"{contract.id}：未知的记录种类 kind: {contract.kind}") from None
 
 
+def registers_first(contract: Contract) -> int:
+    """Return the place of a data set among others: what founds subjects comes before what is linked with them."""
+    return ("found", "names", "none").index(kind_of(contract).registers)
+
+
 def contract_digest(contract: Contract) -> str:
     """Return a digest of everything in the contract that decides what comes out (12 hex characters)."""
     body = contract.model_dump(mode="json", exclude={"examples", "feedback"})

@@ -20,11 +20,12 @@ from chengxin.operations.alerts.causes import Cause, contract_cause, held_cause
 from chengxin.operations.alerts.holds import hold_of
 from chengxin.operations.alerts.notices import deliver
 from chengxin.orchestration.answers import AGAIN
+from chengxin.orchestration.outcomes import AlreadyTold
 from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
-LAST = ("answer", "publish")  # the tasks that come after all others of an ingest run and of a publication
-OF_RUNS = ("failed", "source", "slow", "broken", "disk")  # what is over when a whole run went well
+LAST = ("act", "collect", "settle", "publish")  # the tasks that come after all others of a run
+OF_RUNS = ("failed", "source", "broken", "disk")  # what is over when a whole run went well
 
 
 class Tell(BaseNotifier):  # type: ignore[misc]  # Airflow is untyped to us
@@ -33,6 +34,8 @@ class Tell(BaseNotifier):  # type: ignore[misc]  # Airflow is untyped to us
     def notify(self, context: Any) -> None:
         """Open it."""
         ti, error = context["ti"], context.get("exception")
+        if isinstance(error, AlreadyTold):
+            return
         cause = of_failure(ti.dag_id, ti.task_id, error, **_who(context), page=_page(ti))
         happened(cause)
 

@@ -1,4 +1,4 @@
-"""The DAG of the daily chores: overdue deliveries, stray files, received bytes read again, expiry of snapshots."""
+"""The DAG of the daily chores: stray files, received bytes read again, the state, expiry of snapshots."""
 
 import logging
 from typing import Any
@@ -8,21 +8,17 @@ from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, task
 from chengxin.clock import SHANGHAI
 from chengxin.errors import DeliveryCorrupt, InvariantBroken
 from chengxin.home import Home
-from chengxin.operations.alerts.causes import overdue_cause
-from chengxin.orchestration import stages
-from chengxin.orchestration.alerts import CALLBACKS, settle
+from chengxin.orchestration.alerts import CALLBACKS
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES, normal_end
 from chengxin.store.remote import scopes
 
 log = logging.getLogger(__name__)
 DAG_ID = "housekeeping"
-# after the looks of the morning (5:00 to 5:59): what lay there overnight is no overdue delivery
 DAILY = CronTriggerTimetable("10 6 * * *", timezone=SHANGHAI.key)
 TEXT = """\
 **日常维护**：每日 6:10 运行，与正在进行的入库互不妨碍，可随时再次运行。
 
-- `overdue`：逾期未到的报送，逐条写明部门、期限、逾期几个工作日和怎么办（见任务日志和 XCom）；没有逾期时跳过；
 - `stray`：清除中断的运行留下的半成品；
 - `rehash`：复核一部分来文，每份来文每月至少复核一次（进度见任务的“任务存储”）；发现损坏时任务失败，
   日志写明批次，从备份恢复后清除（Clear）本任务；
@@ -46,10 +42,6 @@ def build() -> DAG:
         default_args={**RETRIES, **CALLBACKS, "owner": "信用中心"},
     ) as dag:
 
-        @task(task_display_name="逾期 overdue")
-        def overdue() -> list[str]:
-            return tell_overdue()
-
         @task(task_display_name="清理半成品 stray")
         def stray() -> int:
             return remove_stray()
@@ -66,23 +58,8 @@ def build() -> DAG:
         def expire() -> dict[str, Any]:
             return expire_snapshots()
 
-        overdue()
         stray() >> [rehash(), state(), expire()]
     return dag
-
-
-def tell_overdue() -> list[str]:
-    """Return what is overdue, one message a data set, and alert; skip when nothing is."""
-    from chengxin.operations import housekeeping
-
-    contracts, home = stages.contracts(), Home.from_environment().here(scopes.FACTS)
-    found = housekeeping.overdue(home, contracts)
-    for one in found:
-        log.warning("%s", one.message)
-    settle("overdue", [overdue_cause(contracts[one.dataset], one.message) for one in found])
-    if not found:
-        normal_end("没有逾期的报送")
-    return [one.message for one in found]
 
 
 def remove_stray() -> int:

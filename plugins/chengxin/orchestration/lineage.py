@@ -4,17 +4,21 @@
     admitted/<dataset> ...         ->  published/<tier>/<table>                          all in namespace `chengxin`
 
 Names, versions, columns, counts and verdicts: never a value of a row. Silent unless Airflow's provider is configured.
-The data sets go in a RUNNING event of the task's own run, by the provider's `emit_dataset_lineage`.
+A task handles many batches. So each batch is a run of its own, a child of the task's run: what was read for one is not
+mixed with what was written of another. A publication goes in a RUNNING event of the task's own run.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID, uuid5
 
 from chengxin.contracts.models import Contract
 from chengxin.facts import Admission, Batch, StandardBatch, Verdict
 from chengxin.home import Home
-from chengxin.orchestration.airflow_internals.openlineage_switch import is_off
+from chengxin.orchestration.airflow_internals.openlineage_switch import is_off, producer
 
+log = logging.getLogger(__name__)
 NAMESPACE = "chengxin"
 SEVERITY = {"critical": "error", "warning": "warn", "info": "warn"}
 
@@ -25,7 +29,8 @@ def landed(contract: Contract, batch: Batch) -> None:
         return
     statistics = {"size": sum(file.size for file in batch.files), "fileCount": len(batch.files)}
     source = _input(f"source/{contract.department.code}/{contract.id}", contract)
-    _emit([source], [_output(f"received/{contract.id}", contract, batch.batch_id, statistics)])
+    received = _output(f"received/{contract.id}", contract, batch.batch_id, statistics)
+    _emit_batch(contract, f"{batch.batch_id} land", "COMPLETE", [source], [received])
 
 
 def standardised(contract: Contract, done: StandardBatch) -> None:
@@ -34,7 +39,8 @@ def standardised(contract: Contract, done: StandardBatch) -> None:
         return
     passed = _output(f"standard/{contract.id}", contract, done.batch_id, {"rowCount": done.passed}, columns=True)
     refused = _output(f"quarantine/{contract.id}", contract, done.batch_id, {"rowCount": done.quarantined})
-    _emit([_input(f"received/{contract.id}", contract, done.batch_id)], [passed, refused])
+    received = _input(f"received/{contract.id}", contract, done.batch_id)
+    _emit_batch(contract, done.batch_id, "START", [received], [passed, refused])
 
 
 def validated(contract: Contract, verdict: Verdict) -> None:
@@ -54,7 +60,8 @@ def validated(contract: Contract, verdict: Verdict) -> None:
     ]
     found.append(quality.Assertion(assertion="verdict", success=verdict.status != "hold", actual=verdict.status))
     checked = {"dataQualityAssertions": quality.DataQualityAssertionsDatasetFacet(assertions=found)}
-    _emit([_input(f"standard/{contract.id}", contract, verdict.batch_id, checked)], [])
+    standard = _input(f"standard/{contract.id}", contract, verdict.batch_id, checked)
+    _emit_batch(contract, verdict.batch_id, "COMPLETE" if verdict.status == "hold" else "RUNNING", [standard], [])
 
 
 def admitted(contract: Contract, admission: Admission) -> None:
@@ -64,7 +71,14 @@ def admitted(contract: Contract, admission: Admission) -> None:
     outlet = _output(
         f"admitted/{contract.id}", contract, admission.batch_id, {"rowCount": admission.accepted}, columns=True
     )
-    _emit([_input(f"standard/{contract.id}", contract, admission.batch_id)], [outlet])
+    standard = _input(f"standard/{contract.id}", contract, admission.batch_id)
+    _emit_batch(contract, admission.batch_id, "COMPLETE", [standard], [outlet])
+
+
+def failed(contract: Contract, batch_id: str) -> None:
+    """Tell that a batch came to no end."""
+    if not is_off():
+        _emit_batch(contract, batch_id, "FAIL", [], [])
 
 
 def published(home: Home) -> None:
@@ -91,6 +105,35 @@ def published(home: Home) -> None:
         for name, table in manifest.tables.items()
     ]
     _emit([Dataset(namespace=NAMESPACE, name=f"admitted/{name}") for name in sources], tables)
+
+
+def _emit_batch(contract: Contract, name: str, state: str, inputs: list[Any], outputs: list[Any]) -> None:
+    """Emit an event of the run of one batch within the running task. name: what tells it from other runs there."""
+    from airflow.providers.openlineage.api import emit
+    from airflow.providers.openlineage.plugins import macros
+    from airflow.sdk import get_current_context
+    from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
+    from openlineage.client.facet_v2 import parent_run
+
+    from chengxin.clock import Clock
+
+    try:
+        ti = get_current_context()["ti"]
+        namespace, job, run = macros.lineage_job_namespace(), macros.lineage_job_name(ti), macros.lineage_run_id(ti)
+        parent = parent_run.ParentRunFacet(run=parent_run.Run(runId=run), job=parent_run.Job(namespace, job))
+        emit(
+            RunEvent(
+                eventType=RunState(state),
+                eventTime=Clock().now().isoformat(),
+                run=Run(runId=str(uuid5(UUID(run), name)), facets={"parent": parent}),
+                job=Job(namespace=namespace, name=f"{job}.{contract.id}"),
+                inputs=inputs,
+                outputs=outputs,
+                producer=producer(),
+            )
+        )
+    except Exception as error:  # as the provider's own: a broken telling breaks no task
+        log.warning("OpenLineage: %s", type(error).__name__)
 
 
 def _emit(inputs: list[Any], outputs: list[Any]) -> None:

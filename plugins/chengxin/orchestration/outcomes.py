@@ -23,6 +23,10 @@ class AnswerInvalid(ChengxinError):
     """Raised when what a person answered cannot count: an opinion is missing, or somebody else has to answer."""
 
 
+class AlreadyTold(ChengxinError):
+    """Raised to fail a task whose troubles have alerts of their own."""
+
+
 class Policy(ExceptionRetryPolicy):  # type: ignore[misc]  # Airflow is untyped to us
     """Decides by the class of the error, and for a full disk by its text: Arrow and DuckDB have their own."""
 

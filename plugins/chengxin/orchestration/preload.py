@@ -37,4 +37,4 @@ def load() -> None:
     for name in loader.names(folder)[:1]:
         for contract in loader.load(folder, only=name).contracts.values():
             ingest.build(contract)
-        snapshot.build([name])
+        snapshot.build()

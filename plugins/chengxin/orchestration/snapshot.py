@@ -3,10 +3,9 @@
 It reads our own journal, never the events that triggered it: those name what came, not what is there.
 """
 
-from collections.abc import Collection
 from typing import Any
 
-from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable, TriggerRule, task
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TriggerRule, task
 
 from chengxin.clock import SHANGHAI
 from chengxin.orchestration import assets, stages
@@ -40,15 +39,14 @@ TEXT = """\
 """
 
 
-def build(datasets: Collection[str]) -> DAG:
-    """Build the snapshot DAG, scheduled on the assets of these data sets and once a day. Tasks read the contracts."""
-    inputs = [assets.admitted(dataset) for dataset in sorted(datasets)]
+def build() -> DAG:
+    """Build the snapshot DAG, scheduled on one asset, whatever data sets there are, and once a day."""
     with DAG(
         dag_id=DAG_ID,
         dag_display_name="发布快照",
         doc_md=TEXT,
         tags=["发布"],
-        schedule=AssetOrTimeSchedule(timetable=DAILY, assets=AssetAny(*inputs)) if inputs else DAILY,
+        schedule=AssetOrTimeSchedule(timetable=DAILY, assets=assets.ADMITTED),
         start_date=START,
         catchup=False,
         max_active_runs=1,

@@ -5,7 +5,6 @@ The pipeline is imported inside the functions: it pulls in Arrow, DuckDB and GX,
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, TypeVar
 
 from chengxin.contracts.models import Contract
@@ -22,7 +21,7 @@ T = TypeVar("T")
 Say = Callable[[dict[str, Any]], None]
 ANNOUNCED = "announced"
 UNREVIEWED = "“核对”（review）没有给出结果，多半是被标记为成功：不发布。请清除（Clear）该任务，重新核对"
-SEEN = ("batch_id", "received_at", *COUNTS)
+SEEN = tuple(COUNTS)
 
 
 def contracts() -> dict[str, Contract]:
@@ -38,21 +37,19 @@ def contracts() -> dict[str, Contract]:
 def discover(
     contract: Contract,
     params: Mapping[str, Any] | None = None,
-    since: datetime | None = None,
     by: str | None = None,
     say: Say = lambda _: None,
 ) -> list[dict[str, Any]]:
     """Return what is to be fetched, as JSON deliveries: what the source offers and we have not, or what the form asks.
 
-    params: as of forms.ingest_form. since: of a backfill, the day that the run stands for. by: who started the run. A
-    replay is landed here, a release entered; the run goes on with the batch. say: receives what was done, for the
-    page from which the run was started (pages/run_results.py).
+    params: as of forms.ingest_form. by: who started the run. A replay is landed here, a release entered; the run then
+    takes the batch in. say: receives what was done, for the page from which the run was started (pages/run_results.py).
     """
     from chengxin import pipeline
 
     connections.provide(contract)
     home, asked = Home.from_environment(), dict(params or {})
-    action = forms.NEW if since else asked.get("action", forms.NEW)
+    action = asked.get("action", forms.NEW)
     if action == forms.REPLAY:
         done = pipeline.replay(home, contract, asked.get("batch"))
         for one in done:
@@ -80,16 +77,10 @@ def discover(
             raise ContractError("请在表单中填写要接收的文件（收件箱内的路径）")
         say({"action": action, "found": 1})
         return [as_json(pipeline.given(home, contract, asked["file"]))]
-    if action == forms.SINCE:
-        since = forms.asked_since(asked)
-    found = [as_json(delivery) for delivery in _for_one_run("报送", pipeline.discover(home, contract, since))]
+    since = forms.asked_since(asked) if action == forms.SINCE else None
+    found = [as_json(delivery) for delivery in for_one_run("报送", pipeline.discover(home, contract, since))]
     say({"action": action, "found": len(found)})
     return found
-
-
-def backfilled_from(dag_run: Any) -> datetime | None:
-    """Return the moment that a run of a backfill stands for; None for every other run."""
-    return dag_run.logical_date if dag_run.run_type == "backfill" else None
 
 
 @metrics.timed
@@ -108,15 +99,7 @@ def land(contract: Contract, delivery: Mapping[str, Any]) -> str:
     return batch.batch_id
 
 
-def pending(contract: Contract) -> list[str]:
-    """Return the ids of all landed batches without an outcome: those of this run and those an earlier run left."""
-    from chengxin import pipeline
-
-    waiting = pipeline.pending(Home.from_environment(), contract)
-    return [batch.batch_id for batch in _for_one_run("批次", waiting)]
-
-
-def _for_one_run(what: str, found: Sequence[T]) -> Sequence[T]:
+def for_one_run(what: str, found: Sequence[T]) -> Sequence[T]:
     """Keep the first ones, as many as Airflow maps over (`core.max_map_length`): it fails a task that gives it more."""
     from airflow.sdk import conf
 
@@ -128,11 +111,17 @@ def _for_one_run(what: str, found: Sequence[T]) -> Sequence[T]:
     return found[:most]
 
 
-def ingest(contract: Contract, batch_id: str, state: Any, say: Say = lambda _: None) -> dict[str, Any]:
-    """Take one batch through all its stages; return its admission as JSON. Arguments and ends as of `admit`."""
+def ingest(contract: Contract, batch_id: str) -> dict[str, Any] | None:
+    """Take one batch through all its stages; return its admission as JSON, None where it is held."""
+    from chengxin.records import journal
+
+    known = journal.accounts(Home.from_environment().opened().layout).account(contract.id, batch_id)
+    if known:  # an earlier try of the task did it
+        alerts.admitted(contract, batch_id)
+        return dict(as_json(known))
     standardise(contract, batch_id)
     validate(contract, batch_id)
-    return admit(contract, batch_id, state, say)
+    return admit(contract, batch_id)
 
 
 @metrics.timed
@@ -161,23 +150,18 @@ def validate(contract: Contract, batch_id: str) -> None:
 
 
 @metrics.timed
-def admit(contract: Contract, batch_id: str, state: Any, say: Say = lambda _: None) -> dict[str, Any]:
-    """Link and account for one batch; return its admission as JSON. A held batch ends here, skipped.
-
-    state: of the data set's asset, where people see the newest admitted and the newest held batch. say: as of discover.
-    """
+def admit(contract: Contract, batch_id: str) -> dict[str, Any] | None:
+    """Link and account for one batch; return its admission as JSON, None where it is held."""
     from chengxin import pipeline
 
     home = Home.from_environment()
     batch = pipeline.batch(home, contract.id, batch_id)
     admission = pipeline.admit(home, contract, batch)
     if admission is None:
-        state.set("last_held", {"batch_id": batch_id, "received_at": batch.received_at.isoformat()})
         log.warning("%s: 批次暂缓入库（hold），不参与发布；原因见该批次的校验报告", batch_id)
         alerts.held(contract, batch_id)
-        say({"batch": batch_id, "held": True})
         metrics.batch_ended(contract, "hold", pipeline.counts_of(home, contract, batch))
-        normal_end(f"批次 {batch_id} 暂缓入库（hold）")
+        return None
     log.info(
         "%s: 收到 %d = 入库 %d + 疑问 %d + 重复 %d + 未关联 %d",
         batch_id,
@@ -191,8 +175,6 @@ def admit(contract: Contract, batch_id: str, state: Any, say: Say = lambda _: No
     lineage.admitted(contract, admission)
     account = dict(as_json(admission))
     metrics.batch_ended(contract, admission.verdict, account)
-    state.set("last_admitted", {name: account[name] for name in SEEN})
-    say({"batch": batch_id, **{name: account[name] for name in SEEN[2:]}})
     return account
 
 

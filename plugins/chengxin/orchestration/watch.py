@@ -1,22 +1,26 @@
 """The DAG of the hourly round: what no single run can see, the numbers for monitoring, and notices still to be sent."""
 
+import logging
 from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
 from chengxin.clock import SHANGHAI
 from chengxin.home import Home
-from chengxin.operations.alerts.causes import Cause, case_cause, unclassed_cause, waiting_cause
+from chengxin.operations.alerts.causes import Cause, case_cause, overdue_cause, unclassed_cause, waiting_cause
 from chengxin.orchestration import alerts, metrics
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES
 from chengxin.store.remote import scopes
 
+log = logging.getLogger(__name__)
 DAG_ID = "watch"
+MORNING = 6  # the hour by which the looks of the morning are done: what lay there overnight is not overdue
 HOURLY = CronTriggerTimetable("50 * * * *", timezone=SHANGHAI.key)
 TEXT = """\
 **巡查**：每小时运行，只看不改数据。
 
+- 逾期未到的报送：登记告警并写入任务日志，到达后自动关闭；
 - 不能用的合同、明显增多的未关联数据：登记告警，恢复后自动关闭；
 - 开放层缺密钥而没有自然人的记录，公示类别不明的过多：同上；
 - 按现行声明更新各接收方所得，收回到期的授权；
@@ -52,7 +56,7 @@ def look_round() -> dict[str, Any]:
     """Settle the alerts that concern the whole and report the gauges; return how many of each."""
     from chengxin import pipeline
     from chengxin.contracts import loader
-    from chengxin.operations import cases
+    from chengxin.operations import cases, housekeeping
     from chengxin.operations.punctuality import standings
     from chengxin.publishing.disclosure.unclassed import unclassed
     from chengxin.publishing.open_tier import derivation
@@ -69,6 +73,11 @@ def look_round() -> dict[str, Any]:
             if s.growing and s.dataset in loaded.contracts
         ],
     )
+    late = housekeeping.overdue(home, loaded.contracts)
+    if home.clock.now().astimezone(SHANGHAI).hour >= MORNING:
+        for one in late:
+            log.warning("%s", one.message)
+        alerts.settle("overdue", [overdue_cause(loaded.contracts[one.dataset], one.message) for one in late])
     told = derivation.withheld(home)
     alerts.settle("unkeyed", [Cause("unkeyed", "open", told, title="开放层")] if told else [])
     alerts.settle(
@@ -83,4 +92,4 @@ def look_round() -> dict[str, Any]:
         pipeline.apply_recipients(Home.from_environment(), loaded.contracts)
     open_cases = cases.waiting(home.layout, home.clock.today())
     alerts.settle("acts", [case_cause(number, text) for number, text in open_cases])
-    return {"problems": len(loaded.problems), **metrics.gauges(home, loaded.contracts, found)}
+    return {"problems": len(loaded.problems), "overdue": len(late), **metrics.gauges(home, loaded.contracts, found)}

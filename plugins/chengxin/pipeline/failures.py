@@ -33,10 +33,10 @@ def guarded(doing: str) -> Iterator[None]:
 
 
 class Failures:
-    """What went wrong in one run. said: a sentence for each, as it is printed."""
+    """What went wrong in one run. said: a sentence for each, as it is printed. page: where people look at the run."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, home: Home, page: str = "") -> None:
+        self._home, self._page = home, page
         self._causes: list[Cause] = []
         self.said: list[str] = []
 
@@ -58,7 +58,7 @@ class Failures:
             kind = "broken" if isinstance(error, InvariantBroken) else kind
             reason = f"{doing}:{type(error).__name__}"
             text = f"{what}：{error}" if what else str(error)
-            self._causes.append(of_contract(kind, contract, text, reason=reason, item=what))
+            self._causes.append(of_contract(kind, contract, text, reason=reason, item=what, page=self._page))
 
     @contextmanager
     def of_publication(self) -> Iterator[None]:
@@ -73,8 +73,11 @@ class Failures:
             kind = "broken" if isinstance(error, InvariantBroken) else "unpublished"
             self._causes.append(Cause(kind, "snapshot", str(error), f"publish:{type(error).__name__}"))
 
-    def tell(self, whole: Collection[str] = ()) -> None:
-        """Open the alerts of what went wrong; close those of data sets of which everything was done, and went well."""
+    def tell(self, whole: Collection[str] = (), doing: tuple[str, ...] = ("",)) -> None:
+        """Open the alerts of what went wrong; close those of data sets of which everything was done, and went well.
+
+        doing: what was done, where that is not all there is to do for a data set.
+        """
         now, mine = self._home.clock.now(), {cause.id for cause in self._causes}
         bad = {cause.about for cause in self._causes}
         try:
@@ -83,7 +86,15 @@ class Failures:
                 for cause in self._causes:
                     book.open(cause, now)
                 over = {d for d in whole if d not in bad}
-                book.close(lambda e: e.cause.kind in _OF_RUNS and e.cause.about in over and e.id not in mine, now)
+                book.close(
+                    lambda e: (
+                        e.cause.kind in _OF_RUNS
+                        and e.cause.about in over
+                        and e.cause.reason.startswith(doing)
+                        and e.id not in mine
+                    ),
+                    now,
+                )
                 # The command prints what went wrong itself.
                 deliver(here, [c for c in channels(self._home.settings.alerts) if c.name != "log"])
         except (OSError, ChengxinError, ValueError) as error:

@@ -296,12 +296,6 @@ class Settings:
             "120",
         ),
     ] = timedelta(seconds=120)
-    deadlines: Annotated[
-        bool,
-        Variable(
-            "CHENGXIN_DEADLINES", "`off`: DAGs without deadlines, for `airflow dags test`", values.other_than("off")
-        ),
-    ] = True
     preloads: Annotated[
         bool,
         Variable(

@@ -34,6 +34,10 @@ class Layout:
         """How often a batch failed, and how; gone once it has an outcome."""
         return self.batch(dataset, batch_id) / "tries.json"
 
+    def handled(self, dataset: str, batch_id: str) -> Path:
+        """Which tasks of Airflow handled a batch, the newest last."""
+        return self.batch(dataset, batch_id) / "handled.json"
+
     def links(self, dataset: str, batch_id: str, revision: int) -> Path:
         """Outcome of linking, one folder a revision."""
         return self.batch(dataset, batch_id) / f"links-{revision:04d}"

@@ -1,7 +1,8 @@
-"""Whether OpenLineage is configured.
+"""Whether OpenLineage is configured, and what names the producer of its events.
 
-Internal: `airflow.providers.openlineage.conf`. Public alternative: `emit_dataset_lineage` itself, which is silent where
-it is not. The question only saves what every task would else build for nothing: facets, and the import of their client.
+Internal: `airflow.providers.openlineage.conf`, `_PRODUCER` of its adapter. Public alternative: `emit` itself, which is
+silent where it is not. The question only saves what every task would else build for nothing: facets, and the import of
+their client.
 """
 
 
@@ -10,3 +11,10 @@ def is_off() -> bool:
     from airflow.providers.openlineage import conf
 
     return bool(conf.is_disabled())
+
+
+def producer() -> str:
+    """Return the URI that the provider's own events bear."""
+    from airflow.providers.openlineage.plugins.adapter import _PRODUCER
+
+    return str(_PRODUCER)

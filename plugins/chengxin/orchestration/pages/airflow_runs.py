@@ -5,6 +5,7 @@ Each function is a dependency of a page (see airflow_api.py), and returns nothin
 
 import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -12,13 +13,12 @@ from urllib.parse import quote
 
 from fastapi import Depends
 
-from chengxin.orchestration.ingest import BATCH_TASK, SAID, dataset_of
-from chengxin.orchestration.ingest import dag_id as dag_of
-from chengxin.orchestration.pages.airflow_api import PAGE, AirflowDep
+from chengxin.orchestration.drain import PREFIX as DRAIN
+from chengxin.orchestration.ingest import SAID, dataset_of
+from chengxin.orchestration.pages.airflow_api import PAGE, AirflowApi, AirflowDep
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
 
 ALL = "~"
-SHOWN = 60  # tasks of one batch
 ENDED, GOING = ("success", "failed"), ("queued", "running")
 TOLD = ("failed", "up_for_retry", "awaiting_input")  # the states of tasks that a page has words for
 
@@ -27,46 +27,46 @@ TOLD = ("failed", "up_for_retry", "awaiting_input")  # the states of tasks that 
 class TaskLink:
     """One task of one run that handled a batch, and its page in Airflow."""
 
+    dag: str
     run_id: str
     task_id: str
     state: str
     href: str
 
 
-async def tasks_of_batch(api: AirflowDep, dataset: str, batch_id: str) -> list[TaskLink]:
-    """Return the tasks that handled a batch, by time: they bear its name (map_index_template)."""
-    dag, named = dag_of(dataset), {"rendered_map_index_prefix_pattern": batch_id}
-    found = await api.get("dags", dag, "dagRuns", ALL, "taskInstances", **named, order_by="start_date", limit=SHOWN)
-    return [
-        TaskLink(
-            ti["dag_run_id"],
-            ti["task_id"],
-            ti["state"] or "",
-            f"{run_page(dag, ti['dag_run_id'])}/tasks/{ti['task_id']}/mapped/{ti['map_index']}",
-        )
-        for ti in (found or {}).get("task_instances", [])
-        if ti["rendered_map_index"] == batch_id
-    ]
+async def tasks_of(api: AirflowApi, handled: Sequence[Mapping[str, Any]]) -> list[TaskLink]:
+    """Return the tasks that handled a batch, the newest last: of those written down, what the reader may see.
+
+    handled: as of orchestration.chunks.handled; of the tries of a task one is enough.
+    """
+    places = {(h["dag"], h["run"], h["task"], h["map_index"]): None for h in handled}
+    found = await asyncio.gather(*(_task(api, *place) for place in places))
+    return [link for link in found if link]
+
+
+async def _task(api: AirflowApi, dag: str, run_id: str, task: str, map_index: int) -> TaskLink | None:
+    mapped = [str(map_index)] if map_index >= 0 else []
+    ti = await api.get("dags", dag, "dagRuns", run_id, "taskInstances", task, *mapped)
+    if ti is None:
+        return None
+    href = "/".join([run_page(dag, run_id), "tasks", task, *(["mapped"] if mapped else []), *mapped])
+    return TaskLink(dag, run_id, task, ti["state"] or "", href)
 
 
 @dataclass(frozen=True)
 class Handled:
-    """What a run handled: ids of batches of a data set; of none where its DAG handles no batches."""
+    """What a run handled: data sets and batches; None where its DAG handles no batches."""
 
     run_id: str
-    dataset: str | None = None
-    batches: tuple[str, ...] = ()
+    batches: tuple[tuple[str, str], ...] | None = None
 
 
 async def batches_of_run(api: AirflowDep, dag_id: str, run_id: str) -> Handled:
     """Return the batches that a run handled."""
-    dataset = dataset_of(dag_id)
-    if dataset is None:
+    if dataset_of(dag_id) is None and not dag_id.startswith(DRAIN):
         return Handled(run_id)
-    tasks = await api.every("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id=BATCH_TASK)
-    return Handled(
-        run_id, dataset, tuple(sorted({ti["rendered_map_index"] for ti in tasks if ti["rendered_map_index"]}))
-    )
+    said = await _said(api, ("dags", dag_id, "dagRuns", run_id))
+    return Handled(run_id, tuple(sorted({(one["dataset"], one["batch"]) for one in said if "dataset" in one})))
 
 
 @dataclass(frozen=True)
@@ -150,11 +150,10 @@ async def _said(api: AirflowDep, place: tuple[str, ...]) -> tuple[dict[str, Any]
         )
     )
     texts = (one["value"] for one in values if one)
-    return tuple(json.loads(text) if isinstance(text, str) else text for text in texts)
+    return tuple(one for text in texts for one in (json.loads(text) if isinstance(text, str) else text))
 
 
 PublicationDep = Annotated[Publication, Depends(publication)]
-TasksDep = Annotated[list[TaskLink], Depends(tasks_of_batch)]
 HandledDep = Annotated[Handled, Depends(batches_of_run)]
 RunDep = Annotated[Run | None, Depends(run)]
 

@@ -11,10 +11,12 @@ from pydantic import BaseModel
 
 from chengxin.facts import as_json
 from chengxin.operations.alerts.holds import hold_of
+from chengxin.orchestration import chunks
 from chengxin.orchestration.ingest import dag_id as dag_of
 from chengxin.orchestration.pages import actions
 from chengxin.orchestration.pages.access import IndexDep, Reader, ReaderDep, note_values_shown
-from chengxin.orchestration.pages.airflow_runs import HandledDep, TasksDep
+from chengxin.orchestration.pages.airflow_api import AirflowDep
+from chengxin.orchestration.pages.airflow_runs import HandledDep, TaskLink, tasks_of
 from chengxin.orchestration.pages.filters import DagFilterDep, FilterDep
 from chengxin.orchestration.pages.home_index import HomeIndex
 from chengxin.orchestration.pages.rendering import page
@@ -76,6 +78,14 @@ def known(reader: ReaderDep, home: IndexDep, dataset: str, batch_id: str) -> Kno
 
 
 KnownDep = Annotated[Known, Depends(known)]
+
+
+async def tasks(found: KnownDep, api: AirflowDep) -> list[TaskLink]:
+    """Return the tasks that handled the batch."""
+    return await tasks_of(api, chunks.handled(found.home.home, found.dataset, found.batch_id))
+
+
+TasksDep = Annotated[list[TaskLink], Depends(tasks)]
 
 
 class Shown(BaseModel):
@@ -168,11 +178,11 @@ def of_run(request: Request, reader: ReaderDep, home: IndexDep, run: HandledDep)
     """Show the batches that one run handled: the tab on its page in Airflow."""
     from chengxin.operations.index import lists
 
-    if run.dataset is None:
+    if run.batches is None:
         return page(request, reader, "not_ours.html.j2", section="batches")
-    reader.require(run.dataset)
+    seen = [(dataset, name) for dataset, name in run.batches if reader.only is None or dataset in reader.only]
     with home.reading() as connection:
-        rows = [row for name in run.batches if (row := lists.batch(connection, run.dataset, name))]
+        rows = [row for dataset, name in seen if (row := lists.batch(connection, dataset, name))]
     return page(request, reader, "run.html.j2", section="batches", rows=rows, run_id=run.run_id)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field, StringConstraints
 
+from chengxin.orchestration.drain import PREFIX as DRAIN
 from chengxin.orchestration.ingest import dataset_of
 from chengxin.orchestration.pages.access import ReaderDep
 
@@ -33,10 +34,10 @@ def wanted(reader: ReaderDep, asked: Annotated[Asked, Query()]) -> Any:
 
 
 def of_dag(wanted: Annotated[Any, Depends(wanted)], reader: ReaderDep, dag_id: str) -> Any:
-    """Return the filter for the data set of a DAG; None for a DAG that handles no batches."""
+    """Return the filter for the data set of a DAG, or of a drain for all; None for a DAG that handles no batches."""
     dataset = dataset_of(dag_id)
     if dataset is None:
-        return None
+        return wanted if dag_id.startswith(DRAIN) else None
     reader.require(dataset)
     return replace(wanted, dataset=dataset)
 

@@ -21,14 +21,13 @@ from chengxin.store.layout import Layout
 
 #: First who is waited for, then what stands still, then what failed, then what is late. Within a kind the oldest first.
 GRAVEST = (
-    "approval", "held", "broken", "damaged", "disk", "unpublished", "failed", "aside", "source", "slow", "contracts",
+    "approval", "held", "broken", "damaged", "disk", "unpublished", "failed", "aside", "source", "contracts",
     "stuck",
     "overdue", "unkeyed", "unclassed", "acts", "waiting", "pending",
 )  # fmt: skip
 NAMES = {"stuck": "尚无结论", "pending": "尚未发布", **{name: kind.name for name, kind in KINDS.items()}}
 CALM = {
     "approval",
-    "slow",
     "stuck",
     "overdue",
     "unkeyed",
@@ -37,8 +36,9 @@ CALM = {
     "waiting",
     "pending",
 }  # nothing is wrong
+STUCK = "看领域流程 drain__… 最近的运行在等什么；失败的任务按日志处理后清除（Clear）；挂住的先标记为失败再清除"
 _PLACE = re.compile(r"{(\w+)}")
-RETRIED = {"failed", "source", "slow", "stuck"}  # what a new run of the data set may mend
+RETRIED = {"failed", "source", "stuck"}  # what a new run of the data set may mend
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ def _failed(seen: Seen, book: Collection[tuple[str, str]]) -> Iterable[Line]:
         yield Line(
             "stuck", Words(row["title"] or row["dataset"]), Words("收到已久，还没有校验结论"),
             f"batches/{row['dataset']}/{row['batch_id']}", department=row["department_name"] or "", since=since,
-            days=_days(seen, since), texts=(Words(row["batch_id"]),), press=KINDS["slow"].press,
+            days=_days(seen, since), texts=(Words(row["batch_id"]),), press=STUCK,
             button=actions.retry(row["dataset"]) if seen.may_start(row["dataset"]) else None,
         )  # fmt: skip
 

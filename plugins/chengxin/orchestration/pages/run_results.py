@@ -120,13 +120,14 @@ def _asked(asked: dict[str, Any], batches: list[dict[str, Any]]) -> list[Words]:
 
 def _batches(batches: list[dict[str, Any]]) -> list[Words]:
     """Return the account of the batches that were admitted, added up, and how many are held."""
-    admitted = [one for one in batches if not one.get("held")]
+    held, failed = ([one for one in batches if one.get(how)] for how in ("held", "failed"))
+    admitted = [one for one in batches if one not in held and one not in failed]
     found = []
     if admitted:
         values = {name: sum(int(one.get(name, 0)) for one in admitted) for name in COUNTS}
         found.append(Words("入库 {n} 个批次：", {"n": len(admitted)}))
         account = "收到 {received} 行 = 入库 {accepted} + 疑问 {quarantined} + 重复 {duplicate} + 未关联 {unlinked}。"
         found.append(Words(account, values))
-    if len(admitted) < len(batches):
-        found.append(Words("{n} 个批次暂缓，未入库。", {"n": len(batches) - len(admitted)}))
+    if held:
+        found.append(Words("{n} 个批次暂缓，未入库。", {"n": len(held)}))
     return found

@@ -128,6 +128,49 @@ def _tell(done: "Sequence[Judgement | JudgementRefused]") -> None:
         sys.exit(FAILED)
 
 
+@identity_group.command(name="twins")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="最多列出这么多对主体")
+@as_json_option
+@pass_home
+def twins_command(context: Context, *, limit: int, as_json: bool) -> None:
+    """可能是同一家的两个主体：名称和法定代表人相同，至少一个没有统一社会信用代码。是否同一家总由人决定。"""
+    from chengxin.pipeline import judgements
+
+    found = judgements.twins(context.home, limit)
+    if as_json:
+        show_json({"twins": [asdict(one) for one in found]})
+        return
+    for one in found:
+        click.echo(f"{one.first}  {one.second}  {one.name}")
+    echo(f"共 {len(found)} 对；确是同一家的：chengxin identity merge")
+
+
+@identity_group.command(name="merge")
+@click.argument("first", type=int)
+@click.argument("second", type=int)
+@click.option("--reason", required=True, help="如何核实；写入判断，请勿写个人信息")
+@_by
+@pass_home
+def merge_command(context: Context, *, first: int, second: int, reason: str, by: str | None) -> None:
+    """两个主体是同一家：另一人照样再说一次后，下次发布在 subject_supersession 表中写明。编号都不变。"""
+    from chengxin.pipeline import judgements
+
+    _tell([judgements.merge(context.given, (first, second), by=_person(by), reason=reason)])
+
+
+@identity_group.command(name="split")
+@click.argument("subject", type=int)
+@click.option("--reason", required=True, help="如何核实；写入判断，请勿写个人信息")
+@_by
+@pass_home
+def split_command(context: Context, *, subject: int, reason: str, by: str | None) -> None:
+    """撤销一个主体的合并：下次发布恢复如前。"""
+    from chengxin.pipeline import judgements
+
+    for entry in judgements.split(context.given, subject, by=_person(by), reason=reason):
+        echo(f"第 {entry.id} 号判断：撤销第 {entry.undoes} 号。下次运行时生效。")
+
+
 @identity_group.command(name="resume")
 @click.option("--reason", required=True, help="查明了什么；写入判断，请勿写个人信息")
 @_by

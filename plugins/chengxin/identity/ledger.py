@@ -25,15 +25,16 @@ from chengxin.store.lock import held
 
 Outcome = Literal["same", "different", "unsure", "resumed"]
 OUTCOMES: tuple[Outcome, ...] = ("same", "different", "unsure")  # of an answer
-NAME, RULE = "name_key", "rule"
+NAME, RULE, SUBJECT = "name_key", "rule", "subject"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
     """What somebody says of a name or a code, and a subject.
 
-    part, value: `name_key` (see cleaning.kernels.names), or a type of identifier, and its value. region, legal_rep: of
-    the rows that it is about, "" = rows without one, None = whatever they give; a prefecture, and the digest of a name.
+    part, value: `name_key` (see cleaning.kernels.names) or a type of identifier, and its value; `subject`, and another
+    one that is the same firm (supersession). region, legal_rep: of the rows that it is about, "" = rows without one,
+    None = whatever they give; a prefecture, and the digest of a name.
     outcome: same = rows that bear it, and that no code links, are the subject's; different (names only) = never by
     this name; unsure = nobody can tell now; resumed = the rule `value` runs again (precision). evidence: what was
     known of the pair, as whole numbers (clerical_review.Pair). is_sample: the link was drawn to measure precision.
@@ -118,7 +119,7 @@ def judge_all(layout: Layout, said: Sequence[Said], *, at: datetime, author: str
     """Enter what one person said, each as `judge` does; return what became of each."""
     author, done = author.strip(), list[Judgement | JudgementRefused]()
     for one in said:
-        if one.part not in (NAME, *CODES) or (one.outcome == "different" and one.part != NAME):
+        if one.part not in (NAME, SUBJECT, *CODES) or (one.outcome == "different" and one.part != NAME):
             raise ValueError("a judgement is about a name_key or an identifier, `different` only about a name_key")
         if not (one.value and author and one.reason.strip()):
             raise ValueError("a judgement needs a value, an author and a reason")

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from chengxin.errors import JudgementRefused
 from chengxin.home import Home
-from chengxin.identity import clerical_review, ledger
+from chengxin.identity import clerical_review, ledger, supersession
 from chengxin.identity.clerical_review import Case
 from chengxin.identity.ledger import Judgement, Outcome, Said
 from chengxin.identity.precision import Precision, measured
+from chengxin.identity.registry import Registry
+from chengxin.identity.supersession import Twins
 from chengxin.pipeline import at_home
 from chengxin.records import journal
 
@@ -56,6 +58,30 @@ def answer(
 def undo(home: Home, judgement: int, *, by: str, reason: str) -> Judgement:
     """Take a judgement back; see ledger.undo."""
     return ledger.undo(home.layout, judgement, at=home.clock.now(), author=by, reason=reason)
+
+
+@at_home.linking
+def merge(home: Home, subjects: tuple[int, int], *, by: str, reason: str) -> Judgement:
+    """Propose that two subjects are one, or confirm it; the next publication says so. See supersession."""
+    registry = Registry(home.layout, journal.accounts(home.layout))
+    said = supersession.merged(registry, home.resources, subjects, reason)
+    return ledger.judge(home.layout, said, at=home.clock.now(), author=by)
+
+
+@at_home.linking
+def split(home: Home, subject: int, *, by: str, reason: str) -> list[Judgement]:
+    """Take back all that stands of a subject being another one. Raise JudgementRefused where nothing does."""
+    found = [j for j in ledger.standing(ledger.read(home.layout)) if j.part == ledger.SUBJECT]
+    found = [j for j in found if subject in (j.subject_id, int(j.value))]
+    if not found:
+        raise JudgementRefused(f"主体 {subject} 没有合并")
+    return [ledger.undo(home.layout, j.id, at=home.clock.now(), author=by, reason=reason) for j in found]
+
+
+def twins(home: Home, most: int) -> list[Twins]:
+    """Return subjects that may be one. home: as a folder of this machine."""
+    registry = Registry(home.layout, journal.accounts(home.layout))
+    return supersession.proposals(registry, home.resources, ledger.read(home.layout), most)
 
 
 @at_home.linking

@@ -8,6 +8,7 @@ ChengxinError              root; carries a Chinese sentence for the operator
 ├── NotReleasable          pipeline.release: nothing of a held batch is usable
 ├── NotClosable            records.closings: rows to be settled by hand are no quarantined rows; check their numbers
 ├── ActRefused             records.acts: a legal act names no record, is the second on one, or comes too early
+├── JudgementRefused       identity.ledger: a judgement contradicts one that stands, or confirms one's own proposal
 ├── Withheld               publishing.reader: a file holds a record that an act took out; read tables, or wait
 ├── NotAnswered            feedback.answers: the answer to some batch cannot be made; the others are answered
 ├── Unforeseen             pipeline: something failed in a way that nobody foresaw; told without a value, see the log
@@ -84,6 +85,10 @@ class NotClosable(ChengxinError):
 
 class ActRefused(ChengxinError):
     """Raised by records.acts when a legal act cannot be entered as it stands. Check document, number and day."""
+
+
+class JudgementRefused(ChengxinError):
+    """Raised by identity.ledger when a judgement cannot be entered as it stands. Undo the other one, or ask another."""
 
 
 class Withheld(ChengxinError):

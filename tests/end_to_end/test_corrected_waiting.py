@@ -150,8 +150,8 @@ def test_a_judgement_that_reopens_the_record_leaves_it_settled(office: Office) -
     office.deliver("pen", fine(1), day=2)
     assert shown(office) == [("1", uscc(1))]
     subject = dict(office.table("subject", "uscc, subject_id"))[uscc(1)]
-    said = {"at": START, "author": "a", "subject_id": subject, "verdict": "positive", "reason": "r"}
-    ledger.judge(office.layout, part="name_key", value="湖南示例1有限公司", **said)
+    said = ledger.Said(subject_id=subject, part="name_key", value="湖南示例1有限公司", outcome="same", reason="r")
+    ledger.judge(office.layout, said, at=START, author="a")
     assert shown(office) == [("1", uscc(1))]
     office.publish()
     assert counts(office.account("pen", 0)) == (1, 0, 0, 0)

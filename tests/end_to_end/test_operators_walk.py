@@ -24,7 +24,7 @@ REGISTERED, SETTLED = "commerce_registration", "该行另有一份完整的记�
 REASON = "已与人民银行核实，开户日期下期补报"
 PATIENCE = 300_000  # milliseconds, on a busy machine
 SIZE = {"width": 1500, "height": 950}
-PAGES = ("", "batches", "refused", "waiting", "snapshots", "catalogue", "sharing", "scorecards")
+PAGES = ("", "batches", "refused", "waiting", "identity", "snapshots", "catalogue", "sharing", "scorecards")
 
 
 @pytest.fixture

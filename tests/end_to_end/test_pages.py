@@ -199,7 +199,7 @@ def test_no_route_describes_the_app(served, admin):
 
 
 def test_every_page_loads_nothing_from_outside_and_may_not(served, admin):
-    for path in ("", "batches", "refused", "waiting", "snapshots", "catalogue", "sharing", "scorecards"):
+    for path in ("", "batches", "refused", "waiting", "identity", "snapshots", "catalogue", "sharing", "scorecards"):
         answer = admin.get(served.url(path), timeout=30)
         assert answer.status_code == 200, path
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]

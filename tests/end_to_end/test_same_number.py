@@ -131,8 +131,8 @@ def test_a_judgement_moves_a_record_with_versions_in_many_parts(numbered: Office
     numbered.deliver("pen", fine("k1", 1, about=2, source_updated_at="2026-01-20 10:00:00"), day=2)
     assert shown(numbered) == [("k1", "1")]
     subject = dict(numbered.table("subject", "uscc, subject_id"))[uscc(1)]
-    ledger.judge(numbered.layout, at=START, author="a", subject_id=subject, part="name_key", value="某某示例厂",
-        verdict="positive", reason="r")  # fmt: skip
+    said = ledger.Said(subject_id=subject, part="name_key", value="某某示例厂", outcome="same", reason="r")
+    ledger.judge(numbered.layout, said, at=START, author="a")
     numbered.publish()
     assert [s for (s,) in numbered.table("penalty", "subject_id")] == [subject]
     ledger.undo(numbered.layout, 0, at=START, author="a", reason="r")
@@ -156,8 +156,8 @@ def test_without_it_both_stand_and_both_are_named(keyed: Office) -> None:
 @pytest.mark.slow
 def test_a_row_moved_by_judgements_is_reported_once(keyed: Office) -> None:
     def judge(subject: int) -> ledger.Judgement:
-        said = {"subject_id": subject, "part": "name_key", "value": "湖南别名公司", "verdict": "positive"}
-        return ledger.judge(keyed.layout, at=START, author="审核员甲", reason="营业执照扫描件", **said)
+        said = {"subject_id": subject, "part": "name_key", "value": "湖南别名公司", "outcome": "same"}
+        return ledger.judge(keyed.layout, ledger.Said(**said, reason="营业执照扫描件"), at=START, author="审核员甲")
 
     keyed.deliver("test_reg", company(3), day=0)
     first = judge(1)

@@ -8,13 +8,13 @@ import pytest
 from chengxin.engine.session import Session, session
 from chengxin.engine.step import Step
 from chengxin.facts import Resources
+from chengxin.identity import ledger
 from chengxin.identity.by_code import Lookup, RoleLink, explain_waiting, leave_waiting, prepare_lookup
 from chengxin.identity.founding import found
 from chengxin.identity.registry import IDENTIFIERS, NAMES, SUBJECTS
 from chengxin.model.kinds import kinds
 
 LINK = RoleLink("subject", {"uscc": "uscc", "reg_no": "reg_no", "org_code": "org_code"})
-NOBODY = {"part": pa.array([], pa.string()), "value": pa.array([], pa.string()), "subject_id": pa.array([], pa.int64())}
 USCC = "91430102MA4L000{:02}X"
 
 
@@ -23,8 +23,7 @@ def steps(tmp_path) -> Iterator[Session]:
     with session(tmp_path, Resources(memory_limit_mib=256)) as opened:
         for name, schema in (("subjects", SUBJECTS), ("names", NAMES)):
             opened.files(f"registry_{name}", [], schema)
-        for name in ("judged_for", "judged_against"):
-            opened.rows(name, pa.table(NOBODY))
+        ledger.attach(opened, [])
         yield opened
 
 

@@ -40,8 +40,8 @@ def office(tmp_path: Path) -> Office:
 
 
 def judge(office: Office, **said: Any) -> ledger.Judgement:
-    given = {"subject_id": 1, "part": "name_key", "value": NAME, "verdict": "positive", "reason": "营业执照扫描件"}
-    return ledger.judge(office.layout, at=AT, author="审核员甲", **(given | said))
+    given = {"subject_id": 1, "part": "name_key", "value": NAME, "outcome": "same", "reason": "营业执照扫描件"}
+    return ledger.judge(office.layout, ledger.Said(**(given | said)), at=AT, author="审核员甲")
 
 
 def undo(office: Office, judgement: ledger.Judgement) -> None:
@@ -63,7 +63,7 @@ def published(office: Office) -> list[tuple[Any, ...]]:
 
 
 def test_entries_are_numbered_and_kept_when_undone(office: Office) -> None:
-    first, second = judge(office), judge(office, value="另一个名称", score=0.97)
+    first, second = judge(office), judge(office, value="另一个名称")
     undo(office, first)
     everything = ledger.read(office.layout)
     assert [(j.id, j.undoes, j.reason) for j in everything] == [
@@ -75,7 +75,7 @@ def test_entries_are_numbered_and_kept_when_undone(office: Office) -> None:
     assert NAME not in repr(everything)
     with pytest.raises(InvariantBroken):
         undo(office, first)
-    for wrong in ({"reason": " "}, {"part": "legal_rep"}, {"part": "reg_no", "verdict": "negative"}, {"value": ""}):
+    for wrong in ({"reason": " "}, {"part": "legal_rep"}, {"part": "reg_no", "outcome": "different"}, {"value": ""}):
         with pytest.raises(ValueError):
             judge(office, **wrong)
 
@@ -122,7 +122,7 @@ def test_a_negative_judgement_unlinks_and_its_undoing_relinks(office: Office) ->
     row = penalty(1, subject_name="湖南示例1有限公司")
     office.deliver("test_penalty", row, day=1)
     assert len(published(office)) == 1
-    no = judge(office, value="湖南示例1有限公司", verdict="negative", reason="同名不同户")
+    no = judge(office, value="湖南示例1有限公司", outcome="different", reason="同名不同户")
     assert published(office) == []
     assert counts(office.account("test_penalty")) == (0, 0, 0, 1)
     undo(office, no)

@@ -39,6 +39,7 @@ from deliveries import (
 REGISTERED = "长沙凯岳建材有限公司"
 LIKE = "长沙凯越建材有限公司"  # the same sound
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
+DIFFERENT = ledger.Said(subject_id=1, part="name_key", value=LIKE, outcome="different", reason="不是同一家")
 MANY = invented(700, 41)
 
 
@@ -190,11 +191,10 @@ def test_a_judgement_takes_a_link_back_until_it_is_undone(office: Office) -> Non
     office.deliver("test_reg", *firms([REGISTERED, *invented(300, 42)]), day=0)
     office.deliver("test_penalty", *report(LIKE), day=1)
     assert office.rules("test_penalty") == ["name_like"]
-    said = {"at": NOW, "author": "示例甲", "reason": "不是同一家"}
-    judged = ledger.judge(office.layout, subject_id=1, part="name_key", value=LIKE, verdict="negative", **said)
+    judged = ledger.judge(office.layout, DIFFERENT, at=NOW, author="示例甲")
     office.retry()
     assert office.rules("test_penalty") == ["waits"]
-    ledger.undo(office.layout, judged.id, **said)
+    ledger.undo(office.layout, judged.id, at=NOW, author="示例甲", reason="看错了")
     office.retry()
     assert office.rules("test_penalty") == ["name_like"]
 
@@ -310,8 +310,7 @@ def test_a_link_taken_back_leaves_what_was_without_it(tmp_path: Path) -> None:
         office.deliver("test_penalty", *report(LIKE, REGISTERED), day=1)
         if by_name == "alike":
             office.publish(day=2)
-            said = {"at": NOW, "author": "示例甲", "reason": "不是同一家"}
-            ledger.judge(office.layout, subject_id=1, part="name_key", value=LIKE, verdict="negative", **said)
+            ledger.judge(office.layout, DIFFERENT, at=NOW, author="示例甲")
         office.publish(day=3)
         folder = office.snapshot()
         data = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.parquet")}

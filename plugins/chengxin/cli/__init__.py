@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         home,
         housekeeping,
         identity,
+        judgements,
         onboarding,
         recipients,
         retry,

@@ -1,6 +1,5 @@
 """`identity`: the model that links by name, how often it errs, why it linked a name, and how a link is taken back."""
 
-import getpass
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -83,7 +82,7 @@ _STATES = {"linked": "已关联", "review": "待核对", "waits": "未关联"}
 @pass_home
 def explain_command(context: Context, dataset: str, batch_id: str, everything: bool, as_json: bool) -> None:
     """一批中按相近名称关联的：关联到谁，哪些一致，哪些不同，各有多重。"""
-    found = [a for a in _answers(context, dataset, batch_id) if everything or a.state == "linked"]
+    found = [a for a in answers_of(context, dataset, batch_id) if everything or a.state == "linked"]
     if as_json:
         show_json({"answers": [asdict(answer) for answer in found]})
         return
@@ -95,39 +94,8 @@ def explain_command(context: Context, dataset: str, batch_id: str, everything: b
     echo(f"共 {len(found)} 个名称" if found else "没有按相近名称关联的行。")
 
 
-@identity_group.command(name="undo")
-@click.argument("dataset")
-@click.argument("batch_id")
-@click.argument("name")
-@click.option("--reason", required=True, help="为何不是同一家、如何核实；写入判断，请勿写个人信息")
-@click.option("--by", help="由谁判断，缺省为当前用户")
-@pass_home
-def undo_command(context: Context, *, dataset: str, batch_id: str, name: str, reason: str, by: str | None) -> None:
-    """撤回一个按相近名称的关联：此名称不再是该主体，下次运行时相应的行回到未关联。"""
-    from chengxin.identity import ledger
-    from chengxin.store.remote import scopes
-
-    linked = [a for a in _answers(context, dataset, batch_id) if a.state == "linked" and name in (a.sent, a.name_key)]
-    if not linked:
-        raise click.UsageError("这一批没有按相近名称关联此名称；写法须与来文相同，见 chengxin identity explain")
-    if not reason.strip():
-        raise click.UsageError("--reason 不能为空：请写明为何不是同一家、如何核实")
-    with context.given.changing("judge", scopes.UNPUBLISHED) as home:
-        for key, subject in dict.fromkeys((a.name_key, a.subject_id) for a in linked):
-            entry = ledger.judge(
-                home.layout,
-                at=home.clock.now(),
-                author=(by or "").strip() or getpass.getuser(),
-                subject_id=subject,
-                part="name_key",
-                value=key,
-                verdict="negative",
-                reason=reason.strip(),
-            )
-            echo(f"第 {entry.id} 号判断：此名称不是主体 {subject}。下次运行时生效。")
-
-
-def _answers(context: Context, dataset: str, batch_id: str) -> Iterator["Answer"]:
+def answers_of(context: Context, dataset: str, batch_id: str) -> Iterator["Answer"]:
+    """Give what linking by name answered in a batch; end with a usage error where there is none of this id."""
     from chengxin.identity.name_evidence import answers
     from chengxin.records import journal
 

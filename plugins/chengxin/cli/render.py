@@ -30,6 +30,7 @@ SUBJECT_TABLES = {
     "subject": "主体",
     "subject_identifier": "主体标识",
     "subject_name": "主体名称",
+    "subject_supersession": "主体合并",
     "credit_record": "信用记录总表",
 }
 VERDICTS = {"accept": "[green]✓[/]", "warn": "[yellow]![/]", "hold": "[red]✗[/]"}

@@ -63,7 +63,10 @@ class Valid(Part):
 
 
 class Recipient(Part):
-    """One recipient. level: `authorised` data is never handed over as files. per_second: questions about subjects."""
+    """One recipient. level: `authorised` data is never handed over as files. per_second: questions about subjects.
+
+    match_for: the purposes for which it may ask which firm a name is (GET /match); none = it may not.
+    """
 
     format: Literal[1]
     id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
@@ -74,6 +77,7 @@ class Recipient(Part):
     valid: Valid
     grants: Annotated[tuple[Grant, ...], Field(min_length=1)]
     per_second: Annotated[float, Field(gt=0, le=100)] = 5.0
+    match_for: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ from chengxin.identity.founding import found
 from chengxin.identity.held_links import HeldLinks
 from chengxin.identity.ledger import Judgement
 from chengxin.identity.linked_rows import LinkedRows
+from chengxin.identity.precision import measured
 from chengxin.identity.registrations import write_registry
 from chengxin.identity.registry import Registry
 from chengxin.identity.reopened_links import REOPENED, current, void
@@ -97,9 +98,9 @@ class Linking:
 
     identity: what record ids are made of besides subject and key: the data set, or its group of routes.
     again: links folder of the revision before, whose waiting rows are tried, and settled ones of reopened records; None
-    = all passed rows. since: its place in the journal. reopen: (record_id, part) of records to reopen in the whole data
-    set. corrected: row_id, subject_id, related_subject_id, by_batch, by_file, by_row: waiting rows whose record came
-    again, mended. spare: see Spare.
+    = all passed rows. since: its place in the journal; None = names were not asked then. reopen: (record_id, part) of
+    records to reopen in the whole data set. corrected: row_id, subject_id, related_subject_id, by_batch, by_file,
+    by_row: waiting rows whose record came again, mended. spare: see Spare.
     """
 
     contract: Contract
@@ -149,10 +150,6 @@ class Linking:
     @property
     def _registers(self) -> bool:
         return self._rows.kind.registers != "none"
-
-    @property
-    def _founds(self) -> bool:
-        return self._rows.kind.registers == "found"
 
     @property
     def _full(self) -> bool:
@@ -241,7 +238,7 @@ class Linking:
         founded, lookup, cascades = 0, prepare_lookup(steps), dict[str, Cascade]()
         confirmed = self._registers or self.contract.linking.by_name == "confirmed"
         for role, link in self._rows.links.items():
-            if role == "subject" and self._founds:
+            if role == "subject" and self._rows.kind.registers == "found":
                 gone = self._rows.withdrawal
                 founding = f"row_id NOT IN (SELECT row_id FROM rows s WHERE {gone})" if gone else "true"
                 next_id = self.registry.founded() + 1
@@ -265,9 +262,10 @@ class Linking:
                 explain_waiting(link, lookup, cascades[role])
         return founded
 
-    @property
+    @cached_property
     def _by_name(self) -> bool:
-        return not self._registers and self.contract.linking.by_name == "alike"
+        alike = not self._registers and self.contract.linking.by_name == "alike"
+        return alike and not measured(self.judgements).is_stopped
 
     def _name_links(self, steps: Session, state: Connection | None) -> "NameLinks":
         from chengxin.identity.name_links import NameLinks  # where all rows have codes, nothing of it is loaded
@@ -348,7 +346,12 @@ class Linking:
                 told=[told] if told.exists() else [],
             ).write(steps, self.target, self.order)
         name_conflicts.write(
-            steps, rows.links["subject"], self.target, self.order, registers=self._registers, founds=self._founds
+            steps,
+            rows.links["subject"],
+            self.target,
+            self.order,
+            registers=self._registers,
+            founds=self._rows.kind.registers == "found",
         )
 
     @property

@@ -223,7 +223,7 @@ def _by_judgement(link: RoleLink, part: str, left: str) -> str:
     others = CODES if part == "name_key" else ("uscc",)
     guard = " ".join(f"AND {link.column(c)} IS NULL" for c in others if c in link.fields and c != part)
     return f"""SELECT s.row_id, min(j.subject_id) AS subject_id, 'judgement' AS rule FROM {link.unfound} s
-        JOIN judged_for j ON j.part = '{part}' AND j.value = {link.column(part)}
+        JOIN judged_for j ON j.part = '{part}' AND j.value = {link.column(part)} AND {is_about(link)}
         WHERE {left} {guard}
         GROUP BY s.row_id HAVING min(j.subject_id) = max(j.subject_id)"""
 
@@ -233,9 +233,26 @@ def uncoded(link: RoleLink) -> str:
     return " AND ".join(f"{link.column(c)} IS NULL" for c in CODES if c in link.fields) or "true"
 
 
+def stated(link: RoleLink) -> tuple[str, str]:
+    """Return SQL for the prefecture and the representative that the row `s` states, NULL where it states none."""
+    region = f"left({link.column('region')}, 4)" if "region" in link.fields else "CAST(NULL AS VARCHAR)"
+    return region, link.column("legal_rep") if "legal_rep" in link.fields else "CAST(NULL AS VARCHAR)"
+
+
+def representative(legal_rep: str) -> str:
+    """Return SQL for a legal representative as the ledger holds him (ledger.digest); '' where there is none."""
+    return f"CASE WHEN coalesce({legal_rep}, '') = '' THEN '' ELSE left(md5({legal_rep}), 16) END"
+
+
+def is_about(link: RoleLink) -> str:
+    """Return SQL that tells whether the judgement `j` is about rows that state what the row `s` does."""
+    region, legal_rep = stated(link)
+    return f"""(j.region IS NULL OR j.region = coalesce({region}, ''))
+        AND (j.legal_rep IS NULL OR j.legal_rep = {representative(legal_rep)})"""
+
+
 def _by_name(link: RoleLink, lookup: Lookup, left: str, *, confirmed: bool) -> str:
-    region = f"left({link.column('region')}, 4)" if "region" in link.fields else "NULL"
-    legal_rep = link.column("legal_rep") if "legal_rep" in link.fields else "NULL"
+    region, legal_rep = stated(link)
     name_key, name = link.column("name_key"), link.column("name")
     fits = f"""CASE WHEN {region} IS NULL THEN coalesce({legal_rep} = w.legal_rep, false)
         ELSE {region} = w.part OR ({region} = '4300' AND left(w.part, 2) = '43') END
@@ -250,7 +267,7 @@ def _by_name(link: RoleLink, lookup: Lookup, left: str, *, confirmed: bool) -> s
             JOIN {lookup.subjects} w ON w.subject_id = n.subject_id
             WHERE {uncoded(link)} AND {left} AND w.subject_type <> 'person'
               AND NOT EXISTS (SELECT 1 FROM judged_against j
-                  WHERE j.value = {name_key} AND j.subject_id = n.subject_id)
+                  WHERE j.value = {name_key} AND j.subject_id = n.subject_id AND {is_about(link)})
               AND (({alone}) OR ({fits})))
         GROUP BY row_id HAVING min(subject_id) = max(subject_id)
             AND NOT bool_or(alone AND subject_type <> 'enterprise')"""

@@ -4,9 +4,9 @@ Asked are names of rows without any code that cannot be a person's; found are en
 name that somebody bears as it stands is not linked: the rule of equal names knew him and refused.
 
 Files of a links folder, only where names were asked:
-  candidates.parquet  asked, name_key, region, sent, is_linked, is_in_review, rank, subject_id, name, log_odds,
-                      posterior, features: the first candidates of each name asked, as it was `sent`; a row without
-                      subject where there is none
+  candidates.parquet  asked, name_key, region, legal_rep (ledger.digest), rows (how many ask), sent, is_linked,
+                      is_in_review, rank, subject_id, name, log_odds, posterior, features: the first candidates of each
+                      name asked, as it was `sent`; a row without subject where there is none
   identity.json       what the answers depend on beside the names: model, share of answers, cut, decoys, registry
 
 What is asked in a later revision: names of rows that are reopened or were judged, and those waiting ones to which a
@@ -30,7 +30,16 @@ from chengxin.engine.cascade import Cascade
 from chengxin.engine.session import Session
 from chengxin.engine.step import Schema, Step, literal, union
 from chengxin.facts import Admission
-from chengxin.identity.by_code import Lookup, RoleLink, may_be_person, subjects_now, uncoded
+from chengxin.identity.by_code import (
+    Lookup,
+    RoleLink,
+    is_about,
+    may_be_person,
+    representative,
+    stated,
+    subjects_now,
+    uncoded,
+)
 from chengxin.identity.by_name import blocking, model, registered_rows, registry_index
 from chengxin.identity.by_name.hashes import Hashes, Ints
 from chengxin.identity.by_name.index import Names, Pairs, rank
@@ -38,6 +47,7 @@ from chengxin.identity.by_name.linkage import REVIEW_FROM, Linkage, link
 from chengxin.identity.by_name.parts import Parts, parse
 from chengxin.identity.by_name.registered_rows import FOUND
 from chengxin.identity.by_name.registry_index import RegistryIndex
+from chengxin.identity.ledger import digest
 from chengxin.identity.scope import NEAR
 from chengxin.state import lookups
 from chengxin.state.accounts import Accounts
@@ -51,6 +61,9 @@ _ASKED = Schema(
     {"row_id": "BIGINT", "name": "VARCHAR", "name_key": "VARCHAR", "region": "VARCHAR", "legal_rep": "VARCHAR"}
 )
 _UNIT = ("name_key", "region", "legal_rep")
+_ABOUT = f"""(j.region IS NULL OR j.region = a.region)
+    AND (j.legal_rep IS NULL OR j.legal_rep = {representative("a.legal_rep")})"""
+Unit = tuple[str, str, str]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -109,18 +122,19 @@ class NameLinks:
             if "name" not in link_.fields or not self.steps.count(link_.waiting):
                 continue
             name, key = link_.column("name"), link_.column("name_key")
-            region = f"left({link_.column('region')}, 4)" if "region" in link_.fields else "NULL"
-            legal_rep = link_.column("legal_rep") if "legal_rep" in link_.fields else "NULL"
+            region, legal_rep = stated(link_)
             sql = f"""SELECT s.row_id, {name} AS name, {key} AS name_key, coalesce({region}, '') AS region,
                     coalesce({legal_rep}, '') AS legal_rep
                 FROM {link_.waiting} s WHERE {uncoded(link_)} AND {name} IS NOT NULL AND {key} IS NOT NULL
                     AND NOT ({may_be_person(name)})
-                    AND NOT EXISTS (SELECT 1 FROM judged_for j WHERE j.part = 'name_key' AND j.value = {key})"""
+                    AND NOT EXISTS (SELECT 1 FROM judged_for j WHERE j.part = 'name_key' AND j.value = {key}
+                        AND {is_about(link_)})"""
             if self.steps.leave(Step(f"asked_{role}", (link_.waiting, "judged_for"), sql), _ASKED):
                 self._tables.append(f"asked_{role}")
         self.steps.view(Step("asked", tuple(self._tables), union((f"FROM {t}" for t in self._tables), _ASKED)))
         again = "row_id IN (SELECT row_id FROM undone)" if self.since is not None else "true"
-        sql = f"""SELECT {", ".join(_UNIT)}, min(name) AS name, bool_or({again}) AS again
+        sql = f"""SELECT {", ".join(_UNIT)}, min(name) AS name, count(*) AS rows,
+                bool_or({again}) AS again
             FROM asked GROUP BY ALL ORDER BY {", ".join(_UNIT)}"""
         reads = ("asked", "undone") if self.since is not None else ("asked",)
         return self.steps.table(Step("like_units", reads, sql))
@@ -148,17 +162,20 @@ class NameLinks:
         sql = f"SELECT count(DISTINCT k) FROM ({' UNION ALL '.join(keys)})"
         return int(self.steps.fetch(Step("like_sure", reads, sql))[0][0])
 
-    def _against(self) -> Mapping[str, Sequence[int]]:
-        sql = "SELECT value, list(DISTINCT subject_id) FROM judged_against GROUP BY value"
-        return dict(self.steps.fetch(Step("like_against", ("judged_against",), sql)))
+    def _against(self) -> Mapping[Unit, Sequence[int]]:
+        """Return by name asked the subjects that it is judged not to be."""
+        sql = f"""SELECT {", ".join(f"a.{n}" for n in _UNIT)}, list(DISTINCT j.subject_id) FROM asked a
+            JOIN judged_against j ON j.value = a.name_key AND {_ABOUT} GROUP BY ALL"""
+        return {(k, r, p): s for k, r, p, s in self.steps.fetch(Step("like_against", ("asked", "judged_against"), sql))}
 
-    def _borne(self, lookup: Lookup) -> frozenset[str]:
-        """Return the name keys that somebody bears as they stand."""
-        sql = f"""SELECT DISTINCT n.name_key FROM registry_names n JOIN {lookup.subjects} w USING (subject_id)
-            WHERE w.subject_type <> 'person' AND n.name_key IN (SELECT name_key FROM asked) AND NOT EXISTS (
-                SELECT 1 FROM judged_against j WHERE j.value = n.name_key AND j.subject_id = n.subject_id)"""
+    def _borne(self, lookup: Lookup) -> frozenset[Unit]:
+        """Return the names asked that somebody bears as they stand."""
+        sql = f"""SELECT DISTINCT {", ".join(f"a.{n}" for n in _UNIT)} FROM asked a
+            JOIN registry_names n USING (name_key) JOIN {lookup.subjects} w USING (subject_id)
+            WHERE w.subject_type <> 'person' AND NOT EXISTS (SELECT 1 FROM judged_against j
+                WHERE j.value = n.name_key AND j.subject_id = n.subject_id AND {_ABOUT})"""
         reads = ("registry_names", lookup.subjects, "asked", "judged_against")
-        return frozenset(key for (key,) in self.steps.fetch(Step("like_borne", reads, sql)))
+        return frozenset((k, r, p) for k, r, p in self.steps.fetch(Step("like_borne", reads, sql)))
 
     def _add(self, answers: "_Answers", links: Mapping[str, RoleLink], found: Mapping[str, Cascade]) -> Mask:
         """Add the rule to the cascades; return which of the names asked are linked: whose subject is FOUND today."""
@@ -210,10 +227,10 @@ class _Answers:
         *,
         seed: str,
         sure: int,
-        against: Mapping[str, Sequence[int]],
-        borne: frozenset[str],
+        against: Mapping[Unit, Sequence[int]],
+        borne: frozenset[Unit],
     ) -> "_Answers":
-        keys = units["name_key"].to_pylist()
+        keys = list(zip(*(units[name].to_pylist() for name in _UNIT), strict=True))
         judged = [(row, subject) for row, key in enumerate(keys) for subject in against.get(key, ())]
         pairs = Pairs(*(np.array(side, np.int64) for side in zip(*judged, strict=True))) if judged else None
         names = units["name"].to_pylist()
@@ -248,6 +265,8 @@ class _Answers:
             "asked": every["asked"],
             "name_key": units["name_key"],
             "region": units["region"],
+            "legal_rep": pa.array([digest(name) for name in units["legal_rep"].to_pylist()], pa.string()),
+            "rows": units["rows"],
             "sent": units["name"],
             "is_linked": pa.array(linked[asked]),
             "is_in_review": pa.array(review[asked]),

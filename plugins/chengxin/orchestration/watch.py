@@ -7,7 +7,14 @@ from airflow.sdk import DAG, CronTriggerTimetable, task
 
 from chengxin.clock import SHANGHAI
 from chengxin.home import Home
-from chengxin.operations.alerts.causes import Cause, case_cause, overdue_cause, unclassed_cause, waiting_cause
+from chengxin.operations.alerts.causes import (
+    Cause,
+    case_cause,
+    imprecise_cause,
+    overdue_cause,
+    unclassed_cause,
+    waiting_cause,
+)
 from chengxin.orchestration import alerts, metrics
 from chengxin.orchestration.ingest import START
 from chengxin.orchestration.outcomes import RETRIES
@@ -24,6 +31,7 @@ TEXT = """\
 - 不能用的合同、明显增多的未关联数据：登记告警，恢复后自动关闭；
 - 开放层缺密钥而没有自然人的记录，公示类别不明的过多：同上；
 - 按现行声明更新各接收方所得，收回到期的授权；
+- 按相近名称关联因抽查准确率过低而停用的：登记告警；
 - 报出监控指标（配置了 OpenTelemetry 或 StatsD 时）；
 - 补送此前没有送出的告警，提醒久未处理的告警。
 """
@@ -56,6 +64,8 @@ def look_round() -> dict[str, Any]:
     """Settle the alerts that concern the whole and report the gauges; return how many of each."""
     from chengxin import pipeline
     from chengxin.contracts import loader
+    from chengxin.identity import ledger
+    from chengxin.identity.precision import measured
     from chengxin.operations import cases, housekeeping
     from chengxin.operations.punctuality import standings
     from chengxin.publishing.disclosure.unclassed import unclassed
@@ -92,4 +102,6 @@ def look_round() -> dict[str, Any]:
         pipeline.apply_recipients(Home.from_environment(), loaded.contracts)
     open_cases = cases.waiting(home.layout, home.clock.today())
     alerts.settle("acts", [case_cause(number, text) for number, text in open_cases])
+    rule = measured(ledger.read(home.layout))
+    alerts.settle("imprecise", [imprecise_cause(rule.right, rule.answers)] if rule.is_stopped else [])
     return {"problems": len(loaded.problems), "overdue": len(late), **metrics.gauges(home, loaded.contracts, found)}

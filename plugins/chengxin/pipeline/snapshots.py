@@ -13,6 +13,7 @@ from chengxin.contracts.plan import contract_digest
 from chengxin.errors import InvariantBroken
 from chengxin.facts import Admission, SnapshotRef, TierRef, as_json
 from chengxin.home import Home
+from chengxin.identity import ledger, supersession
 from chengxin.model.kinds import kinds
 from chengxin.model.lawful_terms import lawful_terms
 from chengxin.pipeline import at_home, repairs
@@ -24,7 +25,7 @@ from chengxin.pipeline.versions import engines, suites
 from chengxin.publishing import catalogue, commit, key, reconciliation, retention
 from chengxin.publishing.assembly import batch_table
 from chengxin.publishing.assembly.assembly import Assembly, Draft
-from chengxin.publishing.assembly.tables import LAYOUT_FORMAT
+from chengxin.publishing.assembly.tables import LAYOUT_FORMAT, SUPERSESSION, table_schema
 from chengxin.publishing.disclosure import renewal
 from chengxin.publishing.levels import tiers
 from chengxin.publishing.open_tier import derivation
@@ -135,7 +136,10 @@ def _assemble(
     effects = _effects(home, base)
     if effects.restores:
         base = None
-    if base and base.last_order == everything[-1].order and not (renewal.due(base, today) or effects.rejudged):
+    judgements = ledger.read(layout)
+    superseded = supersession.rows(judgements)
+    same = base is not None and base.extra.get("superseded", []) == superseded
+    if base and same and base.last_order == everything[-1].order and not (renewal.due(base, today) or effects.rejudged):
         return base
     last = base.last_order if base else -1
     fresh = [a for a in journal.latest(everything).values() if a.order > last]
@@ -151,10 +155,12 @@ def _assemble(
         home.resources,
         today,
         effects,
+        supersession.table(judgements, table_schema(SUPERSESSION)) if superseded else None,
     ).run()
     extra: dict[str, Any] = {"assembly": digest, "sealed": sorted(sealed)}
     extra |= {"acts": effects.acts} if effects.acts else {}
     extra |= {"left_out": {d: now.upto(d) if now else -1 for d in sorted(left_out)}} if left_out else {}
+    extra |= {"superseded": superseded} if superseded else {}
     extra |= _released(everything, now)
     extra |= told(approval, layout, now, {a.batch_id for a in everything})
     manifest = _checked(home, contracts, everything, draft, replaces=now, extra=extra)

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ from chengxin.identity.batch_links import Linking, Outcome
 from chengxin.identity.by_code import roles_of
 from chengxin.identity.held_links import link_files
 from chengxin.identity.ledger import Judgement
+from chengxin.identity.precision import measured
 from chengxin.identity.registry import Registry, RegistryFiles
 from chengxin.identity.scope import NEAR
 from chengxin.records import journal
@@ -72,7 +74,7 @@ def link_batch(
             identity=before.route or contract.id,
             target=folder,
             again=again,
-            since=before.order if revision else None,
+            since=before.order if revision and not measured(judgements[: _judged(before)]).is_stopped else None,
             judgements=judgements,
             reopen=reopen,
             corrected=corrected,
@@ -159,7 +161,7 @@ class Settling:
         """Return the accounts whose waiting rows may find their subject now, those that register first.
 
         Where many wait, the state is asked which of them give a code or name of a subject that was registered, or
-        registered again, since all were tried last.
+        registered again, or that was judged, since all were tried last.
         """
         waiting = sorted(self.accounts.waiting(), key=lambda a: (not registers(a), a.order))
         path = self.layout.state / SETTLED
@@ -167,17 +169,19 @@ class Settling:
             return waiting
         note = atomic.read_json(path)
         fresh = self.accounts.registering(after=note["order"])
-        same = self.accounts.at(note["order"]).digest == note["digest"] and len(self.judgements) == note["judged"]
-        if not same or sum(a.accepted for a in fresh) > MANY:
+        judged = self.judgements[note["judged"] :]
+        same = self.accounts.at(note["order"]).digest == note["digest"] and len(self.judgements) >= note["judged"]
+        if not same or sum(a.accepted for a in fresh) > MANY or any(j.part == ledger.RULE for j in judged):
             return waiting
         files = RegistryFiles(self.layout, fresh)
         read = (pq.read_table(p, columns=["subject_id"]) for t in ("subjects", "names") for p in files.files(t))
         subjects = {subject for table in read for subject in table["subject_id"].to_pylist()}
-        if not subjects:
+        said = {j.value for j in ledger.changes(judged)}
+        if not subjects and not said:
             return []
         with caught_up(self.layout) as state:
             values = self._awaited(fresh) if lookups.waits(state, NEAR) else ()
-            touched = lookups.waiting_for(state, subjects, values)
+            touched = lookups.waiting_for(state, subjects, chain(values, said))
         return [a for a in waiting if (a.dataset, a.batch_id) in touched]
 
     def _awaited(self, fresh: Sequence[Admission]) -> Iterator[str]:
@@ -197,6 +201,11 @@ class Settling:
         accounts = list(self.accounts.latest(dataset).values())
         new = [a for a in accounts if max(_judged(a), self._note(a).get("followed", 0)) < len(self.judgements)]
         if not new:
+            return
+        seen = min(max(_judged(a), self._note(a).get("followed", 0)) for a in new)
+        if not ledger.changes(self.judgements[seen:]):
+            for account in new:
+                self._write(account, {"followed": len(self.judgements)})
             return
         mine = self.accounts.of(dataset)
         first = {a.batch_id: a.order for a in reversed(mine)}

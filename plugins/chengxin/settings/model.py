@@ -287,6 +287,10 @@ class Settings:
         Secret,
         Variable("CHENGXIN_SERVE_TOKENS", "tokens of those who may read the government tier, one a line"),
     ] = field(default_factory=Secret)
+    match_log: Annotated[
+        Path | None,
+        Variable("CHENGXIN_MATCH_LOG", "file in which `serve` writes who asked for names; without it nobody may", Path),
+    ] = None
     retry_pause: Annotated[
         timedelta,
         Variable(

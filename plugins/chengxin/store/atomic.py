@@ -147,3 +147,13 @@ def sha256_file(path: Path) -> str:
     """Return a file's sha256 in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line to a file that several processes may append to; it outlives them, not the power."""
+    with naming(path):
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(handle, f"{line}\n".encode())
+        finally:
+            os.close(handle)

@@ -95,7 +95,8 @@ def explain_again(
 ) -> Explanation:
     """Explain a link from its evidence. odds: the posterior and that of the next subject. of: registered names."""
     weights = model.families(np.array([features], np.int16))
-    told = _words(aspects_of(features), parse([names[0]]), parse([names[1]]), names=of)
+    taken = parse(names)
+    told = _words(aspects_of(features), taken.take(slice(1)), taken.take(slice(1, None)), names=of)
     evidence = tuple((told[family], float(values[0])) for family, values in weights.items())
     return Explanation(*names, *odds, model.bias + _shift(model, share), evidence)
 

@@ -5,6 +5,7 @@ All are integers until the one sum of weights, so a pair has the same features o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,7 @@ REGIONS = ("none", "only_there", "only_here", "compatible", "province", "prefect
            "other_county_near", "other_prefecture", "other_province")  # fmt: skip
 FORM_RELATIONS = ("same", "missing_here", "missing_there", "limited_company", "companies", "branch", "company_factory",
                   "trades", "cooperative", "other")  # fmt: skip
+_FEW = 100  # pairs that are compared at once whatever their lengths: to begin anew costs more
 _LENGTHS = (6, 8, 11, 16, CORE)  # pairs are compared by length: short names not over the width of long ones
 _RARE, _RARE_BOTH = (0, 3, 5, 7, 9, 12, 16, 24), (6, 9, 12, 15, 18, 21, 25, 30, 36, 44)
 _ABSENT = 1 << 30
@@ -90,8 +92,10 @@ def compare(asked: Names, index: Index, pairs: Pairs) -> Compared:
     longest = np.maximum(asked.parts.length[pairs.asked], index.names.parts.length[pairs.registered])
     group = np.searchsorted(_LENGTHS, longest)
     kept, found = [], list[dict[str, Ints]]()
-    for number, width in enumerate(_LENGTHS):
-        rows = np.flatnonzero(group == number)
+    if len(group) <= _FEW:
+        group = np.full_like(group, group.max(initial=0))
+    for number in np.unique(group).tolist() or [0]:
+        width, rows = _LENGTHS[number], np.flatnonzero(group == number)
         here, there = pairs.take(rows).asked, pairs.take(rows).registered
         cores = Cores.of(
             asked.parts.core[here, :width],
@@ -139,14 +143,21 @@ def _of_cores(cores: Cores, kind: Ints, index: Index) -> dict[str, Ints]:
     }
 
 
-def _presence(cores: Cores, index: Index) -> tuple[npt.NDArray[np.float64], ...]:
-    """Return the rarity of characters only here, only there and in both, and what the single marks say."""
-    sums, classes = np.zeros((3, len(cores.before))), np.zeros((2, len(cores.before)), np.int64)
+@cache
+def _marks() -> Ints:
+    """Return for each character which classes of marks it is of, as bits."""
     mark = np.zeros(65536, np.int64)
     for bit, characters in enumerate(words().marks):
         mark[[ord(c) for c in characters]] = 1 << bit
+    return mark
+
+
+def _presence(cores: Cores, index: Index) -> tuple[npt.NDArray[np.float64], ...]:
+    """Return the rarity of characters only here, only there and in both, and what the single marks say."""
+    sums, classes = np.zeros((3, len(cores.before))), np.zeros((2, len(cores.before)), np.int64)
+    mark = _marks()
     for side, (own, other) in enumerate(((cores.here, cores.there), (cores.there, cores.here))):
-        rarity = (index.frequencies if side else index.of_asked).rarity()
+        rarity = (index.frequencies if side else index.of_asked).rarity
         for place in range(int(cores.length_here.max() if side == 0 else cores.length_there.max()) if len(own) else 0):
             character = own[:, place]
             met, there = (other == character[:, None]).any(axis=1), character != 0

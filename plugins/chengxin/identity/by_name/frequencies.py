@@ -1,6 +1,7 @@
 """In how many names of a registry a character and a pair of neighbours stand."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,7 @@ class Frequencies:
         """Return in how many names pairs of neighbours stand (a little more where hashes share bits)."""
         return self.of_bigrams[_place(hashes)].astype(np.int64)
 
+    @cached_property
     def rarity(self) -> npt.NDArray[np.float64]:
         """Return the inverse document frequency of each character in bits, 0 to 14."""
         share = (self.names + 1) / (self.of_characters + 1.0)

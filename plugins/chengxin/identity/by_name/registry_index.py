@@ -114,12 +114,35 @@ def opened(layout: Layout, accounts: Accounts) -> RegistryIndex:
     return _read(folder, manifest)
 
 
+def stamp(layout: Layout) -> tuple[int, int, int] | None:
+    """Return what tells one state of the index from another; None where there is none."""
+    try:
+        found = (layout.state / "names" / _MANIFEST).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def standing(layout: Layout) -> RegistryIndex | None:
+    """Open the index as it stands, for somebody who only reads; None where there is none, or it is being made anew."""
+    folder = layout.state / "names"
+    try:
+        found = _manifest(folder)
+        return _read(folder, found) if found.format == _fingerprint() else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _manifest(folder: Path) -> _Manifest:
+    body = atomic.read_json(folder / _MANIFEST)
+    segments = tuple((first, end) for first, end in body.pop("segments"))
+    return _Manifest(**{**body, "segments": segments, "reps": tuple(body["reps"])})
+
+
 def _usable(folder: Path, accounts: Accounts) -> _Manifest | None:
     """Return what the folder holds; None where it is of another journal or program, or damaged."""
     try:
-        body = atomic.read_json(folder / _MANIFEST)
-        segments = tuple((first, end) for first, end in body.pop("segments"))
-        found = _Manifest(**{**body, "segments": segments, "reps": tuple(body["reps"])})
+        found = _manifest(folder)
         sizes = {name: found.names * width * np.dtype(kind).itemsize for name, (kind, width) in _COLUMNS.items()}
         sizes |= {"text": found.bytes, "founded": found.subjects}
         whole = all((folder / name).stat().st_size >= size for name, size in sizes.items())
@@ -264,6 +287,7 @@ class _Builder:
 
     def _save(self, name: str, array: npt.NDArray[Any]) -> None:
         path = self._folder / f"{name}.npy"
+        path.unlink(missing_ok=True)  # whoever has the one before mapped keeps it
         with atomic.naming(path), path.open("wb") as stream:
             np.save(stream, array)
             stream.flush()
@@ -319,7 +343,9 @@ def _column(path: Path, kind: Any, length: int) -> npt.NDArray[Any]:
 
 
 def _cut(path: Path, size: int) -> None:
-    """Leave the first bytes of a file, which is created where there is none."""
+    """Leave the first bytes of a file, which is created where there is none; where none are left, a new one."""
+    if not size:
+        path.unlink(missing_ok=True)  # whoever has it mapped keeps it
     with path.open("ab") as stream:
         stream.truncate(size)
 

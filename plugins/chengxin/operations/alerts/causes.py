@@ -44,6 +44,10 @@ KINDS = {
         "修复、撤回、异议待办",
         "看 docs/operators/acts.md：确认用 chengxin acts confirm，答复用 chengxin answer-objection",
     ),
+    "imprecise": Kind(
+        "按名称关联已停用",
+        "看抽查出错的关联（chengxin identity review），查明原因后用 chengxin identity resume 恢复",
+    ),
     "waiting": Kind("未关联增多", "打开未关联页：主体登记来源是否迟报，来文的代码列是否变了"),
 }
 
@@ -105,6 +109,12 @@ def unclassed_cause(contract: Contract, records: int, unknown: int) -> Cause:
 def case_cause(number: int, text: str) -> Cause:
     """Return the cause that a legal act waits for a person."""
     return Cause("acts", f"act-{number}", text, title="修复、撤回、异议")
+
+
+def imprecise_cause(right: int, answers: int) -> Cause:
+    """Return the cause that the rule name_like stopped by itself."""
+    text = f"抽查 {answers} 个自动关联，只有 {right} 个正确，按相近名称关联已自动停用，直到有人恢复"
+    return Cause("imprecise", "name_like", text, title="统一标识")
 
 
 def contract_cause(path: str, message: str) -> Cause:

@@ -9,6 +9,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Depends, HTTPException, Request
 
 from chengxin.orchestration.airflow_internals import audit_log, teams
+from chengxin.orchestration.identity_review import DAG_ID as IDENTITY_DAG
 from chengxin.orchestration.ingest import dag_id
 from chengxin.orchestration.pages.home_index import HomeIndex
 from chengxin.orchestration.roles import VALUES
@@ -46,6 +47,10 @@ class Reader:
     def may_publish(self) -> bool:
         """Tell whether he may start a publication."""
         return _may_dag(self.user, SNAPSHOT_DAG, "POST", DagAccessEntity.RUN)
+
+    def may_judge(self) -> bool:
+        """Tell whether he may answer in clerical review."""
+        return _may_dag(self.user, IDENTITY_DAG, "POST", DagAccessEntity.RUN)
 
     def require(self, dataset: str) -> None:
         """Refuse a data set that he may not see."""

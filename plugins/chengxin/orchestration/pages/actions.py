@@ -8,6 +8,7 @@ from typing import Any
 
 from chengxin.operations.alerts.holds import Hold
 from chengxin.orchestration import forms
+from chengxin.orchestration.identity_review import DAG_ID as IDENTITY_DAG
 from chengxin.orchestration.ingest import dag_id
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
 
@@ -56,6 +57,11 @@ def retry(dataset: str) -> Action:
 def publish() -> Action:
     """Start a publication."""
     return Action("publish", "发布", "立即发布已入库的批次；有存疑的，先送审批", SNAPSHOT_DAG)
+
+
+def judge() -> Action:
+    """Enter the answers that were given on the page, which fills them in."""
+    return Action("judge", "提交回答", "记下本页的回答，随即为等待的行补关联", IDENTITY_DAG)
 
 
 def close(dataset: str, batch_id: str = "") -> Action:

@@ -13,6 +13,7 @@ from chengxin.orchestration.pages import (
     airflow_api,
     batches,
     error_pages,
+    identity_page,
     overview_page,
     published,
     queues,
@@ -74,6 +75,6 @@ def create_app(over: Home | None = None) -> FastAPI:
         return Response(body, media_type=STATIC[name], headers={"Cache-Control": "private, max-age=86400"})
 
     error_pages.install(app)
-    for part in (overview_page, batches, queues, published, sharing_page, scorecard_page, run_results):
+    for part in (overview_page, batches, queues, identity_page, published, sharing_page, scorecard_page, run_results):
         app.include_router(part.router)
     return app

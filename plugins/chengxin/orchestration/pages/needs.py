@@ -21,8 +21,8 @@ from chengxin.store.layout import Layout
 
 #: First who is waited for, then what stands still, then what failed, then what is late. Within a kind the oldest first.
 GRAVEST = (
-    "approval", "held", "broken", "damaged", "disk", "unpublished", "failed", "aside", "source", "contracts",
-    "stuck",
+    "approval", "held", "broken", "damaged", "disk", "unpublished", "failed", "aside", "imprecise", "source",
+    "contracts", "stuck",
     "overdue", "unkeyed", "unclassed", "acts", "waiting", "pending",
 )  # fmt: skip
 NAMES = {"stuck": "尚无结论", "pending": "尚未发布", **{name: kind.name for name, kind in KINDS.items()}}

@@ -163,6 +163,7 @@ def _titles() -> dict[str, tuple[str, str]]:
         "subject": ("主体", "subjects"),
         "subject_identifier": ("主体标识", "identifiers of subjects"),
         "subject_name": ("主体名称", "names of subjects"),
+        "subject_supersession": ("主体合并", "merged subjects"),
         "credit_record": ("信用记录总表", "all credit records"),
     }
     return {**{name: (kind.title, kind.title_en) for name, kind in _kinds().items()}, **names}

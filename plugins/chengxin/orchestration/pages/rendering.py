@@ -23,6 +23,7 @@ MENU = (
     ("batches", "批次"),
     ("refused", "疑问数据"),
     ("waiting", "未关联数据"),
+    ("identity", "身份核对"),
     ("snapshots", "快照"),
     ("catalogue", "资源目录"),
     ("sharing", "依法共享"),

@@ -12,6 +12,7 @@ from chengxin.clock import Clock
 from chengxin.facts import COUNTS
 from chengxin.operations.alerts.book import Book
 from chengxin.orchestration import forms
+from chengxin.orchestration.identity_review import DAG_ID as IDENTITY_DAG
 from chengxin.orchestration.ingest import dataset_of
 from chengxin.orchestration.pages.access import IndexDep, ReaderDep
 from chengxin.orchestration.pages.airflow_runs import Run, RunDep, run_page
@@ -40,7 +41,7 @@ def run_result(request: Request, reader: ReaderDep, home: IndexDep, run: RunDep,
     """Return state and words of a run as JSON: {done, well, text, href}."""
     if dataset := dataset_of(dag_id):
         reader.require(dataset)
-    elif dag_id != SNAPSHOT_DAG or not reader.may_publish():
+    elif not (dag_id == SNAPSHOT_DAG and reader.may_publish()) and not (dag_id == IDENTITY_DAG and reader.may_judge()):
         raise HTTPException(404, "没有这个流程 (no such DAG)")
     if run is None:
         raise HTTPException(404, "没有这次运行 (no such run)")
@@ -101,6 +102,8 @@ def words_of(said: Sequence[dict[str, Any]], *, partly: bool = False) -> list[Wo
 
 def _asked(asked: dict[str, Any], batches: list[dict[str, Any]]) -> list[Words]:
     action = asked.get("action")
+    if action == "judge":
+        return _judged(asked)
     if action == forms.REPLAY:
         if not asked["checked"]:
             return [Words("没有待更正的疑问数据，无可重放。")]
@@ -116,6 +119,15 @@ def _asked(asked: dict[str, Any], batches: list[dict[str, Any]]) -> list[Words]:
     if asked.get("found") or batches:
         return [Words("收到 {n} 份新报送。", {"n": asked.get("found", 0)})]
     return [Words("来源处没有新的报送。")]
+
+
+def _judged(said: dict[str, Any]) -> list[Words]:
+    found = [
+        Words("记下 {n} 个回答，{batches} 个批次的行随之补关联。", {"n": said["entered"], "batches": said["batches"]})
+    ]
+    if said["proposed"]:
+        found.append(Words("{n} 个待另一人确认。", {"n": said["proposed"]}))
+    return [*found, *map(Words, said["refused"])]
 
 
 def _batches(batches: list[dict[str, Any]]) -> list[Words]:

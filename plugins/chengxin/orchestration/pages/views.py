@@ -72,6 +72,7 @@ def external_views() -> list[dict[str, Any]]:
         ("批次", "batches", False),
         ("疑问数据", "refused", False),
         ("未关联数据", "waiting", False),
+        ("身份核对", "identity", False),
         ("快照", "snapshots", False),
         ("资源目录", "catalogue", False),
         ("绩效考评", "scorecards", False),

@@ -25,7 +25,14 @@ from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns
 from chengxin.publishing.assembly import order, routes, rows, steps, subjects
 from chengxin.publishing.assembly.origins import Origins
-from chengxin.publishing.assembly.tables import CREDIT_RECORD, RECORD_SOURCE, RecordWriter, table_schema, titles
+from chengxin.publishing.assembly.tables import (
+    CREDIT_RECORD,
+    RECORD_SOURCE,
+    SUPERSESSION,
+    RecordWriter,
+    table_schema,
+    titles,
+)
 from chengxin.publishing.disclosure.columns import Disclosure
 from chengxin.publishing.disclosure.home_regions import HomeRegions
 from chengxin.publishing.disclosure.renewal import Renewal
@@ -36,8 +43,10 @@ from chengxin.store.atomic import sha256_file
 from chengxin.store.columns import coded
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest, TableEntry
-from chengxin.store.parquet import column_entries
+from chengxin.store.parquet import column_entries, write_parquet
 from chengxin.store.scratch import scratch
+
+_WHOLE = "0000"  # the only part of subject_supersession
 
 
 @dataclass
@@ -72,6 +81,7 @@ class Assembly:
     resources: Resources
     today: date
     acts: Effects = NO_ACTS
+    superseded: pa.Table | None = None  # the whole of subject_supersession; None = nobody is
 
     @property
     def last_order(self) -> int:
@@ -106,8 +116,15 @@ class Assembly:
                     new_files=new_files,
                     replaced=replaced,
                 )
+        self._supersede(new_files, replaced)
         draft.tables = self._tables(new_files, replaced)
         return draft
+
+    def _supersede(self, new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]]) -> None:
+        replaced[SUPERSESSION] = {_WHOLE}
+        if self.superseded is not None:
+            written = write_parquet(self.superseded, self.folder / SUPERSESSION, table=SUPERSESSION, part=_WHOLE)
+            new_files[SUPERSESSION] = [written] if written else []
 
     def _kind(
         self,

@@ -23,6 +23,7 @@ from chengxin.store.parquet import write_parquet
 LAYOUT_FORMAT = 1
 CREDIT_RECORD = "credit_record"
 RECORD_SOURCE = "record_source"
+SUPERSESSION = "subject_supersession"
 _BATCH = 122_880  # rows
 _ENDED = None
 
@@ -75,12 +76,19 @@ _SOURCE = [
     ColumnSpec("is_shown", "bool", title="是否采用"),
     *(c for c in PROVENANCE if c.name not in {"source_record_id", "source_updated_at"}),
 ]
+_SUPERSESSION = [
+    _SUBJECT_ID,
+    ColumnSpec("superseded_by", "int64", title="现行主体编号"),
+    ColumnSpec("since_at", "timestamp", title="起始时间"),
+    ColumnSpec("judgement", "int64", title="判断序号"),
+]
 FIXED = {
     "subject": [*_SUBJECT, *PROVENANCE],
     "subject_identifier": [*_IDENTIFIER, *PROVENANCE],
     "subject_name": [*_NAME, *PROVENANCE],
     CREDIT_RECORD: [*_COMMON, *PROVENANCE],
     RECORD_SOURCE: _SOURCE,
+    SUPERSESSION: _SUPERSESSION,
 }
 
 

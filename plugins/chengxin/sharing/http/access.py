@@ -34,11 +34,13 @@ def tokens(text: str | None) -> tuple[bytes, ...]:
 
 @dataclass(frozen=True)
 class Holder:
-    """Whose token a request bears. tier: what it reads."""
+    """Whose token a request bears. tier: what it reads. recipient, match_for: of a recipient's."""
 
     digest: bytes
     tier: str = "government"
     per_second: float = PER_SECOND
+    recipient: str = ""
+    match_for: tuple[str, ...] = ()
 
 
 class Gate:
@@ -73,6 +75,13 @@ class Gate:
             raise HTTPException(403, "授权不在有效期内 (the grant is not in force)")
         return holder.tier
 
+    def matching(self, request: Request, purpose: str) -> Holder:
+        """Return who asks which firm a name is; refuse whoever is no recipient with a grant for this purpose."""
+        tier, holder = self.tier(request, "government"), self._holder(request)
+        if holder is None or not tier or purpose not in holder.match_for:
+            raise HTTPException(403, "授权中没有这一用途的名称匹配 (no grant to match names for this purpose)")
+        return holder
+
     def _holder(self, request: Request) -> Holder | None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         digest = sha256(given.strip().encode()).digest()
@@ -84,7 +93,15 @@ class Gate:
             for token in recipient["tokens"]:
                 same = hmac.compare_digest(digest, bytes.fromhex(token["sha256"]))
                 if same and now < datetime.fromisoformat(token["until"]):
-                    found.append(Holder(digest, recipient["tier"] if holds else "", recipient["per_second"]))
+                    found.append(
+                        Holder(
+                            digest,
+                            recipient["tier"] if holds else "",
+                            recipient["per_second"],
+                            recipient["id"],
+                            tuple(recipient["match_for"]),
+                        )
+                    )
         return found[0] if scheme.lower() == "bearer" and found else None
 
     def _served_recipients(self) -> list[dict[str, Any]]:

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import jinja2
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from chengxin import __version__
+from chengxin.clock import Clock
 from chengxin.errors import SnapshotDamaged
 from chengxin.publishing.reader import Snapshot
 from chengxin.sharing.http.access import Gate
+from chengxin.sharing.http.match import Asked, Matcher, note
 from chengxin.sharing.http.snapshots import TIERS, Opened, Superseded, Unknown
 from chengxin.store import manifest as manifests
 from chengxin.store.layout import Layout
@@ -41,10 +43,11 @@ class Question(BaseModel):
     identifier_or_name: str = Field(min_length=2, max_length=200, description="标识（如统一社会信用代码）或完整名称")
 
 
-def create_app(home: Path, known_tokens: tuple[bytes, ...]) -> FastAPI:
-    """Build the app over the published snapshots of a home."""
+def create_app(home: Path, known_tokens: tuple[bytes, ...], match_log: Path | None = None) -> FastAPI:
+    """Build the app over the published snapshots of a home. match_log: who asked for names; None = nobody may."""
     app = FastAPI(title="诚信湖南 · 已发布数据", version=__version__, docs_url=None, redoc_url=None)
     app.state.opened, app.state.gate = Opened(home), Gate(known_tokens, Layout(home).served_recipients)
+    app.state.matcher, app.state.match_log = Matcher(home), match_log
     app.middleware("http")(_guarded)
     app.add_exception_handler(Unknown, lambda _, __: _problem(404, "没有这个快照 (no such snapshot)"))
     app.add_exception_handler(Superseded, _superseded)
@@ -69,6 +72,7 @@ def create_app(home: Path, known_tokens: tuple[bytes, ...]) -> FastAPI:
     ):
         _add(app, path, route, methods=["GET", "HEAD"], summary=words)
     _add(app, "/v1/{tier}/find", find, methods=["POST"], summary="按标识或名称查主体")
+    _add(app, "/match", match, methods=["GET"], summary="名称是哪一家：候选、把握和理由 (which firm is a name)")
     app.add_api_route("/", landing, methods=["GET"], include_in_schema=False, response_model=None)
     return app
 
@@ -76,7 +80,7 @@ def create_app(home: Path, known_tokens: tuple[bytes, ...]) -> FastAPI:
 def _add(app: FastAPI, path: str, route: Callable[..., Any], *, methods: list[str], summary: str) -> None:
     """Add a route. Every path below a tier is guarded, and a question about a subject takes one from the bucket."""
     guards = [Depends(_permitted)] if "{tier}" in path else []
-    guards += [Depends(_asked)] if route in {find, subject} else []
+    guards += [Depends(_asked)] if route in {find, subject, match} else []
     app.add_api_route(path, route, methods=methods, summary=summary, dependencies=guards, response_model=None)
 
 
@@ -223,6 +227,32 @@ def subject(opened: OpenedDep, tier: ReadDep, subject_id: Annotated[int, InPath(
     if not found:
         raise HTTPException(404, "没有这个主体 (no such subject)")
     return {"snapshot": now.id, "tables": {name: _rows(table) for name, table in found.items()}}
+
+
+def match(
+    request: Request,
+    opened: OpenedDep,
+    *,
+    name: Annotated[str, Query(min_length=2, max_length=200)],
+    purpose: Annotated[str, Query(min_length=1, max_length=200)],
+    region: Annotated[str, Query(pattern=r"^([0-9]{4}([0-9]{2})?)?$")] = "",
+    least: Annotated[float, Query(ge=0.01, le=1)] = 0.5,
+) -> Any:
+    """Return the firms that a name may mean, from a posterior of `least` on, each with the reasons. Never persons."""
+    state = request.app.state
+    holder = state.gate.matching(request, purpose)
+    asked = Asked(name, int(region[:4] or 0), least)
+    if state.match_log is None:
+        raise HTTPException(503, "未设置 CHENGXIN_MATCH_LOG，查询无处记录，不予回答 (no log, no answer)")
+    try:
+        note(state.match_log, at=Clock().now(), by=holder.recipient, purpose=purpose, asked=asked)
+    except OSError as error:
+        raise HTTPException(503, "查询无法记录，不予回答 (no log, no answer)") from error
+    now = opened.current(holder.tier)
+    found = state.matcher.match(asked, now)
+    if found is None:
+        raise HTTPException(503, "本机没有名称索引 (no index of names on this machine)")
+    return {"snapshot": now.id, "candidates": found}
 
 
 def _rows(table: Any) -> dict[str, Any]:

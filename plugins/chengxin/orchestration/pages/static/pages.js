@@ -60,6 +60,8 @@
     const kept = remembered();
     if (kept) announce(kept);
     for (const form of document.querySelectorAll("form[data-dag]")) form.addEventListener("submit", start);
+    const bar = document.querySelector("[data-review]");
+    if (bar) review(bar);
     for (const field of document.querySelectorAll("form.filter select")) {
       field.addEventListener("change", () => field.form.requestSubmit());
     }
@@ -207,6 +209,57 @@
       if (now.done) return now.well;
       await new Promise((done) => setTimeout(done, 2000));
     }
+  }
+
+  // Clerical review: one name a screen; answers are kept here until they are submitted as one run.
+  function review(bar) {
+    const cases = [...document.querySelectorAll(".asked")], answers = [], over = document.querySelector("[data-over]");
+    const submit = bar.querySelector("[data-submit]");
+    let at = 0;
+    function show() {
+      cases.forEach((one, place) => { one.hidden = place !== at; });
+      over.hidden = at < cases.length;
+      bar.querySelector("[data-place]").textContent = `${Math.min(at + 1, cases.length)} / ${cases.length}`;
+      if (!submit) return;
+      const given = answers.filter((one) => one.outcome);
+      submit.disabled = !given.length;
+      submit.querySelector("[data-count]").textContent = given.length;
+      submit.dataset.fills = JSON.stringify({ conf: { answers: given } });
+    }
+    function say(button, about, outcome) {
+      if (!button || button.disabled) return;
+      answers.push({ about, outcome });
+      at += 1;
+      show();
+    }
+    function press(key) {
+      const one = cases[at];
+      if (key === "z") {
+        if (!at) return;
+        answers.pop();
+        at -= 1;
+        show();
+      } else if (one && key === "0") say(one.querySelector("[data-none]"), one.dataset.case, "different");
+      else if (one && key === " ") say(one.querySelector("[data-unsure]"), one.dataset.case, "unsure");
+      else if (one && /^[1-5]$/.test(key)) {
+        const button = one.querySelectorAll("[data-about]")[key - 1];
+        say(button, button?.dataset.about, "same");
+      }
+    }
+    for (const one of cases) {
+      one.querySelectorAll("[data-about]").forEach((button, place) => button.addEventListener("click", () => press(String(place + 1))));
+      one.querySelector("[data-none]").addEventListener("click", () => press("0"));
+      one.querySelector("[data-unsure]").addEventListener("click", () => press(" "));
+      one.querySelector("[data-back]").addEventListener("click", () => press("z"));
+    }
+    addEventListener("keydown", (event) => {
+      if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
+      const key = event.key.toLowerCase();
+      if (!/^[0-5z ]$/.test(key)) return;
+      event.preventDefault();
+      press(key);
+    });
+    show();
   }
 
   // Airflow shows these pages in a frame that may not move the window; an anchor of the window's own document may.

@@ -1,0 +1,100 @@
+"""Subjects that are one: ids never move, a published table leads from the id that is superseded to the one that stays.
+
+Two entries of the registry may be one firm (a 15-digit number and a later USCC, a branch registered twice). People say
+so, two of them, as judgements of the ledger: part `subject`, value the higher id, subject the lower one. Undone, the
+table is what it was. Of a chain of judgements the lowest id stays, whatever the order in which they were made.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from chengxin.engine.session import session
+from chengxin.engine.step import Step, literal
+from chengxin.errors import JudgementRefused
+from chengxin.facts import Resources
+from chengxin.identity import ledger
+from chengxin.identity.by_name.registered_rows import FOUND
+from chengxin.identity.ledger import Judgement, Said
+from chengxin.identity.registry import Registry
+
+_NOW = """SELECT subject_id, arg_max(subject_type, (version_at, row_id)) AS subject_type,
+        arg_max(name_key, (version_at, row_id)) AS name_key, arg_max(name, (version_at, row_id)) AS name,
+        arg_max(legal_rep, (version_at, row_id)) AS legal_rep, max(uscc) AS uscc
+    FROM registry_subjects GROUP BY subject_id"""
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Two subjects that may be one: the same name and the same representative, and not two USCCs."""
+
+    first: int
+    second: int
+    name: str = field(repr=False)
+
+
+def rows(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
+    """Return what holds, as the table `subject_supersession` has it, by subject."""
+    merged = [j for j in ledger.active(judgements) if j.part == ledger.SUBJECT and j.outcome == "same"]
+    confirmed = {j.confirms: j.at for j in judgements if j.confirms is not None}
+    stays: dict[int, int] = {}
+
+    def root(subject: int) -> int:
+        while subject in stays:
+            subject = stays[subject]
+        return subject
+
+    for j in merged:
+        low, high = sorted((root(j.subject_id), root(int(j.value))))
+        if low != high:
+            stays[high] = low
+    # The last judgement that made a subject one of its group: before it, its id stood for itself.
+    by = {subject: j for j in merged for subject in (int(j.value), j.subject_id) if subject in stays}
+    return [
+        {
+            "subject_id": subject,
+            "superseded_by": root(subject),
+            "since_at": confirmed.get(j.id, j.at),
+            "judgement": j.id,
+        }
+        for subject, j in sorted(by.items())
+    ]
+
+
+def merged(registry: Registry, resources: Resources, subjects: tuple[int, int], reason: str) -> Said:
+    """Return the judgement that two subjects are one. Raise JudgementRefused where one is none, or a person."""
+    low, high = sorted(subjects)
+    with session(registry.layout.work, resources) as steps:
+        registry.files().attach(steps)
+        kinds = ", ".join(map(literal, (*FOUND, "household")))
+        sql = f"SELECT count(*) FROM ({_NOW}) WHERE subject_id IN ($low, $high) AND subject_type IN ({kinds})"
+        found = steps.fetch(Step("both", ("registry_subjects",), sql, {"low": low, "high": high}))[0][0]
+    if low == high or found != 2:
+        raise JudgementRefused(f"主体 {low} 与 {high} 不能合并：须是登记库中两个不同的主体，且都不是自然人")
+    return Said(subject_id=low, part=ledger.SUBJECT, value=str(high), outcome="same", reason=reason, needs_second=True)
+
+
+def proposals(registry: Registry, resources: Resources, judgements: Sequence[Judgement], most: int) -> list[Twins]:
+    """Ask the registry against itself which subjects may be one; those that somebody has judged are left out."""
+    judged = {(j.subject_id, int(j.value)) for j in ledger.active(judgements) if j.part == ledger.SUBJECT}
+    kinds = ", ".join(map(literal, FOUND))
+    sql = f"""WITH subjects AS (SELECT * FROM ({_NOW})
+            WHERE subject_type IN ({kinds}) AND name_key IS NOT NULL AND legal_rep IS NOT NULL)
+        SELECT a.subject_id, b.subject_id, a.name FROM subjects a JOIN subjects b USING (name_key, legal_rep)
+        WHERE a.subject_id < b.subject_id AND (a.uscc IS NULL OR b.uscc IS NULL) ORDER BY ALL LIMIT $most"""
+    with session(registry.layout.work, resources) as steps:
+        registry.files().attach(steps)
+        step = Step("twins", ("registry_subjects",), sql, {"most": most + len(judged)})
+        found = [Twins(*row) for row in steps.fetch(step)]
+    return [twins for twins in found if (twins.first, twins.second) not in judged][:most]
+
+
+def table(judgements: Sequence[Judgement], schema: pa.Schema) -> pa.Table:
+    """Return the rows as a table of this schema."""
+    found = rows(judgements)
+    columns = {f.name: pa.array([row[f.name] for row in found]) for f in schema}
+    instants = [pa.scalar(row["since_at"]).cast(pa.timestamp("us", "UTC")) for row in found]
+    columns["since_at"] = pa.array([i.as_py() for i in instants], pa.timestamp("us", "UTC"))
+    return pa.table({name: column.cast(schema.field(name).type) for name, column in columns.items()}, schema=schema)

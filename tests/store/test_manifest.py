@@ -98,4 +98,4 @@ def test_bytes_are_readable_and_in_one_order():
     text = manifest().to_bytes().decode()
     assert '\n "reason": "测试",\n' in text
     assert list(json.loads(text)) == sorted(json.loads(text))
-    assert manifest().sequence == 0 and json.loads(text)["format"] == 2
+    assert manifest().sequence == 0 and json.loads(text)["format"] == 3

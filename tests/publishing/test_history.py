@@ -1,6 +1,7 @@
 """Every version that was ever published: as_of an instant gives the rows that the snapshot of that instant had."""
 
 import random
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,6 +26,8 @@ from chengxin.publishing.verify import verify
 from chengxin.store import pointer
 from chengxin.store.layout import ASSEMBLY
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, person_doc, uscc
+
+ANALYSTS = Path(__file__).parents[2] / "docs" / "analysts"
 
 
 @pytest.fixture
@@ -80,6 +83,11 @@ def test_every_version_is_as_it_was_published(office):
     office.publish(5)
     agree(office)
     assert causes(office, "penalty") == ["corrected", "corrected", "waited"]
+    for page in ANALYSTS.glob("*.md"):
+        (code,) = re.findall(r"```python\n(# history\n.*?)```", page.read_text("utf-8"), re.S)
+        scope = {"snapshot": open_snapshot(office.settings.home)}
+        exec(code, scope)
+        assert scope["every"].num_rows == 5 and scope["in_force"].num_rows == 0, page.name
     shown = show(Home(office.settings), uscc(1), "government", (START + timedelta(days=2)).date())
     assert [r["penalty_content"] for r in shown["subjects"][0]["tables"]["penalty"]] == ["罚款减半"]
     assert len(shown["subjects"][0]["tables"]["credit_record"]) == 2

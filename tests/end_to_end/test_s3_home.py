@@ -196,7 +196,7 @@ def test_every_command_works_on_it(server, tmp_path):
     assert [o["dataset"] for o in one.run("overdue", code=3, **later)["overdue"]] != []
     office.write("test_reg", [company(6)], day=2).rename(inbox / "test_reg/2.csv")
     second = other.run("run", **later)["snapshot"]["id"]
-    tidied = one.run("tidy", "--keep", "1", "--all", **later)
+    tidied = one.run("tidy", "--days", "1", "--all", **later)
     assert (tidied["rehash"]["batches"], tidied["rehash"]["problems"]) == (3, [])
     assert one.run("verify")["problems"] == []
     objects = server.objects("commands", "some/home/")

@@ -59,18 +59,18 @@ def test_a_full_file_is_taken_from_the_snapshot_before(office: Office, tmp_path:
     now = Clock(START)
     previous = Manifest.new("government", now.now(), now.today(), "测试", {})
     folder = office.layout.snapshot("government", previous.snapshot_id)
-    first = batch_table.write(office.layout, many[:-1], None, folder)
+    first = batch_table.write(office.layout, many[:-1], None, folder, now.now())
     previous = replace(previous, batch=first)
-    second = batch_table.write(office.layout, many, previous, tmp_path / "b")
+    second = batch_table.write(office.layout, many, previous, tmp_path / "b", now.now())
     assert [f.rows for f in second.files] == [batch_table.CHUNK, 3] and second.files[0] == first.files[0]
     [written] = (tmp_path / "b" / "batch").iterdir()
     assert written.name == second.files[1].name
     assert pq.read_table(written)["admission_order"].to_pylist()[-1] == len(many) - 1
-    anew = batch_table.write(office.layout, many, None, tmp_path / "c")
+    anew = batch_table.write(office.layout, many, None, tmp_path / "c", now.now())
     assert anew == second, "rows taken along are as those made of the journal"
     [last] = (folder / "batch").glob("00008192-*")
     last.write_bytes(b"altered")
-    assert batch_table.write(office.layout, many, previous, tmp_path / "d") == second
+    assert batch_table.write(office.layout, many, previous, tmp_path / "d", now.now()) == second
 
 
 @pytest.mark.slow

@@ -132,7 +132,7 @@ def test_tidy_fails_on_damage_and_deletes_no_snapshot_unasked(office):
     home, contracts = office.settings.home, office.settings.contracts
     left = office.layout.standard("reg", "x").parent / f"{atomic.BUILDING}standard"
     left.mkdir(parents=True)
-    fine = chengxin(home, contracts, "tidy", "--all", "--keep", "1")
+    fine = chengxin(home, contracts, "tidy", "--all", "--days", "1")
     assert fine["rehash"]["batches"] == 1
     assert (fine["removed"], left.exists()) == (1, False)
     assert (fine["expiry"]["done"], fine["expiry"]["snapshots"]) == (False, [])
@@ -174,30 +174,45 @@ def published(five_snapshots: Office, tmp_path: Path) -> Office:
 LATER = Clock(datetime(2026, 6, 1, tzinfo=UTC))
 
 
+def test_everything_is_kept_where_that_is_asked(published):
+    assert expire(published.layout, Retention(days=None), LATER, dry_run=False).snapshots == ()
+
+
 @pytest.mark.slow
-def test_everything_is_kept_by_default(published):
-    assert expire(published.layout, Retention(), LATER, dry_run=False).snapshots == ()
+def test_what_expired_is_still_answered_from_history(published):
+    opened = [
+        reader.open_snapshot(published.settings.home, "government", n)
+        for n in pointer.snapshot_ids(published.layout, "government")
+    ]
+    had = {s.manifest.created_at: s.table("registration").to_pylist() for s in opened}
+    assert expire(published.layout, Retention(months=0), LATER, dry_run=False).snapshots
+    now = reader.open_snapshot(published.settings.home)
+    assert {at: now.as_of(known=at)["registration"].to_pylist() for at in had} == had
 
 
 def test_a_dry_run_says_what_goes_and_takes_nothing(published):
     before = pointer.snapshot_ids(published.layout, "government")
-    found = expire(published.layout, Retention(keep=1, monthly=False), LATER)
+    found = expire(published.layout, Retention(months=0), LATER)
     assert (found.done, len(found.snapshots)) == (False, 6)
     assert found.freed > 0
     assert pointer.snapshot_ids(published.layout, "government") == before
 
 
+def test_only_so_many_months_count(published):
+    assert len(expire(published.layout, Retention(months=3), LATER).snapshots) == 6, "June to April; March is over"
+
+
 def test_the_last_ones_and_one_a_month_stay_whole(published):
     layout = published.layout
     before = pointer.snapshot_ids(layout, "government")
-    done = expire(layout, Retention(keep=1), LATER, dry_run=False)
+    done = expire(layout, Retention(), LATER, dry_run=False)
     assert pointer.snapshot_ids(layout, "government") == before[2:]  # the last of March, the current, the one before
     assert len(done.snapshots) == 4
     for tier in ("government", "open"):
         for name in pointer.snapshot_ids(layout, tier):
             assert verify.verify(layout, tier, name) == []
         assert reader.open_snapshot(layout.home, tier).warnings == ()
-    assert expire(layout, Retention(keep=1), LATER, dry_run=False).snapshots == ()
+    assert expire(layout, Retention(), LATER, dry_run=False).snapshots == ()
     published.deliver("reg", company(9), day=40)
     assert published.publish(40) is not None
     assert before[2] in pointer.snapshot_ids(layout, "government")
@@ -211,29 +226,29 @@ def test_freed_bytes_are_those_that_no_kept_snapshot_holds(published):
         return sum(files.values())
 
     before = held()
-    done = expire(published.layout, Retention(keep=1, monthly=False), LATER, dry_run=False)
+    done = expire(published.layout, Retention(months=0), LATER, dry_run=False)
     assert before - held() == done.freed
 
 
 def test_young_damaged_and_needed_snapshots_stay(published):
     layout = published.layout
     names = pointer.snapshot_ids(layout, "government")
-    assert expire(layout, Retention(keep=1, monthly=False, min_days=10_000), LATER).snapshots == ()
+    assert expire(layout, Retention(days=10_000, months=0), LATER).snapshots == ()
     pointer.mark(layout.snapshot("government", names[0]), ("试验",))
-    going = expire(layout, Retention(keep=1, monthly=False), LATER).snapshots
+    going = expire(layout, Retention(months=0), LATER).snapshots
     assert ("government", names[0]) not in going
     assert ("government", names[1]) in going
     layout.pointer("government").write_text("torn")
-    assert not [s for s in expire(layout, Retention(keep=1, monthly=False), LATER).snapshots if s[0] == "government"]
+    assert not [s for s in expire(layout, Retention(months=0), LATER).snapshots if s[0] == "government"]
 
 
 def test_retention_is_read_from_the_environment():
     def read(env):
         return Settings.from_environment(env=env).retention
 
-    assert read({}) == Retention(None, True, 7)
-    given = {"CHENGXIN_KEEP_SNAPSHOTS": "30", "CHENGXIN_KEEP_MONTHLY": "0", "CHENGXIN_KEEP_DAYS": "3"}
-    assert read(given) == Retention(30, False, 3)
+    assert read({}) == Retention(8, 12)
+    assert read({"CHENGXIN_KEEP_DAYS": "30", "CHENGXIN_KEEP_MONTHS": "0"}) == Retention(30, 0)
+    assert read({"CHENGXIN_KEEP_DAYS": "all"}).days is None
     for wrong in ("0", "-1", "many"):
         with pytest.raises(ContractError):
-            read({"CHENGXIN_KEEP_SNAPSHOTS": wrong})
+            read({"CHENGXIN_KEEP_DAYS": wrong})

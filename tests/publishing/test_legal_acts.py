@@ -66,7 +66,11 @@ def numbers(*wanted: int) -> list[str]:
 
 def contents(office: Office, tier: str) -> set[str]:
     folder = office.snapshot(tier)
-    return {str(p.relative_to(folder)) for p in folder.rglob("*.parquet") if "batch" not in p.parts}
+    return {
+        str(p.relative_to(folder))
+        for p in folder.rglob("*.parquet")
+        if not p.parent.name.endswith(("batch", "_history"))
+    }
 
 
 def rebuilt(office: Office, day: float) -> dict[str, set[str]]:

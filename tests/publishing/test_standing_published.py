@@ -14,7 +14,8 @@ _STANDING = "kind, subject_id, standing_code, share_level, in_force, is_negative
 
 def files(office: Office, tier: str = "government") -> set[str]:
     folder = office.snapshot(tier)
-    return {str(path.relative_to(folder)) for path in folder.rglob("*.parquet") if "batch" not in path.parts}
+    beside = ("batch", "_history")
+    return {str(p.relative_to(folder)) for p in folder.rglob("*.parquet") if not p.parent.name.endswith(beside)}
 
 
 @pytest.fixture

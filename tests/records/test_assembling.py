@@ -46,15 +46,19 @@ def office(tmp_path: Path) -> Office:
 
 
 def files(office: Office) -> dict[str, bytes]:
+    """Return what the journal alone decides: all files but those of history."""
     found = office.snapshot()
-    return {p.relative_to(found).as_posix(): p.read_bytes() for p in sorted(found.rglob("*.parquet"))}
+    paths = (p for p in sorted(found.rglob("*.parquet")) if not p.parent.name.endswith("_history"))
+    return {p.relative_to(found).as_posix(): p.read_bytes() for p in paths}
 
 
 def apart(found: dict[str, bytes]) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
-    """Return the files but for those of the table `batch`, and the rows of that."""
+    """Return the files but for those of the table `batch`, and the rows of that without the day of publication."""
     others = {name: data for name, data in found.items() if not name.startswith("batch/")}
     return others, [
-        row for name in sorted(found.keys() - others) for row in pq.read_table(io.BytesIO(found[name])).to_pylist()
+        row | {"published_at": None}
+        for name in sorted(found.keys() - others)
+        for row in pq.read_table(io.BytesIO(found[name])).to_pylist()
     ]
 
 

@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -322,16 +323,19 @@ def feedback_command(context: Context, dataset: str, batch_id: str | None, again
 @main.command(name="show")
 @click.argument("subject")
 @click.option("--tier", default="government", show_default=True, type=click.Choice(["government", "open"]))
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="这一天终了时已发布的记录（年-月-日），缺省为现在")
 @click.option("--values", is_flag=True, help="显示个人信息（姓名、证件号码、电话等）；谁、何时、看了谁，都会记录")
 @as_json_option
 @pass_home
-def show_command(context: Context, subject: str, tier: str, values: bool, as_json: bool) -> None:
+def show_command(
+    context: Context, *, subject: str, tier: str, as_of: datetime | None, values: bool, as_json: bool
+) -> None:
     """按主体编号、标识或名称查看信用档案：概况和按日期排列的记录。"""
     from chengxin.cli.card import masked, show_cards
     from chengxin.cli.inspect import show
     from chengxin.records import accesses
 
-    found = show(context.home, subject, tier)
+    found = show(context.home, subject, tier, as_of.date() if as_of else None)
     if values and found["subjects"]:
         ids = [one["subject_id"] for one in found["subjects"]]
         with context.given.changing("access", scopes.ACCESSES) as here:

@@ -36,13 +36,11 @@ def overdue_command(context: Context, as_json: bool) -> None:
 
 @main.command(name="tidy")
 @click.option("--all", "everything", is_flag=True, help="复核全部来文，而不只是今天的一份")
-@click.option(
-    "--keep", type=click.IntRange(min=1), help="每层保留最近几个快照（缺省按 CHENGXIN_KEEP_SNAPSHOTS，全部保留）"
-)
+@click.option("--days", type=click.IntRange(min=1), help="保留最近几天的快照（缺省按 CHENGXIN_KEEP_DAYS）")
 @click.option("--expire", is_flag=True, help="真的删除过期快照；不加则只列出")
 @as_json_option
 @pass_home
-def tidy_command(context: Context, everything: bool, keep: int | None, expire: bool, as_json: bool) -> None:
+def tidy_command(context: Context, everything: bool, days: int | None, expire: bool, as_json: bool) -> None:
     """清理残留、分批复核来文与状态库、列出（或删除）过期快照。"""
     from chengxin import pipeline
     from chengxin.operations.housekeeping import check_state, rehash
@@ -50,7 +48,7 @@ def tidy_command(context: Context, everything: bool, keep: int | None, expire: b
 
     clock = context.given.clock
     retention = context.given.settings.retention
-    retention = replace(retention, keep=keep) if keep else retention
+    retention = replace(retention, days=days) if days else retention
     removed = pipeline.tidy(context.given) + context.given.sweep()
     with context.given.changing("rehash", scopes.RECEIPTS) as home:
         checked = rehash(home, everything=everything)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Any
 
 import pyarrow as pa
@@ -15,9 +15,11 @@ from chengxin.contracts.plan import kind_of
 from chengxin.errors import ChengxinError, DeliveryCorrupt, InvariantBroken, SnapshotDamaged, told
 from chengxin.facts import COUNTS
 from chengxin.home import Home
+from chengxin.model.kinds import kinds
 from chengxin.model.schema import kind_columns
 from chengxin.publishing import commit as snapshots
 from chengxin.publishing import key, reader, reconciliation
+from chengxin.publishing.assembly.tables import CREDIT_RECORD
 from chengxin.publishing.open_tier import derivation
 from chengxin.publishing.verify import verify as verify_snapshot
 from chengxin.quality import suites
@@ -124,8 +126,11 @@ def verify(home: Home, snapshot_id: str | None) -> dict[str, Any]:
     return {"checked": checked, "problems": problems}
 
 
-def show(home: Home, wanted: str, tier: str) -> dict[str, Any]:
-    """Return the subjects that an id, identifier or name names, each with all its rows."""
+def show(home: Home, wanted: str, tier: str, as_of: date | None = None) -> dict[str, Any]:
+    """Return the subjects that an id, identifier or name names, each with all its rows.
+
+    as_of: with the records that were published at the end of that day (Shanghai); the subject itself is as it is now.
+    """
     try:
         opened = reader.open_snapshot(home.settings.home, tier)
     except SnapshotDamaged as error:
@@ -133,8 +138,11 @@ def show(home: Home, wanted: str, tier: str) -> dict[str, Any]:
     by_number = wanted.isdecimal() and len(wanted) < SHORTEST_IDENTIFIER
     ids = [int(wanted)] if by_number else sorted(set(opened.find(wanted)["subject_id"].drop_null().to_pylist()))
     found = {i: tables for i in ids[:20] if (tables := opened.lookup(i)).get("subject") is not None}
+    if as_of:
+        found = {i: _at(opened, i, tables, as_of) for i, tables in found.items()}
     return {
         "snapshot": opened.id,
+        "as_of": as_of.isoformat() if as_of else None,
         "warnings": list(opened.warnings),
         "subjects": [
             {"subject_id": i, "tables": {n: _plain(t) for n, t in tables.items() if t.num_rows}}
@@ -142,6 +150,23 @@ def show(home: Home, wanted: str, tier: str) -> dict[str, Any]:
         ],
         "more": max(0, len(ids) - 20),
     }
+
+
+def _at(opened: reader.Snapshot, subject_id: int, now: dict[str, pa.Table], day: date) -> dict[str, pa.Table]:
+    """Return the rows of a subject with the records of a day in place of those of today."""
+    end = datetime.combine(day, time.max, SHANGHAI)
+    then = {name: rows for name, rows in opened.as_of(known=end, subject_id=subject_id).items() if rows.num_rows}
+    common = []
+    for name, rows in then.items():
+        kind = kinds()[name]
+        days = {n: getattr(kind, n) for n in ("event_on", "effective_to_on")}
+        common += [
+            {"kind": name, "record_id": row["record_id"], "dataset": row["dataset"]}
+            | {n: row.get(column) if column else None for n, column in days.items()}
+            for row in rows.to_pylist()
+        ]
+    kept = {name: rows for name, rows in now.items() if name.startswith("subject")}
+    return {**kept, **then, **({CREDIT_RECORD: pa.Table.from_pylist(common)} if common else {})}
 
 
 def _plain(table: pa.Table) -> list[dict[str, Any]]:

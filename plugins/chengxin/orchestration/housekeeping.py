@@ -23,7 +23,7 @@ TEXT = """\
 - `rehash`：复核一部分来文，每份来文每月至少复核一次（进度见任务的“任务存储”）；发现损坏时任务失败，
   日志写明批次，从备份恢复后清除（Clear）本任务；
 - `state`：抽查一部分入库，与状态库比较，每次入库每月至少比较一次；有不符时任务失败，日志写明怎么办；
-- `expire`：删除过期快照。缺省全部保留（任务跳过）；设置 `CHENGXIN_KEEP_SNAPSHOTS` 后才会删除。
+- `expire`：删除过期快照。缺省保留 8 天以内的和 12 个月的月末快照；`CHENGXIN_KEEP_DAYS=all` 时全部保留（任务跳过）。
 """
 
 
@@ -102,13 +102,13 @@ def check_state() -> None:
 
 
 def expire_snapshots() -> dict[str, Any]:
-    """Delete the snapshots that expire under CHENGXIN_KEEP_SNAPSHOTS; skip while everything is kept."""
+    """Delete the snapshots that expire under CHENGXIN_KEEP_DAYS and _MONTHS; skip while everything is kept."""
     from chengxin.publishing.retention import expire
 
     given = Home.from_environment()
     retention = given.settings.retention
-    if retention.keep is None:
-        normal_end("未设置 CHENGXIN_KEEP_SNAPSHOTS，快照全部保留")
+    if retention.days is None:
+        normal_end("CHENGXIN_KEEP_DAYS=all，快照全部保留")
     with given.changing("expire", scopes.WITHOUT_PAYLOAD) as home:
         done = expire(home.layout, retention, home.clock, dry_run=False, linked=home.settings.origin is None)
     log.info("删除了 %d 个快照，释放 %d 字节，保留 %d 个", len(done.snapshots), done.freed, done.kept)

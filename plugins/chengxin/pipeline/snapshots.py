@@ -25,6 +25,7 @@ from chengxin.pipeline.versions import engines, suites
 from chengxin.publishing import catalogue, commit, key, reconciliation, retention
 from chengxin.publishing.assembly import batch_table
 from chengxin.publishing.assembly.assembly import Assembly, Draft
+from chengxin.publishing.assembly.history import History
 from chengxin.publishing.assembly.tables import LAYOUT_FORMAT, SUPERSESSION, table_schema
 from chengxin.publishing.disclosure import renewal
 from chengxin.publishing.levels import tiers
@@ -189,7 +190,7 @@ def _checked(
 
     replaces: the snapshot that readers have.
     """
-    layout, resources = home.layout, home.resources
+    layout, resources, now = home.layout, home.resources, home.clock.now()
     accounts = journal.latest(everything)
     reconciliation.check_draft(draft, {a.dataset: a.kind for a in everything})
     reconciliation.check_subjects(layout, draft, resources)
@@ -200,14 +201,17 @@ def _checked(
         verdict = runner.run_subject(fresh, expectations=rules, today=today, resources=resources)
         if verdict.status == "hold":
             raise InvariantBroken("主体表未通过发布检查：" + "；".join(f.message for f in verdict.findings))
+    before = replaces if replaces and replaces.tier == ASSEMBLY else None
+    sealed = extra["sealed"]
     return Manifest.new(
         ASSEMBLY,
-        home.clock.now(),
+        now,
         home.clock.today(),
-        _reason(contracts, accounts.values(), replaces, extra["sealed"]),
+        _reason(contracts, accounts.values(), replaces, sealed),
         draft.tables,
         journal=journal.accounts(layout).at(everything[-1].order),
-        batch=batch_table.write(layout, everything, replaces, draft.folder),
+        batch=batch_table.write(layout, everything, replaces, draft.folder, now),
+        history=History(layout, before, draft.tables, draft.folder, sealed, now, resources).run() if before else {},
         sources=_sources(accounts.values(), draft),
         versions={
             "library": __version__,

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,14 @@ from chengxin.engine.step import Step, identifier
 from chengxin.errors import ChengxinError, SnapshotDamaged, Withheld
 from chengxin.facts import Resources
 from chengxin.home import Home
+from chengxin.model.kinds import kinds
 from chengxin.publishing import key as keys
+from chengxin.publishing.history.as_of import Versions
+from chengxin.publishing.history.as_of import valid as hold
+from chengxin.publishing.history.table import table_of
 from chengxin.store import cipher, overlay, pointer
 from chengxin.store.layout import ASSEMBLY, Layout
-from chengxin.store.manifest import FileEntry, Manifest
+from chengxin.store.manifest import BATCH, FileEntry, Manifest
 from chengxin.store.parquet import arrow_schema
 from chengxin.store.remote.scopes import published
 
@@ -151,6 +156,34 @@ class Snapshot:
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Read a table into memory."""
         return self._read(name, self.manifest.tables[name].files, columns)
+
+    def versions(self, kind: str, subject_id: int | None = None) -> Versions:
+        """Return all versions of the records of a kind, of one subject's where one is given, that readers may have."""
+        batch = self.manifest.batch
+        if batch is None:
+            raise ChengxinError(f"{self.manifest.tier} 层没有批次表，不能按日期查询")
+        present, former = (self._of_subject(name, subject_id) for name in (kind, table_of(kind)))
+        return Versions.of(kinds()[kind], present, former, self._read(BATCH, batch.files, None))
+
+    def _of_subject(self, table: str, subject_id: int | None) -> pa.Table | None:
+        if table not in self.manifest.every_table():
+            return None
+        entries = [f for f in self._entries(table) if subject_id is None or f.may_hold(subject_id)]
+        rows = self._read(table, entries, None)
+        return rows if subject_id is None else rows.filter(pc.equal(rows["subject_id"], subject_id))
+
+    def as_of(
+        self, *, known: datetime, valid: date | None = None, subject_id: int | None = None
+    ) -> dict[str, pa.Table]:
+        """Return the tables of the kinds as the snapshot of an instant had them, less what may not be shown today.
+
+        valid: only what holds on that day of the world. subject_id: rows of one subject.
+        """
+        found = {}
+        for kind in (k for k in kinds().values() if k.id in self.tables or table_of(k.id) in self.manifest.history):
+            rows = self.versions(kind.id, subject_id).known(known)
+            found[kind.id] = hold(rows, kind, valid) if valid else rows
+        return found
 
     def scan(self, name: str) -> str:
         """Return the SQL text that stands for a table in a DuckDB query: `from <scan>`. Not of an encrypted tier."""
@@ -328,7 +361,7 @@ class Snapshot:
         return pa.concat_tables(pieces) if pieces else self._empty(name, columns)
 
     def _empty(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        empty = arrow_schema(self.manifest.tables[name].schema).empty_table()
+        empty = arrow_schema(self.manifest.every_table()[name].schema).empty_table()
         return empty if columns is None else empty.select(list(columns))
 
 

@@ -1,15 +1,16 @@
-"""Expiry of published snapshots: which may go, what that frees, and taking them away. By default everything is kept.
+"""Expiry of published snapshots: which may go, what that frees, and taking them away.
 
-Kept always: the current snapshot and the one before, the government snapshot from which a kept open one was derived,
-those marked as damaged (evidence), and those younger than `min_days`, because a reader may be at work on one. Files
-that a kept snapshot holds too are hard links of the same bytes: only what nobody holds any more is freed.
+Kept are those of the last days, because a reader may be at work on one, and the last one of each of the last months;
+what older ones had the history of the current one tells. Kept always: the current snapshot and the one before, the
+government snapshot from which a kept open one was derived, and those marked as damaged (evidence). Files that a kept
+snapshot holds too are hard links of the same bytes: only what nobody holds any more is freed.
 """
 
 import shutil
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from chengxin.clock import SHANGHAI, Clock
@@ -88,13 +89,18 @@ def _staying(layout: Layout, tier: str, present: list[Manifest], retention: Rete
         now = pointer.load(layout, tier)
     except ValueError:
         now = None
-    if retention.keep is None or now is None:
+    if retention.days is None or now is None:
         return {m.snapshot_id for m in present}  # without a sound pointer nothing is certain
-    young = clock.now() - timedelta(days=retention.min_days)
-    months = {m.created_at.astimezone(SHANGHAI).strftime("%Y%m"): m.snapshot_id for m in present}
+    young = clock.now() - timedelta(days=retention.days)
+    first = _month(clock.today()) - retention.months + 1
+    ends = {_month(m.created_at.astimezone(SHANGHAI).date()): m.snapshot_id for m in present}
     staying = {m.snapshot_id for m in present if m.sequence >= now.sequence or m.created_at > young}
-    staying |= {m.snapshot_id for m in present[-retention.keep :]} | {now.snapshot_id, now.previous or ""}
-    return staying | (set(months.values()) if retention.monthly else set())
+    staying |= {now.snapshot_id, now.previous or ""}
+    return staying | {name for month, name in ends.items() if month >= first}
+
+
+def _month(day: date) -> int:
+    return day.year * 12 + day.month
 
 
 def _freed(folders: list[Path], linked: bool) -> int:

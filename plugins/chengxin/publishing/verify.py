@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from chengxin.publishing import key as keys
 from chengxin.publishing.assembly.tables import RECORD_SOURCE
+from chengxin.publishing.history.table import TO
 from chengxin.store import cipher, pointer
 from chengxin.store.atomic import sha256_file
 from chengxin.store.layout import Layout
@@ -20,6 +21,7 @@ from chengxin.store.parquet import ROW_GROUP, footer_problem
 _SERVICE_FILES = {MANIFEST, pointer.CATALOGUE, pointer.MARK}
 _PLACE = ("subject_id", "record_id", "batch_id", "source_file", "source_row")
 _VEILED = ("subject_token", "record_handle")  # in the open tier: what persons have for subject_id and record_id
+_MORE = {RECORD_SOURCE: ("dataset",)}
 _DAMAGED_CHARACTER = "\ufffd"
 
 
@@ -106,7 +108,7 @@ def _row_problems(path: Path, entry: FileEntry, key: bytes | None) -> list[str]:
             rows = pa.Table.from_batches([batch])
             found |= dict.fromkeys(_damaged_columns(rows))
             if "subject_id" in rows.column_names:
-                named = (*_PLACE, *_VEILED, *(["dataset"] if entry.table == RECORD_SOURCE else []))
+                named = (*_PLACE, *_VEILED, *_MORE.get(entry.table, (TO,)))
                 places = rows.select([name for name in named if name in rows.column_names])
                 places = places if last is None else pa.concat_tables([last, places])
                 found |= dict.fromkeys(_order_problems(places))
@@ -142,7 +144,8 @@ def _order_problems(rows: pa.Table) -> Iterator[str]:
     for name in ("record_id", _VEILED[1]):
         if name in rows.column_names:
             named = rows.filter(rows.column(name).is_valid())
-            keys = [name, "dataset"] if "dataset" in rows.column_names else [name]  # one row a source of a record
+            # one row a source of a record, one a version
+            keys = [name, *(n for n in ("dataset", TO) if n in rows.column_names)]
             if named.group_by(keys).aggregate([]).num_rows < named.num_rows:
                 yield f"{name} 重复"
     subject = rows.column("subject_id")
@@ -156,7 +159,7 @@ def _order_problems(rows: pa.Table) -> Iterator[str]:
     step = np.diff(np.asarray(subject))
     if (step < 0).any():
         yield "行未按 subject_id 排序"
-    if "record_id" not in rows.column_names or not set(_PLACE) <= set(rows.column_names):
+    if TO in rows.column_names or not set(_PLACE) <= set(rows.column_names):
         return
     same = step == 0
     for name in ("batch_id", "source_file"):

@@ -71,19 +71,18 @@ class Limits:
 class Retention:
     """How long snapshots are kept."""
 
-    keep: Annotated[
+    days: Annotated[
         int | None,
-        Variable("CHENGXIN_KEEP_SNAPSHOTS", "how many of the newest snapshots of each tier stay", values.kept, "all"),
-    ] = None
-    monthly: Annotated[
-        bool,
         Variable(
-            "CHENGXIN_KEEP_MONTHLY", "the last snapshot of every month stays too (0: no)", values.other_than("0"), "1"
+            "CHENGXIN_KEEP_DAYS", "snapshots younger than so many days stay; older ones too: all", values.kept, "8"
         ),
-    ] = True
-    min_days: Annotated[
-        int, Variable("CHENGXIN_KEEP_DAYS", "nothing younger than so many days goes", values.number(), "7")
-    ] = 7
+    ] = 8
+    months: Annotated[
+        int,
+        Variable(
+            "CHENGXIN_KEEP_MONTHS", "of so many months, up to now, the last snapshot stays", values.number(), "12"
+        ),
+    ] = 12
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from chengxin.store.journal import Head
 
-FORMAT = 2
+FORMAT = 3
 NAME = "manifest.json"
 BATCH = "batch"  # the table of the admissions
 
@@ -77,7 +77,8 @@ class Manifest:
 
     as_of: the calendar day (Shanghai) on which visibility was judged. previous, sequence: place in the chain; the
     commit fills them in. journal: where the journal ended of which the government tier was made.
-    batch: the admissions that the government tier was made of; no part of its content. sources: totals per dataset.
+    batch: the admissions that the government tier was made of; no part of its content. history: versions of records
+    that no longer hold, by table. sources: totals per dataset.
     extra: left_out (dataset -> the last admission that readers have of it) and what people said. versions: library,
     duckdb, pyarrow, contract and suite digests.
     """
@@ -92,6 +93,7 @@ class Manifest:
     sequence: int = 0
     journal: Head | None = None
     batch: TableEntry | None = None
+    history: dict[str, TableEntry] = field(default_factory=dict)
     sources: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
@@ -117,8 +119,8 @@ class Manifest:
         return int(self.extra.get("left_out", {}).get(dataset, self.last_order))
 
     def every_table(self) -> dict[str, TableEntry]:
-        """Return all tables with files in the snapshot, the admissions among them."""
-        return {**self.tables, **({BATCH: self.batch} if self.batch else {})}
+        """Return all tables with files in the snapshot, the admissions and the history among them."""
+        return {**self.tables, **({BATCH: self.batch} if self.batch else {}), **self.history}
 
     def files(self) -> Iterator[FileEntry]:
         """Give all data files, table by table."""
@@ -131,7 +133,10 @@ class Manifest:
 
     def same_content(self, other: "Manifest | None") -> bool:
         """Tell whether both hold the same tables, columns and bytes: then there is nothing to publish."""
-        return other is not None and content_digest(self.tables) == content_digest(other.tables)
+        return other is not None and self._content() == other._content()
+
+    def _content(self) -> tuple[str, str]:
+        return content_digest(self.tables), content_digest(self.history)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, sealed with `digest`."""
@@ -149,9 +154,11 @@ class Manifest:
         if body["format"] != FORMAT:
             raise ValueError(f"清单格式 {body['format']} 未知，本程序只认 {FORMAT}")
         tables = {name: TableEntry.from_json(table) for name, table in body["tables"].items()}
+        history = {name: TableEntry.from_json(table) for name, table in body["history"].items()}
         batch = TableEntry.from_json(body["batch"]) if body["batch"] else None
         created_at, as_of = datetime.fromisoformat(body["created_at"]), date.fromisoformat(body["as_of"])
-        made = {"tables": tables, "batch": batch, "journal": Head(**body["journal"]) if body["journal"] else None}
+        journal = Head(**body["journal"]) if body["journal"] else None
+        made = {"tables": tables, "history": history, "batch": batch, "journal": journal}
         return cls(**{**body, **made, "created_at": created_at, "as_of": as_of})
 
     def to_bytes(self) -> bytes:

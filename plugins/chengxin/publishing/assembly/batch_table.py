@@ -31,6 +31,7 @@ COLUMNS = [
     ColumnSpec("revision", "int32", title="第几次补关联"),
     ColumnSpec("department_code", "string", title="部门代码"),
     ColumnSpec("known_from_at", "timestamp", title="入库时间"),
+    ColumnSpec("published_at", "timestamp", title="首次发布时间"),
     ColumnSpec("received_at", "timestamp", title="接收时间"),
     ColumnSpec("as_of_at", "timestamp", title="计入的时间"),
     ColumnSpec("verdict", "string", title="校验结论"),
@@ -43,8 +44,10 @@ COLUMNS = [
 SCHEMA = pa.schema([(c.name, arrow_type(c.type)) for c in COLUMNS])
 
 
-def write(layout: Layout, admissions: Sequence[Admission], previous: Manifest | None, folder: Path) -> TableEntry:
-    """Write the files that the snapshot before lacks below `folder`; return the table."""
+def write(
+    layout: Layout, admissions: Sequence[Admission], previous: Manifest | None, folder: Path, now: datetime
+) -> TableEntry:
+    """Write the files that the snapshot before lacks below `folder`; return the table. now: of this publication."""
     before = {f.part: f for f in previous.batch.files} if previous and previous.batch else {}
     files = []
     for number, group in groupby(admissions, lambda a: a.order // CHUNK):
@@ -53,20 +56,22 @@ def write(layout: Layout, admissions: Sequence[Admission], previous: Manifest | 
         if kept and kept.rows == len(here) == CHUNK:
             files.append(kept)
             continue
-        rows = _kept_rows(layout, previous, kept, here) if previous and kept else SCHEMA.empty_table()
-        fresh = pa.Table.from_pylist([_row(a) for a in here[rows.num_rows :]], SCHEMA)
+        before_here = _rows_before(layout, previous, kept) if previous and kept else SCHEMA.empty_table()
+        orders = before_here["admission_order"].to_pylist()
+        rows = before_here if orders == [a.order for a in here[: len(orders)]] else SCHEMA.empty_table()
+        published = dict(zip(orders, before_here["published_at"].to_pylist(), strict=True))
+        late = here[rows.num_rows :]
+        fresh = pa.Table.from_pylist([_row(a) | {"published_at": published.get(a.order, now)} for a in late], SCHEMA)
         written = write_parquet(pa.concat_tables([rows, fresh]), folder / BATCH, table=BATCH, part=part)
         files += [written] if written else []
     return TableEntry.of(column_entries(SCHEMA, {c.name: c.title for c in COLUMNS}), files)
 
 
-def _kept_rows(layout: Layout, previous: Manifest, kept: FileEntry, here: Sequence[Admission]) -> pa.Table:
-    """Return the rows that the snapshot before has of the first of these admissions; none where it has others."""
+def _rows_before(layout: Layout, previous: Manifest, kept: FileEntry) -> pa.Table:
+    """Return the rows of a file of the snapshot before; none where it is damaged."""
     path = layout.snapshot(previous.tier, previous.snapshot_id) / BATCH / kept.name
-    rows = pq.read_table(path, partitioning=None).cast(SCHEMA) if sha256_file(path) == kept.sha256 else None
-    if rows is None or rows["admission_order"].to_pylist() != [a.order for a in here[: kept.rows]]:
-        return SCHEMA.empty_table()
-    return rows
+    whole = sha256_file(path) == kept.sha256
+    return pq.read_table(path, partitioning=None).cast(SCHEMA) if whole else SCHEMA.empty_table()
 
 
 def _row(a: Admission) -> dict[str, Any]:

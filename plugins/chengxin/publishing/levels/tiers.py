@@ -8,7 +8,7 @@ linked. What is sealed is in neither tier.
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
@@ -22,10 +22,12 @@ import pyarrow.parquet as pq
 
 from chengxin.errors import InvariantBroken
 from chengxin.model.kinds import Kind, kinds
+from chengxin.model.lawful_terms import lawful_terms
 from chengxin.model.sharing import LEVELS
 from chengxin.publishing import catalogue, commit
 from chengxin.publishing import key as keys
-from chengxin.publishing.disclosure.judgement import AUTHORISED, GOVERNMENT
+from chengxin.publishing.disclosure.judgement import AUTHORISED, GOVERNMENT, SEALED, judge, judged_elements
+from chengxin.publishing.history.table import CHANGE, WAITED, kind_of
 from chengxin.publishing.open_tier import derivations
 from chengxin.publishing.open_tier.derivations import Derivation, Known
 from chengxin.publishing.suppression import reissued
@@ -37,6 +39,7 @@ from chengxin.store.parquet import ROW_GROUP, arrow_schema, write_parquet
 TIERS = {"government": range(GOVERNMENT, len(LEVELS)), "authorised": range(AUTHORISED, AUTHORISED + 1)}
 CREDIT_RECORD, RECORD_SOURCE = "credit_record", "record_source"
 _BATCH = 6 * ROW_GROUP
+Tables = dict[str, TableEntry]
 
 
 @dataclass
@@ -62,8 +65,8 @@ class Levels:
         """Return the files of credit_record on which it depends what of a file is in a tier."""
         if entry.table == CREDIT_RECORD:
             return [entry]
-        if entry.table == RECORD_SOURCE or entry.table in kinds():
-            part = entry.part if entry.table == RECORD_SOURCE else f"{entry.table}-{entry.part}"
+        if entry.table == RECORD_SOURCE or kind_of(entry.table) in kinds():
+            part = f"{entry.table}-{entry.part}" if entry.table in kinds() else entry.part
             return [f for f in self.records if f.part == part]
         if not entry.part.startswith("p"):
             return []
@@ -85,6 +88,28 @@ class Levels:
             return np.full(entry.rows, tier == "government")
         shown = _is_in(self._column(entry, "subject_id"), self._shown(entry))
         return shown if tier == "government" else ~shown
+
+    def former(self, entry: FileEntry, tier: str, today: date) -> tuple[Mask, date | None]:
+        """Return which versions in a file of history a tier holds, and the last day on which that stays so.
+
+        A version is given where its own content allows it today and so does the record, while there is one.
+        """
+        kind = kinds()[kind_of(entry.table)]
+        with pq.ParquetFile(self.path(entry)) as file:
+            names = {"record_id", CHANGE, *judged_elements(kind)} & set(file.schema_arrow.names)
+            rows = file.read(sorted(names), use_threads=False).combine_chunks()
+        columns = {name: rows[name].combine_chunks() for name in rows.column_names}
+        judged = judge(kind, columns, rows.num_rows, today, lawful_terms())
+        levels = np.asarray(judged.levels)
+        present, there = np.full(len(levels), SEALED), np.zeros(len(levels), bool)
+        for teller in self.tellers(entry):
+            place = pc.index_in(columns["record_id"], value_set=self._column(teller, "record_id"))
+            here = np.asarray(place.is_valid())
+            present[here] = self._of(teller)[np.asarray(place.drop_null())]
+            there |= here
+        waited = np.asarray(pc.equal(columns[CHANGE], WAITED))
+        levels = np.where(waited, present, np.where(there, np.minimum(levels, present), levels))
+        return np.isin(levels, TIERS[tier]), judged.course.holds_until(today)
 
     def hidden(self, entry: FileEntry, mask: Mask) -> dict[str, int]:
         """Count the records of a file of credit_record that the government tier does not hold, by data set."""
@@ -135,16 +160,19 @@ class TierCut:
     known: Known
     key: bytes | None = None
 
-    def tables(self) -> tuple[dict[str, TableEntry], list[Derivation]]:
-        """Write the files that changed and return all tables, and what each file was made from."""
-        made: list[Derivation] = []
-        tables: dict[str, TableEntry] = {}
-        for name, table in self.levels.assembled.tables.items():
+    def tables(self) -> tuple[Tables, Tables, list[Derivation]]:
+        """Write the files that changed and return all tables, the history, and what each file was made from."""
+        assembled, made = self.levels.assembled, list[Derivation]()
+        return self._cut(assembled.tables, made), self._cut(assembled.history, made), made
+
+    def _cut(self, whole: Mapping[str, TableEntry], made: list[Derivation]) -> Tables:
+        tables: Tables = {}
+        for name, table in whole.items():
             files = [self._file(entry, table) for entry in table.files]
             made += files
             held = TableEntry.of(table.schema, [f.entry for f in files if f.entry])
             tables |= {name: held} if held.files else {}
-        return tables, made
+        return tables
 
     def _file(self, entry: FileEntry, table: TableEntry) -> Derivation:
         of = (entry.sha256, *sorted(f.sha256 for f in self.levels.tellers(entry) if f != entry))
@@ -152,7 +180,11 @@ class TierCut:
         known = self.known.get(entry.table, of, _rule(self.tier), key, self.today)
         if known is not None:
             return known
-        mask = self.levels.chosen(entry, self.tier)
+        until: date | None = None
+        if entry.table in self.levels.assembled.history:
+            mask, until = self.levels.former(entry, self.tier, self.today)
+        else:
+            mask = self.levels.chosen(entry, self.tier)
         made: FileEntry | None = None
         if mask.all() and self.key is None:
             (self.draft / entry.table).mkdir(parents=True, exist_ok=True)
@@ -163,7 +195,8 @@ class TierCut:
             rows, folder = _rows(self.levels.path(entry), mask), self.draft / entry.table
             made = write_parquet(rows, folder, table=entry.table, part=entry.part, schema=schema, key=self.key)
         hidden = self.levels.hidden(entry, mask) if self.key is None else {}
-        return Derivation(entry.table, of, _rule(self.tier), key, self.today.isoformat(), None, hidden, made)
+        last = until.isoformat() if until else None
+        return Derivation(entry.table, of, _rule(self.tier), key, self.today.isoformat(), last, hidden, made)
 
 
 def _rows(path: Path, mask: Mask) -> Iterator[pa.RecordBatch]:
@@ -222,11 +255,11 @@ def _derived(
     draft = layout.drafts / tier
     shutil.rmtree(draft, ignore_errors=True)
     cut = TierCut(levels, tier, draft, today, Known(layout, commit.current(layout, tier)), key)
-    tables, made = cut.tables()
+    tables, history, made = cut.tables()
     facts = {"assembled": assembled.snapshot_id}
     if key is not None:
         extra = {**facts, "key_id": keys.key_id(key)}
-        return Manifest.new(tier, now, assembled.as_of, assembled.reason, tables, extra=extra), made
+        return Manifest.new(tier, now, assembled.as_of, assembled.reason, tables, extra=extra, history=history), made
     hidden = Counter[str]()
     for one in made:
         hidden.update(one.counts)
@@ -234,7 +267,8 @@ def _derived(
         name: {**told, "rows": told["rows"] - hidden[name], "hidden": hidden[name]} if hidden[name] else told
         for name, told in assembled.sources.items()
     }
-    manifest = replace(assembled, tier=tier, tables=tables, sources=sources, extra={**_own(assembled), **facts})
+    extra = {**_own(assembled), **facts}
+    manifest = replace(assembled, tier=tier, tables=tables, history=history, sources=sources, extra=extra)
     fresh = Manifest.new(tier, now, assembled.as_of, assembled.reason, tables)
     return replace(manifest, snapshot_id=fresh.snapshot_id, created_at=fresh.created_at), made
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from chengxin.model.kinds import Kind, kinds
 from chengxin.publishing.disclosure.renewal import TABLE as CREDIT_RECORD
+from chengxin.publishing.history.table import kind_of
 from chengxin.publishing.reader import Snapshot
 from chengxin.records.acts import AUTHORITY, Record, comparable, number_column
 from chengxin.store.manifest import FileEntry
@@ -92,7 +93,7 @@ def _may_hold(file: pq.ParquetFile, group: int, place: int, subjects: Iterable[i
 
 def named(entry: FileEntry, snapshot: Snapshot, removed: Iterable[Record]) -> set[str]:
     """Return the numbers of the records in a file of a kind's table that acts remove, by number or by decision."""
-    kind = kinds()[entry.table]
+    kind = kinds()[kind_of(entry.table)]
     mine = [r for r in removed if r.kind == kind.id and entry.may_hold(r.subject_id)]
     if not mine:
         return set()

@@ -179,7 +179,8 @@ class Tier:
             old,
             snapshot_id=reissued.following(old.snapshot_id),
             previous=self.now(old.previous),
-            tables=tables,
+            tables={name: table for name, table in tables.items() if name not in old.history},
+            history={name: table for name, table in tables.items() if name in old.history},
             sources={d: {**s, "rows": s["rows"] - gone[d]} if gone[d] else s for d, s in old.sources.items()},
             extra=extra,
         )

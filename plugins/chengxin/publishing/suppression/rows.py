@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.model.kinds import kinds
+from chengxin.publishing.history.table import kind_of, table_of
 from chengxin.publishing.open_tier import masking
 from chengxin.publishing.open_tier.rules import HANDLE, TOKEN
 from chengxin.publishing.reader import Snapshot
@@ -53,12 +54,15 @@ def affected(snapshot: Snapshot, found: Found) -> Hits:
     hits: Hits = {}
     parts: set[str] = set()
     for kind in sorted({r.kind for r in found.removed}):
-        table = snapshot.manifest.tables.get(kind)
+        table, history = snapshot.manifest.tables.get(kind), snapshot.manifest.history.get(table_of(kind))
         for entry in table.files if table else ():
             numbers = _numbers_in(snapshot, entry, found)
             if numbers:
                 hits |= {(f.table, f.name): numbers for f in (entry, *_beside(snapshot.manifest, entry))}
                 parts |= {entry.part}
+        for entry in history.files if history else ():
+            if _numbers_in(snapshot, entry, found):
+                hits |= {(entry.table, entry.name): sorted(found.ids)}
     if snapshot.manifest.tier == "open":
         hits |= _persons(snapshot, parts, hits)
     return hits
@@ -114,10 +118,10 @@ class Rewriter:
     _made: dict[tuple[str, str, tuple[str, ...]], tuple[FileEntry | None, Counter[str]]] = field(default_factory=dict)
 
     def tables(self, snapshot: Snapshot, hits: Hits) -> tuple[dict[str, TableEntry], Counter[str]]:
-        """Return the tables of a snapshot without these rows, and how many records of each data set went."""
+        """Return all tables of a snapshot without these rows, and how many records of each data set went."""
         gone: Counter[str] = Counter()
         tables = {}
-        for name, table in snapshot.manifest.tables.items():
+        for name, table in {**snapshot.manifest.tables, **snapshot.manifest.history}.items():
             files = []
             for entry in table.files:
                 made: FileEntry | None = entry
@@ -178,7 +182,7 @@ def remaining(paths: Mapping[Path, Any], found: Found) -> Counter[Path]:
         named = [n for n in _NUMBERS if n in names]
         rows = _columns_of(path, named, decryption) if named else pa.table({})
         gone = rows.num_rows - _kept(rows, found.numbers()).num_rows if named else 0
-        if not gone and path.parent.name in kinds() and "record_id" in names:
+        if not gone and kind_of(path.parent.name) in kinds() and "record_id" in names:
             gone = len(_of_decisions(path, found, decryption))
         if gone:
             count[path] = gone
@@ -190,7 +194,7 @@ def _columns_of(path: Path, names: list[str], decryption: Any) -> pa.Table:
 
 
 def _of_decisions(path: Path, found: Found, decryption: Any) -> list[Record]:
-    kind = kinds()[path.parent.name]
+    kind = kinds()[kind_of(path.parent.name)]
     mine = [r for r in found.removed if r.kind == kind.id and r.decision]
     present = set(pq.read_schema(path, decryption_properties=decryption).names)
     if not mine or not present.issuperset(candidates.columns(kind)):

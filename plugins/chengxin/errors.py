@@ -108,7 +108,7 @@ class CommitConflict(ChengxinError):
 
 
 class CommitUnknown(ChengxinError):
-    """Raised by publishing.commit when it cannot tell whether a commit happened. Look first."""
+    """Raised by publishing.commit when it cannot know whether a commit happened. Look first."""
 
 
 class SnapshotDamaged(ChengxinError):
@@ -134,12 +134,12 @@ _WORDS = {errno.ENOSPC: ("max_temp_directory_size", "database or disk is full"),
 
 
 def no_room(error: BaseException) -> bool:
-    """Tell whether the disk is full. Arrow and DuckDB raise errors of their own for it, with the system's text."""
+    """Return whether the disk is full. Arrow and DuckDB raise errors of their own for it, with the system's text."""
     return _says(error, _FULL)
 
 
 def failed_write(error: BaseException, home: str | Path) -> str | None:
-    """Say in one Chinese sentence which disk failed and what to do; None when `error` is about something else.
+    """Describe in one Chinese sentence which disk failed and what to do; None when `error` is about something else.
 
     home: where the disk is when the error names no file. Only folders are named: a file may be called after a person.
     """
@@ -164,7 +164,7 @@ def _says(error: BaseException, codes: tuple[int, ...]) -> bool:
 
 
 def of_home(error: BaseException) -> bool:
-    """Tell whether this is trouble of the whole home, with which no other batch would fare better."""
+    """Return whether this is trouble of the whole home, with which no other batch would fare better."""
     if isinstance(error, StoreUnavailable | CommitUnknown | HomeDamaged) or no_room(error) or _says(error, _BROKEN):
         return True
     return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)

@@ -72,7 +72,7 @@ class Batch:
     received_at: when we took it; the day of it is "today" for what is checked. as_of: the place of its content among
     the versions of its data set, and nothing else: the period in its name, else when the source offered it.
     restates: the batch with the same bytes that a full list may be a mere copy of, where another one came in between.
-    corrects: the format of our table of refused rows, where a department mended one and sent it back.
+    corrects: the format of our table of refused rows, where a department corrected one and sent it back.
     is_ahead: it counts as of a day (Shanghai) that had not come yet when it was received.
     """
 

@@ -1,4 +1,4 @@
-"""What the values of one row say of each other: two codes of one subject, a birthday and its number, a slip."""
+"""What the values of one row state of each other: two codes of one subject, a birthday and its number, a slip."""
 
 from collections.abc import Iterable
 

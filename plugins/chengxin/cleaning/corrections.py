@@ -22,7 +22,7 @@ from chengxin.facts import TableFormat
 from chengxin.parsing.reader import RawChunk, header_at
 from chengxin.parsing.workbooks.sheets import sheet_names
 
-#: Which refused row a row of a mended table answers.
+#: Which refused row a row of a corrected table answers.
 ANSWERS = pa.schema(
     [("row_id", pa.int64()), ("batch_id", pa.string()), ("source_file", pa.string()), ("source_row", pa.int64())]
 )
@@ -32,7 +32,7 @@ _OLD_BOOK = b"\xd0\xcf\x11\xe0"
 
 
 def recognised(path: Path, contract: Contract) -> TableFormat | None:
-    """Return the format of a mended table of refused rows; None for any other file. Never raises on bytes."""
+    """Return the format of a corrected table of refused rows; None for any other file. Never raises on bytes."""
     with path.open("rb") as stream:
         head = stream.read(4)
     named = is_named(path.name)
@@ -90,7 +90,7 @@ def without_ours(chunk: RawChunk, plan: Plan) -> tuple[RawChunk, pa.Table | None
 
 
 def refuse_misplaced(chunks: Iterable[RawChunk], plan: Plan) -> None:
-    """Raise DeliveryMismatch where a mended table is of another data set, whatever its columns are."""
+    """Raise DeliveryMismatch where a corrected table is of another data set, whatever its columns are."""
     for chunk in chunks:
         without_ours(chunk, plan)
 

@@ -71,7 +71,7 @@ class IssueLog:
     def reasons(self, refused: np.ndarray) -> list[Reason]:
         """Return all that is wrong with the refused rows.
 
-        What refuses a row, and every other error in it, so that a department can mend the row in one go. A warning
+        What refuses a row, and every other error in it, so that a department can correct the row in one go. A warning
         counts where it is why a required value cannot be used: a filler, a masked code.
         """
         unusable = {each.element: each.rows for each in self.entries if each.rule == "field.required_unusable"}

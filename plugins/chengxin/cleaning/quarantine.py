@@ -1,4 +1,4 @@
-"""Quarantined rows (疑问数据): the raw text and every reason, so that the department can mend and send again."""
+"""Quarantined rows (疑问数据): the raw text and every reason, so that the department can correct and send again."""
 
 import json
 from collections.abc import Sequence

@@ -71,7 +71,7 @@ def run(
     """Standardise the files of a batch into the folder `target` (replaced as a whole) and return its counts.
 
     Archives are unpacked beside `target` while it is built. A delivery whose archives, files or columns are not what
-    the contract says ends with `mismatch` set and every row that can be counted as quarantined.
+    the contract states ends with `mismatch` set and every row that can be counted as quarantined.
     """
     with _scratch(target) as scratch, atomic.building(target) as folder:
         found: list[Source] = []
@@ -132,7 +132,7 @@ def _standardised(
                 f"文件 {task.file_name} 在中间断开，后面的记录没有收到；全量报送缺了它们会被当作撤回，故整批暂缓。"
                 "请核对传输是否完整，重新报送完整的文件"
             )
-    if not (batch.corrects or replayed(batch)):  # some rows say nothing of a column: each is judged alone
+    if not (batch.corrects or replayed(batch)):  # some rows state nothing of a column: each is judged alone
         for says in told:
             refuse_odd_units(says.amounts, contract.quality.odd_units)
     if contract.delivery.connector == "http_api":  # pages as they came: the connector has compared their totals

@@ -15,7 +15,7 @@ NEWEST = 25  # runs in one page, where mostly only the last few are asked for
 
 
 def _passes(error: BaseException) -> bool:
-    """Tell whether asking again may help: a busy api-server lets requests wait too long, or a write gives up."""
+    """Return whether asking again may help: a busy api-server lets requests wait too long, or a write gives up."""
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.is_server_error
     return isinstance(error, httpx.TransportError)
@@ -72,7 +72,7 @@ class AirflowApi:
         self._client = httpx.Client(base_url=url, timeout=60, trust_env=False)
 
     def healthy(self) -> bool:
-        """Tell whether all four components report themselves healthy."""
+        """Return whether all four components report themselves healthy."""
         try:
             answer = self._client.get("/api/v2/monitor/health", timeout=5)
         except httpx.TransportError:
@@ -86,7 +86,7 @@ class AirflowApi:
         )
 
     def refused(self) -> bool:
-        """Tell whether somebody answers here who does not know this user: another Airflow, or no Airflow at all."""
+        """Return whether somebody answers here who does not know this user: another Airflow, or no Airflow at all."""
         try:
             return not self._token
         except httpx.HTTPStatusError as error:
@@ -109,7 +109,7 @@ class AirflowApi:
                 return found
 
     def owed(self, dag_id: str, now: datetime) -> bool:
-        """Tell whether the schedule of a DAG owes a run at this time: switching the DAG on starts it."""
+        """Return whether the schedule of a DAG owes a run at this time: switching the DAG on starts it."""
         due = self._get(f"/api/v2/dags/{dag_id}")["next_dagrun_run_after"]
         return due is not None and datetime.fromisoformat(due) <= now
 
@@ -179,7 +179,7 @@ class AirflowApi:
 
 
 def answers(url: str) -> bool:
-    """Tell whether a server answers well at an address."""
+    """Return whether a server answers well at an address."""
     try:
         return httpx.get(url, timeout=5, trust_env=False).is_success
     except httpx.TransportError:

@@ -9,7 +9,7 @@ _SHOWN = 5
 
 
 def is_home(folder: Path) -> bool:
-    """Tell whether a folder holds a home."""
+    """Return whether a folder holds a home."""
     return any((folder / name).is_dir() for name in _FOLDERS)
 
 

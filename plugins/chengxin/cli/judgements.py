@@ -114,7 +114,7 @@ def answer_command(context: Context, *, number: str, outcome: Any, reason: str |
 
 
 def _tell(done: "Sequence[Judgement | JudgementRefused]") -> None:
-    """Say what became of answers; end with a code of failure where one was refused."""
+    """Describe what became of answers; end with a code of failure where one was refused."""
     for one in done:
         if isinstance(one, JudgementRefused):
             echo(f"错误：{one}", err=True)

@@ -233,7 +233,7 @@ def show_quarantine(console: Console, result: dict[str, Any]) -> None:
 
 
 def show_export(console: Console, result: dict[str, Any]) -> None:
-    """Say where the refused rows were written."""
+    """Describe where the refused rows were written."""
     console.print(
         f"已导出 {result['rows']:,} 行疑问数据：{'、'.join(result['files'])}", highlight=False, soft_wrap=True
     )
@@ -241,7 +241,7 @@ def show_export(console: Console, result: dict[str, Any]) -> None:
 
 
 def show_closed(console: Console, result: dict[str, Any]) -> None:
-    """Say what was settled by hand, or waits again."""
+    """Describe what was settled by hand, or waits again."""
     did, so = ("重新列为待更正", "本来就待更正") if result["reopened"] else ("办结", "此前已办结")
     already = f"；{result['already']:,} 行{so}" if result["already"] else ""
     console.print(
@@ -253,7 +253,7 @@ def show_closed(console: Console, result: dict[str, Any]) -> None:
 
 
 def show_replays(console: Console, replays: list[dict[str, Any]]) -> None:
-    """Say which rows were replayed."""
+    """Describe which rows were replayed."""
     if not replays:
         console.print("没有待更正的疑问数据，无可重放。")
     for one in replays:

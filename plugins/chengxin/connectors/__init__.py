@@ -33,7 +33,7 @@ def connector_for(contract: Contract) -> Connector:
 
 
 def options_problem(contract: Contract) -> str | None:
-    """Say in Chinese what is wrong with the delivery options of a contract, or None; touches no source."""
+    """Describe in Chinese what is wrong with the delivery options of a contract, or None; touches no source."""
     try:
         connector_for(contract).options(contract)
     except ContractError as error:

@@ -44,7 +44,7 @@ class Connector(Protocol):
     def fetch(self, home: Home, delivery: Delivery, contract: Contract, target: Path) -> Mapping[str, int] | None:
         """Stream the delivery's bytes, unchanged, into files directly under `target`.
 
-        Return how many rows the source says that a file has, by its name, where it says so.
+        Return how many rows the source states that a file has, by its name, where it says so.
         Raises SourceUnavailable (try again) or DeliveryCorrupt (not the bytes that were announced).
         """
 

@@ -74,7 +74,7 @@ def land(
     full list and another one came in between; where nothing tells which of the two it is, it is landed to be held.
     What was dated in the future is no copy of what comes with an earlier date, and no pull is put after it.
     clock: says when we took it (received_at), and orders pulls from sources that have no time of their own.
-    recognise: tells of a file whether it is our table of refused rows, mended (Batch.corrects): that is no whole list,
+    recognise: tells of a file whether it is our table of refused rows, corrected (Batch.corrects): that is no whole list,
     and later than all that has landed.
     Raises SourceUnavailable, DeliveryCorrupt; then nothing is left behind.
     """
@@ -115,7 +115,7 @@ def batches(home: Home, dataset: str, but: Container[str] = ()) -> list[Batch]:
 
 
 def arrived_at(receipt: Mapping[str, Any]) -> datetime:
-    """Return the instant at which a delivery reached us, whatever period its name says."""
+    """Return the instant at which a delivery reached us, whatever period its name states."""
     return datetime.fromisoformat((receipt.get("locator") or {}).get("arrived") or receipt["received_at"])
 
 
@@ -146,7 +146,7 @@ def cursor(home: Home, dataset: str, counted: Container[str] | None = None) -> L
 
 
 def missing(home: Home, contract: Contract, offered: Sequence[Delivery] = ()) -> list[str]:
-    """Say in Chinese which numbers of a data set's sequence have not arrived, counting what is offered now."""
+    """Describe in Chinese which numbers of a data set's sequence have not arrived, counting what is offered now."""
     if "{seq}" not in str(contract.delivery.options.get("pattern", "")):
         return []
     folder = home.layout.landing(contract.id, "")
@@ -230,7 +230,7 @@ def _as_batch(
     newest = max((b for b in lists if not b.is_ahead), key=lambda b: b.as_of, default=None)
     if newest and as_of <= newest.as_of:
         # Two pulls are in the order in which they were made, whatever the source's clock or watermark says; and what
-        # is mended comes after what was wrong, whatever period that was of.
+        # is corrected comes after what was wrong, whatever period that was of.
         as_of = newest.as_of + timedelta(seconds=1)
     if delivery.locator.period and not corrects:
         as_of = _after_namesakes(folder, delivery, as_of)

@@ -61,7 +61,7 @@ ROW_COLUMNS = ("category", "source_file", "source_row", "record", "column", "rul
 
 
 def hand_over(home: Home, contract: Contract, answer: Answer) -> str:
-    """Bring an answer to where the contract says; return the place in words, without secrets.
+    """Bring an answer to where the contract states; return the place in words, without secrets.
 
     Raises SourceUnavailable (try again) or ContractError.
     """

@@ -24,7 +24,7 @@ WORDS = {
 
 
 def is_look_due(cadence: str, looked: datetime | None, now: datetime) -> bool:
-    """Tell whether a source is to be looked at. looked: when that was done last, None = never."""
+    """Return whether a source is to be looked at. looked: when that was done last, None = never."""
     local = now.astimezone(SHANGHAI)
     hours = _LOOKS.get(cadence, _LOOK_OF_OTHERS)
     today = [local.replace(hour=hour, minute=0, second=0, microsecond=0) for hour in hours]

@@ -1,4 +1,4 @@
-"""The table of refused rows (需更正) that a department gets, mends and sends back: what in it is ours.
+"""The table of refused rows (需更正) that a department gets, corrects and sends back: what in it is ours.
 
 Our columns are named here and nowhere else: the answer writes them, and every reader passes over them.
 """
@@ -12,7 +12,7 @@ STEM = "需更正"
 #: The hidden sheet of such a workbook; programs that save it anew keep it.
 SHEET = "chengxin_correction"
 FILE, ROW, RULES, BATCH = "来源文件", "行号", "规则代码", "批次号"
-#: The columns that tell of a row, in order: its place, its label, what is wrong with it and how to mend it.
+#: The columns that tell of a row, in order: its place, its label, what is wrong with it and how to correct it.
 COLUMNS = (FILE, ROW, "记录标识", "问题字段", "问题说明", "更正办法", RULES, BATCH)
 #: The text of a row that could not be split into fields.
 LINE = "整行原文（未能拆分）"

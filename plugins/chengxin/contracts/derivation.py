@@ -1,8 +1,8 @@
 """Batches whose bytes we wrote ourselves, and the contract under which they are read.
 
 Refused rows that are replayed: JSON Lines of header -> text, each on the line of its row in the original file; so place
-and order stay. Rows pulled from a database: CSV, whatever the contract says of files. Our table of refused rows that a
-department mended and sent back (corrections.py): CSV or a workbook, with the headers of the original.
+and order stay. Rows pulled from a database: CSV, whatever the contract states of files. Our table of refused rows that a
+department corrected and sent back (corrections.py): CSV or a workbook, with the headers of the original.
 """
 
 from typing import ClassVar
@@ -68,5 +68,5 @@ def _pulled(contract: Contract, batch: Batch) -> Contract:
 
 
 def mode_for(contract: Contract, batch: Batch) -> DeliveryMode:
-    """Return whether a batch is the whole list: as the contract says, never so for some rows of it."""
+    """Return whether a batch is the whole list: as the contract states, never so for some rows of it."""
     return "incremental" if replayed(batch) is not None or batch.corrects else contract.delivery.mode

@@ -284,7 +284,7 @@ def _codelist(element: Element) -> str:
 
 
 def _kind_facts(kind: Kind) -> list[str]:
-    """Say in sentences who the subjects are, what names a record, and who may see it."""
+    """Describe in sentences who the subjects are, what names a record, and who may see it."""
 
     def titled(names: Iterable[str]) -> str:
         return "、".join(f"`{name}`" for name in names) or "无"

@@ -157,7 +157,7 @@ class Column(Part):
         check digit decide. A cell that is none of them is judged as that of its length, else as the first.
     source: its header as sent; aliases: other headers seen for it. Headers are compared after NFKC, without blanks,
         brackets, colons and underscores, so 处罚金额（万元） and 处罚金额(万元)： are one.
-    required: an absent or unusable value sends the row to 疑问数据; default as the record kind says.
+    required: an absent or unusable value sends the row to 疑问数据; default as the record kind states.
     unit: for money without a unit in the value: 元 or 万元; 待定 in a draft that found none.
     optional: the column itself may be missing from a delivery.
     date_form: what bare digits in a date mean, where they could mean two things: epoch_ms, epoch_s, excel (five digits
@@ -185,7 +185,7 @@ class Threshold(Part):
 class Quality(Part):
     """What is expected of a delivery beyond its columns.
 
-    min_rows: fewer rows say nothing of shares: of refused rows, of filled values, of odd-looking columns. Rows that
+    min_rows: fewer rows state nothing of shares: of refused rows, of filled values, of odd-looking columns. Rows that
         answer refusals of earlier batches are not counted; a delivery without one usable row is held all the same.
     quarantined: share of rows in 疑问数据. fill: least share of filled values per element (below = hold).
     shrink: share of rows by which a full delivery may be shorter than the newest admitted one before it.

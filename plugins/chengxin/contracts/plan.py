@@ -93,7 +93,7 @@ class Plan:
         return len(self.ours(headers)) >= corrections.TELLING
 
     def _nothing(self) -> str:
-        """Say what a delivery lacks that has no names at all."""
+        """Describe what a delivery lacks that has no names at all."""
         if self.contract.file.format in {"json", "jsonl"}:
             return "来文中没有能读出的记录：文件是空的，数组是空的，或各条不是完整的 JSON 对象（jsonl 每行一个）"
         if self.contract.file.format == "xml":
@@ -117,7 +117,7 @@ class Plan:
         return any(column.element.id == "currency_code" for column in self.columns)
 
     def _is_ignored(self, folded: str) -> bool:
-        """Tell whether a column is left out; `@type` stands for this attribute of any XML element."""
+        """Return whether a column is left out; `@type` stands for this attribute of any XML element."""
         return folded in self.ignored or ("@" in folded and "@" + folded.rpartition("@")[2] in self.ignored)
 
     def _told_apart(self, headers: Sequence[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from chengxin.model.kinds import kinds
 from chengxin.model.regions import known_codes
 from chengxin.model.schema import kind_columns
 
-# Rows are told apart, judged and traced by them.
+# Rows are distinguished, judged and traced by them.
 KEPT = frozenset({"record_id", "subject_id", "subject_type", "batch_id", "source_file", "source_row"})
 _KindName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
 _Region = Annotated[str, StringConstraints(pattern=r"^[0-9]{2}([0-9]{2}([0-9]{2})?)?$")]

@@ -33,12 +33,12 @@ _NAMES = re.compile(r"(_env|_name|_param|_field|_format)$|^(auth|key|code|next|t
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether a header or parameter of this name carries a secret."""
+    """Return whether a header or parameter of this name carries a secret."""
     return bool(_IS_NAME.search(name))
 
 
 def is_connection_name(name: str) -> bool:
-    """Tell whether this can be the name of a connection; an address is none."""
+    """Return whether this can be the name of a connection; an address is none."""
     return CONNECTION.fullmatch(name) is not None
 
 
@@ -88,7 +88,7 @@ def _within(place: str, value: Any, name: str = "") -> Iterator[tuple[str, str]]
 
 
 def _looks_secret(place: str, value: str) -> bool:
-    """Tell whether a parameter's or header's whole value looks like a credential, whatever its name."""
+    """Return whether a parameter's or header's whole value looks like a credential, whatever its name."""
     if ".headers." in place:
         return bool(_KEY.fullmatch(value) or _PASSWORD.fullmatch(value))
     return ".query." in place and "${" not in value and _PASSWORD.fullmatch(value) is not None

@@ -61,11 +61,11 @@ class Timetable:
         return (first, again) if often and due and due < self.today else (first,)
 
     def again(self, contract: Contract) -> bool:
-        """Tell whether a source delivers in round 2 as well: today, where its period is a week at most."""
+        """Return whether a source delivers in round 2 as well: today, where its period is a week at most."""
         return PERIODS.get(contract.delivery.cadence, SHORT + 1) <= SHORT and not self.is_overdue(contract)
 
     def is_overdue(self, contract: Contract) -> bool:
-        """Tell whether the delivery of a source is overdue at the first look."""
+        """Return whether the delivery of a source is overdue at the first look."""
         return contract.kind in (CUT_OFF_KIND, SILENT_KIND)
 
     def moment(self, contract: Contract, day: date) -> datetime:

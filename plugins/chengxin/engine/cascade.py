@@ -25,7 +25,7 @@ class Cascade:
     _found: list[int] = field(default_factory=list)
 
     def left(self, alias: str) -> str:
-        """Return SQL that tells whether no rule has found the row `alias` yet."""
+        """Return the SQL condition that no rule has found the row `alias` yet."""
         columns = ", ".join(self.key)
         found = " UNION ALL ".join(f"SELECT ({columns}) AS key FROM {table}" for table in self.tables)
         return f"({', '.join(f'{alias}.{c}' for c in self.key)}) NOT IN ({found})" if found else "true"

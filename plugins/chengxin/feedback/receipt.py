@@ -88,7 +88,7 @@ def body(
 
 
 def advice(contract: Contract, outcome: Outcome, standing: Standing, waits: Mapping[str, Any] | None = None) -> str:
-    """Say in one sentence what the department should do, as far as account and verdict tell."""
+    """Describe in one sentence what the department should do, as far as account and verdict tell."""
     if outcome.account is None:
         settled = not standing.open and standing.refused == outcome.counts["received"] > 0
         return words.HOW_SETTLED if settled else words.HOW_HELD
@@ -167,7 +167,7 @@ def summary(receipt: Mapping[str, Any]) -> str:
 
 
 def _arrival(receipt: Mapping[str, Any]) -> list[str]:
-    """Say when a delivery lay ready that was taken in on a later day: terms count from there."""
+    """Describe when a delivery lay ready that was taken in on a later day: terms count from there."""
     on = receipt["arrived_on"]
     return [] if receipt["received_at"].startswith(on) else [f"送达日期：{words.day(on)}（各期限由此日起算）"]
 
@@ -226,7 +226,7 @@ def _counts(receipt: Mapping[str, Any]) -> list[str]:
 
 
 def _changes(receipt: Mapping[str, Any]) -> list[str]:
-    """Say what is different from the answer before."""
+    """Describe what is different from the answer before."""
     since = receipt.get("since")
     if not since:
         return []
@@ -268,7 +268,7 @@ def _listed(problems: list[dict[str, Any]], *, several: bool) -> list[str]:
 
 
 def _places(problem: Mapping[str, Any], several: bool) -> str:
-    """Say in which rows a problem stands: 第 3、9 行等; of several files, in which files."""
+    """Describe in which rows a problem stands: 第 3、9 行等; of several files, in which files."""
     rows: dict[str, list[str]] = {}
     for place in problem["places"]:
         rows.setdefault(place["file"] if several else "", []).append(str(place["row"]))

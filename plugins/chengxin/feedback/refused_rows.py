@@ -1,4 +1,4 @@
-"""The tables of refused rows (需更正) of one batch: as CSV, and as a workbook where a clerk may mend it by hand."""
+"""The tables of refused rows (需更正) of one batch: as CSV, and as a workbook where a clerk may correct it by hand."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -83,7 +83,7 @@ def _shown(batch: pa.RecordBatch, batch_id: str, ours: Sequence[str]) -> pa.Reco
 
 
 def _suggesting(batch: pa.RecordBatch, suggested: Mapping[tuple[str, int], str]) -> pa.RecordBatch:
-    """Add to how a row is mended the code of the company that it names."""
+    """Add to how a row is corrected the code of the company that it names."""
     if not suggested:
         return batch
     place = zip(batch["source_file"].to_pylist(), batch["source_row"].to_pylist(), strict=True)

@@ -1,4 +1,4 @@
-"""Rows that another row overtook: of the same delivery, one record with two contents; or a later one that mended it."""
+"""Rows that another row overtook: of the same delivery, one record with two contents; or a later one that corrected it."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ _PLACE = ["source_file", "source_row"]
 
 
 def corrected(links: Sequence[Path], standard: Sequence[Path], keys: RowKeys) -> Iterator[pa.RecordBatch]:
-    """Yield one line a row that waited until its record came again, mended; as `overtaken`."""
+    """Yield one line a row that waited until its record came again, corrected; as `overtaken`."""
     files = [f for f in (folder / NAME for folder in links) if f.exists()]
     if not files:
         return

@@ -178,7 +178,7 @@ def explained(reasons: Iterable[tuple[str, str]], own: OwnWords = OURS) -> pa.Ta
 
 
 def sentences(rule: str, element: str = "", own: OwnWords = OURS) -> tuple[str, str]:
-    """Return what is wrong and how to mend it; the element gives the name of the field and what may stand in it."""
+    """Return what is wrong and how to correct it; the element gives the name of the field and what may stand in it."""
     known = elements().get(element)
     title = own.headers.get(element) or (known.title if known else "该项")
     words = rules()[rule]

@@ -1,4 +1,4 @@
-"""The table of refused rows as a workbook in which a clerk mends them: what is wrong stands at the cell itself.
+"""The table of refused rows as a workbook in which a clerk corrects them: what is wrong stands at the cell itself.
 
 The row is as it was sent, all cells text, so that nothing in it is run, rounded or made a date. Our own columns are
 locked, without a password. The same rows give the same bytes.
@@ -19,7 +19,7 @@ from chengxin.store import atomic
 if TYPE_CHECKING:
     from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
-MOST_ROWS = 5_000  # more than that nobody mends by hand, and a spreadsheet program is slow with so many remarks
+MOST_ROWS = 5_000  # more than that nobody corrects by hand, and a spreadsheet program is slow with so many remarks
 MOST_TEXT = 32_767  # characters that a cell holds
 _MADE = datetime(2000, 1, 1)  # noqa: DTZ001
 _ZIPPED = (1980, 1, 1, 0, 0, 0)

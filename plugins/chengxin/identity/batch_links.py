@@ -100,7 +100,7 @@ class Linking:
     again: links folder of the revision before, whose waiting rows are tried, and settled ones of reopened records; None
     = all passed rows. since: its place in the journal; None = names were not asked then. reopen: (record_id, part) of
     records to reopen in the whole data set. corrected: row_id, subject_id, related_subject_id, by_batch, by_file,
-    by_row: waiting rows whose record came again, mended. spare: see Spare.
+    by_row: waiting rows whose record came again, corrected. spare: see Spare.
     """
 
     contract: Contract

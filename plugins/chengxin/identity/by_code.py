@@ -1,9 +1,9 @@
 """Deterministic linking. Nothing is force-merged.
 
 In the order of law: USCC, organisation code, registration number, tax number, person document, loan card number; then
-what a judgement says (identity.ledger); then a name, only where no code was given, the region or at least the legal
+what a judgement states (identity.ledger); then a name, only where no code was given, the region or at least the legal
 representative fits, and one subject is left; where the row gives neither, only the name of one enterprise alone. A
-natural person is never found by name, nor by a document whose bearer has another name than the row says: a mistyped
+natural person is never found by name, nor by a document whose bearer has another name than the row states: a mistyped
 number may be somebody's, a household's row may hold its operator's.
 Each rule is a step, and the steps narrow: who is found by the first is not asked for by the second.
 """
@@ -219,7 +219,7 @@ def _by_lookup(link: RoleLink, lookup: Lookup, search: tuple[str, str, str], lef
 
 
 def _by_judgement(link: RoleLink, part: str, left: str) -> str:
-    # A name that was judged says nothing of a row with a USCC of its own; neither does another code.
+    # A name that was judged states nothing of a row with a USCC of its own; neither does another code.
     others = CODES if part == "name_key" else ("uscc",)
     guard = " ".join(f"AND {link.column(c)} IS NULL" for c in others if c in link.fields and c != part)
     return f"""SELECT s.row_id, min(j.subject_id) AS subject_id, 'judgement' AS rule FROM {link.unfound} s
@@ -229,7 +229,7 @@ def _by_judgement(link: RoleLink, part: str, left: str) -> str:
 
 
 def uncoded(link: RoleLink) -> str:
-    """Return SQL that tells whether the row `s` gives no code."""
+    """Return the SQL condition that the row `s` gives no code."""
     return " AND ".join(f"{link.column(c)} IS NULL" for c in CODES if c in link.fields) or "true"
 
 
@@ -245,7 +245,7 @@ def representative(legal_rep: str) -> str:
 
 
 def is_about(link: RoleLink) -> str:
-    """Return SQL that tells whether the judgement `j` is about rows that state what the row `s` does."""
+    """Return the SQL condition that the judgement `j` is about rows that state what the row `s` does."""
     region, legal_rep = stated(link)
     return f"""(j.region IS NULL OR j.region = coalesce({region}, ''))
         AND (j.legal_rep IS NULL OR j.legal_rep = {representative(legal_rep)})"""

@@ -1,7 +1,7 @@
-"""Rows that waited until their record came again, mended: they get the subject of the row that mended them.
+"""Rows that waited until their record came again, mended: they get the subject of the row that corrected them.
 
 File of a links folder:
-  corrected.parquet  row_id, by_batch, by_file, by_row, adm_order: the row and the place of the one that mended it
+  corrected.parquet  row_id, by_batch, by_file, by_row, adm_order: the row and the place of the one that corrected it
 """
 
 from pathlib import Path

@@ -106,7 +106,7 @@ def changes(judgements: Sequence[Judgement]) -> tuple[Judgement, ...]:
 def judge(layout: Layout, said: Said, *, at: datetime, author: str) -> Judgement:
     """Enter a judgement, or confirm one that another person proposed.
 
-    Raise ValueError when it says nothing that can be followed, JudgementRefused where it contradicts one that stands,
+    Raise ValueError when it states nothing that can be followed, JudgementRefused where it contradicts one that stands,
     or the person who proposed it confirms it.
     """
     (entered,) = judge_all(layout, [said], at=at, author=author)

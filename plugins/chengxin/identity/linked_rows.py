@@ -41,7 +41,7 @@ class LinkedRows:
 
     @cached_property
     def withdrawal(self) -> str | None:
-        """SQL that tells whether the row `s` withdraws its record; None where no row of this batch can."""
+        """SQL condition that the row `s` withdraws its record; None where no row of this batch can."""
         return record_keys.withdrawal(self.kind, self.columns)
 
     @property
@@ -78,11 +78,11 @@ class LinkedRows:
         return Step("linked_file", reads, sql, values)
 
     def has(self, digest: str) -> bool:
-        """Tell whether the rows have this digest, TWIN or NEAR."""
+        """Return whether the rows have this digest, TWIN or NEAR."""
         return digest in self._digests("0", "0")
 
     def _missing(self, subject: str, related: str) -> str:
-        """Return SQL that tells whether a role that is needed has no subject."""
+        """Return the SQL condition that a role that is needed has no subject."""
         role = self.kind.roles.get("related")
         if not role or not role.required:
             return f"{subject} IS NULL"

@@ -65,14 +65,14 @@ def numbered_id(kind: Kind, subject: str) -> str:
 
 
 def withdrawal(kind: Kind, columns: Collection[str]) -> str | None:
-    """Return SQL that tells whether the row `s` withdraws its record; None where no row of these columns can."""
+    """Return the SQL condition that the row `s` withdraws its record; None where no row of these columns can."""
     said = [f"s.{STATUS} = '{DELETED}'"] if STATUS in columns else []
     said += [f"s.{kind.settled_at_zero}_yuan = 0"] if kind.settled_at_zero else []
     return f"coalesce({' OR '.join(said)}, false)" if said else None
 
 
 def payload(kind: Kind) -> str:
-    """Return a 64-bit digest of what a row says, without where it came from.
+    """Return a 64-bit digest of what a row states, without where it came from.
 
     An amount counts as what it is worth, however it was spelled; where that is not known (foreign, unreadable), its
     text does.

@@ -80,7 +80,7 @@ class RegistryFiles:
         return found
 
     def outnumbers(self, rows: int) -> bool:
-        """Tell whether these admissions registered more than so many rows can touch, so that looking up costs less."""
+        """Return whether these admissions registered more than so many rows can touch, so that looking up costs less."""
         return sum(a.accepted for a in self.admissions if registers(a)) > WORTH * rows
 
     def attach(self, session: Session, prefix: str = "registry") -> None:
@@ -104,7 +104,7 @@ class Registry:
         return RegistryFiles(self.layout, self.accounts.registering(dataset))
 
     def outnumbers(self, rows: int) -> bool:
-        """Tell whether a batch of so many rows can touch but a part of it, so that looking each up costs less."""
+        """Return whether a batch of so many rows can touch but a part of it, so that looking each up costs less."""
         return self.accounts.registered() > WORTH * rows
 
     def identifiers_of(self, parts: Sequence[Path], work: Path) -> list[Path]:

@@ -19,7 +19,7 @@ REOPENED = Schema({"record_id": "VARCHAR", "part": "VARCHAR", "adm_order": "INTE
 
 
 def void(version: str, reopened: str = "reopened") -> str:
-    """Return SQL that tells whether the version (an alias with record_id and adm_order) has been reopened since."""
+    """Return the SQL condition that the version (an alias with record_id and adm_order) has been reopened since."""
     return f"""EXISTS (SELECT 1 FROM {reopened} v
         WHERE v.record_id = {version}.record_id AND v.adm_order > {version}.adm_order)"""
 

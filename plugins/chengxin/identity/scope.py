@@ -24,7 +24,7 @@ def narrow(
 ) -> None:
     """Leave registry_<table> and own_<table>, what the data set itself has added, for the tables of the registry.
 
-    Needs `rows` and `judged_for`. also: subjects that are touched whatever the rows say.
+    Needs `rows` and `judged_for`. also: subjects that are touched whatever the rows state.
     """
     session.leave(_distinct("touched_value", (value for link in links for value in link.values())))
     session.leave(_distinct("touched_name", (key for link in links for key in _keys(link))))

@@ -1,4 +1,4 @@
-"""What the law says of time: classes of publicity, their terms, ministries' exceptions; from lawful_terms.yaml."""
+"""What the law states of time: classes of publicity, their terms, ministries' exceptions; from lawful_terms.yaml."""
 
 import hashlib
 import re

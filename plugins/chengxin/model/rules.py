@@ -16,7 +16,7 @@ class Rule(BaseModel):
 
     of: a row (an issue row names it), a batch (a verdict names it) or a link (an answer names it for a row of an
     admitted batch). level: of rows, error = the value cannot be used
-    and becomes null, warning = it is kept, maybe mended; of batches, critical = held, warning or info = accepted.
+    and becomes null, warning = it is kept, maybe corrected; of batches, critical = held, warning or info = accepted.
     zh/en: one sentence on what is wrong; mend_zh/mend_en: what the sending department should do. row_...: the same of
     one row, of rules of batches whose rows an answer lists.
     """

@@ -98,7 +98,7 @@ class Evidence:
             options = CleanOptions(unit="元", codelist=element.codelist, date_form=form)
             cleaned = clean(self.values, element.type, options=options)
             good, given = valid(cleaned.values), self.filled
-            for rule, hits in cleaned.issues:  # masked and filler values say nothing about the column
+            for rule, hits in cleaned.issues:  # masked and filler values state nothing about the column
                 given = given & ~as_mask(hits) if rule in _SILENT else given
             if element.type == "money":  # foreign amounts are read, though not turned into yuan
                 good |= valid(cleaned.extra["currency_code"])
@@ -153,7 +153,7 @@ class Evidence:
         return fits, instead or self._otherwise(element)
 
     def _otherwise(self, element: Element) -> str:
-        """Say what the values are that a value of the element hardly is; empty = nothing speaks against it."""
+        """Describe what the values are that a value of the element hardly is; empty = nothing speaks against it."""
         if self.given < ENOUGH or element.type not in _PLAIN_TYPES or element.id.endswith(_ANY_CODE):
             return ""
         if self.reads_as and self.reads_as != ("date" if element.type == "instant" else element.type):
@@ -173,7 +173,7 @@ class Evidence:
 
     @property
     def names_businesses(self) -> bool:
-        """Tell whether nearly all values are names of businesses."""
+        """Return whether nearly all values are names of businesses."""
         return self.given >= ENOUGH and self.matching(looks()["business"].regex) >= _PLAIN
 
     def _residents(self) -> float:
@@ -213,7 +213,7 @@ class Evidence:
         return int(pc.max(pc.utf8_length(self.values)).as_py() or 0)
 
     def holds(self, text: str) -> bool:
-        """Tell whether a text is one of the values."""
+        """Return whether a text is one of the values."""
         return bool(pc.any(pc.equal(self.values, text)).as_py())
 
     def example_shape(self, patterns: dict[str, re.Pattern[str]]) -> str | None:

@@ -68,7 +68,7 @@ class Draft:
 
     @property
     def kind_doubts(self) -> tuple[str, ...]:
-        """Say in Chinese why a person should look at the proposed kind; none where somebody has chosen it."""
+        """Describe in Chinese why a person should look at the proposed kind; none where somebody has chosen it."""
         first, *others = self.proposals
         if not self.clear or self.given:
             return ()
@@ -127,13 +127,13 @@ def draft(sample: Sample, contracts: Mapping[str, Contract], wishes: Wishes) -> 
 
 
 def _siblings(chosen: Proposal, contracts: Mapping[str, Contract]) -> tuple[str, ...]:
-    """Say how data sets of the same kind are delivered; it cannot be seen in one file."""
+    """Describe how data sets of the same kind are delivered; it cannot be seen in one file."""
     full = [c.id for c in contracts.values() if c.kind == chosen.kind.id and c.delivery.mode == "full"]
     return (f"同类数据集 {'、'.join(full)} 是全量清单（delivery.mode: full），请核对本数据集",) if full else ()
 
 
 def _of_table(sample: Sample, chosen: Proposal) -> tuple[str, ...]:
-    """Say which columns of a table may be its watermark and the number of its records."""
+    """Describe which columns of a table may be its watermark and the number of its records."""
     if sample.delivery.get("connector") != "database":
         return ()
     key, notes = sample.delivery["options"].get("key"), []
@@ -209,7 +209,7 @@ def _units(chosen: Proposal, columns: Mapping[str, Evidence], stated: str | None
 
 
 def _unit_hint(match: Match, evidence: Evidence) -> str:
-    """Say what speaks for a unit that nothing states: ten thousand times too much is the commonest fault with money."""
+    """Describe what speaks for a unit that nothing states: ten thousand times too much is the commonest fault with money."""
     official = (match.element.source or "") if match.element else ""
     if "万元" in official and fold_header(match.header) in fold_header(official):
         return "，双公示标准为万元"

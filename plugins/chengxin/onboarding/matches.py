@@ -12,11 +12,11 @@ from chengxin.model.kinds import Kind, kinds
 from chengxin.onboarding.content import CHECKED, ENOUGH, TELLING, Evidence
 from chengxin.onboarding.vocabulary import EXACT, GENERIC, Likeness, Vocabulary, has_role, is_other_party, kind_words
 
-REFUTED = 0.5  # fewer values than this pass: the header says one thing, the values another
+REFUTED = 0.5  # fewer values than this pass: the header states one thing, the values another
 CONFIRMED = 0.9
 _ALIKE = 0.62  # likeness of headers that is worth a proposal when the values confirm it
 _ALIKE_UNCHECKED = 0.66  # and where no check can confirm it
-_IN_HEADERS = 0.5  # where a header says what the list is of: 处罚日期
+_IN_HEADERS = 0.5  # where a header states what the list is of: 处罚日期
 _NOT_ITS_OWN = 2.0  # most that a kind scores whose own business is nowhere named: too little to be proposed
 _DAY_OR_MONTH_FIRST = r"^\s*\d{1,2}[/.-]\d{1,2}[/.-](?:19|20)\d\d\b"
 _NESTED = r"(?s)^\s*(\{.*\}|\[.*\])\s*$"
@@ -85,7 +85,7 @@ class _Pair:
 
     @property
     def rank(self) -> float:
-        """Return the likeness of the header, moved by what the values say."""
+        """Return the likeness of the header, moved by what the values state."""
         return self._rank + (0.1 if self.fits else -0.2 if self.odd else 0.0)
 
     @property
@@ -146,7 +146,7 @@ def _pair(header: str, element: Element, likeness: Likeness, evidence: Evidence,
 
 
 def _is_contested(pair: _Pair, pairs: Sequence[_Pair], taken: Mapping[str, str]) -> bool:
-    """Tell whether the header's best meaning went to another column: then its second-best is no meaning at all."""
+    """Return whether the header's best meaning went to another column: then its second-best is no meaning at all."""
     better = [p for p in pairs if p.header == pair.header and p.likeness >= EXACT and p.likeness > pair.likeness]
     return any(p.element.id in taken and not p.is_refuted for p in better)
 

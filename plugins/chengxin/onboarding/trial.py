@@ -99,7 +99,7 @@ def _reasons(standard: Path) -> tuple[tuple[str, int], ...]:
 
 
 def _warnings(standard: Path) -> tuple[tuple[str, int], ...]:
-    """Count what was noted on rows that are not refused for it: values that were emptied, mended or look odd."""
+    """Count what was noted on rows that are not refused for it: values that were emptied, corrected or look odd."""
     counted: Counter[tuple[str, str, str]] = Counter()
     for path in sorted(standard.glob("issues-*.parquet")):
         table = pq.read_table(path, columns=["row_id", "rule", "element", "source_column"])

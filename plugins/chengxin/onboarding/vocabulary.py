@@ -139,7 +139,7 @@ class Vocabulary:
         return best
 
     def knows(self, header: str) -> bool:
-        """Tell whether a text is a header of any element."""
+        """Return whether a text is a header of any element."""
         return any(
             form in self._used or any(form in spelled for spelled in self._spelled.values())
             for form, _ in _forms(header)
@@ -184,7 +184,7 @@ def _forms(header: str) -> list[tuple[str, float]]:
     forms.append((fold_header(_BARE_UNIT.sub("", without_unit.strip(" ：:"))), 0.97))
     inner = " ".join(_BRACKETED.findall(without_unit))
     if inner:
-        # 受害人(名称) is no name of the subject: a part that does not say whose it is says nothing.
+        # 受害人(名称) is no name of the subject: a part that does not say whose it is states nothing.
         parts = ((fold_header(_BRACKETED.sub("", without_unit)), 0.95), (fold_header(inner), 0.94))
         forms += [(part, weight) for part, weight in parts if _roles(part) == _roles(forms[1][0])]
     group, _, name = without_unit.rpartition("_")  # of a header over two rows: 当事人_名称
@@ -211,12 +211,12 @@ def _roles(text: str) -> frozenset[str]:
 
 
 def has_role(header: str) -> bool:
-    """Tell whether a header says that it is about somebody else than the subject (an authority, a representative)."""
+    """Return whether a header states that it is about somebody else than the subject (an authority, a representative)."""
     return bool(_roles(fold_header(header)))
 
 
 def is_other_party(header: str, kind: Kind) -> bool:
-    """Tell whether a header names a party that is the subject of records of another kind: 担保人 of a loan."""
+    """Return whether a header names a party that is the subject of records of another kind: 担保人 of a loan."""
     named = next((word for word in _WORDS.parties if word in header), None)
     return named is not None and _WORDS.parties[named] != kind.id
 

@@ -64,7 +64,7 @@ def copy(source: Layout, target: Path) -> Copied:
 
 
 def problems(home: Home) -> list[str]:
-    """Say in Chinese what is wrong with a copy: the chain of its journal, seals, received files, snapshots.
+    """Describe in Chinese what is wrong with a copy: the chain of its journal, seals, received files, snapshots.
 
     Nothing is written. A copy without a journal is none.
     """

@@ -26,11 +26,11 @@ class Standing:
 
     @property
     def growing(self) -> bool:
-        """Tell whether the last week left clearly more rows waiting than the one before."""
+        """Return whether the last week left clearly more rows waiting than the one before."""
         return self.week >= GROWING[0] and self.week > GROWING[1] * self.week_before
 
     def words(self) -> str:
-        """Say in Chinese what has grown."""
+        """Describe in Chinese what has grown."""
         weeks = f"近 7 日到达的数据有 {self.week:,} 行未关联，前 7 日 {self.week_before:,} 行"
         return f"{weeks}；现共 {self.waiting:,} 行等待"
 

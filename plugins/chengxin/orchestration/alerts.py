@@ -1,4 +1,4 @@
-"""From what happens in Airflow to causes of alerts: failed and mended tasks, held batches, questions, daily looks.
+"""From what happens in Airflow to causes of alerts: failed and corrected tasks, held batches, questions, daily looks.
 
 Everything here runs where tasks run, because the book of open causes lies in the home. A process without the home (the
 DAG processor of docker-compose.yml) only writes into its log. Nothing here may fail a task.
@@ -166,7 +166,7 @@ def settle(kind: str, causes: Collection[Cause]) -> None:
 
 
 def settle_contracts(problems: Iterable[Any]) -> None:
-    """Open a cause for each contract file that cannot be used, close those of files that are mended."""
+    """Open a cause for each contract file that cannot be used, close those of files that are corrected."""
     settle("contracts", [contract_cause(str(p.path), p.message) for p in problems])
 
 

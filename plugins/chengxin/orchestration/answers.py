@@ -91,7 +91,7 @@ def excluded_of(found: Mapping[str, Any], first: Mapping[str, Any]) -> set[str]:
 
 
 def needs_second(found: Mapping[str, Any] | None, first: Mapping[str, Any] | None) -> bool:
-    """Tell whether a second person has to answer: what the first one refused, or nobody answered, needs none."""
+    """Return whether a second person has to answer: what the first one refused, or nobody answered, needs none."""
     return bool(found and found.get("second") and first and first.get("chosen_options") != [REJECT])
 
 
@@ -100,7 +100,7 @@ def both_of(
 ) -> tuple[dict[str, Any], dict[str, str] | None]:
     """Return the fields of an approval from both answers, and those of the second opinion.
 
-    found: what `review` returned; what the first answer says was asked goes before it. A second person who refuses has
+    found: what `review` returned; what the first answer states was asked goes before it. A second person who refuses has
     refused it. Raise as said_of.
     """
     found = (first or {}).get("asked") or found

@@ -64,7 +64,7 @@ def build(contracts: Iterable[Contract]) -> DAG:
 
 
 def tell_month(month: str | None, told: Any) -> dict[str, Any]:
-    """Say which data sets of a month (None = the last one) sent nothing; skip when that was said before.
+    """Describe which data sets of a month (None = the last one) sent nothing; skip when that was said before.
 
     told: what was said of each month, get and set by month.
     """

@@ -29,7 +29,7 @@ def act(contract: Contract, context: Mapping[str, Any], say: Callable[[dict[str,
     """Do what the form asks, take in what waits of this data set, answer the department.
 
     context: of the task. say: as of stages.discover. Raises where the form cannot be done, and what another try of the
-    task may mend.
+    task may correct.
     """
     from chengxin import pipeline
 

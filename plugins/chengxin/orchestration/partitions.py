@@ -21,12 +21,12 @@ EVERY = {"hourly": 1, "daily": 1, "weekly": 1, "monthly": 1, "quarterly": 3, "ye
 
 
 def is_expected(contract: Contract) -> bool:
-    """Tell whether deliveries of a contract have a key: whether somebody expects them at some time."""
+    """Return whether deliveries of a contract have a key: whether somebody expects them at some time."""
     return contract.delivery.cadence in EVERY
 
 
 def key_of(contract: Contract, delivery: Mapping[str, Any]) -> str:
-    """Return the key of a delivery (as JSON), by when it reached us, whatever period its name says.
+    """Return the key of a delivery (as JSON), by when it reached us, whatever period its name states.
 
     What is pulled reaches us as it is landed.
     """

@@ -146,7 +146,7 @@ def above(path: Path, spec: FileSpec) -> list[str]:
 
 
 def number_formats(piece: Piece, spec: FileSpec) -> dict[str, FormatRows]:
-    """Return column name -> what number formats say of its cells, and of which; only workbooks have any."""
+    """Return column name -> what number formats state of its cells, and of which; only workbooks have any."""
     return sheet_formats(piece, spec) if spec.format in {"xlsx", "xls"} else {}
 
 

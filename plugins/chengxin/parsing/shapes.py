@@ -155,7 +155,7 @@ def kept(text: str) -> str:
 
 
 def miscounted(expected: int, found: int, what: str = "个字段") -> str:
-    """Say how many fields (or bytes) a row has and should have; nothing where they could not be counted."""
+    """Describe how many fields (or bytes) a row has and should have; nothing where they could not be counted."""
     if not found:
         return ""
     torn = "；若是上一行或下一行的值中有换行，请接回一行，连同那一行重新报送" if found == 1 and what == "个字段" else ""

@@ -137,7 +137,7 @@ def awaiting(
 
 
 def is_grave(layout: Layout, admission: Admission) -> bool:
-    """Tell whether something grave was found of an admitted batch."""
+    """Return whether something grave was found of an admitted batch."""
     verdict = evidence.read_verdict(layout.validation(admission.dataset, admission.batch_id))
     return any(f.severity == "critical" for f in verdict.findings)
 

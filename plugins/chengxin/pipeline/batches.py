@@ -94,7 +94,7 @@ def _open(home: Home, contract: Contract) -> list[Batch]:
 def standardise(home: Home, contract: Contract, landed: Batch) -> StandardBatch:
     """Turn the received bytes into standard, quarantine and issue rows; done already = return what is there.
 
-    An admitted batch stays as it was admitted, whatever its contract says now: its links refer to these rows.
+    An admitted batch stays as it was admitted, whatever its contract states now: its links refer to these rows.
     """
     layout = home.layout
     journal.check(layout)

@@ -61,7 +61,7 @@ def commit(
     on success and left alone otherwise. key: of a tier whose files are encrypted.
 
     Raise CommitConflict when the pointer does not name `previous`, CommitUnknown when the pointer may have moved,
-    SnapshotDamaged when a file is not what the manifest says.
+    SnapshotDamaged when a file is not what the manifest states.
     """
     tier = manifest.tier
     with lock.held(layout, f"publish-{tier}"):

@@ -29,7 +29,7 @@ def master(home: Home) -> bytes | None:
 
 
 def problem(home: Home) -> str | None:
-    """Say in Chinese why there is no key to use and what to set; None when there is one."""
+    """Describe in Chinese why there is no key to use and what to set; None when there is one."""
     if master(home) is not None:
         return None
     why = f"未设置密钥 {VARIABLE}" if home.settings.token_key is None else f"密钥 {VARIABLE} 不足 {LEAST} 个字符"

@@ -80,11 +80,11 @@ class RowKeys:
         return pc.coalesce(rows[RECORD_ID], pc.if_else(pc.equal(key, ""), None, key))
 
     def is_number(self, part: str) -> bool:
-        """Tell whether a part is a number of documents."""
+        """Return whether a part is a number of documents."""
         return self._elements[part].element.type == "document_no"
 
     def enough(self, present: Sequence[str]) -> bool:
-        """Tell whether these parts name a record: a name and a key field, or all key fields, a number among them.
+        """Return whether these parts name a record: a name and a key field, or all key fields, a number among them.
 
         A key names a record of one subject: tax and authority, or a year, are those of thousands.
         """

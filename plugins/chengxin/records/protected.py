@@ -112,7 +112,7 @@ class Sparing:
         return RowKeys(self.contract, self.codes)
 
     def _meant(self) -> str:
-        """Return SQL that tells whether a refused row means a record: totals and notes of a table do not."""
+        """Return the SQL condition that a refused row means a record: totals and notes of a table do not."""
         if self.contract.file.format not in TABLES:
             return "true"
         return "NOT coalesce(list_bool_or(list_transform(reasons, lambda x: x.rule = 'row.not_a_record')), false)"
@@ -155,7 +155,7 @@ class Sparing:
         return " AND ".join(["true", *(f"{self.keys.text(p, alias)} IS NULL" for p in self._bearers())])
 
     def _named(self, alias: str) -> str:
-        """Return SQL that tells whether a refused row names anything."""
+        """Return the SQL condition that a refused row names anything."""
         must = [f"{self.keys.text(p, alias)} IS NOT NULL" for p in self._must()]
         said = [f"({' AND '.join(must)})"] if must else []
         said += [f"NOT ({self._nobody(alias)})"] if self._bearers() else []

@@ -1,7 +1,7 @@
-"""What has become of refused rows (疑问数据): still open, mended by a later batch, come again or overtaken.
+"""What has become of refused rows (疑问数据): still open, corrected by a later batch, come again or overtaken.
 
 Nothing is recorded: the account of a batch never changes, and which rows are open follows from the batches that are
-there. A refused row is mended when a later admitted batch holds a usable row with the same key, or by its replay.
+there. A refused row is corrected when a later admitted batch holds a usable row with the same key, or by its replay.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ class Standing:
 
     @property
     def open(self) -> int:
-        """How many still wait to be mended."""
+        """How many still wait to be corrected."""
         return self.refused - self.overtaken - self.again - sum(self.mended.values()) - sum(self.closed.values())
 
 
@@ -97,7 +97,7 @@ class Refusals:
 
     @cached_property
     def overtaken(self) -> frozenset[str]:
-        """The batches that a newer full delivery has overtaken: what it does not hold needs no mending."""
+        """The batches that a newer full delivery has overtaken: what it does not hold needs no correction."""
         full = [
             n
             for n, b in enumerate(self.batches)
@@ -190,14 +190,14 @@ class OpenRefusals:
         return dict(self._steps.fetch(Step("closed_of_batch", ("closed",), sql, self._batch(batch_id))))
 
     def where(self, batch_id: str) -> pa.Table:
-        """Return (row_id, mended_by) of a batch's mended rows; mended_by is a batch id."""
+        """Return (row_id, mended_by) of a batch's corrected rows; mended_by is a batch id."""
         ids = pa.array([b.batch_id for b in self._all.batches], pa.string())
         sql = "SELECT row_id, mended_by FROM mends WHERE batch_no = $batch ORDER BY 1"
         found = self._steps.table(Step("mends_of_batch", ("mends",), sql, self._batch(batch_id)))
         return found.set_column(1, "mended_by", ids.take(found["mended_by"].combine_chunks().cast(pa.int32())))
 
     def rows(self, batch_id: str, limit: int | None) -> pa.Table:
-        """Return the first refused rows of a batch, mended ones too: row_id, source_file, source_row, raw, reasons."""
+        """Return the first refused rows of a batch, corrected ones too: row_id, source_file, source_row, raw, reasons."""
         self._steps.files("quarantine", self._all.files(batch_id, "quarantine"), QUARANTINE)
         most = "" if limit is None else "LIMIT $limit"
         sql = f"""SELECT row_id, source_file, source_row, raw, reasons
@@ -280,7 +280,7 @@ class OpenRefusals:
         self._steps.files("standard", self._all.files(account.batch_id, "standard"))
 
     def everything(self, batch_id: str, words: pa.Table) -> pa.RecordBatchReader:
-        """Stream all refused rows of a batch, mended ones too.
+        """Stream all refused rows of a batch, corrected ones too.
 
         Columns: source_file, source_row, label, fields, problem, remedy, rules, mended_by (a batch id), closed (who
         settled it by hand, when and why), raw.

@@ -232,7 +232,7 @@ class Settling:
             self._write(account, {"followed": len(self.judgements)})
 
     def _correct(self, dataset: str) -> None:
-        """Settle waiting rows whose mended record has come since it was looked for last."""
+        """Settle waiting rows whose corrected record has come since it was looked for last."""
         mine = self.accounts.of(dataset)
         accounts = {a.batch_id: a for a in mine}  # the newest one each
         sought = {b: self._note(a).get("sought") for b, a in accounts.items() if a.unlinked}

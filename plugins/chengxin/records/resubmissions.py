@@ -3,7 +3,7 @@
 Lines that could not be split are known by their cells (damage/lines.py). A row of our own table that came back says
 which row it answers; that holds where something else of the two agrees, or where nothing names the refused one.
 
-Also which came once more, as they were or in our table, and were refused again: the newest of these is to be mended.
+Also which came once more, as they were or in our table, and were refused again: the newest of these is to be corrected.
 """
 
 import hashlib
@@ -137,7 +137,7 @@ class _Mending:
         self._session.leave(Step("answered", ("our_tables", "batch_numbers", "refused"), sql))
 
     def _agree(self, other: str) -> str:
-        """Return SQL that tells whether a refused row `r` may be the row of `other` that says it answers it."""
+        """Return the SQL condition that a refused row `r` may be the row of `other` that says it answers it."""
         keys = self._all.keys
         pairs = [(f"r.{RECORD_ID}", f"{other}.{RECORD_ID}")] if keys.has_record_id else []
         pairs += [(keys.text(p, "r"), keys.text(p, other)) for p in keys.parts]
@@ -155,7 +155,7 @@ class _Mending:
     def _again_by_key(self) -> None:
         """Note open rows whose record was sent once more, changed, and was refused again: known by all that names it.
 
-        Rows of one batch with one key are told apart by their number, as in `_by_parts`.
+        Rows of one batch with one key are distinguished by their number, as in `_by_parts`.
         """
         keys = self._all.keys
         whole = [keys.text(p, "r") for p in keys.parts] if keys.enough(keys.parts) else []
@@ -213,7 +213,7 @@ class _Mending:
     def _by_parts(self) -> None:
         """Match by name and key fields, with what the refused row has of them.
 
-        Rows of one batch with one key are told apart by their number: as many as come again are mended. Where a field
+        Rows of one batch with one key are distinguished by their number: as many as come again are corrected. Where a field
         is missing, usable rows of the same batch do not count as coming again.
         """
         keys = self._all.keys

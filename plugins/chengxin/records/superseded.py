@@ -50,12 +50,12 @@ class Correcting:
 
     @property
     def possible(self) -> bool:
-        """Tell whether rows of this data set can be known again at all."""
+        """Return whether rows of this data set can be known again at all."""
         return self._keys.has_record_id or (bool(self._telling) and self._keys.name in self._keys.parts)
 
     @property
     def timed(self) -> bool:
-        """Tell whether a row may be older than one that came before it."""
+        """Return whether a row may be older than one that came before it."""
         return self.contract.delivery.mode != "full" and any(
             c.element == "source_updated_at" for c in self.contract.columns
         )
@@ -98,7 +98,7 @@ class Correcting:
         return {a.batch_id: a.order for a in reversed(self.mine)}
 
     def _standard(self, session: Session, name: str, batches: Iterable[str]) -> bool:
-        """Leave the view `name`: the passed rows of these batches with their batch_order. Tell whether it has files."""
+        """Leave the view `name`: the passed rows of these batches with their batch_order. Return whether it has files."""
         pairs = [
             (self._first[b], p)
             for b in batches
@@ -145,7 +145,7 @@ class Correcting:
         return " AND ".join(said)
 
     def _surely(self) -> str:
-        """Return SQL that tells whether `g` is what `w` should have been."""
+        """Return the SQL condition that `g` is what `w` should have been."""
         number = f"coalesce(w.{RECORD_ID} = g.{RECORD_ID}, false)"
         if self.contract.delivery.versions_by == RECORD_ID:
             return number

@@ -197,7 +197,7 @@ def _of_file(layout: Layout, derivation: Derivation) -> Accounts:
 
 
 def registers(account: Admission) -> bool:
-    """Tell whether an admission may have added to the registry."""
+    """Return whether an admission may have added to the registry."""
     return kinds()[account.kind].registers != "none"
 
 

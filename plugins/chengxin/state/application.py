@@ -20,7 +20,7 @@ from chengxin.model.kinds import kinds
 from chengxin.state import seals
 from chengxin.store.layout import Layout
 
-#: repeated: says what already held; corrected: a waiting row whose record came again, mended; ended: the row itself
+#: repeated: says what already held; corrected: a waiting row whose record came again, corrected; ended: the row itself
 #: says that its record is deleted at its source, or settled; withdrawn: a full delivery lacks the record.
 CAUSES = ("stated", "repeated", "corrected", "ended", "withdrawn")
 _STATED, _REPEATED, _CORRECTED, _ENDED, _WITHDRAWN = range(len(CAUSES))

@@ -66,7 +66,7 @@ def caught_up(layout: Layout, folder: Path | None = None) -> Iterator[sqlite3.Co
 
 
 def lacks(layout: Layout, rows: int) -> bool:
-    """Tell whether admissions of more than so many settled rows are still to be applied to the state of a home."""
+    """Return whether admissions of more than so many settled rows are still to be applied to the state of a home."""
     head, address = Head(), f"{(layout.state / STATE.name).absolute().as_uri()}?mode=rw"
     with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(address, uri=True)) as state:
         head = applied(state) if _fits(state, layout, STATE) else head
@@ -105,7 +105,7 @@ def _holds(state: sqlite3.Connection, layout: Layout, order: int) -> bool:
 
 
 def _has_rows(state: sqlite3.Connection, anew: sqlite3.Connection, table: str) -> bool:
-    """Tell whether the state has all these rows, but for when a later admission ended them."""
+    """Return whether the state has all these rows, but for when a later admission ended them."""
     columns = [c for _, c, *_ in anew.execute(f"PRAGMA table_info({table})") if c != "known_to"]
     found = f"SELECT 1 FROM {table} WHERE {' AND '.join(f'{c} IS ?' for c in columns)}"
     rows = anew.execute(f"SELECT {', '.join(columns)} FROM {table}")

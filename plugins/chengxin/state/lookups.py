@@ -112,7 +112,7 @@ def known(connection: sqlite3.Connection, kind: str, values: Iterable[str]) -> l
 
 
 def waits(connection: sqlite3.Connection, beginning: str) -> bool:
-    """Tell whether some row waits by a value that begins so. beginning: one character."""
+    """Return whether some row waits by a value that begins so. beginning: one character."""
     found = connection.execute(
         "SELECT 1 FROM waits WHERE value >= ? AND value < ? LIMIT 1", (beginning, chr(ord(beginning) + 1))
     )

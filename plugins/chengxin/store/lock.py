@@ -1,7 +1,7 @@
 """One writer at a time: advisory file locks that the kernel frees when the process dies, and who holds them.
 
 Beside the lock file `<name>.lock` lies `<name>.json`: process, host, command and since when. It is written for people
-after the lock is taken and says nothing once the lock is free.
+after the lock is taken and states nothing once the lock is free.
 """
 
 import fcntl

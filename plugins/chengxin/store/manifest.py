@@ -37,7 +37,7 @@ class FileEntry:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def may_hold(self, subject_id: int) -> bool:
-        """Tell whether the file can hold rows of a subject."""
+        """Return whether the file can hold rows of a subject."""
         return self.min_subject is not None and self.min_subject <= subject_id <= (self.max_subject or 0)
 
 
@@ -132,7 +132,7 @@ class Manifest:
         return {name: table.rows for name, table in self.tables.items()}
 
     def same_content(self, other: "Manifest | None") -> bool:
-        """Tell whether both hold the same tables, columns and bytes: then there is nothing to publish."""
+        """Return whether both hold the same tables, columns and bytes: then there is nothing to publish."""
         return other is not None and self._content() == other._content()
 
     def _content(self) -> tuple[str, str]:

@@ -166,7 +166,7 @@ def _types() -> dict[str, pa.DataType]:
 def footer_problem(
     path: Path, entry: FileEntry, columns: Iterable[ColumnEntry], *, key: bytes | None = None
 ) -> str | None:
-    """Say what is wrong with a data file's footer (rows, columns, types), in Chinese; None when all is right."""
+    """Describe what is wrong with a data file's footer (rows, columns, types), in Chinese; None when all is right."""
     try:
         metadata = pq.read_metadata(path, decryption_properties=cipher.decryption(entry, key))
     except (pa.ArrowInvalid, OSError) as error:

@@ -188,7 +188,7 @@ def check(
 
 
 def file_problem(folder: Path, entry: FileEntry) -> str | None:
-    """Say in Chinese what is wrong with a data file at first sight; None when nothing is."""
+    """Describe in Chinese what is wrong with a data file at first sight; None when nothing is."""
     path = folder / entry.table / entry.name
     try:
         with path.open("rb") as stream:

@@ -22,7 +22,7 @@ class CleanOptions:
 
     unit: of money that carries none in the value. codes: source value -> standard code, from the contract.
     codelist: name of a file in model/codelists (columns code, name, aliases parted by `|`); code, name and alias are
-    accepted, but of a column with `codes` only its words are: codes mean what the contract says.
+    accepted, but of a column with `codes` only its words are: codes mean what the contract states.
     today: nobody is born after it; None = not looked at. date_form: of bare digits in a date; None = recognised.
     from_1904: the workbook counts days from 1904, so that a bare number of days would mean another day than elsewhere.
     measures: words that may stand behind a count. at_home: the sender is in Hunan, so a bare place name is a Hunan one.

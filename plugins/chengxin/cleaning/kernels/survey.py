@@ -1,4 +1,4 @@
-"""One look at the bytes of a column, which rules out for most columns that any row needs trimming or mending."""
+"""One look at the bytes of a column, which rules out for most columns that any row needs trimming or correction."""
 
 from dataclasses import dataclass
 

@@ -164,7 +164,7 @@ def _money(plan: Plan) -> list[ColumnPlan]:
 
 
 def _other(form: NumberFormat, column: ColumnPlan, *, in_currency: bool) -> str | None:
-    """Say what a format states that the contract does not; None where they agree or the format states nothing."""
+    """Describe what a format states that the contract does not; None where they agree or the format states nothing."""
     if form.percent:
         return "百分比"
     read = read_words(form.words.upper()) if form.words else None

@@ -96,7 +96,7 @@ class Watermark:
         return and_(self._shaped(), inside) if self.kind == "text" else inside
 
     def unplaced(self, now: datetime) -> ColumnElement[bool]:
-        """Return of each row whether its watermark says nothing."""
+        """Return of each row whether its watermark states nothing."""
         return case((self.placed(now), 0), else_=1) == 1
 
     def window(self, since: Bound, now: datetime) -> ColumnElement[bool]:

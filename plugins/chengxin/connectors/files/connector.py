@@ -65,7 +65,7 @@ class FileDrop:
         """Copy the files, going on where a lost connection broke off; check size, fingerprint and manifest.
 
         Return the numbers of rows that the manifest gives. Raises DeliveryCorrupt when a file changed since it was
-        found, is too large or is not what the manifest says.
+        found, is too large or is not what the manifest states.
         """
         at = delivery.locator
         assert isinstance(at, FileLocator)

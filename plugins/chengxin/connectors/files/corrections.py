@@ -1,4 +1,4 @@
-"""Where a department puts the mended table of refused rows: into its drop folder, else where its answers come from."""
+"""Where a department puts the corrected table of refused rows: into its drop folder, else where its answers come from."""
 
 import posixpath
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from chengxin.home import Home
 
 
 def answer_folder(contract: Contract) -> str:
-    """Return the folder of a data set's answers below the outbox: as the contract says, else that of the drop."""
+    """Return the folder of a data set's answers below the outbox: as the contract states, else that of the drop."""
     drop = _drop(contract)
     return contract.feedback.folder or (drop if drop != "." else contract.id)
 
@@ -38,7 +38,7 @@ def sent_back(home: Home, contract: Contract, offered: Sequence[Delivery]) -> li
 
 
 def place_of_return(contract: Contract) -> str:
-    """Say in Chinese where a department puts the table."""
+    """Describe in Chinese where a department puts the table."""
     own = _connection(contract) or _drop(contract) != "."
     return "原投递目录" if own else f"收件箱的 {answer_folder(contract)} 文件夹（没有文件夹的，交给平台联系人代为放入）"
 

@@ -22,7 +22,7 @@ class Leftovers:
     newest: datetime
 
     def words(self) -> str:
-        """Say it in Chinese."""
+        """Describe it in Chinese."""
         at = self.newest.astimezone(SHANGHAI)
         return f"报送目录 {self.folder} 里有 {self.files} 个未写完的文件，最后写入 {at:%Y-%m-%d %H:%M}"
 

@@ -1,4 +1,4 @@
-"""What a file's name says: which delivery it belongs to, for which period, and which one in the sequence it is."""
+"""What a file's name states: which delivery it belongs to, for which period, and which one in the sequence it is."""
 
 import calendar
 import re
@@ -85,7 +85,7 @@ class Pattern:
         self._regex = re.compile(regex)
 
     def read(self, name: str) -> Named | None:
-        """Return what a name says, or None where it does not match."""
+        """Return what a name states, or None where it does not match."""
         found = self._regex.match(name)
         if not found:
             return None

@@ -67,7 +67,7 @@ class HttpApi:
                 _ask(session, contract, options, replies),
                 lambda: header.update(_times(replies[0], until, home.clock)) or header,
             )
-        # Rows count, whatever the server's headers say of them: a gateway may send one Last-Modified for ever.
+        # Rows count, whatever the server's headers state of them: a gateway may send one Last-Modified for ever.
         if incremental and not walk.rows:
             pull.discard()
             return []
@@ -151,7 +151,7 @@ def _pull(folder: Path, contract: Contract, options: HttpApiOptions, window: tup
         since=since,
         until=until,
         window=timedelta(hours=options.window_hours) if options.window_hours else None,
-        # The first pull begins where the contract says, not before.
+        # The first pull begins where the contract states, not before.
         overlap=timedelta(seconds=options.overlap_seconds if window[0] else 0),
     )
     limits = Limits(options.pull_mib, options.passes, options.backoff_seconds)

@@ -14,7 +14,7 @@ _NO_DATA = frozenset({"fault", "error", "errors", "exception", "html"})
 
 
 class AmbiguousError(ValueError):
-    """What stands around the rows says two things at once."""
+    """What stands around the rows states two things at once."""
 
 
 class Document(Protocol):

@@ -50,7 +50,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Page:
-    """What an answer says of its rows. rows: one 64-bit fingerprint for each.
+    """What an answer states of its rows. rows: one 64-bit fingerprint for each.
 
     next: where the next page is; has_next: its place is there, be it empty.
     is_end: the server said, as the contract declares, that there are no (more) rows.

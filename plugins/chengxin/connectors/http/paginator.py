@@ -56,7 +56,7 @@ class Paging:
 
     @property
     def is_single(self) -> bool:
-        """Return whether one answer is all, as the contract says."""
+        """Return whether one answer is all, as the contract states."""
         return self.style == "none" or (self.style in ("page", "offset") and not self.size)
 
     def windows(self) -> list[Window]:

@@ -41,7 +41,7 @@ class RefusedError(SourceUnavailable):
 
 
 def retry_after(header: str | None) -> float | None:
-    """Return the seconds that the header Retry-After asks to wait for; None where it says nothing."""
+    """Return the seconds that the header Retry-After asks to wait for; None where it states nothing."""
     if not header:
         return None
     if header.strip().isdigit():

@@ -26,7 +26,7 @@ _BIT[0] = 0
 
 @dataclass(frozen=True)
 class Names:
-    """Names with what else rows say. prefecture: four digits, 0 unknown; legal_rep: a fixed hash, 0 unknown.
+    """Names with what else rows state. prefecture: four digits, 0 unknown; legal_rep: a fixed hash, 0 unknown.
 
     signature: the characters of the core as a set of 64 bits.
     """

@@ -31,7 +31,7 @@ def key_of(name: str) -> str:
 
 
 def renamed(link: RoleLink, alias: str) -> str:
-    """Return SQL that tells whether the row `s` bears another name than its subject in `lookup_uscc` does now."""
+    """Return the SQL condition that the row `s` bears another name than its subject in `lookup_uscc` does now."""
     if "name" not in link.fields or "uscc" not in link.fields:
         return "false"
     return f"coalesce({alias}.name_hash <> hash({link.column('name')}), false)"

@@ -1,8 +1,8 @@
 """Rows that bear the number of another record: a key field was corrected, or the number was used again.
 
-The number is the source's own key; where a row has none, what the kind says alone names one record of a subject.
+The number is the source's own key; where a row has none, what the kind states alone names one record of a subject.
 
-Where the contract says that the number names the record (`delivery.versions_by`), the row has replaced what was held
+Where the contract states that the number names the record (`delivery.versions_by`), the row has replaced what was held
 under it; elsewhere both records stand. Either is told: never is one record silently two, or one another's.
 
 File of a links folder:

@@ -28,7 +28,7 @@ class Hold:
         return f"chengxin release {self.dataset} {self.batch_id} --reason 核实的情况"
 
     def remedy(self) -> str:
-        """Say in Chinese what to do."""
+        """Describe in Chinese what to do."""
         wrong = "数据有误的，请部门更正重报；合同有误的，改后触发流程"
         if not self.releasable:
             return f"没有一行可用，不能放行：{wrong}"
@@ -36,7 +36,7 @@ class Hold:
 
 
 def hold_of(layout: Layout, dataset: str, batch_id: str) -> Hold:
-    """Read what is kept of a held batch; what is missing or damaged says nothing."""
+    """Read what is kept of a held batch; what is missing or damaged states nothing."""
     verdict = evidence.readable_verdict(layout.validation(dataset, batch_id))
     findings = verdict.findings if verdict else ()
     counts = _read(layout, dataset, batch_id, "standard/summary.json")

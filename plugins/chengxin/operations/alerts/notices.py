@@ -24,7 +24,7 @@ AGAIN_AFTER = timedelta(minutes=5)
 
 
 def deliver(home: Home, told_by: Sequence[Channel] | None = None) -> int:
-    """Say what is due to each channel; return how many notices went out. Never raises for a channel that fails.
+    """Describe what is due to each channel; return how many notices went out. Never raises for a channel that fails.
 
     told_by: the channels, by default those of the settings. One process at a time speaks; the others leave it to it.
     """

@@ -26,7 +26,7 @@ _RULES = "INSERT OR REPLACE INTO batch_rule VALUES (?, ?, ?, ?, ?, ?)"
 
 
 def received(dataset: str, batch_id: str, receipt: dict[str, Any]) -> tuple[Any, ...]:
-    """Return the values of INSERT. arrived_at: when it lay at the source; as_of: the period that its name says."""
+    """Return the values of INSERT. arrived_at: when it lay at the source; as_of: the period that its name states."""
     files = [f for f in receipt.get("files") or [] if isinstance(f, dict)]
     arrived = (receipt.get("locator") or {}).get("arrived") or receipt["received_at"]
     origin = str(receipt.get("origin", ""))

@@ -54,7 +54,7 @@ def refresh(home: Home) -> Refreshed:
 
 
 def behind(home: Home, many: int) -> bool:
-    """Tell whether the index lacks so many admissions."""
+    """Return whether the index lacks so many admissions."""
     last = -1
     with suppress(sqlite3.DatabaseError), index.reading(index.path_of(home)) as connection:
         last = int(index.meta(connection, "last_order", "-1"))
@@ -104,7 +104,7 @@ def _accounts(layout: Layout) -> Accounts | None:
 
 
 def _belongs(connection: sqlite3.Connection, layout: Layout, accounts: Accounts | None) -> bool:
-    """Tell whether the index is of this home and of its present past (a restored backup may have a shorter journal)."""
+    """Return whether the index is of this home and of its present past (a restored backup may have a shorter journal)."""
     known = index.meta(connection, "home")
     last = int(index.meta(connection, "last_order", "-1"))
     digest = index.meta(connection, "last_digest")

@@ -85,7 +85,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def made(path: Path) -> bool:
-    """Tell whether there is an index, if only its empty tables: they are made at once, and filled for minutes."""
+    """Return whether there is an index, if only its empty tables: they are made at once, and filled for minutes."""
     try:
         with reading(path) as connection:
             return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
@@ -119,7 +119,7 @@ def _make(connection: sqlite3.Connection) -> None:
 
 
 def progress(connection: sqlite3.Connection) -> str | None:
-    """Say how far a first index is: `done / of`, empty while that is not known; None when it is whole."""
+    """Describe how far a first index is: `done / of`, empty while that is not known; None when it is whole."""
     if meta(connection, "complete"):
         return None
     last, batches = int(meta(connection, "last_order", "-1")) + 1, meta(connection, "batches")

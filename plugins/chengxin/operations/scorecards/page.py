@@ -26,7 +26,7 @@ def page(body: Mapping[str, Any]) -> str:
 
 
 def remarks(body: Mapping[str, Any]) -> list[str]:
-    """Say in Chinese what a reader of a scorecard must know beside the numbers."""
+    """Describe in Chinese what a reader of a scorecard must know beside the numbers."""
     found = []
     if body["state"] == "draft":
         found.append(f"这是草稿，只算到 {body['through']}，定稿时可能不同。")

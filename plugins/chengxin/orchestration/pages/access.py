@@ -29,11 +29,11 @@ class Reader:
         return str(self.user.get_name())
 
     def may_see(self, dataset: str) -> bool:
-        """Tell whether he may read the data set's DAG."""
+        """Return whether he may read the data set's DAG."""
         return _may(self.user, dataset, "GET")
 
     def may_see_values(self, dataset: str) -> bool:
-        """Tell whether he may see values as sent: he may steer the data set's DAG (method PUT), and has VALUES too.
+        """Return whether he may see values as sent: he may steer the data set's DAG (method PUT), and has VALUES too.
 
         Both, for a simple auth manager grants every reader what is not its own.
         """
@@ -41,15 +41,15 @@ class Reader:
         return bool(own) and self.may_see(dataset) and _may(self.user, dataset, "PUT")
 
     def may_start(self, dataset: str) -> bool:
-        """Tell whether he may start a run of the data set's DAG."""
+        """Return whether he may start a run of the data set's DAG."""
         return self.may_see(dataset) and _may(self.user, dataset, "POST", DagAccessEntity.RUN)
 
     def may_publish(self) -> bool:
-        """Tell whether he may start a publication."""
+        """Return whether he may start a publication."""
         return _may_dag(self.user, SNAPSHOT_DAG, "POST", DagAccessEntity.RUN)
 
     def may_judge(self) -> bool:
-        """Tell whether he may answer in clerical review."""
+        """Return whether he may answer in clerical review."""
         return _may_dag(self.user, IDENTITY_DAG, "POST", DagAccessEntity.RUN)
 
     def require(self, dataset: str) -> None:

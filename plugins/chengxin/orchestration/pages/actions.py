@@ -65,7 +65,7 @@ def judge() -> Action:
 
 
 def close(dataset: str, batch_id: str = "") -> Action:
-    """Settle refused rows that need no mending any more. batch_id: '' where the buttons beside the rows name it."""
+    """Settle refused rows that need no correction any more. batch_id: '' where the buttons beside the rows name it."""
     text = "逐行办结核实后不必再更正的疑问数据；收到的条数不变，理由写入给部门的回执"
     conf = {"action": forms.CLOSE, "batch": batch_id}
     return Action("close", "办结疑问数据", text, dag_id(dataset), conf, reason=True, rows=True)

@@ -36,7 +36,7 @@ def install(app: FastAPI) -> None:
 
 
 def wants_page(request: Request) -> bool:
-    """Tell whether a person asks: a browser names HTML."""
+    """Return whether a person asks: a browser names HTML."""
     return request.method == "GET" and "text/html" in request.headers.get("accept", "")
 
 
@@ -45,7 +45,7 @@ async def _refused(request: Request, error: Any) -> Response:
         return await http_exception_handler(request, error)
     both = _BOTH.fullmatch(str(error.detail))
     told = both[2 if language(request) == "en" else 1] if both else str(error.detail)
-    return _page(request, error.status_code, "" if told.isascii() and not both else told)  # "Not Found" says nothing
+    return _page(request, error.status_code, "" if told.isascii() and not both else told)  # "Not Found" states nothing
 
 
 async def _not_understood(request: Request, error: Any) -> Response:

@@ -38,7 +38,7 @@ CALM = {
 }  # nothing is wrong
 STUCK = "看领域流程 drain__… 最近的运行在等什么；失败的任务按日志处理后清除（Clear）；挂住的先标记为失败再清除"
 _PLACE = re.compile(r"{(\w+)}")
-RETRIED = {"failed", "source", "stuck"}  # what a new run of the data set may mend
+RETRIED = {"failed", "source", "stuck"}  # what a new run of the data set may correct
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Line:
 
     @property
     def grave(self) -> bool:
-        """Tell whether something is wrong, and not only late or waiting for somebody."""
+        """Return whether something is wrong, and not only late or waiting for somebody."""
         return self.kind not in CALM
 
     def actions(self) -> list[actions.Action]:

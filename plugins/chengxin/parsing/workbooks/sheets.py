@@ -299,7 +299,7 @@ def _shown(cells: list[str | None]) -> str:
 
 
 def _unnamed(cells: list[str | None], piece: Piece) -> str:
-    """Say which cell has content though its column has no name: 第 28 列（AB）."""
+    """Describe which cell has content though its column has no name: 第 28 列（AB）."""
     at = next(
         n
         for n, cell in enumerate(cells)

@@ -108,7 +108,7 @@ def _place(decision: Decision, name: str, standing: Step, last_order: int) -> No
 
 
 def precedence_of(contracts: Mapping[str, Contract], dataset: str) -> int:
-    """Return the precedence of a data set's route; the last where its contract is gone or says nothing."""
+    """Return the precedence of a data set's route; the last where its contract is gone or states nothing."""
     contract = contracts.get(dataset)
     return contract.delivery.route.precedence if contract and contract.delivery.route else LAST
 

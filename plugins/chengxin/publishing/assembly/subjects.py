@@ -1,4 +1,4 @@
-"""The subject tables of a draft: what the registry says of the subjects that fresh facts name, in today's version.
+"""The subject tables of a draft: what the registry states of the subjects that fresh facts name, in today's version.
 
 Their rows take the place of those in the snapshot before; all other rows of its files stay as they are. The state tells
 which admissions have facts about them. What identifies a subject is only added to: the files published tell the rest.

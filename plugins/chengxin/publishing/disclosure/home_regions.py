@@ -1,6 +1,6 @@
 """Where each subject of a draft is at home: in the snapshot before, and by what the registry learned since.
 
-A part is the prefecture of a subject's first registration and says nothing of today.
+A part is the prefecture of a subject's first registration and states nothing of today.
 """
 
 from collections.abc import Sequence

@@ -37,7 +37,7 @@ class Derivation:
     entry: FileEntry | None = None
 
     def holds(self, today: date) -> bool:
-        """Tell whether nothing changes in it up to a day, from the one on which it was made."""
+        """Return whether nothing changes in it up to a day, from the one on which it was made."""
         until = self.valid_until
         return self.valid_from <= today.isoformat() and (until is None or today.isoformat() <= until)
 

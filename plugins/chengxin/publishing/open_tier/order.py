@@ -1,4 +1,4 @@
-"""Bring rows about persons into an order that says nothing: by token and handle, never by the number that they hide.
+"""Bring rows about persons into an order that states nothing: by token and handle, never by the number that they hide.
 
 The place of a row in a file sorted by subject number tells that number to whoever knows all of them.
 """

@@ -62,7 +62,7 @@ class TableRule:
     objected: frozenset[str] = frozenset()
 
     def admits_persons(self, part: str) -> bool:
-        """Tell whether rows about natural persons can be visible at all (credit_record: in the part of a kind)."""
+        """Return whether rows about natural persons can be visible at all (credit_record: in the part of a kind)."""
         kind = part.rpartition("-")[0]
         admitting = {name for name, k in self.conditions.items() if "person" in k.open_types}
         return self.name == "subject" or bool(admitting & {kind} if kind else admitting)

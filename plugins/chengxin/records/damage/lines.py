@@ -1,6 +1,6 @@
 """Rows that could not be read into fields, known again when they come mended: by whole values that name a record.
 
-Which cell is which is not known where one is too many or too few. So a usable row counts as the mended line only if all
+Which cell is which is not known where one is too many or too few. So a usable row counts as the corrected line only if all
 that names it (the source's own key, every key field, the name) stands in the line, each as a whole value, and under its
 own name where names stand there (JSON, XML). Where one of these names stands there twice, it may be two records.
 
@@ -55,7 +55,7 @@ def lines_of(keys: RowKeys, batches: Mapping[int, Iterable[Path]]) -> pa.Table |
 def mends(keys: RowKeys) -> str:
     """Return SQL for (batch_no, row_id, mended_by) of `lines` and `good`.
 
-    Lines of one batch with one key are told apart by their number: as many as come again are mended.
+    Lines of one batch with one key are distinguished by their number: as many as come again are corrected.
     """
     wanted = _wanted(keys)
     anchor, *others = wanted
@@ -87,7 +87,7 @@ def mends(keys: RowKeys) -> str:
 
 
 def _enough(keys: RowKeys, anchor: str, stands: Mapping[str, str]) -> str:
-    """Return SQL that tells whether what stands whole in a line of which some is lost names one record."""
+    """Return the SQL condition that what stands whole in a line of which some is lost names one record."""
     numbers = [sql for e, sql in stands.items() if e != keys.name and keys.is_number(e)]
     if keys.has_record_id:
         beside = [*numbers, *(sql for e, sql in stands.items() if e == keys.name)]
@@ -147,7 +147,7 @@ def _names(keys: RowKeys, element: str) -> frozenset[str]:
 
 
 def _is_single(values: Sequence[Value], under: Mapping[str, frozenset[str]]) -> bool:
-    """Tell whether each name that names the record stands there once, or again with the same value."""
+    """Return whether each name that names the record stands there once, or again with the same value."""
     found = [{v for name, v in values if name is not None and fold_header(name) in names} for names in under.values()]
     return all(len(texts) <= 1 for texts in found)
 
@@ -175,5 +175,5 @@ def _named(keys: RowKeys) -> list[str]:
 
 
 def _telling(keys: RowKeys) -> bool:
-    """Tell whether more than a name, or a number, names a record."""
+    """Return whether more than a name, or a number, names a record."""
     return len(_wanted(keys)) > 1 and (keys.has_record_id or (keys.name in keys.parts and bool(keys.plan.kind.key)))

@@ -85,7 +85,7 @@ class Gate:
     def _holder(self, request: Request) -> Holder | None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         digest = sha256(given.strip().encode()).digest()
-        # All are compared, so that the time says nothing.
+        # All are compared, so that the time states nothing.
         found = [Holder(digest) for known in self._known if hmac.compare_digest(digest, known)]
         now = self._clock.now()
         for recipient in self._served_recipients():

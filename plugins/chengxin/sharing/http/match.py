@@ -77,7 +77,7 @@ class Matcher:
         return candidates_of(asked, index, lambda subject, name: self._is_shown(snapshot, subject, name))
 
     def _is_shown(self, snapshot: Snapshot, subject: int, name: str) -> bool:
-        """Tell whether a snapshot shows this name of this subject, as that of an enterprise or other organisation."""
+        """Return whether a snapshot shows this name of this subject, as that of an enterprise or other organisation."""
         key = f"{snapshot.folder}"
         with self._lock:
             if key not in self._shown:

@@ -131,7 +131,7 @@ class Index:
         return objects.listing(LOG, after=f"{LOG}{self.head - 1:08d}.json" if self.head > 0 else LOG)[0]
 
     def _recognise(self, found: Sequence[Found]) -> bool:
-        """Tell whether this is the entry that was followed last, and note how to know it again."""
+        """Return whether this is the entry that was followed last, and note how to know it again."""
         if not found or found[0].key != f"{LOG}{self.head:08d}.json":
             return False
         seen = f"{self.head} {found[0].size} {found[0].modified.isoformat()}"
@@ -180,7 +180,7 @@ class Index:
         return File(*row) if row else None
 
     def is_swept(self, key: str) -> bool:
-        """Tell whether a key was given free for deletion."""
+        """Return whether a key was given free for deletion."""
         return self._connection.execute("SELECT 1 FROM swept WHERE key = ?", (key,)).fetchone() is not None
 
     def held(self) -> dict[str, tuple[str, str]]:

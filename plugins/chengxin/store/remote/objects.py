@@ -217,5 +217,5 @@ class Objects:
 
 
 def _refused(error: OSError) -> bool:
-    """Tell whether a condition of the request did not hold; s3fs knows some stores' answer only as EINVAL."""
+    """Return whether a condition of the request did not hold; s3fs knows some stores' answer only as EINVAL."""
     return isinstance(error, FileExistsError) or error.errno == errno.EINVAL

@@ -79,7 +79,7 @@ def _roots(dataset: str) -> tuple[str, ...]:
 
 
 def belongs(path: str) -> bool:
-    """Tell whether a file (path below the home) is part of the home, or of this machine only."""
+    """Return whether a file (path below the home) is part of the home, or of this machine only."""
     parts = path.split("/")
     hidden = any(part.startswith(".") for part in parts)
     return len(parts) > 1 and not hidden and parts[0] not in _LOCAL and not parts[-1].startswith(_CACHES)

@@ -47,7 +47,7 @@ def test_same_contracts_give_same_dags_and_a_change_only_its_own(airflow):
     first, again = hashes(airflow, 1), hashes(airflow, 2)
     assert set(first) == {
         "ingest__tax_arrears", "ingest__banking_guarantee",
-        "snapshot", "scorecard", "completeness", "housekeeping", "watch",
+        "snapshot", "scorecard", "completeness", "housekeeping", "watch", "identity",
     }  # fmt: skip
     assert again == first, "no new version without a change"
     path = airflow.contracts / "tax" / "tax_arrears.yaml"

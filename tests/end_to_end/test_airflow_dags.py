@@ -99,7 +99,15 @@ print(json.dumps([sorted(bag.dag_ids), bag.import_errors, bag.dags["ingest__comm
     done = airflow.python(program)
     assert done.returncode == 0, done.stdout
     dags, errors, text = json.loads(done.stdout.splitlines()[-1])
-    others = ["contracts__problems", "housekeeping", "ingest__commerce_demo", "scorecard", "snapshot", "watch"]
+    others = [
+        "contracts__problems",
+        "housekeeping",
+        "identity",
+        "ingest__commerce_demo",
+        "scorecard",
+        "snapshot",
+        "watch",
+    ]
     assert dags == ["completeness", *others]
     assert errors == {}
     assert "演示登记部门" in text

@@ -54,7 +54,7 @@ _NAMES = (
 
 
 def quarantine(home: Home, contract: Contract, batch_id: str | None, limit: int, *, raw: bool) -> dict[str, Any]:
-    """Return refused rows with file, row, every reason in words and the batch that corrected them; raw text on request."""
+    """Return refused rows with file, row, every reason in words and the batch that mended them; raw text on request."""
     shown: list[dict[str, Any]] = []
     batches: list[dict[str, Any]] = []
     states: list[Standing] = []

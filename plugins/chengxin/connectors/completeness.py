@@ -21,7 +21,7 @@ class Received:
     """What one pass over the pages of an interface brought.
 
     rows: received; distinct: rows that stand on several pages counted once. totals: as the pages stated them, in
-    order; None where the contract declares none. has_key: rows are distinguished by a key, so that two equal ones are one.
+    order; None where the contract declares none. has_key: rows are told apart by a key, so that two equal ones are one.
     moved: a page did not begin with the rows that the one before it ended with. more: rows came beyond the total.
     """
 

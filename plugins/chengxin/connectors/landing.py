@@ -74,7 +74,7 @@ def land(
     full list and another one came in between; where nothing tells which of the two it is, it is landed to be held.
     What was dated in the future is no copy of what comes with an earlier date, and no pull is put after it.
     clock: says when we took it (received_at), and orders pulls from sources that have no time of their own.
-    recognise: tells of a file whether it is our table of refused rows, corrected (Batch.corrects): that is no whole list,
+    recognise: tells of a file whether it is our table of refused rows, mended (Batch.corrects): that is no whole list,
     and later than all that has landed.
     Raises SourceUnavailable, DeliveryCorrupt; then nothing is left behind.
     """

@@ -1,7 +1,7 @@
 """Batches whose bytes we wrote ourselves, and the contract under which they are read.
 
 Refused rows that are replayed: JSON Lines of header -> text, each on the line of its row in the original file; so place
-and order stay. Rows pulled from a database: CSV, whatever the contract states of files. Our table of refused rows that a
+and order stay. Rows pulled from a database: CSV, whatever the contract says of files. Our table of refused rows that a
 department corrected and sent back (corrections.py): CSV or a workbook, with the headers of the original.
 """
 

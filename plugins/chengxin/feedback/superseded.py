@@ -1,4 +1,4 @@
-"""Rows that another row overtook: of the same delivery, one record with two contents; or a later one that corrected it."""
+"""Rows that another row overtook: of the same delivery, one record with two contents; or a later one that mended it."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

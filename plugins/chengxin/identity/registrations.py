@@ -17,7 +17,7 @@ def write_registry(session: Session, kind: Kind, link: RoleLink, *, version_at: 
     own_identifiers and own_names are what its data set has added before. A row in `misnamed` adds nothing: its name and
     numbers are somebody else's. Nor does one in `corrected`: they were wrong. version_at: SQL that asks for as_of.
 
-    A version that a newer one had overtaken when it came states nothing of its subject today; its names and codes count.
+    A version that a newer one had overtaken when it came says nothing of its subject today; its names and codes count.
     """
     session.view(_ACCEPTED)
     files: dict[str, tuple[str, tuple[str, ...]]] = {

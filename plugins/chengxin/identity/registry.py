@@ -80,7 +80,7 @@ class RegistryFiles:
         return found
 
     def outnumbers(self, rows: int) -> bool:
-        """Return whether these admissions registered more than so many rows can touch, so that looking up costs less."""
+        """Tell whether these admissions registered more than so many rows can touch, so that looking up costs less."""
         return sum(a.accepted for a in self.admissions if registers(a)) > WORTH * rows
 
     def attach(self, session: Session, prefix: str = "registry") -> None:

@@ -54,7 +54,7 @@ class Assessment(AssessmentPart):
     trend_months: Annotated[int, Field(ge=1)]
 
     def mended_by(self, arrived: date, days: WorkingDays) -> date:
-        """Return the last day on which rows that were refused in a delivery of the day `arrived` are corrected in time."""
+        """Return the last day on which rows that were refused in a delivery of the day `arrived` are mended in time."""
         return days.after(arrived, self.correction_days)
 
     @model_validator(mode="after")

@@ -209,7 +209,7 @@ def _units(chosen: Proposal, columns: Mapping[str, Evidence], stated: str | None
 
 
 def _unit_hint(match: Match, evidence: Evidence) -> str:
-    """Describe what speaks for a unit that nothing states: ten thousand times too much is the commonest fault with money."""
+    """Say what speaks for a unit that nothing states: ten thousand times too much is the commonest fault with money."""
     official = (match.element.source or "") if match.element else ""
     if "万元" in official and fold_header(match.header) in fold_header(official):
         return "，双公示标准为万元"

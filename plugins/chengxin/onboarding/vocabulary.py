@@ -211,7 +211,7 @@ def _roles(text: str) -> frozenset[str]:
 
 
 def has_role(header: str) -> bool:
-    """Return whether a header states that it is about somebody else than the subject (an authority, a representative)."""
+    """Tell whether a header says that it is about somebody else than the subject (an authority, a representative)."""
     return bool(_roles(fold_header(header)))
 
 

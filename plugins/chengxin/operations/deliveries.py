@@ -17,7 +17,7 @@ from chengxin.contracts.derivation import REPLAY
 from chengxin.store import atomic
 from chengxin.store.layout import Layout
 
-# arrived_on: the Shanghai day on which it reached us, whatever period its name states. replay_of: the batch whose refused
+# arrived_on: the Shanghai day on which it reached us, whatever period its name says. replay_of: the batch whose refused
 # rows it holds, empty for what a department sent. damaged: its receipt cannot be read.
 DELIVERIES = pa.schema(
     [

@@ -100,7 +100,7 @@ def both_of(
 ) -> tuple[dict[str, Any], dict[str, str] | None]:
     """Return the fields of an approval from both answers, and those of the second opinion.
 
-    found: what `review` returned; what the first answer states was asked goes before it. A second person who refuses has
+    found: what `review` returned; what the first answer says was asked goes before it. A second person who refuses has
     refused it. Raise as said_of.
     """
     found = (first or {}).get("asked") or found

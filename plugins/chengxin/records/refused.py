@@ -197,7 +197,7 @@ class OpenRefusals:
         return found.set_column(1, "mended_by", ids.take(found["mended_by"].combine_chunks().cast(pa.int32())))
 
     def rows(self, batch_id: str, limit: int | None) -> pa.Table:
-        """Return the first refused rows of a batch, corrected ones too: row_id, source_file, source_row, raw, reasons."""
+        """Return the first refused rows of a batch, mended ones too: row_id, source_file, source_row, raw, reasons."""
         self._steps.files("quarantine", self._all.files(batch_id, "quarantine"), QUARANTINE)
         most = "" if limit is None else "LIMIT $limit"
         sql = f"""SELECT row_id, source_file, source_row, raw, reasons

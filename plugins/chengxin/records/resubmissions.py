@@ -213,7 +213,7 @@ class _Mending:
     def _by_parts(self) -> None:
         """Match by name and key fields, with what the refused row has of them.
 
-        Rows of one batch with one key are distinguished by their number: as many as come again are corrected. Where a field
+        Rows of one batch with one key are told apart by their number: as many as come again are mended. Where a field
         is missing, usable rows of the same batch do not count as coming again.
         """
         keys = self._all.keys

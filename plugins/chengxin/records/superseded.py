@@ -98,7 +98,7 @@ class Correcting:
         return {a.batch_id: a.order for a in reversed(self.mine)}
 
     def _standard(self, session: Session, name: str, batches: Iterable[str]) -> bool:
-        """Leave the view `name`: the passed rows of these batches with their batch_order. Return whether it has files."""
+        """Leave the view `name`: the passed rows of these batches with their batch_order. Tell whether it has files."""
         pairs = [
             (self._first[b], p)
             for b in batches

@@ -1,4 +1,4 @@
-"""Where a department puts the corrected table of refused rows: into its drop folder, else where its answers come from."""
+"""Where a department puts the mended table of refused rows: into its drop folder, else where its answers come from."""
 
 import posixpath
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ RECEIPT = "回执.json"
 
 @dataclass(frozen=True)
 class Refused:
-    """How many rows were refused, are still open, corrected by which batches, settled by hand; the rest was overtaken."""
+    """How many rows were refused, are still open, mended by which batches, settled by hand; the rest was overtaken."""
 
     total: int
     open: int

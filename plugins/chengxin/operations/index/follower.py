@@ -104,7 +104,7 @@ def _accounts(layout: Layout) -> Accounts | None:
 
 
 def _belongs(connection: sqlite3.Connection, layout: Layout, accounts: Accounts | None) -> bool:
-    """Return whether the index is of this home and of its present past (a restored backup may have a shorter journal)."""
+    """Tell whether the index is of this home and of its present past (a restored backup may have a shorter journal)."""
     known = index.meta(connection, "home")
     last = int(index.meta(connection, "last_order", "-1"))
     digest = index.meta(connection, "last_digest")

@@ -50,7 +50,7 @@ def count_lines(data: bytes) -> int:
 
 
 def to_utf8(raw: bytes, encoding: str) -> Text:
-    """Decode whole lines. encoding: utf-8, gb18030 or big5. A line that cannot be decoded is emptied, never corrected."""
+    """Decode whole lines. encoding: utf-8, gb18030 or big5. A line that cannot be decoded is emptied, never mended."""
     data = _whole(raw, encoding)
     text = Text(data) if data is not None else _line_by_line(raw, encoding)
     if encoding != "utf-8" and (text.bad or _has_utf8_line(raw)):

@@ -1,6 +1,6 @@
 """Rows that could not be read into fields, known again when they come mended: by whole values that name a record.
 
-Which cell is which is not known where one is too many or too few. So a usable row counts as the corrected line only if all
+Which cell is which is not known where one is too many or too few. So a usable row counts as the mended line only if all
 that names it (the source's own key, every key field, the name) stands in the line, each as a whole value, and under its
 own name where names stand there (JSON, XML). Where one of these names stands there twice, it may be two records.
 

@@ -34,6 +34,7 @@ from chengxin.quality import evidence
 from chengxin.records import journal
 from chengxin.settings import Settings
 from chengxin.store.layout import VALIDATION, Layout
+from chengxin.store.manifest import BATCH
 
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 
@@ -254,6 +255,15 @@ def built_once(build: Callable[..., Office]) -> Callable[..., Office]:
         return office
 
     return copied
+
+
+def lasting(snapshot: Path) -> dict[str, bytes]:
+    """Return the Parquet files of a snapshot, without those that state when something was published: history and the
+    admissions. The journal alone decides them.
+    """
+    paths = (p for p in sorted(snapshot.rglob("*.parquet")) if p.parent.name != BATCH)
+    paths = (p for p in paths if not p.parent.name.endswith("_history"))
+    return {p.relative_to(snapshot).as_posix(): p.read_bytes() for p in paths}
 
 
 def write_held(folder: Path, verdict: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from deliveries import lasting
 from warm import Warm
 
 LIST_COLUMNS = {
@@ -85,6 +86,5 @@ def published_files(home: Path) -> dict[str, bytes]:
     found = {}
     for pointer in sorted((home / "published").glob("*/current.json")):
         snapshot = pointer.parent / "snapshots" / json.loads(pointer.read_text())["snapshot_id"]
-        for path in sorted(snapshot.rglob("*.parquet")):
-            found[f"{pointer.parent.name}/{path.relative_to(snapshot)}"] = path.read_bytes()
+        found |= {f"{pointer.parent.name}/{name}": data for name, data in lasting(snapshot).items()}
     return found

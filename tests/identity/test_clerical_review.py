@@ -13,7 +13,7 @@ from chengxin.identity import clerical_review, ledger, precision
 from chengxin.identity.by_name.training.invention import invented
 from chengxin.pipeline import judgements
 from chengxin.pipeline.judgements import Answer, Queue
-from deliveries import ARREARS, PENALTY, REGISTRATION, START, Office, built_once, company, counts, penalty
+from deliveries import ARREARS, PENALTY, REGISTRATION, START, Office, built_once, company, counts, lasting, penalty
 
 FIRMS = ("长沙凯岳建材有限公司", "长沙凯跃建材有限公司")
 NAME = "长沙凯越建材有限公司"  # sounds like both
@@ -50,17 +50,10 @@ def answer(office: Office, about: str, outcome: Any, by: str = "示例甲", day:
     return done
 
 
-def data(office: Office) -> dict[str, bytes]:
-    """Return the files of the current snapshot, without those that state what was published before."""
-    folder = office.snapshot()
-    files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.parquet")}
-    return {name: body for name, body in files.items() if not name.startswith("batch/") and "_history/" not in name}
-
-
 def test_an_answer_links_what_waits_and_undo_restores_the_files(office: Office) -> None:
     office.deliver("test_arrears", arrears(NAME), arrears("长沙无关机械厂"), day=1)
     office.publish(day=1)
-    before = counts(office.account("test_arrears")), data(office)
+    before = counts(office.account("test_arrears")), lasting(office.snapshot())
     (case,) = queue(office).cases
     assert (case.sent, case.rows, case.is_heavy, case.is_linked) == (NAME, 1, False, False)
     assert [pair.subject_id for pair in case.pairs] == [1, 2]
@@ -74,7 +67,7 @@ def test_an_answer_links_what_waits_and_undo_restores_the_files(office: Office) 
     assert counts(office.account("test_arrears")) == (1, 0, 0, 1)
     judgements.undo(home(office), said.id, by="示例乙", reason="看错了")
     office.publish(day=3)
-    assert (counts(office.account("test_arrears")), data(office)) == before
+    assert (counts(office.account("test_arrears")), lasting(office.snapshot())) == before
     assert [c.id for c in queue(office).cases] == [case.id]
 
 

@@ -10,7 +10,19 @@ from chengxin.errors import JudgementRefused
 from chengxin.home import Home
 from chengxin.identity import ledger, supersession
 from chengxin.pipeline import judgements
-from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, built_once, company, penalty, person_doc, uscc
+from deliveries import (
+    PENALTY,
+    PERSON,
+    REGISTRATION,
+    START,
+    Office,
+    built_once,
+    company,
+    lasting,
+    penalty,
+    person_doc,
+    uscc,
+)
 
 NAME = "长沙凯岳建材有限公司"
 
@@ -36,18 +48,12 @@ def home(office: Office, day: float = 2) -> Home:
     return Home(office.settings, Clock(START + timedelta(days=day)))
 
 
-def data(office: Office) -> dict[str, bytes]:
-    folder = office.snapshot()
-    files = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.parquet")}
-    return {name: body for name, body in files.items() if not name.startswith("batch/")}
-
-
 def merge(office: Office, first: int, second: int, by: str) -> ledger.Judgement:
     return judgements.merge(home(office), (first, second), by=by, reason="登记档案")
 
 
 def test_two_persons_merge_and_a_split_leaves_nothing_behind(office: Office) -> None:
-    before = data(office)
+    before = lasting(office.snapshot())
     (found,) = judgements.twins(home(office), 20)
     assert (found.first, found.second) == (1, 3)
     proposed = merge(office, 3, 1, "甲")
@@ -63,7 +69,7 @@ def test_two_persons_merge_and_a_split_leaves_nothing_behind(office: Office) -> 
     assert office.publish(day=3) is None
     judgements.split(home(office), 3, by="丙", reason="看错了")
     office.publish(day=4)
-    assert data(office) == before
+    assert lasting(office.snapshot()) == before
     with pytest.raises(JudgementRefused):
         judgements.split(home(office), 3, by="丙", reason="看错了")
 

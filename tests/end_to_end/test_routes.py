@@ -129,7 +129,7 @@ def test_snapshot_by_snapshot_or_anew_the_bytes_are_the_same(office: Office, tmp
         ("test_province", fine(1, "", **{STATUS: "2"}), fine(3, "省", 3)),
     ]):  # fmt: skip
         office.deliver(dataset, *rows, day=day)
-        shown(office)
+        office.publish(day)
     other = Office(tmp_path / "anew", office.contracts)
     for name in ("landing", "batches", "admissions"):
         shutil.copytree(office.settings.home / name, other.settings.home / name)

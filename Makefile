@@ -49,7 +49,7 @@ demo-data: setup  ## only make the demo deliveries
 
 PYTEST = $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 TESTERS ?= 3
-test: setup  ## every promise tested once, in about twenty-five minutes on two cores; TESTERS=n processes
+test: setup  ## promises that two CPU seconds show, and one of each other sort: ten to fifteen minutes on two cores; TESTERS=n
 	$(PYTEST)
 
 test-slow: setup  ## the tests that `make test` leaves out: kills, soaks, more cases, the stack as processes, the whole walk

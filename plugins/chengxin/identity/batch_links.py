@@ -98,9 +98,8 @@ class Linking:
 
     identity: what record ids are made of besides subject and key: the data set, or its group of routes.
     again: links folder of the revision before, whose waiting rows are tried, and settled ones of reopened records; None
-    = all passed rows. since: its place in the journal; None = names were not asked then. reopen: (record_id, part) of
-    records to reopen in the whole data set. corrected: row_id, subject_id, related_subject_id, by_batch, by_file,
-    by_row: waiting rows whose record came again, corrected. spare: see Spare.
+    = all passed rows. since: its place in the journal, if names were asked then. reopen: (record_id, part) to reopen.
+    corrected: waiting rows that came again (row_id, subject_id, related_subject_id, by_batch, by_file, by_row).
     """
 
     contract: Contract
@@ -150,6 +149,10 @@ class Linking:
     @property
     def _registers(self) -> bool:
         return self._rows.kind.registers != "none"
+
+    @property
+    def _founds(self) -> bool:
+        return self._rows.kind.registers == "found"
 
     @property
     def _full(self) -> bool:
@@ -238,7 +241,7 @@ class Linking:
         founded, lookup, cascades = 0, prepare_lookup(steps), dict[str, Cascade]()
         confirmed = self._registers or self.contract.linking.by_name == "confirmed"
         for role, link in self._rows.links.items():
-            if role == "subject" and self._rows.kind.registers == "found":
+            if role == "subject" and self._founds:
                 gone = self._rows.withdrawal
                 founding = f"row_id NOT IN (SELECT row_id FROM rows s WHERE {gone})" if gone else "true"
                 next_id = self.registry.founded() + 1
@@ -264,8 +267,8 @@ class Linking:
 
     @cached_property
     def _by_name(self) -> bool:
-        alike = not self._registers and self.contract.linking.by_name == "alike"
-        return alike and not measured(self.judgements).is_stopped
+        off = self._registers or self.contract.linking.by_name != "alike"
+        return not (off or measured(self.judgements).is_stopped)
 
     def _name_links(self, steps: Session, state: Connection | None) -> "NameLinks":
         from chengxin.identity.name_links import NameLinks  # where all rows have codes, nothing of it is loaded
@@ -346,12 +349,7 @@ class Linking:
                 told=[told] if told.exists() else [],
             ).write(steps, self.target, self.order)
         name_conflicts.write(
-            steps,
-            rows.links["subject"],
-            self.target,
-            self.order,
-            registers=self._registers,
-            founds=self._rows.kind.registers == "found",
+            steps, rows.links["subject"], self.target, self.order, registers=self._registers, founds=self._founds
         )
 
     @property

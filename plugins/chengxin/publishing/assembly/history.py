@@ -60,7 +60,9 @@ class History:
             opened.rows("published", self._published())
             for kind in (k for k in kinds().values() if not k.sealed):
                 name = tables.table_of(kind.id)
-                fresh = dict(self._fresh(opened, kind))
+                fresh: dict[str, pa.Table] = {}
+                for part, rows in self._fresh(opened, kind):  # of one part there may be replaced rows and late ones
+                    fresh[part] = pa.concat_tables([fresh[part], rows]) if part in fresh else rows
                 files = [f for f in self._kind(kind, fresh) if f]
                 made |= {name: TableEntry.of(_described(kind), files)} if files else {}
         return made

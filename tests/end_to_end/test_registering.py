@@ -100,7 +100,8 @@ def test_a_subject_keeps_its_part_when_it_moves(office: Office) -> None:
     files = sorted(p.relative_to(office.snapshot()).as_posix() for p in office.snapshot().rglob("*.parquet"))
     assert [f.rsplit("-", 1)[0] for f in files] == [
         "batch/00000000", "credit_record/penalty-4301", "credit_record/registration-4301", "penalty/4301",
-        "registration/4301", "subject/4301", "subject_identifier/4301", "subject_name/4301",
+        "registration/4301", "registration_history/registration-4301", "subject/4301", "subject_identifier/4301",
+        "subject_name/4301",
     ]  # fmt: skip
     assert office.table("subject", "region_code") == [("430302",)]
 

@@ -145,7 +145,6 @@ def test_asking_the_overlay_takes_less_than_a_millisecond(office):
     assert overlay.load(office.layout).epoch == 5
 
 
-@pytest.mark.slow
 def test_the_old_addresses_lead_to_what_was_issued_again(served, office):
     old = served.current("government")
     kept, gone = (file_address(served, "government", table) for table in ("registration", "penalty"))

@@ -233,6 +233,7 @@ def publish(
             government = replace(government, snapshot_id=assembled.snapshot_id)
         government = _committed(levels, government, made, before, catalogue=listed())
     elif before:
+        _drop(layout, "government", made)
         government = before
     key = keys.derive(master, "authorised")
     if key is None:
@@ -241,7 +242,7 @@ def publish(
     _account(assembled, government, authorised)
     before = commit.current(layout, "authorised")
     if not authorised.tables or authorised.same_content(before):
-        shutil.rmtree(layout.drafts / "authorised", ignore_errors=True)
+        _drop(layout, "authorised", made)
         return government, changed
     told = catalogue.for_tier(layout.snapshot("government", government.snapshot_id), authorised)
     _committed(levels, authorised, made, before, catalogue=told, key=key)
@@ -297,6 +298,12 @@ def _committed(
     done = commit.commit(layout, manifest, draft, before, catalogue=catalogue, key=key)
     derivations.write(layout, manifest.tier, made)
     return done
+
+
+def _drop(layout: Layout, tier: str, made: Iterable[Derivation]) -> None:
+    """Delete a draft that equals the current snapshot; keep what it was made from, which a killed commit has not."""
+    shutil.rmtree(layout.drafts / tier, ignore_errors=True)
+    derivations.write(layout, tier, made)
 
 
 def _account(assembled: Manifest, *tiers: Manifest) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from chengxin.facts import COUNTS, Admission
+from chengxin.facts import COUNTS, Admission, Release, as_json
 from chengxin.model.kinds import kinds
 from chengxin.state.database import MEMORY, Derivation, applied, opened
 from chengxin.store.journal import Head
@@ -27,10 +27,15 @@ Query = Callable[..., list[tuple[Any, ...]]]
 Parse = Callable[[Layout, Head, dict[str, Any]], Admission]
 #: registered, founded, grown: up to this entry, how many rows registered something, how many subjects there are, and
 #: the last entry that registered something. entry: as JSON.
+#: files, released: as JSON, beside them.
+_SHORT = (
+    *("dataset", "batch_id", "revision", "department", "kind", "share", "received_at", "route", "withdrawn"),
+    *COUNTS,
+)
 SCHEMA = (
-    """CREATE TABLE accounts (adm_order INTEGER PRIMARY KEY, dataset TEXT NOT NULL, batch_id TEXT NOT NULL, route TEXT,
-        registers INTEGER NOT NULL, registered INTEGER NOT NULL, founded INTEGER NOT NULL, grown INTEGER NOT NULL,
-        digest TEXT NOT NULL, entry TEXT NOT NULL)""",
+    f"""CREATE TABLE accounts (adm_order INTEGER PRIMARY KEY, {", ".join(_SHORT)}, files, released,
+        registers INTEGER NOT NULL, registered INTEGER NOT NULL, founded INTEGER NOT NULL,
+        grown INTEGER NOT NULL, digest TEXT NOT NULL, entry TEXT NOT NULL)""",
     "CREATE INDEX of_dataset ON accounts (dataset, batch_id)",
     "CREATE INDEX of_route ON accounts (route) WHERE route IS NOT NULL",
     "CREATE INDEX of_register ON accounts (adm_order) WHERE registers",
@@ -43,6 +48,25 @@ COUNTED = pa.schema(
     [("dataset", pa.string()), ("batch_id", pa.string()), ("order", pa.int64())]
     + [(name, pa.int64()) for name in COUNTS]
 )
+
+
+class _Stored(Admission):
+    """An account of which the tables have the short fields (_SHORT); the rest is parsed when some of it is asked for.
+
+    A publication asks of all batches for no more than what is short.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if entry := self.__dict__.pop("entry", None):
+            self.__dict__.update(vars(Admission.from_json(json.loads(entry))))
+        if name not in self.__dict__:
+            raise AttributeError(name)
+        return self.__dict__[name]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Admission) and as_json(self) == as_json(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Accounts:
@@ -164,13 +188,24 @@ class Accounts:
         return int(rows[0][0]) if rows else none
 
     def _parsed(self, where: str, *values: Any) -> tuple[Admission, ...]:
-        rows = self._rows(f"SELECT entry FROM accounts {where}", *values)
-        return tuple(Admission.from_json(json.loads(entry)) for (entry,) in rows)
+        rows = self._rows(
+            f"SELECT adm_order, {', '.join(_SHORT)}, files, released, entry FROM accounts {where}", *values
+        )
+        return tuple(map(_stored, rows))
+
+
+def _stored(row: tuple[Any, ...]) -> Admission:
+    *short, files, released, entry = row
+    found = object.__new__(_Stored)
+    found.__dict__.update(zip(("order", *_SHORT), short, strict=True))
+    let_in = Release(**json.loads(released)) if released else None
+    found.__dict__.update(files=tuple(json.loads(files)), released=let_in, entry=entry)
+    return found
 
 
 def accounts_of(layout: Layout, parse: Parse) -> Accounts:
     """Return the accounts of a home as they are now. Raises what `parse` and store.journal.since raise."""
-    derivation = Derivation("accounts.db", 2, SCHEMA, partial(_apply, parse), _AT_ONCE)
+    derivation = Derivation("accounts.db", 3, SCHEMA, partial(_apply, parse), _AT_ONCE)
     if layout.journal.is_dir():  # else nothing was admitted: to look creates nothing
         try:
             layout.state.mkdir(parents=True, exist_ok=True)
@@ -209,12 +244,12 @@ def _apply(parse: Parse, connection: sqlite3.Connection, layout: Layout, head: H
     registered, founded, grown = before or (0, 0, -1)
     adds = registers(account)
     connection.execute(
-        "INSERT INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO accounts VALUES ({', '.join('?' * (len(_SHORT) + 9))})",
         (
             head.order,
-            account.dataset,
-            account.batch_id,
-            account.route,
+            *(entry.get(name) for name in _SHORT),
+            json.dumps(entry["files"], ensure_ascii=False),
+            json.dumps(entry["released"]) if entry.get("released") else None,
             adds,
             registered + adds * account.accepted,
             founded + account.new_subjects,

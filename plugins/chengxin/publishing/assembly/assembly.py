@@ -195,7 +195,7 @@ class Assembly:
         windows = [rows.kept({p: f.part for p, f in kept.items()}, shape, origins, steps.displaced(opened))]
         for a in (*fresh, *restored):
             linked = link_files(self.layout, [a], "linked")
-            first = origins.first[a.dataset, a.batch_id]
+            first = origins.first(a.batch_id)
             back = a in restored
             picked = steps.restored_rows(opened, a) if back else steps.gone(opened, self.layout, a)
             windows.append(rows.fresh(self._standard(a), linked, shape, first, rows.Picked(picked, only=back)))

@@ -1,7 +1,6 @@
 """Where rows come from: one number for each (batch, file), so that sorting carries a number and not five texts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import pairwise
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.engine.session import Session
+from chengxin.engine.step import Step
 from chengxin.facts import Admission
 
 _SPELLED = (
@@ -20,42 +20,49 @@ _SPELLED = (
     ("received_at", pa.timestamp("us", "UTC")),
 )
 FILES_BITS = 40  # row_id = file number << 40 | source row
+_FILE_BITS = 20  # of an origin
 
 
-@dataclass
 class Origins:
-    """All batches of a home with their files. `number` of an origin = first of the batch + file number."""
+    """The batches of a home with their files, spelled out when asked. Origins ascend as batches were first admitted.
 
-    admissions: Sequence[Admission]
-    first: dict[tuple[str, str], int] = field(default_factory=dict)
-    rows: list[tuple[str, str, str, str, datetime]] = field(default_factory=list)
+    The number of an origin: place of the batch's first admission << 20 | number of the file in it.
+    """
 
-    def __post_init__(self) -> None:
-        for a in self.admissions:
-            if (a.dataset, a.batch_id) not in self.first:
-                self.first[a.dataset, a.batch_id] = len(self.rows)
-                received = datetime.fromisoformat(a.received_at)
-                self.rows += [(a.department, a.dataset, a.batch_id, name, received) for name in a.files]
+    def __init__(self, admissions: Iterable[Admission]) -> None:
+        self._batches = {a.order: a for a in admissions if a.revision == 0}
+        self._orders = {a.batch_id: order for order, a in self._batches.items()}  # unique over data sets
+        self._known: dict[int, tuple[str, str, str, str, datetime]] = {}
 
-    def attach(self, session: Session) -> None:
-        """Take as the input `origins` (origin, batch_id, source_file): batch ids are unique over data sets."""
-        given = pa.table(
-            {
-                "origin": pa.array(range(len(self.rows)), pa.int64()),
-                "batch_id": pa.array([r[2] for r in self.rows], pa.string()),
-                "source_file": pa.array([r[3] for r in self.rows], pa.string()),
-            }
-        )
-        session.rows("origins", given)
+    def first(self, batch_id: str) -> int:
+        """Return the origin of a batch's first file."""
+        return self._orders[batch_id] << _FILE_BITS
+
+    def number(self, batch_id: str, file: str) -> int:
+        """Return the origin of a file of a batch."""
+        order = self._orders[batch_id]
+        return (order << _FILE_BITS) + self._batches[order].files.index(file)
+
+    def attach(self, session: Session, table: str) -> None:
+        """Take as the input `origins` (origin, batch_id, source_file) those that the rows of a table name."""
+        named = session.table(Step("named_origins", (table,), f"SELECT DISTINCT batch_id, source_file FROM {table}"))
+        pairs = zip(*(named[name].to_pylist() for name in ("batch_id", "source_file")), strict=True)
+        numbers = pa.array([self.number(*pair) for pair in pairs], pa.int64())
+        session.rows("origins", named.append_column("origin", numbers))
 
     def columns(self, origin: pa.Array) -> dict[str, pa.Array]:
         """Spell out origins: department_code, dataset, batch_id, source_file, received_at."""
-        bounds = pc.min_max(origin).as_py()
-        if bounds["min"] is not None and bounds["min"] == bounds["max"]:
-            row = self.rows[bounds["min"]]
-            return {n: pa.repeat(pa.scalar(v, t), len(origin)) for (n, t), v in zip(_SPELLED, row, strict=True)}
-        index = origin.cast(pa.int64())
-        return {n: pa.array([r[i] for r in self.rows], t).take(index) for i, (n, t) in enumerate(_SPELLED)}
+        numbers = pc.unique(origin)
+        rows = [self._known.get(number) or self._spelled(number) for number in numbers.to_pylist()]
+        place = pc.index_in(origin, value_set=numbers)
+        return {n: pa.array([r[i] for r in rows], t).take(place) for i, (n, t) in enumerate(_SPELLED)}
+
+    def _spelled(self, number: int) -> tuple[str, str, str, str, datetime]:
+        a = self._batches[number >> _FILE_BITS]
+        file = a.files[number & ((1 << _FILE_BITS) - 1)]
+        received = datetime.fromisoformat(a.received_at)
+        self._known[number] = (a.department, a.dataset, a.batch_id, file, received)
+        return self._known[number]
 
 
 def split_by_part(batch: pa.RecordBatch) -> list[tuple[str, pa.RecordBatch]]:

@@ -123,15 +123,15 @@ def write_sources(
     folder: Path,
 ) -> list[FileEntry]:
     """Write record_source for the parts that `touched_parts` names. kept: its files of the snapshot before."""
-    firsts = {"adm_order": [a.order for a in mine], "first": [origins.first[a.dataset, a.batch_id] for a in mine]}
+    firsts = {"adm_order": [a.order for a in mine], "first": [origins.first(a.batch_id) for a in mine]}
     session.rows("firsts", pa.table({name: pa.array(values, pa.int64()) for name, values in firsts.items()}))
     rows = f"""SELECT s.record_id, s.subject_id, s.precedence, s.is_shown,
             f.first + (s.row_id >> {FILES_BITS}) AS origin,
             s.row_id & ((1::BIGINT << {FILES_BITS}) - 1) AS source_row, s.part
         FROM standing s JOIN firsts f USING (adm_order)"""
     if kept:
-        origins.attach(session)
         session.files("kept_sources", kept, filename=True)
+        origins.attach(session, "kept_sources")
         rows += """ UNION ALL
             SELECT k.record_id, k.subject_id, k.precedence, k.is_shown, o.origin, k.source_row,
                 regexp_extract(k.filename, '-([^/-]+)-[0-9a-f]{12}[.]parquet$', 1) AS part

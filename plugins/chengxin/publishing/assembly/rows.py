@@ -102,7 +102,6 @@ def fresh(
 
 def kept(files: Mapping[Path, str], shape: Shape, origins: Origins, displaced: pa.Array) -> Iterator[Window]:
     """Read the rows of older data files that nothing displaced. files: path -> part."""
-    numbers = {(batch, file): n for n, (_, _, batch, file, _) in enumerate(origins.rows)}
     for path, part in files.items():
         texts = ["batch_id", "source_file", "subject_type", *shape.repeating]
         file = pq.ParquetFile(path, read_dictionary=texts)
@@ -110,7 +109,7 @@ def kept(files: Mapping[Path, str], shape: Shape, origins: Origins, displaced: p
             rows = pa.Table.from_batches([batch])
             stays = pc.invert(pc.is_in(rows.column("record_id"), value_set=displaced)).to_numpy()
             at = np.flatnonzero(stays).astype(np.int64)
-            more = pa.table({"origin": pa.array(_origins(rows, numbers)[at])})
+            more = pa.table({"origin": pa.array(_origins(rows, origins)[at])})
             subject = rows.column("subject_id").to_numpy()[at]
             here = np.full(len(at), shape.parts.index(part), np.int64)
             yield Window(rows.select(shape.names), at, here, subject, more)
@@ -186,12 +185,12 @@ def _among(ids: Numbers, sorted_values: Numbers) -> npt.NDArray[np.bool_]:
     return np.asarray(sorted_values[place] == ids)
 
 
-def _origins(rows: pa.Table, numbers: Mapping[tuple[str, str], int]) -> Numbers:
+def _origins(rows: pa.Table, origins: Origins) -> Numbers:
     """Return the origin of each row of a data file from its batch and file."""
     batch, file = (rows.column(n).combine_chunks() for n in ("batch_id", "source_file"))
     batch, file = (c.chunk(0) if isinstance(c, pa.ChunkedArray) else c for c in (batch, file))
     pairs = np.asarray(batch.indices).astype(np.int64) * len(file.dictionary) + np.asarray(file.indices)
     found, place = np.unique(pairs, return_inverse=True)
     texts = batch.dictionary.to_pylist(), file.dictionary.to_pylist()
-    known = [numbers[texts[0][p // len(texts[1])], texts[1][p % len(texts[1])]] for p in found.tolist()]
+    known = [origins.number(texts[0][p // len(texts[1])], texts[1][p % len(texts[1])]) for p in found.tolist()]
     return np.asarray(known, np.int64)[place]

@@ -91,10 +91,13 @@ def write(
         facts = known.about(session)
         counting = tuple({a.order: a for a in (*facts.admissions, *fresh.admissions)}.values())
         files = {table: dict(kept(table, touched)) for table in _TABLES}
-        origins.attach(session)
     seals.check(known.layout, counting, *(f"{seals.LINKS}{table}." for table in TABLES))
     _origin_of_files(session, known.layout, counting, origins)
-    _gather(session, facts, anew=anew, identifiers=list(files.get("subject_identifier", ())))
+    published = list(files.get("subject_identifier", ()))
+    if published:
+        session.files("published_identifiers", published)
+        origins.attach(session, "published_identifiers")
+    _gather(session, facts, anew=anew, published=bool(published))
     here = tuple(f"{name}_here" for name in TABLES)
     for table, query in _TABLES.items():
         step = Step(table, here, query)
@@ -111,7 +114,7 @@ def _conceal(session: Session, concealed: list[Path], records: list[Path]) -> No
     session.view(_NAMELESS)
 
 
-def _gather(session: Session, facts: RegistryFiles, *, anew: bool, identifiers: list[Path]) -> None:
+def _gather(session: Session, facts: RegistryFiles, *, anew: bool, published: bool) -> None:
     """Leave what is said of the touched subjects: subjects_here, identifiers_here, names_here."""
     only = "" if anew else "WHERE subject_id IN (SELECT subject_id FROM touched)"
     for name, schema in TABLES.items():
@@ -124,8 +127,7 @@ def _gather(session: Session, facts: RegistryFiles, *, anew: bool, identifiers: 
                 r.row_id & ((1::BIGINT << {FILES_BITS}) - 1) AS source_row
             FROM (SELECT * FROM {source} {more}) r JOIN registry_files f USING (filename) {only}"""
         reads = [source, "nameless", "registry_files", *([] if anew else ["touched"])]
-        if name == "identifiers" and identifiers:
-            session.files("published_identifiers", identifiers)
+        if name == "identifiers" and published:
             rows += " UNION ALL BY NAME " + _PUBLISHED
             reads += ["published_identifiers", "origins"]
         session.view(Step(f"{name}_here", tuple(reads), rows))
@@ -226,7 +228,7 @@ _TABLES = {"subject": _SUBJECT, "subject_identifier": _IDENTIFIER, "subject_name
 
 def _origin_of_files(session: Session, layout: Layout, admissions: tuple[Admission, ...], origins: Origins) -> None:
     folders = [layout.links(a.dataset, a.batch_id, a.revision) for a in admissions]
-    firsts = [origins.first[a.dataset, a.batch_id] for a in admissions for _ in TABLES]
+    firsts = [origins.first(a.batch_id) for a in admissions for _ in TABLES]
     orders = [a.order for a in admissions for _ in TABLES]
     given = pa.table(
         {

@@ -12,7 +12,7 @@ import numpy as np
 
 from chengxin.identity.by_name.frequencies import Frequencies
 from chengxin.identity.by_name.hashes import Hashes, Ints, bigrams, mix, prefixes, without_one
-from chengxin.identity.by_name.parts import CORE, Parts
+from chengxin.identity.by_name.parts import Parts
 
 Side = Literal["registered", "asked"]
 _PAIR, _PLACE, _SINGLE = (np.uint64(mark) for mark in (0xA5A5F00D12345671, 0x1234F00DABCDE671, 0x77777F00DABCDE17))
@@ -44,7 +44,7 @@ def _keys(parts: Parts, frequencies: Frequencies, side: Side) -> Iterator[tuple[
 
 
 def _deletions(parts: Parts, hashes: Hashes) -> Iterator[tuple[Ints, Hashes]]:
-    for place in range(CORE):
+    for place in range(int(parts.length.max(initial=0))):
         rows = np.flatnonzero((parts.length > place) & (parts.length >= _SHORTEST))
         if place:  # of equal neighbours one is deleted: the other leaves the same
             rows = rows[parts.core[rows, place] != parts.core[rows, place - 1]]
@@ -53,8 +53,7 @@ def _deletions(parts: Parts, hashes: Hashes) -> Iterator[tuple[Ints, Hashes]]:
         short = parts.length[rows] < _SHORT
         rows, key = rows[short], key[short]
         where = np.where(parts.prefecture[rows] > 0, parts.prefecture[rows], parts.province[rows])
-        with np.errstate(over="ignore"):
-            yield rows, mix(key ^ mix(where.astype(np.uint64) + _PLACE))
+        yield rows, mix(key ^ mix(where.astype(np.uint64) + _PLACE))
 
 
 def _rare_bigrams(parts: Parts, frequencies: Frequencies, side: Side) -> Iterator[tuple[Ints, Hashes]]:
@@ -63,14 +62,14 @@ def _rare_bigrams(parts: Parts, frequencies: Frequencies, side: Side) -> Iterato
     count[(pairs == 0) | (count == 0)] = _ABSENT
     order = np.argsort(count, axis=1, kind="stable")[:, : _RAREST[side]]
     pairs, count = np.take_along_axis(pairs, order, axis=1), np.take_along_axis(count, order, axis=1)
-    for first in range(pairs.shape[1]):
-        for second in range(first + 1, pairs.shape[1]):
+    most = int((count < _ABSENT).sum(axis=1).max(initial=0))
+    for first in range(most):
+        for second in range(first + 1, most):
             rows = np.flatnonzero((count[:, first] < _ABSENT) & (count[:, second] < _ABSENT))
             low, high = (
                 np.minimum(pairs[rows, first], pairs[rows, second]),
                 np.maximum(pairs[rows, first], pairs[rows, second]),
             )
-            with np.errstate(over="ignore"):
-                yield rows, mix((low * np.uint64(3)) ^ high ^ _PAIR)
+            yield rows, mix((low * np.uint64(3)) ^ high ^ _PAIR)
         rows = np.flatnonzero(count[:, first] <= _RARE)
         yield rows, mix(pairs[rows, first] ^ _SINGLE)

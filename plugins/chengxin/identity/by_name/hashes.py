@@ -32,10 +32,9 @@ _POWERS, _INVERSE = _powers(_BASE), _powers(pow(_BASE, -1, _WORD))
 
 def mix(hashes: Hashes) -> Hashes:
     """Spread the bits of hashes (the finaliser of MurmurHash3)."""
-    with np.errstate(over="ignore"):
-        hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-        hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-        return hashes ^ (hashes >> np.uint64(33))
+    hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return hashes ^ (hashes >> np.uint64(33))
 
 
 #: A fixed value for each character of the basic plane.
@@ -70,27 +69,24 @@ def matrix(texts: Sequence[str], width: int) -> tuple[Codes, Ints]:
 def prefixes(codes: Codes) -> Hashes:
     """Return for each row the hashes of its first 0, 1, 2 ... characters."""
     hashes = np.zeros((len(codes), codes.shape[1] + 1), np.uint64)
-    with np.errstate(over="ignore"):
-        values = np.where(codes == 0, np.uint64(0), CHARACTER[codes] * _POWERS[: codes.shape[1]])
-        np.cumsum(values, axis=1, out=hashes[:, 1:])
+    values = np.where(codes == 0, np.uint64(0), CHARACTER[codes] * _POWERS[: codes.shape[1]])
+    np.cumsum(values, axis=1, out=hashes[:, 1:])
     return hashes
 
 
 def substrings(hashes: Hashes, rows: Ints, start: Ints, end: Ints) -> Hashes:
     """Return the hashes of the characters start..end of the rows; hashes: of `prefixes`."""
-    with np.errstate(over="ignore"):
-        return (hashes[rows, end] - hashes[rows, start]) * _INVERSE[start]
+    found: Hashes = (hashes[rows, end] - hashes[rows, start]) * _INVERSE[start]
+    return found
 
 
 def without_one(hashes: Hashes, rows: Ints, place: int, lengths: Ints) -> Hashes:
     """Return the hashes of whole rows from which the character at a place is deleted."""
-    with np.errstate(over="ignore"):
-        left: Hashes = hashes[rows, place] + (hashes[rows, lengths] - hashes[rows, place + 1]) * _INVERSE[1]
+    left: Hashes = hashes[rows, place] + (hashes[rows, lengths] - hashes[rows, place + 1]) * _INVERSE[1:2]
     return left
 
 
 def bigrams(codes: Codes) -> Hashes:
     """Return the hashes of all pairs of neighbours, 0 where there is none."""
-    with np.errstate(over="ignore"):
-        left, right = CHARACTER[codes[:, :-1]], CHARACTER[codes[:, 1:]]
-        return np.where(codes[:, 1:] == 0, np.uint64(0), mix(left * np.uint64(3) + right * np.uint64(_BASE)))
+    left, right = CHARACTER[codes[:, :-1]], CHARACTER[codes[:, 1:]]
+    return np.where(codes[:, 1:] == 0, np.uint64(0), mix(left * np.uint64(3) + right * np.uint64(_BASE)))

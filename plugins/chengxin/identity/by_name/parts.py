@@ -166,10 +166,14 @@ def _cut_regions(region: _Region, codes: Codes, hashes: Hashes, length: Ints) ->
         left = np.ones(len(length), np.bool_)
         for size in region.words.lengths:
             rows = np.flatnonzero(left & (length - start >= size + 3) & (region.level < 3))
+            if not len(rows):
+                continue
             word = region.words.find(substrings(hashes, rows, start[rows], start[rows] + size))
             rows, word = rows[word >= 0], word[word >= 0]
             lower = region.words.level[word] > region.level[rows]
             rows, word = rows[lower], word[lower]
+            if not len(rows):
+                continue
             region.add(rows, word)
             start[rows] += size
             left[rows] = False
@@ -198,6 +202,8 @@ def _cut_form(hashes: Hashes, start: Ints, length: Ints) -> tuple[Ints, Ints]:
         left = form > 0 if again else np.ones(len(length), np.bool_)
         for size in lengths:
             rows = np.flatnonzero(left & (end - start >= size + 1 + again))
+            if not len(rows):
+                continue
             asked = substrings(hashes, rows, end[rows] - size, end[rows])
             place = np.minimum(np.searchsorted(known, asked), len(known) - 1)
             equal = known[place] == asked

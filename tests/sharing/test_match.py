@@ -6,12 +6,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
 from fastapi.testclient import TestClient
 
+from chengxin.cleaning.kernels.names import name_key
 from chengxin.clock import Clock
 from chengxin.home import Home
+from chengxin.identity import ledger
 from chengxin.identity.by_name.training.invention import invented
 from chengxin.pipeline import issue_token
 from chengxin.sharing.http.app import create_app
@@ -115,3 +118,24 @@ def test_a_firm_that_is_registered_later_is_found(office: Office, tmp_path: Path
     office.deliver("test_pen", penalty(2, subject_name="长沙无关机械厂"), day=4)
     office.publish(day=5)
     assert [one["name"] for one in ask(app, mine, **late).json()["candidates"]] == ["长沙鸿福水泥制品有限公司"]
+
+
+def said(office: Office, subject: int, outcome: str, *, region: str | None = "4301") -> ledger.Judgement:
+    key = name_key(pa.array([SENT]))[0].as_py()
+    answer = ledger.Said(
+        subject_id=subject, part=ledger.NAME, value=key, outcome=outcome, reason="示例", region=region, legal_rep=""
+    )  # fmt: skip
+    return ledger.judge(office.layout, answer, at=START, author="示例甲")
+
+
+def test_judgements_of_people_count_as_in_linking(office: Office, tmp_path: Path) -> None:
+    app, mine = client(office, tmp_path / "match.jsonl"), token(office, "city")
+    no = said(office, 1, "different")
+    assert 1 not in {one["subject_id"] for one in ask(app, mine, least=0.01).json()["candidates"]}
+    assert ask(app, mine, region="").json()["candidates"][0]["subject_id"] == 1, "it was about another region"
+    ledger.undo(office.layout, no.id, at=START, author="示例甲", reason="示例")
+    assert ask(app, mine).json()["candidates"][0]["subject_id"] == 1
+    said(office, 7, "same")
+    (found,) = ask(app, mine).json()["candidates"]
+    assert (found["subject_id"], found["posterior"], found["name"]) == (7, 1.0, invented(60, 42)[5])
+    assert "第 2 号判断" in found["evidence"][0]["words"]

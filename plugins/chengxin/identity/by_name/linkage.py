@@ -110,7 +110,7 @@ def link(
     """
     scored = score(asked, index, model)
     if against is not None and len(against):
-        scored = _without(scored, index, against)
+        scored = excluding(scored, index, against)
     share = scored.candidates.share(model.prior)
     posterior = scored.candidates.posteriors(share, model.prior)
     answers = _answers(len(asked), scored, posterior, share)
@@ -118,7 +118,8 @@ def link(
     return replace(answers, cut=cut)
 
 
-def _without(scored: Scored, index: Index, against: Pairs) -> Scored:
+def excluding(scored: Scored, index: Index, against: Pairs) -> Scored:
+    """Return the pairs without those of a name and a subject that it is known not to be."""
     known = set(zip(against.asked.tolist(), against.registered.tolist(), strict=True))
     asked, subject = scored.pairs.asked.tolist(), index.subject[scored.pairs.registered].tolist()
     left = np.array([pair not in known for pair in zip(asked, subject, strict=True)], np.bool_)

@@ -104,7 +104,7 @@ print(json.dumps([sorted(bag.dag_ids), bag.import_errors, bag.dags["ingest__comm
     assert done.returncode == 0, done.stdout
     dags, errors, text = json.loads(done.stdout.splitlines()[-1])
     ours = ["collect", "completeness", "contracts__problems", "drain__commerce", "housekeeping", "identity"]
-    assert dags == [*ours, "ingest__commerce_demo", "scorecard", "snapshot", "watch"]
+    assert dags == [*ours, "identity_bell", "ingest__commerce_demo", "scorecard", "snapshot", "watch"]
     assert errors == {}
     assert "演示登记部门" in text
     assert "| 统一社会信用代码 | `uscc` |" in text

@@ -1,12 +1,26 @@
-"""The DAG of clerical review: it enters answers that somebody gave on the page 身份核对, and links by them at once."""
+"""The DAGs of clerical review.
+
+One enters what somebody answered on the page 身份核对, and links by it at once; the other puts a question of
+Airflow's every morning, which states how many names wait.
+"""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from airflow.sdk import DAG, Param, ParamsDict, task  # type: ignore[attr-defined]  # Airflow's own stub lacks it
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk import (  # type: ignore[attr-defined]  # Airflow's own stub lacks some
+    DAG,
+    CronTriggerTimetable,
+    Param,
+    ParamsDict,
+    task,
+)
+from airflow.sdk.exceptions import AirflowSkipException
 
+from chengxin.clock import SHANGHAI
 from chengxin.errors import ContractError
 from chengxin.home import Home
 from chengxin.orchestration import stages
@@ -15,11 +29,19 @@ from chengxin.orchestration.ingest import SAID, START
 from chengxin.orchestration.outcomes import RETRIES
 
 log = logging.getLogger(__name__)
-DAG_ID = "identity"
+DAG_ID, BELL = "identity", "identity_bell"
+MORNING = CronTriggerTimetable("30 8 * * *", timezone=SHANGHAI.key)
+SEEN = "已知悉"
+HEAVIEST = 20  # names that the question lists
 TEXT = """\
 **名称核对**：记下“身份核对”页上的回答，随即为等待的行补关联。由页面以您的名义触发，不定时运行。
 
 须两人核对的，第一人的回答只是提出，另一人照样再答一次才生效。撤销用命令 `chengxin identity undo 序号`。
+"""
+BELL_TEXT = """\
+**待核对提醒**：每天早上在 Airflow 的“待办”里提醒有多少名称等人核对，列出最要紧的几个；没有则跳过。
+
+核对在“身份核对”页上做，这里只须点“已知悉”；到次日无人点也不影响什么。
 """
 _ANSWER = {
     "type": "object",
@@ -61,6 +83,55 @@ def build() -> DAG:
     }
     dag.params.update(ParamsDict(form))
     return dag
+
+
+def build_bell() -> DAG:
+    """Build the DAG that asks every morning. Nothing hangs on the answer: the work is done on the page."""
+    with DAG(
+        dag_id=BELL,
+        dag_display_name="待核对提醒",
+        doc_md=BELL_TEXT,
+        tags=["统一标识"],
+        schedule=MORNING,
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,  # skipped where nothing waits
+        default_args={**RETRIES, **CALLBACKS, "owner": "信用中心"},
+    ) as dag:
+
+        @task(task_display_name="清点 count")
+        def count() -> dict[str, Any]:
+            return waiting()
+
+        ask = HITLOperator(
+            task_id="ask",
+            task_display_name="提醒 ask",
+            subject="{{ ti.xcom_pull(task_ids='count')['names'] }} 个名称待核对",
+            body="{{ ti.xcom_pull(task_ids='count')['text'] }}",
+            options=[SEEN],
+            defaults=[SEEN],
+            response_timeout=timedelta(hours=20),
+        )
+        count() >> ask
+    return dag
+
+
+def waiting() -> dict[str, Any]:
+    """Return how many names wait for a person, and a text with the heaviest. Raise AirflowSkipException for none."""
+    from chengxin.pipeline import judgements
+    from chengxin.store.remote import scopes
+
+    cases = judgements.queue(Home.from_environment().here(scopes.WITHOUT_PAYLOAD)).cases
+    if not cases:
+        raise AirflowSkipException("没有名称待核对")
+    heavy = sum(case.is_heavy for case in cases)
+    lines = [f"{len(cases)} 个名称待核对，其中 {heavy} 个须两人。请到页面“身份核对”上作答，此处只须知悉。", ""]
+    lines += ["| 编号 | 行数 | 候选 | 数据集 |", "| --- | --- | --- | --- |"]
+    for case in cases[:HEAVIEST]:
+        datasets = "、".join(sorted({dataset for dataset, _ in case.batches}))
+        lines.append(f"| {case.id} | {case.rows} | {len(case.pairs)} | {datasets} |")
+    return {"names": len(cases), "text": "\n".join(lines)}
 
 
 def enter(params: Mapping[str, Any], by: str | None, say: Say) -> None:

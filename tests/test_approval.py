@@ -50,7 +50,7 @@ def test_nobody_is_asked_where_nothing_is_doubtful(office):
     assert pipeline.review(Home(office.settings), office.contracts) is None
     office.publish()
     assert pipeline.review(Home(office.settings), office.contracts) is None
-    assert "approval" not in manifest(office)["extra"]
+    assert "approval" not in manifest(office)["basis"]
 
 
 def test_a_warning_is_asked_about_until_it_is_published(office):
@@ -63,7 +63,7 @@ def test_a_warning_is_asked_about_until_it_is_published(office):
     assert doubt.findings
     assert doubt.batch_id in office.page("test_fines", doubt.batch_id)
     publish(office, "发布", day=1)
-    assert manifest(office)["extra"]["approval"]["reason"] == "已核实"
+    assert manifest(office)["basis"]["approval"]["reason"] == "已核实"
     assert pipeline.review(Home(office.settings), office.contracts) is None
 
 
@@ -103,13 +103,13 @@ def test_a_source_left_out_stays_as_it_was_and_comes_back_whole(office):
     office.deliver("test_penalty", penalty(7, uscc=uscc(2)), day=2)
     publish(office, "不含所选来源发布", "test_fines", day=2)
     assert fines(office) == {"湘示罚〔2026〕1号", "湘示罚〔2026〕7号"}
-    assert manifest(office)["extra"]["left_out"].keys() == {"test_fines"}
+    assert manifest(office)["basis"]["left_out"].keys() == {"test_fines"}
     assert pipeline.review(Home(office.settings), office.contracts).proposed() == ["test_fines"], (
         "it is asked about again"
     )
     office.publish(day=3)
     assert fines(office) == {f"湘示罚〔2026〕{n}号" for n in (1, 2, 7)}
-    assert "left_out" not in manifest(office)["extra"]
+    assert "left_out" not in manifest(office)["basis"]
 
 
 @pytest.mark.slow
@@ -173,16 +173,16 @@ def test_a_rejection_and_its_reason_are_in_the_next_manifest(office):
     asked = pipeline.review(Home(office.settings), office.contracts)
     assert [r["reason"] for r in asked.rejected] == [no.reason, later.reason]
     publish(office, "发布", day=3)
-    extra = manifest(office)["extra"]
+    extra = manifest(office)["basis"]
     assert [(r["reason"], r["by"]) for r in extra["rejected"]] == [(no.reason, "op"), (later.reason, "op")]
     assert extra["approval"]["decision"] == "发布"
     office.deliver("test_penalty", penalty(9, uscc=uscc(1)), day=4)
     office.publish(day=4)
-    assert "rejected" not in manifest(office)["extra"], "told once"
+    assert "rejected" not in manifest(office)["basis"], "told once"
     pipeline.reject(Home(office.settings), later)
     office.deliver("test_penalty", penalty(10, uscc=uscc(1)), day=5)
     office.publish(day=5)
-    assert "rejected" not in manifest(office)["extra"], "the very same answer is no second rejection"
+    assert "rejected" not in manifest(office)["basis"], "the very same answer is no second rejection"
 
 
 def grave(office: Office, day: float, by: str = "li") -> str:
@@ -247,10 +247,10 @@ def test_the_manifest_names_no_released_batch_as_held(office):
     office.deliver("test_penalty", penalty(7, uscc=uscc(1)), day=1)
     both = (held["batch_id"], other["batch_id"])
     publish(office, "发布", day=1, held=both)
-    assert manifest(office)["extra"]["held"] == sorted(both)
+    assert manifest(office)["basis"]["held"] == sorted(both)
     batch = grave(office, day=2)
     approve(office, "wang")
-    extra = manifest(office)["extra"]
+    extra = manifest(office)["basis"]
     assert extra["held"] == sorted(both)
     (entry,) = [b for b in extra["released"] if b["batch_id"] == batch]
     assert (entry["released"]["by"], entry["released"]["reason"]) == ("li", "已电话核实")
@@ -267,7 +267,7 @@ def test_what_was_seen_held_and_then_released_is_not_held(office):
     pipeline.release(Home(office.settings, clock), office.contracts["test_fines"], landed, "已核实", "li")
     pipeline.ingest(Home(office.settings, clock), office.contracts["test_fines"], landed)
     approve(office, "wang")
-    assert "held" not in manifest(office)["extra"]
+    assert "held" not in manifest(office)["basis"]
 
 
 def test_the_review_counts_what_comes_changes_and_goes(office):

@@ -195,7 +195,7 @@ def test_a_held_batch_is_shown_and_the_answer_is_in_the_manifest(ingested):
     assert ingested.manifest() is None
     ingested.answer(question, "发布", reason="已电话核实，列名有误", without=[]).raise_for_status()
     assert ingested.ended("snapshot", "asked") == "success"
-    approval = ingested.manifest()["extra"]["approval"]
+    approval = ingested.manifest()["basis"]["approval"]
     assert (approval["decision"], approval["reason"], approval["by"]) == ("发布", "已电话核实，列名有误", "admin")
     assert len(approval["held"]) == 1
     assert ingested.alerts() == [], "whoever answered has seen what is held"
@@ -249,8 +249,8 @@ def test_the_chosen_source_stays_out_and_others_are_published(doubtful):
     assert question["params"]["without"]["schema"]["values_display"] == {"commerce_fines": "演示处罚信息"}
     assert doubtful.said("不含所选来源发布", reason="其余照常", without=["commerce_fines"]) == "success"
     manifest = doubtful.manifest()
-    assert [r["reason"] for r in manifest["extra"]["rejected"]] == ["决定日期大量缺失，等部门回复"]
-    assert manifest["extra"]["approval"]["without"] == ["commerce_fines"]
+    assert [r["reason"] for r in manifest["basis"]["rejected"]] == ["决定日期大量缺失，等部门回复"]
+    assert manifest["basis"]["approval"]["without"] == ["commerce_fines"]
     assert manifest["tables"].get("penalty", {"rows": 0})["rows"] == 0
     assert manifest["tables"]["registration"]["rows"] == 3
 
@@ -269,7 +269,7 @@ def test_the_question_returns_and_yes_publishes_the_left_out(doubtful):
     assert doubtful.said("发布", reason="部门已确认", without=["commerce_fines"]) == "success"
     manifest = doubtful.manifest()
     assert manifest["tables"]["penalty"]["rows"] == 1
-    assert [(r["decision"], r["by"]) for r in manifest["extra"]["rejected"]] == [("不发布", "")]
+    assert [(r["decision"], r["by"]) for r in manifest["basis"]["rejected"]] == [("不发布", "")]
 
 
 @pytest.mark.slow
@@ -308,7 +308,7 @@ def test_an_operator_replays_the_refused_row_in_the_browser(doubtful):
 @pytest.fixture(scope="module")
 def released(doubtful):
     """A batch in which something grave was found, and that the first person let in."""
-    while doubtful.manifest()["extra"].get("left_out"):  # what was left out is asked about again
+    while doubtful.manifest()["basis"].get("left_out"):  # what was left out is asked about again
         doubtful.run("snapshot", "left-out")
         doubtful.said("发布", reason="部门已确认", without=[])
     doubtful.client.patch("/api/v2/dags/snapshot", json={"is_paused": True}).raise_for_status()
@@ -342,12 +342,12 @@ def test_somebody_else_approves_what_the_first_one_released(released):
     assert running.outcome(again) == "success"
     manifest = running.manifest()
     approval, (entry,) = (
-        manifest["extra"]["approval"],
-        [b for b in manifest["extra"]["released"] if b["batch_id"] == batch],
+        manifest["basis"]["approval"],
+        [b for b in manifest["basis"]["released"] if b["batch_id"] == batch],
     )
     assert (approval["by"], approval["second"]["by"], approval["second"]["reason"]) == ("admin", "second", "已对照原件")
     assert (entry["released"]["by"], entry["released"]["reason"]) == ("admin", "已逐行核实")
-    assert batch not in manifest["extra"].get("held", [])
+    assert batch not in manifest["basis"].get("held", [])
 
 
 @pytest.mark.slow

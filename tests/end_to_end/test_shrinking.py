@@ -89,7 +89,7 @@ def test_another_person_approves_what_was_released(office: Office) -> None:
     assert chengxin(settings.home, settings.contracts, "publish", code=3)["snapshot"] is None
     assert chengxin(settings.home, settings.contracts, *approve, "--approve-as", "乙")["snapshot"] is not None
     assert len(office.table("tax_arrears")) == 10
-    extra = json.loads((office.snapshot() / "manifest.json").read_text())["extra"]
+    extra = json.loads((office.snapshot() / "manifest.json").read_text())["basis"]
     assert (extra["approval"]["by"], extra["approval"]["reason"]) == ("乙", "已对照公告核对")
 
 

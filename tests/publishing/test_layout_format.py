@@ -67,4 +67,4 @@ def test_another_layout_builds_everything_anew(office: Office, monkeypatch: pyte
     assert len(taken) == 12, "seven files of each of two parts, less the penalties of one, in two tables; none by link"
     for f in taken:
         assert (same / f.table / f.name).stat().st_ino != (folder / f.table / f.name).stat().st_ino, f.name
-    assert before.extra["assembly"] != after.extra["assembly"]
+    assert before.basis.assembly != after.basis.assembly

@@ -183,7 +183,7 @@ def test_the_manifest_does_not_tell_a_minors_birthday(tmp_path):
     draft.record("dishonest_person", 99, case_no="(2026)湘01执9号")
     _, made = derive(tmp_path, draft)
     text = Layout(tmp_path).snapshot("open", made.snapshot_id).joinpath("manifest.json").read_text("utf-8")
-    assert made.extra.keys() == {"government", "key_id"} and not any(f.extra for f in made.files())
+    assert made.basis.to_json().keys() == {"government", "key_id"} and not any(f.extra for f in made.files())
     kept = json.loads(Layout(tmp_path).derivations("open").read_text("utf-8"))
     birthday = {f["valid_until"] for f in kept["files"]} - {None}
     assert len(birthday) == 1 and birthday.pop() not in text
@@ -193,7 +193,7 @@ def test_the_manifest_does_not_tell_a_minors_birthday(tmp_path):
 def test_another_key_changes_every_row_about_a_person(opened, tmp_path):
     derive(tmp_path, town(), key=b"another master key, as long as the one before")
     other = open_snapshot(tmp_path, "open")
-    assert other.manifest.extra["key_id"] != opened.manifest.extra["key_id"]
+    assert other.manifest.basis.key_id != opened.manifest.basis.key_id
     for table in ("subject", "dishonest_person"):
         seen = [{v for r in persons(s, table) for n in ("subject_token", "record_handle") if (v := r.get(n))}
                 for s in (opened, other)]  # fmt: skip

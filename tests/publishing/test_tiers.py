@@ -162,7 +162,7 @@ def test_open_tier_is_whole_and_counts_its_sources(tmp_path):
     government = mixed().publish(tmp_path)
     made, new = derive(tmp_path, government)
     assert new and verify(Layout(tmp_path), "open") == []
-    assert made.extra["government"] == government.snapshot_id
+    assert made.basis.government == government.snapshot_id
     total = sum(rows for name, rows in made.rows().items() if name in kinds())
     assert made.tables["credit_record"].rows == total == made.sources["invented"]["rows"]
 

@@ -101,7 +101,7 @@ def resealed_manifest(home: Path) -> None:
     path = newest(home) / "manifest.json"
     path.chmod(0o644)
     manifest = Manifest.from_bytes(path.read_bytes())
-    manifest.extra["added"] = "later"
+    manifest.basis.sealed.append("later")
     path.write_bytes(manifest.to_bytes())
 
 

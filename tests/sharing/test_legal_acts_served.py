@@ -155,7 +155,7 @@ def test_the_old_addresses_lead_to_what_was_issued_again(served, office):
         assert answer.ok and answer.url.endswith(f"{old}-r1{path}"), "requests keeps the token on this host"
         assert [step.status_code for step in answer.history] == [301]
     manifest = served.get(f"/v1/government/snapshots/{old}-r1", **BEARER).json()
-    assert [entry["snapshot"] for entry in manifest["extra"]["supersedes"]] == [old]
+    assert [entry["snapshot"] for entry in manifest["basis"]["supersedes"]] == [old]
     assert served.get(kept, **BEARER).status_code == 200
     assert served.get(gone, **BEARER).status_code == 410
     assert served.get(kept).status_code == 401

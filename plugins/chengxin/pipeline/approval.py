@@ -5,7 +5,7 @@ A batch that was held, and that a person released, is published only when anothe
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from chengxin.contracts.models import Contract
@@ -18,7 +18,7 @@ from chengxin.quality import evidence
 from chengxin.store import journal as numbered
 from chengxin.store import lock
 from chengxin.store.layout import ASSEMBLY, Layout
-from chengxin.store.manifest import Manifest
+from chengxin.store.manifest import Basis, Manifest
 
 
 @dataclass(frozen=True)
@@ -66,22 +66,26 @@ def reject(home: Home, approval: Approval) -> None:
             numbered.append(layout.rejections, len(known), as_json(approval))
 
 
+def rejections(layout: Layout, now: Manifest | None) -> list[dict[str, Any]]:
+    """Return the rejections of which no manifest up to `now` tells."""
+    return numbered.entries(layout.rejections, after=(now.basis.rejections_told if now else 0) - 1)
+
+
 def told(
-    approval: Approval | None, layout: Layout, now: Manifest | None, admitted: Collection[str] = ()
-) -> dict[str, Any]:
-    """Return what the next manifest keeps: the approval, the rejections since the one before, what was seen held.
+    basis: Basis, approval: Approval | None, layout: Layout, now: Manifest | None, admitted: Collection[str]
+) -> Basis:
+    """Return the basis of the next manifest with the approval, the rejections since the one before, what was seen held.
 
     admitted: batches that are held no more.
     """
-    held = {*(now.extra.get("held", ()) if now else ()), *(approval.held if approval else ())} - set(admitted)
-    before = now.extra.get("rejections_told", 0) if now else 0
-    rejected = numbered.entries(layout.rejections, after=before - 1)
-    return {
-        **({"held": sorted(held)} if held else {}),
-        **({"approval": asdict(approval)} if approval else {}),
-        **({"rejected": rejected} if rejected else {}),
-        **({"rejections_told": before + len(rejected)} if before + len(rejected) else {}),
-    }
+    before, rejected = now.basis if now else Basis(), rejections(layout, now)
+    return replace(
+        basis,
+        held=sorted({*before.held, *(approval.held if approval else ())} - set(admitted)),
+        approval=asdict(approval) if approval else {},
+        rejected=rejected,
+        rejections_told=before.rejections_told + len(rejected),
+    )
 
 
 def shown(everything: Sequence[Admission], approval: Approval | None, now: Manifest | None) -> tuple[Admission, ...]:

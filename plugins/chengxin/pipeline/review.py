@@ -19,7 +19,7 @@ from chengxin.facts import Admission, Release, Verdict
 from chengxin.home import Home
 from chengxin.model.elements import elements
 from chengxin.pipeline import at_home
-from chengxin.pipeline.approval import awaiting, is_grave, published, served, told
+from chengxin.pipeline.approval import awaiting, is_grave, published, rejections, served
 from chengxin.pipeline.batches import verdict_of
 from chengxin.pipeline.snapshots import sealed_of
 from chengxin.publishing.changes import Change, Example, changes
@@ -101,7 +101,7 @@ def review(home: Home, contracts: Mapping[str, Contract]) -> Review | None:
     if not fresh:
         return None
     doubts = [doubt for a in fresh if (doubt := _doubted(contracts, a, layout))]
-    known = {b for _, b in everything} | set(now.extra.get("held", ()) if now else ())
+    known = {b for _, b in everything} | set(now.basis.held if now else ())
     for _, contract in sorted(contracts.items()):
         doubts += _held(home, contract, known)
     if not doubts:
@@ -115,7 +115,7 @@ def review(home: Home, contracts: Mapping[str, Contract]) -> Review | None:
         doubts=tuple(doubts),
         upto=upto,
         separable=tuple(separable),
-        rejected=tuple(told(None, layout, now).get("rejected", ())),
+        rejected=tuple(rejections(layout, now)),
         changes=tuple(_masked(change) for change in _changes(home, contracts, admissions, now)),
     )
 

@@ -37,7 +37,7 @@ from chengxin.records.relink import Settling
 from chengxin.state import seals
 from chengxin.store import lock
 from chengxin.store.layout import ASSEMBLY, VALIDATION
-from chengxin.store.manifest import Manifest
+from chengxin.store.manifest import Basis, Manifest
 
 log = logging.getLogger(__name__)
 
@@ -132,14 +132,14 @@ def _assemble(
         return commit.current(layout, ASSEMBLY)
     digest = _assembly_digest(sealed, contracts)
     before = now if now and now.tier == ASSEMBLY else None
-    base = before if before and before.extra["assembly"] == digest and not before.extra.get("left_out") else None
+    base = before if before and before.basis.assembly == digest and not before.basis.left_out else None
     today = home.clock.today()
     effects = _effects(home, base)
     if effects.restores:
         base = None
     judgements = ledger.read(layout)
     superseded = supersession.rows(judgements)
-    same = base is not None and base.extra.get("superseded", []) == superseded
+    same = base is not None and base.basis.superseded == superseded
     if base and same and base.last_order == everything[-1].order and not (renewal.due(base, today) or effects.rejudged):
         return base
     last = base.last_order if base else -1
@@ -158,13 +158,16 @@ def _assemble(
         effects,
         supersession.table(judgements, table_schema(SUPERSESSION)) if superseded else None,
     ).run()
-    extra: dict[str, Any] = {"assembly": digest, "sealed": sorted(sealed)}
-    extra |= {"acts": effects.acts} if effects.acts else {}
-    extra |= {"left_out": {d: now.upto(d) if now else -1 for d in sorted(left_out)}} if left_out else {}
-    extra |= {"superseded": superseded} if superseded else {}
-    extra |= _released(everything, now)
-    extra |= told(approval, layout, now, {a.batch_id for a in everything})
-    manifest = _checked(home, contracts, everything, draft, replaces=now, extra=extra)
+    basis = Basis(
+        assembly=digest,
+        sealed=sorted(sealed),
+        acts=effects.acts,
+        left_out={d: now.upto(d) if now else -1 for d in sorted(left_out)},
+        superseded=superseded,
+        released=_released(everything, now),
+    )
+    basis = told(basis, approval, layout, now, {a.batch_id for a in everything})
+    manifest = _checked(home, contracts, everything, draft, replaces=now, basis=basis)
     if manifest.same_content(before) or not (now or draft.tables):
         shutil.rmtree(draft.folder)
         return before
@@ -173,7 +176,7 @@ def _assemble(
 
 def _effects(home: Home, base: Manifest | None) -> acts.Effects:
     """Return what legal acts mean for a publication that builds on `base`."""
-    judged = base.extra.get("acts", 0) if base else 0
+    judged = base.basis.acts if base else 0
     return acts.effects(home.layout, judged, reissued.cleared(base) if base else [])
 
 
@@ -184,7 +187,7 @@ def _checked(
     draft: Draft,
     *,
     replaces: Manifest | None,
-    extra: dict[str, Any],
+    basis: Basis,
 ) -> Manifest:
     """Reconcile and gate a draft and return its manifest; a red check raises and the draft stays as evidence.
 
@@ -202,7 +205,7 @@ def _checked(
         if verdict.status == "hold":
             raise InvariantBroken("主体表未通过发布检查：" + "；".join(f.message for f in verdict.findings))
     before = replaces if replaces and replaces.tier == ASSEMBLY else None
-    sealed = extra["sealed"]
+    sealed = basis.sealed
     return Manifest.new(
         ASSEMBLY,
         now,
@@ -220,7 +223,7 @@ def _checked(
             "contracts": {c: contract_digest(contracts[c]) for c in sorted(contracts)},
             "suites": suites(home.settings.expectations),
         },
-        extra=extra,
+        basis=basis,
     )
 
 
@@ -235,13 +238,12 @@ def _reason(
     return f"{len(fresh)} 个批次入库或补关联：{'、'.join(titles.values())}"
 
 
-def _released(everything: Sequence[Admission], now: Manifest | None) -> dict[str, Any]:
+def _released(everything: Sequence[Admission], now: Manifest | None) -> list[dict[str, Any]]:
     """Return what the manifest keeps of batches that somebody let in, and that readers have for the first time."""
     let_in = [a for a in everything if a.released and a.revision == 0]
     known = published(everything, now) if let_in else set()
     let_in = [a for a in let_in if (a.dataset, a.batch_id) not in known]
-    found = [{"dataset": a.dataset, "batch_id": a.batch_id, "released": as_json(a.released)} for a in let_in]
-    return {"released": found} if found else {}
+    return [{"dataset": a.dataset, "batch_id": a.batch_id, "released": as_json(a.released)} for a in let_in]
 
 
 def _sources(accounts: Any, draft: Draft) -> dict[str, Any]:
@@ -266,7 +268,7 @@ def sealed_of(
     contracts: Mapping[str, Contract], everything: Sequence[Admission], now: Manifest | None
 ) -> frozenset[str]:
     """Return the data sets that must not be published. One whose contract is gone stays as it was."""
-    before = set(now.extra.get("sealed", ())) if now else set()
+    before = set(now.basis.sealed) if now else set()
     gone = {a.dataset for a in everything if a.dataset not in contracts and a.share == "不予"} | (
         before - set(contracts)
     )

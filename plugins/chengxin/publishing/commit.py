@@ -72,7 +72,7 @@ def commit(
             snapshot_id=_free_id(layout, manifest, previous),
             previous=previous.snapshot_id if previous else None,
             sequence=_next_sequence(layout, tier, previous),
-            extra={**manifest.extra, **({"catalogue_sha256": hashlib.sha256(body).hexdigest()} if body else {})},
+            basis=replace(manifest.basis, catalogue_sha256=hashlib.sha256(body).hexdigest() if body else ""),
         )
         land(layout, final, draft, previous, catalogue=body, key=key)
         reader.open_snapshot(layout.home, tier, final.snapshot_id, mark=False)

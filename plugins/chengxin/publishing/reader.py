@@ -84,7 +84,7 @@ def _governed(snapshot: "Snapshot") -> "Snapshot":
     Who has only a copy of the open tier has no overlay, and needs none: a new copy lacks what was taken out.
     """
     acts, manifest = overlay.load(snapshot.layout), snapshot.manifest
-    missing = manifest.extra.get("acts", 0) > acts.epoch
+    missing = manifest.basis.acts > acts.epoch
     if missing and (manifest.tier != "open" or acts.epoch):
         raise SnapshotDamaged("overlay.json 缺失或比快照旧，不知哪些记录已撤下；请运行 chengxin acts reissue")
     return snapshot
@@ -296,7 +296,7 @@ class Snapshot:
 
     def decryption(self, entry: FileEntry) -> Any | None:
         """Return what reads a file. Raise ChengxinError where that needs a key, and it is not there or another one."""
-        if cipher.SALT in entry.extra and keys.key_id(self.key) != self.manifest.extra["key_id"]:
+        if cipher.SALT in entry.extra and keys.key_id(self.key) != self.manifest.basis.key_id:
             raise ChengxinError("授权层的文件已加密，须给出发布时所用的主密钥；未经信息主体授权不得查询")
         return cipher.decryption(entry, self.key)
 

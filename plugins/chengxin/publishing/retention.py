@@ -61,7 +61,7 @@ def _expire(layout: Layout, retention: Retention, clock: Clock, *, delete: bool,
     for tier in TIERS:
         present = _readable(layout, tier)
         staying = _staying(layout, tier, present, retention, clock) | (needed & {m.snapshot_id for m in present})
-        needed |= {str(m.extra["government"]) for m in present if m.snapshot_id in staying and "government" in m.extra}
+        needed |= {m.basis.government for m in present if m.snapshot_id in staying and m.basis.government}
         going += [(tier, m.snapshot_id) for m in present if m.snapshot_id not in staying]
         kept += len(pointer.snapshot_ids(layout, tier)) - sum(t == tier for t, _ in going)
     freed = _freed([layout.snapshot(tier, name) for tier, name in going], linked)

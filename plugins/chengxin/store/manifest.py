@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from chengxin.store.journal import Head
 
-FORMAT = 3
+FORMAT = 4
 NAME = "manifest.json"
 BATCH = "batch"  # the table of the admissions
 
@@ -71,6 +71,44 @@ class TableEntry:
         return cls(sum(f.rows for f in ordered), tuple(schema), ordered)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Basis:
+    """What a snapshot was made from and what people said of it; empty where it does not concern the tier.
+
+    assembled, government: the snapshots that it was cut from. made_of, cut: digests of the government manifest and of
+    the grant. key_id: of the key of its handles, or of its files.
+    assembly: digest of what, when it changes, makes every file stale. sealed: data sets that are never published. acts:
+    how many legal acts were judged. left_out: data set -> the last admission that readers have of it. superseded:
+    subjects that are one with others, as published.
+    approval: what a person said of this publication. released: batches that somebody let in, published for the first
+    time. held: batches that a person saw held. rejected: publications that people rejected since the snapshot before;
+    rejections_told: how many ever.
+    supersedes: what it was issued again in place of (snapshot, manifest_sha256, epoch), oldest first.
+    """
+
+    assembled: str = ""
+    government: str = ""
+    made_of: str = ""
+    cut: str = ""
+    key_id: str = ""
+    assembly: str = ""
+    sealed: list[str] = field(default_factory=list)
+    acts: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    superseded: list[dict[str, Any]] = field(default_factory=list)
+    approval: dict[str, Any] = field(default_factory=dict)
+    released: list[dict[str, Any]] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    rejections_told: int = 0
+    supersedes: list[dict[str, Any]] = field(default_factory=list)
+    catalogue_sha256: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what there is."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+
 @dataclass(frozen=True)
 class Manifest:
     """One snapshot of one tier.
@@ -78,9 +116,8 @@ class Manifest:
     as_of: the calendar day (Shanghai) on which visibility was judged. previous, sequence: place in the chain; the
     commit fills them in. journal: where the journal ended of which the government tier was made.
     batch: the admissions that the government tier was made of; no part of its content. history: versions of records
-    that no longer hold, by table. sources: totals per dataset.
-    extra: left_out (dataset -> the last admission that readers have of it) and what people said. versions: library,
-    duckdb, pyarrow, contract and suite digests.
+    that no longer hold, by table. sources: totals per dataset. versions: library, duckdb, pyarrow, contract and suite
+    digests.
     """
 
     snapshot_id: str
@@ -96,7 +133,7 @@ class Manifest:
     history: dict[str, TableEntry] = field(default_factory=dict)
     sources: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
-    extra: dict[str, Any] = field(default_factory=dict)
+    basis: Basis = Basis()
     format: int = FORMAT
 
     @classmethod
@@ -116,7 +153,7 @@ class Manifest:
 
     def upto(self, dataset: str) -> int:
         """Return the last admission that readers may have of a data set; -1 = none."""
-        return int(self.extra.get("left_out", {}).get(dataset, self.last_order))
+        return int(self.basis.left_out.get(dataset, self.last_order))
 
     def every_table(self) -> dict[str, TableEntry]:
         """Return all tables with files in the snapshot, the admissions and the history among them."""
@@ -143,6 +180,7 @@ class Manifest:
         body = asdict(self)
         body["created_at"] = self.created_at.isoformat()
         body["as_of"] = self.as_of.isoformat()
+        body["basis"] = self.basis.to_json()
         return {**body, "digest": _seal(body)}
 
     @classmethod
@@ -158,8 +196,18 @@ class Manifest:
         batch = TableEntry.from_json(body["batch"]) if body["batch"] else None
         created_at, as_of = datetime.fromisoformat(body["created_at"]), date.fromisoformat(body["as_of"])
         journal = Head(**body["journal"]) if body["journal"] else None
-        made = {"tables": tables, "history": history, "batch": batch, "journal": journal}
-        return cls(**{**body, **made, "created_at": created_at, "as_of": as_of})
+        return cls(
+            **{
+                **body,
+                "created_at": created_at,
+                "as_of": as_of,
+                "tables": tables,
+                "journal": journal,
+                "batch": batch,
+                "history": history,
+                "basis": Basis(**body["basis"]),
+            }
+        )
 
     def to_bytes(self) -> bytes:
         """Return the bytes of manifest.json."""

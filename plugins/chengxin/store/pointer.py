@@ -181,7 +181,7 @@ def check(
     if manifest_sha256 and sha256_file(folder / manifests.NAME) != manifest_sha256:
         return None, (f"清单 {manifests.NAME} 的 sha256 与指针所记不符",)
     problems = [p for entry in found.files() if (p := file_problem(folder, entry))]
-    catalogue = found.extra.get("catalogue_sha256")
+    catalogue = found.basis.catalogue_sha256
     if catalogue and not _has_digest(folder / CATALOGUE, catalogue):
         problems.append(f"{CATALOGUE} 缺失或与清单不符")
     return found, tuple(problems)

@@ -29,7 +29,7 @@ def follow(connection: sqlite3.Connection, layout: Layout) -> None:
 
 def _said(body: dict[str, Any]) -> dict[str, Any]:
     """Return what people said: SAID of a manifest."""
-    return {k: body["extra"][k] for k in SAID if k in body["extra"]}
+    return {k: body["basis"][k] for k in SAID if k in body["basis"]}
 
 
 def _read(connection: sqlite3.Connection, layout: Layout, tier: str, name: str, mark: str) -> None:

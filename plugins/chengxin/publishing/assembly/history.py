@@ -90,7 +90,7 @@ class History:
     @property
     def _unseals(self) -> bool:
         """Return whether other data sets are sealed than before."""
-        return bool(self.before.extra["sealed"] != sorted(self.sealed))
+        return bool(self.before.basis.sealed != sorted(self.sealed))
 
     def _older(self, entry: FileEntry | None, schema: pa.Schema) -> pa.Table:
         if entry is None:

@@ -23,7 +23,7 @@ from chengxin.publishing.assembly.tables import CREDIT_RECORD
 from chengxin.publishing.cuts.cut import REGISTRY, Cut
 from chengxin.store import pointer
 from chengxin.store.layout import Layout
-from chengxin.store.manifest import FileEntry, Manifest, TableEntry
+from chengxin.store.manifest import Basis, FileEntry, Manifest, TableEntry
 from chengxin.store.parquet import arrow_schema, write_parquet
 
 log = logging.getLogger(__name__)
@@ -56,15 +56,15 @@ def _publish(layout: Layout, government: Manifest, cut: Cut, now: datetime, toda
     tier = cut.tier
     previous = commit.current(layout, tier)
     made_of = str(government.to_json()["digest"])
-    if previous and previous.extra["made_of"] == made_of:
+    if previous and previous.basis.made_of == made_of:
         return False
     draft = layout.drafts / tier
     shutil.rmtree(draft, ignore_errors=True)
     source = layout.snapshot(government.tier, government.snapshot_id)
     tables = Derivation(source, government, cut, previous, draft).run()
-    extra = {"government": government.snapshot_id, "made_of": made_of, "cut": cut.digest}
+    basis = Basis(government=government.snapshot_id, made_of=made_of, cut=cut.digest)
     reason = f"由政务层快照 {government.snapshot_id} 按授权裁剪"
-    manifest = Manifest.new(tier, now, today, reason, tables, versions=government.versions, extra=extra)
+    manifest = Manifest.new(tier, now, today, reason, tables, versions=government.versions, basis=basis)
     if previous and manifest.same_content(previous):
         shutil.rmtree(draft, ignore_errors=True)
         return False

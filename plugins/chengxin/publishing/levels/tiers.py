@@ -30,10 +30,9 @@ from chengxin.publishing.disclosure.judgement import AUTHORISED, GOVERNMENT, SEA
 from chengxin.publishing.history.table import CHANGE, WAITED, kind_of
 from chengxin.publishing.open_tier import derivations
 from chengxin.publishing.open_tier.derivations import Derivation, Known
-from chengxin.publishing.suppression import reissued
 from chengxin.store.columns import Mask
 from chengxin.store.layout import ASSEMBLY, Layout
-from chengxin.store.manifest import FileEntry, Manifest, TableEntry
+from chengxin.store.manifest import Basis, FileEntry, Manifest, TableEntry
 from chengxin.store.parquet import ROW_GROUP, arrow_schema, write_parquet
 
 TIERS = {"government": range(GOVERNMENT, len(LEVELS)), "authorised": range(AUTHORISED, AUTHORISED + 1)}
@@ -229,7 +228,7 @@ def publish(
     before = commit.current(layout, "government")
     changed = not (before and government.same_content(before) and government.journal == before.journal)
     if changed:
-        if before is None or before.extra["assembled"] != assembled.snapshot_id:
+        if before is None or before.basis.assembled != assembled.snapshot_id:
             government = replace(government, snapshot_id=assembled.snapshot_id)
         government = _committed(levels, government, made, before, catalogue=listed())
     elif before:
@@ -257,10 +256,9 @@ def _derived(
     shutil.rmtree(draft, ignore_errors=True)
     cut = TierCut(levels, tier, draft, today, Known(layout, commit.current(layout, tier)), key)
     tables, history, made = cut.tables()
-    facts = {"assembled": assembled.snapshot_id}
     if key is not None:
-        extra = {**facts, "key_id": keys.key_id(key)}
-        return Manifest.new(tier, now, assembled.as_of, assembled.reason, tables, extra=extra, history=history), made
+        basis = Basis(assembled=assembled.snapshot_id, key_id=keys.key_id(key) or "")
+        return Manifest.new(tier, now, assembled.as_of, assembled.reason, tables, basis=basis, history=history), made
     hidden = Counter[str]()
     for one in made:
         hidden.update(one.counts)
@@ -268,15 +266,10 @@ def _derived(
         name: {**told, "rows": told["rows"] - hidden[name], "hidden": hidden[name]} if hidden[name] else told
         for name, told in assembled.sources.items()
     }
-    extra = {**_own(assembled), **facts}
-    manifest = replace(assembled, tier=tier, tables=tables, history=history, sources=sources, extra=extra)
+    basis = replace(assembled.basis, assembled=assembled.snapshot_id, supersedes=[])  # what it stands for is its own
+    manifest = replace(assembled, tier=tier, tables=tables, history=history, sources=sources, basis=basis)
     fresh = Manifest.new(tier, now, assembled.as_of, assembled.reason, tables)
     return replace(manifest, snapshot_id=fresh.snapshot_id, created_at=fresh.created_at), made
-
-
-def _own(assembled: Manifest) -> dict[str, Any]:
-    """Return what a manifest that is cut takes over; what an assembly stands in place of is its own."""
-    return {name: value for name, value in assembled.extra.items() if name != reissued.SUPERSEDES}
 
 
 def _committed(

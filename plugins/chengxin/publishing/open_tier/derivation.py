@@ -32,7 +32,7 @@ from chengxin.publishing.open_tier.rules import HANDLE, TOKEN, Births, Horizon, 
 from chengxin.records.acts import Record
 from chengxin.store.columns import DataFile, Mask
 from chengxin.store.layout import ASSEMBLY, Layout
-from chengxin.store.manifest import ColumnEntry, FileEntry, Manifest, TableEntry
+from chengxin.store.manifest import Basis, ColumnEntry, FileEntry, Manifest, TableEntry
 from chengxin.store.parquet import arrow_schema, write_parquet
 
 GOVERNMENT, OPEN = "government", "open"
@@ -146,7 +146,7 @@ def _withholds_authorised(layout: Layout) -> bool:
 
 def withholds_persons(government: Manifest | None, opened: Manifest | None) -> bool:
     """Return whether the open tier has no rows about persons for want of a key, although there are some to show."""
-    if government is None or opened is None or opened.extra.get("key_id"):
+    if government is None or opened is None or opened.basis.key_id:
         return False
     rules = open_rules.table_rules(kinds())
     records = [f for f in government.files() if f.table == open_rules.CREDIT_RECORD and _of_persons(f)]
@@ -211,9 +211,9 @@ def derive_open(
         tables,
         sources=_sources(made),
         versions=government.versions,
-        extra={"government": government.snapshot_id, "key_id": open_key.key_id(job.key)},
+        basis=Basis(government=government.snapshot_id, key_id=open_key.key_id(job.key) or ""),
     )
-    if previous_open and previous_open.extra["government"] == government.snapshot_id:
+    if previous_open and previous_open.basis.government == government.snapshot_id:
         return manifest, made  # derived again, by the calendar: a snapshot of its own
     return replace(manifest, snapshot_id=government.snapshot_id), made
 

@@ -22,10 +22,10 @@ from chengxin.records import acts
 from chengxin.store import lock, pointer
 from chengxin.store.atomic import read_json, write_json
 from chengxin.store.layout import ASSEMBLY, Layout
-from chengxin.store.manifest import Manifest
+from chengxin.store.manifest import Basis, Manifest
 
 log = logging.getLogger(__name__)
-_SOURCES = {"assembled": ASSEMBLY, "government": "government"}  # in the extra of a manifest -> of which tier that is
+_SOURCES = {"assembled": ASSEMBLY, "government": "government"}  # in the basis of a manifest -> of which tier that is
 _ENCRYPTED = "authorised"
 
 
@@ -79,7 +79,7 @@ def _done(layout: Layout) -> int:
 
 
 def _named(manifest: Manifest) -> dict[str, str]:
-    return {name: manifest.extra[name] for name in _SOURCES if name in manifest.extra}
+    return {name: named for name in _SOURCES if (named := getattr(manifest.basis, name))}
 
 
 @dataclass
@@ -143,7 +143,7 @@ class Tier:
 
     def _has_another_key(self, manifest: Manifest) -> bool:
         own = self.rewriter.key if self._is_encrypted else self.found.open_key
-        return manifest.extra.get("key_id") not in (None, key.key_id(own))
+        return manifest.basis.key_id not in ("", key.key_id(own))
 
     def _follows(self, manifest: Manifest) -> bool:
         """Return whether a snapshot names another that has a new id now."""
@@ -173,8 +173,7 @@ class Tier:
         tables, gone = self.rewriter.tables(snapshot, hits)
         sealed = commit.manifest_sha256(self.layout, old)
         stands_for = {"snapshot": old.snapshot_id, "manifest_sha256": sealed, "epoch": self.epoch}
-        extra = {**old.extra, reissued.SUPERSEDES: [*old.extra.get(reissued.SUPERSEDES, []), stands_for]}
-        extra |= self._sources(old)
+        supersedes = [*old.basis.supersedes, stands_for]
         return replace(
             old,
             snapshot_id=reissued.following(old.snapshot_id),
@@ -182,7 +181,7 @@ class Tier:
             tables={name: table for name, table in tables.items() if name not in old.history},
             history={name: table for name, table in tables.items() if name in old.history},
             sources={d: {**s, "rows": s["rows"] - gone[d]} if gone[d] else s for d, s in old.sources.items()},
-            extra=extra,
+            basis=Basis(**{**vars(old.basis), "supersedes": supersedes, **self._sources(old)}),
         )
 
     def move(self) -> None:

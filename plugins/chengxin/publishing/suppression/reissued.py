@@ -1,11 +1,9 @@
 """Ids of snapshots that were issued again: `<id>-r1`, then `-r2`; the manifest names all that it stands in place of."""
 
 import re
-from typing import Any
 
 from chengxin.store.manifest import Manifest
 
-SUPERSEDES = "supersedes"  # in the extra of a manifest: [{snapshot, manifest_sha256, epoch}], oldest first
 _ID = re.compile(r"(.+?)(?:-r(\d+))?")
 
 
@@ -23,11 +21,9 @@ def following(snapshot_id: str) -> str:
 
 def superseded(manifest: Manifest) -> list[str]:
     """Return the ids that a snapshot stands in place of, oldest first."""
-    named: list[dict[str, Any]] = manifest.extra.get(SUPERSEDES, [])
-    return [entry["snapshot"] for entry in named]
+    return [entry["snapshot"] for entry in manifest.basis.supersedes]
 
 
 def cleared(manifest: Manifest) -> list[int]:
     """Return under how many acts rows were taken out of a snapshot, each time that it was issued again."""
-    named: list[dict[str, Any]] = manifest.extra.get(SUPERSEDES, [])
-    return [entry["epoch"] for entry in named]
+    return [entry["epoch"] for entry in manifest.basis.supersedes]

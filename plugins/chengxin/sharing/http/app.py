@@ -180,7 +180,7 @@ def manifest(request: Request, found: NamedDep, tier: ReadDep) -> Response:
 
 def catalogue(request: Request, found: NamedDep, tier: ReadDep) -> Response:
     """Return which data sets feed the snapshot: whose, on what basis, with which columns."""
-    sealed = found.manifest.extra.get("catalogue_sha256")
+    sealed = found.manifest.basis.catalogue_sha256
     if not sealed:
         raise HTTPException(404, "该快照没有资源目录 (no catalogue)")
     return _static(request, tier, found.folder / CATALOGUE, f"c-{sealed[:24]}")

@@ -183,7 +183,7 @@ def test_the_manifest_does_not_tell_a_minors_birthday(tmp_path):
     draft.record("dishonest_person", 99, case_no="(2026)湘01执9号")
     _, made = derive(tmp_path, draft)
     text = Layout(tmp_path).snapshot("open", made.snapshot_id).joinpath("manifest.json").read_text("utf-8")
-    assert made.extra.keys() == {"government", "key_id"} and not any(f.extra for f in made.files())
+    assert made.extra.keys() == {"government", "key_id", "anonymity"} and not any(f.extra for f in made.files())
     kept = json.loads(Layout(tmp_path).derivations("open").read_text("utf-8"))
     birthday = {f["valid_until"] for f in kept["files"]} - {None}
     assert len(birthday) == 1 and birthday.pop() not in text

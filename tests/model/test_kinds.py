@@ -95,6 +95,8 @@ def test_only_grade_a_is_open():
 
 def test_persons_are_open_only_where_the_law_publishes_them():
     assert [k.id for k in kinds().values() if "person" in k.open_types] == ["dishonest_person"]
+    assert [k.id for k in kinds().values() if "person" in k.open_persons] == ["dishonest_person"]
+    assert "household" in kinds()["registration"].open_persons  # the subject tables show their names
 
 
 def test_founding_kinds_state_the_type_and_place_former_names():

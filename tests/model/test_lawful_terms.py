@@ -46,7 +46,13 @@ def test_a_ministrys_own_term_goes_before_that_of_the_class():
 
 
 def test_every_rule_states_article_mark_and_day():
-    rules = [*TERMS.classes.values(), *TERMS.kinds.values(), *TERMS.terms.values(), TERMS.penalty_words_article]
+    rules = [
+        *TERMS.classes.values(),
+        *TERMS.kinds.values(),
+        *TERMS.terms.values(),
+        TERMS.penalty_words_article,
+        TERMS.anonymity,
+    ]
     assert all(rule.article and rule.mark and rule.since for rule in rules)
 
 
@@ -58,6 +64,7 @@ def test_every_rule_states_article_mark_and_day():
         ("{value: 3, unit: month}", "{value: 3, unit: moon}", "classes.minor.longest.unit"),
         ("{value: 3, unit: month}", "{value: 0, unit: month}", "classes.minor.longest.value"),
         ("mark: P", "mark: X", "classes.minor.mark"),
+        ("{least: 5,", "{least: 1,", "anonymity.least"),
         ("    since: 2026-04-01\n", "", "classes.minor.since"),
         ("  withdrawal: {", "  withdrawl: {", "withdrawl"),
         ("classes:", "classes: [", "YAML"),

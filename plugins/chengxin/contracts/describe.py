@@ -36,6 +36,8 @@ LEVELS = {"open": "公开", "government": "政务共享", "authorised": "授权�
 STANDINGS = {"standing": "有效", "objected": "异议中", "expired": "公示期满", "ended": "已移出", "withdrawn": "已撤回",
              "repaired": "已修复"}  # fmt: skip
 SUBJECTS = {"enterprise": "企业", "household": "个体工商户", "organisation": "其他组织", "person": "自然人"}
+STEPS = {"day": "日", "month": "月", "year": "年", "county": "县", "prefecture": "市州", "province": "省",
+         "value": "原值", "suppressed": "隐去"}  # fmt: skip
 BLOCKS = ("Contract", "Department", "Basis", "DeliverySpec", "FileSpec", "FixedField", "Column", "Quality", "Threshold",
           "LinkingSpec", "Feedback", "Route", "Example", "Expected")  # fmt: skip
 
@@ -298,6 +300,7 @@ def _kind_facts(kind: Kind) -> list[str]:
     facts.append(f"- 必需：{titled(kind.required)}")
     facts.append(f"- 主键：主体 + {titled(kind.key)}" if kind.key else "- 主键：主体（每个主体一条）")
     facts += ["- 共享层级（自上而下，先合者定）：", *_sharing_words(kind)]
+    facts += _open_words(kind)
     if kind.registers == "found":
         facts.append("- 主体未知时建立新主体")
     if kind.name_history:
@@ -315,11 +318,25 @@ def _sharing_words(kind: Kind) -> Iterator[str]:
             *(f"`{name}` 为 {'、'.join(values)}" for name, values in rule.when.items()),
             *(["、".join(STANDINGS[name] for name in rule.standing)] if rule.standing else []),
             *(["公示期[依法推算](../law.md)"] if rule.level == "open" and kind.publicity else []),
-            *([rule.article] if rule.article else []),
         ]
         yield f"  {n}. {LEVELS[rule.level]}：{'；'.join(told) or '其余'}"
     if "authorised" in kind.levels:
         yield f"  {len(kind.sharing) + 1}. {LEVELS['authorised']}：其余"
+
+
+def _open_words(kind: Kind) -> Iterator[str]:
+    """Yield by which law the open tier shows persons and households by name, or what it shows of them without one."""
+    articles: dict[str, list[str]] = {}
+    for subject_type, article in kind.open_persons.items():
+        articles.setdefault(article, []).append(SUBJECTS[subject_type])
+    for article, titles in articles.items():
+        yield f"- {'、'.join(titles)}依法公布名称：{article}"
+    if kind.anonymous_types:
+        titles = [title for subject_type, title in SUBJECTS.items() if subject_type in kind.anonymous_types]
+        steps = "，".join(
+            f"`{name}` {'→'.join(STEPS[step] for step in steps)}" for name, steps in kind.quasi_identifiers.items()
+        )
+        yield f"- {'、'.join(titles)}在开放层只见于 `{kind.id}_anonymous`（[k-匿名](../law.md)），依次泛化：{steps}"
 
 
 def _dictionary(columns: Iterable[ColumnSpec], kind: Kind | None) -> list[str]:

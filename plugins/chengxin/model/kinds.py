@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chengxin.errors import ContractError
+from chengxin.model import anonymity
 from chengxin.model.declarations import read_yaml
 from chengxin.model.elements import Element, elements
 from chengxin.model.sharing import NEGATIVE, Level, SharingRule, SubjectType, problems
@@ -89,6 +90,9 @@ class Kind(KindPart):
         rule. Sealed records are ingested and in no snapshot (e.g. 治安管理处罚法 art. 136).
     event_on ...: the elements that fill the common times of credit_record. title_by, amount: its title (the first with
         a value) and its amount.
+    open_persons: subject type (person, household) -> article of the law that orders publication by name.
+    quasi_identifiers: element -> steps from fine to coarse (model.anonymity), in the order in which they are taken:
+        what open records show that are about persons or households for whom there is no such law.
     standing: what a record is where one of these elements has one of these values.
     publicity: of negative records only.
     """
@@ -117,6 +121,8 @@ class Kind(KindPart):
     standing: dict[Literal["withdrawn", "objected"], dict[str, tuple[str, ...]]] = Field(default_factory=dict)
     publicity: Publicity | None = None
     sharing: tuple[SharingRule, ...] = ()
+    open_persons: dict[str, str] = Field(default_factory=dict)
+    quasi_identifiers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     basis: str | None = None
     note: str | None = None
 
@@ -140,6 +146,11 @@ class Kind(KindPart):
         """Return of which subjects records may be open; of none where the kind is never open."""
         return frozenset(t for rule in self.sharing if rule.level == "open" for t in rule.subject_types)
 
+    @property
+    def anonymous_types(self) -> frozenset[SubjectType]:
+        """Return of which subjects open records are published without anything that leads to the subject."""
+        return frozenset(t for t in self.open_types if t in anonymity.PROTECTED and t not in self.open_persons)
+
 
 @cache
 def kinds(folder: Path = Path(__file__).parent / "kinds") -> dict[str, Kind]:
@@ -153,4 +164,13 @@ def _kind(path: Path) -> Kind:
         kind = kind.model_copy(update={"sharing": (NEGATIVE, *kind.sharing)})
     if wrong := list(problems(kind.sharing, kind.elements)):
         raise ContractError(f"记录种类 {path.name} 的 sharing 有误：{'；'.join(wrong)}")
+    found = anonymity.problems(
+        kind.open_types,
+        kind.open_persons,
+        kind.quasi_identifiers,
+        kind.elements,
+        founds=kind.registers == "found",
+    )
+    if wrong := list(found):
+        raise ContractError(f"记录种类 {path.name} 的开放规则有误：{'；'.join(wrong)}")
     return kind

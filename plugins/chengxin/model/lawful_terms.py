@@ -58,6 +58,12 @@ class PublicityClass(Source):
     longest: Span | None = None
 
 
+class Anonymity(Source):
+    """Of how many subjects at least each class of open rows about persons and households without a name must be."""
+
+    least: Annotated[int, Field(ge=2)]
+
+
 class KindRule(Source):
     """The class of all records of a kind, and the terms of a ministry's own rule in place of those of the class."""
 
@@ -80,6 +86,7 @@ class LawfulTerms(_Part):
     penalty_words: tuple[Words, ...]
     penalty_words_article: Source
     kinds: dict[str, KindRule]
+    anonymity: Anonymity
     terms: dict[Literal["bad_information", "majority", "withdrawal", "objection_check", "objection_answer"], Term]
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 class SharingRule(BaseModel):
     """The records of a kind for which all stated conditions hold have this level; the first rule that fits decides.
 
-    when: element -> values. standing: on the day. article: of the law that orders persons to be published by name.
+    when: element -> values. standing: on the day.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,7 +26,6 @@ class SharingRule(BaseModel):
     subject_types: tuple[SubjectType, ...] = ()
     when: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     standing: tuple[Standing, ...] = ()
-    article: str | None = None
 
     @property
     def values(self) -> dict[str, tuple[str, ...]]:
@@ -62,7 +61,5 @@ def problems(rules: Sequence[SharingRule], known: Sequence[str]) -> Iterator[str
             yield f"{here}：只有有效的记录可以公开，请写 standing: [standing]"
         if rule.level == "open" and not rule.subject_types:
             yield f"{here}：请写明 subject_types，自然人不得因未写而公开"
-        if rule.level == "open" and "person" in rule.subject_types and not rule.article:
-            yield f"{here}：公开自然人须写明法律条款 article"
         if any(earlier.covers(rule) for earlier in rules[:n]):
             yield f"{here}：前面的规则已全部包括，永远轮不到它"

@@ -25,7 +25,8 @@ def catalogue(contracts: Mapping[str, Contract]) -> dict[str, Any]:
 def for_tier(government: Path, manifest: Manifest) -> dict[str, Any] | None:
     """Return the catalogue of another tier from that of the government snapshot in folder `government`.
 
-    It lists only data sets whose table the tier has, with the columns it has; None when there is no catalogue.
+    It lists only data sets whose table the tier has, with the columns it has, and what became of the kind's rows that
+    are published without a name; None when there is no catalogue.
     """
     path = government / CATALOGUE
     if not path.exists():
@@ -35,7 +36,9 @@ def for_tier(government: Path, manifest: Manifest) -> dict[str, Any] | None:
         table = manifest.tables.get(entry["table"])
         if table is not None:
             present = {column.name for column in table.schema}
-            listed.append({**entry, "columns": [c for c in entry["columns"] if c["name"] in present]})
+            shown = {**entry, "columns": [c for c in entry["columns"] if c["name"] in present]}
+            nameless = manifest.basis.anonymity.get(entry["table"])
+            listed.append({**shown, **({"anonymity": nameless} if nameless else {})})
     return {"format": 1, "tier": manifest.tier, "datasets": listed}
 
 

@@ -83,6 +83,7 @@ class Basis:
     approval: what a person said of this publication. released: batches that somebody let in, published for the first
     time. held: batches that a person saw held. rejected: publications that people rejected since the snapshot before;
     rejections_told: how many ever.
+    anonymity: of the kinds with rows that are published without a name only: how many, in what classes.
     supersedes: what it was issued again in place of (snapshot, manifest_sha256, epoch), oldest first.
     """
 
@@ -101,6 +102,7 @@ class Basis:
     held: list[str] = field(default_factory=list)
     rejected: list[dict[str, Any]] = field(default_factory=list)
     rejections_told: int = 0
+    anonymity: dict[str, dict[str, Any]] = field(default_factory=dict)
     supersedes: list[dict[str, Any]] = field(default_factory=list)
     catalogue_sha256: str = ""
 

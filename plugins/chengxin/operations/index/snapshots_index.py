@@ -9,7 +9,7 @@ from chengxin.store.layout import ASSEMBLY, Layout
 
 TIERS = ("government", "authorised", "open", ASSEMBLY)
 #: What of a manifest tells what people let out, and why; and the snapshot that an open one was made from.
-SAID = ("approval", "rejected", "left_out", "sealed", "government", "released")
+SAID = ("approval", "rejected", "left_out", "sealed", "government", "released", "anonymity")
 
 
 def follow(connection: sqlite3.Connection, layout: Layout) -> None:

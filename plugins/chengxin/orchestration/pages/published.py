@@ -50,6 +50,7 @@ def snapshot(request: Request, reader: ReaderDep, home: IndexDep, tier: str, nam
     return page(
         request, reader, "snapshot.html.j2", section="snapshots", row=row, changes=changes,
         entered=entered, titles=_titles(), versions=json.loads(row["versions"]), tier=tier,
+        anonymity=json.loads(row["said"]).get("anonymity", {}),
         said=_said(row, reader.only), named=named, released=_released(row, entered),
         current=snapshots.current(home.layout, tier), government=government,
         sources=[
@@ -166,4 +167,9 @@ def _titles() -> dict[str, tuple[str, str]]:
         "subject_supersession": ("主体合并", "merged subjects"),
         "credit_record": ("信用记录总表", "all credit records"),
     }
-    return {**{name: (kind.title, kind.title_en) for name, kind in _kinds().items()}, **names}
+    nameless = {
+        f"{name}_anonymous": (f"{kind.title}（匿名）", f"{kind.title_en} (anonymous)")
+        for name, kind in _kinds().items()
+        if kind.anonymous_types
+    }
+    return {**{name: (kind.title, kind.title_en) for name, kind in _kinds().items()}, **nameless, **names}

@@ -4,30 +4,27 @@ An open data file is a pure function of (government file, files it depends on, r
 same and no row's visibility changes, the file of the previous open snapshot is used again (`derivations`).
 """
 
-import hashlib
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chengxin.errors import InvariantBroken
 from chengxin.home import Home
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.lawful_terms import LawfulTerms
 from chengxin.publishing import catalogue, commit
 from chengxin.publishing import key as open_key
-from chengxin.publishing.open_tier import derivations, order
+from chengxin.publishing.open_tier import accounts, anonymity, anonymous_table, derivations, order
 from chengxin.publishing.open_tier import rules as open_rules
 from chengxin.publishing.open_tier.derivations import Derivation, Known
+from chengxin.publishing.open_tier.job import Job, Part, Seen
 from chengxin.publishing.open_tier.rules import HANDLE, TOKEN, Births, Horizon, TableRule
 from chengxin.records.acts import Record
 from chengxin.store.columns import DataFile, Mask
@@ -42,47 +39,6 @@ _ADDED = {
     TOKEN: ColumnEntry(TOKEN, "string", "主体代号（自然人）"),
     HANDLE: ColumnEntry(HANDLE, "string", "记录代号"),
 }
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that a derivation is given. folder: the government snapshot; key: the tier's own, derived."""
-
-    folder: Path
-    government: Manifest
-    rules: Mapping[str, TableRule]
-    key: bytes | None
-    today: date
-    draft: Path
-    known: Known
-    digests: Mapping[str, str]
-    objected: Sequence[Record] = ()
-
-    def digest(self, entry: FileEntry) -> str:
-        """Return what the form of a file depends on besides files: the table's rule, and objections to its records."""
-        mine = sorted(r.record_id for r in self.objected if r.kind == entry.table and entry.may_hold(r.subject_id))
-        more = hashlib.sha256("".join(mine).encode()).hexdigest()[:8] if mine else ""
-        return self.digests[entry.table] + more
-
-
-@dataclass
-class Part:
-    """The facts shared by the files of one part; read when first needed. records: of kinds that may show persons."""
-
-    subjects: list[FileEntry]
-    records: list[FileEntry]
-    births: Births | None = None
-    shown: npt.NDArray[np.int64] | None = None
-    horizon: Horizon = field(default_factory=Horizon)
-
-
-@dataclass
-class Seen:
-    """What came out while a file was derived. keyed: whether it bears, or would bear, what the key makes."""
-
-    keyed: bool
-    horizon: Horizon = field(default_factory=Horizon)
-    counts: Counter[str] = field(default_factory=Counter)
 
 
 def publish_open(
@@ -187,6 +143,7 @@ def derive_open(
         for name, rule in plain.items()
     }
     job = Job(
+        layout,
         layout.snapshot(GOVERNMENT, government.snapshot_id),
         government,
         rules,
@@ -200,18 +157,25 @@ def derive_open(
     parts = sorted({_group(entry) for entry in government.files()})
     with ThreadPoolExecutor(max_workers=workers) as pool:
         made = [outcome for found in pool.map(lambda part: list(_derive_part(job, part)), parts) for outcome in found]
+    nameless = [rule for rule in rules.values() if rule.anonymous_types and rule.name in government.tables]
+    made += [anonymous_table.derive(job, rule, made) for rule in nameless]
     files = [outcome.entry for outcome in made if outcome.entry]
     tables = {name: _table(job, name, files) for name in job.rules if name in government.tables}
-    _agree(tables, made)
+    tables |= {anonymity.table_of(rule.name): anonymous_table.listed(job, rule, files) for rule in nameless}
+    accounts.agree(tables, made)
     manifest = Manifest.new(
         OPEN,
         created_at,
         today,
         f"由政务层快照 {government.snapshot_id} 派生",
         tables,
-        sources=_sources(made),
+        sources=accounts.sources(made),
         versions=government.versions,
-        basis=Basis(government=government.snapshot_id, key_id=open_key.key_id(job.key) or ""),
+        basis=Basis(
+            government=government.snapshot_id,
+            key_id=open_key.key_id(job.key) or "",
+            anonymity={one.table.removesuffix(anonymity.SUFFIX): one.anonymity for one in made if one.anonymity},
+        ),
     )
     if previous_open and previous_open.basis.government == government.snapshot_id:
         return manifest, made  # derived again, by the calendar: a snapshot of its own
@@ -219,9 +183,10 @@ def derive_open(
 
 
 def _derive_part(job: Job, part: str) -> Iterator[Derivation]:
-    held = [entry for entry in job.government.files() if _group(entry) == part and entry.table in job.rules]
-    held = [entry for entry in held if not _of_persons(entry) or _admits(job, entry)]
-    facts = Part([f for f in held if f.table == "subject"], [f for f in held if f.table == open_rules.CREDIT_RECORD])
+    present = [entry for entry in job.government.files() if _group(entry) == part and entry.table in job.rules]
+    held = [entry for entry in present if not _of_persons(entry) or _admits(job, entry)]
+    records = [f for f in held if f.table == open_rules.CREDIT_RECORD]
+    facts = Part([f for f in present if f.table == "subject"], records)
     for entry in held:
         kind = entry.part.rpartition("-")[0]
         if not kind or kind in job.rules:
@@ -230,7 +195,8 @@ def _derive_part(job: Job, part: str) -> Iterator[Derivation]:
 
 def _admits(job: Job, entry: FileEntry) -> bool:
     """Return whether a file of persons is derived at all: without a key there is nothing to distinguish persons by."""
-    return job.key is not None and job.rules[entry.table].admits_persons(entry.part)
+    rule = job.rules[entry.table]
+    return (job.key is not None and rule.admits_persons(entry.part)) or "person" in rule.anonymous_types
 
 
 def _derive_file(job: Job, entry: FileEntry, facts: Part) -> Derivation:
@@ -249,7 +215,8 @@ def _derive_file(job: Job, entry: FileEntry, facts: Part) -> Derivation:
     until = seen.horizon.day.isoformat() if seen.horizon.day else None
     key = (key_id or "") if seen.keyed else None
     counts = dict(sorted(seen.counts.items()))
-    return Derivation(entry.table, of, digest, key, job.today.isoformat(), until, counts, written)
+    aside = anonymous_table.set_aside(job, entry, seen.aside)
+    return Derivation(entry.table, of, digest, key, job.today.isoformat(), until, counts, written, aside)
 
 
 def _columns(job: Job, rule: TableRule) -> list[ColumnEntry]:
@@ -263,11 +230,18 @@ def _open_rows(job: Job, entry: FileEntry, facts: Part, seen: Seen) -> Iterator[
     names = [name for name in schema.names if name not in _ADDED]
     with DataFile(job.folder / entry.table / entry.name) as file:
         for groups, known, shown in _judged(job, file, entry, facts, seen.horizon):
+            if rule.anonymous_types and shown.any():
+                nameless = shown & open_rules.among(known.column("subject_type"), sorted(rule.anonymous_types))
+                if nameless.any():
+                    kind = rule.conditions[""]
+                    rows = file.rows(groups, nameless, anonymity.read_columns(kind), known)
+                    seen.aside.append(anonymity.prepare(rows, kind))
+                shown &= ~nameless
             if not shown.any():
                 continue
             rows = file.rows(groups, shown, names, known)
             if rule.name == open_rules.CREDIT_RECORD:
-                _count(rows, seen.counts)
+                accounts.count(rows, seen.counts)
             made = open_rules.apply_columns(rows, rule, schema, job.key)
             seen.keyed |= "record_id" in names and made.column("record_id").null_count > 0
             yield from made.to_batches()
@@ -339,41 +313,5 @@ def _births(job: Job, facts: Part) -> Births:
 _NOBODY = pa.table({"subject_id": pa.array([], pa.int64()), "born_on": pa.array([], pa.date32())})
 
 
-def _count(rows: pa.Table, counts: Counter[str]) -> None:
-    """Count the rows of each kind, department and dataset by their codes."""
-    for batch in rows.select(["kind", "department_code", "dataset"]).to_batches():
-        coded = [c if pa.types.is_dictionary(c.type) else c.dictionary_encode() for c in batch.columns]
-        texts = [column.dictionary for column in coded]
-        shape = tuple(len(text) for text in texts)
-        codes = np.ravel_multi_index([np.asarray(column.indices) for column in coded], shape)
-        for code, found in zip(*np.unique(codes, return_counts=True), strict=True):
-            group = (text[int(n)].as_py() for text, n in zip(texts, np.unravel_index(code, shape), strict=True))
-            counts["|".join(group)] += int(found)
-
-
 def _table(job: Job, name: str, files: Iterable[FileEntry]) -> TableEntry:
     return TableEntry.of(_columns(job, job.rules[name]), [f for f in files if f.table == name])
-
-
-def _sources(made: Iterable[Derivation]) -> dict[str, dict[str, Any]]:
-    """Add up the visible records of each dataset."""
-    total: dict[str, dict[str, Any]] = {}
-    for (_, department, dataset), rows in derivations.counted(made).items():
-        found = total.setdefault(dataset, {"department": department, "rows": 0})
-        found["rows"] += rows
-    return dict(sorted(total.items()))
-
-
-def _agree(tables: Mapping[str, TableEntry], made: Iterable[Derivation]) -> None:
-    """Check that credit_record shows as many records of each kind as the kind's own table."""
-    if open_rules.CREDIT_RECORD not in tables:
-        return
-    counted: Counter[str] = Counter()
-    for (kind, _, _), rows in derivations.counted(made).items():
-        counted[kind] += rows
-    registry = {"subject", "subject_identifier", "subject_name", open_rules.CREDIT_RECORD}
-    typed = {name: table.rows for name, table in tables.items() if name not in registry}
-    wrong = {k: (counted[k], typed.get(k, 0)) for k in {*counted, *typed} if counted[k] != typed.get(k, 0)}
-    if wrong:
-        told = "；".join(f"{kind}：总表 {a} 条，明细表 {b} 条" for kind, (a, b) in sorted(wrong.items()))
-        raise InvariantBroken(f"开放层的信用记录总表与明细表不一致：{told}")

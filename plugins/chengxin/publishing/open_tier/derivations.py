@@ -24,7 +24,8 @@ class Derivation:
 
     of: sha256 of the file and of those it depends on. rule: digest of the table's rule. key: id of the key where the
     file bears what it makes, "" where it would but there is none. valid_from, valid_until: ISO days. counts: visible
-    records by `kind|department|dataset`. entry: the file of the tier, None where no row is visible.
+    records by `kind|department|dataset`. entry: the file of the tier, None where no row is visible. aside: name of the
+    file with its visible rows that are published anonymously only. anonymity: what became of all such rows of a kind.
     """
 
     table: str
@@ -35,6 +36,8 @@ class Derivation:
     valid_until: str | None
     counts: dict[str, int] = field(default_factory=dict)
     entry: FileEntry | None = None
+    aside: str | None = None
+    anonymity: dict[str, Any] = field(default_factory=dict)
 
     def holds(self, today: date) -> bool:
         """Return whether nothing changes in it up to a day, from the one on which it was made."""
@@ -46,6 +49,7 @@ class Known:
     """What was made before, of which the previous snapshot of the tier still has the file."""
 
     def __init__(self, layout: Layout, previous: Manifest | None) -> None:
+        self._layout = layout
         present = {(f.table, f.name): f for f in previous.files()} if previous else {}
         self._found: dict[str, Derivation] = {}
         for body in _read(layout.derivations(previous.tier)) if previous else ():
@@ -58,7 +62,14 @@ class Known:
     def get(self, table: str, of: Iterable[str], rule: str, key: str | None, today: date) -> Derivation | None:
         """Return what would come out today, where it is known. key: id of the tier's key."""
         found = self._found.get(_identity(table, of, rule))
-        return found if found and found.key in (None, key or "") and found.holds(today) else None
+        if not found or found.key not in (None, key or "") or not found.holds(today):
+            return None
+        return found if not found.aside or aside(self._layout, table, found.aside).exists() else None
+
+
+def aside(layout: Layout, table: str, name: str = "") -> Path:
+    """Return where rows of a table lie that the open tier has anonymously only; without a name, their folder."""
+    return layout.derivations("open").with_suffix("") / table / name
 
 
 def write(layout: Layout, tier: str, made: Iterable[Derivation]) -> None:
@@ -68,6 +79,9 @@ def write(layout: Layout, tier: str, made: Iterable[Derivation]) -> None:
     path = layout.derivations(tier)
     if not path.exists() or atomic.read_json(path) != body:
         atomic.write_json(path, body)
+    kept = {aside(layout, one["table"], one["aside"]) for one in files if one["aside"]}
+    for stale in {*path.with_suffix("").glob("*/*.parquet")} - kept:
+        stale.unlink(missing_ok=True)
 
 
 def _plain(made: Derivation) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from chengxin.model.elements import elements
 from chengxin.model.kinds import Kind
 from chengxin.model.lawful_terms import LawfulTerms, lawful_terms
 from chengxin.model.schema import kind_columns
+from chengxin.model.sharing import SubjectType
 from chengxin.publishing.disclosure import clock, judgement, standing
 from chengxin.publishing.disclosure.clock import among as among_columns
-from chengxin.publishing.open_tier import masking
+from chengxin.publishing.open_tier import anonymity, masking
 from chengxin.store.columns import Mask
 
 CREDIT_RECORD = "credit_record"
@@ -64,8 +65,13 @@ class TableRule:
     def admits_persons(self, part: str) -> bool:
         """Return whether rows about natural persons can be visible at all (credit_record: in the part of a kind)."""
         kind = part.rpartition("-")[0]
-        admitting = {name for name, k in self.conditions.items() if "person" in k.open_types}
+        admitting = {name for name, k in self.conditions.items() if "person" in k.open_types - k.anonymous_types}
         return self.name == "subject" or bool(admitting & {kind} if kind else admitting)
+
+    @property
+    def anonymous_types(self) -> frozenset[SubjectType]:
+        """Return the subject types whose rows leave a typed table for that of anonymous rows (`anonymity`)."""
+        return self.conditions[""].anonymous_types if "" in self.conditions else frozenset()
 
     def digest(self) -> str:
         """Return a digest of the rule and of the code that applies it."""
@@ -78,7 +84,7 @@ class TableRule:
 
 @cache
 def _code() -> bytes:
-    sources = (masking.__file__, clock.__file__, standing.__file__, judgement.__file__, __file__)
+    sources = (anonymity.__file__, masking.__file__, clock.__file__, standing.__file__, judgement.__file__, __file__)
     return b"".join(Path(str(source)).read_bytes() for source in sources)
 
 
@@ -205,6 +211,10 @@ def _common(
     """Judge rows of credit_record: value and class were judged on the typed row and stand in share_level."""
     shown = among_columns(columns, "share_level", ["open"], size)
     shown &= among_columns(columns, "kind", list(rule.conditions), size)
+    for name, kind in rule.conditions.items():
+        if kind.anonymous_types:
+            nameless = among_columns(columns, "subject_type", sorted(kind.anonymous_types), size)
+            shown &= ~(nameless & among_columns(columns, "kind", [name], size))
     leaving = [name for name, kind in rule.conditions.items() if kind.publicity and kind.publicity.ended_on]
     ends = clock.days(columns, "effective_to_on", size)
     ends = np.where(among_columns(columns, "kind", leaving, size), ends, np.datetime64("NaT", "D"))

@@ -228,6 +228,22 @@ def test_what_serve_wrote_elsewhere_is_taken_into_the_home(office: Office, tmp_p
     assert [n.holder for n in notices.read(office.layout)] == ["city"]
 
 
+def test_more_rows_than_a_day_allows_are_refused_till_the_next(office: Office) -> None:
+    declare(office.folder / "recipients", "city", rows_per_day=7, per_second=100)
+    city = Reader(office, "city")
+    assert [city.fetch() for _ in range(3)] == [200, 200, 200], "a file again the same day is not counted again"
+    assert city.app.head(city.files("registration")[0]).status_code == 200
+    assert city.subject(1).status_code == 429, "three and one for the look-up; its answer would have been five more"
+    assert city.fetch("registration") == 200
+    again = city.app.get(city.files("credit_record")[0])
+    assert again.status_code == 429 and "每日行数" in again.json()["detail"]
+    assert again.headers["Retry-After"] == str(14 * 3600), "until midnight in China"
+    city.on(1.1)
+    assert city.fetch("credit_record") == 429, "another process knows what the first handed over"
+    assert Reader(office, "county").fetch("credit_record") == 200
+    assert city.on(2).fetch("registration") == 200
+
+
 @pytest.fixture
 def served(office: Office) -> Iterator[Served]:
     served = Served(office, CHENGXIN_NOW="2026-03-04T10:00:00+08:00")

@@ -89,9 +89,11 @@ def read_lines(folder: Path) -> Iterator[dict[str, Any]]:
         yield from (json.loads(line) for line in whole_lines(path).splitlines())
 
 
-def whole_lines(path: Path) -> bytes:
-    """Return the bytes of a file up to its last newline."""
-    data = path.read_bytes()
+def whole_lines(path: Path, after: int = 0) -> bytes:
+    """Return the bytes of a file from a place on up to its last newline."""
+    with path.open("rb") as stream:
+        stream.seek(after)
+        data = stream.read()
     return data[: data.rfind(b"\n") + 1]
 
 

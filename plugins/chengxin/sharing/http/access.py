@@ -42,6 +42,7 @@ class Holder:
     per_second: float = PER_SECOND
     recipient: str = ""
     match_for: tuple[str, ...] = ()
+    rows_per_day: int | None = None
 
     @property
     def name(self) -> str:
@@ -120,6 +121,7 @@ class Gate:
                             recipient["per_second"],
                             recipient["id"],
                             tuple(recipient["match_for"]),
+                            recipient["rows_per_day"],
                         )
                     )
         return found[0] if scheme.lower() == "bearer" and found else None

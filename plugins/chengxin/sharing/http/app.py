@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
@@ -17,10 +17,10 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Redirect
 from pydantic import BaseModel, ConfigDict, Field
 
 from chengxin import __version__
-from chengxin.clock import Clock
+from chengxin.clock import SHANGHAI, Clock
 from chengxin.errors import SnapshotDamaged
 from chengxin.publishing.reader import Snapshot
-from chengxin.records.handovers import Handovers, Reading
+from chengxin.records.handovers import Handovers, QuotaExceeded, Reading
 from chengxin.sharing.http.access import Gate
 from chengxin.sharing.http.match import Asked, Matcher, note
 from chengxin.sharing.http.snapshots import TIERS, Opened, Superseded, Unknown
@@ -66,6 +66,7 @@ def create_app(
     app = FastAPI(title="诚信湖南 · 已发布数据", version=__version__, docs_url=None, redoc_url=None)
     layout, clock = Layout(home), clock or Clock()
     accesses = accesses or layout.accesses
+    app.state.clock = clock
     app.state.handovers = Handovers(accesses, clock)
     app.state.withdrawals = Withdrawals(layout.served_notices, accesses, clock)
     app.state.opened = Opened(home)
@@ -76,6 +77,7 @@ def create_app(
     app.add_exception_handler(Superseded, _superseded)
     app.add_exception_handler(FileNotFoundError, lambda _, __: _problem(503, "快照正在重新签发，请重试 (try again)"))
     app.add_exception_handler(NotNoted, lambda _, __: _problem(503, "无法记录，不予提供 (not noted, not given)"))
+    app.add_exception_handler(QuotaExceeded, _exceeded)
     app.add_exception_handler(UnknownNotice, lambda _, __: _problem(404, "没有这件通知 (no such notice)"))
     app.add_exception_handler(SnapshotDamaged, lambda _, error: _problem(503, str(error)))
     # The usual answer repeats what was sent; that may be somebody's number.
@@ -125,6 +127,15 @@ async def _guarded(request: Request, call_next: Callable[[Request], Awaitable[Re
 
 def _problem(status: int, text: str) -> JSONResponse:
     return JSONResponse({"detail": text}, status)
+
+
+def _exceeded(request: Request, _: Exception) -> Response:
+    """Refuse what exceeds the rows of a day, and state when the next day of China begins."""
+    now = request.app.state.clock.now().astimezone(SHANGHAI)
+    rest = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0) - now
+    answer = _problem(429, "超出授权的每日行数，请于次日再取 (more rows than the grant allows in a day)")
+    answer.headers["Retry-After"] = str(int(rest.total_seconds()))
+    return answer
 
 
 def _superseded(request: Request, error: Exception) -> Response:
@@ -245,7 +256,8 @@ def _noted(request: Request, found: Snapshot, note: Callable[[Handovers, Reading
         return
     holder = request.app.state.gate.holder(request)
     try:
-        note(request.app.state.handovers, Reading(holder.name, found.manifest.tier, found.id))
+        reading = Reading(holder.name, found.manifest.tier, found.id, holder.rows_per_day)
+        note(request.app.state.handovers, reading)
     except OSError as error:
         log.error("向谁提供了什么无法记录：%s", error)
         raise NotNoted from error
@@ -266,7 +278,9 @@ def find(request: Request, opened: OpenedDep, tier: ReadDep, question: Question)
     found = _rows(now.find(question.identifier_or_name))
     subjects = {row["subject_id"] for row in found["rows"] if row["subject_id"]}
     if subjects:
-        _noted(request, now, lambda handovers, reading: handovers.note_answer(reading, subjects, ()))
+        _noted(
+            request, now, lambda handovers, reading: handovers.note_answer(reading, subjects, (), len(found["rows"]))
+        )
     return {"snapshot": now.id, **found}
 
 
@@ -277,7 +291,8 @@ def subject(request: Request, opened: OpenedDep, tier: ReadDep, subject_id: Anno
     if not found:
         raise HTTPException(404, "没有这个主体 (no such subject)")
     records = {number for table in found.values() for row in table["rows"] if (number := row.get("record_id"))}
-    _noted(request, now, lambda handovers, reading: handovers.note_answer(reading, {subject_id}, records))
+    rows = sum(len(table["rows"]) for table in found.values())
+    _noted(request, now, lambda handovers, reading: handovers.note_answer(reading, {subject_id}, records, rows))
     return {"snapshot": now.id, "tables": found}
 
 
@@ -316,7 +331,7 @@ def match(
     if state.match_log is None:
         raise HTTPException(503, "未设置 CHENGXIN_MATCH_LOG，查询无处记录，不予回答 (no log, no answer)")
     try:
-        note(state.match_log, at=Clock().now(), by=holder.recipient, purpose=purpose, asked=asked)
+        note(state.match_log, at=state.clock.now(), by=holder.recipient, purpose=purpose, asked=asked)
     except OSError as error:
         raise HTTPException(503, "查询无法记录，不予回答 (no log, no answer)") from error
     now = opened.current(holder.tier)

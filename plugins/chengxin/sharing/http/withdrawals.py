@@ -38,7 +38,7 @@ class Withdrawals:
     folder: Path
     clock: Clock
     _stamp: Any = None
-    _notices: list[Notice] = field(default_factory=list)
+    _notices: dict[str, list[Notice]] = field(default_factory=dict)
     _read: Any = None
     _receipts: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -48,14 +48,14 @@ class Withdrawals:
 
     def of(self, holder: str, after: int) -> list[dict[str, Any]]:
         """Return a holder's notices after a number, without a reason; at most MOST."""
-        found = [n for n in self._all() if n.holder == holder and n.number > after][:MOST]
+        found = [n for n in self._of(holder) if n.number > after][:MOST]
         receipts = self._known_receipts()
         return [_shown(n, receipts.get((n.number, holder)), self.clock.today()) for n in found]
 
     def suspending(self, holder: str) -> Notice | None:
         """Return the first notice for whose lack of a receipt a holder is answered no more."""
         today = self.clock.today()
-        late = [n for n in self._all() if n.holder == holder and n.state(today) == "suspended"]
+        late = [n for n in self._of(holder) if n.state(today) == "suspended"]
         receipts = self._known_receipts() if late else {}
         return next((n for n in late if (n.number, holder) not in receipts), None)
 
@@ -65,7 +65,7 @@ class Withdrawals:
         Raise UnknownNotice where the holder has no such notice, ValueError for a day before the notice or to come,
         OSError where it cannot be written.
         """
-        notice = next((n for n in self._all() if n.holder == holder and n.number == number), None)
+        notice = next((n for n in self._of(holder) if n.number == number), None)
         if notice is None:
             raise UnknownNotice
         with self._lock:
@@ -83,16 +83,18 @@ class Withdrawals:
         if deleted_at > self.clock.now().replace(microsecond=999999):
             raise ValueError("deleted_at 晚于现在 (in the future)")
 
-    def _all(self) -> list[Notice]:
+    def _of(self, holder: str) -> list[Notice]:
         try:
             seen = self.served.stat()
         except FileNotFoundError:
             return []
         stamp = (seen.st_ino, seen.st_mtime_ns, seen.st_size)
         if stamp != self._stamp:
-            self._notices = [Notice(**one) for one in json.loads(self.served.read_bytes())["notices"]]
-            self._stamp = stamp
-        return self._notices
+            found: dict[str, list[Notice]] = {}
+            for one in json.loads(self.served.read_bytes())["notices"]:
+                found.setdefault(one["holder"], []).append(Notice(**one))
+            self._notices, self._stamp = found, stamp
+        return self._notices.get(holder, [])
 
     def _known_receipts(self) -> dict[tuple[int, str], dict[str, Any]]:
         """Return all receipts here, also those that another process of this machine entered."""

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from chengxin.operations.cases import unanswered, waiting
+from chengxin.operations.cases import deadlines, unanswered, waiting
 from chengxin.records import acts
 from chengxin.records.acts import Record
 from chengxin.records.notices import Notice
@@ -19,7 +19,8 @@ def record(n: int) -> Record:
 def test_an_objection_is_due_in_five_working_and_twenty_days(tmp_path: Path):
     layout = Layout(tmp_path)
     entered = {"at": AT, "by": "甲", "document": "异〔2026〕1号", "day": date(2026, 4, 8)}
-    acts.enter(layout, "objection", [record(1)], **entered)
+    case = acts.enter(layout, "objection", [record(1)], **entered)
+    assert deadlines(case) == (date(2026, 4, 15), date(2026, 4, 28))
     assert waiting(layout, date(2026, 4, 15)) == [], "the fifth working day"
     assert "2026-04-15 前核查" in waiting(layout, date(2026, 4, 16))[0][1]
     assert "前核查" in waiting(layout, date(2026, 4, 28))[0][1]

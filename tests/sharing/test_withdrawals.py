@@ -15,6 +15,7 @@ from chengxin.home import Home
 from chengxin.pipeline import acts, issue_token, revoke_tokens
 from chengxin.pipeline.acts import Target
 from chengxin.records import handovers, notices
+from chengxin.sharing.http.access import tokens
 from chengxin.sharing.http.app import create_app
 from deliveries import PENALTY, REGISTRATION, START, Office, built_once, company, penalty, uscc
 from sharing.test_readers_app import Served
@@ -130,6 +131,18 @@ def test_who_was_handed_a_record_gets_a_notice_and_no_one_else(office: Office) -
     assert len(notices.read(office.layout)) == 3, "entered once"
     acts.lift(home_of(office, 2), case.act.id, by="乙", document="复〔2026〕1号")
     assert [n["state"] for n in city.notices()] == ["void", "open"]
+
+
+def test_a_token_that_names_no_recipient_gets_its_notices_too(office: Office) -> None:
+    whole = "0123456789abcdef-whole"
+    app = TestClient(create_app(office.settings.home, tokens(whole), clock=Clock(START + timedelta(days=1))))
+    app.headers["Authorization"] = f"Bearer {whole}"
+    subject = app.post("/v1/government/find", json={"identifier_or_name": uscc(1)}).json()["rows"][0]["subject_id"]
+    assert app.get(f"/v1/government/subjects/{subject}").status_code == 200
+    repair(office, 1)
+    [notice] = app.get("/v1/withdrawals").json()["notices"]
+    assert (notice["kind"], notice["tier"]) == ("penalty", "government")
+    assert whole not in "".join(p.read_text() for p in (office.layout.accesses / "served").iterdir())
 
 
 def test_what_a_file_held_is_known_after_the_file_is_gone(office: Office) -> None:

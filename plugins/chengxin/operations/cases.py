@@ -24,12 +24,17 @@ def _text(case: Case, today: date) -> str | None:
     head = f"第 {case.act.id} 号{NAMES[case.act.act]}（{case.act.document}）"
     if case.state != "in_force":
         return f"{head}：{STATES[case.state]}，记录已停止提供"
-    terms, since = lawful_terms().terms, date.fromisoformat(case.act.day)
-    latest = since + timedelta(days=terms["objection_answer"].value)
-    checked = working_days().after(since, terms["objection_check"].value)
+    checked, latest = deadlines(case)
     if today > latest:
         return f"{head}：应于 {latest} 前答复，已逾期"
     return f"{head}：部门应于 {checked} 前核查，最迟 {latest} 答复" if today > checked else None
+
+
+def deadlines(objection: Case) -> tuple[date, date]:
+    """Return by which days its department has to check an objection, and to answer it."""
+    terms, since = lawful_terms().terms, date.fromisoformat(objection.act.day)
+    checked = working_days().after(since, terms["objection_check"].value)
+    return checked, since + timedelta(days=terms["objection_answer"].value)
 
 
 def unanswered(found: Iterable[Notice], today: date) -> list[tuple[str, str]]:

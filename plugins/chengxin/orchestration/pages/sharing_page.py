@@ -162,7 +162,7 @@ def _cases(home: HomeIndex, name: str | None) -> tuple[list[Row], int]:
             records=len(case.records),
             state=acts.STATES[case.state],
             badge=_BADGES.get(case.state, ""),
-            until=waits.get(case.act.id),
+            until=waits.get(case.act.id) or _clock(case),
             confirms=actions.confirm(case.act.id).conf if name not in (None, case.act.by) and _waits(case) else None,
             is_mine=name == case.act.by and _waits(case),
         )
@@ -170,6 +170,16 @@ def _cases(home: HomeIndex, name: str | None) -> tuple[list[Row], int]:
     ]
     rows.sort(key=lambda row: (row.until is None, row.badge == "", -row.number))
     return rows[:NEWEST], max(0, len(rows) - NEWEST)
+
+
+def _clock(case: "Case") -> str | None:
+    """Return by when an objection is to be answered, while that is no alert yet."""
+    from chengxin.operations import cases
+
+    if not case.is_objection:
+        return None
+    checked, latest = cases.deadlines(case)
+    return f"部门应于 {checked} 前核查，最迟 {latest} 答复"
 
 
 def _waits(case: "Case") -> bool:

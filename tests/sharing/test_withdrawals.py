@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import requests
 from fastapi.testclient import TestClient
+from pipeline_runs import told
+from pipeline_runs import words as arguments
 
 from chengxin.clock import Clock
 from chengxin.home import Home
@@ -255,6 +257,23 @@ def test_more_rows_than_a_day_allows_are_refused_till_the_next(office: Office) -
     assert city.fetch("credit_record") == 429, "another process knows what the first handed over"
     assert Reader(office, "county").fetch("credit_record") == 200
     assert city.on(2).fetch("registration") == 200
+
+
+def test_the_command_lists_notices_and_tells_who_is_late(office: Office) -> None:
+    city = Reader(office, "city", 2)
+    assert city.fetch() == 200
+
+    def listed(*more: str) -> Any:
+        return told(arguments(office.settings.home, office.settings.contracts, "recipients", "notices", *more))
+
+    assert listed().returncode == 0
+    repair(office, 1)
+    late = listed("--json")  # today, long after the day of the notice
+    [notice] = json.loads(late.stdout)
+    assert (late.returncode, notice["holder"], notice["state"]) == (3, "city", "suspended")
+    assert city.receipt(1).status_code == 200
+    done = listed("city")
+    assert done.returncode == 0 and "第 1 号 city penalty" in done.stdout and "已回执 2026-03-04" in done.stdout
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ ENV AIRFLOW_HOME=/opt/airflow \
     GX_ANALYTICS_ENABLED=False
 
 RUN useradd --create-home --uid 50000 chengxin \
-    && install -d -o chengxin -m 700 /opt/airflow /opt/airflow/logs /var/lib/chengxin /var/lib/chengxin/inbox
+    && install -d -o chengxin -m 700 /opt/airflow /opt/airflow/logs /var/lib/chengxin /var/lib/chengxin/inbox /var/lib/chengxin-accesses
 WORKDIR /opt/chengxin
 
 COPY requirements.lock ./

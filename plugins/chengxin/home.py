@@ -49,6 +49,12 @@ class Home:
         return Layout(self.settings.home)
 
     @property
+    def accesses(self) -> Path:
+        """Where the serving app writes what it hands over; `accesses/` of a home in a folder where nothing is set."""
+        settings = self.settings
+        return settings.access_log or (self.layout.accesses if settings.origin is None else settings.work / "accesses")
+
+    @property
     def limits(self) -> Limits:
         """How large a delivery may be."""
         return self.settings.limits

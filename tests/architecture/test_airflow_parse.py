@@ -20,7 +20,7 @@ import warnings
 catching = warnings.catch_warnings(record=True)
 heard = catching.__enter__()
 warnings.simplefilter("always")
-for name in ("collect", "drain", "ingest", "snapshot", "scorecard", "housekeeping", "watch", "identity"):
+for name in ("collect", "drain", "ingest", "snapshot", "scorecard", "housekeeping", "watch", "identity", "acts"):
     found = runpy.run_path(str(Path({folder!r}) / f"{{name}}.py"))
     dags |= {{v.dag_id for v in found.values() if isinstance(v, airflow.sdk.DAG)}}
 told = sorted({{f"{{w.category.__name__}}: {{w.message}}" for w in heard}})
@@ -42,6 +42,7 @@ def test_parsing_all_dags_imports_no_data_library_and_is_quick(tmp_path):
     parsed = parse(tmp_path)
     contracts = {path.stem for path in (PROJECT / "dags" / "contracts").rglob("*.yaml")}
     others = {"collect", "snapshot", "scorecard", "completeness", "housekeeping", "watch", "identity", "identity_bell"}
+    others |= {"acts"}
     others |= {f"drain__{path.name}" for path in (PROJECT / "dags" / "contracts").iterdir() if path.is_dir()}
     assert set(parsed["dags"]) == {f"ingest__{name}" for name in contracts} | others
     assert HEAVY.isdisjoint(parsed["modules"])

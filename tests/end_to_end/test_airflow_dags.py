@@ -103,7 +103,7 @@ print(json.dumps([sorted(bag.dag_ids), bag.import_errors, bag.dags["ingest__comm
     done = airflow.python(program)
     assert done.returncode == 0, done.stdout
     dags, errors, text = json.loads(done.stdout.splitlines()[-1])
-    ours = ["collect", "completeness", "contracts__problems", "drain__commerce", "housekeeping", "identity"]
+    ours = ["acts", "collect", "completeness", "contracts__problems", "drain__commerce", "housekeeping", "identity"]
     assert dags == [*ours, "identity_bell", "ingest__commerce_demo", "scorecard", "snapshot", "watch"]
     assert errors == {}
     assert "演示登记部门" in text

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 import requests
 from api_server import ApiServer
+from shared_home import grant, propose_withdrawal
 
 from airflow_home import PROJECT, AirflowHome
 from cases import few
@@ -21,7 +22,6 @@ from chengxin.home import Home
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import of_contract
 from chengxin.operations.scorecards import scorecard
-from chengxin.pipeline import acts
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
 
 APRIL, MAY = (Clock(datetime(2026, month, 6, 2, tzinfo=UTC)) for month in (4, 5))
@@ -89,7 +89,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert airflow.airflow("db", "migrate").returncode == 0
     ran = airflow.airflow("dags", "test", "ingest__test_pen")
     assert ran.returncode == 0, ran.stdout[-3000:]
-    _declare(office)
+    grant(office)
     office.publish(day=3)
     office.deliver("test_reg", company(7), day=4)
     said = pipeline.Approval("发布", "已与市监局核实", "陈某", "2026-03-06T02:00:00+00:00")
@@ -98,29 +98,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     pipeline.reject(Home(office.settings), pipeline.Approval("不发布", NO, "陈某", "2099-03-08T02:00:00+00:00"))
     (came,) = [b for b, a in office.accounts().items() if a.dataset == "test_pen"]
     _alert(office, held["batch_id"])
-    _object(office)
+    propose_withdrawal(office)
     with ApiServer(airflow) as base:
         yield Served(airflow, office, base, held["batch_id"], came)
-
-
-def _declare(office: Office) -> None:
-    """Grant a city the penalties."""
-    folder = office.settings.recipients
-    folder.mkdir()
-    grant = "{kinds: [penalty], regions: ['4301'], columns: {drop: [legal_rep_name]}}"
-    (folder / "city.yaml").write_text(
-        "{format: 1, id: city, title: 示例市信用办, level: government, basis: 示例函1号, purpose: 城市信用监测,"
-        f" valid: {{from: 2026-01-01, to: 2026-12-31}}, grants: [{grant}]}}",
-        "utf-8",
-    )
-
-
-def _object(office: Office) -> None:
-    """Propose to withdraw the penalty that is published."""
-    [[record]] = office.table("penalty", "record_id")[:1]
-    target, day = acts.Target(record_id=record), START.date() + timedelta(days=6)
-    home = Home(office.settings, Clock(START + timedelta(days=6)))
-    acts.enter(home, "withdrawal", target, by="甲", document="撤〔2026〕1号", day=day)
 
 
 def _alert(office: Office, held: str) -> None:
@@ -401,12 +381,17 @@ def test_a_snapshot_shows_its_manifest_the_catalogue_its_fields(served, admin):
     assert "统一社会信用代码" in admin.get(served.url("catalogue/test_pen"), timeout=30).text
 
 
-def test_legal_acts_and_recipients_are_shown(served, admin):
+def test_legal_acts_and_recipients_are_shown(served, admin, looker):
     page = admin.get(served.url("sharing"), timeout=30).text
-    acts, recipients = page.split("接收方", 1)
+    acts, recipients = page.split("<h2>接收方", 1)
+    assert "提出撤回…" in acts and "确认撤回…" in acts.split("撤〔2026〕1号")[-1], "another person proposed it"
+    assert "…</button>" not in looker.get(served.url("sharing"), timeout=30).text
     assert "撤〔2026〕1号" in acts and "行政处罚" in acts and "待另一人确认" in acts
     assert all(text in recipients for text in ("示例市信用办", "城市信用监测", "地区 4301", "不含 1 列"))
     assert SECRET not in page and "legal_rep_name" not in page
+    handed, notices = recipients.split("已提供")[1].split("撤回通知与回执")
+    assert "<code>city</code>" in handed and ">1<" in handed and "已撤销 1" in handed
+    assert "2026-03-12" in notices and "行政处罚" in notices
 
 
 def test_issued_scorecards_are_shown_month_beside_month(served, admin):

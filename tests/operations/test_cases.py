@@ -3,9 +3,10 @@
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from chengxin.operations.cases import waiting
+from chengxin.operations.cases import deadlines, unanswered, waiting
 from chengxin.records import acts
 from chengxin.records.acts import Record
+from chengxin.records.notices import Notice
 from chengxin.store.layout import Layout
 
 AT = datetime(2026, 4, 10, tzinfo=UTC)
@@ -18,7 +19,8 @@ def record(n: int) -> Record:
 def test_an_objection_is_due_in_five_working_and_twenty_days(tmp_path: Path):
     layout = Layout(tmp_path)
     entered = {"at": AT, "by": "甲", "document": "异〔2026〕1号", "day": date(2026, 4, 8)}
-    acts.enter(layout, "objection", [record(1)], **entered)
+    case = acts.enter(layout, "objection", [record(1)], **entered)
+    assert deadlines(case) == (date(2026, 4, 15), date(2026, 4, 28))
     assert waiting(layout, date(2026, 4, 15)) == [], "the fifth working day"
     assert "2026-04-15 前核查" in waiting(layout, date(2026, 4, 16))[0][1]
     assert "前核查" in waiting(layout, date(2026, 4, 28))[0][1]
@@ -36,3 +38,18 @@ def test_what_waits_for_another_person_is_named_at_once(tmp_path: Path):
     assert [number for number, _ in waiting(layout, date(2026, 4, 10))] == [0, 1]
     acts.confirm(layout, 0, [], at=AT, by="乙")
     assert [number for number, _ in waiting(layout, date(2026, 4, 10))] == [1]
+
+
+def test_who_answers_no_notice_in_time_is_named():
+    late = {"record_id": "0" * 32, "kind": "penalty", "tier": "government", "day": "2026-04-08"}
+    days = {"due": "2026-04-13", "last": "2026-04-22"}
+    found = [
+        Notice(number=1, holder="city", act=0, **late, **days),
+        Notice(number=2, holder="city", act=1, **late, **days),
+        Notice(number=3, holder="far", act=0, received="2026-04-09T08:00:00+08:00", **late, **days),
+        Notice(number=4, holder="void", act=2, is_void=True, **late, **days),
+    ]
+    assert unanswered(found, date(2026, 4, 13)) == []
+    [(holder, text)] = unanswered(found, date(2026, 4, 22))
+    assert holder == "city" and "2 件" in text and "第 1 号" in text and "2026-04-22 后" in text
+    assert "已中止" in unanswered(found, date(2026, 4, 23))[0][1]

@@ -3,14 +3,16 @@
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from chengxin.orchestration import housekeeping, identity_review, problems, watch
+from chengxin.orchestration import housekeeping, identity_review, legal_acts, problems, watch
 from deliveries import PENALTY, REGISTRATION, Office, company, penalty
 
-
-@pytest.mark.parametrize(
-    "build",
-    [housekeeping.build, watch.build, identity_review.build, identity_review.build_bell, lambda: problems.build([])],
+CHORES = (
+    *(housekeeping.build, watch.build, identity_review.build, identity_review.build_bell, legal_acts.build),
+    lambda: problems.build([]),
 )
+
+
+@pytest.mark.parametrize("build", CHORES)
 def test_a_chore_is_on_from_the_beginning(build):
     assert build().is_paused_upon_creation is False
 

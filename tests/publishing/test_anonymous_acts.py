@@ -42,7 +42,7 @@ def shown(office: Office) -> tuple[int, int, int]:
 
 
 @pytest.mark.slow
-def test_a_class_comes_with_the_fifth_record_and_goes_with_its_repair(office):
+def test_a_class_comes_with_its_fifth_record_and_goes_again(office):
     assert shown(office) == (0, 4, 0)
     office.deliver("test_non", listed(5), day=1)
     office.publish(day=1)

@@ -36,7 +36,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
 
 @pytest.fixture(scope="module")
 def served(office: Office) -> Iterator[Served]:
-    served = Served(office)
+    served = Served(office, CHENGXIN_NOW="2026-03-06T10:00:00+08:00")
     yield served
     served.stop()
 

@@ -30,14 +30,15 @@ WRONG = ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Basic {TOKEN}"},
 class Served:
     """The serving app of docker-compose.yml over an office's home: its command, environment and health check."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, **more: str) -> None:
         self.office = office
         (office.folder / "serve_tokens").write_text(f"another-token-of-somebody\n{TOKEN}\n")
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.service = load_compose()["services"]["serve"]
         given = {k: v.replace("/run/secrets", str(office.folder)) for k, v in self.service["environment"].items()}
-        given |= {"CHENGXIN_HOME": str(office.settings.home), "PATH": f"{BIN}:{os.environ['PATH']}"}
+        given["CHENGXIN_ACCESS_LOG"] = str(office.layout.accesses)
+        given |= {"CHENGXIN_HOME": str(office.settings.home), "PATH": f"{BIN}:{os.environ['PATH']}"} | more
         words = [self.here(word) for word in shlex.split(self.service["command"])]
         self.process = subprocess.Popen(words, env=os.environ | given, stderr=subprocess.PIPE)
         ends = time.monotonic() + 90

@@ -2,11 +2,12 @@
 
 import getpass
 import sys
+from dataclasses import asdict
 
 import click
 
 from chengxin import pipeline
-from chengxin.cli.context import FAILED, Context, as_json_option, pass_home, show_json
+from chengxin.cli.context import FAILED, HELD, Context, as_json_option, pass_home, show_json
 from chengxin.cli.group import main
 from chengxin.cli.terminal import Console, Table, echo
 from chengxin.clock import SHANGHAI
@@ -48,6 +49,26 @@ def list_command(context: Context, as_json: bool) -> None:
         state = "有效" if one.holds else "不在有效期"
         table.add_row(one.recipient.id, one.recipient.title, f"{valid.since} 至 {valid.to}", state, until or "（无）")
     Console().print(table)
+
+
+@recipients_group.command(name="notices")
+@click.argument("recipient", required=False)
+@as_json_option
+@pass_home
+def notices_command(context: Context, recipient: str | None, as_json: bool) -> None:
+    """撤回通知和回执；有逾期未回执的，退出码为 3。"""
+    from chengxin.records.notices import STATES
+
+    today = context.given.clock.today()
+    found = [n for n in pipeline.renew_notices(context.given) if recipient in (None, n.holder)]
+    if as_json:
+        show_json([{**asdict(n), "state": n.state(today)} for n in found])
+    else:
+        for n in found:
+            state = f"{STATES[n.state(today)]} {n.received[:10]}".strip()
+            echo(f"第 {n.number} 号 {n.holder} {n.kind} {n.record_id}：{n.day} 通知，应于 {n.due} 前回执，{state}")
+        echo(f"共 {len(found)} 件通知")
+    sys.exit(HELD if any(n.state(today) in {"overdue", "suspended"} for n in found) else 0)
 
 
 @recipients_group.command(name="apply")

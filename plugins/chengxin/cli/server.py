@@ -32,7 +32,13 @@ def serve(context: "Context", host: str, port: int | None, behind: str) -> None:
     with context.given.followed(scopes.PUBLISHED) as home:
         # No access log: a proxy in front writes one. Not many connections at a time: the files are large.
         config = uvicorn.Config(
-            create_app(home.settings.home, tokens(home.settings.serve_tokens.read()), home.settings.match_log),
+            create_app(
+                home.settings.home,
+                tokens(home.settings.serve_tokens.read()),
+                home.settings.match_log,
+                accesses=home.accesses,
+                clock=home.clock,
+            ),
             root_path=behind,
             access_log=False,
             limit_concurrency=64,

@@ -65,6 +65,8 @@ class Valid(Part):
 class Recipient(Part):
     """One recipient. level: `authorised` data is never handed over as files. per_second: questions about subjects.
 
+    rows_per_day: rows of files and answers that it may be handed in a day of China; none = no limit.
+
     match_for: the purposes for which it may ask which firm a name is (GET /match); none = it may not.
     """
 
@@ -77,6 +79,7 @@ class Recipient(Part):
     valid: Valid
     grants: Annotated[tuple[Grant, ...], Field(min_length=1)]
     per_second: Annotated[float, Field(gt=0, le=100)] = 5.0
+    rows_per_day: Annotated[int, Field(gt=0)] | None = None
     match_for: tuple[Text, ...] = ()
 
 

@@ -15,6 +15,8 @@ from chengxin.model.declarations import read_yaml
 
 FILE = Path(__file__).with_suffix(".yaml")
 UNKNOWN = "unknown"
+_TermName = Literal["bad_information", "majority", "withdrawal", "objection_check", "objection_answer",
+    "notice_receipt", "notice_suspension"]  # fmt: skip
 _PIECES = re.compile(r"[;；、，,/\s]+")
 
 
@@ -87,7 +89,7 @@ class LawfulTerms(_Part):
     penalty_words_article: Source
     kinds: dict[str, KindRule]
     anonymity: Anonymity
-    terms: dict[Literal["bad_information", "majority", "withdrawal", "objection_check", "objection_answer"], Term]
+    terms: dict[_TermName, Term]
 
     @model_validator(mode="after")
     def _classes_are_known(self) -> "LawfulTerms":

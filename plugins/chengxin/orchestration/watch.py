@@ -12,6 +12,7 @@ from chengxin.operations.alerts.causes import (
     case_cause,
     imprecise_cause,
     overdue_cause,
+    receipts_cause,
     unclassed_cause,
     waiting_cause,
 )
@@ -31,6 +32,7 @@ TEXT = """\
 - 不能用的合同、明显增多的未关联数据：登记告警，恢复后自动关闭；
 - 开放层缺密钥而没有自然人的记录，公示类别不明的过多：同上；
 - 按现行声明更新各接收方所得，收回到期的授权；
+- 登记向谁提供了什么，补发撤回通知，逾期未回执的告警；
 - 按相近名称关联因抽查准确率过低而停用的：登记告警；
 - 报出监控指标（配置了 OpenTelemetry 或 StatsD 时）；
 - 补送此前没有送出的告警，提醒久未处理的告警。
@@ -102,6 +104,9 @@ def look_round() -> dict[str, Any]:
         pipeline.apply_recipients(Home.from_environment(), loaded.contracts)
     open_cases = cases.waiting(home.layout, home.clock.today())
     alerts.settle("acts", [case_cause(number, text) for number, text in open_cases])
+    given = pipeline.renew_notices(Home.from_environment())
+    late_receipts = cases.unanswered(given, home.clock.today())
+    alerts.settle("receipts", [receipts_cause(holder, text) for holder, text in late_receipts])
     rule = measured(ledger.read(home.layout))
     alerts.settle("imprecise", [imprecise_cause(rule.right, rule.answers)] if rule.is_stopped else [])
     return {"problems": len(loaded.problems), "overdue": len(late), **metrics.gauges(home, loaded.contracts, found)}

@@ -22,7 +22,7 @@ from chengxin.pipeline.batches import (
     validate,
 )
 from chengxin.pipeline.failures import Failures
-from chengxin.pipeline.recipients import apply_recipients, issue_token, recipients, revoke_tokens
+from chengxin.pipeline.recipients import apply_recipients, issue_token, recipients, renew_notices, revoke_tokens
 from chengxin.pipeline.review import Review, released, review
 from chengxin.pipeline.snapshots import current, publish, retry_waiting
 from chengxin.pipeline.sweep import tidy
@@ -54,6 +54,7 @@ __all__ = [
     "reject",
     "release",
     "released",
+    "renew_notices",
     "replay",
     "retry_waiting",
     "review",

@@ -12,7 +12,9 @@ from chengxin.pipeline import at_home
 from chengxin.publishing import commit
 from chengxin.publishing.cuts import derivation
 from chengxin.publishing.cuts.cut import Cut
+from chengxin.records import notices
 from chengxin.records import recipients as records
+from chengxin.records.notices import Notice
 from chengxin.records.recipients import Token
 from chengxin.store import lock
 
@@ -67,6 +69,12 @@ def apply_recipients(home: Home, contracts: Mapping[str, Contract]) -> list[str]
         changed = derivation.publish(layout, government, by_tier, home.clock.now(), today)
         records.serve(layout, everybody, tiers, home.clock.now())
     return changed
+
+
+@at_home.publication
+def renew_notices(home: Home) -> list[Notice]:
+    """Take in what the serving app wrote, and enter the notices of withdrawal that are due; return all."""
+    return notices.renew(home)
 
 
 @at_home.publication

@@ -75,6 +75,7 @@ def serve(layout: Layout, recipients: Mapping[str, Recipient], tiers: Mapping[st
             "from": one.valid.since.isoformat(),
             "to": one.valid.to.isoformat(),
             "per_second": one.per_second,
+            "rows_per_day": one.rows_per_day,
             "match_for": list(one.match_for),
             "tokens": [{"sha256": t.sha256, "until": t.expires_at.isoformat()} for t in held_by.get(one.id, ())],
         }

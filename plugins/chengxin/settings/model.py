@@ -290,6 +290,14 @@ class Settings:
         Path | None,
         Variable("CHENGXIN_MATCH_LOG", "file in which `serve` writes who asked for names; without it nobody may", Path),
     ] = None
+    access_log: Annotated[
+        Path | None,
+        Variable(
+            "CHENGXIN_ACCESS_LOG",
+            "folder in which `serve` writes what it hands to whom, and receipts; default: `accesses/` of the home",
+            Path,
+        ),
+    ] = None
     retry_pause: Annotated[
         timedelta,
         Variable(

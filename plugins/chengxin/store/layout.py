@@ -63,8 +63,18 @@ class Layout:
 
     @property
     def accesses(self) -> Path:
-        """Who was shown personal values, one numbered JSON file each."""
+        """Who was shown personal values, one numbered JSON file each; below it what recipients were handed."""
         return self.home / "accesses"
+
+    @property
+    def notices(self) -> Path:
+        """Notices of withdrawal to recipients, a chained journal."""
+        return self.home / "notices"
+
+    @property
+    def served_notices(self) -> Path:
+        """What the serving app knows of notices; derived, private, served to nobody but each its own recipient."""
+        return self.home / "published" / "notices.json"
 
     @property
     def recipients(self) -> Path:

@@ -44,6 +44,10 @@ KINDS = {
         "修复、撤回、异议待办",
         "看 docs/operators/acts.md：确认用 chengxin acts confirm，答复用 chengxin answer-objection",
     ),
+    "receipts": Kind(
+        "撤回通知逾期未回执",
+        "联系该接收方：删除所列记录后提交回执（POST /v1/withdrawals/序号/receipt）；清单见“依法共享”页",
+    ),
     "imprecise": Kind(
         "按名称关联已停用",
         "看抽查出错的关联（chengxin identity review），查明原因后用 chengxin identity resume 恢复",
@@ -109,6 +113,11 @@ def unclassed_cause(contract: Contract, records: int, unknown: int) -> Cause:
 def case_cause(number: int, text: str) -> Cause:
     """Return the cause that a legal act waits for a person."""
     return Cause("acts", f"act-{number}", text, title="修复、撤回、异议")
+
+
+def receipts_cause(holder: str, text: str) -> Cause:
+    """Return the cause that a recipient has not answered notices of withdrawal in time."""
+    return Cause("receipts", holder, text, title=holder, page="/chengxin/sharing")
 
 
 def imprecise_cause(right: int, answers: int) -> Cause:

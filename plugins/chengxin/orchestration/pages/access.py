@@ -11,6 +11,7 @@ from fastapi import Depends, HTTPException, Request
 from chengxin.orchestration.airflow_internals import audit_log, teams
 from chengxin.orchestration.identity_review import DAG_ID as IDENTITY_DAG
 from chengxin.orchestration.ingest import dag_id
+from chengxin.orchestration.legal_acts import DAG_ID as ACTS_DAG
 from chengxin.orchestration.pages.home_index import HomeIndex
 from chengxin.orchestration.roles import VALUES
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
@@ -51,6 +52,10 @@ class Reader:
     def may_judge(self) -> bool:
         """Return whether he may answer in clerical review."""
         return _may_dag(self.user, IDENTITY_DAG, "POST", DagAccessEntity.RUN)
+
+    def may_act(self) -> bool:
+        """Return whether he may propose and confirm withdrawals."""
+        return _may_dag(self.user, ACTS_DAG, "POST", DagAccessEntity.RUN)
 
     def require(self, dataset: str) -> None:
         """Refuse a data set that he may not see."""

@@ -10,12 +10,16 @@ from chengxin.operations.alerts.holds import Hold
 from chengxin.orchestration import forms
 from chengxin.orchestration.identity_review import DAG_ID as IDENTITY_DAG
 from chengxin.orchestration.ingest import dag_id
+from chengxin.orchestration.legal_acts import CONFIRM, PROPOSE
+from chengxin.orchestration.legal_acts import DAG_ID as ACTS_DAG
 from chengxin.orchestration.snapshot import DAG_ID as SNAPSHOT_DAG
 
 
 @dataclass(frozen=True)
 class Action:
     """One button with its dialog. conf: what the run is told, as in the DAG's form; reason, rows: it must be told.
+
+    fields: what else it must be told, (name in the form, label, type of the input, pattern).
 
     Where `rows` are asked for, the buttons beside the rows open the same dialog with the row, and its batch, filled in.
     """
@@ -27,6 +31,7 @@ class Action:
     conf: dict[str, str] = field(default_factory=dict)
     reason: bool = False
     rows: bool = False
+    fields: tuple[tuple[str, str, str, str], ...] = ()
 
 
 def replay(dataset: str, batch_id: str | None = None) -> Action:
@@ -62,6 +67,23 @@ def publish() -> Action:
 def judge() -> Action:
     """Enter the answers that were given on the page, which fills them in."""
     return Action("judge", "提交回答", "记下本页的回答，随即为等待的行补关联", IDENTITY_DAG)
+
+
+def propose() -> Action:
+    """Propose to withdraw a record."""
+    text = "记录随即不再提供；另一人确认后从全部快照中撤下"
+    fields = (
+        ("record", "记录编号（record_id，勿填证件号码）", "text", "[0-9a-f]{32}"),
+        ("document", "文书号", "text", ".{2,100}"),
+        ("day", "文书日期", "date", ""),
+    )
+    return Action("propose", "提出撤回", text, ACTS_DAG, {"action": PROPOSE}, fields=fields)
+
+
+def confirm(number: int = 0) -> Action:
+    """Confirm a withdrawal that another person proposed. number: 0 where the buttons beside the rows name it."""
+    text = "核对文书后确认：记录从全部快照中撤下，得到过它的接收方收到通知"
+    return Action("confirm", "确认撤回", text, ACTS_DAG, {"action": CONFIRM, "number": str(number)})
 
 
 def close(dataset: str, batch_id: str = "") -> Action:

@@ -14,7 +14,9 @@ from chengxin.operations.alerts.book import Book
 from chengxin.orchestration import forms
 from chengxin.orchestration.identity_review import DAG_ID as IDENTITY_DAG
 from chengxin.orchestration.ingest import dataset_of
-from chengxin.orchestration.pages.access import IndexDep, ReaderDep
+from chengxin.orchestration.legal_acts import CONFIRM, PROPOSE
+from chengxin.orchestration.legal_acts import DAG_ID as ACTS_DAG
+from chengxin.orchestration.pages.access import IndexDep, Reader, ReaderDep
 from chengxin.orchestration.pages.airflow_runs import Run, RunDep, run_page
 from chengxin.orchestration.pages.needs import Words
 from chengxin.orchestration.pages.rendering import language
@@ -41,7 +43,7 @@ def run_result(request: Request, reader: ReaderDep, home: IndexDep, run: RunDep,
     """Return state and words of a run as JSON: {done, well, text, href}."""
     if dataset := dataset_of(dag_id):
         reader.require(dataset)
-    elif not (dag_id == SNAPSHOT_DAG and reader.may_publish()) and not (dag_id == IDENTITY_DAG and reader.may_judge()):
+    elif dag_id not in _mine(reader):
         raise HTTPException(404, "没有这个流程 (no such DAG)")
     if run is None:
         raise HTTPException(404, "没有这次运行 (no such run)")
@@ -51,6 +53,12 @@ def run_result(request: Request, reader: ReaderDep, home: IndexDep, run: RunDep,
     translate = english if language(request) == "en" else str
     text = " ".join(words.told(translate) for words in found.words)
     return JSONResponse({"done": found.done, "well": found.well, "text": text, "href": found.href})
+
+
+def _mine(reader: Reader) -> set[str]:
+    """Return the DAGs of no data set whose runs a reader may have started."""
+    may = {SNAPSHOT_DAG: reader.may_publish(), IDENTITY_DAG: reader.may_judge(), ACTS_DAG: reader.may_act()}
+    return {dag_id for dag_id, permitted in may.items() if permitted}
 
 
 def _result(layout: Layout, run: Run) -> RunResult:
@@ -104,6 +112,8 @@ def _asked(asked: dict[str, Any], batches: list[dict[str, Any]]) -> list[Words]:
     action = asked.get("action")
     if action == "judge":
         return _judged(asked)
+    if action in {PROPOSE, CONFIRM}:
+        return [_acted(asked)]
     if action == forms.REPLAY:
         if not asked["checked"]:
             return [Words("没有待更正的疑问数据，无可重放。")]
@@ -119,6 +129,15 @@ def _asked(asked: dict[str, Any], batches: list[dict[str, Any]]) -> list[Words]:
     if asked.get("found") or batches:
         return [Words("收到 {n} 份新报送。", {"n": asked.get("found", 0)})]
     return [Words("来源处没有新的报送。")]
+
+
+def _acted(said: dict[str, Any]) -> Words:
+    if "refused" in said:
+        return Words(said["refused"])
+    proposed = "已提出第 {n} 号撤回，{records} 条记录已停止提供，待另一人确认。"
+    confirmed = "已确认第 {n} 号撤回：{records} 条记录在下次发布时从全部快照撤下。"
+    values = {"n": said["number"], "records": said["records"]}
+    return Words(proposed if said["action"] == PROPOSE else confirmed, values)
 
 
 def _judged(said: dict[str, Any]) -> list[Words]:

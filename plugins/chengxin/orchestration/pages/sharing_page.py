@@ -1,24 +1,46 @@
-"""依法共享: legal acts with their clocks, and the recipients with what they are granted. Nothing here names anybody."""
+"""依法共享: legal acts with their clocks, recipients with what they are granted and hold, notices with their receipts.
 
+Nothing here names anybody whom a record is about.
+"""
+
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from chengxin.contracts.recipients import Grant, Recipient
+from chengxin.orchestration.pages import actions
 from chengxin.orchestration.pages.access import IndexDep, ReaderDep
 from chengxin.orchestration.pages.home_index import HomeIndex
 from chengxin.orchestration.pages.rendering import page
 
+if TYPE_CHECKING:
+    from chengxin.records.acts import Case
+    from chengxin.records.handovers import Holding
+    from chengxin.records.notices import State
+
 router = APIRouter()
-NEWEST = 100  # cases that are ended
+NEWEST = 100  # cases that are ended; notices
 _BADGES = {"proposed": "warn", "waiting": "warn", "in_force": "accept"}
+_OF_NOTICES: "dict[State, str]" = {
+    "suspended": "hold",
+    "overdue": "warn",
+    "open": "",
+    "received": "accept",
+    "void": "",
+}  # those first
 
 
 @dataclass(frozen=True)
 class Row:
-    """One legal act. kinds: titles; until: what it waits for, None = for nothing. badge: how its state is shown."""
+    """One legal act. kinds: titles; until: what it waits for, None = for nothing. badge: how its state is shown.
+
+    confirms: what its button tells a run, where the reader may confirm it; is_mine: another person has to.
+    """
 
     number: int
     name: str
@@ -30,6 +52,8 @@ class Row:
     state: str
     badge: str
     until: str | None
+    confirms: dict[str, Any] | None = None
+    is_mine: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,20 +67,84 @@ class Holder:
     rows: int | None
 
 
+@dataclass(frozen=True)
+class NoticeRow:
+    """One notice of withdrawal. kind: a title; received: the day of deletion, "" = no receipt yet."""
+
+    number: int
+    holder: str
+    act: int
+    kind: str
+    day: str
+    due: str
+    received: str
+    state: str
+    badge: str
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a holder was handed, and how many of its notices are in which state: (words, badge, count)."""
+
+    holder: str
+    holding: "Holding"
+    notices: list[tuple[str, str, int]]
+
+
 @router.get("/sharing")
 def sharing(request: Request, reader: ReaderDep, home: IndexDep) -> Response:
-    """Show open acts, then ended ones, newest first; and all recipients."""
+    """Show open acts, then ended ones, newest first; all recipients, what they hold, and notices of withdrawal."""
     if reader.only is not None:
         raise HTTPException(403, "依法共享涉及全部数据集 (legal acts are about all data sets)")
-    cases, more = _cases(home)
+    may_act = reader.may_act()
+    cases, more = _cases(home, reader.name if may_act else None)
     holders, problems = _holders(home)
+    held, notices = _handed(home)
     return page(
         request, reader, "sharing.html.j2", section="sharing", cases=cases, more=more, holders=holders,
-        problems=problems,
+        problems=problems, held=held, notices=notices[:NEWEST], further=max(0, len(notices) - NEWEST),
+        propose=actions.propose() if may_act else None, confirm=actions.confirm() if may_act else None,
     )  # fmt: skip
 
 
-def _cases(home: HomeIndex) -> tuple[list[Row], int]:
+def _handed(home: HomeIndex) -> tuple[list[Held], list[NoticeRow]]:
+    from chengxin.model.kinds import kinds
+    from chengxin.records import handovers, notices
+    from chengxin.store import lines
+
+    today, served = home.clock.today(), home.layout.accesses / handovers.SERVED
+    found = [(n, n.state(today)) for n in notices.read(home.layout)]
+    order = list(_OF_NOTICES)
+    found.sort(key=lambda one: (order.index(one[1]), -one[0].number))
+    states = Counter((n.holder, state) for n, state in found)
+    held = [
+        Held(
+            holder,
+            holding,
+            [(notices.STATES[s], _OF_NOTICES[s], states[holder, s]) for s in order if states[holder, s]],
+        )
+        for holder, holding in _holdings(home.layout.accesses, lines.stamp(served)).items()
+    ]
+    rows = [
+        NoticeRow(
+            n.number, n.holder, n.act, kinds()[n.kind].title, n.day, n.due, n.received[:10],
+            notices.STATES[state], _OF_NOTICES[state],
+        )
+        for n, state in found
+    ]  # fmt: skip
+    return held, rows
+
+
+@lru_cache(maxsize=2)
+def _holdings(folder: Path, _stamp: object) -> "dict[str, Holding]":
+    """Return what each holder was handed; read again when a line was added."""
+    from chengxin.records import handovers
+
+    return handovers.holdings(folder)
+
+
+def _cases(home: HomeIndex, name: str | None) -> tuple[list[Row], int]:
+    """Return the newest cases, open ones first, and how many more there are. name: of a reader who may act."""
     from chengxin.model.kinds import kinds
     from chengxin.operations import cases
     from chengxin.records import acts
@@ -74,12 +162,29 @@ def _cases(home: HomeIndex) -> tuple[list[Row], int]:
             records=len(case.records),
             state=acts.STATES[case.state],
             badge=_BADGES.get(case.state, ""),
-            until=waits.get(case.act.id),
+            until=waits.get(case.act.id) or _clock(case),
+            confirms=actions.confirm(case.act.id).conf if name not in (None, case.act.by) and _waits(case) else None,
+            is_mine=name == case.act.by and _waits(case),
         )
         for case in register.cases.values()
     ]
     rows.sort(key=lambda row: (row.until is None, row.badge == "", -row.number))
     return rows[:NEWEST], max(0, len(rows) - NEWEST)
+
+
+def _clock(case: "Case") -> str | None:
+    """Return by when an objection is to be answered, while that is no alert yet."""
+    from chengxin.operations import cases
+
+    if not case.is_objection:
+        return None
+    checked, latest = cases.deadlines(case)
+    return f"部门应于 {checked} 前核查，最迟 {latest} 答复"
+
+
+def _waits(case: "Case") -> bool:
+    """Return whether a case is a withdrawal that another person may confirm as it stands."""
+    return case.state == "proposed"
 
 
 def _holders(home: HomeIndex) -> tuple[list[Holder], list[str]]:

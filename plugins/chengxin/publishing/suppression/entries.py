@@ -3,21 +3,23 @@
 from chengxin.home import Home
 from chengxin.publishing import key
 from chengxin.publishing.open_tier import masking
-from chengxin.records import acts
+from chengxin.records import acts, notices
 from chengxin.records.acts import Case
 from chengxin.store import lock, overlay
 from chengxin.store.overlay import Entry, Overlay
 
 
 def renew(home: Home) -> Overlay | None:
-    """Write the overlay as the journal of acts stands now; None where there never was an act."""
+    """Write the overlay, and notices to recipients, as the journal of acts stands now; None where there is no act."""
     if acts.read(home.layout).head.order < 0:
         return None
     open_key = key.derive(key.master(home))
     with lock.held(home.layout, "acts"):  # else an older state of the journal might be written last
         register = acts.read(home.layout)
         found = {(e.record_id, e.scope): e for c in register.cases.values() if c.hides for e in _entries(c, open_key)}
-        return overlay.write(home.layout, register.head.order, found.values())
+        made = overlay.write(home.layout, register.head.order, found.values())
+    notices.renew(home)
+    return made
 
 
 def _entries(case: Case, open_key: bytes | None) -> list[Entry]:

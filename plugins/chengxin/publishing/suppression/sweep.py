@@ -33,9 +33,10 @@ def sweep(home: Home) -> Swept:
     layout = home.layout
     removed = acts.read(layout).removed()
     found = Found(removed, key.derive(key.master(home)))
+    private = {layout.overlay, layout.served_notices}
     distinct: dict[tuple[int, int], Path] = {}
     for path in (p for top in ("published", ASSEMBLY) for p in sorted((layout.home / top).rglob("*"))):
-        if path.is_file() and path != layout.overlay:
+        if path.is_file() and path not in private:
             seen = path.stat()
             distinct.setdefault((seen.st_dev, seen.st_ino), path)
     encrypted = _encrypted(layout, key.derive(key.master(home), AUTHORISED))

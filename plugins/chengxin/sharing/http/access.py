@@ -18,6 +18,7 @@ from fastapi import HTTPException, Request
 
 from chengxin.clock import Clock
 from chengxin.errors import ChengxinError
+from chengxin.sharing.http.withdrawals import Withdrawals
 
 TOKENS = "CHENGXIN_SERVE_TOKENS"
 LEAST = 16  # characters of a token
@@ -41,6 +42,12 @@ class Holder:
     per_second: float = PER_SECOND
     recipient: str = ""
     match_for: tuple[str, ...] = ()
+    rows_per_day: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Return under which name it is noted what was handed over: a recipient, or a token that names nobody."""
+        return self.recipient or f"token-{self.digest.hex()[:12]}"
 
 
 class Gate:
@@ -49,8 +56,10 @@ class Gate:
     The file is looked at for each request: what was revoked a moment ago is refused now.
     """
 
-    def __init__(self, known: tuple[bytes, ...], served: Path, clock: Clock | None = None) -> None:
-        self._known = known
+    def __init__(
+        self, known: tuple[bytes, ...], served: Path, withdrawals: Withdrawals, clock: Clock | None = None
+    ) -> None:
+        self._known, self._withdrawals = known, withdrawals
         self._served, self._clock = served, clock or Clock()
         self._stamp: object = None
         self._recipients: list[dict[str, Any]] = []
@@ -68,12 +77,24 @@ class Gate:
             raise HTTPException(
                 403, "授权层不提供下载和查询接口：这些记录须经信息主体授权逐项查询 (by consent of the subject only)"
             )
+        holder = self.holder(request)
+        if not holder.tier:
+            raise HTTPException(403, "授权不在有效期内 (the grant is not in force)")
+        if notice := self._withdrawals.suspending(holder.name):
+            raise HTTPException(
+                403,
+                f"授权已中止：第 {notice.number} 号撤回通知应于 {notice.due} 前删除并回执，至今未收到；"
+                f"补交回执（POST /v1/withdrawals/{notice.number}/receipt）后即恢复 (suspended: no receipt for notice"
+                f" {notice.number}, due {notice.due}; post it to /v1/withdrawals/{notice.number}/receipt)",
+            )
+        return holder.tier
+
+    def holder(self, request: Request) -> Holder:
+        """Return whose token a request bears, whether its grant holds or not; refuse whoever has no valid one."""
         holder = self._holder(request)
         if holder is None:
             raise HTTPException(401, "政务共享层须持令牌读取 (a token is needed)", {"WWW-Authenticate": "Bearer"})
-        if not holder.tier:
-            raise HTTPException(403, "授权不在有效期内 (the grant is not in force)")
-        return holder.tier
+        return holder
 
     def matching(self, request: Request, purpose: str) -> Holder:
         """Return who asks which firm a name is; refuse whoever is no recipient with a grant for this purpose."""
@@ -100,6 +121,7 @@ class Gate:
                             recipient["per_second"],
                             recipient["id"],
                             tuple(recipient["match_for"]),
+                            recipient["rows_per_day"],
                         )
                     )
         return found[0] if scheme.lower() == "bearer" and found else None

@@ -1,8 +1,9 @@
 """The routes. Snapshots are found by the names in their manifests; no name from an address ever becomes a path."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
@@ -16,12 +17,14 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Redirect
 from pydantic import BaseModel, ConfigDict, Field
 
 from chengxin import __version__
-from chengxin.clock import Clock
+from chengxin.clock import SHANGHAI, Clock
 from chengxin.errors import SnapshotDamaged
 from chengxin.publishing.reader import Snapshot
+from chengxin.records.handovers import Handovers, QuotaExceeded, Reading
 from chengxin.sharing.http.access import Gate
 from chengxin.sharing.http.match import Asked, Matcher, note
 from chengxin.sharing.http.snapshots import TIERS, Opened, Superseded, Unknown
+from chengxin.sharing.http.withdrawals import MOST, Receipt, UnknownNotice, Withdrawals
 from chengxin.store import manifest as manifests
 from chengxin.store.layout import Layout
 from chengxin.store.pointer import CATALOGUE
@@ -33,7 +36,12 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none';
 CACHE = {"open": "public, max-age=300", "government": "private, max-age=300"}
 FOR_RECIPIENTS = "private, no-cache"  # a grant may end any day
 
+log = logging.getLogger(__name__)
 Tier = Literal["government", "authorised", "open"]
+
+
+class NotNoted(Exception):
+    """It could not be written down to whom something is handed over, so it is not."""
 
 
 class Question(BaseModel):
@@ -43,15 +51,34 @@ class Question(BaseModel):
     identifier_or_name: str = Field(min_length=2, max_length=200, description="标识（如统一社会信用代码）或完整名称")
 
 
-def create_app(home: Path, known_tokens: tuple[bytes, ...], match_log: Path | None = None) -> FastAPI:
-    """Build the app over the published snapshots of a home. match_log: who asked for names; None = nobody may."""
+def create_app(
+    home: Path,
+    known_tokens: tuple[bytes, ...],
+    match_log: Path | None = None,
+    *,
+    accesses: Path | None = None,
+    clock: Clock | None = None,
+) -> FastAPI:
+    """Build the app over the published snapshots of a home.
+
+    match_log: who asked for names; None = nobody may. accesses: where it is noted what is handed to whom.
+    """
     app = FastAPI(title="诚信湖南 · 已发布数据", version=__version__, docs_url=None, redoc_url=None)
-    app.state.opened, app.state.gate = Opened(home), Gate(known_tokens, Layout(home).served_recipients)
+    layout, clock = Layout(home), clock or Clock()
+    accesses = accesses or layout.accesses
+    app.state.clock = clock
+    app.state.handovers = Handovers(accesses, clock)
+    app.state.withdrawals = Withdrawals(layout.served_notices, accesses, clock)
+    app.state.opened = Opened(home)
+    app.state.gate = Gate(known_tokens, layout.served_recipients, app.state.withdrawals, clock)
     app.state.matcher, app.state.match_log = Matcher(home), match_log
     app.middleware("http")(_guarded)
     app.add_exception_handler(Unknown, lambda _, __: _problem(404, "没有这个快照 (no such snapshot)"))
     app.add_exception_handler(Superseded, _superseded)
     app.add_exception_handler(FileNotFoundError, lambda _, __: _problem(503, "快照正在重新签发，请重试 (try again)"))
+    app.add_exception_handler(NotNoted, lambda _, __: _problem(503, "无法记录，不予提供 (not noted, not given)"))
+    app.add_exception_handler(QuotaExceeded, _exceeded)
+    app.add_exception_handler(UnknownNotice, lambda _, __: _problem(404, "没有这件通知 (no such notice)"))
     app.add_exception_handler(SnapshotDamaged, lambda _, error: _problem(503, str(error)))
     # The usual answer repeats what was sent; that may be somebody's number.
     app.add_exception_handler(RequestValidationError, lambda _, __: _problem(422, "请求不合要求 (see /openapi.json)"))
@@ -72,6 +99,8 @@ def create_app(home: Path, known_tokens: tuple[bytes, ...], match_log: Path | No
     ):
         _add(app, path, route, methods=["GET", "HEAD"], summary=words)
     _add(app, "/v1/{tier}/find", find, methods=["POST"], summary="按标识或名称查主体")
+    _add(app, "/v1/withdrawals", withdrawals, methods=["GET"], summary="给本接收方的撤回通知 (notices of withdrawal)")
+    _add(app, "/v1/withdrawals/{number}/receipt", receipt, methods=["POST"], summary="删除回执 (a receipt)")
     _add(app, "/match", match, methods=["GET"], summary="名称是哪一家：候选、把握和理由 (which firm is a name)")
     app.add_api_route("/", landing, methods=["GET"], include_in_schema=False, response_model=None)
     return app
@@ -80,7 +109,7 @@ def create_app(home: Path, known_tokens: tuple[bytes, ...], match_log: Path | No
 def _add(app: FastAPI, path: str, route: Callable[..., Any], *, methods: list[str], summary: str) -> None:
     """Add a route. Every path below a tier is guarded, and a question about a subject takes one from the bucket."""
     guards = [Depends(_permitted)] if "{tier}" in path else []
-    guards += [Depends(_asked)] if route in {find, subject, match} else []
+    guards += [Depends(_asked)] if route in {find, subject, match, withdrawals, receipt} else []
     app.add_api_route(path, route, methods=methods, summary=summary, dependencies=guards, response_model=None)
 
 
@@ -98,6 +127,15 @@ async def _guarded(request: Request, call_next: Callable[[Request], Awaitable[Re
 
 def _problem(status: int, text: str) -> JSONResponse:
     return JSONResponse({"detail": text}, status)
+
+
+def _exceeded(request: Request, _: Exception) -> Response:
+    """Refuse what exceeds the rows of a day, and state when the next day of China begins."""
+    now = request.app.state.clock.now().astimezone(SHANGHAI)
+    rest = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0) - now
+    answer = _problem(429, "超出授权的每日行数，请于次日再取 (more rows than the grant allows in a day)")
+    answer.headers["Retry-After"] = str(int(rest.total_seconds()))
+    return answer
 
 
 def _superseded(request: Request, error: Exception) -> Response:
@@ -202,7 +240,27 @@ def file(request: Request, found: NamedDep, tier: ReadDep, table: str, name: str
         raise HTTPException(404, "清单中没有这个文件 (no such file)")
     if found.withholds(entry):
         return _gone()
-    return _static(request, tier, found.folder / entry.table / entry.name, entry.sha256)
+    path = found.folder / entry.table / entry.name
+    answer = _static(request, tier, path, entry.sha256)
+    if answer.status_code == 200 and request.method == "GET":
+        _noted(request, found, lambda handovers, reading: handovers.note_file(reading, entry, path))
+    return answer
+
+
+def _noted(request: Request, found: Snapshot, note: Callable[[Handovers, Reading], None]) -> None:
+    """Note what a token's holder is about to be given, durably; raise NotNoted where that cannot be done.
+
+    What everybody may have is not noted.
+    """
+    if found.manifest.tier == "open":
+        return
+    holder = request.app.state.gate.holder(request)
+    try:
+        reading = Reading(holder.name, found.manifest.tier, found.id, holder.rows_per_day)
+        note(request.app.state.handovers, reading)
+    except OSError as error:
+        log.error("向谁提供了什么无法记录：%s", error)
+        raise NotNoted from error
 
 
 def _static(request: Request, tier: str, path: Path, digest: str) -> Response:
@@ -214,19 +272,47 @@ def _static(request: Request, tier: str, path: Path, digest: str) -> Response:
     return FileResponse(path, headers=headers, media_type=kind)
 
 
-def find(opened: OpenedDep, tier: ReadDep, question: Question) -> Any:
+def find(request: Request, opened: OpenedDep, tier: ReadDep, question: Question) -> Any:
     """Return the subjects that bear an identifier or exactly a name."""
     now = opened.current(tier)
-    return {"snapshot": now.id, **_rows(now.find(question.identifier_or_name))}
+    found = _rows(now.find(question.identifier_or_name))
+    subjects = {row["subject_id"] for row in found["rows"] if row["subject_id"]}
+    if subjects:
+        _noted(
+            request, now, lambda handovers, reading: handovers.note_answer(reading, subjects, (), len(found["rows"]))
+        )
+    return {"snapshot": now.id, **found}
 
 
-def subject(opened: OpenedDep, tier: ReadDep, subject_id: Annotated[int, InPath(ge=1)]) -> Any:
+def subject(request: Request, opened: OpenedDep, tier: ReadDep, subject_id: Annotated[int, InPath(ge=1)]) -> Any:
     """Return all rows about one subject, table by table."""
     now = opened.current(tier)
-    found = now.lookup(subject_id)
+    found = {name: _rows(table) for name, table in now.lookup(subject_id).items()}
     if not found:
         raise HTTPException(404, "没有这个主体 (no such subject)")
-    return {"snapshot": now.id, "tables": {name: _rows(table) for name, table in found.items()}}
+    records = {number for table in found.values() for row in table["rows"] if (number := row.get("record_id"))}
+    rows = sum(len(table["rows"]) for table in found.values())
+    _noted(request, now, lambda handovers, reading: handovers.note_answer(reading, {subject_id}, records, rows))
+    return {"snapshot": now.id, "tables": found}
+
+
+def withdrawals(request: Request, after: Annotated[int, Query(ge=0)] = 0) -> Any:
+    """Return the notices to the token's holder that follow a number; `next` is where the next page begins."""
+    holder = request.app.state.gate.holder(request)
+    found = request.app.state.withdrawals.of(holder.name, after)
+    return {"notices": found, "next": found[-1]["number"] if len(found) == MOST else None}
+
+
+def receipt(request: Request, number: int, body: Receipt) -> Any:
+    """Take in that a record was deleted as a notice asks for. Sent again, it changes nothing."""
+    holder = request.app.state.gate.holder(request)
+    try:
+        return request.app.state.withdrawals.receive(holder.name, number, body)
+    except ValueError as error:
+        raise HTTPException(422, str(error)) from error
+    except OSError as error:
+        log.error("回执无法记录：%s", error)
+        raise HTTPException(503, "回执无法记录，请稍后再交 (not recorded, try again)") from error
 
 
 def match(
@@ -245,7 +331,7 @@ def match(
     if state.match_log is None:
         raise HTTPException(503, "未设置 CHENGXIN_MATCH_LOG，查询无处记录，不予回答 (no log, no answer)")
     try:
-        note(state.match_log, at=Clock().now(), by=holder.recipient, purpose=purpose, asked=asked)
+        note(state.match_log, at=state.clock.now(), by=holder.recipient, purpose=purpose, asked=asked)
     except OSError as error:
         raise HTTPException(503, "查询无法记录，不予回答 (no log, no answer)") from error
     now = opened.current(holder.tier)

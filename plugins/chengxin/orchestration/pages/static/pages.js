@@ -163,7 +163,7 @@
     form.querySelector("button.main").disabled = true;
     say(form, words.starting);
     const conf = JSON.parse(form.dataset.conf);
-    for (const name of ["rows", "reason"]) if (form.elements[name]) conf[name] = form.elements[name].value;
+    for (const field of form.elements) if (field.name && field.name !== "unpause") conf[field.name] = field.value;
     const refusal = await begin(form, words, `${form.dataset.api}${encodeURIComponent(dag)}`, conf);
     if (refusal.text) {
       say(form, refusal.text);

@@ -37,6 +37,7 @@ def office(tmp_path: Path) -> Office:
     old = company(2, subject_name=NAME, uscc="", reg_no="430102000000013", legal_rep_name="示例甲")
     new = company(1, subject_name=NAME, legal_rep_name="示例甲")
     office.deliver("test_reg", new, company(3), old, day=0)
+    office.deliver("test_reg", company(4, uscc=uscc(4, kind="92")), day=0.1)
     person = {"person_name": "张示例", "person_doc_no": person_doc(1), "region_code": "430102"}
     office.deliver("test_person", person, day=0)
     office.deliver("test_pen", penalty(1, uscc=uscc(1)), penalty(2, reg_no="430102000000013"), day=1)
@@ -63,7 +64,7 @@ def test_two_persons_merge_and_a_split_leaves_nothing_behind(office: Office) -> 
     assert merge(office, 1, 3, "乙").confirms == proposed.id
     assert office.publish(day=3) is not None
     assert office.table("subject_supersession", "subject_id, superseded_by, judgement") == [(3, 1, proposed.id)]
-    assert [s for (s,) in office.table("penalty", "subject_id")] == [1, 3]  # ids never move
+    assert office.table("penalty", "subject_id, linked_subject_id") == [(1, 3), (1, None)]
     assert office.table("subject_supersession", tier="open") == []
     assert judgements.twins(home(office), 20) == []
     assert office.publish(day=3) is None
@@ -75,8 +76,8 @@ def test_two_persons_merge_and_a_split_leaves_nothing_behind(office: Office) -> 
 
 
 def test_only_two_firms_of_the_registry_are_merged(office: Office) -> None:
-    person = next(s for s, kind in office.table("subject", "subject_id, subject_type", "assembly") if kind == "person")
-    for first, second in ((1, 1), (1, 99), (1, person)):
+    kinds = {kind: s for s, kind in office.table("subject", "subject_id, subject_type", "assembly")}
+    for first, second in ((1, 1), (1, 99), (1, kinds["person"]), (kinds["household"], 1)):
         with pytest.raises(JudgementRefused, match="不能合并"):
             merge(office, first, second, "甲")
 

@@ -5,7 +5,7 @@ so, two of them, as judgements of the ledger: part `subject`, value the higher i
 table is what it was. Of a chain of judgements the lowest id stays, whatever the order in which they were made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,15 +64,15 @@ def rows(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
 
 
 def merged(registry: Registry, resources: Resources, subjects: tuple[int, int], reason: str) -> Said:
-    """Return the judgement that two subjects are one. Raise JudgementRefused where one is none, or a person."""
+    """Return the judgement that two subjects are one. Raise JudgementRefused where one is none, or no firm."""
     low, high = sorted(subjects)
     with session(registry.layout.work, resources) as steps:
         registry.files().attach(steps)
-        kinds = ", ".join(map(literal, (*FOUND, "household")))
+        kinds = ", ".join(map(literal, FOUND))
         sql = f"SELECT count(*) FROM ({_NOW}) WHERE subject_id IN ($low, $high) AND subject_type IN ({kinds})"
         found = steps.fetch(Step("both", ("registry_subjects",), sql, {"low": low, "high": high}))[0][0]
     if low == high or found != 2:
-        raise JudgementRefused(f"主体 {low} 与 {high} 不能合并：须是登记库中两个不同的主体，且都不是自然人")
+        raise JudgementRefused(f"主体 {low} 与 {high} 不能合并：须是登记库中两个不同的主体，且都不是自然人或个体工商户")
     return Said(subject_id=low, part=ledger.SUBJECT, value=str(high), outcome="same", reason=reason, needs_second=True)
 
 
@@ -91,9 +91,8 @@ def proposals(registry: Registry, resources: Resources, judgements: Sequence[Jud
     return [twins for twins in found if (twins.first, twins.second) not in judged][:most]
 
 
-def table(judgements: Sequence[Judgement], schema: pa.Schema) -> pa.Table:
-    """Return the rows as a table of this schema."""
-    found = rows(judgements)
+def table(found: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Return such rows as a table of this schema."""
     columns = {f.name: pa.array([row[f.name] for row in found]) for f in schema}
     instants = [pa.scalar(row["since_at"]).cast(pa.timestamp("us", "UTC")) for row in found]
     columns["since_at"] = pa.array([i.as_py() for i in instants], pa.timestamp("us", "UTC"))

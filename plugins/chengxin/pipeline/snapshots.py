@@ -26,7 +26,7 @@ from chengxin.publishing import catalogue, commit, key, reconciliation, retentio
 from chengxin.publishing.assembly import batch_table
 from chengxin.publishing.assembly.assembly import Assembly, Draft
 from chengxin.publishing.assembly.history import History
-from chengxin.publishing.assembly.tables import LAYOUT_FORMAT, SUPERSESSION, table_schema
+from chengxin.publishing.assembly.tables import LAYOUT_FORMAT
 from chengxin.publishing.disclosure import renewal
 from chengxin.publishing.levels import tiers
 from chengxin.publishing.open_tier import derivation
@@ -137,8 +137,7 @@ def _assemble(
     effects = _effects(home, base)
     if effects.restores:
         base = None
-    judgements = ledger.read(layout)
-    superseded = supersession.rows(judgements)
+    superseded = supersession.rows(ledger.read(layout))
     same = base is not None and base.extra.get("superseded", []) == superseded
     if base and same and base.last_order == everything[-1].order and not (renewal.due(base, today) or effects.rejudged):
         return base
@@ -156,7 +155,7 @@ def _assemble(
         home.resources,
         today,
         effects,
-        supersession.table(judgements, table_schema(SUPERSESSION)) if superseded else None,
+        superseded,
     ).run()
     extra: dict[str, Any] = {"assembly": digest, "sealed": sorted(sealed)}
     extra |= {"acts": effects.acts} if effects.acts else {}

@@ -137,8 +137,10 @@ def _assemble(
     effects = _effects(home, base)
     if effects.restores:
         base = None
-    superseded = supersession.rows(ledger.read(layout))
+    superseded, aliases = supersession.rows(ledger.read(layout)), supersession.Aliases.read(layout)
     same = base is not None and base.extra.get("superseded", []) == superseded
+    if not same and any(len(aliases.ever_of(r.subject_id)) > 1 for r in effects.removed):
+        base = None  # by its decision a record may be out, or in again, because of what its firm is called now
     if base and same and base.last_order == everything[-1].order and not (renewal.due(base, today) or effects.rejudged):
         return base
     last = base.last_order if base else -1

@@ -23,7 +23,8 @@ from chengxin.store.manifest import FileEntry, Manifest, TableEntry
 
 TABLE = "merges"  # input: subject_id, root, part (of the root), for each id that is or was superseded, and for roots
 SUPERSEDED = "superseded"  # in the extra of a manifest: the rows of subject_supersession
-LINKED = {"subject_id": "linked_subject_id", "related_subject_id": "linked_related_subject_id"}
+LINKED_SUBJECT = "linked_subject_id"
+LINKED = {"subject_id": LINKED_SUBJECT, "related_subject_id": "linked_related_subject_id"}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chengxin.cli.inspect import show
 from chengxin.clock import Clock
 from chengxin.errors import JudgementRefused
 from chengxin.home import Home
@@ -67,6 +68,10 @@ def test_two_persons_merge_and_a_split_leaves_nothing_behind(office: Office) -> 
     assert office.table("penalty", "subject_id, linked_subject_id") == [(1, 3), (1, None)]
     assert office.table("subject_supersession", tier="open") == []
     assert judgements.twins(home(office), 20) == []
+    shown = show(home(office), "3", "government")["subjects"]
+    assert [(one["subject_id"], one["superseded"], len(one["tables"]["penalty"])) for one in shown] == [(1, 3, 2)]
+    (then,) = show(home(office), "3", "government", (START + timedelta(days=1)).date())["subjects"]
+    assert [row["subject_id"] for row in then["tables"]["penalty"]] == [3]
     assert office.publish(day=3) is None
     judgements.split(home(office), 3, by="丙", reason="看错了")
     office.publish(day=4)

@@ -21,6 +21,7 @@ from chengxin.state.database import caught_up
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest, TableEntry
 
+SUPERSESSION = "subject_supersession"
 TABLE = "merges"  # input: subject_id, root, part (of the root), for each id that is or was superseded, and for roots
 SUPERSEDED = "superseded"  # in the extra of a manifest: the rows of subject_supersession
 LINKED_SUBJECT = "linked_subject_id"

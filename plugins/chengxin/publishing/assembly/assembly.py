@@ -30,7 +30,6 @@ from chengxin.publishing.assembly.origins import Origins
 from chengxin.publishing.assembly.tables import (
     CREDIT_RECORD,
     RECORD_SOURCE,
-    SUPERSESSION,
     RecordWriter,
     table_schema,
     titles,
@@ -38,7 +37,7 @@ from chengxin.publishing.assembly.tables import (
 from chengxin.publishing.disclosure.columns import Disclosure
 from chengxin.publishing.disclosure.home_regions import HomeRegions
 from chengxin.publishing.disclosure.renewal import Renewal
-from chengxin.publishing.merges import Merges
+from chengxin.publishing.merges import SUPERSESSION, Merges
 from chengxin.publishing.suppression import redelivery
 from chengxin.records.acts import NO_ACTS, Effects
 from chengxin.state import seals

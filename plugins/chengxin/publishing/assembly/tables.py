@@ -16,6 +16,7 @@ from chengxin.publishing.assembly import rows as rows_of
 from chengxin.publishing.assembly.origins import Origins, split_by_part
 from chengxin.publishing.disclosure import columns as disclosure
 from chengxin.publishing.disclosure.columns import Disclosure
+from chengxin.publishing.merges import SUPERSESSION
 from chengxin.store.manifest import FileEntry
 from chengxin.store.parquet import write_parquet
 
@@ -23,7 +24,6 @@ from chengxin.store.parquet import write_parquet
 LAYOUT_FORMAT = 2
 CREDIT_RECORD = "credit_record"
 RECORD_SOURCE = "record_source"
-SUPERSESSION = "subject_supersession"
 _BATCH = 122_880  # rows
 _ENDED = None
 

@@ -220,11 +220,14 @@ def find(opened: OpenedDep, tier: ReadDep, question: Question) -> Any:
     return {"snapshot": now.id, **_rows(now.find(question.identifier_or_name))}
 
 
-def subject(opened: OpenedDep, tier: ReadDep, subject_id: Annotated[int, InPath(ge=1)]) -> Any:
-    """Return all rows about one subject, table by table."""
+def subject(request: Request, opened: OpenedDep, tier: ReadDep, subject_id: Annotated[int, InPath(ge=1)]) -> Any:
+    """Return all rows about one subject, table by table; of one that is superseded, lead to the one that stays."""
     now = opened.current(tier)
     found = now.lookup(subject_id)
     if not found:
+        stays = opened.current_id(tier, subject_id)
+        if stays != subject_id and now.lookup(stays):
+            return RedirectResponse(f"{_base(request)}/v1/{request.path_params['tier']}/subjects/{stays}", 301)
         raise HTTPException(404, "没有这个主体 (no such subject)")
     return {"snapshot": now.id, "tables": {name: _rows(table) for name, table in found.items()}}
 

@@ -1,15 +1,21 @@
 """Two subjects that are one are published as one; the judgement undone, every file is as it would have been without."""
 
+import shutil
+import subprocess
+import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pipeline_runs import command
 
 from chengxin.clock import Clock
 from chengxin.home import Home
 from chengxin.identity import ledger
 from chengxin.pipeline import judgements
+from chengxin.publishing.verify import verify
 from deliveries import (
     ARREARS,
     CHANGE,
@@ -95,7 +101,7 @@ def alike(office: Office, folder: Path) -> None:
         agree(office, tier)
 
 
-def test_what_is_about_either_is_published_about_the_one_that_stays(office: Office, tmp_path: Path) -> None:
+def test_what_is_about_either_is_about_the_one_that_stays(office: Office, tmp_path: Path) -> None:
     before, inodes = lasting(office.snapshot()), places(office)
     judgement = merge(office, 3, 1)
     assert office.publish(2) is not None
@@ -174,3 +180,30 @@ def test_chains_and_rings_of_judgements_lead_to_the_lowest_id(office: Office, tm
         undo(office, judgement)
     office.publish(5)
     assert lasting(office.snapshot()) == before
+
+
+@pytest.mark.slow
+def test_a_killed_publication_of_a_merge_is_made_again(office: Office, tmp_path: Path) -> None:
+    merge(office, 3, 1)
+    publish = command(office.settings.home, office.settings.contracts, "publish")
+    whole = copied(office, tmp_path / "whole")
+    begun = time.monotonic()
+    subprocess.run(command(whole.settings.home, whole.settings.contracts, "publish"), check=True, capture_output=True)
+    taken = time.monotonic() - begun
+    before, after = lasting(office.snapshot()), lasting(whole.snapshot())
+    for n in range(6):
+        killed = subprocess.Popen(publish, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with suppress(subprocess.TimeoutExpired):
+            killed.wait(taken * (4 + n) / 10)
+        killed.kill()
+        killed.wait()
+        assert lasting(office.snapshot()) in (before, after)
+    subprocess.run(publish, check=True, capture_output=True)
+    assert lasting(office.snapshot()) == after
+    assert verify(office.layout, "government") == []
+
+
+def copied(office: Office, folder: Path) -> Office:
+    shutil.copytree(office.settings.home, folder / "home")
+    shutil.copytree(office.settings.contracts, folder / "contracts")
+    return Office(folder, office.contracts)

@@ -126,6 +126,26 @@ def proposals(registry: Registry, resources: Resources, judgements: Sequence[Jud
     return [twins for twins in found if (twins.first, twins.second) not in judged][:most]
 
 
+@dataclass(frozen=True)
+class Merge:
+    """What somebody said of two subjects. waits: for another person, before it holds."""
+
+    judgement: int
+    first: int
+    second: int
+    by: str
+    on: str
+    waits: bool
+
+
+def merges(judgements: Sequence[Judgement]) -> list[Merge]:
+    """Return what stands, what waits for a person first, then the newest first."""
+    waiting = {j.id for j in ledger.proposed(judgements)}
+    said = (j for j in ledger.standing(judgements) if j.part == ledger.SUBJECT)
+    found = [Merge(j.id, j.subject_id, int(j.value), j.author, j.at[:10], j.id in waiting) for j in said]
+    return sorted(found, key=lambda m: (not m.waits, -m.judgement))
+
+
 def table(found: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """Return such rows as a table of this schema."""
     columns = {f.name: pa.array([row[f.name] for row in found]) for f in schema}

@@ -10,7 +10,7 @@ from chengxin.identity.clerical_review import Case
 from chengxin.identity.ledger import Judgement, Outcome, Said
 from chengxin.identity.precision import Precision, measured
 from chengxin.identity.registry import Registry
-from chengxin.identity.supersession import Twins
+from chengxin.identity.supersession import Merge, Twins
 from chengxin.pipeline import at_home
 from chengxin.records import journal
 
@@ -27,17 +27,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Queue:
-    """What waits, and what the answers so far say of the rule."""
+    """What waits, what the answers so far say of the rule, and which subjects are said to be one."""
 
     cases: list[Case]
     precision: Precision
+    merges: list[Merge]
 
 
 def queue(home: Home) -> Queue:
     """Return the cases that wait for a person. home: as a folder of this machine."""
     judgements, accounts = ledger.read(home.layout), journal.accounts(home.layout)
     found = clerical_review.cases(home.layout, accounts, judgements, home.clock.today())
-    return Queue(found, measured(judgements))
+    return Queue(found, measured(judgements), supersession.merges(judgements))
 
 
 @at_home.linking
@@ -62,7 +63,7 @@ def undo(home: Home, judgement: int, *, by: str, reason: str) -> Judgement:
 
 @at_home.linking
 def merge(home: Home, subjects: tuple[int, int], *, by: str, reason: str) -> Judgement:
-    """Propose that two subjects are one, or confirm it; the next publication says so. See supersession."""
+    """Propose that two subjects are one, or confirm it; the next publication follows. See supersession."""
     registry = Registry(home.layout, journal.accounts(home.layout))
     said = supersession.merged(registry, home.resources, subjects, reason)
     return ledger.judge(home.layout, said, at=home.clock.now(), author=by)

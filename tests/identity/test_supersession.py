@@ -80,6 +80,18 @@ def test_two_persons_merge_and_a_split_leaves_nothing_behind(office: Office) -> 
         judgements.split(home(office), 3, by="丙", reason="看错了")
 
 
+def test_who_merges_learns_which_decisions_both_have(office: Office) -> None:
+    assert judgements.shared(home(office), (1, 3)) == 0
+    office.deliver("test_pen", penalty(1, reg_no="430102000000013"), day=2)
+    office.publish(day=2)
+    assert judgements.shared(home(office), (1, 3)) == judgements.shared(home(office), (3, 1)) == 1
+    for by in "甲乙":
+        merge(office, 1, 3, by)
+    office.publish(day=3)
+    assert office.table("penalty", "subject_id, linked_subject_id") == [(1, 3), (1, 3), (1, None)]
+    assert judgements.shared(home(office), (1, 3)) == 1
+
+
 def test_only_two_firms_of_the_registry_are_merged(office: Office) -> None:
     kinds = {kind: s for s, kind in office.table("subject", "subject_id, subject_type", "assembly")}
     for first, second in ((1, 1), (1, 99), (1, kinds["person"]), (kinds["household"], 1)):

@@ -12,7 +12,11 @@ from chengxin.identity.precision import Precision, measured
 from chengxin.identity.registry import Registry
 from chengxin.identity.supersession import Merge, Twins
 from chengxin.pipeline import at_home
+from chengxin.publishing import commit
+from chengxin.publishing.reader import open_snapshot
+from chengxin.publishing.suppression import candidates
 from chengxin.records import journal
+from chengxin.store.layout import ASSEMBLY
 
 REASON = "人工核对"
 
@@ -67,6 +71,13 @@ def merge(home: Home, subjects: tuple[int, int], *, by: str, reason: str) -> Jud
     registry = Registry(home.layout, journal.accounts(home.layout))
     said = supersession.merged(registry, home.resources, subjects, reason)
     return ledger.judge(home.layout, said, at=home.clock.now(), author=by)
+
+
+def shared(home: Home, subjects: tuple[int, int]) -> int:
+    """Return how many published decisions two subjects share: each of them stays on record twice. home: a folder."""
+    if commit.current(home.layout, ASSEMBLY) is None:
+        return 0
+    return candidates.shared(open_snapshot(home.settings.home, ASSEMBLY, mark=False), subjects)
 
 
 @at_home.linking

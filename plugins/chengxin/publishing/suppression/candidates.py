@@ -47,6 +47,17 @@ def by_subject(snapshot: Snapshot, subjects: Collection[int], number: str, autho
     ]
 
 
+def shared(snapshot: Snapshot, subjects: Collection[int]) -> int:
+    """Return how many decisions are on record about more than one of some subjects, whatever they are called now."""
+    about: dict[tuple[str, str, str], set[int]] = {}
+    asked = {snapshot.current_id(s) for s in subjects}
+    for record in (r for kind in _numbered(snapshot) for r in _of_subjects(snapshot, kind, asked)):
+        if record.decision:
+            kind, subject, number, authority = record.decision
+            about.setdefault((kind, number, authority), set()).add(subject)
+    return sum(len(found & set(subjects)) > 1 for found in about.values())
+
+
 def _numbered(snapshot: Snapshot) -> Iterator[Kind]:
     return (kind for kind in kinds().values() if kind.id in snapshot.tables and number_column(kind))
 

@@ -163,6 +163,18 @@ def test_deliveries_after_a_merge_are_about_the_one_that_stays(office: Office, t
 
 
 @pytest.mark.slow
+def test_history_tells_of_moves_within_a_part(office: Office, tmp_path: Path) -> None:
+    judgement = merge(office, 4, 1)
+    office.publish(2)
+    alike(office, tmp_path / "merged")
+    undo(office, judgement)
+    office.publish(3)
+    office.deliver("test_pen", penalty(4, uscc=code(4), penalty_content="另一"), day=4)
+    office.publish(4)
+    alike(office, tmp_path / "undone")
+
+
+@pytest.mark.slow
 def test_chains_and_rings_of_judgements_lead_to_the_lowest_id(office: Office, tmp_path: Path) -> None:
     before = lasting(office.snapshot())
     said = [merge(office, 3, 5), merge(office, 2, 3)]

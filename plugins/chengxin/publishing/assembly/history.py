@@ -174,10 +174,15 @@ def _name(opened: Session, kind: Kind, gone: Mapping[Path, FileEntry], come: Map
         WHERE n.record_id IS NULL OR {other} OR n.batch_id <> w.batch_id
             OR n.source_file <> w.source_file OR n.source_row <> w.source_row"""
     opened.leave(Step("closed", ("rows_before", "rows_after"), sql))
-    sql = """SELECT n.*, p.published_at FROM rows_after n JOIN published p USING (batch_id)
+    # One that stays in its part begins where the version in the same file of history ended.
+    sql = f"""SELECT n.*, p.published_at FROM rows_after n JOIN published p USING (batch_id)
         LEFT JOIN rows_before w ON w.record_id = n.record_id
-        WHERE w.record_id IS NULL OR w.subject_id <> n.subject_id"""
+        WHERE w.record_id IS NULL OR (w.subject_id <> n.subject_id AND {_part("w")} <> {_part("n")})"""
     opened.leave(Step("late", ("rows_before", "rows_after", "published"), sql))
+
+
+def _part(row: str) -> str:
+    return f"regexp_extract({row}.filename, '([^/]+)-[0-9a-f]{{12}}[.]parquet$', 1)"
 
 
 def _schema(kind: Kind) -> pa.Schema:

@@ -11,9 +11,12 @@ import requests
 from api_server import ApiServer
 
 from airflow_home import PROJECT, AirflowHome
+from chengxin.clock import Clock
+from chengxin.home import Home
 from chengxin.identity.by_name.training.invention import invented
 from chengxin.orchestration import identity_review
-from deliveries import ARREARS, PENALTY, REGISTRATION, Office, company, penalty
+from chengxin.pipeline import judgements
+from deliveries import ARREARS, PENALTY, REGISTRATION, START, Office, company, penalty
 
 pytestmark = [pytest.mark.airflow, pytest.mark.server, pytest.mark.slow]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -41,6 +44,7 @@ def test_keys_answer_names_and_one_run_enters_them(tmp_path: Path, monkeypatch: 
     from playwright.sync_api import sync_playwright
 
     airflow, office = AirflowHome(tmp_path), build(tmp_path)
+    judgements.merge(Home(office.settings, Clock(START)), (1, 2), by="甲", reason="登记档案")
     passwords = tmp_path / "airflow" / "passwords.json"
     passwords.parent.mkdir(parents=True, exist_ok=True)
     passwords.write_text(json.dumps({"admin": "admin", "looker": "looker"}))
@@ -71,6 +75,8 @@ def test_keys_answer_names_and_one_run_enters_them(tmp_path: Path, monkeypatch: 
         page.goto(f"{base}/chengxin/identity?lang=zh")
         page.screenshot(path=str(SHOTS / "identity.png"))
         assert page.locator(".asked:visible .sent").inner_text() == NAMES[1]  # heavy first
+        (merge,) = page.locator("table tbody tr").all_inner_texts()
+        assert merge.split() == ["0", "1", "2", "甲", "2026-03-02", "待另一人确认"]
         assert page.locator(".asked:visible mark").all_inner_texts()[:2] == ["越", "岳"]
         for key in ("2", "z", "1", " ", "z", "0"):
             page.keyboard.press(key)

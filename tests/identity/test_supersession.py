@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chengxin.cli.inspect import show
 from chengxin.clock import Clock
 from chengxin.errors import JudgementRefused
 from chengxin.home import Home
@@ -37,6 +38,7 @@ def office(tmp_path: Path) -> Office:
     old = company(2, subject_name=NAME, uscc="", reg_no="430102000000013", legal_rep_name="示例甲")
     new = company(1, subject_name=NAME, legal_rep_name="示例甲")
     office.deliver("test_reg", new, company(3), old, day=0)
+    office.deliver("test_reg", company(4, uscc=uscc(4, kind="92")), day=0.1)
     person = {"person_name": "张示例", "person_doc_no": person_doc(1), "region_code": "430102"}
     office.deliver("test_person", person, day=0)
     office.deliver("test_pen", penalty(1, uscc=uscc(1)), penalty(2, reg_no="430102000000013"), day=1)
@@ -63,9 +65,13 @@ def test_two_persons_merge_and_a_split_leaves_nothing_behind(office: Office) -> 
     assert merge(office, 1, 3, "乙").confirms == proposed.id
     assert office.publish(day=3) is not None
     assert office.table("subject_supersession", "subject_id, superseded_by, judgement") == [(3, 1, proposed.id)]
-    assert [s for (s,) in office.table("penalty", "subject_id")] == [1, 3]  # ids never move
+    assert office.table("penalty", "subject_id, linked_subject_id") == [(1, 3), (1, None)]
     assert office.table("subject_supersession", tier="open") == []
     assert judgements.twins(home(office), 20) == []
+    shown = show(home(office), "3", "government")["subjects"]
+    assert [(one["subject_id"], one["superseded"], len(one["tables"]["penalty"])) for one in shown] == [(1, 3, 2)]
+    (then,) = show(home(office), "3", "government", (START + timedelta(days=1)).date())["subjects"]
+    assert [row["subject_id"] for row in then["tables"]["penalty"]] == [3]
     assert office.publish(day=3) is None
     judgements.split(home(office), 3, by="丙", reason="看错了")
     office.publish(day=4)
@@ -74,9 +80,21 @@ def test_two_persons_merge_and_a_split_leaves_nothing_behind(office: Office) -> 
         judgements.split(home(office), 3, by="丙", reason="看错了")
 
 
+def test_who_merges_learns_which_decisions_both_have(office: Office) -> None:
+    assert judgements.shared(home(office), (1, 3)) == 0
+    office.deliver("test_pen", penalty(1, reg_no="430102000000013"), day=2)
+    office.publish(day=2)
+    assert judgements.shared(home(office), (1, 3)) == judgements.shared(home(office), (3, 1)) == 1
+    for by in "甲乙":
+        merge(office, 1, 3, by)
+    office.publish(day=3)
+    assert office.table("penalty", "subject_id, linked_subject_id") == [(1, 3), (1, 3), (1, None)]
+    assert judgements.shared(home(office), (1, 3)) == 1
+
+
 def test_only_two_firms_of_the_registry_are_merged(office: Office) -> None:
-    person = next(s for s, kind in office.table("subject", "subject_id, subject_type", "assembly") if kind == "person")
-    for first, second in ((1, 1), (1, 99), (1, person)):
+    kinds = {kind: s for s, kind in office.table("subject", "subject_id, subject_type", "assembly")}
+    for first, second in ((1, 1), (1, 99), (1, kinds["person"]), (kinds["household"], 1)):
         with pytest.raises(JudgementRefused, match="不能合并"):
             merge(office, first, second, "甲")
 

@@ -16,6 +16,7 @@ from chengxin.pipeline.acts import Target
 from chengxin.publishing.reader import Snapshot, open_snapshot
 from chengxin.store import overlay
 from deliveries import PENALTY, REGISTRATION, START, Office, company, penalty, uscc
+from publishing.test_merges import merge
 from sharing.test_readers_app import BEARER, Served
 
 pytestmark = pytest.mark.server
@@ -164,3 +165,15 @@ def test_the_old_addresses_lead_to_what_was_issued_again(served, office):
     assert served.get(file_address(served, "open")).status_code == 200
     assert served.get("/health").json()["status"] == "ok"
     assert len(decisions(open_snapshot(office.settings.home))) == 3
+
+
+def test_a_merged_subject_leads_to_the_one_that_stays(office: Office, served: Served) -> None:
+    merge(office, 4, 2)
+    office.publish(day=6)
+    for tier in ("government", "open"):
+        answer = served.get(f"/v1/{tier}/subjects/4", **BEARER)
+        assert [(r.status_code, r.headers["Cache-Control"]) for r in answer.history] == [(301, "no-store")]
+        assert answer.url.endswith(f"/v1/{tier}/subjects/2")
+        names = {row["name"] for row in answer.json()["tables"]["subject_name"]["rows"]}
+        assert len(names) == 2
+        assert served.get(f"/v1/{tier}/subjects/99", **BEARER).status_code == 404

@@ -25,6 +25,7 @@ from chengxin.publishing.reader import Snapshot, open_snapshot
 from chengxin.publishing.verify import verify
 from deliveries import PENALTY, PERSON, REGISTRATION, START, Office, company, penalty, person_doc, uscc
 from file_servers import free_port
+from publishing.test_merges import merge
 
 ZHUZHOU = "430202"
 
@@ -103,6 +104,16 @@ def test_equal_grants_share_a_cut_and_whole_files_are_hard_links(office: Office)
     government = open_snapshot(office.settings.home, "government")
     assert inodes(snapshot) == inodes(government)
     assert apply(office) == []
+
+
+@pytest.mark.slow
+def test_a_recipient_learns_which_ids_are_superseded(office: Office) -> None:
+    declare(office.folder / "recipients", "changsha")
+    merge(office, 2, 1)
+    office.publish(1)
+    [tier] = cuts(office)
+    assert office.table("subject_supersession", "subject_id, superseded_by", tier) == [(2, 1)]
+    assert {s for (s,) in office.table("penalty", "subject_id", tier)} == {1}
 
 
 @pytest.mark.slow

@@ -15,12 +15,13 @@ from chengxin.model.kinds import kinds
 from chengxin.model.regions import name_of
 from chengxin.model.schema import PROVENANCE
 from chengxin.operations.index.redaction import How, element_ways, hide
+from chengxin.publishing.merges import LINKED
 
 TYPES = {"enterprise": "企业", "household": "个体工商户", "organisation": "其他组织", "person": "自然人"}
 _IDENTIFIERS = {"person_doc": "证件号码"}
 FOREVER = "9999-12-31"
 _RECORD = "credit_record"
-_NOT_CONTENT = {c.name for c in PROVENANCE} | {"record_id", "subject_id", "related_subject_id", "subject_type"}
+_NOT_CONTENT = {c.name for c in PROVENANCE} | {"record_id", "subject_type", *LINKED, *LINKED.values()}
 _ON_THE_CARD = ("subject_name", "uscc", "org_code", "reg_no", "tax_no", "legal_rep_name", "region_code")
 _IN_OTHER_COLUMNS = ("authority_name", "data_source_name", "data_source_uscc", "authority_uscc")
 _LONGEST = 80
@@ -71,6 +72,8 @@ def show_cards(console: Console, found: Mapping[str, Any], contracts: Mapping[st
     if not found["subjects"]:
         console.print("没有找到这个主体；请核对主体编号、代码或名称。")
     for subject in found["subjects"]:
+        if "superseded" in subject:
+            console.print(f"主体 {subject['superseded']} 已并入主体 {subject['subject_id']}")
         _card(console, subject, found["snapshot"])
         _timeline(console, subject, contracts)
     if found["more"]:

@@ -1,6 +1,6 @@
 """The looking commands: status, verify, show. They change nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime, time
 from typing import Any
@@ -137,25 +137,35 @@ def show(home: Home, wanted: str, tier: str, as_of: date | None = None) -> dict[
         raise SnapshotDamaged(f"没有可读的快照：{error}") from error
     by_number = wanted.isdecimal() and len(wanted) < SHORTEST_IDENTIFIER
     ids = [int(wanted)] if by_number else sorted(set(opened.find(wanted)["subject_id"].drop_null().to_pylist()))
-    found = {i: tables for i in ids[:20] if (tables := opened.lookup(i)).get("subject") is not None}
+    stays = {i: opened.current_id(i) for i in ids[:20]}
+    found = {i: tables for i in stays if (tables := opened.lookup(stays[i])).get("subject") is not None}
     if as_of:
-        found = {i: _at(opened, i, tables, as_of) for i, tables in found.items()}
+        found = {i: _at(opened, (i, stays[i]), tables, as_of) for i, tables in found.items()}
     return {
         "snapshot": opened.id,
         "as_of": as_of.isoformat() if as_of else None,
         "warnings": list(opened.warnings),
         "subjects": [
-            {"subject_id": i, "tables": {n: _plain(t) for n, t in tables.items() if t.num_rows}}
+            {
+                "subject_id": stays[i],
+                **({"superseded": i} if stays[i] != i else {}),
+                "tables": {n: _plain(t) for n, t in tables.items() if t.num_rows},
+            }
             for i, tables in found.items()
         ],
         "more": max(0, len(ids) - 20),
     }
 
 
-def _at(opened: reader.Snapshot, subject_id: int, now: dict[str, pa.Table], day: date) -> dict[str, pa.Table]:
-    """Return the rows of a subject with the records of a day in place of those of today."""
+def _at(opened: reader.Snapshot, ids: Iterable[int], now: dict[str, pa.Table], day: date) -> dict[str, pa.Table]:
+    """Return the rows of a subject with the records of a day in place of those of today.
+
+    ids: the one that was asked for, and the one that stands for it today; the first that had records then counts.
+    """
     end = datetime.combine(day, time.max, SHANGHAI)
-    then = {name: rows for name, rows in opened.as_of(known=end, subject_id=subject_id).items() if rows.num_rows}
+    then: dict[str, pa.Table] = {}
+    for i in ids:
+        then = then or {n: r for n, r in opened.as_of(known=end, subject_id=i).items() if r.num_rows}
     common = []
     for name, rows in then.items():
         kind = kinds()[name]

@@ -152,9 +152,11 @@ def twins_command(context: Context, *, limit: int, as_json: bool) -> None:
 @_by
 @pass_home
 def merge_command(context: Context, *, first: int, second: int, reason: str, by: str | None) -> None:
-    """两个主体是同一家：另一人照样再说一次后，下次发布在 subject_supersession 表中写明。编号都不变。"""
+    """两个主体是同一家：另一人照样再说一次后，下次发布都归在编号小的之下。关联和账目都不变。"""
     from chengxin.pipeline import judgements
 
+    if twice := judgements.shared(context.home, (first, second)):
+        echo(f"有 {twice:,} 个决定（文号、机关相同）两个主体都有，合并后仍各是一条记录，请核对是否重复。", err=True)
     _tell([judgements.merge(context.given, (first, second), by=_person(by), reason=reason)])
 
 

@@ -146,6 +146,7 @@ def _before(everything: Sequence[Judgement], said: Said, author: str) -> Judgeme
         return None
     for found in about:
         both = "same" == found.outcome == said.outcome and found.subject_id != said.subject_id
+        both = both and said.part != SUBJECT  # one firm may have many entries
         if both or (found.subject_id == said.subject_id and found.outcome != said.outcome):
             raise JudgementRefused(f"与第 {found.id} 号判断（{found.author}）相反；须先撤销该判断")
     mine = next((j for j in about if j.subject_id == said.subject_id), None)

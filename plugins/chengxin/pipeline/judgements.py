@@ -10,9 +10,13 @@ from chengxin.identity.clerical_review import Case
 from chengxin.identity.ledger import Judgement, Outcome, Said
 from chengxin.identity.precision import Precision, measured
 from chengxin.identity.registry import Registry
-from chengxin.identity.supersession import Twins
+from chengxin.identity.supersession import Merge, Twins
 from chengxin.pipeline import at_home
+from chengxin.publishing import commit
+from chengxin.publishing.reader import open_snapshot
+from chengxin.publishing.suppression import candidates
 from chengxin.records import journal
+from chengxin.store.layout import ASSEMBLY
 
 REASON = "人工核对"
 
@@ -27,17 +31,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Queue:
-    """What waits, and what the answers so far say of the rule."""
+    """What waits, what the answers so far say of the rule, and which subjects are said to be one."""
 
     cases: list[Case]
     precision: Precision
+    merges: list[Merge]
 
 
 def queue(home: Home) -> Queue:
     """Return the cases that wait for a person. home: as a folder of this machine."""
     judgements, accounts = ledger.read(home.layout), journal.accounts(home.layout)
     found = clerical_review.cases(home.layout, accounts, judgements, home.clock.today())
-    return Queue(found, measured(judgements))
+    return Queue(found, measured(judgements), supersession.merges(judgements))
 
 
 @at_home.linking
@@ -62,10 +67,17 @@ def undo(home: Home, judgement: int, *, by: str, reason: str) -> Judgement:
 
 @at_home.linking
 def merge(home: Home, subjects: tuple[int, int], *, by: str, reason: str) -> Judgement:
-    """Propose that two subjects are one, or confirm it; the next publication says so. See supersession."""
+    """Propose that two subjects are one, or confirm it; the next publication follows. See supersession."""
     registry = Registry(home.layout, journal.accounts(home.layout))
     said = supersession.merged(registry, home.resources, subjects, reason)
     return ledger.judge(home.layout, said, at=home.clock.now(), author=by)
+
+
+def shared(home: Home, subjects: tuple[int, int]) -> int:
+    """Return how many published decisions two subjects share: each of them stays on record twice. home: a folder."""
+    if commit.current(home.layout, ASSEMBLY) is None:
+        return 0
+    return candidates.shared(open_snapshot(home.settings.home, ASSEMBLY, mark=False), subjects)
 
 
 @at_home.linking

@@ -13,6 +13,7 @@ from chengxin.errors import ActRefused
 from chengxin.facts import Admission
 from chengxin.home import Home
 from chengxin.identity.held_links import link_files
+from chengxin.identity.supersession import Aliases
 from chengxin.model.kinds import kinds
 from chengxin.publishing import commit
 from chengxin.publishing.reader import Snapshot
@@ -42,7 +43,8 @@ def take_in(home: Home, everything: Sequence[Admission]) -> None:
 
 def _enter(home: Home, snapshot: Snapshot | None, admission: Admission, row: Mapping[str, Any], source: str) -> None:
     subject, number, authority = row["subject_id"], row["decision_no"], row.get("authority_name") or ""
-    found = candidates.by_subject(snapshot, {subject}, number, authority) if snapshot else []
+    firm = Aliases.read(home.layout).of(subject)
+    found = candidates.by_subject(snapshot, firm, number, authority) if snapshot else []
     day: date = row["repaired_on"]
     try:
         case = acts.enter(

@@ -26,7 +26,7 @@ from chengxin.publishing import catalogue, commit, key, reconciliation, retentio
 from chengxin.publishing.assembly import batch_table
 from chengxin.publishing.assembly.assembly import Assembly, Draft
 from chengxin.publishing.assembly.history import History
-from chengxin.publishing.assembly.tables import LAYOUT_FORMAT, SUPERSESSION, table_schema
+from chengxin.publishing.assembly.tables import LAYOUT_FORMAT
 from chengxin.publishing.disclosure import renewal
 from chengxin.publishing.levels import tiers
 from chengxin.publishing.open_tier import derivation
@@ -137,9 +137,10 @@ def _assemble(
     effects = _effects(home, base)
     if effects.restores:
         base = None
-    judgements = ledger.read(layout)
-    superseded = supersession.rows(judgements)
+    superseded, aliases = supersession.rows(ledger.read(layout)), supersession.Aliases.read(layout)
     same = base is not None and base.basis.superseded == superseded
+    if not same and any(len(aliases.ever_of(r.subject_id)) > 1 for r in effects.removed):
+        base = None  # by its decision a record may be out, or in again, because of what its firm is called now
     if base and same and base.last_order == everything[-1].order and not (renewal.due(base, today) or effects.rejudged):
         return base
     last = base.last_order if base else -1
@@ -156,7 +157,7 @@ def _assemble(
         home.resources,
         today,
         effects,
-        supersession.table(judgements, table_schema(SUPERSESSION)) if superseded else None,
+        superseded,
     ).run()
     basis = Basis(
         assembly=digest,

@@ -19,6 +19,7 @@ from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns
 from chengxin.publishing.assembly import routes, steps
 from chengxin.publishing.assembly.origins import FILES_BITS
+from chengxin.publishing.merges import Merges
 from chengxin.publishing.suppression import redelivery
 from chengxin.records import acts
 from chengxin.store.layout import Layout
@@ -62,6 +63,7 @@ class _Side:
     contracts: Mapping[str, Contract]
     previous: Manifest | None
     kind: Kind
+    merges: Merges
 
     def kept(self, parts: set[str]) -> list[Path]:
         if not self.previous or self.kind.id not in self.previous.tables:
@@ -89,10 +91,13 @@ def changes(
 ) -> tuple[Change, ...]:
     """Return what publishing these admissions would change of the snapshot `previous`, by kind; unchanged ones lack."""
     found = []
+    superseded = previous.basis.superseded if previous else ()
+    merges = Merges.learn(layout, superseded, previous)
     with session(layout.work, resources) as opened:
+        merges.attach(opened)
         for kind in kinds().values():
             mine = [a for a in admissions if a.kind == kind.id and a.dataset not in sealed]
-            side = _Side(layout, contracts, previous, kind)
+            side = _Side(layout, contracts, previous, kind, merges)
             counts, examples = dict.fromkeys(ACTIONS, 0), list[Example]()
             for last, group in _by_last_order(mine, previous).items():
                 fresh = [a for a in group if a.order > last]
@@ -120,7 +125,7 @@ def _by_last_order(mine: Sequence[Admission], previous: Manifest | None) -> dict
 def _decide(opened: Session, side: _Side, mine: list[Admission], fresh: list[Admission], last: int) -> None:
     """Leave `coming` (record_id, adm_order, row_id, subject_type) and `going` (record_id and where it is on record)."""
     redelivery.leave(opened, side.layout, side.kind, fresh, acts.read(side.layout).removed())
-    decision = steps.Decision(opened)
+    decision = steps.Decision(opened, side.merges)
     steps.decide(decision, side.layout, mine, last_order=last)
     restored = routes.decide(decision, side.layout, side.contracts, mine, last_order=last)
     decision.close()

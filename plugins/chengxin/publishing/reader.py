@@ -30,6 +30,7 @@ from chengxin.publishing import key as keys
 from chengxin.publishing.history.as_of import Versions
 from chengxin.publishing.history.as_of import valid as hold
 from chengxin.publishing.history.table import table_of
+from chengxin.publishing.merges import SUPERSESSION
 from chengxin.store import cipher, overlay, pointer
 from chengxin.store.layout import ASSEMBLY, Layout
 from chengxin.store.manifest import BATCH, FileEntry, Manifest
@@ -193,7 +194,7 @@ class Snapshot:
         if files:
             hidden = self._but_hidden(name)
             return f"(SELECT * FROM {parquet(files)}{hidden})" if hidden else parquet(files)
-        columns = ", ".join(f'NULL::{_sql_type(c.type)} AS "{c.name}"' for c in self.manifest.tables[name].schema)
+        columns = ", ".join(f'NULL::{_SQL_TYPES[c.type]} AS "{c.name}"' for c in self.manifest.tables[name].schema)
         return f"(SELECT {columns} WHERE false)"
 
     def _but_hidden(self, table: str) -> str:
@@ -226,14 +227,18 @@ class Snapshot:
         part = next((f.part for f in self._entries("subject") if self._holds(f, subject_id)), None)
         found: dict[str, pa.Table] = {}
         for name in self.manifest.tables:
-            files = [
-                f for f in self._entries(name) if self._encrypted or f.part.rpartition("-")[2] == part
-            ]  # credit_record: <kind>-<part>
+            # credit_record: <kind>-<part>
+            files = [f for f in self._entries(name) if self._encrypted or f.part.rpartition("-")[2] == part]
             pieces = [rows for f in files if (rows := self._rows_of(f, subject_id)) is not None]
             pieces += self._related_rows(name, subject_id)
             if pieces:
                 found[name] = pa.concat_tables(pieces)
         return found
+
+    def current_id(self, subject_id: int) -> int:
+        """Return the id under which this snapshot has a subject: of one that is superseded, the one that stays."""
+        rows = self.table(SUPERSESSION).to_pylist() if SUPERSESSION in self.manifest.tables else []
+        return int(next((row["superseded_by"] for row in rows if row["subject_id"] == subject_id), subject_id))
 
     def _related_rows(self, table: str, subject_id: int) -> list[pa.Table]:
         """Return the rows of a table in which a subject is the related party and not the main one."""
@@ -350,12 +355,8 @@ class Snapshot:
         pieces = []
         for entry in entries:
             hidden = self._entries_in(overlay.load(self.layout), entry)
-            read = pq.read_table(
-                self.path(entry),
-                columns=wanted if hidden else columns,
-                partitioning=None,
-                decryption_properties=self.decryption(entry),
-            )
+            names, key = wanted if hidden else columns, self.decryption(entry)
+            read = pq.read_table(self.path(entry), columns=names, partitioning=None, decryption_properties=key)
             rows = _without(read, hidden)
             pieces.append(rows if columns is None else rows.select(list(columns)))
         return pa.concat_tables(pieces) if pieces else self._empty(name, columns)
@@ -394,7 +395,3 @@ _SQL_TYPES = {
     "timestamp[us, tz=UTC]": "TIMESTAMPTZ", "decimal128(18, 2)": "DECIMAL(18,2)", "decimal128(18, 6)": "DECIMAL(18,6)",
     "binary": "BLOB", "double": "DOUBLE",
 }  # fmt: skip
-
-
-def _sql_type(arrow: str) -> str:
-    return _SQL_TYPES[arrow]

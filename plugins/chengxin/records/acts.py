@@ -10,12 +10,13 @@ until a person chooses. What waits already hides all that it may mean. A lifting
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from chengxin.errors import ActRefused
+from chengxin.identity.supersession import Aliases
 from chengxin.model.kinds import Kind
 from chengxin.store import journal
 from chengxin.store.journal import Head
@@ -34,7 +35,10 @@ _BRACKETS = str.maketrans("〔〕[]【】", "()()()")
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A record that an act may be about. number, authority: of its decision, "" where its kind has none."""
+    """A record that an act may be about. number, authority: of its decision, "" where its kind has none.
+
+    subject_id: the one that its row was linked to.
+    """
 
     record_id: str
     kind: str
@@ -120,19 +124,32 @@ class Case:
 
 @dataclass
 class Register:
-    """All acts, folded. head: the end of the journal that they come from."""
+    """All acts, folded. head: the end of the journal that they come from. aliases: of subjects that were merged."""
 
     head: Head
     cases: dict[int, Case] = field(default_factory=dict)
     sources: set[str] = field(default_factory=set)
+    aliases: Aliases = field(default_factory=Aliases)
 
     def removed(self) -> list[Record]:
-        """Return the records that must be in no snapshot."""
-        return [r for c in self.cases.values() if c.removes for r in c.records]
+        """Return the records that must be in no snapshot, under each id by which one may name them."""
+        return [s for c in self.cases.values() if c.removes for r in c.records for s in self.spread(r)]
 
     def objected(self) -> list[Record]:
-        """Return the records with an open objection."""
-        return [r for c in self.cases.values() if c.is_objection for r in c.records]
+        """Return the records with an open objection, likewise."""
+        return [s for c in self.cases.values() if c.is_objection for r in c.records for s in self.spread(r)]
+
+    def spread(self, record: Record) -> Iterator[Record]:
+        """Give a record under all ids of its subject: its decision is that of the firm, whatever id names that.
+
+        Under ids that are another firm, but for a time stood for this one, it is known by its number alone.
+        """
+        firm = self.aliases.of(record.subject_id)
+        for subject in sorted(firm | self.aliases.ever_of(record.subject_id)):
+            if subject in firm:
+                yield replace(record, subject_id=subject)
+            elif record.record_id:
+                yield replace(record, subject_id=subject, number="")
 
 
 @dataclass(frozen=True)
@@ -172,8 +189,9 @@ def effects(layout: Layout, judged: int, cleared: Iterable[int]) -> Effects:
 
 def read(layout: Layout, upto: int | None = None) -> Register:
     """Fold the journal, or its first entries up to number `upto`. A process reads each entry once."""
-    register = Register(Head())
-    for head, act in _entries(layout):
+    entered = _entries(layout)
+    register = Register(Head(), aliases=Aliases.read(layout) if entered else Aliases())
+    for head, act in entered:
         if upto is not None and head.order > upto:
             break
         _fold(register, head, act)

@@ -135,11 +135,13 @@ def waiting_for(connection: sqlite3.Connection, subjects: Iterable[int], values:
 
 
 def stated_by(connection: sqlite3.Connection, subjects: Iterable[int]) -> set[int]:
-    """Return the admissions that registered a version or a name of one of these subjects."""
+    """Return the admissions that registered a version, a name or an identifier of one of these subjects."""
     _ask(connection, "touched", "INTEGER", subjects)
     found = connection.execute(
         """SELECT adm_order FROM touched t CROSS JOIN subjects x ON x.subject_id = t.value
-            UNION SELECT adm_order FROM touched t CROSS JOIN names x ON x.subject_id = t.value"""
+            UNION SELECT adm_order FROM touched t CROSS JOIN names x ON x.subject_id = t.value
+            UNION SELECT adm_order FROM touched t CROSS JOIN identifiers x INDEXED BY identifiers_of
+                ON x.subject_id = t.value"""
     )
     return {order for (order,) in found}
 

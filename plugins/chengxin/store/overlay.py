@@ -25,7 +25,10 @@ _MOST = 16  # files that a process keeps
 
 @dataclass(frozen=True)
 class Entry:
-    """One record. handle: what stands for its number in the open tier, where that hides it. since: ISO day."""
+    """One record, once for each id of its subject.
+
+    handle: what stands for its number in the open tier, where that hides it. since: ISO day.
+    """
 
     record_id: str
     kind: str
@@ -88,7 +91,7 @@ def _read(path: Path) -> Overlay:
 
 def write(layout: Layout, sequence: int, entries: Iterable[Entry]) -> Overlay:
     """Write the overlay as of an act, durably; the same again is not written. Return what stands there."""
-    ordered = tuple(sorted(entries, key=lambda e: (e.kind, e.record_id, e.scope)))
+    ordered = tuple(sorted(entries, key=lambda e: (e.kind, e.record_id, e.subject_id, e.scope)))
     try:
         before = layout.overlay.read_bytes()
         now = _read(layout.overlay)

@@ -58,6 +58,7 @@ def identity(request: Request, reader: ReaderDep, home: IndexDep) -> Response:
     return page(
         request, reader, "identity.html.j2", section="identity", asked=asked, waiting=len(found.cases),
         hidden=len(found.cases) - len(shown), heavy=sum(c.is_heavy for c in found.cases), precision=found.precision,
+        merges=found.merges[:MOST], more=max(0, len(found.merges) - MOST),
         action=actions.judge() if reader.may_judge() else None,
     )  # fmt: skip
 

@@ -8,9 +8,10 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ from chengxin.contracts.plan import plan_of
 from chengxin.engine.session import Session, session
 from chengxin.errors import SnapshotDamaged
 from chengxin.facts import Admission, Resources
+from chengxin.identity import supersession
 from chengxin.identity.held_links import link_files
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.schema import kind_columns
@@ -28,7 +30,6 @@ from chengxin.publishing.assembly.origins import Origins
 from chengxin.publishing.assembly.tables import (
     CREDIT_RECORD,
     RECORD_SOURCE,
-    SUPERSESSION,
     RecordWriter,
     table_schema,
     titles,
@@ -36,6 +37,7 @@ from chengxin.publishing.assembly.tables import (
 from chengxin.publishing.disclosure.columns import Disclosure
 from chengxin.publishing.disclosure.home_regions import HomeRegions
 from chengxin.publishing.disclosure.renewal import Renewal
+from chengxin.publishing.merges import SUPERSESSION, Merges
 from chengxin.publishing.suppression import redelivery
 from chengxin.records.acts import NO_ACTS, Effects
 from chengxin.state import seals
@@ -81,7 +83,12 @@ class Assembly:
     resources: Resources
     today: date
     acts: Effects = NO_ACTS
-    superseded: pa.Table | None = None  # the whole of subject_supersession; None = nobody is
+    superseded: Sequence[Mapping[str, Any]] = ()  # the whole of subject_supersession
+
+    @cached_property
+    def merges(self) -> Merges:
+        """Return which subjects are published under other ids."""
+        return Merges.learn(self.layout, self.superseded, self.previous)
 
     @property
     def last_order(self) -> int:
@@ -97,14 +104,15 @@ class Assembly:
         replaced: dict[str, set[str]] = {}
         draft = Draft(self.folder, {}, self.previous)
         with session(self.layout.work, self.resources) as opened:
-            known = subjects.Known(self.layout, self.admissions, self.sealed, self.last_order)
-            homes = HomeRegions.learn(opened, self.layout, known.shown.admissions, self.previous)
+            self.merges.attach(opened)
+            known = subjects.Known(self.layout, self.admissions, self.sealed, self.last_order, self.merges)
+            homes = HomeRegions.learn(opened, self.layout, known.shown.admissions, self.previous, self.merges)
             for kind in kinds().values():
                 if not kind.sealed:
                     self._kind(opened, kind, origins, homes, draft, new_files=new_files, replaced=replaced)
             if self.previous:
                 Renewal(self.layout, self.previous, homes, self.today, self.folder).run(new_files, replaced)
-            if self.admissions[-1].order > self.last_order:
+            if self.admissions[-1].order > self.last_order or self.merges.changed:
                 records = self._paths(CREDIT_RECORD, new_files, replaced)
                 subjects.write(
                     opened,
@@ -122,9 +130,9 @@ class Assembly:
 
     def _supersede(self, new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]]) -> None:
         replaced[SUPERSESSION] = {_WHOLE}
-        if self.superseded is not None:
-            written = write_parquet(self.superseded, self.folder / SUPERSESSION, table=SUPERSESSION, part=_WHOLE)
-            new_files[SUPERSESSION] = [written] if written else []
+        rows = supersession.table(self.superseded, table_schema(SUPERSESSION))
+        written = write_parquet(rows, self.folder / SUPERSESSION, table=SUPERSESSION, part=_WHOLE) if rows else None
+        new_files[SUPERSESSION] = [written] if written else []
 
     def _kind(
         self,
@@ -139,11 +147,12 @@ class Assembly:
     ) -> None:
         mine = [a for a in self.admissions if a.kind == kind.id and a.dataset not in self.sealed]
         fresh = [a for a in mine if a.order > self.last_order]
-        rejudged = self._rejudged(kind)
+        moved = self._moved(kind.id)
+        rejudged = self._rejudged(kind) | moved
         if not (fresh or rejudged):
             return
         redelivery.leave(opened, self.layout, kind, fresh, self.acts.removed)
-        decision = steps.Decision(opened)
+        decision = steps.Decision(opened, self.merges)
         steps.decide(decision, self.layout, mine, last_order=self.last_order)
         restored = routes.decide(decision, self.layout, self.contracts, mine, last_order=self.last_order)
         decision.close()
@@ -164,10 +173,12 @@ class Assembly:
             new_files.setdefault(table, []).extend(files)
         replaced.setdefault(kind.id, set()).update(touched)
         replaced.setdefault(CREDIT_RECORD, set()).update(f"{kind.id}-{p}" for p in touched)
-        if any(a.route for a in fresh):
-            places = {f"{kind.id}-{p}" for p in routes.touched_parts(opened)}
+        if any(a.route for a in (mine if moved else fresh)):
+            places = {f"{kind.id}-{p}" for p in routes.touched_parts(opened) | moved}
             sources = list(self._kept_files(RECORD_SOURCE, places))
-            written = routes.write_sources(opened, kind, origins, mine, kept=sources, folder=self.folder)
+            written = routes.write_sources(
+                opened, kind, origins, mine, kept=sources, folder=self.folder, merges=self.merges
+            )
             new_files.setdefault(RECORD_SOURCE, []).extend(written)
             replaced.setdefault(RECORD_SOURCE, set()).update(places)
 
@@ -187,7 +198,8 @@ class Assembly:
         """Give the rows of the touched parts in their final order: kept ones that nothing displaced, fresh winners."""
         columns = self._present(kind, [*fresh, *restored], kept)
         texts = set(coded(pq.read_metadata(self._standard([*fresh, *mine][0])[0])))
-        shape = rows.Shape(columns, "related" in kind.roles, tuple(parts), tuple(c for c in columns if c in texts))
+        repeating = tuple(c for c in columns if c in texts)
+        shape = rows.Shape(columns, "related" in kind.roles, tuple(parts), repeating, self.merges)
         counts, sample = steps.sample_of_subjects(opened, self.layout, fresh, parts)
         for file in kept.values():
             counts[parts.index(file.part)] += file.rows
@@ -210,6 +222,15 @@ class Assembly:
         table = self.previous.tables.get(kind.id) if self.previous else None
         subjects = [r.subject_id for r in self.acts.rejudged if r.kind == kind.id]
         return {f.part for f in table.files if any(f.may_hold(s) for s in subjects)} if table else set()
+
+    def _moved(self, table: str) -> set[str]:
+        """Return the parts that rows of changed ids leave and come into."""
+        if not (self.merges.changed and self.previous and table in self.previous.tables):
+            return set()
+        asked = self._kept_files(table, self.merges.asked(self.previous.tables[table]))
+        found = self.merges.touched(list(asked.items()))
+        parts, roots = self.merges.parts, self.merges.roots
+        return {*found, *(parts[roots.get(i, i)] for ids in found.values() for i in ids)}
 
     def _standard(self, admission: Admission) -> list[Path]:
         return sorted(self.layout.standard(admission.dataset, admission.batch_id).glob("standard-*.parquet"))

@@ -1,7 +1,7 @@
 """Write the versions that a publication replaces: what differs between the assembly before and the draft.
 
 Only files that are not in both are read, of most rows nothing but what names them; a file of history without a new
-version is kept. A row is the same where it comes from the same row of the same batch and is about the same subject.
+version is kept. A row is the same where it comes from the same row of the same batch and is about the same subjects.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -31,6 +31,7 @@ _NAMED = Schema(
         "batch_id": "VARCHAR",
         "source_file": "VARCHAR",
         "source_row": "BIGINT",
+        "related_subject_id": "BIGINT",
         "ends_on": "DATE",
         "filename": "VARCHAR",
     }
@@ -155,26 +156,33 @@ class History:
 def _name(opened: Session, kind: Kind, gone: Mapping[Path, FileEntry], come: Mapping[Path, FileEntry]) -> None:
     """Leave `closed` (replaced records, with why) and `late` (records that were not in it, of batches that were)."""
     ends = identifier(kind.effective_to_on) if kind.effective_to_on else "CAST(NULL AS DATE)"
-    named = ", ".join(n for n in _NAMED.columns if n not in {"ends_on", "filename"})
+    related = "related_subject_id" if "related" in kind.roles else "CAST(NULL AS BIGINT) AS related_subject_id"
+    named = ", ".join(n for n in _NAMED.columns if n not in {"related_subject_id", "ends_on", "filename"})
     for side, files in (("rows_before", gone), ("rows_after", come)):
         if files:
             opened.files(f"{side}_files", list(files), filename=True)
-            sql = f"SELECT {named}, {ends} AS ends_on, filename FROM {side}_files"
+            sql = f"SELECT {named}, {related}, {ends} AS ends_on, filename FROM {side}_files"
             opened.leave(Step(side, (f"{side}_files",), sql), _NAMED)
         else:
             opened.leave(Step(side, (), _NAMED.empty), _NAMED)
+    other = "(n.subject_id <> w.subject_id OR n.related_subject_id IS DISTINCT FROM w.related_subject_id)"
     sql = f"""SELECT w.record_id, w.filename, CASE WHEN n.record_id IS NULL THEN '{tables.WITHDRAWN}'
-            WHEN n.subject_id <> w.subject_id THEN '{tables.MOVED}'
+            WHEN {other} THEN '{tables.MOVED}'
             WHEN w.ends_on IS NULL AND n.ends_on IS NOT NULL THEN '{tables.ENDED}'
             ELSE '{tables.CORRECTED}' END AS {tables.CHANGE}
         FROM rows_before w LEFT JOIN rows_after n USING (record_id)
-        WHERE n.record_id IS NULL OR n.subject_id <> w.subject_id OR n.batch_id <> w.batch_id
+        WHERE n.record_id IS NULL OR {other} OR n.batch_id <> w.batch_id
             OR n.source_file <> w.source_file OR n.source_row <> w.source_row"""
     opened.leave(Step("closed", ("rows_before", "rows_after"), sql))
-    sql = """SELECT n.*, p.published_at FROM rows_after n JOIN published p USING (batch_id)
+    # One that stays in its part begins where the version in the same file of history ended.
+    sql = f"""SELECT n.*, p.published_at FROM rows_after n JOIN published p USING (batch_id)
         LEFT JOIN rows_before w ON w.record_id = n.record_id
-        WHERE w.record_id IS NULL OR w.subject_id <> n.subject_id"""
+        WHERE w.record_id IS NULL OR (w.subject_id <> n.subject_id AND {_part("w")} <> {_part("n")})"""
     opened.leave(Step("late", ("rows_before", "rows_after", "published"), sql))
+
+
+def _part(row: str) -> str:
+    return f"regexp_extract({row}.filename, '([^/]+)-[0-9a-f]{{12}}[.]parquet$', 1)"
 
 
 def _schema(kind: Kind) -> pa.Schema:

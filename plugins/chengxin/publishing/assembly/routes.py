@@ -21,6 +21,7 @@ from chengxin.publishing.assembly import steps
 from chengxin.publishing.assembly.origins import FILES_BITS, Origins
 from chengxin.publishing.assembly.steps import STANDING, Decision
 from chengxin.publishing.assembly.tables import RECORD_SOURCE, write_parts
+from chengxin.publishing.merges import Merges
 from chengxin.publishing.suppression.redelivery import SUPPRESSED
 from chengxin.state import seals
 from chengxin.store.layout import Layout
@@ -67,17 +68,21 @@ def _stand(
 
     Return the step with what each data set of the group holds of them.
     """
-    session = decision.session
+    session, merges = decision.session, decision.merges
     session.files("route_linked", link_files(layout, fresh, "linked"))
     session.files("route_withdrawn", link_files(layout, fresh, "withdrawn"), WITHDRAWN)
     session.files("route_reopened", link_files(layout, fresh, "reopened"), REOPENED)
-    touched = """SELECT record_id, part FROM route_linked WHERE NOT waiting
-        UNION SELECT record_id, part FROM route_withdrawn UNION SELECT record_id, part FROM route_reopened"""
-    session.leave(Step("touched", ("route_linked", "route_withdrawn", "route_reopened"), touched))
+    touched = f"""SELECT record_id, part FROM {merges.placed("route_linked")} WHERE NOT waiting
+        UNION SELECT record_id, part FROM {merges.placed("route_withdrawn")}
+        UNION SELECT record_id, part FROM route_reopened"""
+    if merges:  # of whom a reopened record was is not noted: whoever of its part is superseded may have it
+        touched += " UNION SELECT record_id, m.part FROM route_reopened CROSS JOIN merges m"
+    reads = ("route_linked", "route_withdrawn", "route_reopened", *merges.reads)
+    session.leave(Step("touched", reads, touched))
     session.leave(Step("disputed", ("touched",), "SELECT DISTINCT record_id FROM touched"))
     held: list[str] = []
     for n, dataset in enumerate(sorted({a.dataset for a in mine})):
-        steps.weigh(session, layout, [a for a in mine if a.dataset == dataset])
+        steps.weigh(decision, layout, [a for a in mine if a.dataset == dataset])
         sql = """SELECT record_id, subject_id, part, CAST($dataset AS VARCHAR) AS dataset,
             CAST($precedence AS INTEGER) AS precedence, adm_order, row_id FROM decided WHERE NOT gone"""
         values = {"dataset": dataset, "precedence": precedence_of(contracts, dataset)}
@@ -121,6 +126,7 @@ def write_sources(
     *,
     kept: Sequence[Path],
     folder: Path,
+    merges: Merges,
 ) -> list[FileEntry]:
     """Write record_source for the parts that `touched_parts` names. kept: its files of the snapshot before."""
     firsts = {"adm_order": [a.order for a in mine], "first": [origins.first(a.batch_id) for a in mine]}
@@ -133,12 +139,16 @@ def write_sources(
         session.files("kept_sources", kept, filename=True)
         origins.attach(session, "kept_sources")
         rows += """ UNION ALL
-            SELECT k.record_id, k.subject_id, k.precedence, k.is_shown, o.origin, k.source_row,
+            SELECT k.record_id, coalesce(k.linked_subject_id, k.subject_id) AS subject_id, k.precedence, k.is_shown,
+                o.origin, k.source_row,
                 regexp_extract(k.filename, '-([^/-]+)-[0-9a-f]{12}[.]parquet$', 1) AS part
             FROM kept_sources k JOIN origins o USING (batch_id, source_file)
             WHERE record_id NOT IN (SELECT record_id FROM displaced)"""
-    reads = ("standing", "firsts", *(["kept_sources", "origins", "displaced"] if kept else []))
-    ordered = f"SELECT * FROM ({rows}) ORDER BY part, subject_id, origin, source_row"
+    reads = ("standing", "firsts", *(["kept_sources", "origins", "displaced"] if kept else []), *merges.reads)
+    linked = "CAST(NULL AS BIGINT)"
+    if merges:
+        linked, rows = "nullif(linked, subject_id)", merges.followed(f"(SELECT *, subject_id AS linked FROM ({rows}))")
+    ordered = f"SELECT *, {linked} AS linked_subject_id FROM ({rows}) ORDER BY part, subject_id, origin, source_row"
     return write_parts(session, Step(RECORD_SOURCE, reads, ordered), origins, folder, kind=kind.id)
 
 

@@ -4,9 +4,10 @@ Rows are read in windows of bounded size, side by side with the links of the sam
 here: a window states which of its rows count and where they belong; `publishing.assembly.order` moves them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from chengxin.errors import InvariantBroken
 from chengxin.publishing.assembly.origins import FILES_BITS, Origins
+from chengxin.publishing.merges import LINKED, NO_MERGES, Merges
 
 WINDOW = 1 << 19  # rows
 Numbers = npt.NDArray[np.int64]
@@ -41,13 +43,14 @@ class Window:
 class Shape:
     """What is carried of each row. columns: those of the kind that may hold a value. parts: touched ones, sorted.
 
-    repeating: texts among the columns that are carried as places in a dictionary.
+    repeating: texts among the columns that are carried as places in a dictionary. merges: which ids lead to others.
     """
 
     columns: tuple[str, ...]
     related: bool
     parts: tuple[str, ...]
     repeating: tuple[str, ...] = ()
+    merges: Merges = NO_MERGES
 
     @property
     def head(self) -> list[str]:
@@ -57,11 +60,13 @@ class Shape:
     @property
     def names(self) -> list[str]:
         """Return all columns but `origin`, which older files spell out."""
-        return [*self.head, *self.columns, *_SOURCE]
+        linked = [LINKED[n] for n in self.head if n in LINKED] if self.merges else []
+        return [*self.head, *linked, *self.columns, *_SOURCE]
 
-    def places(self, part: pa.ChunkedArray) -> Numbers:
-        """Return the places of parts among the touched ones."""
-        return np.asarray(pc.index_in(part.cast(pa.string()), value_set=pa.array(self.parts, pa.string())), np.int64)
+    def places(self, subjects: pa.ChunkedArray, part: Any) -> Numbers:
+        """Return the places of the parts of rows among the touched ones. part: where nobody else's id counts."""
+        part = self.merges.place(subjects, part)
+        return np.asarray(pc.index_in(part, value_set=pa.array(self.parts, pa.string())), np.int64)
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,10 @@ def fresh(
         at = np.searchsorted(ids, wanted)
         if len(wanted) and not (at[-1] < len(ids) and np.array_equal(ids[at], wanted)):
             raise InvariantBroken(f"{path.parent}：关联结果与标准化行对不上；停止发布")
-        more = mine.select(shape.head).append_column("origin", pa.array(first_origin + (wanted >> FILES_BITS)))
-        part, subject = shape.places(mine.column("part")), mine.column("subject_id").to_numpy()
+        more = shape.merges.apply(mine.select(shape.head))
+        more = more.append_column("origin", pa.array(first_origin + (wanted >> FILES_BITS)))
+        part = shape.places(mine.column("subject_id"), mine.column("part").cast(pa.string()))
+        subject = more.column("subject_id").to_numpy()
         yield Window(rows.drop_columns(["row_id"]), at, part, subject, more)
 
 
@@ -106,23 +113,29 @@ def kept(files: Mapping[Path, str], shape: Shape, origins: Origins, displaced: p
         texts = ["batch_id", "source_file", "subject_type", *shape.repeating]
         file = pq.ParquetFile(path, read_dictionary=texts)
         for batch in file.iter_batches(WINDOW, columns=[*shape.names, "batch_id", "source_file"]):
-            rows = pa.Table.from_batches([batch])
+            rows = shape.merges.apply(pa.Table.from_batches([batch]))
             stays = pc.invert(pc.is_in(rows.column("record_id"), value_set=displaced)).to_numpy()
             at = np.flatnonzero(stays).astype(np.int64)
             more = pa.table({"origin": pa.array(_origins(rows, origins)[at])})
             subject = rows.column("subject_id").to_numpy()[at]
             here = np.full(len(at), shape.parts.index(part), np.int64)
+            if shape.merges:
+                here = shape.places(rows.column("subject_id"), pa.scalar(part))[at]
             yield Window(rows.select(shape.names), at, here, subject, more)
 
 
-def renewed(files: Sequence[Path], fresh: pa.Table) -> Iterator[pa.RecordBatch]:
-    """Read older data files, sorted by subject like `fresh`, whose rows take the place of those of their subjects."""
+def renewed(files: Sequence[Path], fresh: pa.Table, gone: Collection[int] = ()) -> Iterator[pa.RecordBatch]:
+    """Read older data files, sorted by subject like `fresh`, whose rows take the place of those of their subjects.
+
+    gone: subjects that have no row any more.
+    """
     ids, done = fresh.column("subject_id").to_numpy(), 0
+    others = np.union1d(ids, np.asarray(sorted(gone), np.int64))
     for path in files:
         for batch in pq.ParquetFile(path).iter_batches(WINDOW):
             subjects = batch.column("subject_id").to_numpy()
             ready = int(np.searchsorted(ids, subjects[-1], side="right"))
-            stays = ~_among(subjects, ids)
+            stays = ~_among(subjects, others)
             if ready == done and stays.all():
                 yield batch
                 continue

@@ -23,6 +23,7 @@ from chengxin.identity.record_keys import VERSION_ORDER
 from chengxin.identity.registry import WORTH
 from chengxin.identity.reopened_links import REOPENED, void
 from chengxin.identity.versions import WITHDRAWN, held_by_files, versions_by_state
+from chengxin.publishing.merges import NO_MERGES, Merges
 from chengxin.publishing.suppression.redelivery import SUPPRESSED
 from chengxin.state import seals
 from chengxin.state.database import caught_up, lacks
@@ -60,6 +61,7 @@ class Decision:
     """What was decided of one kind, table by table of TABLES: the steps that make it up."""
 
     session: Session
+    merges: Merges = NO_MERGES
     made: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in TABLES})
 
     def leave(self, table: str, step: Step) -> str:
@@ -96,7 +98,7 @@ def _decide_dataset(
     *,
     values: dict[str, int | str],
 ) -> None:
-    session, n = decision.session, values["n"]
+    session, merges, n = decision.session, decision.merges, values["n"]
     seals.check(layout, fresh, seals.LINKS)
     # Linking noted which records have more than one version; all others need no decision.
     session.files("noted_disputed", link_files(layout, fresh, "disputed"), _DISPUTED)
@@ -105,7 +107,7 @@ def _decide_dataset(
     noted = ("noted_disputed", "noted_withdrawn", "noted_reopened")
     disputed = " UNION ALL ".join(f"SELECT record_id FROM {table}" for table in noted)
     session.leave(Step("disputed", noted, disputed), _DISPUTED)
-    weigh(session, layout, mine)
+    weigh(decision, layout, mine)
     session.files("fresh_linked", link_files(layout, fresh, "linked"))
     losers = """SELECT h.adm_order, h.row_id FROM versions h JOIN decided d USING (record_id)
         WHERE h.adm_order > $last AND h.row_id >= 0
@@ -117,28 +119,32 @@ def _decide_dataset(
     every = f"{losers} UNION ALL {void_now} UNION ALL {removed}"
     lost = decision.leave("losers", Step(f"losers_{n}", asked, every, values))
     # A record that its number names may have been another subject's before, in another part.
-    displaced = """SELECT DISTINCT record_id, v.part, CAST($dataset AS VARCHAR) AS dataset
+    displaced = f"""SELECT DISTINCT record_id, v.part, CAST($dataset AS VARCHAR) AS dataset
         FROM versions v JOIN decided d USING (record_id) WHERE d.adm_order > $last
         UNION ALL SELECT DISTINCT record_id, l.part, $dataset
-        FROM held_linked l JOIN noted_reopened USING (record_id)"""
-    reads = ("versions", "decided", "held_linked", "noted_reopened")
+        FROM {merges.placed("held_linked")} l JOIN noted_reopened USING (record_id)"""
+    reads = ("versions", "decided", "held_linked", "noted_reopened", *merges.reads)
     decision.leave("displaced", Step(f"displaced_{n}", reads, displaced, values))
     # The rows to come: linked ones, less duplicates and losers (both few).
     session.files("fresh_duplicates", link_files(layout, fresh, "duplicates"), DUPLICATES)
+    placed = merges.placed("fresh_linked")
     counts = f"""SELECT CAST($dataset AS VARCHAR) AS dataset, part, CAST(sum(n) AS BIGINT) AS rows FROM (
-            SELECT part, count(*) AS n FROM fresh_linked WHERE NOT waiting GROUP BY part
+            SELECT part, count(*) AS n FROM {placed} WHERE NOT waiting GROUP BY part
             UNION ALL
-            SELECT part, -count(*) FROM fresh_linked JOIN (SELECT adm_order, row_id FROM {lost}
+            SELECT part, -count(*) FROM {placed} JOIN (SELECT adm_order, row_id FROM {lost}
                 UNION SELECT adm_order, row_id FROM fresh_duplicates) USING (adm_order, row_id) GROUP BY part)
         GROUP BY part HAVING sum(n) > 0"""
-    decision.leave("fresh_counts", Step(f"counts_{n}", ("fresh_linked", lost, "fresh_duplicates"), counts, values))
+    reads = ("fresh_linked", lost, "fresh_duplicates", *merges.reads)
+    decision.leave("fresh_counts", Step(f"counts_{n}", reads, counts, values))
 
 
-def weigh(session: Session, layout: Layout, mine: Sequence[Admission]) -> None:
+def weigh(decision: Decision, layout: Layout, mine: Sequence[Admission]) -> None:
     """Weigh the versions of the records in `disputed` within one data set, whose admissions are `mine`.
 
-    Leaves `versions` and `decided` (record_id, adm_order, row_id, gone, part, subject_id): what holds now.
+    Leaves `versions` and `decided` (record_id, adm_order, row_id, gone, part, subject_id): what holds now. Parts are
+    those in which rows are published, ids those that they were linked to.
     """
+    session, merges = decision.session, decision.merges
     records = [record for (record,) in session.fetch(_ASKED)]
     if not records:
         session.files("reopened", [], REOPENED)
@@ -151,17 +157,15 @@ def weigh(session: Session, layout: Layout, mine: Sequence[Admission]) -> None:
         seals.check(layout, mine, seals.LINKS)
         session.files("reopened", link_files(layout, mine, "reopened"), REOPENED)
         held_by_files(session, partial(link_files, layout, mine))
+    sql = f"""SELECT *, payload IS NULL AS withdrawal FROM {merges.placed("held")}
+        WHERE record_id IN (SELECT record_id FROM disputed)"""
+    session.leave(Step("versions", ("held", "disputed", *merges.reads), sql))
     for step in _WEIGH:
         session.leave(step)
 
 
 _ASKED = Step("asked_records", ("disputed",), "SELECT DISTINCT record_id FROM disputed")
 _WEIGH = (
-    Step(
-        "versions",
-        ("held", "disputed"),
-        "SELECT *, payload IS NULL AS withdrawal FROM held WHERE record_id IN (SELECT record_id FROM disputed)",
-    ),
     # The newest content counts; the row that stands for it is the newest that is not a mere repetition.
     Step(
         "newest",

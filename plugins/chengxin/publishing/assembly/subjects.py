@@ -15,7 +15,8 @@ from chengxin.engine.step import Schema, Step
 from chengxin.facts import Admission
 from chengxin.identity.registry import TABLES, RegistryFiles
 from chengxin.publishing.assembly.origins import FILES_BITS, Origins
-from chengxin.publishing.assembly.tables import write_parts
+from chengxin.publishing.assembly.tables import holding, write_parts
+from chengxin.publishing.merges import Merges
 from chengxin.publishing.registry_facts import about
 from chengxin.state import seals
 from chengxin.store.layout import Layout
@@ -32,6 +33,7 @@ class Known:
     admissions: tuple[Admission, ...]
     sealed: frozenset[str]
     last_order: int
+    merges: Merges
 
     @property
     def shown(self) -> RegistryFiles:
@@ -52,7 +54,7 @@ class Known:
         """Return what of the registry holds facts about the subjects in `touched`; all where that is not much more."""
         asked = Step("asked_subjects", ("touched",), "SELECT subject_id FROM touched")
         subjects = session.table(asked)["subject_id"].to_pylist()
-        return about(self.shown, subjects)
+        return about(self.shown, self.merges.members(subjects))
 
 
 def write(
@@ -73,13 +75,14 @@ def write(
     such, or nothing was published before, all parts are written anew.
     """
     concealed = known.concealed.files("subjects")
-    anew = known.last_order < 0 or bool(concealed)
+    anew, merges = known.last_order < 0 or bool(concealed), known.merges
     fresh = known.shown if anew else known.fresh
-    for name, schema in TABLES.items():
-        session.files(
-            f"fresh_{name}", fresh.files(name), Schema({**schema.columns, "filename": "VARCHAR"}), filename=True
-        )
-    _conceal(session, concealed, records)
+    for name in TABLES:
+        _take(session, f"fresh_{name}", name, fresh.files(name), merges)
+    _conceal(session, concealed, records, merges)
+    renewed = sorted(merges.renewed | merges.gone)
+    parts = pa.array([merges.parts[i] for i in renewed], pa.string())
+    session.rows("renewed", pa.table({"subject_id": pa.array(renewed, pa.int64()), "part": parts}))
     if not session.leave(_TOUCHED_PARTS):
         return
     touched = {part for (part,) in session.fetch(Step("parts", ("touched_parts",), "SELECT part FROM touched_parts"))}
@@ -93,35 +96,48 @@ def write(
         files = {table: dict(kept(table, touched)) for table in _TABLES}
     seals.check(known.layout, counting, *(f"{seals.LINKS}{table}." for table in TABLES))
     _origin_of_files(session, known.layout, counting, origins)
-    published = list(files.get("subject_identifier", ()))
+    # Published identifiers are no help where subjects became one, or two again: they do not tell whose each was.
+    published = [] if merges.changed else list(files.get("subject_identifier", ()))
     if published:
         session.files("published_identifiers", published)
         origins.attach(session, "published_identifiers")
-    _gather(session, facts, anew=anew, published=bool(published))
+    _gather(session, facts, merges, anew=anew, published=bool(published))
     here = tuple(f"{name}_here" for name in TABLES)
     for table, query in _TABLES.items():
         step = Step(table, here, query)
-        written = write_parts(session, step, origins, folder, kept=files.get(table, {}))
+        older = files.get(table, {})
+        written = write_parts(session, step, origins, folder, kept=older, gone=merges.gone)
         new_files.setdefault(table, []).extend(written)
-        replaced.setdefault(table, set()).update(touched if anew else {f.part for f in written})
+        parts_now = {f.part for f in written} | holding(older, merges.gone)
+        replaced.setdefault(table, set()).update(touched if anew else parts_now)
 
 
-def _conceal(session: Session, concealed: list[Path], records: list[Path]) -> None:
+def _take(session: Session, name: str, table: str, files: list[Path], merges: Merges) -> None:
+    """Take registry files as the input `name`, under the current ids."""
+    schema = Schema({**TABLES[table].columns, "filename": "VARCHAR"})
+    if not merges:
+        session.files(name, files, schema, filename=True)
+        return
+    session.files(f"{name}_linked", files, schema, filename=True)
+    sql = f"SELECT * FROM {merges.followed(f'{name}_linked')}"
+    session.view(Step(name, (f"{name}_linked", *merges.reads), sql))
+
+
+def _conceal(session: Session, concealed: list[Path], records: list[Path], merges: Merges) -> None:
     """Leave `nameless`: the subjects of sealed data sets that other records name."""
-    with_file = Schema({**TABLES["subjects"].columns, "filename": "VARCHAR"})
-    session.files("concealed", concealed, with_file, filename=True)
+    _take(session, "concealed", "subjects", concealed, merges)
     session.files("records", records if concealed else [], _RECORDS)
     session.view(_NAMELESS)
 
 
-def _gather(session: Session, facts: RegistryFiles, *, anew: bool, published: bool) -> None:
+def _gather(session: Session, facts: RegistryFiles, merges: Merges, *, anew: bool, published: bool) -> None:
     """Leave what is said of the touched subjects: subjects_here, identifiers_here, names_here."""
     only = "" if anew else "WHERE subject_id IN (SELECT subject_id FROM touched)"
-    for name, schema in TABLES.items():
+    for name in TABLES:
         source = f"fresh_{name}"
-        if not anew and name != "identifiers":
+        if not anew and (name != "identifiers" or merges.changed):
             source = f"facts_{name}"
-            session.files(source, facts.files(name), Schema({**schema.columns, "filename": "VARCHAR"}), filename=True)
+            _take(session, source, name, facts.files(name), merges)
         more = "UNION ALL BY NAME SELECT * FROM nameless" if name == "subjects" else ""
         rows = f"""SELECT r.*, f.first + (r.row_id >> {FILES_BITS}) AS origin, f.adm_order,
                 r.row_id & ((1::BIGINT << {FILES_BITS}) - 1) AS source_row
@@ -146,16 +162,17 @@ _NAMELESS = Step(
 )
 _TOUCHED_PARTS = Step(
     "touched_parts",
-    ("fresh_subjects", "fresh_identifiers", "fresh_names", "nameless"),
+    ("fresh_subjects", "fresh_identifiers", "fresh_names", "nameless", "renewed"),
     """SELECT part FROM fresh_subjects UNION SELECT part FROM fresh_identifiers
-        UNION SELECT part FROM fresh_names UNION SELECT part FROM nameless""",
+        UNION SELECT part FROM fresh_names UNION SELECT part FROM nameless UNION SELECT part FROM renewed""",
 )
 _TOUCHED = Step(
     "touched",
-    ("fresh_subjects", "fresh_identifiers", "fresh_names"),
+    ("fresh_subjects", "fresh_identifiers", "fresh_names", "renewed"),
     """SELECT subject_id, min(part) AS part FROM (SELECT subject_id, part FROM fresh_subjects
         UNION ALL SELECT subject_id, part FROM fresh_identifiers
-        UNION ALL SELECT subject_id, part FROM fresh_names) GROUP BY subject_id""",
+        UNION ALL SELECT subject_id, part FROM fresh_names
+        UNION ALL SELECT subject_id, part FROM renewed) GROUP BY subject_id""",
 )
 # Of one identifier the oldest fact counts: that which was published is older than any fresh one.
 _PUBLISHED = """SELECT subject_id, t.part, identifier_type, identifier_value, -1 AS row_id, o.origin, -1 AS adm_order,

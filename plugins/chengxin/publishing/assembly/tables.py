@@ -1,6 +1,6 @@
 """The published tables: their columns, and the writer that makes a typed table and credit_record from one stream."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from queue import Queue
@@ -16,14 +16,14 @@ from chengxin.publishing.assembly import rows as rows_of
 from chengxin.publishing.assembly.origins import Origins, split_by_part
 from chengxin.publishing.disclosure import columns as disclosure
 from chengxin.publishing.disclosure.columns import Disclosure
+from chengxin.publishing.merges import SUPERSESSION
 from chengxin.store.manifest import FileEntry
 from chengxin.store.parquet import write_parquet
 
 #: Raised by hand when the same admissions give other published bytes: the next publication then writes every file anew.
-LAYOUT_FORMAT = 1
+LAYOUT_FORMAT = 2
 CREDIT_RECORD = "credit_record"
 RECORD_SOURCE = "record_source"
-SUPERSESSION = "subject_supersession"
 _BATCH = 122_880  # rows
 _ENDED = None
 
@@ -31,6 +31,8 @@ _RECORD_ID = ColumnSpec("record_id", "string", title="记录编号")
 _KIND = ColumnSpec("kind", "string", title="记录种类")
 _SUBJECT_ID = ColumnSpec("subject_id", "int64", title="主体编号")
 _RELATED_ID = ColumnSpec("related_subject_id", "int64", title="关联主体编号")
+_LINKED_ID = ColumnSpec("linked_subject_id", "int64", title="关联时的主体编号")
+_LINKED_RELATED_ID = ColumnSpec("linked_related_subject_id", "int64", title="关联时的关联主体编号")
 _SUBJECT_TYPE = ColumnSpec("subject_type", "string", title="主体类型")
 _NAME_TEXT = ColumnSpec("name", "string", title="名称")
 _SUBJECT = [
@@ -72,6 +74,7 @@ _SOURCE = [
     _RECORD_ID,
     _KIND,
     _SUBJECT_ID,
+    _LINKED_ID,
     ColumnSpec("precedence", "int32", title="渠道次序"),
     ColumnSpec("is_shown", "bool", title="是否采用"),
     *(c for c in PROVENANCE if c.name not in {"source_record_id", "source_updated_at"}),
@@ -97,7 +100,8 @@ def table_columns(name: str) -> list[ColumnSpec]:
     if name in FIXED:
         return FIXED[name]
     kind = kinds()[name]
-    head = [_RECORD_ID, _SUBJECT_ID, *([_RELATED_ID] if "related" in kind.roles else []), _SUBJECT_TYPE]
+    related = [_RELATED_ID, _LINKED_RELATED_ID] if "related" in kind.roles else []
+    head = [_RECORD_ID, _SUBJECT_ID, _LINKED_ID, *related, _SUBJECT_TYPE]
     return [*head, *kind_columns(kind), *PROVENANCE]
 
 
@@ -119,11 +123,12 @@ def write_parts(
     *,
     kind: str | None = None,
     kept: Mapping[Path, FileEntry] | None = None,
+    gone: Collection[int] = (),
 ) -> list[FileEntry]:
     """Write the rows of a step, sorted by `part`, into the table of its name, one file a part.
 
     kind: of all rows, where several share the table. kept: older files, whose rows are taken along but for those of
-    subjects that the step has rows of.
+    subjects that the step has rows of, and of those that are gone.
 
     The rows have the table's columns without the spelled-out origin and without the kind, plus `origin` and `part`.
     """
@@ -133,9 +138,9 @@ def write_parts(
     part, held = "", list[pa.RecordBatch]()
 
     def flush() -> None:
-        if held:
+        if part:
             older = [path for path, entry in (kept or {}).items() if entry.part == part]
-            rows = rows_of.renewed(older, pa.Table.from_batches(held, schema)) if older else held
+            rows = rows_of.renewed(older, pa.Table.from_batches(held, schema), gone) if older else held
             entry = write_parquet(
                 rows, folder / table, table=table, part=f"{kind}-{part}" if kind else part, schema=schema
             )
@@ -151,7 +156,15 @@ def write_parts(
                 columns["kind"] = pa.repeat(pa.scalar(kind), rows.num_rows)
             held.append(pa.RecordBatch.from_arrays([columns[f.name].cast(f.type) for f in schema], schema=schema))
     flush()
+    for part in sorted(holding(kept or {}, gone) - {f.part for f in files}):  # noqa: B007  flush reads it
+        held = []
+        flush()
     return files
+
+
+def holding(kept: Mapping[Path, FileEntry], subjects: Collection[int]) -> set[str]:
+    """Return the parts of the files that may have rows of some subjects."""
+    return {entry.part for entry in kept.values() if any(map(entry.may_hold, subjects))}
 
 
 class RecordWriter:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from chengxin.contracts.recipients import KEPT, Grant, Recipient
 from chengxin.publishing.assembly.tables import RECORD_SOURCE
+from chengxin.publishing.merges import SUPERSESSION
 from chengxin.store.layout import CUT
 
 REGISTRY = ("subject", "subject_identifier", "subject_name")
@@ -71,7 +72,7 @@ class Cut:
         of = kind or table
         if of in self.kinds:
             return self.kinds[of].persons or not place.startswith("p")
-        registry = table in REGISTRY
+        registry = table in (*REGISTRY, SUPERSESSION)
         return registry and any(k.persons for k in self.kinds.values()) if place.startswith("p") else registry
 
     def columns(self, table: str, names: list[str]) -> list[str]:

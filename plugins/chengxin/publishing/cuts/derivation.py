@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from chengxin.publishing import commit, retention
 from chengxin.publishing.assembly.tables import CREDIT_RECORD
 from chengxin.publishing.cuts.cut import REGISTRY, Cut
+from chengxin.publishing.merges import SUPERSESSION
 from chengxin.store import pointer
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Basis, FileEntry, Manifest, TableEntry
@@ -119,10 +120,10 @@ class Derivation:
     def _judges(self, entry: FileEntry) -> bool:
         """Return whether some rows of a file may be left out."""
         kind = self._kind(entry)
-        return not self.cut.is_whole(kind) if kind else True
+        return not self.cut.is_whole(kind) if kind else entry.table != SUPERSESSION
 
     def _kind(self, entry: FileEntry) -> str | None:
-        if entry.table in REGISTRY:
+        if entry.table in (*REGISTRY, SUPERSESSION):
             return None
         return entry.part.rpartition("-")[0] or entry.table
 

@@ -17,6 +17,7 @@ from chengxin.engine.session import Session
 from chengxin.engine.step import Schema, Step
 from chengxin.facts import Admission
 from chengxin.identity.registry import SUBJECTS, RegistryFiles
+from chengxin.publishing.merges import Merges
 from chengxin.publishing.registry_facts import about
 from chengxin.state import seals
 from chengxin.store.columns import Mask
@@ -26,6 +27,7 @@ from chengxin.store.manifest import Manifest
 _Ids = npt.NDArray[np.int64]
 _NOBODY = (np.zeros(0, np.int64), pa.array([], pa.string()))
 _FRESH = Step("fresh_homes", ("home_fresh",), "SELECT DISTINCT subject_id FROM home_fresh")
+_FACTS = Schema({**SUBJECTS.columns, "filename": "VARCHAR"})
 _REGIONS = Step(
     "home_regions",
     ("home_subjects", "home_files", "home_fresh"),
@@ -47,26 +49,32 @@ class HomeRegions:
 
     @classmethod
     def learn(
-        cls, session: Session, layout: Layout, shown: Sequence[Admission], previous: Manifest | None
+        cls, session: Session, layout: Layout, shown: Sequence[Admission], previous: Manifest | None, merges: Merges
     ) -> "HomeRegions":
         """Ask the registry. shown: the admissions that may be published."""
         last = previous.last_order if previous else -1
         fresh = RegistryFiles(layout, tuple(a for a in shown if a.order > last)).files("subjects")
-        if not fresh:
+        if not (fresh or merges.changed):
             return cls(layout, previous, {})
-        session.files("home_fresh", fresh, Schema({"subject_id": "BIGINT"}))
+        session.files("home_stated", fresh, Schema({"subject_id": "BIGINT", "part": "VARCHAR"}))
+        session.rows("home_renewed", pa.table({"subject_id": pa.array(sorted(merges.renewed), pa.int64())}))
+        sql = f"""SELECT subject_id FROM {merges.followed("home_stated")}
+            UNION ALL SELECT subject_id FROM home_renewed"""
+        session.view(Step("home_fresh", ("home_stated", "home_renewed", *merges.reads), sql))
         registry = RegistryFiles(layout, tuple(shown))
         if previous:  # else everything is fresh
             subjects = session.table(_FRESH)["subject_id"].to_pylist()
             if not subjects:
                 return cls(layout, previous, {})
-            registry = about(registry, subjects)
+            registry = about(registry, merges.members(subjects))
         seals.check(layout, registry.admissions, f"{seals.LINKS}subjects.")
-        session.files("home_subjects", registry.files("subjects"), SUBJECTS, filename=True)
+        session.files("home_registered", registry.files("subjects"), _FACTS, filename=True)
         orders = {str(p): a.order for a in registry.admissions for p in RegistryFiles(layout, (a,)).files("subjects")}
         session.rows(
             "home_files", pa.table({"filename": [*orders], "adm_order": pa.array(orders.values(), pa.int64())})
         )
+        sql = f"SELECT * FROM {merges.followed('home_registered')}"
+        session.view(Step("home_subjects", ("home_registered", *merges.reads), sql))
         found = session.table(_REGIONS)
         parts = {}
         for part in pc.unique(found.column("part")).to_pylist():

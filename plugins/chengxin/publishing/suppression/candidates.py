@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from chengxin.model.kinds import Kind, kinds
 from chengxin.publishing.disclosure.renewal import TABLE as CREDIT_RECORD
 from chengxin.publishing.history.table import kind_of
+from chengxin.publishing.merges import LINKED_SUBJECT as LINKED
 from chengxin.publishing.reader import Snapshot
 from chengxin.records.acts import AUTHORITY, Record, comparable, number_column
 from chengxin.store.manifest import FileEntry
@@ -46,6 +47,17 @@ def by_subject(snapshot: Snapshot, subjects: Collection[int], number: str, autho
     ]
 
 
+def shared(snapshot: Snapshot, subjects: Collection[int]) -> int:
+    """Return how many decisions are on record about more than one of some subjects, whatever they are called now."""
+    about: dict[tuple[str, str, str], set[int]] = {}
+    asked = {snapshot.current_id(s) for s in subjects}
+    for record in (r for kind in _numbered(snapshot) for r in _of_subjects(snapshot, kind, asked)):
+        if record.decision:
+            kind, subject, number, authority = record.decision
+            about.setdefault((kind, number, authority), set()).add(subject)
+    return sum(len(found & set(subjects)) > 1 for found in about.values())
+
+
 def _numbered(snapshot: Snapshot) -> Iterator[Kind]:
     return (kind for kind in kinds().values() if kind.id in snapshot.tables and number_column(kind))
 
@@ -58,13 +70,13 @@ def _of_subjects(snapshot: Snapshot, kind: Kind, subjects: Collection[int]) -> I
 
 def records(path: Path, kind: Kind, subjects: Collection[int], decryption: Any | None = None) -> Iterator[Record]:
     """Give the records about some subjects that a file of a kind's table holds."""
-    rows = read_subjects(path, columns(kind), subjects, decryption)
+    rows = read_subjects(path, [*columns(kind), LINKED], subjects, decryption)
     for row in rows.to_pylist():
         number = number_column(kind)
         yield Record(
             record_id=row["record_id"],
             kind=kind.id,
-            subject_id=row["subject_id"],
+            subject_id=row.get(LINKED) or row["subject_id"],
             number=(row[number] or "") if number else "",
             authority=row.get(AUTHORITY) or "",
             event_on=str(row[kind.event_on] or "") if kind.event_on else "",
@@ -78,9 +90,13 @@ def columns(kind: Kind) -> list[str]:
 
 
 def read_subjects(path: Path, columns: list[str], subjects: Collection[int], decryption: Any | None = None) -> pa.Table:
-    """Read the rows about some subjects: of the row groups whose statistics allow for one of them."""
+    """Read columns, those that there are, of the rows about some subjects.
+
+    Only row groups are read whose statistics allow for one of them.
+    """
     file = pq.ParquetFile(path, decryption_properties=decryption)
     place = file.schema_arrow.names.index("subject_id")
+    columns = [name for name in columns if name in file.schema_arrow.names]
     groups = [n for n in range(file.metadata.num_row_groups) if _may_hold(file, n, place, subjects)]
     rows = file.read_row_groups(groups, columns=columns, use_threads=False)
     return rows.filter(pc.is_in(rows.column("subject_id"), value_set=pa.array(sorted(subjects), pa.int64())))

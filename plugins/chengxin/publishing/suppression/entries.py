@@ -4,7 +4,7 @@ from chengxin.home import Home
 from chengxin.publishing import key
 from chengxin.publishing.open_tier import masking
 from chengxin.records import acts, notices
-from chengxin.records.acts import Case
+from chengxin.records.acts import Case, Register
 from chengxin.store import lock, overlay
 from chengxin.store.overlay import Entry, Overlay
 
@@ -16,13 +16,14 @@ def renew(home: Home) -> Overlay | None:
     open_key = key.derive(key.master(home))
     with lock.held(home.layout, "acts"):  # else an older state of the journal might be written last
         register = acts.read(home.layout)
-        found = {(e.record_id, e.scope): e for c in register.cases.values() if c.hides for e in _entries(c, open_key)}
+        entries = (e for c in register.cases.values() if c.hides for e in _entries(register, c, open_key))
+        found = {(e.record_id, e.subject_id, e.scope): e for e in entries}
         made = overlay.write(home.layout, register.head.order, found.values())
     notices.renew(home)
     return made
 
 
-def _entries(case: Case, open_key: bytes | None) -> list[Entry]:
+def _entries(register: Register, case: Case, open_key: bytes | None) -> list[Entry]:
     return [
         Entry(
             record_id=record.record_id,
@@ -32,6 +33,7 @@ def _entries(case: Case, open_key: bytes | None) -> list[Entry]:
             since=case.act.at[:10],
             handle=masking.handle(record.record_id, open_key),
         )
-        for record in case.records
+        for known in case.records
+        for record in register.spread(known)
         if record.record_id
     ]

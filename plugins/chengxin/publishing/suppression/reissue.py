@@ -11,9 +11,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from chengxin.errors import SnapshotDamaged
 from chengxin.home import Home
+from chengxin.identity import ledger, supersession
 from chengxin.publishing import commit, key, retention
 from chengxin.publishing.reader import Snapshot
 from chengxin.publishing.suppression import entries, reissued
@@ -43,8 +45,9 @@ def run(home: Home, *, everything: bool = False) -> dict[str, list[str]]:
     register = acts.read(layout)
     entries.renew(home)
     epoch, removed = register.head.order + 1, register.removed()
-    if not everything:
-        before = set(acts.read(layout, _done(layout) - 1).removed())
+    merged = supersession.rows(ledger.read(layout))
+    if not everything and _done(layout)["superseded"] == merged:
+        before = set(acts.read(layout, _done(layout)["acts"] - 1).removed())
         removed = [r for r in removed if r not in before]
     gone: dict[str, list[str]] = {tier: [] for tier in tiers(layout)}
     if removed:
@@ -61,8 +64,9 @@ def run(home: Home, *, everything: bool = False) -> dict[str, list[str]]:
                 tier.move()
                 gone[name] = tier.clear()
         shutil.rmtree(scratch, ignore_errors=True)
-    if epoch != _done(layout):
-        write_json(_mark(layout), {"acts": epoch})
+    done_now = {"acts": epoch, "superseded": merged}
+    if done_now != _done(layout):
+        write_json(_mark(layout), done_now)
     return gone
 
 
@@ -70,12 +74,13 @@ def _mark(layout: Layout) -> Path:
     return layout.state / "reissued.json"
 
 
-def _done(layout: Layout) -> int:
-    """Return for how many acts all snapshots are clear; 0 where that is not known."""
+def _done(layout: Layout) -> dict[str, Any]:
+    """Return for how many acts, and under which merges, all snapshots are clear; for none where that is not known."""
     try:
-        return int(read_json(_mark(layout))["acts"])
+        found = read_json(_mark(layout))
+        return {"acts": int(found["acts"]), "superseded": found["superseded"]}
     except (OSError, ValueError, KeyError, TypeError):
-        return 0
+        return {"acts": 0, "superseded": []}
 
 
 def _named(manifest: Manifest) -> dict[str, str]:

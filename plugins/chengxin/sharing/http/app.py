@@ -285,10 +285,13 @@ def find(request: Request, opened: OpenedDep, tier: ReadDep, question: Question)
 
 
 def subject(request: Request, opened: OpenedDep, tier: ReadDep, subject_id: Annotated[int, InPath(ge=1)]) -> Any:
-    """Return all rows about one subject, table by table."""
+    """Return all rows about one subject, table by table; of one that is superseded, lead to the one that stays."""
     now = opened.current(tier)
     found = {name: _rows(table) for name, table in now.lookup(subject_id).items()}
     if not found:
+        stays = opened.current_id(tier, subject_id)
+        if stays != subject_id and now.lookup(stays):
+            return RedirectResponse(f"{_base(request)}/v1/{request.path_params['tier']}/subjects/{stays}", 301)
         raise HTTPException(404, "没有这个主体 (no such subject)")
     records = {number for table in found.values() for row in table["rows"] if (number := row.get("record_id"))}
     rows = sum(len(table["rows"]) for table in found.values())

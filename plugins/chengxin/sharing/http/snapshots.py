@@ -40,6 +40,13 @@ class Opened:
         """Return what readers are to have now: the newest intact one. Raise SnapshotDamaged when there is none."""
         return self._open(tier, None)
 
+    def current_id(self, tier: str, subject_id: int) -> int:
+        """Return the id that a subject has now; of the open tier, which lacks that table, by the government's."""
+        try:
+            return self.current("government" if tier == "open" else tier).current_id(subject_id)
+        except SnapshotDamaged:
+            return subject_id
+
     def named(self, tier: str, snapshot: str) -> Snapshot:
         """Return a named snapshot; raise Unknown, Superseded or SnapshotDamaged.
 

@@ -23,7 +23,7 @@ from chengxin.store.layout import Layout
 GRAVEST = (
     "approval", "held", "broken", "damaged", "disk", "unpublished", "failed", "aside", "imprecise", "source",
     "contracts", "stuck",
-    "overdue", "unkeyed", "unclassed", "acts", "waiting", "pending",
+    "overdue", "unkeyed", "unclassed", "acts", "receipts", "waiting", "pending",
 )  # fmt: skip
 NAMES = {"stuck": "尚无结论", "pending": "尚未发布", **{name: kind.name for name, kind in KINDS.items()}}
 CALM = {
@@ -33,6 +33,7 @@ CALM = {
     "unkeyed",
     "unclassed",
     "acts",
+    "receipts",
     "waiting",
     "pending",
 }  # nothing is wrong

@@ -17,7 +17,7 @@ from chengxin.cli.embedded_airflow import EmbeddedAirflow
 from chengxin.clock import SHANGHAI
 from chengxin.settings import PROJECT, Settings
 
-pytestmark = [pytest.mark.airflow, pytest.mark.server]
+pytestmark = [pytest.mark.airflow, pytest.mark.server, pytest.mark.slow]
 INGEST, OTHER = "ingest__commerce_demo", "ingest__commerce_other"
 DRAIN = "drain__commerce"
 OTHER_CONTRACT = (

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_home import AirflowHome
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 ASK = """
 import json

@@ -20,6 +20,7 @@ from chengxin.publishing.reader import open_snapshot
 from chengxin.publishing.suppression.sweep import sweep
 from chengxin.publishing.verify import verify
 from chengxin.records import acts as records_acts
+from chengxin.store.manifest import Manifest
 from deliveries import PENALTY, REGISTRATION, START, Office, built_once, company, penalty, uscc
 
 PENALTIES = (*PENALTY, "penalty_class_name", "remark")
@@ -54,6 +55,10 @@ def enter(office: Office, act: str, n: int, *, day: float = 2) -> acts.Case:
     target = Target(identifier=uscc(n), number=f"湘示罚[2026]{n}号", authority="示例市监局")
     at = (START + timedelta(days=day)).date()
     return acts.enter(home(office, day), act, target, by="甲", document=f"修〔2026〕{n}号", day=at)
+
+
+def served(office: Office) -> Manifest:
+    return open_snapshot(office.settings.home).manifest
 
 
 def decisions(office: Office, tier: str = "government") -> list[str]:
@@ -134,6 +139,19 @@ def test_an_objected_record_leaves_the_open_tier_and_is_marked(office):
     assert decisions(office, "open") == numbers(1, 2, 3, 4)
     assert not [row for row in office.table("credit_record", "standing_code") if row[0] == "objected"]
     assert rebuilt(office, 4) == {tier: contents(office, tier) for tier in TIERS}
+
+
+def test_an_objected_record_stays_marked_when_days_pass(office):
+    office.deliver("test_pen", penalty(5, uscc=uscc(4), penalty_class_name="罚款", decision_on="2025-12-10"), day=1.5)
+    enter(office, "objection", 2)
+    office.publish(day=2)
+    (entry,) = [f for f in served(office).tables["credit_record"].files if f.part.startswith("penalty")]
+    day = (date.fromisoformat(entry.extra["until"]) - START.date()).days + 1
+    office.publish(day=day)
+    assert rebuilt(office, day) == {tier: contents(office, tier) for tier in TIERS}
+    marked = office.table("credit_record", "subject_id, standing_code, share_level")
+    assert [row for row in marked if row[1] == "objected"] == [(2, "objected", "government")]
+    assert decisions(office, "open") == numbers(1, 3, 4)
 
 
 @pytest.mark.slow

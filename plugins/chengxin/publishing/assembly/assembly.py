@@ -111,7 +111,9 @@ class Assembly:
                 if not kind.sealed:
                     self._kind(opened, kind, origins, homes, draft, new_files=new_files, replaced=replaced)
             if self.previous:
-                Renewal(self.layout, self.previous, homes, self.today, self.folder).run(new_files, replaced)
+                Renewal(self.layout, self.previous, homes, self.today, self.folder, self.acts.objected).run(
+                    new_files, replaced
+                )
             if self.admissions[-1].order > self.last_order or self.merges.changed:
                 records = self._paths(CREDIT_RECORD, new_files, replaced)
                 subjects.write(

@@ -1,6 +1,6 @@
 """Files of credit_record that nobody delivered anything to, but in which the day or a move changed something."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from chengxin.model.kinds import kinds
 from chengxin.publishing.disclosure.columns import Disclosure, holds
 from chengxin.publishing.disclosure.home_regions import HomeRegions
+from chengxin.records.acts import Record
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import FileEntry, Manifest
 from chengxin.store.parquet import write_parquet
@@ -28,13 +29,17 @@ def due(previous: Manifest, day: date) -> bool:
 
 @dataclass(frozen=True)
 class Renewal:
-    """Renews the files of the snapshot before that are to be kept. folder: the draft."""
+    """Renews the files of the snapshot before that are to be kept. folder: the draft.
+
+    objected: records with an open objection.
+    """
 
     layout: Layout
     previous: Manifest
     homes: HomeRegions
     day: date
     folder: Path
+    objected: Sequence[Record]
 
     def run(self, new_files: dict[str, list[FileEntry]], replaced: dict[str, set[str]]) -> None:
         """Write what changed and note it with what else the draft replaces; the other files of such a part stay."""
@@ -53,7 +58,8 @@ class Renewal:
         path = folder / TABLE / entry.name
         if holds(entry, self.day) and not _has(path, moved):
             return None
-        disclosure = Disclosure(kinds()[kind], part, self.day, self.homes)
+        objected = frozenset(r.record_id for r in self.objected if r.kind == kind)
+        disclosure = Disclosure(kinds()[kind], part, self.day, self.homes, objected=objected)
         typed = next(f.name for f in self.previous.tables[kind].files if f.part == part)
         schema = pq.read_schema(path).remove_metadata()
         rows = _rows(path, folder / kind / typed, disclosure)

@@ -48,11 +48,10 @@ demo-data: setup  ## only make the demo deliveries
 	$(BIN)/chengxin --home $(HOME_DIR) demo-data
 
 PYTEST = $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
-TESTERS ?= 4
+TESTERS ?= 3
 test: setup  ## promises that two CPU seconds show, and one of each other sort: ten to fifteen minutes on two cores; TESTERS=n
 	$(PYTEST)
 
-test-slow: TESTERS = 3
 test-slow: setup  ## the tests that `make test` leaves out: kills, soaks, more cases, the stack as processes, the whole walk
 	$(PYTEST) -m slow
 

@@ -31,6 +31,7 @@ def named(n: int) -> tuple[str, ...]:
     return ("--subject", uscc(n), "--number", f"湘示罚〔2026〕{n}号")
 
 
+@pytest.mark.slow
 def test_acts_are_entered_confirmed_and_refused(office):
     assert run(office, "acts", "list") == (0, "没有待办的修复、撤回或异议。\n")
     code, text = run(office, "repair", *named(1), "--authority", "示例市监局", *DOCUMENT)

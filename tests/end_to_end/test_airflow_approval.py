@@ -16,7 +16,7 @@ from chengxin.orchestration.answers import APPROVERS
 from chengxin.settings import PROJECT, Settings
 from chengxin.store.layout import Layout
 
-pytestmark = [pytest.mark.airflow, pytest.mark.server]
+pytestmark = [pytest.mark.airflow, pytest.mark.server, pytest.mark.slow]
 INGEST, FINES = "ingest__commerce_demo", "ingest__commerce_fines"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WAIT = 240  # seconds that a question stays open, on a busy machine
@@ -255,7 +255,6 @@ def test_the_chosen_source_stays_out_and_others_are_published(doubtful):
     assert manifest["tables"]["registration"]["rows"] == 3
 
 
-@pytest.mark.slow
 def test_nobody_answers_in_time_and_nothing_is_published(doubtful):
     before = doubtful.manifest()
     doubtful.run("snapshot", "third-doubt")
@@ -263,7 +262,6 @@ def test_nobody_answers_in_time_and_nothing_is_published(doubtful):
     assert doubtful.manifest() == before
 
 
-@pytest.mark.slow
 def test_the_question_returns_and_yes_publishes_the_left_out(doubtful):
     doubtful.run("snapshot", "fourth-doubt")
     assert doubtful.said("发布", reason="部门已确认", without=["commerce_fines"]) == "success"
@@ -272,7 +270,6 @@ def test_the_question_returns_and_yes_publishes_the_left_out(doubtful):
     assert [(r["decision"], r["by"]) for r in manifest["basis"]["rejected"]] == [("不发布", "")]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
 def test_an_operator_replays_the_refused_row_in_the_browser(doubtful):
     from playwright.sync_api import sync_playwright
@@ -324,7 +321,6 @@ def released(doubtful):
     return doubtful, batch
 
 
-@pytest.mark.slow
 def test_somebody_else_approves_what_the_first_one_released(released):
     running, batch = released
     before = running.manifest()
@@ -350,7 +346,6 @@ def test_somebody_else_approves_what_the_first_one_released(released):
     assert batch not in manifest["basis"].get("held", [])
 
 
-@pytest.mark.slow
 def test_a_question_marked_as_answered_publishes_nothing(released):
     running, _ = released
     before = running.manifest()
@@ -372,7 +367,6 @@ def test_a_question_marked_as_answered_publishes_nothing(released):
     assert "没有人作答" in log, "logs are read from their files"
 
 
-@pytest.mark.slow
 def test_publications_add_no_asset(released):
     running, _ = released
     names = {one["name"] for one in running.get("assets?limit=100&only_active=false")["assets"]}

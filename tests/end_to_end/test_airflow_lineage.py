@@ -8,7 +8,7 @@ from test_airflow_dags import CONTRACT, GOOD, HELD
 import lineage_sink
 from airflow_home import AirflowHome
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 LAND, DRAIN = "collect.collect.commerce_demo", "drain__commerce.drain.commerce_demo"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pipeline_runs import LIST_COLUMNS, chengxin, command, contract, told, words
 
+from cases import few
 from chengxin import pipeline
 from chengxin.contracts.loader import load
 from chengxin.facts import Batch
@@ -90,7 +91,7 @@ def torn_summary(place: Place, batch: Batch) -> Callable[[], object]:
     return lambda: shutil.rmtree(path.parent)
 
 
-@pytest.mark.parametrize("damage", [lost_payload, torn_summary])
+@pytest.mark.parametrize("damage", few(1, [torn_summary, lost_payload]))
 def test_a_batch_that_fails_is_set_aside_after_three_tries(
     place: Place, damage: Callable[[Place, Batch], Callable[[], object]]
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_batch_that_fails_is_set_aside_after_three_tries(
     assert place.alerts(0) == []
 
 
+@pytest.mark.slow
 def test_an_empty_receipt_is_the_trouble_of_its_data_set(place: Place) -> None:
     receipt = place.home / "landing" / "aaa_list" / place.land().batch_id / "receipt.json"
     kept = receipt.read_bytes()
@@ -127,6 +129,7 @@ def test_an_empty_receipt_is_the_trouble_of_its_data_set(place: Place) -> None:
     assert place.alerts(0) == []
 
 
+@pytest.mark.slow
 def test_a_batch_whose_answer_fails_stops_no_other_answer(place: Place) -> None:
     place.send("aaa_list")
     place.run(0)

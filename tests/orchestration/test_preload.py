@@ -46,6 +46,7 @@ def loaded(folder: Path, component: str, **environment: str) -> list[str]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("component", "executor", "more", "expected"),
     [
@@ -64,6 +65,7 @@ def test_forks_of_a_loaded_process_import_nothing_again(tmp_path):
     assert done.stdout.splitlines()[-1:] == ["forked well"], done.stdout
 
 
+@pytest.mark.slow
 def test_a_celery_worker_loads_before_it_forks(tmp_path):
     home = AirflowHome(tmp_path)
     name = "AIRFLOW__CELERY__EXTRA_CELERY_CONFIG"

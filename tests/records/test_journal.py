@@ -197,6 +197,7 @@ def test_every_stage_refuses_digests_of_another_format(office: Office, version: 
             stage()
 
 
+@pytest.mark.slow
 def test_every_command_refuses_an_older_home_with_one_sentence(tmp_path: Path) -> None:
     home, contracts, file = tmp_path / "home", tmp_path / "contracts", tmp_path / "名单.csv"
     contract(contracts, "commerce_list", "registration", LIST_COLUMNS, file={"format": "csv"})

@@ -170,7 +170,7 @@ def of_home(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
-def told(error: BaseException, doing: str) -> str:
+def failure_text(error: BaseException, doing: str) -> str:
     """Return a sentence about an error: its own where it is one of ours, else its kind and place, never a value."""
     if isinstance(error, ChengxinError):
         return str(error)

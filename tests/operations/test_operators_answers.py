@@ -21,10 +21,10 @@ def test_a_refused_row_is_open_until_a_later_batch_mends_it(tmp_path: Path) -> N
     assert answers.refused(home, "pen", first) is None, "not answered yet"
     pipeline.answer(Home(office.settings, Clock(START)), office.contracts["pen"])
     assert answers.refused(home, "pen", first) == answers.Refused(1, 1, {})
-    assert answers.mended(home, [("pen", first)]) == {}
+    assert answers.corrected(home, [("pen", first)]) == {}
     second = office.deliver("pen", right, day=2)["batch_id"]
     pipeline.answer(Home(office.settings, Clock(START)), office.contracts["pen"])
-    assert answers.mended(home, [("pen", first), ("pen", second)]) == {first: answers.Refused(1, 0, {second: 1})}
+    assert answers.corrected(home, [("pen", first), ("pen", second)]) == {first: answers.Refused(1, 0, {second: 1})}
 
 
 def test_a_damaged_answer_is_none_and_no_page_fails_for_it(tmp_path):

@@ -66,12 +66,12 @@ def test_a_failed_task_is_over_when_it_or_its_run_succeeds(book):
     for task in ("plan", "drain"):
         alerts.happened(alerts.of_failure("drain__x", task, errors.ContractError("错")))
     alerts.happened(alerts.of_failure("ingest__other", "act", errors.ContractError("错")))
-    alerts.mended({"ti": _ti("plan", 1)})
-    alerts.mended({"ti": _ti("drain", 1, map_index=0)})
-    alerts.mended({"ti": _ti("settle", 1)})
+    alerts.recovered({"ti": _ti("plan", 1)})
+    alerts.recovered({"ti": _ti("drain", 1, map_index=0)})
+    alerts.recovered({"ti": _ti("settle", 1)})
     left = {(e.cause.about, e.cause.reason.split(":")[0]) for e in book.open_entries()}
     assert left == {("drain__x", "drain"), ("other", "act")}
-    alerts.mended({"ti": _ti("settle", 0)})
+    alerts.recovered({"ti": _ti("settle", 0)})
     assert {e.cause.about for e in book.open_entries()} == {"other"}
 
 

@@ -12,7 +12,7 @@ from chengxin.clock import SHANGHAI
 from chengxin.connectors import landing, options_problem
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import kind_of
-from chengxin.errors import ChengxinError, DeliveryCorrupt, InvariantBroken, SnapshotDamaged, told
+from chengxin.errors import ChengxinError, DeliveryCorrupt, InvariantBroken, SnapshotDamaged, failure_text
 from chengxin.facts import COUNTS
 from chengxin.home import Home
 from chengxin.model.kinds import kinds
@@ -63,7 +63,7 @@ def status(home: Home, contracts: Mapping[str, Contract]) -> dict[str, Any]:
             open_ones = [pipeline.counts_of(home, contract, b) for b in others]
             gaps = landing.missing(home, contract)
         except Exception as error:  # damage of one data set hides no other
-            problem = told(error, "查看")
+            problem = failure_text(error, "查看")
         aside = [found for b in others if (found := pipeline.aside(home, contract, b.batch_id))]
         rows.append(
             {

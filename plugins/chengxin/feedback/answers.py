@@ -16,7 +16,7 @@ from chengxin.connectors.receivers import RECEIPT, hand_over
 from chengxin.contracts.derivation import replayed
 from chengxin.contracts.models import Contract
 from chengxin.contracts.plan import contract_digest
-from chengxin.errors import ChengxinError, NotAnswered, of_home, told
+from chengxin.errors import ChengxinError, NotAnswered, failure_text, of_home
 from chengxin.facts import Batch, Verdict
 from chengxin.feedback import package
 from chengxin.feedback.outcomes import Outcome, accounts, ended, waited_out
@@ -94,7 +94,7 @@ def _kept(batch_id: str, failed: dict[str, str]) -> Iterator[None]:
     except Exception as error:
         if of_home(error):
             raise
-        failed[batch_id] = told(error, "反馈")
+        failed[batch_id] = failure_text(error, "反馈")
 
 
 def _mark(layout: Layout, contract: Contract) -> Path:

@@ -52,15 +52,15 @@ class Ask(BaseNotifier):  # type: ignore[misc]
         happened(Cause("approval", ti.dag_id, text, f"{ti.task_id}:", **_who(context), page=_page(ti)))
 
 
-def mended(context: Any) -> None:
+def recovered(context: Any) -> None:
     """Close what a task that went well had opened; of an ingest run, at its end, all that its failures had opened."""
     with_book(lambda book: _close_mended(book, context["ti"]))
 
 
 CALLBACKS: dict[str, Any] = {
     "on_failure_callback": [Tell()],
-    "on_success_callback": [mended],
-    "on_skipped_callback": [mended],
+    "on_success_callback": [recovered],
+    "on_skipped_callback": [recovered],
 }
 
 

@@ -71,7 +71,7 @@ def rejections(layout: Layout, now: Manifest | None) -> list[dict[str, Any]]:
     return numbered.entries(layout.rejections, after=(now.basis.rejections_told if now else 0) - 1)
 
 
-def told(
+def with_opinions(
     basis: Basis, approval: Approval | None, layout: Layout, now: Manifest | None, admitted: Collection[str]
 ) -> Basis:
     """Return the basis of the next manifest with the approval, the rejections since the one before, what was seen held.

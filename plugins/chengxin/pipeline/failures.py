@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from chengxin.contracts.models import Contract
-from chengxin.errors import ChengxinError, InvariantBroken, SourceUnavailable, Unforeseen, of_home, told
+from chengxin.errors import ChengxinError, InvariantBroken, SourceUnavailable, Unforeseen, failure_text, of_home
 from chengxin.home import Home
 from chengxin.operations.alerts.book import Book
 from chengxin.operations.alerts.causes import Cause, of_contract
@@ -29,7 +29,7 @@ def guarded(doing: str) -> Iterator[None]:
         if of_home(error):
             raise
         log.info("%s：%s\n%s", doing, type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
-        raise Unforeseen(told(error, doing)) from None
+        raise Unforeseen(failure_text(error, doing)) from None
 
 
 class Failures:
@@ -98,4 +98,4 @@ class Failures:
                 # The command prints what went wrong itself.
                 deliver(here, [c for c in channels(self._home.settings.alerts) if c.name != "log"])
         except (OSError, ChengxinError, ValueError) as error:
-            log.warning("告警未能登记或送出：%s", told(error, "登记告警"))
+            log.warning("告警未能登记或送出：%s", failure_text(error, "登记告警"))

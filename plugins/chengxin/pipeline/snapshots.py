@@ -17,7 +17,7 @@ from chengxin.identity import ledger, supersession
 from chengxin.model.kinds import kinds
 from chengxin.model.lawful_terms import lawful_terms
 from chengxin.pipeline import at_home, repairs
-from chengxin.pipeline.approval import Approval, approved, awaiting, published, served, shown, told, without
+from chengxin.pipeline.approval import Approval, approved, awaiting, published, served, shown, with_opinions, without
 from chengxin.pipeline.batches import batch
 from chengxin.pipeline.failures import Failures, guarded
 from chengxin.pipeline.recipients import apply_recipients
@@ -167,7 +167,7 @@ def _assemble(
         superseded=superseded,
         released=_released(everything, now),
     )
-    basis = told(basis, approval, layout, now, {a.batch_id for a in everything})
+    basis = with_opinions(basis, approval, layout, now, {a.batch_id for a in everything})
     manifest = _checked(home, contracts, everything, draft, replaces=now, basis=basis)
     if manifest.same_content(before) or not (now or draft.tables):
         shutil.rmtree(draft.folder)

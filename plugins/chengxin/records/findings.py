@@ -10,7 +10,7 @@ from chengxin.contracts.plan import kind_of, plan_of
 from chengxin.facts import Admission, Doubt, Finding
 from chengxin.identity.batch_links import Outcome
 from chengxin.identity.conflicts import name_conflicts, near_duplicates, unmatched_deletions
-from chengxin.identity.conflicts.shared_numbers import told
+from chengxin.identity.conflicts.shared_numbers import counted
 from chengxin.model.rules import in_words
 from chengxin.quality import evidence, report
 from chengxin.records import protected
@@ -34,8 +34,8 @@ def found_by_linking(
     doubts = [
         *protected.doubts(outcome),
         *_other_list(contract, before, outcome, mine),
-        *_same_number(contract, *told(links)),
-        *_alike(contract, *near_duplicates.told(links)),
+        *_same_number(contract, *counted(links)),
+        *_alike(contract, *near_duplicates.counted(links)),
         *_misnamed(links),
         *_missed(contract, links),
     ]

@@ -231,7 +231,7 @@ _ALL = Step(
 )
 
 
-def told(folders: Sequence[Path]) -> tuple[int, int]:
+def counted(folders: Sequence[Path]) -> tuple[int, int]:
     """Return how many rows of a batch are like another record, and how many of these have its roles exchanged.
 
     folders: the links folders of its revisions.

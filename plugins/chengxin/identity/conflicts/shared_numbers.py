@@ -130,7 +130,7 @@ _BESIDE = Step(
 )
 
 
-def told(folders: Sequence[Path]) -> tuple[int, int]:
+def counted(folders: Sequence[Path]) -> tuple[int, int]:
     """Return how many rows of a batch bear the number of another record: of the same subject, and of another one.
 
     folders: the links folders of its revisions.

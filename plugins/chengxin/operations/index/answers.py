@@ -32,7 +32,7 @@ def refused(home: Path, dataset: str, batch_id: str) -> Refused | None:
     return Refused(told["total"], told["open"], told["mended"], sum(told.get("closed", {}).values()))
 
 
-def mended(home: Path, batches: Iterable[tuple[str, str]]) -> dict[str, Refused]:
+def corrected(home: Path, batches: Iterable[tuple[str, str]]) -> dict[str, Refused]:
     """Return those of these batches, given as data set and batch id, of which some refused row is no longer open."""
     found = {batch_id: refused(home, dataset, batch_id) for dataset, batch_id in dict.fromkeys(batches)}
     return {batch_id: told for batch_id, told in found.items() if told and told.open < told.total}

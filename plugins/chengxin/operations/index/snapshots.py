@@ -101,7 +101,7 @@ def entered(connection: sqlite3.Connection, row: sqlite3.Row, limit: int = 200) 
     if row["last_order"] is None:
         return []
     new, bound = _new_since(version(connection, row["tier"], row["previous"] or ""))
-    hidden = json.dumps(sorted(said(row, "left_out") | said(row, "sealed")))
+    hidden = json.dumps(sorted(stated(row, "left_out") | stated(row, "sealed")))
     return connection.execute(
         f"""SELECT b.*, d.title, d.department_name FROM batch b LEFT JOIN dataset d USING (dataset)
             WHERE {new} AND b.first_order <= ? AND b.dataset NOT IN (SELECT value FROM json_each(?))
@@ -119,7 +119,7 @@ def unpublished(connection: sqlite3.Connection, last: sqlite3.Row | None, only: 
             f"""SELECT count(*) FROM batch b LEFT JOIN dataset d USING (dataset)
                 WHERE {new} AND b.dataset NOT IN (SELECT value FROM json_each(?))
                   AND coalesce(d.share, '') <> '不予' {permitted}""",
-            [*bound, json.dumps(sorted(said(last, "sealed"))), *names],
+            [*bound, json.dumps(sorted(stated(last, "sealed"))), *names],
         ).fetchone()[0]
     )
 
@@ -129,7 +129,7 @@ def refusal(layout: Layout, last: sqlite3.Row | None) -> dict[str, Any] | None:
     newest = max(layout.rejections.glob("[0-9]*.json"), default=None)
     if newest and (found := json.loads(newest.read_bytes())) and (not last or found["at"] > last["created_at"]):
         return dict(found)
-    return json.loads(last["said"]).get("approval") if last and said(last, "left_out") else None
+    return json.loads(last["said"]).get("approval") if last and stated(last, "left_out") else None
 
 
 def _new_since(before: sqlite3.Row | None) -> tuple[str, list[Any]]:
@@ -163,7 +163,7 @@ def _upto(row: sqlite3.Row | None) -> int:
     return -1 if row is None or row["last_order"] is None else int(row["last_order"])
 
 
-def said(row: sqlite3.Row | None, key: str) -> set[str]:
+def stated(row: sqlite3.Row | None, key: str) -> set[str]:
     """Return the data sets that a manifest names under a key (left_out, sealed); none where there is no snapshot."""
     return set(json.loads(row["said"]).get(key, ())) if row else set()
 

@@ -60,7 +60,7 @@ def of_batch(connection: sqlite3.Connection, home: Home, row: Any, kind: str) ->
     last = snapshots.version(connection, ASSEMBLY, current) if current else None
     if last is None:
         return Whereabouts(accepted=accepted, later=accepted)
-    if row["share"] == "不予" or row["dataset"] in snapshots.said(last, "sealed"):
+    if row["share"] == "不予" or row["dataset"] in snapshots.stated(last, "sealed"):
         return Whereabouts(accepted=accepted, snapshot=last["id"], withheld=accepted)
     upto = snapshots.upto(last, row["dataset"])
     if row["first_order"] > upto:
@@ -130,7 +130,7 @@ class Source:
 
 def of_snapshot(row: Any) -> list[Source]:
     """Return the data sets of a government snapshot, those with the greatest difference first."""
-    sealed, found = snapshots.said(row, "sealed"), []
+    sealed, found = snapshots.stated(row, "sealed"), []
     for dataset, told in json.loads(row["sources"]).items():
         accepted, rows = told.get("accepted", 0), told.get("rows", 0)
         withheld = accepted - rows if dataset in sealed else told.get("hidden", 0)

@@ -76,7 +76,7 @@ def _queue(request: Request, reader: Any, home: Any, wanted: Any, place: Place, 
         }
         if kind == "refused":
             values["rules"] = in_words(lists.rules_since(connection, since, wanted))
-            values["told"] = answers.mended(home.layout.home, ((r.dataset, r.batch_id) for r in found.rows))
+            values["told"] = answers.corrected(home.layout.home, ((r.dataset, r.batch_id) for r in found.rows))
     return page(
         request, reader, "queue.html.j2", section=kind, wanted=wanted, found=found, batches=batches, datasets=datasets,
         departments=lists.departments(datasets), raw=raw, titles=_titles(datasets),

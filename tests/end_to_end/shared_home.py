@@ -5,7 +5,7 @@ from datetime import timedelta
 from chengxin.clock import Clock
 from chengxin.home import Home
 from chengxin.pipeline import acts
-from chengxin.records.handovers import Handovers, Reading
+from chengxin.records.access_log import AccessLog, Reading
 from chengxin.store import journal
 from deliveries import START, Office
 
@@ -29,6 +29,6 @@ def propose_withdrawal(office: Office) -> None:
     home = Home(office.settings, Clock(START + timedelta(days=6)))
     case = acts.enter(home, "withdrawal", target, by="甲", document="撤〔2026〕1号", day=day)
     reading = Reading("city", "government", "20260305T020000Z-000000")
-    Handovers(office.layout.accesses, home.clock).note_answer(reading, {1}, [record], 1)
+    AccessLog(office.layout.accesses, home.clock).note_answer(reading, {1}, [record], 1)
     notice = {"act": case.act.id, "holder": "city", "record_id": record, "kind": "penalty", "tier": "government"}
     journal.append_chained(office.layout.notices, journal.Head(), {**notice, "at": home.clock.now().isoformat()})

@@ -6,7 +6,7 @@ from pathlib import Path
 from chengxin.operations.cases import deadlines, unanswered, waiting
 from chengxin.records import acts
 from chengxin.records.acts import Record
-from chengxin.records.notices import Notice
+from chengxin.records.withdrawal_notices import Notice
 from chengxin.store.layout import Layout
 
 AT = datetime(2026, 4, 10, tzinfo=UTC)

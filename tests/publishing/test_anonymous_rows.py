@@ -20,7 +20,7 @@ from chengxin.model.kinds import Kind, kinds
 from chengxin.model.lawful_terms import lawful_terms
 from chengxin.model.sharing import SharingRule
 from chengxin.publishing import commit
-from chengxin.publishing.open_tier import anonymity, derivation
+from chengxin.publishing.open_tier import derivation, generalisation
 from chengxin.publishing.verify import verify
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Manifest
@@ -229,14 +229,14 @@ def test_order_of_rows_and_nulls_change_nothing():
             "department_code": ["hn-tax"] * 9,
             "dataset": ["invented"] * 9,
         },
-        schema=anonymity.schema(kind),
+        schema=generalisation.schema(kind),
     )
-    made = anonymity.anonymise(rows, kind.quasi_identifiers, K)
-    back = anonymity.anonymise(rows.take(list(reversed(range(9)))), kind.quasi_identifiers, K)
+    made = generalisation.anonymise(rows, kind.quasi_identifiers, K)
+    back = generalisation.anonymise(rows.take(list(reversed(range(9)))), kind.quasi_identifiers, K)
     assert made.rows.equals(back.rows)
     assert replace(made, rows=None) == replace(back, rows=None)  # type: ignore[arg-type]
     assert made.rows.num_rows + made.left_out == 9
-    empty = anonymity.anonymise(rows.slice(0, 0), kind.quasi_identifiers, K)
+    empty = generalisation.anonymise(rows.slice(0, 0), kind.quasi_identifiers, K)
     assert (empty.rows.num_rows, empty.left_out, empty.reached) == (0, 0, None)
 
 

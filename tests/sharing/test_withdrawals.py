@@ -16,7 +16,7 @@ from chengxin.clock import Clock
 from chengxin.home import Home
 from chengxin.pipeline import acts, issue_token, revoke_tokens
 from chengxin.pipeline.acts import Target
-from chengxin.records import handovers, notices
+from chengxin.records import access_log, withdrawal_notices
 from chengxin.sharing.http.access import tokens
 from chengxin.sharing.http.app import create_app
 from deliveries import PENALTY, REGISTRATION, START, Office, built_once, company, penalty, uscc
@@ -109,7 +109,7 @@ def test_what_is_handed_over_is_written_down_and_no_value(office: Office) -> Non
     assert found[2]["subjects"] == found[1]["subjects"] and len(found[2]["records"]) == 2
     text = "".join(p.read_text() for p in (office.layout.accesses / "served").iterdir())
     assert not any(uscc(n) in text or f"湘示罚〔2026〕{n}号" in text for n in (1, 2, 3))
-    held = handovers.holdings(office.layout.accesses)
+    held = access_log.holdings(office.layout.accesses)
     assert (held["city"].files, held["city"].rows, held["county"].subjects) == (1, 3, 1)
 
 
@@ -129,8 +129,8 @@ def test_who_was_handed_a_record_gets_a_notice_and_no_one_else(office: Office) -
     repair(office, 2)
     assert len(city.notices()) == 2 and len(county.notices()) == 1, "the county asked about firm 1 alone"
     assert [n["number"] for n in city.notices(after=city.notices()[0]["number"])] == [city.notices()[1]["number"]]
-    notices.renew(home_of(office, 2))
-    assert len(notices.read(office.layout)) == 3, "entered once"
+    withdrawal_notices.renew(home_of(office, 2))
+    assert len(withdrawal_notices.read(office.layout)) == 3, "entered once"
     acts.lift(home_of(office, 2), case.act.id, by="乙", document="复〔2026〕1号")
     assert [n["state"] for n in city.notices()] == ["void", "open"]
 
@@ -156,7 +156,7 @@ def test_what_a_file_held_is_known_after_the_file_is_gone(office: Office) -> Non
     assert county.fetch() == 200
     for n, expected in ((1, ["city", "county"]), (9, ["county"])):
         [record] = repair(office, n, 2, of=1).records
-        assert [x.holder for x in notices.read(office.layout) if x.record_id == record.record_id] == expected
+        assert [x.holder for x in withdrawal_notices.read(office.layout) if x.record_id == record.record_id] == expected
 
 
 def test_a_proposed_withdrawal_gives_notice_when_confirmed(office: Office) -> None:
@@ -188,7 +188,7 @@ def test_a_receipt_is_taken_once_and_only_from_its_recipient(office: Office) -> 
     assert first.json()["state"] == "received" == city.notices()[0]["state"]
     [line] = [p.read_text() for p in (office.layout.accesses / "receipts").iterdir()]
     assert (json.loads(line)["by"], json.loads(line)["onward"]) == ("city", ["某区信用办"])
-    [kept] = notices.renew(home_of(office, 3))
+    [kept] = withdrawal_notices.renew(home_of(office, 3))
     assert kept.state(date(2026, 4, 1)) == "received"
     revoke_tokens(home_of(office), office.contracts, "city", "示例甲")
     assert city.receipt(number).status_code == 401 == city.app.get("/v1/withdrawals").status_code
@@ -198,10 +198,10 @@ def test_without_a_receipt_the_grant_rests_until_one_comes(office: Office) -> No
     city, county = Reader(office, "city"), Reader(office, "county")
     assert city.fetch() == 200
     repair(office, 1)
-    [notice] = notices.read(office.layout)
+    [notice] = withdrawal_notices.read(office.layout)
     assert [notice.state(d) for d in (DUE, DUE + timedelta(1), LAST)] == ["open", "overdue", "overdue"]
     assert notice.state(LAST + timedelta(1)) == "suspended"
-    assert list(notices.unanswered([notice], DUE)) == [] and list(notices.unanswered([notice], LAST)) == ["city"]
+    assert [list(withdrawal_notices.unanswered([notice], day)) for day in (DUE, LAST)] == [[], ["city"]]
     assert city.on((LAST - START.date()).days).fetch("registration") == 200
     city.on((LAST - START.date()).days + 1)
     for refused in (city.app.get("/v1/government/current"), city.app.get("/v1/government/subjects/1")):
@@ -237,10 +237,10 @@ def test_what_serve_wrote_elsewhere_is_taken_into_the_home(office: Office, tmp_p
     log = next((elsewhere / "served").iterdir())
     with log.open("a") as stream:
         stream.write('{"torn')
-    handovers.take_in(elsewhere, office.layout.accesses)
+    access_log.take_in(elsewhere, office.layout.accesses)
     assert len(written(office)) == 1, "what follows the last newline never was durable"
     repair(office, 1)
-    assert [n.holder for n in notices.read(office.layout)] == ["city"]
+    assert [n.holder for n in withdrawal_notices.read(office.layout)] == ["city"]
 
 
 def test_more_rows_than_a_day_allows_are_refused_till_the_next(office: Office) -> None:

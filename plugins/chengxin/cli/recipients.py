@@ -57,7 +57,7 @@ def list_command(context: Context, as_json: bool) -> None:
 @pass_home
 def notices_command(context: Context, recipient: str | None, as_json: bool) -> None:
     """撤回通知和回执；有逾期未回执的，退出码为 3。"""
-    from chengxin.records.notices import STATES
+    from chengxin.records.withdrawal_notices import STATES
 
     today = context.given.clock.today()
     found = [n for n in pipeline.renew_notices(context.given) if recipient in (None, n.holder)]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chengxin.errors import ContractError
-from chengxin.model import anonymity
+from chengxin.model import quasi_identifiers
 from chengxin.model.declarations import read_yaml
 from chengxin.model.elements import Element, elements
 from chengxin.model.sharing import NEGATIVE, Level, SharingRule, SubjectType, problems
@@ -91,8 +91,8 @@ class Kind(KindPart):
     event_on ...: the elements that fill the common times of credit_record. title_by, amount: its title (the first with
         a value) and its amount.
     open_persons: subject type (person, household) -> article of the law that orders publication by name.
-    quasi_identifiers: element -> steps from fine to coarse (model.anonymity), in the order in which they are taken:
-        what open records show that are about persons or households for whom there is no such law.
+    quasi_identifiers: element -> steps from fine to coarse (see the module of that name), in the order in which they
+        are taken: what open records show that are about persons or households for whom there is no such law.
     standing: what a record is where one of these elements has one of these values.
     publicity: of negative records only.
     """
@@ -149,7 +149,7 @@ class Kind(KindPart):
     @property
     def anonymous_types(self) -> frozenset[SubjectType]:
         """Return of which subjects open records are published without anything that leads to the subject."""
-        return frozenset(t for t in self.open_types if t in anonymity.PROTECTED and t not in self.open_persons)
+        return frozenset(t for t in self.open_types if t in quasi_identifiers.PROTECTED and t not in self.open_persons)
 
 
 @cache
@@ -164,7 +164,7 @@ def _kind(path: Path) -> Kind:
         kind = kind.model_copy(update={"sharing": (NEGATIVE, *kind.sharing)})
     if wrong := list(problems(kind.sharing, kind.elements)):
         raise ContractError(f"记录种类 {path.name} 的 sharing 有误：{'；'.join(wrong)}")
-    found = anonymity.problems(
+    found = quasi_identifiers.problems(
         kind.open_types,
         kind.open_persons,
         kind.quasi_identifiers,

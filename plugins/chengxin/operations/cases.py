@@ -5,9 +5,9 @@ from datetime import date, timedelta
 
 from chengxin.model.lawful_terms import lawful_terms
 from chengxin.model.working_days import working_days
-from chengxin.records import acts, notices
+from chengxin.records import acts, withdrawal_notices
 from chengxin.records.acts import NAMES, STATES, Case
-from chengxin.records.notices import Notice
+from chengxin.records.withdrawal_notices import Notice
 from chengxin.store.layout import Layout
 
 
@@ -27,7 +27,13 @@ def _text(case: Case, today: date) -> str | None:
     checked, latest = deadlines(case)
     if today > latest:
         return f"{head}：应于 {latest} 前答复，已逾期"
-    return f"{head}：部门应于 {checked} 前核查，最迟 {latest} 答复" if today > checked else None
+    return f"{head}：{clock(case)}" if today > checked else None
+
+
+def clock(objection: Case) -> str:
+    """Return in Chinese by when an objection is to be checked and answered."""
+    checked, latest = deadlines(objection)
+    return f"部门应于 {checked} 前核查，最迟 {latest} 答复"
 
 
 def deadlines(objection: Case) -> tuple[date, date]:
@@ -40,7 +46,7 @@ def deadlines(objection: Case) -> tuple[date, date]:
 def unanswered(found: Iterable[Notice], today: date) -> list[tuple[str, str]]:
     """Return (holder, what is missing) of those who have not answered notices of withdrawal in time."""
     texts = []
-    for holder, late in sorted(notices.unanswered(found, today).items()):
+    for holder, late in sorted(withdrawal_notices.unanswered(found, today).items()):
         first = late[0]
         rests = first.state(today) == "suspended"
         then = "授权已中止，补交回执后恢复" if rests else f"{first.last} 后仍无回执的，中止授权"

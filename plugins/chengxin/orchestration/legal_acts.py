@@ -70,7 +70,7 @@ def build() -> DAG:
 def enter(params: Mapping[str, Any], by: str | None, say: Say) -> None:
     """Propose a withdrawal or confirm one; raise ContractError where nobody is known to do so, or a field is missing.
 
-    What is refused is told, and nothing changed.
+    A refusal is logged and changes nothing.
     """
     from chengxin.pipeline import acts
 

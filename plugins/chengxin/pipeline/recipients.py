@@ -12,10 +12,10 @@ from chengxin.pipeline import at_home
 from chengxin.publishing import commit
 from chengxin.publishing.cuts import derivation
 from chengxin.publishing.cuts.cut import Cut
-from chengxin.records import notices
 from chengxin.records import recipients as records
-from chengxin.records.notices import Notice
+from chengxin.records import withdrawal_notices
 from chengxin.records.recipients import Token
+from chengxin.records.withdrawal_notices import Notice
 from chengxin.store import lock
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def apply_recipients(home: Home, contracts: Mapping[str, Contract]) -> list[str]
 @at_home.publication
 def renew_notices(home: Home) -> list[Notice]:
     """Take in what the serving app wrote, and enter the notices of withdrawal that are due; return all."""
-    return notices.renew(home)
+    return withdrawal_notices.renew(home)
 
 
 @at_home.publication

@@ -19,9 +19,8 @@ from chengxin.orchestration.pages.home_index import HomeIndex
 from chengxin.orchestration.pages.rendering import page
 
 if TYPE_CHECKING:
-    from chengxin.records.acts import Case
-    from chengxin.records.handovers import Holding
-    from chengxin.records.notices import State
+    from chengxin.records.access_log import Holding
+    from chengxin.records.withdrawal_notices import State
 
 router = APIRouter()
 NEWEST = 100  # cases that are ended; notices
@@ -109,11 +108,11 @@ def sharing(request: Request, reader: ReaderDep, home: IndexDep) -> Response:
 
 def _handed(home: HomeIndex) -> tuple[list[Held], list[NoticeRow]]:
     from chengxin.model.kinds import kinds
-    from chengxin.records import handovers, notices
-    from chengxin.store import lines
+    from chengxin.records import access_log, withdrawal_notices
+    from chengxin.store import line_log
 
-    today, served = home.clock.today(), home.layout.accesses / handovers.SERVED
-    found = [(n, n.state(today)) for n in notices.read(home.layout)]
+    today, served = home.clock.today(), home.layout.accesses / access_log.SERVED
+    found = [(n, n.state(today)) for n in withdrawal_notices.read(home.layout)]
     order = list(_OF_NOTICES)
     found.sort(key=lambda one: (order.index(one[1]), -one[0].number))
     states = Counter((n.holder, state) for n, state in found)
@@ -121,14 +120,14 @@ def _handed(home: HomeIndex) -> tuple[list[Held], list[NoticeRow]]:
         Held(
             holder,
             holding,
-            [(notices.STATES[s], _OF_NOTICES[s], states[holder, s]) for s in order if states[holder, s]],
+            [(withdrawal_notices.STATES[s], _OF_NOTICES[s], states[holder, s]) for s in order if states[holder, s]],
         )
-        for holder, holding in _holdings(home.layout.accesses, lines.stamp(served)).items()
+        for holder, holding in _holdings(home.layout.accesses, line_log.stamp(served)).items()
     ]
     rows = [
         NoticeRow(
             n.number, n.holder, n.act, kinds()[n.kind].title, n.day, n.due, n.received[:10],
-            notices.STATES[state], _OF_NOTICES[state],
+            withdrawal_notices.STATES[state], _OF_NOTICES[state],
         )
         for n, state in found
     ]  # fmt: skip
@@ -138,9 +137,9 @@ def _handed(home: HomeIndex) -> tuple[list[Held], list[NoticeRow]]:
 @lru_cache(maxsize=2)
 def _holdings(folder: Path, _stamp: object) -> "dict[str, Holding]":
     """Return what each holder was handed; read again when a line was added."""
-    from chengxin.records import handovers
+    from chengxin.records import access_log
 
-    return handovers.holdings(folder)
+    return access_log.holdings(folder)
 
 
 def _cases(home: HomeIndex, name: str | None) -> tuple[list[Row], int]:
@@ -162,29 +161,16 @@ def _cases(home: HomeIndex, name: str | None) -> tuple[list[Row], int]:
             records=len(case.records),
             state=acts.STATES[case.state],
             badge=_BADGES.get(case.state, ""),
-            until=waits.get(case.act.id) or _clock(case),
-            confirms=actions.confirm(case.act.id).conf if name not in (None, case.act.by) and _waits(case) else None,
-            is_mine=name == case.act.by and _waits(case),
+            until=waits.get(case.act.id) or (cases.clock(case) if case.is_objection else None),
+            confirms=actions.confirm(case.act.id).conf
+            if name not in (None, case.act.by) and case.state == "proposed"
+            else None,
+            is_mine=name == case.act.by and case.state == "proposed",
         )
         for case in register.cases.values()
     ]
     rows.sort(key=lambda row: (row.until is None, row.badge == "", -row.number))
     return rows[:NEWEST], max(0, len(rows) - NEWEST)
-
-
-def _clock(case: "Case") -> str | None:
-    """Return by when an objection is to be answered, while that is no alert yet."""
-    from chengxin.operations import cases
-
-    if not case.is_objection:
-        return None
-    checked, latest = cases.deadlines(case)
-    return f"部门应于 {checked} 前核查，最迟 {latest} 答复"
-
-
-def _waits(case: "Case") -> bool:
-    """Return whether a case is a withdrawal that another person may confirm as it stands."""
-    return case.state == "proposed"
 
 
 def _holders(home: HomeIndex) -> tuple[list[Holder], list[str]]:

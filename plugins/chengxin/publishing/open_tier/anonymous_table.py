@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chengxin.publishing.open_tier import accounts, anonymity, derivations
+from chengxin.publishing.open_tier import derivations, generalisation
 from chengxin.publishing.open_tier.derivations import Derivation
 from chengxin.publishing.open_tier.job import Job
 from chengxin.publishing.open_tier.rules import TableRule
@@ -30,17 +30,17 @@ def set_aside(job: Job, entry: FileEntry, rows: list[pa.Table]) -> str | None:
 
 def derive(job: Job, rule: TableRule, made: Iterable[Derivation]) -> Derivation:
     """Make the table of a kind's anonymous rows from what its files set aside; all files have a part in each class."""
-    kind, table = rule.conditions[""], anonymity.table_of(rule.name)
+    kind, table = rule.conditions[""], generalisation.table_of(rule.name)
     of, digest = tuple(sorted(d.aside for d in made if d.table == rule.name and d.aside)), job.digests[rule.name]
     known = job.known.get(table, of, digest, None, job.today)
     if known is not None:
         return known
     pieces = [pq.read_table(derivations.aside(job.layout, rule.name, name), partitioning=None) for name in of]
-    rows = pa.concat_tables([anonymity.schema(kind).empty_table(), *pieces])
-    done = anonymity.anonymise(rows, kind.quasi_identifiers, rule.terms.anonymity.least)
-    written = write_parquet(done.rows, job.draft / table, table=table, part=anonymity.PART)
+    rows = pa.concat_tables([generalisation.schema(kind).empty_table(), *pieces])
+    done = generalisation.anonymise(rows, kind.quasi_identifiers, rule.terms.anonymity.least)
+    written = write_parquet(done.rows, job.draft / table, table=table, part=generalisation.PART)
     counts = Counter[str]()
-    accounts.count(done.rows.append_column("kind", pa.repeat(table, done.rows.num_rows)), counts)
+    derivations.count(done.rows.append_column("kind", pa.repeat(table, done.rows.num_rows)), counts)
     found = {
         "table": table,
         "k": rule.terms.anonymity.least,
@@ -55,7 +55,7 @@ def derive(job: Job, rule: TableRule, made: Iterable[Derivation]) -> Derivation:
 
 def listed(job: Job, rule: TableRule, files: Iterable[FileEntry]) -> TableEntry:
     """Return the entry of the table in the manifest. files: of the tier."""
-    name = anonymity.table_of(rule.name)
+    name = generalisation.table_of(rule.name)
     described = {column.name: column for column in job.government.tables[rule.name].schema}
-    columns = anonymity.columns(rule.conditions[""], described)
+    columns = generalisation.columns(rule.conditions[""], described)
     return TableEntry.of(columns, [f for f in files if f.table == name])

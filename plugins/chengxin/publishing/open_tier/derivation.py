@@ -21,7 +21,7 @@ from chengxin.model.kinds import Kind, kinds
 from chengxin.model.lawful_terms import LawfulTerms
 from chengxin.publishing import catalogue, commit
 from chengxin.publishing import key as open_key
-from chengxin.publishing.open_tier import accounts, anonymity, anonymous_table, derivations, order
+from chengxin.publishing.open_tier import anonymous_table, derivations, generalisation, order
 from chengxin.publishing.open_tier import rules as open_rules
 from chengxin.publishing.open_tier.derivations import Derivation, Known
 from chengxin.publishing.open_tier.job import Job, Part, Seen
@@ -161,20 +161,20 @@ def derive_open(
     made += [anonymous_table.derive(job, rule, made) for rule in nameless]
     files = [outcome.entry for outcome in made if outcome.entry]
     tables = {name: _table(job, name, files) for name in job.rules if name in government.tables}
-    tables |= {anonymity.table_of(rule.name): anonymous_table.listed(job, rule, files) for rule in nameless}
-    accounts.agree(tables, made)
+    tables |= {generalisation.table_of(rule.name): anonymous_table.listed(job, rule, files) for rule in nameless}
+    derivations.agree(tables, made)
     manifest = Manifest.new(
         OPEN,
         created_at,
         today,
         f"由政务层快照 {government.snapshot_id} 派生",
         tables,
-        sources=accounts.sources(made),
+        sources=derivations.sources(made),
         versions=government.versions,
         basis=Basis(
             government=government.snapshot_id,
             key_id=open_key.key_id(job.key) or "",
-            anonymity={one.table.removesuffix(anonymity.SUFFIX): one.anonymity for one in made if one.anonymity},
+            anonymity={one.table.removesuffix(generalisation.SUFFIX): one.anonymity for one in made if one.anonymity},
         ),
     )
     if previous_open and previous_open.basis.government == government.snapshot_id:
@@ -234,14 +234,14 @@ def _open_rows(job: Job, entry: FileEntry, facts: Part, seen: Seen) -> Iterator[
                 nameless = shown & open_rules.among(known.column("subject_type"), sorted(rule.anonymous_types))
                 if nameless.any():
                     kind = rule.conditions[""]
-                    rows = file.rows(groups, nameless, anonymity.read_columns(kind), known)
-                    seen.aside.append(anonymity.prepare(rows, kind))
+                    rows = file.rows(groups, nameless, generalisation.read_columns(kind), known)
+                    seen.aside.append(generalisation.prepare(rows, kind))
                 shown &= ~nameless
             if not shown.any():
                 continue
             rows = file.rows(groups, shown, names, known)
             if rule.name == open_rules.CREDIT_RECORD:
-                accounts.count(rows, seen.counts)
+                derivations.count(rows, seen.counts)
             made = open_rules.apply_columns(rows, rule, schema, job.key)
             seen.keyed |= "record_id" in names and made.column("record_id").null_count > 0
             yield from made.to_batches()

@@ -24,7 +24,7 @@ from chengxin.model.schema import kind_columns
 from chengxin.model.sharing import SubjectType
 from chengxin.publishing.disclosure import clock, judgement, standing
 from chengxin.publishing.disclosure.clock import among as among_columns
-from chengxin.publishing.open_tier import anonymity, masking
+from chengxin.publishing.open_tier import generalisation, masking
 from chengxin.store.columns import Mask
 
 CREDIT_RECORD = "credit_record"
@@ -84,7 +84,14 @@ class TableRule:
 
 @cache
 def _code() -> bytes:
-    sources = (anonymity.__file__, masking.__file__, clock.__file__, standing.__file__, judgement.__file__, __file__)
+    sources = (
+        generalisation.__file__,
+        masking.__file__,
+        clock.__file__,
+        standing.__file__,
+        judgement.__file__,
+        __file__,
+    )
     return b"".join(Path(str(source)).read_bytes() for source in sources)
 
 

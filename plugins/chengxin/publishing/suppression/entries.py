@@ -3,7 +3,7 @@
 from chengxin.home import Home
 from chengxin.publishing import key
 from chengxin.publishing.open_tier import masking
-from chengxin.records import acts, notices
+from chengxin.records import acts, withdrawal_notices
 from chengxin.records.acts import Case, Register
 from chengxin.store import lock, overlay
 from chengxin.store.overlay import Entry, Overlay
@@ -19,7 +19,7 @@ def renew(home: Home) -> Overlay | None:
         entries = (e for c in register.cases.values() if c.hides for e in _entries(register, c, open_key))
         found = {(e.record_id, e.subject_id, e.scope): e for e in entries}
         made = overlay.write(home.layout, register.head.order, found.values())
-    notices.renew(home)
+    withdrawal_notices.renew(home)
     return made
 
 

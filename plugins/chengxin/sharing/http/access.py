@@ -18,7 +18,7 @@ from fastapi import HTTPException, Request
 
 from chengxin.clock import Clock
 from chengxin.errors import ChengxinError
-from chengxin.sharing.http.withdrawals import Withdrawals
+from chengxin.sharing.http.withdrawal_receipts import Withdrawals
 
 TOKENS = "CHENGXIN_SERVE_TOKENS"
 LEAST = 16  # characters of a token

@@ -20,11 +20,11 @@ from chengxin import __version__
 from chengxin.clock import SHANGHAI, Clock
 from chengxin.errors import SnapshotDamaged
 from chengxin.publishing.reader import Snapshot
-from chengxin.records.handovers import Handovers, QuotaExceeded, Reading
+from chengxin.records.access_log import AccessLog, QuotaExceeded, Reading
 from chengxin.sharing.http.access import Gate
 from chengxin.sharing.http.match import Asked, Matcher, note
 from chengxin.sharing.http.snapshots import TIERS, Opened, Superseded, Unknown
-from chengxin.sharing.http.withdrawals import MOST, Receipt, UnknownNotice, Withdrawals
+from chengxin.sharing.http.withdrawal_receipts import MOST, Receipt, UnknownNotice, Withdrawals
 from chengxin.store import manifest as manifests
 from chengxin.store.layout import Layout
 from chengxin.store.pointer import CATALOGUE
@@ -67,7 +67,7 @@ def create_app(
     layout, clock = Layout(home), clock or Clock()
     accesses = accesses or layout.accesses
     app.state.clock = clock
-    app.state.handovers = Handovers(accesses, clock)
+    app.state.handovers = AccessLog(accesses, clock)
     app.state.withdrawals = Withdrawals(layout.served_notices, accesses, clock)
     app.state.opened = Opened(home)
     app.state.gate = Gate(known_tokens, layout.served_recipients, app.state.withdrawals, clock)
@@ -247,7 +247,7 @@ def file(request: Request, found: NamedDep, tier: ReadDep, table: str, name: str
     return answer
 
 
-def _noted(request: Request, found: Snapshot, note: Callable[[Handovers, Reading], None]) -> None:
+def _noted(request: Request, found: Snapshot, note: Callable[[AccessLog, Reading], None]) -> None:
     """Note what a token's holder is about to be given, durably; raise NotNoted where that cannot be done.
 
     What everybody may have is not noted.

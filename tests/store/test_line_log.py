@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chengxin.clock import Clock
-from chengxin.store.lines import LineLog, read_lines, stamp
+from chengxin.store.line_log import LineLog, read_lines, stamp
 
 CLOCK = Clock(datetime(2026, 3, 3, 17, tzinfo=UTC))  # the fourth, in China
 
@@ -39,7 +39,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from chengxin.clock import Clock
-from chengxin.store.lines import LineLog
+from chengxin.store.line_log import LineLog
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 log = LineLog(Path(sys.argv[1]), Clock())
 log.append({"n": 0})

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from chengxin.clock import SHANGHAI, Clock
-from chengxin.records import handovers, notices
-from chengxin.records.notices import Notice
-from chengxin.store import lines
+from chengxin.records import access_log, withdrawal_notices
+from chengxin.records.withdrawal_notices import Notice
+from chengxin.store import line_log
 
 MOST = 100  # notices in one answer
 _Institution = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
@@ -44,7 +44,7 @@ class Withdrawals:
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        self._log = lines.LineLog(self.folder / handovers.RECEIPTS, self.clock)
+        self._log = line_log.LineLog(self.folder / access_log.RECEIPTS, self.clock)
 
     def of(self, holder: str, after: int) -> list[dict[str, Any]]:
         """Return a holder's notices after a number, without a reason; at most MOST."""
@@ -98,9 +98,9 @@ class Withdrawals:
 
     def _known_receipts(self) -> dict[tuple[int, str], dict[str, Any]]:
         """Return all receipts here, also those that another process of this machine entered."""
-        stamp = lines.stamp(self.folder / handovers.RECEIPTS)
+        stamp = line_log.stamp(self.folder / access_log.RECEIPTS)
         if stamp != self._read:
-            self._receipts, self._read = notices.receipts_in(self.folder), stamp
+            self._receipts, self._read = withdrawal_notices.receipts_in(self.folder), stamp
         return self._receipts
 
 

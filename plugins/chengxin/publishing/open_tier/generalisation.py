@@ -111,7 +111,7 @@ def _generalise(texts: pa.Array, step: str) -> pa.Array:
 
 
 def _small(shown: Mapping[str, pa.Array], subjects: Codes, least: int) -> Mask:
-    """Tell which rows are in a class of fewer than `least` subjects."""
+    """Return which rows are in a class of fewer than `least` subjects."""
     classes = _classes(shown, len(subjects))
     small: Mask = (_subjects_of(classes, subjects) < least)[classes]
     return small

@@ -21,9 +21,9 @@ from chengxin.clock import SHANGHAI
 from chengxin.home import Home
 from chengxin.model.lawful_terms import lawful_terms
 from chengxin.model.working_days import working_days
-from chengxin.records import acts, handovers
+from chengxin.records import access_log, acts
 from chengxin.records.acts import Record, Register
-from chengxin.store import atomic, journal, lines
+from chengxin.store import atomic, journal, line_log
 from chengxin.store.layout import Layout
 from chengxin.store.lock import held
 
@@ -62,7 +62,7 @@ class Notice:
 def renew(home: Home) -> list[Notice]:
     """Take in what the serving app wrote, enter the notices that are due, and note what it is to know; return all."""
     layout = home.layout
-    handovers.take_in(home.accesses, layout.accesses)
+    access_log.take_in(home.accesses, layout.accesses)
     register = acts.read(layout)
     if register.head.order < 0:
         return []
@@ -81,7 +81,7 @@ def renew(home: Home) -> list[Notice]:
 
 def _made_of(layout: Layout, register: Register) -> str:
     """Return a digest of all that the notices follow from but the day."""
-    logs = [lines.stamp(layout.accesses / name) for name in (handovers.SERVED, handovers.RECEIPTS)]
+    logs = [line_log.stamp(layout.accesses / name) for name in (access_log.SERVED, access_log.RECEIPTS)]
     body = [register.head.digest, journal.newest(layout.notices), lawful_terms().digest(), *logs]
     return hashlib.sha256(json.dumps(body).encode()).hexdigest()
 
@@ -90,7 +90,7 @@ def _enter(layout: Layout, register: Register, now: datetime) -> None:
     """Enter a notice for each (act in force, record, holder of it) that has none."""
     removing = {c.act.id: _kinds(c.records) for c in register.cases.values() if c.removes}
     wanted = {number for records in removing.values() for number in records}
-    who = handovers.holders(layout.accesses, wanted)
+    who = access_log.holders(layout.accesses, wanted)
     entries = list(journal.since(layout.notices))
     known = {(body["act"], body["record_id"], body["holder"]) for _, body in entries}
     head = entries[-1][0] if entries else journal.Head()
@@ -137,7 +137,7 @@ def read(layout: Layout, register: Register | None = None) -> list[Notice]:
 def receipts_in(folder: Path) -> dict[tuple[int, str], dict[str, Any]]:
     """Return the receipts below accesses/, the first of each (notice, holder)."""
     found: dict[tuple[int, str], dict[str, Any]] = {}
-    for line in sorted(lines.read_lines(folder / handovers.RECEIPTS), key=lambda one: one["at"]):
+    for line in sorted(line_log.read_lines(folder / access_log.RECEIPTS), key=lambda one: one["at"]):
         found.setdefault((line["notice"], line["by"]), line)
     return found
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from chengxin.clock import Clock
-from chengxin.store import lines
+from chengxin.store import line_log
 from chengxin.store.atomic import write_bytes
 from chengxin.store.manifest import FileEntry
 
@@ -49,12 +49,12 @@ class Reading:
         return {"at": now, "by": self.by, "tier": self.tier, "snapshot": self.snapshot}
 
 
-class Handovers:
+class AccessLog:
     """Notes what is handed over. A file is noted once a day for each holder, however often and by which ranges."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._files, self._clock = folder / FILES, clock
-        self._log = lines.LineLog(folder / SERVED, clock)
+        self._log = line_log.LineLog(folder / SERVED, clock)
         self._lock = Lock()
         self._today = _Today(folder / SERVED)
 
@@ -124,9 +124,9 @@ class _Today:
 
     def rows(self, by: str) -> int:
         """Return the rows that a holder was handed so far, or is being handed. Reads what was added since."""
-        for path in self.folder.glob(f"{self.day}-*{lines.SUFFIX}"):
+        for path in self.folder.glob(f"{self.day}-*{line_log.SUFFIX}"):
             before = self._read.get(path, 0)
-            added = lines.whole_lines(path, before) if path.stat().st_size > before else b""
+            added = line_log.whole_lines(path, before) if path.stat().st_size > before else b""
             for line in map(json.loads, added.splitlines()):
                 self._rows[line["by"]] += line["rows"]
             self._read[path] = before + len(added)
@@ -148,7 +148,7 @@ def holders(folder: Path, numbers: Collection[str]) -> dict[str, dict[str, str]]
     found: dict[str, dict[str, str]] = {number: {} for number in wanted}
     by_end = {number[-_DIGITS:]: number for number in wanted}
     files: dict[str, set[tuple[str, str]]] = {}
-    for line in lines.read_lines(folder / SERVED) if wanted else ():
+    for line in line_log.read_lines(folder / SERVED) if wanted else ():
         if line.get("numbered"):
             files.setdefault(line["sha256"], set()).add((line["by"], line["tier"]))
         for end in line.get("records", ()):
@@ -184,7 +184,7 @@ class Holding:
 def holdings(folder: Path) -> dict[str, Holding]:
     """Return what each holder was handed, by holder."""
     seen: dict[str, tuple[dict[str, int], set[int], str]] = {}
-    for line in lines.read_lines(folder / SERVED):
+    for line in line_log.read_lines(folder / SERVED):
         files, subjects, last = seen.get(line["by"], ({}, set(), ""))
         if "sha256" in line:
             files[line["sha256"]] = line["rows"]
@@ -201,9 +201,9 @@ def take_in(source: Path, folder: Path) -> None:
     if source == folder:
         return
     logs = {
-        (name, path.name): lines.whole_lines(path)
+        (name, path.name): line_log.whole_lines(path)
         for name in (SERVED, RECEIPTS)
-        for path in sorted((source / name).glob(f"*{lines.SUFFIX}"))
+        for path in sorted((source / name).glob(f"*{line_log.SUFFIX}"))
     }
     for path in sorted((source / FILES).glob("[0-9a-f]*")):  # after the lines: so there is one for each that they name
         if not (folder / FILES / path.name).exists():

@@ -14,7 +14,7 @@ from pathlib import Path
 from chengxin.clock import Clock
 from chengxin.errors import CommitConflict, CommitUnknown
 from chengxin.store import manifest as manifests
-from chengxin.store.atomic import BUILDING, fsync_folder, read_json, sha256_file, write_json
+from chengxin.store.atomic import BUILDING, fsync_folder, read_json, write_json
 from chengxin.store.journal import Head
 from chengxin.store.layout import CUT, Layout
 from chengxin.store.manifest import FileEntry, Manifest
@@ -129,13 +129,19 @@ def snapshot_ids(layout: Layout, tier: str) -> list[str]:
 
 def read_manifest(folder: Path) -> Manifest:
     """Read and unseal a snapshot's manifest; raise ValueError (Chinese) when it is missing or damaged."""
+    return _read_manifest(folder)[0]
+
+
+def _read_manifest(folder: Path) -> tuple[Manifest, str]:
+    """Return a manifest and the SHA-256 of its file, of one read: the folder may be deleted at any moment."""
     try:
-        found = Manifest.from_bytes((folder / manifests.NAME).read_bytes())
+        data = (folder / manifests.NAME).read_bytes()
     except FileNotFoundError as error:
         raise ValueError("没有清单 manifest.json") from error
+    found = Manifest.from_bytes(data)
     if found.snapshot_id != folder.name:
         raise ValueError(f"清单写的快照号是 {found.snapshot_id}，与文件夹不符")
-    return found
+    return found, hashlib.sha256(data).hexdigest()
 
 
 def read_link(folder: Path) -> tuple[int, str | None]:
@@ -175,10 +181,10 @@ def check(
     if heed_mark and (folder / MARK).exists():
         return None, (f"已被标记为损坏（见 {MARK}）",)
     try:
-        found = read_manifest(folder)
+        found, digest = _read_manifest(folder)
     except ValueError as error:
         return None, (f"清单 {manifests.NAME} 损坏：{error}",)
-    if manifest_sha256 and sha256_file(folder / manifests.NAME) != manifest_sha256:
+    if manifest_sha256 and digest != manifest_sha256:
         return None, (f"清单 {manifests.NAME} 的 sha256 与指针所记不符",)
     problems = [p for entry in found.files() if (p := file_problem(folder, entry))]
     catalogue = found.basis.catalogue_sha256

@@ -49,7 +49,7 @@ def wanted(arguments: Sequence[str], environment: Mapping[str, str]) -> Language
     return "en" if locale.startswith("en") else "zh"
 
 
-def told(text: str) -> str:
+def localise(text: str) -> str:
     """Return a text in the language of this process."""
     return english(text) if chosen() == "en" else text
 

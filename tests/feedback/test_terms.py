@@ -30,7 +30,7 @@ def test_a_receipt_states_the_term_the_contact_and_the_place(office):
     office.contract("pen", "penalty", NAMES, feedback={"contact": "信用中心 0731-0000000"})
     office.deliver("pen", wrong(1), right(2), day=1)
     (told,) = answer(office)
-    due = assessment().mended_by(date(2026, 3, 3), working_days())
+    due = assessment().correction_deadline(date(2026, 3, 3), working_days())
     assert (told.receipt["mend_by"], due) == ("2026-03-17", date(2026, 3, 17))
     page = (told.folder / "回执.txt").read_text("utf-8-sig")
     assert "更正期限：2026年3月17日（送达之日起 10 个工作日内" in page

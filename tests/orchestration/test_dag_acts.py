@@ -50,7 +50,7 @@ def shown(office: Office) -> int:
 
 
 def told(said: dict[str, Any]) -> str:
-    return " ".join(words.told(str) for words in words_of([said]))
+    return " ".join(words.render(str) for words in words_of([said]))
 
 
 def test_who_proposed_a_withdrawal_cannot_confirm_it(office: Office) -> None:

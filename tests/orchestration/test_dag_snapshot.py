@@ -111,12 +111,12 @@ def test_the_question_tells_who_refused_before_and_why():
 
 
 def test_the_answer_becomes_an_approval_with_name_and_time():
-    said = answers.said_of(FOUND, SAID)
+    said = answers.approval_fields(FOUND, SAID)
     assert (said["decision"], said["reason"], said["by"]) == ("不含所选来源发布", "等待重报", "op")
     assert said["without"] == ("tax_arrears",), "only what was asked about"
     assert said["upto"] == 7
     assert said["at"].startswith("2026-11-24")
-    assert answers.said_of(FOUND, {**SAID, "chosen_options": ["发布"]})["without"] == ()
+    assert answers.approval_fields(FOUND, {**SAID, "chosen_options": ["发布"]})["without"] == ()
 
 
 @pytest.mark.parametrize("chosen", [None, [], ["never_asked_about"]])
@@ -125,7 +125,7 @@ def test_leaving_out_without_naming_a_source_publishes_nothing(chosen):
     with pytest.raises(AnswerInvalid, match="没有选来源"):
         answers.check(said, (), FOUND["choices"])
     with pytest.raises(AnswerInvalid, match="没有选来源"):
-        answers.said_of(FOUND, said)
+        answers.approval_fields(FOUND, said)
 
 
 @pytest.mark.parametrize("reason", [None, "", " 　\n", "好"])
@@ -133,7 +133,7 @@ def test_an_answer_without_an_opinion_does_not_count(reason):
     for option in answers.OPTIONS:
         said = {**SAID, "chosen_options": [option], "params_input": {"reason": reason, "without": ["tax_rating"]}}
         with pytest.raises(AnswerInvalid, match="意见"):
-            answers.said_of(FOUND, said)
+            answers.approval_fields(FOUND, said)
 
 
 NOT_ANSWERED = [

@@ -96,8 +96,8 @@ def test_approval_held_failed_late_in_that_order(tmp_path: Path):
 def test_late_data_sets_are_one_line_a_department(tmp_path: Path):
     nine = [late(f"d{n}", "甲局" if n < 8 else "乙局", n + 1) for n in range(9)]
     many, one = sorted(lines(seen(tmp_path, late=nine)), key=lambda line: line.department != "甲局")
-    assert (many.department, many.what.told(str), many.days, len(many.parts)) == ("甲局", "8 个数据集", 8, 8)
-    assert (one.what.told(str), one.href, one.days) == ("数据集d8", "catalogue/d8", 9)
+    assert (many.department, many.what.render(str), many.days, len(many.parts)) == ("甲局", "8 个数据集", 8, 8)
+    assert (one.what.render(str), one.href, one.days) == ("数据集d8", "catalogue/d8", 9)
     assert {part.href for part in many.parts} == {f"catalogue/d{n}" for n in range(8)}
     assert many.href.startswith("catalogue?department=")
     assert not any(part.airflow for part in (*many.parts, one)), "our page of the data set, not Airflow's"
@@ -122,7 +122,7 @@ def test_a_trouble_in_both_book_and_index_is_shown_once(tmp_path: Path):
 
 def test_a_held_batch_says_why_since_when_and_what_to_press(tmp_path: Path):
     (line,) = lines(seen(tmp_path, held=[Batch(tmp_path, "pen", 5).row()]))
-    assert line.brief.told(str) == "填充率 0.0%（此前 99.0%）"
+    assert line.brief.render(str) == "填充率 0.0%（此前 99.0%）"
     assert (line.since, line.days) == (date(2026, 3, 6), 14)
     assert line.button and line.button.conf == {"action": forms.RELEASE, "batch": "pen-20260305-000000000000"}
     assert line.command.startswith("chengxin release pen pen-20260305-000000000000 --reason ")
@@ -147,7 +147,7 @@ def test_the_page_of_a_held_batch_offers_what_the_overview_does(tmp_path: Path):
 def test_batches_held_for_one_reason_are_one_line(tmp_path: Path):
     rows = [Batch(tmp_path, "pen", day).row() for day in (7, 6, 5)]
     (line,) = lines(seen(tmp_path, held=rows))
-    assert "3 个批次" in line.brief.told(str) and line.button is None
+    assert "3 个批次" in line.brief.render(str) and line.button is None
     assert [part.button is not None for part in line.parts] == [True] * 3
     assert line.since == date(2026, 3, 6), "since the oldest of them"
 
@@ -180,13 +180,13 @@ def test_words_take_values_in_both_languages():
     words = Words(
         "重新检查 {checked} 行：{passed} 行通过，{left} 行仍退回。", {"checked": 1200, "passed": 0, "left": 1200}
     )
-    assert words.told(str) == "重新检查 1,200 行：0 行通过，1,200 行仍退回。"
-    assert words.told(english) == "1,200 rows checked again: 0 passed, 1,200 still refused."
+    assert words.render(str) == "重新检查 1,200 行：0 行通过，1,200 行仍退回。"
+    assert words.render(english) == "1,200 rows checked again: 0 passed, 1,200 still refused."
 
 
 def test_a_value_that_looks_like_a_place_stays_a_value():
     assert (
-        Words("上次答复：{decision}（{by}）：{reason}", {"decision": "不发布", "by": "{reason}", "reason": "x"}).told(
+        Words("上次答复：{decision}（{by}）：{reason}", {"decision": "不发布", "by": "{reason}", "reason": "x"}).render(
             str
         )
         == "上次答复：不发布（{reason}）：x"

@@ -11,7 +11,7 @@ ENTERED = "入库 1 个批次： 收到 262 行 = 入库 240 + 疑问 3 + 重复
 
 
 def told(*said: dict[str, Any], partly: bool = False) -> str:
-    return " ".join(words.told(str) for words in words_of(said, partly=partly))
+    return " ".join(words.render(str) for words in words_of(said, partly=partly))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from chengxin.cleaning.agreement import MISPLACED
 from chengxin.cleaning.issues import IssueLog
-from chengxin.cleaning.kernels import Cleaned, CleanOptions, among, clean, no_names, told_apart, without_unknown
+from chengxin.cleaning.kernels import Cleaned, CleanOptions, among, clean, no_names, separate, without_unknown
 from chengxin.cleaning.stated.units import unit_cells
 from chengxin.contracts.plan import PARTIAL, ColumnPlan, Plan
 from chengxin.model.elements import elements
@@ -46,7 +46,7 @@ class Columns:
         self.unit_cells: dict[str, tuple[np.ndarray, str]] = {}  # money element -> rows with a unit alone, what to say
         self.shown_otherwise: Sequence[tuple[str, str, tuple[int, ...]]] = ()  # as Piece.odd
         self.amounts: list[UnitRows] = []
-        self._told_apart: dict[tuple[str, ...], list[np.ndarray]] = {}
+        self._separated: dict[tuple[str, ...], list[np.ndarray]] = {}
         self.misplaced = np.zeros(self.rows, dtype=bool)  # rows in which a number or date stands as a name
 
     def _match(self) -> dict[str, str]:
@@ -108,10 +108,10 @@ class Columns:
 
     def _own(self, column: ColumnPlan, raw: pa.Array) -> np.ndarray:
         """Return the rows of a column of several identifiers that are this element's, or empty and it is the first."""
-        if column.one_of not in self._told_apart:
+        if column.one_of not in self._separated:
             kinds = [elements()[name].type for name in column.one_of]
-            self._told_apart[column.one_of] = told_apart(as_strings(raw), kinds, self.today)
-        return self._told_apart[column.one_of][column.one_of.index(column.element.id)]
+            self._separated[column.one_of] = separate(as_strings(raw), kinds, self.today)
+        return self._separated[column.one_of][column.one_of.index(column.element.id)]
 
     def _cleaned(self, column: ColumnPlan, raw: pa.Array, options: CleanOptions) -> Cleaned:
         """Clean a column: an array is no value, true is none where no truth belongs, and a day is no name."""

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _leave(*_: Any) -> None:
-    sys.stderr.write(f"\n{language.told(INTERRUPTED)}\n")
+    sys.stderr.write(f"\n{language.localise(INTERRUPTED)}\n")
     os._exit(STOPPED)
 
 

@@ -89,7 +89,7 @@ def _card(console: Console, subject: Mapping[str, Any], snapshot: str) -> None:
         _place(about.get("region_code")),
     )
     console.print(f"\n[bold]{_escaped(about.get('name') or '（无名称）')}[/]", highlight=False)
-    console.print("  " + " · ".join(language.told(f) for f in facts if f), highlight=False, markup=False)
+    console.print("  " + " · ".join(language.localise(f) for f in facts if f), highlight=False, markup=False)
     codes = dict.fromkeys((r["identifier_type"], r["identifier_value"]) for r in tables.get("subject_identifier", ()))
     for kind, value in sorted(codes, key=lambda c: (c[0] != "uscc", c[0])):
         _fact(console, _IDENTIFIERS.get(kind) or _title(kind), value)
@@ -101,7 +101,8 @@ def _card(console: Console, subject: Mapping[str, Any], snapshot: str) -> None:
 
 
 def _fact(console: Console, title: str, value: str) -> None:
-    console.print(f"  {language.told(title)}　{language.told(value)}", highlight=False, markup=False, soft_wrap=True)
+    text = f"  {language.localise(title)}　{language.localise(value)}"
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _place(code: str | None) -> str | None:
@@ -121,7 +122,7 @@ def _timeline(console: Console, subject: Mapping[str, Any], contracts: Mapping[s
         source = contract.department.name if contract else record["dataset"]
         office = str(detail.get("authority_name") or detail.get("institution_name") or source)
         kind = kinds().get(record["kind"])
-        title = language.told(kind.title if kind else record["kind"])
+        title = language.localise(kind.title if kind else record["kind"])
         day = record["event_on"] or "—"
         console.print(
             f"\n{day:<10}  [bold]{title}[/]  {_escaped(office if office == source else f'{office}（{source}）')}",
@@ -146,10 +147,10 @@ def _content(record: Row, detail: Row) -> str:
             continue
         value = _value(element, detail)
         if value and value not in {record["event_on"], record["effective_to_on"]}:
-            parts.append((element.type != "money", f"{language.told(element.title)} {language.told(value)}"))
+            parts.append((element.type != "money", f"{language.localise(element.title)} {language.localise(value)}"))
     parts.sort(key=lambda part: part[0])  # amounts first
     end = record["effective_to_on"]
-    ends = [f"{language.told('有效期至')} {end}"] if end and end != FOREVER else []
+    ends = [f"{language.localise('有效期至')} {end}"] if end and end != FOREVER else []
     return "；".join([*ends, *(text for _, text in parts)])
 
 

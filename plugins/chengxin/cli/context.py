@@ -86,12 +86,12 @@ def pass_new_home(command: Callable[..., Any]) -> Callable[..., Any]:
     """Hand the context to a command that makes a home if need be, and says so."""
 
     @click.pass_obj
-    def told(context: Context, /, **given: Any) -> Any:
+    def announced(context: Context, /, **given: Any) -> Any:
         if not homes.is_home(context.home.settings.home):
             echo(f"新建数据目录 {context.given.settings.shown(context.given.settings.home)}", err=True)
         return command(context, **given)
 
-    return functools.update_wrapper(told, command)
+    return functools.update_wrapper(announced, command)
 
 
 def as_json_option(command: Callable[..., Any]) -> Callable[..., Any]:

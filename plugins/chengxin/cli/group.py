@@ -110,9 +110,9 @@ def main(ctx: click.Context, home: str | None, contracts: str | None, verbose: b
     try:
         given = Home.from_environment(home=home, contracts=contracts)
     except OSError as error:
-        raise click.UsageError(language.told(str(error.strerror))) from None
+        raise click.UsageError(language.localise(str(error.strerror))) from None
     except ContractError as error:
-        raise click.UsageError(language.told(str(error))) from None
+        raise click.UsageError(language.localise(str(error))) from None
     ctx.obj = Context(given, console, mask)
 
 

@@ -36,7 +36,7 @@ def _words_of_the_model() -> dict[str, str]:
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print a text in the language of the run."""
-    click.echo(language.told(text), err=err, nl=nl)
+    click.echo(language.localise(text), err=err, nl=nl)
 
 
 class Console(rich.console.Console):
@@ -44,7 +44,7 @@ class Console(rich.console.Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print; see rich."""
-        super().print(*map(_told, objects), **options)
+        super().print(*map(_localise, objects), **options)
 
 
 class Steps(rich.progress.Progress):
@@ -60,14 +60,14 @@ class Steps(rich.progress.Progress):
             transient=True,
             disable=not console.is_terminal,
         )
-        self._told = time.monotonic()
+        self._printed_at = time.monotonic()
 
     def update(self, task_id: rich.progress.TaskID, *arguments: Any, **options: Any) -> None:
         """Change a task; see rich."""
-        description = _told(options.get("description"))
+        description = _localise(options.get("description"))
         super().update(task_id, *arguments, **({**options, "description": description} if description else options))
-        if self.disable and description and time.monotonic() - self._told > _SECONDS:
-            self._told = time.monotonic()
+        if self.disable and description and time.monotonic() - self._printed_at > _SECONDS:
+            self._printed_at = time.monotonic()
             task = self._tasks[task_id]
             self.console.print(f"  {task.completed:.0f}/{task.total or '?'} {description}", highlight=False)
 
@@ -76,19 +76,19 @@ class Table(rich.table.Table):
     """A table in the style of all commands; title, heads and cells in the language of the run."""
 
     def __init__(self, title: str | None = None) -> None:
-        super().__init__(title=_told(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        super().__init__(title=_localise(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
 
     def add_column(self, header: Any = "", *arguments: Any, **options: Any) -> None:
         """Add a column; see rich."""
-        super().add_column(_told(header), *arguments, **options)
+        super().add_column(_localise(header), *arguments, **options)
 
     def add_row(self, *cells: Any, **options: Any) -> None:
         """Add a row; see rich."""
-        super().add_row(*map(_told, cells), **options)
+        super().add_row(*map(_localise, cells), **options)
 
 
-def _told(value: Any) -> Any:
-    return language.told(value) if isinstance(value, str) else value
+def _localise(value: Any) -> Any:
+    return language.localise(value) if isinstance(value, str) else value
 
 
 class HelpText(click.HelpFormatter):
@@ -96,7 +96,7 @@ class HelpText(click.HelpFormatter):
 
     def write_text(self, text: str) -> None:
         """Write a paragraph."""
-        super().write_text(language.told(text))
+        super().write_text(language.localise(text))
 
     def write_dl(self, rows: Any, col_max: int = 30, col_spacing: int = 2) -> None:
         """Write a list of options or commands; what click adds in brackets is click's to translate."""
@@ -104,12 +104,12 @@ class HelpText(click.HelpFormatter):
 
 
 def _words(name: str) -> str:
-    return " ".join(language.told(word) for word in name.split(" "))
+    return " ".join(language.localise(word) for word in name.split(" "))
 
 
 def _meaning(text: str) -> str:
     found = re.fullmatch(r"(.*?)(  \[[^\]]*\])?", text, re.DOTALL)
-    return language.told(found[1]) + (found[2] or "") if found else text
+    return language.localise(found[1]) + (found[2] or "") if found else text
 
 
 click.Context.formatter_class = HelpText

@@ -13,7 +13,7 @@ from chengxin.contracts.secrets import secrets
 from chengxin.errors import ContractError
 from chengxin.model.codelists import codelists
 from chengxin.model.elements import elements
-from chengxin.model.identifiers import TOLD_APART
+from chengxin.model.identifiers import SEPARABLE
 from chengxin.model.kinds import Kind, kinds
 from chengxin.model.lawful_terms import FILE, lawful_terms
 from chengxin.model.regions import known_codes
@@ -169,7 +169,7 @@ def _one_of(contract: Contract, kind: Kind) -> Iterator[str]:
         place, types = f"columns[{n}].element", {elements()[e].type for e in column.one_of if e in elements()}
         if not any(set(column.one_of) <= set(role.identity.values()) for role in kind.roles.values()):
             yield f"{place}：一栏几用的只能是同一主体的几种标识，如 [uscc, reg_no]"
-        elif not types <= TOLD_APART.keys():
+        elif not types <= SEPARABLE.keys():
             names = "、".join(column.one_of)
             yield f"{place}：{names} 凭位数和校验位分不清；纳税人识别号一栏直接对应 tax_no"
 

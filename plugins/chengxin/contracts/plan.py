@@ -56,7 +56,7 @@ class Plan:
         headers = [h for h in headers if h not in ours]
         if self.contract.in_order:
             return self._by_position(headers)
-        sent = self._told_apart(headers)
+        sent = self._sent_headers(headers)
         wanted = {f: c for c in self.columns if c.constant is None for f in c.folded}
         undeclared = tuple(h for f, h in sent.items() if f not in wanted and not self._is_ignored(f))
         found: dict[str, str] = {}
@@ -120,7 +120,7 @@ class Plan:
         """Return whether a column is left out; `@type` stands for this attribute of any XML element."""
         return folded in self.ignored or ("@" in folded and "@" + folded.rpartition("@")[2] in self.ignored)
 
-    def _told_apart(self, headers: Sequence[str]) -> dict[str, str]:
+    def _sent_headers(self, headers: Sequence[str]) -> dict[str, str]:
         """Return folded header -> header as sent. Raise DeliveryMismatch where two of them fold to one."""
         sent: dict[str, str] = {}
         for header in headers:

@@ -164,7 +164,7 @@ def _listed(
     """Write what was not taken though its row is accepted; return the files and how many lines."""
     lost = 0
 
-    def told() -> Iterator[pa.RecordBatch]:
+    def counted_lines() -> Iterator[pa.RecordBatch]:
         nonlocal lost
         for batch in lines:
             repeated = pa.repeat(category, batch.num_rows)
@@ -173,7 +173,7 @@ def _listed(
             yield batch
 
     heads = [*_UNTAKEN_HEADS, *(["报送的值"] if category == words.UNTAKEN else [])]
-    files = write_sheets(told(), heads, folder, category)
+    files = write_sheets(counted_lines(), heads, folder, category)
     return files, lost
 
 

@@ -48,7 +48,7 @@ def body(
     batch, own, said = outcome.batch, words.OwnWords.of(contract), outcome.verdict.released
     more: dict[str, Any] = {}
     if standing.open and outcome.account:
-        more["mend_by"] = assessment().mended_by(outcome.arrived, working_days()).isoformat()
+        more["mend_by"] = assessment().correction_deadline(outcome.arrived, working_days()).isoformat()
         more["mend_days"] = assessment().correction_days
     if outcome.counts["unlinked"]:
         until = wait_until(contract, outcome.arrived)

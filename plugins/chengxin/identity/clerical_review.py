@@ -96,7 +96,7 @@ class Case:
         names, odds = (self.sent, pair.registered), (pair.posterior, pair.second)
         return explain_again(names, pair.features, odds, model=shipped, share=self.share, of=self.names)
 
-    def said(self, pair: Pair, outcome: Outcome, reason: str) -> Said:
+    def answer(self, pair: Pair, outcome: Outcome, reason: str) -> Said:
         """Return an answer as the ledger takes it."""
         return Said(
             subject_id=pair.subject_id,
@@ -125,7 +125,7 @@ def answered(open_cases: Sequence[Case], id_: str, outcome: Outcome, reason: str
     for case in open_cases:
         pairs = [p for p in case.pairs if id_ in (p.id, case.id)]
         if pairs and not (outcome == "same" and len(pairs) > 1):
-            return [case.said(pair, outcome, reason) for pair in pairs]
+            return [case.answer(pair, outcome, reason) for pair in pairs]
     raise JudgementRefused(f"没有待核对的 {id_}：编号有误，或已由他人核对")
 
 

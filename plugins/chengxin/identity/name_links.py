@@ -273,9 +273,9 @@ class _Answers:
             **{name: every[name] for name in every.column_names[1:]},
         }
         pq.write_table(pa.table(columns), target / CANDIDATES, compression="zstd")
-        atomic.write_json(target / IDENTITY, self._told(linked, review))
+        atomic.write_json(target / IDENTITY, self._evidence_head(linked, review))
 
-    def _told(self, linked: Mask, review: Mask) -> dict[str, Any]:
+    def _evidence_head(self, linked: Mask, review: Mask) -> dict[str, Any]:
         cut = self.linkage.cut
         return {
             "model": model.shipped().id,

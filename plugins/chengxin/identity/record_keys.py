@@ -77,10 +77,10 @@ def payload(kind: Kind) -> str:
     An amount counts as what it is worth, however it was spelled; where that is not known (foreign, unreadable), its
     text does.
     """
-    return digests.number(digests.row({c.name: _said(c) for c in kind_columns(kind)}))
+    return digests.number(digests.row({c.name: _value_text(c) for c in kind_columns(kind)}))
 
 
-def _said(column: ColumnSpec) -> str:
+def _value_text(column: ColumnSpec) -> str:
     said = digests.text(column, "s")
     amount = column.name.removesuffix("_raw")
     return said if amount == column.name else f"CASE WHEN s.{amount}_yuan IS NULL THEN {said} END"

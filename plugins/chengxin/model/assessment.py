@@ -53,8 +53,8 @@ class Assessment(AssessmentPart):
     steady: Annotated[float, Field(ge=0)]
     trend_months: Annotated[int, Field(ge=1)]
 
-    def mended_by(self, arrived: date, days: WorkingDays) -> date:
-        """Return the last day on which rows that were refused in a delivery of the day `arrived` are mended in time."""
+    def correction_deadline(self, arrived: date, days: WorkingDays) -> date:
+        """Return the last day on which rows refused in a delivery of the day `arrived` are corrected in time."""
         return days.after(arrived, self.correction_days)
 
     @model_validator(mode="after")

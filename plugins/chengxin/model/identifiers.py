@@ -353,11 +353,11 @@ READERS: dict[str, Callable[[str | None, date | None], Reading]] = {
 }
 
 #: Types that may share a column, each with the lengths of its values: length and check digit distinguish them.
-TOLD_APART = {"uscc": (18,), "org_code": (9,), "reg_no": (15,), "person_doc": (18,), "loan_card_no": (16,)}
+SEPARABLE = {"uscc": (18,), "org_code": (9,), "reg_no": (15,), "person_doc": (18,), "loan_card_no": (16,)}
 
 
 def kind_among(raw: str, kinds: Sequence[str], today: date | None = None) -> str:
-    """Return which of these types (of TOLD_APART) a text is: whose check holds, else whose length it has, else the 1st.
+    """Return which of these types (of SEPARABLE) a text is: whose check holds, else whose length it has, else the 1st.
 
     15 digits that are a resident id as well as a registration number are the resident id: it is not to be published.
     What no check digit confirms (an old registration number, a passport) comes after what has the right length.
@@ -366,7 +366,7 @@ def kind_among(raw: str, kinds: Sequence[str], today: date | None = None) -> str
     read = [kind for kind, reading in readings.items() if reading.value and "org_code.from_uscc" not in reading.rules]
     checked = sorted((kind for kind in read if _is_checked(kind, readings[kind])), key=lambda k: k != "person_doc")
     text = hygiene(raw)
-    by_length = [kind for kind in kinds if len(text) in TOLD_APART[kind] and _may_be(kind, text)]
+    by_length = [kind for kind in kinds if len(text) in SEPARABLE[kind] and _may_be(kind, text)]
     return (*checked, *by_length, *read, kinds[0])[0]
 
 

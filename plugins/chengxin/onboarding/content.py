@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from chengxin.cleaning.kernels import CleanOptions, checked, clean
 from chengxin.model.elements import Element, elements
-from chengxin.model.identifiers import TOLD_APART, hygiene, is_resident_id
+from chengxin.model.identifiers import SEPARABLE, hygiene, is_resident_id
 from chengxin.model.looks import looks
 from chengxin.parsing.buffers import as_mask, as_strings, valid
 
@@ -115,11 +115,11 @@ class Evidence:
 
         Several values whose length and check digit are right are no slips of the hand.
         """
-        if element.type not in TOLD_APART or self.given < ENOUGH:
+        if element.type not in SEPARABLE or self.given < ENOUGH:
             return ()
         found = []
         for other in siblings:
-            if other.type in TOLD_APART and other.type != element.type:
+            if other.type in SEPARABLE and other.type != element.type:
                 if other.type not in self._checked:
                     self._checked[other.type] = int(np.count_nonzero(checked(self.values, other.type) & self.filled))
                 values = self._checked[other.type]

@@ -104,11 +104,11 @@ def _columns(draft: Draft) -> list[str]:
     width = min(max((_width(text) for text in written.values()), default=0), 84)
     for match in matched:
         text = written[match.header]
-        lines.append(f"{text}{' ' * max(1, width - _width(text) + 1)} # {_said(match, draft)}")
+        lines.append(f"{text}{' ' * max(1, width - _width(text) + 1)} # {_remark(match, draft)}")
     return lines
 
 
-def _said(match: Match, draft: Draft) -> str:
+def _remark(match: Match, draft: Draft) -> str:
     assert match.element is not None
     said = [match.element.title]
     if match.passing is not None:

@@ -119,7 +119,7 @@ def _sampled(path: Path, name: str, delivery: dict[str, Any], scratch: Path, not
     if found.alternatives and found.confidence < 0.9:
         notes = (*notes, f"编码很可能是 {found.encoding}，也可能是 {'、'.join(found.alternatives)}：请看中文是否正常")
     spec = FileSpec.model_validate(chosen)
-    with _shortened(path, spec, scratch) as (shorter, whole), _said_of_the_sample(path, spec):
+    with _shortened(path, spec, scratch) as (shorter, whole), _naming_top_keys(path, spec):
         tables, rows, damaged = [], 0, 0
         for chunk in _chunks(shorter, spec):
             tables.append(chunk.table)
@@ -147,7 +147,7 @@ def _sampled(path: Path, name: str, delivery: dict[str, Any], scratch: Path, not
 
 
 @contextmanager
-def _said_of_the_sample(path: Path, spec: FileSpec) -> Iterator[None]:
+def _naming_top_keys(path: Path, spec: FileSpec) -> Iterator[None]:
     """Add the names at the top of a JSON document to why it has no records: nobody has agreed on any yet."""
     try:
         yield

@@ -54,7 +54,7 @@ class Ask(BaseNotifier):  # type: ignore[misc]
 
 def recovered(context: Any) -> None:
     """Close what a task that went well had opened; of an ingest run, at its end, all that its failures had opened."""
-    with_book(lambda book: _close_mended(book, context["ti"]))
+    with_book(lambda book: _close_resolved(book, context["ti"]))
 
 
 CALLBACKS: dict[str, Any] = {
@@ -170,7 +170,7 @@ def settle_contracts(problems: Iterable[Any]) -> None:
     settle("contracts", [contract_cause(str(p.path), p.message) for p in problems])
 
 
-def _close_mended(book: Book, ti: Any) -> None:
+def _close_resolved(book: Book, ti: Any) -> None:
     about = about_of(ti.dag_id)
     mine = [e for e in book.open_entries() if e.cause.about == about or e.cause.kind == "disk"]
     over = {e.id for e in mine if ti.map_index < 0 and e.cause.reason.partition(":")[0] == ti.task_id}

@@ -59,7 +59,7 @@ def check(said: Mapping[str, Any], excluded: Collection[str], choices: Collectio
         raise AnswerInvalid(f"选了“{WITHOUT}”却没有选来源")
 
 
-def said_of(found: Mapping[str, Any], said: Mapping[str, Any] | None) -> dict[str, Any]:
+def approval_fields(found: Mapping[str, Any], said: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the fields of an approval from the first answer; found: what was asked, as of stages.review.
 
     Raise ContractError where nobody answered, AnswerInvalid where the answer cannot count.
@@ -101,17 +101,17 @@ def both_of(
     """Return the fields of an approval from both answers, and those of the second opinion.
 
     found: what `review` returned; what the first answer says was asked goes before it. A second person who refuses has
-    refused it. Raise as said_of.
+    refused it. Raise as approval_fields.
     """
     found = (first or {}).get("asked") or found
-    fields = said_of(found, first)
+    fields = approval_fields(found, first)
     if not needs_second(found, first):
         return fields, None
     assert first is not None
     if not second:
         raise ContractError(NOBODY.format("second"))
     check(second, excluded_of(found, first))
-    other = said_of({**found, "choices": {}}, second)
+    other = approval_fields({**found, "choices": {}}, second)
     if other["decision"] == REJECT:
         return {**fields, **{name: other[name] for name in ("decision", "reason", "by", "at")}, "without": ()}, None
     return fields, {name: other[name] for name in ("by", "reason", "at")}

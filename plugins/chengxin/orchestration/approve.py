@@ -122,7 +122,7 @@ class AskAnother(_Asks):
         if not answers.needs_second(found, first):
             raise AirflowSkipException("无须第二人复核")
         self.assigned_users = answers.assignees(answers.excluded_of(found, first))
-        said: str = review_text.first_opinion(answers.said_of(found, first))
+        said: str = review_text.first_opinion(answers.approval_fields(found, first))
         self.body = f"{said}{self.body}"
         return super().execute(context)
 

@@ -60,9 +60,9 @@ def read(piece: Piece, spec: FileSpec) -> Iterator[RawChunk]:
     """
     match spec.format:
         case "csv" | "tsv":
-            return _cut_told(_read_delimited(piece, spec), piece, Layout.of(spec).declared)
+            return _mark_cut_line(_read_delimited(piece, spec), piece, Layout.of(spec).declared)
         case "jsonl":
-            return _cut_told(read_jsonl(piece), piece, "{")
+            return _mark_cut_line(read_jsonl(piece), piece, "{")
         case "fixed":
             return read_fixed(piece, spec)
         case "json":
@@ -94,7 +94,7 @@ def _unended(data: bytes, layout: Layout, chunk: RawChunk) -> bool:
     return not data.endswith((b"\n", b"\r", b"\x1a", layout.quote or b"\n"))
 
 
-def _cut_told(chunks: Iterator[RawChunk], piece: Piece, mark: str) -> Iterator[RawChunk]:
+def _mark_cut_line(chunks: Iterator[RawChunk], piece: Piece, mark: str) -> Iterator[RawChunk]:
     """Say of a last line that it was cut off: without line break, and a record as far as it goes (`mark` is in it)."""
     before: RawChunk | None = None
     for chunk in chunks:

@@ -111,7 +111,7 @@ class _Mending:
         if answers:
             self._read_answers(answers)
         if candidates:
-            self._mended(candidates, has_answers=bool(answers))
+            self._add_corrections(candidates, has_answers=bool(answers))
         self._mends.close()
         if candidates:
             left = self._mends.left("r")
@@ -172,7 +172,7 @@ class _Mending:
                     WHERE r.batch_no < r.newest AND {self._mends.left("r")} AND {self._again.left("r")}"""
                 self._again.add(way, ("refused", *self._mends.tables), sql)
 
-    def _mended(self, candidates: Sequence[str], *, has_answers: bool) -> None:
+    def _add_corrections(self, candidates: Sequence[str], *, has_answers: bool) -> None:
         first = min(self._number[b] for b in candidates)
         later = [b for b in self._all.batches[first:] if b.batch_id in self._all.admitted]
         if not later:

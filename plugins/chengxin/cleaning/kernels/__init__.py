@@ -12,7 +12,7 @@ import pyarrow as pa
 from chengxin.cleaning.kernels.codes import clean_code
 from chengxin.cleaning.kernels.dates import clean_date, clean_instant
 from chengxin.cleaning.kernels.documents import clean_document_no
-from chengxin.cleaning.kernels.identifiers import checked, clean_identifier, told_apart
+from chengxin.cleaning.kernels.identifiers import checked, clean_identifier, separate
 from chengxin.cleaning.kernels.money import clean_money
 from chengxin.cleaning.kernels.name_column import among, clean_name, no_names, without_unknown
 from chengxin.cleaning.kernels.names import name_key
@@ -23,7 +23,7 @@ from chengxin.cleaning.kernels.text import clean_text
 from chengxin.model.elements import ElementType
 
 __all__ = [
-    "CleanOptions", "Cleaned", "abroad", "among", "checked", "clean", "name_key", "no_names", "told_apart",
+    "CleanOptions", "Cleaned", "abroad", "among", "checked", "clean", "name_key", "no_names", "separate",
     "without_unknown",
 ]  # fmt: skip
 

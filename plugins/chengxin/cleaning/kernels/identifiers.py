@@ -185,10 +185,10 @@ def checked(raw: pa.Array, kind: str) -> Mask:
     return _sound(prepare(raw, excel_prefix=True).values, kind, None)
 
 
-def told_apart(raw: pa.Array, kinds: Sequence[str], today: date | None) -> list[Mask]:
+def separate(raw: pa.Array, kinds: Sequence[str], today: date | None) -> list[Mask]:
     """Return for each of several kinds of identifier the rows that hold one of it; empty rows are the first's.
 
-    raw: a column in which each value is of one of the kinds (model.identifiers.TOLD_APART). Every row is in one mask.
+    raw: a column in which each value is of one of the kinds (model.identifiers.SEPARABLE). Every row is in one mask.
     """
     values = prepare(raw, excel_prefix=True).values
     owner = np.where(valid(values), -1, 0)

@@ -145,9 +145,9 @@ class _Source:
     def _edge(self, mark: Watermark, begin: Bound | None) -> tuple[Edge, int]:
         """Return how far the rows reach that a pull from `begin` on brings (None: those without a place)."""
         where = mark.unplaced(self._now) if begin is None else mark.window(begin, self._now)
-        return edge_of(self._connection, mark, self._told_apart(), self._now, where)
+        return edge_of(self._connection, mark, self._compared_columns(), self._now, where)
 
-    def _told_apart(self) -> list[Column[Any]]:
+    def _compared_columns(self) -> list[Column[Any]]:
         """Return the columns by which a change is seen: all but those that the contract ignores.
 
         A row may change again within the second of its watermark, or without one.

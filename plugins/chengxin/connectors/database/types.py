@@ -60,7 +60,7 @@ def text_columns(connection: Connection, table: Table) -> list[ColumnElement[str
     """Return the columns as text, as the database writes them; money as a number, whatever sign the server puts."""
     money = set()
     if connection.dialect.name == "postgresql":
-        money = {name for name, _, kind, _ in _told(connection, table) if kind == _MONEY}
+        money = {name for name, _, kind, _ in _described_columns(connection, table) if kind == _MONEY}
     if connection.dialect.name == "sqlite":
         return [_text_sqlite(column) for column in table.columns]
     return [cast(cast(c, Numeric) if c.name in money else c, Text) for c in table.columns]
@@ -77,7 +77,7 @@ def _text_sqlite(column: Column[Any]) -> ColumnElement[str]:
 
 def _nested(connection: Connection, table: Table) -> Iterator[tuple[str, str]]:
     if connection.dialect.name == "postgresql":
-        for name, shown, kind, category in _told(connection, table):
+        for name, shown, kind, category in _described_columns(connection, table):
             if category not in _SINGLE and kind != "uuid":
                 yield name, shown
         return
@@ -86,7 +86,7 @@ def _nested(connection: Connection, table: Table) -> Iterator[tuple[str, str]]:
             yield column.name, type(column.type).__name__
 
 
-def _told(connection: Connection, table: Table) -> list[tuple[str, str, str, str]]:
+def _described_columns(connection: Connection, table: Table) -> list[tuple[str, str, str, str]]:
     """Return name, type as shown, name and category of the base type of each column."""
     # not by the dialect, which doubles percent signs for its driver
     name = ".".join('"{}"'.format(part.replace('"', '""')) for part in (table.schema, table.name) if part)

@@ -38,7 +38,7 @@ class StorePlace:
             if not found:
                 self._store().info(self._address.host, refresh=True)  # nothing there, or not even the bucket
         except _FAULTS as error:
-            raise self._told(error, f"读取投递目录“{self._shown}”") from error
+            raise self._unavailable(error, f"读取投递目录“{self._shown}”") from error
         for key, about in sorted(found.items()):
             name = key[len(self._folder) :].lstrip("/")
             if about["type"] == "file" and name:
@@ -49,7 +49,7 @@ class StorePlace:
         try:
             return _entry(name, key, self._store().info(key, refresh=True))
         except _FAULTS as error:
-            raise self._told(error, f"读取文件“{name}”") from error
+            raise self._unavailable(error, f"读取文件“{name}”") from error
 
     def open(self, entry: Entry, offset: int) -> Stream:
         """Open an object."""
@@ -57,7 +57,7 @@ class StorePlace:
             stream = self._store().open(entry.key, "rb", block_size=_BLOCK, cache_type="readahead")
             stream.seek(offset)
         except _FAULTS as error:
-            raise self._told(error, f"读取文件“{entry.name}”") from error
+            raise self._unavailable(error, f"读取文件“{entry.name}”") from error
         return _Reading(stream, self, entry.name)
 
     def put(self, name: str, files: Sequence[Path]) -> None:
@@ -72,7 +72,7 @@ class StorePlace:
             for path in files:
                 self._store().put_file(str(path), f"{target}/{path.name}")
         except _FAULTS as error:
-            raise self._told(error, f"写入目录“{self._shown}”") from error
+            raise self._unavailable(error, f"写入目录“{self._shown}”") from error
 
     def close(self) -> None:
         """Nothing is held open between requests; the next call begins with fresh state."""
@@ -95,7 +95,7 @@ class StorePlace:
             self._made.retries = 2  # on top of which come the attempts at the whole file
         return self._made
 
-    def _told(self, error: Exception, doing: str) -> SourceUnavailable:
+    def _unavailable(self, error: Exception, doing: str) -> SourceUnavailable:
         self.close()
         return SourceUnavailable(f"对象存储连接“{self._address.name}”{doing}失败：{_words(error)}")
 
@@ -111,7 +111,7 @@ class _Reading:
         try:
             return bytes(self._stream.read(size))
         except _FAULTS as error:
-            raise self._place._told(error, f"读取文件“{self._name}”") from error
+            raise self._place._unavailable(error, f"读取文件“{self._name}”") from error
 
     def close(self) -> None:
         """Close."""

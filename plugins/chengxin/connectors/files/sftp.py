@@ -76,7 +76,7 @@ class SftpPlace:
             except FileNotFoundError:
                 continue  # the folder itself may come with its first file, a subfolder may just have gone
             except _FAULTS as error:
-                raise self._told(error, f"读取投递目录“{self._shown}”") from error
+                raise self._unavailable(error, f"读取投递目录“{self._shown}”") from error
             for raw, attributes in found:
                 name = posixpath.join(below_folder, raw)
                 mode = attributes.st_mode or 0
@@ -91,7 +91,7 @@ class SftpPlace:
         try:
             return _entry(name, path, self._connected().stat(path))
         except _FAULTS as error:
-            raise self._told(error, f"读取文件“{name}”") from error
+            raise self._unavailable(error, f"读取文件“{name}”") from error
 
     def open(self, entry: Entry, offset: int) -> Stream:
         """Open a file; it is fetched ahead of the reader."""
@@ -99,14 +99,14 @@ class SftpPlace:
             client = self._connected()
             return _Reading(client, client.open(unquote_to_bytes(entry.key), "rb"), self, entry, offset)
         except _FAULTS as error:
-            raise self._told(error, f"读取文件“{entry.name}”") from error
+            raise self._unavailable(error, f"读取文件“{entry.name}”") from error
 
     def put(self, name: str, files: Sequence[Path]) -> None:
         """Put files into a subfolder, which appears whole."""
         try:
             upload(self._connected(), self._folder, name, files)
         except _FAULTS as error:
-            raise self._told(error, f"写入目录“{self._shown}”") from error
+            raise self._unavailable(error, f"写入目录“{self._shown}”") from error
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -140,10 +140,10 @@ class SftpPlace:
                 if channel:
                     channel.settimeout(_SECONDS)
             except (*_FAULTS, ValueError) as error:
-                raise self._told(error, "连接") from error
+                raise self._unavailable(error, "连接") from error
         return self._sftp
 
-    def _told(self, error: Exception, doing: str) -> SourceUnavailable:
+    def _unavailable(self, error: Exception, doing: str) -> SourceUnavailable:
         """Put a fault into words, without address and credentials, and let go of the connection."""
         self.close()
         return SourceUnavailable(f"SFTP 连接“{self._address.name}”{doing}失败：{_words(error)}")
@@ -172,7 +172,7 @@ class _Reading:
                 blocks.append(block)
                 got += len(block)
         except _FAULTS as error:
-            raise self._place._told(error, f"读取文件“{self._name}”") from error
+            raise self._place._unavailable(error, f"读取文件“{self._name}”") from error
         return b"".join(blocks)
 
     def _block(self) -> bytes:

@@ -60,9 +60,9 @@ class Explanation:
     def text(self) -> str:
         """Return one sentence, the strongest evidence first, in the language of the run."""
         order = sorted(self.evidence, key=lambda said: -abs(said[1]))
-        told = [f"{language.told(words)} {weight:+.1f}" for words, weight in (*order, ("先验", self.prior))]
+        told = [f"{language.localise(words)} {weight:+.1f}" for words, weight in (*order, ("先验", self.prior))]
         head = f"{self.asked} → {self.registered}，约 {self.posterior:.1%}（次选 {self.second:.1%}）"
-        return f"{language.told(head)}{_COLON[language.chosen()]}{_SEMICOLON[language.chosen()].join(told)}"
+        return f"{language.localise(head)}{_COLON[language.chosen()]}{_SEMICOLON[language.chosen()].join(told)}"
 
 
 def explain(

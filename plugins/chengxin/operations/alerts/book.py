@@ -117,7 +117,7 @@ class Book:
                     self._write(replace(entry, items=tuple(i for i in entry.items if i not in items)))
         self.close(lambda e: e.id in {c.id for c in concerned} and not e.items, now, by)
 
-    def told(self, entry_id: str, channel: str, what: str, now: datetime) -> None:
+    def record_notice(self, entry_id: str, channel: str, what: str, now: datetime) -> None:
         """Note what a channel was told; put the cause away when it is over and nothing is left to say."""
         with self._locked():
             entry = self._known(entry_id)

@@ -50,7 +50,7 @@ def _deliver(book: Book, told_by: Sequence[Channel], rules: Alerts, clock: Clock
             for entry in book.entries():
                 if what := due(entry, channel.name, rules.remind_after, clock.now()):
                     channel.tell(notice(entry, what, rules.address))
-                    book.told(entry.id, channel.name, what, clock.now())
+                    book.record_notice(entry.id, channel.name, what, clock.now())
                     sent += 1
             troubles.over(channel.name)
         except Exception as error:  # a channel may fail in any way, and must not fail a task

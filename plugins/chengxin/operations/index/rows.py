@@ -149,7 +149,7 @@ class Rows:
             FROM linked WHERE row_id > $after GROUP BY row_id HAVING arg_max(waiting, adm_order)
             ORDER BY row_id LIMIT $limit"""
         self._steps.leave(Step("page", ("linked",), page, {"after": after, "limit": limit}))
-        columns = _told(contract)
+        columns = _identifying_columns(contract)
         listed = "".join(f", {identifier(name, 's')}::VARCHAR" for name in columns)
         sql = f"""SELECT p.row_id, p.rule, s.source_file, s.source_row{listed} FROM page p
             JOIN standard s USING (row_id) ORDER BY p.row_id"""
@@ -176,7 +176,7 @@ class Rows:
         return shown
 
 
-def _told(contract: Contract) -> list[str]:
+def _identifying_columns(contract: Contract) -> list[str]:
     """Return the columns that identify a row's subject and record: elements of the kind's roles and of its key."""
     kind = kind_of(contract)
     mapped = {c.element for c in contract.columns}

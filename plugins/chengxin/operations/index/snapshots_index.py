@@ -27,7 +27,7 @@ def follow(connection: sqlite3.Connection, layout: Layout) -> None:
                 connection.commit()
 
 
-def _said(body: dict[str, Any]) -> dict[str, Any]:
+def _opinions(body: dict[str, Any]) -> dict[str, Any]:
     """Return what people said: SAID of a manifest."""
     return {k: body["basis"][k] for k in SAID if k in body["basis"]}
 
@@ -61,7 +61,7 @@ def _read(connection: sqlite3.Connection, layout: Layout, tier: str, name: str, 
             body["journal"]["order"] if body["journal"] else None,
             json.dumps(body["sources"], ensure_ascii=False),
             json.dumps(body["versions"], ensure_ascii=False),
-            json.dumps(_said(body), ensure_ascii=False),
+            json.dumps(_opinions(body), ensure_ascii=False),
             mark,
         )
     except (OSError, ValueError, KeyError, TypeError):

@@ -238,13 +238,13 @@ class _Measuring:
             account = self._accounts.get(batch_id)
             if not account or not account[2] or day < earliest:
                 continue
-            until = month.rules.mended_by(day, month.days)
+            until = month.rules.correction_deadline(day, month.days)
             answer = newest(self._layout, self._contract.id, batch_id) if self._within(until) else None
             refused = (_read(answer, RECEIPT) or {}).get("refused") if answer else None
             if refused:
-                self._mended(day, until, refused)
+                self._add_corrected(day, until, refused)
 
-    def _mended(self, day: date, until: date, refused: Mapping[str, Any]) -> None:
+    def _add_corrected(self, day: date, until: date, refused: Mapping[str, Any]) -> None:
         month, sent = self._month, self._landed.sent
         ours = sum(n for by, n in refused["mended"].items() if by in self._landed.replays)
         owed = refused["total"] - refused["overtaken"] - refused.get("again", 0) - ours

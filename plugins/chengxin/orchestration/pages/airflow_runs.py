@@ -65,7 +65,7 @@ async def batches_of_run(api: AirflowDep, dag_id: str, run_id: str) -> Handled:
     """Return the batches that a run handled."""
     if dataset_of(dag_id) is None and not dag_id.startswith(DRAIN):
         return Handled(run_id)
-    said = await _said(api, ("dags", dag_id, "dagRuns", run_id))
+    said = await _task_results(api, ("dags", dag_id, "dagRuns", run_id))
     return Handled(run_id, tuple(sorted({(one["dataset"], one["batch"]) for one in said if "dataset" in one})))
 
 
@@ -136,11 +136,11 @@ async def run(api: AirflowDep, dag_id: str, run_id: str) -> Run | None:
     of_note = {} if dag_id == SNAPSHOT_DAG else {"state": TOLD}
     ask = state != "success" or dag_id == SNAPSHOT_DAG
     tasks = await api.every(*place, "taskInstances", **of_note) if ask else []
-    said = await _said(api, place) if state != "running" and dag_id != SNAPSHOT_DAG else ()
+    said = await _task_results(api, place) if state != "running" and dag_id != SNAPSHOT_DAG else ()
     return Run(dag_id, run_id, state, ended, tasks=tuple((t["task_id"], t["state"] or "") for t in tasks), said=said)
 
 
-async def _said(api: AirflowDep, place: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+async def _task_results(api: AirflowDep, place: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
     """Return what the tasks of a run left for people; the list holds no values, so each is asked for."""
     left = await api.every(*place, "taskInstances", ALL, "xcomEntries", xcom_key=SAID)
     values = await asyncio.gather(

@@ -49,7 +49,7 @@ class Words:
     text: str
     values: Mapping[str, object] = field(default_factory=dict)
 
-    def told(self, translate: Callable[[str], str]) -> str:
+    def render(self, translate: Callable[[str], str]) -> str:
         """Return the text in the reader's language."""
         values = {name: f"{v:,}" if isinstance(v, int) else str(v) for name, v in self.values.items()}
         return _PLACE.sub(lambda place: values.get(place[1], place[0]), translate(self.text))

@@ -68,7 +68,7 @@ def _why_late(home: Any) -> Callable[[Any], needs.Words | None]:
 
     looked = iter(range(LOOKED))
 
-    def told(late: Any) -> needs.Words | None:
+    def leftovers_text(late: Any) -> needs.Words | None:
         with home.reading() as connection:
             contract = home.contract(connection, late.dataset)
         left = leftovers(home.home, contract) if contract and next(looked, None) is not None else None
@@ -77,7 +77,7 @@ def _why_late(home: Any) -> Callable[[Any], needs.Words | None]:
         values = {"folder": left.folder, "n": left.files, "at": when(left.newest.isoformat())}
         return needs.Words("报送目录 {folder} 里有 {n} 个未写完的文件，最后写入 {at}：多半没有传完", values)
 
-    return told
+    return leftovers_text
 
 
 def _every_day(rows: list[Any], since: date) -> list[dict[str, Any]]:

@@ -51,7 +51,7 @@ def snapshot(request: Request, reader: ReaderDep, home: IndexDep, tier: str, nam
         request, reader, "snapshot.html.j2", section="snapshots", row=row, changes=changes,
         entered=entered, titles=_titles(), versions=json.loads(row["versions"]), tier=tier,
         anonymity=json.loads(row["said"]).get("anonymity", {}),
-        said=_said(row, reader.only), named=named, released=_released(row, entered),
+        said=_opinions(row, reader.only), named=named, released=_released(row, entered),
         current=snapshots.current(home.layout, tier), government=government,
         sources=[
             s for s in (whereabouts.of_snapshot(row) if tier == "government" else [])
@@ -116,7 +116,7 @@ def entry(request: Request, reader: ReaderDep, home: IndexDep, dataset: str) -> 
     )  # fmt: skip
 
 
-def _said(row: Any, only: frozenset[str] | None) -> list[dict[str, Any]]:
+def _opinions(row: Any, only: frozenset[str] | None) -> list[dict[str, Any]]:
     """Return what people said of a publication, oldest first: earlier rejections, then the approval.
 
     For those who see all data sets: reasons may speak of any.

@@ -51,7 +51,7 @@ def run_result(request: Request, reader: ReaderDep, home: IndexDep, run: RunDep,
     if found.done:
         home.look_anew()
     translate = english if language(request) == "en" else str
-    text = " ".join(words.told(translate) for words in found.words)
+    text = " ".join(words.render(translate) for words in found.words)
     return JSONResponse({"done": found.done, "well": found.well, "text": text, "href": found.href})
 
 

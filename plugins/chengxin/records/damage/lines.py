@@ -112,8 +112,9 @@ def _broken(path: Path, broken_by: pa.Array) -> pa.Table:
 def _cells(keys: RowKeys, number: int, table: pa.Table) -> pa.Table:
     under = {e: _names(keys, e) for e in _wanted(keys)}
     spec = keys.contract.file
-    said = [_said(raw, rule, spec) for raw, rule in zip(*(table[n].to_pylist() for n in ("raw", "rule")), strict=True)]
-    split, lost = [values for values, _ in said], [n for _, n in said]
+    rows = zip(*(table[n].to_pylist() for n in ("raw", "rule")), strict=True)
+    legible = [_legible_values(raw, rule, spec) for raw, rule in rows]
+    split, lost = [values for values, _ in legible], [n for _, n in legible]
     if spec.format in _NAMED:
         split = [values if _is_single(values, under) else [] for values in split]
     rows = pa.array([n for n, values in enumerate(split) for _ in values], pa.int64())
@@ -129,7 +130,7 @@ def _cells(keys: RowKeys, number: int, table: pa.Table) -> pa.Table:
     return pa.table(lines | {_column(keys, e): keys.cleaned(texts, e) for e, texts in columns.items()})
 
 
-def _said(raw: str, rule: str, spec: FileSpec) -> tuple[list[Value], int]:
+def _legible_values(raw: str, rule: str, spec: FileSpec) -> tuple[list[Value], int]:
     """Return the values of a line, and how many more of them may have stood in what is lost of it."""
     values = values_of(raw, spec)
     if rule not in {_CUT_OFF, _UNDECODABLE}:

@@ -100,12 +100,12 @@ class _Bringing:
         first = {file.sha256: file for file in reversed(files)}
         rest = [file for file in files if first[file.sha256] is not file]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            put = list(pool.map(lambda f: self._told(self._bring(f, {}), len(files)), first.values()))
+            put = list(pool.map(lambda f: self._counted(self._bring(f, {}), len(files)), first.values()))
             twins = {f.sha256: f for f in put}
-            put += pool.map(lambda f: self._told(self._bring(f, twins), len(files)), rest)
+            put += pool.map(lambda f: self._counted(self._bring(f, twins), len(files)), rest)
         return put, self._kept
 
-    def _told(self, file: File, of: int) -> File:
+    def _counted(self, file: File, of: int) -> File:
         self._done += 1
         self._progress(self._done, of)
         return file

@@ -1,5 +1,6 @@
 """`chengxin demo --airflow`: the whole demo through a real Airflow, and no process left however it ends."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -7,16 +8,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-from demo_runs import USED, Started, contracts_below, door
+from demo_runs import Started, contracts_below, door
 from pipeline_runs import chengxin
 
 from chengxin.cli.embedded_airflow import HOST, AirflowFailed, EmbeddedAirflow, reserved_port
 from chengxin.cli.embedded_api import AirflowApi
+from chengxin.contracts.loader import load
+from chengxin.demo.timetable import Timetable
 from chengxin.settings import Settings
 
 pytestmark = [pytest.mark.airflow, pytest.mark.server]
@@ -65,11 +69,19 @@ def test_once_ends_with_0_when_the_snapshot_is_published(start, folder):
     assert "快照" in run.said
     assert "[31m" not in run.said
     status = chengxin(run.home, folder / "contracts", "status")
-    assert {d["dataset"]: d["batches"] for d in status["datasets"]} == {n.split("/")[1]: 2 for n in USED}
+    assert {d["dataset"]: d["batches"] for d in status["datasets"]} == _planned(run.home, folder / "contracts")
     assert [len(d["held"]) for d in status["datasets"] if d["dataset"] == "banking_settlement_account"] == [1]
     assert status["snapshots"]["government"]["tables"]["registration"] > 0
     assert chengxin(run.home, folder / "contracts", "verify")["problems"] == []
     assert run.nothing_left(1)
+
+
+def _planned(home: Path, contracts: Path) -> dict[str, int]:
+    """Return how many deliveries each data set has by the timetable: a daily one has more as the month goes on."""
+    now = json.loads((home / "demo" / "timetable.json").read_text())["now"]
+    timetable = Timetable(datetime.fromisoformat(now))
+    known = load(contracts).contracts.values()
+    return {c.id: len(timetable.first_days(c)) + timetable.again(c) for c in known}
 
 
 @pytest.mark.slow

@@ -95,7 +95,7 @@ def test_a_grant_gives_its_kinds_columns_and_regions(office: Office) -> None:
 
 @pytest.mark.slow
 def test_equal_grants_share_a_cut_and_whole_files_are_hard_links(office: Office) -> None:
-    whole = [{"kinds": ["penalty"], "persons": "all"}]
+    whole = [{"kinds": ["penalty"]}]
     for name in ("one", "two"):
         declare(office.folder / "recipients", name, grants=whole)
     office.publish(1)

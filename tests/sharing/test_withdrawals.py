@@ -16,6 +16,7 @@ from chengxin.clock import Clock
 from chengxin.home import Home
 from chengxin.pipeline import acts, issue_token, revoke_tokens
 from chengxin.pipeline.acts import Target
+from chengxin.publishing.suppression import entries
 from chengxin.records import access_log, withdrawal_notices
 from chengxin.sharing.http.access import tokens
 from chengxin.sharing.http.app import create_app
@@ -129,7 +130,7 @@ def test_who_was_handed_a_record_gets_a_notice_and_no_one_else(office: Office) -
     repair(office, 2)
     assert len(city.notices()) == 2 and len(county.notices()) == 1, "the county asked about firm 1 alone"
     assert [n["number"] for n in city.notices(after=city.notices()[0]["number"])] == [city.notices()[1]["number"]]
-    withdrawal_notices.renew(home_of(office, 2))
+    entries.renew_notices(home_of(office, 2))
     assert len(withdrawal_notices.read(office.layout)) == 3, "entered once"
     acts.lift(home_of(office, 2), case.act.id, by="乙", document="复〔2026〕1号")
     assert [n["state"] for n in city.notices()] == ["void", "open"]
@@ -188,7 +189,7 @@ def test_a_receipt_is_taken_once_and_only_from_its_recipient(office: Office) -> 
     assert first.json()["state"] == "received" == city.notices()[0]["state"]
     [line] = [p.read_text() for p in (office.layout.accesses / "receipts").iterdir()]
     assert (json.loads(line)["by"], json.loads(line)["onward"]) == ("city", ["某区信用办"])
-    [kept] = withdrawal_notices.renew(home_of(office, 3))
+    [kept] = entries.renew_notices(home_of(office, 3))
     assert kept.state(date(2026, 4, 1)) == "received"
     revoke_tokens(home_of(office), office.contracts, "city", "示例甲")
     assert city.receipt(number).status_code == 401 == city.app.get("/v1/withdrawals").status_code

@@ -91,6 +91,32 @@ def token_command(context: Context, recipient: str, days: int) -> None:
     echo(text)
 
 
+@recipients_group.command(name="rotate")
+@click.argument("recipient")
+@pass_home
+def rotate_command(context: Context, recipient: str) -> None:
+    """更换自然人及其记录的代号；一段时间内另附新旧代号对照表（translated_record、translated_subject）。"""
+    epoch = pipeline.rotate(context.given, context.contracts(), recipient, getpass.getuser())
+    echo(f"{recipient} 的代号已更换，现为第 {epoch.number} 期。")
+
+
+@recipients_group.command(name="identify")
+@click.argument("recipient")
+@click.argument("number")
+@as_json_option
+@pass_home
+def identify_command(context: Context, recipient: str, number: str, as_json: bool) -> None:
+    """接收方所说的代号是哪一条记录、哪一个主体：现一期和上一期的代号都可查。"""
+    found = pipeline.identify(context.given, recipient, number)
+    if as_json:
+        show_json(found)
+    else:
+        for one in found:
+            echo(f"{one['kind']} {one['record_id']} 主体 {one['subject_id']}")
+        echo(f"共 {len(found)} 条记录")
+    sys.exit(0 if found else FAILED)
+
+
 @recipients_group.command(name="revoke")
 @click.argument("recipient")
 @click.option("--token", "number", type=int, help="只撤销这个编号的令牌；缺省撤销全部")

@@ -16,7 +16,7 @@ from chengxin.model.declarations import read_yaml
 FILE = Path(__file__).with_suffix(".yaml")
 UNKNOWN = "unknown"
 _TermName = Literal["bad_information", "majority", "withdrawal", "objection_check", "objection_answer",
-    "notice_receipt", "notice_suspension"]  # fmt: skip
+    "notice_receipt", "notice_suspension", "translation"]  # fmt: skip
 _PIECES = re.compile(r"[;；、，,/\s]+")
 
 

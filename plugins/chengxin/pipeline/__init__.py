@@ -22,7 +22,15 @@ from chengxin.pipeline.batches import (
     validate,
 )
 from chengxin.pipeline.failures import Failures
-from chengxin.pipeline.recipients import apply_recipients, issue_token, recipients, renew_notices, revoke_tokens
+from chengxin.pipeline.recipients import (
+    apply_recipients,
+    identify,
+    issue_token,
+    recipients,
+    renew_notices,
+    revoke_tokens,
+    rotate,
+)
 from chengxin.pipeline.review import Review, released, review
 from chengxin.pipeline.snapshots import current, publish, retry_waiting
 from chengxin.pipeline.sweep import tidy
@@ -44,6 +52,7 @@ __all__ = [
     "discover",
     "forgive",
     "given",
+    "identify",
     "ingest",
     "issue_token",
     "land",
@@ -59,6 +68,7 @@ __all__ = [
     "retry_waiting",
     "review",
     "revoke_tokens",
+    "rotate",
     "standardise",
     "tidy",
     "validate",

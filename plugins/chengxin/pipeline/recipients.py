@@ -3,18 +3,24 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
+from chengxin.clock import SHANGHAI
 from chengxin.contracts.models import Contract
 from chengxin.contracts.recipients import Recipient, load
 from chengxin.errors import ContractError
 from chengxin.home import Home
+from chengxin.model.lawful_terms import lawful_terms
 from chengxin.pipeline import at_home
-from chengxin.publishing import commit
+from chengxin.publishing import commit, key, pseudonyms
 from chengxin.publishing.cuts import derivation
 from chengxin.publishing.cuts.cut import Cut
+from chengxin.publishing.cuts.derivation import Keys
+from chengxin.publishing.reader import open_snapshot
+from chengxin.publishing.suppression import entries
 from chengxin.records import recipients as records
-from chengxin.records import withdrawal_notices
-from chengxin.records.recipients import Token
+from chengxin.records.recipients import Epoch, Token
 from chengxin.records.withdrawal_notices import Notice
 from chengxin.store import lock
 
@@ -23,10 +29,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Granted:
-    """A recipient as it stands. tier: what it reads. holds: whether its grant holds today."""
+    """A recipient as it stands. tier: what it reads. epoch: of its pseudonyms. holds: whether its grant holds today."""
 
     recipient: Recipient
     tier: str
+    epoch: Epoch
     holds: bool
     tokens: tuple[Token, ...]
 
@@ -34,11 +41,14 @@ class Granted:
 @at_home.publication
 def recipients(home: Home, contracts: Mapping[str, Contract]) -> list[Granted]:
     """Return the usable recipients with their valid tokens."""
-    tokens = records.tokens(home.layout, home.clock.now())
+    tokens, epochs = records.tokens(home.layout, home.clock.now()), records.epochs(home.layout)
     today = home.clock.today()
+    known = ((r, epochs.get(r.id, Epoch())) for r in load(home.settings.recipients, contracts).recipients.values())
     return [
-        Granted(r, Cut.of(r).tier, r.valid.since <= today <= r.valid.to, tuple(tokens.get(r.id, ())))
-        for r in load(home.settings.recipients, contracts).recipients.values()
+        Granted(
+            r, Cut.of(r, epoch.number).tier, epoch, r.valid.since <= today <= r.valid.to, tuple(tokens.get(r.id, ()))
+        )
+        for r, epoch in known
     ]
 
 
@@ -54,8 +64,10 @@ def apply_recipients(home: Home, contracts: Mapping[str, Contract]) -> list[str]
         log.warning("%s：%s", problem.path, problem.message)
     today = home.clock.today()
     held = {r.id: r for r in loaded.recipients.values() if r.valid.since <= today <= r.valid.to}
-    cuts = {name: Cut.of(recipient) for name, recipient in held.items()}
+    epochs = {name: records.epochs(layout).get(name, Epoch()) for name in held}
+    cuts = {name: Cut.of(recipient, epochs[name].number) for name, recipient in held.items()}
     tiers = {name: cut.tier for name, cut in cuts.items()}
+    entries.renew(home)  # a new cut has handles of its own, of what is to be hidden too
     with lock.held(layout, "cuts"):
         # Who lost a grant is refused before its tier goes; who gained one is let in when its tier is there.
         # Whose grant is over is still known, so that it is told why it is refused.
@@ -65,16 +77,49 @@ def apply_recipients(home: Home, contracts: Mapping[str, Contract]) -> list[str]
         government = commit.current(layout, "government")
         if government is None:
             return []
-        by_tier = {cut.tier: cut for cut in cuts.values()}
-        changed = derivation.publish(layout, government, by_tier, home.clock.now(), today)
+        by_tier = {cut.tier: (cut, _keys(home, cut, epochs[name])) for name, cut in cuts.items()}
+        changed = derivation.publish(home, government, by_tier)
         records.serve(layout, everybody, tiers, home.clock.now())
     return changed
+
+
+def _keys(home: Home, cut: Cut, epoch: Epoch) -> Keys:
+    """Return the keys of a cut; without persons it has none."""
+    master = key.master(home)
+    if not cut.bearer:
+        return Keys()
+    if master is None:
+        log.warning("接收方 %s 的授权含自然人：%s", cut.bearer, key.problem(home))
+    own = pseudonyms.key_of(master, cut.bearer, epoch.number)
+    until = epoch.since and epoch.since.astimezone(SHANGHAI).date() + timedelta(
+        days=lawful_terms().terms["translation"].value
+    )
+    translates = until is not None and home.clock.today() <= until
+    return Keys(own, pseudonyms.key_of(master, cut.bearer, epoch.number - 1) if translates else None)
 
 
 @at_home.publication
 def renew_notices(home: Home) -> list[Notice]:
     """Take in what the serving app wrote, and enter the notices of withdrawal that are due; return all."""
-    return withdrawal_notices.renew(home)
+    return entries.renew_notices(home)
+
+
+@at_home.publication
+def rotate(home: Home, contracts: Mapping[str, Contract], name: str, by: str) -> Epoch:
+    """Begin a new epoch of a recipient: the persons in its cut get new numbers, for a time with a translation."""
+    granted = {one.recipient.id: one for one in recipients(home, contracts)}
+    if name not in granted or not any(g.persons == "all" for g in granted[name].recipient.grants):
+        raise ContractError(f"没有名为 {name} 的、授权含自然人的接收方；其他接收方不使用代号")
+    begun = records.rotate(home.layout, name, at=home.clock.now(), by=by)
+    apply_recipients(home, contracts)
+    return begun
+
+
+@at_home.publication
+def identify(home: Home, name: str, number: str) -> list[dict[str, Any]]:
+    """Return the records that a recipient knows by a pseudonym, of its present epoch or the one before."""
+    government = open_snapshot(home.settings.home, "government")
+    return pseudonyms.identify(government, number, pseudonyms.of_recipient(home, name))
 
 
 @at_home.publication

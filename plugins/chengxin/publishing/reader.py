@@ -139,14 +139,22 @@ class Snapshot:
                 return self._holding.setdefault(key, False)
             names = [n for n in _NUMBERS if n in self._columns(entry.table)]
             rows = pq.read_table(self.path(entry), columns=names, partitioning=None)
-            self._holding[key] = _without(rows, entries).num_rows < rows.num_rows
+            self._holding[key] = self._without(rows, entries).num_rows < rows.num_rows
         return self._holding[key]
 
     def _entries_in(self, acts: overlay.Overlay, entry: FileEntry) -> list[overlay.Entry]:
         """Return the entries of the overlay that may be about rows of a file."""
         kind = entry.part.rpartition("-")[0] or entry.table
         found = acts.of(self.manifest.tier).get(kind, ())
-        return [e for e in found if entry.min_subject is None or entry.may_hold(e.subject_id)]
+        anywhere = entry.min_subject is None or entry.has_pseudonyms
+        return [e for e in found if anywhere or entry.may_hold(e.subject_id)]
+
+    def _without(self, rows: pa.Table, entries: Iterable[overlay.Entry]) -> pa.Table:
+        """Return rows without those of records that are hidden."""
+        numbers = pa.array([n for e in entries for n in e.numbers(self.manifest.basis.key_id)], pa.string())
+        for column in [n for n in _NUMBERS if n in rows.column_names] if len(numbers) else ():
+            rows = rows.filter(pc.invert(pc.is_in(rows.column(column), value_set=numbers)))
+        return rows
 
     def _hidden(self) -> list[overlay.Entry]:
         return [e for found in overlay.load(self.layout).of(self.manifest.tier).values() for e in found]
@@ -201,7 +209,7 @@ class Snapshot:
         """Return the SQL that leaves out of a table's rows what the overlay hides; "" where that is nothing."""
         tests = []
         for column in [n for n in _NUMBERS if n in self._columns(table)]:
-            numbers = sorted({n for e in self._hidden() if (n := _number(e, column))})
+            numbers = sorted({n for e in self._hidden() for n in e.numbers(self.manifest.basis.key_id)})
             if numbers:
                 texts = ", ".join(f"'{n}'" for n in numbers)
                 tests.append(f"coalesce({column} NOT IN ({texts}), true)")
@@ -255,7 +263,9 @@ class Snapshot:
             ORDER BY subject_id, record_id"""
         steps = self._session()
         self._give(steps, "records", table, entries)
-        rows = _without(steps.table(Step("related_rows", ("records",), sql, {"subject": subject_id})), self._hidden())
+        rows = self._without(
+            steps.table(Step("related_rows", ("records",), sql, {"subject": subject_id})), self._hidden()
+        )
         return [rows.cast(arrow_schema(self.manifest.tables[table].schema))] if rows.num_rows else []
 
     def find(self, identifier_or_name: str) -> pa.Table:
@@ -333,7 +343,7 @@ class Snapshot:
         self._give(steps, "records", entry.table, [entry])
         sql = "SELECT * FROM records WHERE subject_id = $subject"
         rows = steps.table(Step("rows_of_subject", ("records",), sql, {"subject": subject_id}))
-        seen = _without(rows, self._entries_in(overlay.load(self.layout), entry))
+        seen = self._without(rows, self._entries_in(overlay.load(self.layout), entry))
         return seen.cast(arrow_schema(self.manifest.tables[entry.table].schema)) if seen.num_rows else None
 
     def _session(self) -> Session:
@@ -357,25 +367,13 @@ class Snapshot:
             hidden = self._entries_in(overlay.load(self.layout), entry)
             names, key = wanted if hidden else columns, self.decryption(entry)
             read = pq.read_table(self.path(entry), columns=names, partitioning=None, decryption_properties=key)
-            rows = _without(read, hidden)
+            rows = self._without(read, hidden)
             pieces.append(rows if columns is None else rows.select(list(columns)))
         return pa.concat_tables(pieces) if pieces else self._empty(name, columns)
 
     def _empty(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         empty = arrow_schema(self.manifest.every_table()[name].schema).empty_table()
         return empty if columns is None else empty.select(list(columns))
-
-
-def _number(entry: overlay.Entry, column: str) -> str | None:
-    return entry.record_id if column == _NUMBERS[0] else entry.handle
-
-
-def _without(rows: pa.Table, entries: Iterable[overlay.Entry]) -> pa.Table:
-    """Return rows without those of records that are hidden."""
-    for column in [n for n in _NUMBERS if n in rows.column_names] if entries else ():
-        numbers = pa.array([n for e in entries if (n := _number(e, column))], pa.string())
-        rows = rows.filter(pc.invert(pc.is_in(rows.column(column), value_set=numbers)))
-    return rows
 
 
 def _subject_ranges(metadata: Any) -> Iterator[tuple[int, int]]:

@@ -1,6 +1,6 @@
-"""The tokens of recipients: an append-only journal; and the file by which the serving app knows recipients.
+"""The tokens and epochs of recipients: an append-only journal; and the file by which the serving app knows recipients.
 
-<home>/recipients/00000000.json ...     who got which token, by its sha256, and what was revoked
+<home>/recipients/00000000.json ...     who got which token, by its sha256, what was revoked, whose epoch began
 <home>/published/recipients.json        what holds now; derived from the journal and the declarations
 """
 
@@ -29,6 +29,31 @@ class Token:
     sha256: str
     issued_at: datetime
     expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """For which time the pseudonyms of a recipient stand. number: from 1 on. since: None for the first."""
+
+    number: int = 1
+    since: datetime | None = None
+
+
+def rotate(layout: Layout, recipient: str, *, at: datetime, by: str) -> Epoch:
+    """Begin a new epoch of a recipient."""
+    _enter(layout, {"recipient": recipient, "epoch": True, "at": at.isoformat(), "by": by})
+    return epochs(layout)[recipient]
+
+
+def epochs(layout: Layout) -> dict[str, Epoch]:
+    """Return the present epoch of every recipient that the journal names; that of another is the first."""
+    found: dict[str, Epoch] = {}
+    for number in journal.numbers(layout.recipients):
+        entry = journal.entry(layout.recipients, number)
+        before = found.get(entry["recipient"], Epoch())
+        begins = Epoch(before.number + 1, datetime.fromisoformat(entry["at"])) if "epoch" in entry else before
+        found[entry["recipient"]] = begins
+    return found
 
 
 def issue(layout: Layout, recipient: Recipient, *, at: datetime, by: str, days: int = DAYS) -> tuple[Token, str]:

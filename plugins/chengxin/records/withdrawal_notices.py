@@ -10,7 +10,7 @@ lifted), received, open, overdue (no receipt in time), suspended (its holder is 
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -35,6 +35,7 @@ STATES = {"void": "已撤销", "received": "已回执", "open": "待回执", "ov
 class Notice:
     """One notice, with its days. number: from 1 on. holder: a recipient, or `token-...` of a token that names nobody.
 
+    handle: under which pseudonym the holder was handed the record, "" = under its own number.
     due: the last day for deletion and receipt. last: the last day before the grant is suspended. received: the day of
     deletion as the first receipt states it, "" = none.
     """
@@ -48,6 +49,7 @@ class Notice:
     day: str
     due: str
     last: str
+    handle: str = ""
     is_void: bool = False
     received: str = ""
 
@@ -59,8 +61,11 @@ class Notice:
         return "suspended" if day > self.last else "overdue" if day > self.due else "open"
 
 
-def renew(home: Home) -> list[Notice]:
-    """Take in what the serving app wrote, enter the notices that are due, and note what it is to know; return all."""
+def renew(home: Home, handles: Callable[[str], Iterable[str]]) -> list[Notice]:
+    """Take in what the serving app wrote, enter the notices that are due, and note what it is to know; return all.
+
+    handles: under which pseudonyms holders may have been handed a record.
+    """
     layout = home.layout
     access_log.take_in(home.accesses, layout.accesses)
     register = acts.read(layout)
@@ -72,7 +77,7 @@ def renew(home: Home) -> list[Notice]:
             stands = atomic.read_json(layout.served_notices)
             if stands["made_of"] == made_of:
                 return [Notice(**one) for one in stands["notices"]]
-        _enter(layout, register, home.clock.now())
+        _enter(layout, register, home.clock.now(), handles)
         found = read(layout, register)
         body = {"made_of": _made_of(layout, register), "notices": [asdict(notice) for notice in found]}
         atomic.write_json(layout.served_notices, body)
@@ -86,19 +91,22 @@ def _made_of(layout: Layout, register: Register) -> str:
     return hashlib.sha256(json.dumps(body).encode()).hexdigest()
 
 
-def _enter(layout: Layout, register: Register, now: datetime) -> None:
-    """Enter a notice for each (act in force, record, holder of it) that has none."""
+def _enter(layout: Layout, register: Register, now: datetime, handles: Callable[[str], Iterable[str]]) -> None:
+    """Enter a notice for each (act in force, record as handed out, holder of it) that has none."""
     removing = {c.act.id: _kinds(c.records) for c in register.cases.values() if c.removes}
     wanted = {number for records in removing.values() for number in records}
-    who = access_log.holders(layout.accesses, wanted)
+    names = {number: ("", *handles(number)) for number in wanted}
+    who = access_log.holders(layout.accesses, {name or n for n, known in names.items() for name in known})
     entries = list(journal.since(layout.notices))
-    known = {(body["act"], body["record_id"], body["holder"]) for _, body in entries}
+    known = {(body["act"], body["handle"] or body["record_id"], body["holder"]) for _, body in entries}
     head = entries[-1][0] if entries else journal.Head()
     for act, records in sorted(removing.items()):
         for number, kind in sorted(records.items()):
-            for holder, tier in sorted(who[number].items()):
-                if (act, number, holder) not in known:
-                    body = {"act": act, "holder": holder, "record_id": number, "kind": kind, "tier": tier}
+            handed = [(holder, name, tier) for name in names[number] for holder, tier in who[name or number].items()]
+            for holder, name, tier in sorted(handed):
+                if (act, name or number, holder) not in known:
+                    body = {"act": act, "holder": holder, "record_id": number, "handle": name, "kind": kind}
+                    body["tier"] = tier
                     head = journal.append_chained(layout.notices, head, {**body, "at": now.isoformat()})
     if head.order >= 0:
         journal.seal(layout.notices)
@@ -122,7 +130,7 @@ def read(layout: Layout, register: Register | None = None) -> list[Notice]:
         found.append(
             Notice(
                 number=number,
-                **{name: body[name] for name in ("holder", "act", "record_id", "kind")},
+                **{name: body[name] for name in ("holder", "act", "record_id", "handle", "kind")},
                 tier=body["tier"] if body["tier"] == "open" else "government",
                 day=day.isoformat(),
                 due=calendar.after(day, terms["notice_receipt"].value).isoformat(),

@@ -17,6 +17,9 @@ NAME = "manifest.json"
 BATCH = "batch"  # the table of the admissions
 
 
+PSEUDONYMS = 1 << 62  # subject numbers from here on are pseudonyms; the registry counts its own from 1
+
+
 @dataclass(frozen=True)
 class FileEntry:
     """One data file.
@@ -35,6 +38,11 @@ class FileEntry:
     min_subject: int | None = None
     max_subject: int | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_pseudonyms(self) -> bool:
+        """Return whether the subjects bear other numbers than in the registry: those of one recipient."""
+        return self.min_subject is not None and self.min_subject >= PSEUDONYMS
 
     def may_hold(self, subject_id: int) -> bool:
         """Return whether the file can hold rows of a subject."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -27,7 +27,8 @@ _MOST = 16  # files that a process keeps
 class Entry:
     """One record, once for each id of its subject.
 
-    handle: what stands for its number in the open tier, where that hides it. since: ISO day.
+    handles: key id -> what stands for its number where that is hidden: in the open tier, in the cut of a recipient.
+    since: ISO day.
     """
 
     record_id: str
@@ -35,7 +36,11 @@ class Entry:
     subject_id: int
     scope: Scope
     since: str
-    handle: str | None = None
+    handles: dict[str, str] = field(default_factory=dict, hash=False)
+
+    def numbers(self, key_id: str) -> list[str]:
+        """Return what may name the record in a snapshot whose handles this key made."""
+        return [number for number in (self.record_id, self.handles.get(key_id)) if number]
 
 
 @dataclass(frozen=True)

@@ -177,14 +177,14 @@ def _holders(home: HomeIndex) -> tuple[list[Holder], list[str]]:
     from chengxin.contracts import recipients
     from chengxin.publishing import commit
     from chengxin.publishing.cuts.cut import Cut
-    from chengxin.records.recipients import tokens
+    from chengxin.records.recipients import Epoch, epochs, tokens
 
     loaded = recipients.load(home.home.settings.recipients, {})
-    valid = tokens(home.layout, home.clock.now())
+    valid, begun = tokens(home.layout, home.clock.now()), epochs(home.layout)
     today = home.clock.today()
     found = []
     for one in loaded.recipients.values():
-        cut = commit.current(home.layout, Cut.of(one).tier)
+        cut = commit.current(home.layout, Cut.of(one, begun.get(one.id, Epoch()).number).tier)
         found.append(
             Holder(
                 recipient=one,

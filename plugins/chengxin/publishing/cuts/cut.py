@@ -10,11 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chengxin.contracts.recipients import KEPT, Grant, Recipient
+from chengxin.model.kinds import IdentityPart, kinds
 from chengxin.publishing.assembly.tables import RECORD_SOURCE
 from chengxin.publishing.merges import SUPERSESSION
 from chengxin.store.layout import CUT
 
 REGISTRY = ("subject", "subject_identifier", "subject_name")
+_OF_PERSONS: dict[str, IdentityPart] = {
+    "subject_identifier": "person_doc",
+    "subject_name": "name",
+}  # registry table -> what it gives of persons
 
 
 @dataclass(frozen=True)
@@ -45,20 +50,24 @@ class KindCut:
 
 @dataclass(frozen=True)
 class Cut:
-    """kinds: what is given of each."""
+    """kinds: what is given of each. bearer, epoch: where persons are given, whose pseudonyms they bear."""
 
     kinds: Mapping[str, KindCut] = field(default_factory=dict)
+    bearer: str = ""
+    epoch: int = 0
 
     @classmethod
-    def of(cls, recipient: Recipient) -> "Cut":
-        """Return what a recipient is granted."""
+    def of(cls, recipient: Recipient, epoch: int = 1) -> "Cut":
+        """Return what a recipient is granted: alike for equal grants, but of its own where persons are given."""
         given = {name: KindCut.of(grant) for grant in recipient.grants for name in grant.kinds}
-        return cls(dict(sorted(given.items())))
+        own = any(kind.persons for kind in given.values())
+        return cls(dict(sorted(given.items())), recipient.id if own else "", epoch if own else 0)
 
     @property
     def digest(self) -> str:
         """Return what tells this cut from others."""
-        body = json.dumps({name: asdict(cut) for name, cut in self.kinds.items()}, sort_keys=True)
+        kinds = {name: asdict(cut) for name, cut in self.kinds.items()}
+        body = json.dumps([kinds, self.bearer, self.epoch], sort_keys=True)
         return hashlib.sha256(body.encode()).hexdigest()
 
     @property
@@ -70,10 +79,21 @@ class Cut:
         """Return whether anything of a file may be given. part: as in the manifest of the government tier."""
         kind, _, place = part.rpartition("-")
         of = kind or table
+        if table == RECORD_SOURCE and place.startswith("p"):
+            return False  # it leads to the delivered rows
         if of in self.kinds:
             return self.kinds[of].persons or not place.startswith("p")
-        registry = table in (*REGISTRY, SUPERSESSION)
-        return registry and any(k.persons for k in self.kinds.values()) if place.startswith("p") else registry
+        if not place.startswith("p"):
+            return table in (*REGISTRY, SUPERSESSION)
+        if table in _OF_PERSONS:
+            return self.gives_of_persons(_OF_PERSONS[table])
+        return table in ("subject", SUPERSESSION) and bool(self.bearer)
+
+    def gives_of_persons(self, part: IdentityPart) -> bool:
+        """Return whether what identifies persons is given by some kind: `name` or `person_doc`."""
+        with_persons = [(kinds()[name], cut) for name, cut in self.kinds.items() if cut.persons]
+        elements = [(kind.roles["subject"].identity.get(part), cut) for kind, cut in with_persons]
+        return any(element and cut.columns([element]) for element, cut in elements)
 
     def columns(self, table: str, names: list[str]) -> list[str]:
         """Return which columns of a table are given; of those that kinds share, what no grant leaves out."""

@@ -1,7 +1,8 @@
 """Derive the tiers of cuts from a committed government snapshot, file by file.
 
-A file of a cut is a pure function of (government file, records that are given of its part, cut). A file of which all is
-given is the very file. A cut has its current snapshot only: an older one may hold what must not be shared any more.
+A file of a cut is a pure function of (government file, records that are given of its part, cut, key). A file of which
+all is given is the very file, but where it is about persons: these bear pseudonyms (`pseudonyms`). A cut has its
+current snapshot only: an older one may hold what must not be shared any more.
 """
 
 import hashlib
@@ -9,23 +10,27 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from chengxin.publishing import commit, retention
+from chengxin.home import Home
+from chengxin.model.kinds import IdentityPart
+from chengxin.publishing import commit, pseudonyms, retention
 from chengxin.publishing.assembly.tables import CREDIT_RECORD
 from chengxin.publishing.cuts.cut import REGISTRY, Cut
+from chengxin.publishing.key import key_id
 from chengxin.publishing.merges import SUPERSESSION
+from chengxin.publishing.open_tier import order
 from chengxin.store import pointer
 from chengxin.store.layout import Layout
 from chengxin.store.manifest import Basis, FileEntry, Manifest, TableEntry
-from chengxin.store.parquet import arrow_schema, write_parquet
+from chengxin.store.parquet import arrow_schema, column_entries, write_parquet
 
 log = logging.getLogger(__name__)
 
@@ -33,44 +38,71 @@ MADE_FROM = "made_from"  # in the extra of a file: the digest of all that it is 
 _BATCH = 122_880  # rows
 
 
-def publish(layout: Layout, government: Manifest, cuts: Mapping[str, Cut], now: datetime, today: date) -> list[str]:
+@dataclass(frozen=True)
+class Keys:
+    """The keys of a cut with persons. own: None = no master key, persons are left out. before: of the epoch before.
+
+    `before` is given as long as the recipient may translate its numbers.
+    """
+
+    own: bytes | None = None
+    before: bytes | None = None
+
+    @property
+    def digest(self) -> list[str | None]:
+        """Return what tells these keys from others and gives none away."""
+        return [key_id(self.own), key_id(self.before)]
+
+
+def publish(home: Home, government: Manifest, cuts: Mapping[str, tuple[Cut, Keys]]) -> list[str]:
     """Bring the tier of each cut up to the government snapshot; take away those that nobody is granted any more.
 
-    cuts: by tier. Return the tiers that changed.
+    cuts: by tier, each with its keys. Return the tiers that changed.
     """
+    layout = home.layout
     changed = []
     for tier in pointer.cut_tiers(layout):
         if tier not in cuts:
             pointer.remove(layout, tier)
             shutil.rmtree(layout.tier(tier))
             changed.append(tier)
-    for tier, cut in sorted(cuts.items()):
+    for tier, (cut, keys) in sorted(cuts.items()):
         for message in commit.resume(layout, tier).messages:
             log.warning("%s", message)
-        if _publish(layout, government, cut, now, today):
+        if _publish(home, government, cut, keys):
             changed.append(tier)
         _keep_current(layout, tier)
     return changed
 
 
-def _publish(layout: Layout, government: Manifest, cut: Cut, now: datetime, today: date) -> bool:
-    tier = cut.tier
+def _publish(home: Home, government: Manifest, cut: Cut, keys: Keys) -> bool:
+    layout, tier = home.layout, cut.tier
     previous = commit.current(layout, tier)
-    made_of = str(government.to_json()["digest"])
+    made_of = _digest([government.to_json()["digest"], *keys.digest])
     if previous and previous.basis.made_of == made_of:
         return False
     draft = layout.drafts / tier
     shutil.rmtree(draft, ignore_errors=True)
     source = layout.snapshot(government.tier, government.snapshot_id)
-    tables = Derivation(source, government, cut, previous, draft).run()
-    basis = Basis(government=government.snapshot_id, made_of=made_of, cut=cut.digest)
+    tables = Derivation(source, government, cut, keys, previous, draft).run()
+    own = key_id(keys.own) or ""
+    basis = Basis(government=government.snapshot_id, made_of=made_of, cut=cut.digest, key_id=own)
     reason = f"由政务层快照 {government.snapshot_id} 按授权裁剪"
+    now, today = home.clock.now(), home.clock.today()
     manifest = Manifest.new(tier, now, today, reason, tables, versions=government.versions, basis=basis)
     if previous and manifest.same_content(previous):
         shutil.rmtree(draft, ignore_errors=True)
         return False
     commit.commit(layout, manifest, draft, previous)
     return True
+
+
+def _digest(body: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(body).encode()).hexdigest()
+
+
+def _of_persons(entry: FileEntry) -> bool:
+    return entry.part.rpartition("-")[2].startswith("p")
 
 
 def _keep_current(layout: Layout, tier: str) -> None:
@@ -88,6 +120,7 @@ class Derivation:
     folder: Path
     government: Manifest
     cut: Cut
+    keys: Keys
     previous: Manifest | None
     draft: Path
     _given: dict[str, tuple[pa.Array, pa.Array]] = field(default_factory=dict)
@@ -105,9 +138,9 @@ class Derivation:
             schema = [c for c in table.schema if c.name in kept]
             files = []
             for entry in table.files:
-                if not self.cut.gives(name, entry.part):
+                if not self.cut.gives(name, entry.part) or (_of_persons(entry) and self.keys.own is None):
                     continue
-                if kept == names and not self._judges(entry):
+                if kept == names and not self._judges(entry) and not _of_persons(entry):
                     files.append(self._whole(entry))
                     continue
                 made_from = self._made_from(entry, kept)
@@ -115,7 +148,37 @@ class Derivation:
                 files += [found] if found else []
             if files:
                 tables[name] = TableEntry.of(schema, files)
-        return tables
+        return tables | self._translations(tables, known)
+
+    def _translations(
+        self, tables: Mapping[str, TableEntry], known: Mapping[tuple[str, str], FileEntry]
+    ) -> dict[str, TableEntry]:
+        """Return the tables that lead from the numbers of the epoch before to those of now, of what is given."""
+        if self.keys.own is None or self.keys.before is None:
+            return {}
+        found = {}
+        for name, source, column in pseudonyms.TRANSLATIONS:
+            schema = pseudonyms.translation_schema(column)
+            files = []
+            for entry in self.government.tables[source].files if source in tables else ():
+                if not _of_persons(entry) or not self.cut.gives(source, entry.part):
+                    continue
+                made_from = self._made_from(entry, schema.names)
+                made = known.get((name, made_from))
+                if made is None:
+                    plain = pa.schema([self.schema_of(source).field(column)])
+                    numbers = [b.column(0) for b in self._rows(entry, plain)]
+                    rows = pseudonyms.translation(numbers, column, self.keys.before, self.keys.own)
+                    made = self._file(entry, name, rows.to_batches(), schema, made_from)
+                files += [made] if made else []
+            if files:
+                titles = {column: "现编号", f"previous_{column}": "上一期编号"}
+                found[name] = TableEntry.of(column_entries(schema, titles), files)
+        return found
+
+    def schema_of(self, table: str) -> pa.Schema:
+        """Return the columns of a government table."""
+        return arrow_schema(self.government.tables[table].schema)
 
     def _judges(self, entry: FileEntry) -> bool:
         """Return whether some rows of a file may be left out."""
@@ -129,8 +192,9 @@ class Derivation:
 
     def _made_from(self, entry: FileEntry, columns: list[str]) -> str:
         depends = sorted(f.sha256 for f in self._records(entry)) if self._judges(entry) else []
-        body = json.dumps([self.cut.digest, entry.sha256, columns, depends])
-        return hashlib.sha256(body.encode()).hexdigest()
+        return _digest(
+            [self.cut.digest, self.keys.digest if _of_persons(entry) else [], entry.sha256, columns, depends]
+        )
 
     def _records(self, entry: FileEntry) -> list[FileEntry]:
         """Return the files of credit_record that decide which rows of a file are given."""
@@ -145,14 +209,24 @@ class Derivation:
         return entry
 
     def _written(self, entry: FileEntry, schema: pa.Schema, made_from: str) -> FileEntry | None:
-        return write_parquet(
-            self._rows(entry, schema),
-            self.draft / entry.table,
-            table=entry.table,
-            part=entry.part,
-            schema=schema,
-            extra={MADE_FROM: made_from},
-        )
+        rows = self._rows(entry, schema)
+        if _of_persons(entry):
+            assert self.keys.own is not None
+            own, withheld = self.keys.own, self._withheld(entry)
+            rows = order.shuffled((pseudonyms.replace(b, own, withheld) for b in rows), schema, entry.rows, self.draft)
+        return self._file(entry, entry.table, rows, schema, made_from)
+
+    def _withheld(self, entry: FileEntry) -> tuple[str, ...]:
+        """Return the columns of the subject table that would give of persons what no kind gives."""
+        hidden: dict[str, IdentityPart] = {"name": "name", "born_on": "person_doc"} if entry.table == "subject" else {}
+        return tuple(column for column, part in hidden.items() if not self.cut.gives_of_persons(part))
+
+    def _file(
+        self, entry: FileEntry, table: str, rows: Iterable[pa.RecordBatch], schema: pa.Schema, made_from: str
+    ) -> FileEntry | None:
+        """Write what comes of a government file."""
+        folder, extra = self.draft / table, {MADE_FROM: made_from}
+        return write_parquet(rows, folder, table=table, part=entry.part, schema=schema, extra=extra)
 
     def _rows(self, entry: FileEntry, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         judges = self._judges(entry)

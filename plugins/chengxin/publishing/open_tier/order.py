@@ -1,5 +1,7 @@
 """Bring rows about persons into an order that states nothing: by token and handle, never by the number that they hide.
 
+In the cut of a recipient tokens and handles stand in the columns of the numbers (`publishing.pseudonyms`).
+
 The place of a row in a file sorted by subject number tells that number to whoever knows all of them.
 """
 
@@ -17,6 +19,8 @@ from chengxin.store.atomic import BUILDING
 
 BUCKET = 500_000  # rows that are sorted in memory
 _DIGITS = 4  # leading hex digits of a token by which rows are spread
+_WORD = (1 << 64) - 1
+_KEYS = (TOKEN, HANDLE, "subject_id", "record_id")
 
 
 def shuffled(
@@ -47,12 +51,17 @@ def shuffled(
 
 
 def _bucket(batch: pa.RecordBatch, cuts: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
-    heads = np.asarray(batch.column(TOKEN).to_numpy(zero_copy_only=False), dtype=f"U{_DIGITS}")
+    if TOKEN in batch.schema.names:
+        tokens = batch.column(TOKEN).to_numpy(zero_copy_only=False)
+    else:  # numbers of 62 bits above the highest one
+        tokens = [f"{number << 2 & _WORD:016x}" for number in batch.column("subject_id").to_pylist()]
+    heads = np.asarray(tokens, dtype=f"U{_DIGITS}")
     at: npt.NDArray[np.int64] = np.searchsorted(cuts, heads, side="right")
     return at
 
 
 def _sorted(rows: pa.Table) -> list[pa.RecordBatch]:
-    keys = [(name, "ascending") for name in (TOKEN, HANDLE) if name in rows.column_names]
+    names = [name for name in _KEYS if name in rows.column_names]
+    keys = [(name, "ascending") for name in names if TOKEN not in names or name in (TOKEN, HANDLE)]
     made: list[pa.RecordBatch] = rows.sort_by(keys).to_batches()
     return made

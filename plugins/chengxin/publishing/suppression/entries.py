@@ -1,10 +1,12 @@
 """The overlay's entries: what the legal acts in force hide from readers, derived from their journal."""
 
+from collections.abc import Mapping
+
 from chengxin.home import Home
-from chengxin.publishing import key
-from chengxin.publishing.open_tier import masking
+from chengxin.publishing import pseudonyms
 from chengxin.records import acts, withdrawal_notices
 from chengxin.records.acts import Case, Register
+from chengxin.records.withdrawal_notices import Notice
 from chengxin.store import lock, overlay
 from chengxin.store.overlay import Entry, Overlay
 
@@ -13,17 +15,23 @@ def renew(home: Home) -> Overlay | None:
     """Write the overlay, and notices to recipients, as the journal of acts stands now; None where there is no act."""
     if acts.read(home.layout).head.order < 0:
         return None
-    open_key = key.derive(key.master(home))
+    keys = pseudonyms.all_keys(home)
     with lock.held(home.layout, "acts"):  # else an older state of the journal might be written last
         register = acts.read(home.layout)
-        entries = (e for c in register.cases.values() if c.hides for e in _entries(register, c, open_key))
+        entries = (e for c in register.cases.values() if c.hides for e in _entries(register, c, keys))
         found = {(e.record_id, e.subject_id, e.scope): e for e in entries}
         made = overlay.write(home.layout, register.head.order, found.values())
-    withdrawal_notices.renew(home)
+    renew_notices(home)
     return made
 
 
-def _entries(register: Register, case: Case, open_key: bytes | None) -> list[Entry]:
+def renew_notices(home: Home) -> list[Notice]:
+    """Take in what the serving app wrote, and enter the notices of withdrawal that are due; return all."""
+    keys = pseudonyms.all_keys(home)
+    return withdrawal_notices.renew(home, lambda record_id: pseudonyms.handles(record_id, keys).values())
+
+
+def _entries(register: Register, case: Case, keys: Mapping[str, bytes]) -> list[Entry]:
     return [
         Entry(
             record_id=record.record_id,
@@ -31,7 +39,7 @@ def _entries(register: Register, case: Case, open_key: bytes | None) -> list[Ent
             subject_id=record.subject_id,
             scope="open" if case.is_objection else "all",
             since=case.act.at[:10],
-            handle=masking.handle(record.record_id, open_key),
+            handles=pseudonyms.handles(record.record_id, keys),
         )
         for known in case.records
         for record in register.spread(known)

@@ -16,7 +16,7 @@ from typing import Any
 from chengxin.errors import SnapshotDamaged
 from chengxin.home import Home
 from chengxin.identity import ledger, supersession
-from chengxin.publishing import commit, key, retention
+from chengxin.publishing import commit, key, pseudonyms, retention
 from chengxin.publishing.reader import Snapshot
 from chengxin.publishing.suppression import entries, reissued
 from chengxin.publishing.suppression.rows import Found, Hits, Rewriter, affected
@@ -51,7 +51,7 @@ def run(home: Home, *, everything: bool = False) -> dict[str, list[str]]:
         removed = [r for r in removed if r not in before]
     gone: dict[str, list[str]] = {tier: [] for tier in tiers(layout)}
     if removed:
-        found = Found(removed, key.derive(key.master(home)))
+        found = Found(removed, pseudonyms.all_keys(home))
         scratch = layout.drafts / "reissue"
         shutil.rmtree(scratch, ignore_errors=True)
         encrypting = key.derive(key.master(home), _ENCRYPTED)
@@ -147,8 +147,8 @@ class Tier:
         return self.name == _ENCRYPTED
 
     def _has_another_key(self, manifest: Manifest) -> bool:
-        own = self.rewriter.key if self._is_encrypted else self.found.open_key
-        return manifest.basis.key_id not in ("", key.key_id(own))
+        own = [key.key_id(self.rewriter.key)] if self._is_encrypted else self.found.keys
+        return manifest.basis.key_id not in ("", *own)
 
     def _follows(self, manifest: Manifest) -> bool:
         """Return whether a snapshot names another that has a new id now."""

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chengxin.model.kinds import kinds
+from chengxin.publishing import pseudonyms
 from chengxin.publishing.history.table import kind_of, table_of
-from chengxin.publishing.open_tier import masking
 from chengxin.publishing.open_tier.rules import HANDLE, TOKEN
 from chengxin.publishing.reader import Snapshot
 from chengxin.publishing.suppression import candidates
@@ -27,17 +27,20 @@ from chengxin.store.parquet import write_parquet
 
 _BATCH = 122_880  # rows
 _NUMBERS = ("record_id", HANDLE)
-_COMMON = ("credit_record", "record_source")
+_COMMON = ("credit_record", "record_source", "translated_record")
 _WHOLE = (ASSEMBLY, "government", "authorised")  # the others lack columns; they are searched by what was found here
 Hits = dict[tuple[str, str], list[str]]  # (table, file name) -> the numbers that name rows to go
 
 
 @dataclass
 class Found:
-    """The removed records, with what names them in either tier. ids: grows by what is found under a decision."""
+    """The removed records, with what names them in every tier. ids: grows by what is found under a decision.
+
+    keys: of the tiers that hide numbers, by key id.
+    """
 
     removed: Sequence[Record]
-    open_key: bytes | None
+    keys: Mapping[str, bytes]
     ids: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -45,8 +48,7 @@ class Found:
 
     def numbers(self) -> list[str]:
         """Return numbers and handles."""
-        handles = (masking.handle(i, self.open_key) for i in self.ids)
-        return sorted(self.ids | {h for h in handles if h})
+        return sorted(self.ids.union(*(pseudonyms.handles(i, self.keys).values() for i in self.ids)))
 
 
 def affected(snapshot: Snapshot, found: Found) -> Hits:
@@ -74,7 +76,8 @@ def _numbers_in(snapshot: Snapshot, entry: FileEntry, found: Found) -> list[str]
         found.ids |= named
         return sorted(named)
     mine = [r for r in found.removed if r.kind == entry.table]
-    if entry.min_subject is not None and not any(entry.may_hold(r.subject_id) for r in mine):
+    anywhere = entry.min_subject is None or entry.has_pseudonyms
+    if not anywhere and not any(entry.may_hold(r.subject_id) for r in mine):
         return []
     numbers = found.numbers()
     present = [n for n in _NUMBERS if n in pq.read_schema(snapshot.path(entry)).names]

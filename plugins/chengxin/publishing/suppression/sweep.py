@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chengxin.home import Home
-from chengxin.publishing import key
+from chengxin.publishing import key, pseudonyms
 from chengxin.publishing.reader import Snapshot
 from chengxin.publishing.suppression.rows import Found, remaining
 from chengxin.records import acts
@@ -32,7 +32,7 @@ def sweep(home: Home) -> Swept:
     """
     layout = home.layout
     removed = acts.read(layout).removed()
-    found = Found(removed, key.derive(key.master(home)))
+    found = Found(removed, pseudonyms.all_keys(home))
     private = {layout.overlay, layout.served_notices}
     distinct: dict[tuple[int, int], Path] = {}
     for path in (p for top in ("published", ASSEMBLY) for p in sorted((layout.home / top).rglob("*"))):

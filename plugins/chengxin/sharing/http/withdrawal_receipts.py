@@ -109,7 +109,7 @@ def _shown(notice: Notice, receipt: dict[str, Any] | None, today: date) -> dict[
     received = receipt["deleted_at"] if receipt else notice.received or None
     return {
         "number": notice.number,
-        "record_id": notice.record_id,
+        "record_id": notice.handle or notice.record_id,
         "kind": notice.kind,
         "tier": notice.tier,
         "day": notice.day,

@@ -17,12 +17,13 @@ from chengxin.publishing.reader import Snapshot, open_snapshot
 from chengxin.publishing.suppression import reissue, sweep
 from chengxin.publishing.verify import verify
 from chengxin.store.manifest import PSEUDONYMS
-from deliveries import PERSON, REGISTRATION, Office, built_once, company, person_doc, uscc
+from deliveries import PENALTY, PERSON, REGISTRATION, Office, built_once, company, penalty, person_doc, uscc
 from publishing.test_open_key import DISHONEST, case
 from sharing.test_recipients import apply, declare, home_of
 from sharing.test_withdrawals import Reader
 
 LISTED = [{"kinds": ["dishonest_person", "registration"], "persons": "all"}]
+LICENCE = ("subject_name", "uscc", "person_doc_no", "decision_no", "decision_on", "item_name")
 NAMELESS = [
     {"kinds": ["dishonest_person"], "columns": {"drop": ["subject_name", "person_doc_no"]}, "persons": "all"},
     {"kinds": ["registration"]},
@@ -104,6 +105,32 @@ def test_what_no_kind_gives_of_persons_the_registry_withholds(office: Office) ->
         assert {person_doc(n) in texts for n in (0, 1)} == {f"张示例{c}" in texts for c in "甲乙"} == {given}, name
         assert {row["born_on"] is None for row in rows(snapshot, "subject")} == {not given}
         assert uscc(1) in texts
+
+
+def test_a_person_is_named_by_given_records_only(office: Office) -> None:
+    """One kind gives names, one does not, a third gives no persons."""
+    office.contract("pen", "penalty", PENALTY)
+    office.contract("lic", "licence", LICENCE)
+    office.deliver("people", {"person_name": "张示例丙", "person_doc_no": person_doc(3)}, day=2)
+    fined = penalty(1, person_doc_no=person_doc(1), subject_name="张示例乙")
+    office.deliver("pen", fined, day=2)
+    licensed = {
+        "person_doc_no": person_doc(3),
+        "subject_name": "张示例丙",
+        "decision_no": "湘证1",
+        "decision_on": "2026-01-15",
+    }
+    office.deliver("lic", licensed, day=2)
+    others = [{"kinds": ["penalty"], "persons": "all"}, {"kinds": ["licence"]}]
+    declare(office.folder / "recipients", "county", grants=[NAMELESS[0], *others], per_second=100)
+    office.publish(3)
+    assert {row["name"] for row in rows(government(office), "subject")} == {"张示例甲", "张示例乙", "张示例丙"}
+    found = cut(office, "county")
+    assert {row["name"] for row in rows(found, "subject")} == {None, "张示例乙"}
+    assert set(found.table("subject_name")["name"].to_pylist()) == {"湖南示例1有限公司", "张示例乙"}
+    documents = set(found.table("subject_identifier")["identifier_value"].to_pylist())
+    assert [person_doc(n) in documents for n in (0, 1, 3)] == [False, True, False]
+    assert "licence" not in found.tables
 
 
 def test_without_a_master_key_persons_are_left_out(office: Office, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,9 +6,10 @@ used. Organisations keep their numbers: these are public.
 """
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -61,19 +62,25 @@ def subject_number(subject_id: int, key: bytes) -> int:
 
 
 def subject_numbers(values: pa.Array, key: bytes) -> pa.Array:
-    """Return the pseudonym of each number, null for null. Raise InvariantBroken where two would be one."""
+    """Return the pseudonym of each number, null for null."""
     coded = values.dictionary_encode()
     made = [subject_number(value, key) for value in coded.dictionary.to_pylist()]
-    if len(set(made)) < len(made):
-        raise InvariantBroken("两个自然人的代号相同；请为该接收方更换代号（chengxin recipients rotate）")
     return pa.array(made, pa.int64()).take(coded.indices)
 
 
-def replace(rows: pa.RecordBatch, key: bytes, withheld: Sequence[str] = ()) -> pa.RecordBatch:
-    """Return rows about persons with pseudonyms for numbers, and without what leads to the delivered row.
+def distinct(subjects: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Give the rows of a subject table in order; raise InvariantBroken where two persons have one pseudonym."""
+    last = None
+    for batch in subjects:
+        numbers = np.asarray(batch.column("subject_id"))
+        if len(numbers) and (numbers[0] == last or (np.diff(numbers) == 0).any()):
+            raise InvariantBroken("两个自然人的代号相同；请为该接收方更换代号（chengxin recipients rotate）")
+        last = numbers[-1] if len(numbers) else last
+        yield batch
 
-    withheld: further columns without a value.
-    """
+
+def replace(rows: pa.RecordBatch, key: bytes) -> pa.RecordBatch:
+    """Return rows about persons with pseudonyms for numbers, and without what leads to the delivered row."""
     columns = []
     for field, column in zip(rows.schema, rows.columns, strict=True):
         if field.name in _SUBJECTS:
@@ -83,7 +90,7 @@ def replace(rows: pa.RecordBatch, key: bytes, withheld: Sequence[str] = ()) -> p
         elif field.name == "batch_id":
             columns.append(masking.neutral_batches(column))
         else:
-            columns.append(pa.nulls(len(column), field.type) if field.name in (*_WITHOUT, *withheld) else column)
+            columns.append(pa.nulls(len(column), field.type) if field.name in _WITHOUT else column)
     return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
 
 
@@ -93,12 +100,10 @@ def translation_schema(name: str) -> pa.Schema:
     return pa.schema([(f"previous_{name}", kind), (name, kind)])
 
 
-def translation(numbers: Sequence[pa.Array], name: str, old: bytes, new: bytes) -> pa.Table:
-    """Return each distinct number under the keys of two epochs, by the new one."""
-    distinct = pa.chunked_array(numbers, translation_schema(name).field(name).type).unique()
+def translate(numbers: pa.Array, name: str, old: bytes, new: bytes) -> pa.RecordBatch:
+    """Return numbers under the keys of two epochs."""
     replaced = masking.handles if name == "record_id" else subject_numbers
-    both = [replaced(distinct, key) for key in (old, new)]
-    return pa.Table.from_arrays(both, schema=translation_schema(name)).sort_by(name)
+    return pa.RecordBatch.from_arrays([replaced(numbers, key) for key in (old, new)], schema=translation_schema(name))
 
 
 def handles(record_id: str, keys: Mapping[str, bytes]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from chengxin.publishing.merges import SUPERSESSION
 from chengxin.store.layout import CUT
 
 REGISTRY = ("subject", "subject_identifier", "subject_name")
-_OF_PERSONS: dict[str, IdentityPart] = {
+OF_PERSONS: dict[str, IdentityPart] = {
     "subject_identifier": "person_doc",
     "subject_name": "name",
 }  # registry table -> what it gives of persons
@@ -85,15 +85,15 @@ class Cut:
             return self.kinds[of].persons or not place.startswith("p")
         if not place.startswith("p"):
             return table in (*REGISTRY, SUPERSESSION)
-        if table in _OF_PERSONS:
-            return self.gives_of_persons(_OF_PERSONS[table])
-        return table in ("subject", SUPERSESSION) and bool(self.bearer)
+        return table in (*REGISTRY, SUPERSESSION) and bool(self.with_persons(OF_PERSONS.get(table)))
 
-    def gives_of_persons(self, part: IdentityPart) -> bool:
-        """Return whether what identifies persons is given by some kind: `name` or `person_doc`."""
-        with_persons = [(kinds()[name], cut) for name, cut in self.kinds.items() if cut.persons]
-        elements = [(kind.roles["subject"].identity.get(part), cut) for kind, cut in with_persons]
-        return any(element and cut.columns([element]) for element, cut in elements)
+    def with_persons(self, part: IdentityPart | None = None) -> list[str]:
+        """Return the kinds of which persons are given. part: only those that give this of them too."""
+        found = [name for name, cut in self.kinds.items() if cut.persons]
+        if part is None:
+            return found
+        elements = {name: kinds()[name].roles["subject"].identity.get(part) for name in found}
+        return [name for name, element in elements.items() if element and self.kinds[name].columns([element])]
 
     def columns(self, table: str, names: list[str]) -> list[str]:
         """Return which columns of a table are given; of those that kinds share, what no grant leaves out."""

@@ -23,7 +23,7 @@ from chengxin.home import Home
 from chengxin.model.kinds import IdentityPart
 from chengxin.publishing import commit, pseudonyms, retention
 from chengxin.publishing.assembly.tables import CREDIT_RECORD
-from chengxin.publishing.cuts.cut import REGISTRY, Cut
+from chengxin.publishing.cuts.cut import OF_PERSONS, REGISTRY, Cut
 from chengxin.publishing.key import key_id
 from chengxin.publishing.merges import SUPERSESSION
 from chengxin.publishing.open_tier import order
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 MADE_FROM = "made_from"  # in the extra of a file: the digest of all that it is a function of
 _BATCH = 122_880  # rows
+_IN_SUBJECT: dict[str, IdentityPart] = {"name": "name", "born_on": "person_doc"}  # column -> what it gives of persons
 
 
 @dataclass(frozen=True)
@@ -166,19 +167,16 @@ class Derivation:
                 made_from = self._made_from(entry, schema.names)
                 made = known.get((name, made_from))
                 if made is None:
-                    plain = pa.schema([self.schema_of(source).field(column)])
-                    numbers = [b.column(0) for b in self._rows(entry, plain)]
-                    rows = pseudonyms.translation(numbers, column, self.keys.before, self.keys.own)
-                    made = self._file(entry, name, rows.to_batches(), schema, made_from)
+                    plain = pa.schema([schema.field(column)])
+                    both = (column, self.keys.before, self.keys.own)
+                    rows = (pseudonyms.translate(b.column(0), *both) for b in self._rows(entry, plain))
+                    ordered = order.shuffled(rows, schema, entry.rows, self.draft)
+                    made = self._file(entry, name, ordered, schema, made_from)
                 files += [made] if made else []
             if files:
                 titles = {column: "现编号", f"previous_{column}": "上一期编号"}
                 found[name] = TableEntry.of(column_entries(schema, titles), files)
         return found
-
-    def schema_of(self, table: str) -> pa.Schema:
-        """Return the columns of a government table."""
-        return arrow_schema(self.government.tables[table].schema)
 
     def _judges(self, entry: FileEntry) -> bool:
         """Return whether some rows of a file may be left out."""
@@ -196,10 +194,12 @@ class Derivation:
             [self.cut.digest, self.keys.digest if _of_persons(entry) else [], entry.sha256, columns, depends]
         )
 
-    def _records(self, entry: FileEntry) -> list[FileEntry]:
-        """Return the files of credit_record that decide which rows of a file are given."""
+    def _records(self, entry: FileEntry, of: IdentityPart | None = None) -> list[FileEntry]:
+        """Return the files of credit_record that decide about rows of a file. of: what they give of persons."""
         part, kind = entry.part.rpartition("-")[2], self._kind(entry)
-        wanted = {f"{name}-{part}" for name in ([kind] if kind else self.cut.kinds)}
+        persons = self.cut.with_persons(of or OF_PERSONS.get(entry.table))
+        names = [kind] if kind else persons if _of_persons(entry) else self.cut.kinds
+        wanted = {f"{name}-{part}" for name in names}
         return [f for f in self.government.tables[CREDIT_RECORD].files if f.part in wanted]
 
     def _whole(self, entry: FileEntry) -> FileEntry:
@@ -212,14 +212,20 @@ class Derivation:
         rows = self._rows(entry, schema)
         if _of_persons(entry):
             assert self.keys.own is not None
-            own, withheld = self.keys.own, self._withheld(entry)
-            rows = order.shuffled((pseudonyms.replace(b, own, withheld) for b in rows), schema, entry.rows, self.draft)
+            own = self.keys.own
+            given = (self._withhold(entry, batch) for batch in rows) if entry.table == "subject" else rows
+            rows = order.shuffled((pseudonyms.replace(b, own) for b in given), schema, entry.rows, self.draft)
+            rows = pseudonyms.distinct(rows) if entry.table == "subject" else rows
         return self._file(entry, entry.table, rows, schema, made_from)
 
-    def _withheld(self, entry: FileEntry) -> tuple[str, ...]:
-        """Return the columns of the subject table that would give of persons what no kind gives."""
-        hidden: dict[str, IdentityPart] = {"name": "name", "born_on": "person_doc"} if entry.table == "subject" else {}
-        return tuple(column for column, part in hidden.items() if not self.cut.gives_of_persons(part))
+    def _withhold(self, entry: FileEntry, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return rows of the subject table without names and birth days of persons of whom no given record has them."""
+        for place, field_ in enumerate(rows.schema):
+            if part := _IN_SUBJECT.get(field_.name):
+                given = pc.is_in(rows.column("subject_id"), value_set=self._given_of(entry, part)[1])
+                column = pc.if_else(given, rows.column(place), pa.scalar(None, field_.type))
+                rows = rows.set_column(place, field_, column)
+        return rows
 
     def _file(
         self, entry: FileEntry, table: str, rows: Iterable[pa.RecordBatch], schema: pa.Schema, made_from: str
@@ -238,10 +244,10 @@ class Derivation:
                 rows = batch.filter(pc.is_in(batch.column(column), value_set=given)) if judges else batch
                 yield rows.select(schema.names)
 
-    def _given_of(self, entry: FileEntry) -> tuple[pa.Array, pa.Array]:
+    def _given_of(self, entry: FileEntry, of: IdentityPart | None = None) -> tuple[pa.Array, pa.Array]:
         """Return the records, and the subjects with such a record, that are given of what a file belongs to."""
         records, subjects = [pa.array([], pa.string())], [pa.array([], pa.int64())]
-        for file in self._records(entry):
+        for file in self._records(entry, of):
             if file.name not in self._given:
                 self._given[file.name] = self._given_in(file)
             one, two = self._given[file.name]

@@ -20,7 +20,6 @@ from chengxin.store.atomic import BUILDING
 BUCKET = 500_000  # rows that are sorted in memory
 _DIGITS = 4  # leading hex digits of a token by which rows are spread
 _WORD = (1 << 64) - 1
-_KEYS = (TOKEN, HANDLE, "subject_id", "record_id")
 
 
 def shuffled(
@@ -51,17 +50,21 @@ def shuffled(
 
 
 def _bucket(batch: pa.RecordBatch, cuts: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
-    if TOKEN in batch.schema.names:
-        tokens = batch.column(TOKEN).to_numpy(zero_copy_only=False)
-    else:  # numbers of 62 bits above the highest one
-        tokens = [f"{number << 2 & _WORD:016x}" for number in batch.column("subject_id").to_pylist()]
+    column = batch.column(_keys(batch.schema.names)[0])
+    if pa.types.is_integer(column.type):  # 62 bits above the highest one
+        tokens = [f"{number << 2 & _WORD:016x}" for number in column.to_pylist()]
+    else:
+        tokens = column.to_numpy(zero_copy_only=False)
     heads = np.asarray(tokens, dtype=f"U{_DIGITS}")
     at: npt.NDArray[np.int64] = np.searchsorted(cuts, heads, side="right")
     return at
 
 
 def _sorted(rows: pa.Table) -> list[pa.RecordBatch]:
-    names = [name for name in _KEYS if name in rows.column_names]
-    keys = [(name, "ascending") for name in names if TOKEN not in names or name in (TOKEN, HANDLE)]
-    made: list[pa.RecordBatch] = rows.sort_by(keys).to_batches()
+    made: list[pa.RecordBatch] = rows.sort_by([(name, "ascending") for name in _keys(rows.column_names)]).to_batches()
     return made
+
+
+def _keys(names: list[str]) -> list[str]:
+    wanted = (TOKEN, HANDLE) if TOKEN in names else ("subject_id", "record_id")
+    return [name for name in wanted if name in names]

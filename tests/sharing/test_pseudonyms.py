@@ -162,7 +162,8 @@ def test_a_rotation_gives_new_numbers_and_a_translation(office: Office, monkeypa
         pipeline.rotate(home_of(office), office.contracts, "nobody", "示例甲")
 
 
-def test_a_pseudonym_is_led_back_to_its_record(office: Office) -> None:
+def test_a_pseudonym_is_led_back_to_its_record(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHENGXIN_RECIPIENTS", str(office.settings.recipients))
     [one, two] = sorted(rows(cut(office, "city")), key=lambda row: str(row["record_id"]))
 
     def identified(name: str, number: object) -> list[dict[str, Any]]:
@@ -206,3 +207,17 @@ def test_a_repair_reaches_persons_in_every_cut(office: Office) -> None:
         assert verify(office.layout, found.manifest.tier) == []
     assert cut(office, "city").tables["translated_record"] == 1
     assert not sweep.sweep(home).left
+
+
+def test_a_notice_names_no_pseudonym_of_another(office: Office) -> None:
+    city, county = (Reader(office, name) for name in ("city", "county"))
+    assert city.fetch("dishonest_person") == county.fetch("dishonest_person") == 200
+    for kept in (office.layout.accesses / "files").iterdir():
+        kept.unlink()  # so that each counts as holding every record
+    own = {name: numbers(cut(office, name), "record_id") for name in ("city", "county")}
+    [gone, _] = sorted(rows(government(office)), key=lambda row: str(row["case_no"]))
+    home = home_of(office, 2)
+    acts.enter(home, "repair", Target(record_id=gone["record_id"]), by="甲", document="修1号", day=home.clock.today())
+    for reader, other in ((city, "county"), (county, "city")):
+        seen = {notice["record_id"] for notice in reader.on(2).notices()}
+        assert len(seen & own[reader.name]) == 1 and not seen & own[other]

@@ -106,7 +106,7 @@ def rotate_command(context: Context, recipient: str) -> None:
 @as_json_option
 @pass_home
 def identify_command(context: Context, recipient: str, number: str, as_json: bool) -> None:
-    """接收方所说的代号是哪一条记录、哪一个主体：现一期和上一期的代号都可查。"""
+    """接收方所说的代号是哪一条记录、哪一个主体：以前各期的代号也可查。"""
     found = pipeline.identify(context.given, recipient, number)
     if as_json:
         show_json(found)

@@ -117,9 +117,9 @@ def rotate(home: Home, contracts: Mapping[str, Contract], name: str, by: str) ->
 
 @at_home.publication
 def identify(home: Home, name: str, number: str) -> list[dict[str, Any]]:
-    """Return the records that a recipient knows by a pseudonym, of its present epoch or the one before."""
+    """Return the records that a recipient knows by a pseudonym, of any of its epochs."""
     government = open_snapshot(home.settings.home, "government")
-    return pseudonyms.identify(government, number, pseudonyms.of_recipient(home, name))
+    return pseudonyms.identify(government, number, pseudonyms.of_recipients(home).get(name, ()))
 
 
 @at_home.publication

@@ -21,7 +21,6 @@ from chengxin.publishing import key as keys
 from chengxin.publishing.open_tier import masking
 from chengxin.publishing.reader import Snapshot
 from chengxin.records import recipients
-from chengxin.records.recipients import Epoch
 from chengxin.store.manifest import PSEUDONYMS
 
 TRANSLATIONS = (("translated_record", "credit_record", "record_id"), ("translated_subject", "subject", "subject_id"))
@@ -36,24 +35,19 @@ def key_of(master: bytes | None, recipient: str, epoch: int) -> bytes | None:
 
 
 def all_keys(home: Home) -> dict[str, bytes]:
-    """Return the keys under which readers may know a record, by key id: the open tier's and those of recipients.
-
-    Of each recipient the epoch before too: its cut stands until that of the new epoch does.
-    """
-    master = keys.master(home)
-    if master is None:
-        return {}
-    begun = recipients.epochs(home.layout)
-    named = {*begun, *load(home.settings.recipients, {}).recipients}
-    found = [keys.derive(master), *(key for name in named for key in of_recipient(home, name))]
+    """Return the keys under which readers may know a record, by key id: the open tier's and those of recipients."""
+    found = [keys.derive(keys.master(home)), *(key for held in of_recipients(home).values() for key in held)]
     return {str(keys.key_id(key)): key for key in found if key}
 
 
-def of_recipient(home: Home, name: str) -> list[bytes]:
-    """Return the keys of a recipient: of its present epoch and of the one before."""
-    epoch, master = recipients.epochs(home.layout).get(name, Epoch()), keys.master(home)
-    found = (key_of(master, name, number) for number in (epoch.number, epoch.number - 1) if number)
-    return [key for key in found if key]
+def of_recipients(home: Home) -> dict[str, list[bytes]]:
+    """Return the keys of each recipient, those of ended epochs too: what was handed out under them is still held."""
+    master, begun = keys.master(home), recipients.epochs(home.layout)
+    if master is None:
+        return {}
+    latest = dict.fromkeys(load(home.settings.recipients, {}).recipients, 1) | {n: e.number for n, e in begun.items()}
+    found = {name: [key_of(master, name, number + 1) for number in range(last)] for name, last in latest.items()}
+    return {name: [key for key in held if key] for name, held in found.items()}
 
 
 def subject_number(subject_id: int, key: bytes) -> int:

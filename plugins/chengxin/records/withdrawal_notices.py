@@ -10,7 +10,7 @@ lifted), received, open, overdue (no receipt in time), suspended (its holder is 
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -61,10 +61,10 @@ class Notice:
         return "suspended" if day > self.last else "overdue" if day > self.due else "open"
 
 
-def renew(home: Home, handles: Callable[[str], Iterable[str]]) -> list[Notice]:
+def renew(home: Home, handles: Callable[[str], Mapping[str, str]]) -> list[Notice]:
     """Take in what the serving app wrote, enter the notices that are due, and note what it is to know; return all.
 
-    handles: under which pseudonyms holders may have been handed a record.
+    handles: pseudonyms under which a record may have been handed out, each with the one holder that has it.
     """
     layout = home.layout
     access_log.take_in(home.accesses, layout.accesses)
@@ -91,20 +91,22 @@ def _made_of(layout: Layout, register: Register) -> str:
     return hashlib.sha256(json.dumps(body).encode()).hexdigest()
 
 
-def _enter(layout: Layout, register: Register, now: datetime, handles: Callable[[str], Iterable[str]]) -> None:
+def _enter(layout: Layout, register: Register, now: datetime, handles: Callable[[str], Mapping[str, str]]) -> None:
     """Enter a notice for each (act in force, record as handed out, holder of it) that has none."""
     removing = {c.act.id: _kinds(c.records) for c in register.cases.values() if c.removes}
     wanted = {number for records in removing.values() for number in records}
-    names = {number: ("", *handles(number)) for number in wanted}
+    names = {number: {"": "", **handles(number)} for number in wanted}  # as handed out -> to whom alone
     who = access_log.holders(layout.accesses, {name or n for n, known in names.items() for name in known})
     entries = list(journal.since(layout.notices))
     known = {(body["act"], body["handle"] or body["record_id"], body["holder"]) for _, body in entries}
     head = entries[-1][0] if entries else journal.Head()
     for act, records in sorted(removing.items()):
         for number, kind in sorted(records.items()):
-            handed = [(holder, name, tier) for name in names[number] for holder, tier in who[name or number].items()]
-            for holder, name, tier in sorted(handed):
-                if (act, name or number, holder) not in known:
+            handed = [
+                (h, name, only, t) for name, only in names[number].items() for h, t in who[name or number].items()
+            ]
+            for holder, name, only, tier in sorted(handed):
+                if only in ("", holder) and (act, name or number, holder) not in known:
                     body = {"act": act, "holder": holder, "record_id": number, "handle": name, "kind": kind}
                     body["tier"] = tier
                     head = journal.append_chained(layout.notices, head, {**body, "at": now.isoformat()})

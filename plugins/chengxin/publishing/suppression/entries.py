@@ -27,8 +27,13 @@ def renew(home: Home) -> Overlay | None:
 
 def renew_notices(home: Home) -> list[Notice]:
     """Take in what the serving app wrote, and enter the notices of withdrawal that are due; return all."""
-    keys = pseudonyms.all_keys(home)
-    return withdrawal_notices.renew(home, lambda record_id: pseudonyms.handles(record_id, keys).values())
+    keys = {f"{name}/{n}": key for name, held in pseudonyms.of_recipients(home).items() for n, key in enumerate(held)}
+
+    def handles(record_id: str) -> dict[str, str]:
+        found = pseudonyms.handles(record_id, keys)
+        return {handle: of.partition("/")[0] for of, handle in found.items()}
+
+    return withdrawal_notices.renew(home, handles)
 
 
 def _entries(register: Register, case: Case, keys: Mapping[str, bytes]) -> list[Entry]:

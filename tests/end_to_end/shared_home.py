@@ -30,5 +30,7 @@ def propose_withdrawal(office: Office) -> None:
     case = acts.enter(home, "withdrawal", target, by="甲", document="撤〔2026〕1号", day=day)
     reading = Reading("city", "government", "20260305T020000Z-000000")
     AccessLog(office.layout.accesses, home.clock).note_answer(reading, {1}, [record], 1)
-    notice = {"act": case.act.id, "holder": "city", "record_id": record, "kind": "penalty", "tier": "government"}
-    journal.append_chained(office.layout.notices, journal.Head(), {**notice, "at": home.clock.now().isoformat()})
+    notice = {"act": case.act.id, "holder": "city", "record_id": record, "handle": "", "kind": "penalty"}
+    journal.append_chained(
+        office.layout.notices, journal.Head(), {**notice, "tier": "government", "at": home.clock.now().isoformat()}
+    )
